@@ -1,0 +1,18 @@
+//! What travels on a wire between the processes of an MC-LAG pair.
+//!
+//! Values, messages and their encodings; no I/O and no clock. Decoding answers *can this be
+//! read*; whether it makes sense now is the question of whoever receives it.
+//!
+//! * [`addr`]: values that cannot be wrong.
+//! * [`bytes`]: the checked cursor that every decoder uses.
+//! * [`iccp`]: the protocol between the two chassis.
+//! * [`sync`]: the mclagsyncd protocol between `iccpd` and `syncd`.
+//! * [`ctl`]: requests and replies of the operator's socket.
+
+pub mod addr;
+pub mod bytes;
+pub mod ctl;
+pub mod iccp;
+pub mod sync;
+
+pub use addr::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
