@@ -1,1 +1,295 @@
-//! placeholder
+//! Requests and replies of the operator's socket: one JSON object per line each way.
+//!
+//! A client sends one [`Request`] and receives one [`Reply`]; it may send more on the same
+//! connection. Field names are part of the `--json` output of `mclagctl`: they may be added to,
+//! never renamed.
+
+use crate::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Longest request line in bytes.
+pub const MAX_REQUEST: usize = 4096;
+
+/// What an operator asks.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// The pair at a glance.
+    Status,
+    /// Every MLAG port and the peer link.
+    Interfaces,
+    /// A page of the address table, in order of VLAN and address.
+    Macs {
+        /// Continue behind this entry.
+        #[serde(default)]
+        after: Option<MacCursor>,
+    },
+    /// The session with the other chassis, with counters.
+    Peer,
+}
+
+/// Position in the address table.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MacCursor {
+    /// VLAN of the last entry seen.
+    pub vid: Vid,
+    /// Address of the last entry seen.
+    pub mac: Mac,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Answer to [`Request::Status`].
+    Status(Box<Status>),
+    /// Answer to [`Request::Interfaces`].
+    Interfaces {
+        /// Peer link first, then the MLAG ports by name.
+        interfaces: Vec<Interface>,
+    },
+    /// Answer to [`Request::Macs`].
+    Macs {
+        /// One page.
+        macs: Vec<MacLine>,
+        /// Where the next page begins, if there is one.
+        next: Option<MacCursor>,
+    },
+    /// Answer to [`Request::Peer`].
+    Peer(Box<Peer>),
+    /// The request could not be served.
+    Error {
+        /// Why, for a person.
+        message: String,
+    },
+}
+
+/// The pair at a glance.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Status {
+    /// Number of the pair.
+    pub domain: DomainId,
+    /// Own address of the control session.
+    pub local: IpAddr,
+    /// The other chassis' address.
+    pub peer: IpAddr,
+    /// State of the session.
+    pub session: SessionState,
+    /// Seconds the session has been in this state.
+    pub session_for_s: u64,
+    /// Who decides in a tie.
+    pub role: Role,
+    /// Why this role: `address`, `priority` or `mac`.
+    pub role_by: RoleBy,
+    /// LACP system id of the pair as this chassis uses it.
+    pub system_mac: Option<Mac>,
+    /// The bridge.
+    pub bridge: IfName,
+    /// The peer link.
+    pub peer_link: Option<IfName>,
+    /// True when the peer link can carry frames.
+    pub peer_link_up: bool,
+    /// Whether `syncd` is connected.
+    pub syncd: SyncdState,
+    /// MLAG ports that are up on both chassis.
+    pub ports_dual: usize,
+    /// MLAG ports that are up here only.
+    pub ports_local_only: usize,
+    /// MLAG ports that are up at the peer only.
+    pub ports_peer_only: usize,
+    /// MLAG ports that are down on both.
+    pub ports_down: usize,
+    /// Addresses known, by whom.
+    pub macs: MacCounts,
+    /// Interfaces named in the settings that do not exist yet.
+    pub waiting_for: Vec<IfName>,
+    /// Anything an operator should look at.
+    pub warnings: Vec<String>,
+}
+
+/// State of the session with the other chassis.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionState {
+    /// No connection.
+    Down,
+    /// Connected, not yet agreed on capabilities and group.
+    Connecting,
+    /// Exchanging the full state.
+    Syncing,
+    /// In step.
+    Up,
+}
+
+/// Role of this chassis.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Decides in a tie; the RFC's and SONiC's *active*.
+    Primary,
+    /// Follows; *standby*.
+    Secondary,
+    /// Not decided.
+    Undecided,
+}
+
+/// What decided the role.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleBy {
+    /// The address rule of SONiC.
+    Address,
+    /// The configured priorities.
+    Priority,
+    /// Equal priorities; the lower MAC.
+    Mac,
+}
+
+/// Connection to `syncd`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SyncdState {
+    /// Connected and greeted.
+    pub connected: bool,
+    /// Name of its backend, when connected.
+    pub backend: Option<String>,
+    /// Operations that it could not carry out, since start.
+    pub failed_operations: u64,
+    /// Words of the last failure.
+    pub last_failure: Option<String>,
+}
+
+/// Number of addresses by who sees them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MacCounts {
+    /// Seen by this chassis only.
+    pub local: usize,
+    /// Seen by the peer only.
+    pub peer: usize,
+    /// Seen by both.
+    pub both: usize,
+    /// Of those known to the peer: kept from a session that is gone, until it is back.
+    pub stale: usize,
+}
+
+/// One MLAG port or the peer link.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: IfName,
+    /// True for the peer link.
+    pub peer_link: bool,
+    /// Number used towards the peer; absent for the peer link.
+    pub id: Option<AggregatorId>,
+    /// State on this chassis.
+    pub local: PortStatus,
+    /// State at the peer, if it has this port.
+    pub remote: Option<PortStatus>,
+    /// Up on both.
+    pub dual: bool,
+    /// Frames from the peer link are kept from leaving through it, as confirmed by `syncd`.
+    pub isolated: Option<bool>,
+    /// Held back until the peer has isolated its port.
+    pub held: bool,
+    /// LACP partner.
+    pub partner: Option<Mac>,
+    /// Members of the LAG.
+    pub members: Vec<Member>,
+    /// VLANs.
+    pub vids: Vec<Vid>,
+    /// Differences between the two sides, in words.
+    pub conflicts: Vec<String>,
+}
+
+/// State of a port.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortStatus {
+    /// Carries data.
+    Up,
+    /// Does not.
+    Down,
+    /// The interface does not exist.
+    Missing,
+}
+
+/// One member of a LAG.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Member {
+    /// Its name.
+    pub name: IfName,
+    /// It has carrier.
+    pub carrier: bool,
+    /// LACP lets it carry data.
+    pub distributing: bool,
+}
+
+/// One line of the address table.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct MacLine {
+    /// VLAN.
+    pub vid: Vid,
+    /// Address.
+    pub mac: Mac,
+    /// Port that frames for it leave through on this chassis; absent when it is not programmed.
+    pub port: Option<IfName>,
+    /// Port on which this chassis sees the host.
+    pub local: Option<IfName>,
+    /// Port on which the peer sees the host.
+    pub remote: Option<IfName>,
+    /// Configured, not learned.
+    pub configured: bool,
+    /// The peer's claim is from a session that is gone.
+    pub stale: bool,
+}
+
+/// The session with the other chassis.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// State of the session.
+    pub session: SessionState,
+    /// True when this side dials.
+    pub dialling: bool,
+    /// Name and version it announced; absent for a legacy daemon.
+    pub software: Option<String>,
+    /// Its system MAC.
+    pub system_mac: Option<Mac>,
+    /// Its node id.
+    pub node: Option<NodeId>,
+    /// Its election priority, when it announced one.
+    pub priority: Option<u16>,
+    /// Milliseconds since its last message.
+    pub last_heard_ms: Option<u64>,
+    /// Interval of our keepalives in milliseconds.
+    pub keepalive_ms: u64,
+    /// Silence after which the session is given up, in milliseconds.
+    pub timeout_ms: u64,
+    /// Why the last session ended.
+    pub last_error: Option<String>,
+    /// Counters by name.
+    pub counters: Vec<Counter>,
+    /// Connections that were refused, newest first.
+    pub refused: Vec<Refusal>,
+}
+
+/// A counter since start.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Counter {
+    /// What is counted.
+    pub name: String,
+    /// How many.
+    pub value: u64,
+}
+
+/// Connections refused from one address.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Refusal {
+    /// Where from.
+    pub address: IpAddr,
+    /// Why the last one.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}

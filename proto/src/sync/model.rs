@@ -1,0 +1,220 @@
+//! What `iccpd` and `syncd` say to each other, independent of a protocol version.
+//!
+//! `iccpd` never says how: it names the state it wants ([`Op`]), `syncd` keeps it, compares it
+//! with what the dataplane has and does the difference. `syncd` never decides: it reports what
+//! the dataplane learned ([`Event`]).
+
+use crate::{IfName, Mac, Vid};
+
+/// A part of the state that is replaced as a whole by a snapshot.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Section {
+    /// The domain and its ports.
+    Ports,
+    /// Forwarding entries.
+    Fdb,
+}
+
+/// One change to the state that is wanted of the dataplane.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Op {
+    /// What follows, up to the [`Op::SnapshotEnd`] of the same section, is all there is.
+    ///
+    /// Until the end, nothing that is missing so far may be taken out of the dataplane.
+    SnapshotBegin(Section),
+    /// Whatever of this section was not named since its begin is no longer wanted.
+    SnapshotEnd(Section),
+    /// The bridge of the pair and its peer link.
+    Domain(DomainWant),
+    /// What is wanted of one MLAG port; replaces what was wanted before.
+    Port {
+        /// The port.
+        port: IfName,
+        /// Its wanted state.
+        want: PortWant,
+    },
+    /// The port is no longer an MLAG port: undo everything that was done to it.
+    PortRelease {
+        /// The port.
+        port: IfName,
+    },
+    /// This address is to be forwarded to this port; replaces what was wanted before.
+    Fdb {
+        /// The entry's key.
+        key: FdbKey,
+        /// Where to and how.
+        want: FdbWant,
+    },
+    /// The address is no longer wanted.
+    ///
+    /// With `keep_on`, the host is known to be behind that port: an entry that we installed is
+    /// handed over to the dataplane's own learning and ages from now on. Without, it is removed
+    /// unless the dataplane itself has seen the host meanwhile.
+    FdbRelease {
+        /// The entry's key.
+        key: FdbKey,
+        /// Port on which the host was last seen by this chassis.
+        keep_on: Option<IfName>,
+    },
+}
+
+/// The bridge of the pair.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DomainWant {
+    /// The bridge that the MLAG ports are members of.
+    pub bridge: IfName,
+    /// The data link to the other chassis; none for a pair without one.
+    pub peer_link: Option<IfName>,
+    /// Whether the bridge may learn addresses on the peer link.
+    pub peer_link_learning: bool,
+}
+
+/// What is wanted of one MLAG port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PortWant {
+    /// Whether frames from the peer link are kept from leaving through it.
+    pub isolation: Isolation,
+    /// Whether it may carry data.
+    pub traffic: Traffic,
+    /// Frames for it go to the peer link while it has no carrier.
+    pub redirect: bool,
+    /// LACP system id, if it is to differ from the port's own.
+    pub system_mac: Option<Mac>,
+}
+
+/// Split horizon between peer link and an MLAG port (`spec/behaviour.md` 7).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Isolation {
+    /// Not known yet: leave what is in force; where nothing is in force, isolate.
+    Keep,
+    /// Frames from the peer link must not leave through the port.
+    On,
+    /// They may.
+    Off,
+}
+
+/// Whether an MLAG port may carry data (`spec/behaviour.md` 8).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Traffic {
+    /// Not known yet: leave it as it is.
+    Keep,
+    /// It may.
+    Pass,
+    /// Not yet: LACP runs, data waits until the other chassis has isolated its own port.
+    Held,
+}
+
+/// Key of a forwarding entry.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FdbKey {
+    /// The VLAN; [`Vid::DEFAULT`] on a bridge without VLAN filtering.
+    pub vid: Vid,
+    /// The address.
+    pub mac: Mac,
+}
+
+/// Where an address is to be forwarded to, and how the entry behaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FdbWant {
+    /// The port.
+    pub port: IfName,
+    /// How the entry behaves.
+    pub kind: FdbKind,
+}
+
+/// How a wanted entry behaves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FdbKind {
+    /// Does not age, moves when the host is seen on another port, and the dataplane reports
+    /// when the host becomes active or inactive on this chassis.
+    Tracked,
+    /// Does not age and does not move.
+    Static,
+}
+
+/// Something the dataplane reports.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// The address table follows, up to [`Event::SnapshotEnd`]: what is not named in between is
+    /// not seen by this chassis.
+    SnapshotBegin,
+    /// End of the address table.
+    SnapshotEnd,
+    /// One address.
+    Fdb {
+        /// The entry's key.
+        key: FdbKey,
+        /// What the dataplane sees of it.
+        sight: Sight,
+    },
+}
+
+/// What this chassis' dataplane sees of an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sight {
+    /// Learned on this port (or configured there).
+    Learned {
+        /// The port.
+        port: IfName,
+        /// True for an entry that an operator configured.
+        configured: bool,
+    },
+    /// Was known and is now seen on this port.
+    Moved {
+        /// The port it moved to.
+        port: IfName,
+    },
+    /// An entry that we installed on this port is in use: the host speaks here.
+    Active {
+        /// The port.
+        port: IfName,
+    },
+    /// An entry that we installed has not been used for the ageing time.
+    Inactive,
+    /// The entry is gone.
+    Aged,
+}
+
+impl Sight {
+    /// Port on which the host is seen, if it is.
+    #[must_use]
+    pub const fn port(&self) -> Option<IfName> {
+        match self {
+            Self::Learned { port, .. } | Self::Moved { port } | Self::Active { port } => {
+                Some(*port)
+            }
+            Self::Inactive | Self::Aged => None,
+        }
+    }
+}
+
+/// Why one operation of a batch was not carried out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OpError {
+    /// What kind of failure.
+    pub code: OpErrorCode,
+    /// The kernel's words and the object's name; at most 200 bytes on the wire.
+    pub text: String,
+}
+
+/// Kind of failure of an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpErrorCode {
+    /// The object is not there (yet); it will be dealt with when it appears.
+    Waiting,
+    /// The dataplane refused.
+    Refused,
+    /// The backend cannot do this at all.
+    Unsupported,
+}
+
+/// What a dataplane can do, announced in the hello.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Abilities {
+    /// It redirects a port without carrier to the peer link by itself ([`PortWant::redirect`]).
+    pub redirect: bool,
+    /// It reports activity on entries that we installed ([`FdbKind::Tracked`]).
+    pub tracking: bool,
+    /// It can keep a port from carrying data while LACP runs ([`Traffic::Held`]).
+    pub hold: bool,
+}
