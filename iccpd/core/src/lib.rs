@@ -1,1 +1,15 @@
-//! placeholder
+//! Every decision of an MC-LAG chassis.
+//!
+//! No I/O and no clock: [`Domain::handle`] takes what happened and when, the `poll_*` functions
+//! say what to do, [`Domain::deadline`] says when to call again. Whole failures run in
+//! microseconds and always the same way.
+
+pub mod config;
+pub mod input;
+pub mod output;
+pub mod time;
+
+pub use config::Config;
+pub use input::{Input, LagMember, Link, LinkKind};
+pub use output::{Batch, Notice, Output};
+pub use time::Time;

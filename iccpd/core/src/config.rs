@@ -1,0 +1,53 @@
+//! What an operator decided. The shell reads files; this is the result.
+
+use mclag_proto::{DomainId, IfName, Mac};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Settings of one domain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Config {
+    /// Number of the pair.
+    pub domain: DomainId,
+    /// Own address of the control session.
+    pub local: IpAddr,
+    /// The other chassis' address; differs from `local`.
+    pub peer: IpAddr,
+    /// The bridge that all ports below are members of.
+    pub bridge: IfName,
+    /// The data link to the other chassis.
+    pub peer_link: Option<IfName>,
+    /// The MLAG ports; names are the same on both chassis (`spec/iccp.md` 4.14).
+    pub ports: BTreeSet<IfName>,
+    /// LACP system id of the pair. Without one, the secondary adopts the primary's own.
+    pub system_mac: Option<Mac>,
+    /// A MAC of this chassis: its identity while `system_mac` is not set, and the tie-break of
+    /// the election.
+    pub node_mac: Mac,
+    /// Election priority between two of our own; the lower one is primary.
+    pub priority: u16,
+    /// Interval of keepalives.
+    pub keepalive: Duration,
+    /// Silence after which the session is given up.
+    pub session_timeout: Duration,
+    /// How long a port waits for the peer's acknowledgement before it carries data anyway
+    /// (`spec/behaviour.md` 8.5).
+    pub ack_timeout: Duration,
+    /// How long after losing the session what the peer said is kept, since its dataplane
+    /// probably goes on forwarding while its daemon restarts.
+    pub restart_hold: Duration,
+}
+
+impl Config {
+    /// Default of [`Config::priority`].
+    pub const PRIORITY: u16 = 32768;
+    /// Default of [`Config::keepalive`] (`spec/behaviour.md` 3.3).
+    pub const KEEPALIVE: Duration = Duration::from_secs(1);
+    /// Default of [`Config::session_timeout`] (`spec/behaviour.md` 3.3).
+    pub const SESSION_TIMEOUT: Duration = Duration::from_secs(15);
+    /// Default of [`Config::ack_timeout`] (`spec/behaviour.md` 8.5).
+    pub const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Default of [`Config::restart_hold`]: the warm-reboot window (`spec/behaviour.md` 3.1).
+    pub const RESTART_HOLD: Duration = Duration::from_secs(90);
+}

@@ -1,0 +1,103 @@
+//! Everything a domain can ask of its shell.
+
+use mclag_proto::sync::model::Op;
+
+/// One thing to be done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Output {
+    /// Dial the peer; answer with [`crate::Input::PeerUp`] or [`crate::Input::PeerDown`].
+    Connect,
+    /// Close the transport to the peer after what was sent before has left.
+    Close {
+        /// Why.
+        reason: String,
+    },
+    /// Something an operator wants to read next morning.
+    Notice(Notice),
+}
+
+/// One numbered batch of operations for `syncd`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Batch {
+    /// Its number: counts up from 1 on each connection.
+    pub number: u64,
+    /// The operations, in order.
+    pub ops: Vec<Op>,
+}
+
+/// A change worth a log line. The shell gives it a level and writes it down.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The session entered another state.
+    Session {
+        /// Name of the state it left.
+        from: &'static str,
+        /// Name of the state it entered.
+        to: &'static str,
+        /// Why, when it went down.
+        reason: Option<String>,
+    },
+    /// The role was decided anew.
+    Role {
+        /// The role.
+        role: mclag_proto::ctl::Role,
+        /// By what.
+        by: mclag_proto::ctl::RoleBy,
+    },
+    /// An MLAG port of this chassis went up or down.
+    LocalPort {
+        /// The port.
+        port: mclag_proto::IfName,
+        /// True for up.
+        up: bool,
+    },
+    /// The peer's MLAG port went up or down, or is gone.
+    RemotePort {
+        /// The port.
+        port: mclag_proto::IfName,
+        /// True for up.
+        up: bool,
+    },
+    /// `syncd` confirmed that isolation is in force (or lifted).
+    Isolation {
+        /// The port.
+        port: mclag_proto::IfName,
+        /// True for in force.
+        on: bool,
+    },
+    /// A port is held until the peer has isolated its own, or carries data again.
+    Held {
+        /// The port.
+        port: mclag_proto::IfName,
+        /// True for held.
+        held: bool,
+    },
+    /// The peer did not acknowledge in time: the port carries data anyway.
+    AckTimeout {
+        /// The port.
+        port: mclag_proto::IfName,
+    },
+    /// A message from the peer was refused.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// `syncd` could not carry an operation out.
+    OpFailed {
+        /// The operation.
+        op: String,
+        /// Its words.
+        text: String,
+    },
+    /// The peer said that it is about to stop.
+    Goodbye {
+        /// True when it leaves the pair.
+        leaving: bool,
+    },
+    /// Both chassis are configured differently in a point that matters.
+    Conflict {
+        /// What differs.
+        text: String,
+    },
+}
