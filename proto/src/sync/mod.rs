@@ -7,6 +7,7 @@
 //! * [`v1`]: frozen, as SONiC speaks it.
 //! * [`v2`]: our own, with bincode bodies.
 
+mod body;
 pub mod frame;
 pub mod model;
 pub mod v1;

@@ -1,0 +1,713 @@
+//! The bodies that travel, and conversions from and to what the programs work with.
+//!
+//! **Frozen.** Each struct and enum here is a layout that other programs read
+//! (`docs/mclagsyncd-v2.md`); none is ever edited, not even the order of its fields or variants.
+//! A new field means a version 3. Conversions destructure without `..`, so that a field added to
+//! the model stops the build where it must be decided whether version 2 can carry it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Capabilities, ClientHello, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE, MAX_OPS_PER_BATCH,
+    MAX_TEXT, ServerHello,
+};
+use crate::addr::{InvalidIfName, InvalidVid};
+use crate::sync::body::{self, BodyError};
+use crate::sync::model::{
+    Abilities, DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Op, OpError, OpErrorCode,
+    PortWant, Section, Sight, Traffic,
+};
+use crate::{IfName, Mac, Vid};
+
+/// Body of a client's hello.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct ClientHelloV2 {
+    pub(super) min_version: u8,
+    pub(super) max_version: u8,
+    pub(super) capabilities: u64,
+    pub(super) software: String,
+    pub(super) events_up_to: u64,
+}
+
+/// Body of a batch.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct BatchV2 {
+    pub(super) number: u64,
+    pub(super) ops: Vec<OpV2>,
+}
+
+/// Body of a credit.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct CreditV2 {
+    pub(super) up_to: u64,
+}
+
+/// Body of a server's hello.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct ServerHelloV2 {
+    pub(super) version: u8,
+    pub(super) capabilities: u64,
+    pub(super) abilities: u64,
+    pub(super) backend: String,
+    pub(super) window: u32,
+}
+
+/// Body of the answer to a batch: operations that are not listed succeeded.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct BatchResultV2 {
+    pub(super) number: u64,
+    pub(super) count: u32,
+    pub(super) failures: Vec<FailureV2>,
+}
+
+/// One failed operation of a batch.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct FailureV2 {
+    pub(super) index: u32,
+    pub(super) code: OpErrorCodeV2,
+    pub(super) text: String,
+}
+
+/// Body of a message of events.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct EventsV2 {
+    pub(super) number: u64,
+    pub(super) events: Vec<EventV2>,
+}
+
+/// Body of an error. The code is a number, so that an unknown one can be shown.
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct ErrorV2 {
+    pub(super) code: u32,
+    pub(super) text: String,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum OpV2 {
+    SnapshotBegin(SectionV2),
+    SnapshotEnd(SectionV2),
+    Domain(DomainV2),
+    Port(PortV2),
+    PortRelease { port: String },
+    Fdb(FdbV2),
+    FdbRelease(FdbReleaseV2),
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum SectionV2 {
+    Ports,
+    Fdb,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct DomainV2 {
+    bridge: String,
+    peer_link: Option<String>,
+    peer_link_learning: bool,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct PortV2 {
+    port: String,
+    isolation: IsolationV2,
+    traffic: TrafficV2,
+    redirect: bool,
+    system_mac: Option<[u8; 6]>,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum IsolationV2 {
+    Keep,
+    On,
+    Off,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum TrafficV2 {
+    Keep,
+    Pass,
+    Held,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct FdbKeyV2 {
+    vid: u16,
+    mac: [u8; 6],
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct FdbV2 {
+    key: FdbKeyV2,
+    port: String,
+    kind: FdbKindV2,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum FdbKindV2 {
+    Tracked,
+    Static,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct FdbReleaseV2 {
+    key: FdbKeyV2,
+    keep_on: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum OpErrorCodeV2 {
+    Waiting,
+    Refused,
+    Unsupported,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum EventV2 {
+    SnapshotBegin,
+    SnapshotEnd,
+    Fdb(SightingV2),
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct SightingV2 {
+    key: FdbKeyV2,
+    sight: SightV2,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum SightV2 {
+    Learned { port: String, configured: bool },
+    Moved { port: String },
+    Active { port: String },
+    Inactive,
+    Aged,
+}
+
+/// A body that can be read and still says something impossible, or cannot be read at all.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// The bytes are not such a body.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// A text that names no interface; the first 40 characters of it.
+    #[error("{text:?}: {source}")]
+    Name {
+        /// The beginning of the text.
+        text: String,
+        /// What is wrong with it.
+        source: InvalidIfName,
+    },
+    /// A number that is no VLAN.
+    #[error(transparent)]
+    Vid(#[from] InvalidVid),
+    /// A text longer than [`MAX_TEXT`].
+    #[error("text of {0} bytes, limit is {MAX_TEXT}")]
+    Text(usize),
+    /// More operations, results or events than one message may hold.
+    #[error("{count} {what} in one message, limit is {limit}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// A failed operation that the batch does not have, or out of order.
+    #[error("failure names operation {index} of {count}, out of range or out of order")]
+    Index {
+        /// Index given.
+        index: u32,
+        /// Number of operations in the batch.
+        count: u32,
+    },
+    /// A window that would never let a batch through.
+    #[error("window of 0 batches")]
+    Window,
+}
+
+const ABILITY_REDIRECT: u64 = 1;
+const ABILITY_TRACKING: u64 = 1 << 1;
+const ABILITY_HOLD: u64 = 1 << 2;
+
+pub(super) fn encode_client_hello(hello: &ClientHello) -> Result<Vec<u8>, EncodeError> {
+    let ClientHello {
+        versions,
+        capabilities,
+        software,
+        events_up_to,
+    } = hello;
+    Ok(body::encode(&ClientHelloV2 {
+        min_version: *versions.start(),
+        max_version: *versions.end(),
+        capabilities: capabilities.bits(),
+        software: cut(software),
+        events_up_to: *events_up_to,
+    })?)
+}
+
+pub(super) fn decode_client_hello(bytes: &[u8]) -> Result<ClientHello, ValueError> {
+    let ClientHelloV2 {
+        min_version,
+        max_version,
+        capabilities,
+        software,
+        events_up_to,
+    } = body::decode(bytes)?;
+    Ok(ClientHello {
+        versions: min_version..=max_version,
+        capabilities: Capabilities::from_bits_retain(capabilities),
+        software: text(software)?,
+        events_up_to,
+    })
+}
+
+pub(super) fn encode_batch(number: u64, ops: &[Op]) -> Result<Vec<u8>, EncodeError> {
+    if ops.len() > MAX_OPS_PER_BATCH {
+        return Err(EncodeError::TooMany {
+            what: "operations",
+            count: ops.len(),
+            limit: MAX_OPS_PER_BATCH,
+        });
+    }
+    let ops = ops.iter().map(OpV2::from).collect();
+    Ok(body::encode(&BatchV2 { number, ops })?)
+}
+
+pub(super) fn decode_batch(bytes: &[u8]) -> Result<(u64, Vec<Op>), ValueError> {
+    let BatchV2 { number, ops } = body::decode(bytes)?;
+    at_most("operations", ops.len(), MAX_OPS_PER_BATCH)?;
+    let ops = ops
+        .into_iter()
+        .map(Op::try_from)
+        .collect::<Result<_, _>>()?;
+    Ok((number, ops))
+}
+
+pub(super) fn encode_credit(up_to: u64) -> Result<Vec<u8>, EncodeError> {
+    Ok(body::encode(&CreditV2 { up_to })?)
+}
+
+pub(super) fn decode_credit(bytes: &[u8]) -> Result<u64, ValueError> {
+    let CreditV2 { up_to } = body::decode(bytes)?;
+    Ok(up_to)
+}
+
+pub(super) fn decode_empty(bytes: &[u8]) -> Result<(), ValueError> {
+    Ok(body::decode(bytes)?)
+}
+
+pub(super) fn encode_server_hello(hello: &ServerHello) -> Result<Vec<u8>, EncodeError> {
+    let ServerHello {
+        version,
+        capabilities,
+        abilities,
+        backend,
+        window,
+    } = hello;
+    Ok(body::encode(&ServerHelloV2 {
+        version: *version,
+        capabilities: capabilities.bits(),
+        abilities: ability_bits(*abilities),
+        backend: cut(backend),
+        window: *window,
+    })?)
+}
+
+pub(super) fn decode_server_hello(bytes: &[u8]) -> Result<ServerHello, ValueError> {
+    let ServerHelloV2 {
+        version,
+        capabilities,
+        abilities,
+        backend,
+        window,
+    } = body::decode(bytes)?;
+    if window == 0 {
+        return Err(ValueError::Window);
+    }
+    Ok(ServerHello {
+        version,
+        capabilities: Capabilities::from_bits_retain(capabilities),
+        abilities: abilities_of(abilities),
+        backend: text(backend)?,
+        window,
+    })
+}
+
+pub(super) fn encode_batch_result(
+    number: u64,
+    results: &[Result<(), OpError>],
+) -> Result<Vec<u8>, EncodeError> {
+    let too_many = EncodeError::TooMany {
+        what: "results",
+        count: results.len(),
+        limit: MAX_OPS_PER_BATCH,
+    };
+    if results.len() > MAX_OPS_PER_BATCH {
+        return Err(too_many);
+    }
+    let mut failures = Vec::new();
+    for (index, result) in (0_u32..).zip(results) {
+        if let Err(OpError { code, text }) = result {
+            failures.push(FailureV2 {
+                index,
+                code: (*code).into(),
+                text: cut(text),
+            });
+        }
+    }
+    let count = u32::try_from(results.len()).map_err(|_| too_many)?;
+    Ok(body::encode(&BatchResultV2 {
+        number,
+        count,
+        failures,
+    })?)
+}
+
+pub(super) fn decode_batch_result(
+    bytes: &[u8],
+) -> Result<(u64, Vec<Result<(), OpError>>), ValueError> {
+    let BatchResultV2 {
+        number,
+        count,
+        failures,
+    } = body::decode(bytes)?;
+    let size = usize::try_from(count).unwrap_or(usize::MAX);
+    at_most("results", size, MAX_OPS_PER_BATCH)?;
+    let mut results: Vec<Result<(), OpError>> = Vec::with_capacity(size);
+    for failure in failures {
+        let FailureV2 {
+            index,
+            code,
+            text: words,
+        } = failure;
+        let at = usize::try_from(index).unwrap_or(usize::MAX);
+        if at >= size || at < results.len() {
+            return Err(ValueError::Index { index, count });
+        }
+        results.resize(at, Ok(()));
+        results.push(Err(OpError {
+            code: code.into(),
+            text: text(words)?,
+        }));
+    }
+    results.resize(size, Ok(()));
+    Ok((number, results))
+}
+
+pub(super) fn encode_events(number: u64, events: &[Event]) -> Result<Vec<u8>, EncodeError> {
+    if events.len() > MAX_EVENTS_PER_MESSAGE {
+        return Err(EncodeError::TooMany {
+            what: "events",
+            count: events.len(),
+            limit: MAX_EVENTS_PER_MESSAGE,
+        });
+    }
+    let events = events.iter().map(EventV2::from).collect();
+    Ok(body::encode(&EventsV2 { number, events })?)
+}
+
+pub(super) fn decode_events(bytes: &[u8]) -> Result<(u64, Vec<Event>), ValueError> {
+    let EventsV2 { number, events } = body::decode(bytes)?;
+    at_most("events", events.len(), MAX_EVENTS_PER_MESSAGE)?;
+    let events = events.into_iter().map(Event::try_from);
+    Ok((number, events.collect::<Result<_, _>>()?))
+}
+
+pub(super) fn encode_error(code: ErrorCode, words: &str) -> Result<Vec<u8>, EncodeError> {
+    Ok(body::encode(&ErrorV2 {
+        code: code.into(),
+        text: cut(words),
+    })?)
+}
+
+pub(super) fn decode_error(bytes: &[u8]) -> Result<(ErrorCode, String), ValueError> {
+    let ErrorV2 { code, text: words } = body::decode(bytes)?;
+    Ok((code.into(), text(words)?))
+}
+
+fn at_most(what: &'static str, count: usize, limit: usize) -> Result<(), ValueError> {
+    if count > limit {
+        return Err(ValueError::TooMany { what, count, limit });
+    }
+    Ok(())
+}
+
+/// A text as it may be sent: cut at the last whole character that fits.
+fn cut(words: &str) -> String {
+    words[..words.floor_char_boundary(MAX_TEXT)].to_owned()
+}
+
+fn text(words: String) -> Result<String, ValueError> {
+    match words.len() {
+        0..=MAX_TEXT => Ok(words),
+        length => Err(ValueError::Text(length)),
+    }
+}
+
+fn name(text: &str) -> Result<IfName, ValueError> {
+    IfName::new(text).map_err(|source| ValueError::Name {
+        text: text.chars().take(40).collect(),
+        source,
+    })
+}
+
+fn ability_bits(abilities: Abilities) -> u64 {
+    let Abilities {
+        redirect,
+        tracking,
+        hold,
+    } = abilities;
+    let bit = |on: bool, bit: u64| if on { bit } else { 0 };
+    bit(redirect, ABILITY_REDIRECT) | bit(tracking, ABILITY_TRACKING) | bit(hold, ABILITY_HOLD)
+}
+
+/// Unknown bits mean nothing: a later server may announce more.
+const fn abilities_of(bits: u64) -> Abilities {
+    Abilities {
+        redirect: bits & ABILITY_REDIRECT != 0,
+        tracking: bits & ABILITY_TRACKING != 0,
+        hold: bits & ABILITY_HOLD != 0,
+    }
+}
+
+impl From<ErrorCode> for u32 {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::Version => 1,
+            ErrorCode::Malformed => 2,
+            ErrorCode::Unexpected => 3,
+            ErrorCode::Replaced => 4,
+            ErrorCode::Stopping => 5,
+            ErrorCode::Failed => 6,
+            ErrorCode::Other(code) => code,
+        }
+    }
+}
+
+impl From<u32> for ErrorCode {
+    fn from(code: u32) -> Self {
+        match code {
+            1 => Self::Version,
+            2 => Self::Malformed,
+            3 => Self::Unexpected,
+            4 => Self::Replaced,
+            5 => Self::Stopping,
+            6 => Self::Failed,
+            code => Self::Other(code),
+        }
+    }
+}
+
+impl From<&Op> for OpV2 {
+    fn from(op: &Op) -> Self {
+        match op {
+            Op::SnapshotBegin(section) => Self::SnapshotBegin((*section).into()),
+            Op::SnapshotEnd(section) => Self::SnapshotEnd((*section).into()),
+            Op::Domain(want) => {
+                let DomainWant {
+                    bridge,
+                    peer_link,
+                    peer_link_learning,
+                } = want;
+                Self::Domain(DomainV2 {
+                    bridge: bridge.to_string(),
+                    peer_link: peer_link.map(|name| name.to_string()),
+                    peer_link_learning: *peer_link_learning,
+                })
+            }
+            Op::Port { port, want } => {
+                let PortWant {
+                    isolation,
+                    traffic,
+                    redirect,
+                    system_mac,
+                } = want;
+                Self::Port(PortV2 {
+                    port: port.to_string(),
+                    isolation: (*isolation).into(),
+                    traffic: (*traffic).into(),
+                    redirect: *redirect,
+                    system_mac: system_mac.map(|Mac(bytes)| bytes),
+                })
+            }
+            Op::PortRelease { port } => Self::PortRelease {
+                port: port.to_string(),
+            },
+            Op::Fdb { key, want } => {
+                let FdbWant { port, kind } = want;
+                Self::Fdb(FdbV2 {
+                    key: (*key).into(),
+                    port: port.to_string(),
+                    kind: (*kind).into(),
+                })
+            }
+            Op::FdbRelease { key, keep_on } => Self::FdbRelease(FdbReleaseV2 {
+                key: (*key).into(),
+                keep_on: keep_on.map(|name| name.to_string()),
+            }),
+        }
+    }
+}
+
+impl TryFrom<OpV2> for Op {
+    type Error = ValueError;
+
+    fn try_from(op: OpV2) -> Result<Self, ValueError> {
+        Ok(match op {
+            OpV2::SnapshotBegin(section) => Self::SnapshotBegin(section.into()),
+            OpV2::SnapshotEnd(section) => Self::SnapshotEnd(section.into()),
+            OpV2::Domain(DomainV2 {
+                bridge,
+                peer_link,
+                peer_link_learning,
+            }) => Self::Domain(DomainWant {
+                bridge: name(&bridge)?,
+                peer_link: peer_link.as_deref().map(name).transpose()?,
+                peer_link_learning,
+            }),
+            OpV2::Port(PortV2 {
+                port,
+                isolation,
+                traffic,
+                redirect,
+                system_mac,
+            }) => Self::Port {
+                port: name(&port)?,
+                want: PortWant {
+                    isolation: isolation.into(),
+                    traffic: traffic.into(),
+                    redirect,
+                    system_mac: system_mac.map(Mac),
+                },
+            },
+            OpV2::PortRelease { port } => Self::PortRelease { port: name(&port)? },
+            OpV2::Fdb(FdbV2 { key, port, kind }) => Self::Fdb {
+                key: key.try_into()?,
+                want: FdbWant {
+                    port: name(&port)?,
+                    kind: kind.into(),
+                },
+            },
+            OpV2::FdbRelease(FdbReleaseV2 { key, keep_on }) => Self::FdbRelease {
+                key: key.try_into()?,
+                keep_on: keep_on.as_deref().map(name).transpose()?,
+            },
+        })
+    }
+}
+
+impl From<FdbKey> for FdbKeyV2 {
+    fn from(key: FdbKey) -> Self {
+        let FdbKey {
+            vid,
+            mac: Mac(bytes),
+        } = key;
+        Self {
+            vid: vid.get(),
+            mac: bytes,
+        }
+    }
+}
+
+impl TryFrom<FdbKeyV2> for FdbKey {
+    type Error = ValueError;
+
+    fn try_from(key: FdbKeyV2) -> Result<Self, ValueError> {
+        let FdbKeyV2 { vid, mac } = key;
+        Ok(Self {
+            vid: Vid::try_from(vid)?,
+            mac: Mac(mac),
+        })
+    }
+}
+
+impl From<&Event> for EventV2 {
+    fn from(event: &Event) -> Self {
+        match event {
+            Event::SnapshotBegin => Self::SnapshotBegin,
+            Event::SnapshotEnd => Self::SnapshotEnd,
+            Event::Fdb { key, sight } => Self::Fdb(SightingV2 {
+                key: (*key).into(),
+                sight: (*sight).into(),
+            }),
+        }
+    }
+}
+
+impl TryFrom<EventV2> for Event {
+    type Error = ValueError;
+
+    fn try_from(event: EventV2) -> Result<Self, ValueError> {
+        Ok(match event {
+            EventV2::SnapshotBegin => Self::SnapshotBegin,
+            EventV2::SnapshotEnd => Self::SnapshotEnd,
+            EventV2::Fdb(SightingV2 { key, sight }) => Self::Fdb {
+                key: key.try_into()?,
+                sight: sight.try_into()?,
+            },
+        })
+    }
+}
+
+impl From<Sight> for SightV2 {
+    fn from(sight: Sight) -> Self {
+        match sight {
+            Sight::Learned { port, configured } => Self::Learned {
+                port: port.to_string(),
+                configured,
+            },
+            Sight::Moved { port } => Self::Moved {
+                port: port.to_string(),
+            },
+            Sight::Active { port } => Self::Active {
+                port: port.to_string(),
+            },
+            Sight::Inactive => Self::Inactive,
+            Sight::Aged => Self::Aged,
+        }
+    }
+}
+
+impl TryFrom<SightV2> for Sight {
+    type Error = ValueError;
+
+    fn try_from(sight: SightV2) -> Result<Self, ValueError> {
+        Ok(match sight {
+            SightV2::Learned { port, configured } => Self::Learned {
+                port: name(&port)?,
+                configured,
+            },
+            SightV2::Moved { port } => Self::Moved { port: name(&port)? },
+            SightV2::Active { port } => Self::Active { port: name(&port)? },
+            SightV2::Inactive => Self::Inactive,
+            SightV2::Aged => Self::Aged,
+        })
+    }
+}
+
+/// Conversions between two enums that differ in nothing but who may change them.
+macro_rules! same_variants {
+    ($($model:ident <=> $wire:ident { $($variant:ident),+ })+) => {$(
+        impl From<$model> for $wire {
+            fn from(value: $model) -> Self {
+                match value { $($model::$variant => Self::$variant),+ }
+            }
+        }
+
+        impl From<$wire> for $model {
+            fn from(value: $wire) -> Self {
+                match value { $($wire::$variant => Self::$variant),+ }
+            }
+        }
+    )+};
+}
+
+same_variants! {
+    Section <=> SectionV2 { Ports, Fdb }
+    Isolation <=> IsolationV2 { Keep, On, Off }
+    Traffic <=> TrafficV2 { Keep, Pass, Held }
+    FdbKind <=> FdbKindV2 { Tracked, Static }
+    OpErrorCode <=> OpErrorCodeV2 { Waiting, Refused, Unsupported }
+}
