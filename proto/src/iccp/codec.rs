@@ -1,1 +1,202 @@
-//! placeholder
+//! Messages to bytes, and a byte stream to messages (`spec/iccp.md` 2).
+
+use super::code::{Part, message};
+use super::error::{DecodeError, Excerpt};
+use super::wire::{Dialect, Fields, Output};
+use super::{Body, MAX_MACS_PER_MESSAGE, Message, Tlv};
+
+/// Largest message in bytes, header included (2.4).
+pub const MAX_MESSAGE: usize = HEADER + MAX_LENGTH as usize;
+
+/// Smallest length field: the message id alone (1.3).
+pub(super) const MIN_LENGTH: u16 = 4;
+
+/// Largest length field that a legacy receiver has room for (2.4).
+pub(super) const MAX_LENGTH: u16 = 65532;
+
+/// Bytes up to and including the length field, which it does not count.
+const HEADER: usize = 4;
+
+/// Append `message` to `out` as `dialect` writes it.
+///
+/// Never writes a message longer than [`MAX_MESSAGE`]: a MAC Info with more than
+/// [`MAX_MACS_PER_MESSAGE`] entries becomes several of the same id. Texts are cut at their limit.
+/// Of an unknown message or TLV only its type is known, so it is written empty.
+pub fn encode(message: &Message, dialect: Dialect, out: &mut Vec<u8>) {
+    let mut out = Output::new(out, dialect);
+    let Message { id, body } = message;
+    match body {
+        Body::Application {
+            rg,
+            tlv: Tlv::MacInfo(entries),
+        } if entries.len() > MAX_MACS_PER_MESSAGE => {
+            for part in entries.chunks(MAX_MACS_PER_MESSAGE) {
+                let tlv = Tlv::MacInfo(part.to_vec());
+                let (id, body) = (*id, Body::Application { rg: *rg, tlv });
+                Message { id, body }.encode(&mut out);
+            }
+        }
+        _ => message.encode(&mut out),
+    }
+}
+
+/// Cuts a byte stream into messages, wherever the network has cut it.
+///
+/// [`Decoder::push`] what was received, then take messages until there are none:
+///
+/// ```
+/// use mclag_proto::iccp::{Body, Decoder, Dialect, Message, encode};
+///
+/// let message = Message { id: 1, body: Body::Capability };
+/// let mut bytes = Vec::new();
+/// encode(&message, Dialect::Sonic, &mut bytes);
+///
+/// let mut decoder = Decoder::new(Dialect::Sonic);
+/// decoder.push(&bytes[..7]);
+/// assert_eq!(decoder.next(), None);
+/// decoder.push(&bytes[7..]);
+/// assert_eq!(decoder.next(), Some(Ok(message)));
+/// assert_eq!(decoder.next(), None);
+/// ```
+///
+/// * An item is a message, or why one could not be read. Unless [`DecodeError::is_fatal`], the
+///   decoder goes on with the next message; after a fatal error it yields nothing more and takes
+///   nothing more.
+/// * A list with an entry that cannot be read (an impossible VLAN or name) is two items: the
+///   message with the readable entries, then [`DecodeError::Entries`], which says what was skipped.
+/// * `None` means *not yet*: the iterator goes on after the next `push`.
+/// * Once drained, less than one message is buffered ([`MAX_MESSAGE`]).
+#[derive(Debug)]
+pub struct Decoder {
+    dialect: Dialect,
+    buffer: Vec<u8>,
+    /// Bytes at the start of the buffer that have been taken.
+    taken: usize,
+    /// What to say about the message delivered last.
+    report: Option<DecodeError>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// No message yet: the peer may be anybody.
+    Opening,
+    /// The first message was of this dialect; types that are not known are tolerated.
+    Open,
+    /// A fatal error was reported.
+    Failed,
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream.
+    #[must_use]
+    pub const fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            buffer: Vec::new(),
+            taken: 0,
+            report: None,
+            state: State::Opening,
+        }
+    }
+
+    /// Take what was received.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.state == State::Failed {
+            return;
+        }
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes of a message that is not complete yet, once the decoder has been drained; not zero at
+    /// the end of the stream means that the peer was cut off.
+    #[must_use]
+    pub const fn buffered(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
+    /// The type of the next message and its size in bytes, when its header is there.
+    fn header(&self, bytes: &[u8]) -> Result<Option<(u16, usize)>, DecodeError> {
+        if let (State::Opening, Some(&first)) = (self.state, bytes.first_chunk()) {
+            self.check_opening(first, bytes)?;
+        }
+        let Some(&header) = bytes.first_chunk() else {
+            return Ok(None);
+        };
+        let (kind, length) = self.dialect.header(header);
+        if !(MIN_LENGTH..=MAX_LENGTH).contains(&length) {
+            let part = Part::Message(kind);
+            return Err(DecodeError::Length { part, length });
+        }
+        Ok(Some((kind, HEADER + usize::from(length))))
+    }
+
+    /// Whether a stream may begin like this (14): a stranger's third and fourth byte would be
+    /// taken for a length and waited for.
+    fn check_opening(&self, first: [u8; 2], bytes: &[u8]) -> Result<(), DecodeError> {
+        let found = Excerpt::new(bytes);
+        match (self.dialect, opening_dialect(first)) {
+            (Dialect::Sonic, Some(SONIC)) => Ok(()),
+            (ours, Some(theirs)) => Err(DecodeError::OtherDialect {
+                ours,
+                theirs,
+                found: Excerpt::new(&first),
+            }),
+            (_, None) => Err(DecodeError::Stranger { found }),
+        }
+    }
+}
+
+impl Iterator for Decoder {
+    type Item = Result<Message, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(report) = self.report.take() {
+            return Some(Err(report));
+        }
+        let bytes = &self.buffer[self.taken..];
+        let (kind, size) = match self.header(bytes) {
+            Ok(header) => header?,
+            Err(error) => {
+                self.state = State::Failed;
+                self.buffer = Vec::new();
+                self.taken = 0;
+                return Some(Err(error));
+            }
+        };
+        let bytes = bytes.get(..size)?;
+        let mut fields = Fields::new(bytes, self.dialect, Part::Message(kind));
+        let mut report = None;
+        let message = fields
+            .take(HEADER, "header")
+            .and_then(|_| Message::decode(kind, &mut fields, &mut report));
+        self.state = State::Open;
+        self.taken += size;
+        self.report = report;
+        Some(message)
+    }
+}
+
+const SONIC: &str = "sonic";
+const LINUX_MCLAG: &str = "linux-mclag";
+
+/// The dialect of a stream that begins with these bytes (14).
+const fn opening_dialect(first: [u8; 2]) -> Option<&'static str> {
+    match u16::from_be_bytes(first) {
+        message::CAPABILITY
+        | message::CONNECT
+        | message::DISCONNECT
+        | message::NOTIFICATION
+        | message::APPLICATION => return Some(SONIC),
+        _ => {}
+    }
+    match u16::from_le_bytes(first) {
+        0x0404 | 0x0e00 | 0x0e02 | 0x0e04 | 0x0e06 => Some(LINUX_MCLAG),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,9 @@
 //! A legacy receiver puts types of this range on a queue that nobody reads, so the announcement
 //! may be sent to anyone; everything else is sent only after both sides announced themselves.
 
+use super::code::tlv::{ANNOUNCE, GOODBYE, MAC_SYNC_END};
+use super::error::DecodeError;
+use super::wire::{Fields, Output, TlvKind, clip, lossy};
 use crate::Mac;
 
 /// First TLV type of this range.
@@ -19,13 +22,51 @@ pub enum Extension {
     Announce(Announce),
     /// 0x1101: the sender is about to stop.
     Goodbye(Goodbye),
-    /// 0x1102: every address known when the session came up has been sent.
+    /// 0x1102: every address known when the session came up has been sent. Has no value.
     MacSyncEnd,
+}
+
+impl Extension {
+    pub(super) fn encode(&self, out: &mut Output<'_>) {
+        let (kind, value): (u16, &dyn Fn(&mut Output<'_>)) = match self {
+            Self::Announce(announce) => (ANNOUNCE, &|out| announce.encode(out)),
+            Self::Goodbye(goodbye) => (GOODBYE, &|out| out.u8(goodbye.to_wire())),
+            Self::MacSyncEnd => (MAC_SYNC_END, &|_| {}),
+        };
+        let header = TlvKind {
+            unknown: true,
+            forward: false,
+            kind,
+        };
+        out.tlv(header, value);
+    }
+
+    /// `None` for a type that is not one of these, even if it is of the same range.
+    pub(super) fn decode(kind: u16, value: &mut Fields<'_>) -> Result<Option<Self>, DecodeError> {
+        Ok(Some(match kind {
+            ANNOUNCE => Self::Announce(Announce::decode(value)?),
+            GOODBYE => Self::Goodbye(Goodbye::decode(value)?),
+            MAC_SYNC_END => Self::MacSyncEnd,
+            _ => return Ok(None),
+        }))
+    }
 }
 
 /// 0x1100 Announce: sent once, as soon as the session is operational.
 ///
 /// A receiver ignores bytes behind the fields it knows, so a later version may append.
+//
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |1|0|       Type = 0x1100       |        Length = 11 + n        |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |            Version            |           Priority            |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                           Node MAC                            |
+// +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                               |       n       | Software, n bytes
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Announce {
     /// [`VERSION`] of the sender; the lower of both is spoken.
@@ -38,11 +79,69 @@ pub struct Announce {
     pub software: String,
 }
 
+impl Announce {
+    /// Longest [`Announce::software`] in bytes; a longer one is cut.
+    pub const SOFTWARE_MAX: usize = 64;
+
+    fn encode(&self, out: &mut Output<'_>) {
+        let software = clip(&self.software, Self::SOFTWARE_MAX).as_bytes();
+        out.u16(self.version);
+        out.u16(self.priority);
+        out.put(&self.node_mac.0);
+        out.u8(u8::try_from(software.len()).expect("the text was cut to 64 bytes"));
+        out.put(software);
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let offset = fields.offset();
+        let version = fields.u16("version")?;
+        if version == 0 {
+            return Err(fields.bad("version", offset, version, "1 or more"));
+        }
+        let priority = fields.u16("priority")?;
+        let node_mac = fields.mac("node MAC")?;
+        let length = fields.u8("software length")?;
+        let software = fields.take(length.into(), "software")?;
+        Ok(Self {
+            version,
+            priority,
+            node_mac,
+            software: lossy(software, Self::SOFTWARE_MAX),
+        })
+    }
+}
+
 /// 0x1101 Goodbye: what the sender's stop means for its dataplane.
+//
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |1|0|       Type = 0x1101       |          Length = 1           |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |    Reason     |
+// +-+-+-+-+-+-+-+-+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Goodbye {
     /// 0: it restarts; its dataplane goes on forwarding as it is.
     Restart,
     /// 1: it leaves; its MLAG ports are out of the pair.
     Leave,
+}
+
+impl Goodbye {
+    const fn to_wire(self) -> u8 {
+        match self {
+            Self::Restart => 0,
+            Self::Leave => 1,
+        }
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let offset = fields.offset();
+        match fields.u8("reason")? {
+            0 => Ok(Self::Restart),
+            1 => Ok(Self::Leave),
+            other => Err(fields.bad("reason", offset, other, "0 (restart) or 1 (leave)")),
+        }
+    }
 }

@@ -8,17 +8,24 @@
 //! * [`encode`]: one message to bytes.
 //! * [`Decoder`]: a byte stream, cut anywhere, to messages.
 
+mod code;
 mod codec;
 mod error;
 pub mod ext;
+mod message;
 mod tlv;
+mod wire;
 
-pub use codec::{Decoder, Dialect, MAX_MESSAGE, encode};
-pub use error::DecodeError;
+pub use code::Part;
+pub use codec::{Decoder, MAX_MESSAGE, encode};
+pub use error::{BadValue, DecodeError, Excerpt, Found};
 pub use tlv::{
-    AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
-    PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, SystemConfig, Tlv,
+    AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MAX_MACS_PER_MESSAGE,
+    MacEntry, MacType, PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, SystemConfig, Tlv,
 };
+pub use wire::Dialect;
+
+use codec::{MAX_LENGTH, MIN_LENGTH};
 
 /// TCP port of the peer protocol (`spec/iccp.md` 1).
 pub const PORT: u16 = 8888;

@@ -1,8 +1,20 @@
 //! The TLVs of RG Application Data, as values (`spec/iccp.md` 4).
 
-use crate::{AggregatorId, IfName, Mac, NodeId, Vid};
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+mod aggregator;
+mod consistency;
+mod mac;
+mod sync;
+mod system;
+
+use super::code::tlv as code;
+use super::error::DecodeError;
+use super::ext::Extension;
+use super::wire::{Fields, Output};
+
+pub use aggregator::{AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortState};
+pub use consistency::{PeerLinkInfo, PeerLinkKind, PortChannelInfo};
+pub use mac::{EntryOp, MAX_MACS_PER_MESSAGE, MacEntry, MacType};
+pub use system::SystemConfig;
 
 /// One TLV of application data.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +50,7 @@ pub enum Tlv {
     /// The sender restarts and keeps forwarding meanwhile (4.12).
     WarmBoot,
     /// An extension between our own daemons (8.1), see [`super::ext`].
-    Extension(super::ext::Extension),
+    Extension(Extension),
     /// A type this version does not know or deliberately ignores: counted, otherwise ignored.
     Unknown {
         /// The 14-bit TLV type.
@@ -46,148 +58,53 @@ pub enum Tlv {
     },
 }
 
-/// mLACP System Config 0x0032 (4.1).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct SystemConfig {
-    /// System MAC of the sender.
-    pub system: Mac,
-    /// LACP system priority; always 0 from a legacy sender.
-    pub priority: u16,
-    /// Node id; must differ between the two.
-    pub node: NodeId,
-}
-
-/// mLACP Aggregator Config 0x0036 (4.2).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AggregatorConfig {
-    /// Number of the LAG.
-    pub id: AggregatorId,
-    /// Name of the LAG; the peer matches by it.
-    pub name: IfName,
-    /// MAC of the LAG's network device.
-    pub mac: Mac,
-    /// Present or purged.
-    pub flag: ConfigFlag,
-}
-
-/// Whether an aggregator is there.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ConfigFlag {
-    /// Flag 0x01: present.
-    Present,
-    /// Flag 0x02: detached or deleted.
-    Purge,
-}
-
-/// mLACP Aggregator State 0x0037 (4.3).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AggregatorState {
-    /// Number of the LAG.
-    pub id: AggregatorId,
-    /// Its state.
-    pub state: PortState,
-}
-
-/// State of a LAG as its chassis reports it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PortState {
-    /// Carries traffic, or will as soon as the receiver has acknowledged.
-    Up,
-    /// Does not carry traffic.
-    Down,
-    /// Taken down by its operator.
-    AdminDown,
-    /// In test.
-    Test,
-}
-
-impl PortState {
-    /// Anything but *up* counts as down (4.3).
-    #[must_use]
-    pub const fn is_up(self) -> bool {
-        matches!(self, Self::Up)
+impl Tlv {
+    /// Write the TLV. A MAC Info must not be longer than [`MAX_MACS_PER_MESSAGE`].
+    pub(super) fn encode(&self, out: &mut Output<'_>) {
+        match self {
+            Self::SystemConfig(tlv) => tlv.encode(out),
+            Self::AggregatorConfig(tlv) => tlv.encode(out),
+            Self::AggregatorState(tlv) => tlv.encode(out),
+            Self::SyncRequest { number } => sync::encode_request(*number, out),
+            Self::SyncData { number, end } => sync::encode_data(*number, *end, out),
+            Self::Heartbeat => sync::encode_heartbeat(out),
+            Self::PortChannelInfo(tlv) => tlv.encode(out),
+            Self::PeerLinkInfo(tlv) => tlv.encode(out),
+            Self::MacInfo(entries) => mac::encode(entries, out),
+            Self::InterfaceUpAck(tlv) => tlv.encode(out),
+            Self::WarmBoot => sync::encode_warm_boot(out),
+            Self::Extension(tlv) => tlv.encode(out),
+            Self::Unknown { kind } => out.plain_tlv(*kind, |_| {}),
+        }
     }
-}
 
-/// Port Channel Info 0x1034 (4.7).
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PortChannelInfo {
-    /// Number of the LAG.
-    pub id: AggregatorId,
-    /// Name of the LAG.
-    pub name: IfName,
-    /// Its IPv4 address if it is a layer-3 port.
-    pub l3: bool,
-    /// First IPv4 address, unspecified when none.
-    pub address: Ipv4Addr,
-    /// VLANs it is a member of.
-    pub vids: BTreeSet<Vid>,
-}
-
-/// Peer Link Info 0x1035 (4.8).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct PeerLinkInfo {
-    /// Name of the sender's peer link.
-    pub name: IfName,
-    /// What kind of interface it is.
-    pub kind: PeerLinkKind,
-}
-
-/// Kind of the interface that is the peer link.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum PeerLinkKind {
-    /// A physical port.
-    Port,
-    /// A LAG.
-    PortChannel,
-    /// A VLAN interface.
-    Vlan,
-    /// A VXLAN tunnel.
-    Vxlan,
-    /// Any other number: tolerated, since it is only compared.
-    Other(u8),
-}
-
-/// One entry of MAC Info 0x1038 (4.11).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MacEntry {
-    /// Learned or forgotten.
-    pub op: EntryOp,
-    /// Configured or learned.
-    pub kind: MacType,
-    /// The address.
-    pub mac: Mac,
-    /// Its VLAN.
-    pub vid: Vid,
-    /// The port it was learned on at the sender.
-    pub port: IfName,
-}
-
-/// What happened to an entry.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum EntryOp {
-    /// 1: there.
-    Add,
-    /// 2: gone.
-    Delete,
-    /// Any other number is reserved and ignored (4.11).
-    Reserved(u8),
-}
-
-/// How an address came to be known.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum MacType {
-    /// 1: configured; may not move.
-    Static,
-    /// 2: learned.
-    Dynamic,
-}
-
-/// Interface Up Ack 0x103b (4.13).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct InterfaceUpAck {
-    /// Number of the LAG, copied from the Aggregator State.
-    pub id: AggregatorId,
-    /// True when isolation is in force; not evaluated by a legacy receiver.
-    pub isolated: bool,
+    /// Read the TLV at the cursor, and no more: what follows it is ignored (2).
+    ///
+    /// `report` receives what had to be skipped of a TLV that is otherwise good.
+    pub(super) fn decode(
+        fields: &mut Fields<'_>,
+        report: &mut Option<DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        let (header, mut value) = fields.tlv()?; // U and F are not consulted (8.1)
+        let value = &mut value;
+        Ok(match header.kind {
+            code::SYSTEM_CONFIG => Self::SystemConfig(SystemConfig::decode(value)?),
+            code::AGGREGATOR_CONFIG => Self::AggregatorConfig(AggregatorConfig::decode(value)?),
+            code::AGGREGATOR_STATE => Self::AggregatorState(AggregatorState::decode(value)?),
+            code::SYNC_REQUEST => sync::decode_request(value)?,
+            code::SYNC_DATA => sync::decode_data(value)?,
+            code::HEARTBEAT => sync::decode_heartbeat(value)?,
+            code::PORT_CHANNEL_INFO => {
+                Self::PortChannelInfo(PortChannelInfo::decode(value, report)?)
+            }
+            code::PEER_LINK_INFO => Self::PeerLinkInfo(PeerLinkInfo::decode(value)?),
+            code::MAC_INFO => Self::MacInfo(mac::decode(value, report)?),
+            code::INTERFACE_UP_ACK => Self::InterfaceUpAck(InterfaceUpAck::decode(value)?),
+            code::WARM_BOOT => sync::decode_warm_boot(value)?,
+            kind => match Extension::decode(kind, value)? {
+                Some(extension) => Self::Extension(extension),
+                None => Self::Unknown { kind },
+            },
+        })
+    }
 }

@@ -1,0 +1,218 @@
+//! Random bytes never panic, and random messages survive any cut.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+use crate::iccp::{
+    AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacType, PeerLinkInfo,
+    PeerLinkKind, PortChannelInfo, Status, SystemConfig,
+};
+use crate::{AggregatorId, Mac, NodeId, Vid};
+
+fn names() -> impl Strategy<Value = IfName> {
+    "[A-Za-z][A-Za-z0-9._-]{0,19}".prop_map(|text| name(&text))
+}
+
+fn vids() -> impl Strategy<Value = Vid> {
+    (1..=4094_u16).prop_map(vid)
+}
+
+fn lags() -> impl Strategy<Value = AggregatorId> {
+    any::<u16>().prop_map(AggregatorId)
+}
+
+fn addresses() -> impl Strategy<Value = Mac> {
+    any::<[u8; 6]>().prop_map(Mac)
+}
+
+fn entries() -> impl Strategy<Value = MacEntry> {
+    let ops = prop_oneof![
+        Just(EntryOp::Add),
+        Just(EntryOp::Delete),
+        (3..=255_u8).prop_map(EntryOp::Reserved),
+    ];
+    let kinds = prop_oneof![Just(MacType::Static), Just(MacType::Dynamic)];
+    (ops, kinds, addresses(), vids(), names()).prop_map(|(op, kind, mac, vid, port)| MacEntry {
+        op,
+        kind,
+        mac,
+        vid,
+        port,
+    })
+}
+
+fn extensions() -> impl Strategy<Value = Extension> {
+    prop_oneof![
+        (1..=u16::MAX, any::<u16>(), addresses(), "[ -~]{0,64}").prop_map(
+            |(version, priority, node_mac, software)| Extension::Announce(Announce {
+                version,
+                priority,
+                node_mac,
+                software,
+            })
+        ),
+        Just(Extension::Goodbye(Goodbye::Restart)),
+        Just(Extension::Goodbye(Goodbye::Leave)),
+        Just(Extension::MacSyncEnd),
+    ]
+}
+
+fn tlvs() -> impl Strategy<Value = Tlv> {
+    let flags = prop_oneof![Just(ConfigFlag::Present), Just(ConfigFlag::Purge)];
+    let states = prop_oneof![
+        Just(PortState::Up),
+        Just(PortState::Down),
+        Just(PortState::AdminDown),
+        Just(PortState::Test),
+    ];
+    let kinds = prop_oneof![
+        Just(PeerLinkKind::Port),
+        Just(PeerLinkKind::PortChannel),
+        Just(PeerLinkKind::Vlan),
+        Just(PeerLinkKind::Vxlan),
+        (4..=255_u8).prop_map(PeerLinkKind::Other),
+    ];
+    prop_oneof![
+        (addresses(), any::<u16>(), any::<u8>()).prop_map(|(system, priority, node)| {
+            let node = NodeId(node);
+            Tlv::SystemConfig(SystemConfig {
+                system,
+                priority,
+                node,
+            })
+        }),
+        (lags(), names(), addresses(), flags).prop_map(|(id, name, mac, flag)| {
+            Tlv::AggregatorConfig(AggregatorConfig {
+                id,
+                name,
+                mac,
+                flag,
+            })
+        }),
+        (lags(), states)
+            .prop_map(|(id, state)| Tlv::AggregatorState(AggregatorState { id, state })),
+        any::<u16>().prop_map(|number| Tlv::SyncRequest { number }),
+        (any::<u16>(), any::<bool>()).prop_map(|(number, end)| Tlv::SyncData { number, end }),
+        Just(Tlv::Heartbeat),
+        (
+            lags(),
+            names(),
+            any::<bool>(),
+            any::<[u8; 4]>(),
+            vec(vids(), 0..40)
+        )
+            .prop_map(|(id, name, l3, address, vids)| {
+                Tlv::PortChannelInfo(PortChannelInfo {
+                    id,
+                    name,
+                    l3,
+                    address: address.into(),
+                    vids: vids.into_iter().collect(),
+                })
+            }),
+        (names(), kinds).prop_map(|(name, kind)| Tlv::PeerLinkInfo(PeerLinkInfo { name, kind })),
+        vec(entries(), 0..40).prop_map(Tlv::MacInfo),
+        (lags(), any::<bool>())
+            .prop_map(|(id, isolated)| Tlv::InterfaceUpAck(InterfaceUpAck { id, isolated })),
+        Just(Tlv::WarmBoot),
+        extensions().prop_map(Tlv::Extension),
+        (0x1103..=0x3fff_u16).prop_map(|kind| Tlv::Unknown { kind }),
+    ]
+}
+
+fn messages() -> impl Strategy<Value = Message> {
+    let rg = || any::<u32>().prop_map(RgId);
+    let status = || any::<u32>().prop_map(Status);
+    let bodies = prop_oneof![
+        1 => Just(Body::Capability),
+        1 => (rg(), "[ -~]{0,80}").prop_map(|(rg, sender)| Body::Connect { rg, sender }),
+        1 => (rg(), status()).prop_map(|(rg, status)| Body::Disconnect { rg, status }),
+        1 => (rg(), status(), any::<u32>()).prop_map(|(rg, status, rejected)| {
+            Body::Notification { rg, status, rejected }
+        }),
+        10 => (rg(), tlvs()).prop_map(|(rg, tlv)| Body::Application { rg, tlv }),
+        1 => (0x0704..=0x7fff_u16).prop_map(|kind| Body::Unknown { kind }),
+    ];
+    (any::<u32>(), bodies).prop_map(|(id, body)| Message { id, body })
+}
+
+proptest! {
+    #[test]
+    fn random_messages_survive_any_cut(
+        list in vec(messages(), 1..8),
+        cuts in vec(1..200_usize, 1..20),
+    ) {
+        // A stream begins with a message of a known type.
+        let mut all = vec![Message { id: 1, body: Body::Capability }];
+        all.extend(list);
+        let mut bytes = Vec::new();
+        for message in &all {
+            encode(message, Dialect::Sonic, &mut bytes);
+        }
+        let mut decoder = Decoder::new(Dialect::Sonic);
+        let mut got = Vec::new();
+        let (mut rest, mut cuts) = (&bytes[..], cuts.iter().cycle());
+        while !rest.is_empty() {
+            let cut = cuts.next().copied().unwrap_or(1).min(rest.len());
+            decoder.push(&rest[..cut]);
+            rest = &rest[cut..];
+            for item in decoder.by_ref() {
+                got.push(item.map_err(|error| TestCaseError::fail(error.to_string()))?);
+            }
+        }
+        prop_assert_eq!(got, all);
+        prop_assert_eq!(decoder.buffered(), 0);
+    }
+
+    /// Behind a plausible header, since most random streams fail in their first word.
+    #[test]
+    fn random_bytes_never_panic(
+        start in option::of(0..5_usize),
+        tlv in option::of(0..20_usize),
+        noise in vec(any::<u8>(), 0..600),
+        cut in 1..600_usize,
+    ) {
+        const KINDS: [u16; 5] = [0x0202, 0x0700, 0x0701, 0x0702, 0x0703];
+        const TLVS: [u16; 20] = [
+            0x0001, 0x0002, 0x0004, 0x0032, 0x0036, 0x0037, 0x0038, 0x0039, 0x003a, 0x0700,
+            0x1034, 0x1035, 0x1036, 0x1038, 0x1039, 0x103a, 0x103b, 0x1100, 0x1101, 0x1102,
+        ];
+        let mut bytes = Vec::new();
+        if let Some(kind) = start {
+            let length = u16::try_from(noise.len() + 16).unwrap();
+            bytes.extend(KINDS[kind].to_be_bytes());
+            bytes.extend(length.to_be_bytes());
+            bytes.extend([0, 0, 0, 1, 0, 5, 0, 4, 0, 0, 0, 1]);
+            if let Some(tlv) = tlv {
+                bytes.extend(TLVS[tlv].to_be_bytes());
+                bytes.extend((length - 16).to_be_bytes());
+            }
+        }
+        bytes.extend(&noise);
+        let mut decoder = Decoder::new(Dialect::Sonic);
+        for chunk in bytes.chunks(cut) {
+            decoder.push(chunk);
+            for item in decoder.by_ref() {
+                if let Err(error) = item {
+                    prop_assert!(error.to_string().len() < 250, "{}", error);
+                }
+            }
+        }
+    }
+
+    /// One changed byte in a good message costs at most what the errors say.
+    #[test]
+    fn a_flipped_byte_never_panics(message in messages(), at in any::<prop::sample::Index>(), to: u8) {
+        let mut bytes = encoded(&Message { id: 1, body: Body::Capability });
+        let head = bytes.len();
+        encode(&message, Dialect::Sonic, &mut bytes);
+        let at = head + at.index(bytes.len() - head);
+        bytes[at] = to;
+        let mut decoder = Decoder::new(Dialect::Sonic);
+        decoder.push(&bytes);
+        prop_assert!(matches!(decoder.next(), Some(Ok(_))));
+        decoder.for_each(drop);
+    }
+}

@@ -1,0 +1,321 @@
+//! Literal messages: the vectors of `spec/iccp.md` 16.1, and messages of a real SONiC daemon.
+
+use super::*;
+use crate::iccp::{
+    AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
+    PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, RgId, Status, SystemConfig,
+};
+use crate::{AggregatorId, Mac, NodeId, Vid};
+
+/// Pairs of bytes and value, for use in both directions.
+pub(super) fn pairs() -> Vec<(&'static str, Vec<u8>, Message)> {
+    let lag = AggregatorId(1);
+    let rg = RgId(1);
+    let message = |id, body| Message { id, body };
+    let app = |id, tlv| message(id, Body::Application { rg, tlv });
+    let config = |flag| {
+        Tlv::AggregatorConfig(AggregatorConfig {
+            id: lag,
+            name: name("PortChannel1"),
+            mac: Mac([0x02, 0, 0, 0, 0, 0x01]),
+            flag,
+        })
+    };
+    let pairs = [
+        (
+            "Capability",
+            "02 02 00 0c 00 00 00 01 87 00 00 04 80 00 01 00",
+            message(1, Body::Capability),
+        ),
+        (
+            "RG Connect",
+            "07 00 00 18 00 00 00 02 00 05 00 04 00 00 00 01 00 01 00 08 31 30 2e 30
+             2e 30 2e 31",
+            message(
+                2,
+                Body::Connect {
+                    rg,
+                    sender: "10.0.0.1".to_owned(),
+                },
+            ),
+        ),
+        (
+            "RG Disconnect",
+            "07 01 00 14 00 00 00 4d 00 05 00 04 00 00 00 01 00 04 00 04 00 01 00 10",
+            message(
+                77,
+                Body::Disconnect {
+                    rg,
+                    status: Status::RG_REMOVED,
+                },
+            ),
+        ),
+        (
+            "NAK, unknown RG",
+            "07 02 00 18 00 00 00 05 00 05 00 04 00 00 00 01 00 02 00 08 00 01 00 01
+             00 00 00 02",
+            message(
+                5,
+                Body::Notification {
+                    rg,
+                    status: Status::UNKNOWN_RG,
+                    rejected: 2,
+                },
+            ),
+        ),
+        (
+            "NAK, rejected message",
+            "07 02 00 18 00 00 00 5a 00 05 00 04 00 00 00 01 00 02 00 08 00 01 00 06
+             00 00 00 29",
+            message(
+                90,
+                Body::Notification {
+                    rg,
+                    status: Status::REJECTED,
+                    rejected: 41,
+                },
+            ),
+        ),
+        (
+            "Heartbeat",
+            "07 03 00 11 00 00 00 03 00 05 00 04 00 00 00 01 00 3a 00 01 ff",
+            app(3, Tlv::Heartbeat),
+        ),
+        (
+            "Sync Request",
+            "07 03 00 18 00 00 00 04 00 05 00 04 00 00 00 01 00 38 00 08 00 00 ff ff
+             00 00 00 00",
+            app(4, Tlv::SyncRequest { number: 0 }),
+        ),
+        (
+            "Sync Data, start",
+            "07 03 00 14 00 00 00 06 00 05 00 04 00 00 00 01 00 39 00 04 00 00 00 00",
+            app(
+                6,
+                Tlv::SyncData {
+                    number: 0,
+                    end: false,
+                },
+            ),
+        ),
+        (
+            "Sync Data, end",
+            "07 03 00 14 00 00 00 0e 00 05 00 04 00 00 00 01 00 39 00 04 00 00 00 01",
+            app(
+                14,
+                Tlv::SyncData {
+                    number: 0,
+                    end: true,
+                },
+            ),
+        ),
+        (
+            "System Config",
+            "07 03 00 19 00 00 00 07 00 05 00 04 00 00 00 01 00 32 00 09 02 00 00 00
+             00 01 00 00 fd",
+            app(
+                7,
+                Tlv::SystemConfig(SystemConfig {
+                    system: Mac([0x02, 0, 0, 0, 0, 0x01]),
+                    priority: 0,
+                    node: NodeId(0xfd),
+                }),
+            ),
+        ),
+        (
+            "Aggregator Config, present",
+            "07 03 00 3a 00 00 00 08 00 05 00 04 00 00 00 01 00 36 00 2a 00{9} 01 02 00
+             00 00 00 01 00 00 00 00 01 0c 50 6f 72 74 43 68 61 6e 6e 65 6c 31 00 00
+             00 00 00 00 00 00",
+            app(8, config(ConfigFlag::Present)),
+        ),
+        (
+            "Aggregator Config, purge",
+            "07 03 00 3a 00 00 00 37 00 05 00 04 00 00 00 01 00 36 00 2a 00{9} 01 02 00
+             00 00 00 01 00 00 00 00 02 0c 50 6f 72 74 43 68 61 6e 6e 65 6c 31 00 00
+             00 00 00 00 00 00",
+            app(55, config(ConfigFlag::Purge)),
+        ),
+        (
+            "Aggregator State, up",
+            "07 03 00 1f 00 00 00 09 00 05 00 04 00 00 00 01 00 37 00 0f 00{11} 01 00 00
+             00",
+            app(
+                9,
+                Tlv::AggregatorState(AggregatorState {
+                    id: lag,
+                    state: PortState::Up,
+                }),
+            ),
+        ),
+        (
+            "Port Channel Info",
+            "07 03 00 34 00 00 00 0a 00 05 00 04 00 00 00 01 10 34 00 24 00 01 50 6f
+             72 74 43 68 61 6e 6e 65 6c 31 00 00 00 00 00 00 00 00 0c 01 03 02 01 0a
+             00 01 00 02 00 64 00 c8",
+            app(
+                10,
+                Tlv::PortChannelInfo(PortChannelInfo {
+                    id: lag,
+                    name: name("PortChannel1"),
+                    l3: true,
+                    address: [10, 1, 2, 3].into(),
+                    vids: [vid(100), vid(200)].into(),
+                }),
+            ),
+        ),
+        (
+            "Peer Link Info",
+            "07 03 00 25 00 00 00 0b 00 05 00 04 00 00 00 01 10 35 00 15 50 6f 72 74
+             43 68 61 6e 6e 65 6c 31 30 00 00 00 00 00 00 00 01",
+            app(
+                11,
+                Tlv::PeerLinkInfo(PeerLinkInfo {
+                    name: name("PortChannel10"),
+                    kind: PeerLinkKind::PortChannel,
+                }),
+            ),
+        ),
+        (
+            "MAC Info, two entries",
+            "07 03 00 4e 00 00 00 14 00 05 00 04 00 00 00 01 10 38 00 3e 00 02 01 02
+             00 11 22 33 44 55 00 64 50 6f 72 74 43 68 61 6e 6e 65 6c 31 00 00 00 00
+             00 00 00 00 02 02 00 aa bb cc dd ee 00 c8 45 74 68 65 72 6e 65 74 38 00{11}",
+            app(
+                20,
+                Tlv::MacInfo(vec![
+                    MacEntry {
+                        op: EntryOp::Add,
+                        kind: MacType::Dynamic,
+                        mac: Mac([0x00, 0x11, 0x22, 0x33, 0x44, 0x55]),
+                        vid: vid(100),
+                        port: name("PortChannel1"),
+                    },
+                    MacEntry {
+                        op: EntryOp::Delete,
+                        kind: MacType::Dynamic,
+                        mac: Mac([0x00, 0xaa, 0xbb, 0xcc, 0xdd, 0xee]),
+                        vid: vid(200),
+                        port: name("Ethernet8"),
+                    },
+                ]),
+            ),
+        ),
+        (
+            "Warm Boot Flag",
+            "07 03 00 11 00 00 01 2c 00 05 00 04 00 00 00 01 10 39 00 01 01",
+            app(300, Tlv::WarmBoot),
+        ),
+        (
+            "Interface Up Ack",
+            "07 03 00 14 00 00 00 38 00 05 00 04 00 00 00 01 10 3b 00 04 01 01 00 01",
+            app(
+                56,
+                Tlv::InterfaceUpAck(InterfaceUpAck {
+                    id: lag,
+                    isolated: true,
+                }),
+            ),
+        ),
+        (
+            "Announce",
+            "07 03 00 25 00 00 00 40 00 05 00 04 00 00 00 01 91 00 00 15 00 01 80 00
+             02 00 5e 00 00 01 0a 69 63 63 70 64 2f 30 2e 31 2e",
+            app(
+                64,
+                Tlv::Extension(Extension::Announce(Announce {
+                    version: 1,
+                    priority: 0x8000,
+                    node_mac: Mac([0x02, 0, 0x5e, 0, 0, 0x01]),
+                    software: "iccpd/0.1.".to_owned(),
+                })),
+            ),
+        ),
+        (
+            "Goodbye, restart",
+            "07 03 00 11 00 00 00 41 00 05 00 04 00 00 00 01 91 01 00 01 00",
+            app(65, Tlv::Extension(Extension::Goodbye(Goodbye::Restart))),
+        ),
+        (
+            "Goodbye, leave",
+            "07 03 00 11 00 00 00 42 00 05 00 04 00 00 00 01 91 01 00 01 01",
+            app(66, Tlv::Extension(Extension::Goodbye(Goodbye::Leave))),
+        ),
+        (
+            "MAC Sync End",
+            "07 03 00 10 00 00 00 43 00 05 00 04 00 00 00 01 91 02 00 00",
+            app(67, Tlv::Extension(Extension::MacSyncEnd)),
+        ),
+    ];
+    pairs
+        .map(|(what, text, value)| (what, hex(text), value))
+        .into()
+}
+
+/// `spec/iccp.md` 16.1: types that this version reads past.
+pub(super) fn unknown() -> [(Vec<u8>, u16); 2] {
+    let arp = "07 03 00 36 00 00 00 0c 00 05 00 04 00 00 00 01 10 36 00 26 00 01 01 00
+               00 56 6c 61 6e 31 30 30 00{14} 0a 01 02 32 00 11 22 33 44 55 00 00";
+    let ndisc = "07 03 00 42 00 00 00 0d 00 05 00 04 00 00 00 01 10 3a 00 32 00 01 01 05
+                 00 56 6c 61 6e 31 30 30 00{14} 20 01 0d b8 00{11} 32 02 00 00 00 00 01 00 00";
+    [(hex(arp), 0x1036), (hex(ndisc), 0x103a)]
+}
+
+/// Captured from two SONiC daemons (iccpd of sonic-buildimage, August 2026).
+pub(super) const CAPTURED: [&str; 19] = [
+    "0202000c000000018700000480000100",
+    "0700001a0000000200050004000000010001000a31302e3235352e302e32",
+    "07030011000000030005000400000001003a0001ff",
+    "07030018000000040005000400000001003800080000ffff00000000",
+    "070300140000000400050004000000010039000400000000",
+    "07030019000000050005000400000001003200090200000000010000fd",
+    "0703003a0000000600050004000000010036002a000000000000000000010200000000010000 \
+     0000010f506f72744368616e6e656c303030310000000000",
+    "0703001f0000000700050004000000010037000f000000000000000000000001000000",
+    "07030032000000080005000400000001103400220001506f72744368616e6e656c3030303100 \
+     000000000f000000000000010001000a",
+    "0703002500000009000500040000000110350015506f72744368616e6e656c31303030000000 \
+     000001",
+    "070300140000000a00050004000000010039000400000001",
+    "07030019000000060005000400000001003200090200000000020000fe",
+    "0703001f0000001000050004000000010037000f000000000000000000000001000001",
+    "070300140000000e0005000400000001103b000401010001",
+    "07030030000000150005000400000001103800200001010200aa00000001000a506f72744368 \
+     616e6e656c303030310000000000",
+    "07030030000000160005000400000001103800200001010100aa00000002000a506f72744368 \
+     616e6e656c303030310000000000",
+    "07030030000000180005000400000001103800200001010200aa00000003000a45746865726e \
+     6574380000000000000000000000",
+    "070300a80000005b0005000400000001103800980005010200bb0000003c000a506f72744368 \
+     616e6e656c303030310000000000010200bb0000003d000a506f72744368616e6e656c303030 \
+     310000000000010200bb0000003e000a506f72744368616e6e656c3030303100000000000102 \
+     00bb0000003f000a506f72744368616e6e656c303030310000000000010200bb00000040000a \
+     506f72744368616e6e656c303030310000000000",
+    "0703003a0000003500050004000000010036002a000000000000000000010200000000010000 \
+     0000020f506f72744368616e6e656c303030310000000000",
+];
+
+/// Bytes from hexadecimal digits; `00{n}` stands for n zero bytes.
+pub(super) fn hex(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for word in text.split_whitespace() {
+        let zeros = word.strip_prefix("00{").and_then(|w| w.strip_suffix('}'));
+        if let Some(count) = zeros {
+            bytes.resize(bytes.len() + count.parse::<usize>().unwrap(), 0);
+            continue;
+        }
+        assert!(word.len().is_multiple_of(2), "{word}");
+        for at in (0..word.len()).step_by(2) {
+            bytes.push(u8::from_str_radix(&word[at..at + 2], 16).unwrap());
+        }
+    }
+    bytes
+}
+
+pub(super) fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+pub(super) fn vid(raw: u16) -> Vid {
+    Vid::new(raw).unwrap()
+}
