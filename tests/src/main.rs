@@ -1,0 +1,156 @@
+//! `mclag-lab`: the lab without a test harness around it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use mclag_tests::places::Places;
+use mclag_tests::protocol::Event;
+use mclag_tests::session::{self, Audience, Verdict};
+use mclag_tests::{demo, guest, netns, probe, scenarios};
+
+/// Two MC-LAG chassis and their hosts on a real kernel, for tests, measurements and a demonstration.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Show a pair at work, in a screenful.
+    Demo,
+    /// Run scenarios and tell what happens in them.
+    Run {
+        /// Only those with one of these words in their name.
+        words: Vec<String>,
+    },
+    /// List the scenarios and what each is about.
+    List,
+    /// Tell whether scenarios can run on this system's own kernel.
+    Probe,
+    /// Run a job where the scenarios can run (started by the other commands).
+    #[command(hide = true)]
+    Guest { job: PathBuf },
+    /// Run one scenario in this process (started by the guest).
+    #[command(hide = true)]
+    Scenario {
+        name: String,
+        prefix: String,
+        results: PathBuf,
+        programs: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Args::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(what: What) -> Result<()> {
+    match what {
+        What::Demo => follow(&[demo::SCENARIO], Telling::Demo),
+        What::Run { words } => {
+            let mut chosen = scenarios::all();
+            chosen.retain(|scenario| {
+                words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
+            });
+            if chosen.is_empty() {
+                bail!("no scenario has {} in its name", words.join(" or "));
+            }
+            follow(&chosen, Telling::Scenarios)
+        }
+        What::List => {
+            for scenario in scenarios::all() {
+                println!(
+                    "{}\n    {}",
+                    scenario.name,
+                    scenario.about.replace('\n', "\n    ")
+                );
+            }
+            Ok(())
+        }
+        What::Probe => {
+            netns::require_root()?;
+            let missing = probe::missing()?;
+            for line in &missing {
+                println!("{line}");
+            }
+            if missing.is_empty() {
+                println!("this kernel can carry the lab");
+            }
+            Ok(())
+        }
+        What::Guest { job } => guest::run(&job),
+        What::Scenario {
+            name,
+            prefix,
+            results,
+            programs,
+        } => guest::run_scenario(&name, &prefix, &results, &programs),
+    }
+}
+
+fn follow(chosen: &[mclag_tests::scenario::Scenario], telling: Telling) -> Result<()> {
+    let mut screen = Screen {
+        telling,
+        failures: 0,
+    };
+    session::run(&Places::of_this_program()?, chosen, &mut screen);
+    match screen.failures {
+        0 => Ok(()),
+        count => bail!("{count} of {} failed", chosen.len()),
+    }
+}
+
+/// What of a run is worth the screen.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Telling {
+    Demo,
+    Scenarios,
+}
+
+struct Screen {
+    telling: Telling,
+    failures: usize,
+}
+
+impl Audience for Screen {
+    fn notice(&mut self, text: &str) {
+        eprintln!("lab: {text}");
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { scenario } if self.telling == Telling::Scenarios => {
+                println!("{scenario} ...")
+            }
+            Event::Log { text } if self.telling == Telling::Demo => println!("{text}"),
+            Event::Log { text } => println!("    {text}"),
+            Event::Measured { what, value } => println!("    {what}: {value}"),
+            _ => {}
+        }
+    }
+
+    fn verdict(&mut self, scenario: &str, verdict: Verdict) {
+        let seconds = verdict.duration.as_secs_f64();
+        match verdict.failure {
+            None if self.telling == Telling::Demo => {}
+            None => println!("{scenario}: ok ({seconds:.1} s)"),
+            Some(reason) => {
+                self.failures += 1;
+                println!(
+                    "{scenario}: FAILED ({seconds:.1} s)\n    {}",
+                    reason.replace('\n', "\n    ")
+                );
+            }
+        }
+    }
+}
