@@ -5,11 +5,20 @@
 //! microseconds and always the same way.
 
 pub mod config;
+pub mod domain;
+pub mod election;
+pub mod fdb;
 pub mod input;
+pub mod isolation;
+pub mod lag;
+pub mod links;
 pub mod output;
+pub mod session;
 pub mod time;
+pub mod timer;
 
 pub use config::Config;
+pub use domain::Domain;
 pub use input::{Input, LagMember, Link, LinkKind};
 pub use output::{Batch, Notice, Output};
 pub use time::Time;

@@ -1,5 +1,6 @@
 //! Everything a domain can ask of its shell.
 
+use mclag_proto::iccp::Message;
 use mclag_proto::sync::model::Op;
 
 /// One thing to be done.
@@ -7,10 +8,12 @@ use mclag_proto::sync::model::Op;
 pub enum Output {
     /// Dial the peer; answer with [`crate::Input::PeerUp`] or [`crate::Input::PeerDown`].
     Connect,
-    /// Close the transport to the peer after what was sent before has left.
+    /// Close the transport to the peer.
     Close {
         /// Why.
         reason: String,
+        /// To be sent before, as far as the transport takes it at once.
+        farewell: Vec<Message>,
     },
     /// Something an operator wants to read next morning.
     Notice(Notice),
@@ -73,7 +76,7 @@ pub enum Notice {
         /// True for held.
         held: bool,
     },
-    /// The peer did not acknowledge in time: the port carries data anyway.
+    /// The peer did not acknowledge in time that a port is up.
     AckTimeout {
         /// The port.
         port: mclag_proto::IfName,

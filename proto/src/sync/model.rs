@@ -78,7 +78,8 @@ pub struct PortWant {
     pub traffic: Traffic,
     /// Frames for it go to the peer link while it has no carrier.
     pub redirect: bool,
-    /// LACP system id, if it is to differ from the port's own.
+    /// LACP system id to use; `None` leaves the one in use. [`Op::PortRelease`] restores the
+    /// port's own.
     pub system_mac: Option<Mac>,
 }
 

@@ -1,0 +1,279 @@
+//! What is sent to `syncd`: the wanted dataplane, as numbered batches of changes.
+
+use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{
+    Abilities, DomainWant, Event, Isolation, Op, OpError, OpErrorCode, Section,
+};
+use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Delay before an operation that was refused is tried again.
+const REPAIR: Duration = Duration::from_secs(1);
+
+/// The connection to `syncd`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Syncd {
+    pub(super) backend: Option<String>,
+    pub(super) abilities: Abilities,
+    window: usize,
+    last_number: u64,
+    in_flight: VecDeque<InFlight>,
+    /// The ports have not been named on this connection.
+    ports_due: bool,
+    domain_told: Option<DomainWant>,
+    /// Operations on domain and ports that fit into no batch yet. Bounded: the whole is said once
+    /// per connection, and a port again only when what is wanted of it changed.
+    queued: VecDeque<Op>,
+    /// It has listed every address it sees, on this connection.
+    pub(super) listed: bool,
+    pub(super) failed: u64,
+    pub(super) last_failure: Option<String>,
+}
+
+/// A batch that was not answered yet.
+#[derive(Clone, Debug)]
+struct InFlight {
+    number: u64,
+    /// Operations on ports, by index: their confirmation means something.
+    ports: Vec<(u32, IfName, PortWant)>,
+    /// Short names of all operations, for the log line of a failure.
+    ops: Vec<Op>,
+}
+
+impl Syncd {
+    pub(super) const fn is_up(&self) -> bool {
+        self.backend.is_some()
+    }
+
+    /// True when nothing is left to be said or confirmed.
+    fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && !self.ports_due && self.queued.is_empty()
+    }
+}
+
+impl Domain {
+    /// Next batch for `syncd`, unless it has to answer earlier ones first.
+    #[must_use]
+    pub fn poll_batch(&mut self) -> Option<Batch> {
+        if !self.syncd.is_up() || self.syncd.in_flight.len() >= self.syncd.window {
+            return None;
+        }
+        let mut ops = Vec::new();
+        if self.stopping {
+            if !std::mem::take(&mut self.syncd.release_due) {
+                return None;
+            }
+            ops.extend(
+                self.config
+                    .ports
+                    .iter()
+                    .map(|port| Op::PortRelease { port: *port }),
+            );
+        } else {
+            self.port_ops(&mut ops);
+            self.fdb.next_ops(OPS_PER_BATCH, &self.fdb_ports, &mut ops);
+        }
+        if ops.is_empty() {
+            return None;
+        }
+        self.syncd.last_number += 1;
+        let number = self.syncd.last_number;
+        let ports = (0_u32..)
+            .zip(&ops)
+            .filter_map(|(index, op)| match op {
+                Op::Port { port, want } => Some((index, *port, *want)),
+                _ => None,
+            })
+            .collect();
+        self.syncd.in_flight.push_back(InFlight {
+            number,
+            ports,
+            ops: ops.clone(),
+        });
+        Some(Batch { number, ops })
+    }
+
+    /// True when `syncd` has confirmed everything, or is not there to.
+    #[must_use]
+    pub fn syncd_is_idle(&self) -> bool {
+        !self.syncd.is_up() || self.syncd.is_idle()
+    }
+
+    fn queue_port_ops(&mut self) {
+        let whole = std::mem::take(&mut self.syncd.ports_due);
+        if whole {
+            self.syncd
+                .queued
+                .push_back(Op::SnapshotBegin(Section::Ports));
+        }
+        let domain = DomainWant {
+            bridge: self.config.bridge,
+            peer_link: self.config.peer_link,
+            peer_link_learning: self.peer_link_learning,
+        };
+        if whole || self.syncd.domain_told != Some(domain) {
+            self.syncd.domain_told = Some(domain);
+            self.syncd.queued.push_back(Op::Domain(domain));
+        }
+        let wants: Vec<(IfName, PortWant)> = self
+            .ports
+            .values()
+            .map(|port| (port.name, self.port_want(port)))
+            .collect();
+        for (name, want) in wants {
+            let Some(port) = self.ports.get_mut(&name) else {
+                continue;
+            };
+            if whole || port.told != Some(want) {
+                port.told = Some(want);
+                self.syncd.queued.push_back(Op::Port { port: name, want });
+            }
+        }
+        if whole {
+            self.syncd.queued.push_back(Op::SnapshotEnd(Section::Ports));
+        }
+    }
+
+    pub(super) fn syncd_up(&mut self, abilities: Abilities, backend: String, window: u32) {
+        let Syncd {
+            failed,
+            last_failure,
+            ..
+        } = std::mem::take(&mut self.syncd);
+        self.syncd = Syncd {
+            backend: Some(backend),
+            abilities,
+            window: usize::try_from(window.max(1)).unwrap_or(usize::MAX),
+            ports_due: true,
+            failed,
+            last_failure,
+            ..Syncd::default()
+        };
+        self.fdb.syncd_up();
+        if self.fdb_complete {
+            self.fdb.tell_everything();
+        }
+    }
+
+    /// What it carried out stays carried out; what it confirms from now on is unknown.
+    pub(super) fn syncd_down(&mut self) {
+        self.syncd.backend = None;
+        self.syncd.in_flight.clear();
+        self.syncd.listed = false;
+        for port in self.ports.values_mut() {
+            port.confirmed = None;
+            port.told = None;
+        }
+    }
+
+    pub(super) fn syncd_result(&mut self, batch: u64, failures: &[(u32, OpError)], now: Time) {
+        let Some(front) = self.syncd.in_flight.front() else {
+            return;
+        };
+        if front.number != batch {
+            return; // of a connection that is gone
+        }
+        let Some(done) = self.syncd.in_flight.pop_front() else {
+            return;
+        };
+        for (index, error) in failures {
+            self.op_failed(
+                usize::try_from(*index).ok().and_then(|i| done.ops.get(i)),
+                error,
+            );
+        }
+        for (index, name, want) in done.ports {
+            let failure = failures.iter().find(|(failed, _)| *failed == index);
+            // A port that does not exist yet lets nothing out either.
+            let in_force = failure.is_none_or(|(_, error)| error.code == OpErrorCode::Waiting);
+            self.port_result(&name, want, in_force, now);
+        }
+    }
+
+    fn port_result(&mut self, name: &IfName, want: PortWant, in_force: bool, now: Time) {
+        let Some(port) = self.ports.get_mut(name) else {
+            return;
+        };
+        if !in_force {
+            self.timers.set(Timer::Repair, now + REPAIR);
+            port.confirmed = None;
+            return;
+        }
+        let before = port.confirmed;
+        port.confirmed = match want.isolation {
+            Isolation::Keep => None,
+            decided => Some(decided),
+        };
+        let (port, after) = (port.name, port.confirmed);
+        if before != after
+            && let Some(isolation) = after
+        {
+            self.notice(Notice::Isolation {
+                port,
+                on: isolation == Isolation::On,
+            });
+        }
+    }
+
+    fn op_failed(&mut self, op: Option<&Op>, error: &OpError) {
+        if error.code == OpErrorCode::Waiting {
+            return; // shown as an interface that is waited for
+        }
+        self.syncd.failed += 1;
+        let op = op.map_or_else(|| "unknown operation".to_owned(), describe);
+        self.syncd.last_failure = Some(format!("{op}: {}", error.text));
+        self.notice(Notice::OpFailed {
+            op,
+            text: error.text.clone(),
+        });
+    }
+
+    /// Say again what was refused.
+    pub(super) fn syncd_repair(&mut self) {
+        for port in self
+            .ports
+            .values_mut()
+            .filter(|port| port.confirmed.is_none())
+        {
+            port.told = None;
+        }
+    }
+
+    pub(super) fn syncd_release_all(&mut self) {
+        self.syncd.queued.clear();
+        self.syncd.ports_due = false;
+        let ports = self.config.ports.iter();
+        self.syncd
+            .queued
+            .extend(ports.map(|port| Op::PortRelease { port: *port }));
+    }
+
+    pub(super) fn syncd_event(&mut self, event: Event) {
+        match event {
+            Event::SnapshotBegin => self.fdb.local_listing_begins(),
+            Event::SnapshotEnd => {
+                self.fdb.local_listing_ends();
+                self.syncd.listed = true;
+            }
+            Event::Fdb { key, sight } => self.fdb.local_sight(key, sight, &self.fdb_ports),
+        }
+    }
+
+    pub(super) fn isolated(&self, port: &MlagPort) -> Option<bool> {
+        port.confirmed.map(|confirmed| confirmed == Isolation::On)
+    }
+}
+
+fn describe(op: &Op) -> String {
+    match op {
+        Op::SnapshotBegin(section) => format!("begin of snapshot of {section:?}"),
+        Op::SnapshotEnd(section) => format!("end of snapshot of {section:?}"),
+        Op::Domain(want) => format!("bridge {}", want.bridge),
+        Op::Port { port, .. } => format!("port {port}"),
+        Op::PortRelease { port } => format!("release of port {port}"),
+        Op::Fdb { key, want } => format!("address {} VLAN {} on {}", key.mac, key.vid, want.port),
+        Op::FdbRelease { key, .. } => format!("release of address {} VLAN {}", key.mac, key.vid),
+    }
+}

@@ -1,0 +1,690 @@
+//! One domain: the composition of session, ports and address table.
+//!
+//! [`Domain::handle`] is total: every input has an outcome in every state. After each call drain
+//! [`Domain::poll_output`] and [`Domain::poll_batch`], take [`Domain::poll_peer_message`] for as
+//! long as the transport has room, and call again no later than [`Domain::deadline`]. Spurious
+//! calls are harmless.
+//!
+//! Here: inputs and what follows from them. `peer.rs`: what is sent to the peer. `dataplane.rs`:
+//! what is sent to `syncd`. `view.rs`: what an operator sees.
+
+mod dataplane;
+mod peer;
+mod view;
+
+use crate::config::Config;
+use crate::election::{self, Candidate};
+use crate::fdb::{Fdb, Ports};
+use crate::input::Input;
+use crate::isolation::{self, Remote};
+use crate::lag::{Due, MlagPort, PortFacts, RemotePort};
+use crate::links::Links;
+use crate::output::{Notice, Output};
+use crate::session::{Action, Session, SessionConfig, State};
+use crate::timer::{Timer, Timers};
+use crate::{Batch, Time};
+use dataplane::Syncd;
+use mclag_proto::ctl::{Role, RoleBy};
+use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
+use mclag_proto::iccp::{
+    AggregatorConfig, AggregatorState, Body, ConfigFlag, InterfaceUpAck, Message, PeerLinkInfo,
+    RgId, SystemConfig, Tlv,
+};
+use mclag_proto::sync::model::{PortWant, Traffic};
+use mclag_proto::{IfName, Mac, NodeId};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// A legacy peer sends its addresses right after the synchronisation and marks no end; by then
+/// it has (`spec/iccp.md` 7, step 16).
+const LEGACY_SYNC: Duration = Duration::from_secs(10);
+
+/// What the peer said of itself.
+#[derive(Clone, Debug, Default)]
+struct Peer {
+    announce: Option<Announce>,
+    system: Option<SystemConfig>,
+    link: Option<PeerLinkInfo>,
+    /// Its ports, by name. Kept when the session is gone.
+    ports: BTreeMap<IfName, RemotePort>,
+    /// It has told all of its ports in this session.
+    told_ports: bool,
+    /// It said that it leaves the pair.
+    leaving: bool,
+}
+
+/// Counters for the operator.
+#[derive(Clone, Debug, Default)]
+struct Counters {
+    received: u64,
+    sent: u64,
+    macs_received: u64,
+    macs_sent: u64,
+    garbage: u64,
+    refused: u64,
+    unknown: u64,
+    sessions: u64,
+    acks_sent: u64,
+    acks_received: u64,
+    ack_timeouts: u64,
+}
+
+/// One domain.
+#[derive(Debug)]
+pub struct Domain {
+    config: Config,
+    session: Session,
+    timers: Timers,
+    links: Links,
+    ports: BTreeMap<IfName, MlagPort>,
+    peer: Peer,
+    fdb: Fdb,
+    fdb_ports: Ports,
+    /// What the address table holds is all there is: `syncd` may drop the rest.
+    fdb_complete: bool,
+    syncd: Syncd,
+    node: NodeId,
+    role: (Role, RoleBy),
+    peer_link_learning: bool,
+    outbox: peer::Outbox,
+    outputs: VecDeque<Output>,
+    counters: Counters,
+    last_error: Option<String>,
+    started: bool,
+    stopping: bool,
+}
+
+impl Domain {
+    /// A domain that has seen nothing yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let dials = election::dials(config.local, config.peer);
+        let session = Session::new(SessionConfig {
+            rg: config.domain.into(),
+            sender: config.local.to_string(),
+            dials,
+            keepalive: config.keepalive,
+            timeout: config.session_timeout,
+        });
+        let ports = config
+            .ports
+            .iter()
+            .map(|name| (*name, MlagPort::new(*name)))
+            .collect();
+        let fdb_ports = Ports {
+            mlag: config.ports.clone(),
+            peer_link: config.peer_link,
+            vids: BTreeMap::new(),
+        };
+        // Both sides may start with the same node id; the receiver of an equal one picks another
+        // (`spec/iccp.md` 4.1).
+        let node = NodeId(0xf0 + config.node_mac.0[5] % 15);
+        let role = election::elect(dials, candidate(&config), None);
+        Self {
+            session,
+            timers: Timers::default(),
+            links: Links::default(),
+            ports,
+            peer: Peer::default(),
+            fdb: Fdb::default(),
+            fdb_ports,
+            fdb_complete: false,
+            syncd: Syncd::default(),
+            node,
+            role,
+            peer_link_learning: false,
+            outbox: peer::Outbox::default(),
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            last_error: None,
+            started: false,
+            stopping: false,
+            config,
+        }
+    }
+
+    /// Take in one thing that happened.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        if !self.started {
+            self.started = true;
+            // A daemon that restarts finds a dataplane at work; until the peer is back, or has
+            // had time to be, what is not known is left as it is.
+            self.timers
+                .set(Timer::RestartHold, now + self.config.restart_hold);
+        }
+        match input {
+            Input::PeerUp if !self.stopping => self.session.transport_up(&mut self.timers, now),
+            Input::PeerUp => {}
+            Input::PeerDown { reason } => {
+                self.session.transport_down(reason, &mut self.timers, now);
+            }
+            Input::PeerMessage(message) => {
+                self.counters.received += 1;
+                self.session.message(message.body, &mut self.timers, now);
+            }
+            Input::PeerGarbage { reason } => {
+                self.counters.garbage += 1;
+                self.session.heard(&mut self.timers, now);
+                self.notice(Notice::Refused { reason });
+            }
+            Input::LinksBegin => self.links.begin(),
+            Input::Link(link) => self.links.upsert(link),
+            Input::Vlans { index, vids } => self.links.set_vids(index, vids),
+            Input::LinkGone { index } => self.links.remove(index),
+            Input::LinksEnd => self.links.end(),
+            Input::SyncdUp {
+                abilities,
+                backend,
+                window,
+            } => {
+                self.syncd_up(abilities, backend, window);
+            }
+            Input::SyncdDown => self.syncd_down(),
+            Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
+            Input::SyncdEvent(event) => self.syncd_event(event),
+            Input::Timeout => self.timeout(now),
+            Input::Stop { leave } => self.stop(leave, now),
+        }
+        self.run_session(now);
+        self.refresh(now);
+        self.send_owed_acks();
+    }
+
+    /// Next thing to do; to be drained after every [`Self::handle`].
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is next due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        let ports = self.ports.values().filter_map(MlagPort::deadline);
+        self.timers.next().into_iter().chain(ports).min()
+    }
+
+    fn timeout(&mut self, now: Time) {
+        if !self.stopping {
+            self.session.timeout(&mut self.timers, now);
+        }
+        if self.timers.take_expired(Timer::RestartHold, now) {
+            self.restart_hold_over();
+        }
+        if self.timers.take_expired(Timer::LegacySync, now) {
+            self.peer_macs_complete();
+        }
+        if self.timers.take_expired(Timer::Repair, now) {
+            self.syncd_repair();
+        }
+        let mut gave_up = Vec::new();
+        for port in self.ports.values_mut() {
+            match port.due(now) {
+                Due::Nothing => {}
+                Due::Resend => port.state_pending = true,
+                Due::GaveUp => gave_up.push(port.name),
+            }
+        }
+        for port in gave_up {
+            self.ack_timeout(port, now);
+        }
+    }
+
+    /// The peer did not acknowledge in time that a port is up (W-12).
+    fn ack_timeout(&mut self, name: IfName, now: Time) {
+        self.counters.ack_timeouts += 1;
+        self.notice(Notice::AckTimeout { port: name });
+        // One of our own acknowledges as soon as its dataplane answers; until then it serves the
+        // host, and both would deliver what is flooded. A legacy peer may never answer.
+        let serves = self.peer.ports.get(&name).is_some_and(|remote| remote.up);
+        let will_answer = self.peer.announce.is_some() && serves;
+        let Some(port) = self.ports.get_mut(&name) else {
+            return;
+        };
+        if will_answer {
+            port.ask(self.config.ack_timeout, now);
+        } else {
+            port.pass();
+            self.notice(Notice::Held {
+                port: name,
+                held: false,
+            });
+        }
+    }
+
+    fn stop(&mut self, leave: bool, now: Time) {
+        self.stopping = true;
+        let goodbye = if leave {
+            Goodbye::Leave
+        } else {
+            Goodbye::Restart
+        };
+        if self.peer.announce.is_some() && self.session.is_operational() {
+            self.outbox
+                .push(self.application(Tlv::Extension(Extension::Goodbye(goodbye))));
+        }
+        self.session.close("stopping".into(), &mut self.timers, now);
+        if leave {
+            self.syncd_release_all();
+        }
+    }
+
+    fn run_session(&mut self, now: Time) {
+        if !self.stopping {
+            self.session.start(&mut self.timers);
+        }
+        while let Some(action) = self.session.poll_action() {
+            match action {
+                Action::Connect => self.outputs.push_back(Output::Connect),
+                Action::Close { reason } => {
+                    let farewell = self.take_farewell();
+                    self.outputs.push_back(Output::Close { reason, farewell });
+                }
+                Action::Send(body) => self.outbox.push(body),
+                Action::Answer { number } => self.outbox.answer(number),
+                Action::Entered { from, to, reason } => self.entered(from, to, reason, now),
+                Action::PeerSync { end } => self.peer_sync(end),
+                Action::Deliver(tlv) => self.deliver(tlv),
+                Action::Rejected { id } => self.rejected(id),
+                Action::PeerLeaves => self.peer_goodbye(Goodbye::Leave),
+                Action::Refused { reason } => {
+                    self.counters.refused += 1;
+                    self.last_error = Some(reason.clone());
+                    self.notice(Notice::Refused { reason });
+                }
+            }
+        }
+    }
+
+    fn entered(&mut self, from: State, to: State, reason: Option<String>, now: Time) {
+        if from == State::Down {
+            self.peer.leaving = false;
+        }
+        match to {
+            State::Stage1 => {
+                let announce = self.own_announce();
+                self.outbox
+                    .push(self.application(Tlv::Extension(Extension::Announce(announce))));
+            }
+            State::Exchange => self.in_step(now),
+            State::Down => {
+                self.last_error.clone_from(&reason);
+                self.session_down(from, now);
+            }
+            State::CapSent | State::Connecting | State::Stage2 => {}
+        }
+        self.notice(Notice::Session {
+            from: from.name(),
+            to: to.name(),
+            reason,
+        });
+    }
+
+    /// Entry to EXCHANGE (`spec/behaviour.md` 6.5).
+    fn in_step(&mut self, now: Time) {
+        self.counters.sessions += 1;
+        self.peer_link_learning = false;
+        self.fdb.session_up();
+        if self.peer.announce.is_some() {
+            self.outbox.mac_sync_end = true;
+        } else {
+            self.timers.set(Timer::LegacySync, now + LEGACY_SYNC);
+        }
+        for port in self.ports.values_mut() {
+            // Said again although the synchronisation had it: only now does a legacy peer
+            // acknowledge (`spec/iccp.md` 4.3).
+            port.state_pending = port.announced;
+            if port.up && port.traffic != Traffic::Pass {
+                port.ask(self.config.ack_timeout, now);
+            } else if !port.up && self.syncd.abilities.hold {
+                port.traffic = Traffic::Held;
+            }
+        }
+    }
+
+    fn session_down(&mut self, from: State, now: Time) {
+        self.outbox.clear();
+        self.timers.stop(Timer::LegacySync);
+        self.fdb.session_down();
+        self.peer.told_ports = false;
+        self.peer.announce = None;
+        for port in self.ports.values_mut() {
+            port.ack_owed = false;
+            port.announced = false;
+            port.config_pending = false;
+            port.state_pending = false;
+        }
+        if from >= State::Stage1 && !self.timers.is_set(Timer::RestartHold) {
+            self.timers
+                .set(Timer::RestartHold, now + self.config.restart_hold);
+        }
+        if self.peer.leaving {
+            // It took its ports out of the pair: nothing of what it said holds.
+            self.peer.ports.clear();
+            self.peer.told_ports = true;
+            self.timers.stop(Timer::RestartHold);
+            self.restart_hold_over();
+        }
+    }
+
+    /// The peer did not come back in time.
+    fn restart_hold_over(&mut self) {
+        self.peer_macs_complete();
+        if self.session.state() != State::Exchange {
+            // Nobody is left to say what is behind the peer link (W-37).
+            self.peer_link_learning = true;
+            for port in self.ports.values_mut() {
+                port.pass();
+            }
+        }
+    }
+
+    /// What the address table holds of the peer is all it knows.
+    fn peer_macs_complete(&mut self) {
+        self.timers.stop(Timer::RestartHold);
+        self.timers.stop(Timer::LegacySync);
+        self.fdb.purge_stale();
+        if !self.fdb_complete {
+            self.fdb_complete = true;
+            self.fdb.tell_everything();
+        }
+    }
+
+    fn peer_sync(&mut self, end: bool) {
+        if end {
+            self.peer.ports.retain(|_, port| port.confirmed);
+            self.peer.told_ports = true;
+        } else {
+            for port in self.peer.ports.values_mut() {
+                port.confirmed = false;
+            }
+        }
+    }
+
+    fn peer_goodbye(&mut self, goodbye: Goodbye) {
+        let leaving = goodbye == Goodbye::Leave;
+        self.peer.leaving = leaving;
+        self.notice(Notice::Goodbye { leaving });
+    }
+
+    fn deliver(&mut self, tlv: Tlv) {
+        match tlv {
+            Tlv::SystemConfig(system) => self.peer_system(system),
+            Tlv::AggregatorConfig(config) => self.peer_port(config),
+            Tlv::AggregatorState(state) => self.peer_port_state(state),
+            Tlv::PortChannelInfo(info) => {
+                let id = info.id;
+                if let Some(port) = self.peer.ports.values_mut().find(|port| port.id == id) {
+                    port.info = Some(info);
+                }
+            }
+            Tlv::PeerLinkInfo(info) => self.peer.link = Some(info),
+            Tlv::MacInfo(entries) => {
+                self.counters.macs_received += entries.len() as u64;
+                for entry in &entries {
+                    self.fdb.remote_entry(entry, &self.fdb_ports);
+                }
+            }
+            Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
+            Tlv::Extension(Extension::Announce(announce)) => {
+                self.peer.announce = Some(announce);
+                if self.session.state() == State::Exchange {
+                    self.timers.stop(Timer::LegacySync);
+                    self.outbox.mac_sync_end = true;
+                }
+            }
+            Tlv::Extension(Extension::Goodbye(goodbye)) => self.peer_goodbye(goodbye),
+            Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
+            // Without the behaviour it announces there is nothing to change: losing the session
+            // leaves the dataplane as it is for the same time anyway.
+            Tlv::WarmBoot => {}
+            Tlv::Unknown { .. } => self.counters.unknown += 1,
+            Tlv::Heartbeat | Tlv::SyncRequest { .. } | Tlv::SyncData { .. } => {
+                unreachable!("handled by the session")
+            }
+        }
+    }
+
+    fn peer_system(&mut self, system: SystemConfig) {
+        if system.node == self.node {
+            self.node = NodeId(self.node.0.wrapping_add(1));
+        }
+        if let Some(own) = self.config.system_mac
+            && own != system.system
+            && self.peer.system.map(|before| before.system) != Some(system.system)
+        {
+            let text = format!("system MAC {own} here, {} at the peer", system.system);
+            self.notice(Notice::Conflict { text });
+        }
+        self.peer.system = Some(system);
+    }
+
+    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name.
+    fn peer_port(&mut self, config: AggregatorConfig) {
+        match config.flag {
+            ConfigFlag::Present => {
+                let port = self.peer.ports.entry(config.name).or_insert(RemotePort {
+                    id: config.id,
+                    // Up until it says otherwise: too much isolation is safe, too little is not.
+                    up: true,
+                    mac: config.mac,
+                    info: None,
+                    confirmed: true,
+                });
+                port.id = config.id;
+                port.mac = config.mac;
+                port.confirmed = true;
+            }
+            ConfigFlag::Purge => {
+                // A deleted port is a port that is down (W-9).
+                self.peer.ports.remove(&config.name);
+            }
+        }
+    }
+
+    /// Aggregator State (`spec/iccp.md` 4.3): ports are matched by number.
+    fn peer_port_state(&mut self, state: AggregatorState) {
+        let up = state.state.is_up();
+        let known = self
+            .peer
+            .ports
+            .iter_mut()
+            .find(|(_, port)| port.id == state.id);
+        let name = known.map(|(name, port)| {
+            let changed = port.up != up;
+            port.up = up;
+            (*name, changed)
+        });
+        if let Some((port, true)) = name {
+            self.notice(Notice::RemotePort { port, up });
+        }
+        if up && self.session.state() == State::Exchange {
+            let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
+            match local {
+                Some(port) if self.config.peer_link.is_some() => port.ack_owed = true,
+                // Nothing to isolate; the peer waits all the same.
+                _ => self.acknowledge(state.id),
+            }
+        }
+    }
+
+    fn acknowledged(&mut self, ack: InterfaceUpAck) {
+        self.counters.acks_received += 1;
+        let port = self.ports.values_mut().find(|port| port.id == ack.id);
+        if let Some(port) = port
+            && port.acknowledged()
+        {
+            let port = port.name;
+            self.notice(Notice::Held { port, held: false });
+        }
+    }
+
+    /// A NAK (`spec/iccp.md` 8). Asking for everything again would push a legacy peer into its
+    /// ERROR state (7.3), so only the node id is acted upon.
+    fn rejected(&mut self, id: u32) {
+        self.counters.refused += 1;
+        if self.outbox.system_config_id == Some(id) {
+            self.node = NodeId(self.node.0.wrapping_sub(1));
+            self.outbox.system_pending = true;
+        } else {
+            let reason = format!("peer rejected message {id}");
+            self.notice(Notice::Refused { reason });
+        }
+    }
+
+    /// Derive everything that follows from links, session and peer.
+    fn refresh(&mut self, now: Time) {
+        self.elect();
+        if self.links.is_complete() && !self.links.is_listing() {
+            self.refresh_links(now);
+        }
+        let has_peer_link = self.config.peer_link.is_some();
+        for port in self.ports.values_mut() {
+            let remote = match self.peer.ports.get(&port.name) {
+                _ if !self.peer.told_ports => Remote::Untold,
+                None => Remote::Absent,
+                Some(remote) if remote.up => Remote::Up,
+                Some(_) => Remote::Down,
+            };
+            port.isolation = isolation::decide(has_peer_link, remote, port.isolation);
+        }
+    }
+
+    fn refresh_links(&mut self, now: Time) {
+        let in_step = self.session.state() == State::Exchange;
+        let peer_link_up = self.peer_link_up();
+        let hold = self.syncd.abilities.hold;
+        let mut notices = Vec::new();
+        for port in self.ports.values_mut() {
+            let facts = self.links.by_name(&port.name).map(|link| PortFacts {
+                mac: link.mac.unwrap_or_default(),
+                vids: self.links.vids(&port.name).cloned().unwrap_or_default(),
+            });
+            if port.facts != facts {
+                port.facts = facts;
+                port.config_pending = in_step;
+            }
+            let up = self.links.port_is_up(&port.name);
+            if port.up == up {
+                continue;
+            }
+            // The peer forwards for the host, as far as this chassis knows: carrying data beside
+            // it without its consent would deliver frames twice.
+            let peer_serves = peer_link_up && self.peer.ports.get(&port.name).is_some_and(|p| p.up);
+            if !up {
+                port.links_lost(hold && (in_step || peer_serves));
+            } else if in_step {
+                port.links_back(self.config.ack_timeout, now);
+            } else {
+                port.up = true;
+                let waits = peer_serves && self.timers.is_set(Timer::RestartHold);
+                if port.traffic == Traffic::Held && !waits {
+                    port.pass();
+                }
+            }
+            port.state_pending = in_step;
+            notices.push(Notice::LocalPort {
+                port: port.name,
+                up,
+            });
+            if up && port.traffic == Traffic::Held {
+                notices.push(Notice::Held {
+                    port: port.name,
+                    held: true,
+                });
+            }
+        }
+        for notice in notices {
+            self.notice(notice);
+        }
+        self.refresh_fdb_ports();
+    }
+
+    fn refresh_fdb_ports(&mut self) {
+        let mut vids = BTreeMap::new();
+        for name in self.config.ports.iter().chain(&self.config.peer_link) {
+            if !self.links.exists(name) {
+                vids.insert(*name, Default::default());
+            } else if let Some(known) = self.links.vids(name) {
+                vids.insert(*name, known.clone());
+            }
+        }
+        if vids != self.fdb_ports.vids {
+            self.fdb_ports.vids = vids;
+            self.fdb.ports_changed();
+        }
+    }
+
+    fn elect(&mut self) {
+        let dials = election::dials(self.config.local, self.config.peer);
+        let peer = match &self.peer.announce {
+            Some(announce) => Some(Candidate {
+                priority: announce.priority,
+                mac: announce.node_mac,
+            }),
+            // Between sessions the role stays what it was.
+            None if !self.session.is_operational() => return,
+            None => None,
+        };
+        let (role, by) = election::elect(dials, candidate(&self.config), peer);
+        if self.role != (role, by) {
+            self.role = (role, by);
+            self.notice(Notice::Role { role, by });
+        }
+    }
+
+    /// LACP system id of the pair, as far as it is known (`spec/behaviour.md` 5).
+    fn system_mac(&self) -> Option<Mac> {
+        match (self.config.system_mac, self.role.0) {
+            (Some(configured), _) => Some(configured),
+            (None, Role::Primary) => Some(self.config.node_mac),
+            (None, _) => self
+                .peer
+                .system
+                .map(|peer| peer.system)
+                .filter(|mac| !mac.is_zero()),
+        }
+    }
+
+    fn peer_link_up(&self) -> bool {
+        self.config
+            .peer_link
+            .is_some_and(|name| self.links.is_running(&name))
+    }
+
+    fn port_want(&self, port: &MlagPort) -> PortWant {
+        PortWant {
+            isolation: port.isolation,
+            traffic: port.traffic,
+            redirect: self.config.peer_link.is_some() && self.syncd.abilities.redirect,
+            system_mac: self.system_mac(),
+        }
+    }
+
+    fn own_announce(&self) -> Announce {
+        Announce {
+            version: mclag_proto::iccp::ext::VERSION,
+            priority: self.config.priority,
+            node_mac: self.config.node_mac,
+            software: concat!("mclag ", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+
+    fn application(&self, tlv: Tlv) -> Body {
+        Body::Application { rg: self.rg(), tlv }
+    }
+
+    fn rg(&self) -> RgId {
+        self.config.domain.into()
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+}
+
+const fn candidate(config: &Config) -> Candidate {
+    Candidate {
+        priority: config.priority,
+        mac: config.node_mac,
+    }
+}

@@ -1,0 +1,256 @@
+//! What an operator sees: live state, nothing derived a second time.
+
+use super::{Domain, IfName, MlagPort, Peer, Time, Traffic};
+use crate::election;
+use crate::session::State;
+use mclag_proto::ctl;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl Domain {
+    /// The pair at a glance.
+    #[must_use]
+    pub fn status(&self, now: Time) -> ctl::Status {
+        let mut counts = [0_usize; 4];
+        for port in self.ports.values() {
+            let remote = self.remote_up(port) == Some(true);
+            counts[usize::from(port.up) * 2 + usize::from(remote)] += 1;
+        }
+        let [ports_down, ports_peer_only, ports_local_only, ports_dual] = counts;
+        ctl::Status {
+            domain: self.config.domain,
+            local: self.config.local,
+            peer: self.config.peer,
+            session: self.session_state(),
+            session_for_s: (now - self.session.since()).as_secs(),
+            role: self.role.0,
+            role_by: self.role.1,
+            system_mac: self.system_mac(),
+            bridge: self.config.bridge,
+            peer_link: self.config.peer_link,
+            peer_link_up: self.peer_link_up(),
+            syncd: ctl::SyncdState {
+                connected: self.syncd.is_up(),
+                backend: self.syncd.backend.clone(),
+                failed_operations: self.syncd.failed,
+                last_failure: self.syncd.last_failure.clone(),
+            },
+            ports_dual,
+            ports_local_only,
+            ports_peer_only,
+            ports_down,
+            macs: self.fdb.counts(),
+            waiting_for: self.waiting_for(),
+            warnings: self.warnings(),
+        }
+    }
+
+    /// The peer link and every MLAG port.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<ctl::Interface> {
+        let peer_link = self.config.peer_link.iter().map(|name| ctl::Interface {
+            name: *name,
+            peer_link: true,
+            id: None,
+            local: self.port_status(name, self.links.is_running(name)),
+            remote: None,
+            dual: false,
+            isolated: None,
+            held: false,
+            partner: self.links.partner(name),
+            members: self.members(name),
+            vids: self.vids(name),
+            conflicts: Vec::new(),
+        });
+        let ports = self.ports.values().map(|port| {
+            let remote_up = self.remote_up(port);
+            ctl::Interface {
+                name: port.name,
+                peer_link: false,
+                id: Some(port.id),
+                local: self.port_status(&port.name, port.up),
+                remote: remote_up.map(status_of),
+                dual: port.up && remote_up == Some(true),
+                isolated: self.isolated(port),
+                held: port.traffic == Traffic::Held,
+                partner: self.links.partner(&port.name),
+                members: self.members(&port.name),
+                vids: self.vids(&port.name),
+                conflicts: self.conflicts(port),
+            }
+        });
+        peer_link.chain(ports).collect()
+    }
+
+    /// A page of the address table.
+    #[must_use]
+    pub fn macs(
+        &self,
+        after: Option<ctl::MacCursor>,
+        limit: usize,
+    ) -> (Vec<ctl::MacLine>, Option<ctl::MacCursor>) {
+        self.fdb.page(after, limit)
+    }
+
+    /// The session with the other chassis. Who was refused is the shell's to add.
+    #[must_use]
+    pub fn peer(&self, now: Time) -> ctl::Peer {
+        let Peer {
+            announce, system, ..
+        } = &self.peer;
+        ctl::Peer {
+            address: self.config.peer,
+            session: self.session_state(),
+            dialling: election::dials(self.config.local, self.config.peer),
+            software: announce.as_ref().map(|a| a.software.clone()),
+            system_mac: system.map(|s| s.system),
+            node: system.map(|s| s.node),
+            priority: announce.as_ref().map(|a| a.priority),
+            last_heard_ms: self.session.last_heard().map(|at| millis(now - at)),
+            keepalive_ms: millis(self.config.keepalive),
+            timeout_ms: millis(self.config.session_timeout),
+            last_error: self.last_error.clone(),
+            counters: self.counters(),
+            refused: Vec::new(),
+        }
+    }
+
+    fn counters(&self) -> Vec<ctl::Counter> {
+        let c = &self.counters;
+        [
+            ("sessions", c.sessions),
+            ("messages received", c.received),
+            ("messages sent", c.sent),
+            ("addresses received", c.macs_received),
+            ("addresses sent", c.macs_sent),
+            ("acknowledgements sent", c.acks_sent),
+            ("acknowledgements received", c.acks_received),
+            ("acknowledgements missed", c.ack_timeouts),
+            ("unreadable messages", c.garbage),
+            ("unknown TLVs", c.unknown),
+            ("refusals", c.refused),
+        ]
+        .map(|(name, value)| ctl::Counter {
+            name: name.to_owned(),
+            value,
+        })
+        .into()
+    }
+
+    const fn session_state(&self) -> ctl::SessionState {
+        match self.session.state() {
+            State::Down => ctl::SessionState::Down,
+            State::CapSent | State::Connecting => ctl::SessionState::Connecting,
+            State::Stage1 | State::Stage2 => ctl::SessionState::Syncing,
+            State::Exchange => ctl::SessionState::Up,
+        }
+    }
+
+    fn remote_up(&self, port: &MlagPort) -> Option<bool> {
+        self.peer.ports.get(&port.name).map(|remote| remote.up)
+    }
+
+    fn port_status(&self, name: &IfName, up: bool) -> ctl::PortStatus {
+        if self.links.exists(name) {
+            status_of(up)
+        } else {
+            ctl::PortStatus::Missing
+        }
+    }
+
+    fn members(&self, name: &IfName) -> Vec<ctl::Member> {
+        let index = self.links.by_name(name).map(|link| link.index);
+        let members = index
+            .map(|index| self.links.members(index))
+            .unwrap_or_default();
+        let line = |m: crate::links::MemberState| ctl::Member {
+            name: m.name,
+            carrier: m.running,
+            distributing: m.distributing,
+        };
+        members.into_iter().map(line).collect()
+    }
+
+    fn vids(&self, name: &IfName) -> Vec<mclag_proto::Vid> {
+        self.links
+            .vids(name)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    fn waiting_for(&self) -> Vec<IfName> {
+        if !self.links.is_complete() {
+            return Vec::new();
+        }
+        let named = [self.config.bridge].into_iter();
+        let named = named
+            .chain(self.config.peer_link)
+            .chain(self.config.ports.iter().copied());
+        named.filter(|name| !self.links.exists(name)).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.syncd.is_up() {
+            warnings.push("syncd is not connected: decisions are not carried out".to_owned());
+        }
+        if self.config.peer_link.is_some() && !self.peer_link_up() {
+            warnings.push("the peer link is down".to_owned());
+        }
+        if let (Some(own), Some(peer)) = (self.config.system_mac, self.peer.system)
+            && own != peer.system
+        {
+            warnings.push(format!(
+                "system MAC {own} here, {} at the peer",
+                peer.system
+            ));
+        }
+        for port in self.ports.values() {
+            let conflicts = self.conflicts(port);
+            warnings.extend(
+                conflicts
+                    .into_iter()
+                    .map(|text| format!("{}: {text}", port.name)),
+            );
+        }
+        warnings
+    }
+
+    /// Differences in the settings of a port (`spec/behaviour.md` 15.1).
+    fn conflicts(&self, port: &MlagPort) -> Vec<String> {
+        let mut conflicts = Vec::new();
+        if !self.peer.told_ports {
+            return conflicts;
+        }
+        let Some(remote) = self.peer.ports.get(&port.name) else {
+            conflicts.push("not an MLAG port at the peer".to_owned());
+            return conflicts;
+        };
+        if let (Some(facts), Some(info)) = (&port.facts, &remote.info) {
+            if info.l3 {
+                conflicts.push("a layer-3 port at the peer".to_owned());
+            }
+            let differ = |a: &BTreeSet<_>, b: &BTreeSet<_>, place: &str| {
+                let only: Vec<String> = a.difference(b).map(ToString::to_string).collect();
+                (!only.is_empty()).then(|| format!("VLAN {} only {place}", only.join(",")))
+            };
+            conflicts.extend(differ(&facts.vids, &info.vids, "here"));
+            conflicts.extend(differ(&info.vids, &facts.vids, "at the peer"));
+        }
+        conflicts
+    }
+}
+
+const fn status_of(up: bool) -> ctl::PortStatus {
+    if up {
+        ctl::PortStatus::Up
+    } else {
+        ctl::PortStatus::Down
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

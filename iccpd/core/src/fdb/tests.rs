@@ -1,0 +1,349 @@
+//! One test per row of `spec/behaviour.md` 9.13 that the table decides, and per rule of 9.3–9.5.
+
+use super::*;
+use mclag_proto::Mac;
+
+fn port(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn ports() -> Ports {
+    Ports {
+        mlag: [port("bond1"), port("bond2")].into(),
+        peer_link: Some(port("peerlink")),
+        vids: BTreeMap::new(),
+    }
+}
+
+const KEY: FdbKey = FdbKey {
+    vid: Vid::DEFAULT,
+    mac: Mac([2, 0, 0, 0, 0, 7]),
+};
+
+struct Fixture {
+    fdb: Fdb,
+    ports: Ports,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let mut fdb = Fdb::default();
+        fdb.session_up();
+        Self {
+            fdb,
+            ports: ports(),
+        }
+    }
+
+    fn learn(&mut self, on: &str) -> &mut Self {
+        let sight = Sight::Learned {
+            port: port(on),
+            configured: false,
+        };
+        self.fdb.local_sight(KEY, sight, &self.ports);
+        self
+    }
+
+    fn sight(&mut self, sight: Sight) -> &mut Self {
+        self.fdb.local_sight(KEY, sight, &self.ports);
+        self
+    }
+
+    fn peer(&mut self, op: EntryOp, on: &str) -> &mut Self {
+        self.peer_of_kind(op, on, MacType::Dynamic)
+    }
+
+    fn peer_of_kind(&mut self, op: EntryOp, on: &str, kind: MacType) -> &mut Self {
+        let entry = MacEntry {
+            op,
+            kind,
+            mac: KEY.mac,
+            vid: KEY.vid,
+            port: port(on),
+        };
+        self.fdb.remote_entry(&entry, &self.ports);
+        self
+    }
+
+    fn told(&mut self) -> Vec<(EntryOp, String)> {
+        let batch = self.fdb.next_announcements(100);
+        batch
+            .into_iter()
+            .map(|e| (e.op, e.port.to_string()))
+            .collect()
+    }
+
+    fn ops(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        self.fdb.next_ops(100, &self.ports, &mut ops);
+        ops
+    }
+}
+
+fn tracked(on: &str) -> Op {
+    Op::Fdb {
+        key: KEY,
+        want: FdbWant {
+            port: port(on),
+            kind: FdbKind::Tracked,
+        },
+    }
+}
+
+fn release(keep_on: Option<&str>) -> Op {
+    Op::FdbRelease {
+        key: KEY,
+        keep_on: keep_on.map(port),
+    }
+}
+
+#[test]
+fn a_host_seen_here_alone_is_left_to_the_kernel_and_announced() {
+    let mut f = Fixture::new();
+    f.learn("bond1");
+    assert_eq!(f.ops(), []);
+    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
+    assert_eq!(f.learn("bond1").told(), [], "said once");
+}
+
+#[test]
+fn a_host_the_peer_sees_on_an_mlag_port_is_programmed_on_ours() {
+    let mut f = Fixture::new();
+    assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("bond1")]);
+    assert_eq!(f.told(), []);
+}
+
+#[test]
+fn a_host_on_an_orphan_port_of_the_peer_is_behind_the_peer_link() {
+    let mut f = Fixture::new();
+    assert_eq!(f.peer(EntryOp::Add, "swp10").ops(), [tracked("peerlink")]);
+}
+
+#[test]
+fn without_a_peer_link_the_peers_orphans_are_not_programmed() {
+    let mut f = Fixture::new();
+    f.ports.peer_link = None;
+    assert_eq!(f.peer(EntryOp::Add, "swp10").ops(), []);
+}
+
+#[test]
+fn an_address_in_a_vlan_the_port_does_not_carry_is_not_programmed() {
+    let mut f = Fixture::new();
+    f.ports.vids.insert(port("peerlink"), BTreeSet::new());
+    assert_eq!(f.peer(EntryOp::Add, "swp10").ops(), []);
+    f.ports.vids.insert(port("peerlink"), [KEY.vid].into());
+    f.fdb.ports_changed();
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+}
+
+#[test]
+fn an_mlag_port_missing_here_is_reached_through_the_peer_link() {
+    let mut f = Fixture::new();
+    f.ports.vids.insert(port("bond1"), BTreeSet::new());
+    assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("peerlink")]);
+}
+
+#[test]
+fn an_entry_goes_when_neither_side_sees_the_host() {
+    let mut f = Fixture::new();
+    f.learn("bond1").peer(EntryOp::Add, "bond1");
+    assert_eq!(f.ops(), [tracked("bond1")]);
+    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
+    f.sight(Sight::Inactive);
+    assert_eq!(f.ops(), [], "the peer still sees it");
+    assert_eq!(f.told(), [(EntryOp::Delete, "bond1".into())]);
+    f.peer(EntryOp::Delete, "bond1");
+    assert_eq!(f.ops(), [release(None)]);
+    assert!(f.fdb.is_empty());
+}
+
+#[test]
+fn an_entry_the_peer_no_longer_sees_is_handed_over_to_local_ageing() {
+    let mut f = Fixture::new();
+    f.peer(EntryOp::Add, "bond1").sight(Sight::Active {
+        port: port("bond1"),
+    });
+    assert_eq!(f.ops(), [tracked("bond1")]);
+    f.peer(EntryOp::Delete, "bond1");
+    assert_eq!(f.ops(), [release(Some("bond1"))]);
+}
+
+/// Invariant 6 of section 21: orphan(A) → orphan(B) → MLAG → orphan(A).
+#[test]
+fn a_moving_host_is_followed_and_every_move_is_announced() {
+    let mut f = Fixture::new();
+    f.learn("swp10");
+    assert_eq!(f.told(), [(EntryOp::Add, "swp10".into())]);
+    // To the peer's orphan port.
+    f.peer(EntryOp::Add, "swp11");
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+    assert_eq!(f.told(), [(EntryOp::Delete, "swp10".into())]);
+    // To the MLAG port, first seen by the peer.
+    f.peer(EntryOp::Add, "bond1");
+    assert_eq!(f.ops(), [tracked("bond1")]);
+    // Back to our orphan port.
+    f.sight(Sight::Moved {
+        port: port("swp10"),
+    });
+    assert_eq!(f.ops(), [release(Some("swp10"))]);
+    assert_eq!(f.told(), [(EntryOp::Add, "swp10".into())]);
+}
+
+/// W-14: a move between two local ports was never announced.
+#[test]
+fn a_move_between_two_local_ports_is_announced() {
+    let mut f = Fixture::new();
+    f.learn("swp10").told();
+    assert_eq!(f.learn("bond1").told(), [(EntryOp::Add, "bond1".into())]);
+}
+
+/// W-15: an orphan port of the same name on both chassis is two different places.
+#[test]
+fn orphan_ports_of_the_same_name_are_different_places() {
+    let mut f = Fixture::new();
+    f.learn("swp10").peer(EntryOp::Add, "swp10");
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+    assert_eq!(f.told(), [], "never told, so nothing to withdraw");
+}
+
+#[test]
+fn a_configured_address_does_not_follow_a_learned_one() {
+    let mut f = Fixture::new();
+    f.sight(Sight::Learned {
+        port: port("swp10"),
+        configured: true,
+    });
+    f.peer(EntryOp::Add, "bond1");
+    assert_eq!(f.ops(), []);
+    // And the other way round.
+    let mut f = Fixture::new();
+    f.peer_of_kind(EntryOp::Add, "bond1", MacType::Static).ops();
+    f.learn("swp10");
+    let want = FdbWant {
+        port: port("bond1"),
+        kind: FdbKind::Static,
+    };
+    assert_eq!(f.ops(), [Op::Fdb { key: KEY, want }], "put back");
+    assert_eq!(f.told(), []);
+}
+
+#[test]
+fn group_and_zero_addresses_are_ignored() {
+    let mut f = Fixture::new();
+    for mac in [Mac::ZERO, Mac([0xff; 6]), Mac([1, 0, 0x5e, 0, 0, 1])] {
+        let key = FdbKey { mac, ..KEY };
+        let sight = Sight::Learned {
+            port: port("swp10"),
+            configured: false,
+        };
+        f.fdb.local_sight(key, sight, &f.ports);
+        let entry = MacEntry {
+            op: EntryOp::Add,
+            kind: MacType::Dynamic,
+            mac,
+            vid: KEY.vid,
+            port: port("bond1"),
+        };
+        f.fdb.remote_entry(&entry, &f.ports);
+    }
+    assert!(f.fdb.is_empty());
+}
+
+#[test]
+fn an_address_seen_on_the_peer_link_is_not_ours_to_announce() {
+    let mut f = Fixture::new();
+    assert_eq!(f.learn("peerlink").told(), []);
+}
+
+#[test]
+fn what_the_peer_said_outlives_its_session_until_it_is_purged() {
+    let mut f = Fixture::new();
+    f.peer(EntryOp::Add, "bond1").ops();
+    f.fdb.session_down();
+    assert_eq!(f.ops(), []);
+    assert_eq!(f.fdb.counts().stale, 1);
+    f.fdb.session_up();
+    f.peer(EntryOp::Add, "bond1");
+    f.fdb.purge_stale();
+    assert_eq!(f.ops(), [], "it was said again");
+    f.fdb.session_down();
+    f.fdb.purge_stale();
+    assert_eq!(f.ops(), [release(None)]);
+}
+
+#[test]
+fn a_new_session_hears_of_every_local_address_again() {
+    let mut f = Fixture::new();
+    f.learn("bond1").told();
+    f.fdb.session_down();
+    f.fdb.session_up();
+    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
+}
+
+#[test]
+fn an_address_missing_from_a_listing_is_no_longer_seen_here() {
+    let mut f = Fixture::new();
+    f.learn("bond1").told();
+    f.fdb.local_listing_begins();
+    f.fdb.local_listing_ends();
+    assert_eq!(f.told(), [(EntryOp::Delete, "bond1".into())]);
+    assert!(f.fdb.is_empty());
+}
+
+#[test]
+fn a_snapshot_names_all_that_is_wanted_in_pieces_of_any_size() {
+    let mut f = Fixture::new();
+    let mut wanted = Vec::new();
+    for n in 0..10 {
+        let mac = Mac([2, 0, 0, 0, 1, n]);
+        let entry = MacEntry {
+            op: EntryOp::Add,
+            kind: MacType::Dynamic,
+            mac,
+            vid: KEY.vid,
+            port: port("bond1"),
+        };
+        f.fdb.remote_entry(&entry, &f.ports);
+        wanted.push(mac);
+    }
+    f.learn("swp10");
+    f.fdb.syncd_up();
+    f.fdb.tell_everything();
+    let mut ops = Vec::new();
+    while f.fdb.has_ops() {
+        f.fdb.next_ops(3, &f.ports, &mut ops);
+    }
+    assert_eq!(ops.first(), Some(&Op::SnapshotBegin(Section::Fdb)));
+    assert_eq!(ops.last(), Some(&Op::SnapshotEnd(Section::Fdb)));
+    let named: Vec<Mac> = ops
+        .iter()
+        .filter_map(|op| match op {
+            Op::Fdb { key, .. } => Some(key.mac),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        named, wanted,
+        "each once, in order, and nothing that is the kernel's own"
+    );
+}
+
+#[test]
+fn pages_continue_where_the_last_one_ended() {
+    let mut f = Fixture::new();
+    for n in 0..5 {
+        let key = FdbKey {
+            mac: Mac([2, 0, 0, 0, 0, n]),
+            ..KEY
+        };
+        let sight = Sight::Learned {
+            port: port("swp10"),
+            configured: false,
+        };
+        f.fdb.local_sight(key, sight, &f.ports);
+    }
+    let (first, next) = f.fdb.page(None, 3);
+    let (second, end) = f.fdb.page(next, 3);
+    assert_eq!((first.len(), second.len(), end), (3, 2, None));
+    assert!(first.last().unwrap().mac < second[0].mac);
+}

@@ -1,0 +1,242 @@
+//! One MLAG port: its state here and at the peer, and when it may carry data.
+//!
+//! Port-up ordering (`spec/behaviour.md` 8): before a port that comes back carries data, the
+//! other chassis must keep its own copy of the port from sending what came over the peer link,
+//! or a host would get every flooded frame twice. So a port that goes down is *held*; when its
+//! links are back it says so to the peer and waits for the acknowledgement.
+//!
+//! ```text
+//!              links lost                     links back                acknowledged
+//!   passing ---------------> held (down) ---------------> held (up) ----------------> passing
+//!                                 ^   links lost              |   or ack timeout
+//!                                 +---------------------------+
+//! ```
+
+use crate::Time;
+use mclag_proto::iccp::PortChannelInfo;
+use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
+use mclag_proto::{AggregatorId, IfName, Mac, Vid};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How often the peer is told again that a port is up while it does not acknowledge
+/// (`spec/behaviour.md` 8.5).
+const RESEND: Duration = Duration::from_secs(1);
+
+/// The port of the same name at the peer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RemotePort {
+    /// Number the peer gave it.
+    pub id: AggregatorId,
+    /// It can carry data there.
+    pub up: bool,
+    /// MAC of the peer's network device.
+    pub mac: Mac,
+    /// VLANs and layer-3 mode, if told.
+    pub info: Option<PortChannelInfo>,
+    /// Told in the present session.
+    pub confirmed: bool,
+}
+
+/// What the peer is told of a port that exists.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PortFacts {
+    /// MAC of the network device.
+    pub mac: Mac,
+    /// VLANs the port is a member of.
+    pub vids: BTreeSet<Vid>,
+}
+
+/// Waiting for the peer to acknowledge that a port is up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct AwaitAck {
+    give_up: Time,
+    resend: Time,
+}
+
+/// What a deadline of a port asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// Tell the peer again.
+    Resend,
+    /// The peer did not answer in time; the port no longer waits.
+    GaveUp,
+}
+
+/// One MLAG port of this chassis.
+#[derive(Clone, Debug)]
+pub struct MlagPort {
+    /// Its name, the same on both chassis.
+    pub name: IfName,
+    /// Its number towards the peer.
+    pub id: AggregatorId,
+    /// Its links could carry data.
+    pub up: bool,
+    /// Isolation as decided.
+    pub isolation: Isolation,
+    /// Whether it may carry data, as decided.
+    pub traffic: Traffic,
+    /// Isolation as `syncd` confirmed it; `None` while unknown.
+    pub confirmed: Option<Isolation>,
+    /// What `syncd` was told last.
+    pub told: Option<PortWant>,
+    /// The peer waits for our acknowledgement.
+    pub ack_owed: bool,
+    /// MAC and VLANs as the kernel has them; `None` while the interface does not exist.
+    pub facts: Option<PortFacts>,
+    /// The peer was told in this session that the port exists.
+    pub announced: bool,
+    /// The peer has yet to hear of its configuration.
+    pub config_pending: bool,
+    /// The peer has yet to hear of its state.
+    pub state_pending: bool,
+    await_ack: Option<AwaitAck>,
+}
+
+impl MlagPort {
+    /// A port nothing is known of.
+    #[must_use]
+    pub fn new(name: IfName) -> Self {
+        Self {
+            name,
+            id: AggregatorId::of(&name),
+            up: false,
+            isolation: Isolation::Keep,
+            traffic: Traffic::Keep,
+            confirmed: None,
+            told: None,
+            ack_owed: false,
+            facts: None,
+            announced: false,
+            config_pending: false,
+            state_pending: false,
+            await_ack: None,
+        }
+    }
+
+    /// Its links were lost; with `hold`, it may not carry data when they are back.
+    pub fn links_lost(&mut self, hold: bool) {
+        self.up = false;
+        self.await_ack = None;
+        if hold {
+            self.traffic = Traffic::Held;
+        }
+    }
+
+    /// Its links are back and the peer is there: ask for its acknowledgement.
+    pub fn links_back(&mut self, ack_timeout: Duration, now: Time) {
+        self.up = true;
+        if self.traffic != Traffic::Pass {
+            self.traffic = Traffic::Held;
+            self.ask(ack_timeout, now);
+        }
+    }
+
+    /// Wait for the peer's acknowledgement; what the port does meanwhile stays as it is.
+    pub fn ask(&mut self, ack_timeout: Duration, now: Time) {
+        let (give_up, resend) = (now + ack_timeout, now + RESEND);
+        self.await_ack = Some(AwaitAck { give_up, resend });
+    }
+
+    /// The peer has isolated its copy. Returns true if the port was waiting for that.
+    pub fn acknowledged(&mut self) -> bool {
+        let waiting = self.await_ack.take().is_some() && self.up;
+        if waiting {
+            self.traffic = Traffic::Pass;
+        }
+        waiting
+    }
+
+    /// Carry data, whatever the peer thinks.
+    pub fn pass(&mut self) {
+        self.await_ack = None;
+        self.traffic = Traffic::Pass;
+    }
+
+    /// When [`Self::due`] is to be asked.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.await_ack.map(|wait| wait.give_up.min(wait.resend))
+    }
+
+    /// What the time asks for.
+    pub fn due(&mut self, now: Time) -> Due {
+        match &mut self.await_ack {
+            Some(wait) if wait.give_up <= now => {
+                self.await_ack = None;
+                Due::GaveUp
+            }
+            Some(wait) if wait.resend <= now => {
+                wait.resend = now + RESEND;
+                Due::Resend
+            }
+            _ => Due::Nothing,
+        }
+    }
+
+    /// True once `syncd` confirmed that frames from the peer link do not leave here.
+    #[must_use]
+    pub fn is_isolated(&self) -> bool {
+        self.confirmed == Some(Isolation::On) && self.isolation == Isolation::On
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port() -> MlagPort {
+        MlagPort::new(IfName::new("bond1").unwrap())
+    }
+
+    const ACK: Duration = Duration::from_secs(5);
+
+    fn after(seconds: u64) -> Time {
+        Time::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_port_that_comes_back_waits_for_the_acknowledgement() {
+        let mut port = port();
+        port.links_lost(true);
+        port.links_back(ACK, Time::ZERO);
+        assert_eq!(port.traffic, Traffic::Held);
+        assert!(port.acknowledged());
+        assert_eq!(port.traffic, Traffic::Pass);
+        assert!(!port.acknowledged(), "a second one means nothing");
+    }
+
+    #[test]
+    fn an_acknowledgement_for_a_port_that_is_down_again_is_ignored() {
+        let mut port = port();
+        port.links_back(ACK, Time::ZERO);
+        port.links_lost(true);
+        assert!(!port.acknowledged());
+        assert_eq!(port.traffic, Traffic::Held);
+    }
+
+    /// W-12: a lost acknowledgement left the port out of service for ever.
+    #[test]
+    fn a_lost_acknowledgement_is_asked_for_again_and_then_done_without() {
+        let mut port = port();
+        port.links_back(ACK, Time::ZERO);
+        assert_eq!(port.due(Time::ZERO), Due::Nothing);
+        for second in 1..5 {
+            assert_eq!(port.deadline(), Some(after(second)));
+            assert_eq!(port.due(after(second)), Due::Resend);
+        }
+        assert_eq!(port.due(after(5)), Due::GaveUp);
+        assert_eq!(port.traffic, Traffic::Pass);
+        assert_eq!(port.deadline(), None);
+    }
+
+    #[test]
+    fn a_port_that_was_passing_is_not_held_for_being_reported_up() {
+        let mut port = port();
+        port.pass();
+        port.links_back(ACK, Time::ZERO);
+        assert_eq!(port.traffic, Traffic::Pass);
+    }
+}

@@ -1,0 +1,273 @@
+//! The kernel's interfaces as last reported, and what follows from them for the domain.
+
+use crate::input::{Link, LinkKind};
+use mclag_proto::{IfName, Mac, Vid};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Every interface the kernel has.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    by_index: BTreeMap<u32, Link>,
+    by_name: BTreeMap<IfName, u32>,
+    /// Members of each LAG or bridge.
+    slaves: BTreeMap<u32, BTreeSet<u32>>,
+    vids: BTreeMap<u32, BTreeSet<Vid>>,
+    /// Interfaces not reported again since a listing began.
+    unconfirmed: Option<BTreeSet<u32>>,
+    complete: bool,
+}
+
+/// One LAG member, as an operator sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MemberState {
+    /// Its name.
+    pub name: IfName,
+    /// It can carry frames.
+    pub running: bool,
+    /// The LAG lets it carry data.
+    pub distributing: bool,
+}
+
+impl Links {
+    /// A full listing begins.
+    pub fn begin(&mut self) {
+        self.unconfirmed = Some(self.by_index.keys().copied().collect());
+    }
+
+    /// The listing is complete: what was not in it is gone.
+    pub fn end(&mut self) {
+        for index in self.unconfirmed.take().unwrap_or_default() {
+            self.remove(index);
+        }
+        self.complete = true;
+    }
+
+    /// True while a listing is under way: what it has not named yet may be gone.
+    #[must_use]
+    pub const fn is_listing(&self) -> bool {
+        self.unconfirmed.is_some()
+    }
+
+    /// True once a full listing has been seen.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// An interface as it is now.
+    pub fn upsert(&mut self, link: Link) {
+        match self.by_name.insert(link.name, link.index) {
+            // A lost event may leave an older interface of the same name behind
+            // (`spec/behaviour.md` 10.1).
+            Some(older) if older != link.index => self.forget(older),
+            _ => {}
+        }
+        if let Some(before) = self.by_index.get(&link.index) {
+            if before.name != link.name {
+                self.by_name.remove(&before.name);
+            }
+            if let Some(master) = before.master {
+                self.detach(link.index, master);
+            }
+        }
+        if let Some(master) = link.master {
+            self.slaves.entry(master).or_default().insert(link.index);
+        }
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            unconfirmed.remove(&link.index);
+        }
+        self.by_index.insert(link.index, link);
+    }
+
+    /// VLANs of a bridge port as they are now.
+    pub fn set_vids(&mut self, index: u32, vids: BTreeSet<Vid>) {
+        self.vids.insert(index, vids);
+    }
+
+    /// An interface is gone.
+    pub fn remove(&mut self, index: u32) {
+        if let Some(link) = self.by_index.get(&index)
+            && self.by_name.get(&link.name) == Some(&index)
+        {
+            self.by_name.remove(&link.name);
+        }
+        self.forget(index);
+    }
+
+    fn forget(&mut self, index: u32) {
+        if let Some(link) = self.by_index.remove(&index)
+            && let Some(master) = link.master
+        {
+            self.detach(index, master);
+        }
+        self.vids.remove(&index);
+    }
+
+    fn detach(&mut self, index: u32, master: u32) {
+        if let Some(slaves) = self.slaves.get_mut(&master) {
+            slaves.remove(&index);
+            if slaves.is_empty() {
+                self.slaves.remove(&master);
+            }
+        }
+    }
+
+    /// The interface of this name.
+    #[must_use]
+    pub fn by_name(&self, name: &IfName) -> Option<&Link> {
+        self.by_index.get(self.by_name.get(name)?)
+    }
+
+    /// True if the interface exists.
+    #[must_use]
+    pub fn exists(&self, name: &IfName) -> bool {
+        self.by_name(name).is_some()
+    }
+
+    /// Members of the LAG `index`, by name.
+    #[must_use]
+    pub fn members(&self, index: u32) -> Vec<MemberState> {
+        let slaves = self.slaves.get(&index).into_iter().flatten();
+        let mut members: Vec<MemberState> = slaves
+            .filter_map(|slave| self.by_index.get(slave))
+            .map(|link| MemberState {
+                name: link.name,
+                running: link.running,
+                distributing: link.running && link.member.is_some_and(|m| m.distributing),
+            })
+            .collect();
+        members.sort_by_key(|member| member.name);
+        members
+    }
+
+    /// Whether an MLAG port could carry data.
+    ///
+    /// For a LAG its members decide, not its own carrier: the kernel reports a member's loss at
+    /// once and the LAG's only at its next poll, and the LAG of a port that is held back has no
+    /// carrier although it could have.
+    #[must_use]
+    pub fn port_is_up(&self, name: &IfName) -> bool {
+        self.by_name(name).is_some_and(|link| match link.kind {
+            LinkKind::Lag { .. } => {
+                link.admin_up && self.members(link.index).iter().any(|m| m.distributing)
+            }
+            LinkKind::Bridge | LinkKind::Other => link.running,
+        })
+    }
+
+    /// Whether an ordinary interface can carry frames.
+    #[must_use]
+    pub fn is_running(&self, name: &IfName) -> bool {
+        self.by_name(name).is_some_and(|link| link.running)
+    }
+
+    /// MAC of the LACP partner of a LAG.
+    #[must_use]
+    pub fn partner(&self, name: &IfName) -> Option<Mac> {
+        match self.by_name(name)?.kind {
+            LinkKind::Lag { partner, .. } => partner,
+            LinkKind::Bridge | LinkKind::Other => None,
+        }
+    }
+
+    /// VLANs of a bridge port; `None` while they are not known.
+    #[must_use]
+    pub fn vids(&self, name: &IfName) -> Option<&BTreeSet<Vid>> {
+        self.vids.get(&self.by_name(name)?.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::LagMember;
+
+    fn name(text: &str) -> IfName {
+        IfName::new(text).unwrap()
+    }
+
+    fn link(index: u32, text: &str) -> Link {
+        Link {
+            index,
+            name: name(text),
+            mac: None,
+            admin_up: true,
+            running: true,
+            master: None,
+            kind: LinkKind::Other,
+            member: None,
+        }
+    }
+
+    fn bond_with_member(running: bool, distributing: bool) -> Links {
+        let mut links = Links::default();
+        let kind = LinkKind::Lag {
+            lacp: true,
+            partner: None,
+        };
+        links.upsert(Link {
+            kind,
+            running: false,
+            ..link(1, "bond1")
+        });
+        let member = Some(LagMember { distributing });
+        links.upsert(Link {
+            master: Some(1),
+            running,
+            member,
+            ..link(2, "swp1")
+        });
+        links
+    }
+
+    #[test]
+    fn a_lag_is_up_when_a_running_member_distributes_whatever_its_own_carrier_says() {
+        assert!(bond_with_member(true, true).port_is_up(&name("bond1")));
+        assert!(!bond_with_member(false, true).port_is_up(&name("bond1")));
+        assert!(!bond_with_member(true, false).port_is_up(&name("bond1")));
+    }
+
+    #[test]
+    fn an_interface_missing_from_a_full_listing_is_gone() {
+        let mut links = Links::default();
+        links.upsert(link(1, "a"));
+        links.upsert(link(2, "b"));
+        links.begin();
+        links.upsert(link(2, "b"));
+        links.end();
+        assert!(!links.exists(&name("a")));
+        assert!(links.exists(&name("b")));
+    }
+
+    #[test]
+    fn a_member_that_leaves_its_lag_no_longer_counts() {
+        let mut links = bond_with_member(true, true);
+        links.upsert(Link {
+            master: None,
+            ..link(2, "swp1")
+        });
+        assert!(!links.port_is_up(&name("bond1")));
+        let mut links = bond_with_member(true, true);
+        links.remove(2);
+        assert_eq!(links.members(1), []);
+    }
+
+    #[test]
+    fn a_renamed_interface_is_found_under_its_new_name_only() {
+        let mut links = Links::default();
+        links.upsert(link(1, "a"));
+        links.upsert(link(1, "b"));
+        assert!(!links.exists(&name("a")));
+        assert_eq!(links.by_name(&name("b")).unwrap().index, 1);
+    }
+
+    #[test]
+    fn the_same_name_with_another_index_replaces_the_old_interface() {
+        let mut links = Links::default();
+        links.upsert(link(1, "a"));
+        links.upsert(link(7, "a"));
+        assert_eq!(links.by_name(&name("a")).unwrap().index, 7);
+        links.remove(7);
+        assert!(!links.exists(&name("a")));
+    }
+}

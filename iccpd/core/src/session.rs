@@ -1,0 +1,578 @@
+//! The session with the other chassis: connecting, capabilities, synchronising, keepalive.
+//!
+//! Follows `spec/iccp.md` 5 (connection machine) and 6 (application machine), which step once per
+//! turn of a loop; here each step happens as soon as its event does, so the states that a legacy
+//! daemon passes through within a turn (INITIALIZED, CAPREC, INIT) do not exist.
+//!
+//! ```text
+//!            transport up                capability            RG connect
+//!   Down ------------------> CapSent ------------------> Connecting ---------+
+//!    ^   Capability sent             RG Connect sent                         |
+//!    |                                                                       v
+//!    +--- transport down, silence, refusal --- Exchange <--- Stage2 <--- Stage1
+//! ```
+//!
+//! Stage 1: the standby asks for everything, the active answers. Stage 2: the other way round.
+//! Which is which follows from the addresses alone ([`crate::election::dials`]).
+//!
+//! Not responsible for what the application TLVs mean: they are handed on as they are.
+
+use crate::Time;
+use crate::timer::{Timer, Timers};
+use mclag_proto::iccp::{Body, RgId, Status, Tlv};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Delay before the peer is dialled again (`spec/iccp.md` 1.2).
+const RETRY: Duration = Duration::from_secs(1);
+
+/// State of the session.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum State {
+    /// No transport (NONEXISTENT).
+    Down,
+    /// Own capability sent (CAPSENT).
+    CapSent,
+    /// RG Connect sent (CONNECTING).
+    Connecting,
+    /// Operational; the standby is being told everything.
+    Stage1,
+    /// Operational; the active is being told everything.
+    Stage2,
+    /// In step.
+    Exchange,
+}
+
+impl State {
+    /// Name for logs, as the specification writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Down => "DOWN",
+            Self::CapSent => "CAPSENT",
+            Self::Connecting => "CONNECTING",
+            Self::Stage1 => "STAGE1",
+            Self::Stage2 => "STAGE2",
+            Self::Exchange => "EXCHANGE",
+        }
+    }
+}
+
+/// What the session asks of the domain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Dial the peer.
+    Connect,
+    /// Close the transport.
+    Close {
+        /// Why.
+        reason: String,
+    },
+    /// Send this.
+    Send(Body),
+    /// Send everything, framed by Sync Data of this number.
+    Answer {
+        /// Number of the request.
+        number: u16,
+    },
+    /// The state changed.
+    Entered {
+        /// The state left.
+        from: State,
+        /// The state entered.
+        to: State,
+        /// Why, when it is [`State::Down`].
+        reason: Option<String>,
+    },
+    /// The peer begins (false) or has finished (true) telling everything.
+    PeerSync {
+        /// True at the end.
+        end: bool,
+    },
+    /// An application TLV for the domain.
+    Deliver(Tlv),
+    /// The peer rejected a message of ours.
+    Rejected {
+        /// Id of that message.
+        id: u32,
+    },
+    /// The peer leaves the group.
+    PeerLeaves,
+    /// Something the peer sent was refused.
+    Refused {
+        /// What and why.
+        reason: String,
+    },
+}
+
+/// What the session needs to know.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// Our redundancy group.
+    pub rg: RgId,
+    /// Our address as text, for RG Connect.
+    pub sender: String,
+    /// True if we dial, which makes us mLACP-active.
+    pub dials: bool,
+    /// Interval of keepalives.
+    pub keepalive: Duration,
+    /// Silence after which the session is given up.
+    pub timeout: Duration,
+}
+
+/// The session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    config: SessionConfig,
+    state: State,
+    since: Time,
+    capability_seen: bool,
+    connect_seen: bool,
+    dialling: bool,
+    last_heard: Option<Time>,
+    actions: VecDeque<Action>,
+}
+
+impl Session {
+    /// A session that has no transport yet.
+    #[must_use]
+    pub const fn new(config: SessionConfig) -> Self {
+        Self {
+            config,
+            state: State::Down,
+            since: Time::ZERO,
+            capability_seen: false,
+            connect_seen: false,
+            dialling: false,
+            last_heard: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The state it is in.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// When it entered that state.
+    #[must_use]
+    pub const fn since(&self) -> Time {
+        self.since
+    }
+
+    /// When the peer was last heard, in this session.
+    #[must_use]
+    pub const fn last_heard(&self) -> Option<Time> {
+        self.last_heard
+    }
+
+    /// True once both sides agreed on the group.
+    #[must_use]
+    pub fn is_operational(&self) -> bool {
+        self.state >= State::Stage1
+    }
+
+    /// Next action; to be drained after every call.
+    #[must_use]
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Dial if it is our turn to. Harmless when it is not.
+    pub fn start(&mut self, timers: &mut Timers) {
+        let waiting = self.state == State::Down && !self.dialling && !timers.is_set(Timer::Retry);
+        if self.config.dials && waiting {
+            self.dialling = true;
+            self.actions.push_back(Action::Connect);
+        }
+    }
+
+    /// The transport is up; an older one is gone.
+    pub fn transport_up(&mut self, timers: &mut Timers, now: Time) {
+        if self.state != State::Down {
+            self.reset("replaced by a new connection".into(), timers, now);
+        }
+        self.dialling = false;
+        timers.stop(Timer::Retry);
+        timers.set(Timer::Session, now + self.config.timeout);
+        self.last_heard = Some(now);
+        // Both sides send their capability unasked; neither waits (`spec/iccp.md` 5).
+        self.send(Body::Capability);
+        self.enter(State::CapSent, None, now);
+    }
+
+    /// The transport is gone, or could not be made.
+    pub fn transport_down(&mut self, reason: String, timers: &mut Timers, now: Time) {
+        self.dialling = false;
+        if self.state != State::Down {
+            self.reset(reason, timers, now);
+        }
+        timers.set(Timer::Retry, now + RETRY);
+    }
+
+    /// Leave the session on our own account.
+    pub fn close(&mut self, reason: String, timers: &mut Timers, now: Time) {
+        if self.state != State::Down {
+            self.actions.push_back(Action::Close {
+                reason: reason.clone(),
+            });
+            self.reset(reason, timers, now);
+            timers.set(Timer::Retry, now + RETRY);
+        }
+    }
+
+    /// A message arrived. Any message is a sign of life (`spec/iccp.md` 9.1).
+    pub fn message(&mut self, body: Body, timers: &mut Timers, now: Time) {
+        if self.state == State::Down {
+            return; // left over from a transport that is gone
+        }
+        self.heard(timers, now);
+        match body {
+            Body::Capability => {
+                if !self.capability_seen {
+                    self.capability_seen = true;
+                    self.send(Body::Connect {
+                        rg: self.config.rg,
+                        sender: self.config.sender.clone(),
+                    });
+                    self.enter(State::Connecting, None, now);
+                    self.maybe_operational(timers, now);
+                }
+            }
+            Body::Connect { rg, .. } if rg == self.config.rg => {
+                self.connect_seen = true;
+                self.maybe_operational(timers, now);
+            }
+            Body::Connect { rg, .. } => {
+                // The second field of this NAK is the group that was received, not a message id
+                // (`spec/iccp.md` 8).
+                self.send(Body::Notification {
+                    rg: self.config.rg,
+                    status: Status::UNKNOWN_RG,
+                    rejected: rg.0,
+                });
+                let reason = format!(
+                    "peer is in domain {}, this chassis in {}",
+                    rg.0, self.config.rg.0
+                );
+                self.actions.push_back(Action::Refused {
+                    reason: reason.clone(),
+                });
+                self.close(reason, timers, now);
+            }
+            Body::Disconnect { status, .. } => {
+                if status == Status::RG_REMOVED {
+                    self.actions.push_back(Action::PeerLeaves);
+                    self.send(Body::Disconnect {
+                        rg: self.config.rg,
+                        status: Status::NONE,
+                    });
+                    self.close("peer left the group".into(), timers, now);
+                }
+            }
+            Body::Notification { status, .. } if status == Status::UNKNOWN_RG => {
+                let reason = format!("peer does not accept domain {}", self.config.rg.0);
+                self.actions.push_back(Action::Refused {
+                    reason: reason.clone(),
+                });
+                self.close(reason, timers, now);
+            }
+            Body::Notification { rejected, .. } => {
+                self.actions.push_back(Action::Rejected { id: rejected });
+            }
+            Body::Application { .. } if !self.is_operational() => {
+                // Cannot happen in order: the peer sends its RG Connect first.
+                let reason = "application data before RG Connect".into();
+                self.actions.push_back(Action::Refused { reason });
+            }
+            Body::Application { tlv, .. } => self.application(tlv, now),
+            Body::Unknown { .. } => {}
+        }
+    }
+
+    /// A message arrived that could not be read: still a sign of life.
+    pub fn heard(&mut self, timers: &mut Timers, now: Time) {
+        if self.state != State::Down {
+            self.last_heard = Some(now);
+            timers.set(Timer::Session, now + self.config.timeout);
+        }
+    }
+
+    /// Look at the timers of the session.
+    pub fn timeout(&mut self, timers: &mut Timers, now: Time) {
+        if timers.take_expired(Timer::Session, now) {
+            let reason = format!("nothing heard for {:?}", self.config.timeout);
+            self.close(reason, timers, now);
+        }
+        if timers.take_expired(Timer::Keepalive, now) {
+            self.heartbeat(timers, now);
+        }
+        timers.take_expired(Timer::Retry, now);
+        self.start(timers);
+    }
+
+    fn application(&mut self, tlv: Tlv, now: Time) {
+        let asks_first = !self.config.dials;
+        match tlv {
+            Tlv::Heartbeat => {}
+            Tlv::SyncRequest { number } => {
+                self.actions.push_back(Action::Answer { number });
+                // A request in any other state is answered without changing it: a legacy daemon
+                // that does so would be stuck for ever (W-7).
+                match self.state {
+                    State::Stage1 if !asks_first => {
+                        self.enter(State::Stage2, None, now);
+                        self.ask();
+                    }
+                    State::Stage2 if asks_first => self.enter(State::Exchange, None, now),
+                    _ => {}
+                }
+            }
+            Tlv::SyncData { end, .. } => {
+                self.actions.push_back(Action::PeerSync { end });
+                match self.state {
+                    State::Stage1 if end && asks_first => self.enter(State::Stage2, None, now),
+                    State::Stage2 if end && !asks_first => self.enter(State::Exchange, None, now),
+                    _ => {}
+                }
+            }
+            other => self.actions.push_back(Action::Deliver(other)),
+        }
+    }
+
+    fn maybe_operational(&mut self, timers: &mut Timers, now: Time) {
+        if self.state == State::Connecting && self.capability_seen && self.connect_seen {
+            self.enter(State::Stage1, None, now);
+            self.heartbeat(timers, now);
+            if !self.config.dials {
+                self.ask();
+            }
+        }
+    }
+
+    fn heartbeat(&mut self, timers: &mut Timers, now: Time) {
+        if self.is_operational() {
+            self.send_tlv(Tlv::Heartbeat);
+            timers.set(Timer::Keepalive, now + self.config.keepalive);
+        }
+    }
+
+    fn ask(&mut self) {
+        self.send_tlv(Tlv::SyncRequest { number: 0 });
+    }
+
+    fn send_tlv(&mut self, tlv: Tlv) {
+        self.send(Body::Application {
+            rg: self.config.rg,
+            tlv,
+        });
+    }
+
+    fn send(&mut self, body: Body) {
+        self.actions.push_back(Action::Send(body));
+    }
+
+    fn enter(&mut self, to: State, reason: Option<String>, now: Time) {
+        let from = self.state;
+        self.state = to;
+        self.since = now;
+        self.actions.push_back(Action::Entered { from, to, reason });
+    }
+
+    fn reset(&mut self, reason: String, timers: &mut Timers, now: Time) {
+        self.capability_seen = false;
+        self.connect_seen = false;
+        self.last_heard = None;
+        timers.stop(Timer::Session);
+        timers.stop(Timer::Keepalive);
+        self.enter(State::Down, Some(reason), now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RG: RgId = RgId(1);
+
+    struct Fixture {
+        session: Session,
+        timers: Timers,
+        now: Time,
+    }
+
+    impl Fixture {
+        fn new(dials: bool) -> Self {
+            let config = SessionConfig {
+                rg: RG,
+                sender: "10.0.0.1".into(),
+                dials,
+                keepalive: Duration::from_secs(1),
+                timeout: Duration::from_secs(15),
+            };
+            let (session, timers) = (Session::new(config), Timers::default());
+            Self {
+                session,
+                timers,
+                now: Time::ZERO,
+            }
+        }
+
+        fn receive(&mut self, body: Body) -> Vec<Action> {
+            self.session.message(body, &mut self.timers, self.now);
+            self.drain()
+        }
+
+        fn tlv(&mut self, tlv: Tlv) -> Vec<Action> {
+            self.receive(Body::Application { rg: RG, tlv })
+        }
+
+        fn drain(&mut self) -> Vec<Action> {
+            std::iter::from_fn(|| self.session.poll_action()).collect()
+        }
+
+        fn operational(dials: bool) -> Self {
+            let mut this = Self::new(dials);
+            this.session.transport_up(&mut this.timers, this.now);
+            this.receive(Body::Capability);
+            this.receive(Body::Connect {
+                rg: RG,
+                sender: "10.0.0.2".into(),
+            });
+            this
+        }
+
+        fn pass(&mut self, time: Duration) -> Vec<Action> {
+            self.now = self.now + time;
+            self.session.timeout(&mut self.timers, self.now);
+            self.drain()
+        }
+    }
+
+    fn sends(actions: &[Action], tlv: &Tlv) -> bool {
+        actions
+            .iter()
+            .any(|a| matches!(a, Action::Send(Body::Application { tlv: sent, .. }) if sent == tlv))
+    }
+
+    /// `spec/iccp.md` 7, steps 1 to 15, seen from both sides.
+    #[test]
+    fn bring_up_runs_through_all_states_in_order() {
+        for dials in [true, false] {
+            let mut f = Fixture::operational(dials);
+            assert_eq!(f.session.state(), State::Stage1);
+            let request = Tlv::SyncRequest { number: 0 };
+            let end = Tlv::SyncData {
+                number: 0,
+                end: true,
+            };
+            if dials {
+                let actions = f.tlv(request.clone());
+                assert!(sends(&actions, &request), "asks in stage 2");
+                assert_eq!(f.session.state(), State::Stage2);
+                f.tlv(end);
+            } else {
+                f.tlv(end);
+                assert_eq!(f.session.state(), State::Stage2);
+                f.tlv(request);
+            }
+            assert_eq!(f.session.state(), State::Exchange);
+        }
+    }
+
+    #[test]
+    fn connect_may_arrive_before_our_connect_is_sent() {
+        let mut f = Fixture::new(true);
+        f.session.transport_up(&mut f.timers, f.now);
+        f.receive(Body::Connect {
+            rg: RG,
+            sender: String::new(),
+        });
+        assert_eq!(f.session.state(), State::CapSent);
+        f.receive(Body::Capability);
+        assert_eq!(f.session.state(), State::Stage1);
+    }
+
+    #[test]
+    fn a_request_in_exchange_is_answered_without_leaving_it() {
+        let mut f = Fixture::operational(false);
+        f.tlv(Tlv::SyncData {
+            number: 0,
+            end: true,
+        });
+        f.tlv(Tlv::SyncRequest { number: 0 });
+        let actions = f.tlv(Tlv::SyncRequest { number: 0 });
+        assert_eq!(actions, [Action::Answer { number: 0 }]);
+        assert_eq!(f.session.state(), State::Exchange);
+    }
+
+    #[test]
+    fn another_domain_gets_a_nak_with_its_own_number_and_is_closed() {
+        let mut f = Fixture::new(true);
+        f.session.transport_up(&mut f.timers, f.now);
+        f.receive(Body::Capability);
+        let actions = f.receive(Body::Connect {
+            rg: RgId(2),
+            sender: String::new(),
+        });
+        let nak = Body::Notification {
+            rg: RG,
+            status: Status::UNKNOWN_RG,
+            rejected: 2,
+        };
+        assert_eq!(actions[0], Action::Send(nak));
+        assert!(matches!(&actions[1], Action::Refused { reason } if reason.contains("domain 2")));
+        assert!(matches!(actions[2], Action::Close { .. }));
+        assert_eq!(f.session.state(), State::Down);
+    }
+
+    #[test]
+    fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
+        let mut f = Fixture::operational(true);
+        for _ in 0..3 {
+            f.pass(Duration::from_secs(10));
+            f.receive(Body::Unknown { kind: 0x777 });
+        }
+        assert_eq!(f.session.state(), State::Stage1);
+        f.pass(Duration::from_secs(15));
+        assert_eq!(f.session.state(), State::Down);
+    }
+
+    #[test]
+    fn keepalives_go_out_at_the_configured_interval() {
+        let mut f = Fixture::operational(true);
+        for _ in 0..5 {
+            assert!(sends(&f.pass(Duration::from_secs(1)), &Tlv::Heartbeat));
+            f.receive(Body::Unknown { kind: 0x777 });
+        }
+        assert!(!sends(&f.pass(Duration::from_millis(500)), &Tlv::Heartbeat));
+    }
+
+    #[test]
+    fn only_the_lower_address_dials_and_not_more_than_once_a_second() {
+        let mut f = Fixture::new(true);
+        f.session.start(&mut f.timers);
+        assert_eq!(f.drain(), [Action::Connect]);
+        f.session.start(&mut f.timers);
+        assert_eq!(f.drain(), [], "already dialling");
+        f.session
+            .transport_down("refused".into(), &mut f.timers, f.now);
+        assert!(
+            !f.pass(Duration::from_millis(999))
+                .contains(&Action::Connect)
+        );
+        assert!(f.pass(Duration::from_millis(1)).contains(&Action::Connect));
+
+        let mut f = Fixture::new(false);
+        f.session.start(&mut f.timers);
+        assert_eq!(f.drain(), []);
+    }
+
+    #[test]
+    fn a_message_of_a_transport_that_is_gone_changes_nothing() {
+        let mut f = Fixture::new(true);
+        assert_eq!(f.receive(Body::Capability), []);
+        assert_eq!(f.session.state(), State::Down);
+    }
+}
