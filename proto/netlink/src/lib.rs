@@ -1,1 +1,30 @@
-//! placeholder
+//! The kernel, as MC-LAG needs it: interfaces, forwarding databases, the bridge filter.
+//!
+//! The only crate that names a netlink type; what it says and hears is plain data of its own.
+//! It decides nothing: it reads, reports and carries out.
+//!
+//! * [`Monitor`] tells what happens, and needs no privilege.
+//! * [`Kernel`] answers questions about interfaces and forwarding databases and changes them.
+//!
+//! Events and requests never share a socket, every request has a deadline, and every refusal
+//! carries the kernel's own explanation ([`NetlinkError`]).
+
+mod attr;
+mod batch;
+mod error;
+mod fdb;
+mod kernel;
+mod link;
+mod monitor;
+mod socket;
+mod vlan;
+
+pub use error::NetlinkError;
+pub use fdb::{Activity, FdbAction, FdbEntry, FdbOp, FdbState};
+pub use kernel::{Kernel, Op};
+pub use link::{
+    BondInfo, BondMember, BondMode, BridgePort, LacpInfo, LacpState, LinkInfo, LinkKind, LinkOp,
+    LinkSetting, Oper, PortState,
+};
+pub use monitor::{Event, Groups, Monitor};
+pub use vlan::{BridgeVlans, VlanSet};

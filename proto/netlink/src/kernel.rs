@@ -1,0 +1,270 @@
+//! Questions and changes: one handle to the kernel's links, bridges and forwarding databases.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use mclag_proto::IfName;
+
+use crate::batch;
+use crate::error::{Failure, NetlinkError};
+use crate::fdb::{self, FdbEntry, FdbNews, FdbOp};
+use crate::link::{self, LinkInfo, LinkNews, LinkOp};
+use crate::socket::Socket;
+use crate::vlan::{self, BridgeVlans};
+
+/// One change of the kernel's state. Plain data: it can be logged, compared, replayed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Op {
+    /// A change of a bridge's forwarding database.
+    Fdb(FdbOp),
+    /// A change of a setting of an interface.
+    Link(LinkOp),
+}
+
+impl Op {
+    /// The interface it is about.
+    const fn link(&self) -> u32 {
+        match self {
+            Self::Fdb(op) => op.port,
+            Self::Link(op) => op.link,
+        }
+    }
+}
+
+impl From<FdbOp> for Op {
+    fn from(op: FdbOp) -> Self {
+        Self::Fdb(op)
+    }
+}
+
+impl From<LinkOp> for Op {
+    fn from(op: LinkOp) -> Self {
+        Self::Link(op)
+    }
+}
+
+/// A handle for requests. Asking needs no privilege, changing needs `CAP_NET_ADMIN`.
+///
+/// It lives in the network namespace of the thread that opened it. Every request ends within
+/// seconds. Futures may be dropped: what the kernel still has to say is discarded by the next
+/// request.
+#[derive(Debug)]
+pub struct Kernel {
+    socket: Socket,
+    chunk_len: usize,
+}
+
+impl Kernel {
+    /// Open a handle. Must be called within a tokio runtime that has I/O and time enabled.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be made, or the kernel (before 5.0) lacks strict checking.
+    pub fn open() -> io::Result<Self> {
+        let socket = Socket::open(netlink_sys::protocols::NETLINK_ROUTE)?;
+        let buffer = socket.set_receive_buffer(batch::RECEIVE_BUFFER)?;
+        Ok(Self {
+            socket,
+            chunk_len: batch::chunk_len(buffer),
+        })
+    }
+
+    /// All interfaces, by index.
+    ///
+    /// Interfaces whose names no setting could name (other than printable ASCII) are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn links(&mut self) -> Result<BTreeMap<u32, LinkInfo>, NetlinkError> {
+        let mut links = BTreeMap::new();
+        self.dump("list links", "all", link::dump_request, |news| {
+            if let LinkNews::Link(info) = link::read(&news)? {
+                links.insert(info.index, info);
+            }
+            Some(())
+        })
+        .await?;
+        Ok(links)
+    }
+
+    /// The interface of this name, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn link(&mut self, name: &IfName) -> Result<Option<LinkInfo>, NetlinkError> {
+        if !name.fits_kernel() {
+            return Ok(None);
+        }
+        self.one_link(link::name_request(name), name.as_str()).await
+    }
+
+    /// The interface of this index, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn link_at(&mut self, index: u32) -> Result<Option<LinkInfo>, NetlinkError> {
+        let object = format!("interface {index}");
+        self.one_link(link::index_request(index), &object).await
+    }
+
+    /// The VLANs of all bridge ports and bridges, by index. Those without VLANs (also all of a
+    /// bridge without VLAN filtering) may be missing.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn bridge_vlans(&mut self) -> Result<BTreeMap<u32, BridgeVlans>, NetlinkError> {
+        let mut all = BTreeMap::new();
+        self.dump("list VLANs", "bridges", vlan::dump_request, |news| {
+            if let LinkNews::Bridge {
+                index,
+                vlans: Some(vlans),
+                ..
+            } = link::read(&news)?
+            {
+                all.insert(index, vlans);
+            }
+            Some(())
+        })
+        .await?;
+        Ok(all)
+    }
+
+    /// All entries of a bridge, given by its index.
+    ///
+    /// If the database changes while it is read, an entry may be missing or come twice; whoever
+    /// needs all of them listens to a [`crate::Monitor`] that was opened before.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn fdb(&mut self, bridge: u32) -> Result<Vec<FdbEntry>, NetlinkError> {
+        let mut entries = Vec::new();
+        let result = self
+            .socket
+            .dump(fdb::dump_request(bridge), |message| {
+                if let Some(FdbNews::Entry(entry)) = fdb::read(&message) {
+                    entries.push(entry);
+                }
+            })
+            .await;
+        match result {
+            Ok(_) => Ok(entries),
+            Err(failure) => {
+                let object = self.name_of(bridge).await;
+                Err(NetlinkError::new("list FDB", object, failure))
+            }
+        }
+    }
+
+    /// Carry out all operations, in order. One result comes back per operation, in order; one
+    /// that fails does not stop the rest.
+    pub async fn apply(&mut self, ops: &[Op]) -> Vec<Result<(), NetlinkError>> {
+        let mut requests: Vec<_> = ops
+            .iter()
+            .map(|op| match op {
+                Op::Fdb(op) => op.request(),
+                Op::Link(op) => op.request(),
+            })
+            .collect();
+        let results = batch::run(&mut self.socket, &mut requests, self.chunk_len).await;
+        drop(requests);
+
+        let mut names = BTreeMap::new();
+        let mut named = Vec::with_capacity(results.len());
+        for (op, result) in ops.iter().zip(results) {
+            named.push(match result {
+                Ok(()) => Ok(()),
+                Err(failure) => Err(self.describe(op, failure, &mut names).await),
+            });
+        }
+        named
+    }
+
+    async fn describe(
+        &mut self,
+        op: &Op,
+        failure: Failure,
+        names: &mut BTreeMap<u32, String>,
+    ) -> NetlinkError {
+        let index = op.link();
+        let name = match names.get(&index) {
+            Some(name) => name.clone(),
+            // A batch may name any number of interfaces; an error message is not worth more
+            // than a few questions.
+            None if names.len() >= NAMES_MAX => format!("interface {index}"),
+            None => {
+                let name = self.name_of(index).await;
+                names.insert(index, name.clone());
+                name
+            }
+        };
+        match op {
+            Op::Fdb(op) => NetlinkError::new(op.name(), format!("{op} on {name}"), failure),
+            Op::Link(op) => NetlinkError::new(op.name(), name, failure),
+        }
+    }
+
+    async fn name_of(&mut self, index: u32) -> String {
+        match self.link_at(index).await {
+            Ok(Some(link)) => link.name.to_string(),
+            _ => format!("interface {index}"),
+        }
+    }
+
+    async fn one_link(
+        &mut self,
+        request: crate::attr::Msg,
+        object: &str,
+    ) -> Result<Option<LinkInfo>, NetlinkError> {
+        let mut found = None;
+        let result = self
+            .socket
+            .request(request, |message| {
+                if let Some(LinkNews::Link(info)) = link::read(&message) {
+                    found = Some(info);
+                }
+            })
+            .await;
+        match result {
+            Ok(()) => Ok(found),
+            Err(failure) if failure.errno == libc::ENODEV => Ok(None),
+            Err(failure) => Err(NetlinkError::new("look up link", object, failure)),
+        }
+    }
+
+    /// Dump a table that is keyed by interface; again, if it changed meanwhile.
+    async fn dump(
+        &mut self,
+        op: &str,
+        object: &str,
+        request: fn() -> crate::attr::Msg,
+        mut visit: impl FnMut(crate::attr::Received<'_>) -> Option<()>,
+    ) -> Result<(), NetlinkError> {
+        for _ in 0..DUMP_TRIES {
+            let interrupted = self
+                .socket
+                .dump(request(), |message| {
+                    let _ = visit(message);
+                })
+                .await
+                .map_err(|failure| NetlinkError::new(op, object, failure))?;
+            if !interrupted {
+                return Ok(());
+            }
+        }
+        tracing::debug!(op, "the table kept changing while it was read");
+        Ok(())
+    }
+}
+
+/// How many interfaces are looked up for the error messages of one batch.
+const NAMES_MAX: usize = 64;
+
+/// How often a dump is repeated when the table changes meanwhile. The last one is good enough:
+/// every change is also an event.
+const DUMP_TRIES: usize = 4;

@@ -1,0 +1,101 @@
+//! Settings of interfaces that we change, and questions about them.
+//!
+//! Requests are built with the typed messages of `rtnetlink`, but not sent through its handle:
+//! that one drops the kernel's explanation of a refusal, and a request whose answer is lost
+//! waits in it for ever.
+
+use mclag_proto::{IfName, Mac};
+use rtnetlink::packet_route::link::{BridgePortState, InfoKind, LinkMessage};
+use rtnetlink::{LinkBond, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
+
+use super::{HEADER_LEN, PortState, RTM_GETLINK, RTM_NEWLINK};
+use crate::attr::Msg;
+
+/// A change of one setting of one interface.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct LinkOp {
+    /// Index of the interface.
+    pub link: u32,
+    /// What to change.
+    pub set: LinkSetting,
+}
+
+/// A setting we change.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum LinkSetting {
+    /// Bring it up or take it down.
+    AdminUp(bool),
+    /// Its Ethernet address.
+    Mac(Mac),
+    /// LACP system id of a bond; `None` for the bond's own address.
+    BondActorSystem(Option<Mac>),
+    /// Members a bond needs to have carrier; 0 and 1 mean the same.
+    BondMinLinks(u32),
+    /// Learn addresses from frames of this bridge port.
+    Learning(bool),
+    /// Send frames for this bridge port to another one of its bridge while it has no carrier.
+    BackupPort(Option<u32>),
+    /// Spanning-tree state of this bridge port. The kernel refuses it while it, or a spanning
+    /// tree daemon, decides about the state itself.
+    PortState(PortState),
+}
+
+impl LinkOp {
+    /// The operation, as it appears in an error.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self.set {
+            LinkSetting::AdminUp(true) => "bring up",
+            LinkSetting::AdminUp(false) => "take down",
+            LinkSetting::Mac(_) => "set address",
+            LinkSetting::BondActorSystem(_) => "set ad_actor_system",
+            LinkSetting::BondMinLinks(_) => "set min_links",
+            LinkSetting::Learning(_) => "set learning",
+            LinkSetting::BackupPort(_) => "set backup_port",
+            LinkSetting::PortState(_) => "set port state",
+        }
+    }
+
+    pub(crate) fn request(&self) -> Msg {
+        let plain = || LinkUnspec::new_with_index(self.link);
+        let port = || LinkBridgePort::new(self.link);
+        let bond =
+            || LinkMessageBuilder::<LinkBond>::new_with_info_kind(InfoKind::Bond).index(self.link);
+        let message: LinkMessage = match self.set {
+            LinkSetting::AdminUp(true) => plain().up().build(),
+            LinkSetting::AdminUp(false) => plain().down().build(),
+            LinkSetting::Mac(mac) => plain().address(mac.0.to_vec()).build(),
+            // All zero is the kernel's way to say "the bond's own".
+            LinkSetting::BondActorSystem(mac) => {
+                bond().ad_actor_system(mac.unwrap_or(Mac::ZERO).0).build()
+            }
+            LinkSetting::BondMinLinks(count) => bond().min_links(count).build(),
+            LinkSetting::Learning(on) => port().learning(on).build(),
+            LinkSetting::BackupPort(Some(index)) => port().backup_port(index).build(),
+            LinkSetting::BackupPort(None) => port().nobackup_port().build(),
+            LinkSetting::PortState(state) => {
+                port().state(BridgePortState::from(state.raw())).build()
+            }
+        };
+        // Without NLM_F_CREATE this changes an existing interface, and unlike RTM_SETLINK it
+        // takes the settings of bonds and bridge ports.
+        Msg::typed(RTM_NEWLINK, 0, &message)
+    }
+}
+
+/// The request for all interfaces.
+pub(crate) fn dump_request() -> Msg {
+    Msg::new(RTM_GETLINK, 0, &[0; HEADER_LEN])
+}
+
+/// The request for one interface.
+pub(crate) fn index_request(index: u32) -> Msg {
+    let message = LinkUnspec::new_with_index(index).build();
+    Msg::typed(RTM_GETLINK, 0, &message)
+}
+
+/// The request for one interface.
+pub(crate) fn name_request(name: &IfName) -> Msg {
+    let message = LinkUnspec::new_with_name(name.as_str()).build();
+    Msg::typed(RTM_GETLINK, 0, &message)
+}

@@ -1,0 +1,281 @@
+//! What happens in the kernel, as it happens.
+//!
+//! A socket of its own, that only listens. Events the kernel could not deliver are themselves an
+//! event, [`Event::Overrun`]: the listener reads the tables again and compares.
+
+use std::io;
+
+use mclag_proto::IfName;
+use netlink_sys::{Socket as RawSocket, SocketAddr};
+use tokio::io::unix::AsyncFd;
+
+use crate::attr::{Messages, Received};
+use crate::fdb::{self, FdbEntry, FdbNews};
+use crate::link::{self, BridgePort, LinkInfo, LinkNews};
+use crate::socket::{register, set_receive_buffer};
+use crate::vlan::BridgeVlans;
+
+/// Something happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An interface appeared, or something about it changed; this is all of it.
+    Link(Box<LinkInfo>),
+    /// An interface is gone.
+    LinkGone {
+        /// Its index.
+        index: u32,
+        /// Its last name.
+        name: IfName,
+    },
+    /// The VLANs of a bridge port, or of a bridge, after a change of anything about the port.
+    BridgeVlans {
+        /// Index of the port or of the bridge.
+        index: u32,
+        /// All of its VLANs.
+        vlans: BridgeVlans,
+    },
+    /// The state of a bridge port, after a change of anything about it.
+    BridgePort {
+        /// Index of the port.
+        index: u32,
+        /// All of its state.
+        port: BridgePort,
+    },
+    /// An interface is no longer a port of its bridge. The interface itself may live on.
+    LeftBridge {
+        /// Its index.
+        index: u32,
+    },
+    /// An entry of a forwarding database was added, moved or changed.
+    Fdb(FdbEntry),
+    /// An entry of a forwarding database is gone; this is what it was.
+    FdbGone(FdbEntry),
+    /// Events were lost, and those before were thrown away since they may be obsolete. The
+    /// listener has to read the tables again; events from now on are complete.
+    Overrun,
+}
+
+/// What to listen to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Groups {
+    /// Interfaces, bridge ports and their VLANs.
+    pub links: bool,
+    /// Forwarding databases.
+    pub fdb: bool,
+}
+
+/// A listener. Needs no privilege, except for a large receive buffer.
+///
+/// It lives in the network namespace of the thread that opened it.
+#[derive(Debug)]
+pub struct Monitor {
+    fd: AsyncFd<RawSocket>,
+    buffer: Vec<u8>,
+    receive_buffer: usize,
+}
+
+impl Monitor {
+    /// Start to listen, with a receive buffer of about `buffer_bytes` (a forwarding database
+    /// event takes 832 of them). Must be called within a tokio runtime that has I/O enabled.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be made or may not listen.
+    pub fn open(groups: Groups, buffer_bytes: u32) -> io::Result<Self> {
+        let mut socket = RawSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+        socket.set_non_blocking(true)?;
+        let receive_buffer = set_receive_buffer(&socket, buffer_bytes)?;
+        socket.bind(&SocketAddr::new(0, 0))?;
+        if groups.links {
+            socket.add_membership(RTNLGRP_LINK)?;
+        }
+        if groups.fdb {
+            socket.add_membership(RTNLGRP_NEIGH)?;
+        }
+        Ok(Self {
+            fd: register(socket)?,
+            buffer: Vec::with_capacity(RECEIVE_LEN),
+            receive_buffer,
+        })
+    }
+
+    /// Size of the receive buffer in the kernel's accounting, in bytes. Less than was asked for
+    /// if the process lacks `CAP_NET_ADMIN` and the system's limit is lower.
+    #[must_use]
+    pub const fn receive_buffer(&self) -> usize {
+        self.receive_buffer
+    }
+
+    /// Wait until something happened and return all of it that is already here, oldest first,
+    /// but no more than a few thousand events. May be dropped while waiting without losing any.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails, which it does not in normal operation.
+    pub async fn next(&mut self) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        while events.is_empty() {
+            let mut ready = self.fd.readable().await?;
+            let (fd, buffer) = (self.fd.get_ref(), &mut self.buffer);
+            match collect(fd, buffer, self.receive_buffer, &mut events) {
+                Ok(Drained::Yes) => ready.clear_ready(),
+                Ok(Drained::No) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// Whether a socket has been read empty.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Drained {
+    Yes,
+    No,
+}
+
+fn collect(
+    fd: &RawSocket,
+    buffer: &mut Vec<u8>,
+    receive_buffer: usize,
+    events: &mut Vec<Event>,
+) -> io::Result<Drained> {
+    for _ in 0..DATAGRAMS_MAX {
+        match receive(fd, buffer) {
+            Ok(Datagram::Kernel) => Messages(buffer).for_each(|m| read(&m, events)),
+            Ok(Datagram::Stranger) => {}
+            Ok(Datagram::Truncated) => return overrun(fd, buffer, receive_buffer, events),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ENOBUFS) => return overrun(fd, buffer, receive_buffer, events),
+                Some(libc::EAGAIN) => return Ok(Drained::Yes),
+                Some(libc::EINTR) => {}
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(Drained::No)
+}
+
+/// Throw away what was queued before the loss: the caller reads the tables after this, and an
+/// older event applied to a newer table would make it wrong for good.
+fn overrun(
+    fd: &RawSocket,
+    buffer: &mut Vec<u8>,
+    receive_buffer: usize,
+    events: &mut Vec<Event>,
+) -> io::Result<Drained> {
+    events.clear();
+    events.push(Event::Overrun);
+    // More than the receive buffer can hold is surely younger than the loss, so this ends even
+    // if the kernel has ever more to tell.
+    for _ in 0..=receive_buffer / DATAGRAM_COST_MIN {
+        match receive(fd, buffer) {
+            Ok(_) => {}
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EAGAIN) => return Ok(Drained::Yes),
+                // Lost again: older than the caller's next look at the tables, too.
+                Some(libc::ENOBUFS | libc::EINTR) => {}
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(Drained::No)
+}
+
+enum Datagram {
+    Kernel,
+    Stranger,
+    Truncated,
+}
+
+fn receive(fd: &RawSocket, buffer: &mut Vec<u8>) -> io::Result<Datagram> {
+    buffer.clear();
+    let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+    let (len, from) = fd.recv_from(buffer, flags)?;
+    Ok(if from.port_number() != 0 {
+        // Other processes may send to this socket, too.
+        Datagram::Stranger
+    } else if len > buffer.len() {
+        Datagram::Truncated
+    } else {
+        Datagram::Kernel
+    })
+}
+
+fn read(message: &Received<'_>, events: &mut Vec<Event>) {
+    match message.kind {
+        link::RTM_NEWLINK | link::RTM_DELLINK => match link::read(message) {
+            Some(LinkNews::Link(info)) => events.push(Event::Link(Box::new(info))),
+            Some(LinkNews::Gone { index, name }) => events.push(Event::LinkGone { index, name }),
+            Some(LinkNews::Bridge { index, vlans, port }) => {
+                events.extend(vlans.map(|vlans| Event::BridgeVlans { index, vlans }));
+                events.extend(port.map(|port| Event::BridgePort { index, port }));
+            }
+            Some(LinkNews::LeftBridge { index }) => events.push(Event::LeftBridge { index }),
+            None => {}
+        },
+        fdb::RTM_NEWNEIGH | fdb::RTM_DELNEIGH => match fdb::read(message) {
+            Some(FdbNews::Entry(entry)) => events.push(Event::Fdb(entry)),
+            Some(FdbNews::Gone(entry)) => events.push(Event::FdbGone(entry)),
+            None => {}
+        },
+        _ => {}
+    }
+}
+
+/// Datagrams read before the caller gets a turn. Each holds one message of at most two events.
+const DATAGRAMS_MAX: usize = 2048;
+
+/// The kernel accounts for at least this much per queued datagram.
+const DATAGRAM_COST_MIN: usize = 512;
+
+/// A link message with thousands of VLANs or virtual functions still fits.
+const RECEIVE_LEN: usize = 256 * 1024;
+
+const RTNLGRP_LINK: u32 = 1;
+const RTNLGRP_NEIGH: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attr::Msg;
+
+    fn events_of(mut msg: Msg) -> Vec<Event> {
+        let mut events = Vec::new();
+        for message in Messages(msg.seal(0)) {
+            read(&message, &mut events);
+        }
+        events
+    }
+
+    #[test]
+    fn leaving_a_bridge_is_not_the_end_of_the_interface() {
+        let mut header = [0; link::HEADER_LEN];
+        header[4..8].copy_from_slice(&7_u32.to_ne_bytes());
+        let delete = |family| {
+            header[0] = family;
+            let mut msg = Msg::new(link::RTM_DELLINK, 0, &header);
+            msg.attr_str(3, "eth7");
+            msg
+        };
+        let mut delete = delete;
+        assert_eq!(
+            events_of(delete(link::AF_BRIDGE)),
+            [Event::LeftBridge { index: 7 }]
+        );
+        assert_eq!(
+            events_of(delete(link::AF_UNSPEC)),
+            [Event::LinkGone {
+                index: 7,
+                name: IfName::new("eth7").unwrap()
+            }]
+        );
+    }
+
+    #[test]
+    fn messages_of_unknown_kind_say_nothing() {
+        assert_eq!(events_of(Msg::new(999, 0, &[0; 16])), []);
+        assert_eq!(events_of(Msg::new(link::RTM_NEWLINK, 0, &[0; 3])), []);
+    }
+}
