@@ -251,3 +251,6 @@ const NFEA_ACTIVITY_NOTIFY: u16 = 1;
 
 const FDB_NOTIFY: u8 = 1 << 0;
 const FDB_NOTIFY_INACTIVE: u8 = 1 << 1;
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //!
 //! * [`Monitor`] tells what happens, and needs no privilege.
 //! * [`Kernel`] answers questions about interfaces and forwarding databases and changes them.
+//! * [`nft`] keeps the filter that separates the two legs of a dual-connected host.
 //!
 //! Events and requests never share a socket, every request has a deadline, and every refusal
 //! carries the kernel's own explanation ([`NetlinkError`]).
@@ -16,6 +17,7 @@ mod fdb;
 mod kernel;
 mod link;
 mod monitor;
+pub mod nft;
 mod socket;
 mod vlan;
 

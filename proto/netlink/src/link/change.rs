@@ -99,3 +99,6 @@ pub(crate) fn name_request(name: &IfName) -> Msg {
     let message = LinkUnspec::new_with_name(name.as_str()).build();
     Msg::typed(RTM_GETLINK, 0, &message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -245,3 +245,6 @@ const IFLA_BRPORT_LEARNING: u16 = 8;
 const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BRPORT_BACKUP_PORT: u16 = 34;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::attr::{Messages, Msg};
+
+fn header(family: u8, flags: u32) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    header[0] = family;
+    header[4..8].copy_from_slice(&5_u32.to_ne_bytes());
+    header[8..12].copy_from_slice(&flags.to_ne_bytes());
+    header
+}
+
+fn link(flags: u32, fill: impl FnOnce(&mut Msg)) -> LinkInfo {
+    let mut msg = Msg::new(RTM_NEWLINK, 0, &header(AF_UNSPEC, flags));
+    msg.attr_str(IFLA_IFNAME, "port5");
+    msg.attr_u32(IFLA_MTU, 1500);
+    fill(&mut msg);
+    match news(msg) {
+        Some(LinkNews::Link(info)) => info,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn news(mut msg: Msg) -> Option<LinkNews> {
+    let bytes = msg.seal(0).to_vec();
+    read(&Messages(&bytes).next()?)
+}
+
+#[test]
+fn carrier_is_not_the_same_as_wanted() {
+    let got = link(IFF_UP, |m| m.attr_u8(IFLA_OPERSTATE, 2));
+    assert!(got.admin_up && !got.lower_up && !got.is_running());
+    assert_eq!((got.oper, got.master, got.index), (Oper::Down, None, 5));
+    assert!(link(IFF_UP | IFF_LOWER_UP, |_| {}).is_running());
+}
+
+#[test]
+fn a_bond_tells_its_partner() {
+    let got = link(0, |m| {
+        m.nest(IFLA_LINKINFO, |m| {
+            m.attr_str(IFLA_INFO_KIND, "bond");
+            m.nest(IFLA_INFO_DATA, |m| {
+                m.attr_u8(IFLA_BOND_MODE, 4);
+                m.attr_u32(IFLA_BOND_MIIMON, 100);
+                m.attr_u32(IFLA_BOND_MIN_LINKS, 1);
+                m.attr(IFLA_BOND_AD_ACTOR_SYSTEM, &[2, 0, 0, 0, 0, 9]);
+                m.nest(IFLA_BOND_AD_INFO, |m| {
+                    m.attr_u16(IFLA_BOND_AD_INFO_AGGREGATOR, 1);
+                    m.attr_u16(IFLA_BOND_AD_INFO_NUM_PORTS, 2);
+                    m.attr_u16(IFLA_BOND_AD_INFO_ACTOR_KEY, 15);
+                    m.attr_u16(IFLA_BOND_AD_INFO_PARTNER_KEY, 16);
+                    m.attr(IFLA_BOND_AD_INFO_PARTNER_MAC, &[2, 0, 0, 0, 0, 8]);
+                });
+            });
+        });
+    });
+    assert_eq!(
+        got.kind,
+        LinkKind::Bond(BondInfo {
+            mode: BondMode::Lacp,
+            miimon_ms: 100,
+            min_links: 1,
+            ad_actor_system: Some(Mac([2, 0, 0, 0, 0, 9])),
+            lacp: Some(LacpInfo {
+                active_aggregator: 1,
+                num_ports: 2,
+                actor_key: 15,
+                partner_key: 16,
+                partner_mac: Mac([2, 0, 0, 0, 0, 8]),
+            }),
+        })
+    );
+}
+
+#[test]
+fn a_member_distributes_when_all_three_bits_say_so() {
+    let member = |actor| {
+        let got = link(0, |m| {
+            m.attr_u32(IFLA_MASTER, 9);
+            m.nest(IFLA_LINKINFO, |m| {
+                m.attr_str(IFLA_INFO_SLAVE_KIND, "bond");
+                m.nest(IFLA_INFO_SLAVE_DATA, |m| {
+                    m.attr_u8(IFLA_BOND_SLAVE_STATE, 0);
+                    m.attr_u8(IFLA_BOND_SLAVE_MII_STATUS, 0);
+                    m.attr_u16(IFLA_BOND_SLAVE_AD_AGGREGATOR_ID, 2);
+                    m.attr_u8(IFLA_BOND_SLAVE_AD_ACTOR_OPER_PORT_STATE, actor);
+                    m.attr_u16(IFLA_BOND_SLAVE_AD_PARTNER_OPER_PORT_STATE, 0x1d);
+                });
+            });
+        });
+        assert_eq!((got.master, got.bridge_port), (Some(9), None));
+        got.member.expect("a member")
+    };
+    let up = member(0x3f);
+    assert!(up.active && up.mii_up && up.is_distributing() && up.partner_is_collecting());
+    assert_eq!(up.aggregator, Some(2));
+    for actor in [0x1f, 0x2f, 0x37, 0x00] {
+        assert!(!member(actor).is_distributing(), "{actor:#x}");
+    }
+}
+
+#[test]
+fn a_bridge_port_tells_its_backup() {
+    let got = link(0, |m| {
+        m.nest(IFLA_LINKINFO, |m| {
+            m.attr_str(IFLA_INFO_SLAVE_KIND, "bridge");
+            m.nest(IFLA_INFO_SLAVE_DATA, |m| {
+                m.attr_u8(IFLA_BRPORT_STATE, 3);
+                m.attr_u8(IFLA_BRPORT_LEARNING, 1);
+                m.attr_u32(IFLA_BRPORT_BACKUP_PORT, 12);
+            });
+        });
+    });
+    let port = got.bridge_port.expect("a port");
+    assert_eq!(port.state, PortState::Forwarding);
+    assert!(port.learning && !port.isolated);
+    assert_eq!((port.backup_port, got.member), (Some(12), None));
+}
+
+#[test]
+fn a_bridge_tells_its_ageing_time() {
+    let got = link(0, |m| {
+        m.nest(IFLA_LINKINFO, |m| {
+            m.attr_str(IFLA_INFO_KIND, "bridge");
+            m.nest(IFLA_INFO_DATA, |m| {
+                m.attr_u32(IFLA_BR_AGEING_TIME, 30_000);
+                m.attr_u8(IFLA_BR_VLAN_FILTERING, 1);
+            });
+        });
+    });
+    assert_eq!(
+        got.kind,
+        LinkKind::Bridge {
+            vlan_filtering: true,
+            ageing_time: Duration::from_secs(300),
+        }
+    );
+}
+
+#[test]
+fn a_bridge_message_without_vlan_list_says_nothing_about_vlans() {
+    let bridge = |fill: fn(&mut Msg)| {
+        let mut msg = Msg::new(RTM_NEWLINK, 0, &header(AF_BRIDGE, 0));
+        fill(&mut msg);
+        news(msg)
+    };
+    let silent = LinkNews::Bridge {
+        index: 5,
+        vlans: None,
+        port: None,
+    };
+    assert_eq!(bridge(|_| {}), Some(silent));
+    let empty = LinkNews::Bridge {
+        index: 5,
+        vlans: Some(BridgeVlans::default()),
+        port: None,
+    };
+    assert_eq!(bridge(|m| m.nest(IFLA_AF_SPEC, |_| {})), Some(empty));
+}
+
+#[test]
+fn an_unreadable_attribute_costs_only_itself() {
+    let got = link(0, |m| {
+        m.attr(IFLA_ADDRESS, &[1, 2, 3]);
+        m.attr(IFLA_OPERSTATE, &[1, 2, 3]);
+        m.attr(IFLA_LINKINFO, &[200, 0, 1, 0]);
+        m.attr_u32(IFLA_MASTER, 3);
+    });
+    assert_eq!((got.mac, got.oper), (None, Oper::Unknown));
+    assert_eq!(got.master, Some(3));
+    assert_eq!(got.kind, LinkKind::Other(String::new()));
+}
+
+#[test]
+fn a_wireless_notification_is_not_an_interface() {
+    let mut msg = Msg::new(RTM_NEWLINK, 0, &header(AF_UNSPEC, 0));
+    msg.attr_str(IFLA_IFNAME, "wlan0");
+    assert_eq!(news(msg), None);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_can_be_read(
+        kind in RTM_NEWLINK..=RTM_DELLINK,
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let _ = read(&Received { kind, flags: 0, sequence: 0, body: &body });
+    }
+}
