@@ -1,2 +1,2 @@
-//! placeholder
+//! The `syncd` program.
 fn main() {}

@@ -1,0 +1,121 @@
+//! The boundary to a dataplane: plain data in both directions.
+//!
+//! A backend carries out and reports; it never decides. What to do is computed by
+//! [`crate::reconcile`] from what is wanted and what is.
+
+use std::future::Future;
+
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
+
+use crate::dataplane::{Action, Actual, FdbEntry, PortActual};
+
+pub mod record;
+
+/// What a dataplane must be able to do.
+///
+/// The server owns its backend and calls one function at a time. Between calls events queue up in
+/// the backend, in bounded memory: when they no longer fit, it forgets them and reports
+/// [`BackendEvent::LookAgain`].
+pub trait Backend: Send {
+    /// Short name, for logs and for the client's display.
+    fn name(&self) -> &'static str;
+
+    /// What this dataplane can do.
+    fn abilities(&self) -> Abilities;
+
+    /// Look at everything afresh, and report events of this bridge from now on.
+    ///
+    /// Events that happened before the look may be reported after it; they do no harm. Without a
+    /// bridge: what an earlier run left behind (filter, held ports) and an empty forwarding
+    /// table.
+    ///
+    /// # Errors
+    ///
+    /// [`OpErrorCode::Waiting`] if the bridge does not exist. The server asks again now and then,
+    /// and at once when the backend reports [`BackendEvent::LookAgain`] because it appeared.
+    fn snapshot(
+        &mut self,
+        bridge: Option<IfName>,
+    ) -> impl Future<Output = Result<Actual, BackendError>> + Send;
+
+    /// Carry out actions in this order. One result comes back per action, in order; a failed one
+    /// does not stop the rest. A success means that the dataplane confirmed it.
+    fn apply(
+        &mut self,
+        actions: &[Action],
+    ) -> impl Future<Output = Vec<Result<(), BackendError>>> + Send;
+
+    /// The next thing that happened. Changes that [`Backend::apply`] made are reported like
+    /// others. Cancel safe: nothing is lost when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When no more events can come; the server ends then.
+    fn next_event(&mut self) -> impl Future<Output = Result<BackendEvent, BackendError>> + Send;
+}
+
+/// Something that happened to the dataplane: each names the state after it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum BackendEvent {
+    /// An entry of the bridge's forwarding table appeared, changed, or is gone.
+    Fdb {
+        /// Its key.
+        key: FdbKey,
+        /// What it is now; none if it is gone.
+        entry: Option<FdbEntry>,
+    },
+    /// An interface appeared, changed, or is gone. A renamed or recreated one is reported gone
+    /// under its old name or index first.
+    Port {
+        /// Its name.
+        port: IfName,
+        /// What it is now; none if it is gone.
+        actual: Option<PortActual>,
+    },
+    /// Events were lost, or something changed that cannot be told as an event: take a snapshot.
+    LookAgain {
+        /// Why, for the log.
+        why: &'static str,
+    },
+}
+
+/// Why a dataplane did not do something.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{text}")]
+pub struct BackendError {
+    /// Kind of failure. [`OpErrorCode::Waiting`]: tried again when the interface appears.
+    /// [`OpErrorCode::Refused`]: tried again later. [`OpErrorCode::Unsupported`]: never.
+    pub code: OpErrorCode,
+    /// The kernel's words and the object's name.
+    pub text: String,
+}
+
+impl BackendError {
+    /// The dataplane refused.
+    #[must_use]
+    pub fn refused(text: impl Into<String>) -> Self {
+        Self {
+            code: OpErrorCode::Refused,
+            text: text.into(),
+        }
+    }
+
+    /// The interface is not there.
+    #[must_use]
+    pub fn waiting_for(interface: &IfName) -> Self {
+        Self {
+            code: OpErrorCode::Waiting,
+            text: format!("waiting for interface {interface}"),
+        }
+    }
+
+    /// The dataplane cannot do this at all.
+    #[must_use]
+    pub fn unsupported(text: impl Into<String>) -> Self {
+        Self {
+            code: OpErrorCode::Unsupported,
+            text: text.into(),
+        }
+    }
+}

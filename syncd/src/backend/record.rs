@@ -1,0 +1,329 @@
+//! A backend without a dataplane: it keeps a picture, changes it as asked, and remembers what it
+//! was asked. For tests, and for trying `iccpd` where nothing may be touched.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{Abilities, FdbKey};
+use tokio::sync::Notify;
+
+use super::{Backend, BackendError, BackendEvent};
+use crate::dataplane::{Action, Actual, BridgePort, EntryKind, FdbEntry, Lacp, PortActual};
+
+/// Most actions that are remembered; older ones are forgotten.
+pub const MAX_LOG: usize = 65_536;
+
+/// Most events that wait to be taken. With more, all are forgotten and
+/// [`BackendEvent::LookAgain`] is reported, as a kernel socket would overrun.
+pub const MAX_EVENTS: usize = 65_536;
+
+/// The backend; the server owns it.
+#[derive(Debug, Default)]
+pub struct RecordBackend(Recorder);
+
+/// The dataplane behind it: whoever holds this plays kernel, hosts and operator.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    actual: Actual,
+    log: VecDeque<Action>,
+    events: VecDeque<BackendEvent>,
+    refused: Vec<Action>,
+    bridge_is_missing: bool,
+    is_broken: bool,
+}
+
+impl RecordBackend {
+    /// A dataplane with nothing in it, on which every bridge exists.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The dataplane behind the backend.
+    #[must_use]
+    pub fn recorder(&self) -> Recorder {
+        self.0.clone()
+    }
+}
+
+impl Backend for RecordBackend {
+    fn name(&self) -> &'static str {
+        "record"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            redirect: true,
+            tracking: true,
+            hold: true,
+        }
+    }
+
+    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
+        let mut state = self.0.state();
+        if let Some(bridge) = bridge
+            && state.bridge_is_missing
+        {
+            return Err(BackendError::waiting_for(&bridge));
+        }
+        state.actual.bridge = bridge;
+        Ok(state.actual.clone())
+    }
+
+    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+        let mut state = self.0.state();
+        let results = actions.iter().map(|action| state.apply(action)).collect();
+        drop(state);
+        self.0.0.changed.notify_one();
+        results
+    }
+
+    async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
+        loop {
+            let changed = self.0.0.changed.notified();
+            {
+                let mut state = self.0.state();
+                if let Some(event) = state.events.pop_front() {
+                    return Ok(event);
+                }
+                if state.is_broken {
+                    return Err(BackendError::refused("no more events"));
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Recorder {
+    /// The dataplane as it is now.
+    #[must_use]
+    pub fn actual(&self) -> Actual {
+        self.state().actual.clone()
+    }
+
+    /// What was carried out, oldest first.
+    #[must_use]
+    pub fn log(&self) -> Vec<Action> {
+        self.state().log.iter().cloned().collect()
+    }
+
+    /// Number of events that were not taken yet.
+    #[must_use]
+    pub fn events_waiting(&self) -> usize {
+        self.state().events.len()
+    }
+
+    /// Plug in a bridge port that speaks LACP.
+    pub fn add_port(&self, port: IfName) {
+        let actual = PortActual {
+            bridge_port: Some(BridgePort {
+                learning: true,
+                backup: None,
+            }),
+            lacp: Some(Lacp::default()),
+        };
+        self.set_port(port, Some(actual));
+    }
+
+    /// Change an interface, or remove it together with its forwarding entries.
+    pub fn set_port(&self, port: IfName, actual: Option<PortActual>) {
+        let mut state = self.state();
+        match actual {
+            Some(actual) => {
+                state.actual.ports.insert(port, actual);
+            }
+            None => {
+                state.actual.ports.remove(&port);
+                let on_port = state.actual.fdb.iter().filter(|(_, e)| e.port == port);
+                let keys: Vec<FdbKey> = on_port.map(|(key, _)| *key).collect();
+                for key in keys {
+                    state.set_entry(key, None);
+                }
+            }
+        }
+        state.report(BackendEvent::Port { port, actual });
+        self.0.changed.notify_one();
+    }
+
+    /// A host speaks on a port: what a learning bridge makes of it.
+    pub fn hear(&self, key: FdbKey, port: IfName) {
+        let mut state = self.state();
+        let before = state.actual.fdb.get(&key).copied();
+        let kind = match before.map(|entry| entry.kind) {
+            None | Some(EntryKind::Dynamic) => EntryKind::Dynamic,
+            Some(EntryKind::Ours { sticky: true, .. })
+                if before.is_some_and(|e| e.port != port) =>
+            {
+                return;
+            }
+            Some(EntryKind::Ours { sticky, .. }) => EntryKind::Ours {
+                active: true,
+                sticky,
+            },
+            Some(kind @ (EntryKind::Configured | EntryKind::Local)) => kind,
+        };
+        let entry = FdbEntry { port, kind };
+        if before != Some(entry) {
+            state.set_entry(key, Some(entry));
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// A host was silent for the ageing time.
+    pub fn age(&self, key: FdbKey) {
+        let mut state = self.state();
+        let Some(entry) = state.actual.fdb.get(&key).copied() else {
+            return;
+        };
+        match entry.kind {
+            EntryKind::Dynamic => state.set_entry(key, None),
+            EntryKind::Ours { sticky, .. } => {
+                let kind = EntryKind::Ours {
+                    active: false,
+                    sticky,
+                };
+                state.set_entry(key, Some(FdbEntry { kind, ..entry }));
+            }
+            EntryKind::Configured | EntryKind::Local => {}
+        }
+        self.0.changed.notify_one();
+    }
+
+    /// An operator writes or removes an entry.
+    pub fn set_entry(&self, key: FdbKey, entry: Option<FdbEntry>) {
+        self.state().set_entry(key, entry);
+        self.0.changed.notify_one();
+    }
+
+    /// Change anything behind the backend's back; it is told only to look again.
+    pub fn tamper(&self, change: impl FnOnce(&mut Actual)) {
+        let mut state = self.state();
+        change(&mut state.actual);
+        state.events.clear();
+        state.report(BackendEvent::LookAgain { why: "tampered" });
+        self.0.changed.notify_one();
+    }
+
+    /// Refuse this action from now on.
+    pub fn refuse(&self, action: Action) {
+        self.state().refused.push(action);
+    }
+
+    /// Carry everything out again.
+    pub fn refuse_nothing(&self) {
+        self.state().refused.clear();
+    }
+
+    /// Remove the bridge, or bring it back.
+    pub fn set_bridge_missing(&self, is_missing: bool) {
+        let mut state = self.state();
+        state.bridge_is_missing = is_missing;
+        state.report(BackendEvent::LookAgain {
+            why: "bridge appeared or is gone",
+        });
+        self.0.changed.notify_one();
+    }
+
+    /// Report no more events, once those that wait are taken.
+    pub fn break_down(&self) {
+        self.state().is_broken = true;
+        self.0.changed.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves plain data behind, not a broken invariant.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn apply(&mut self, action: &Action) -> Result<(), BackendError> {
+        if self.log.len() == MAX_LOG {
+            self.log.pop_front();
+        }
+        self.log.push_back(action.clone());
+        if self.refused.contains(action) {
+            return Err(BackendError::refused(format!(
+                "{} refused",
+                action.subject()
+            )));
+        }
+        self.check(action)?;
+        self.actual.apply(action);
+        match action {
+            Action::FdbInstall { key, .. }
+            | Action::FdbMakeDynamic { key, .. }
+            | Action::FdbDelete { key, .. } => {
+                let entry = self.actual.fdb.get(key).copied();
+                self.report(BackendEvent::Fdb { key: *key, entry });
+            }
+            Action::SetLearning { port, .. }
+            | Action::SetBackup { port, .. }
+            | Action::ClearBackup { port }
+            | Action::SetSystemMac { port, .. } => {
+                let actual = self.actual.ports.get(port).copied();
+                self.report(BackendEvent::Port {
+                    port: *port,
+                    actual,
+                });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a kernel would refuse.
+    fn check(&self, action: &Action) -> Result<(), BackendError> {
+        let bridge_ports = match action {
+            Action::SetBackup { port, backup } => vec![port, backup],
+            Action::SetLearning { port, .. }
+            | Action::ClearBackup { port }
+            | Action::FdbInstall { port, .. }
+            | Action::FdbMakeDynamic { port, .. } => vec![port],
+            _ => vec![],
+        };
+        let is_missing = |port: &&&IfName| self.actual.bridge_port(port).is_none();
+        if let Some(port) = bridge_ports.iter().find(is_missing) {
+            return Err(BackendError::waiting_for(port));
+        }
+        match action {
+            Action::SetSystemMac { port, .. } => match self.actual.ports.get(port) {
+                None => Err(BackendError::waiting_for(port)),
+                Some(PortActual { lacp: None, .. }) => {
+                    Err(BackendError::unsupported(format!("{port} speaks no LACP")))
+                }
+                Some(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn set_entry(&mut self, key: FdbKey, entry: Option<FdbEntry>) {
+        match entry {
+            Some(entry) => self.actual.fdb.insert(key, entry),
+            None => self.actual.fdb.remove(&key),
+        };
+        self.report(BackendEvent::Fdb { key, entry });
+    }
+
+    fn report(&mut self, event: BackendEvent) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events.clear();
+            self.events
+                .push_back(BackendEvent::LookAgain { why: "overrun" });
+        } else {
+            self.events.push_back(event);
+        }
+    }
+}

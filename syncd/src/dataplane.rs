@@ -1,0 +1,359 @@
+//! What a dataplane is and what can be done to it, as plain data.
+//!
+//! [`Actual`] is a picture of it, [`Action`] one change to it. Both can be logged, compared,
+//! stored and replayed; neither knows the kernel. [`Actual::apply`] says what each action means.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use mclag_proto::sync::model::FdbKey;
+use mclag_proto::{IfName, Mac};
+
+/// Everything about a dataplane that matters here, as it is now.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Actual {
+    /// The bridge this is a picture of; none before a client named one.
+    pub bridge: Option<IfName>,
+    /// The split-horizon filter, if it is installed.
+    pub filter: Option<Filter>,
+    /// Ports that are kept from carrying data although LACP runs. By name: a port may be held
+    /// before it exists, where the dataplane can do that.
+    pub held: BTreeSet<IfName>,
+    /// Interfaces that exist and are a port of the bridge or have an LACP system id.
+    pub ports: BTreeMap<IfName, PortActual>,
+    /// The bridge's forwarding table; empty without a bridge.
+    pub fdb: HashMap<FdbKey, FdbEntry>,
+}
+
+/// The split-horizon filter: drops what entered through the peer link and would leave through an
+/// isolated port.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Filter {
+    /// The peer link it names.
+    pub peer_link: Option<IfName>,
+    /// Ports it isolates. By name: a port that does not exist yet can be in it, and is isolated
+    /// from its first frame.
+    pub isolated: BTreeSet<IfName>,
+}
+
+/// An interface that exists.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PortActual {
+    /// Its settings as a port of the bridge; none while it is not one.
+    pub bridge_port: Option<BridgePort>,
+    /// Its LACP settings; none for an interface that does not speak LACP.
+    pub lacp: Option<Lacp>,
+}
+
+/// Settings of a bridge port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BridgePort {
+    /// Whether addresses are learned on it.
+    pub learning: bool,
+    /// Port that frames go to while this one has no carrier.
+    pub backup: Option<IfName>,
+}
+
+/// Settings of an interface that speaks LACP.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Lacp {
+    /// The system id that was given to it: a bond's `ad_actor_system`, a team's device address.
+    /// None if it uses its own.
+    pub system_mac: Option<Mac>,
+}
+
+/// One entry of the forwarding table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FdbEntry {
+    /// The port.
+    pub port: IfName,
+    /// Whose entry it is.
+    pub kind: EntryKind,
+}
+
+/// Whose a forwarding entry is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    /// The dataplane learned it and will age it.
+    Dynamic,
+    /// We installed it; recognised by the activity attribute, also after a restart.
+    Ours {
+        /// The host speaks on the entry's port (has done so within the ageing time).
+        active: bool,
+        /// It does not move when the host is seen on another port.
+        sticky: bool,
+    },
+    /// An operator or another control plane configured it. Reported, never touched.
+    Configured,
+    /// An address of the chassis itself. Neither reported nor touched.
+    Local,
+}
+
+impl FdbEntry {
+    /// The port on which the dataplane sees the host, if it does.
+    #[must_use]
+    pub const fn seen_on(&self) -> Option<IfName> {
+        match self.kind {
+            EntryKind::Dynamic | EntryKind::Configured | EntryKind::Ours { active: true, .. } => {
+                Some(self.port)
+            }
+            EntryKind::Ours { active: false, .. } | EntryKind::Local => None,
+        }
+    }
+
+    /// True for an entry that we installed.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        matches!(self.kind, EntryKind::Ours { .. })
+    }
+}
+
+/// One change to the dataplane.
+///
+/// Each is idempotent: done twice it leaves what it leaves done once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Install the filter with nothing in it, or make an existing one name another peer link and
+    /// keep what it isolates, in one step without a moment of no filter.
+    EnsureFilter {
+        /// The peer link; none for a pair without.
+        peer_link: Option<IfName>,
+    },
+    /// Frames from the peer link must not leave through the port. The port need not exist.
+    Isolate {
+        /// The port.
+        port: IfName,
+    },
+    /// Keep the port from carrying data while LACP runs.
+    Hold {
+        /// The port.
+        port: IfName,
+    },
+    /// Switch learning of a bridge port.
+    SetLearning {
+        /// The bridge port.
+        port: IfName,
+        /// Whether it learns.
+        learning: bool,
+    },
+    /// While the bridge port has no carrier, its frames go to another one.
+    SetBackup {
+        /// The bridge port.
+        port: IfName,
+        /// The other bridge port.
+        backup: IfName,
+    },
+    /// Frames of the bridge port no longer go elsewhere.
+    ClearBackup {
+        /// The bridge port.
+        port: IfName,
+    },
+    /// Set the LACP system id.
+    SetSystemMac {
+        /// The bond or team.
+        port: IfName,
+        /// The id; none for the port's own.
+        mac: Option<Mac>,
+    },
+    /// Install or replace a forwarding entry as one of ours (static, with activity
+    /// notification).
+    FdbInstall {
+        /// The entry's key.
+        key: FdbKey,
+        /// Where to.
+        port: IfName,
+        /// True if the host is known to speak on that port: silence will be reported. False:
+        /// its first frame will be.
+        active: bool,
+        /// It must not move when the host is seen on another port.
+        sticky: bool,
+    },
+    /// Replace an entry of ours by one that the dataplane ages and moves itself.
+    FdbMakeDynamic {
+        /// The entry's key.
+        key: FdbKey,
+        /// The port.
+        port: IfName,
+    },
+    /// Remove an entry of ours. One that is gone already is no error.
+    FdbDelete {
+        /// The entry's key.
+        key: FdbKey,
+        /// The port it is on.
+        port: IfName,
+    },
+    /// Let the port carry data.
+    Unhold {
+        /// The port.
+        port: IfName,
+    },
+    /// Frames from the peer link may leave through the port.
+    Release {
+        /// The port.
+        port: IfName,
+    },
+    /// Remove the filter and all it isolates.
+    RemoveFilter,
+}
+
+/// What an [`Action`] is about; failures are told to whoever asked for it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Subject {
+    /// The bridge, its filter.
+    Domain,
+    /// A port, the peer link included.
+    Port(IfName),
+    /// A forwarding entry.
+    Fdb(FdbKey),
+}
+
+impl Action {
+    /// What the action is about.
+    #[must_use]
+    pub const fn subject(&self) -> Subject {
+        match self {
+            Self::EnsureFilter { .. } | Self::RemoveFilter => Subject::Domain,
+            Self::Isolate { port }
+            | Self::Hold { port }
+            | Self::SetLearning { port, .. }
+            | Self::SetBackup { port, .. }
+            | Self::ClearBackup { port }
+            | Self::SetSystemMac { port, .. }
+            | Self::Unhold { port }
+            | Self::Release { port } => Subject::Port(*port),
+            Self::FdbInstall { key, .. }
+            | Self::FdbMakeDynamic { key, .. }
+            | Self::FdbDelete { key, .. } => Subject::Fdb(*key),
+        }
+    }
+
+    /// Place in a plan: what keeps frames from passing comes first, what lets them pass last.
+    /// Learning on the peer link ends before addresses are put there, and begins after.
+    #[must_use]
+    pub const fn rank(&self) -> u8 {
+        match self {
+            Self::EnsureFilter { .. } => 0,
+            Self::Isolate { .. } => 1,
+            Self::Hold { .. } => 2,
+            Self::SetLearning {
+                learning: false, ..
+            } => 3,
+            Self::SetBackup { .. } | Self::ClearBackup { .. } => 4,
+            Self::SetSystemMac { .. } => 5,
+            Self::FdbInstall { .. } | Self::FdbMakeDynamic { .. } | Self::FdbDelete { .. } => 6,
+            Self::SetLearning { learning: true, .. } => 7,
+            Self::Unhold { .. } => 8,
+            Self::Release { .. } => 9,
+            Self::RemoveFilter => 10,
+        }
+    }
+
+    /// True for actions that can only keep frames from passing. They come first in a plan, and
+    /// nothing that lets frames pass is done to a port for which one of them failed.
+    #[must_use]
+    pub const fn protects(&self) -> bool {
+        matches!(
+            self,
+            Self::EnsureFilter { .. } | Self::Isolate { .. } | Self::Hold { .. }
+        )
+    }
+
+    /// True for actions that let frames pass which did not before. They come last in a plan.
+    #[must_use]
+    pub const fn opens(&self) -> bool {
+        matches!(
+            self,
+            Self::Unhold { .. } | Self::Release { .. } | Self::RemoveFilter
+        )
+    }
+}
+
+impl Actual {
+    /// The picture after `action` was carried out: the meaning of each action.
+    pub fn apply(&mut self, action: &Action) {
+        match action {
+            Action::EnsureFilter { peer_link } => {
+                self.filter.get_or_insert_default().peer_link = *peer_link;
+            }
+            Action::Isolate { port } => {
+                self.filter.get_or_insert_default().isolated.insert(*port);
+            }
+            Action::Release { port } => {
+                if let Some(filter) = &mut self.filter {
+                    filter.isolated.remove(port);
+                }
+            }
+            Action::RemoveFilter => self.filter = None,
+            Action::Hold { port } => {
+                self.held.insert(*port);
+            }
+            Action::Unhold { port } => {
+                self.held.remove(port);
+            }
+            Action::SetLearning { port, learning } => {
+                self.with_bridge_port(port, |settings| settings.learning = *learning);
+            }
+            Action::SetBackup { port, backup } => {
+                self.with_bridge_port(port, |settings| settings.backup = Some(*backup));
+            }
+            Action::ClearBackup { port } => {
+                self.with_bridge_port(port, |settings| settings.backup = None);
+            }
+            Action::SetSystemMac { port, mac } => {
+                let port = self.ports.get_mut(port);
+                if let Some(lacp) = port.and_then(|port| port.lacp.as_mut()) {
+                    lacp.system_mac = *mac;
+                }
+            }
+            Action::FdbInstall {
+                key,
+                port,
+                active,
+                sticky,
+            } => {
+                let kind = EntryKind::Ours {
+                    active: *active,
+                    sticky: *sticky,
+                };
+                self.fdb.insert(*key, FdbEntry { port: *port, kind });
+            }
+            Action::FdbMakeDynamic { key, port } => {
+                let kind = EntryKind::Dynamic;
+                self.fdb.insert(*key, FdbEntry { port: *port, kind });
+            }
+            Action::FdbDelete { key, port: _ } => {
+                self.fdb.remove(key);
+            }
+        }
+    }
+
+    /// The settings of a port of the bridge, if it is one.
+    #[must_use]
+    pub fn bridge_port(&self, port: &IfName) -> Option<&BridgePort> {
+        self.ports.get(port)?.bridge_port.as_ref()
+    }
+
+    /// Whether the filter isolates the port.
+    #[must_use]
+    pub fn is_isolated(&self, port: &IfName) -> bool {
+        let filter = self.filter.as_ref();
+        filter.is_some_and(|filter| filter.isolated.contains(port))
+    }
+
+    fn with_bridge_port(&mut self, port: &IfName, change: impl FnOnce(&mut BridgePort)) {
+        let port = self.ports.get_mut(port);
+        if let Some(settings) = port.and_then(|port| port.bridge_port.as_mut()) {
+            change(settings);
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain => f.write_str("bridge"),
+            Self::Port(port) => port.fmt(f),
+            Self::Fdb(FdbKey { vid, mac }) => write!(f, "{mac} vlan {vid}"),
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! From what is wanted and what is to what has to be done. Pure: no I/O, no clock.
+//!
+//! The [`Reconciler`] keeps the wanted state ([`Wanted`], built from the client's operations) and
+//! a picture of the dataplane ([`Actual`]). Everything that happens goes in by
+//! [`Reconciler::accept`], [`Reconciler::observe`] and [`Reconciler::adopt`]; what has to be done
+//! comes out of [`Reconciler::plan`]; how that went goes in by [`Reconciler::conclude`].
+//!
+//! * `wanted`: operations and snapshots to wanted state.
+//! * `ports`: filter, holds and port settings; compared as a whole, for there are few.
+//! * `fdb`: forwarding entries; only keys that changed are looked at.
+//! * `originals`: what settings were before we changed them.
+//!
+//! Rules that everything here obeys:
+//!
+//! 1. Nothing is undone because it was not mentioned, except at the end of a snapshot.
+//! 2. What keeps frames from passing comes first, what lets them pass comes last.
+//! 3. A plan that was carried out leaves nothing to plan.
+//! 4. Entries that an operator configured are never touched.
+
+use std::collections::{BTreeMap, HashMap};
+
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{Event, FdbKey, Op, OpError, OpErrorCode, Section, Sight};
+
+use crate::backend::{BackendError, BackendEvent};
+use crate::dataplane::{Action, Actual, EntryKind, FdbEntry, Subject};
+
+use fdb::Directive;
+pub use originals::{Original, Originals, PortOriginals};
+use wanted::Change;
+pub use wanted::{MAX_WANTED_ENTRIES, MAX_WANTED_PORTS, Wanted, WantedPort};
+
+mod fdb;
+mod originals;
+mod ports;
+mod wanted;
+
+#[cfg(test)]
+mod tests;
+
+/// Compares wanted and actual state.
+///
+/// After each call of [`Reconciler::accept`], [`Reconciler::observe`], [`Reconciler::adopt`] or
+/// [`Reconciler::retry`]: ask [`Reconciler::needs_snapshot`], then [`Reconciler::plan`], carry the
+/// plan out, and hand the results to [`Reconciler::conclude`]. Spurious calls are harmless.
+#[derive(Debug)]
+pub struct Reconciler {
+    wanted: Wanted,
+    actual: Actual,
+    originals: Originals,
+    adopted: bool,
+    look_again: bool,
+    ports_changed: bool,
+    /// Keys to be looked at by the next plan.
+    pending: BTreeMap<FdbKey, Directive>,
+    /// Keys that the plan being carried out looked at.
+    in_flight: BTreeMap<FdbKey, Directive>,
+    /// What could not be done and may go better later.
+    retry: BTreeMap<FdbKey, Directive>,
+    retry_ports: bool,
+    /// Operations that wait for their result.
+    asked: Vec<Asked>,
+    verdicts: HashMap<Subject, OpError>,
+}
+
+/// One operation that was accepted and not answered yet.
+#[derive(Debug)]
+struct Asked {
+    about: About,
+    verdict: Result<(), OpError>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum About {
+    Nothing,
+    One(Subject),
+    /// The end of a snapshot answers for what it took out.
+    Rest(Section),
+}
+
+impl Reconciler {
+    /// Wants nothing and knows nothing; continue with [`Reconciler::adopt`].
+    #[must_use]
+    pub fn new(originals: Originals) -> Self {
+        Self {
+            wanted: Wanted::default(),
+            actual: Actual::default(),
+            originals,
+            adopted: false,
+            look_again: false,
+            ports_changed: false,
+            pending: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            retry: BTreeMap::new(),
+            retry_ports: false,
+            asked: Vec::new(),
+            verdicts: HashMap::new(),
+        }
+    }
+
+    /// Take in a fresh picture of the dataplane, whatever was believed before.
+    ///
+    /// The first one decides what [`mclag_proto::sync::model::Isolation::Keep`] means: with a
+    /// filter in it, what is in force stays.
+    pub fn adopt(&mut self, actual: Actual) {
+        if !self.adopted {
+            self.adopted = true;
+            self.wanted.keep_what_is_in_force(actual.filter.is_some());
+        }
+        self.look_again = false;
+        self.ports_changed = true;
+        self.actual = actual;
+        self.originals.forget_missing(&self.actual);
+        let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
+        for key in ours.map(|(key, _)| key).chain(self.wanted.entries()) {
+            self.pending.entry(*key).or_insert(Directive::Check);
+        }
+    }
+
+    /// The bridge could not be looked at: it has no ports and no entries.
+    pub fn lose_sight(&mut self) {
+        self.look_again = true;
+        self.actual.bridge = None;
+        self.actual.fdb.clear();
+        for port in self.actual.ports.values_mut() {
+            port.bridge_port = None;
+        }
+        self.ports_changed = true;
+    }
+
+    /// Which bridge a snapshot has to be taken of before the next plan, if one has to.
+    #[must_use]
+    pub fn needs_snapshot(&self) -> Option<Option<IfName>> {
+        let wanted = self.wanted.domain().map(|domain| domain.bridge);
+        let bridge = wanted.or(self.actual.bridge);
+        (self.look_again || bridge != self.actual.bridge).then_some(bridge)
+    }
+
+    /// Take in operations of the client. Their results come from [`Reconciler::conclude`].
+    pub fn accept(&mut self, ops: &[Op]) {
+        for op in ops {
+            let (about, verdict) = match self.wanted.apply(op) {
+                Ok(change) => (self.note(change), Ok(())),
+                Err(error) => (About::Nothing, Err(error)),
+            };
+            self.asked.push(Asked { about, verdict });
+        }
+    }
+
+    fn note(&mut self, change: Change) -> About {
+        match change {
+            Change::Nothing => About::Nothing,
+            Change::Domain => {
+                self.ports_changed = true;
+                About::One(Subject::Domain)
+            }
+            Change::Port(port) => {
+                self.ports_changed = true;
+                About::One(Subject::Port(port))
+            }
+            Change::Entry(key, directive) => {
+                self.retry.remove(&key);
+                self.pending.insert(key, directive);
+                About::One(Subject::Fdb(key))
+            }
+            Change::Rest(Section::Ports) => {
+                self.ports_changed = true;
+                About::Rest(Section::Ports)
+            }
+            Change::Rest(Section::Fdb) => {
+                let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
+                for (key, _) in ours {
+                    if self.wanted.entry(key).is_none() {
+                        let release = Directive::Release { keep_on: None };
+                        self.pending.entry(*key).or_insert(release);
+                    }
+                }
+                About::Rest(Section::Fdb)
+            }
+        }
+    }
+
+    /// Take in what happened to the dataplane. Answers what is to be told to the client.
+    pub fn observe(&mut self, event: &BackendEvent) -> Option<Event> {
+        match event {
+            BackendEvent::Fdb { key, entry } => self.observe_entry(*key, *entry),
+            BackendEvent::Port { port, actual } => {
+                let was_bridge_port = self.actual.bridge_port(port).is_some();
+                let before = match actual {
+                    Some(actual) => self.actual.ports.insert(*port, *actual),
+                    None => self.actual.ports.remove(port),
+                };
+                if before == *actual {
+                    return None;
+                }
+                self.originals.forget_missing_of(port, &self.actual);
+                if !was_bridge_port && self.actual.bridge_port(port).is_some() {
+                    for key in self.wanted.entries_on(port) {
+                        self.pending.entry(*key).or_insert(Directive::Check);
+                    }
+                }
+                self.ports_changed = true;
+                None
+            }
+            BackendEvent::LookAgain { why: _ } => {
+                self.look_again = true;
+                None
+            }
+        }
+    }
+
+    fn observe_entry(&mut self, key: FdbKey, entry: Option<FdbEntry>) -> Option<Event> {
+        let before = match entry {
+            Some(entry) => self.actual.fdb.insert(key, entry),
+            None => self.actual.fdb.remove(&key),
+        };
+        if let Ok(Some(_)) = fdb::plan(&self.wanted, &self.actual, &key, &Directive::Check) {
+            // Not at once: this may be the echo of an action that a later one has overtaken.
+            self.retry.entry(key).or_insert(Directive::Check);
+        }
+        let sight = change_of_sight(before.as_ref(), entry.as_ref())?;
+        Some(Event::Fdb { key, sight })
+    }
+
+    /// Look again at everything that could not be done.
+    pub fn retry(&mut self) {
+        for (key, directive) in std::mem::take(&mut self.retry) {
+            self.pending.entry(key).or_insert(directive);
+        }
+        self.ports_changed |= std::mem::take(&mut self.retry_ports);
+    }
+
+    /// Whether [`Reconciler::retry`] may help.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        !self.retry.is_empty() || self.retry_ports || self.needs_snapshot().is_some()
+    }
+
+    /// What has to be done now, in this order.
+    pub fn plan(&mut self) -> Vec<Action> {
+        self.verdicts.clear();
+        let mut actions = Vec::new();
+        if std::mem::take(&mut self.ports_changed) {
+            let plan = ports::plan(&self.wanted, &self.actual, &mut self.originals);
+            actions = plan.actions;
+            self.verdicts.extend(plan.verdicts);
+        }
+        self.in_flight = std::mem::take(&mut self.pending);
+        for (key, directive) in &self.in_flight {
+            match fdb::plan(&self.wanted, &self.actual, key, directive) {
+                Ok(action) => actions.extend(action),
+                Err(error) => {
+                    self.verdicts.insert(Subject::Fdb(*key), error);
+                }
+            }
+        }
+        actions.sort_by_key(Action::rank);
+        actions
+    }
+
+    /// Take in how the plan went: one result per action. Answers one result per operation that
+    /// was accepted since the last conclusion.
+    pub fn conclude(
+        &mut self,
+        actions: &[Action],
+        results: &[Result<(), BackendError>],
+    ) -> Vec<Result<(), OpError>> {
+        let mut ports_failed = false;
+        for (action, result) in actions.iter().zip(results) {
+            match result {
+                Ok(()) => self.actual.apply(action),
+                Err(error) => {
+                    let subject = action.subject();
+                    ports_failed |= !matches!(subject, Subject::Fdb(_));
+                    if error.code == OpErrorCode::Refused {
+                        self.try_again(subject);
+                    }
+                    worsen(
+                        &mut self.verdicts,
+                        subject,
+                        OpError {
+                            code: error.code,
+                            text: error.text.clone(),
+                        },
+                    );
+                }
+            }
+        }
+        if !ports_failed {
+            self.wanted.forget_released();
+        }
+        self.originals.forget_restored(&self.wanted, &self.actual);
+        self.in_flight.clear();
+        self.answer()
+    }
+
+    fn try_again(&mut self, subject: Subject) {
+        match subject {
+            Subject::Fdb(key) => {
+                if let Some(directive) = self.in_flight.get(&key) {
+                    self.retry.insert(key, *directive);
+                }
+            }
+            Subject::Domain | Subject::Port(_) => self.retry_ports = true,
+        }
+    }
+
+    fn answer(&mut self) -> Vec<Result<(), OpError>> {
+        let asked = std::mem::take(&mut self.asked);
+        let mut verdicts = std::mem::take(&mut self.verdicts);
+        let mut results = Vec::with_capacity(asked.len());
+        for Asked { about, verdict } in &asked {
+            let found = match about {
+                About::Nothing | About::Rest(_) => None,
+                About::One(Subject::Domain) => {
+                    let peer_link = self.wanted.domain().and_then(|domain| domain.peer_link);
+                    let peer_link = peer_link.map(Subject::Port);
+                    let domain = verdicts.get(&Subject::Domain);
+                    domain.or_else(|| verdicts.get(&peer_link?))
+                }
+                About::One(subject) => verdicts.get(subject),
+            };
+            results.push(match found {
+                Some(error) => Err(error.clone()),
+                None => verdict.clone(),
+            });
+        }
+        for Asked { about, .. } in &asked {
+            if let About::One(subject) = about {
+                verdicts.remove(subject);
+            }
+        }
+        for (Asked { about, .. }, result) in asked.iter().zip(&mut results) {
+            if let About::Rest(section) = about {
+                let rest = verdicts.iter().find(|(subject, _)| {
+                    matches!(subject, Subject::Fdb(_)) == (*section == Section::Fdb)
+                });
+                if let Some((_, error)) = rest {
+                    *result = Err(error.clone());
+                }
+            }
+        }
+        results
+    }
+
+    /// The client is gone: a snapshot that it had begun will not end.
+    pub fn client_gone(&mut self) {
+        self.wanted.abandon_snapshots();
+        self.asked.clear();
+    }
+
+    /// From now on nothing is wanted: the next plan restores what was before.
+    pub fn want_nothing(&mut self) {
+        self.wanted.clear();
+        self.retry.clear();
+        self.ports_changed = true;
+        let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
+        for (key, _) in ours {
+            self.pending
+                .insert(*key, Directive::Release { keep_on: None });
+        }
+    }
+
+    /// Every address that the dataplane sees, for a snapshot of events.
+    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
+        let entries = self.actual.fdb.iter();
+        entries.filter_map(|(key, entry)| Some((*key, sight_of(entry)?)))
+    }
+
+    /// What is wanted.
+    #[must_use]
+    pub const fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// What is believed of the dataplane.
+    #[must_use]
+    pub const fn actual(&self) -> &Actual {
+        &self.actual
+    }
+
+    /// What settings were before they were changed; to be stored before a plan is carried out.
+    #[must_use]
+    pub const fn originals(&self) -> &Originals {
+        &self.originals
+    }
+}
+
+/// Of several failures on one subject, the one to tell: a refusal hides that something waits.
+fn worsen(verdicts: &mut HashMap<Subject, OpError>, subject: Subject, error: OpError) {
+    let weight = |error: &OpError| match error.code {
+        OpErrorCode::Refused => 2,
+        OpErrorCode::Unsupported => 1,
+        OpErrorCode::Waiting => 0,
+    };
+    match verdicts.get(&subject) {
+        Some(known) if weight(known) >= weight(&error) => {}
+        _ => {
+            verdicts.insert(subject, error);
+        }
+    }
+}
+
+fn sight_of(entry: &FdbEntry) -> Option<Sight> {
+    let port = entry.seen_on()?;
+    Some(match entry.kind {
+        EntryKind::Ours { .. } => Sight::Active { port },
+        EntryKind::Dynamic | EntryKind::Local => Sight::Learned {
+            port,
+            configured: false,
+        },
+        EntryKind::Configured => Sight::Learned {
+            port,
+            configured: true,
+        },
+    })
+}
+
+/// What a change of an entry means for where the host is seen; none if it means nothing.
+fn change_of_sight(before: Option<&FdbEntry>, after: Option<&FdbEntry>) -> Option<Sight> {
+    let was = before.and_then(FdbEntry::seen_on);
+    let is = after.and_then(FdbEntry::seen_on);
+    match (was, is) {
+        (None, None) => None,
+        (Some(was), Some(is)) if was == is => None,
+        (Some(_), Some(port)) => Some(Sight::Moved { port }),
+        (None, Some(_)) => after.and_then(sight_of),
+        (Some(_), None) if after.is_some() => Some(Sight::Inactive),
+        (Some(_), None) => Some(Sight::Aged),
+    }
+}

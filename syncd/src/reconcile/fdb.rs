@@ -1,0 +1,109 @@
+//! One forwarding entry: from what is wanted and what is to what has to be done.
+
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, OpError, OpErrorCode};
+
+use super::wanted::Wanted;
+use crate::dataplane::{Action, Actual, EntryKind, FdbEntry};
+
+/// Why an entry is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Directive {
+    /// The client has just asked for it: its word counts more than where the dataplane sees the
+    /// host.
+    Want,
+    /// The client has just released it.
+    Release { keep_on: Option<IfName> },
+    /// Something else happened. Where the dataplane has seen the host meanwhile counts more than
+    /// what the client wanted before it knew; it will hear of it and ask again.
+    Check,
+}
+
+/// What has to be done for one entry, if anything.
+pub(super) fn plan(
+    wanted: &Wanted,
+    actual: &Actual,
+    key: &FdbKey,
+    directive: &Directive,
+) -> Result<Option<Action>, OpError> {
+    let entry = actual.fdb.get(key);
+    match (directive, wanted.entry(key)) {
+        (Directive::Release { keep_on }, _) => Ok(release(actual, key, entry, *keep_on)),
+        (Directive::Want, Some(want)) => install(actual, key, entry, want, true),
+        (Directive::Check, Some(want)) => install(actual, key, entry, want, false),
+        (Directive::Check, None) if wanted.knows_all_entries() => {
+            Ok(release(actual, key, entry, None))
+        }
+        (Directive::Check | Directive::Want, None) => Ok(None),
+    }
+}
+
+fn install(
+    actual: &Actual,
+    key: &FdbKey,
+    entry: Option<&FdbEntry>,
+    want: &FdbWant,
+    is_asked: bool,
+) -> Result<Option<Action>, OpError> {
+    let FdbWant { port, kind } = *want;
+    if actual.bridge_port(&port).is_none() {
+        return Err(OpError {
+            code: OpErrorCode::Waiting,
+            text: format!("waiting for interface {port}"),
+        });
+    }
+    let wants_sticky = kind == FdbKind::Static;
+    let active = match entry {
+        None => false,
+        Some(FdbEntry { port: on, kind }) => match kind {
+            EntryKind::Configured | EntryKind::Local => {
+                return match kind {
+                    EntryKind::Configured if *on == port => Ok(None),
+                    _ => Err(OpError {
+                        code: OpErrorCode::Refused,
+                        text: format!("{} vlan {} is configured on {on}", key.mac, key.vid),
+                    }),
+                };
+            }
+            EntryKind::Ours { sticky, .. } if *on == port && *sticky == wants_sticky => {
+                return Ok(None);
+            }
+            EntryKind::Ours { active, .. } if *on == port => *active,
+            EntryKind::Ours { active: true, .. } | EntryKind::Dynamic
+                if *on != port && !is_asked =>
+            {
+                return Ok(None);
+            }
+            EntryKind::Dynamic => *on == port,
+            EntryKind::Ours { .. } => false,
+        },
+    };
+    Ok(Some(Action::FdbInstall {
+        key: *key,
+        port,
+        active,
+        sticky: wants_sticky,
+    }))
+}
+
+/// Undo an entry of ours: hand it over to the dataplane if the host is known to be there.
+fn release(
+    actual: &Actual,
+    key: &FdbKey,
+    entry: Option<&FdbEntry>,
+    keep_on: Option<IfName>,
+) -> Option<Action> {
+    let entry = entry?;
+    let EntryKind::Ours { active, .. } = entry.kind else {
+        return None;
+    };
+    let seen_on = active.then_some(entry.port);
+    let there = |port: &IfName| actual.bridge_port(port).is_some();
+    Some(match keep_on.or(seen_on).filter(there) {
+        Some(port) => Action::FdbMakeDynamic { key: *key, port },
+        None => Action::FdbDelete {
+            key: *key,
+            port: entry.port,
+        },
+    })
+}

@@ -1,0 +1,146 @@
+//! What settings were before we changed them, so that they can be restored.
+//!
+//! Stored by the server in its run directory: a restarted `syncd` finds the settings that the
+//! earlier one made and would otherwise take them for the original ones.
+
+use std::collections::BTreeMap;
+
+use mclag_proto::{IfName, Mac};
+use serde::{Deserialize, Serialize};
+
+use super::wanted::Wanted;
+use crate::dataplane::Actual;
+
+/// The settings that were changed, by port.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Originals(BTreeMap<IfName, PortOriginals>);
+
+/// The settings of one port that were changed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PortOriginals {
+    /// Whether addresses were learned on it.
+    pub learning: Original<bool>,
+    /// Port that frames went to while it had no carrier.
+    pub backup: Original<Option<IfName>>,
+    /// LACP system id that had been given to it.
+    pub system_mac: Original<Option<Mac>>,
+}
+
+/// One setting.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Original<T> {
+    /// We did not change it.
+    #[default]
+    Untouched,
+    /// It was this before.
+    Was(T),
+}
+
+impl<T: Copy + PartialEq> Original<T> {
+    /// The value that a setting has to get, if it has to be changed. Remembers what it was.
+    pub(super) fn toward(&mut self, wanted: Option<T>, actual: T) -> Option<T> {
+        match wanted {
+            Some(wanted) if wanted == actual => None,
+            Some(wanted) => {
+                if *self == Self::Untouched {
+                    *self = Self::Was(actual);
+                }
+                Some(wanted)
+            }
+            None => match *self {
+                Self::Was(before) if before != actual => Some(before),
+                Self::Was(_) | Self::Untouched => None,
+            },
+        }
+    }
+
+    fn forget_if_restored(&mut self, is_wanted: bool, actual: Option<T>) {
+        if let Self::Was(before) = *self
+            && !is_wanted
+            && actual.is_none_or(|actual| actual == before)
+        {
+            *self = Self::Untouched;
+        }
+    }
+}
+
+impl Originals {
+    /// Whether nothing was changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is remembered of a port.
+    #[must_use]
+    pub fn of(&self, port: &IfName) -> PortOriginals {
+        self.0.get(port).copied().unwrap_or_default()
+    }
+
+    pub(super) fn ports(&self) -> impl Iterator<Item = &IfName> {
+        self.0.keys()
+    }
+
+    pub(super) fn set(&mut self, port: IfName, originals: PortOriginals) {
+        if originals == PortOriginals::default() {
+            self.0.remove(&port);
+        } else {
+            self.0.insert(port, originals);
+        }
+    }
+
+    /// Forget settings of interfaces that are gone: one of the same name is another one.
+    pub(super) fn forget_missing(&mut self, actual: &Actual) {
+        let ports: Vec<IfName> = self.0.keys().copied().collect();
+        for port in ports {
+            self.forget_missing_of(&port, actual);
+        }
+    }
+
+    /// Like [`Originals::forget_missing`] for one port.
+    pub(super) fn forget_missing_of(&mut self, port: &IfName, actual: &Actual) {
+        let mut originals = self.of(port);
+        let interface = actual.ports.get(port);
+        // Without a bridge in the picture, nobody can say who is a port of it.
+        if actual.bridge.is_some() && actual.bridge_port(port).is_none() {
+            originals.learning = Original::Untouched;
+            originals.backup = Original::Untouched;
+        }
+        if actual.bridge.is_some() && interface.is_none_or(|port| port.lacp.is_none()) {
+            originals.system_mac = Original::Untouched;
+        }
+        self.set(*port, originals);
+    }
+
+    /// Forget settings that are as they were and no longer wanted otherwise.
+    pub(super) fn forget_restored(&mut self, wanted: &Wanted, actual: &Actual) {
+        let ports: Vec<IfName> = self.0.keys().copied().collect();
+        for port in ports {
+            let mut originals = self.of(&port);
+            let want = super::ports::settings_wanted(wanted, &port);
+            let bridge_port = actual.bridge_port(&port);
+            let Some(interface) = actual.ports.get(&port) else {
+                continue;
+            };
+            if let Some(settings) = bridge_port {
+                let learning = Some(settings.learning);
+                originals
+                    .learning
+                    .forget_if_restored(want.learning.is_some(), learning);
+                let backup = Some(settings.backup);
+                originals
+                    .backup
+                    .forget_if_restored(want.backup.is_some(), backup);
+            }
+            if let Some(lacp) = interface.lacp {
+                originals
+                    .system_mac
+                    .forget_if_restored(want.system_mac.is_some(), Some(lacp.system_mac));
+            }
+            self.set(port, originals);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Filter, holds and port settings: from what is wanted and what is to what has to be done.
+
+use std::collections::{BTreeSet, HashMap};
+
+use mclag_proto::sync::model::{OpError, OpErrorCode};
+use mclag_proto::{IfName, Mac};
+
+use super::originals::Originals;
+use super::wanted::Wanted;
+use super::worsen;
+use crate::dataplane::{Action, Actual, Subject};
+
+/// What has to be done, and what cannot be.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) actions: Vec<Action>,
+    pub(super) verdicts: HashMap<Subject, OpError>,
+}
+
+/// Settings that are wanted of a port; none where its own value is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) learning: Option<bool>,
+    pub(super) backup: Option<Option<IfName>>,
+    pub(super) system_mac: Option<Option<Mac>>,
+}
+
+/// Compare everything but forwarding entries. Remembers in `originals` what will be changed.
+pub(super) fn plan(wanted: &Wanted, actual: &Actual, originals: &mut Originals) -> Plan {
+    let mut plan = Plan::default();
+    plan.filter(wanted, actual);
+    plan.isolation(wanted, actual);
+    plan.holds(wanted, actual);
+    plan.settings(wanted, actual, originals);
+    plan.waiting(wanted, actual);
+    plan
+}
+
+pub(super) fn settings_wanted(wanted: &Wanted, port: &IfName) -> Settings {
+    let mut settings = Settings::default();
+    let Some(domain) = wanted.domain() else {
+        return settings;
+    };
+    if domain.peer_link == Some(*port) {
+        settings.learning = Some(domain.peer_link_learning);
+    } else if let Some(want) = wanted.ports().get(port) {
+        settings.backup = domain.peer_link.filter(|_| want.redirect).map(Some);
+        settings.system_mac = want.system_mac.map(Some);
+    }
+    settings
+}
+
+impl Plan {
+    fn filter(&mut self, wanted: &Wanted, actual: &Actual) {
+        match (wanted.domain(), &actual.filter) {
+            (Some(domain), Some(filter)) if filter.peer_link == domain.peer_link => {}
+            (Some(domain), _) => self.actions.push(Action::EnsureFilter {
+                peer_link: domain.peer_link,
+            }),
+            (None, Some(_)) if wanted.is_nothing() => self.actions.push(Action::RemoveFilter),
+            (None, _) => {}
+        }
+    }
+
+    fn isolation(&mut self, wanted: &Wanted, actual: &Actual) {
+        for port in members(wanted) {
+            let is = actual.is_isolated(port);
+            match wanted.ports()[port].isolated {
+                Some(true) if !is => self.actions.push(Action::Isolate { port: *port }),
+                // Nothing is in force where there is no filter, whatever was decided before.
+                None if actual.filter.is_none() => {
+                    self.actions.push(Action::Isolate { port: *port });
+                }
+                Some(false) if is => self.actions.push(Action::Release { port: *port }),
+                Some(_) | None => {}
+            }
+        }
+        let isolated = actual.filter.iter().flat_map(|filter| &filter.isolated);
+        for port in isolated.filter(|port| wanted.is_unwanted(port)) {
+            self.actions.push(Action::Release { port: *port });
+        }
+    }
+
+    fn holds(&mut self, wanted: &Wanted, actual: &Actual) {
+        for port in members(wanted) {
+            let is = actual.held.contains(port);
+            match wanted.ports()[port].held {
+                Some(true) if !is => self.actions.push(Action::Hold { port: *port }),
+                Some(false) if is => self.actions.push(Action::Unhold { port: *port }),
+                Some(_) | None => {}
+            }
+        }
+        for port in actual.held.iter().filter(|port| wanted.is_unwanted(port)) {
+            self.actions.push(Action::Unhold { port: *port });
+        }
+    }
+
+    fn settings(&mut self, wanted: &Wanted, actual: &Actual, originals: &mut Originals) {
+        let peer_link = wanted.domain().and_then(|domain| domain.peer_link);
+        let named = originals.ports().chain(wanted.ports().keys());
+        let ports: BTreeSet<IfName> = named.copied().chain(peer_link).collect();
+        for port in ports {
+            let Some(interface) = actual.ports.get(&port) else {
+                continue;
+            };
+            let want = settings_wanted(wanted, &port);
+            let mut original = originals.of(&port);
+            if let Some(is) = &interface.bridge_port {
+                if let Some(learning) = original.learning.toward(want.learning, is.learning) {
+                    self.actions.push(Action::SetLearning { port, learning });
+                }
+                // The peer link may not be there yet; until then nothing can go to it.
+                let backup = want.backup.filter(|backup| match backup {
+                    Some(peer_link) => actual.bridge_port(peer_link).is_some(),
+                    None => true,
+                });
+                if want.backup.is_none() || backup.is_some() {
+                    match original.backup.toward(backup, is.backup) {
+                        Some(Some(backup)) => {
+                            self.actions.push(Action::SetBackup { port, backup });
+                        }
+                        Some(None) => self.actions.push(Action::ClearBackup { port }),
+                        None => {}
+                    }
+                }
+            }
+            if let Some(is) = interface.lacp
+                && let Some(mac) = original.system_mac.toward(want.system_mac, is.system_mac)
+            {
+                self.actions.push(Action::SetSystemMac { port, mac });
+            }
+            originals.set(port, original);
+        }
+    }
+
+    fn waiting(&mut self, wanted: &Wanted, actual: &Actual) {
+        let Some(domain) = wanted.domain() else {
+            for port in wanted.ports().keys() {
+                self.wait(Subject::Port(*port), "waiting for the name of the bridge");
+            }
+            return;
+        };
+        if actual.bridge != Some(domain.bridge) {
+            self.wait_for(Subject::Domain, &domain.bridge);
+        }
+        if let Some(peer_link) = &domain.peer_link
+            && actual.bridge_port(peer_link).is_none()
+        {
+            self.wait_for(Subject::Port(*peer_link), peer_link);
+        }
+        for (port, want) in wanted.ports() {
+            let subject = Subject::Port(*port);
+            if domain.peer_link == Some(*port) {
+                let text = format!("{port} is the peer link");
+                self.fail(subject, OpErrorCode::Refused, text);
+                continue;
+            }
+            let peer_link = domain.peer_link.filter(|_| want.redirect);
+            let interfaces = [Some(*port), peer_link].into_iter().flatten();
+            for interface in interfaces {
+                if actual.bridge_port(&interface).is_none() {
+                    self.wait_for(subject, &interface);
+                }
+            }
+            let interface = actual.ports.get(port);
+            if want.system_mac.is_some() && interface.is_some_and(|port| port.lacp.is_none()) {
+                let text = format!("{port} has no LACP system id");
+                self.fail(subject, OpErrorCode::Unsupported, text);
+            }
+        }
+    }
+
+    fn wait_for(&mut self, subject: Subject, interface: &IfName) {
+        self.wait(subject, &format!("waiting for interface {interface}"));
+    }
+
+    fn wait(&mut self, subject: Subject, text: &str) {
+        self.fail(subject, OpErrorCode::Waiting, text.to_owned());
+    }
+
+    fn fail(&mut self, subject: Subject, code: OpErrorCode, text: String) {
+        worsen(&mut self.verdicts, subject, OpError { code, text });
+    }
+}
+
+/// MLAG ports; none before the bridge is named. A client that calls the peer link one is told so, and not followed: isolating the
+/// peer link from itself would cut the pair.
+fn members(wanted: &Wanted) -> impl Iterator<Item = &IfName> {
+    let domain = wanted.domain().into_iter();
+    let pairs =
+        domain.flat_map(|domain| wanted.ports().keys().map(|port| (domain.peer_link, port)));
+    let members = pairs.filter(|(peer_link, port)| *peer_link != Some(**port));
+    members.map(|(_, port)| port)
+}

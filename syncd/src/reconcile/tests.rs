@@ -1,0 +1,996 @@
+use std::collections::BTreeSet;
+
+use mclag_proto::sync::model::*;
+use mclag_proto::{IfName, Mac, Vid};
+use proptest::prelude::*;
+
+use super::*;
+use crate::backend::BackendError;
+use crate::dataplane::{BridgePort, Filter, Lacp, PortActual};
+
+const SYSTEM: Mac = Mac([0x02, 0, 0x5e, 0, 0, 1]);
+
+fn port(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn key(last: u8) -> FdbKey {
+    FdbKey {
+        vid: Vid::DEFAULT,
+        mac: Mac([2, 0, 0, 0, 0, last]),
+    }
+}
+
+fn bridge_port() -> PortActual {
+    PortActual {
+        bridge_port: Some(BridgePort {
+            learning: true,
+            backup: None,
+        }),
+        lacp: Some(Lacp::default()),
+    }
+}
+
+/// A bridge with the peer link, two bonds and an orphan port, fresh from boot.
+fn fresh() -> Actual {
+    let ports = ["peer", "bond1", "bond2", "swp1"].map(|name| (port(name), bridge_port()));
+    Actual {
+        bridge: Some(port("br0")),
+        ports: ports.into_iter().collect(),
+        ..Actual::default()
+    }
+}
+
+fn domain() -> Op {
+    Op::Domain(DomainWant {
+        bridge: port("br0"),
+        peer_link: Some(port("peer")),
+        peer_link_learning: false,
+    })
+}
+
+fn want(isolation: Isolation, traffic: Traffic) -> PortWant {
+    PortWant {
+        isolation,
+        traffic,
+        redirect: true,
+        system_mac: Some(SYSTEM),
+    }
+}
+
+fn port_op(name: &str, isolation: Isolation, traffic: Traffic) -> Op {
+    Op::Port {
+        port: port(name),
+        want: want(isolation, traffic),
+    }
+}
+
+fn fdb_op(last: u8, name: &str) -> Op {
+    Op::Fdb {
+        key: key(last),
+        want: FdbWant {
+            port: port(name),
+            kind: FdbKind::Tracked,
+        },
+    }
+}
+
+fn release_op(last: u8, keep_on: Option<&str>) -> Op {
+    Op::FdbRelease {
+        key: key(last),
+        keep_on: keep_on.map(port),
+    }
+}
+
+fn entry(name: &str, kind: EntryKind) -> FdbEntry {
+    FdbEntry {
+        port: port(name),
+        kind,
+    }
+}
+
+fn ours(name: &str, active: bool) -> FdbEntry {
+    entry(
+        name,
+        EntryKind::Ours {
+            active,
+            sticky: false,
+        },
+    )
+}
+
+fn install(last: u8, name: &str, active: bool) -> Action {
+    Action::FdbInstall {
+        key: key(last),
+        port: port(name),
+        active,
+        sticky: false,
+    }
+}
+
+/// A reconciler and the dataplane it works on.
+struct Bench {
+    reconciler: Reconciler,
+    dataplane: Actual,
+    /// Actions that the dataplane refuses.
+    refused: Vec<Action>,
+}
+
+impl Bench {
+    fn new(dataplane: Actual) -> Self {
+        let mut reconciler = Reconciler::new(Originals::default());
+        reconciler.adopt(dataplane.clone());
+        Self {
+            reconciler,
+            dataplane,
+            refused: Vec::new(),
+        }
+    }
+
+    /// A bench on which the pair is set up and both bonds pass.
+    fn running() -> Self {
+        let mut bench = Self::new(fresh());
+        let _ = bench.ask(&[
+            domain(),
+            port_op("bond1", Isolation::On, Traffic::Pass),
+            port_op("bond2", Isolation::Off, Traffic::Pass),
+        ]);
+        bench
+    }
+
+    fn settle(&mut self) -> (Vec<Action>, Vec<Result<(), OpError>>) {
+        if self.reconciler.needs_snapshot().is_some() {
+            self.reconciler.adopt(self.dataplane.clone());
+        }
+        let actions = self.reconciler.plan();
+        let mut results = Vec::new();
+        for action in &actions {
+            if self.refused.contains(action) {
+                results.push(Err(BackendError::refused(format!(
+                    "{}: device or resource busy",
+                    action.subject()
+                ))));
+            } else {
+                self.dataplane.apply(action);
+                results.push(Ok(()));
+            }
+        }
+        let answers = self.reconciler.conclude(&actions, &results);
+        (actions, answers)
+    }
+
+    /// Carry operations out; answers the actions and one text per operation.
+    fn ask(&mut self, ops: &[Op]) -> (Vec<Action>, Vec<String>) {
+        self.reconciler.accept(ops);
+        let (actions, results) = self.settle();
+        assert_eq!(results.len(), ops.len());
+        let told = results.into_iter().map(|result| match result {
+            Ok(()) => "ok".to_owned(),
+            Err(error) => format!("{:?}: {}", error.code, error.text),
+        });
+        (actions, told.collect())
+    }
+
+    fn tell(&mut self, event: &BackendEvent) -> Option<Event> {
+        match event {
+            BackendEvent::Fdb { key, entry } => match entry {
+                Some(entry) => self.dataplane.fdb.insert(*key, *entry).map(drop),
+                None => self.dataplane.fdb.remove(key).map(drop),
+            },
+            BackendEvent::Port { port, actual } => match actual {
+                Some(actual) => self.dataplane.ports.insert(*port, *actual).map(drop),
+                None => self.dataplane.ports.remove(port).map(drop),
+            },
+            BackendEvent::LookAgain { .. } => None,
+        };
+        self.reconciler.observe(event)
+    }
+
+    fn see(&mut self, last: u8, entry: Option<FdbEntry>) -> Option<Sight> {
+        let event = BackendEvent::Fdb {
+            key: key(last),
+            entry,
+        };
+        self.tell(&event).map(|event| match event {
+            Event::Fdb { sight, .. } => sight,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn see_port(&mut self, name: &str, actual: Option<PortActual>) {
+        let event = BackendEvent::Port {
+            port: port(name),
+            actual,
+        };
+        assert_eq!(self.tell(&event), None);
+    }
+}
+
+/// Input: a domain with two ports, one isolated and held, one of which nothing is known yet.
+/// Output: filter, isolation and hold first; learning off; redirect and system id.
+#[test]
+fn a_fresh_dataplane_is_protected_before_anything_else() {
+    let mut bench = Bench::new(fresh());
+    let (actions, told) = bench.ask(&[
+        domain(),
+        port_op("bond1", Isolation::On, Traffic::Held),
+        port_op("bond2", Isolation::Keep, Traffic::Keep),
+    ]);
+    assert_eq!(told, ["ok", "ok", "ok"]);
+    let peer = port("peer");
+    let [bond1, bond2] = ["bond1", "bond2"].map(port);
+    let set_mac = |port| Action::SetSystemMac {
+        port,
+        mac: Some(SYSTEM),
+    };
+    let set_backup = |port| Action::SetBackup { port, backup: peer };
+    assert_eq!(
+        actions,
+        [
+            Action::EnsureFilter {
+                peer_link: Some(peer)
+            },
+            Action::Isolate { port: bond1 },
+            Action::Isolate { port: bond2 },
+            Action::Hold { port: bond1 },
+            Action::SetLearning {
+                port: peer,
+                learning: false
+            },
+            set_backup(bond1),
+            set_backup(bond2),
+            set_mac(bond1),
+            set_mac(bond2),
+        ]
+    );
+}
+
+#[test]
+fn a_port_passes_before_its_isolation_is_lifted() {
+    let mut bench = Bench::new(fresh());
+    let _ = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Held)]);
+    let (actions, _) = bench.ask(&[port_op("bond1", Isolation::Off, Traffic::Pass)]);
+    let bond1 = port("bond1");
+    assert_eq!(
+        actions,
+        [
+            Action::Unhold { port: bond1 },
+            Action::Release { port: bond1 }
+        ]
+    );
+}
+
+#[test]
+fn keep_leaves_what_an_earlier_run_decided() {
+    let mut actual = fresh();
+    actual.filter = Some(Filter {
+        peer_link: Some(port("peer")),
+        isolated: [port("bond1")].into(),
+    });
+    actual.held = [port("bond2")].into();
+    let before = actual.clone();
+    let mut bench = Bench::new(actual);
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::Keep, Traffic::Keep),
+        port_op("bond2", Isolation::Keep, Traffic::Keep),
+        Op::SnapshotEnd(Section::Ports),
+    ]);
+    assert_eq!(bench.dataplane.filter, before.filter);
+    assert_eq!(bench.dataplane.held, before.held);
+}
+
+#[test]
+fn keep_isolates_a_port_that_comes_new_to_a_running_pair() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::Keep, Traffic::Keep),
+        Op::SnapshotEnd(Section::Ports),
+        port_op("bond3", Isolation::Keep, Traffic::Keep),
+    ]);
+    assert!(bench.dataplane.is_isolated(&port("bond3")));
+}
+
+#[test]
+fn keep_after_a_decision_keeps_the_decision() {
+    let mut bench = Bench::running();
+    let (actions, _) = bench.ask(&[
+        port_op("bond1", Isolation::Keep, Traffic::Keep),
+        port_op("bond2", Isolation::Keep, Traffic::Keep),
+    ]);
+    assert_eq!(actions, []);
+}
+
+#[test]
+fn a_filter_that_somebody_removed_is_installed_again_with_all_it_isolated() {
+    let mut bench = Bench::running();
+    bench.dataplane.filter = None;
+    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+    let (actions, _) = bench.settle();
+    assert_eq!(
+        actions,
+        [
+            Action::EnsureFilter {
+                peer_link: Some(port("peer"))
+            },
+            Action::Isolate {
+                port: port("bond1")
+            },
+        ]
+    );
+}
+
+/// Input: a port that does not exist. Output: it waits, but is isolated and held already, so that
+/// its first frame finds the filter; the rest is done when it appears.
+#[test]
+fn a_port_that_does_not_exist_waits_behind_its_filter() {
+    let mut bench = Bench::new(fresh());
+    let (_, told) = bench.ask(&[
+        domain(),
+        port_op("bond9", Isolation::On, Traffic::Held),
+        fdb_op(1, "bond9"),
+    ]);
+    assert_eq!(
+        told,
+        [
+            "ok",
+            "Waiting: waiting for interface bond9",
+            "Waiting: waiting for interface bond9"
+        ]
+    );
+    assert!(bench.dataplane.is_isolated(&port("bond9")));
+    assert!(bench.dataplane.held.contains(&port("bond9")));
+    assert!(!bench.reconciler.is_unfinished());
+
+    bench.see_port("bond9", Some(bridge_port()));
+    let (actions, _) = bench.settle();
+    assert_eq!(
+        actions,
+        [
+            Action::SetBackup {
+                port: port("bond9"),
+                backup: port("peer")
+            },
+            Action::SetSystemMac {
+                port: port("bond9"),
+                mac: Some(SYSTEM)
+            },
+            install(1, "bond9", false),
+        ]
+    );
+}
+
+#[test]
+fn a_port_that_was_recreated_gets_everything_again() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[fdb_op(1, "bond1")]);
+    bench.see_port("bond1", None);
+    assert_eq!(bench.see(1, None), None);
+    let _ = bench.settle();
+    bench.see_port("bond1", Some(bridge_port()));
+    let (actions, _) = bench.settle();
+    assert_eq!(actions.len(), 3, "{actions:?}");
+    assert_eq!(bench.dataplane.fdb[&key(1)], ours("bond1", false));
+}
+
+#[test]
+fn nothing_is_undone_before_the_end_of_a_snapshot_and_everything_at_its_end() {
+    let mut actual = fresh();
+    actual.filter = Some(Filter {
+        peer_link: Some(port("peer")),
+        isolated: [port("bond1"), port("bond2")].into(),
+    });
+    actual.held = [port("bond2")].into();
+    actual.fdb.insert(key(1), ours("bond1", true));
+    actual.fdb.insert(key(2), ours("peer", false));
+    actual.fdb.insert(key(3), ours("bond1", false));
+    let mut bench = Bench::new(actual);
+    let (actions, _) = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        Op::SnapshotBegin(Section::Fdb),
+        domain(),
+        Op::Port {
+            port: port("bond1"),
+            want: PortWant {
+                redirect: false,
+                system_mac: None,
+                ..want(Isolation::On, Traffic::Pass)
+            },
+        },
+        fdb_op(3, "bond1"),
+    ]);
+    let peer = port("peer");
+    let learning_off = Action::SetLearning {
+        port: peer,
+        learning: false,
+    };
+    assert_eq!(actions, [learning_off]);
+    let (actions, _) = bench.ask(&[
+        Op::SnapshotEnd(Section::Ports),
+        Op::SnapshotEnd(Section::Fdb),
+    ]);
+    let bond2 = port("bond2");
+    assert_eq!(
+        actions,
+        [
+            Action::FdbMakeDynamic {
+                key: key(1),
+                port: port("bond1")
+            },
+            Action::FdbDelete {
+                key: key(2),
+                port: peer
+            },
+            Action::Unhold { port: bond2 },
+            Action::Release { port: bond2 },
+        ]
+    );
+}
+
+#[test]
+fn a_snapshot_that_the_client_did_not_finish_undoes_nothing() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[fdb_op(1, "bond1")]);
+    let before = bench.dataplane.clone();
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        Op::SnapshotBegin(Section::Fdb),
+    ]);
+    bench.reconciler.client_gone();
+    let (_, told) = bench.ask(&[
+        Op::SnapshotEnd(Section::Ports),
+        Op::SnapshotEnd(Section::Fdb),
+    ]);
+    assert_eq!(told, ["Refused: end of a snapshot that did not begin"; 2]);
+    assert_eq!(bench.dataplane, before);
+}
+
+#[test]
+fn an_empty_snapshot_restores_what_was_before() {
+    let mut actual = fresh();
+    let bond1 = actual.ports.get_mut(&port("bond1")).unwrap();
+    bond1.lacp = Some(Lacp {
+        system_mac: Some(Mac([0x0a, 0, 0, 0, 0, 1])),
+    });
+    bond1.bridge_port.as_mut().unwrap().backup = Some(port("swp1"));
+    let before = actual.clone();
+    let mut bench = Bench::new(actual);
+    let _ = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Held)]);
+    assert_ne!(bench.dataplane, before);
+    assert!(!bench.reconciler.originals().is_empty());
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        Op::SnapshotEnd(Section::Ports),
+    ]);
+    assert_eq!(bench.dataplane, before);
+    assert!(bench.reconciler.originals().is_empty());
+}
+
+#[test]
+fn originals_survive_a_restart_and_a_round_trip_through_text() {
+    let mut bench = Bench::running();
+    let text = serde_json::to_string(bench.reconciler.originals()).unwrap();
+    let originals: Originals = serde_json::from_str(&text).unwrap();
+    assert_eq!(&originals, bench.reconciler.originals());
+    bench.reconciler = Reconciler::new(originals);
+    bench.reconciler.adopt(bench.dataplane.clone());
+    bench.reconciler.want_nothing();
+    let _ = bench.settle();
+    assert_eq!(bench.dataplane, fresh());
+}
+
+#[test]
+fn a_port_released_by_name_is_undone_at_once() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[Op::PortRelease {
+        port: port("bond1"),
+    }]);
+    assert!(!bench.dataplane.is_isolated(&port("bond1")));
+    assert_eq!(bench.dataplane.ports[&port("bond1")], bridge_port());
+    assert_ne!(bench.dataplane.ports[&port("bond2")], bridge_port());
+}
+
+#[test]
+fn the_peer_link_cannot_be_an_mlag_port() {
+    let mut bench = Bench::new(fresh());
+    let (actions, told) = bench.ask(&[domain(), port_op("peer", Isolation::On, Traffic::Held)]);
+    assert_eq!(told[1], "Refused: peer is the peer link");
+    assert!(!actions.iter().any(|a| matches!(a, Action::Hold { .. })));
+    assert!(!bench.dataplane.is_isolated(&port("peer")));
+}
+
+#[test]
+fn a_port_without_lacp_is_told_so_and_gets_the_rest() {
+    let mut actual = fresh();
+    actual.ports.get_mut(&port("bond1")).unwrap().lacp = None;
+    let mut bench = Bench::new(actual);
+    let (_, told) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
+    assert_eq!(told[1], "Unsupported: bond1 has no LACP system id");
+    assert!(bench.dataplane.is_isolated(&port("bond1")));
+}
+
+#[test]
+fn a_peer_link_that_was_replaced_gets_its_learning_back() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[Op::Domain(DomainWant {
+        bridge: port("br0"),
+        peer_link: Some(port("swp1")),
+        peer_link_learning: false,
+    })]);
+    let learns = |name| bench.dataplane.bridge_port(&port(name)).unwrap().learning;
+    assert!(learns("peer"));
+    assert!(!learns("swp1"));
+    let filter = bench.dataplane.filter.as_ref().unwrap();
+    assert_eq!(filter.peer_link, Some(port("swp1")));
+    assert_eq!(filter.isolated, BTreeSet::from([port("bond1")]));
+}
+
+#[test]
+fn a_refusal_is_told_and_tried_again() {
+    let mut bench = Bench::new(fresh());
+    let isolate = Action::Isolate {
+        port: port("bond1"),
+    };
+    bench.refused = vec![isolate.clone(), install(1, "bond1", false)];
+    let (_, told) = bench.ask(&[
+        domain(),
+        port_op("bond1", Isolation::On, Traffic::Pass),
+        fdb_op(1, "bond1"),
+    ]);
+    assert_eq!(
+        told,
+        [
+            "ok",
+            "Refused: bond1: device or resource busy",
+            "Refused: 02:00:00:00:00:01 vlan 1: device or resource busy"
+        ]
+    );
+    assert!(bench.reconciler.is_unfinished());
+    bench.refused.clear();
+    bench.reconciler.retry();
+    let (actions, _) = bench.settle();
+    assert_eq!(actions, [isolate, install(1, "bond1", false)]);
+    assert!(!bench.reconciler.is_unfinished());
+}
+
+#[test]
+fn the_end_of_a_snapshot_answers_for_what_it_took_out() {
+    let mut actual = fresh();
+    actual.fdb.insert(key(1), ours("peer", false));
+    let mut bench = Bench::new(actual);
+    bench.refused = vec![Action::FdbDelete {
+        key: key(1),
+        port: port("peer"),
+    }];
+    let (_, told) = bench.ask(&[
+        domain(),
+        Op::SnapshotBegin(Section::Fdb),
+        Op::SnapshotEnd(Section::Fdb),
+    ]);
+    assert_eq!(
+        told,
+        [
+            "ok",
+            "ok",
+            "Refused: 02:00:00:00:00:01 vlan 1: device or resource busy"
+        ]
+    );
+    bench.refused.clear();
+    bench.reconciler.retry();
+    let _ = bench.settle();
+    assert_eq!(bench.dataplane.fdb.len(), 0);
+}
+
+#[test]
+fn a_missing_bridge_is_waited_for_behind_the_filter() {
+    let mut bench = Bench::new(Actual::default());
+    bench
+        .reconciler
+        .accept(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
+    assert_eq!(bench.reconciler.needs_snapshot(), Some(Some(port("br0"))));
+    bench.reconciler.lose_sight();
+    let actions = bench.reconciler.plan();
+    let results = vec![Ok(()); actions.len()];
+    let told = bench.reconciler.conclude(&actions, &results);
+    let told: Vec<String> = told.into_iter().map(|r| r.unwrap_err().text).collect();
+    assert_eq!(
+        told,
+        ["waiting for interface br0", "waiting for interface bond1"]
+    );
+    assert_eq!(
+        actions,
+        [
+            Action::EnsureFilter {
+                peer_link: Some(port("peer"))
+            },
+            Action::Isolate {
+                port: port("bond1")
+            }
+        ]
+    );
+    assert!(bench.reconciler.is_unfinished());
+}
+
+/// `(entry before, operation) => (action, entry after)`.
+#[test]
+fn table_of_entries() {
+    use EntryKind::{Configured, Dynamic, Local};
+    let delete = |name| Action::FdbDelete {
+        key: key(1),
+        port: port(name),
+    };
+    let dynamic = |name| Action::FdbMakeDynamic {
+        key: key(1),
+        port: port(name),
+    };
+    let to_bond = fdb_op(1, "bond1");
+    let give_up = release_op(1, None);
+    let keep = release_op(1, Some("swp1"));
+    let keep_nowhere = release_op(1, Some("gone0"));
+    let cases: Vec<(Option<FdbEntry>, &Op, Option<Action>)> = vec![
+        (None, &to_bond, Some(install(1, "bond1", false))),
+        (
+            Some(entry("bond1", Dynamic)),
+            &to_bond,
+            Some(install(1, "bond1", true)),
+        ),
+        (
+            Some(entry("swp1", Dynamic)),
+            &to_bond,
+            Some(install(1, "bond1", false)),
+        ),
+        (Some(ours("bond1", true)), &to_bond, None),
+        (Some(ours("bond1", false)), &to_bond, None),
+        (
+            Some(ours("peer", true)),
+            &to_bond,
+            Some(install(1, "bond1", false)),
+        ),
+        (Some(entry("bond1", Configured)), &to_bond, None),
+        (Some(entry("swp1", Configured)), &to_bond, None),
+        (Some(entry("bond1", Local)), &to_bond, None),
+        (None, &give_up, None),
+        (Some(ours("bond1", false)), &give_up, Some(delete("bond1"))),
+        (Some(ours("bond1", true)), &give_up, Some(dynamic("bond1"))),
+        (Some(entry("swp1", Dynamic)), &give_up, None),
+        (Some(entry("swp1", Configured)), &give_up, None),
+        (None, &keep, None),
+        (Some(ours("peer", false)), &keep, Some(dynamic("swp1"))),
+        (Some(ours("swp1", true)), &keep, Some(dynamic("swp1"))),
+        (Some(entry("peer", Dynamic)), &keep, None),
+        (
+            Some(ours("peer", false)),
+            &keep_nowhere,
+            Some(delete("peer")),
+        ),
+    ];
+    for (before, op, action) in cases {
+        let mut actual = fresh();
+        actual.fdb.extend(before.map(|entry| (key(1), entry)));
+        let mut bench = Bench::new(actual);
+        let _ = bench.ask(&[domain()]);
+        let (actions, _) = bench.ask(std::slice::from_ref(op));
+        assert_eq!(
+            actions,
+            action.into_iter().collect::<Vec<_>>(),
+            "{before:?} + {op:?}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_of_the_operator_is_refused_by_name() {
+    let mut actual = fresh();
+    actual
+        .fdb
+        .insert(key(1), entry("swp1", EntryKind::Configured));
+    let mut bench = Bench::new(actual);
+    let (_, told) = bench.ask(&[domain(), fdb_op(1, "bond1")]);
+    assert_eq!(
+        told[1],
+        "Refused: 02:00:00:00:00:01 vlan 1 is configured on swp1"
+    );
+}
+
+#[test]
+fn a_group_address_is_no_host() {
+    let mut bench = Bench::running();
+    let op = Op::Fdb {
+        key: FdbKey {
+            vid: Vid::DEFAULT,
+            mac: Mac([1, 0, 0x5e, 0, 0, 1]),
+        },
+        want: FdbWant {
+            port: port("bond1"),
+            kind: FdbKind::Tracked,
+        },
+    };
+    let (actions, told) = bench.ask(&[op]);
+    assert_eq!(actions, []);
+    assert_eq!(
+        told,
+        ["Refused: 01:00:5e:00:00:01 vlan 1: not the address of one host"]
+    );
+}
+
+#[test]
+fn a_host_that_moved_meanwhile_is_not_moved_back_unless_asked() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[fdb_op(1, "bond1")]);
+    let sight = bench.see(1, Some(ours("swp1", true)));
+    assert_eq!(sight, Some(Sight::Active { port: port("swp1") }));
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, []);
+    bench.reconciler.adopt(bench.dataplane.clone());
+    assert_eq!(bench.settle().0, []);
+    let (actions, _) = bench.ask(&[fdb_op(1, "bond1")]);
+    assert_eq!(actions, [install(1, "bond1", false)]);
+}
+
+#[test]
+fn an_entry_that_somebody_removed_is_installed_again_but_not_at_once() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[fdb_op(1, "bond1")]);
+    assert_eq!(bench.see(1, None), None);
+    assert_eq!(bench.settle().0, []);
+    assert!(bench.reconciler.is_unfinished());
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, [install(1, "bond1", false)]);
+}
+
+/// `(before, after) => what the client is told`.
+#[test]
+fn table_of_sights() {
+    use EntryKind::{Configured, Dynamic, Local};
+    let learned = |name, configured| Sight::Learned {
+        port: port(name),
+        configured,
+    };
+    let moved = Sight::Moved { port: port("swp1") };
+    let active = Sight::Active { port: port("swp1") };
+    let at = |kind| Some(entry("swp1", kind));
+    let (on, off) = (Some(ours("swp1", true)), Some(ours("swp1", false)));
+    let cases = [
+        (None, at(Dynamic), Some(learned("swp1", false))),
+        (None, at(Configured), Some(learned("swp1", true))),
+        (None, at(Local), None),
+        (None, off, None),
+        (None, on, Some(active)),
+        (off, on, Some(active)),
+        (on, off, Some(Sight::Inactive)),
+        (at(Dynamic), on, None),
+        (on, at(Dynamic), None),
+        (at(Dynamic), None, Some(Sight::Aged)),
+        (on, None, Some(Sight::Aged)),
+        (off, None, None),
+        (Some(entry("bond1", Dynamic)), at(Dynamic), Some(moved)),
+        (Some(ours("bond1", true)), on, Some(moved)),
+        (Some(ours("bond1", false)), on, Some(active)),
+        (Some(ours("bond1", true)), off, Some(Sight::Inactive)),
+    ];
+    for (before, after, sight) in cases {
+        let mut actual = fresh();
+        actual.fdb.extend(before.map(|entry| (key(1), entry)));
+        let mut bench = Bench::new(actual);
+        assert_eq!(bench.see(1, after), sight, "{before:?} => {after:?}");
+    }
+}
+
+#[test]
+fn a_batch_costs_what_it_changes_and_not_what_the_table_holds() {
+    let mut bench = Bench::running();
+    for last in 0..200 {
+        let _ = bench.ask(&[fdb_op(last, "bond1")]);
+    }
+    bench.reconciler.accept(&[fdb_op(201, "bond1")]);
+    assert_eq!(bench.reconciler.pending.len(), 1);
+    assert!(!bench.reconciler.ports_changed);
+}
+
+const PORTS: [&str; 5] = ["peer", "bond1", "bond2", "swp1", "bond9"];
+
+fn any_port() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(&PORTS[..])
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let isolation = prop_oneof![
+        Just(Isolation::Keep),
+        Just(Isolation::On),
+        Just(Isolation::Off)
+    ];
+    let traffic = prop_oneof![
+        Just(Traffic::Keep),
+        Just(Traffic::Pass),
+        Just(Traffic::Held)
+    ];
+    let section = prop_oneof![Just(Section::Ports), Just(Section::Fdb)];
+    let kind = prop_oneof![4 => Just(FdbKind::Tracked), 1 => Just(FdbKind::Static)];
+    prop_oneof![
+        1 => section.clone().prop_map(Op::SnapshotBegin),
+        1 => section.prop_map(Op::SnapshotEnd),
+        1 => (any_port(), any::<bool>()).prop_map(|(name, peer_link_learning)| {
+            Op::Domain(DomainWant {
+                bridge: port("br0"),
+                peer_link: (name != "bond9").then(|| port(name)),
+                peer_link_learning,
+            })
+        }),
+        4 => (any_port(), isolation, traffic, any::<bool>(), any::<bool>()).prop_map(
+            |(name, isolation, traffic, redirect, mac)| Op::Port {
+                port: port(name),
+                want: PortWant {
+                    isolation,
+                    traffic,
+                    redirect,
+                    system_mac: mac.then_some(SYSTEM),
+                },
+            }
+        ),
+        1 => any_port().prop_map(|name| Op::PortRelease { port: port(name) }),
+        6 => (0..6_u8, any_port(), kind).prop_map(|(last, name, kind)| Op::Fdb {
+            key: key(last),
+            want: FdbWant { port: port(name), kind },
+        }),
+        3 => (0..6_u8, proptest::option::of(any_port()))
+            .prop_map(|(last, keep_on)| release_op(last, keep_on)),
+    ]
+}
+
+fn any_entry() -> impl Strategy<Value = FdbEntry> {
+    let kind = prop_oneof![
+        3 => Just(EntryKind::Dynamic),
+        1 => Just(EntryKind::Configured),
+        1 => Just(EntryKind::Local),
+        3 => (any::<bool>(), any::<bool>())
+            .prop_map(|(active, sticky)| EntryKind::Ours { active, sticky }),
+    ];
+    (any_port(), kind).prop_map(|(name, kind)| entry(name, kind))
+}
+
+fn any_actual() -> impl Strategy<Value = Actual> {
+    let names = || proptest::collection::btree_set(any_port().prop_map(port), 0..4);
+    let filter = (proptest::option::of(any_port().prop_map(port)), names());
+    let filter = filter.prop_map(|(peer_link, isolated)| Filter {
+        peer_link,
+        isolated,
+    });
+    let interface = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(learning, is_member, has_lacp)| PortActual {
+            bridge_port: is_member.then_some(BridgePort {
+                learning,
+                backup: None,
+            }),
+            lacp: has_lacp.then(Lacp::default),
+        },
+    );
+    let ports = proptest::collection::btree_map(any_port().prop_map(port), interface, 0..6);
+    let fdb = proptest::collection::hash_map((0..6_u8).prop_map(key), any_entry(), 0..6);
+    (proptest::option::of(filter), names(), ports, fdb).prop_map(|(filter, held, ports, fdb)| {
+        Actual {
+            bridge: Some(port("br0")),
+            filter,
+            held,
+            ports,
+            fdb,
+        }
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Ops(Vec<Op>),
+    See(u8, Option<FdbEntry>),
+    Plug(&'static str, bool),
+    LookAgain,
+    Refuse(usize),
+    Reconnect,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => proptest::collection::vec(any_op(), 1..6).prop_map(Step::Ops),
+        3 => (0..6_u8, proptest::option::of(any_entry()))
+            .prop_map(|(last, entry)| Step::See(last, entry)),
+        2 => (any_port(), any::<bool>()).prop_map(|(name, is_there)| Step::Plug(name, is_there)),
+        1 => Just(Step::LookAgain),
+        1 => (0..4_usize).prop_map(Step::Refuse),
+        1 => Just(Step::Reconnect),
+    ]
+}
+
+/// What must hold for every plan, whatever led to it.
+fn check_plan(before: &Actual, actions: &[Action]) -> Result<(), TestCaseError> {
+    let ranks: Vec<u8> = actions.iter().map(Action::rank).collect();
+    prop_assert!(ranks.is_sorted(), "{actions:?}");
+    for action in actions {
+        if let Subject::Fdb(key) = action.subject() {
+            let kind = before.fdb.get(&key).map(|entry| entry.kind);
+            let is_foreign = matches!(kind, Some(EntryKind::Configured | EntryKind::Local));
+            prop_assert!(!is_foreign, "{action:?} touches {kind:?}");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_plan_that_was_carried_out_leaves_nothing_to_plan(
+        actual in any_actual(),
+        steps in proptest::collection::vec(any_step(), 1..12),
+    ) {
+        let mut bench = Bench::new(actual);
+        for step in steps {
+            match step {
+                Step::Ops(ops) => bench.reconciler.accept(&ops),
+                Step::See(last, entry) => {
+                    let _ = bench.see(last, entry);
+                }
+                Step::Plug(name, is_there) => {
+                    let before = bench.dataplane.ports.get(&port(name)).copied();
+                    let actual = is_there.then(|| before.unwrap_or_else(bridge_port));
+                    bench.see_port(name, actual);
+                }
+                Step::LookAgain => {
+                    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+                }
+                Step::Refuse(nth) => {
+                    let mut actions = bench.reconciler.plan();
+                    bench.refused = actions.splice(nth.min(actions.len()).., []).collect();
+                    let results = vec![Err(BackendError::refused("busy")); actions.len()];
+                    let _ = bench.reconciler.conclude(&actions, &results);
+                }
+                Step::Reconnect => bench.reconciler.client_gone(),
+            }
+            let before = bench.dataplane.clone();
+            let (actions, _) = bench.settle();
+            check_plan(&before, &actions)?;
+            bench.refused.clear();
+        }
+        // Whatever was refused or deferred: one retry settles it, and then nothing is left, not
+        // even for a comparison of everything.
+        bench.reconciler.retry();
+        let _ = bench.settle();
+        prop_assert_eq!(&bench.dataplane, bench.reconciler.actual());
+        bench.reconciler.retry();
+        bench.reconciler.adopt(bench.dataplane.clone());
+        prop_assert_eq!(bench.settle().0, vec![]);
+        prop_assert!(!bench.reconciler.is_unfinished());
+    }
+
+    #[test]
+    fn a_batch_applied_twice_does_what_it_does_once(
+        actual in any_actual(),
+        first in proptest::collection::vec(any_op(), 0..8),
+        ops in proptest::collection::vec(any_op(), 0..8),
+    ) {
+        let mut bench = Bench::new(actual);
+        let _ = bench.ask(&first);
+        // A snapshot cannot be ended twice; the second time there is none.
+        let is_change = |op: &&Op| !matches!(op, Op::SnapshotBegin(_) | Op::SnapshotEnd(_));
+        let ops: Vec<Op> = ops.iter().filter(is_change).cloned().collect();
+        let _ = bench.ask(&ops);
+        let once = bench.dataplane.clone();
+        let (actions, _) = bench.ask(&ops);
+        prop_assert_eq!(actions, vec![]);
+        prop_assert_eq!(bench.dataplane, once);
+    }
+
+    #[test]
+    fn wanting_nothing_leaves_nothing_of_ours(
+        ops in proptest::collection::vec(any_op(), 0..20),
+    ) {
+        let mut bench = Bench::new(fresh());
+        let _ = bench.ask(&ops);
+        bench.reconciler.want_nothing();
+        let _ = bench.settle();
+        bench.dataplane.fdb.retain(|_, entry| entry.is_ours());
+        prop_assert_eq!(&bench.dataplane, &fresh());
+        prop_assert!(bench.reconciler.originals().is_empty());
+    }
+}
