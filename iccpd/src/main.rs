@@ -1,2 +1,104 @@
-//! placeholder
-fn main() {}
+//! `iccpd`: settings, sandbox, wiring; nothing else.
+
+use anyhow::Context as _;
+use clap::Parser;
+use iccp_core::Domain;
+use iccpd::driver::Driver;
+use iccpd::kernel::Watch;
+use iccpd::peer::{Endpoints, Peer};
+use iccpd::settings::{self, Settings};
+use iccpd::syncd::Syncd;
+use iccpd::{ctl, log, node, sandbox};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+/// The MC-LAG control plane: talks to the other chassis, follows the kernel, decides.
+///
+/// Needs no privilege and gives up what it is started with. Logs go to standard error.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 stopped by a signal, or settings are good; \
+                  1 anything failed; 2 wrong arguments.\n\n\
+                  Signals: SIGTERM and SIGINT stop it; what that means for the dataplane \
+                  is decided by `on-stop` in the settings."
+)]
+struct Args {
+    /// Settings file.
+    #[arg(short = 'c', long, visible_alias = "config", value_name = "FILE",
+          default_value = settings::DEFAULT_FILE)]
+    settings: PathBuf,
+    /// Check the settings, print what would be used, and exit.
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("iccpd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let settings = Settings::read(&args.settings)?;
+    let node = node::mac(&settings.domain);
+    if args.check {
+        let mut used = settings;
+        used.domain.node_mac = Some(node.mac);
+        println!("# node-mac is from {}.\n{used}", node.from);
+        return Ok(());
+    }
+    // Before the runtime: capabilities belong to threads, and there is only one yet.
+    sandbox::enter().context("cannot give up privileges")?;
+    log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), domain = %settings.domain.id,
+        local = %settings.domain.local, peer = %settings.domain.peer,
+        node_mac = %node.mac, node_mac_from = %node.from, "starting"
+    );
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve(settings, node.mac))
+}
+
+async fn serve(settings: Settings, node_mac: mclag_proto::Mac) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
+    let domain = &settings.domain;
+    let mut watched = domain.ports.clone();
+    watched.extend(domain.peer_link);
+    let driver = Driver {
+        peer: Peer::new(Endpoints {
+            local: domain.local,
+            peer: domain.peer,
+            port: domain.tcp_port,
+            device: domain.bind_device,
+        }),
+        syncd: Syncd::new(settings.syncd_socket),
+        kernel: Watch::open(watched).context("cannot follow the kernel's interfaces")?,
+        ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
+        domain: Domain::new(domain.config(node_mac)),
+        origin: Instant::now(),
+        on_stop: settings.on_stop,
+        notices: Default::default(),
+    };
+    driver
+        .run(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    tracing::info!("stopped");
+    Ok(())
+}

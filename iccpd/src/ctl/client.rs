@@ -1,0 +1,178 @@
+//! Asks a running daemon.
+
+use mclag_proto::ctl::{Interface, MacLine, Peer, Reply, Request, Status};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the daemon may take to answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Longest answer in bytes: four thousand VLANs on each of a thousand ports.
+const MAX_REPLY: u64 = 64 << 20;
+
+/// A connection to the daemon.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error(
+        "iccpd is not running: nobody listens on {}\n\
+         Start it with `systemctl start iccpd`, or name its socket with --socket.",
+        .0.display()
+    )]
+    NotRunning(PathBuf),
+    /// The socket is there and cannot be used.
+    #[error("cannot talk to iccpd on {}: {source}{}", .path.display(), hint(source))]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The daemon refused.
+    #[error("iccpd answers: {0}")]
+    Refused(String),
+    /// The answer makes no sense: the two are of different versions, or it is not iccpd.
+    #[error("the answer on {} cannot be read: {reason}", .path.display())]
+    Unreadable {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "\nMembers of the socket's group may use it.",
+        _ => "",
+    }
+}
+
+impl Client {
+    /// Connect.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens there, or the socket may not be used.
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning(path.to_owned())
+            }
+            _ => ClientError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        };
+        let stream = UnixStream::connect(path).map_err(failed)?;
+        stream.set_read_timeout(Some(DEADLINE)).map_err(failed)?;
+        stream.set_write_timeout(Some(DEADLINE)).map_err(failed)?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+            path: path.to_owned(),
+        })
+    }
+
+    /// The pair at a glance.
+    ///
+    /// # Errors
+    ///
+    /// When there is no usable answer; so for the others.
+    pub fn status(&mut self) -> Result<Status, ClientError> {
+        match self.ask(&Request::Status)? {
+            Reply::Status(status) => Ok(*status),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Every MLAG port and the peer link.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::status`].
+    pub fn interfaces(&mut self) -> Result<Vec<Interface>, ClientError> {
+        match self.ask(&Request::Interfaces)? {
+            Reply::Interfaces { interfaces } => Ok(interfaces),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    /// The addresses that `keep` likes, of all pages.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::status`].
+    pub fn macs(&mut self, keep: impl Fn(&MacLine) -> bool) -> Result<Vec<MacLine>, ClientError> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            match self.ask(&Request::Macs { after })? {
+                Reply::Macs { macs, next } => {
+                    all.extend(macs.into_iter().filter(&keep));
+                    // A page that does not lead on would be asked for again and again.
+                    if next.is_none() || next == after {
+                        return Ok(all);
+                    }
+                    after = next;
+                }
+                other => return Err(self.unexpected(other)),
+            }
+        }
+    }
+
+    /// The session with the other chassis.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::status`].
+    pub fn peer(&mut self) -> Result<Peer, ClientError> {
+        match self.ask(&Request::Peer)? {
+            Reply::Peer(peer) => Ok(*peer),
+            other => Err(self.unexpected(other)),
+        }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+        let failed = |source| ClientError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        let mut line = serde_json::to_vec(request).map_err(|e| self.unreadable(&e))?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).map_err(failed)?;
+        let mut reply = Vec::new();
+        self.stream
+            .by_ref()
+            .take(MAX_REPLY)
+            .read_until(b'\n', &mut reply)
+            .map_err(failed)?;
+        if reply.is_empty() {
+            return Err(self.unreadable(&"the connection was closed"));
+        }
+        serde_json::from_slice(&reply).map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, reason: &dyn ToString) -> ClientError {
+        ClientError::Unreadable {
+            path: self.path.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn unexpected(&self, reply: Reply) -> ClientError {
+        match reply {
+            Reply::Error { message } => ClientError::Refused(message),
+            _ => self.unreadable(&"it answers another question"),
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The daemon's answers as text that people like to read.
+//!
+//! No colours and no lines, so that a column can be cut out and a word be searched for. An empty
+//! cell is a `-`.
+
+use comfy_table::{Table, presets};
+use mclag_proto::ctl::{
+    Interface, MacLine, Member, Peer, PortStatus, Role, RoleBy, SessionState, Status,
+};
+use mclag_proto::{IfName, Vid};
+use std::fmt::Display;
+
+/// Members or VLAN ranges in one line of a cell.
+const PER_LINE: usize = 6;
+
+/// `mclagctl status`.
+#[must_use]
+pub fn status(status: &Status) -> String {
+    let mut rows = Rows::default();
+    rows.add("Domain", status.domain);
+    rows.add("Local address", status.local);
+    rows.add("Peer address", status.peer);
+    let since = duration(status.session_for_s.saturating_mul(1000));
+    rows.add(
+        "Session",
+        format!("{} for {since}", session(status.session)),
+    );
+    rows.add(
+        "Role",
+        match status.role {
+            Role::Undecided => "undecided".to_owned(),
+            role => format!("{}, by {}", role_name(role), role_by(status.role_by)),
+        },
+    );
+    rows.add("System MAC", or_dash(status.system_mac));
+    rows.add("Bridge", status.bridge);
+    rows.add(
+        "Peer link",
+        match status.peer_link {
+            Some(name) => format!("{name}, {}", up(status.peer_link_up)),
+            None => "none".to_owned(),
+        },
+    );
+    let syncd = &status.syncd;
+    rows.add(
+        "syncd",
+        match (&syncd.backend, syncd.connected) {
+            (Some(backend), true) => format!("connected, backend {backend}"),
+            (None, true) => "connected".to_owned(),
+            (_, false) => "not connected".to_owned(),
+        },
+    );
+    if syncd.failed_operations > 0 {
+        rows.add("  failed operations", syncd.failed_operations);
+        rows.add("  last failure", or_dash(syncd.last_failure.as_ref()));
+    }
+    rows.add(
+        "MLAG ports",
+        format!(
+            "{} up on both, {} here only, {} at the peer only, {} down",
+            status.ports_dual, status.ports_local_only, status.ports_peer_only, status.ports_down,
+        ),
+    );
+    let macs = status.macs;
+    rows.add(
+        "MAC addresses",
+        format!(
+            "{} seen by both, {} here only, {} by the peer only{}",
+            macs.both,
+            macs.local,
+            macs.peer,
+            match macs.stale {
+                0 => String::new(),
+                stale => format!("; {stale} kept from the last session"),
+            },
+        ),
+    );
+    if !status.waiting_for.is_empty() {
+        rows.add("Waiting for", names(&status.waiting_for));
+    }
+    for warning in &status.warnings {
+        rows.add("Warning", warning);
+    }
+    rows.text()
+}
+
+/// `mclagctl interfaces`.
+#[must_use]
+pub fn interfaces(interfaces: &[Interface]) -> String {
+    let mut table = columns(&[
+        "Port",
+        "Here",
+        "Peer",
+        "State",
+        "Isolated",
+        "LACP partner",
+        "Members",
+        "VLANs",
+    ]);
+    for port in interfaces {
+        table.add_row(vec![
+            port.name.to_string(),
+            port_status(port.local).to_owned(),
+            or_dash(port.remote.map(port_status)),
+            port_state(port),
+            match port.isolated {
+                Some(true) => "yes".to_owned(),
+                Some(false) => "no".to_owned(),
+                None => "-".to_owned(),
+            },
+            or_dash(port.partner),
+            members(&port.members),
+            vids(&port.vids),
+        ]);
+    }
+    let mut text = lines(&table);
+    for port in interfaces {
+        for conflict in &port.conflicts {
+            text.push_str(&format!("\nWarning: {}: {conflict}", port.name));
+        }
+    }
+    if interfaces.iter().any(|p| !p.conflicts.is_empty()) {
+        text.push('\n');
+    }
+    text
+}
+
+/// `mclagctl macs`.
+#[must_use]
+pub fn macs(macs: &[MacLine]) -> String {
+    let mut table = columns(&[
+        "VLAN",
+        "Address",
+        "Port",
+        "Seen here on",
+        "Seen by peer on",
+        "",
+    ]);
+    for line in macs {
+        let mut remarks = Vec::new();
+        if line.configured {
+            remarks.push("configured");
+        }
+        if line.stale {
+            remarks.push("stale");
+        }
+        table.add_row(vec![
+            line.vid.to_string(),
+            line.mac.to_string(),
+            or_dash(line.port),
+            or_dash(line.local),
+            or_dash(line.remote),
+            remarks.join(", "),
+        ]);
+    }
+    let count = match macs.len() {
+        1 => "1 address".to_owned(),
+        count => format!("{count} addresses"),
+    };
+    if macs.is_empty() {
+        format!("{count}\n")
+    } else {
+        format!("{}\n{count}\n", lines(&table))
+    }
+}
+
+/// `mclagctl peer`.
+#[must_use]
+pub fn peer(peer: &Peer) -> String {
+    let mut rows = Rows::default();
+    rows.add("Address", peer.address);
+    rows.add("Session", session(peer.session));
+    rows.add(
+        "Connection",
+        if peer.dialling {
+            "this side connects"
+        } else {
+            "the peer connects"
+        },
+    );
+    rows.add("Software", or_dash(peer.software.as_ref()));
+    rows.add("System MAC", or_dash(peer.system_mac));
+    rows.add("Node id", or_dash(peer.node.map(|node| node.0)));
+    rows.add("Priority", or_dash(peer.priority));
+    rows.add(
+        "Last heard",
+        match peer.last_heard_ms {
+            Some(ms) => format!("{} ago", duration(ms)),
+            None => "never".to_owned(),
+        },
+    );
+    rows.add(
+        "Keepalive",
+        format!(
+            "every {}, session lost after {}",
+            duration(peer.keepalive_ms),
+            duration(peer.timeout_ms),
+        ),
+    );
+    rows.add("Last error", or_dash(peer.last_error.as_ref()));
+    let mut text = rows.text();
+
+    if !peer.counters.is_empty() {
+        let mut table = columns(&["Counter", "Value"]);
+        for counter in &peer.counters {
+            table.add_row(vec![counter.name.clone(), counter.value.to_string()]);
+        }
+        text.push_str(&format!("\n{}", lines(&table)));
+    }
+    if !peer.refused.is_empty() {
+        let mut table = columns(&["Refused", "Times", "Last reason"]);
+        for refusal in &peer.refused {
+            table.add_row(vec![
+                refusal.address.to_string(),
+                refusal.count.to_string(),
+                refusal.reason.clone(),
+            ]);
+        }
+        text.push_str(&format!("\n{}", lines(&table)));
+    }
+    text
+}
+
+/// Names with values, one per line.
+#[derive(Default)]
+struct Rows(Vec<(&'static str, String)>);
+
+impl Rows {
+    fn add(&mut self, name: &'static str, value: impl Display) {
+        self.0.push((name, value.to_string()));
+    }
+
+    fn text(&self) -> String {
+        let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let lines = self.0.iter().map(|(name, value)| {
+            let value = printable(value);
+            format!("{name:width$}  {value}\n")
+        });
+        lines.collect()
+    }
+}
+
+/// What a peer or a kernel says must not control the terminal.
+fn printable(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(clean).collect()
+}
+
+fn columns(titles: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(titles);
+    table
+}
+
+/// The table, each line without the blanks that fill up its cells.
+fn lines(table: &Table) -> String {
+    let clean = |line: String| format!("{}\n", printable(line.trim_end()));
+    // A table without lines has a blank before its first column.
+    let lines = table.lines().map(|line| match line.strip_prefix(' ') {
+        Some(rest) => rest.to_owned(),
+        None => line,
+    });
+    lines.map(clean).collect()
+}
+
+fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn names(names: &[IfName]) -> String {
+    let names: Vec<&str> = names.iter().map(IfName::as_str).collect();
+    names.join(", ")
+}
+
+const fn up(up: bool) -> &'static str {
+    if up { "up" } else { "down" }
+}
+
+const fn session(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Down => "down",
+        SessionState::Connecting => "connecting",
+        SessionState::Syncing => "syncing",
+        SessionState::Up => "up",
+    }
+}
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Primary => "primary",
+        Role::Secondary => "secondary",
+        Role::Undecided => "undecided",
+    }
+}
+
+const fn role_by(by: RoleBy) -> &'static str {
+    match by {
+        RoleBy::Address => "address",
+        RoleBy::Priority => "priority",
+        RoleBy::Mac => "MAC",
+    }
+}
+
+const fn port_status(status: PortStatus) -> &'static str {
+    match status {
+        PortStatus::Up => "up",
+        PortStatus::Down => "down",
+        PortStatus::Missing => "missing",
+    }
+}
+
+/// What the port is to the pair, in a word or two.
+fn port_state(port: &Interface) -> String {
+    let state = match (port.peer_link, port.local, port.remote) {
+        (true, _, _) => "peer link",
+        _ if port.held => "held",
+        _ if port.dual => "dual",
+        (_, PortStatus::Up, _) => "here only",
+        (_, _, Some(PortStatus::Up)) => "peer only",
+        _ => "down",
+    };
+    state.to_owned()
+}
+
+fn members(members: &[Member]) -> String {
+    let words = members.iter().map(|member| {
+        let state = match (member.carrier, member.distributing) {
+            (_, true) => "",
+            (true, false) => "(waiting)",
+            (false, false) => "(no carrier)",
+        };
+        format!("{}{state}", member.name)
+    });
+    wrapped(words.collect(), " ")
+}
+
+/// VLANs as ranges.
+fn vids(vids: &[Vid]) -> String {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for vid in vids.iter().map(|vid| vid.get()) {
+        match ranges.last_mut() {
+            Some((_, end)) if *end + 1 == vid => *end = vid,
+            _ => ranges.push((vid, vid)),
+        }
+    }
+    let words = ranges.into_iter().map(|(start, end)| {
+        if start == end {
+            start.to_string()
+        } else {
+            format!("{start}-{end}")
+        }
+    });
+    wrapped(words.collect(), ",")
+}
+
+/// Words in lines of a few.
+fn wrapped(words: Vec<String>, separator: &str) -> String {
+    if words.is_empty() {
+        return "-".to_owned();
+    }
+    let lines: Vec<String> = words
+        .chunks(PER_LINE)
+        .map(|line| line.join(separator))
+        .collect();
+    lines.join(&format!("{}\n", separator.trim_end()))
+}
+
+/// In the two largest units.
+fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0 => format!("{ms} ms"),
+        1..60 if ms.is_multiple_of(1000) || s >= 10 => format!("{s} s"),
+        1..60 => format!("{s}.{} s", ms % 1000 / 100),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        3600..86_400 => format!("{} h {} min", s / 3600, s / 60 % 60),
+        _ => format!("{} d {} h", s / 86_400, s / 3600 % 24),
+    }
+}

@@ -1,0 +1,354 @@
+//! Netlink events to core inputs (`spec/behaviour.md` 10.1, 10.4).
+//!
+//! Listens on a socket of its own, opened before the first dump, so nothing can be missed in
+//! between. When the kernel lost events (an overrun), everything is read again; the core
+//! compares. Of several events about one interface that are there at the same time, the last
+//! one counts: each says all of it.
+//!
+//! The kernel does not announce every change of LACP's state, so the MLAG bonds and their
+//! members are also read again: often while LACP is busy, now and then otherwise.
+//!
+//! Not responsible for forwarding entries: those come from `syncd`.
+
+mod view;
+
+use crate::lag::team::{self, TeamError, TeamState};
+use iccp_core::Input;
+use mclag_netlink::{Event, Groups, Kernel, LinkInfo, Monitor, NetlinkError, VlanSet};
+use mclag_proto::IfName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+use view::View;
+
+/// Receive buffer of the event socket in bytes: some thousand link events. Without privilege
+/// the kernel gives no more than `net.core.rmem_max`.
+const EVENT_BUFFER: u32 = 4 << 20;
+/// Delay before netlink is opened again after it failed.
+const REOPEN: Duration = Duration::from_secs(1);
+/// How often bonds are read while LACP is busy.
+const RESTLESS: Duration = Duration::from_millis(150);
+/// How long LACP may be busy before that is taken for its normal state.
+const RESTLESS_FOR: Duration = Duration::from_secs(30);
+/// How often bonds are read otherwise.
+const CALM: Duration = Duration::from_secs(2);
+/// How often teamd is asked.
+const TEAM: Duration = Duration::from_secs(1);
+
+/// Follows the kernel's interfaces.
+pub struct Watch {
+    /// The interfaces whose LACP state matters: MLAG ports and the peer link.
+    names: BTreeSet<IfName>,
+    view: View,
+    monitor: Option<Monitor>,
+    kernel: Option<Kernel>,
+    query: Option<Pin<Box<Query>>>,
+    teams: Option<Pin<Box<Teams>>>,
+    /// Everything has to be read.
+    dump_due: bool,
+    /// When bonds are read next.
+    bonds_due: Instant,
+    /// Since when LACP is busy.
+    restless_since: Option<Instant>,
+    /// When teamd is asked next.
+    teams_due: Instant,
+    /// When netlink may be opened again.
+    reopen_at: Instant,
+    /// Teams whose teamd does not answer; written down once each.
+    silent_teams: BTreeSet<IfName>,
+}
+
+/// A question under way. It owns the socket: a question that is dropped half-way would have to
+/// be asked again from the start.
+type Query = dyn Future<Output = (Kernel, Result<Answer, NetlinkError>)> + Send;
+type Teams = dyn Future<Output = Vec<(u32, IfName, Result<TeamState, TeamError>)>> + Send;
+
+enum Answer {
+    All {
+        infos: BTreeMap<u32, LinkInfo>,
+        vlans: BTreeMap<u32, VlanSet>,
+    },
+    Some(Vec<LinkInfo>),
+}
+
+impl Watch {
+    /// Open the sockets. `names` are the interfaces whose LACP state matters.
+    ///
+    /// # Errors
+    ///
+    /// When there is no netlink.
+    pub fn open(names: BTreeSet<IfName>) -> io::Result<Self> {
+        let now = Instant::now();
+        let mut watch = Self {
+            names,
+            view: View::default(),
+            monitor: None,
+            kernel: None,
+            query: None,
+            teams: None,
+            dump_due: true,
+            bonds_due: now + CALM,
+            restless_since: None,
+            teams_due: now,
+            reopen_at: now,
+            silent_teams: BTreeSet::new(),
+        };
+        watch.reopen()?;
+        Ok(watch)
+    }
+
+    /// The events first: what changes during the dump must not be missed.
+    fn reopen(&mut self) -> io::Result<()> {
+        let groups = Groups {
+            links: true,
+            fdb: false,
+        };
+        let monitor = Monitor::open(groups, EVENT_BUFFER)?;
+        tracing::debug!(
+            receive_buffer = monitor.receive_buffer(),
+            "listening to the kernel"
+        );
+        self.kernel = Some(Kernel::open()?);
+        self.monitor = Some(monitor);
+        self.dump_due = true;
+        Ok(())
+    }
+
+    fn fail(&mut self, error: &dyn std::fmt::Display) {
+        tracing::error!(%error, "netlink failed, reading the kernel again");
+        self.monitor = None;
+        self.kernel = None;
+        self.reopen_at = Instant::now() + REOPEN;
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Input {
+        loop {
+            if let Some(input) = self.view.next_input() {
+                return input;
+            }
+            if let Some(query) = &mut self.query {
+                // Events wait meanwhile: an answer must not overtake what comes after it.
+                let (kernel, answer) = query.as_mut().await;
+                self.query = None;
+                self.kernel = Some(kernel);
+                self.answered(answer);
+                continue;
+            }
+            if self.monitor.is_none() {
+                sleep_until(self.reopen_at).await;
+                if let Err(error) = self.reopen() {
+                    self.fail(&error);
+                }
+                continue;
+            }
+            if self.ask(Instant::now()) {
+                continue;
+            }
+            let due = self.bonds_due.min(self.teams_due);
+            let asking_teams = self.teams.is_some();
+            tokio::select! {
+                biased;
+                events = events(self.monitor.as_mut()) => match events {
+                    Ok(events) => self.happened(events),
+                    Err(error) => self.fail(&error),
+                },
+                states = answer(self.teams.as_mut()), if asking_teams => {
+                    self.teams = None;
+                    self.teams_answered(states);
+                }
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Begin whatever is due. True if there is a new query.
+    fn ask(&mut self, now: Instant) -> bool {
+        if now >= self.teams_due {
+            self.teams_due = now + TEAM;
+            let teams = self.view.teams(&self.names);
+            if self.teams.is_none() && !teams.is_empty() {
+                self.teams = Some(Box::pin(ask_teams(teams)));
+            }
+        }
+        if !self.dump_due && now < self.bonds_due {
+            return false;
+        }
+        let Some(kernel) = self.kernel.take() else {
+            return false;
+        };
+        if std::mem::take(&mut self.dump_due) {
+            self.query = Some(Box::pin(read_all(kernel)));
+        } else {
+            self.bonds_due = now + self.pace(now);
+            let bonds = self.view.lacp_bonds(&self.names);
+            if bonds.is_empty() {
+                self.kernel = Some(kernel);
+                return false;
+            }
+            self.query = Some(Box::pin(read_some(kernel, bonds)));
+        }
+        true
+    }
+
+    /// How long until the bonds are to be read again.
+    fn pace(&mut self, now: Instant) -> Duration {
+        if !self.view.is_restless(&self.names) {
+            self.restless_since = None;
+            return CALM;
+        }
+        let since = *self.restless_since.get_or_insert(now);
+        if now - since < RESTLESS_FOR {
+            RESTLESS
+        } else {
+            CALM
+        }
+    }
+
+    fn answered(&mut self, answer: Result<Answer, NetlinkError>) {
+        match answer {
+            Ok(Answer::All { infos, vlans }) => {
+                tracing::debug!(links = infos.len(), "read the kernel's interfaces");
+                self.view.replace(infos, vlans);
+                self.teams_due = Instant::now();
+            }
+            Ok(Answer::Some(infos)) => {
+                for info in infos {
+                    self.view.link(info);
+                }
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn happened(&mut self, events: Vec<Event>) {
+        let now = Instant::now();
+        for event in latest(events) {
+            match event {
+                Event::Link(info) => {
+                    tracing::debug!(
+                        port = %info.name, admin_up = info.admin_up, carrier = info.lower_up,
+                        "link event"
+                    );
+                    let index = info.index;
+                    self.view.link(*info);
+                    if self.view.belongs_to_team(index) {
+                        self.teams_due = now;
+                    }
+                }
+                Event::LinkGone { index, name } => {
+                    tracing::debug!(port = %name, "interface gone");
+                    self.view.gone(index);
+                }
+                Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans.vids),
+                Event::LeftBridge { index } => self.view.left_bridge(index),
+                Event::Overrun => {
+                    tracing::warn!("netlink events were lost, reading the kernel again");
+                    self.dump_due = true;
+                }
+                _ => {}
+            }
+        }
+        // LACP may have begun something.
+        self.restless_since = None;
+        let soon = now + self.pace(now);
+        self.bonds_due = self.bonds_due.min(soon);
+    }
+
+    fn teams_answered(&mut self, states: Vec<(u32, IfName, Result<TeamState, TeamError>)>) {
+        for (index, name, state) in states {
+            match state {
+                Ok(state) => {
+                    self.silent_teams.remove(&name);
+                    self.view.team(index, Some(state));
+                }
+                Err(error) => {
+                    if self.silent_teams.insert(name) {
+                        tracing::warn!(
+                            port = %name, %error,
+                            "teamd does not tell its state, members count by carrier"
+                        );
+                    }
+                    self.view.team(index, None);
+                }
+            }
+        }
+    }
+}
+
+/// Of the events about one thing, the last.
+fn latest(events: Vec<Event>) -> Vec<Event> {
+    let mut seen = BTreeSet::new();
+    let mut kept: Vec<Event> = events
+        .into_iter()
+        .rev()
+        .filter(|event| {
+            let key = match event {
+                Event::Link(info) => ("link", info.index),
+                Event::LinkGone { index, .. } => ("link", *index),
+                Event::BridgeVlans { index, .. } | Event::LeftBridge { index } => ("vlans", *index),
+                Event::Overrun => ("overrun", 0),
+                // Forwarding entries and port states are not followed here.
+                _ => return false,
+            };
+            seen.insert(key)
+        })
+        .collect();
+    kept.reverse();
+    kept
+}
+
+async fn events(monitor: Option<&mut Monitor>) -> io::Result<Vec<Event>> {
+    match monitor {
+        Some(monitor) => monitor.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn answer<T>(future: Option<&mut Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_all(mut kernel: Kernel) -> (Kernel, Result<Answer, NetlinkError>) {
+    let read = async {
+        let infos = kernel.links().await?;
+        let vlans = kernel.bridge_vlans().await?;
+        let vlans = vlans.into_iter().map(|(index, vlans)| (index, vlans.vids));
+        Ok(Answer::All {
+            infos,
+            vlans: vlans.filter(|(_, vids)| !vids.is_empty()).collect(),
+        })
+    };
+    let answer = read.await;
+    (kernel, answer)
+}
+
+async fn read_some(
+    mut kernel: Kernel,
+    indices: Vec<u32>,
+) -> (Kernel, Result<Answer, NetlinkError>) {
+    let mut infos = Vec::with_capacity(indices.len());
+    for index in indices {
+        match kernel.link_at(index).await {
+            Ok(info) => infos.extend(info),
+            Err(error) => return (kernel, Err(error)),
+        }
+    }
+    (kernel, Ok(Answer::Some(infos)))
+}
+
+async fn ask_teams(teams: Vec<(u32, IfName)>) -> Vec<(u32, IfName, Result<TeamState, TeamError>)> {
+    let mut states = Vec::with_capacity(teams.len());
+    for (index, name) in teams {
+        let socket = team::socket(Path::new(team::RUN_DIR), &name);
+        states.push((index, name, team::state(socket).await));
+    }
+    states
+}

@@ -1,0 +1,214 @@
+//! The kernel's interfaces as the core was told of them; pure.
+//!
+//! Keeps what the kernel said last and what the core heard last, and speaks only when the two
+//! mean something different to the core.
+
+use crate::lag::team::TeamState;
+use crate::lag::{bond, is_running};
+use iccp_core::{Input, LagMember, Link, LinkKind};
+use mclag_netlink::{BondMode, LinkInfo, LinkKind as Kind, VlanSet};
+use mclag_proto::IfName;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// See the module's comment.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    infos: BTreeMap<u32, LinkInfo>,
+    /// What teamd said of each team, by index. Missing while it says nothing.
+    teams: BTreeMap<u32, TeamState>,
+    told: BTreeMap<u32, Link>,
+    /// VLANs of the ports that have some.
+    vlans: BTreeMap<u32, VlanSet>,
+    inputs: VecDeque<Input>,
+}
+
+impl View {
+    pub(super) fn next_input(&mut self) -> Option<Input> {
+        self.inputs.pop_front()
+    }
+
+    /// The kernel was read from scratch: say all of it.
+    pub(super) fn replace(
+        &mut self,
+        infos: BTreeMap<u32, LinkInfo>,
+        vlans: BTreeMap<u32, VlanSet>,
+    ) {
+        self.infos = infos;
+        self.teams.retain(|index, _| self.infos.contains_key(index));
+        self.told.clear();
+        self.inputs.push_back(Input::LinksBegin);
+        let indices: Vec<u32> = self.infos.keys().copied().collect();
+        for index in indices {
+            self.tell(index);
+        }
+        let left: Vec<u32> = self.vlans.keys().copied().collect();
+        for index in left.into_iter().filter(|i| !vlans.contains_key(i)) {
+            self.left_bridge(index);
+        }
+        for (index, vids) in vlans {
+            self.vlans.remove(&index);
+            self.vlans(index, vids);
+        }
+        self.inputs.push_back(Input::LinksEnd);
+    }
+
+    /// An interface as it is now.
+    pub(super) fn link(&mut self, info: LinkInfo) {
+        let index = info.index;
+        let before = self.infos.insert(index, info);
+        if self.infos.get(&index) == before.as_ref() {
+            return;
+        }
+        self.tell(index);
+        // A LAG's mode decides what its members' state means.
+        let members: Vec<u32> = self.members(index).map(|info| info.index).collect();
+        for member in members {
+            self.tell(member);
+        }
+    }
+
+    /// An interface is gone.
+    pub(super) fn gone(&mut self, index: u32) {
+        self.infos.remove(&index);
+        self.teams.remove(&index);
+        self.vlans.remove(&index);
+        if self.told.remove(&index).is_some() {
+            self.inputs.push_back(Input::LinkGone { index });
+        }
+    }
+
+    /// VLANs of a bridge port as they are now.
+    pub(super) fn vlans(&mut self, index: u32, vids: VlanSet) {
+        if vids.is_empty() {
+            self.left_bridge(index);
+        } else if self.vlans.get(&index) != Some(&vids) {
+            let input = Input::Vlans {
+                index,
+                vids: vids.iter().collect(),
+            };
+            self.vlans.insert(index, vids);
+            self.inputs.push_back(input);
+        }
+    }
+
+    /// An interface has no VLANs any more.
+    pub(super) fn left_bridge(&mut self, index: u32) {
+        if self.vlans.remove(&index).is_some() {
+            let vids = BTreeSet::new();
+            self.inputs.push_back(Input::Vlans { index, vids });
+        }
+    }
+
+    /// What teamd says of a team now; `None` if it does not answer.
+    pub(super) fn team(&mut self, index: u32, state: Option<TeamState>) {
+        let changed = match state {
+            Some(state) => self.teams.insert(index, state.clone()) != Some(state),
+            None => self.teams.remove(&index).is_some(),
+        };
+        if changed && let Some(info) = self.infos.remove(&index) {
+            self.link(info);
+        }
+    }
+
+    /// Indices of the LACP bonds among `names` and of all their members.
+    pub(super) fn lacp_bonds(&self, names: &BTreeSet<IfName>) -> Vec<u32> {
+        let bonds = self.infos.values().filter(|info| {
+            let lacp = matches!(&info.kind, Kind::Bond(b) if b.mode == BondMode::Lacp);
+            lacp && names.contains(&info.name)
+        });
+        bonds
+            .flat_map(|bond| {
+                let members = self.members(bond.index).map(|member| member.index);
+                std::iter::once(bond.index).chain(members)
+            })
+            .collect()
+    }
+
+    /// Whether LACP is busy on any member of the bonds among `names`.
+    pub(super) fn is_restless(&self, names: &BTreeSet<IfName>) -> bool {
+        self.infos.values().any(|info| match &info.kind {
+            Kind::Bond(b) if names.contains(&info.name) => {
+                self.members(info.index).any(|m| bond::is_restless(b, m))
+            }
+            _ => false,
+        })
+    }
+
+    /// The teams among `names`.
+    pub(super) fn teams(&self, names: &BTreeSet<IfName>) -> Vec<(u32, IfName)> {
+        let teams = self.infos.values().filter(|info| info.kind == Kind::Team);
+        teams
+            .filter(|info| names.contains(&info.name))
+            .map(|info| (info.index, info.name))
+            .collect()
+    }
+
+    /// Whether this interface is a team or a member of one.
+    pub(super) fn belongs_to_team(&self, index: u32) -> bool {
+        let is_team = |index: &u32| self.infos.get(index).is_some_and(|i| i.kind == Kind::Team);
+        let master = self.infos.get(&index).and_then(|info| info.master);
+        is_team(&index) || master.as_ref().is_some_and(is_team)
+    }
+
+    fn members(&self, lag: u32) -> impl Iterator<Item = &LinkInfo> {
+        self.infos
+            .values()
+            .filter(move |info| info.master == Some(lag))
+    }
+
+    /// Tell the core of this interface if that is news.
+    fn tell(&mut self, index: u32) {
+        let Some(info) = self.infos.get(&index) else {
+            return;
+        };
+        let link = self.translate(info);
+        if self.told.get(&index) != Some(&link) {
+            self.told.insert(index, link.clone());
+            self.inputs.push_back(Input::Link(link));
+        }
+    }
+
+    fn translate(&self, info: &LinkInfo) -> Link {
+        Link {
+            index: info.index,
+            name: info.name,
+            mac: info.mac,
+            admin_up: info.admin_up,
+            running: is_running(info),
+            master: info.master,
+            kind: self.kind(info),
+            member: self.member(info),
+        }
+    }
+
+    fn kind(&self, info: &LinkInfo) -> LinkKind {
+        match &info.kind {
+            Kind::Bond(b) => bond::kind(b),
+            Kind::Team => {
+                let state = self.teams.get(&info.index);
+                LinkKind::Lag {
+                    lacp: state.is_some_and(|s| s.lacp),
+                    partner: state.and_then(|s| s.partner),
+                }
+            }
+            Kind::Bridge { .. } => LinkKind::Bridge,
+            Kind::Vlan { .. } | Kind::Vxlan | Kind::Veth | Kind::Other(_) => LinkKind::Other,
+        }
+    }
+
+    fn member(&self, info: &LinkInfo) -> Option<LagMember> {
+        let lag = self.infos.get(&info.master?)?;
+        match &lag.kind {
+            Kind::Bond(b) => Some(bond::member(b, info)),
+            Kind::Team => {
+                // Where teamd does not say, carrier has to do.
+                let said = self.teams.get(&lag.index);
+                let may = said.is_none_or(|s| s.members.get(&info.name).copied().unwrap_or(false));
+                Some(LagMember {
+                    distributing: is_running(info) && may,
+                })
+            }
+            _ => None,
+        }
+    }
+}

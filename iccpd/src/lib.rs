@@ -1,0 +1,26 @@
+//! The shell around [`iccp_core`]: sockets, netlink and the clock. It decides nothing.
+//!
+//! One task, one select loop ([`driver`]) owns the domain. Each neighbour is a value that the
+//! loop asks for what happened next; none of them blocks, and all their buffers are bounded:
+//!
+//! ```text
+//!        other iccpd          kernel            syncd           mclagctl
+//!            |                  |                 |                 |
+//!         [peer]            [kernel]          [syncd]             [ctl]   a task per client
+//!            |                  |                 |                 |
+//!            +------- Input ----+--- [driver] ----+---- Request ----+
+//!                                       |
+//!                               iccp_core::Domain
+//! ```
+
+pub mod ctl;
+pub mod driver;
+pub mod kernel;
+pub mod lag;
+pub mod log;
+pub mod node;
+pub mod peer;
+pub mod pipe;
+pub mod sandbox;
+pub mod settings;
+pub mod syncd;

@@ -1,0 +1,140 @@
+//! The MAC that tells this chassis from the other.
+//!
+//! It breaks a tie of the election, and it is the LACP system id of the pair while no
+//! `system-mac` is set. The two chassis must have different ones, and a restart must not change
+//! it: hosts would renegotiate. In this order:
+//!
+//! 1. `node-mac` of the settings;
+//! 2. the address of the peer link, which no MLAG port and no adopted system MAC can change;
+//! 3. the address of the bridge;
+//! 4. a locally administered address made of `/etc/machine-id` and the local address of the
+//!    control session (chassis that were cloned, or that share a machine, still differ).
+
+use crate::settings::Domain;
+use mclag_proto::{IfName, Mac};
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// A MAC and where it comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NodeMac {
+    /// The address.
+    pub mac: Mac,
+    /// Its origin.
+    pub from: Origin,
+}
+
+/// Where a node's MAC comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// `node-mac` of the settings.
+    Settings,
+    /// An interface.
+    Interface(IfName),
+    /// Machine id and local address.
+    Derived,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings => f.write_str("the settings"),
+            Self::Interface(name) => write!(f, "interface {name}"),
+            Self::Derived => f.write_str("machine id and local address"),
+        }
+    }
+}
+
+/// Find the node's MAC.
+#[must_use]
+pub fn mac(domain: &Domain) -> NodeMac {
+    find(
+        domain,
+        Path::new("/sys/class/net"),
+        Path::new("/etc/machine-id"),
+    )
+}
+
+fn find(domain: &Domain, interfaces: &Path, machine_id: &Path) -> NodeMac {
+    if let Some(mac) = domain.node_mac {
+        let from = Origin::Settings;
+        return NodeMac { mac, from };
+    }
+    for name in domain.peer_link.into_iter().chain([domain.bridge]) {
+        let path = interfaces.join(name.as_str()).join("address");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if let Ok(mac) = text.trim().parse::<Mac>()
+            && mac.is_unicast()
+        {
+            let from = Origin::Interface(name);
+            return NodeMac { mac, from };
+        }
+    }
+    // Without a machine id the local address alone has to tell them apart.
+    let machine = std::fs::read_to_string(machine_id).unwrap_or_default();
+    NodeMac {
+        mac: derive(machine.trim(), domain.local),
+        from: Origin::Derived,
+    }
+}
+
+/// A locally administered unicast address. Must never change: see the module's comment.
+fn derive(machine: &str, local: IpAddr) -> Mac {
+    let text = format!("{machine} {local}");
+    // FNV-1a, 64 bits.
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let [a, b, c, d, e, f, ..] = hash.to_le_bytes();
+    Mac([(a & 0xfc) | 0x02, b, c, d, e, f])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn domain(extra: &str) -> Domain {
+        let text = format!(
+            "[domain]\nid = 1\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\nbridge = \"br0\"\n\
+             peer-link = \"peerlink\"\nports = []\n{extra}"
+        );
+        Settings::parse(Path::new("test"), &text).unwrap().domain
+    }
+
+    #[test]
+    fn the_settings_come_first() {
+        let got = mac(&domain("node-mac = \"02:00:00:00:00:01\""));
+        assert_eq!(got.mac, Mac([2, 0, 0, 0, 0, 1]));
+        assert_eq!(got.from, Origin::Settings);
+    }
+
+    #[test]
+    fn then_the_peer_link_then_the_bridge_then_a_derived_one() {
+        let dir = std::env::temp_dir().join(format!("iccpd-node-{}", std::process::id()));
+        let domain = domain("");
+        let id = dir.join("machine-id");
+        let write = |name: &str, mac: &str| {
+            std::fs::create_dir_all(dir.join(name)).unwrap();
+            std::fs::write(dir.join(name).join("address"), mac).unwrap();
+        };
+
+        let derived = find(&domain, &dir, &id);
+        assert_eq!(derived.from, Origin::Derived);
+        write("br0", "02:00:00:00:00:0b\n");
+        assert_eq!(find(&domain, &dir, &id).mac, Mac([2, 0, 0, 0, 0, 0x0b]));
+        write("peerlink", "02:00:00:00:00:0c\n");
+        assert_eq!(find(&domain, &dir, &id).mac, Mac([2, 0, 0, 0, 0, 0x0c]));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn derived_addresses_are_stable_unicast_and_differ_by_machine_and_address() {
+        let [one, two] = ["192.0.2.1", "192.0.2.2"].map(|a| a.parse::<IpAddr>().unwrap());
+        assert_eq!(derive("m", one).to_string(), "9e:82:51:1f:aa:7f");
+        assert!(derive("m", one).is_unicast());
+        assert_ne!(derive("m", one), derive("m", two));
+        assert_ne!(derive("m", one), derive("n", one));
+    }
+}

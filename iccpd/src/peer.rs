@@ -1,0 +1,364 @@
+//! TCP to the other chassis (`spec/iccp.md` 1).
+//!
+//! Listens, dials when told to, and lets nobody in but the configured peer. A new connection
+//! from the peer replaces the old one: whoever restarted need not wait until the old one is
+//! seen to be dead.
+//!
+//! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection, one
+//! that is being finished, [`refusals::MAX`] addresses of strangers.
+//!
+//! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
+
+mod refusals;
+
+use crate::pipe::{Pipe, Progress};
+use iccp_core::Input;
+use mclag_proto::IfName;
+use mclag_proto::ctl::Refusal;
+use mclag_proto::iccp::{Decoder, Dialect, Message, encode};
+use std::future::pending;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use refusals::Refusals;
+
+/// Outgoing bytes above which no message is taken. Messages wait in the core then, where newer
+/// states replace older ones; keepalives wait behind no more than this.
+pub const WRITE_LIMIT: usize = 256 * 1024;
+
+/// How long dialling may take.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the last words of a closed connection may take to leave.
+const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
+/// Delay before listening is tried again, for example because the address does not exist yet.
+const LISTEN_RETRY: Duration = Duration::from_secs(1);
+/// Delay after `accept` failed, which is usually a lack of descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+const BACKLOG: u32 = 20;
+const READ_CHUNK: usize = 64 * 1024;
+
+/// The two ends of the control session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Endpoints {
+    /// Own address.
+    pub local: IpAddr,
+    /// The other chassis' address.
+    pub peer: IpAddr,
+    /// TCP port that both listen on.
+    pub port: u16,
+    /// Interface that both sockets are confined to.
+    pub device: Option<IfName>,
+}
+
+/// The transport to the other chassis.
+pub struct Peer {
+    endpoints: Endpoints,
+    listener: Listener,
+    dialling: Option<Pin<Box<Dial>>>,
+    connection: Option<Connection>,
+    finishing: Option<Pin<Box<Finish>>>,
+    refusals: Refusals,
+    buffer: Box<[u8]>,
+}
+
+type Dial = dyn Future<Output = io::Result<TcpStream>> + Send;
+type Finish = dyn Future<Output = ()> + Send;
+
+#[derive(Debug)]
+struct Connection {
+    pipe: Pipe<TcpStream>,
+    decoder: Decoder,
+}
+
+/// Something that happened, besides what [`Input`] can say.
+#[derive(Debug)]
+pub enum Event {
+    /// For the core.
+    Input(Input),
+    /// Bytes have left, so there may be room for messages again; or a connection that was being
+    /// closed is.
+    Wrote,
+}
+
+impl Peer {
+    /// Not listening yet: that begins with the first [`Peer::next`].
+    #[must_use]
+    pub fn new(endpoints: Endpoints) -> Self {
+        Self {
+            endpoints,
+            listener: Listener::default(),
+            dialling: None,
+            connection: None,
+            finishing: None,
+            refusals: Refusals::default(),
+            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
+        }
+    }
+
+    /// Dial; [`Peer::next`] says how it went. A connection that still exists is dropped.
+    pub fn connect(&mut self) {
+        self.connection = None;
+        self.dialling = Some(Box::pin(dial(self.endpoints)));
+    }
+
+    /// Close the connection after what was sent before has left. Stops dialling, too.
+    pub fn close(&mut self) {
+        self.dialling = None;
+        if let Some(Connection { pipe, .. }) = self.connection.take() {
+            self.finishing = Some(Box::pin(async move {
+                // Too late is as good as done: the connection is dropped either way.
+                let _ = timeout(FINISH_TIMEOUT, pipe.finish()).await;
+            }));
+        }
+    }
+
+    /// Whether a message may be sent now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|c| c.pipe.buffered() < WRITE_LIMIT)
+    }
+
+    /// True when everything sent has left, and every connection being closed is.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        let sent = self
+            .connection
+            .as_ref()
+            .is_none_or(|c| c.pipe.buffered() == 0);
+        sent && self.finishing.is_none()
+    }
+
+    /// Queue a message; without a connection it is dropped. Ask [`Peer::has_room`] first.
+    pub fn send(&mut self, message: &Message) {
+        if let Some(connection) = &mut self.connection {
+            tracing::trace!(?message, "message to the peer");
+            encode(message, Dialect::Sonic, connection.pipe.outgoing());
+        }
+    }
+
+    /// Write what the socket takes at once.
+    pub async fn flush_now(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.pipe.flush_now().await;
+        }
+    }
+
+    /// Connections that were refused, newest first.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Refusal> {
+        self.refusals.list()
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if let Some(input) = self.decode() {
+                return Event::Input(input);
+            }
+            let endpoints = self.endpoints;
+            tokio::select! {
+                (stream, from) = self.listener.accept(&endpoints) => {
+                    if let Some(input) = self.admit(stream, from) {
+                        return Event::Input(input);
+                    }
+                }
+                result = when_some(self.dialling.as_mut()) => {
+                    self.dialling = None;
+                    return Event::Input(self.dialled(result));
+                }
+                result = progress(self.connection.as_mut(), &mut self.buffer) => {
+                    if matches!(result, Ok(Progress::Wrote)) {
+                        return Event::Wrote;
+                    }
+                    if let Some(input) = self.received(result) {
+                        return Event::Input(input);
+                    }
+                }
+                () = when_some(self.finishing.as_mut()) => {
+                    self.finishing = None;
+                    return Event::Wrote;
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self) -> Option<Input> {
+        match self.connection.as_mut()?.decoder.next()? {
+            Ok(message) => {
+                tracing::trace!(?message, "message from the peer");
+                Some(Input::PeerMessage(message))
+            }
+            Err(error) if error.is_fatal() => {
+                let peer = self.endpoints.peer;
+                let reason = error.to_string();
+                self.refuse(peer, &reason);
+                self.connection = None;
+                Some(Input::PeerDown { reason })
+            }
+            Err(error) => Some(Input::PeerGarbage {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, from: SocketAddr) -> Option<Input> {
+        let from = from.ip().to_canonical();
+        if from != self.endpoints.peer {
+            self.refuse(from, "not the configured peer");
+            return None;
+        }
+        self.dialling = None;
+        Some(self.connected(stream))
+    }
+
+    fn dialled(&mut self, result: io::Result<TcpStream>) -> Input {
+        match result {
+            Ok(stream) => self.connected(stream),
+            Err(error) => {
+                let Endpoints { peer, port, .. } = self.endpoints;
+                let address = SocketAddr::new(peer, port);
+                Input::PeerDown {
+                    reason: format!("cannot connect to {address}: {error}"),
+                }
+            }
+        }
+    }
+
+    fn connected(&mut self, stream: TcpStream) -> Input {
+        // Small messages decide how long an outage lasts; they must not wait for larger ones.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        self.connection = Some(Connection {
+            pipe: Pipe::new(stream),
+            decoder: Decoder::new(Dialect::Sonic),
+        });
+        Input::PeerUp
+    }
+
+    fn received(&mut self, result: io::Result<Progress>) -> Option<Input> {
+        let connection = self.connection.as_mut()?;
+        let reason = match result {
+            Ok(Progress::Read(0)) => match connection.decoder.buffered() {
+                0 => "closed by the peer".to_owned(),
+                bytes => format!("closed by the peer {bytes} bytes into a message"),
+            },
+            Ok(Progress::Read(count)) => {
+                connection.decoder.push(&self.buffer[..count]);
+                return None;
+            }
+            Ok(Progress::Wrote) => return None,
+            Err(error) => error.to_string(),
+        };
+        self.connection = None;
+        Some(Input::PeerDown { reason })
+    }
+
+    fn refuse(&mut self, address: IpAddr, reason: &str) {
+        if self.refusals.add(address, reason) {
+            tracing::warn!(%address, reason, "connection refused");
+        }
+    }
+}
+
+/// Wait for the future, forever if there is none.
+async fn when_some<T>(future: Option<&mut Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+async fn progress(connection: Option<&mut Connection>, buffer: &mut [u8]) -> io::Result<Progress> {
+    match connection {
+        Some(connection) => connection.pipe.progress(buffer).await,
+        None => pending().await,
+    }
+}
+
+/// A socket for either end, bound to our side.
+fn bound(endpoints: &Endpoints, port: u16) -> io::Result<TcpSocket> {
+    let socket = match endpoints.local {
+        IpAddr::V4(_) => TcpSocket::new_v4()?,
+        IpAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    // The device first: it says which link a link-local address is on. Needs no privilege on
+    // a socket that is not confined yet (Linux 5.7).
+    if let Some(device) = &endpoints.device {
+        socket.bind_device(Some(device.as_str().as_bytes()))?;
+    }
+    socket.bind(SocketAddr::new(endpoints.local, port))?;
+    Ok(socket)
+}
+
+async fn dial(endpoints: Endpoints) -> io::Result<TcpStream> {
+    let socket = bound(&endpoints, 0)?;
+    let connecting = socket.connect(SocketAddr::new(endpoints.peer, endpoints.port));
+    match timeout(DIAL_TIMEOUT, connecting).await {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {} ms", DIAL_TIMEOUT.as_millis()),
+        )),
+    }
+}
+
+/// The listening socket, opened again and again until it can be.
+#[derive(Debug, Default)]
+struct Listener {
+    socket: Option<TcpListener>,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// The reason it does not listen was written down.
+    complained: bool,
+}
+
+impl Listener {
+    /// The next connection. Dropping the future loses nothing.
+    async fn accept(&mut self, endpoints: &Endpoints) -> (TcpStream, SocketAddr) {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                pause.as_mut().await;
+                self.pause = None;
+            }
+            let Some(socket) = &self.socket else {
+                self.open(endpoints);
+                continue;
+            };
+            match socket.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::debug!(%error, "accept failed");
+                    self.pause(ACCEPT_RETRY);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, endpoints: &Endpoints) {
+        let address = SocketAddr::new(endpoints.local, endpoints.port);
+        match bound(endpoints, endpoints.port).and_then(|s| s.listen(BACKLOG)) {
+            Ok(socket) => {
+                tracing::info!(%address, "listening for the peer");
+                self.socket = Some(socket);
+            }
+            Err(error) => {
+                if !self.complained {
+                    tracing::warn!(%address, %error, "cannot listen for the peer yet");
+                    self.complained = true;
+                }
+                self.pause(LISTEN_RETRY);
+            }
+        }
+    }
+
+    fn pause(&mut self, duration: Duration) {
+        self.pause = Some(Box::pin(sleep_until(Instant::now() + duration)));
+    }
+}

@@ -1,0 +1,77 @@
+//! Who was refused, and how often.
+
+use mclag_proto::ctl::Refusal;
+use std::net::IpAddr;
+
+/// Addresses that are remembered. When there are more, the one not seen for longest is
+/// forgotten, together with its count.
+pub(super) const MAX: usize = 32;
+
+/// Longest reason that is kept, in characters: a peer can make some of them long.
+const MAX_REASON: usize = 200;
+
+/// Refusals by address, newest first.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Vec<Refusal>);
+
+impl Refusals {
+    /// Count a refusal. True if it is the first of this address, which is worth a log line.
+    pub(super) fn add(&mut self, address: IpAddr, reason: &str) -> bool {
+        let reason = reason.chars().take(MAX_REASON).collect();
+        let known = self.0.iter().position(|r| r.address == address);
+        let count = match known {
+            Some(index) => self.0.remove(index).count.saturating_add(1),
+            None => 1,
+        };
+        self.0.truncate(MAX - 1);
+        let refusal = Refusal {
+            address,
+            reason,
+            count,
+        };
+        self.0.insert(0, refusal);
+        known.is_none()
+    }
+
+    pub(super) fn list(&self) -> Vec<Refusal> {
+        self.0.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn an_address_is_counted_and_moves_to_the_front() {
+        let mut refusals = Refusals::default();
+        assert!(refusals.add(address(1), "a"));
+        assert!(refusals.add(address(2), "b"));
+        assert!(!refusals.add(address(1), "c"));
+        let shown: Vec<_> = refusals
+            .list()
+            .into_iter()
+            .map(|r| (r.address, r.reason, r.count))
+            .collect();
+        assert_eq!(
+            shown,
+            [(address(1), "c".into(), 2), (address(2), "b".into(), 1)]
+        );
+    }
+
+    #[test]
+    fn no_more_than_the_newest_are_remembered() {
+        let mut refusals = Refusals::default();
+        for last in 0..=255 {
+            refusals.add(address(last), "x");
+        }
+        let list = refusals.list();
+        assert_eq!(list.len(), MAX);
+        assert_eq!(list[0].address, address(255));
+        assert_eq!(list[MAX - 1].address, address(224));
+    }
+}

@@ -1,0 +1,114 @@
+//! What is wrong with a settings file, and where.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// Longest part of a line that is shown, in characters.
+const MAX_EXCERPT: usize = 100;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// Where, in bytes; `None` when it concerns the whole file.
+    pub span: Option<Range<usize>>,
+    /// What.
+    pub message: String,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file could not be read.
+    #[error("cannot read settings {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The file is longer than any settings can be.
+    #[error("settings {} are longer than {limit} bytes", .path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// What is allowed, in bytes.
+        limit: u64,
+    },
+    /// The file was read, and says something that cannot be.
+    #[error("{report}")]
+    Wrong {
+        /// All of it, ready to be shown.
+        report: String,
+    },
+}
+
+impl SettingsError {
+    /// Problems with the text of a file, in the order in which they stand there.
+    pub(super) fn wrong(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|p| p.span.as_ref().map_or(0, |s| s.start));
+        let shown: Vec<String> = problems
+            .iter()
+            .map(|problem| {
+                Located {
+                    path,
+                    text,
+                    problem,
+                }
+                .to_string()
+            })
+            .collect();
+        Self::Wrong {
+            report: shown.join("\n"),
+        }
+    }
+}
+
+/// A problem with the line it is in.
+struct Located<'a> {
+    path: &'a Path,
+    text: &'a str,
+    problem: &'a Problem,
+}
+
+impl fmt::Display for Located<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        let message = &self.problem.message;
+        let Some(span) = &self.problem.span else {
+            return write!(f, "{path}: {message}");
+        };
+        let (line, start) = line_of(self.text, span.start);
+        let content = self.text[start..].lines().next().unwrap_or_default();
+        let before = self.text[start..].get(..span.start.saturating_sub(start));
+        let column = before.unwrap_or_default().chars().count();
+        let marked = self.text.get(span.clone()).unwrap_or_default();
+        let room = MAX_EXCERPT.saturating_sub(column).max(1);
+        let marks = marked
+            .lines()
+            .next()
+            .map_or(1, |m| m.chars().count())
+            .clamp(1, room);
+
+        writeln!(f, "{path}:{line}:{}: {message}", column + 1)?;
+        let margin = line.to_string().len();
+        let excerpt: String = content.chars().take(column + room).collect();
+        writeln!(f, " {line} | {excerpt}")?;
+        write!(f, " {:margin$} | {:column$}{}", "", "", "^".repeat(marks))
+    }
+}
+
+/// Number of the line that holds byte `at`, counted from 1, and where it begins.
+pub(super) fn line_of(text: &str, at: usize) -> (usize, usize) {
+    let mut line = 1;
+    let mut start = 0;
+    for (index, _) in text
+        .match_indices('\n')
+        .take_while(|(index, _)| *index < at)
+    {
+        line += 1;
+        start = index + 1;
+    }
+    (line, start)
+}

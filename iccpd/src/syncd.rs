@@ -1,0 +1,329 @@
+//! Client of the mclagsyncd socket, version 2 (`docs/mclagsyncd-v2.md`).
+//!
+//! Connects again whenever the connection is lost. Batches go out as the core makes them, which
+//! respects the server's window; events come in as the core has taken the ones before, which is
+//! what the credit says.
+//!
+//! Bounds: [`MAX_WINDOW`] batches outgoing, [`EVENT_CREDIT`] messages of events incoming.
+
+use crate::pipe::{Pipe, Progress};
+use iccp_core::{Batch, Input};
+use mclag_proto::sync::model::OpError;
+use mclag_proto::sync::v2::{
+    Capabilities, ClientCodec, ClientHello, ClientMessage, ServerHello, ServerMessage, VERSION,
+};
+use std::collections::VecDeque;
+use std::error::Error as _;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// Messages of events that may be on their way.
+pub const EVENT_CREDIT: u64 = 16;
+
+/// Largest window that is made use of, whatever the server offers.
+pub const MAX_WINDOW: u32 = 64;
+
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// How long connecting and greeting may take.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+const READ_CHUNK: usize = 64 * 1024;
+
+/// The connection to `syncd`.
+#[derive(Debug)]
+pub struct Syncd {
+    socket: PathBuf,
+    state: State,
+    /// Delay before the next attempt.
+    retry: Duration,
+    /// The outage was written down.
+    complained: bool,
+    /// What was received and not handed out yet: no more than one message.
+    inputs: VecDeque<Input>,
+    buffer: Box<[u8]>,
+}
+
+enum State {
+    Waiting(Pin<Box<Sleep>>),
+    Connecting(Pin<Box<Connect>>),
+    Connected(Box<Connection>),
+}
+
+type Connect = dyn Future<Output = Result<(Connection, ServerHello), Lost>> + Send;
+
+#[derive(Debug)]
+struct Connection {
+    pipe: Pipe<UnixStream>,
+    codec: ClientCodec,
+    /// Unanswered batches: number, and how many operations.
+    unanswered: VecDeque<(u64, usize)>,
+    /// Number of the last message of events.
+    events: u64,
+    /// Credit that was granted.
+    granted: u64,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+enum Lost {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Protocol(String),
+}
+
+impl Syncd {
+    /// Not connected yet: that begins with the first [`Syncd::next`].
+    #[must_use]
+    pub fn new(socket: PathBuf) -> Self {
+        Self {
+            state: connecting(&socket),
+            socket,
+            retry: RETRY_MIN,
+            complained: false,
+            inputs: VecDeque::new(),
+            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
+        }
+    }
+
+    /// Queue a batch; without a connection it is dropped, and the core learns of the loss by
+    /// [`Input::SyncdDown`].
+    pub fn send(&mut self, batch: Batch) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        let Batch { number, ops } = batch;
+        let len = ops.len();
+        tracing::debug!(batch = number, ops = len, "batch to syncd");
+        match connection.send(&ClientMessage::Batch { number, ops }) {
+            Ok(()) => connection.unanswered.push_back((number, len)),
+            Err(lost) => self.lose(&lost),
+        }
+    }
+
+    /// Write what the socket takes at once.
+    pub async fn flush_now(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            connection.pipe.flush_now().await;
+        }
+    }
+
+    /// True when every batch is answered, or nobody is there to answer.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        match &self.state {
+            State::Connected(c) => c.unanswered.is_empty() && c.pipe.buffered() == 0,
+            State::Waiting(_) | State::Connecting(_) => true,
+        }
+    }
+
+    /// Say that the dataplane is to stay as it is.
+    pub async fn bye(&mut self) {
+        if let State::Connected(connection) = &mut self.state
+            && connection.send(&ClientMessage::Bye).is_ok()
+        {
+            connection.pipe.flush_now().await;
+        }
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Input {
+        loop {
+            if let Some(input) = self.inputs.pop_front() {
+                return input;
+            }
+            match &mut self.state {
+                State::Waiting(until) => {
+                    until.as_mut().await;
+                    self.state = connecting(&self.socket);
+                }
+                State::Connecting(attempt) => match attempt.as_mut().await {
+                    Ok((connection, hello)) => self.connected(connection, hello),
+                    Err(lost) => self.lose(&lost),
+                },
+                State::Connected(connection) => {
+                    if let Err(lost) = connection.receive(&mut self.inputs, &mut self.buffer).await
+                    {
+                        self.lose(&lost);
+                    }
+                }
+            }
+        }
+    }
+
+    fn connected(&mut self, connection: Connection, hello: ServerHello) {
+        let ServerHello {
+            version: _,
+            capabilities: _,
+            abilities,
+            backend,
+            window,
+        } = hello;
+        tracing::info!(backend, window, ?abilities, "syncd connected");
+        self.state = State::Connected(Box::new(connection));
+        self.retry = RETRY_MIN;
+        self.complained = false;
+        self.inputs.push_back(Input::SyncdUp {
+            abilities,
+            backend,
+            window: window.clamp(1, MAX_WINDOW),
+        });
+    }
+
+    fn lose(&mut self, lost: &Lost) {
+        let socket = self.socket.display();
+        if matches!(self.state, State::Connected(_)) {
+            tracing::warn!(%socket, reason = %lost, "syncd lost");
+            self.complained = true;
+            self.inputs.push_back(Input::SyncdDown);
+        } else if !self.complained {
+            tracing::warn!(%socket, reason = %lost, "syncd is not reachable");
+            self.complained = true;
+        }
+        self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + self.retry)));
+        self.retry = (self.retry * 2).min(RETRY_MAX);
+    }
+}
+
+fn connecting(socket: &std::path::Path) -> State {
+    let socket = socket.to_owned();
+    State::Connecting(Box::pin(async move {
+        match timeout(GREETING_TIMEOUT, greet(socket)).await {
+            Ok(result) => result,
+            Err(_) => Err(Lost::Protocol(format!(
+                "no greeting within {} s",
+                GREETING_TIMEOUT.as_secs()
+            ))),
+        }
+    }))
+}
+
+async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
+    let stream = UnixStream::connect(socket).await?;
+    let mut connection = Connection {
+        pipe: Pipe::new(stream),
+        codec: ClientCodec::new(),
+        unanswered: VecDeque::new(),
+        events: 0,
+        granted: EVENT_CREDIT,
+    };
+    connection.send(&ClientMessage::Hello(ClientHello {
+        versions: VERSION..=VERSION,
+        capabilities: Capabilities::empty(),
+        software: concat!("iccpd ", env!("CARGO_PKG_VERSION")).into(),
+        events_up_to: EVENT_CREDIT,
+    }))?;
+    let mut buffer = vec![0; 4096];
+    match connection.message(&mut buffer).await? {
+        ServerMessage::Hello(hello) if hello.version == VERSION => Ok((connection, hello)),
+        ServerMessage::Hello(hello) => {
+            let version = hello.version;
+            Err(Lost::Protocol(format!(
+                "it wants to speak version {version}"
+            )))
+        }
+        ServerMessage::Error { text, .. } => Err(Lost::Protocol(text)),
+        ServerMessage::BatchResult { .. } | ServerMessage::Events { .. } => {
+            Err(Lost::Protocol("it did not begin with a hello".into()))
+        }
+    }
+}
+
+impl Connection {
+    fn send(&mut self, message: &ClientMessage) -> Result<(), Lost> {
+        let bytes = message
+            .encode()
+            .map_err(|error| Lost::Protocol(format!("cannot encode: {error}")))?;
+        self.pipe.outgoing().extend_from_slice(&bytes);
+        Ok(())
+    }
+
+    /// The next message. Dropping the future loses nothing.
+    async fn message(&mut self, buffer: &mut [u8]) -> Result<ServerMessage, Lost> {
+        loop {
+            let message = self.codec.next_message().map_err(|error| {
+                let source = error.source().map(|s| format!(": {s}")).unwrap_or_default();
+                Lost::Protocol(format!("{error}{source}"))
+            })?;
+            if let Some(message) = message {
+                return Ok(message);
+            }
+            match self.pipe.progress(buffer).await? {
+                Progress::Read(0) => return Err(Lost::Protocol("closed by syncd".into())),
+                Progress::Read(count) => self.codec.push(&buffer[..count]),
+                Progress::Wrote => {}
+            }
+        }
+    }
+
+    /// Receive one message and turn it into inputs. Called only when the core has taken all
+    /// earlier ones, so this is also where credit is renewed.
+    async fn receive(
+        &mut self,
+        inputs: &mut VecDeque<Input>,
+        buffer: &mut [u8],
+    ) -> Result<(), Lost> {
+        let wanted = self.events.saturating_add(EVENT_CREDIT);
+        if wanted.saturating_sub(self.granted) >= EVENT_CREDIT / 2 {
+            self.granted = wanted;
+            self.send(&ClientMessage::Credit { up_to: wanted })?;
+        }
+        match self.message(buffer).await? {
+            ServerMessage::BatchResult { number, results } => {
+                inputs.push_back(self.answered(number, results)?);
+            }
+            ServerMessage::Events { number, events } => {
+                if number != self.events.wrapping_add(1) || number > self.granted {
+                    return Err(Lost::Protocol(format!(
+                        "events number {number} after {}, allowed up to {}",
+                        self.events, self.granted
+                    )));
+                }
+                self.events = number;
+                tracing::debug!(number, events = events.len(), "events from syncd");
+                inputs.extend(events.into_iter().map(Input::SyncdEvent));
+            }
+            ServerMessage::Error { text, .. } => {
+                return Err(Lost::Protocol(format!("syncd says: {text}")));
+            }
+            ServerMessage::Hello(_) => {
+                return Err(Lost::Protocol("a second hello".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, number: u64, results: Vec<Result<(), OpError>>) -> Result<Input, Lost> {
+        let expected = self.unanswered.pop_front();
+        if expected != Some((number, results.len())) {
+            return Err(Lost::Protocol(format!(
+                "{} results for batch {number}, which is not what is due",
+                results.len()
+            )));
+        }
+        tracing::debug!(batch = number, "batch answered");
+        let failures = (0_u32..)
+            .zip(results)
+            .filter_map(|(index, result)| result.err().map(|error| (index, error)))
+            .collect();
+        Ok(Input::SyncdResult {
+            batch: number,
+            failures,
+        })
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Waiting(_) => "Waiting",
+            Self::Connecting(_) => "Connecting",
+            Self::Connected(_) => "Connected",
+        })
+    }
+}
