@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::demo;
 use crate::netns;
 use crate::places::{PROGRAMS, Places};
 use crate::protocol::{Event, Job};
@@ -67,7 +68,8 @@ pub fn run_scenario(name: &str, prefix: &str, results: &Path, programs: &Path) -
 }
 
 fn find(name: &str) -> Result<Scenario> {
-    scenarios::all()
+    let known = [scenarios::all(), scenarios::broken(), vec![demo::SCENARIO]].concat();
+    known
         .into_iter()
         .find(|scenario| scenario.name == name)
         .with_context(|| format!("no scenario {name}"))

@@ -18,8 +18,10 @@
 //! Events travel upwards as lines of JSON ([`protocol`]), through pipes and, out of the virtual machine, through a
 //! virtio serial port. Log files go to a directory that the virtual machine shares with the host.
 
+pub mod daemon;
 pub mod demo;
 pub mod guest;
+pub mod kernel;
 pub mod netns;
 pub mod places;
 pub mod probe;
@@ -27,5 +29,7 @@ pub mod protocol;
 pub mod scenario;
 pub mod scenarios;
 pub mod session;
+pub mod topology;
+pub mod traffic;
 pub mod vm;
 pub mod wait;

@@ -91,6 +91,11 @@ impl NetNs {
         self.batch("bridge", commands)
     }
 
+    /// Run commands of `tc`, one a line. The first that fails ends it.
+    pub fn tc(&self, commands: &str) -> Result<()> {
+        self.batch("tc", commands)
+    }
+
     fn batch(&self, program: &str, commands: &str) -> Result<()> {
         batch(
             Command::new(program).args(["-netns", self.name(), "-batch", "-"]),

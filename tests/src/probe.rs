@@ -12,23 +12,20 @@ use crate::netns;
 /// What is tried, and the name under which it is missed.
 const TRIALS: [(&str, &[&str]); 6] = [
     (
-        "bonding (802.3ad)",
+        "bonding",
         &[
             "ip", "link", "add", "probe0", "type", "bond", "mode", "802.3ad",
         ],
     ),
+    ("dummy", &["ip", "link", "add", "probe1", "type", "dummy"]),
     (
-        "dummy devices",
-        &["ip", "link", "add", "probe1", "type", "dummy"],
-    ),
-    (
-        "virtual Ethernet pairs",
+        "veth",
         &[
             "ip", "link", "add", "probe2", "type", "veth", "peer", "name", "probe3",
         ],
     ),
     (
-        "bridges with VLAN filtering",
+        "bridge VLAN filtering",
         &[
             "ip",
             "link",
@@ -41,13 +38,13 @@ const TRIALS: [(&str, &[&str]); 6] = [
         ],
     ),
     (
-        "802.1Q devices",
+        "8021q",
         &[
             "ip", "link", "add", "link", "probe2", "name", "probe5", "type", "vlan", "id", "20",
         ],
     ),
     (
-        "the bridge family of nftables",
+        "nftables bridge family",
         &[
             "nft",
             "table bridge probe { chain c { type filter hook forward priority 0; meta ibrname \"probe4\" drop; }; }",
@@ -79,7 +76,7 @@ pub fn ground() -> Result<Ground> {
         Ground::Host
     } else {
         let names: Vec<_> = missing.iter().map(|missing| missing.what).collect();
-        Ground::Machine(format!("this kernel lacks {}", names.join(", ")))
+        Ground::Machine(format!("not on this kernel: no {}", names.join(", no ")))
     })
 }
 

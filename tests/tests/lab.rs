@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mclag_tests::places::Places;
+use mclag_tests::probe::{self, Ground};
 use mclag_tests::protocol::Event;
 use mclag_tests::scenario::Scenario;
 use mclag_tests::scenarios;
@@ -35,11 +36,19 @@ fn main() {
         }
         trials.push(trial);
     }
+    trials.push(Trial::test(
+        "the_lab_survives_broken_scenarios",
+        broken_scenarios,
+    ));
     *start.lock().expect("no thread runs yet") = Some(Box::new(move || run(senders)));
     libtest_mimic::run(&args, trials).exit();
 }
 
+/// Held by the guest that is running: a second one beside it would disturb what is measured.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn run(senders: HashMap<String, (Scenario, Sender<Verdict>)>) {
+    let _alone = alone();
     let chosen: Vec<Scenario> = scenarios::all()
         .into_iter()
         .filter(|scenario| senders.contains_key(scenario.name))
@@ -49,6 +58,61 @@ fn run(senders: HashMap<String, (Scenario, Sender<Verdict>)>) {
         Ok(places) => session::run(&places, &chosen, &mut tests),
         Err(error) => eprintln!("lab: {error:#}"),
     }
+}
+
+/// The lab itself: run scenarios that go wrong in every way, in a guest of their own.
+///
+/// Each gets its verdict with the right reason, even those that come after the end of the kernel.
+fn broken_scenarios() -> Result<(), Failed> {
+    let _alone = alone();
+    let mut scenarios = scenarios::broken();
+    if matches!(probe::ground()?, Ground::Host) {
+        scenarios.retain(|scenario| scenario.name != "broken_panics_the_kernel");
+    }
+    let mut verdicts = Verdicts::default();
+    let mut places = Places::of(Path::new(env!("CARGO_BIN_EXE_mclag-lab")))?;
+    places.results = places.results.with_file_name("results-broken");
+    session::run(&places, &scenarios, &mut verdicts);
+    for scenario in scenarios {
+        let reason = match scenario.name {
+            "broken_hangs" => "took longer than its limit of 3s",
+            "broken_crashes" => "signal: 6",
+            "broken_leaves_things_behind" => "forgotten",
+            "broken_panics_the_kernel" => "Kernel panic - not syncing",
+            "broken_fails" => "two and two make five",
+            other => return Err(format!("what is {other} expected to say?").into()),
+        };
+        match &verdicts.0[..] {
+            [(name, Some(failure)), ..] if name == scenario.name && failure.contains(reason) => {
+                verdicts.0.remove(0)
+            }
+            other => {
+                return Err(format!("{}: wanted '{reason}', got {other:#?}", scenario.name).into());
+            }
+        };
+    }
+    match &verdicts.0[..] {
+        [] => Ok(()),
+        more => Err(format!("more verdicts than scenarios: {more:?}").into()),
+    }
+}
+
+/// Only remembers who failed and why.
+#[derive(Default)]
+struct Verdicts(Vec<(String, Option<String>)>);
+
+impl Audience for Verdicts {
+    fn notice(&mut self, _text: &str) {}
+
+    fn event(&mut self, _event: &Event) {}
+
+    fn verdict(&mut self, scenario: &str, verdict: Verdict) {
+        self.0.push((scenario.to_owned(), verdict.failure));
+    }
+}
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Tests {

@@ -1,11 +1,20 @@
 //! The scenarios, one file per subject.
 
+mod broken;
+mod counting;
 mod ground;
+mod lacp;
 
 use crate::scenario::Scenario;
 
 /// All scenarios, in the order in which they run: simple ones first, so that the first failure is the telling one.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [ground::SCENARIOS].concat()
+    [ground::SCENARIOS, counting::SCENARIOS, lacp::SCENARIOS].concat()
+}
+
+/// Scenarios that fail on purpose, for the lab's test of itself. The kernel's panic is for a virtual machine only.
+#[must_use]
+pub fn broken() -> Vec<Scenario> {
+    broken::SCENARIOS.to_vec()
 }

@@ -259,7 +259,16 @@ impl Drop for Vm {
 
 /// A panic restarts at once and QEMU does not restart, so that a panic ends QEMU.
 const KERNEL_COMMAND_LINE: &str = "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off net.ifnames=0 \
-     bonding.max_bonds=0 dummy.numdummies=0 ifb.numifbs=0";
+     bonding.max_bonds=0 dummy.numdummies=0 ifb.numifbs=0 mclag.lab";
+
+/// True within the virtual machine of the lab.
+#[must_use]
+pub fn is_guest() -> bool {
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    command_line
+        .split_whitespace()
+        .any(|word| word == "mclag.lab")
+}
 
 /// A path within a comma-separated option of QEMU: a comma is written twice.
 fn option_value(path: &Path) -> Result<String> {
