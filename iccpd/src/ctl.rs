@@ -206,3 +206,6 @@ fn line(reply: &Reply) -> Vec<u8> {
     bytes.push(b'\n');
     bytes
 }
+
+#[cfg(test)]
+mod tests;

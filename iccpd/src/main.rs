@@ -6,7 +6,7 @@ use iccp_core::Domain;
 use iccpd::driver::Driver;
 use iccpd::kernel::Watch;
 use iccpd::peer::{Endpoints, Peer};
-use iccpd::settings::{self, Settings};
+use iccpd::settings::{self, Settings, SettingsError};
 use iccpd::syncd::Syncd;
 use iccpd::{ctl, log, node, sandbox};
 use std::path::PathBuf;
@@ -40,7 +40,11 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("iccpd: {error:#}");
+            // What is wrong in a file begins with its name, as editors expect it.
+            match error.downcast_ref() {
+                Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
+                _ => eprintln!("iccpd: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }

@@ -5,7 +5,7 @@
 //! seen to be dead.
 //!
 //! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection, one
-//! that is being finished, [`refusals::MAX`] addresses of strangers.
+//! that is being finished, a few dozen addresses of strangers.
 //!
 //! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
 
@@ -362,3 +362,6 @@ impl Listener {
         self.pause = Some(Box::pin(sleep_until(Instant::now() + duration)));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,8 @@
 //! The settings file: what an operator writes, checked before anything starts.
 //!
-//! Reading is in two steps. [`mod@file`] mirrors the file and knows where each value stands;
-//! [`Settings`] is the result, in which nothing needs to be checked again. Everything that is
-//! wrong is reported at once, each with file, line, column and the text in question
-//! ([`problem`]).
+//! Reading is in two steps: the module `file` mirrors the file and knows where each value
+//! stands, [`Settings`] is the result, in which nothing needs to be checked again. Everything
+//! that is wrong is reported at once, each with file, line, column and the text in question.
 //!
 //! Whether an interface exists is not checked here: it may appear later
 //! (`spec/behaviour.md` 2.4), and `mclagctl status` shows what is waited for.
@@ -258,3 +257,6 @@ impl fmt::Display for Quoted<'_> {
         f.write_str("\"")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -327,3 +327,6 @@ impl std::fmt::Debug for State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,11 @@ impl Client {
         };
         let mut line = serde_json::to_vec(request).map_err(|e| self.unreadable(&e))?;
         line.push(b'\n');
-        self.stream.get_mut().write_all(&line).map_err(failed)?;
+        match self.stream.get_mut().write_all(&line) {
+            // A daemon that closed the connection may have said why.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(failed(error)),
+            _ => {}
+        }
         let mut reply = Vec::new();
         self.stream
             .by_ref()

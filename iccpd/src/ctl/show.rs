@@ -326,12 +326,12 @@ fn members(members: &[Member]) -> String {
     let words = members.iter().map(|member| {
         let state = match (member.carrier, member.distributing) {
             (_, true) => "",
-            (true, false) => "(waiting)",
-            (false, false) => "(no carrier)",
+            (true, false) => " (waiting)",
+            (false, false) => " (no carrier)",
         };
         format!("{}{state}", member.name)
     });
-    wrapped(words.collect(), " ")
+    wrapped(words.collect(), ", ")
 }
 
 /// VLANs as ranges.
@@ -369,11 +369,14 @@ fn wrapped(words: Vec<String>, separator: &str) -> String {
 fn duration(ms: u64) -> String {
     let s = ms / 1000;
     match s {
-        0 => format!("{ms} ms"),
-        1..60 if ms.is_multiple_of(1000) || s >= 10 => format!("{s} s"),
-        1..60 => format!("{s}.{} s", ms % 1000 / 100),
+        0 if ms > 0 => format!("{ms} ms"),
+        0..60 if ms.is_multiple_of(1000) || s >= 10 => format!("{s} s"),
+        0..60 => format!("{s}.{} s", ms % 1000 / 100),
         60..3600 => format!("{} min {} s", s / 60, s % 60),
         3600..86_400 => format!("{} h {} min", s / 3600, s / 60 % 60),
         _ => format!("{} d {} h", s / 86_400, s / 3600 % 24),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,6 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ impl Visitor<'_> for DurationVisitor {
     }
 }
 
-/// A whole number followed by `ms`, `s` or `m`.
+/// A whole number followed by `ms`, `s`, `m` or `h`.
 fn parse(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(end);
@@ -68,6 +68,7 @@ fn parse(text: &str) -> Option<Duration> {
         "ms" => Some(Duration::from_millis(number)),
         "s" => Some(Duration::from_secs(number)),
         "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ use mclag_proto::iccp::PORT;
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
@@ -52,17 +53,17 @@ enum OnStopText {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct DomainTable {
-    id: DomainId,
-    local: Spanned<IpAddr>,
-    peer: Spanned<IpAddr>,
-    tcp_port: Option<Spanned<u16>>,
-    bind_device: Option<Spanned<IfName>>,
-    bridge: Spanned<IfName>,
-    peer_link: Option<Spanned<IfName>>,
-    ports: Vec<Spanned<IfName>>,
-    system_mac: Option<Spanned<Mac>>,
-    node_mac: Option<Spanned<Mac>>,
-    priority: Option<u16>,
+    id: Spanned<i64>,
+    local: Spanned<String>,
+    peer: Spanned<String>,
+    tcp_port: Option<Spanned<i64>>,
+    bind_device: Option<Spanned<String>>,
+    bridge: Spanned<String>,
+    peer_link: Option<Spanned<String>>,
+    ports: Vec<Spanned<String>>,
+    system_mac: Option<Spanned<String>>,
+    node_mac: Option<Spanned<String>>,
+    priority: Option<Spanned<i64>>,
     keepalive: Option<Spanned<DurationText>>,
     session_timeout: Option<Spanned<DurationText>>,
     ack_timeout: Option<Spanned<DurationText>>,
@@ -100,51 +101,48 @@ pub(super) fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
         text,
         problems: Vec::new(),
     };
-    let settings = check.settings(&file);
-    if check.problems.is_empty() {
-        Ok(settings)
-    } else {
-        Err(check.problems)
+    match check.settings(&file) {
+        Some(settings) if check.problems.is_empty() => Ok(settings),
+        _ => Err(check.problems),
     }
 }
 
-/// Collects what is wrong; a value that is wrong goes on with whatever was written, so that
-/// the rest is checked as well.
+/// Collects everything that is wrong. A value that could not be read is `None`, and whatever
+/// depends on it is left out; the rest is checked all the same.
 struct Check<'a> {
     text: &'a str,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn settings(&mut self, file: &File) -> Settings {
-        Settings {
-            domain: self.domain(&file.domain),
+    fn settings(&mut self, file: &File) -> Option<Settings> {
+        let domain = self.domain(&file.domain);
+        let syncd_socket = self.socket(file.syncd.socket.as_ref(), DEFAULT_SYNCD_SOCKET);
+        let control_socket = self.socket(file.control.socket.as_ref(), DEFAULT_CONTROL_SOCKET);
+        let control_mode = self.mode(file.control.mode.as_ref());
+        let log_filter = self.filter(file.log.filter.as_ref());
+        Some(Settings {
+            domain: domain?,
             on_stop: match file.on_stop {
                 OnStopText::Keep => OnStop::Keep,
                 OnStopText::Leave => OnStop::Leave,
             },
-            syncd_socket: self.socket(file.syncd.socket.as_ref(), DEFAULT_SYNCD_SOCKET),
-            control_socket: self.socket(file.control.socket.as_ref(), DEFAULT_CONTROL_SOCKET),
-            control_mode: self.mode(file.control.mode.as_ref()),
-            log_filter: self.filter(file.log.filter.as_ref()),
-        }
+            syncd_socket,
+            control_socket,
+            control_mode,
+            log_filter,
+        })
     }
 
-    fn domain(&mut self, table: &DomainTable) -> Domain {
-        self.addresses(table);
-        self.names(table);
-        for mac in [&table.system_mac, &table.node_mac].into_iter().flatten() {
-            let address = mac.get_ref();
-            if !address.is_unicast() {
-                self.wrong(
-                    mac.span(),
-                    format!("{address} is not the address of one host"),
-                );
-            }
-        }
-        if let Some(port) = table.tcp_port.as_ref().filter(|p| *p.get_ref() == 0) {
-            self.wrong(port.span(), "TCP port 0 cannot be connected to".into());
-        }
+    fn domain(&mut self, table: &DomainTable) -> Option<Domain> {
+        let id = self.number(Some(&table.id), 1..=u16::MAX, 0);
+        let (local, peer) = self.addresses(table);
+        let tcp_port = self.number(table.tcp_port.as_ref(), 1..=u16::MAX, PORT);
+        let bind_device = table.bind_device.as_ref().and_then(|n| self.name(n));
+        let names = self.names(table);
+        let system_mac = table.system_mac.as_ref().and_then(|m| self.mac(m));
+        let node_mac = table.node_mac.as_ref().and_then(|m| self.mac(m));
+        let priority = self.number(table.priority.as_ref(), 0..=u16::MAX, Config::PRIORITY);
 
         let keepalive = self.duration(table.keepalive.as_ref(), KEEPALIVE, Config::KEEPALIVE);
         let shortest = keepalive.saturating_mul(KEEPALIVES_PER_TIMEOUT);
@@ -153,135 +151,184 @@ impl Check<'_> {
             None => Config::SESSION_TIMEOUT.max(shortest),
             Some(value) => self.session_timeout(value, keepalive, shortest),
         };
-        Domain {
-            id: table.id,
-            local: table.local.get_ref().to_canonical(),
-            peer: table.peer.get_ref().to_canonical(),
-            tcp_port: table.tcp_port.as_ref().map_or(PORT, |p| *p.get_ref()),
-            bind_device: table.bind_device.as_ref().map(|n| *n.get_ref()),
-            bridge: *table.bridge.get_ref(),
-            peer_link: table.peer_link.as_ref().map(|n| *n.get_ref()),
-            ports: table
-                .ports
-                .iter()
-                .map(|n| *n.get_ref())
-                .collect::<BTreeSet<_>>(),
-            system_mac: table.system_mac.as_ref().map(|m| *m.get_ref()),
-            node_mac: table.node_mac.as_ref().map(|m| *m.get_ref()),
-            priority: table.priority.unwrap_or(Config::PRIORITY),
+        let ack_timeout =
+            self.duration(table.ack_timeout.as_ref(), ACK_TIMEOUT, Config::ACK_TIMEOUT);
+        let restart_hold = self.duration(
+            table.restart_hold.as_ref(),
+            Duration::ZERO..=MAX_RESTART_HOLD,
+            Config::RESTART_HOLD,
+        );
+        Some(Domain {
+            id: DomainId::new(id)?,
+            local: local?,
+            peer: peer?,
+            tcp_port,
+            bind_device,
+            bridge: names.bridge?,
+            peer_link: names.peer_link,
+            ports: names.ports,
+            system_mac,
+            node_mac,
+            priority,
             keepalive,
             session_timeout,
-            ack_timeout: self.duration(
-                table.ack_timeout.as_ref(),
-                ACK_TIMEOUT,
-                Config::ACK_TIMEOUT,
-            ),
-            restart_hold: self.duration(
-                table.restart_hold.as_ref(),
-                Duration::ZERO..=MAX_RESTART_HOLD,
-                Config::RESTART_HOLD,
-            ),
-        }
+            ack_timeout,
+            restart_hold,
+        })
     }
 
-    fn addresses(&mut self, table: &DomainTable) {
-        let [local, peer] = [&table.local, &table.peer].map(|a| a.get_ref().to_canonical());
-        for (address, value) in [(&table.local, local), (&table.peer, peer)] {
-            let broadcast = matches!(value, IpAddr::V4(v4) if v4.is_broadcast());
-            if value.is_unspecified() || value.is_multicast() || broadcast {
+    fn addresses(&mut self, table: &DomainTable) -> (Option<IpAddr>, Option<IpAddr>) {
+        let local = self.address(&table.local, table.bind_device.is_some());
+        let peer = self.address(&table.peer, table.bind_device.is_some());
+        if let (Some(local), Some(peer)) = (local, peer) {
+            let line = self.line(&table.local.span());
+            if local == peer {
                 self.wrong(
-                    address.span(),
-                    format!("{value} is not the address of one host"),
+                    table.peer.span(),
+                    format!("peer {peer} is this chassis itself: it equals local in line {line}"),
                 );
-            } else if let IpAddr::V6(v6) = value
-                && v6.is_unicast_link_local()
-                && table.bind_device.is_none()
-            {
+            } else if local.is_ipv4() != peer.is_ipv4() {
                 self.wrong(
-                    address.span(),
-                    format!("{value} is a link-local address: bind-device must say on which link"),
+                    table.peer.span(),
+                    format!(
+                        "peer {peer} is of another address family than local {local} in line {line}"
+                    ),
                 );
             }
         }
-        if local == peer {
-            let line = self.line(&table.local);
-            self.wrong(
-                table.peer.span(),
-                format!("peer {peer} is this chassis itself: it equals local in line {line}"),
-            );
-        } else if local.is_ipv4() != peer.is_ipv4() {
-            let line = self.line(&table.local);
-            self.wrong(
-                table.peer.span(),
-                format!(
-                    "peer {peer} is of another address family than local {local} in line {line}"
-                ),
-            );
-        }
+        (local, peer)
     }
 
-    /// Each name is one that Linux can have, and stands for one thing only.
-    fn names(&mut self, table: &DomainTable) {
-        if let Some(device) = &table.bind_device {
-            self.fits_kernel(device);
+    fn address(&mut self, value: &Spanned<String>, on_device: bool) -> Option<IpAddr> {
+        let text = value.get_ref();
+        let Ok(address) = text.parse::<IpAddr>() else {
+            self.wrong(
+                value.span(),
+                format!("{} is not an IP address", Shown(text)),
+            );
+            return None;
+        };
+        // An IPv4 address in IPv6 clothes compares unequal to the same address without.
+        let address = address.to_canonical();
+        let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+        if address.is_unspecified() || address.is_multicast() || broadcast {
+            self.wrong(
+                value.span(),
+                format!("{address} is not the address of one host"),
+            );
         }
-        let mut seen: BTreeMap<IfName, (&'static str, Range<usize>)> = BTreeMap::new();
-        let single = [
-            ("bridge", Some(&table.bridge)),
-            ("peer-link", table.peer_link.as_ref()),
-        ];
-        let named = single
-            .into_iter()
-            .filter_map(|(key, n)| n.map(|n| (key, n)));
-        let ports = table.ports.iter().map(|name| ("an MLAG port", name));
+        let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        if link_local && !on_device {
+            self.wrong(
+                value.span(),
+                format!("{address} is a link-local address: bind-device must say on which link"),
+            );
+        }
+        Some(address)
+    }
+
+    /// Each name stands for one thing only.
+    fn names(&mut self, table: &DomainTable) -> Names {
+        let mut seen = BTreeMap::new();
+        let bridge = self.unique(&table.bridge, "the bridge", &mut seen);
+        let peer_link = table.peer_link.as_ref();
+        let peer_link = peer_link.and_then(|n| self.unique(n, "the peer link", &mut seen));
+        let mut ports = BTreeSet::new();
         let mut numbers: BTreeMap<AggregatorId, (IfName, Range<usize>)> = BTreeMap::new();
-        for (role, name) in named.chain(ports) {
-            self.fits_kernel(name);
-            let span = name.span();
-            let name = *name.get_ref();
-            if let Some((before, first)) = seen.get(&name) {
-                let line = line_of(self.text, first.start).0;
-                let message = if *before == role {
-                    format!("`{name}` is named twice, first in line {line}")
-                } else {
-                    format!("`{name}` cannot be {role}: it is {before} in line {line}")
-                };
-                self.wrong(span, message);
+        for value in &table.ports {
+            let Some(name) = self.unique(value, "an MLAG port", &mut seen) else {
                 continue;
-            }
-            seen.insert(name, (role, span.clone()));
-            if role != "an MLAG port" {
-                continue;
-            }
+            };
+            ports.insert(name);
             // Towards the peer a LAG is known by a number made of its name.
             let id = AggregatorId::of(&name);
             if let Some((other, first)) = numbers.get(&id) {
-                let line = line_of(self.text, first.start).0;
+                let line = self.line(first);
                 self.wrong(
-                    span,
+                    value.span(),
                     format!(
                         "`{name}` and `{other}` in line {line} have the same number {id} towards \
                          the peer: the digits of their names must differ"
                     ),
                 );
             } else {
-                numbers.insert(id, (name, span));
+                numbers.insert(id, (name, value.span()));
             }
+        }
+        Names {
+            bridge,
+            peer_link,
+            ports,
         }
     }
 
-    fn fits_kernel(&mut self, name: &Spanned<IfName>) {
-        let text = name.get_ref();
-        if !text.fits_kernel() {
-            self.wrong(
-                name.span(),
-                format!(
-                    "`{text}` has {} bytes; Linux allows {} in the name of an interface",
-                    text.as_str().len(),
-                    IfName::KERNEL_MAX,
-                ),
-            );
+    fn unique(
+        &mut self,
+        value: &Spanned<String>,
+        role: &'static str,
+        seen: &mut BTreeMap<IfName, (&'static str, Range<usize>)>,
+    ) -> Option<IfName> {
+        let name = self.name(value)?;
+        if let Some((before, first)) = seen.get(&name) {
+            let line = self.line(first);
+            let message = if *before == role {
+                format!("`{name}` is named twice, first in line {line}")
+            } else {
+                format!("`{name}` cannot be {role}: it is {before} in line {line}")
+            };
+            self.wrong(value.span(), message);
+            return None;
         }
+        seen.insert(name, (role, value.span()));
+        Some(name)
+    }
+
+    /// A name that Linux can have.
+    fn name(&mut self, value: &Spanned<String>) -> Option<IfName> {
+        let text = value.get_ref();
+        let max = IfName::KERNEL_MAX;
+        let name = IfName::new(text).ok().filter(IfName::fits_kernel);
+        if name.is_none() {
+            let message = if text.len() > max {
+                let len = text.len();
+                let text = Shown(text);
+                format!("{text} has {len} bytes; Linux allows {max} in the name of an interface")
+            } else {
+                let text = Shown(text);
+                format!("{text} is not an interface name: printable, without blank, '/' or ':'")
+            };
+            self.wrong(value.span(), message);
+        }
+        name
+    }
+
+    fn mac(&mut self, value: &Spanned<String>) -> Option<Mac> {
+        let text = value.get_ref();
+        let mac = match text.parse::<Mac>() {
+            Ok(mac) if mac.is_unicast() => return Some(mac),
+            Ok(mac) => format!("{mac} is not the address of one host"),
+            Err(error) => format!("{}: {error}", Shown(text)),
+        };
+        self.wrong(value.span(), mac);
+        None
+    }
+
+    fn number(
+        &mut self,
+        value: Option<&Spanned<i64>>,
+        range: RangeInclusive<u16>,
+        default: u16,
+    ) -> u16 {
+        let Some(value) = value else { return default };
+        let number = u16::try_from(*value.get_ref()).ok();
+        number.filter(|n| range.contains(n)).unwrap_or_else(|| {
+            let (number, start, end) = (value.get_ref(), range.start(), range.end());
+            self.wrong(
+                value.span(),
+                format!("{number} is not between {start} and {end}"),
+            );
+            default
+        })
     }
 
     fn duration(
@@ -296,7 +343,7 @@ impl Check<'_> {
             self.wrong(
                 value.span(),
                 format!(
-                    "{} is not within {} and {}",
+                    "{} is not between {} and {}",
                     DurationText(duration),
                     DurationText(*range.start()),
                     DurationText(*range.end()),
@@ -359,7 +406,7 @@ impl Check<'_> {
         mode.unwrap_or_else(|| {
             self.wrong(
                 value.span(),
-                format!("{text:?} is not an octal file mode such as \"0660\""),
+                format!("{} is not an octal file mode such as \"0660\"", Shown(text)),
             );
             DEFAULT_CONTROL_MODE
         })
@@ -371,16 +418,14 @@ impl Check<'_> {
         };
         let text = value.get_ref();
         if let Err(error) = crate::log::parse_filter(text) {
-            self.wrong(
-                value.span(),
-                format!("{text:?} is not a log filter: {error}"),
-            );
+            let text = Shown(text);
+            self.wrong(value.span(), format!("{text} is not a log filter: {error}"));
         }
         text.clone()
     }
 
-    fn line<T>(&self, value: &Spanned<T>) -> usize {
-        line_of(self.text, value.span().start).0
+    fn line(&self, span: &Range<usize>) -> usize {
+        line_of(self.text, span.start).0
     }
 
     fn wrong(&mut self, span: Range<usize>, message: String) {
@@ -388,5 +433,22 @@ impl Check<'_> {
             span: Some(span),
             message,
         });
+    }
+}
+
+/// The interfaces of a pair.
+struct Names {
+    bridge: Option<IfName>,
+    peer_link: Option<IfName>,
+    ports: BTreeSet<IfName>,
+}
+
+/// A text in quotes, of which nobody wants to read more than a line.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.0.chars().take(40).collect();
+        write!(f, "{shown:?}")
     }
 }

@@ -1,0 +1,373 @@
+//! Each view as a person sees it.
+
+use super::*;
+use mclag_proto::ctl::{Counter, MacCounts, Refusal, SyncdState};
+use mclag_proto::{AggregatorId, DomainId, Mac, NodeId};
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn vlans(raw: impl IntoIterator<Item = u16>) -> Vec<Vid> {
+    raw.into_iter().filter_map(Vid::new).collect()
+}
+
+fn mac(last: u8) -> Mac {
+    Mac([0x02, 0, 0x5e, 0, 0, last])
+}
+
+/// Compare line by line, without the blanks that indent the literal.
+fn assert_text(got: &str, want: &str) {
+    let want = want.trim_start_matches('\n').trim_end();
+    let indent = want.len() - want.trim_start().len();
+    let want: String = want
+        .lines()
+        .map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()))
+        .collect();
+    assert_eq!(got, want, "\ngot:\n{got}\nwant:\n{want}");
+}
+
+fn a_status() -> Status {
+    Status {
+        domain: DomainId::new(10).unwrap(),
+        local: "192.0.2.1".parse().unwrap(),
+        peer: "192.0.2.2".parse().unwrap(),
+        session: SessionState::Up,
+        session_for_s: 7384,
+        role: Role::Primary,
+        role_by: RoleBy::Address,
+        system_mac: Some(mac(1)),
+        bridge: name("br0"),
+        peer_link: Some(name("peerlink")),
+        peer_link_up: true,
+        syncd: SyncdState {
+            connected: true,
+            backend: Some("linux".into()),
+            failed_operations: 0,
+            last_failure: None,
+        },
+        ports_dual: 12,
+        ports_local_only: 1,
+        ports_peer_only: 0,
+        ports_down: 2,
+        macs: MacCounts {
+            local: 3,
+            peer: 4,
+            both: 1000,
+            stale: 0,
+        },
+        waiting_for: vec![],
+        warnings: vec![],
+    }
+}
+
+#[test]
+fn status_of_a_healthy_pair() {
+    assert_text(
+        &status(&a_status()),
+        "
+        Domain         10
+        Local address  192.0.2.1
+        Peer address   192.0.2.2
+        Session        up for 2 h 3 min
+        Role           primary, by address
+        System MAC     02:00:5e:00:00:01
+        Bridge         br0
+        Peer link      peerlink, up
+        syncd          connected, backend linux
+        MLAG ports     12 up on both, 1 here only, 0 at the peer only, 2 down
+        MAC addresses  1000 seen by both, 3 here only, 4 by the peer only
+        ",
+    );
+}
+
+#[test]
+fn status_of_a_pair_in_trouble() {
+    let trouble = Status {
+        session: SessionState::Connecting,
+        session_for_s: 0,
+        role: Role::Undecided,
+        system_mac: None,
+        peer_link_up: false,
+        syncd: SyncdState {
+            connected: false,
+            backend: None,
+            failed_operations: 3,
+            last_failure: Some("set FDB 02:00:5e:00:00:07 on bond1:\x1b[2J no such device".into()),
+        },
+        macs: MacCounts {
+            stale: 4,
+            ..a_status().macs
+        },
+        waiting_for: vec![name("br0"), name("bond2")],
+        warnings: vec![
+            "syncd is not connected".into(),
+            "the peer link is down".into(),
+        ],
+        ..a_status()
+    };
+    assert_text(
+        &status(&trouble),
+        "
+        Domain               10
+        Local address        192.0.2.1
+        Peer address         192.0.2.2
+        Session              connecting for 0 s
+        Role                 undecided
+        System MAC           -
+        Bridge               br0
+        Peer link            peerlink, down
+        syncd                not connected
+          failed operations  3
+          last failure       set FDB 02:00:5e:00:00:07 on bond1:�[2J no such device
+        MLAG ports           12 up on both, 1 here only, 0 at the peer only, 2 down
+        MAC addresses        1000 seen by both, 3 here only, 4 by the peer only; 4 kept from the last session
+        Waiting for          br0, bond2
+        Warning              syncd is not connected
+        Warning              the peer link is down
+        ",
+    );
+}
+
+#[test]
+fn status_of_a_pair_without_peer_link() {
+    let without = Status {
+        peer_link: None,
+        ..a_status()
+    };
+    assert!(status(&without).contains("\nPeer link      none\n"));
+}
+
+fn member(text: &str, carrier: bool, distributing: bool) -> Member {
+    Member {
+        name: name(text),
+        carrier,
+        distributing,
+    }
+}
+
+fn a_port(text: &str, local: PortStatus, remote: Option<PortStatus>) -> Interface {
+    Interface {
+        name: name(text),
+        peer_link: false,
+        id: Some(AggregatorId::of(&name(text))),
+        local,
+        remote,
+        dual: local == PortStatus::Up && remote == Some(PortStatus::Up),
+        isolated: None,
+        held: false,
+        partner: None,
+        members: vec![],
+        vids: vec![],
+        conflicts: vec![],
+    }
+}
+
+#[test]
+fn interfaces_in_every_state() {
+    use PortStatus::{Down, Missing, Up};
+    let ports = [
+        Interface {
+            peer_link: true,
+            id: None,
+            members: vec![member("swp31", true, true), member("swp32", true, true)],
+            vids: vlans(1..=4094),
+            ..a_port("peerlink", Up, None)
+        },
+        Interface {
+            isolated: Some(true),
+            partner: Some(mac(9)),
+            members: vec![member("swp1", true, true)],
+            vids: vlans([1, 10, 11, 12, 20]),
+            ..a_port("bond1", Up, Some(Up))
+        },
+        Interface {
+            isolated: Some(false),
+            members: vec![member("swp2", true, false), member("swp3", false, false)],
+            vids: vlans((10..40).step_by(2)),
+            conflicts: vec!["VLANs differ".into()],
+            ..a_port("bond2", Down, Some(Up))
+        },
+        Interface {
+            held: true,
+            ..a_port("bond3", Up, Some(Up))
+        },
+        a_port("bond4", Up, Some(Down)),
+        a_port("bond5", Missing, None),
+    ];
+    assert_text(
+        &interfaces(&ports),
+        "
+        Port      Here     Peer  State      Isolated  LACP partner       Members                            VLANs
+        peerlink  up       -     peer link  -         -                  swp31, swp32                       1-4094
+        bond1     up       up    dual       yes       02:00:5e:00:00:09  swp1                               1,10-12,20
+        bond2     down     up    peer only  no        -                  swp2 (waiting), swp3 (no carrier)  10,12,14,16,18,20,
+                                                                                                            22,24,26,28,30,32,
+                                                                                                            34,36,38
+        bond3     up       up    held       -         -                  -                                  -
+        bond4     up       down  here only  -         -                  -                                  -
+        bond5     missing  -     down       -         -                  -                                  -
+
+        Warning: bond2: VLANs differ
+        ",
+    );
+}
+
+#[test]
+fn macs_of_every_kind() {
+    let line = MacLine {
+        vid: Vid::new(10).unwrap(),
+        mac: mac(0x0a),
+        port: Some(name("bond1")),
+        local: Some(name("bond1")),
+        remote: Some(name("bond1")),
+        configured: false,
+        stale: false,
+    };
+    let lines = [
+        line.clone(),
+        MacLine {
+            mac: mac(0x0b),
+            port: Some(name("peerlink")),
+            local: None,
+            remote: Some(name("swp7")),
+            stale: true,
+            ..line.clone()
+        },
+        MacLine {
+            vid: Vid::new(4000).unwrap(),
+            port: None,
+            remote: None,
+            configured: true,
+            ..line.clone()
+        },
+    ];
+    assert_text(
+        &macs(&lines),
+        "
+        VLAN  Address            Port      Seen here on  Seen by peer on
+        10    02:00:5e:00:00:0a  bond1     bond1         bond1
+        10    02:00:5e:00:00:0b  peerlink  -             swp7             stale
+        4000  02:00:5e:00:00:0a  -         bond1         -                configured
+
+        3 addresses
+        ",
+    );
+    assert_eq!(macs(&[]), "0 addresses\n");
+    assert!(macs(&[line]).ends_with("\n1 address\n"));
+}
+
+fn a_peer() -> Peer {
+    Peer {
+        address: "192.0.2.2".parse().unwrap(),
+        session: SessionState::Up,
+        dialling: true,
+        software: Some("mclag 0.1.0".into()),
+        system_mac: Some(mac(1)),
+        node: Some(NodeId(0xf1)),
+        priority: Some(32768),
+        last_heard_ms: Some(230),
+        keepalive_ms: 1000,
+        timeout_ms: 15_000,
+        last_error: Some("closed by the peer".into()),
+        counters: vec![
+            Counter {
+                name: "messages sent".into(),
+                value: 12345,
+            },
+            Counter {
+                name: "messages received".into(),
+                value: 7,
+            },
+        ],
+        refused: vec![
+            Refusal {
+                address: "198.51.100.7".parse().unwrap(),
+                reason: "not the configured peer".into(),
+                count: 17,
+            },
+            Refusal {
+                address: "192.0.2.2".parse().unwrap(),
+                reason: "not an ICCP peer: its stream begins with 47 45 54".into(),
+                count: 1,
+            },
+        ],
+    }
+}
+
+#[test]
+fn peer_with_history() {
+    assert_text(
+        &peer(&a_peer()),
+        "
+        Address     192.0.2.2
+        Session     up
+        Connection  this side connects
+        Software    mclag 0.1.0
+        System MAC  02:00:5e:00:00:01
+        Node id     241
+        Priority    32768
+        Last heard  230 ms ago
+        Keepalive   every 1 s, session lost after 15 s
+        Last error  closed by the peer
+
+        Counter            Value
+        messages sent      12345
+        messages received  7
+
+        Refused       Times  Last reason
+        198.51.100.7  17     not the configured peer
+        192.0.2.2     1      not an ICCP peer: its stream begins with 47 45 54
+        ",
+    );
+}
+
+#[test]
+fn peer_that_was_never_heard() {
+    let silent = Peer {
+        session: SessionState::Down,
+        dialling: false,
+        software: None,
+        system_mac: None,
+        node: None,
+        priority: None,
+        last_heard_ms: None,
+        last_error: None,
+        counters: vec![],
+        refused: vec![],
+        ..a_peer()
+    };
+    assert_text(
+        &peer(&silent),
+        "
+        Address     192.0.2.2
+        Session     down
+        Connection  the peer connects
+        Software    -
+        System MAC  -
+        Node id     -
+        Priority    -
+        Last heard  never
+        Keepalive   every 1 s, session lost after 15 s
+        Last error  -
+        ",
+    );
+}
+
+#[test]
+fn durations_are_in_the_two_largest_units() {
+    let cases = [
+        (0, "0 s"),
+        (999, "999 ms"),
+        (1000, "1 s"),
+        (1550, "1.5 s"),
+        (15_900, "15 s"),
+        (60_000, "1 min 0 s"),
+        (3_599_000, "59 min 59 s"),
+        (7_384_000, "2 h 3 min"),
+        (100_000_000, "1 d 3 h"),
+    ];
+    for (ms, want) in cases {
+        assert_eq!(duration(ms), want);
+    }
+}

@@ -1,0 +1,248 @@
+use super::client::{Client, ClientError};
+use super::*;
+use mclag_proto::ctl::{Interface, MacCursor, MacLine, PortStatus};
+use mclag_proto::{IfName, Mac, Vid};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn place(name: &str) -> PathBuf {
+    let file = format!("iccpd-ctl-{name}-{}.sock", std::process::id());
+    std::env::temp_dir().join(file)
+}
+
+/// Serve with `answer` until `done`.
+async fn serving<T>(
+    server: &mut Server,
+    answer: impl Fn(Request) -> Reply,
+    done: impl Future<Output = T>,
+) -> T {
+    let mut done = std::pin::pin!(done);
+    let both = async {
+        loop {
+            tokio::select! {
+                result = done.as_mut() => return result,
+                question = server.next() => {
+                    let _ = question.answer.send(answer(question.request));
+                }
+            }
+        }
+    };
+    timeout(PATIENCE, both).await.expect("is done")
+}
+
+fn nothing(_: Request) -> Reply {
+    Reply::Interfaces { interfaces: vec![] }
+}
+
+/// Send a line, read a line.
+async fn ask(stream: &mut UnixStream, request: &[u8]) -> Option<Reply> {
+    stream.write_all(request).await.unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).await.ok()?;
+    serde_json::from_str(&line).ok()
+}
+
+fn mac_line(last: u8) -> MacLine {
+    MacLine {
+        vid: Vid::DEFAULT,
+        mac: Mac([2, 0, 0, 0, 0, last]),
+        port: None,
+        local: None,
+        remote: None,
+        configured: false,
+        stale: false,
+    }
+}
+
+/// Pages of ten addresses out of 25.
+fn macs(request: Request) -> Reply {
+    let Request::Macs { after } = request else {
+        return error("not asked for");
+    };
+    let start = after.map_or(0, |cursor| cursor.mac.0[5] + 1);
+    let end = (start + 10).min(25);
+    let last = mac_line(end - 1);
+    Reply::Macs {
+        macs: (start..end).map(mac_line).collect(),
+        next: (end < 25).then_some(MacCursor {
+            vid: last.vid,
+            mac: last.mac,
+        }),
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn questions_are_answered_one_after_the_other() {
+    let path = place("answers");
+    let mut server = Server::listen(&path, 0o600).unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let client = async {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        for _ in 0..3 {
+            let reply = ask(&mut stream, b"{\"request\":\"interfaces\"}\n").await;
+            assert_eq!(reply, Some(nothing(Request::Status)));
+        }
+    };
+    serving(&mut server, nothing, client).await;
+    drop(server);
+    assert!(!path.exists(), "the socket is removed");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn pages_are_put_together_and_filtered() {
+    let path = place("pages");
+    let mut server = Server::listen(&path, 0o600).unwrap();
+    let asked = path.clone();
+    let client = tokio::task::spawn_blocking(move || {
+        let mut client = Client::connect(&asked).unwrap();
+        let all = client.macs(|_| true).unwrap();
+        let odd = client.macs(|line| line.mac.0[5] % 2 == 1).unwrap();
+        let refused = client.status().unwrap_err();
+        (all, odd, refused)
+    });
+    let (all, odd, refused) = serving(&mut server, macs, client).await.unwrap();
+    assert_eq!(all, (0..25).map(mac_line).collect::<Vec<_>>());
+    assert_eq!(odd.len(), 12);
+    assert_eq!(refused.to_string(), "iccpd answers: not asked for");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_unreadable_request_is_answered_with_why() {
+    let path = place("unreadable");
+    let mut server = Server::listen(&path, 0o600).unwrap();
+    let client = async {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let reply = ask(&mut stream, b"{\"request\":\"selfdestruct\"}\n").await;
+        let Some(Reply::Error { message }) = reply else {
+            panic!("{reply:?}");
+        };
+        let want = "cannot read the request: unknown variant `selfdestruct`";
+        assert!(message.starts_with(want), "{message}");
+        // The connection is still good.
+        let reply = ask(&mut stream, b"{\"request\":\"interfaces\"}\n").await;
+        assert_eq!(reply, Some(nothing(Request::Status)));
+    };
+    serving(&mut server, nothing, client).await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_request_that_does_not_end_is_cut_off() {
+    let path = place("endless");
+    let mut server = Server::listen(&path, 0o600).unwrap();
+    let client = async {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let reply = ask(&mut stream, &[b'x'; MAX_REQUEST]).await;
+        let message = "a request is one line of at most 4096 bytes".into();
+        assert_eq!(reply, Some(Reply::Error { message }));
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    };
+    serving(&mut server, nothing, client).await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_client_too_many_is_told_so() {
+    let path = place("many");
+    let mut server = Server::listen(&path, 0o600).unwrap();
+    let clients = async {
+        let mut clients = Vec::new();
+        for _ in 0..MAX_CLIENTS {
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            let reply = ask(&mut stream, b"{\"request\":\"interfaces\"}\n").await;
+            assert!(reply.is_some());
+            clients.push(stream);
+        }
+        let mut extra = UnixStream::connect(&path).await.unwrap();
+        let reply = ask(&mut extra, b"").await;
+        let message = BUSY.into();
+        assert_eq!(reply, Some(Reply::Error { message }));
+        // Once one has gone there is room again.
+        drop(clients.pop());
+        loop {
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            let asked = stream.write_all(b"{\"request\":\"interfaces\"}\n").await;
+            if asked.is_ok()
+                && matches!(ask(&mut stream, b"").await, Some(Reply::Interfaces { .. }))
+            {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    serving(&mut server, nothing, clients).await;
+}
+
+/// Input: a client that asks for much and reads nothing. Output: others are served meanwhile.
+#[tokio::test(flavor = "current_thread")]
+async fn a_client_that_does_not_read_holds_nobody_up() {
+    let path = place("slow");
+    let mut server = Server::listen(&path, 0o600).unwrap();
+    let vids: Vec<Vid> = (1..=4094).filter_map(Vid::new).collect();
+    let port = Interface {
+        name: IfName::new("bond1").unwrap(),
+        peer_link: false,
+        id: None,
+        local: PortStatus::Up,
+        remote: None,
+        dual: false,
+        isolated: None,
+        held: false,
+        partner: None,
+        members: vec![],
+        vids,
+        conflicts: vec![],
+    };
+    let big = move |_| Reply::Interfaces {
+        interfaces: vec![port.clone(); 100],
+    };
+    let clients = async {
+        let mut slow = UnixStream::connect(&path).await.unwrap();
+        for _ in 0..10 {
+            slow.write_all(b"{\"request\":\"interfaces\"}\n")
+                .await
+                .unwrap();
+        }
+        for _ in 0..3 {
+            let mut quick = UnixStream::connect(&path).await.unwrap();
+            assert!(
+                ask(&mut quick, b"{\"request\":\"interfaces\"}\n")
+                    .await
+                    .is_some()
+            );
+        }
+    };
+    serving(&mut server, big, clients).await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_socket_in_use_is_not_taken_and_a_left_over_one_is() {
+    let path = place("inuse");
+    let server = Server::listen(&path, 0o600).unwrap();
+    let error = Server::listen(&path, 0o600).unwrap_err();
+    let want = format!("another iccpd listens on {}", path.display());
+    assert_eq!(error.to_string(), want);
+    drop(server);
+
+    // As a killed daemon leaves it.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    drop(Server::listen(&path, 0o600).unwrap());
+
+    std::fs::write(&path, "precious").unwrap();
+    let error = Server::listen(&path, 0o600).unwrap_err();
+    assert!(matches!(error, ListenError::NotASocket(_)), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_daemon_that_is_not_running_is_said_to_be_so() {
+    let error = Client::connect(Path::new("/nonexistent/iccpd.sock")).unwrap_err();
+    assert!(matches!(error, ClientError::NotRunning(_)));
+    assert_eq!(
+        error.to_string(),
+        "iccpd is not running: nobody listens on /nonexistent/iccpd.sock\n\
+         Start it with `systemctl start iccpd`, or name its socket with --socket."
+    );
+}

@@ -1,0 +1,258 @@
+use super::*;
+use mclag_netlink::{BondInfo, BondMember, LacpInfo, LacpState, Oper};
+use mclag_proto::{Mac, Vid};
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn info(index: u32, text: &str, kind: Kind) -> LinkInfo {
+    LinkInfo {
+        index,
+        name: name(text),
+        mac: None,
+        admin_up: true,
+        lower_up: true,
+        oper: Oper::Up,
+        master: None,
+        mtu: 1500,
+        kind,
+        member: None,
+        bridge_port: None,
+    }
+}
+
+fn bond(index: u32, text: &str, mode: BondMode) -> LinkInfo {
+    let lacp = LacpInfo {
+        active_aggregator: 1,
+        num_ports: 1,
+        actor_key: 9,
+        partner_key: 9,
+        partner_mac: Mac([2, 0, 0, 0, 0, 9]),
+    };
+    let bond = BondInfo {
+        mode,
+        miimon_ms: 100,
+        min_links: 0,
+        ad_actor_system: None,
+        lacp: (mode == BondMode::Lacp).then_some(lacp),
+    };
+    info(index, text, Kind::Bond(bond))
+}
+
+fn member(index: u32, text: &str, master: u32, actor_state: LacpState) -> LinkInfo {
+    LinkInfo {
+        master: Some(master),
+        member: Some(BondMember {
+            active: true,
+            mii_up: true,
+            link_failures: 0,
+            queue_id: 0,
+            aggregator: Some(1),
+            actor_state,
+            partner_state: LacpState::empty(),
+        }),
+        ..info(index, text, Kind::Veth)
+    }
+}
+
+fn vids(raw: &[u16]) -> VlanSet {
+    let mut set = VlanSet::new();
+    for raw in raw {
+        set.insert(Vid::new(*raw).unwrap());
+    }
+    set
+}
+
+fn by_index(infos: &[LinkInfo]) -> BTreeMap<u32, LinkInfo> {
+    infos.iter().map(|i| (i.index, i.clone())).collect()
+}
+
+fn drain(view: &mut View) -> Vec<Input> {
+    std::iter::from_fn(|| view.next_input()).collect()
+}
+
+/// The `member` part of what is told next of this interface.
+fn distributing(inputs: &[Input], wanted: u32) -> Option<bool> {
+    inputs.iter().rev().find_map(|input| match input {
+        Input::Link(link) if link.index == wanted => link.member.map(|m| m.distributing),
+        _ => None,
+    })
+}
+
+const READY: LacpState = LacpState::SYNCHRONIZATION
+    .union(LacpState::COLLECTING)
+    .union(LacpState::DISTRIBUTING);
+
+#[test]
+fn a_dump_is_told_between_begin_and_end() {
+    let mut view = View::default();
+    let infos = [
+        bond(5, "bond1", BondMode::Lacp),
+        member(6, "eth1", 5, READY),
+    ];
+    let vlans = BTreeMap::from([(5, vids(&[1, 10]))]);
+    view.replace(by_index(&infos), vlans);
+    let inputs = drain(&mut view);
+    let [begin, Input::Link(lag), Input::Link(eth), vlans, end] = &inputs[..] else {
+        panic!("{inputs:?}");
+    };
+    assert_eq!((begin, end), (&Input::LinksBegin, &Input::LinksEnd));
+    let partner = Some(Mac([2, 0, 0, 0, 0, 9]));
+    assert_eq!(
+        lag.kind,
+        LinkKind::Lag {
+            lacp: true,
+            partner
+        }
+    );
+    assert_eq!(eth.member, Some(LagMember { distributing: true }));
+    let want = Input::Vlans {
+        index: 5,
+        vids: vids(&[1, 10]).iter().collect(),
+    };
+    assert_eq!(vlans, &want);
+}
+
+#[test]
+fn a_later_dump_says_which_vlans_are_gone() {
+    let mut view = View::default();
+    let infos = by_index(&[info(5, "swp1", Kind::Veth), info(6, "swp2", Kind::Veth)]);
+    let vlans = BTreeMap::from([(5, vids(&[1])), (6, vids(&[1]))]);
+    view.replace(infos.clone(), vlans);
+    drain(&mut view);
+    view.replace(infos, BTreeMap::from([(6, vids(&[1]))]));
+    let inputs = drain(&mut view);
+    let gone = Input::Vlans {
+        index: 5,
+        vids: BTreeSet::new(),
+    };
+    assert!(inputs.contains(&gone), "{inputs:?}");
+}
+
+#[test]
+fn what_means_nothing_new_to_the_core_is_not_told() {
+    let mut view = View::default();
+    let eth = info(5, "swp1", Kind::Veth);
+    view.link(eth.clone());
+    assert_eq!(drain(&mut view).len(), 1);
+    view.link(LinkInfo { mtu: 9000, ..eth });
+    view.vlans(5, VlanSet::new());
+    view.left_bridge(5);
+    assert_eq!(drain(&mut view), []);
+    view.vlans(5, vids(&[1]));
+    view.vlans(5, vids(&[1]));
+    assert_eq!(drain(&mut view).len(), 1);
+    view.gone(5);
+    view.gone(5);
+    assert_eq!(drain(&mut view), [Input::LinkGone { index: 5 }]);
+}
+
+#[test]
+fn running_needs_admin_up_and_an_operational_state_or_carrier_where_there_is_none() {
+    use Oper::*;
+    let cases = [
+        // (admin up, state, carrier) => running
+        (true, Up, true, true),
+        (true, Up, false, true),
+        (false, Up, true, false),
+        (true, Unknown, true, true),
+        (true, Unknown, false, false),
+        (true, Down, true, false),
+        (true, Dormant, true, false),
+        (true, LowerLayerDown, true, false),
+    ];
+    for (admin_up, oper, lower_up, want) in cases {
+        let link = LinkInfo {
+            admin_up,
+            oper,
+            lower_up,
+            ..info(5, "swp1", Kind::Veth)
+        };
+        assert_eq!(is_running(&link), want, "{admin_up} {oper:?} {lower_up}");
+    }
+}
+
+#[test]
+fn an_lacp_member_carries_data_with_carrier_and_lacps_consent_only() {
+    let mut view = View::default();
+    view.link(bond(5, "bond1", BondMode::Lacp));
+    view.link(member(6, "eth1", 5, LacpState::SYNCHRONIZATION));
+    assert_eq!(distributing(&drain(&mut view), 6), Some(false));
+    view.link(member(6, "eth1", 5, READY));
+    assert_eq!(distributing(&drain(&mut view), 6), Some(true));
+    // The carrier is gone, the bond has not noticed yet.
+    let dead = LinkInfo {
+        oper: Oper::Down,
+        lower_up: false,
+        ..member(6, "eth1", 5, READY)
+    };
+    view.link(dead);
+    assert_eq!(distributing(&drain(&mut view), 6), Some(false));
+    let names = BTreeSet::from([name("bond1")]);
+    assert!(view.is_restless(&names), "LACP has to catch up");
+    assert!(!view.is_restless(&BTreeSet::new()), "nobody asks for it");
+    assert_eq!(view.lacp_bonds(&names), [5, 6]);
+}
+
+#[test]
+fn a_members_state_follows_the_mode_of_its_bond() {
+    let mut view = View::default();
+    view.link(bond(5, "bond1", BondMode::Lacp));
+    view.link(member(6, "eth1", 5, LacpState::empty()));
+    assert_eq!(distributing(&drain(&mut view), 6), Some(false));
+    view.link(bond(5, "bond1", BondMode::Xor));
+    assert_eq!(distributing(&drain(&mut view), 6), Some(true));
+    assert!(!view.is_restless(&BTreeSet::from([name("bond1")])));
+}
+
+#[test]
+fn a_port_of_a_bridge_is_not_a_member_of_a_lag() {
+    let mut view = View::default();
+    let bridge = Kind::Bridge {
+        vlan_filtering: true,
+        ageing_time: std::time::Duration::from_secs(300),
+    };
+    view.link(info(3, "br0", bridge));
+    view.link(LinkInfo {
+        master: Some(3),
+        ..info(6, "swp1", Kind::Veth)
+    });
+    let inputs = drain(&mut view);
+    let [Input::Link(br0), Input::Link(port)] = &inputs[..] else {
+        panic!("{inputs:?}");
+    };
+    assert_eq!((br0.kind, port.member), (LinkKind::Bridge, None));
+}
+
+#[test]
+fn teamd_decides_about_members_as_long_as_it_answers() {
+    let mut view = View::default();
+    view.link(info(5, "team1", Kind::Team));
+    view.link(LinkInfo {
+        master: Some(5),
+        ..info(6, "eth1", Kind::Veth)
+    });
+    assert_eq!(distributing(&drain(&mut view), 6), Some(true), "carrier");
+    assert!(view.belongs_to_team(5) && view.belongs_to_team(6));
+    let names = BTreeSet::from([name("team1")]);
+    assert_eq!(view.teams(&names), [(5, name("team1"))]);
+
+    let state = TeamState {
+        lacp: true,
+        partner: Some(Mac([2, 0, 0, 0, 0, 9])),
+        members: BTreeMap::from([(name("eth1"), false)]),
+    };
+    view.team(5, Some(state.clone()));
+    let inputs = drain(&mut view);
+    assert_eq!(distributing(&inputs, 6), Some(false));
+    let Input::Link(team) = &inputs[0] else {
+        panic!("{inputs:?}");
+    };
+    let (lacp, partner) = (state.lacp, state.partner);
+    assert_eq!(team.kind, LinkKind::Lag { lacp, partner });
+    view.team(5, Some(state));
+    assert_eq!(drain(&mut view), []);
+    view.team(5, None);
+    assert_eq!(distributing(&drain(&mut view), 6), Some(true));
+}

@@ -1,0 +1,327 @@
+//! Real sockets on loopback addresses, one network of them per test.
+
+use super::*;
+use mclag_proto::iccp::Body;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const PORT: u16 = 18888;
+
+/// Three addresses that no other test uses.
+fn addresses() -> [IpAddr; 3] {
+    static NETWORK: AtomicU8 = AtomicU8::new(1);
+    let network = NETWORK.fetch_add(1, Ordering::Relaxed);
+    // Tests of several processes may run at a time.
+    let process = std::process::id().to_le_bytes()[0] % 200 + 10;
+    [1, 2, 3].map(|host| IpAddr::from([127, process, network, host]))
+}
+
+fn peer(local: IpAddr, peer: IpAddr) -> Peer {
+    Peer::new(Endpoints {
+        local,
+        peer,
+        port: PORT,
+        device: None,
+    })
+}
+
+/// What happens next, apart from bytes that left.
+async fn next(peer: &mut Peer) -> Input {
+    let next = async {
+        loop {
+            if let Event::Input(input) = peer.next().await {
+                return input;
+            }
+        }
+    };
+    timeout(PATIENCE, next).await.expect("something happens")
+}
+
+/// A connection to `to` from the given address.
+async fn connect(from: IpAddr, to: IpAddr) -> TcpStream {
+    let endpoints = Endpoints {
+        local: from,
+        peer: to,
+        port: PORT,
+        device: None,
+    };
+    dial(endpoints).await.expect("connects")
+}
+
+/// Drive `peer`, which reports nothing meanwhile, until `done`.
+async fn while_quiet<T>(peer: &mut Peer, done: impl Future<Output = T>) -> T {
+    let mut done = std::pin::pin!(done);
+    let both = async {
+        loop {
+            tokio::select! {
+                result = done.as_mut() => return result,
+                event = peer.next() => match event {
+                    Event::Wrote => {}
+                    Event::Input(input) => panic!("{input:?}"),
+                },
+            }
+        }
+    };
+    timeout(PATIENCE, both).await.expect("is done")
+}
+
+fn message(id: u32) -> Message {
+    Message {
+        id,
+        body: Body::Capability,
+    }
+}
+
+fn bytes(messages: &[Message]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for message in messages {
+        encode(message, Dialect::Sonic, &mut out);
+    }
+    out
+}
+
+/// Input: each side dials in turn, with the other listening. Output: both are connected, and
+/// a message passes each way.
+#[tokio::test(flavor = "current_thread")]
+async fn two_peers_connect_and_talk() {
+    let [a, b, _] = addresses();
+    let (mut one, mut two) = (peer(a, b), peer(b, a));
+    // Listening begins with the first `next`.
+    while_quiet(&mut two, tokio::task::yield_now()).await;
+    one.connect();
+    let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
+    assert_eq!((up_one, up_two), (Input::PeerUp, Input::PeerUp));
+
+    one.send(&message(1));
+    two.send(&message(2));
+    let (from_two, from_one) = tokio::join!(next(&mut one), next(&mut two));
+    assert_eq!(from_one, Input::PeerMessage(message(1)));
+    assert_eq!(from_two, Input::PeerMessage(message(2)));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn nobody_at_the_other_end_is_an_answer() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    one.connect();
+    let Input::PeerDown { reason } = next(&mut one).await else {
+        panic!("connected to nobody");
+    };
+    let want = format!("cannot connect to {b}:{PORT}: Connection refused (os error 111)");
+    assert_eq!(reason, want);
+}
+
+/// Input: a stranger connects three times, twice before and once after the peer. Output: it is
+/// closed at once, counted, and the peer's session goes on.
+#[tokio::test(flavor = "current_thread")]
+async fn a_stranger_is_refused_and_counted() {
+    let [a, b, stranger] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+
+    let refused = |count| {
+        vec![Refusal {
+            address: stranger,
+            reason: "not the configured peer".into(),
+            count,
+        }]
+    };
+    for count in [1, 2] {
+        let mut stream = connect(stranger, a).await;
+        let read = while_quiet(&mut one, stream.read(&mut [0; 10])).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        assert_eq!(one.refused(), refused(count));
+    }
+    let mut right = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+    let mut stream = connect(stranger, a).await;
+    let _ = while_quiet(&mut one, stream.read(&mut [0; 10])).await;
+    assert_eq!(one.refused(), refused(3));
+
+    right.write_all(&bytes(&[message(7)])).await.unwrap();
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(7)));
+}
+
+/// Input: half a message, then nothing. Output: nothing waits for the rest: messages leave, and
+/// strangers are refused. When the rest comes, the message is whole.
+#[tokio::test(flavor = "current_thread")]
+async fn half_a_message_holds_nobody_up() {
+    let [a, b, stranger] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut right = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+
+    let whole = bytes(&[message(1)]);
+    let (head, tail) = whole.split_at(5);
+    right.write_all(head).await.unwrap();
+    one.send(&message(2));
+    let mut received = vec![0; whole.len()];
+    while_quiet(&mut one, right.read_exact(&mut received))
+        .await
+        .unwrap();
+    assert_eq!(received, bytes(&[message(2)]));
+    let mut stream = connect(stranger, a).await;
+    let _ = while_quiet(&mut one, stream.read(&mut [0; 10])).await;
+
+    right.write_all(tail).await.unwrap();
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+
+    right.write_all(head).await.unwrap();
+    drop(right);
+    let reason = "closed by the peer 5 bytes into a message".into();
+    assert_eq!(next(&mut one).await, Input::PeerDown { reason });
+}
+
+/// Input: the peer's address speaks HTTP; then ICCP with an absurd length. Output: closed with
+/// a reason, counted.
+#[tokio::test(flavor = "current_thread")]
+async fn garbage_ends_the_connection_with_a_reason() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+
+    let mut http = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+    http.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let Input::PeerDown { reason } = next(&mut one).await else {
+        panic!("still up");
+    };
+    assert!(reason.starts_with("not an ICCP peer"), "{reason}");
+
+    let mut absurd = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+    absurd.write_all(&[0x07, 0x03, 0xff, 0xff]).await.unwrap();
+    let Input::PeerDown { reason } = next(&mut one).await else {
+        panic!("still up");
+    };
+    assert!(reason.contains("length 65535"), "{reason}");
+    let [refusal] = <[_; 1]>::try_from(one.refused()).unwrap();
+    assert_eq!((refusal.address, refusal.count), (b, 2));
+}
+
+/// Input: an unreadable message between two good ones. Output: it is reported and skipped.
+#[tokio::test(flavor = "current_thread")]
+async fn an_unreadable_message_is_skipped() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut right = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+    // RG Application Data that ends before its RG ID.
+    let short = [0x07, 0x03, 0x00, 0x04, 0x00, 0x00, 0x00, 0x09];
+    let stream = [bytes(&[message(1)]), short.to_vec(), bytes(&[message(2)])].concat();
+    right.write_all(&stream).await.unwrap();
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+    assert!(matches!(next(&mut one).await, Input::PeerGarbage { .. }));
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(2)));
+    assert_eq!(one.refused(), []);
+}
+
+/// Input: the peer connects again while its old connection is up. Output: the new one counts,
+/// the old one is closed.
+#[tokio::test(flavor = "current_thread")]
+async fn a_new_connection_replaces_the_old_one() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut old = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+    let mut new = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+
+    let read = while_quiet(&mut one, old.read(&mut [0; 10])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    new.write_all(&bytes(&[message(1)])).await.unwrap();
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+}
+
+/// Input: a peer that does not read is sent as much as there is room for. Output: the room ends
+/// at the limit; everything arrives once the peer reads.
+#[tokio::test(flavor = "current_thread")]
+async fn a_peer_that_does_not_read_costs_bounded_memory() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut right = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+
+    let mut sent = 0;
+    let start = Instant::now();
+    // Until the socket's buffers are full as well.
+    while start.elapsed() < PATIENCE {
+        while one.has_room() {
+            sent += 1;
+            one.send(&message(sent));
+        }
+        one.flush_now().await;
+        if !one.has_room() {
+            break;
+        }
+    }
+    let buffered = one.connection.as_ref().unwrap().pipe.buffered();
+    assert!(
+        !one.has_room() && buffered < WRITE_LIMIT + 100,
+        "{buffered}"
+    );
+
+    let mut decoder = Decoder::new(Dialect::Sonic);
+    let mut received = 0;
+    let reading = async {
+        let mut buffer = vec![0; 1 << 16];
+        while received < sent {
+            let len = right.read(&mut buffer).await.unwrap();
+            decoder.push(&buffer[..len]);
+            for message in decoder.by_ref() {
+                received += 1;
+                assert_eq!(message.unwrap().id, received);
+            }
+        }
+    };
+    while_quiet(&mut one, reading).await;
+    assert!(one.has_room() && one.is_flushed());
+}
+
+/// Input: messages, then close. Output: the peer reads all of them, then the end, although it
+/// was sending at the same time.
+#[tokio::test(flavor = "current_thread")]
+async fn last_words_arrive() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut right = connect(b, a).await;
+    assert_eq!(next(&mut one).await, Input::PeerUp);
+    right.write_all(&bytes(&[message(9)])).await.unwrap();
+    let last: Vec<Message> = (1..=1000).map(message).collect();
+    for message in &last {
+        one.send(message);
+    }
+    one.close();
+    assert!(!one.has_room());
+    let mut received = Vec::new();
+    while_quiet(&mut one, right.read_to_end(&mut received))
+        .await
+        .unwrap();
+    assert_eq!(received, bytes(&last));
+    drop(right);
+    let closing = async {
+        while !one.is_flushed() {
+            one.next().await;
+        }
+    };
+    timeout(PATIENCE, closing).await.expect("closes");
+}
+
+/// Input: the local address does not exist. Output: no failure, nothing happens.
+#[tokio::test(flavor = "current_thread")]
+async fn an_address_that_does_not_exist_yet_is_waited_for() {
+    let mut one = peer([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    one.connect();
+    let Input::PeerDown { reason } = next(&mut one).await else {
+        panic!("connected");
+    };
+    let want = "cannot connect to 192.0.2.2:18888: Cannot assign requested address";
+    assert!(reason.starts_with(want), "{reason}");
+}

@@ -1,0 +1,330 @@
+use super::*;
+
+const GOOD: &str = r#"[domain]
+id = 10
+local = "192.0.2.1"
+peer = "192.0.2.2"
+bridge = "br0"
+peer-link = "peerlink"
+ports = ["bond1", "bond2"]
+"#;
+
+fn parse(text: &str) -> Result<Settings, String> {
+    Settings::parse(Path::new("iccpd.toml"), text).map_err(|error| error.to_string())
+}
+
+/// `GOOD` with one thing changed.
+fn with(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    GOOD.replace(from, to)
+}
+
+/// `GOOD` with something behind it.
+fn and(more: &str) -> String {
+    format!("{GOOD}{more}\n")
+}
+
+#[test]
+fn what_is_not_said_has_a_default() {
+    let settings = parse(GOOD).unwrap();
+    assert_eq!(
+        settings.to_string(),
+        r#"on-stop = "keep"
+
+[domain]
+id = 10
+local = "192.0.2.1"
+peer = "192.0.2.2"
+tcp-port = 8888
+bridge = "br0"
+peer-link = "peerlink"
+ports = ["bond1", "bond2"]
+priority = 32768
+keepalive = "1s"
+session-timeout = "15s"
+ack-timeout = "5s"
+restart-hold = "90s"
+
+[syncd]
+socket = "/run/mclag/syncd.sock"
+
+[control]
+socket = "/run/mclag/iccpd.sock"
+mode = "0660"
+
+[log]
+filter = "info""#
+    );
+}
+
+#[test]
+fn what_is_shown_reads_back_as_the_same() {
+    let text = r#"
+        on-stop = "leave"
+        [domain]
+        id = 65535
+        local = "2001:db8::1"
+        peer = "2001:db8::2"
+        tcp-port = 18888
+        bind-device = "mgmt\\0"
+        bridge = "br-\"x\""
+        ports = []
+        system-mac = "02:00:5E:00:00:01"
+        node-mac = "02-00-5e-00-00-02"
+        priority = 0
+        keepalive = 0.25
+        session-timeout = 60
+        ack-timeout = "10m"
+        restart-hold = "1h"
+        [syncd]
+        socket = "/tmp/\u0001 \"\\"
+        [control]
+        socket = "/tmp/c"
+        mode = "0600"
+        [log]
+        filter = "info,iccpd::peer=debug"
+    "#;
+    let settings = parse(text).unwrap();
+    assert_eq!(settings.domain.keepalive, Duration::from_millis(250));
+    assert_eq!(settings.domain.restart_hold, Duration::from_secs(3600));
+    assert_eq!(settings.control_mode, 0o600);
+    assert_eq!(parse(&settings.to_string()), Ok(settings));
+}
+
+#[test]
+fn the_timeout_follows_long_keepalives() {
+    let settings = parse(&and("keepalive = \"10s\"")).unwrap();
+    assert_eq!(settings.domain.session_timeout, Duration::from_secs(30));
+}
+
+/// Every kind of mistake, with the first line of what is said about it.
+#[test]
+fn mistakes_are_reported_with_line_column_and_value() {
+    let cases: &[(String, &str)] = &[
+        (
+            and("pear = \"x\""),
+            "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `tcp-port`, \
+             `bind-device`, `bridge`, `peer-link`, `ports`, `system-mac`, `node-mac`, \
+             `priority`, `keepalive`, `session-timeout`, `ack-timeout`, `restart-hold`",
+        ),
+        (
+            and("[sincd]"),
+            "8:2: unknown field `sincd`, expected one of `on-stop`, `domain`, `syncd`, \
+             `control`, `log`",
+        ),
+        (
+            with("bridge = \"br0\"\n", ""),
+            "1:1: missing field `bridge`",
+        ),
+        ("".into(), "1:1: missing field `domain`"),
+        (
+            with("10", ""),
+            "2:6: string values must be quoted, expected literal string",
+        ),
+        (and("id = 11"), "8:1: duplicate key"),
+        (
+            with("[\"bond1\", \"bond2\"]", "\"bond1\""),
+            "7:9: invalid type: string \"bond1\", expected a sequence",
+        ),
+        (with("10", "0"), "2:6: 0 is not between 1 and 65535"),
+        (with("10", "65536"), "2:6: 65536 is not between 1 and 65535"),
+        (and("priority = -1"), "8:12: -1 is not between 0 and 65535"),
+        (and("tcp-port = 0"), "8:12: 0 is not between 1 and 65535"),
+        (
+            with("bond2", "bond1"),
+            "7:19: `bond1` is named twice, first in line 7",
+        ),
+        (
+            with("bond2", "peerlink"),
+            "7:19: `peerlink` cannot be an MLAG port: it is the peer link in line 6",
+        ),
+        (
+            with("bond2", "br0"),
+            "7:19: `br0` cannot be an MLAG port: it is the bridge in line 5",
+        ),
+        (
+            with("\"peerlink\"", "\"br0\""),
+            "6:13: `br0` cannot be the peer link: it is the bridge in line 5",
+        ),
+        (
+            with("bond2", "po1"),
+            "7:19: `po1` and `bond1` in line 7 have the same number 1 towards the peer: the \
+             digits of their names must differ",
+        ),
+        (
+            with("bond2", "bond-2345678901"),
+            "", // 15 bytes are allowed
+        ),
+        (
+            with("bond2", "bond-23456789012"),
+            "7:19: \"bond-23456789012\" has 16 bytes; Linux allows 15 in the name of an interface",
+        ),
+        (
+            with("bond2", "bo nd"),
+            "7:19: \"bo nd\" is not an interface name: printable, without blank, '/' or ':'",
+        ),
+        (
+            with("bond2", ""),
+            "7:19: \"\" is not an interface name: printable, without blank, '/' or ':'",
+        ),
+        (
+            and("bind-device = \"eth0/1\""),
+            "8:15: \"eth0/1\" is not an interface name: printable, without blank, '/' or ':'",
+        ),
+        (
+            with("192.0.2.2", "192.0.2.1"),
+            "4:8: peer 192.0.2.1 is this chassis itself: it equals local in line 3",
+        ),
+        (
+            with("192.0.2.2", "::ffff:192.0.2.1"),
+            "4:8: peer 192.0.2.1 is this chassis itself: it equals local in line 3",
+        ),
+        (
+            with("192.0.2.2", "2001:db8::1"),
+            "4:8: peer 2001:db8::1 is of another address family than local 192.0.2.1 in line 3",
+        ),
+        (
+            with("192.0.2.2", "192.0.2.300"),
+            "4:8: \"192.0.2.300\" is not an IP address",
+        ),
+        (
+            with("192.0.2.2", "224.0.0.1"),
+            "4:8: 224.0.0.1 is not the address of one host",
+        ),
+        (
+            with("192.0.2.1", "0.0.0.0"),
+            "3:9: 0.0.0.0 is not the address of one host",
+        ),
+        (
+            with("192.0.2.1", "fe80::1").replace("192.0.2.2", "2001:db8::2"),
+            "3:9: fe80::1 is a link-local address: bind-device must say on which link",
+        ),
+        (
+            and("system-mac = \"02:00\""),
+            "8:14: \"02:00\": not a MAC address of the form 02:00:5e:00:00:01",
+        ),
+        (
+            and("node-mac = \"01:00:5e:00:00:01\""),
+            "8:12: 01:00:5e:00:00:01 is not the address of one host",
+        ),
+        (
+            and("keepalive = \"50ms\""),
+            "8:13: 50ms is not between 100ms and 1m",
+        ),
+        (
+            and("keepalive = \"1 s\""),
+            "8:13: invalid value: string \"1 s\", expected a duration such as \"500ms\", \
+             \"15s\", \"2m\", or a number of seconds",
+        ),
+        (
+            and("keepalive = -1"),
+            "8:13: invalid value: integer `-1`, expected a duration such as \"500ms\", \"15s\", \
+             \"2m\", or a number of seconds",
+        ),
+        (
+            and("keepalive = inf"),
+            "8:13: invalid value: floating point `inf`, expected a duration such as \"500ms\", \
+             \"15s\", \"2m\", or a number of seconds",
+        ),
+        (
+            and("session-timeout = 2"),
+            "8:19: 2s is shorter than 3 keepalives of 1s",
+        ),
+        (
+            and("session-timeout = \"61m\""),
+            "8:19: 61m is not between 3s and 60m",
+        ),
+        (
+            and("restart-hold = \"18446744073709551615h\""),
+            "8:16: invalid value: string \"18446744073709551615h\", expected a duration such as \
+             \"500ms\", \"15s\", \"2m\", or a number of seconds",
+        ),
+        (
+            and("ack-timeout = 0"),
+            "8:15: 0ms is not between 100ms and 10m",
+        ),
+        (
+            and("[control]\nmode = \"0999\""),
+            "9:8: \"0999\" is not an octal file mode such as \"0660\"",
+        ),
+        (
+            and("[control]\nmode = \"+660\""),
+            "9:8: \"+660\" is not an octal file mode such as \"0660\"",
+        ),
+        (
+            and("[syncd]\nsocket = \"syncd.sock\""),
+            "9:10: syncd.sock is not an absolute path",
+        ),
+        (
+            and(&format!("[syncd]\nsocket = \"/{}\"", "x".repeat(107))),
+            "9:10: the path has 108 bytes; a Unix socket allows 107",
+        ),
+        (
+            and("[log]\nfilter = \"iccpd=loud\""),
+            "9:10: \"iccpd=loud\" is not a log filter: error parsing level filter: expected one \
+             of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
+        ),
+        (
+            format!("on-stop = \"vanish\"\n{GOOD}"),
+            "1:11: unknown variant `vanish`, expected `keep` or `leave`",
+        ),
+    ];
+    for (text, want) in cases {
+        let report = parse(text).err().unwrap_or_default();
+        let first = report.lines().next().unwrap_or_default();
+        let want = match *want {
+            "" => String::new(),
+            want => format!("iccpd.toml:{want}"),
+        };
+        assert_eq!(first, want, "\n{text}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_the_text_in_question() {
+    let text = with("192.0.2.2", "192.0.2.1")
+        .replace("bond2", "bond1")
+        .replace("br0", "b:0")
+        + "keepalive = 0\n";
+    assert_eq!(
+        parse(&text).unwrap_err(),
+        r#"iccpd.toml:4:8: peer 192.0.2.1 is this chassis itself: it equals local in line 3
+ 4 | peer = "192.0.2.1"
+   |        ^^^^^^^^^^^
+iccpd.toml:5:10: "b:0" is not an interface name: printable, without blank, '/' or ':'
+ 5 | bridge = "b:0"
+   |          ^^^^^
+iccpd.toml:7:19: `bond1` is named twice, first in line 7
+ 7 | ports = ["bond1", "bond1"]
+   |                   ^^^^^^^
+iccpd.toml:8:13: 0ms is not between 100ms and 1m
+ 8 | keepalive = 0
+   |             ^"#
+    );
+}
+
+#[test]
+fn long_lines_and_odd_characters_are_shown_in_part() {
+    let long = "ä".repeat(5000);
+    let report = parse(&with("192.0.2.1", &long)).unwrap_err();
+    assert!(report.len() < 1000, "{report}");
+    // Cut anywhere, a file is wrong or right, and never a panic.
+    let text = with("bond2", "bönd2");
+    for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+        let _ = parse(&text[..end]);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_or_is_too_long_is_named() {
+    let error = Settings::read(Path::new("/nonexistent/iccpd.toml")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot read settings /nonexistent/iccpd.toml"
+    );
+    let error = Settings::read(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "settings /dev/zero are longer than 1048576 bytes"
+    );
+}

@@ -1,0 +1,304 @@
+//! A server that says what each test wants it to say.
+
+use super::*;
+use mclag_proto::sync::frame;
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpErrorCode, Section, Sight};
+use mclag_proto::sync::v2::{ErrorCode, ServerCodec};
+use mclag_proto::{IfName, Mac, Vid};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixListener;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const ABILITIES: Abilities = Abilities {
+    redirect: true,
+    tracking: true,
+    hold: false,
+};
+
+/// A place for a socket, removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let file = format!("iccpd-syncd-{name}-{}.sock", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        let _ = std::fs::remove_file(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// One accepted connection.
+struct Server {
+    stream: UnixStream,
+    codec: ServerCodec,
+}
+
+impl Server {
+    /// Accept the client, without answering its hello.
+    async fn accept(listener: &UnixListener) -> Self {
+        let (stream, _) = listener.accept().await.unwrap();
+        Self {
+            stream,
+            codec: ServerCodec::new(),
+        }
+    }
+
+    async fn receive(&mut self) -> ClientMessage {
+        loop {
+            if let Some(message) = self.codec.next_message().unwrap() {
+                return message;
+            }
+            let mut buffer = vec![0; 1 << 16];
+            let len = self.stream.read(&mut buffer).await.unwrap();
+            assert_ne!(len, 0, "the client went away");
+            self.codec.push(&buffer[..len]);
+        }
+    }
+
+    async fn send(&mut self, message: &ServerMessage) {
+        let bytes = message.encode().unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    async fn greet(&mut self, window: u32) {
+        assert!(matches!(self.receive().await, ClientMessage::Hello(_)));
+        self.send(&ServerMessage::Hello(ServerHello {
+            version: VERSION,
+            capabilities: Capabilities::empty(),
+            abilities: ABILITIES,
+            backend: "record".into(),
+            window,
+        }))
+        .await;
+    }
+}
+
+async fn next(syncd: &mut Syncd) -> Input {
+    timeout(PATIENCE, syncd.next())
+        .await
+        .expect("something happens")
+}
+
+/// Drive the client, which reports nothing meanwhile, until `done`.
+async fn while_quiet<T>(syncd: &mut Syncd, done: impl Future<Output = T>) -> T {
+    let both = async {
+        tokio::select! {
+            result = done => result,
+            input = syncd.next() => panic!("{input:?}"),
+        }
+    };
+    timeout(PATIENCE, both).await.expect("is done")
+}
+
+/// A client that is connected and greeted, and its server.
+async fn connected(place: &Place, window: u32) -> (Syncd, Server, UnixListener) {
+    let listener = UnixListener::bind(&place.0).unwrap();
+    let mut syncd = Syncd::new(place.0.clone());
+    let serving = async {
+        let mut server = Server::accept(&listener).await;
+        server.greet(window).await;
+        server
+    };
+    let (input, server) = tokio::join!(next(&mut syncd), serving);
+    let want = Input::SyncdUp {
+        abilities: ABILITIES,
+        backend: "record".into(),
+        window: window.clamp(1, MAX_WINDOW),
+    };
+    assert_eq!(input, want);
+    (syncd, server, listener)
+}
+
+fn batch(number: u64) -> Batch {
+    Batch {
+        number,
+        ops: vec![
+            Op::SnapshotBegin(Section::Fdb),
+            Op::SnapshotEnd(Section::Fdb),
+        ],
+    }
+}
+
+fn event(last: u8) -> Event {
+    Event::Fdb {
+        key: FdbKey {
+            vid: Vid::new(10).unwrap(),
+            mac: Mac([2, 0, 0, 0, 0, last]),
+        },
+        sight: Sight::Active {
+            port: IfName::new("bond1").unwrap(),
+        },
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_absurd_window_is_cut() {
+    let place = Place::new("window");
+    drop(connected(&place, u32::MAX).await);
+}
+
+/// Input: a batch of two operations, of which the second fails. Output: the failure with its
+/// index; idle afterwards.
+#[tokio::test(flavor = "current_thread")]
+async fn a_batch_is_answered() {
+    let place = Place::new("batch");
+    let (mut syncd, mut server, _listener) = connected(&place, 4).await;
+    syncd.send(batch(1));
+    assert!(!syncd.is_idle());
+    let Batch { number, ops } = batch(1);
+    let want = ClientMessage::Batch { number, ops };
+    assert_eq!(while_quiet(&mut syncd, server.receive()).await, want);
+
+    let error = OpError {
+        code: OpErrorCode::Refused,
+        text: "bond1: no".into(),
+    };
+    let results = vec![Ok(()), Err(error.clone())];
+    server
+        .send(&ServerMessage::BatchResult { number: 1, results })
+        .await;
+    let want = Input::SyncdResult {
+        batch: 1,
+        failures: vec![(1, error)],
+    };
+    assert_eq!(next(&mut syncd).await, want);
+    assert!(syncd.is_idle());
+}
+
+/// Input: as many messages of events as the first credit allows. Output: the events in order;
+/// more credit only after the core has taken them.
+#[tokio::test(flavor = "current_thread")]
+async fn credit_follows_what_the_core_has_taken() {
+    let place = Place::new("credit");
+    let (mut syncd, mut server, _listener) = connected(&place, 4).await;
+    for number in 1..=EVENT_CREDIT {
+        let events = vec![event(1), event(2)];
+        server.send(&ServerMessage::Events { number, events }).await;
+    }
+    let half = EVENT_CREDIT / 2;
+    for _ in 0..half {
+        assert_eq!(next(&mut syncd).await, Input::SyncdEvent(event(1)));
+        assert_eq!(next(&mut syncd).await, Input::SyncdEvent(event(2)));
+    }
+    let State::Connected(connection) = &syncd.state else {
+        panic!("{:?}", syncd.state);
+    };
+    assert_eq!(connection.granted, EVENT_CREDIT);
+    // Asking for the next is what says that the one before was taken.
+    assert_eq!(next(&mut syncd).await, Input::SyncdEvent(event(1)));
+    syncd.flush_now().await;
+    let credit = timeout(PATIENCE, server.receive()).await.unwrap();
+    let up_to = half + EVENT_CREDIT;
+    assert_eq!(credit, ClientMessage::Credit { up_to });
+}
+
+/// Input: the server goes away and comes back. Output: down, then up again; batches sent in
+/// between are dropped.
+#[tokio::test(flavor = "current_thread")]
+async fn the_client_comes_back() {
+    let place = Place::new("back");
+    let (mut syncd, mut server, listener) = connected(&place, 4).await;
+    let bye = ServerMessage::Error {
+        code: ErrorCode::Stopping,
+        text: "stopping".into(),
+    };
+    server.send(&bye).await;
+    drop(server);
+    assert_eq!(next(&mut syncd).await, Input::SyncdDown);
+    syncd.send(batch(1));
+    assert!(syncd.is_idle());
+    let serving = async {
+        let mut server = Server::accept(&listener).await;
+        server.greet(1).await;
+        server
+    };
+    let (input, _server) = tokio::join!(next(&mut syncd), serving);
+    assert!(
+        matches!(input, Input::SyncdUp { window: 1, .. }),
+        "{input:?}"
+    );
+}
+
+/// Input: no server at first. Output: nothing but patience; up when it is there.
+#[tokio::test(flavor = "current_thread")]
+async fn the_server_may_start_later() {
+    let place = Place::new("later");
+    let mut syncd = Syncd::new(place.0.clone());
+    let start = Instant::now();
+    while !matches!(syncd.state, State::Waiting(_)) {
+        while_quiet(&mut syncd, tokio::task::yield_now()).await;
+        assert!(start.elapsed() < PATIENCE);
+    }
+    let listener = UnixListener::bind(&place.0).unwrap();
+    let serving = async {
+        let mut server = Server::accept(&listener).await;
+        server.greet(1).await;
+        server
+    };
+    let (input, _server) = tokio::join!(next(&mut syncd), serving);
+    assert!(matches!(input, Input::SyncdUp { .. }), "{input:?}");
+}
+
+/// Every way to break the rules ends the connection, and not the program.
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_that_breaks_the_rules_is_left() {
+    let hello = ServerMessage::Hello(ServerHello {
+        version: VERSION,
+        capabilities: Capabilities::empty(),
+        abilities: ABILITIES,
+        backend: "record".into(),
+        window: 1,
+    });
+    let result = |number, count| ServerMessage::BatchResult {
+        number,
+        results: vec![Ok(()); count],
+    };
+    let events = |number| ServerMessage::Events {
+        number,
+        events: vec![],
+    };
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("a second hello", hello.encode().unwrap()),
+        ("an answer nobody asked for", result(2, 2).encode().unwrap()),
+        (
+            "an answer of the wrong length",
+            result(1, 3).encode().unwrap(),
+        ),
+        ("events out of order", events(2).encode().unwrap()),
+        ("a length that cannot be", vec![2, 0x83, 3, 0]),
+        (
+            "a body that cannot be",
+            frame::encode(2, 0x82, &[1, 2, 3]).unwrap(),
+        ),
+    ];
+    for (what, bytes) in cases {
+        let place = Place::new("rules");
+        let (mut syncd, mut server, _listener) = connected(&place, 4).await;
+        syncd.send(batch(1));
+        server.stream.write_all(&bytes).await.unwrap();
+        assert_eq!(next(&mut syncd).await, Input::SyncdDown, "{what}");
+    }
+}
+
+/// Input: a server that answers the hello with something else. Output: the client tries again.
+#[tokio::test(flavor = "current_thread")]
+async fn a_wrong_greeting_is_no_connection() {
+    let place = Place::new("greeting");
+    let listener = UnixListener::bind(&place.0).unwrap();
+    let mut syncd = Syncd::new(place.0.clone());
+    let serving = async {
+        let mut server = Server::accept(&listener).await;
+        let events = vec![];
+        server
+            .send(&ServerMessage::Events { number: 1, events })
+            .await;
+        Server::accept(&listener).await
+    };
+    while_quiet(&mut syncd, serving).await;
+}
