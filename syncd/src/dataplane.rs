@@ -175,7 +175,7 @@ pub enum Action {
         /// The port.
         port: IfName,
     },
-    /// Remove an entry of ours. One that is gone already is no error.
+    /// Remove an entry, learned or ours. One that is gone already is no error.
     FdbDelete {
         /// The entry's key.
         key: FdbKey,

@@ -9,7 +9,15 @@
 //! * [`dataplane`]: what a dataplane is and what can be done to it, as plain data.
 //! * [`reconcile`]: from wanted and actual to actions; pure.
 //! * [`backend`]: the boundary to a dataplane, and its implementations.
+//! * [`server`]: the socket, its one client, flow control.
+//! * [`settings`]: the settings file.
+//! * [`log`]: structured logs on standard error.
+//! * [`sandbox`]: gives up every privilege but one.
 
 pub mod backend;
 pub mod dataplane;
+pub mod log;
 pub mod reconcile;
+pub mod sandbox;
+pub mod server;
+pub mod settings;

@@ -1,2 +1,160 @@
-//! The `syncd` program.
-fn main() {}
+//! `syncd`: settings, sandbox, wiring; nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use caps::Capability;
+use clap::{Parser, ValueEnum};
+use syncd::backend::Backend;
+use syncd::backend::record::RecordBackend;
+use syncd::server::{Options, Server};
+use syncd::settings::{self, BackendKind, OnStop, Settings, SettingsError};
+use syncd::{log, sandbox};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Carries decisions of the MC-LAG control plane out on the dataplane. Decides nothing.
+///
+/// Listens on a Unix socket for one client (iccpd), keeps the state that it wants, compares it
+/// with the dataplane and does the difference. Starting and stopping leaves the dataplane as it
+/// is, unless the settings say otherwise.
+///
+/// Needs CAP_NET_ADMIN and gives up every other privilege. Logs go to standard error.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 stopped by a signal, or settings are good; \
+                  1 anything failed; 2 wrong arguments.\n\n\
+                  Signals: SIGTERM and SIGINT stop it; `on-stop` in the settings decides what \
+                  that means for the dataplane."
+)]
+struct Args {
+    /// Settings file; without one, the defaults count.
+    #[arg(short = 'c', long, visible_alias = "config", value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Directory of the socket `syncd.sock`; overrides `run-dir` of the settings.
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Dataplane to work on; overrides `backend` of the settings.
+    #[arg(long, value_enum)]
+    backend: Option<BackendArg>,
+    /// Check the settings, print what would be used, and exit.
+    #[arg(long)]
+    check: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BackendArg {
+    /// The running kernel.
+    Linux,
+    /// None: remembers what it is asked, for trying things out.
+    Record,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // What is wrong in a file begins with its name, as editors expect it.
+            match error.downcast_ref() {
+                Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
+                _ => eprintln!("syncd: {error:#}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    let settings = settings(args)?;
+    if args.check {
+        print!("{settings}");
+        return Ok(());
+    }
+    log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(serve(settings))
+}
+
+fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let default = Path::new(settings::DEFAULT_FILE);
+    let mut settings = match &args.settings {
+        Some(path) => Settings::read(path)?,
+        None if default.exists() => Settings::read(default)?,
+        None => Settings::parse(default, "")?,
+    };
+    if let Some(dir) = &args.run_dir {
+        settings.run_dir = std::path::absolute(dir).context("cannot use --run-dir")?;
+    }
+    match args.backend {
+        Some(BackendArg::Linux) => settings.backend = BackendKind::Linux,
+        Some(BackendArg::Record) => settings.backend = BackendKind::Record,
+        None => {}
+    }
+    Ok(settings)
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    // The socket first: giving it to its group may need what is given up next.
+    let listener = settings.access.listen(&settings.socket())?;
+    let needed = match settings.backend {
+        BackendKind::Linux => Some(Capability::CAP_NET_ADMIN),
+        BackendKind::Record => None,
+    };
+    let entered = sandbox::enter(needed).context("cannot give up privileges");
+    let served = match (entered, settings.backend) {
+        (Err(error), _) => Err(error),
+        (Ok(()), BackendKind::Linux) => Err(anyhow::anyhow!("the linux backend is not built in")),
+        (Ok(()), BackendKind::Record) => {
+            let backend = RecordBackend::new();
+            let recorder = backend.recorder();
+            settings
+                .record_ports
+                .iter()
+                .for_each(|port| recorder.add_port(*port));
+            serve_with(backend, &settings, listener).await
+        }
+    };
+    // Best effort: whoever starts next removes a socket that nobody answers at.
+    let _ = std::fs::remove_file(settings.socket());
+    served
+}
+
+async fn serve_with(
+    backend: impl Backend,
+    settings: &Settings,
+    listener: UnixListener,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        backend = backend.name(),
+        socket = %settings.socket().display(),
+        "starting"
+    );
+    let server = Server::start(
+        backend,
+        Options {
+            access: settings.access.clone(),
+            restore_after: settings.restore_after,
+            restore_on_stop: settings.on_stop == OnStop::Restore,
+            originals: Some(settings.originals()),
+        },
+    )
+    .await?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    server.run(listener, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}

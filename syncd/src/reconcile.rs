@@ -171,8 +171,11 @@ impl Reconciler {
                 let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
                 for (key, _) in ours {
                     if self.wanted.entry(key).is_none() {
-                        let release = Directive::Release { keep_on: None };
-                        self.pending.entry(*key).or_insert(release);
+                        // A release says more; a want that came before the begin is no more.
+                        let is_release = |d: &Directive| matches!(d, Directive::Release { .. });
+                        if !self.pending.get(key).is_some_and(is_release) {
+                            self.pending.insert(*key, Directive::Undo);
+                        }
                     }
                 }
                 About::Rest(Section::Fdb)
@@ -356,8 +359,7 @@ impl Reconciler {
         self.ports_changed = true;
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for (key, _) in ours {
-            self.pending
-                .insert(*key, Directive::Release { keep_on: None });
+            self.pending.insert(*key, Directive::Undo);
         }
     }
 

@@ -12,8 +12,11 @@ pub(super) enum Directive {
     /// The client has just asked for it: its word counts more than where the dataplane sees the
     /// host.
     Want,
-    /// The client has just released it.
+    /// The client has just released it: with a port, it is handed over to the dataplane there,
+    /// without, it goes, learned or ours, so that the dataplane reports the host anew.
     Release { keep_on: Option<IfName> },
+    /// It is ours and nobody wants it: it is handed over where the dataplane sees the host.
+    Undo,
     /// Something else happened. Where the dataplane has seen the host meanwhile counts more than
     /// what the client wanted before it knew; it will hear of it and ask again.
     Check,
@@ -29,10 +32,11 @@ pub(super) fn plan(
     let entry = actual.fdb.get(key);
     match (directive, wanted.entry(key)) {
         (Directive::Release { keep_on }, _) => Ok(release(actual, key, entry, *keep_on)),
+        (Directive::Undo, None) => Ok(undo(actual, key, entry)),
+        (Directive::Check, None) if wanted.knows_all_entries() => Ok(undo(actual, key, entry)),
         (Directive::Want, Some(want)) => install(actual, key, entry, want, true),
-        (Directive::Check, Some(want)) => install(actual, key, entry, want, false),
-        (Directive::Check, None) if wanted.knows_all_entries() => {
-            Ok(release(actual, key, entry, None))
+        (Directive::Check | Directive::Undo, Some(want)) => {
+            install(actual, key, entry, want, false)
         }
         (Directive::Check | Directive::Want, None) => Ok(None),
     }
@@ -86,7 +90,6 @@ fn install(
     }))
 }
 
-/// Undo an entry of ours: hand it over to the dataplane if the host is known to be there.
 fn release(
     actual: &Actual,
     key: &FdbKey,
@@ -94,16 +97,28 @@ fn release(
     keep_on: Option<IfName>,
 ) -> Option<Action> {
     let entry = entry?;
-    let EntryKind::Ours { active, .. } = entry.kind else {
-        return None;
-    };
-    let seen_on = active.then_some(entry.port);
-    let there = |port: &IfName| actual.bridge_port(port).is_some();
-    Some(match keep_on.or(seen_on).filter(there) {
+    match (entry.kind, keep_on) {
+        (EntryKind::Ours { .. }, _) => Some(hand_over(actual, key, entry, keep_on)),
+        (EntryKind::Dynamic, None) => Some(Action::FdbDelete {
+            key: *key,
+            port: entry.port,
+        }),
+        (EntryKind::Dynamic | EntryKind::Configured | EntryKind::Local, _) => None,
+    }
+}
+
+fn undo(actual: &Actual, key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
+    let entry = entry.filter(|entry| entry.is_ours())?;
+    Some(hand_over(actual, key, entry, entry.seen_on()))
+}
+
+/// Let the dataplane age and move the host on that port; without a port, remove the entry.
+fn hand_over(actual: &Actual, key: &FdbKey, entry: &FdbEntry, to: Option<IfName>) -> Action {
+    match to.filter(|port| actual.bridge_port(port).is_some()) {
         Some(port) => Action::FdbMakeDynamic { key: *key, port },
         None => Action::FdbDelete {
             key: *key,
             port: entry.port,
         },
-    })
+    }
 }

@@ -1,0 +1,613 @@
+//! The server: one socket, one client of ours, one dataplane (`docs/mclagsyncd-v2.md`).
+//!
+//! One task owns everything and waits in one place:
+//!
+//! ```text
+//!   accept ──> candidate ── hello ──> client         (each: socket and two bounded buffers)
+//!                                       │ batches ^ results, events
+//!                                       v         │
+//!                                  reconciler ────┘
+//!                                       │ actions ^ results, events
+//!                                       v         │
+//!                                    backend ─────┘
+//! ```
+//!
+//! * A connection becomes the client when it has said hello; the one before is closed then, for
+//!   its process is gone or hangs. One that does not say hello in time is closed.
+//! * Nothing waits for the client to read: what it does not take stays in its outbox, where only
+//!   the latest sight per address is kept, and it is not listened to until it has read.
+//! * When the client is gone, the dataplane stays as it is, unless the settings say otherwise.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mclag_proto::sync::model::{Event, Op, OpError, OpErrorCode};
+use mclag_proto::sync::v2::{
+    self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
+};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, error, info, warn};
+
+use crate::backend::{Backend, BackendError, BackendEvent};
+use crate::dataplane::{Action, Subject};
+use crate::reconcile::{Originals, Reconciler};
+
+use access::Refusals;
+pub use access::{Access, ListenError};
+use connection::{Connection, Lost, Peer};
+pub use store::{Store, StoreError};
+
+mod access;
+mod connection;
+mod outbox;
+mod store;
+
+/// Batches that a client may have unanswered.
+pub const WINDOW: u32 = 16;
+
+/// How long a connection may take to say hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pause after the system refused to accept a connection, so as not to spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Pause before what was refused is tried again: doubled each time up to the second.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Events that are taken at once before the client is sent any.
+const EVENTS_AT_ONCE: usize = 4096;
+
+/// Failures of one plan that are logged one by one.
+const MAX_LOGGED: usize = 10;
+
+/// What a server is told by its settings.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Who may connect.
+    pub access: Access,
+    /// How long the dataplane stays as it is without a client, before it is restored to what it
+    /// was without us; for ever by default.
+    pub restore_after: Option<Duration>,
+    /// Whether it is restored when the server stops.
+    pub restore_on_stop: bool,
+    /// File that originals are stored in; nowhere if there is none.
+    pub originals: Option<PathBuf>,
+}
+
+/// A dataplane, what is wanted of it, and who wants it.
+#[derive(Debug)]
+pub struct Server<B> {
+    backend: B,
+    reconciler: Reconciler,
+    options: Options,
+    store: Option<Store>,
+    stored: Originals,
+    refusals: Refusals,
+    client: Option<Connection>,
+    candidate: Option<(Connection, Instant)>,
+    retry_at: Option<Instant>,
+    retry_pause: Duration,
+    restore_at: Option<Instant>,
+    /// What failed last time, so that it is logged once.
+    failing: HashSet<Subject>,
+    /// Why the bridge could not be looked at last time.
+    blind: Option<String>,
+}
+
+/// Why a server ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The dataplane cannot be looked at, or tells nothing any more.
+    #[error("the dataplane failed")]
+    Backend(#[from] BackendError),
+    /// What settings were before cannot be kept.
+    #[error("originals cannot be kept")]
+    Store(#[from] StoreError),
+}
+
+enum Next {
+    Accepted(std::io::Result<UnixStream>),
+    Client(std::io::Result<()>),
+    Candidate(std::io::Result<()>),
+    Event(Result<BackendEvent, BackendError>),
+    HelloTimeout,
+    Retry,
+    Restore,
+    Stop,
+}
+
+impl<B: Backend> Server<B> {
+    /// A server that has looked at its dataplane and changed nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the dataplane cannot be looked at, or the originals cannot be read or written.
+    pub async fn start(mut backend: B, options: Options) -> Result<Self, ServerError> {
+        let store = options.originals.clone().map(Store::open).transpose()?;
+        let stored = match &store {
+            Some(store) => store.load()?,
+            None => Originals::default(),
+        };
+        let actual = backend.snapshot(None).await?;
+        info!(
+            backend = backend.name(),
+            filter = actual.filter.is_some(),
+            isolated = actual
+                .filter
+                .as_ref()
+                .map_or(0, |filter| filter.isolated.len()),
+            held = actual.held.len(),
+            "dataplane adopted"
+        );
+        let mut reconciler = Reconciler::new(stored.clone());
+        reconciler.adopt(actual);
+        let restore_at = options.restore_after.map(|after| Instant::now() + after);
+        Ok(Self {
+            backend,
+            reconciler,
+            options,
+            store,
+            stored,
+            refusals: Refusals::default(),
+            client: None,
+            candidate: None,
+            retry_at: None,
+            retry_pause: RETRY.0,
+            restore_at,
+            failing: HashSet::new(),
+            blind: None,
+        })
+    }
+
+    /// Serve until `stop`, then say so to the client and leave or restore the dataplane.
+    ///
+    /// # Errors
+    ///
+    /// When the backend has no more events.
+    pub async fn run(
+        mut self,
+        listener: UnixListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServerError> {
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            match self.next(&listener, stop.as_mut()).await {
+                Next::Accepted(Ok(stream)) => self.admit(stream),
+                Next::Accepted(Err(error)) => {
+                    error!(%error, "cannot accept connections");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                Next::Client(ready) => {
+                    let moved = ready.map_err(Lost::from);
+                    let moved = moved.and_then(|()| match &mut self.client {
+                        Some(client) => client.transfer(),
+                        None => Ok(()),
+                    });
+                    if let Err(lost) = moved {
+                        self.drop_client(&lost);
+                    }
+                }
+                Next::Candidate(ready) => self.hear_candidate(ready),
+                Next::Event(event) => self.observe(event?).await?,
+                Next::HelloTimeout => {
+                    if let Some((connection, _)) = self.candidate.take() {
+                        let lost = Lost::Unexpected("no hello in time".to_owned());
+                        refuse(connection, &lost);
+                    }
+                }
+                Next::Retry => {
+                    self.retry_at = None;
+                    self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
+                    self.reconciler.retry();
+                    let _ = self.settle().await;
+                }
+                Next::Restore => {
+                    warn!("no client for too long: restoring the dataplane");
+                    self.restore_at = None;
+                    self.reconciler.want_nothing();
+                    let _ = self.settle().await;
+                }
+                Next::Stop => break,
+            }
+            self.serve_client().await;
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    async fn next(
+        &mut self,
+        listener: &UnixListener,
+        stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> Next {
+        let client = self.client.as_ref();
+        let candidate = self.candidate.as_ref().map(|(connection, _)| connection);
+        let hello_by = self.candidate.as_ref().map(|(_, by)| *by);
+        tokio::select! {
+            accepted = listener.accept() => Next::Accepted(accepted.map(|(stream, _)| stream)),
+            ready = readiness(client) => Next::Client(ready),
+            ready = readiness(candidate) => Next::Candidate(ready),
+            event = self.backend.next_event() => Next::Event(event),
+            () = at(hello_by) => Next::HelloTimeout,
+            () = at(self.retry_at) => Next::Retry,
+            () = at(self.restore_at) => Next::Restore,
+            () = stop => Next::Stop,
+        }
+    }
+
+    /// Let somebody in who may, to say hello.
+    fn admit(&mut self, stream: UnixStream) {
+        let peer: Peer = match stream.peer_cred() {
+            Ok(cred) => cred.into(),
+            Err(error) => {
+                warn!(%error, "connection refused: its user is unknown");
+                return;
+            }
+        };
+        let connection = Connection::new(stream, peer);
+        let Peer { uid, gid, pid } = peer;
+        if !self.options.access.allows(peer) {
+            if self.refusals.count(uid) {
+                let total = self.refusals.total();
+                warn!(
+                    uid,
+                    gid, pid, total, "connection refused: user is not allowed"
+                );
+            }
+            connection.close(ErrorCode::Denied, &format!("user {uid} is not allowed"));
+            return;
+        }
+        debug!(uid, gid, pid, "connection accepted");
+        let by = Instant::now() + HELLO_TIMEOUT;
+        if let Some((before, _)) = self.candidate.replace((connection, by)) {
+            before.close(
+                ErrorCode::Replaced,
+                "a newer connection came before the hello",
+            );
+        }
+    }
+
+    fn hear_candidate(&mut self, ready: std::io::Result<()>) {
+        let Some((mut connection, by)) = self.candidate.take() else {
+            return;
+        };
+        let heard = ready.map_err(Lost::from);
+        let heard = heard.and_then(|()| connection.transfer());
+        match heard.and_then(|()| connection.next_message()) {
+            Ok(None) => self.candidate = Some((connection, by)),
+            Ok(Some(ClientMessage::Hello(hello))) => match self.greet(&mut connection, &hello) {
+                Ok(()) => self.welcome(connection, &hello),
+                Err(lost) => refuse(connection, &lost),
+            },
+            Ok(Some(_)) => {
+                let lost = Lost::Unexpected("the first message has to be a hello".to_owned());
+                refuse(connection, &lost);
+            }
+            Err(lost) => refuse(connection, &lost),
+        }
+    }
+
+    fn greet(&self, connection: &mut Connection, hello: &ClientHello) -> Result<(), Lost> {
+        let served = v2::VERSION..=v2::VERSION;
+        let Some(version) = v2::negotiate(&hello.versions, &served) else {
+            let (min, max) = (hello.versions.start(), hello.versions.end());
+            let version = v2::VERSION;
+            return Err(Lost::Version(format!(
+                "client speaks versions {min} to {max}, server speaks {version}"
+            )));
+        };
+        connection.credit = hello.events_up_to;
+        connection.outbox.resync();
+        connection.send(&ServerMessage::Hello(ServerHello {
+            version,
+            capabilities: Capabilities::empty(),
+            abilities: self.backend.abilities(),
+            backend: self.backend.name().to_owned(),
+            window: WINDOW,
+        }))
+    }
+
+    fn welcome(&mut self, connection: Connection, hello: &ClientHello) {
+        let Peer { uid, gid: _, pid } = connection.peer;
+        info!(uid, pid, software = hello.software, "client connected");
+        if let Some(before) = self.client.replace(connection) {
+            warn!(
+                pid = before.peer.pid,
+                "client replaced by a newer connection"
+            );
+            before.close(ErrorCode::Replaced, "a newer client connected");
+            self.reconciler.client_gone();
+        }
+        self.restore_at = None;
+    }
+
+    /// Carry out what the client asked for, and send it what it may get.
+    async fn serve_client(&mut self) {
+        if let Err(lost) = self.hear_client().await {
+            self.drop_client(&lost);
+        }
+    }
+
+    async fn hear_client(&mut self) -> Result<(), Lost> {
+        loop {
+            let Some(client) = &mut self.client else {
+                return Ok(());
+            };
+            client.send_events(|| self.reconciler.sights())?;
+            client.flush()?;
+            match client.next_message()? {
+                None => return Ok(()),
+                Some(ClientMessage::Batch { number, ops }) => {
+                    let results = self.carry_out_batch(number, &ops).await?;
+                    if let Some(client) = &mut self.client {
+                        client.send(&ServerMessage::BatchResult { number, results })?;
+                    }
+                }
+                Some(ClientMessage::Credit { up_to }) => {
+                    client.credit = client.credit.max(up_to);
+                }
+                Some(ClientMessage::Bye) => return Err(Lost::Bye),
+                Some(ClientMessage::Hello(_)) => {
+                    return Err(Lost::Unexpected("a second hello".to_owned()));
+                }
+            }
+        }
+    }
+
+    async fn carry_out_batch(
+        &mut self,
+        number: u64,
+        ops: &[Op],
+    ) -> Result<Vec<Result<(), OpError>>, Lost> {
+        if let Some(client) = &mut self.client {
+            if number != client.batch.wrapping_add(1) {
+                let last = client.batch;
+                return Err(Lost::Unexpected(format!(
+                    "batch {number} follows batch {last}"
+                )));
+            }
+            client.batch = number;
+        }
+        self.reconciler.accept(ops);
+        let results = self.settle().await;
+        let failed = results.iter().filter(|result| result.is_err()).count();
+        debug!(number, ops = ops.len(), failed, "batch carried out");
+        Ok(results)
+    }
+
+    fn drop_client(&mut self, lost: &Lost) {
+        let Some(client) = self.client.take() else {
+            return;
+        };
+        let pid = client.peer.pid;
+        let skipped = client.skipped();
+        match lost {
+            Lost::Bye => info!(pid, skipped, "client left, the dataplane stays as it is"),
+            lost => {
+                warn!(pid, skipped, reason = %lost, "client lost, the dataplane stays as it is");
+            }
+        }
+        if let Some(code) = lost.code() {
+            client.close(code, &lost.to_string());
+        }
+        self.reconciler.client_gone();
+        self.restore_at = self
+            .options
+            .restore_after
+            .map(|after| Instant::now() + after);
+    }
+
+    /// Take in an event and those that wait behind it, and do what follows from them.
+    async fn observe(&mut self, first: BackendEvent) -> Result<(), ServerError> {
+        let mut event = Some(Ok(first));
+        let mut taken = 0;
+        while let Some(next) = event {
+            let next = next?;
+            if let BackendEvent::LookAgain { why } = &next {
+                info!(why, "looking at the dataplane again");
+            }
+            if let Some(Event::Fdb { key, sight }) = self.reconciler.observe(&next) {
+                debug!(mac = %key.mac, vid = %key.vid, ?sight, "seen");
+                let table = self.reconciler.actual().fdb.len();
+                if let Some(client) = &mut self.client {
+                    client.outbox.push(key, sight, table);
+                }
+            }
+            taken += 1;
+            event = tokio::select! {
+                biased;
+                next = self.backend.next_event(), if taken < EVENTS_AT_ONCE => Some(next),
+                () = std::future::ready(()) => None,
+            };
+        }
+        let _ = self.settle().await;
+        Ok(())
+    }
+
+    /// Make the dataplane what is wanted, as far as it lets us. Answers accepted operations.
+    async fn settle(&mut self) -> Vec<Result<(), OpError>> {
+        if let Some(bridge) = self.reconciler.needs_snapshot() {
+            match self.backend.snapshot(bridge).await {
+                Ok(actual) => {
+                    let entries = actual.fdb.len();
+                    info!(bridge = ?bridge, ports = actual.ports.len(), entries, "looked at bridge");
+                    self.blind = None;
+                    self.reconciler.adopt(actual);
+                    if let Some(client) = &mut self.client {
+                        client.outbox.resync();
+                    }
+                }
+                Err(error) => {
+                    if self.blind.as_ref() != Some(&error.text) {
+                        warn!(bridge = ?bridge, %error, "cannot look at bridge");
+                        self.blind = Some(error.text);
+                    }
+                    self.reconciler.lose_sight();
+                }
+            }
+        }
+        let actions = self.reconciler.plan();
+        self.keep_originals();
+        let results = self.carry_out(&actions).await;
+        self.log(&actions, &results);
+        let answers = self.reconciler.conclude(&actions, &results);
+        self.keep_originals();
+        if !self.reconciler.is_unfinished() {
+            self.retry_at = None;
+            self.retry_pause = RETRY.0;
+        } else if self.retry_at.is_none() {
+            self.retry_at = Some(Instant::now() + self.retry_pause);
+        }
+        answers
+    }
+
+    /// Actions that protect come first. Where one of them failed, nothing is opened.
+    async fn carry_out(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+        if actions.is_empty() {
+            return Vec::new();
+        }
+        let protecting = actions
+            .iter()
+            .take_while(|action| action.protects())
+            .count();
+        let (first, rest) = actions.split_at(protecting);
+        let mut results = Vec::with_capacity(actions.len());
+        if !first.is_empty() {
+            results = self.backend.apply(first).await;
+        }
+        let failed: HashSet<Subject> = first
+            .iter()
+            .zip(&results)
+            .filter(|(_, result)| result.is_err())
+            .map(|(action, _)| action.subject())
+            .collect();
+        let is_withheld = |action: &Action| {
+            action.opens()
+                && (failed.contains(&action.subject()) || failed.contains(&Subject::Domain))
+        };
+        let allowed: Vec<Action> = rest.iter().filter(|a| !is_withheld(a)).cloned().collect();
+        let mut done = match allowed.as_slice() {
+            [] => Vec::new(),
+            allowed => self.backend.apply(allowed).await,
+        }
+        .into_iter();
+        for action in rest {
+            let result = match is_withheld(action) {
+                true => None,
+                false => done.next(),
+            };
+            results.push(result.unwrap_or_else(|| {
+                Err(BackendError::refused(format!(
+                    "{}: not opened, for it could not be protected",
+                    action.subject()
+                )))
+            }));
+        }
+        results
+    }
+
+    fn keep_originals(&mut self) {
+        let originals = self.reconciler.originals();
+        if *originals == self.stored {
+            return;
+        }
+        if let Some(store) = &self.store
+            && let Err(error) = store.save(originals)
+        {
+            error!(
+                error = connection::chain(&error),
+                "originals cannot be kept"
+            );
+        }
+        self.stored = originals.clone();
+    }
+
+    fn log(&mut self, actions: &[Action], results: &[Result<(), BackendError>]) {
+        let mut logged = 0_usize;
+        let mut failures = 0_usize;
+        for (action, result) in actions.iter().zip(results) {
+            let subject = action.subject();
+            match result {
+                Ok(()) => {
+                    log_success(action);
+                    self.failing.remove(&subject);
+                }
+                Err(error) if error.code == OpErrorCode::Waiting => {
+                    debug!(%subject, ?action, %error, "action waits");
+                }
+                Err(error) => {
+                    let is_new = self.failing.len() < 4096 && self.failing.insert(subject);
+                    failures += usize::from(is_new);
+                    if is_new && logged < MAX_LOGGED {
+                        logged += 1;
+                        warn!(%subject, ?action, %error, "action failed");
+                    } else {
+                        debug!(%subject, ?action, %error, "action failed");
+                    }
+                }
+            }
+        }
+        if failures > logged {
+            warn!(more = failures - logged, "more actions failed");
+        }
+    }
+
+    async fn stop(mut self) {
+        if self.options.restore_on_stop {
+            info!("restoring the dataplane");
+            self.reconciler.want_nothing();
+            let _ = self.settle().await;
+        }
+        let connections = self.client.take().into_iter();
+        for connection in connections.chain(self.candidate.take().map(|(c, _)| c)) {
+            connection.close(ErrorCode::Stopping, "syncd is stopping");
+        }
+    }
+}
+
+fn refuse(connection: Connection, lost: &Lost) {
+    let Peer { uid, gid: _, pid } = connection.peer;
+    match lost.code() {
+        Some(code) => {
+            warn!(uid, pid, reason = %lost, "connection refused");
+            connection.close(code, &lost.to_string());
+        }
+        None => debug!(uid, pid, reason = %lost, "connection closed before the hello"),
+    }
+}
+
+fn log_success(action: &Action) {
+    match action {
+        Action::Isolate { port } => info!(%port, isolated = true, "isolation changed"),
+        Action::Release { port } => info!(%port, isolated = false, "isolation changed"),
+        Action::Hold { port } => info!(%port, held = true, "hold changed"),
+        Action::Unhold { port } => info!(%port, held = false, "hold changed"),
+        Action::FdbInstall { .. } | Action::FdbMakeDynamic { .. } | Action::FdbDelete { .. } => {
+            debug!(?action, "entry changed");
+        }
+        Action::EnsureFilter { .. }
+        | Action::RemoveFilter
+        | Action::SetLearning { .. }
+        | Action::SetBackup { .. }
+        | Action::ClearBackup { .. }
+        | Action::SetSystemMac { .. } => info!(?action, "dataplane changed"),
+    }
+}
+
+async fn readiness(connection: Option<&Connection>) -> std::io::Result<()> {
+    match connection {
+        Some(connection) => connection.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

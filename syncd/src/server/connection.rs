@@ -1,0 +1,213 @@
+//! One client's socket and the buffers on both sides of it. Nothing here waits for the client to
+//! read or write, and nothing grows beyond [`OUT_LIMIT`] and one message.
+
+use std::io;
+
+use mclag_proto::sync::v2::{
+    ClientMessage, DecodeError, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE, ServerCodec,
+    ServerMessage,
+};
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+use tokio::net::unix::UCred;
+
+use super::outbox::Outbox;
+
+/// Bytes that wait to be written, beyond which the client is not listened to and sent no events.
+pub(super) const OUT_LIMIT: usize = 64 * 1024;
+
+const READ_CHUNK: usize = 16 * 1024;
+
+/// A connected client.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: UnixStream,
+    codec: ServerCodec,
+    /// Bytes to be written; those before `written` are.
+    out: Vec<u8>,
+    written: usize,
+    /// Uid and process of the client, for logs.
+    pub(super) peer: Peer,
+    /// Number of the last batch.
+    pub(super) batch: u64,
+    /// Number of the last message of events.
+    events: u64,
+    /// Greatest number that such a message may have.
+    pub(super) credit: u64,
+    pub(super) outbox: Outbox,
+}
+
+/// Who a client is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Peer {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    /// Process, where the system tells.
+    pub(super) pid: Option<i32>,
+}
+
+impl From<UCred> for Peer {
+    fn from(cred: UCred) -> Self {
+        Self {
+            uid: cred.uid(),
+            gid: cred.gid(),
+            pid: cred.pid(),
+        }
+    }
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    #[error("closed by the client")]
+    Closed,
+    #[error("client said bye")]
+    Bye,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("cannot be read: {}", chain(.0))]
+    Malformed(#[from] DecodeError),
+    #[error("{0}")]
+    Unexpected(String),
+    #[error("{0}")]
+    Version(String),
+    #[error("cannot be said: {0}")]
+    Encode(#[from] EncodeError),
+}
+
+impl Lost {
+    /// What the client is told before its connection is closed, if it is there to hear it.
+    pub(super) fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Closed | Self::Bye | Self::Io(_) => None,
+            Self::Malformed(_) => Some(ErrorCode::Malformed),
+            Self::Unexpected(_) => Some(ErrorCode::Unexpected),
+            Self::Version(_) => Some(ErrorCode::Version),
+            Self::Encode(_) => Some(ErrorCode::Failed),
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(stream: UnixStream, peer: Peer) -> Self {
+        Self {
+            stream,
+            codec: ServerCodec::new(),
+            out: Vec::new(),
+            written: 0,
+            peer,
+            batch: 0,
+            events: 0,
+            credit: 0,
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// Wait until [`Connection::transfer`] has something to do.
+    pub(super) async fn ready(&self) -> io::Result<()> {
+        let interest = match (self.waiting() > 0, self.has_room()) {
+            (false, _) => Interest::READABLE,
+            (true, true) => Interest::READABLE | Interest::WRITABLE,
+            (true, false) => Interest::WRITABLE,
+        };
+        self.stream.ready(interest).await.map(drop)
+    }
+
+    /// Write and read what can be written and read now.
+    pub(super) fn transfer(&mut self) -> Result<(), Lost> {
+        self.flush()?;
+        if !self.has_room() {
+            return Ok(());
+        }
+        let mut chunk = [0; READ_CHUNK];
+        match self.stream.try_read(&mut chunk) {
+            Ok(0) => Err(Lost::Closed),
+            Ok(count) => {
+                self.codec.push(&chunk[..count]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The next message that was read; none while the client does not read what it is sent.
+    pub(super) fn next_message(&mut self) -> Result<Option<ClientMessage>, Lost> {
+        if !self.has_room() {
+            return Ok(None);
+        }
+        Ok(self.codec.next_message()?)
+    }
+
+    /// Append a message to what is to be written.
+    pub(super) fn send(&mut self, message: &ServerMessage) -> Result<(), Lost> {
+        self.out.extend_from_slice(&message.encode()?);
+        Ok(())
+    }
+
+    /// Append events, as far as credit and room go. `table` names all that is seen.
+    pub(super) fn send_events<I>(&mut self, table: impl Fn() -> I) -> Result<(), Lost>
+    where
+        I: Iterator<
+            Item = (
+                mclag_proto::sync::model::FdbKey,
+                mclag_proto::sync::model::Sight,
+            ),
+        >,
+    {
+        while self.events < self.credit && self.has_room() && !self.outbox.is_empty() {
+            let events = self.outbox.take(MAX_EVENTS_PER_MESSAGE, &table);
+            self.events += 1;
+            self.send(&ServerMessage::Events {
+                number: self.events,
+                events,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Write what can be written now.
+    pub(super) fn flush(&mut self) -> Result<(), Lost> {
+        while self.waiting() > 0 {
+            match self.stream.try_write(&self.out[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.out.drain(..self.written);
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Say why, as far as the client still reads, and close.
+    pub(super) fn close(mut self, code: ErrorCode, text: &str) {
+        let text = text.to_owned();
+        let _ = self.send(&ServerMessage::Error { code, text });
+        let _ = self.flush();
+    }
+
+    /// Number of frames that were skipped because nobody knows them.
+    pub(super) const fn skipped(&self) -> u64 {
+        self.codec.skipped()
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting() < OUT_LIMIT
+    }
+
+    const fn waiting(&self) -> usize {
+        self.out.len() - self.written
+    }
+}
+
+/// An error and all that caused it, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

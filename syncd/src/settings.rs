@@ -1,0 +1,476 @@
+//! The settings file: what an operator writes, checked before anything starts.
+//!
+//! Everything in it has a default; without a file the defaults count. Whatever is wrong is
+//! reported with file, line and column.
+
+use std::fmt;
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mclag_proto::IfName;
+use nix::unistd::{Group, User};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::log;
+use crate::server::Access;
+
+/// Where settings are read from unless told otherwise.
+pub const DEFAULT_FILE: &str = "/etc/mclag/syncd.toml";
+
+/// Run directory unless told otherwise.
+pub const DEFAULT_RUN_DIR: &str = "/run/mclag";
+
+/// What is logged unless told otherwise.
+pub const DEFAULT_LOG_FILTER: &str = "info";
+
+/// Largest settings file that is read, in bytes.
+pub const MAX_FILE: u64 = 1 << 20;
+
+/// Name of the socket in the run directory.
+const SOCKET: &str = "syncd.sock";
+
+/// Name of the file in the run directory that remembers settings from before.
+const ORIGINALS: &str = "syncd-originals.json";
+
+/// Longest path that `sun_path` of a Unix socket holds, without the final NUL.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Checked settings.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settings {
+    /// The dataplane.
+    pub backend: BackendKind,
+    /// Directory of the socket and of what has to be remembered over a restart.
+    pub run_dir: PathBuf,
+    /// What happens to the dataplane when the server stops.
+    pub on_stop: OnStop,
+    /// How long the dataplane stays as it is without a client; none: for ever.
+    pub restore_after: Option<Duration>,
+    /// Who may connect.
+    pub access: Access,
+    /// What is logged, in the syntax of `tracing-subscriber`'s `EnvFilter`.
+    pub log_filter: String,
+    /// Ports that the dataplane of [`BackendKind::Record`] has.
+    pub record_ports: Vec<IfName>,
+}
+
+/// Which dataplane to work on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// The bridge, bonds and filter of the running kernel.
+    #[default]
+    Linux,
+    /// None: remembers what it is asked. For trying things out.
+    Record,
+}
+
+/// What happens to the dataplane when the server stops.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnStop {
+    /// It goes on forwarding as it is: the server is expected back soon.
+    #[default]
+    Leave,
+    /// It is made what it was without us.
+    Restore,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[derive(Default)]
+struct File {
+    backend: BackendKind,
+    run_dir: Option<Spanned<PathBuf>>,
+    on_stop: OnStop,
+    restore_after: Option<Spanned<Value>>,
+    access: AccessTable,
+    log: LogTable,
+    record: RecordTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct AccessTable {
+    users: Vec<Spanned<Value>>,
+    group: Option<Spanned<Value>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct LogTable {
+    filter: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct RecordTable {
+    ports: Vec<Spanned<String>>,
+}
+
+/// A name or a number.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a name or a number that is not negative"
+)]
+enum Value {
+    Number(u32),
+    Text(String),
+}
+
+/// One thing that is wrong.
+#[derive(Debug)]
+struct Problem {
+    /// Where, in bytes.
+    span: Option<Range<usize>>,
+    message: String,
+}
+
+impl Settings {
+    /// Read and check a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or anything in it is wrong.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let unreadable = |source| SettingsError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut text = String::new();
+        let limited = file.take(MAX_FILE + 1).read_to_string(&mut text);
+        let length = limited.map_err(unreadable)?;
+        if u64::try_from(length).unwrap_or(u64::MAX) > MAX_FILE {
+            return Err(SettingsError::TooLong {
+                path: path.to_owned(),
+            });
+        }
+        Self::parse(path, &text)
+    }
+
+    /// Check the text of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// When anything in it is wrong; all of it is reported.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        let mut problems = Vec::new();
+        let settings = match toml::from_str::<File>(text) {
+            Ok(file) => check(file, &mut problems),
+            Err(error) => {
+                problems.push(Problem {
+                    span: error.span(),
+                    message: error.message().trim_end().to_owned(),
+                });
+                check(File::default(), &mut Vec::new())
+            }
+        };
+        if problems.is_empty() {
+            return Ok(settings);
+        }
+        let shown: Vec<String> = problems.iter().map(|p| p.shown(path, text)).collect();
+        Err(SettingsError::Wrong {
+            report: shown.join("\n"),
+        })
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.run_dir.join(SOCKET)
+    }
+
+    /// The file that remembers settings from before.
+    #[must_use]
+    pub fn originals(&self) -> PathBuf {
+        self.run_dir.join(ORIGINALS)
+    }
+}
+
+fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
+    let File {
+        backend,
+        run_dir,
+        on_stop,
+        restore_after,
+        access,
+        log,
+        record,
+    } = file;
+    let mut wrong = |span: Range<usize>, message: String| {
+        problems.push(Problem {
+            span: Some(span),
+            message,
+        });
+    };
+    let run_dir = match run_dir {
+        None => PathBuf::from(DEFAULT_RUN_DIR),
+        Some(dir) => {
+            let span = dir.span();
+            let dir = dir.into_inner();
+            if !dir.is_absolute() {
+                wrong(span, format!("{}: not an absolute path", dir.display()));
+            } else if dir.join(SOCKET).as_os_str().len() > MAX_SOCKET_PATH {
+                wrong(span, "the path is too long for a socket in it".to_owned());
+            }
+            dir
+        }
+    };
+    let restore_after = restore_after.and_then(|text| {
+        let span = text.span();
+        let parsed = match text.into_inner() {
+            Value::Number(seconds) => Ok(Some(Duration::from_secs(seconds.into()))),
+            Value::Text(text) => duration(&text),
+        };
+        parsed.unwrap_or_else(|message| {
+            wrong(span, message);
+            None
+        })
+    });
+    let mut found = Access::default();
+    for user in access.users {
+        match id_of("user", user.get_ref(), user_id) {
+            Ok(id) => found.users.push(id),
+            Err(message) => wrong(user.span(), message),
+        }
+    }
+    if let Some(group) = access.group {
+        match id_of("group", group.get_ref(), group_id) {
+            Ok(id) => found.group = Some(id),
+            Err(message) => wrong(group.span(), message),
+        }
+    }
+    let log_filter = log.filter.map(|filter| {
+        if let Err(error) = log::parse_filter(filter.get_ref()) {
+            wrong(filter.span(), error.to_string());
+        }
+        filter.into_inner()
+    });
+    let mut record_ports: Vec<IfName> = Vec::new();
+    for port in record.ports {
+        match IfName::new(port.get_ref()) {
+            Ok(name) if record_ports.contains(&name) => {
+                wrong(port.span(), format!("{name} is named twice"));
+            }
+            Ok(name) => record_ports.push(name),
+            Err(error) => wrong(port.span(), error.to_string()),
+        }
+    }
+    Settings {
+        backend,
+        run_dir,
+        on_stop,
+        restore_after,
+        access: found,
+        log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
+        record_ports,
+    }
+}
+
+fn duration(text: &str) -> Result<Option<Duration>, String> {
+    if text == "never" {
+        return Ok(None);
+    }
+    let unit = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
+    let scale = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 0,
+    };
+    let number: u32 = number.parse().unwrap_or(0);
+    match u64::from(number) * scale {
+        0 => Err("expected \"never\", or a duration such as \"30s\", \"5m\", \"1h\"".to_owned()),
+        seconds => Ok(Some(Duration::from_secs(seconds))),
+    }
+}
+
+fn id_of(
+    what: &str,
+    value: &Value,
+    look_up: impl Fn(&str) -> nix::Result<Option<u32>>,
+) -> Result<u32, String> {
+    match value {
+        Value::Number(id) => Ok(*id),
+        Value::Text(name) => match look_up(name) {
+            Ok(Some(id)) => Ok(id),
+            Ok(None) => Err(format!("there is no {what} {name:?}")),
+            Err(error) => Err(format!("cannot look up {what} {name:?}: {error}")),
+        },
+    }
+}
+
+fn user_id(name: &str) -> nix::Result<Option<u32>> {
+    Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
+}
+
+fn group_id(name: &str) -> nix::Result<Option<u32>> {
+    Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
+}
+
+impl Problem {
+    fn shown(&self, path: &Path, text: &str) -> String {
+        let path = path.display();
+        let Some(start) = self.span.as_ref().map(|span| span.start) else {
+            return format!("{path}: {}", self.message);
+        };
+        let before = text.get(..start).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before[line_start..].chars().count() + 1;
+        let shown = text[line_start..].lines().next().unwrap_or_default();
+        let shown: String = shown.chars().take(120).collect();
+        format!("{path}:{line}:{column}: {}\n    {shown}", self.message)
+    }
+}
+
+/// What would be used, as a settings file.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let backend = match self.backend {
+            BackendKind::Linux => "linux",
+            BackendKind::Record => "record",
+        };
+        let on_stop = match self.on_stop {
+            OnStop::Leave => "leave",
+            OnStop::Restore => "restore",
+        };
+        writeln!(f, "backend = {backend:?}")?;
+        writeln!(f, "run-dir = {:?}", self.run_dir.display().to_string())?;
+        writeln!(f, "on-stop = {on_stop:?}")?;
+        match self.restore_after {
+            None => writeln!(f, "restore-after = \"never\"")?,
+            Some(after) => writeln!(f, "restore-after = \"{}s\"", after.as_secs())?,
+        }
+        writeln!(f, "\n[access]\nusers = {:?}", self.access.users)?;
+        if let Some(group) = self.access.group {
+            writeln!(f, "group = {group}")?;
+        }
+        writeln!(f, "\n[log]\nfilter = {:?}", self.log_filter)?;
+        if self.backend == BackendKind::Record {
+            writeln!(f, "\n[record]\nports = {:?}", self.record_ports)?;
+        }
+        Ok(())
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file could not be read.
+    #[error("cannot read settings {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The file is longer than any settings can be.
+    #[error("settings {} are longer than {MAX_FILE} bytes", .path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was read, and says something that cannot be.
+    #[error("{report}")]
+    Wrong {
+        /// All of it, each with file, line and column, ready to be shown.
+        report: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        Settings::parse(Path::new("syncd.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        let settings = parse("").unwrap();
+        assert_eq!(settings.backend, BackendKind::Linux);
+        assert_eq!(settings.on_stop, OnStop::Leave);
+        assert_eq!(settings.restore_after, None);
+        assert_eq!(settings.socket(), Path::new("/run/mclag/syncd.sock"));
+    }
+
+    #[test]
+    fn settings_read_back_as_shown() {
+        let text = r#"
+            backend = "record"
+            run-dir = "/tmp/x"
+            on-stop = "restore"
+            restore-after = "5m"
+            [access]
+            users = ["root", 61001]
+            group = "root"
+            [log]
+            filter = "info,syncd=debug"
+            [record]
+            ports = ["bond1", "swp1"]
+        "#;
+        let settings = parse(text).unwrap();
+        assert_eq!(settings.restore_after, Some(Duration::from_secs(300)));
+        assert_eq!(settings.access.users, [0, 61_001]);
+        assert_eq!(settings.access.group, Some(0));
+        assert_eq!(parse(&settings.to_string()), Ok(settings));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (text, wanted) in [
+            (
+                "on-stop = \"leave\"\nonstop = 1\n",
+                "syncd.toml:2:1: unknown field `onstop`",
+            ),
+            ("on-stop = \"go\"", "syncd.toml:1:11: unknown variant `go`"),
+            (
+                "run-dir = \"run\"",
+                "syncd.toml:1:11: run: not an absolute path",
+            ),
+            (
+                "restore-after = \"5 min\"",
+                "syncd.toml:1:17: expected \"never\"",
+            ),
+            (
+                "restore-after = -1",
+                "syncd.toml:1:17: expected a name or a number",
+            ),
+            (
+                "[access]\nusers = [\"no such user\"]",
+                "syncd.toml:2:10: there is no user \"no such user\"",
+            ),
+            ("[log]\nfilter = \"=,=\"", "syncd.toml:2:10: "),
+            (
+                "[record]\nports = [\"a\",\n  \"a\"]",
+                "syncd.toml:3:3: a is named twice",
+            ),
+            ("backend =", "syncd.toml:1:10: "),
+        ] {
+            let report = parse(text).unwrap_err();
+            assert!(report.starts_with(wanted), "{text:?}: {report}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_reported_at_once() {
+        let report = parse("run-dir = \"run\"\n[record]\nports = [\"a b\"]").unwrap_err();
+        assert!(report.contains("syncd.toml:1:11: "), "{report}");
+        assert!(report.contains("syncd.toml:3:10: "), "{report}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Settings::read(Path::new("/no/such/file")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read settings /no/such/file");
+    }
+}
