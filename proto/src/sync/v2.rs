@@ -137,7 +137,7 @@ pub enum ErrorCode {
     /// A frame or a body that cannot be read.
     Malformed,
     /// A message that was not allowed now: a hello that is missing or repeated, a batch with the
-    /// wrong number, more batches than the window.
+    /// wrong number.
     Unexpected,
     /// A newer connection took the place of this one.
     Replaced,
@@ -145,6 +145,8 @@ pub enum ErrorCode {
     Stopping,
     /// The server failed; the text says how.
     Failed,
+    /// The user of the client is not allowed to connect.
+    Denied,
     /// A code that this program does not know.
     Other(u32),
 }

@@ -481,6 +481,7 @@ impl From<ErrorCode> for u32 {
             ErrorCode::Replaced => 4,
             ErrorCode::Stopping => 5,
             ErrorCode::Failed => 6,
+            ErrorCode::Denied => 7,
             ErrorCode::Other(code) => code,
         }
     }
@@ -495,6 +496,7 @@ impl From<u32> for ErrorCode {
             4 => Self::Replaced,
             5 => Self::Stopping,
             6 => Self::Failed,
+            7 => Self::Denied,
             code => Self::Other(code),
         }
     }
