@@ -54,6 +54,11 @@ struct Entry {
     announced: Option<Seen>,
     /// What `syncd` was told last.
     wanted: Option<FdbWant>,
+    /// What `syncd` was told last may no longer be in place.
+    renew: bool,
+    /// The dataplane still has a sight of its own that the peer's newer one replaced. Until it
+    /// was told so it would not report the host again.
+    displaced: bool,
     /// Not named since the dataplane's listing began.
     unconfirmed: bool,
 }
@@ -64,6 +69,7 @@ impl Entry {
             && self.remote.is_none()
             && self.announced.is_none()
             && self.wanted.is_none()
+            && !self.displaced
     }
 
     fn target(&self, key: FdbKey, ports: &Ports) -> Option<FdbWant> {
@@ -131,11 +137,10 @@ impl Fdb {
         let Some(port) = port else {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.local = None;
+                entry.displaced = false;
                 entry.unconfirmed = false;
-                if sight == Sight::Aged {
-                    // Whatever we had there is gone as well: name it again if it is wanted.
-                    entry.wanted = None;
-                }
+                // Whatever we had there is gone as well: name it again if it is wanted.
+                entry.renew |= sight == Sight::Aged;
                 self.touch(key);
             }
             return;
@@ -151,7 +156,7 @@ impl Fdb {
                 .is_some_and(|remote| remote.configured && !entry.stale);
             if fixed && !configured {
                 // The peer's operator nailed it down there; put back what the frame displaced.
-                entry.wanted = None;
+                entry.renew = true;
                 self.touch(key);
                 return;
             }
@@ -159,6 +164,7 @@ impl Fdb {
             entry.stale = false;
         }
         entry.local = Some(Seen { port, configured });
+        entry.displaced = false;
         self.touch(key);
     }
 
@@ -177,6 +183,7 @@ impl Fdb {
             .filter(|(_, entry)| entry.unconfirmed)
             .map(|(key, entry)| {
                 entry.unconfirmed = false;
+                entry.displaced = false;
                 entry.local = None;
                 *key
             })
@@ -205,6 +212,7 @@ impl Fdb {
                 let both = ports.mlag.contains(&update.port)
                     && entry.local.is_some_and(|local| local.port == update.port);
                 if !both {
+                    entry.displaced |= entry.local.is_some();
                     entry.local = None;
                 }
                 entry.remote = Some(Seen {
@@ -317,14 +325,17 @@ impl Fdb {
                 continue;
             };
             let target = entry.target(key, ports);
-            if target != entry.wanted {
+            // Both sides may claim a host at once and both withdraw: then nothing is wanted, but the
+            // dataplane has to forget its own sight, or it would never report the host again.
+            let forget = target.is_none() && std::mem::take(&mut entry.displaced);
+            entry.displaced = false;
+            let again = target.is_some() && std::mem::take(&mut entry.renew);
+            entry.renew = false;
+            if target != entry.wanted || forget || again {
                 entry.wanted = target;
                 out.push(match target {
                     Some(want) => Op::Fdb { key, want },
-                    None => Op::FdbRelease {
-                        key,
-                        keep_on: entry.local.map(|local| local.port),
-                    },
+                    None => Op::FdbRelease { key, keep_on: None },
                 });
             }
             self.drop_if_idle(key);

@@ -8,6 +8,9 @@ use mclag_proto::sync::model::Isolation;
 pub enum Remote {
     /// The peer has not told all of its ports in this session: what was decided before stands.
     Untold,
+    /// Nor can it be reached over the peer link: isolating costs nothing now, and will be right
+    /// when the link is back before the session is.
+    Unreachable,
     /// The peer has no such port.
     Absent,
     /// Down at the peer.
@@ -30,7 +33,7 @@ pub fn decide(has_peer_link: bool, remote: Remote, before: Isolation) -> Isolati
         _ if !has_peer_link => Isolation::Off,
         Remote::Untold => before,
         Remote::Absent | Remote::Down => Isolation::Off,
-        Remote::Up => Isolation::On,
+        Remote::Up | Remote::Unreachable => Isolation::On,
     }
 }
 
@@ -49,6 +52,7 @@ mod tests {
             (Remote::Untold, Keep, Keep),
             (Remote::Untold, On, On),
             (Remote::Untold, Off, Off),
+            (Remote::Unreachable, Off, On),
         ];
         for (remote, before, want) in cases {
             assert_eq!(decide(true, remote, before), want, "{remote:?} {before:?}");

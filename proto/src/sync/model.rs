@@ -48,8 +48,9 @@ pub enum Op {
     /// The address is no longer wanted.
     ///
     /// With `keep_on`, the host is known to be behind that port: an entry that we installed is
-    /// handed over to the dataplane's own learning and ages from now on. Without, it is removed
-    /// unless the dataplane itself has seen the host meanwhile.
+    /// handed over to the dataplane's own learning and ages from now on. Without, the entry is
+    /// removed, learned or installed, and the dataplane reports the host when it speaks again;
+    /// only what an operator configured stays.
     FdbRelease {
         /// The entry's key.
         key: FdbKey,

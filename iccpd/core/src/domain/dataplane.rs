@@ -47,6 +47,19 @@ impl Syncd {
         self.backend.is_some()
     }
 
+    /// True if something else was said of the port since: what is confirmed now no longer holds.
+    fn is_superseded(&self, name: &IfName, isolation: Isolation) -> bool {
+        let in_flight = self.in_flight.iter().flat_map(|batch| &batch.ports);
+        let later = in_flight.map(|(_, port, want)| (*port, want.isolation));
+        let queued = self.queued.iter().filter_map(|op| match op {
+            Op::Port { port, want } => Some((*port, want.isolation)),
+            _ => None,
+        });
+        later
+            .chain(queued)
+            .any(|(port, later)| port == *name && later != isolation)
+    }
+
     /// True when nothing is left to be said or confirmed.
     fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && !self.ports_due && self.queued.is_empty()
@@ -60,20 +73,17 @@ impl Domain {
         if !self.syncd.is_up() || self.syncd.in_flight.len() >= self.syncd.window {
             return None;
         }
-        let mut ops = Vec::new();
-        if self.stopping {
-            if !std::mem::take(&mut self.syncd.release_due) {
-                return None;
-            }
-            ops.extend(
-                self.config
-                    .ports
-                    .iter()
-                    .map(|port| Op::PortRelease { port: *port }),
-            );
-        } else {
-            self.port_ops(&mut ops);
-            self.fdb.next_ops(OPS_PER_BATCH, &self.fdb_ports, &mut ops);
+        if !self.stopping {
+            self.queue_port_ops();
+        }
+        let queued = self.syncd.queued.len().min(MAX_OPS_PER_BATCH);
+        let mut ops: Vec<Op> = self.syncd.queued.drain(..queued).collect();
+        // Half of the window is kept for the ports: a failover does not wait behind a table. Two
+        // places of a batch are kept for the marks of a snapshot.
+        let table_may_go = self.syncd.in_flight.len() <= self.syncd.window / 2;
+        if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
+            let room = MAX_OPS_PER_BATCH - ops.len() - 2;
+            self.fdb.next_ops(room, &self.fdb_ports, &mut ops);
         }
         if ops.is_empty() {
             return None;
@@ -127,6 +137,9 @@ impl Domain {
                 continue;
             };
             if whole || port.told != Some(want) {
+                if port.told.map(|told| told.isolation) != Some(want.isolation) {
+                    port.confirmed = None;
+                }
                 port.told = Some(want);
                 self.syncd.queued.push_back(Op::Port { port: name, want });
             }
@@ -193,6 +206,9 @@ impl Domain {
     }
 
     fn port_result(&mut self, name: &IfName, want: PortWant, in_force: bool, now: Time) {
+        if self.syncd.is_superseded(name, want.isolation) {
+            return;
+        }
         let Some(port) = self.ports.get_mut(name) else {
             return;
         };

@@ -5,19 +5,21 @@
 //! long as the transport has room, and call again no later than [`Domain::deadline`]. Spurious
 //! calls are harmless.
 //!
-//! Here: inputs and what follows from them. `peer.rs`: what is sent to the peer. `dataplane.rs`:
+//! Here: inputs, and the life of the session. `told.rs`: what the peer says. `derive.rs`: what
+//! follows from it all. `peer.rs`: what is sent to the peer. `dataplane.rs`:
 //! what is sent to `syncd`. `view.rs`: what an operator sees.
 
 mod dataplane;
+mod derive;
 mod peer;
+mod told;
 mod view;
 
 use crate::config::Config;
 use crate::election::{self, Candidate};
 use crate::fdb::{Fdb, Ports};
 use crate::input::Input;
-use crate::isolation::{self, Remote};
-use crate::lag::{Due, MlagPort, PortFacts, RemotePort};
+use crate::lag::{Due, MlagPort, RemotePort};
 use crate::links::Links;
 use crate::output::{Notice, Output};
 use crate::session::{Action, Session, SessionConfig, State};
@@ -26,10 +28,7 @@ use crate::{Batch, Time};
 use dataplane::Syncd;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
-use mclag_proto::iccp::{
-    AggregatorConfig, AggregatorState, Body, ConfigFlag, InterfaceUpAck, Message, PeerLinkInfo,
-    RgId, SystemConfig, Tlv,
-};
+use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
 use mclag_proto::sync::model::{PortWant, Traffic};
 use mclag_proto::{IfName, Mac, NodeId};
 use std::collections::{BTreeMap, VecDeque};
@@ -335,8 +334,6 @@ impl Domain {
             port.state_pending = port.announced;
             if port.up && port.traffic != Traffic::Pass {
                 port.ask(self.config.ack_timeout, now);
-            } else if !port.up && self.syncd.abilities.hold {
-                port.traffic = Traffic::Held;
             }
         }
     }
@@ -348,6 +345,7 @@ impl Domain {
         self.peer.told_ports = false;
         self.peer.announce = None;
         for port in self.ports.values_mut() {
+            port.stop_asking();
             port.ack_owed = false;
             port.announced = false;
             port.config_pending = false;
@@ -386,249 +384,6 @@ impl Domain {
         if !self.fdb_complete {
             self.fdb_complete = true;
             self.fdb.tell_everything();
-        }
-    }
-
-    fn peer_sync(&mut self, end: bool) {
-        if end {
-            self.peer.ports.retain(|_, port| port.confirmed);
-            self.peer.told_ports = true;
-        } else {
-            for port in self.peer.ports.values_mut() {
-                port.confirmed = false;
-            }
-        }
-    }
-
-    fn peer_goodbye(&mut self, goodbye: Goodbye) {
-        let leaving = goodbye == Goodbye::Leave;
-        self.peer.leaving = leaving;
-        self.notice(Notice::Goodbye { leaving });
-    }
-
-    fn deliver(&mut self, tlv: Tlv) {
-        match tlv {
-            Tlv::SystemConfig(system) => self.peer_system(system),
-            Tlv::AggregatorConfig(config) => self.peer_port(config),
-            Tlv::AggregatorState(state) => self.peer_port_state(state),
-            Tlv::PortChannelInfo(info) => {
-                let id = info.id;
-                if let Some(port) = self.peer.ports.values_mut().find(|port| port.id == id) {
-                    port.info = Some(info);
-                }
-            }
-            Tlv::PeerLinkInfo(info) => self.peer.link = Some(info),
-            Tlv::MacInfo(entries) => {
-                self.counters.macs_received += entries.len() as u64;
-                for entry in &entries {
-                    self.fdb.remote_entry(entry, &self.fdb_ports);
-                }
-            }
-            Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
-            Tlv::Extension(Extension::Announce(announce)) => {
-                self.peer.announce = Some(announce);
-                if self.session.state() == State::Exchange {
-                    self.timers.stop(Timer::LegacySync);
-                    self.outbox.mac_sync_end = true;
-                }
-            }
-            Tlv::Extension(Extension::Goodbye(goodbye)) => self.peer_goodbye(goodbye),
-            Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
-            // Without the behaviour it announces there is nothing to change: losing the session
-            // leaves the dataplane as it is for the same time anyway.
-            Tlv::WarmBoot => {}
-            Tlv::Unknown { .. } => self.counters.unknown += 1,
-            Tlv::Heartbeat | Tlv::SyncRequest { .. } | Tlv::SyncData { .. } => {
-                unreachable!("handled by the session")
-            }
-        }
-    }
-
-    fn peer_system(&mut self, system: SystemConfig) {
-        if system.node == self.node {
-            self.node = NodeId(self.node.0.wrapping_add(1));
-        }
-        if let Some(own) = self.config.system_mac
-            && own != system.system
-            && self.peer.system.map(|before| before.system) != Some(system.system)
-        {
-            let text = format!("system MAC {own} here, {} at the peer", system.system);
-            self.notice(Notice::Conflict { text });
-        }
-        self.peer.system = Some(system);
-    }
-
-    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name.
-    fn peer_port(&mut self, config: AggregatorConfig) {
-        match config.flag {
-            ConfigFlag::Present => {
-                let port = self.peer.ports.entry(config.name).or_insert(RemotePort {
-                    id: config.id,
-                    // Up until it says otherwise: too much isolation is safe, too little is not.
-                    up: true,
-                    mac: config.mac,
-                    info: None,
-                    confirmed: true,
-                });
-                port.id = config.id;
-                port.mac = config.mac;
-                port.confirmed = true;
-            }
-            ConfigFlag::Purge => {
-                // A deleted port is a port that is down (W-9).
-                self.peer.ports.remove(&config.name);
-            }
-        }
-    }
-
-    /// Aggregator State (`spec/iccp.md` 4.3): ports are matched by number.
-    fn peer_port_state(&mut self, state: AggregatorState) {
-        let up = state.state.is_up();
-        let known = self
-            .peer
-            .ports
-            .iter_mut()
-            .find(|(_, port)| port.id == state.id);
-        let name = known.map(|(name, port)| {
-            let changed = port.up != up;
-            port.up = up;
-            (*name, changed)
-        });
-        if let Some((port, true)) = name {
-            self.notice(Notice::RemotePort { port, up });
-        }
-        if up && self.session.state() == State::Exchange {
-            let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
-            match local {
-                Some(port) if self.config.peer_link.is_some() => port.ack_owed = true,
-                // Nothing to isolate; the peer waits all the same.
-                _ => self.acknowledge(state.id),
-            }
-        }
-    }
-
-    fn acknowledged(&mut self, ack: InterfaceUpAck) {
-        self.counters.acks_received += 1;
-        let port = self.ports.values_mut().find(|port| port.id == ack.id);
-        if let Some(port) = port
-            && port.acknowledged()
-        {
-            let port = port.name;
-            self.notice(Notice::Held { port, held: false });
-        }
-    }
-
-    /// A NAK (`spec/iccp.md` 8). Asking for everything again would push a legacy peer into its
-    /// ERROR state (7.3), so only the node id is acted upon.
-    fn rejected(&mut self, id: u32) {
-        self.counters.refused += 1;
-        if self.outbox.system_config_id == Some(id) {
-            self.node = NodeId(self.node.0.wrapping_sub(1));
-            self.outbox.system_pending = true;
-        } else {
-            let reason = format!("peer rejected message {id}");
-            self.notice(Notice::Refused { reason });
-        }
-    }
-
-    /// Derive everything that follows from links, session and peer.
-    fn refresh(&mut self, now: Time) {
-        self.elect();
-        if self.links.is_complete() && !self.links.is_listing() {
-            self.refresh_links(now);
-        }
-        let has_peer_link = self.config.peer_link.is_some();
-        for port in self.ports.values_mut() {
-            let remote = match self.peer.ports.get(&port.name) {
-                _ if !self.peer.told_ports => Remote::Untold,
-                None => Remote::Absent,
-                Some(remote) if remote.up => Remote::Up,
-                Some(_) => Remote::Down,
-            };
-            port.isolation = isolation::decide(has_peer_link, remote, port.isolation);
-        }
-    }
-
-    fn refresh_links(&mut self, now: Time) {
-        let in_step = self.session.state() == State::Exchange;
-        let peer_link_up = self.peer_link_up();
-        let hold = self.syncd.abilities.hold;
-        let mut notices = Vec::new();
-        for port in self.ports.values_mut() {
-            let facts = self.links.by_name(&port.name).map(|link| PortFacts {
-                mac: link.mac.unwrap_or_default(),
-                vids: self.links.vids(&port.name).cloned().unwrap_or_default(),
-            });
-            if port.facts != facts {
-                port.facts = facts;
-                port.config_pending = in_step;
-            }
-            let up = self.links.port_is_up(&port.name);
-            if port.up == up {
-                continue;
-            }
-            // The peer forwards for the host, as far as this chassis knows: carrying data beside
-            // it without its consent would deliver frames twice.
-            let peer_serves = peer_link_up && self.peer.ports.get(&port.name).is_some_and(|p| p.up);
-            if !up {
-                port.links_lost(hold && (in_step || peer_serves));
-            } else if in_step {
-                port.links_back(self.config.ack_timeout, now);
-            } else {
-                port.up = true;
-                let waits = peer_serves && self.timers.is_set(Timer::RestartHold);
-                if port.traffic == Traffic::Held && !waits {
-                    port.pass();
-                }
-            }
-            port.state_pending = in_step;
-            notices.push(Notice::LocalPort {
-                port: port.name,
-                up,
-            });
-            if up && port.traffic == Traffic::Held {
-                notices.push(Notice::Held {
-                    port: port.name,
-                    held: true,
-                });
-            }
-        }
-        for notice in notices {
-            self.notice(notice);
-        }
-        self.refresh_fdb_ports();
-    }
-
-    fn refresh_fdb_ports(&mut self) {
-        let mut vids = BTreeMap::new();
-        for name in self.config.ports.iter().chain(&self.config.peer_link) {
-            if !self.links.exists(name) {
-                vids.insert(*name, Default::default());
-            } else if let Some(known) = self.links.vids(name) {
-                vids.insert(*name, known.clone());
-            }
-        }
-        if vids != self.fdb_ports.vids {
-            self.fdb_ports.vids = vids;
-            self.fdb.ports_changed();
-        }
-    }
-
-    fn elect(&mut self) {
-        let dials = election::dials(self.config.local, self.config.peer);
-        let peer = match &self.peer.announce {
-            Some(announce) => Some(Candidate {
-                priority: announce.priority,
-                mac: announce.node_mac,
-            }),
-            // Between sessions the role stays what it was.
-            None if !self.session.is_operational() => return,
-            None => None,
-        };
-        let (role, by) = election::elect(dials, candidate(&self.config), peer);
-        if self.role != (role, by) {
-            self.role = (role, by);
-            self.notice(Notice::Role { role, by });
         }
     }
 

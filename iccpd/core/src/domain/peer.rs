@@ -22,10 +22,7 @@ const MACS_PER_MESSAGE: usize = 500;
 /// What waits to be sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
-    control: VecDeque<Body>,
-    /// Everything was asked for, with this number. A second request before the answer left is
-    /// answered by the same one.
-    answer: Option<u16>,
+    control: VecDeque<Item>,
     pub(super) system_pending: bool,
     pub(super) mac_sync_end: bool,
     /// Message id of the last System Config, to recognise its NAK.
@@ -33,13 +30,28 @@ pub(super) struct Outbox {
     last_id: u32,
 }
 
+/// One item of the queue that goes first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Item {
+    Body(Body),
+    /// Everything, as it is when the item is reached.
+    Answer {
+        number: u16,
+    },
+}
+
 impl Outbox {
     pub(super) fn push(&mut self, body: Body) {
-        self.control.push_back(body);
+        self.control.push_back(Item::Body(body));
     }
 
+    /// Answer a request for everything. One that has not left yet answers this one as well, so a
+    /// peer that asks without reading costs no memory.
     pub(super) fn answer(&mut self, number: u16) {
-        self.answer = Some(number);
+        let item = Item::Answer { number };
+        if !self.control.contains(&item) {
+            self.control.push_back(item);
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -64,8 +76,12 @@ impl Domain {
     }
 
     pub(super) fn take_farewell(&mut self) -> Vec<Message> {
-        let bodies: Vec<Body> = self.outbox.control.drain(..).collect();
-        bodies.into_iter().map(|body| self.numbered(body)).collect()
+        let items = std::mem::take(&mut self.outbox.control);
+        let bodies = items.into_iter().filter_map(|item| match item {
+            Item::Body(body) => Some(body),
+            Item::Answer { .. } => None,
+        });
+        bodies.map(|body| self.numbered(body)).collect()
     }
 
     pub(super) fn acknowledge(&mut self, id: AggregatorId) {
@@ -111,22 +127,18 @@ impl Domain {
     }
 
     fn next_body(&mut self) -> Option<Body> {
-        if let Some(body) = self.outbox.control.pop_front() {
+        if let Some(body) = self.next_control() {
             return Some(body);
-        }
-        if let Some(number) = self.outbox.answer.take() {
-            self.push_everything(number);
-            return self.outbox.control.pop_front();
         }
         if self.session.state() != State::Exchange {
             return None;
         }
         if std::mem::take(&mut self.outbox.system_pending) {
             self.push_system();
-            return self.outbox.control.pop_front();
+            return self.next_control();
         }
         if self.push_port_change() {
-            return self.outbox.control.pop_front();
+            return self.next_control();
         }
         let ours = self.peer.announce.is_some();
         let max = if ours {
@@ -145,6 +157,19 @@ impl Domain {
             return Some(self.application(Tlv::Extension(Extension::MacSyncEnd)));
         }
         None
+    }
+
+    fn next_control(&mut self) -> Option<Body> {
+        match self.outbox.control.pop_front()? {
+            Item::Body(body) => Some(body),
+            Item::Answer { number } => {
+                // In front of what was queued behind the request.
+                let later = std::mem::take(&mut self.outbox.control);
+                self.push_everything(number);
+                self.outbox.control.extend(later);
+                self.next_control()
+            }
+        }
     }
 
     /// The answer to a Sync Request (`spec/iccp.md` 7, steps 5 to 13).

@@ -1,0 +1,129 @@
+//! What follows from links, session and peer: computed anew after every input.
+
+use super::{Domain, Notice, State, Time, Timer, candidate};
+use crate::election::{self, Candidate};
+use crate::isolation::{self, Remote};
+use crate::lag::PortFacts;
+use mclag_proto::sync::model::{Isolation, Traffic};
+use std::collections::BTreeMap;
+
+impl Domain {
+    /// Derive everything that follows from links, session and peer.
+    pub(super) fn refresh(&mut self, now: Time) {
+        self.elect();
+        if self.links.is_complete() && !self.links.is_listing() {
+            self.refresh_links(now);
+        }
+        let has_peer_link = self.config.peer_link.is_some();
+        let alone = self.session.state() == State::Down
+            && self.links.is_complete()
+            && !self.links.is_listing()
+            && !self.peer_link_up();
+        for port in self.ports.values_mut() {
+            let remote = match self.peer.ports.get(&port.name) {
+                _ if alone => Remote::Unreachable,
+                _ if !self.peer.told_ports => Remote::Untold,
+                None => Remote::Absent,
+                Some(remote) if remote.up => Remote::Up,
+                Some(_) => Remote::Down,
+            };
+            port.isolation = isolation::decide(has_peer_link, remote, port.isolation);
+        }
+    }
+
+    pub(super) fn refresh_links(&mut self, now: Time) {
+        let in_step = self.session.state() == State::Exchange;
+        let peer_link_up = self.peer_link_up();
+        let hold = self.syncd.abilities.hold;
+        let connected = self.session.state() != State::Down;
+        let unsettled = self.timers.is_set(Timer::RestartHold);
+        let mut notices = Vec::new();
+        for port in self.ports.values_mut() {
+            let facts = self.links.by_name(&port.name).map(|link| PortFacts {
+                mac: link.mac.unwrap_or_default(),
+                vids: self.links.vids(&port.name).cloned().unwrap_or_default(),
+            });
+            if port.facts != facts {
+                port.facts = facts;
+                port.config_pending = in_step;
+            }
+            let up = self.links.port_is_up(&port.name);
+            let mut unasked = false;
+            if port.up != up {
+                notices.push(Notice::LocalPort {
+                    port: port.name,
+                    up,
+                });
+                port.state_pending = in_step;
+                if !up {
+                    port.links_lost();
+                } else if in_step {
+                    port.links_back(self.config.ack_timeout, now);
+                } else {
+                    port.up = true;
+                    unasked = port.looked_at;
+                }
+            }
+            port.looked_at = true;
+            // The peer forwards for the host, as far as this chassis knows: carrying data beside
+            // it without its consent would deliver frames twice.
+            let peer_serves = peer_link_up && self.peer.ports.get(&port.name).is_some_and(|p| p.up);
+            let held = port.traffic == Traffic::Held;
+            if !port.up && hold && (connected || peer_serves) {
+                // Before the peer hears that it is down and lifts its isolation.
+                port.traffic = Traffic::Held;
+            } else if port.up && held && !connected && !(peer_serves && unsettled) {
+                port.pass();
+                unasked = true;
+            }
+            if unasked && !self.peer.told_ports {
+                // It carries data without the peer's consent, and the peer's may come up in the
+                // same way (`spec/behaviour.md` 7.1, third row).
+                port.isolation = Isolation::On;
+            }
+            if port.up && held != (port.traffic == Traffic::Held) {
+                notices.push(Notice::Held {
+                    port: port.name,
+                    held: !held,
+                });
+            }
+        }
+        for notice in notices {
+            self.notice(notice);
+        }
+        self.refresh_fdb_ports();
+    }
+
+    pub(super) fn refresh_fdb_ports(&mut self) {
+        let mut vids = BTreeMap::new();
+        for name in self.config.ports.iter().chain(&self.config.peer_link) {
+            if !self.links.exists(name) {
+                vids.insert(*name, Default::default());
+            } else if let Some(known) = self.links.vids(name) {
+                vids.insert(*name, known.clone());
+            }
+        }
+        if vids != self.fdb_ports.vids {
+            self.fdb_ports.vids = vids;
+            self.fdb.ports_changed();
+        }
+    }
+
+    pub(super) fn elect(&mut self) {
+        let dials = election::dials(self.config.local, self.config.peer);
+        let peer = match &self.peer.announce {
+            Some(announce) => Some(Candidate {
+                priority: announce.priority,
+                mac: announce.node_mac,
+            }),
+            // Between sessions the role stays what it was.
+            None if !self.session.is_operational() => return,
+            None => None,
+        };
+        let (role, by) = election::elect(dials, candidate(&self.config), peer);
+        if self.role != (role, by) {
+            self.role = (role, by);
+            self.notice(Notice::Role { role, by });
+        }
+    }
+}

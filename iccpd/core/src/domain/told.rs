@@ -1,0 +1,153 @@
+//! What the peer says, and what is remembered of it.
+
+use super::{Domain, Notice, State, Timer};
+use crate::lag::RemotePort;
+use mclag_proto::NodeId;
+use mclag_proto::iccp::ext::{Extension, Goodbye};
+use mclag_proto::iccp::{
+    AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, SystemConfig, Tlv,
+};
+
+impl Domain {
+    pub(super) fn peer_sync(&mut self, end: bool) {
+        if end {
+            self.peer.ports.retain(|_, port| port.confirmed);
+            self.peer.told_ports = true;
+        } else {
+            for port in self.peer.ports.values_mut() {
+                port.confirmed = false;
+            }
+        }
+    }
+
+    pub(super) fn peer_goodbye(&mut self, goodbye: Goodbye) {
+        let leaving = goodbye == Goodbye::Leave;
+        self.peer.leaving = leaving;
+        self.notice(Notice::Goodbye { leaving });
+    }
+
+    pub(super) fn deliver(&mut self, tlv: Tlv) {
+        match tlv {
+            Tlv::SystemConfig(system) => self.peer_system(system),
+            Tlv::AggregatorConfig(config) => self.peer_port(config),
+            Tlv::AggregatorState(state) => self.peer_port_state(state),
+            Tlv::PortChannelInfo(info) => {
+                let id = info.id;
+                if let Some(port) = self.peer.ports.values_mut().find(|port| port.id == id) {
+                    port.info = Some(info);
+                }
+            }
+            Tlv::PeerLinkInfo(info) => self.peer.link = Some(info),
+            Tlv::MacInfo(entries) => {
+                self.counters.macs_received += entries.len() as u64;
+                for entry in &entries {
+                    self.fdb.remote_entry(entry, &self.fdb_ports);
+                }
+            }
+            Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
+            Tlv::Extension(Extension::Announce(announce)) => {
+                self.peer.announce = Some(announce);
+                if self.session.state() == State::Exchange {
+                    self.timers.stop(Timer::LegacySync);
+                    self.outbox.mac_sync_end = true;
+                }
+            }
+            Tlv::Extension(Extension::Goodbye(goodbye)) => self.peer_goodbye(goodbye),
+            Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
+            // Without the behaviour it announces there is nothing to change: losing the session
+            // leaves the dataplane as it is for the same time anyway.
+            Tlv::WarmBoot => {}
+            Tlv::Unknown { .. } => self.counters.unknown += 1,
+            Tlv::Heartbeat | Tlv::SyncRequest { .. } | Tlv::SyncData { .. } => {
+                unreachable!("handled by the session")
+            }
+        }
+    }
+
+    pub(super) fn peer_system(&mut self, system: SystemConfig) {
+        if system.node == self.node {
+            self.node = NodeId(self.node.0.wrapping_add(1));
+        }
+        if let Some(own) = self.config.system_mac
+            && own != system.system
+            && self.peer.system.map(|before| before.system) != Some(system.system)
+        {
+            let text = format!("system MAC {own} here, {} at the peer", system.system);
+            self.notice(Notice::Conflict { text });
+        }
+        self.peer.system = Some(system);
+    }
+
+    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name.
+    pub(super) fn peer_port(&mut self, config: AggregatorConfig) {
+        match config.flag {
+            ConfigFlag::Present => {
+                let port = self.peer.ports.entry(config.name).or_insert(RemotePort {
+                    id: config.id,
+                    // Up until it says otherwise: too much isolation is safe, too little is not.
+                    up: true,
+                    mac: config.mac,
+                    info: None,
+                    confirmed: true,
+                });
+                port.id = config.id;
+                port.mac = config.mac;
+                port.confirmed = true;
+            }
+            ConfigFlag::Purge => {
+                // A deleted port is a port that is down (W-9).
+                self.peer.ports.remove(&config.name);
+            }
+        }
+    }
+
+    /// Aggregator State (`spec/iccp.md` 4.3): ports are matched by number.
+    pub(super) fn peer_port_state(&mut self, state: AggregatorState) {
+        let up = state.state.is_up();
+        let known = self
+            .peer
+            .ports
+            .iter_mut()
+            .find(|(_, port)| port.id == state.id);
+        let name = known.map(|(name, port)| {
+            let changed = port.up != up;
+            port.up = up;
+            (*name, changed)
+        });
+        if let Some((port, true)) = name {
+            self.notice(Notice::RemotePort { port, up });
+        }
+        if up && self.session.state() == State::Exchange {
+            let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
+            match local {
+                Some(port) if self.config.peer_link.is_some() => port.ack_owed = true,
+                // Nothing to isolate; the peer waits all the same.
+                _ => self.acknowledge(state.id),
+            }
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, ack: InterfaceUpAck) {
+        self.counters.acks_received += 1;
+        let port = self.ports.values_mut().find(|port| port.id == ack.id);
+        if let Some(port) = port
+            && port.acknowledged()
+        {
+            let port = port.name;
+            self.notice(Notice::Held { port, held: false });
+        }
+    }
+
+    /// A NAK (`spec/iccp.md` 8). Asking for everything again would push a legacy peer into its
+    /// ERROR state (7.3), so only the node id is acted upon.
+    pub(super) fn rejected(&mut self, id: u32) {
+        self.counters.refused += 1;
+        if self.outbox.system_config_id == Some(id) {
+            self.node = NodeId(self.node.0.wrapping_sub(1));
+            self.outbox.system_pending = true;
+        } else {
+            let reason = format!("peer rejected message {id}");
+            self.notice(Notice::Refused { reason });
+        }
+    }
+}

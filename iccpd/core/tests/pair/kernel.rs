@@ -1,0 +1,270 @@
+//! A model of one chassis' kernel and of the `syncd` that drives it.
+//!
+//! The kernel follows what was measured on real ones: a tracked entry moves with the host and
+//! reports activity, a dynamic one is deleted when it ages, both survive loss of carrier on a
+//! port with a backup.
+
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Op, PortWant, Section, Sight, Traffic,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One entry of a bridge's table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Entry {
+    /// Learned by the kernel.
+    Dynamic { port: IfName },
+    /// Installed by `syncd`.
+    Tracked { port: IfName, active: bool },
+}
+
+impl Entry {
+    pub fn port(&self) -> IfName {
+        match self {
+            Self::Dynamic { port } | Self::Tracked { port, .. } => *port,
+        }
+    }
+
+    fn is_seen(&self) -> bool {
+        match self {
+            Self::Dynamic { .. } => true,
+            Self::Tracked { active, .. } => *active,
+        }
+    }
+}
+
+/// The dataplane: it outlives every process.
+#[derive(Clone, Debug, Default)]
+pub struct Kernel {
+    pub fdb: BTreeMap<FdbKey, Entry>,
+    pub isolated: BTreeSet<IfName>,
+    pub held: BTreeSet<IfName>,
+    pub filter_exists: bool,
+    /// Ports that were taken out of the pair: the host no longer uses their links.
+    pub released: BTreeSet<IfName>,
+    events: Vec<Event>,
+}
+
+impl Kernel {
+    fn report(&mut self, key: FdbKey, sight: Sight) {
+        self.events.push(Event::Fdb { key, sight });
+    }
+
+    /// A frame from this host arrived on `port`.
+    pub fn frame(&mut self, key: FdbKey, port: IfName) {
+        let sight = match self.fdb.get(&key).copied() {
+            None => Some(Sight::Learned {
+                port,
+                configured: false,
+            }),
+            Some(Entry::Dynamic { port: before }) if before == port => None,
+            Some(Entry::Dynamic { .. }) => Some(Sight::Moved { port }),
+            Some(Entry::Tracked {
+                port: before,
+                active: true,
+            }) if before == port => None,
+            Some(Entry::Tracked { .. }) => Some(Sight::Active { port }),
+        };
+        let after = match self.fdb.get(&key) {
+            Some(Entry::Tracked { .. }) => Entry::Tracked { port, active: true },
+            _ => Entry::Dynamic { port },
+        };
+        self.fdb.insert(key, after);
+        if let Some(sight) = sight {
+            self.report(key, sight);
+        }
+    }
+
+    /// The ageing time passed without a frame from this host.
+    pub fn age(&mut self, key: FdbKey) {
+        match self.fdb.get_mut(&key) {
+            Some(Entry::Dynamic { .. }) => {
+                self.fdb.remove(&key);
+                self.report(key, Sight::Aged);
+            }
+            Some(Entry::Tracked { active, .. }) if *active => {
+                *active = false;
+                self.report(key, Sight::Inactive);
+            }
+            _ => {}
+        }
+    }
+
+    fn listing(&self) -> Vec<Event> {
+        let mut listing = vec![Event::SnapshotBegin];
+        for (&key, entry) in self.fdb.iter().filter(|(_, entry)| entry.is_seen()) {
+            let port = entry.port();
+            let sight = match entry {
+                Entry::Dynamic { .. } => Sight::Learned {
+                    port,
+                    configured: false,
+                },
+                Entry::Tracked { .. } => Sight::Active { port },
+            };
+            listing.push(Event::Fdb { key, sight });
+        }
+        listing.push(Event::SnapshotEnd);
+        listing
+    }
+}
+
+/// A `syncd`: it forgets everything when it dies, the kernel does not.
+#[derive(Clone, Debug, Default)]
+pub struct Syncd {
+    pub domain: Option<DomainWant>,
+    pub ports: BTreeMap<IfName, PortWant>,
+    pub fdb: BTreeMap<FdbKey, FdbWant>,
+    named_ports: Option<BTreeSet<IfName>>,
+    named_fdb: Option<BTreeSet<FdbKey>>,
+}
+
+impl Syncd {
+    /// What a client is told first.
+    pub fn greet(&self, kernel: &mut Kernel) -> Vec<Event> {
+        kernel.events.clear();
+        kernel.listing()
+    }
+
+    /// Events since the last call.
+    pub fn events(&self, kernel: &mut Kernel) -> Vec<Event> {
+        std::mem::take(&mut kernel.events)
+    }
+
+    pub fn apply(&mut self, ops: &[Op], kernel: &mut Kernel) {
+        for op in ops {
+            self.apply_one(op, kernel);
+        }
+        self.carry_out_ports(kernel);
+    }
+
+    fn apply_one(&mut self, op: &Op, kernel: &mut Kernel) {
+        match op {
+            Op::SnapshotBegin(Section::Ports) => self.named_ports = Some(BTreeSet::new()),
+            Op::SnapshotBegin(Section::Fdb) => self.named_fdb = Some(BTreeSet::new()),
+            Op::SnapshotEnd(Section::Ports) => {
+                if let Some(named) = self.named_ports.take() {
+                    self.ports.retain(|port, _| named.contains(port));
+                    kernel.isolated.retain(|port| named.contains(port));
+                    kernel.held.retain(|port| named.contains(port));
+                }
+            }
+            Op::SnapshotEnd(Section::Fdb) => {
+                if let Some(named) = self.named_fdb.take() {
+                    self.fdb.retain(|key, _| named.contains(key));
+                    let installed = |entry: &Entry| matches!(entry, Entry::Tracked { .. });
+                    let stale: Vec<FdbKey> = kernel
+                        .fdb
+                        .iter()
+                        .filter(|(key, entry)| installed(entry) && !named.contains(key))
+                        .map(|(key, _)| *key)
+                        .collect();
+                    for key in stale {
+                        release(kernel, key);
+                    }
+                }
+            }
+            Op::Domain(want) => self.domain = Some(*want),
+            Op::Port { port, want } => {
+                if let Some(named) = &mut self.named_ports {
+                    named.insert(*port);
+                }
+                self.ports.insert(*port, *want);
+            }
+            Op::PortRelease { port } => {
+                self.ports.remove(port);
+                kernel.isolated.remove(port);
+                kernel.held.remove(port);
+                kernel.released.insert(*port);
+            }
+            Op::Fdb { key, want } => {
+                assert_eq!(
+                    want.kind,
+                    FdbKind::Tracked,
+                    "no configured addresses in this model"
+                );
+                if let Some(named) = &mut self.named_fdb {
+                    named.insert(*key);
+                }
+                self.fdb.insert(*key, *want);
+                install(kernel, *key, want.port);
+            }
+            Op::FdbRelease { key, .. } => {
+                if let Some(named) = &mut self.named_fdb {
+                    named.remove(key);
+                }
+                self.fdb.remove(key);
+                release(kernel, *key);
+            }
+        }
+    }
+
+    fn carry_out_ports(&self, kernel: &mut Kernel) {
+        for (port, want) in &self.ports {
+            let isolate = match want.isolation {
+                Isolation::On => true,
+                Isolation::Off => false,
+                Isolation::Keep => !kernel.filter_exists || kernel.isolated.contains(port),
+            };
+            let hold = match want.traffic {
+                Traffic::Held => true,
+                Traffic::Pass => false,
+                Traffic::Keep => kernel.held.contains(port),
+            };
+            set(&mut kernel.isolated, *port, isolate);
+            set(&mut kernel.held, *port, hold);
+        }
+        if self.domain.is_some() {
+            kernel.filter_exists = true;
+        }
+    }
+}
+
+fn set(of: &mut BTreeSet<IfName>, port: IfName, member: bool) {
+    if member {
+        of.insert(port);
+    } else {
+        of.remove(&port);
+    }
+}
+
+fn install(kernel: &mut Kernel, key: FdbKey, port: IfName) {
+    let active = match kernel.fdb.get(&key) {
+        Some(Entry::Dynamic { port: before }) => *before == port,
+        Some(Entry::Tracked {
+            port: before,
+            active,
+        }) => *before == port && *active,
+        None => false,
+    };
+    let before = kernel.fdb.insert(key, Entry::Tracked { port, active });
+    if before != Some(Entry::Tracked { port, active }) {
+        let sight = if active {
+            Sight::Active { port }
+        } else {
+            Sight::Inactive
+        };
+        kernel.report(key, sight);
+    }
+}
+
+/// What is no longer wanted goes, unless the host was seen here since it was installed.
+fn release(kernel: &mut Kernel, key: FdbKey) {
+    match kernel.fdb.get(&key).copied() {
+        Some(Entry::Tracked { port, active: true }) => {
+            kernel.fdb.insert(key, Entry::Dynamic { port });
+            kernel.report(
+                key,
+                Sight::Learned {
+                    port,
+                    configured: false,
+                },
+            );
+        }
+        Some(_) => {
+            kernel.fdb.remove(&key);
+            kernel.report(key, Sight::Aged);
+        }
+        None => {}
+    }
+}

@@ -1,0 +1,201 @@
+//! Random schedules of failures.
+
+use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, host, name};
+use mclag_proto::IfName;
+use proptest::prelude::*;
+use std::time::Duration;
+
+const HOSTS: u8 = 4;
+
+/// Where a host is attached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    Orphan(Side),
+    Bond(usize),
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// A host sends a frame; one that is dual-homed through this side.
+    Speak {
+        host: u8,
+        side: Side,
+    },
+    Move {
+        host: u8,
+        to: Place,
+    },
+    Age {
+        host: u8,
+        side: Side,
+    },
+    Bond {
+        side: Side,
+        bond: usize,
+        up: bool,
+    },
+    PeerLink {
+        up: bool,
+    },
+    CutWire,
+    MendWire,
+    Iccpd {
+        side: Side,
+        run: bool,
+    },
+    Syncd {
+        side: Side,
+        run: bool,
+    },
+    Wait {
+        millis: u64,
+    },
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Side::A), Just(Side::B)]
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    prop_oneof![
+        side().prop_map(Place::Orphan),
+        (0..BONDS.len()).prop_map(Place::Bond)
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        6 => (0..HOSTS, side()).prop_map(|(host, side)| Event::Speak { host, side }),
+        3 => (0..HOSTS, place()).prop_map(|(host, to)| Event::Move { host, to }),
+        2 => (0..HOSTS, side()).prop_map(|(host, side)| Event::Age { host, side }),
+        4 => (side(), 0..BONDS.len(), any::<bool>())
+            .prop_map(|(side, bond, up)| Event::Bond { side, bond, up }),
+        1 => any::<bool>().prop_map(|up| Event::PeerLink { up }),
+        1 => Just(Event::CutWire),
+        2 => Just(Event::MendWire),
+        2 => (side(), any::<bool>()).prop_map(|(side, run)| Event::Iccpd { side, run }),
+        2 => (side(), any::<bool>()).prop_map(|(side, run)| Event::Syncd { side, run }),
+        6 => prop_oneof![0_u64..5, 0_u64..50, 0_u64..3000]
+            .prop_map(|millis| Event::Wait { millis }),
+    ]
+}
+
+struct Run {
+    world: World,
+    places: [Place; HOSTS as usize],
+}
+
+impl Run {
+    fn speak(&mut self, number: u8, side: Side) {
+        let (side, port) = match self.places[usize::from(number)] {
+            Place::Orphan(side) => (side, ORPHAN),
+            Place::Bond(bond) => (side, BONDS[bond]),
+        };
+        self.world.frame(side, port, host(number));
+    }
+
+    fn happen(&mut self, event: &Event) {
+        let world = &mut self.world;
+        match *event {
+            Event::Speak { host, side } => self.speak(host, side),
+            Event::Move { host, to } => {
+                self.places[usize::from(host)] = to;
+                self.speak(host, Side::A);
+            }
+            Event::Age { host: number, side } => world.age(side, host(number)),
+            Event::Bond { side, bond, up } => world.set_bond(side, bond, up),
+            Event::PeerLink { up } => world.set_peer_link(up),
+            Event::CutWire => world.cut_wire(),
+            Event::MendWire => world.mend_wire(),
+            Event::Iccpd { side, run: true } => world.start_iccpd(side),
+            Event::Iccpd { side, run: false } => world.kill_iccpd(side),
+            Event::Syncd { side, run: true } => world.start_syncd(side),
+            Event::Syncd { side, run: false } => world.kill_syncd(side),
+            Event::Wait { millis } => world.run_for(Duration::from_millis(millis)),
+        }
+    }
+
+    /// Mend everything and let every host speak once: both chassis must agree on everything.
+    fn mend(&mut self) {
+        let world = &mut self.world;
+        world.mend_wire();
+        world.set_peer_link(true);
+        for side in Side::BOTH {
+            world.start_syncd(side);
+            world.start_iccpd(side);
+            for bond in 0..BONDS.len() {
+                world.set_bond(side, bond, true);
+            }
+        }
+        world.run_for(Duration::from_secs(12));
+        for number in 0..HOSTS {
+            self.speak(number, Side::B);
+        }
+        self.world.run_for(Duration::from_secs(2));
+    }
+
+    fn check_mended(&self) {
+        let world = &self.world;
+        for side in Side::BOTH {
+            assert!(world.in_step(side), "{side:?} is in step");
+            let kernel = &world.at(side).kernel;
+            let all: std::collections::BTreeSet<IfName> = BONDS.iter().map(|b| name(b)).collect();
+            assert_eq!(kernel.isolated, all, "{side:?}: isolated");
+            assert!(kernel.held.is_empty(), "{side:?}: held: {:?}", kernel.held);
+            for number in 0..HOSTS {
+                let port = kernel.fdb.get(&host(number)).map(|entry| entry.port());
+                let want = match self.places[usize::from(number)] {
+                    Place::Bond(bond) => BONDS[bond],
+                    Place::Orphan(at) if at == side => ORPHAN,
+                    Place::Orphan(_) => PEER_LINK,
+                };
+                assert_eq!(port, Some(name(want)), "{side:?}: host {number}");
+            }
+        }
+    }
+
+    /// When every host has fallen silent everywhere, nothing is left.
+    fn check_forgotten(&mut self) {
+        for number in 0..HOSTS {
+            for side in Side::BOTH {
+                self.world.age(side, host(number));
+            }
+        }
+        self.world.run_for(Duration::from_secs(1));
+        for side in Side::BOTH {
+            let chassis = self.world.at(side);
+            assert!(
+                chassis.kernel.fdb.is_empty(),
+                "{side:?}: {:?}",
+                chassis.kernel.fdb
+            );
+            let (lines, _) = self.world.domain(side).macs(None, usize::MAX);
+            assert_eq!(lines, [], "{side:?}");
+        }
+    }
+}
+
+fn run(events: &[Event]) {
+    let places = [Place::Orphan(Side::A); HOSTS as usize];
+    let mut run = Run {
+        world: World::settled(),
+        places,
+    };
+    for event in events {
+        run.happen(event);
+    }
+    run.mend();
+    run.check_mended();
+    run.check_forgotten();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_schedule_keeps_the_invariants_and_ends_in_agreement(
+        events in prop::collection::vec(event(), 1..60),
+    ) {
+        run(&events);
+    }
+}

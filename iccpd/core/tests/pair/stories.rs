@@ -1,0 +1,241 @@
+//! Single failures, told one at a time.
+
+use crate::kernel::Entry;
+use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, host, name};
+use mclag_proto::sync::model::FdbKey;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn port_of(world: &World, side: Side, key: FdbKey) -> Option<String> {
+    world
+        .at(side)
+        .kernel
+        .fdb
+        .get(&key)
+        .map(|entry| entry.port().to_string())
+}
+
+fn isolated(world: &World, side: Side) -> bool {
+    world.at(side).kernel.isolated.contains(&name(BONDS[0]))
+}
+
+fn held(world: &World, side: Side) -> bool {
+    world.at(side).kernel.held.contains(&name(BONDS[0]))
+}
+
+#[test]
+fn two_chassis_isolate_every_port_that_is_up_on_both() {
+    let world = World::settled();
+    for side in Side::BOTH {
+        assert_eq!(world.at(side).kernel.isolated.len(), BONDS.len());
+        assert!(world.at(side).kernel.held.is_empty());
+    }
+}
+
+#[test]
+fn a_lost_leg_is_taken_over_by_the_peer_and_handed_back() {
+    let mut world = World::settled();
+    world.set_bond(Side::A, 0, false);
+    world.run_for(SECOND / 10);
+    assert!(
+        !isolated(&world, Side::B),
+        "frames from A reach the host through B"
+    );
+    assert!(held(&world, Side::A));
+    world.set_bond(Side::A, 0, true);
+    world.check();
+    assert!(held(&world, Side::A), "not before B has isolated its port");
+    world.run_for(SECOND / 10);
+    assert!(isolated(&world, Side::B));
+    assert!(!held(&world, Side::A));
+}
+
+#[test]
+fn a_leg_that_returns_while_the_peers_syncd_is_gone_waits_for_it() {
+    let mut world = World::settled();
+    world.set_bond(Side::A, 0, false);
+    world.run_for(SECOND);
+    world.kill_syncd(Side::B);
+    world.set_bond(Side::A, 0, true);
+    world.run_for(SECOND * 20);
+    assert!(held(&world, Side::A));
+    world.start_syncd(Side::B);
+    world.run_for(SECOND * 2);
+    assert!(!held(&world, Side::A));
+}
+
+#[test]
+fn a_host_is_known_on_both_sides_and_forgotten_when_neither_sees_it() {
+    let mut world = World::settled();
+    let key = host(1);
+    world.frame(Side::A, BONDS[0], key);
+    world.run_for(SECOND);
+    assert_eq!(port_of(&world, Side::B, key).as_deref(), Some(BONDS[0]));
+    world.frame(Side::B, BONDS[0], key);
+    world.run_for(SECOND);
+    world.age(Side::A, key);
+    world.run_for(SECOND);
+    assert_eq!(
+        port_of(&world, Side::A, key).as_deref(),
+        Some(BONDS[0]),
+        "B still sees it"
+    );
+    world.age(Side::B, key);
+    world.run_for(SECOND);
+    assert_eq!(port_of(&world, Side::A, key), None);
+    assert_eq!(port_of(&world, Side::B, key), None);
+}
+
+/// Invariant 6.
+#[test]
+fn a_host_is_followed_from_orphan_to_orphan_to_mlag_and_back() {
+    let mut world = World::settled();
+    let key = host(1);
+    for (side, port) in [
+        (Side::A, ORPHAN),
+        (Side::B, ORPHAN),
+        (Side::B, BONDS[0]),
+        (Side::A, ORPHAN),
+        (Side::A, BONDS[1]),
+        (Side::B, ORPHAN),
+    ] {
+        world.frame(side, port, key);
+        world.run_for(Duration::from_millis(10));
+        let there = if port == ORPHAN { PEER_LINK } else { port };
+        assert_eq!(
+            port_of(&world, side, key).as_deref(),
+            Some(port),
+            "on {side:?} {port}"
+        );
+        assert_eq!(
+            port_of(&world, side.other(), key).as_deref(),
+            Some(there),
+            "other side"
+        );
+    }
+}
+
+/// Invariants 8 and 9.
+#[test]
+fn any_process_may_die_without_a_trace_in_the_dataplane() {
+    for victim in 0..4 {
+        let mut world = World::settled();
+        world.frame(Side::A, BONDS[0], host(1));
+        world.frame(Side::B, ORPHAN, host(2));
+        world.run_for(SECOND);
+        let before = world
+            .chassis
+            .each_ref()
+            .map(|c| (c.kernel.fdb.clone(), c.kernel.isolated.clone()));
+        let side = Side::BOTH[victim % 2];
+        let iccpd = victim < 2;
+        if iccpd {
+            world.kill_iccpd(side);
+        } else {
+            world.kill_syncd(side);
+        }
+        for _ in 0..20 {
+            world.run_for(SECOND);
+            let during = world
+                .chassis
+                .each_ref()
+                .map(|c| (c.kernel.fdb.clone(), c.kernel.isolated.clone()));
+            assert_eq!(during, before, "while victim {victim} is gone");
+        }
+        if iccpd {
+            world.start_iccpd(side);
+        } else {
+            world.start_syncd(side);
+        }
+        for _ in 0..100 {
+            world.run_for(SECOND / 10);
+            let after = world
+                .chassis
+                .each_ref()
+                .map(|c| (c.kernel.fdb.clone(), c.kernel.isolated.clone()));
+            assert_eq!(after, before, "after victim {victim} came back");
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_stays_away_is_forgotten_after_the_hold_time() {
+    let mut world = World::settled();
+    world.frame(Side::B, ORPHAN, host(1));
+    world.run_for(SECOND);
+    world.kill_iccpd(Side::B);
+    world.run_for(SECOND * 80);
+    assert_eq!(
+        port_of(&world, Side::A, host(1)).as_deref(),
+        Some(PEER_LINK)
+    );
+    world.run_for(SECOND * 20);
+    assert_eq!(port_of(&world, Side::A, host(1)), None);
+    assert!(
+        isolated(&world, Side::A),
+        "its dataplane may still be alive"
+    );
+    let learning = world
+        .at(Side::A)
+        .syncd
+        .as_ref()
+        .and_then(|s| s.domain)
+        .unwrap();
+    assert!(
+        learning.peer_link_learning,
+        "nobody else says what is behind the peer link"
+    );
+}
+
+#[test]
+fn a_peer_that_says_it_leaves_is_forgotten_at_once() {
+    let mut world = World::settled();
+    world.frame(Side::B, ORPHAN, host(1));
+    world.run_for(SECOND);
+    world.feed(Side::B, iccp_core::Input::Stop { leave: true });
+    world.run_for(SECOND / 10);
+    assert_eq!(port_of(&world, Side::A, host(1)), None);
+    assert!(!isolated(&world, Side::A));
+}
+
+#[test]
+fn a_host_seen_while_the_session_was_down_is_told_when_it_is_back() {
+    let mut world = World::settled();
+    world.cut_wire();
+    world.run_for(SECOND);
+    world.frame(Side::A, BONDS[1], host(9));
+    world.run_for(SECOND);
+    assert_eq!(port_of(&world, Side::B, host(9)), None);
+    world.mend_wire();
+    world.run_for(SECOND * 3);
+    assert_eq!(
+        world.at(Side::B).kernel.fdb.get(&host(9)),
+        Some(&Entry::Tracked {
+            port: name(BONDS[1]),
+            active: false
+        })
+    );
+}
+
+#[test]
+fn many_hosts_reach_the_peer_and_come_back_with_its_dataplane() {
+    let mut world = World::settled();
+    let key = |n: u16| {
+        let [high, low] = n.to_be_bytes();
+        FdbKey {
+            mac: mclag_proto::Mac([2, 0, 0, 1, high, low]),
+            ..host(0)
+        }
+    };
+    for n in 0..2000 {
+        world.frame(Side::A, BONDS[0], key(n));
+    }
+    world.run_for(SECOND);
+    assert_eq!(world.at(Side::B).kernel.fdb.len(), 2000);
+    world.kill_syncd(Side::B);
+    world.at_mut(Side::B).kernel.fdb.clear();
+    world.start_syncd(Side::B);
+    world.run_for(SECOND);
+    assert_eq!(world.at(Side::B).kernel.fdb.len(), 2000);
+}

@@ -1,0 +1,607 @@
+//! The two chassis, their processes, and the wire between them.
+
+use crate::kernel::{Kernel, Syncd};
+use iccp_core::{Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, Time};
+use mclag_proto::iccp::{Body, Message, Tlv};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey};
+use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+pub const LATENCY: Duration = Duration::from_millis(1);
+pub const BONDS: [&str; 2] = ["bond1", "bond2"];
+pub const ORPHAN: &str = "swp10";
+pub const PEER_LINK: &str = "peerlink";
+
+pub fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+pub fn host(number: u8) -> FdbKey {
+    FdbKey {
+        vid: Vid::DEFAULT,
+        mac: Mac([2, 0, 0, 0, 1, number]),
+    }
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    A,
+    B,
+}
+
+impl Side {
+    pub const BOTH: [Self; 2] = [Self::A, Self::B];
+
+    pub fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+enum OnWire {
+    Up,
+    Down,
+    Message(Message),
+}
+
+/// What passes between `iccpd` and `syncd` of one chassis.
+enum Local {
+    Batch(Batch),
+    Result { batch: u64 },
+    Event(Event),
+}
+
+pub struct Chassis {
+    pub domain: Option<Domain>,
+    pub syncd: Option<Syncd>,
+    pub kernel: Kernel,
+    /// Links of each bond, and of the peer link, as the cables have them.
+    pub bond_up: [bool; 2],
+    pub peer_link_up: bool,
+    /// `syncd` lived when the bond went down, and since.
+    could_hold: [bool; 2],
+    connected: bool,
+    local: VecDeque<(Time, Local)>,
+    wire: VecDeque<(Time, OnWire)>,
+    pub notices: Vec<Notice>,
+}
+
+/// The pair.
+pub struct World {
+    pub now: Time,
+    pub chassis: [Chassis; 2],
+    pub wire_cut: bool,
+    /// Bonds whose links came back on a chassis that could not hold them, its `syncd` being dead,
+    /// or that had no reason to, being alone: several failures at once, and until the peer has
+    /// heard of it frames may be delivered twice.
+    unheld: [bool; 2],
+}
+
+impl World {
+    /// Two chassis with all cables plugged in and no process running.
+    pub fn new() -> Self {
+        let chassis = || Chassis {
+            domain: None,
+            syncd: None,
+            kernel: Kernel::default(),
+            bond_up: [true; 2],
+            peer_link_up: true,
+            could_hold: [true; 2],
+            connected: false,
+            local: VecDeque::new(),
+            wire: VecDeque::new(),
+            notices: Vec::new(),
+        };
+        Self {
+            now: Time::ZERO,
+            chassis: [chassis(), chassis()],
+            wire_cut: false,
+            unheld: [false; 2],
+        }
+    }
+
+    /// Everything running and in step.
+    pub fn settled() -> Self {
+        let mut world = Self::new();
+        for side in Side::BOTH {
+            world.start_syncd(side);
+            world.start_iccpd(side);
+        }
+        world.run_for(Duration::from_secs(5));
+        for side in Side::BOTH {
+            assert!(
+                world.in_step(side),
+                "{side:?} is in step: {:?}",
+                world.at(side).notices
+            );
+        }
+        world
+    }
+
+    pub fn at(&self, side: Side) -> &Chassis {
+        &self.chassis[side as usize]
+    }
+
+    pub fn at_mut(&mut self, side: Side) -> &mut Chassis {
+        &mut self.chassis[side as usize]
+    }
+
+    pub fn domain(&self, side: Side) -> &Domain {
+        self.at(side).domain.as_ref().expect("iccpd runs")
+    }
+
+    pub fn in_step(&self, side: Side) -> bool {
+        let domain = self.at(side).domain.as_ref();
+        domain.is_some_and(|d| d.status(self.now).session == mclag_proto::ctl::SessionState::Up)
+    }
+
+    pub fn start_iccpd(&mut self, side: Side) {
+        if self.at(side).domain.is_some() {
+            return;
+        }
+        self.at_mut(side).domain = Some(Domain::new(config(side)));
+        self.feed_links(side);
+        self.connect_syncd(side);
+    }
+
+    pub fn kill_iccpd(&mut self, side: Side) {
+        self.at_mut(side).domain = None;
+        self.at_mut(side).local.clear();
+        self.hang_up();
+    }
+
+    pub fn start_syncd(&mut self, side: Side) {
+        if self.at(side).syncd.is_none() {
+            self.at_mut(side).syncd = Some(Syncd::default());
+            self.connect_syncd(side);
+        }
+    }
+
+    pub fn kill_syncd(&mut self, side: Side) {
+        let chassis = self.at_mut(side);
+        chassis.syncd = None;
+        chassis.local.clear();
+        chassis.could_hold = [false; 2];
+        let interfaces = chassis
+            .domain
+            .as_ref()
+            .map(Domain::interfaces)
+            .unwrap_or_default();
+        for (bond, text) in BONDS.iter().enumerate() {
+            let held = |port: &&mclag_proto::ctl::Interface| port.name == name(text) && port.held;
+            let unarmed = !self.at(side).kernel.held.contains(&name(text));
+            if unarmed && interfaces.iter().any(|port| held(&port)) {
+                self.unheld[bond] = true;
+            }
+        }
+        self.feed(side, Input::SyncdDown);
+    }
+
+    pub fn cut_wire(&mut self) {
+        self.wire_cut = true;
+        self.hang_up();
+    }
+
+    pub fn mend_wire(&mut self) {
+        self.wire_cut = false;
+    }
+
+    pub fn set_bond(&mut self, side: Side, bond: usize, up: bool) {
+        let chassis = self.at_mut(side);
+        let changed = std::mem::replace(&mut chassis.bond_up[bond], up) != up;
+        if changed && !up {
+            chassis.could_hold[bond] = chassis.syncd.is_some();
+        }
+        let unheld = !chassis.could_hold[bond] && !chassis.kernel.held.contains(&name(BONDS[bond]));
+        if changed && up && unheld {
+            self.unheld[bond] = true;
+        }
+        let link = member(bond, up);
+        self.feed(side, Input::Link(link));
+    }
+
+    pub fn set_peer_link(&mut self, up: bool) {
+        // A chassis that loses session and peer link isolates everything, since that costs
+        // nothing then; one whose processes are dead cannot.
+        let dead = |c: &Chassis| c.domain.is_none() || c.syncd.is_none();
+        if self.chassis.iter().any(dead) {
+            self.unheld = [true; 2];
+        }
+        for side in Side::BOTH {
+            self.at_mut(side).peer_link_up = up;
+            self.feed(side, Input::Link(peer_link(up)));
+        }
+    }
+
+    /// A frame from a host arrives on a port. The kernel drops what arrives on a port without
+    /// carrier or on hold.
+    pub fn frame(&mut self, side: Side, port: &str, key: FdbKey) {
+        let port = name(port);
+        if let Some(bond) = BONDS.iter().position(|bond| name(bond) == port)
+            && (!self.at(side).bond_up[bond] || self.at(side).kernel.held.contains(&port))
+        {
+            return;
+        }
+        self.at_mut(side).kernel.frame(key, port);
+        self.pump(side);
+    }
+
+    pub fn age(&mut self, side: Side, key: FdbKey) {
+        self.at_mut(side).kernel.age(key);
+        self.pump(side);
+    }
+
+    /// Let time pass, event by event.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            let next = self.next_event().filter(|at| *at <= end);
+            let Some(at) = next else { break };
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    fn next_event(&self) -> Option<Time> {
+        let of = |c: &Chassis| {
+            let wire = c.wire.front().map(|(at, _)| *at);
+            let local = c.local.front().map(|(at, _)| *at);
+            let deadline = c.domain.as_ref().and_then(Domain::deadline);
+            [wire, local, deadline].into_iter().flatten().min()
+        };
+        self.chassis.iter().filter_map(of).min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        for side in Side::BOTH {
+            let chassis = self.at_mut(side);
+            if chassis.wire.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, arrived) = chassis.wire.pop_front().expect("looked at above");
+                self.arrive(side, arrived);
+            } else if chassis.local.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, local) = chassis.local.pop_front().expect("looked at above");
+                self.pass_local(side, local);
+            } else if chassis
+                .domain
+                .as_ref()
+                .and_then(Domain::deadline)
+                .is_some_and(|at| at <= now)
+            {
+                self.feed(side, Input::Timeout);
+            } else {
+                continue;
+            }
+        }
+        // What lasts no time at all is not observable.
+        if self.next_event().is_none_or(|at| at > now) {
+            self.check();
+        }
+    }
+
+    fn arrive(&mut self, side: Side, arrived: OnWire) {
+        match arrived {
+            OnWire::Up => self.feed(side, Input::PeerUp),
+            OnWire::Down => self.feed(
+                side,
+                Input::PeerDown {
+                    reason: "end of file".into(),
+                },
+            ),
+            OnWire::Message(message) => self.feed(side, Input::PeerMessage(message)),
+        }
+    }
+
+    fn pass_local(&mut self, side: Side, local: Local) {
+        let chassis = self.at_mut(side);
+        match local {
+            Local::Batch(batch) => {
+                let Some(syncd) = &mut chassis.syncd else {
+                    return;
+                };
+                syncd.apply(&batch.ops, &mut chassis.kernel);
+                self.queue_local(
+                    side,
+                    Local::Result {
+                        batch: batch.number,
+                    },
+                );
+                self.pump(side);
+            }
+            Local::Result { batch } => {
+                self.feed(
+                    side,
+                    Input::SyncdResult {
+                        batch,
+                        failures: Vec::new(),
+                    },
+                );
+            }
+            Local::Event(event) => self.feed(side, Input::SyncdEvent(event)),
+        }
+    }
+
+    fn queue_local(&mut self, side: Side, local: Local) {
+        let at = self.now + LATENCY;
+        self.at_mut(side).local.push_back((at, local));
+    }
+
+    /// Hand kernel events to the client, if there is one.
+    fn pump(&mut self, side: Side) {
+        let chassis = self.at_mut(side);
+        let (Some(syncd), true) = (&chassis.syncd, chassis.domain.is_some()) else {
+            return;
+        };
+        for event in syncd.events(&mut chassis.kernel) {
+            self.queue_local(side, Local::Event(event));
+        }
+    }
+
+    fn connect_syncd(&mut self, side: Side) {
+        let chassis = self.at_mut(side);
+        let (Some(syncd), true) = (&chassis.syncd, chassis.domain.is_some()) else {
+            return;
+        };
+        let listing = syncd.greet(&mut chassis.kernel);
+        let abilities = Abilities {
+            redirect: true,
+            tracking: true,
+            hold: true,
+        };
+        self.feed(
+            side,
+            Input::SyncdUp {
+                abilities,
+                backend: "model".into(),
+                window: 8,
+            },
+        );
+        for event in listing {
+            self.queue_local(side, Local::Event(event));
+        }
+    }
+
+    fn feed_links(&mut self, side: Side) {
+        self.feed(side, Input::LinksBegin);
+        let bond_up = self.at(side).bond_up;
+        for (bond, text) in BONDS.iter().enumerate() {
+            self.feed(side, Input::Link(lag(bond, text)));
+            self.feed(side, Input::Link(member(bond, bond_up[bond])));
+            let vids = [Vid::DEFAULT].into();
+            self.feed(
+                side,
+                Input::Vlans {
+                    index: lag(bond, text).index,
+                    vids,
+                },
+            );
+        }
+        let up = self.at(side).peer_link_up;
+        self.feed(side, Input::Link(peer_link(up)));
+        self.feed(
+            side,
+            Input::Vlans {
+                index: peer_link(up).index,
+                vids: [Vid::DEFAULT].into(),
+            },
+        );
+        self.feed(side, Input::LinksEnd);
+    }
+
+    pub fn feed(&mut self, side: Side, input: Input) {
+        let now = self.now;
+        if let Some(domain) = &mut self.at_mut(side).domain {
+            domain.handle(input, now);
+            self.drain(side);
+        }
+    }
+
+    fn drain(&mut self, side: Side) {
+        let now = self.now;
+        loop {
+            let Some(domain) = &mut self.at_mut(side).domain else {
+                return;
+            };
+            if let Some(output) = domain.poll_output() {
+                self.carry_out(side, output);
+            } else if let Some(batch) = domain.poll_batch() {
+                self.queue_local(side, Local::Batch(batch));
+            } else if let Some(message) = domain.poll_peer_message(now) {
+                self.send(side, message);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, side: Side, output: Output) {
+        match output {
+            Output::Connect => {
+                let reachable = !self.wire_cut && self.at(side.other()).domain.is_some();
+                if reachable {
+                    self.hang_up();
+                    for side in Side::BOTH {
+                        self.at_mut(side).connected = true;
+                        self.put_on_wire(side, OnWire::Up);
+                    }
+                } else {
+                    self.put_on_wire(side, OnWire::Down);
+                }
+            }
+            Output::Close { farewell, .. } => {
+                for message in farewell {
+                    self.send(side, message);
+                }
+                if std::mem::take(&mut self.at_mut(side).connected) {
+                    self.at_mut(side.other()).connected = false;
+                    self.put_on_wire(side.other(), OnWire::Down);
+                }
+            }
+            Output::Notice(notice) => self.at_mut(side).notices.push(notice),
+        }
+    }
+
+    fn send(&mut self, side: Side, message: Message) {
+        if let Body::Application {
+            tlv: Tlv::InterfaceUpAck(ack),
+            ..
+        } = &message.body
+        {
+            self.check_ack(side, ack.id);
+        }
+        if self.at(side).connected {
+            self.put_on_wire(side.other(), OnWire::Message(message));
+        }
+    }
+
+    fn put_on_wire(&mut self, to: Side, what: OnWire) {
+        let at = self.now + LATENCY;
+        self.at_mut(to).wire.push_back((at, what));
+    }
+
+    /// The connection breaks; what was on the wire is lost.
+    fn hang_up(&mut self) {
+        for side in Side::BOTH {
+            let chassis = self.at_mut(side);
+            let was_connected = std::mem::take(&mut chassis.connected);
+            let down_was_coming = chassis
+                .wire
+                .iter()
+                .any(|(_, what)| matches!(what, OnWire::Down));
+            chassis.wire.clear();
+            if was_connected || down_was_coming {
+                self.put_on_wire(side, OnWire::Down);
+            }
+        }
+    }
+
+    /// Invariant 2: never acknowledged before isolated.
+    fn check_ack(&self, side: Side, id: AggregatorId) {
+        let port = BONDS
+            .iter()
+            .map(|bond| name(bond))
+            .find(|bond| AggregatorId::of(bond) == id);
+        let port = port.expect("only known ports are acknowledged");
+        let isolated = &self.at(side).kernel.isolated;
+        assert!(
+            isolated.contains(&port),
+            "{side:?} acknowledges {port} without isolating it"
+        );
+    }
+
+    /// Invariants that hold at every moment.
+    pub fn check(&self) {
+        for (bond, text) in BONDS.iter().enumerate() {
+            let port = name(text);
+            let passes = |c: &Chassis| {
+                let out = c.kernel.held.contains(&port) || c.kernel.released.contains(&port);
+                c.bond_up[bond] && !out
+            };
+            if self.unheld[bond] {
+                continue;
+            }
+            // 1: a port that carries data on both chassis is isolated from the peer link on
+            // both, or a flooded frame is delivered twice.
+            if self.chassis.iter().all(passes) && self.chassis[0].peer_link_up {
+                for side in Side::BOTH {
+                    let kernel = &self.at(side).kernel;
+                    assert!(
+                        kernel.isolated.contains(&port) || !kernel.filter_exists,
+                        "{side:?}: {port} passes on both and is not isolated"
+                    );
+                }
+            }
+        }
+        for side in Side::BOTH {
+            self.check_table(side);
+        }
+    }
+
+    /// 4: no address on the peer link while its own MLAG port is up here, once `syncd` had its turn.
+    fn check_table(&self, side: Side) {
+        let Some(domain) = &self.at(side).domain else {
+            return;
+        };
+        let told = domain.syncd_is_idle() && domain.status(self.now).syncd.connected;
+        let (lines, _) = domain.macs(None, usize::MAX);
+        for line in lines {
+            let origin = line.remote.or(line.local);
+            if told && origin.is_some_and(|port| BONDS.iter().any(|bond| name(bond) == port)) {
+                assert_ne!(line.port, Some(name(PEER_LINK)), "{side:?}: {line:?}");
+            }
+            assert!(
+                line.local.is_none() || line.remote.is_none() || line.local == line.remote,
+                "{side:?}: two places at once: {line:?}"
+            );
+        }
+    }
+}
+
+pub fn config(side: Side) -> Config {
+    let address = |side: Side| IpAddr::V4(Ipv4Addr::new(10, 255, 0, 1 + side as u8));
+    Config {
+        domain: DomainId::new(1).unwrap(),
+        local: address(side),
+        peer: address(side.other()),
+        bridge: name("br0"),
+        peer_link: Some(name(PEER_LINK)),
+        ports: BONDS.iter().map(|bond| name(bond)).collect(),
+        system_mac: Some(Mac([0x44, 0x38, 0x39, 0xff, 0, 1])),
+        node_mac: Mac([2, 0, 0, 0, 0, side as u8]),
+        priority: Config::PRIORITY,
+        keepalive: Config::KEEPALIVE,
+        session_timeout: Config::SESSION_TIMEOUT,
+        ack_timeout: Config::ACK_TIMEOUT,
+        restart_hold: Config::RESTART_HOLD,
+    }
+}
+
+fn lag(bond: usize, text: &str) -> Link {
+    let index = u32::try_from(bond).unwrap() + 10;
+    Link {
+        kind: LinkKind::Lag {
+            lacp: true,
+            partner: None,
+        },
+        running: true,
+        master: Some(1),
+        member: None,
+        ..plain(index, text)
+    }
+}
+
+fn member(bond: usize, up: bool) -> Link {
+    let index = u32::try_from(bond).unwrap();
+    Link {
+        running: up,
+        master: Some(index + 10),
+        member: Some(LagMember { distributing: up }),
+        ..plain(index + 20, &format!("swp{}", bond + 1))
+    }
+}
+
+fn peer_link(up: bool) -> Link {
+    Link {
+        running: up,
+        ..plain(30, PEER_LINK)
+    }
+}
+
+fn plain(index: u32, text: &str) -> Link {
+    Link {
+        index,
+        name: name(text),
+        mac: Some(Mac([2, 0, 0, 0, 0xff, 0])),
+        admin_up: true,
+        running: true,
+        master: None,
+        kind: LinkKind::Other,
+        member: None,
+    }
+}
