@@ -199,3 +199,82 @@ proptest! {
         run(&events);
     }
 }
+
+/// Schedules that once failed, smallest form.
+#[test]
+fn schedules_that_failed_once_hold_now() {
+    use Event::{Bond, CutWire, Iccpd, Move, PeerLink, Speak, Syncd, Wait};
+    use Side::{A, B};
+    let down = |side, bond| Bond {
+        side,
+        bond,
+        up: false,
+    };
+    let up = |side, bond| Bond {
+        side,
+        bond,
+        up: true,
+    };
+    let wait = |millis| Wait { millis };
+    let speak = |host, side| Speak { host, side };
+    let schedules: &[&[Event]] = &[
+        // Acknowledged on the strength of an isolation that was just being lifted.
+        &[down(A, 1), down(A, 0)],
+        // Both sides claimed a host at once and withdrew; the kernel kept an entry it never
+        // reported again.
+        &[
+            speak(1, A),
+            speak(0, A),
+            speak(2, A),
+            Move {
+                host: 2,
+                to: Place::Orphan(B),
+            },
+        ],
+        // A link lost during the handshake was not held.
+        &[
+            Iccpd {
+                side: A,
+                run: false,
+            },
+            Iccpd { side: A, run: true },
+            wait(2),
+            down(A, 0),
+            wait(2),
+        ],
+        // The wait for an acknowledgement outlived the session and ended in carrying data.
+        &[down(A, 1), wait(1), CutWire, up(A, 1), wait(4004)],
+        // Both legs came back after the session was lost, each believing the other down.
+        &[down(A, 0), down(B, 0), wait(1), CutWire],
+        // The peer link returned before the session did.
+        &[
+            down(B, 0),
+            wait(1),
+            CutWire,
+            up(B, 0),
+            PeerLink { up: false },
+            wait(1),
+        ],
+        // A host that moved while syncd was dead made both sides contradict each other for ever.
+        &[
+            Move {
+                host: 1,
+                to: Place::Bond(0),
+            },
+            wait(1),
+            Syncd {
+                side: A,
+                run: false,
+            },
+            speak(1, B),
+            wait(2),
+            Move {
+                host: 1,
+                to: Place::Orphan(B),
+            },
+        ],
+    ];
+    for events in schedules {
+        run(events);
+    }
+}
