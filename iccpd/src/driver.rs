@@ -1,8 +1,9 @@
 //! Feeds the core and carries out what it asks for.
 //!
 //! One loop owns the domain. It waits in one place (`next_input`), hands what happened to the
-//! core, and drains the core until it has nothing more to ask. Nothing here waits for a neighbour: all writing goes to bounded buffers, and what does not fit waits in the core,
-//! where newer states replace older ones.
+//! core, and drains the core until it has nothing more to ask. Nothing here waits for a
+//! neighbour: all writing goes to bounded buffers, and what does not fit waits in the core, where
+//! newer states replace older ones.
 
 mod notices;
 

@@ -1,0 +1,359 @@
+//! The programs as an operator runs them: real processes, real sockets, no network beyond
+//! loopback and no privilege.
+
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Sight};
+use mclag_proto::sync::v2::{
+    Capabilities, ClientMessage, ServerCodec, ServerHello, ServerMessage, VERSION,
+};
+use mclag_proto::{IfName, Mac, Vid};
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const PORT: u16 = 18_889;
+
+/// A directory of its own, removed at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("iccpd-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running `iccpd`, killed at the end.
+struct Daemon {
+    child: Child,
+    control: PathBuf,
+}
+
+impl Daemon {
+    /// Start the chassis `node`, 1 or 2, of the pair of network `network`.
+    fn start(place: &Place, network: u8, node: u8) -> Self {
+        let control = place.path(&format!("control{node}.sock"));
+        let syncd = place.path(&format!("syncd{node}.sock"));
+        let settings = place.path(&format!("iccpd{node}.toml"));
+        let text = format!(
+            r#"
+            [domain]
+            id = 7
+            local = "{}"
+            peer = "{}"
+            tcp-port = {PORT}
+            bridge = "br-absent"
+            peer-link = "peer-absent"
+            ports = ["bond-absent1"]
+            keepalive = "100ms"
+            session-timeout = "2s"
+            [syncd]
+            socket = "{}"
+            [control]
+            socket = "{}"
+            "#,
+            address(network, node),
+            address(network, 3 - node),
+            syncd.display(),
+            control.display(),
+        );
+        std::fs::write(&settings, text).unwrap();
+        let log = std::fs::File::create(place.path(&format!("iccpd{node}.log"))).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_iccpd"))
+            .arg("--settings")
+            .arg(&settings)
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { child, control }
+    }
+
+    fn ask(&self, view: &str) -> Option<Value> {
+        let output = mclagctl(&self.control, &["--json", view]);
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    /// Ask until the answer is as expected.
+    fn wait(&self, view: &str, expected: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        let mut last = None;
+        while start.elapsed() < PATIENCE {
+            last = self.ask(view);
+            if let Some(answer) = &last
+                && expected(answer)
+            {
+                return answer.clone();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{view} is still {last:#?}");
+    }
+
+    fn terminate(&mut self) -> i32 {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        let pid = nix::unistd::Pid::from_raw(pid);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.child.wait().unwrap().code().expect("no signal")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Loopback addresses, different in each test.
+fn address(network: u8, host: u8) -> IpAddr {
+    let process = std::process::id().to_le_bytes()[0] % 200 + 10;
+    IpAddr::from([127, process, network, host])
+}
+
+fn mclagctl(socket: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_mclagctl"))
+        .arg("--socket")
+        .arg(socket)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Stands in for `syncd`: agrees with every batch, and sees one host on an orphan port.
+fn obliging_syncd(path: &Path, host: Mac) {
+    let listener = UnixListener::bind(path).unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut codec = ServerCodec::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            // The daemon is killed at the end of the test, before or after this looks.
+            let Ok(len @ 1..) = stream.read(&mut buffer) else {
+                return;
+            };
+            codec.push(&buffer[..len]);
+            while let Some(message) = codec.next_message().unwrap() {
+                for reply in replies(message, host) {
+                    let _ = stream.write_all(&reply.encode().unwrap());
+                }
+            }
+        }
+    });
+}
+
+fn replies(message: ClientMessage, host: Mac) -> Vec<ServerMessage> {
+    match message {
+        ClientMessage::Hello(_) => {
+            let hello = ServerHello {
+                version: VERSION,
+                capabilities: Capabilities::empty(),
+                abilities: Abilities::default(),
+                backend: "obliging".into(),
+                window: 8,
+            };
+            let port = IfName::new("swp7").unwrap();
+            let configured = false;
+            let seen = Event::Fdb {
+                key: FdbKey {
+                    vid: Vid::DEFAULT,
+                    mac: host,
+                },
+                sight: Sight::Learned { port, configured },
+            };
+            let events = ServerMessage::Events {
+                number: 1,
+                events: vec![Event::SnapshotBegin, seen, Event::SnapshotEnd],
+            };
+            vec![ServerMessage::Hello(hello), events]
+        }
+        ClientMessage::Batch { number, ops } => vec![ServerMessage::BatchResult {
+            number,
+            results: vec![Ok(()); ops.len()],
+        }],
+        ClientMessage::Credit { .. } | ClientMessage::Bye => vec![],
+    }
+}
+
+/// Input: two daemons, the second with a `syncd` that sees a host. Output: one is primary, the
+/// other secondary; the first knows the host from the second; both wait for interfaces that do
+/// not exist; a stranger is refused and shown; the first stops, the second says so.
+#[test]
+fn two_daemons_make_a_pair() {
+    let place = Place::new("pair");
+    let host = Mac([2, 0, 0x5e, 0, 0, 7]);
+    obliging_syncd(&place.path("syncd2.sock"), host);
+    let mut one = Daemon::start(&place, 1, 1);
+    let two = Daemon::start(&place, 1, 2);
+
+    let up = |status: &Value| status["session"] == "up";
+    let roles = [&one, &two].map(|daemon| daemon.wait("status", up)["role"].clone());
+    assert!(
+        roles.contains(&"primary".into()) && roles.contains(&"secondary".into()),
+        "{roles:?}"
+    );
+    let status = two.wait("status", |status| status["syncd"]["connected"] == true);
+    assert_eq!(status["syncd"]["backend"], "obliging");
+    let waiting = serde_json::json!(["br-absent", "peer-absent", "bond-absent1"]);
+    assert_eq!(status["waiting_for"], waiting);
+
+    let answer = one.wait("macs", |answer| answer["macs"][0]["remote"] == "swp7");
+    assert_eq!(answer["macs"][0]["mac"], "02:00:5e:00:00:07");
+
+    let mut stranger = TcpStream::connect(SocketAddr::new(address(1, 1), PORT)).unwrap();
+    // The system picks 127.0.0.1 as source, which is not the peer.
+    let _ = stranger.read(&mut [0; 1]);
+    let peer = one.wait("peer", |peer| peer["refused"][0]["count"] == 1);
+    assert_eq!(peer["refused"][0]["reason"], "not the configured peer");
+    assert_eq!(peer["session"], "up");
+
+    for view in ["status", "interfaces", "macs", "peer"] {
+        let output = mclagctl(&one.control, &[view]);
+        assert_eq!(output.status.code(), Some(0), "{view}");
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{view}"
+        );
+    }
+    let macs = |filter: &[&str]| {
+        let args = [&["macs"], filter].concat();
+        text(&mclagctl(&one.control, &args).stdout).to_owned()
+    };
+    assert!(macs(&["--port", "swp7"]).ends_with("\n1 address\n"));
+    assert_eq!(macs(&["--vlan", "2"]), "0 addresses\n");
+    assert_eq!(macs(&["--mac", "02:00:5e:00:00:08"]), "0 addresses\n");
+
+    assert_eq!(one.terminate(), 0);
+    two.wait("status", |status| status["session"] == "down");
+    let output = mclagctl(&one.control, &["status"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).starts_with("mclagctl: iccpd is not running"));
+}
+
+/// Input: a daemon started with whatever privilege the test has. Output: none is left.
+#[test]
+fn the_daemon_holds_no_capability() {
+    let place = Place::new("caps");
+    let daemon = Daemon::start(&place, 2, 1);
+    daemon.wait("status", |_| true);
+    let proc = format!("/proc/{}/status", daemon.child.id());
+    let status = std::fs::read_to_string(proc).unwrap();
+    let value = |key: &str| {
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    for set in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
+        assert_eq!(value(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(value("NoNewPrivs:"), "1");
+}
+
+/// Input: a second daemon on the same control socket. Output: it refuses, the first goes on.
+#[test]
+fn one_control_socket_serves_one_daemon() {
+    let place = Place::new("twice");
+    let daemon = Daemon::start(&place, 3, 1);
+    daemon.wait("status", |_| true);
+    let output = Command::new(env!("CARGO_BIN_EXE_iccpd"))
+        .arg("--settings")
+        .arg(place.path("iccpd1.toml"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = text(&output.stderr);
+    let want = format!(
+        "iccpd: another iccpd listens on {}",
+        daemon.control.display()
+    );
+    assert!(stderr.lines().any(|line| line == want), "{stderr}");
+    daemon.wait("status", |_| true);
+}
+
+#[test]
+fn settings_are_checked_without_starting() {
+    let place = Place::new("check");
+    let file = place.path("iccpd.toml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iccpd"));
+        command.arg("--check").arg("--settings").arg(&file);
+        command.output().unwrap()
+    };
+    let output = check("[domain]\nid = 0\n");
+    assert_eq!(output.status.code(), Some(1));
+    let want = format!("{}:1:1: missing field `local`\n", file.display());
+    assert!(
+        text(&output.stderr).starts_with(&want),
+        "{}",
+        text(&output.stderr)
+    );
+
+    let example = include_str!("../../packaging/examples/iccpd.toml");
+    let output = check(example);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("[domain]\nid = 10\n"));
+}
+
+/// Input: something that is not iccpd behind the control socket. Output: an error in words.
+#[test]
+fn an_answer_that_makes_no_sense_is_an_error() {
+    let place = Place::new("nonsense");
+    let path = place.path("control.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream: UnixStream = stream.unwrap();
+            let _ = stream.read(&mut [0; 100]);
+            let _ = stream.write_all(b"{\"reply\":\"interfaces\",\"interfaces\":7}\n");
+        }
+    });
+    let output = mclagctl(&path, &["interfaces"]);
+    assert_eq!(output.status.code(), Some(1));
+    let want = format!("mclagctl: the answer on {} cannot be read:", path.display());
+    assert!(
+        text(&output.stderr).starts_with(&want),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn wrong_arguments_are_explained() {
+    for args in [
+        &["--vlan", "4095"][..],
+        &["--mac", "xx"],
+        &["--port", "a/b"],
+    ] {
+        let args = [&["macs"], args].concat();
+        let output = mclagctl(Path::new("/nonexistent"), &args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(
+            text(&output.stderr).starts_with("error: invalid value"),
+            "{args:?}"
+        );
+    }
+    let output = mclagctl(Path::new("/nonexistent"), &["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("Exit status:"));
+}
