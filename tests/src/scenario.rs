@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::places::Places;
 use crate::protocol::Event;
 
 /// A story with an expected end.
@@ -70,6 +71,12 @@ impl Ctx {
     #[must_use]
     pub fn scratch(&self) -> &Path {
         &self.scratch
+    }
+
+    /// Where `tests/scripts/kernel-tests` puts its programs.
+    pub fn kernel_tests(&self) -> Result<PathBuf> {
+        let lab = Places::of_this_program()?.lab;
+        Ok(lab.with_file_name("kernel-tests"))
     }
 
     /// The program under test of that name.

@@ -79,22 +79,22 @@ pub fn run(places: &Places, scenarios: &[Scenario], audience: &mut dyn Audience)
         deadline: Instant::now() + WHOLE,
         audience,
     };
-    let mut reason = String::new();
+    let mut outcome = places.prepare();
     for _ in 0..GUESTS {
-        if run.waiting.is_empty() {
-            return;
-        }
         let before = run.waiting.len();
+        if outcome.is_err() || before == 0 {
+            break;
+        }
         match run.one_guest(places) {
-            Ok(()) => {}
-            Err(error) => {
-                reason = format!("{error:#}");
-                if run.waiting.len() == before {
-                    break; // it would fail in the same way again
-                }
-            }
+            // Where not even one verdict was reached, a further guest would be lost in the same way.
+            Err(error) if run.waiting.len() == before => outcome = Err(error),
+            Ok(()) | Err(_) => {}
         }
     }
+    let reason = outcome.map_or_else(
+        |error| format!("{error:#}"),
+        |()| format!("{GUESTS} guests were lost"),
+    );
     for name in std::mem::take(&mut run.waiting) {
         run.audience
             .verdict(&name, Verdict::failed(format!("was not run: {reason}")));
@@ -120,7 +120,6 @@ struct Current {
 impl Run<'_> {
     /// Start a guest and follow it to its end. An error means that it was lost.
     fn one_guest(&mut self, places: &Places) -> Result<()> {
-        places.prepare()?;
         let mut guest = Guest::start(places, &self.waiting, self.audience)?;
         let start = Instant::now();
         let mut phase = (
@@ -325,7 +324,7 @@ impl Guest {
                     .ended()
                     .map(|how| format!(" ({how})"))
                     .unwrap_or_default();
-                format!("{reason}{ended}\n{}", vm.console_tail())
+                format!("{reason}{ended}\n{}", vm.console_excerpt())
             }
         }
     }

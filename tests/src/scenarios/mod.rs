@@ -3,6 +3,7 @@
 mod broken;
 mod counting;
 mod ground;
+mod kernel_tests;
 mod lacp;
 
 use crate::scenario::Scenario;
@@ -10,7 +11,13 @@ use crate::scenario::Scenario;
 /// All scenarios, in the order in which they run: simple ones first, so that the first failure is the telling one.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [ground::SCENARIOS, counting::SCENARIOS, lacp::SCENARIOS].concat()
+    [
+        ground::SCENARIOS,
+        kernel_tests::SCENARIOS,
+        counting::SCENARIOS,
+        lacp::SCENARIOS,
+    ]
+    .concat()
 }
 
 /// Scenarios that fail on purpose, for the lab's test of itself. The kernel's panic is for a virtual machine only.

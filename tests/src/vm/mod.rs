@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::places::Places;
+use crate::wait::eventually;
 use cpio::Archive;
 
 /// Modules without which the host's root file system cannot be reached, loaded by the initramfs.
@@ -35,7 +36,10 @@ const MODULES: &str = "bonding team team_mode_loadbalance team_mode_roundrobin t
 const GUEST_RESULTS: &str = "/run/mclag-lab/results";
 
 /// Lines of the console that explain a failure.
-const CONSOLE_TAIL: usize = 40;
+const EXCERPT: usize = 40;
+
+/// Words that begin the kernel's explanation of its own end.
+const LAST_WORDS: [&str; 3] = ["Kernel panic", "BUG:", "Oops:"];
 
 /// A kernel to boot.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -152,6 +156,8 @@ pub struct Vm {
     /// Kept open: the guest's writes would block if QEMU saw the end of its input.
     _stdin: ChildStdin,
     console: PathBuf,
+    /// Where this machine's part of the console begins.
+    console_start: u64,
 }
 
 impl Vm {
@@ -165,7 +171,14 @@ impl Vm {
         fs::write(&initramfs, build_initramfs(&kernel, &places.lab)?)
             .with_context(|| format!("cannot write {}", initramfs.display()))?;
         let console = places.console();
-        File::create(&console).with_context(|| format!("cannot create {}", console.display()))?;
+        // A second machine of the same run appends: the console of the first explains why there is a second.
+        let console_start = File::options()
+            .create(true)
+            .append(true)
+            .open(&console)
+            .and_then(|file| file.metadata())
+            .with_context(|| format!("cannot create {}", console.display()))?
+            .len();
         let errors = File::create(places.results.join("qemu.log"))
             .context("cannot create the log of QEMU")?;
 
@@ -216,6 +229,7 @@ impl Vm {
                 qemu,
                 _stdin: stdin,
                 console,
+                console_start,
             },
             stdout,
         ))
@@ -227,20 +241,21 @@ impl Vm {
         GUEST_RESULTS.into()
     }
 
-    /// The end of the console, for a failure's explanation.
+    /// The part of the console that explains a failure: what follows the kernel's last words, or else its end.
     #[must_use]
-    pub fn console_tail(&self) -> String {
-        let text = fs::read(&self.console).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        let tail = lines[lines.len().saturating_sub(CONSOLE_TAIL)..].join("\n");
-        format!("end of {}:\n{tail}", self.console.display())
+    pub fn console_excerpt(&self) -> String {
+        let bytes = fs::read(&self.console).unwrap_or_default();
+        let start = usize::try_from(self.console_start).unwrap_or(usize::MAX);
+        let text = String::from_utf8_lossy(bytes.get(start..).unwrap_or_default());
+        format!("from {}:\n{}", self.console.display(), excerpt(&text))
     }
 
-    /// How QEMU ended, if it did.
+    /// How QEMU ended, if it does within a moment.
     pub fn ended(&mut self) -> Option<String> {
-        let status = self.qemu.try_wait().ok().flatten()?;
-        Some(describe(status))
+        let status = eventually("QEMU ends", Duration::from_secs(1), || {
+            self.qemu.try_wait()?.context("it runs")
+        });
+        status.ok().map(describe)
     }
 
     /// End QEMU at once.
@@ -276,6 +291,21 @@ fn option_value(path: &Path) -> Result<String> {
         .to_str()
         .with_context(|| format!("{} is not UTF-8", path.display()))?;
     Ok(text.replace(',', ",,"))
+}
+
+fn excerpt(console: &str) -> String {
+    let lines: Vec<&str> = console.lines().map(str::trim_end).collect();
+    let end = lines
+        .iter()
+        .position(|line| LAST_WORDS.iter().any(|words| line.contains(words)));
+    let start = end.unwrap_or(lines.len().saturating_sub(EXCERPT));
+    lines
+        .iter()
+        .skip(start)
+        .take(EXCERPT)
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -451,6 +481,23 @@ kernel/drivers/block/virtio-blk.ko.xz:
             error.to_string(),
             "the kernel package has no module overlay"
         );
+    }
+
+    #[test]
+    fn the_excerpt_begins_where_the_kernel_panics() {
+        let trace = "call\n".repeat(3 * EXCERPT);
+        let text = excerpt(&format!("boot\n[ 7.6] Kernel panic - not syncing\n{trace}"));
+        assert!(text.starts_with("[ 7.6] Kernel panic"));
+        assert_eq!(text.lines().count(), EXCERPT);
+    }
+
+    #[test]
+    fn the_excerpt_of_a_healthy_console_is_its_end() {
+        let text: String = (0..100)
+            .map(|number| format!("line {number}\r\n"))
+            .collect();
+        assert!(excerpt(&text).starts_with("line 60\nline 61"));
+        assert!(excerpt(&text).ends_with("line 99"));
     }
 
     #[test]

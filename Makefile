@@ -1,0 +1,50 @@
+# The two commands are `make demo` and `make test`. Both install what they lack and work on a fresh Debian 12 with Rust.
+
+CARGO ?= cargo
+
+.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules clean
+
+help:
+	@echo 'make demo    show a pair at work, in a screenful'
+	@echo 'make test    run every test; LAB=name runs only the scenarios with that name'
+	@echo 'make ci      format, lints, documentation, dependencies, then make test'
+	@echo 'make deps    install what is lacking (the others do it by themselves)'
+
+deps:
+	@tests/scripts/deps
+
+demo: deps
+	$(CARGO) build -q --profile lab -p iccpd -p syncd -p mclag-tests
+	@$(CARGO) run -q --profile lab -p mclag-tests --bin mclag-lab -- demo
+
+test: unit-tests lab
+
+unit-tests: deps
+	$(CARGO) test --workspace --exclude mclag-tests
+
+# The scenarios run the programs that lie next to mclag-lab, so these are built first and with the same profile.
+lab: deps
+	$(CARGO) build --profile lab -p iccpd -p syncd
+	tests/scripts/kernel-tests
+	$(CARGO) test --profile lab -p mclag-tests --lib --bins --test rules
+	$(CARGO) test --profile lab -p mclag-tests --test lab -- $(LAB)
+
+ci: fmt clippy doc deny test
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
+
+rules:
+	$(CARGO) test --profile lab -p mclag-tests --test rules
+
+deny:
+	@tests/scripts/deny
+
+clean:
+	$(CARGO) clean
