@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use caps::Capability;
 use clap::{Parser, ValueEnum};
 use syncd::backend::Backend;
+use syncd::backend::linux::LinuxBackend;
 use syncd::backend::record::RecordBackend;
 use syncd::server::{Options, Server};
 use syncd::settings::{self, BackendKind, OnStop, Settings, SettingsError};
@@ -109,7 +110,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let entered = sandbox::enter(needed).context("cannot give up privileges");
     let served = match (entered, settings.backend) {
         (Err(error), _) => Err(error),
-        (Ok(()), BackendKind::Linux) => Err(anyhow::anyhow!("the linux backend is not built in")),
+        (Ok(()), BackendKind::Linux) => {
+            let backend = LinuxBackend::open().context("cannot talk to the kernel")?;
+            serve_with(backend, &settings, listener).await
+        }
         (Ok(()), BackendKind::Record) => {
             let backend = RecordBackend::new();
             let recorder = backend.recorder();

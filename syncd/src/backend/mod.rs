@@ -10,6 +10,7 @@ use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
 
 use crate::dataplane::{Action, Actual, FdbEntry, PortActual};
 
+pub mod linux;
 pub mod record;
 
 /// What a dataplane must be able to do.

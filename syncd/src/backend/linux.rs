@@ -1,0 +1,411 @@
+//! The bridge, bonds and bridge filter of the running kernel.
+//!
+//! * Addresses: batched requests; ours are static entries with activity notification.
+//! * Isolation: the set `isolated` of the bridge's filter table.
+//! * Hold: a bond with LACP is given a `min_links` it cannot reach, so that it loses carrier while
+//!   LACP runs on and its frames take the backup port. Any other port enters the set `held` of the
+//!   filter, which drops its frames.
+//! * LACP system id: `ad_actor_system` of a bond, the address of a team.
+//!
+//! `plan` sorts actions into requests, `view` reads the kernel's words; here is the order of
+//! things. Nothing here decides.
+
+mod plan;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::io;
+use std::time::Duration;
+
+use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName};
+use mclag_netlink::{Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, NetlinkError};
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::{Backend, BackendError, BackendEvent};
+use crate::dataplane::{Action, Actual};
+
+use plan::{Request, Step};
+
+/// Receive buffer for events in bytes: about 40 000 forwarding entries that change at once.
+const EVENT_BUFFER: u32 = 32 << 20;
+
+/// How often the filter is compared with what was put there: nobody reports its changes.
+const FILTER_CHECK: Duration = Duration::from_secs(5);
+
+/// The running kernel as a dataplane.
+#[derive(Debug)]
+pub struct LinuxBackend {
+    kernel: Kernel,
+    filter: Filter,
+    monitor: Monitor,
+    /// The bridge last asked for; it may not exist.
+    bridge: Option<IfName>,
+    links: Links,
+    /// Ports we hold, whichever way.
+    held: BTreeSet<IfName>,
+    /// What the filter was last known to be.
+    filter_state: Option<FilterState>,
+    /// Entries that we installed to stay where they are. The kernel keeps no mark of that.
+    sticky: HashSet<FdbKey>,
+    events: VecDeque<BackendEvent>,
+    filter_check: Interval,
+}
+
+/// Every interface of the kernel.
+#[derive(Debug, Default)]
+struct Links {
+    by_index: BTreeMap<u32, LinkInfo>,
+    by_name: BTreeMap<IfName, u32>,
+}
+
+impl Links {
+    fn new(by_index: BTreeMap<u32, LinkInfo>) -> Self {
+        let by_name = by_index.values().map(|link| (link.name, link.index)).collect();
+        Self { by_index, by_name }
+    }
+
+    fn named(&self, name: &IfName) -> Option<&LinkInfo> {
+        self.by_index.get(self.by_name.get(name)?)
+    }
+
+    fn name(&self, index: u32) -> Option<IfName> {
+        Some(self.by_index.get(&index)?.name)
+    }
+
+    /// Take in an interface; answers the name it had before, if that was another.
+    fn insert(&mut self, link: LinkInfo) -> Option<IfName> {
+        let (index, name) = (link.index, link.name);
+        let before = self.by_index.insert(index, link).map(|link| link.name);
+        self.by_name.insert(name, index);
+        let renamed = before.filter(|before| *before != name);
+        if let Some(old) = renamed {
+            self.by_name.remove(&old);
+        }
+        renamed
+    }
+
+    fn remove(&mut self, index: u32) -> Option<IfName> {
+        let name = self.by_index.remove(&index)?.name;
+        if self.by_name.get(&name) == Some(&index) {
+            self.by_name.remove(&name);
+        }
+        Some(name)
+    }
+}
+
+impl LinuxBackend {
+    /// Connect to the kernel. Must be called within a tokio runtime that has I/O and time enabled.
+    ///
+    /// # Errors
+    ///
+    /// When a netlink socket cannot be made.
+    pub fn open() -> io::Result<Self> {
+        // Listening begins before anything is read, so that no change falls in between.
+        let monitor = Monitor::open(
+            Groups {
+                links: true,
+                fdb: true,
+            },
+            EVENT_BUFFER,
+        )?;
+        tracing::debug!(bytes = monitor.receive_buffer(), "event buffer");
+        let mut filter_check = tokio::time::interval_at(Instant::now() + FILTER_CHECK, FILTER_CHECK);
+        filter_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            kernel: Kernel::open()?,
+            filter: Filter::open()?,
+            monitor,
+            bridge: None,
+            links: Links::default(),
+            held: BTreeSet::new(),
+            filter_state: None,
+            sticky: HashSet::new(),
+            events: VecDeque::new(),
+            filter_check,
+        })
+    }
+
+    /// The bridge whose filter an earlier run left behind, if there is one.
+    async fn abandoned_bridge(&mut self) -> Result<Option<IfName>, NetlinkError> {
+        let bridges: Vec<IfName> = self
+            .links
+            .by_index
+            .values()
+            .filter(|link| view::is_bridge(link))
+            .map(|link| link.name)
+            .collect();
+        for bridge in bridges {
+            if self.filter.read(&TableName::for_bridge(&bridge)).await?.is_some() {
+                return Ok(Some(bridge));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read_filter(&mut self, bridge: Option<IfName>) -> Result<(), NetlinkError> {
+        self.filter_state = match bridge {
+            Some(bridge) => self.filter.read(&TableName::for_bridge(&bridge)).await?,
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Compare the filter with what was put there.
+    async fn check_filter(&mut self) {
+        let Some(bridge) = self.bridge else { return };
+        if self.filter_state.is_none() {
+            return;
+        }
+        match self.filter.read(&TableName::for_bridge(&bridge)).await {
+            Ok(state) if state == self.filter_state => {}
+            Ok(_) => self.look_again("somebody else changed the filter"),
+            Err(error) => tracing::warn!(%error, "cannot check the filter"),
+        }
+    }
+
+    fn look_again(&mut self, why: &'static str) {
+        // What was not taken yet is part of what will be seen.
+        self.events.clear();
+        self.events.push_back(BackendEvent::LookAgain { why });
+    }
+
+    async fn take_in(&mut self, event: Event) {
+        match event {
+            Event::Fdb(entry) => {
+                if let Some((key, entry)) = view::entry(&entry, self) {
+                    let entry = Some(entry);
+                    self.events.push_back(BackendEvent::Fdb { key, entry });
+                }
+            }
+            Event::FdbGone(entry) => {
+                if let Some((key, _)) = view::entry(&entry, self) {
+                    self.events.push_back(BackendEvent::Fdb { key, entry: None });
+                }
+            }
+            Event::Link(link) => self.take_in_link(*link).await,
+            Event::LinkGone { index, .. } => {
+                let was_bridge = self.is_our_bridge(index);
+                if let Some(port) = self.links.remove(index) {
+                    self.events.push_back(BackendEvent::Port { port, actual: None });
+                }
+                if was_bridge {
+                    self.look_again("the bridge is gone");
+                }
+            }
+            Event::BridgePort { index, port } => {
+                if let Some(link) = self.links.by_index.get_mut(&index) {
+                    link.bridge_port = Some(port);
+                    let name = link.name;
+                    self.report_port(name);
+                }
+            }
+            Event::LeftBridge { index } => {
+                if let Some(link) = self.links.by_index.get_mut(&index) {
+                    link.bridge_port = None;
+                    let name = link.name;
+                    self.report_port(name);
+                }
+            }
+            Event::Overrun => self.look_again("events were lost"),
+            // Which VLANs a port carries is nothing this side acts upon.
+            Event::BridgeVlans { .. } => {}
+            _ => {}
+        }
+    }
+
+    async fn take_in_link(&mut self, mut link: LinkInfo) {
+        let (index, name) = (link.index, link.name);
+        // The kernel tells the system id in answers to questions only.
+        view::keep_untold(&mut link, self.links.by_index.get(&index));
+        let bridge_appeared = Some(name) == self.bridge && !self.is_our_bridge(index);
+        let is_held = view::is_held(&link);
+        let may_be_held = view::speaks_lacp(&link);
+        if let Some(port) = self.links.insert(link) {
+            self.events.push_back(BackendEvent::Port { port, actual: None });
+        }
+        if bridge_appeared {
+            self.look_again("the bridge appeared");
+            return;
+        }
+        if may_be_held && is_held != self.held.contains(&name) {
+            // Older than our own request, as a rule; only the kernel knows.
+            match self.kernel.link_at(index).await {
+                Ok(Some(now)) if view::is_held(&now) != self.held.contains(&name) => {
+                    self.look_again("somebody else changed min_links of a bond");
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "cannot look at a bond again"),
+            }
+        }
+        self.report_port(name);
+    }
+
+    fn report_port(&mut self, port: IfName) {
+        let actual = self.links.named(&port).and_then(|link| view::port(link, self));
+        self.events.push_back(BackendEvent::Port { port, actual });
+    }
+
+    fn is_our_bridge(&self, index: u32) -> bool {
+        self.bridge_link().is_some_and(|link| link.index == index)
+    }
+
+    fn bridge_link(&self) -> Option<&LinkInfo> {
+        self.links.named(&self.bridge?).filter(|link| view::is_bridge(link))
+    }
+
+    async fn carry_out(&mut self, request: &Request) -> Vec<Result<(), BackendError>> {
+        match request {
+            Request::Kernel(ops) => {
+                let results = self.kernel.apply(ops).await;
+                ops.iter().zip(results).map(|(op, result)| plan::verdict(op, result)).collect()
+            }
+            Request::Filter(changes) => {
+                let result = self.change_filter(changes).await;
+                vec![result; changes.len()]
+            }
+            Request::EnsureFilter { peer_link } => vec![self.ensure_filter(*peer_link).await],
+            Request::RemoveFilter => vec![self.remove_filter().await],
+            Request::Impossible(error) => vec![Err(error.clone())],
+        }
+    }
+
+    fn table(&self) -> Result<TableName, BackendError> {
+        let bridge = self.bridge.ok_or_else(|| BackendError::refused("no bridge was named"))?;
+        Ok(TableName::for_bridge(&bridge))
+    }
+
+    async fn change_filter(&mut self, changes: &[FilterChange]) -> Result<(), BackendError> {
+        let table = self.table()?;
+        self.filter.change(&table, changes).await.map_err(plan::refused)?;
+        let state = self.filter_state.get_or_insert_default();
+        for change in changes {
+            let members = match change.set {
+                FilterSet::Isolated => &mut state.isolated,
+                FilterSet::Held => &mut state.held,
+            };
+            if change.present {
+                members.insert(change.port);
+            } else {
+                members.remove(&change.port);
+            }
+        }
+        Ok(())
+    }
+
+    async fn ensure_filter(&mut self, peer_link: Option<IfName>) -> Result<(), BackendError> {
+        let table = self.table()?;
+        let mut wanted = self.filter.read(&table).await.map_err(plan::refused)?.unwrap_or_default();
+        wanted.peer_link = peer_link;
+        self.filter.replace(&table, &wanted).await.map_err(plan::refused)?;
+        self.filter_state = Some(wanted);
+        Ok(())
+    }
+
+    async fn remove_filter(&mut self) -> Result<(), BackendError> {
+        let table = self.table()?;
+        self.filter.delete(&table).await.map_err(plan::refused)?;
+        self.filter_state = None;
+        Ok(())
+    }
+}
+
+impl Backend for LinuxBackend {
+    fn name(&self) -> &'static str {
+        "linux"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            redirect: true,
+            tracking: true,
+            hold: true,
+        }
+    }
+
+    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
+        self.links = Links::new(self.kernel.links().await.map_err(plan::refused)?);
+        self.bridge = bridge;
+        let filtered = match bridge {
+            Some(bridge) => Some(bridge),
+            None => self.abandoned_bridge().await.map_err(plan::refused)?,
+        };
+        self.read_filter(filtered).await.map_err(plan::refused)?;
+        self.held = view::held(self.links.by_index.values(), self.filter_state.as_ref());
+        let fdb = match (bridge, self.bridge_link().map(|link| link.index)) {
+            (Some(_), Some(index)) => self.kernel.fdb(index).await.map_err(plan::refused)?,
+            (Some(bridge), None) => return Err(BackendError::waiting_for(&bridge)),
+            (None, _) => Vec::new(),
+        };
+        self.events.clear();
+        Ok(view::actual(self, &fdb))
+    }
+
+    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+        let mut results = Vec::with_capacity(actions.len());
+        for Step { request, actions } in plan::steps(self, actions) {
+            let outcome = self.carry_out(&request).await;
+            for (action, result) in actions.iter().zip(&outcome) {
+                if result.is_ok() {
+                    self.remember(action);
+                }
+            }
+            results.extend(outcome);
+        }
+        results
+    }
+
+    async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            tokio::select! {
+                happened = self.monitor.next() => {
+                    let happened = happened.map_err(|error| BackendError {
+                        code: OpErrorCode::Refused,
+                        text: format!("cannot listen to the kernel: {error}"),
+                    })?;
+                    for event in happened {
+                        self.take_in(event).await;
+                    }
+                }
+                _ = self.filter_check.tick() => self.check_filter().await,
+            }
+        }
+    }
+}
+
+impl LinuxBackend {
+    /// What the kernel will not tell of what was just done.
+    fn remember(&mut self, action: &Action) {
+        match action {
+            Action::Hold { port } => {
+                self.held.insert(*port);
+            }
+            Action::Unhold { port } => {
+                self.held.remove(port);
+            }
+            Action::SetSystemMac { port, mac } => {
+                let index = self.links.by_name.get(port);
+                let link = index.and_then(|index| self.links.by_index.get_mut(index));
+                if let Some(LinkKind::Bond(bond)) = link.map(|link| &mut link.kind) {
+                    bond.ad_actor_system = *mac;
+                }
+            }
+            Action::FdbInstall { key, sticky, .. } => {
+                if *sticky {
+                    self.sticky.insert(*key);
+                } else {
+                    self.sticky.remove(key);
+                }
+            }
+            Action::FdbMakeDynamic { key, .. } | Action::FdbDelete { key, .. } => {
+                self.sticky.remove(key);
+            }
+            _ => {}
+        }
+    }
+}

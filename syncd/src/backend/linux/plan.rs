@@ -1,0 +1,152 @@
+//! Actions, sorted into requests to the kernel: neighbours of one kind share one.
+
+use mclag_netlink::nft::{FilterChange, FilterSet};
+use mclag_netlink::{
+    Activity, FdbAction, FdbOp, LinkInfo, LinkKind, LinkOp, LinkSetting, NetlinkError, Op,
+};
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{FdbKey, OpErrorCode};
+
+use super::{LinuxBackend, view};
+use crate::backend::BackendError;
+use crate::dataplane::Action;
+
+/// One request, and the actions it carries out: one result each.
+pub(super) struct Step<'a> {
+    pub(super) request: Request,
+    pub(super) actions: &'a [Action],
+}
+
+/// What is asked of the kernel at once.
+pub(super) enum Request {
+    /// A batch of netlink requests.
+    Kernel(Vec<Op>),
+    /// One transaction of the filter.
+    Filter(Vec<FilterChange>),
+    /// The filter's table.
+    EnsureFilter {
+        /// The peer link it is to name.
+        peer_link: Option<IfName>,
+    },
+    /// The filter's table.
+    RemoveFilter,
+    /// Nothing: it cannot be done.
+    Impossible(BackendError),
+}
+
+/// Cut the actions into steps; their order stays.
+pub(super) fn steps<'a>(backend: &LinuxBackend, actions: &'a [Action]) -> Vec<Step<'a>> {
+    let mut steps: Vec<(Request, usize)> = Vec::new();
+    for action in actions {
+        let next = request(backend, action).unwrap_or_else(Request::Impossible);
+        match (steps.last_mut(), next) {
+            (Some((Request::Kernel(ops), count)), Request::Kernel(more)) => {
+                ops.extend(more);
+                *count += 1;
+            }
+            (Some((Request::Filter(changes), count)), Request::Filter(more)) => {
+                changes.extend(more);
+                *count += 1;
+            }
+            (_, next) => steps.push((next, 1)),
+        }
+    }
+    let mut rest = actions;
+    steps
+        .into_iter()
+        .map(|(request, count)| {
+            let (actions, later) = rest.split_at(count);
+            rest = later;
+            Step { request, actions }
+        })
+        .collect()
+}
+
+fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendError> {
+    let link = |port: &IfName| {
+        backend.links.named(port).ok_or_else(|| BackendError::waiting_for(port))
+    };
+    let set = |link: &LinkInfo, set| Request::Kernel(vec![Op::Link(LinkOp { link: link.index, set })]);
+    let filter = |set, port: &IfName, present| {
+        let port = *port;
+        Request::Filter(vec![FilterChange { set, port, present }])
+    };
+    Ok(match action {
+        Action::EnsureFilter { peer_link } => Request::EnsureFilter { peer_link: *peer_link },
+        Action::RemoveFilter => Request::RemoveFilter,
+        Action::Isolate { port } => filter(FilterSet::Isolated, port, true),
+        Action::Release { port } => filter(FilterSet::Isolated, port, false),
+        Action::Hold { port } | Action::Unhold { port } => {
+            let hold = matches!(action, Action::Hold { .. });
+            let in_filter = backend.filter_state.as_ref().is_some_and(|f| f.held.contains(port));
+            match backend.links.named(port) {
+                Some(bond) if view::speaks_lacp(bond) && !in_filter => {
+                    let own = view::own_min_links(bond);
+                    let count = if hold { own.saturating_add(view::HOLD) } else { own };
+                    set(bond, LinkSetting::BondMinLinks(count))
+                }
+                // One that is gone took its hold with it.
+                None if hold => return Err(BackendError::waiting_for(port)),
+                _ => filter(FilterSet::Held, port, hold),
+            }
+        }
+        Action::SetLearning { port, learning } => {
+            set(link(port)?, LinkSetting::Learning(*learning))
+        }
+        Action::SetBackup { port, backup } => {
+            let backup = link(backup)?.index;
+            set(link(port)?, LinkSetting::BackupPort(Some(backup)))
+        }
+        Action::ClearBackup { port } => set(link(port)?, LinkSetting::BackupPort(None)),
+        Action::SetSystemMac { port, mac } => {
+            let link = link(port)?;
+            match (&link.kind, mac) {
+                (LinkKind::Bond(_), mac) => set(link, LinkSetting::BondActorSystem(*mac)),
+                (LinkKind::Team, Some(mac)) => set(link, LinkSetting::Mac(*mac)),
+                _ => {
+                    let text = format!("{port}: only a bond or a team has an LACP system id");
+                    return Err(BackendError::unsupported(text));
+                }
+            }
+        }
+        Action::FdbInstall { key, port, active, .. } => {
+            let activity = if *active { Activity::Active } else { Activity::Inactive };
+            fdb(backend, key, link(port)?, FdbAction::SetTracked(activity))
+        }
+        Action::FdbMakeDynamic { key, port } => {
+            fdb(backend, key, link(port)?, FdbAction::SetDynamic)
+        }
+        Action::FdbDelete { key, port } => fdb(backend, key, link(port)?, FdbAction::Delete),
+    })
+}
+
+fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction) -> Request {
+    let filtering = backend.bridge_link().is_some_and(|bridge| {
+        matches!(bridge.kind, LinkKind::Bridge { vlan_filtering: true, .. })
+    });
+    Request::Kernel(vec![Op::Fdb(FdbOp {
+        mac: key.mac,
+        vid: filtering.then_some(key.vid),
+        port: port.index,
+        action,
+    })])
+}
+
+/// Removing what is not there is no failure.
+pub(super) fn verdict(op: &Op, result: Result<(), NetlinkError>) -> Result<(), BackendError> {
+    let removal = matches!(op, Op::Fdb(FdbOp { action: FdbAction::Delete, .. }));
+    match result {
+        Err(error) if removal && error.is_gone() => Ok(()),
+        result => result.map_err(refused),
+    }
+}
+
+/// The kernel's words, with the kind of failure they mean.
+pub(super) fn refused(error: NetlinkError) -> BackendError {
+    let code = match () {
+        () if error.is_unsupported() => OpErrorCode::Unsupported,
+        () if error.is_gone() => OpErrorCode::Waiting,
+        () => OpErrorCode::Refused,
+    };
+    BackendError { code, text: error.to_string() }
+}

@@ -1,0 +1,124 @@
+//! The kernel's words as this crate's plain data.
+
+use std::collections::BTreeSet;
+
+use mclag_netlink::nft::FilterState;
+use mclag_netlink::{Activity, BondMode, FdbEntry as KernelEntry, FdbState, LinkInfo, LinkKind};
+use mclag_proto::sync::model::FdbKey;
+use mclag_proto::{IfName, Vid};
+
+use super::LinuxBackend;
+use crate::dataplane::{Actual, BridgePort, EntryKind, FdbEntry, Filter, Lacp, PortActual};
+
+/// Added to a bond's own `min_links` to hold it: more members than any bond has, and what it was
+/// before can be read from it, also by a process that did not do it.
+pub(super) const HOLD: u32 = 1_000_000;
+
+pub(super) const fn is_bridge(link: &LinkInfo) -> bool {
+    matches!(link.kind, LinkKind::Bridge { .. })
+}
+
+/// True for a bond whose `min_links` can hold it.
+pub(super) fn speaks_lacp(link: &LinkInfo) -> bool {
+    matches!(&link.kind, LinkKind::Bond(bond) if bond.mode == BondMode::Lacp)
+}
+
+/// `min_links` of a bond, without what holding adds.
+pub(super) fn own_min_links(link: &LinkInfo) -> u32 {
+    match &link.kind {
+        LinkKind::Bond(bond) if bond.min_links >= HOLD => bond.min_links - HOLD,
+        LinkKind::Bond(bond) => bond.min_links,
+        _ => 0,
+    }
+}
+
+/// True for a bond that is held by its `min_links`.
+pub(super) fn is_held(link: &LinkInfo) -> bool {
+    matches!(&link.kind, LinkKind::Bond(bond) if bond.min_links >= HOLD)
+}
+
+/// Every port that is held, whichever way.
+pub(super) fn held<'a>(
+    links: impl Iterator<Item = &'a LinkInfo>,
+    filter: Option<&FilterState>,
+) -> BTreeSet<IfName> {
+    let bonds = links.filter(|link| is_held(link)).map(|link| link.name);
+    let filtered = filter.into_iter().flat_map(|filter| filter.held.iter().copied());
+    bonds.chain(filtered).collect()
+}
+
+/// An event that lacks the system id says nothing about it.
+pub(super) fn keep_untold(link: &mut LinkInfo, before: Option<&LinkInfo>) {
+    if let (LinkKind::Bond(now), Some(LinkKind::Bond(before))) =
+        (&mut link.kind, before.map(|before| &before.kind))
+        && now.ad_actor_system.is_none()
+    {
+        now.ad_actor_system = before.ad_actor_system;
+    }
+}
+
+/// Everything, as it is now.
+pub(super) fn actual(backend: &LinuxBackend, fdb: &[KernelEntry]) -> Actual {
+    let links = backend.links.by_index.values();
+    Actual {
+        bridge: backend.bridge,
+        filter: backend.filter_state.as_ref().map(|state| Filter {
+            peer_link: state.peer_link,
+            isolated: state.isolated.clone(),
+        }),
+        held: backend.held.clone(),
+        ports: links.filter_map(|link| Some((link.name, port(link, backend)?))).collect(),
+        fdb: fdb.iter().filter_map(|known| entry(known, backend)).collect(),
+    }
+}
+
+/// An interface, if it is a port of the bridge or has an LACP system id.
+pub(super) fn port(link: &LinkInfo, backend: &LinuxBackend) -> Option<PortActual> {
+    let bridge = backend.bridge_link().map(|bridge| bridge.index);
+    let bridge_port = link
+        .bridge_port
+        .filter(|_| link.master.is_some() && link.master == bridge)
+        .map(|port| BridgePort {
+            learning: port.learning,
+            backup: port.backup_port.and_then(|index| backend.links.name(index)),
+        });
+    let lacp = match &link.kind {
+        LinkKind::Bond(bond) if bond.mode == BondMode::Lacp => Some(Lacp {
+            system_mac: bond.ad_actor_system,
+        }),
+        LinkKind::Team => Some(Lacp {
+            system_mac: link.mac,
+        }),
+        _ => None,
+    };
+    let actual = PortActual { bridge_port, lacp };
+    (actual != PortActual::default()).then_some(actual)
+}
+
+/// An entry of our bridge's table, if it has a place in the picture.
+pub(super) fn entry(known: &KernelEntry, backend: &LinuxBackend) -> Option<(FdbKey, FdbEntry)> {
+    let bridge = backend.bridge_link()?;
+    if known.bridge != bridge.index {
+        return None;
+    }
+    let filtering = matches!(bridge.kind, LinkKind::Bridge { vlan_filtering: true, .. });
+    let vid = match (filtering, known.vid) {
+        (true, Some(vid)) => vid,
+        (false, None) => Vid::DEFAULT,
+        // The bridge's other half: entries of VLANs it does not filter, or without one.
+        _ => return None,
+    };
+    let key = FdbKey { vid, mac: known.mac };
+    let kind = match (known.state, known.activity) {
+        (FdbState::Permanent, _) => EntryKind::Local,
+        (FdbState::Static, Some(activity)) => EntryKind::Ours {
+            active: activity == Activity::Active,
+            sticky: backend.sticky.contains(&key),
+        },
+        (FdbState::Static, None) => EntryKind::Configured,
+        (FdbState::Dynamic, _) if known.ext_learn => EntryKind::Configured,
+        (FdbState::Dynamic, _) => EntryKind::Dynamic,
+    };
+    let port = backend.links.name(known.port)?;
+    Some((key, FdbEntry { port, kind }))
+}
