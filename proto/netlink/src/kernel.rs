@@ -5,6 +5,7 @@ use std::io;
 
 use mclag_proto::IfName;
 
+use crate::attr::{Msg, Received};
 use crate::batch;
 use crate::error::{Failure, NetlinkError};
 use crate::fdb::{self, FdbEntry, FdbNews, FdbOp};
@@ -87,6 +88,31 @@ impl Kernel {
         })
         .await?;
         Ok(links)
+    }
+
+    /// All interfaces that are part of this bridge, bond or team, by index.
+    ///
+    /// Cheap enough to be asked often: not every change of LACP's state is an event. A member
+    /// that a bond uses without partner and then with one stays active throughout, and the
+    /// kernel reports nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn members(&mut self, master: u32) -> Result<BTreeMap<u32, LinkInfo>, NetlinkError> {
+        let mut members = BTreeMap::new();
+        let object = format!("interface {master}");
+        let request = || link::members_request(master);
+        self.dump("list members", &object, request, |news| {
+            if let LinkNews::Link(info) = link::read(&news)?
+                && info.master == Some(master)
+            {
+                members.insert(info.index, info);
+            }
+            Some(())
+        })
+        .await?;
+        Ok(members)
     }
 
     /// The interface of this name, if there is one.
@@ -218,7 +244,7 @@ impl Kernel {
 
     async fn one_link(
         &mut self,
-        request: crate::attr::Msg,
+        request: Msg,
         object: &str,
     ) -> Result<Option<LinkInfo>, NetlinkError> {
         let mut found = None;
@@ -242,8 +268,8 @@ impl Kernel {
         &mut self,
         op: &str,
         object: &str,
-        request: fn() -> crate::attr::Msg,
-        mut visit: impl FnMut(crate::attr::Received<'_>) -> Option<()>,
+        request: impl Fn() -> Msg,
+        mut visit: impl FnMut(Received<'_>) -> Option<()>,
     ) -> Result<(), NetlinkError> {
         for _ in 0..DUMP_TRIES {
             let interrupted = self

@@ -11,7 +11,7 @@ use std::time::Duration;
 use mclag_proto::{IfName, Mac, Vid};
 
 pub use change::{LinkOp, LinkSetting};
-pub(crate) use change::{dump_request, index_request, name_request};
+pub(crate) use change::{dump_request, index_request, members_request, name_request};
 pub(crate) use read::{LinkNews, read};
 
 /// One interface.
@@ -159,10 +159,12 @@ pub struct BondInfo {
     pub miimon_ms: u32,
     /// The bond has carrier only while at least so many members are usable.
     pub min_links: u32,
-    /// System id of our side. The kernel tells it only to processes with `CAP_NET_ADMIN`;
-    /// `None` without that, and while the bond uses its own address.
+    /// System id of our side. The kernel answers this question only to processes with
+    /// `CAP_NET_ADMIN`; `None` without that (although an event may tell it to anybody), and
+    /// while the bond uses its own address.
     pub ad_actor_system: Option<Mac>,
-    /// What LACP agreed on; `None` in other modes and while no aggregator is active.
+    /// What LACP agreed on; `None` in other modes and while no aggregator is active. A bond
+    /// whose partner is silent has carrier all the same: it uses one member without LACP.
     pub lacp: Option<LacpInfo>,
 }
 
@@ -184,7 +186,7 @@ pub struct LacpInfo {
 /// State of an interface as member of a bond.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BondMember {
-    /// The bond uses it.
+    /// The bond uses it, with or without a partner.
     pub active: bool,
     /// The bond believes that it has carrier.
     pub mii_up: bool,
@@ -309,3 +311,7 @@ pub(crate) const AF_BRIDGE: u8 = 7;
 pub(crate) const RTM_NEWLINK: u16 = 16;
 pub(crate) const RTM_DELLINK: u16 = 17;
 pub(crate) const RTM_GETLINK: u16 = 18;
+
+const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_BRPORT_STATE: u16 = 1;

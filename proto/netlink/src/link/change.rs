@@ -5,10 +5,11 @@
 //! waits in it for ever.
 
 use mclag_proto::{IfName, Mac};
-use rtnetlink::packet_route::link::{BridgePortState, InfoKind, LinkMessage};
+use rtnetlink::packet_route::link::{InfoKind, LinkMessage};
 use rtnetlink::{LinkBond, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
 
-use super::{HEADER_LEN, PortState, RTM_GETLINK, RTM_NEWLINK};
+use super::{AF_BRIDGE, HEADER_LEN, PortState, RTM_GETLINK, RTM_NEWLINK};
+use super::{IFLA_BRPORT_STATE, IFLA_MASTER, IFLA_PROTINFO};
 use crate::attr::Msg;
 
 /// A change of one setting of one interface.
@@ -36,8 +37,9 @@ pub enum LinkSetting {
     Learning(bool),
     /// Send frames for this bridge port to another one of its bridge while it has no carrier.
     BackupPort(Option<u32>),
-    /// Spanning-tree state of this bridge port. The kernel refuses it while it, or a spanning
-    /// tree daemon, decides about the state itself.
+    /// Spanning-tree state of this bridge port. Refused with `EBUSY` while the kernel runs the
+    /// spanning tree. Without spanning tree the bridge turns [`PortState::Blocking`] into
+    /// forwarding at once, and any state when the port regains carrier: no way to hold a port.
     PortState(PortState),
 }
 
@@ -73,14 +75,30 @@ impl LinkOp {
             LinkSetting::Learning(on) => port().learning(on).build(),
             LinkSetting::BackupPort(Some(index)) => port().backup_port(index).build(),
             LinkSetting::BackupPort(None) => port().nobackup_port().build(),
-            LinkSetting::PortState(state) => {
-                port().state(BridgePortState::from(state.raw())).build()
-            }
+            LinkSetting::PortState(state) => return port_state_request(self.link, state),
         };
         // Without NLM_F_CREATE this changes an existing interface, and unlike RTM_SETLINK it
         // takes the settings of bonds and bridge ports.
         Msg::typed(RTM_NEWLINK, 0, &message)
     }
+}
+
+/// Unlike the other settings of a port: after a change of the interface itself, which those
+/// are, the bridge looks at the port's carrier and enables a port that was just disabled.
+fn port_state_request(link: u32, state: PortState) -> Msg {
+    let mut header = [0; HEADER_LEN];
+    header[0] = AF_BRIDGE;
+    header[4..8].copy_from_slice(&link.to_ne_bytes());
+    let mut msg = Msg::new(RTM_SETLINK, 0, &header);
+    msg.nest(IFLA_PROTINFO, |m| m.attr_u8(IFLA_BRPORT_STATE, state.raw()));
+    msg
+}
+
+/// The request for all interfaces that are part of a bridge, bond or team.
+pub(crate) fn members_request(master: u32) -> Msg {
+    let mut msg = dump_request();
+    msg.attr_u32(IFLA_MASTER, master);
+    msg
 }
 
 /// The request for all interfaces.
@@ -99,6 +117,8 @@ pub(crate) fn name_request(name: &IfName) -> Msg {
     let message = LinkUnspec::new_with_name(name.as_str()).build();
     Msg::typed(RTM_GETLINK, 0, &message)
 }
+
+const RTM_SETLINK: u16 = 19;
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,9 @@
 use mclag_proto::{IfName, Mac, Vid};
 
 use super::{
-    AF_BRIDGE, AF_UNSPEC, BondInfo, BondMember, BondMode, BridgePort, HEADER_LEN, LacpInfo,
-    LacpState, LinkInfo, LinkKind, Oper, PortState, RTM_DELLINK, RTM_NEWLINK, centiseconds,
+    AF_BRIDGE, AF_UNSPEC, BondInfo, BondMember, BondMode, BridgePort, HEADER_LEN,
+    IFLA_BRPORT_STATE, IFLA_MASTER, IFLA_PROTINFO, LacpInfo, LacpState, LinkInfo, LinkKind, Oper,
+    PortState, RTM_DELLINK, RTM_NEWLINK, centiseconds,
 };
 use crate::attr::{Attr, Attrs, Received};
 use crate::vlan::BridgeVlans;
@@ -204,8 +205,6 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
-const IFLA_MASTER: u16 = 10;
-const IFLA_PROTINFO: u16 = 12;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
@@ -240,7 +239,6 @@ const IFLA_BR_VLAN_FILTERING: u16 = 7;
 
 const IFLA_VLAN_ID: u16 = 1;
 
-const IFLA_BRPORT_STATE: u16 = 1;
 const IFLA_BRPORT_LEARNING: u16 = 8;
 const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
 const IFLA_BRPORT_ISOLATED: u16 = 33;

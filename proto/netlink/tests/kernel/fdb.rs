@@ -1,0 +1,340 @@
+//! Forwarding databases.
+
+use std::time::{Duration, Instant};
+
+use mclag_netlink::{
+    Activity, Event, FdbAction, FdbEntry, FdbOp, FdbState, Groups, LinkSetting, Monitor, Op,
+};
+use mclag_proto::Mac;
+
+use crate::lab::{Lab, PATIENCE, Skip, Wire, event, in_namespace, mac, vid};
+
+const FDB: Groups = Groups {
+    links: false,
+    fdb: true,
+};
+
+const AGEING: Duration = Duration::from_secs(300);
+
+/// A VLAN-filtering bridge with two ports, and the far ends of their cables.
+struct Bridge {
+    index: u32,
+    ports: [u32; 2],
+    wires: [Wire; 2],
+}
+
+impl Bridge {
+    async fn build(lab: &mut Lab, ageing: Duration) -> Result<Self, Skip> {
+        let index = lab.bridge("br0", true, ageing).await?;
+        let (a, a_far) = lab.veth("a", "a.far").await?;
+        let (b, b_far) = lab.veth("b", "b.far").await?;
+        for port in [a, b] {
+            lab.enslave(port, index).await;
+        }
+        for port in [a, b] {
+            // A port that learned something forwards, and is done with events of joining.
+            lab.until(port, "forwarding", |link| {
+                let state = link.bridge_port.map(|port| port.state);
+                link.is_running() && state == Some(mclag_netlink::PortState::Forwarding)
+            })
+            .await;
+        }
+        Ok(Self {
+            index,
+            ports: [a, b],
+            wires: [Wire::open(a_far), Wire::open(b_far)],
+        })
+    }
+
+    async fn find(&self, lab: &mut Lab, mac: Mac) -> Option<FdbEntry> {
+        let entries = lab.kernel.fdb(self.index).await.expect("a dump");
+        entries
+            .into_iter()
+            .find(|e| e.mac == mac && e.vid == Some(vid(1)))
+    }
+}
+
+async fn apply(lab: &mut Lab, mac: Mac, port: u32, action: FdbAction) {
+    let op = FdbOp {
+        mac,
+        vid: Some(vid(1)),
+        port,
+        action,
+    };
+    let mut results = lab.kernel.apply(&[Op::Fdb(op)]).await;
+    results.remove(0).expect("the entry is accepted");
+}
+
+/// Wait for an event about an address that `wanted` accepts.
+async fn entry_event(
+    monitor: &mut Monitor,
+    what: &str,
+    mac: Mac,
+    wanted: impl Fn(&FdbEntry) -> bool,
+) -> FdbEntry {
+    event(monitor, what, |e| match e {
+        Event::Fdb(entry) if entry.mac == mac && wanted(entry) => Some(*entry),
+        _ => None,
+    })
+    .await
+}
+
+#[test]
+fn a_learned_address_is_an_event_and_so_is_its_move() {
+    in_namespace("learn and move", async |mut lab| {
+        let mut bridge = Bridge::build(&mut lab, AGEING).await?;
+        let mut monitor = Monitor::open(FDB, 1 << 20).unwrap();
+        let host = mac(1);
+        bridge.wires[0].send(Mac([0xff; 6]), host, None, "hello");
+        let learned = entry_event(&mut monitor, "learned", host, |_| true).await;
+        assert_eq!((learned.port, learned.vid), (bridge.ports[0], Some(vid(1))));
+        assert_eq!(
+            (learned.state, learned.bridge),
+            (FdbState::Dynamic, bridge.index)
+        );
+        assert_eq!((learned.activity, learned.ext_learn), (None, false));
+
+        bridge.wires[1].send(Mac([0xff; 6]), host, None, "moved");
+        let moved = entry_event(&mut monitor, "moved", host, |e| e.port == bridge.ports[1]).await;
+        assert_eq!(moved.state, FdbState::Dynamic);
+
+        apply(&mut lab, host, bridge.ports[1], FdbAction::Delete).await;
+        event(&mut monitor, "gone", |e| match e {
+            Event::FdbGone(entry) if entry.mac == host => Some(()),
+            _ => None,
+        })
+        .await;
+        assert_eq!(bridge.find(&mut lab, host).await, None);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_entry_changes_its_kind_in_place() {
+    in_namespace("change of kind", async |mut lab| {
+        let mut bridge = Bridge::build(&mut lab, AGEING).await?;
+        let [a, b] = bridge.ports;
+        let host = mac(1);
+        bridge.wires[0].send(Mac([0xff; 6]), host, None, "hello");
+        let deadline = Instant::now() + PATIENCE;
+        while bridge.find(&mut lab, host).await.is_none() {
+            assert!(Instant::now() < deadline, "not learned");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+
+        for (port, action, state, activity) in [
+            (
+                a,
+                FdbAction::SetTracked(Activity::Active),
+                FdbState::Static,
+                Some(Activity::Active),
+            ),
+            (a, FdbAction::SetDynamic, FdbState::Dynamic, None),
+            (
+                a,
+                FdbAction::SetTracked(Activity::Inactive),
+                FdbState::Static,
+                Some(Activity::Inactive),
+            ),
+            (
+                b,
+                FdbAction::SetTracked(Activity::Inactive),
+                FdbState::Static,
+                Some(Activity::Inactive),
+            ),
+            // Once inactive, only a frame makes it active: writing does not.
+            (
+                b,
+                FdbAction::SetTracked(Activity::Active),
+                FdbState::Static,
+                Some(Activity::Inactive),
+            ),
+            (b, FdbAction::SetStatic, FdbState::Static, None),
+            (
+                b,
+                FdbAction::SetTracked(Activity::Active),
+                FdbState::Static,
+                Some(Activity::Active),
+            ),
+            (b, FdbAction::SetDynamic, FdbState::Dynamic, None),
+        ] {
+            apply(&mut lab, host, port, action).await;
+            let got = bridge.find(&mut lab, host).await.expect("an entry");
+            assert_eq!(
+                (got.port, got.state, got.activity),
+                (port, state, activity),
+                "{action:?}"
+            );
+        }
+        Ok(())
+    });
+}
+
+/// Input: an entry installed as inactive; a frame; silence for the ageing time; a frame from
+/// the other port. Output: an event for each change of activity and for the move.
+#[test]
+fn a_tracked_entry_reports_its_activity() {
+    in_namespace("activity", async |mut lab| {
+        let mut bridge = Bridge::build(&mut lab, Duration::from_secs(1)).await?;
+        let [a, b] = bridge.ports;
+        let host = mac(1);
+        let mut monitor = Monitor::open(FDB, 1 << 20).unwrap();
+        apply(&mut lab, host, a, FdbAction::SetTracked(Activity::Inactive)).await;
+        let is = |activity| move |e: &FdbEntry| e.activity == Some(activity);
+        let got = entry_event(&mut monitor, "installed", host, |_| true).await;
+        assert_eq!(got.activity, Some(Activity::Inactive));
+
+        // The kernel takes no notice of a frame in the very tick of the installation.
+        let mut frames = 0;
+        let got = loop {
+            bridge.wires[0].send(Mac([0xff; 6]), host, None, "one");
+            frames += 1;
+            assert!(frames < 10, "not active after {frames} frames");
+            let active = entry_event(&mut monitor, "active", host, is(Activity::Active));
+            if let Ok(got) = tokio::time::timeout(Duration::from_millis(100), active).await {
+                break got;
+            }
+        };
+        assert_eq!((got.port, got.state), (a, FdbState::Static));
+        entry_event(&mut monitor, "inactive", host, is(Activity::Inactive)).await;
+
+        bridge.wires[1].send(Mac([0xff; 6]), host, None, "two");
+        let got = entry_event(&mut monitor, "moved", host, |e| e.port == b).await;
+        assert_eq!(got.state, FdbState::Static);
+        // Whether the move itself says "active" is the kernel's business; the end state is not.
+        let got = bridge.find(&mut lab, host).await.expect("an entry");
+        assert_eq!(got.port, b);
+        eprintln!("after a move by a frame: {got:?}");
+        entry_event(&mut monitor, "inactive again", host, is(Activity::Inactive)).await;
+        assert!(bridge.find(&mut lab, host).await.is_some());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_tracked_entry_outlives_the_carrier_of_its_port() {
+    in_namespace("carrier loss", async |mut lab| {
+        let bridge = Bridge::build(&mut lab, AGEING).await?;
+        let [a, b] = bridge.ports;
+        apply(
+            &mut lab,
+            mac(1),
+            a,
+            FdbAction::SetTracked(Activity::Inactive),
+        )
+        .await;
+        apply(&mut lab, mac(2), a, FdbAction::SetDynamic).await;
+        lab.set(a, LinkSetting::BackupPort(Some(b))).await;
+        let far = lab.index("a.far").await;
+        lab.set(far, LinkSetting::AdminUp(false)).await;
+        lab.until(a, "without carrier", |link| !link.lower_up).await;
+        assert!(bridge.find(&mut lab, mac(1)).await.is_some());
+        let dynamic = bridge.find(&mut lab, mac(2)).await;
+        eprintln!("dynamic entry after loss of carrier, with backup port: {dynamic:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn ten_thousand_entries_go_in_and_out_and_each_failure_is_told() {
+    in_namespace("many", async |mut lab| {
+        let bridge = Bridge::build(&mut lab, AGEING).await?;
+        let op = |number, action| {
+            // Every hundredth is for a port that does not exist.
+            let port = if number % 100 == 99 {
+                9999
+            } else {
+                bridge.ports[0]
+            };
+            Op::Fdb(FdbOp {
+                mac: mac(number),
+                vid: Some(vid(1)),
+                port,
+                action,
+            })
+        };
+        let tracked = FdbAction::SetTracked(Activity::Inactive);
+        for action in [tracked, FdbAction::Delete] {
+            let ops: Vec<_> = (0..10_000).map(|number| op(number, action)).collect();
+            let start = Instant::now();
+            let results = lab.kernel.apply(&ops).await;
+            let took = start.elapsed();
+            eprintln!("{action:?}: 10000 in {took:?}");
+            assert_eq!(results.len(), ops.len());
+            for (number, result) in results.iter().enumerate() {
+                assert_eq!(result.is_err(), number % 100 == 99, "{number}: {result:?}");
+            }
+            let start = Instant::now();
+            let entries = lab.kernel.fdb(bridge.index).await.unwrap();
+            let ours = entries
+                .iter()
+                .filter(|e| e.state == FdbState::Static)
+                .count();
+            eprintln!("{} entries read in {:?}", entries.len(), start.elapsed());
+            assert_eq!(ours, if action == tracked { 9_900 } else { 0 });
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_batch_in_which_everything_fails_tells_so() {
+    in_namespace("all fail", async |mut lab| {
+        let ops: Vec<_> = (0..2000)
+            .map(|number| {
+                Op::Fdb(FdbOp {
+                    mac: mac(number),
+                    vid: None,
+                    port: 9999,
+                    action: FdbAction::Delete,
+                })
+            })
+            .collect();
+        let results = lab.kernel.apply(&ops).await;
+        assert_eq!(results.len(), 2000);
+        for result in results {
+            let error = result.unwrap_err();
+            assert!(error.is_gone(), "{error}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn an_overrun_is_an_event_and_the_next_events_are_complete() {
+    in_namespace("overrun", async |mut lab| {
+        let bridge = Bridge::build(&mut lab, AGEING).await?;
+        let mut monitor = Monitor::open(FDB, 16 * 1024).unwrap();
+        let op = |number| {
+            Op::Fdb(FdbOp {
+                mac: mac(number),
+                vid: Some(vid(1)),
+                port: bridge.ports[0],
+                action: FdbAction::SetStatic,
+            })
+        };
+        let ops: Vec<_> = (0..2000).map(op).collect();
+        assert!(lab.kernel.apply(&ops).await.iter().all(Result::is_ok));
+        let events = tokio::time::timeout(PATIENCE, monitor.next()).await;
+        assert_eq!(events.expect("in time").unwrap(), [Event::Overrun]);
+
+        assert!(lab.kernel.apply(&[op(5000)]).await[0].is_ok());
+        let events = tokio::time::timeout(PATIENCE, monitor.next()).await;
+        let events = events.expect("in time").unwrap();
+        assert!(
+            matches!(&events[..], [Event::Fdb(entry)] if entry.mac == mac(5000)),
+            "{events:?}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn the_receive_buffer_is_as_large_as_asked_for() {
+    in_namespace("receive buffer", async |_| {
+        let monitor = Monitor::open(FDB, 8 << 20).unwrap();
+        // The kernel accounts twice what was asked for; without privilege less is granted.
+        assert_eq!(monitor.receive_buffer(), 16 << 20);
+        Ok(())
+    });
+}
