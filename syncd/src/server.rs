@@ -45,6 +45,9 @@ mod connection;
 mod outbox;
 mod store;
 
+#[cfg(test)]
+mod tests;
+
 /// Batches that a client may have unanswered.
 pub const WINDOW: u32 = 16;
 
@@ -337,7 +340,10 @@ impl<B: Backend> Server<B> {
             let Some(client) = &mut self.client else {
                 return Ok(());
             };
-            client.send_events(|| self.reconciler.sights())?;
+            // Before the bridge is known nothing is seen, which is not to say that nothing is there.
+            if self.reconciler.actual().bridge.is_some() {
+                client.send_events(|| self.reconciler.sights())?;
+            }
             client.flush()?;
             match client.next_message()? {
                 None => return Ok(()),

@@ -49,6 +49,13 @@ impl RecordBackend {
         Self::default()
     }
 
+    /// Another backend before the same dataplane, as a restarted process finds it.
+    #[must_use]
+    pub fn of(recorder: Recorder) -> Self {
+        recorder.state().events.clear();
+        Self(recorder)
+    }
+
     /// The dataplane behind the backend.
     #[must_use]
     pub fn recorder(&self) -> Recorder {

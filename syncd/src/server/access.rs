@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{Mode, umask};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+};
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Group, Uid, User, chown};
 use tokio::net::UnixListener;
 
@@ -13,6 +17,9 @@ use super::connection::Peer;
 
 /// Users whose refusals are counted one by one; others share a count.
 const MAX_COUNTED: usize = 1024;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 16;
 
 /// Who may connect. The user that the server runs as and root always may.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -62,11 +69,7 @@ impl Access {
             }
             Err(error) => return Err(fail("look for another server at", error)),
         }
-        // Nobody connects between the bind and the mode: the file is born closed.
-        let before = umask(Mode::from_bits_truncate(0o777));
-        let listener = UnixListener::bind(path);
-        umask(before);
-        let listener = listener.map_err(|e| fail("listen at", e))?;
+        let listener = bind_closed(path).map_err(|e| fail("listen at", e))?;
         if let Some(group) = self.group {
             chown(path, None, Some(Gid::from_raw(group)))
                 .map_err(|e| fail("give to its group the socket", e.into()))?;
@@ -75,6 +78,18 @@ impl Access {
         std::fs::set_permissions(path, mode).map_err(|e| fail("set the mode of", e))?;
         Ok(listener)
     }
+}
+
+/// Listen at a socket that nobody but root can connect to before its mode is set.
+fn bind_closed(path: &Path) -> io::Result<UnixListener> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    // The file gets the mode of its descriptor. The umask would do the same to every file that
+    // another thread creates meanwhile.
+    fchmod(&socket, Mode::empty())?;
+    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    listen(&socket, Backlog::new(BACKLOG)?)?;
+    UnixListener::from_std(socket.into())
 }
 
 fn is_member(peer: Peer, group: u32) -> bool {

@@ -1,0 +1,804 @@
+//! The server over real sockets, with the recording dataplane behind it.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mclag_proto::sync::frame;
+use mclag_proto::sync::model::*;
+use mclag_proto::sync::v2::{ClientCodec, MAX_OPS_PER_BATCH};
+use mclag_proto::{IfName, Mac, Vid};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::*;
+use crate::backend::record::{RecordBackend, Recorder};
+use crate::dataplane::{EntryKind, FdbEntry};
+
+/// What has to happen, happens within this time, however slow the machine.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A server in a directory of its own.
+struct Rig {
+    dir: PathBuf,
+    recorder: Recorder,
+    server: JoinHandle<Result<(), ServerError>>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Rig {
+    async fn start(options: Options) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("syncd-test-{}-{number}", std::process::id());
+        let backend = RecordBackend::new();
+        let recorder = backend.recorder();
+        for name in ["peer", "bond1", "bond2", "swp1"] {
+            recorder.add_port(port(name));
+        }
+        Self::start_on(std::env::temp_dir().join(name), backend, options).await
+    }
+
+    async fn start_on(dir: PathBuf, backend: RecordBackend, mut options: Options) -> Self {
+        let recorder = backend.recorder();
+        let listener = options.access.listen(&dir.join("sock")).unwrap();
+        options.originals = Some(dir.join("originals"));
+        let server = Server::start(backend, options).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let server = tokio::spawn(server.run(listener, async {
+            let _ = stopped.await;
+        }));
+        Self {
+            dir,
+            recorder,
+            server,
+            stop,
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.join("sock")
+    }
+
+    async fn connect(&self) -> Client {
+        Client::connect(&self.socket()).await
+    }
+
+    /// A client that has said hello and reads all events.
+    async fn client(&self) -> Client {
+        let mut client = self.connect().await;
+        client.hello(u64::MAX).await;
+        client
+    }
+
+    /// Wait until the dataplane is as it has to be.
+    async fn until(&self, is_so: impl Fn(&crate::dataplane::Actual) -> bool) {
+        let wait = async {
+            while !is_so(&self.recorder.actual()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = timeout(SOON, wait).await;
+        assert!(waited.is_ok(), "{:?}", self.recorder.actual());
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        timeout(SOON, self.server).await.unwrap().unwrap().unwrap();
+        std::fs::remove_dir_all(self.dir).unwrap();
+    }
+}
+
+/// The other end.
+struct Client {
+    stream: UnixStream,
+    codec: ClientCodec,
+    batch: u64,
+    events: u64,
+    /// Events that came while something else was waited for.
+    early: VecDeque<Vec<Event>>,
+}
+
+impl Client {
+    async fn connect(socket: &Path) -> Self {
+        Self {
+            stream: UnixStream::connect(socket).await.unwrap(),
+            codec: ClientCodec::new(),
+            batch: 0,
+            events: 0,
+            early: VecDeque::new(),
+        }
+    }
+
+    async fn send(&mut self, message: &ClientMessage) {
+        let bytes = message.encode().unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    /// The next message; none when the server closed the connection.
+    async fn receive(&mut self) -> Option<ServerMessage> {
+        let receive = async {
+            loop {
+                if let Some(message) = self.codec.next_message().unwrap() {
+                    return Some(message);
+                }
+                let mut chunk = [0; 4096];
+                match self.stream.read(&mut chunk).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(count) => self.codec.push(&chunk[..count]),
+                }
+            }
+        };
+        timeout(SOON, receive).await.unwrap()
+    }
+
+    async fn hello(&mut self, events_up_to: u64) {
+        self.send(&hello(2..=2, events_up_to)).await;
+        match self.receive().await {
+            Some(ServerMessage::Hello(hello)) => {
+                assert_eq!((hello.version, hello.window), (2, WINDOW));
+                assert_eq!(hello.backend, "record");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next message that is not events, which are kept for later.
+    async fn answer(&mut self) -> Option<ServerMessage> {
+        loop {
+            match self.receive().await {
+                Some(ServerMessage::Events { number, events }) => {
+                    self.events += 1;
+                    assert_eq!(number, self.events);
+                    self.early.push_back(events);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The next events.
+    async fn events(&mut self) -> Vec<Event> {
+        if let Some(events) = self.early.pop_front() {
+            return events;
+        }
+        match self.receive().await {
+            Some(ServerMessage::Events { number, events }) => {
+                self.events += 1;
+                assert_eq!(number, self.events);
+                events
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// All addresses of a snapshot that begins now.
+    async fn snapshot(&mut self) -> Vec<(FdbKey, Sight)> {
+        let mut events = self.events().await;
+        assert_eq!(events.first(), Some(&Event::SnapshotBegin));
+        while events.last() != Some(&Event::SnapshotEnd) {
+            events.extend(self.events().await);
+        }
+        let sights = events.iter().filter_map(|event| match event {
+            Event::Fdb { key, sight } => Some((*key, *sight)),
+            Event::SnapshotBegin | Event::SnapshotEnd => None,
+        });
+        sights.collect()
+    }
+
+    async fn ask(&mut self, ops: &[Op]) -> Vec<Result<(), OpError>> {
+        self.batch += 1;
+        let number = self.batch;
+        let ops = ops.to_vec();
+        self.send(&ClientMessage::Batch { number, ops }).await;
+        match self.answer().await {
+            Some(ServerMessage::BatchResult { number, results }) => {
+                assert_eq!(number, self.batch);
+                results
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The error that the server says before it closes.
+    async fn farewell(mut self) -> (ErrorCode, String) {
+        loop {
+            match self.answer().await {
+                Some(ServerMessage::Error { code, text }) => {
+                    assert_eq!(self.receive().await, None);
+                    return (code, text);
+                }
+                Some(_) => {}
+                None => panic!("closed without a word"),
+            }
+        }
+    }
+}
+
+fn hello(versions: std::ops::RangeInclusive<u8>, events_up_to: u64) -> ClientMessage {
+    ClientMessage::Hello(ClientHello {
+        versions,
+        capabilities: Capabilities::all(),
+        software: "test".to_owned(),
+        events_up_to,
+    })
+}
+
+fn port(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn key(number: u16) -> FdbKey {
+    let [high, low] = number.to_be_bytes();
+    FdbKey {
+        vid: Vid::DEFAULT,
+        mac: Mac([2, 0, 0, 0, high, low]),
+    }
+}
+
+fn domain() -> Op {
+    Op::Domain(DomainWant {
+        bridge: port("br0"),
+        peer_link: Some(port("peer")),
+        peer_link_learning: false,
+    })
+}
+
+fn port_op(name: &str, isolation: Isolation) -> Op {
+    Op::Port {
+        port: port(name),
+        want: PortWant {
+            isolation,
+            traffic: Traffic::Pass,
+            redirect: true,
+            system_mac: None,
+        },
+    }
+}
+
+fn fdb_op(number: u16, name: &str) -> Op {
+    Op::Fdb {
+        key: key(number),
+        want: FdbWant {
+            port: port(name),
+            kind: FdbKind::Tracked,
+        },
+    }
+}
+
+fn learned(number: u16, name: &str) -> (FdbKey, Sight) {
+    let sight = Sight::Learned {
+        port: port(name),
+        configured: false,
+    };
+    (key(number), sight)
+}
+
+#[tokio::test]
+async fn a_batch_is_carried_out_and_answered_operation_by_operation() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let results = client
+        .ask(&[
+            domain(),
+            port_op("bond1", Isolation::On),
+            port_op("bond9", Isolation::On),
+            fdb_op(1, "bond1"),
+        ])
+        .await;
+    let texts: Vec<_> = results
+        .iter()
+        .map(|result| result.as_ref().err().map(|error| error.text.as_str()))
+        .collect();
+    assert_eq!(
+        texts,
+        [None, None, Some("waiting for interface bond9"), None]
+    );
+    let actual = rig.recorder.actual();
+    assert!(actual.is_isolated(&port("bond1")));
+    assert!(actual.is_isolated(&port("bond9")));
+    assert!(actual.fdb[&key(1)].is_ours());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_dataplane_sees_is_told_with_credit_only() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.connect().await;
+    client.hello(1).await;
+    let _ = client.ask(&[domain()]).await;
+    assert_eq!(client.snapshot().await, []);
+    for number in 0..3000 {
+        rig.recorder.hear(key(number), port("swp1"));
+    }
+    rig.recorder.hear(key(0), port("bond1"));
+    rig.recorder.age(key(1));
+    // Taken by the server, but not sent: the next thing that comes is the answer to a batch.
+    let waiting = async {
+        while rig.recorder.events_waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, waiting).await.unwrap();
+    assert_eq!(client.ask(&[]).await, []);
+
+    assert_eq!(client.early.len(), 0);
+
+    client.send(&ClientMessage::Credit { up_to: 4 }).await;
+    let mut known = HashMap::new();
+    while known.len() < 3000 {
+        for event in client.events().await {
+            match event {
+                Event::Fdb { key, sight } => {
+                    assert_eq!(known.insert(key, sight), None, "{key:?} told twice");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(known[&key(1)], Sight::Aged);
+    assert_eq!(known[&key(0)].port(), Some(port("bond1")));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_costs_no_memory_and_misses_nothing() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let _ = client.ask(&[domain()]).await;
+    client.snapshot().await;
+    // Answers of 256 failures each, far more than all buffers between the two hold. The server
+    // stops listening; the client's writes get stuck.
+    let hopeless: Vec<Op> = (0..MAX_OPS_PER_BATCH)
+        .map(|_| fdb_op(1, "this-is-nowhere"))
+        .collect();
+    let (mut from_server, mut to_server) = client.stream.into_split();
+    let first = client.batch + 1;
+    let batches = 200;
+    let writer = tokio::spawn(async move {
+        for number in first..first + batches {
+            let ops = hopeless.clone();
+            let bytes = ClientMessage::Batch { number, ops }.encode().unwrap();
+            to_server.write_all(&bytes).await.unwrap();
+        }
+        to_server
+    });
+    // Meanwhile the dataplane goes on, and is followed.
+    for number in 0..500 {
+        rig.recorder.hear(key(number), port("swp1"));
+    }
+    let quiet = async {
+        while rig.recorder.events_waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, quiet).await.unwrap();
+    assert!(!writer.is_finished(), "the server takes more than it may");
+
+    // The client wakes up: every answer comes, in order, and every address.
+    let mut codec = client.codec;
+    let (mut answers, mut seen) = (0, HashSet::new());
+    while answers < batches || seen.len() < 500 {
+        let mut chunk = vec![0; 65_536];
+        let count = timeout(SOON, from_server.read(&mut chunk)).await.unwrap();
+        codec.push(&chunk[..count.unwrap()]);
+        while let Some(message) = codec.next_message().unwrap() {
+            match message {
+                ServerMessage::BatchResult { number, results } => {
+                    assert_eq!(number, first + answers);
+                    assert_eq!(results.len(), MAX_OPS_PER_BATCH);
+                    answers += 1;
+                }
+                ServerMessage::Events { events, .. } => {
+                    seen.extend(events.into_iter().filter_map(|event| match event {
+                        Event::Fdb { key, .. } => Some(key),
+                        Event::SnapshotBegin | Event::SnapshotEnd => None,
+                    }));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    drop(writer.await.unwrap());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_comes_back_replaces_and_does_not_accumulate() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let ops = [
+        domain(),
+        port_op("bond1", Isolation::On),
+        port_op("bond2", Isolation::On),
+        fdb_op(1, "bond1"),
+        fdb_op(2, "bond1"),
+    ];
+    let _ = client.ask(&ops).await;
+    rig.recorder.hear(key(7), port("swp1"));
+    drop(client);
+
+    let mut client = rig.connect().await;
+    client.hello(u64::MAX).await;
+    assert_eq!(client.snapshot().await, [learned(7, "swp1")]);
+    let actual = rig.recorder.actual();
+    assert_eq!(actual.fdb.len(), 3, "nothing changes while nobody asks");
+    let _ = client
+        .ask(&[
+            Op::SnapshotBegin(Section::Ports),
+            Op::SnapshotBegin(Section::Fdb),
+            domain(),
+            port_op("bond1", Isolation::On),
+            fdb_op(2, "bond1"),
+        ])
+        .await;
+    let actual = rig.recorder.actual();
+    assert!(actual.is_isolated(&port("bond2")), "not before the end");
+    let _ = client
+        .ask(&[
+            Op::SnapshotEnd(Section::Ports),
+            Op::SnapshotEnd(Section::Fdb),
+        ])
+        .await;
+    let actual = rig.recorder.actual();
+    assert!(!actual.is_isolated(&port("bond2")));
+    assert!(actual.is_isolated(&port("bond1")));
+    let mut keys: Vec<_> = actual.fdb.keys().copied().collect();
+    keys.sort();
+    assert_eq!(keys, [key(2), key(7)]);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_adopts_what_it_finds() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let ops = [
+        domain(),
+        port_op("bond1", Isolation::On),
+        port_op("bond2", Isolation::Off),
+        fdb_op(1, "bond1"),
+    ];
+    let _ = client.ask(&ops).await;
+    let before = rig.recorder.actual();
+    // Killed, not stopped: the socket stays behind.
+    rig.server.abort();
+    let _ = rig.server.await;
+    let backend = RecordBackend::of(rig.recorder.clone());
+    let rig = Rig::start_on(rig.dir, backend, Options::default()).await;
+    let mut client = rig.client().await;
+    let results = client
+        .ask(&[
+            Op::SnapshotBegin(Section::Ports),
+            Op::SnapshotBegin(Section::Fdb),
+            domain(),
+            port_op("bond1", Isolation::Keep),
+            port_op("bond2", Isolation::Keep),
+            fdb_op(1, "bond1"),
+            Op::SnapshotEnd(Section::Ports),
+            Op::SnapshotEnd(Section::Fdb),
+        ])
+        .await;
+    assert_eq!(results, vec![Ok(()); 8]);
+    assert_eq!(rig.recorder.actual(), before);
+
+    // And knows what was there before the first of them came.
+    let released = client
+        .ask(&[
+            Op::SnapshotBegin(Section::Ports),
+            Op::SnapshotBegin(Section::Fdb),
+            Op::SnapshotEnd(Section::Ports),
+            Op::SnapshotEnd(Section::Fdb),
+        ])
+        .await;
+    assert_eq!(released, vec![Ok(()); 4]);
+    let actual = rig.recorder.actual();
+    assert_eq!(actual.filter, None);
+    assert_eq!(actual.fdb.len(), 0);
+    assert!(actual.bridge_port(&port("peer")).unwrap().learning);
+    assert_eq!(actual.bridge_port(&port("bond1")).unwrap().backup, None);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_newer_client_takes_the_place_of_the_one_before() {
+    let rig = Rig::start(Options::default()).await;
+    let first = rig.client().await;
+    let idle = rig.connect().await;
+    let mut second = rig.client().await;
+    let (code, _) = first.farewell().await;
+    assert_eq!(code, ErrorCode::Replaced);
+    let (code, _) = idle.farewell().await;
+    assert_eq!(code, ErrorCode::Replaced);
+    assert_eq!(second.ask(&[domain()]).await, [Ok(())]);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_without_a_hello_does_not_disturb_the_client() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    for bytes in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"", &[2, 2, 3, 0]] {
+        let mut stranger = rig.connect().await;
+        stranger.stream.write_all(bytes).await.unwrap();
+        stranger.stream.shutdown().await.unwrap();
+        while stranger.receive().await.is_some() {}
+    }
+    assert_eq!(client.ask(&[domain()]).await, [Ok(())]);
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_say_hello_in_time_is_closed() {
+    let rig = Rig::start(Options::default()).await;
+    let silent = rig.connect().await;
+    let (code, text) = silent.farewell().await;
+    assert_eq!(
+        (code, text.as_str()),
+        (ErrorCode::Unexpected, "no hello in time")
+    );
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn versions_that_do_not_meet_are_named() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.connect().await;
+    client.send(&hello(3..=4, 0)).await;
+    let (code, text) = client.farewell().await;
+    assert_eq!(code, ErrorCode::Version);
+    assert_eq!(text, "client speaks versions 3 to 4, server speaks 2");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_true_ends_the_connection_and_changes_nothing() {
+    let rig = Rig::start(Options::default()).await;
+    let mut bad_body = ClientMessage::Batch {
+        number: 1,
+        ops: vec![domain()],
+    }
+    .encode()
+    .unwrap();
+    bad_body[20] = 99;
+    let wrong_number = ClientMessage::Batch {
+        number: 2,
+        ops: vec![domain()],
+    };
+    let cases = [
+        (
+            vec![2, 2, 3, 0],
+            ErrorCode::Malformed,
+            "length 3, shorter than itself",
+        ),
+        (
+            vec![1, 5, 0xff, 0xff],
+            ErrorCode::Malformed,
+            "length 65535, limit is 4096",
+        ),
+        (bad_body, ErrorCode::Malformed, "message of type 0x02"),
+        (
+            frame::encode(2, 3, &[0; 9]).unwrap(),
+            ErrorCode::Malformed,
+            "1 bytes behind the end",
+        ),
+        (
+            wrong_number.encode().unwrap(),
+            ErrorCode::Unexpected,
+            "batch 2 follows batch 0",
+        ),
+        (
+            hello(2..=2, 0).encode().unwrap(),
+            ErrorCode::Unexpected,
+            "a second hello",
+        ),
+    ];
+    for (bytes, wanted, words) in cases {
+        let mut client = rig.client().await;
+        client.stream.write_all(&bytes).await.unwrap();
+        let (code, text) = client.farewell().await;
+        assert_eq!(code, wanted, "{text}");
+        assert!(text.contains(words), "{text}");
+    }
+    assert_eq!(rig.recorder.log(), []);
+    let mut early = rig.connect().await;
+    early.send(&ClientMessage::Credit { up_to: 1 }).await;
+    let (code, _) = early.farewell().await;
+    assert_eq!(code, ErrorCode::Unexpected);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_frame_of_an_unknown_type_is_skipped() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let unknown = frame::encode(2, 0x60, b"of a later version").unwrap();
+    client.stream.write_all(&unknown).await.unwrap();
+    assert_eq!(client.ask(&[domain()]).await, [Ok(())]);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_socket_is_for_owner_and_group_and_belongs_to_one_server() {
+    let rig = Rig::start(Options::default()).await;
+    let mode = std::fs::metadata(rig.socket())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let error = Access::default().listen(&rig.socket()).unwrap_err();
+    assert!(matches!(error, ListenError::Taken(_)), "{error}");
+    let _ = rig.client().await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_lost_leaves_the_dataplane_as_it_is() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let _ = client
+        .ask(&[domain(), port_op("bond1", Isolation::On)])
+        .await;
+    let before = rig.recorder.actual();
+    client.send(&ClientMessage::Bye).await;
+    assert_eq!(client.answer().await, None);
+    let _ = rig.client().await;
+    assert_eq!(rig.recorder.actual(), before);
+    let recorder = rig.recorder.clone();
+    rig.stop().await;
+    assert_eq!(recorder.actual(), before, "nor does a stop change it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dataplane_is_restored_when_no_client_comes_back_if_so_configured() {
+    let rig = Rig::start(Options {
+        restore_after: Some(Duration::from_secs(10)),
+        ..Options::default()
+    })
+    .await;
+    let mut client = rig.client().await;
+    let _ = client
+        .ask(&[domain(), port_op("bond1", Isolation::On)])
+        .await;
+    drop(client);
+    let lost = Instant::now();
+    rig.until(|actual| actual.filter.is_none()).await;
+    assert!(lost.elapsed() >= Duration::from_secs(10));
+    assert!(
+        rig.recorder
+            .actual()
+            .bridge_port(&port("peer"))
+            .unwrap()
+            .learning
+    );
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn the_dataplane_is_restored_at_a_stop_if_so_configured() {
+    let rig = Rig::start(Options {
+        restore_on_stop: true,
+        ..Options::default()
+    })
+    .await;
+    let before = rig.recorder.actual();
+    let mut client = rig.client().await;
+    let _ = client
+        .ask(&[
+            domain(),
+            port_op("bond1", Isolation::On),
+            fdb_op(1, "bond1"),
+        ])
+        .await;
+    let recorder = rig.recorder.clone();
+    rig.stop().await;
+    let mut after = recorder.actual();
+    assert_eq!(after.bridge.take(), Some(port("br0")));
+    assert_eq!(after, before);
+    let (code, _) = client.farewell().await;
+    assert_eq!(code, ErrorCode::Stopping);
+}
+
+#[tokio::test]
+async fn a_port_that_appears_gets_what_waits_for_it() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let _ = client
+        .ask(&[
+            domain(),
+            port_op("bond9", Isolation::On),
+            fdb_op(1, "bond9"),
+        ])
+        .await;
+    rig.recorder.add_port(port("bond9"));
+    rig.until(|actual| actual.fdb.contains_key(&key(1))).await;
+    let actual = rig.recorder.actual();
+    let backup = actual.bridge_port(&port("bond9")).unwrap().backup;
+    assert_eq!(backup, Some(port("peer")));
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_is_tried_again() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    rig.recorder.refuse(Action::Isolate {
+        port: port("bond1"),
+    });
+    let results = client
+        .ask(&[domain(), port_op("bond1", Isolation::On)])
+        .await;
+    assert_eq!(results[1].as_ref().unwrap_err().text, "bond1 refused");
+    rig.recorder.refuse_nothing();
+    rig.until(|actual| actual.is_isolated(&port("bond1"))).await;
+    rig.stop().await;
+}
+
+/// Input: a port that is held and not isolated; now it is to be isolated and to pass, but the
+/// filter refuses. Output: it stays held.
+#[tokio::test]
+async fn a_port_that_cannot_be_isolated_is_not_opened() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let held = Op::Port {
+        port: port("bond1"),
+        want: PortWant {
+            isolation: Isolation::Off,
+            traffic: Traffic::Held,
+            redirect: false,
+            system_mac: None,
+        },
+    };
+    let _ = client.ask(&[domain(), held]).await;
+    rig.recorder.refuse(Action::Isolate {
+        port: port("bond1"),
+    });
+    let results = client.ask(&[port_op("bond1", Isolation::On)]).await;
+    assert_eq!(results[0].as_ref().unwrap_err().text, "bond1 refused");
+    assert!(rig.recorder.actual().held.contains(&port("bond1")));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_dataplane_that_lost_events_is_looked_at_and_told_anew() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let _ = client
+        .ask(&[domain(), port_op("bond1", Isolation::On)])
+        .await;
+    client.snapshot().await;
+    rig.recorder.tamper(|actual| {
+        actual.filter = None;
+        let kind = EntryKind::Dynamic;
+        let port = port("swp1");
+        actual.fdb.insert(key(5), FdbEntry { port, kind });
+    });
+    assert_eq!(client.snapshot().await, [learned(5, "swp1")]);
+    rig.until(|actual| actual.is_isolated(&port("bond1"))).await;
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bridge_that_appears_late_gets_everything() {
+    let rig = Rig::start(Options::default()).await;
+    rig.recorder.set_bridge_missing(true);
+    let mut client = rig.client().await;
+    let results = client.ask(&[domain(), fdb_op(1, "bond1")]).await;
+    let text = &results[0].as_ref().unwrap_err().text;
+    assert_eq!(text, "waiting for interface br0");
+    rig.recorder.set_bridge_missing(false);
+    rig.until(|actual| actual.fdb.contains_key(&key(1))).await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_dataplane_that_breaks_down_ends_the_server() {
+    let rig = Rig::start(Options::default()).await;
+    rig.recorder.break_down();
+    let ended = timeout(SOON, rig.server).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(ServerError::Backend(_))), "{ended:?}");
+    std::fs::remove_dir_all(rig.dir).unwrap();
+}
