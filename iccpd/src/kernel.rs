@@ -168,6 +168,7 @@ impl Watch {
 
     /// Begin whatever is due. True if there is a new query.
     fn ask(&mut self, now: Instant) -> bool {
+        self.view.settle(now);
         if now >= self.teams_due {
             self.teams_due = now + TEAM;
             let teams = self.view.teams(&self.names);
@@ -217,8 +218,9 @@ impl Watch {
                 self.teams_due = Instant::now();
             }
             Ok(Answer::Some(infos)) => {
+                let now = Instant::now();
                 for info in infos {
-                    self.view.link(info);
+                    self.view.link(info, now);
                 }
             }
             Err(error) => self.fail(&error),
@@ -232,10 +234,11 @@ impl Watch {
                 Event::Link(info) => {
                     tracing::debug!(
                         port = %info.name, admin_up = info.admin_up, carrier = info.lower_up,
-                        "link event"
+                        mii_up = info.member.map(|m| m.mii_up),
+                        lacp = ?info.member.map(|m| m.actor_state), "link event"
                     );
                     let index = info.index;
-                    self.view.link(*info);
+                    self.view.link(*info, now);
                     if self.view.belongs_to_team(index) {
                         self.teams_due = now;
                     }

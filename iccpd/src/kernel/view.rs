@@ -9,6 +9,12 @@ use iccp_core::{Input, LagMember, Link, LinkKind};
 use mclag_netlink::{BondMode, LinkInfo, LinkKind as Kind, VlanSet};
 use mclag_proto::IfName;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long LACP's state of a member is doubted at most after its carrier came back. A bond that
+/// has not started anew by then will not.
+const DOUBT: Duration = Duration::from_secs(1);
 
 /// See the module's comment.
 #[derive(Debug, Default)]
@@ -16,6 +22,8 @@ pub(super) struct View {
     infos: BTreeMap<u32, LinkInfo>,
     /// What teamd said of each team, by index. Missing while it says nothing.
     teams: BTreeMap<u32, TeamState>,
+    /// Members whose LACP state is doubtful, and until when.
+    doubtful: BTreeMap<u32, Instant>,
     told: BTreeMap<u32, Link>,
     /// VLANs of the ports that have some.
     vlans: BTreeMap<u32, VlanSet>,
@@ -35,6 +43,7 @@ impl View {
     ) {
         self.infos = infos;
         self.teams.retain(|index, _| self.infos.contains_key(index));
+        self.doubtful.clear();
         self.told.clear();
         self.inputs.push_back(Input::LinksBegin);
         let indices: Vec<u32> = self.infos.keys().copied().collect();
@@ -53,12 +62,32 @@ impl View {
     }
 
     /// An interface as it is now.
-    pub(super) fn link(&mut self, info: LinkInfo) {
+    pub(super) fn link(&mut self, info: LinkInfo, now: Instant) {
         let index = info.index;
-        let before = self.infos.insert(index, info);
-        if self.infos.get(&index) == before.as_ref() {
+        let before = self.infos.get(&index);
+        if before == Some(&info) {
             return;
         }
+        if before.is_some_and(|before| bond::is_doubtful(before, &info)) {
+            self.doubtful.insert(index, now + DOUBT);
+        } else if info.member.is_none_or(|m| !m.is_distributing()) {
+            self.doubtful.remove(&index);
+        }
+        self.infos.insert(index, info);
+        self.tell_with_members(index);
+    }
+
+    /// Believe what was doubted for long enough.
+    pub(super) fn settle(&mut self, now: Instant) {
+        let over = self.doubtful.iter().filter(|(_, until)| **until <= now);
+        let over: Vec<u32> = over.map(|(index, _)| *index).collect();
+        for index in over {
+            self.doubtful.remove(&index);
+            self.tell(index);
+        }
+    }
+
+    fn tell_with_members(&mut self, index: u32) {
         self.tell(index);
         // A LAG's mode decides what its members' state means.
         let members: Vec<u32> = self.members(index).map(|info| info.index).collect();
@@ -71,6 +100,7 @@ impl View {
     pub(super) fn gone(&mut self, index: u32) {
         self.infos.remove(&index);
         self.teams.remove(&index);
+        self.doubtful.remove(&index);
         self.vlans.remove(&index);
         if self.told.remove(&index).is_some() {
             self.inputs.push_back(Input::LinkGone { index });
@@ -105,8 +135,8 @@ impl View {
             Some(state) => self.teams.insert(index, state.clone()) != Some(state),
             None => self.teams.remove(&index).is_some(),
         };
-        if changed && let Some(info) = self.infos.remove(&index) {
-            self.link(info);
+        if changed {
+            self.tell_with_members(index);
         }
     }
 
@@ -128,7 +158,8 @@ impl View {
     pub(super) fn is_restless(&self, names: &BTreeSet<IfName>) -> bool {
         self.infos.values().any(|info| match &info.kind {
             Kind::Bond(b) if names.contains(&info.name) => {
-                self.members(info.index).any(|m| bond::is_restless(b, m))
+                let mut members = self.members(info.index);
+                members.any(|m| bond::is_restless(b, m) || self.doubtful.contains_key(&m.index))
             }
             _ => false,
         })
@@ -199,7 +230,10 @@ impl View {
     fn member(&self, info: &LinkInfo) -> Option<LagMember> {
         let lag = self.infos.get(&info.master?)?;
         match &lag.kind {
-            Kind::Bond(b) => Some(bond::member(b, info)),
+            Kind::Bond(b) => {
+                let doubtful = self.doubtful.contains_key(&info.index);
+                Some(bond::member(b, info, doubtful))
+            }
             Kind::Team => {
                 // Where teamd does not say, carrier has to do.
                 let said = self.teams.get(&lag.index);

@@ -14,18 +14,15 @@ pub fn kind(bond: &BondInfo) -> LinkKind {
     }
 }
 
-/// A member of the bond as the core sees it.
+/// A member of the bond as the core sees it. `doubtful`: see [`is_doubtful`].
 ///
-/// The member's own carrier counts besides the LACP state: the bond looks at carriers only every
-/// `miimon` milliseconds, the carrier's event comes at once.
+/// Its carrier counts besides what the bond says: the bond looks at carriers only every `miimon`
+/// milliseconds, the carrier's event comes at once. After the carrier has come back it is the
+/// other way round: until the bond has looked, what it says is of before the loss.
 #[must_use]
-pub fn member(bond: &BondInfo, member: &LinkInfo) -> LagMember {
-    let agreed = match bond.mode {
-        BondMode::Lacp => member.member.as_ref().is_some_and(|m| m.is_distributing()),
-        _ => true,
-    };
+pub fn member(bond: &BondInfo, member: &LinkInfo, doubtful: bool) -> LagMember {
     LagMember {
-        distributing: is_running(member) && agreed,
+        distributing: is_running(member) && is_used(bond, member) && !doubtful,
     }
 }
 
@@ -33,6 +30,32 @@ pub fn member(bond: &BondInfo, member: &LinkInfo) -> LagMember {
 /// carries no data, or the other way round. The kernel does not announce every such change.
 #[must_use]
 pub fn is_restless(bond: &BondInfo, member: &LinkInfo) -> bool {
-    let agreed = member.member.as_ref().is_some_and(|m| m.is_distributing());
-    bond.mode == BondMode::Lacp && is_running(member) != agreed
+    bond.mode == BondMode::Lacp && is_running(member) != is_used(bond, member)
+}
+
+/// Whether LACP's state begins to be doubtful with this change of a member.
+///
+/// The kernel keeps LACP's state over a loss of carrier and starts anew some hundred
+/// milliseconds after the bond has noticed its return. Until then it shows what was agreed
+/// before, with a partner that may not know of it any more.
+#[must_use]
+pub fn is_doubtful(before: &LinkInfo, now: &LinkInfo) -> bool {
+    match (&before.member, &now.member) {
+        (Some(before), Some(now)) => {
+            let lost = !before.mii_up || before.link_failures != now.link_failures;
+            lost && now.mii_up && now.is_distributing()
+        }
+        _ => false,
+    }
+}
+
+/// Whether the bond sends and receives through the member, as far as it knows.
+fn is_used(bond: &BondInfo, member: &LinkInfo) -> bool {
+    member.member.as_ref().is_some_and(|state| {
+        let agreed = match bond.mode {
+            BondMode::Lacp => state.is_distributing(),
+            _ => true,
+        };
+        state.mii_up && agreed
+    })
 }
