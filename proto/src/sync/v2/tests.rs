@@ -306,6 +306,18 @@ fn every_truncation_of_a_body_and_every_byte_too_many_is_an_error() {
 }
 
 #[test]
+fn the_document_shows_these_bytes() {
+    let document = include_str!("../../../../docs/mclagsyncd-v2.md");
+    let client = client_cases().into_iter().map(|(hex, _)| hex);
+    for hex in client.chain(server_cases().into_iter().map(|(hex, _)| hex)) {
+        let tokens: Vec<&str> = hex.split_whitespace().collect();
+        let lines: Vec<String> = tokens.chunks(16).map(|line| line.join(" ")).collect();
+        let dump = format!("```text\n{}\n```", lines.join("\n"));
+        assert!(document.contains(&dump), "missing:\n{dump}");
+    }
+}
+
+#[test]
 fn an_unknown_type_or_version_is_skipped_and_counted() {
     let mut codec = ServerCodec::new();
     codec.push(&frame::encode(VERSION, 0x70, b"whatever").unwrap());
