@@ -227,16 +227,23 @@ impl Pair {
         Ok(())
     }
 
+    /// Wait until every dual-homed host uses both its links, and both chassis forward for it.
+    pub fn wait_lacp(&self) -> Result<()> {
+        for (number, host) in (1..).zip(&self.hosts) {
+            host.wait_bundled(2)?;
+            for side in Side::BOTH {
+                self.switch(side).wait_forwarding(&bond_name(number))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Every bridge port forwards, except bonds, which wait for LACP.
     fn wait_cabled(&self) -> Result<()> {
         for side in Side::BOTH {
             let switch = self.switch(side);
             for port in [PEER_LINK, ORPHAN_PORT] {
-                eventually(&format!("{port} of chassis {side} forwards"), SOON, || {
-                    let state = kernel::bridge_port(&switch.ns, port)?.state;
-                    ensure!(state == "forwarding", "it is {state}");
-                    Ok(())
-                })?;
+                switch.wait_forwarding(port)?;
             }
         }
         Ok(())
@@ -291,6 +298,19 @@ impl Switch {
         let mut entries = kernel::fdb(&self.ns, BRIDGE)?;
         entries.retain(|entry| entry.ifname == port);
         Ok(entries)
+    }
+
+    /// Wait until the bridge sends and receives on `port`.
+    pub fn wait_forwarding(&self, port: &str) -> Result<()> {
+        eventually(
+            &format!("{port} of chassis {} forwards", self.side),
+            SOON,
+            || {
+                let state = kernel::bridge_port(&self.ns, port)?.state;
+                ensure!(state == "forwarding", "it is {state}");
+                Ok(())
+            },
+        )
     }
 
     /// Pull the cable of `dev` out, or the nearest thing to it that software has: carrier goes at both ends.
@@ -548,7 +568,8 @@ fn device_mac(side: Side, device: u8) -> Mac {
     Mac([0x02, 0, 0, letter, 0, device])
 }
 
-/// Addresses of hosts: 02:00:00:00:HH:NN, where NN tells the members of a bond apart.
+/// Addresses of hosts: 02:00:00:00:NN:HH, where NN tells the members of a bond apart. The last number is what bonds
+/// choose a member by when a frame is not IP; those of the two orphan hosts lead to different members.
 fn host_mac(number: u8, device: u8) -> Mac {
-    Mac([0x02, 0, 0, 0, number, device])
+    Mac([0x02, 0, 0, 0, device, number])
 }

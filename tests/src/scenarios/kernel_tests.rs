@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -11,7 +12,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "kernel_tests_of_other_crates_pass_without_skipping",
     about: "Run the test programs that `tests/scripts/kernel-tests` has built.\n\
             All pass, and none says that this kernel lacks something.",
-    limit: Scenario::LIMIT,
+    limit: Duration::from_secs(300),
     run: kernel_tests_of_other_crates_pass_without_skipping,
 }];
 
