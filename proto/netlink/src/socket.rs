@@ -239,3 +239,76 @@ pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;
 const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLM_F_DUMP: u16 = 0x300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Kernel, Op};
+    use crate::nft::{Filter, TableName};
+
+    fn run(test: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(test);
+    }
+
+    #[test]
+    fn a_silent_kernel_is_not_waited_for_beyond_the_deadline() {
+        run(async {
+            let mut socket = Socket::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+            let deadline = Instant::now() + Duration::from_millis(10);
+            let failure = socket.receive(deadline).await.map(|_| ()).unwrap_err();
+            assert_eq!(failure, Failure::errno(libc::ETIMEDOUT));
+            assert!(Instant::now() >= deadline);
+        });
+    }
+
+    #[test]
+    fn sequence_numbers_are_never_those_of_events() {
+        run(async {
+            let mut socket = Socket::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+            assert_eq!((socket.reserve(3), socket.reserve(1)), (1, 4));
+            socket.sequence = u32::MAX - 1;
+            assert_eq!((socket.reserve(1), socket.reserve(2)), (u32::MAX, 1));
+        });
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_request_is_not_taken_for_this_ones() {
+        run(async {
+            let mut socket = Socket::open(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+            // Nobody reads the answer to this one, and the socket is told that all is well.
+            let mut missing = crate::link::index_request(u32::MAX >> 1);
+            missing.add_flags(NLM_F_REQUEST | NLM_F_ACK);
+            let sequence = socket.reserve(1);
+            socket.send(missing.seal(sequence)).await.unwrap();
+            socket.done();
+
+            let mut seen = 0;
+            let loopback = crate::link::index_request(1);
+            assert_eq!(socket.request(loopback, |_| seen += 1).await, Ok(()));
+            assert_eq!(seen, 1);
+        });
+    }
+
+    /// Backends promise futures that may move between threads.
+    #[test]
+    fn futures_may_move_between_threads() {
+        fn may_move<T: Send>(_: &T) {}
+        run(async {
+            let mut kernel = Kernel::open().unwrap();
+            let ops: [Op; 0] = [];
+            may_move(&kernel.apply(&ops));
+            may_move(&kernel.links());
+            may_move(&kernel.fdb(1));
+            if let Ok(mut filter) = Filter::open() {
+                let bridge = mclag_proto::IfName::new("br0").unwrap();
+                let table = TableName::for_bridge(&bridge);
+                may_move(&filter.ensure(&table, &bridge));
+                may_move(&filter.change(&table, &[]));
+            }
+        });
+    }
+}

@@ -31,7 +31,9 @@ pub enum LinkSetting {
     Mac(Mac),
     /// LACP system id of a bond; `None` for the bond's own address.
     BondActorSystem(Option<Mac>),
-    /// Members a bond needs to have carrier; 0 and 1 mean the same.
+    /// Members a bond needs to have carrier; 0 and 1 mean the same. Works at once, in both
+    /// directions. LACP goes on meanwhile: the partner still sends into a bond that is held
+    /// this way, and what it sends is lost if the bond is a bridge port.
     BondMinLinks(u32),
     /// Learn addresses from frames of this bridge port.
     Learning(bool),

@@ -271,8 +271,9 @@ fn a_member_without_carrier_is_an_event_of_the_member_first() {
 }
 
 /// Input: a host behind a bond, a bridge with `backup_port`, and `min_links` too high.
-/// Output: its frames leave through the backup port while the bond is out of service, without
-/// any change of the forwarding database, and through the bond again afterwards.
+/// Output: frames to it leave through the backup port while the bond is out of service, without
+/// any change of the forwarding database, and through the bond again afterwards. Frames from it
+/// are lost meanwhile: a port without carrier is disabled.
 #[test]
 fn frames_for_a_bond_out_of_service_take_the_backup_port() {
     in_namespace("backup port", async |mut lab| {
@@ -318,6 +319,13 @@ fn frames_for_a_bond_out_of_service_take_the_backup_port() {
             .await;
         sender.send(host, mac(9), None, "held");
         at_peer.wait_for("held").await;
+        // LACP goes on, so the host still sends here, and the bridge does not listen.
+        assert!(lab.link(bonds.theirs).await.lower_up);
+        sender.received();
+        at_host.send(Mac([0xff; 6]), host, None, "into the void");
+        at_peer.send(Mac([0xff; 6]), mac(8), None, "from elsewhere");
+        let frames = sender.wait_for("from elsewhere").await;
+        assert!(!frames.contains(&"into the void".to_owned()), "{frames:?}");
         let entries = lab.kernel.fdb(bridge).await.unwrap();
         let entry = entries
             .iter()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mclag_netlink::{
     Activity, Event, FdbAction, FdbEntry, FdbOp, FdbState, Groups, LinkSetting, Monitor, Op,
 };
-use mclag_proto::Mac;
+use mclag_proto::{Mac, Vid};
 
 use crate::lab::{Lab, PATIENCE, Skip, Wire, event, in_namespace, mac, vid};
 
@@ -16,16 +16,21 @@ const FDB: Groups = Groups {
 
 const AGEING: Duration = Duration::from_secs(300);
 
-/// A VLAN-filtering bridge with two ports, and the far ends of their cables.
+/// A bridge with two ports, and the far ends of their cables.
 struct Bridge {
     index: u32,
+    /// Where its entries are; `None` where the kernel lacks VLAN filtering.
+    vid: Option<Vid>,
     ports: [u32; 2],
     wires: [Wire; 2],
 }
 
 impl Bridge {
     async fn build(lab: &mut Lab, ageing: Duration) -> Result<Self, Skip> {
-        let index = lab.bridge("br0", true, ageing).await?;
+        let (index, vid) = match lab.bridge("br0", true, ageing).await {
+            Ok(index) => (index, Some(vid(1))),
+            Err(_) => (lab.bridge("br0", false, ageing).await?, None),
+        };
         let (a, a_far) = lab.veth("a", "a.far").await?;
         let (b, b_far) = lab.veth("b", "b.far").await?;
         for port in [a, b] {
@@ -41,28 +46,29 @@ impl Bridge {
         }
         Ok(Self {
             index,
+            vid,
             ports: [a, b],
             wires: [Wire::open(a_far), Wire::open(b_far)],
         })
+    }
+
+    async fn apply(&self, lab: &mut Lab, mac: Mac, port: u32, action: FdbAction) {
+        let op = FdbOp {
+            mac,
+            vid: self.vid,
+            port,
+            action,
+        };
+        let mut results = lab.kernel.apply(&[Op::Fdb(op)]).await;
+        results.remove(0).expect("the entry is accepted");
     }
 
     async fn find(&self, lab: &mut Lab, mac: Mac) -> Option<FdbEntry> {
         let entries = lab.kernel.fdb(self.index).await.expect("a dump");
         entries
             .into_iter()
-            .find(|e| e.mac == mac && e.vid == Some(vid(1)))
+            .find(|e| e.mac == mac && e.vid == self.vid)
     }
-}
-
-async fn apply(lab: &mut Lab, mac: Mac, port: u32, action: FdbAction) {
-    let op = FdbOp {
-        mac,
-        vid: Some(vid(1)),
-        port,
-        action,
-    };
-    let mut results = lab.kernel.apply(&[Op::Fdb(op)]).await;
-    results.remove(0).expect("the entry is accepted");
 }
 
 /// Wait for an event about an address that `wanted` accepts.
@@ -87,7 +93,7 @@ fn a_learned_address_is_an_event_and_so_is_its_move() {
         let host = mac(1);
         bridge.wires[0].send(Mac([0xff; 6]), host, None, "hello");
         let learned = entry_event(&mut monitor, "learned", host, |_| true).await;
-        assert_eq!((learned.port, learned.vid), (bridge.ports[0], Some(vid(1))));
+        assert_eq!((learned.port, learned.vid), (bridge.ports[0], bridge.vid));
         assert_eq!(
             (learned.state, learned.bridge),
             (FdbState::Dynamic, bridge.index)
@@ -98,7 +104,9 @@ fn a_learned_address_is_an_event_and_so_is_its_move() {
         let moved = entry_event(&mut monitor, "moved", host, |e| e.port == bridge.ports[1]).await;
         assert_eq!(moved.state, FdbState::Dynamic);
 
-        apply(&mut lab, host, bridge.ports[1], FdbAction::Delete).await;
+        bridge
+            .apply(&mut lab, host, bridge.ports[1], FdbAction::Delete)
+            .await;
         event(&mut monitor, "gone", |e| match e {
             Event::FdbGone(entry) if entry.mac == host => Some(()),
             _ => None,
@@ -158,7 +166,7 @@ fn an_entry_changes_its_kind_in_place() {
             ),
             (b, FdbAction::SetDynamic, FdbState::Dynamic, None),
         ] {
-            apply(&mut lab, host, port, action).await;
+            bridge.apply(&mut lab, host, port, action).await;
             let got = bridge.find(&mut lab, host).await.expect("an entry");
             assert_eq!(
                 (got.port, got.state, got.activity),
@@ -179,7 +187,9 @@ fn a_tracked_entry_reports_its_activity() {
         let [a, b] = bridge.ports;
         let host = mac(1);
         let mut monitor = Monitor::open(FDB, 1 << 20).unwrap();
-        apply(&mut lab, host, a, FdbAction::SetTracked(Activity::Inactive)).await;
+        bridge
+            .apply(&mut lab, host, a, FdbAction::SetTracked(Activity::Inactive))
+            .await;
         let is = |activity| move |e: &FdbEntry| e.activity == Some(activity);
         let got = entry_event(&mut monitor, "installed", host, |_| true).await;
         assert_eq!(got.activity, Some(Activity::Inactive));
@@ -216,14 +226,17 @@ fn a_tracked_entry_outlives_the_carrier_of_its_port() {
     in_namespace("carrier loss", async |mut lab| {
         let bridge = Bridge::build(&mut lab, AGEING).await?;
         let [a, b] = bridge.ports;
-        apply(
-            &mut lab,
-            mac(1),
-            a,
-            FdbAction::SetTracked(Activity::Inactive),
-        )
-        .await;
-        apply(&mut lab, mac(2), a, FdbAction::SetDynamic).await;
+        bridge
+            .apply(
+                &mut lab,
+                mac(1),
+                a,
+                FdbAction::SetTracked(Activity::Inactive),
+            )
+            .await;
+        bridge
+            .apply(&mut lab, mac(2), a, FdbAction::SetDynamic)
+            .await;
         lab.set(a, LinkSetting::BackupPort(Some(b))).await;
         let far = lab.index("a.far").await;
         lab.set(far, LinkSetting::AdminUp(false)).await;
@@ -248,7 +261,7 @@ fn ten_thousand_entries_go_in_and_out_and_each_failure_is_told() {
             };
             Op::Fdb(FdbOp {
                 mac: mac(number),
-                vid: Some(vid(1)),
+                vid: bridge.vid,
                 port,
                 action,
             })
@@ -308,7 +321,7 @@ fn an_overrun_is_an_event_and_the_next_events_are_complete() {
         let op = |number| {
             Op::Fdb(FdbOp {
                 mac: mac(number),
-                vid: Some(vid(1)),
+                vid: bridge.vid,
                 port: bridge.ports[0],
                 action: FdbAction::SetStatic,
             })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mclag_netlink::PortState;
 use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName};
@@ -318,7 +318,9 @@ fn isolated_ports_get_nothing_from_the_peer_link_and_held_ports_nothing_at_all()
         assert_eq!(ports.reach("mlag").await, to(&[]));
 
         let released = change(FilterSet::Held, "mlag", false);
+        let start = Instant::now();
         filter.change(&table, &[released]).await.unwrap();
+        eprintln!("releasing a port took {:?}", start.elapsed());
         assert_eq!(ports.reach("peer").await, to(&["mlag", "orphan"]));
         Ok(())
     });

@@ -12,7 +12,7 @@ use mclag_netlink::{
 use mclag_proto::{IfName, Mac, Vid};
 use nix::sched::{CloneFlags, unshare};
 use rtnetlink::packet_route::link::{BondLacpRate, BondMode, LinkMessage};
-use rtnetlink::{LinkBond, LinkBridge, LinkDummy, LinkUnspec, LinkVeth};
+use rtnetlink::{LinkBond, LinkBridge, LinkUnspec, LinkVeth};
 use tokio::time::Instant;
 
 /// Longest wait for something that ought to happen. Generous: the lab emulates its processor.
@@ -84,13 +84,7 @@ impl Lab {
         Ok((a, b))
     }
 
-    /// A device that goes nowhere; it is up.
-    pub(crate) async fn dummy(&mut self, name: &str) -> Result<u32, Skip> {
-        self.add("dummy", LinkDummy::new(name).up().build()).await?;
-        Ok(self.index(name).await)
-    }
-
-    /// A bridge without multicast snooping; it is up.
+    /// A bridge; it is up.
     pub(crate) async fn bridge(
         &mut self,
         name: &str,

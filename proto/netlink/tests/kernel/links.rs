@@ -58,7 +58,7 @@ fn an_interface_is_followed_from_its_birth_to_its_end() {
 #[test]
 fn an_address_can_be_changed() {
     in_namespace("address", async |mut lab| {
-        let port = lab.dummy("port").await?;
+        let (port, _) = lab.veth("port", "far").await?;
         lab.set(port, LinkSetting::Mac(mac(7))).await;
         assert_eq!(lab.link(port).await.mac, Some(mac(7)));
         Ok(())
@@ -187,7 +187,7 @@ fn a_refusal_names_the_setting_and_the_interface_and_what_the_kernel_said() {
 #[test]
 fn one_failure_does_not_stop_the_rest_of_a_batch() {
     in_namespace("batch", async |mut lab| {
-        let port = lab.dummy("port").await?;
+        let (port, _) = lab.veth("port", "far").await?;
         let up = |link| {
             Op::Link(LinkOp {
                 link,
