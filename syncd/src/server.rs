@@ -459,7 +459,6 @@ impl<B: Backend> Server<B> {
         let actions = self.reconciler.plan();
         self.keep_originals();
         let results = self.carry_out(&actions).await;
-        self.log(&actions, &results);
         let answers = self.reconciler.conclude(&actions, &results);
         self.keep_originals();
         if !self.reconciler.is_unfinished() {
@@ -471,7 +470,8 @@ impl<B: Backend> Server<B> {
         answers
     }
 
-    /// Actions that protect come first. Where one of them failed, nothing is opened.
+    /// Actions that protect come first. Where one of them failed, nothing is opened. Each is
+    /// logged when the dataplane has confirmed it: fail-over times are measured from that.
     async fn carry_out(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
         if actions.is_empty() {
             return Vec::new();
@@ -481,10 +481,7 @@ impl<B: Backend> Server<B> {
             .take_while(|action| action.protects())
             .count();
         let (first, rest) = actions.split_at(protecting);
-        let mut results = Vec::with_capacity(actions.len());
-        if !first.is_empty() {
-            results = self.backend.apply(first).await;
-        }
+        let mut results = self.apply(first).await;
         let failed: HashSet<Subject> = first
             .iter()
             .zip(&results)
@@ -496,11 +493,7 @@ impl<B: Backend> Server<B> {
                 && (failed.contains(&action.subject()) || failed.contains(&Subject::Domain))
         };
         let allowed: Vec<Action> = rest.iter().filter(|a| !is_withheld(a)).cloned().collect();
-        let mut done = match allowed.as_slice() {
-            [] => Vec::new(),
-            allowed => self.backend.apply(allowed).await,
-        }
-        .into_iter();
+        let mut done = self.apply(&allowed).await.into_iter();
         for action in rest {
             let result = match is_withheld(action) {
                 true => None,
@@ -513,6 +506,17 @@ impl<B: Backend> Server<B> {
                 )))
             }));
         }
+        results
+    }
+
+    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+        if actions.is_empty() {
+            return Vec::new();
+        }
+        let mut results = self.backend.apply(actions).await;
+        let missing = BackendError::refused("the backend gave no result");
+        results.resize(actions.len(), Err(missing));
+        self.log(actions, &results);
         results
     }
 
