@@ -57,13 +57,33 @@ impl Driver {
         loop {
             self.drain().await;
             match self.next_input(stop.as_mut()).await {
-                Wake::Input(input) => self.domain.handle(input, self.now()),
+                Wake::Input(input) => self.take_in(input),
                 Wake::Question(question) => self.answer(question),
                 Wake::Wrote => {}
                 Wake::Stop => break,
             }
         }
         self.stop().await;
+    }
+
+    /// Hand this to the core, and what has arrived together with it, before anything is sent: a
+    /// thousand addresses that came in one message go on in a few, not in a thousand.
+    fn take_in(&mut self, input: Input) {
+        let mut next = Some(input);
+        while let Some(input) = next {
+            self.domain.handle(input, self.now());
+            self.carry_out();
+            next = self.ready();
+        }
+    }
+
+    /// What has been read and not handed over yet. Each neighbour reads a bounded amount at a
+    /// time, and none reads here.
+    fn ready(&mut self) -> Option<Input> {
+        let kernel = self.kernel.ready();
+        kernel
+            .or_else(|| self.peer.ready())
+            .or_else(|| self.syncd.ready())
     }
 
     fn now(&self) -> Time {
@@ -86,37 +106,33 @@ impl Driver {
         }
     }
 
-    /// Carry out everything the core asks for.
-    async fn drain(&mut self) {
-        loop {
-            let mut idle = true;
-            while self.peer.has_room()
-                && let Some(message) = self.domain.poll_peer_message(self.now())
-            {
-                self.peer.send(&message);
-                idle = false;
-            }
-            while let Some(batch) = self.domain.poll_batch() {
-                self.syncd.send(batch);
-                idle = false;
-            }
-            while let Some(output) = self.domain.poll_output() {
-                match output {
-                    Output::Connect => self.peer.connect(),
-                    Output::Close { reason, farewell } => {
-                        tracing::debug!(reason, "closing the connection to the peer");
-                        for message in &farewell {
-                            self.peer.send(message);
-                        }
-                        self.peer.close();
+    /// Do what the core asks for.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.domain.poll_output() {
+            match output {
+                Output::Connect => self.peer.connect(),
+                Output::Close { reason, farewell } => {
+                    tracing::debug!(reason, "closing the connection to the peer");
+                    for message in &farewell {
+                        self.peer.send(message);
                     }
-                    Output::Notice(notice) => self.notices.write(notice),
+                    self.peer.close();
                 }
-                idle = false;
+                Output::Notice(notice) => self.notices.write(notice),
             }
-            if idle {
-                break;
-            }
+        }
+    }
+
+    /// Say everything the core has to say, as far as there is room.
+    async fn drain(&mut self) {
+        self.carry_out();
+        while let Some(batch) = self.domain.poll_batch() {
+            self.syncd.send(batch);
+        }
+        while self.peer.has_room()
+            && let Some(message) = self.domain.poll_peer_message(self.now())
+        {
+            self.peer.send(&message);
         }
         // Now rather than after the next wake-up: an outage lasts as long as these messages take.
         self.syncd.flush_now().await;
@@ -165,7 +181,7 @@ impl Driver {
                 input = self.syncd.next() => Some(input),
             };
             if let Some(input) = input {
-                self.domain.handle(input, self.now());
+                self.take_in(input);
             }
             self.drain().await;
         }

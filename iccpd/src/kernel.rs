@@ -125,10 +125,15 @@ impl Watch {
         self.reopen_at = Instant::now() + REOPEN;
     }
 
+    /// The rest of what was read from the kernel.
+    pub fn ready(&mut self) -> Option<Input> {
+        self.view.next_input()
+    }
+
     /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Input {
         loop {
-            if let Some(input) = self.view.next_input() {
+            if let Some(input) = self.ready() {
                 return input;
             }
             if let Some(query) = &mut self.query {

@@ -155,10 +155,30 @@ impl Peer {
         self.refusals.list()
     }
 
+    /// The rest of what was received.
+    pub fn ready(&mut self) -> Option<Input> {
+        match self.connection.as_mut()?.decoder.next()? {
+            Ok(message) => {
+                tracing::trace!(?message, "message from the peer");
+                Some(Input::PeerMessage(message))
+            }
+            Err(error) if error.is_fatal() => {
+                let peer = self.endpoints.peer;
+                let reason = error.to_string();
+                self.refuse(peer, &reason);
+                self.connection = None;
+                Some(Input::PeerDown { reason })
+            }
+            Err(error) => Some(Input::PeerGarbage {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
     /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Event {
         loop {
-            if let Some(input) = self.decode() {
+            if let Some(input) = self.ready() {
                 return Event::Input(input);
             }
             let endpoints = self.endpoints;
@@ -185,25 +205,6 @@ impl Peer {
                     return Event::Wrote;
                 }
             }
-        }
-    }
-
-    fn decode(&mut self) -> Option<Input> {
-        match self.connection.as_mut()?.decoder.next()? {
-            Ok(message) => {
-                tracing::trace!(?message, "message from the peer");
-                Some(Input::PeerMessage(message))
-            }
-            Err(error) if error.is_fatal() => {
-                let peer = self.endpoints.peer;
-                let reason = error.to_string();
-                self.refuse(peer, &reason);
-                self.connection = None;
-                Some(Input::PeerDown { reason })
-            }
-            Err(error) => Some(Input::PeerGarbage {
-                reason: error.to_string(),
-            }),
         }
     }
 

@@ -131,10 +131,15 @@ impl Syncd {
         }
     }
 
+    /// The rest of a message that was received.
+    pub fn ready(&mut self) -> Option<Input> {
+        self.inputs.pop_front()
+    }
+
     /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Input {
         loop {
-            if let Some(input) = self.inputs.pop_front() {
+            if let Some(input) = self.ready() {
                 return input;
             }
             match &mut self.state {

@@ -3,7 +3,8 @@
 
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Sight};
 use mclag_proto::sync::v2::{
-    Capabilities, ClientMessage, ServerCodec, ServerHello, ServerMessage, VERSION,
+    Capabilities, ClientMessage, MAX_EVENTS_PER_MESSAGE, ServerCodec, ServerHello, ServerMessage,
+    VERSION,
 };
 use mclag_proto::{IfName, Mac, Vid};
 use serde_json::Value;
@@ -49,11 +50,17 @@ struct Daemon {
 impl Daemon {
     /// Start the chassis `node`, 1 or 2, of the pair of network `network`.
     fn start(place: &Place, network: u8, node: u8) -> Self {
+        Self::start_with(place, network, node, "")
+    }
+
+    /// The same, with something more at the top of its settings.
+    fn start_with(place: &Place, network: u8, node: u8, more: &str) -> Self {
         let control = place.path(&format!("control{node}.sock"));
         let syncd = place.path(&format!("syncd{node}.sock"));
         let settings = place.path(&format!("iccpd{node}.toml"));
         let text = format!(
             r#"
+            {more}
             [domain]
             id = 7
             local = "{}"
@@ -141,8 +148,8 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Stands in for `syncd`: agrees with every batch, and sees one host on an orphan port.
-fn obliging_syncd(path: &Path, host: Mac) {
+/// Stands in for `syncd`: agrees with every batch, and sees so many hosts on an orphan port.
+fn obliging_syncd(path: &Path, hosts: u16) {
     let listener = UnixListener::bind(path).unwrap();
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
@@ -155,7 +162,7 @@ fn obliging_syncd(path: &Path, host: Mac) {
             };
             codec.push(&buffer[..len]);
             while let Some(message) = codec.next_message().unwrap() {
-                for reply in replies(message, host) {
+                for reply in replies(message, hosts) {
                     let _ = stream.write_all(&reply.encode().unwrap());
                 }
             }
@@ -163,7 +170,7 @@ fn obliging_syncd(path: &Path, host: Mac) {
     });
 }
 
-fn replies(message: ClientMessage, host: Mac) -> Vec<ServerMessage> {
+fn replies(message: ClientMessage, hosts: u16) -> Vec<ServerMessage> {
     match message {
         ClientMessage::Hello(_) => {
             let hello = ServerHello {
@@ -174,19 +181,30 @@ fn replies(message: ClientMessage, host: Mac) -> Vec<ServerMessage> {
                 window: 8,
             };
             let port = IfName::new("swp7").unwrap();
-            let configured = false;
-            let seen = Event::Fdb {
-                key: FdbKey {
-                    vid: Vid::DEFAULT,
-                    mac: host,
-                },
-                sight: Sight::Learned { port, configured },
+            let seen = |host: u16| {
+                let [high, low] = host.to_be_bytes();
+                Event::Fdb {
+                    key: FdbKey {
+                        vid: Vid::DEFAULT,
+                        mac: Mac([2, 0, 0x5e, 0, high, low]),
+                    },
+                    sight: Sight::Learned {
+                        port,
+                        configured: false,
+                    },
+                }
             };
-            let events = ServerMessage::Events {
-                number: 1,
-                events: vec![Event::SnapshotBegin, seen, Event::SnapshotEnd],
-            };
-            vec![ServerMessage::Hello(hello), events]
+            let mut all = vec![Event::SnapshotBegin];
+            all.extend((0..hosts).map(seen));
+            all.push(Event::SnapshotEnd);
+            let parts = (1..).zip(all.chunks(MAX_EVENTS_PER_MESSAGE));
+            let events = parts.map(|(number, events)| ServerMessage::Events {
+                number,
+                events: events.to_vec(),
+            });
+            std::iter::once(ServerMessage::Hello(hello))
+                .chain(events)
+                .collect()
         }
         ClientMessage::Batch { number, ops } => vec![ServerMessage::BatchResult {
             number,
@@ -202,8 +220,7 @@ fn replies(message: ClientMessage, host: Mac) -> Vec<ServerMessage> {
 #[test]
 fn two_daemons_make_a_pair() {
     let place = Place::new("pair");
-    let host = Mac([2, 0, 0x5e, 0, 0, 7]);
-    obliging_syncd(&place.path("syncd2.sock"), host);
+    obliging_syncd(&place.path("syncd2.sock"), 1);
     let mut one = Daemon::start(&place, 1, 1);
     let two = Daemon::start(&place, 1, 2);
 
@@ -219,7 +236,7 @@ fn two_daemons_make_a_pair() {
     assert_eq!(status["waiting_for"], waiting);
 
     let answer = one.wait("macs", |answer| answer["macs"][0]["remote"] == "swp7");
-    assert_eq!(answer["macs"][0]["mac"], "02:00:5e:00:00:07");
+    assert_eq!(answer["macs"][0]["mac"], "02:00:5e:00:00:00");
 
     let mut stranger = TcpStream::connect(SocketAddr::new(address(1, 1), PORT)).unwrap();
     // The system picks 127.0.0.1 as source, which is not the peer.
@@ -242,13 +259,54 @@ fn two_daemons_make_a_pair() {
     };
     assert!(macs(&["--port", "swp7"]).ends_with("\n1 address\n"));
     assert_eq!(macs(&["--vlan", "2"]), "0 addresses\n");
-    assert_eq!(macs(&["--mac", "02:00:5e:00:00:08"]), "0 addresses\n");
+    assert_eq!(macs(&["--mac", "02:00:5e:00:00:01"]), "0 addresses\n");
 
     assert_eq!(one.terminate(), 0);
     two.wait("status", |status| status["session"] == "down");
     let output = mclagctl(&one.control, &["status"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).starts_with("mclagctl: iccpd is not running"));
+}
+
+/// Input: a `syncd` that sees ten thousand hosts. Output: the other daemon knows them, in far
+/// fewer messages.
+#[test]
+fn ten_thousand_addresses_travel_in_few_messages() {
+    let place = Place::new("many");
+    obliging_syncd(&place.path("syncd2.sock"), 10_000);
+    let one = Daemon::start(&place, 4, 1);
+    let two = Daemon::start(&place, 4, 2);
+    one.wait("status", |status| status["macs"]["peer"] == 10_000);
+    let peer = two.wait("peer", |_| true);
+    let counters = peer["counters"].as_array().unwrap();
+    let sent = counters.iter().find(|c| c["name"] == "messages sent");
+    let sent = sent.unwrap()["value"].as_u64().unwrap();
+    assert!(sent < 500, "{sent} messages");
+    let output = mclagctl(&one.control, &["macs", "--port", "swp7"]);
+    assert!(text(&output.stdout).ends_with("\n10000 addresses\n"));
+}
+
+/// Input: a daemon that leaves the pair when it stops. Output: it says so, and stops at once.
+#[test]
+fn a_chassis_that_leaves_says_so() {
+    let place = Place::new("leave");
+    obliging_syncd(&place.path("syncd2.sock"), 1);
+    let one = Daemon::start(&place, 5, 1);
+    let mut two = Daemon::start_with(&place, 5, 2, "on-stop = \"leave\"");
+    one.wait("status", |status| status["session"] == "up");
+    two.wait("status", |status| status["syncd"]["connected"] == true);
+    let start = Instant::now();
+    assert_eq!(two.terminate(), 0);
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
+    one.wait("status", |status| status["session"] == "down");
+    let log = std::fs::read_to_string(place.path("iccpd1.log")).unwrap();
+    assert!(log.contains("peer says goodbye leaving=true"), "{log}");
+    let log = std::fs::read_to_string(place.path("iccpd2.log")).unwrap();
+    assert!(!log.contains("stopped before everybody was told"), "{log}");
 }
 
 /// Input: a daemon started with whatever privilege the test has. Output: none is left.
