@@ -2,7 +2,7 @@
 //! (`docs/mclagsyncd-v2.md`, which is enough to write a client in another language).
 //!
 //! [`ClientMessage`] and [`ServerMessage`] are what the programs work with. What travels are the
-//! frozen bodies of the private module `wire`. [`ClientCodec`] and [`ServerCodec`] are the two
+//! frozen bodies of the private modules `wire` and `values`. [`ClientCodec`] and [`ServerCodec`] are the two
 //! ends of a connection without the connection.
 //!
 //! In short:
@@ -22,6 +22,7 @@ use crate::sync::model::{Abilities, Event, Op, OpError};
 pub use crate::sync::body::BodyError;
 pub use wire::ValueError;
 
+mod values;
 mod wire;
 
 #[cfg(test)]

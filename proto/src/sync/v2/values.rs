@@ -1,0 +1,331 @@
+//! Operations and events as they travel within a body. **Frozen**, like everything in
+//! [`super::wire`] and for the same reason.
+
+use serde::{Deserialize, Serialize};
+
+use super::wire::ValueError;
+use crate::sync::model::{
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Op, OpErrorCode, PortWant, Section,
+    Sight, Traffic,
+};
+use crate::{IfName, Mac, Vid};
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum OpV2 {
+    SnapshotBegin(SectionV2),
+    SnapshotEnd(SectionV2),
+    Domain(DomainV2),
+    Port(PortV2),
+    PortRelease { port: String },
+    Fdb(FdbV2),
+    FdbRelease(FdbReleaseV2),
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum SectionV2 {
+    Ports,
+    Fdb,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct DomainV2 {
+    bridge: String,
+    peer_link: Option<String>,
+    peer_link_learning: bool,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct PortV2 {
+    port: String,
+    isolation: IsolationV2,
+    traffic: TrafficV2,
+    redirect: bool,
+    system_mac: Option<[u8; 6]>,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum IsolationV2 {
+    Keep,
+    On,
+    Off,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum TrafficV2 {
+    Keep,
+    Pass,
+    Held,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct FdbKeyV2 {
+    vid: u16,
+    mac: [u8; 6],
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct FdbV2 {
+    key: FdbKeyV2,
+    port: String,
+    kind: FdbKindV2,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum FdbKindV2 {
+    Tracked,
+    Static,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct FdbReleaseV2 {
+    key: FdbKeyV2,
+    keep_on: Option<String>,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum OpErrorCodeV2 {
+    Waiting,
+    Refused,
+    Unsupported,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum EventV2 {
+    SnapshotBegin,
+    SnapshotEnd,
+    Fdb(SightingV2),
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct SightingV2 {
+    key: FdbKeyV2,
+    sight: SightV2,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum SightV2 {
+    Learned { port: String, configured: bool },
+    Moved { port: String },
+    Active { port: String },
+    Inactive,
+    Aged,
+}
+
+impl From<&Op> for OpV2 {
+    fn from(op: &Op) -> Self {
+        match op {
+            Op::SnapshotBegin(section) => Self::SnapshotBegin((*section).into()),
+            Op::SnapshotEnd(section) => Self::SnapshotEnd((*section).into()),
+            Op::Domain(want) => {
+                let DomainWant {
+                    bridge,
+                    peer_link,
+                    peer_link_learning,
+                } = want;
+                Self::Domain(DomainV2 {
+                    bridge: bridge.to_string(),
+                    peer_link: peer_link.map(|name| name.to_string()),
+                    peer_link_learning: *peer_link_learning,
+                })
+            }
+            Op::Port { port, want } => {
+                let PortWant {
+                    isolation,
+                    traffic,
+                    redirect,
+                    system_mac,
+                } = want;
+                Self::Port(PortV2 {
+                    port: port.to_string(),
+                    isolation: (*isolation).into(),
+                    traffic: (*traffic).into(),
+                    redirect: *redirect,
+                    system_mac: system_mac.map(|Mac(bytes)| bytes),
+                })
+            }
+            Op::PortRelease { port } => Self::PortRelease {
+                port: port.to_string(),
+            },
+            Op::Fdb { key, want } => {
+                let FdbWant { port, kind } = want;
+                Self::Fdb(FdbV2 {
+                    key: (*key).into(),
+                    port: port.to_string(),
+                    kind: (*kind).into(),
+                })
+            }
+            Op::FdbRelease { key, keep_on } => Self::FdbRelease(FdbReleaseV2 {
+                key: (*key).into(),
+                keep_on: keep_on.map(|name| name.to_string()),
+            }),
+        }
+    }
+}
+
+impl TryFrom<OpV2> for Op {
+    type Error = ValueError;
+
+    fn try_from(op: OpV2) -> Result<Self, ValueError> {
+        Ok(match op {
+            OpV2::SnapshotBegin(section) => Self::SnapshotBegin(section.into()),
+            OpV2::SnapshotEnd(section) => Self::SnapshotEnd(section.into()),
+            OpV2::Domain(DomainV2 {
+                bridge,
+                peer_link,
+                peer_link_learning,
+            }) => Self::Domain(DomainWant {
+                bridge: name(&bridge)?,
+                peer_link: peer_link.as_deref().map(name).transpose()?,
+                peer_link_learning,
+            }),
+            OpV2::Port(PortV2 {
+                port,
+                isolation,
+                traffic,
+                redirect,
+                system_mac,
+            }) => Self::Port {
+                port: name(&port)?,
+                want: PortWant {
+                    isolation: isolation.into(),
+                    traffic: traffic.into(),
+                    redirect,
+                    system_mac: system_mac.map(Mac),
+                },
+            },
+            OpV2::PortRelease { port } => Self::PortRelease { port: name(&port)? },
+            OpV2::Fdb(FdbV2 { key, port, kind }) => Self::Fdb {
+                key: key.try_into()?,
+                want: FdbWant {
+                    port: name(&port)?,
+                    kind: kind.into(),
+                },
+            },
+            OpV2::FdbRelease(FdbReleaseV2 { key, keep_on }) => Self::FdbRelease {
+                key: key.try_into()?,
+                keep_on: keep_on.as_deref().map(name).transpose()?,
+            },
+        })
+    }
+}
+
+impl From<FdbKey> for FdbKeyV2 {
+    fn from(key: FdbKey) -> Self {
+        let FdbKey {
+            vid,
+            mac: Mac(bytes),
+        } = key;
+        Self {
+            vid: vid.get(),
+            mac: bytes,
+        }
+    }
+}
+
+impl TryFrom<FdbKeyV2> for FdbKey {
+    type Error = ValueError;
+
+    fn try_from(key: FdbKeyV2) -> Result<Self, ValueError> {
+        let FdbKeyV2 { vid, mac } = key;
+        Ok(Self {
+            vid: Vid::try_from(vid)?,
+            mac: Mac(mac),
+        })
+    }
+}
+
+impl From<&Event> for EventV2 {
+    fn from(event: &Event) -> Self {
+        match event {
+            Event::SnapshotBegin => Self::SnapshotBegin,
+            Event::SnapshotEnd => Self::SnapshotEnd,
+            Event::Fdb { key, sight } => Self::Fdb(SightingV2 {
+                key: (*key).into(),
+                sight: (*sight).into(),
+            }),
+        }
+    }
+}
+
+impl TryFrom<EventV2> for Event {
+    type Error = ValueError;
+
+    fn try_from(event: EventV2) -> Result<Self, ValueError> {
+        Ok(match event {
+            EventV2::SnapshotBegin => Self::SnapshotBegin,
+            EventV2::SnapshotEnd => Self::SnapshotEnd,
+            EventV2::Fdb(SightingV2 { key, sight }) => Self::Fdb {
+                key: key.try_into()?,
+                sight: sight.try_into()?,
+            },
+        })
+    }
+}
+
+impl From<Sight> for SightV2 {
+    fn from(sight: Sight) -> Self {
+        match sight {
+            Sight::Learned { port, configured } => Self::Learned {
+                port: port.to_string(),
+                configured,
+            },
+            Sight::Moved { port } => Self::Moved {
+                port: port.to_string(),
+            },
+            Sight::Active { port } => Self::Active {
+                port: port.to_string(),
+            },
+            Sight::Inactive => Self::Inactive,
+            Sight::Aged => Self::Aged,
+        }
+    }
+}
+
+impl TryFrom<SightV2> for Sight {
+    type Error = ValueError;
+
+    fn try_from(sight: SightV2) -> Result<Self, ValueError> {
+        Ok(match sight {
+            SightV2::Learned { port, configured } => Self::Learned {
+                port: name(&port)?,
+                configured,
+            },
+            SightV2::Moved { port } => Self::Moved { port: name(&port)? },
+            SightV2::Active { port } => Self::Active { port: name(&port)? },
+            SightV2::Inactive => Self::Inactive,
+            SightV2::Aged => Self::Aged,
+        })
+    }
+}
+
+/// Conversions between two enums that differ in nothing but who may change them.
+macro_rules! same_variants {
+    ($($model:ident <=> $wire:ident { $($variant:ident),+ })+) => {$(
+        impl From<$model> for $wire {
+            fn from(value: $model) -> Self {
+                match value { $($model::$variant => Self::$variant),+ }
+            }
+        }
+
+        impl From<$wire> for $model {
+            fn from(value: $wire) -> Self {
+                match value { $($wire::$variant => Self::$variant),+ }
+            }
+        }
+    )+};
+}
+
+same_variants! {
+    Section <=> SectionV2 { Ports, Fdb }
+    Isolation <=> IsolationV2 { Keep, On, Off }
+    Traffic <=> TrafficV2 { Keep, Pass, Held }
+    FdbKind <=> FdbKindV2 { Tracked, Static }
+    OpErrorCode <=> OpErrorCodeV2 { Waiting, Refused, Unsupported }
+}
+
+fn name(text: &str) -> Result<IfName, ValueError> {
+    IfName::new(text).map_err(|source| ValueError::Name {
+        text: text.chars().take(40).collect(),
+        source,
+    })
+}
