@@ -94,6 +94,8 @@ pub struct Server<B> {
     retry_at: Option<Instant>,
     retry_pause: Duration,
     restore_at: Option<Instant>,
+    /// When connections are accepted again.
+    accept_at: Option<Instant>,
     /// What failed last time, so that it is logged once.
     failing: HashSet<Subject>,
     /// Why the bridge could not be looked at last time.
@@ -118,6 +120,7 @@ enum Next {
     Candidate(std::io::Result<()>),
     Event(Result<BackendEvent, BackendError>),
     HelloTimeout,
+    Accept,
     Retry,
     Restore,
     Stop,
@@ -161,6 +164,7 @@ impl<B: Backend> Server<B> {
             retry_at: None,
             retry_pause: RETRY.0,
             restore_at,
+            accept_at: None,
             failing: HashSet::new(),
             blind: None,
         })
@@ -176,14 +180,35 @@ impl<B: Backend> Server<B> {
         listener: UnixListener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
+        let ended = self.serve(&listener, stop).await;
+        match &ended {
+            Ok(()) => {
+                if self.options.restore_on_stop {
+                    info!("restoring the dataplane");
+                    self.reconciler.want_nothing();
+                    let _ = self.settle().await;
+                }
+                self.close_all(ErrorCode::Stopping, "syncd is stopping");
+            }
+            Err(error) => self.close_all(ErrorCode::Failed, &connection::chain(error)),
+        }
+        ended
+    }
+
+    async fn serve(
+        &mut self,
+        listener: &UnixListener,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServerError> {
         let mut stop = std::pin::pin!(stop);
         loop {
-            match self.next(&listener, stop.as_mut()).await {
+            match self.next(listener, stop.as_mut()).await {
                 Next::Accepted(Ok(stream)) => self.admit(stream),
                 Next::Accepted(Err(error)) => {
                     error!(%error, "cannot accept connections");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    self.accept_at = Some(Instant::now() + ACCEPT_PAUSE);
                 }
+                Next::Accept => self.accept_at = None,
                 Next::Client(ready) => {
                     let moved = ready.map_err(Lost::from);
                     let moved = moved.and_then(|()| match &mut self.client {
@@ -214,12 +239,10 @@ impl<B: Backend> Server<B> {
                     self.reconciler.want_nothing();
                     let _ = self.settle().await;
                 }
-                Next::Stop => break,
+                Next::Stop => return Ok(()),
             }
             self.serve_client().await;
         }
-        self.stop().await;
-        Ok(())
     }
 
     async fn next(
@@ -231,11 +254,12 @@ impl<B: Backend> Server<B> {
         let candidate = self.candidate.as_ref().map(|(connection, _)| connection);
         let hello_by = self.candidate.as_ref().map(|(_, by)| *by);
         tokio::select! {
-            accepted = listener.accept() => Next::Accepted(accepted.map(|(stream, _)| stream)),
+            accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted.map(|(stream, _)| stream)),
             ready = readiness(client) => Next::Client(ready),
             ready = readiness(candidate) => Next::Candidate(ready),
             event = self.backend.next_event() => Next::Event(event),
             () = at(hello_by) => Next::HelloTimeout,
+            () = at(self.accept_at) => Next::Accept,
             () = at(self.retry_at) => Next::Retry,
             () = at(self.restore_at) => Next::Restore,
             () = stop => Next::Stop,
@@ -566,15 +590,10 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    async fn stop(mut self) {
-        if self.options.restore_on_stop {
-            info!("restoring the dataplane");
-            self.reconciler.want_nothing();
-            let _ = self.settle().await;
-        }
+    fn close_all(&mut self, code: ErrorCode, text: &str) {
         let connections = self.client.take().into_iter();
         for connection in connections.chain(self.candidate.take().map(|(c, _)| c)) {
-            connection.close(ErrorCode::Stopping, "syncd is stopping");
+            connection.close(code, text);
         }
     }
 }

@@ -797,7 +797,11 @@ async fn a_bridge_that_appears_late_gets_everything() {
 #[tokio::test]
 async fn a_dataplane_that_breaks_down_ends_the_server() {
     let rig = Rig::start(Options::default()).await;
+    let client = rig.client().await;
     rig.recorder.break_down();
+    let (code, text) = client.farewell().await;
+    assert_eq!(code, ErrorCode::Failed);
+    assert_eq!(text, "the dataplane failed: no more events");
     let ended = timeout(SOON, rig.server).await.unwrap().unwrap();
     assert!(matches!(ended, Err(ServerError::Backend(_))), "{ended:?}");
     std::fs::remove_dir_all(rig.dir).unwrap();
