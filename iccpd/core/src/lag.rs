@@ -140,9 +140,13 @@ impl MlagPort {
         self.await_ack = Some(AwaitAck { give_up, resend });
     }
 
-    /// Nobody is there to acknowledge.
-    pub fn stop_asking(&mut self) {
-        self.await_ack = None;
+    /// Its links are back and nobody is there to ask. If it is held, not for longer than an
+    /// acknowledgement may take.
+    pub fn links_returned(&mut self, ack_timeout: Duration, now: Time) {
+        self.up = true;
+        if self.traffic == Traffic::Held {
+            self.ask(ack_timeout, now);
+        }
     }
 
     /// The peer has isolated its copy. Returns true if the port was waiting for that.

@@ -60,7 +60,7 @@ impl Domain {
                 } else if in_step {
                     port.links_back(self.config.ack_timeout, now);
                 } else {
-                    port.up = true;
+                    port.links_returned(self.config.ack_timeout, now);
                     unasked = port.looked_at;
                 }
             }

@@ -29,7 +29,7 @@ use dataplane::Syncd;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
-use mclag_proto::sync::model::{PortWant, Traffic};
+use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use mclag_proto::{IfName, Mac, NodeId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -224,30 +224,26 @@ impl Domain {
             }
         }
         for port in gave_up {
-            self.ack_timeout(port, now);
+            self.ack_timeout(port);
         }
     }
 
-    /// The peer did not acknowledge in time that a port is up (W-12).
-    fn ack_timeout(&mut self, name: IfName, now: Time) {
+    /// The peer did not acknowledge in time that a port is up (W-12). A held port runs LACP, so
+    /// the host sends through it, and what it sends is lost: worse than what is delivered twice.
+    fn ack_timeout(&mut self, name: IfName) {
         self.counters.ack_timeouts += 1;
-        self.notice(Notice::AckTimeout { port: name });
-        // One of our own acknowledges as soon as its dataplane answers; until then it serves the
-        // host, and both would deliver what is flooded. A legacy peer may never answer.
-        let serves = self.peer.ports.get(&name).is_some_and(|remote| remote.up);
-        let will_answer = self.peer.announce.is_some() && serves;
         let Some(port) = self.ports.get_mut(&name) else {
             return;
         };
-        if will_answer {
-            port.ask(self.config.ack_timeout, now);
-        } else {
-            port.pass();
-            self.notice(Notice::Held {
-                port: name,
-                held: false,
-            });
+        port.pass();
+        if !self.peer.told_ports {
+            port.isolation = Isolation::On;
         }
+        self.notice(Notice::AckTimeout { port: name });
+        self.notice(Notice::Held {
+            port: name,
+            held: false,
+        });
     }
 
     fn stop(&mut self, leave: bool, now: Time) {
@@ -345,7 +341,6 @@ impl Domain {
         self.peer.told_ports = false;
         self.peer.announce = None;
         for port in self.ports.values_mut() {
-            port.stop_asking();
             port.ack_owed = false;
             port.announced = false;
             port.config_pending = false;

@@ -242,8 +242,8 @@ fn schedules_that_failed_once_hold_now() {
             down(A, 0),
             wait(2),
         ],
-        // The wait for an acknowledgement outlived the session and ended in carrying data.
-        &[down(A, 1), wait(1), CutWire, up(A, 1), wait(4004)],
+        // A session that ended and returned while a port waited for its acknowledgement.
+        &[down(A, 1), wait(1), CutWire, up(A, 1), wait(3004)],
         // Both legs came back after the session was lost, each believing the other down.
         &[down(A, 0), down(B, 0), wait(1), CutWire],
         // The peer link returned before the session did.

@@ -77,8 +77,8 @@ pub struct World {
     pub chassis: [Chassis; 2],
     pub wire_cut: bool,
     /// Bonds whose links came back on a chassis that could not hold them, its `syncd` being dead,
-    /// or that had no reason to, being alone: several failures at once, and until the peer has
-    /// heard of it frames may be delivered twice.
+    /// or that had no reason to, being alone, or that had waited long enough: several failures at
+    /// once, and until the peer has heard of it frames may be delivered twice.
     unheld: [bool; 2],
 }
 
@@ -443,7 +443,13 @@ impl World {
                     self.put_on_wire(side.other(), OnWire::Down);
                 }
             }
-            Output::Notice(notice) => self.at_mut(side).notices.push(notice),
+            Output::Notice(notice) => {
+                if let Notice::AckTimeout { port } = &notice {
+                    let bond = BONDS.iter().position(|bond| name(bond) == *port);
+                    self.unheld[bond.expect("an MLAG port")] = true;
+                }
+                self.at_mut(side).notices.push(notice);
+            }
         }
     }
 
