@@ -323,6 +323,22 @@ fn a_filter_that_somebody_removed_is_installed_again_with_all_it_isolated() {
     );
 }
 
+#[test]
+fn keep_isolates_when_the_filter_it_kept_is_gone() {
+    let mut actual = fresh();
+    actual.filter = Some(Filter {
+        peer_link: Some(port("peer")),
+        isolated: BTreeSet::new(),
+    });
+    let mut bench = Bench::new(actual);
+    let _ = bench.ask(&[domain(), port_op("bond1", Isolation::Keep, Traffic::Keep)]);
+    assert!(!bench.dataplane.is_isolated(&port("bond1")));
+    bench.dataplane.filter = None;
+    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+    let _ = bench.settle();
+    assert!(bench.dataplane.is_isolated(&port("bond1")));
+}
+
 /// Input: a port that does not exist. Output: it waits, but is isolated and held already, so that
 /// its first frame finds the filter; the rest is done when it appears.
 #[test]
