@@ -1,7 +1,7 @@
 //! Where the lab finds programs and keeps its files.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -47,13 +47,64 @@ impl Places {
         self.results.join("console.log")
     }
 
-    /// Empty the results directory, so that a log found there belongs to this run.
-    pub fn prepare(&self) -> Result<()> {
+    /// Take these places for one run, and empty the results directory, so that a log found there belongs to this run.
+    ///
+    /// Another run keeps them until it ends; `waiting` is called once before waiting for that. They are given back when
+    /// the file is dropped, or the process ends in whatever way.
+    pub fn take(&self, waiting: impl FnOnce()) -> Result<File> {
+        fs::create_dir_all(&self.state)
+            .with_context(|| format!("cannot create {}", self.state.display()))?;
+        let path = self.state.join("lock");
+        let lock =
+            File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waiting();
+                lock.lock()
+                    .with_context(|| format!("cannot lock {}", path.display()))?;
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+            }
+        }
         if self.results.exists() {
             fs::remove_dir_all(&self.results)
                 .with_context(|| format!("cannot empty {}", self.results.display()))?;
         }
         fs::create_dir_all(&self.results)
-            .with_context(|| format!("cannot create {}", self.results.display()))
+            .with_context(|| format!("cannot create {}", self.results.display()))?;
+        Ok(lock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn two_runs_do_not_share_their_places() {
+        let state = env::temp_dir().join(format!("mclag-places-{}", std::process::id()));
+        let places = Places {
+            lab: PathBuf::new(),
+            results: state.join("results"),
+            state: state.clone(),
+        };
+        let first = places.take(|| panic!("nobody else is here")).unwrap();
+        fs::write(places.results.join("log"), "first").unwrap();
+        let (sender, waits) = mpsc::channel();
+        let second = thread::spawn({
+            let places = places.clone();
+            move || places.take(|| sender.send(()).unwrap()).map(drop)
+        });
+        waits.recv().unwrap();
+        assert!(places.results.join("log").exists());
+        drop(first);
+        second.join().unwrap().unwrap();
+        assert!(!places.results.join("log").exists());
+        fs::remove_dir_all(state).unwrap();
     }
 }

@@ -66,12 +66,14 @@ pub trait Audience {
 
 /// Run `scenarios`. Every one of them gets exactly one verdict, whatever happens.
 pub fn run(places: &Places, scenarios: &[Scenario], audience: &mut dyn Audience) {
-    let limits = scenarios
-        .iter()
-        .map(|scenario| (scenario.name.to_owned(), scenario.limit))
-        .collect();
+    let taken = places.take(|| {
+        audience.notice("another run of the lab uses the same directory: waiting for its end");
+    });
     let mut run = Run {
-        limits,
+        limits: scenarios
+            .iter()
+            .map(|scenario| (scenario.name.to_owned(), scenario.limit))
+            .collect(),
         waiting: scenarios
             .iter()
             .map(|scenario| scenario.name.to_owned())
@@ -79,18 +81,7 @@ pub fn run(places: &Places, scenarios: &[Scenario], audience: &mut dyn Audience)
         deadline: Instant::now() + WHOLE,
         audience,
     };
-    let mut outcome = places.prepare();
-    for _ in 0..GUESTS {
-        let before = run.waiting.len();
-        if outcome.is_err() || before == 0 {
-            break;
-        }
-        match run.one_guest(places) {
-            // Where not even one verdict was reached, a further guest would be lost in the same way.
-            Err(error) if run.waiting.len() == before => outcome = Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
+    let outcome = taken.and_then(|_lock| run.guests(places));
     let reason = outcome.map_or_else(
         |error| format!("{error:#}"),
         |()| format!("{GUESTS} guests were lost"),
@@ -118,6 +109,22 @@ struct Current {
 }
 
 impl Run<'_> {
+    /// Start guests, one after the other, until every scenario has a verdict or there were [`GUESTS`].
+    fn guests(&mut self, places: &Places) -> Result<()> {
+        for _ in 0..GUESTS {
+            let before = self.waiting.len();
+            if before == 0 {
+                break;
+            }
+            match self.one_guest(places) {
+                // Where not even one verdict was reached, a further guest would be lost in the same way.
+                Err(error) if self.waiting.len() == before => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Start a guest and follow it to its end. An error means that it was lost.
     fn one_guest(&mut self, places: &Places) -> Result<()> {
         let mut guest = Guest::start(places, &self.waiting, self.audience)?;
