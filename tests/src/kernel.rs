@@ -145,6 +145,8 @@ pub struct Bond {
     pub aggregator: u64,
     /// Members in the active aggregator.
     pub ports: u64,
+    /// Members it needs to have carrier.
+    pub min_links: u64,
 }
 
 /// What the bond `dev` says about LACP.
@@ -169,6 +171,7 @@ pub fn bond(ns: &NetNs, dev: &str) -> Result<Bond> {
         partner: mac(&info["partner_mac"]),
         aggregator: info["aggregator"].as_u64().unwrap_or_default(),
         ports: info["num_ports"].as_u64().unwrap_or_default(),
+        min_links: data["min_links"].as_u64().unwrap_or_default(),
     })
 }
 

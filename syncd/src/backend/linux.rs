@@ -42,6 +42,8 @@ pub struct LinuxBackend {
     monitor: Monitor,
     /// The bridge last asked for; it may not exist.
     bridge: Option<IfName>,
+    /// The bridge whose filter is looked after: before one was asked for, that of an earlier run.
+    filtered: Option<IfName>,
     links: Links,
     /// Ports we hold, whichever way.
     held: BTreeSet<IfName>,
@@ -49,6 +51,11 @@ pub struct LinuxBackend {
     filter_state: Option<FilterState>,
     /// Entries that we installed to stay where they are. The kernel keeps no mark of that.
     sticky: HashSet<FdbKey>,
+    /// What the kernel said and nobody looked at yet. Waiting for the next event may be given up at
+    /// any point; what was heard stays here.
+    heard: VecDeque<Event>,
+    /// Bonds whose hold has to be looked at.
+    doubts: BTreeSet<u32>,
     events: VecDeque<BackendEvent>,
     filter_check: Interval,
 }
@@ -62,7 +69,10 @@ struct Links {
 
 impl Links {
     fn new(by_index: BTreeMap<u32, LinkInfo>) -> Self {
-        let by_name = by_index.values().map(|link| (link.name, link.index)).collect();
+        let by_name = by_index
+            .values()
+            .map(|link| (link.name, link.index))
+            .collect();
         Self { by_index, by_name }
     }
 
@@ -111,17 +121,21 @@ impl LinuxBackend {
             EVENT_BUFFER,
         )?;
         tracing::debug!(bytes = monitor.receive_buffer(), "event buffer");
-        let mut filter_check = tokio::time::interval_at(Instant::now() + FILTER_CHECK, FILTER_CHECK);
+        let mut filter_check =
+            tokio::time::interval_at(Instant::now() + FILTER_CHECK, FILTER_CHECK);
         filter_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             kernel: Kernel::open()?,
             filter: Filter::open()?,
             monitor,
             bridge: None,
+            filtered: None,
             links: Links::default(),
             held: BTreeSet::new(),
             filter_state: None,
             sticky: HashSet::new(),
+            heard: VecDeque::new(),
+            doubts: BTreeSet::new(),
             events: VecDeque::new(),
             filter_check,
         })
@@ -137,15 +151,20 @@ impl LinuxBackend {
             .map(|link| link.name)
             .collect();
         for bridge in bridges {
-            if self.filter.read(&TableName::for_bridge(&bridge)).await?.is_some() {
+            if self
+                .filter
+                .read(&TableName::for_bridge(&bridge))
+                .await?
+                .is_some()
+            {
                 return Ok(Some(bridge));
             }
         }
         Ok(None)
     }
 
-    async fn read_filter(&mut self, bridge: Option<IfName>) -> Result<(), NetlinkError> {
-        self.filter_state = match bridge {
+    async fn read_filter(&mut self) -> Result<(), NetlinkError> {
+        self.filter_state = match self.filtered {
             Some(bridge) => self.filter.read(&TableName::for_bridge(&bridge)).await?,
             None => None,
         };
@@ -154,7 +173,7 @@ impl LinuxBackend {
 
     /// Compare the filter with what was put there.
     async fn check_filter(&mut self) {
-        let Some(bridge) = self.bridge else { return };
+        let Some(bridge) = self.filtered else { return };
         if self.filter_state.is_none() {
             return;
         }
@@ -171,7 +190,7 @@ impl LinuxBackend {
         self.events.push_back(BackendEvent::LookAgain { why });
     }
 
-    async fn take_in(&mut self, event: Event) {
+    fn take_in(&mut self, event: Event) {
         match event {
             Event::Fdb(entry) => {
                 if let Some((key, entry)) = view::entry(&entry, self) {
@@ -181,14 +200,16 @@ impl LinuxBackend {
             }
             Event::FdbGone(entry) => {
                 if let Some((key, _)) = view::entry(&entry, self) {
-                    self.events.push_back(BackendEvent::Fdb { key, entry: None });
+                    self.events
+                        .push_back(BackendEvent::Fdb { key, entry: None });
                 }
             }
-            Event::Link(link) => self.take_in_link(*link).await,
+            Event::Link(link) => self.take_in_link(*link),
             Event::LinkGone { index, .. } => {
                 let was_bridge = self.is_our_bridge(index);
                 if let Some(port) = self.links.remove(index) {
-                    self.events.push_back(BackendEvent::Port { port, actual: None });
+                    self.events
+                        .push_back(BackendEvent::Port { port, actual: None });
                 }
                 if was_bridge {
                     self.look_again("the bridge is gone");
@@ -215,36 +236,43 @@ impl LinuxBackend {
         }
     }
 
-    async fn take_in_link(&mut self, mut link: LinkInfo) {
+    fn take_in_link(&mut self, mut link: LinkInfo) {
         let (index, name) = (link.index, link.name);
         // The kernel tells the system id in answers to questions only.
         view::keep_untold(&mut link, self.links.by_index.get(&index));
         let bridge_appeared = Some(name) == self.bridge && !self.is_our_bridge(index);
-        let is_held = view::is_held(&link);
-        let may_be_held = view::speaks_lacp(&link);
+        if view::speaks_lacp(&link) && view::is_held(&link) != self.held.contains(&name) {
+            self.doubts.insert(index);
+        }
         if let Some(port) = self.links.insert(link) {
-            self.events.push_back(BackendEvent::Port { port, actual: None });
+            self.events
+                .push_back(BackendEvent::Port { port, actual: None });
         }
         if bridge_appeared {
             self.look_again("the bridge appeared");
             return;
         }
-        if may_be_held && is_held != self.held.contains(&name) {
-            // Older than our own request, as a rule; only the kernel knows.
-            match self.kernel.link_at(index).await {
-                Ok(Some(now)) if view::is_held(&now) != self.held.contains(&name) => {
-                    self.look_again("somebody else changed min_links of a bond");
-                    return;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "cannot look at a bond again"),
-            }
-        }
         self.report_port(name);
     }
 
+    /// An event spoke of another `min_links` than the one we set. As a rule it is older than our
+    /// request; only the kernel knows.
+    async fn resolve(&mut self, index: u32) {
+        match self.kernel.link_at(index).await {
+            Ok(Some(now)) if view::is_held(&now) != self.held.contains(&now.name) => {
+                self.look_again("somebody else changed min_links of a bond");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "cannot look at a bond again"),
+        }
+        self.doubts.remove(&index);
+    }
+
     fn report_port(&mut self, port: IfName) {
-        let actual = self.links.named(&port).and_then(|link| view::port(link, self));
+        let actual = self
+            .links
+            .named(&port)
+            .and_then(|link| view::port(link, self));
         self.events.push_back(BackendEvent::Port { port, actual });
     }
 
@@ -253,14 +281,19 @@ impl LinuxBackend {
     }
 
     fn bridge_link(&self) -> Option<&LinkInfo> {
-        self.links.named(&self.bridge?).filter(|link| view::is_bridge(link))
+        self.links
+            .named(&self.bridge?)
+            .filter(|link| view::is_bridge(link))
     }
 
     async fn carry_out(&mut self, request: &Request) -> Vec<Result<(), BackendError>> {
         match request {
             Request::Kernel(ops) => {
                 let results = self.kernel.apply(ops).await;
-                ops.iter().zip(results).map(|(op, result)| plan::verdict(op, result)).collect()
+                ops.iter()
+                    .zip(results)
+                    .map(|(op, result)| plan::verdict(op, result))
+                    .collect()
             }
             Request::Filter(changes) => {
                 let result = self.change_filter(changes).await;
@@ -273,13 +306,18 @@ impl LinuxBackend {
     }
 
     fn table(&self) -> Result<TableName, BackendError> {
-        let bridge = self.bridge.ok_or_else(|| BackendError::refused("no bridge was named"))?;
+        let bridge = self
+            .filtered
+            .ok_or_else(|| BackendError::refused("no bridge was named"))?;
         Ok(TableName::for_bridge(&bridge))
     }
 
     async fn change_filter(&mut self, changes: &[FilterChange]) -> Result<(), BackendError> {
         let table = self.table()?;
-        self.filter.change(&table, changes).await.map_err(plan::refused)?;
+        self.filter
+            .change(&table, changes)
+            .await
+            .map_err(plan::refused)?;
         let state = self.filter_state.get_or_insert_default();
         for change in changes {
             let members = match change.set {
@@ -297,9 +335,17 @@ impl LinuxBackend {
 
     async fn ensure_filter(&mut self, peer_link: Option<IfName>) -> Result<(), BackendError> {
         let table = self.table()?;
-        let mut wanted = self.filter.read(&table).await.map_err(plan::refused)?.unwrap_or_default();
+        let mut wanted = self
+            .filter
+            .read(&table)
+            .await
+            .map_err(plan::refused)?
+            .unwrap_or_default();
         wanted.peer_link = peer_link;
-        self.filter.replace(&table, &wanted).await.map_err(plan::refused)?;
+        self.filter
+            .replace(&table, &wanted)
+            .await
+            .map_err(plan::refused)?;
         self.filter_state = Some(wanted);
         Ok(())
     }
@@ -328,11 +374,11 @@ impl Backend for LinuxBackend {
     async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
         self.links = Links::new(self.kernel.links().await.map_err(plan::refused)?);
         self.bridge = bridge;
-        let filtered = match bridge {
+        self.filtered = match bridge {
             Some(bridge) => Some(bridge),
             None => self.abandoned_bridge().await.map_err(plan::refused)?,
         };
-        self.read_filter(filtered).await.map_err(plan::refused)?;
+        self.read_filter().await.map_err(plan::refused)?;
         self.held = view::held(self.links.by_index.values(), self.filter_state.as_ref());
         let fdb = match (bridge, self.bridge_link().map(|link| link.index)) {
             (Some(_), Some(index)) => self.kernel.fdb(index).await.map_err(plan::refused)?,
@@ -362,15 +408,21 @@ impl Backend for LinuxBackend {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
+            if let Some(event) = self.heard.pop_front() {
+                self.take_in(event);
+                continue;
+            }
+            if let Some(index) = self.doubts.first().copied() {
+                self.resolve(index).await;
+                continue;
+            }
             tokio::select! {
-                happened = self.monitor.next() => {
-                    let happened = happened.map_err(|error| BackendError {
+                heard = self.monitor.next() => {
+                    let heard = heard.map_err(|error| BackendError {
                         code: OpErrorCode::Refused,
                         text: format!("cannot listen to the kernel: {error}"),
                     })?;
-                    for event in happened {
-                        self.take_in(event).await;
-                    }
+                    self.heard.extend(heard);
                 }
                 _ = self.filter_check.tick() => self.check_filter().await,
             }

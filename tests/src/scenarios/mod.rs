@@ -1,10 +1,15 @@
 //! The scenarios, one file per subject.
 
+mod addresses;
 mod broken;
 mod counting;
+mod delivery;
+mod failover;
 mod ground;
 mod kernel_tests;
 mod lacp;
+mod pair;
+mod restarts;
 
 use crate::scenario::Scenario;
 
@@ -16,6 +21,11 @@ pub fn all() -> Vec<Scenario> {
         kernel_tests::SCENARIOS,
         counting::SCENARIOS,
         lacp::SCENARIOS,
+        pair::SCENARIOS,
+        delivery::SCENARIOS,
+        addresses::SCENARIOS,
+        failover::SCENARIOS,
+        restarts::SCENARIOS,
     ]
     .concat()
 }

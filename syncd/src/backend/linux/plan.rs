@@ -64,25 +64,42 @@ pub(super) fn steps<'a>(backend: &LinuxBackend, actions: &'a [Action]) -> Vec<St
 
 fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendError> {
     let link = |port: &IfName| {
-        backend.links.named(port).ok_or_else(|| BackendError::waiting_for(port))
+        backend
+            .links
+            .named(port)
+            .ok_or_else(|| BackendError::waiting_for(port))
     };
-    let set = |link: &LinkInfo, set| Request::Kernel(vec![Op::Link(LinkOp { link: link.index, set })]);
+    let set = |link: &LinkInfo, set| {
+        Request::Kernel(vec![Op::Link(LinkOp {
+            link: link.index,
+            set,
+        })])
+    };
     let filter = |set, port: &IfName, present| {
         let port = *port;
         Request::Filter(vec![FilterChange { set, port, present }])
     };
     Ok(match action {
-        Action::EnsureFilter { peer_link } => Request::EnsureFilter { peer_link: *peer_link },
+        Action::EnsureFilter { peer_link } => Request::EnsureFilter {
+            peer_link: *peer_link,
+        },
         Action::RemoveFilter => Request::RemoveFilter,
         Action::Isolate { port } => filter(FilterSet::Isolated, port, true),
         Action::Release { port } => filter(FilterSet::Isolated, port, false),
         Action::Hold { port } | Action::Unhold { port } => {
             let hold = matches!(action, Action::Hold { .. });
-            let in_filter = backend.filter_state.as_ref().is_some_and(|f| f.held.contains(port));
+            let in_filter = backend
+                .filter_state
+                .as_ref()
+                .is_some_and(|f| f.held.contains(port));
             match backend.links.named(port) {
                 Some(bond) if view::speaks_lacp(bond) && !in_filter => {
                     let own = view::own_min_links(bond);
-                    let count = if hold { own.saturating_add(view::HOLD) } else { own };
+                    let count = if hold {
+                        own.saturating_add(view::HOLD)
+                    } else {
+                        own
+                    };
                     set(bond, LinkSetting::BondMinLinks(count))
                 }
                 // One that is gone took its hold with it.
@@ -109,8 +126,14 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
                 }
             }
         }
-        Action::FdbInstall { key, port, active, .. } => {
-            let activity = if *active { Activity::Active } else { Activity::Inactive };
+        Action::FdbInstall {
+            key, port, active, ..
+        } => {
+            let activity = if *active {
+                Activity::Active
+            } else {
+                Activity::Inactive
+            };
             fdb(backend, key, link(port)?, FdbAction::SetTracked(activity))
         }
         Action::FdbMakeDynamic { key, port } => {
@@ -122,7 +145,13 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
 
 fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction) -> Request {
     let filtering = backend.bridge_link().is_some_and(|bridge| {
-        matches!(bridge.kind, LinkKind::Bridge { vlan_filtering: true, .. })
+        matches!(
+            bridge.kind,
+            LinkKind::Bridge {
+                vlan_filtering: true,
+                ..
+            }
+        )
     });
     Request::Kernel(vec![Op::Fdb(FdbOp {
         mac: key.mac,
@@ -134,7 +163,13 @@ fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction)
 
 /// Removing what is not there is no failure.
 pub(super) fn verdict(op: &Op, result: Result<(), NetlinkError>) -> Result<(), BackendError> {
-    let removal = matches!(op, Op::Fdb(FdbOp { action: FdbAction::Delete, .. }));
+    let removal = matches!(
+        op,
+        Op::Fdb(FdbOp {
+            action: FdbAction::Delete,
+            ..
+        })
+    );
     match result {
         Err(error) if removal && error.is_gone() => Ok(()),
         result => result.map_err(refused),
@@ -148,5 +183,8 @@ pub(super) fn refused(error: NetlinkError) -> BackendError {
         () if error.is_gone() => OpErrorCode::Waiting,
         () => OpErrorCode::Refused,
     };
-    BackendError { code, text: error.to_string() }
+    BackendError {
+        code,
+        text: error.to_string(),
+    }
 }

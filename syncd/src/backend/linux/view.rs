@@ -43,7 +43,9 @@ pub(super) fn held<'a>(
     filter: Option<&FilterState>,
 ) -> BTreeSet<IfName> {
     let bonds = links.filter(|link| is_held(link)).map(|link| link.name);
-    let filtered = filter.into_iter().flat_map(|filter| filter.held.iter().copied());
+    let filtered = filter
+        .into_iter()
+        .flat_map(|filter| filter.held.iter().copied());
     bonds.chain(filtered).collect()
 }
 
@@ -67,8 +69,13 @@ pub(super) fn actual(backend: &LinuxBackend, fdb: &[KernelEntry]) -> Actual {
             isolated: state.isolated.clone(),
         }),
         held: backend.held.clone(),
-        ports: links.filter_map(|link| Some((link.name, port(link, backend)?))).collect(),
-        fdb: fdb.iter().filter_map(|known| entry(known, backend)).collect(),
+        ports: links
+            .filter_map(|link| Some((link.name, port(link, backend)?)))
+            .collect(),
+        fdb: fdb
+            .iter()
+            .filter_map(|known| entry(known, backend))
+            .collect(),
     }
 }
 
@@ -101,14 +108,23 @@ pub(super) fn entry(known: &KernelEntry, backend: &LinuxBackend) -> Option<(FdbK
     if known.bridge != bridge.index {
         return None;
     }
-    let filtering = matches!(bridge.kind, LinkKind::Bridge { vlan_filtering: true, .. });
+    let filtering = matches!(
+        bridge.kind,
+        LinkKind::Bridge {
+            vlan_filtering: true,
+            ..
+        }
+    );
     let vid = match (filtering, known.vid) {
         (true, Some(vid)) => vid,
         (false, None) => Vid::DEFAULT,
         // The bridge's other half: entries of VLANs it does not filter, or without one.
         _ => return None,
     };
-    let key = FdbKey { vid, mac: known.mac };
+    let key = FdbKey {
+        vid,
+        mac: known.mac,
+    };
     let kind = match (known.state, known.activity) {
         (FdbState::Permanent, _) => EntryKind::Local,
         (FdbState::Static, Some(activity)) => EntryKind::Ours {

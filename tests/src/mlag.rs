@@ -1,0 +1,330 @@
+//! A pair at work: the topology, and on each chassis `syncd` and `iccpd`.
+//!
+//! ```text
+//! let mlag = Mlag::up(ctx, Options::default())?;
+//! mlag.host().wait_bundled(2)?;
+//! mlag.daemons(Side::A).iccpd.kill()?;
+//! ```
+
+use std::fs;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use mclag_proto::addr::Mac;
+use mclag_proto::ctl::{Interface, MacLine, Peer, SessionState, Status};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::daemon::{Daemon, ICCPD, Program, SYNCD, make_directory};
+use crate::kernel;
+use crate::scenario::Ctx;
+use crate::topology::{BRIDGE, Options, PEER_LINK, Pair, Side, bond_name};
+use crate::wait::{SOON, eventually};
+
+/// The LACP system id of the pair.
+pub const SYSTEM_MAC: Mac = Mac([0x44, 0x38, 0x39, 0xff, 0x00, 0x01]);
+
+/// A topology with daemons on both chassis. Dropping it ends them and removes everything.
+#[derive(Debug)]
+pub struct Mlag {
+    // Daemons end before the namespaces they live in.
+    daemons: [Daemons; 2],
+    net: Pair,
+}
+
+/// What runs on one chassis.
+#[derive(Debug)]
+pub struct Daemons {
+    /// Carries out.
+    pub syncd: Daemon,
+    /// Decides.
+    pub iccpd: Daemon,
+    ctl: Program,
+    socket: PathBuf,
+}
+
+impl Deref for Mlag {
+    type Target = Pair;
+
+    fn deref(&self) -> &Pair {
+        &self.net
+    }
+}
+
+impl Mlag {
+    /// Lay the cables, start all four daemons, and wait until the pair is in step and every
+    /// dual-homed host uses both of its links.
+    pub fn up(ctx: &Ctx, options: Options) -> Result<Self> {
+        let mut mlag = Self::start(ctx, options)?;
+        mlag.wait_in_step()?;
+        mlag.wait_dual()?;
+        mlag.check()?;
+        Ok(mlag)
+    }
+
+    /// Lay the cables and start all four daemons.
+    pub fn start(ctx: &Ctx, options: Options) -> Result<Self> {
+        let net = Pair::up(ctx, options)?;
+        let daemons = |side| Daemons::start(ctx, &net, side);
+        Ok(Self {
+            daemons: [daemons(Side::A)?, daemons(Side::B)?],
+            net,
+        })
+    }
+
+    /// What runs on that chassis.
+    pub fn daemons(&mut self, side: Side) -> &mut Daemons {
+        match side {
+            Side::A => &mut self.daemons[0],
+            Side::B => &mut self.daemons[1],
+        }
+    }
+
+    /// The same, to look at.
+    #[must_use]
+    pub fn at(&self, side: Side) -> &Daemons {
+        match side {
+            Side::A => &self.daemons[0],
+            Side::B => &self.daemons[1],
+        }
+    }
+
+    /// Wait until both chassis say that they are in step and that their `syncd` is there.
+    pub fn wait_in_step(&self) -> Result<()> {
+        for side in Side::BOTH {
+            eventually(&format!("chassis {side} is in step"), SOON, || {
+                let status = self.at(side).status()?;
+                ensure!(
+                    status.session == SessionState::Up,
+                    "session {:?}",
+                    status.session
+                );
+                ensure!(status.syncd.connected, "syncd is not connected");
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Wait until every dual-homed host uses both links, and both chassis call its port dual,
+    /// isolated and not held.
+    pub fn wait_dual(&self) -> Result<()> {
+        for host in &self.hosts {
+            host.wait_bundled(2)?;
+        }
+        for side in Side::BOTH {
+            eventually(
+                &format!("all ports of chassis {side} are dual"),
+                SOON,
+                || {
+                    for port in self.at(side).interfaces()? {
+                        ensure!(
+                            port.peer_link
+                                || (port.dual && port.isolated == Some(true) && !port.held),
+                            "{port:?}"
+                        );
+                    }
+                    Ok(())
+                },
+            )?;
+            for number in 1..=self.hosts.len() {
+                self.wait_carrier(side, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Wait until the bond towards a host carries data on that chassis.
+    pub fn wait_carrier(&self, side: Side, number: usize) -> Result<()> {
+        let (ns, bond) = (&self.switch(side).ns, bond_name(number));
+        eventually(&format!("{bond} of chassis {side} forwards"), SOON, || {
+            let state = kernel::bridge_port(ns, &bond)?.state;
+            ensure!(state == "forwarding", "it is {state}");
+            Ok(())
+        })
+    }
+
+    /// All four run.
+    pub fn check(&mut self) -> Result<()> {
+        for daemons in &mut self.daemons {
+            daemons.syncd.require_running()?;
+            daemons.iccpd.require_running()?;
+        }
+        Ok(())
+    }
+
+    /// What is in the isolation set of a chassis' kernel.
+    pub fn isolated(&self, side: Side) -> Result<Vec<String>> {
+        let set = kernel::nft_set(
+            &self.switch(side).ns,
+            &format!("mclag_{BRIDGE}"),
+            "isolated",
+        )?;
+        Ok(set.unwrap_or_default().into_iter().collect())
+    }
+
+    /// Everything the product has put into the kernel of a chassis, in a form to compare.
+    pub fn dataplane(&self, side: Side) -> Result<Dataplane> {
+        let ns = &self.switch(side).ns;
+        let mut ports = Vec::new();
+        for name in (1..=self.hosts.len()).map(bond_name) {
+            let kernel::Bond {
+                min_links,
+                actor_system,
+                ..
+            } = kernel::bond(ns, &name)?;
+            ports.push(format!(
+                "{name} min_links {min_links} system {actor_system}"
+            ));
+        }
+        let mut fdb: Vec<String> = kernel::fdb(ns, BRIDGE)?
+            .into_iter()
+            .filter(|entry| entry.vlan.is_some())
+            .map(|entry| format!("{} {:?} {}", entry.mac, entry.vlan, entry.ifname))
+            .collect();
+        fdb.sort();
+        Ok(Dataplane {
+            isolated: self.isolated(side)?,
+            ports,
+            fdb,
+        })
+    }
+}
+
+/// What the product has put into a kernel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dataplane {
+    /// Isolated ports.
+    pub isolated: Vec<String>,
+    /// Settings of the MLAG ports.
+    pub ports: Vec<String>,
+    /// Where each address is, whoever put it there.
+    pub fdb: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Interfaces {
+    interfaces: Vec<Interface>,
+}
+
+#[derive(Deserialize)]
+struct Macs {
+    macs: Vec<MacLine>,
+}
+
+impl Daemons {
+    fn start(ctx: &Ctx, net: &Pair, side: Side) -> Result<Self> {
+        let ns = &net.switch(side).ns;
+        let run = ctx.scratch().join(format!("{side}"));
+        make_directory(&run, SYNCD)?;
+        let syncd_settings = run.join("syncd.toml");
+        write(
+            &syncd_settings,
+            &format!("run-dir = {run:?}\n[access]\nusers = [{}]\n", ICCPD.uid),
+        )?;
+        let iccpd_settings = run.join("iccpd.toml");
+        let ports: Vec<String> = (1..=net.hosts.len()).map(bond_name).collect();
+        write(
+            &iccpd_settings,
+            &format!(
+                "[domain]\nid = 7\nlocal = \"{}\"\npeer = \"{}\"\nbridge = {BRIDGE:?}\n\
+                 peer-link = {PEER_LINK:?}\nports = {ports:?}\nsystem-mac = \"{SYSTEM_MAC}\"\n\
+                 [syncd]\nsocket = {:?}\n[control]\nsocket = {:?}\n",
+                side.control_address(),
+                side.peer().control_address(),
+                run.join("syncd.sock"),
+                run.join("iccpd.sock"),
+            ),
+        )?;
+        let syncd = Program::new(ctx, "syncd", ns, SYNCD)?
+            .arg("--config")
+            .arg(&syncd_settings);
+        let iccpd = Program::new(ctx, "iccpd", ns, ICCPD)?
+            .arg("--config")
+            .arg(&iccpd_settings);
+        Ok(Self {
+            syncd: syncd.start()?,
+            iccpd: iccpd.start()?,
+            ctl: Program::new(ctx, "mclagctl", ns, ICCPD)?,
+            socket: run.join("iccpd.sock"),
+        })
+    }
+
+    /// What `mclagctl` prints for these arguments.
+    pub fn ctl(&self, args: &[&str]) -> Result<String> {
+        let mut program = self.ctl.clone().arg("--socket").arg(&self.socket);
+        for arg in args {
+            program = program.arg(arg);
+        }
+        let output = program.output()?;
+        ensure!(
+            output.status.success(),
+            "mclagctl {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        String::from_utf8(output.stdout).context("mclagctl writes UTF-8")
+    }
+
+    fn json<T: DeserializeOwned>(&self, view: &str) -> Result<T> {
+        let text = self.ctl(&["--json", view])?;
+        serde_json::from_str(&text).with_context(|| format!("mclagctl --json {view}: {text}"))
+    }
+
+    /// `mclagctl status`.
+    pub fn status(&self) -> Result<Status> {
+        self.json("status")
+    }
+
+    /// `mclagctl interfaces`.
+    pub fn interfaces(&self) -> Result<Vec<Interface>> {
+        Ok(self.json::<Interfaces>("interfaces")?.interfaces)
+    }
+
+    /// `mclagctl macs`.
+    pub fn macs(&self) -> Result<Vec<MacLine>> {
+        Ok(self.json::<Macs>("macs")?.macs)
+    }
+
+    /// `mclagctl peer`.
+    pub fn peer(&self) -> Result<Peer> {
+        self.json("peer")
+    }
+
+    /// What `mclagctl` knows of one MLAG port.
+    pub fn interface(&self, name: &str) -> Result<Interface> {
+        let mut interfaces = self.interfaces()?.into_iter();
+        let found = interfaces.find(|port| port.name.as_str() == name);
+        found.with_context(|| format!("no interface {name}"))
+    }
+
+    /// The daemon of that name.
+    pub fn daemon(&mut self, which: Which) -> &mut Daemon {
+        match which {
+            Which::Iccpd => &mut self.iccpd,
+            Which::Syncd => &mut self.syncd,
+        }
+    }
+}
+
+/// One of the two daemons of a chassis.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Which {
+    /// The one that decides.
+    Iccpd,
+    /// The one that carries out.
+    Syncd,
+}
+
+impl Which {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Iccpd, Self::Syncd];
+}
+
+/// Time for a member's loss to be noticed by everybody, in emulation.
+pub const NOTICED: Duration = Duration::from_secs(30);
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,152 @@
+//! Every flooded frame reaches a dual-homed host exactly once.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::mlag::Mlag;
+use crate::scenario::{Ctx, Scenario};
+use crate::topology::{Host, Options, Side};
+use crate::traffic::{BROADCAST, MULTICAST, NOBODY, Receiver, Sender, Stream};
+use std::time::Duration;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "flooded_frames_reach_a_dual_homed_host_exactly_once",
+        about: "Send broadcast, multicast and unknown unicast from each orphan and from a second dual-homed host \
+                through either of its legs, in both VLANs. The dual-homed host counts every copy: one each. The sender \
+                never hears itself.",
+        limit: Duration::from_secs(240),
+        run: flooded_frames_reach_a_dual_homed_host_exactly_once,
+    },
+    Scenario {
+        name: "no_frame_is_delivered_twice_during_a_hundred_flaps",
+        about: "Broadcast flows from both orphans to a dual-homed host while its links flap a hundred times, now to \
+                one chassis, now to the other. Frames may be lost at the moment of a flap; none arrives twice, and none \
+                comes back to its sender.",
+        limit: Duration::from_secs(600),
+        run: no_frame_is_delivered_twice_during_a_hundred_flaps,
+    },
+];
+
+const FRAMES: u32 = 200;
+const RATE: u32 = 1000;
+const FLAPS: usize = 100;
+/// Slow enough for an emulated machine to keep up with while links flap.
+const FLAP_RATE: u32 = 200;
+
+fn flooded_frames_reach_a_dual_homed_host_exactly_once(ctx: &mut Ctx) -> Result<()> {
+    let mlag = Mlag::up(ctx, Options::with_hosts(2))?;
+    let (target, other) = (&mlag.hosts[0], &mlag.hosts[1]);
+    let untagged = Receiver::start(&target.untagged())?;
+    let tagged = Receiver::start(&target.tagged())?;
+    let senders = [
+        (
+            "orphan of A",
+            &mlag.orphan_a,
+            mlag.orphan_a.untagged(),
+            mlag.orphan_a.tagged(),
+        ),
+        (
+            "orphan of B",
+            &mlag.orphan_b,
+            mlag.orphan_b.untagged(),
+            mlag.orphan_b.tagged(),
+        ),
+        ("second host", other, other.untagged(), other.tagged()),
+        // Whichever leg the bond's hash chooses, each must do.
+        (
+            "second host through A",
+            other,
+            other.leg(Side::A),
+            other.leg(Side::A),
+        ),
+        (
+            "second host through B",
+            other,
+            other.leg(Side::B),
+            other.leg(Side::B),
+        ),
+    ];
+    for (name, host, plain, in_vlan) in &senders {
+        let own = Receiver::start(&host.untagged())?;
+        for (what, to) in [
+            ("broadcast", BROADCAST),
+            ("multicast", MULTICAST),
+            ("unknown", NOBODY),
+        ] {
+            let stream = Stream::new(host.mac, to);
+            let sent = Sender::send(plain, stream, FRAMES, RATE)?;
+            once(&format!("{what} from {name}, untagged"), &untagged, &sent)?;
+            ensure!(
+                own.tally(sent.stream)?.copies() == 0,
+                "{what} came back to the {name}"
+            );
+            if in_vlan.dev != plain.dev {
+                let sent = Sender::send(in_vlan, Stream::new(host.mac, to), FRAMES, RATE)?;
+                once(&format!("{what} from {name}, tagged"), &tagged, &sent)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn once(what: &str, ear: &Receiver, sent: &crate::traffic::Sent) -> Result<()> {
+    let heard = ear.hear(sent)?;
+    ensure!(
+        heard.is_exactly_once(sent.frames),
+        "{what}: {}",
+        heard.of(sent.frames)
+    );
+    Ok(())
+}
+
+fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<()> {
+    let mut mlag = Mlag::up(ctx, Options::default())?;
+    let ear = Receiver::start(&mlag.host().untagged())?;
+    let own = [
+        Receiver::start(&mlag.orphan_a.untagged())?,
+        Receiver::start(&mlag.orphan_b.untagged())?,
+    ];
+    let broadcast = |host: &Host| {
+        let stream = Stream::new(host.mac, BROADCAST);
+        Ok::<_, anyhow::Error>((stream, Sender::start(&host.untagged(), stream, FLAP_RATE)?))
+    };
+    let senders = [broadcast(&mlag.orphan_a)?, broadcast(&mlag.orphan_b)?];
+    let start = Instant::now();
+    for flap in 0..FLAPS {
+        let side = Side::BOTH[flap % 2];
+        mlag.host().unplug(side)?;
+        // Every other time before LACP has given up, every fifth time for good.
+        if flap % 5 == 0 {
+            mlag.host().wait_bundled(1)?;
+        }
+        mlag.host().plug(side)?;
+        if flap % 2 == 1 {
+            mlag.wait_dual()
+                .with_context(|| format!("after flap {flap}"))?;
+        }
+    }
+    ctx.measured(
+        "100 flaps took",
+        format!("{:.0} s", start.elapsed().as_secs_f64()),
+    );
+    mlag.wait_dual()?;
+    mlag.check()?;
+    for (index, (stream, sender)) in senders.into_iter().enumerate() {
+        let before = ear.tally(stream.id)?.received;
+        ear.wait_for(stream.id, before + 50)?;
+        let sent = sender.stop()?;
+        let heard = ear.hear(&sent)?;
+        ctx.measured(
+            format!("broadcast of orphan {}", Side::BOTH[index]),
+            heard.of(sent.frames),
+        );
+        ensure!(heard.duplicated == 0, "{}", heard.of(sent.frames));
+        ensure!(
+            own[index].tally(sent.stream)?.copies() == 0,
+            "came back to its sender"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Links fail and return under traffic.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::mlag::Mlag;
+use crate::scenario::{Ctx, Scenario};
+use crate::topology::{Options, PEER_LINK, Side, UNTAGGED};
+use crate::traffic::{BROADCAST, Receiver, Sender, Stream};
+use crate::wait::{SOON, eventually};
+use mclag_proto::ctl::SessionState;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a_lost_leg_is_taken_over_by_the_peer",
+        about: "Traffic flows between the orphan of A and a dual-homed host, both ways. The host's link to A dies: \
+                frames reach it through B. The link returns: frames take it again. Lost frames are counted and printed \
+                for each moment, and none arrives twice.",
+        limit: Duration::from_secs(240),
+        run: a_lost_leg_is_taken_over_by_the_peer,
+    },
+    Scenario {
+        name: "a_peer_out_of_reach_changes_nothing_and_comes_back",
+        about: "Cut the control link: the session is lost, the dataplane goes on, nothing arrives twice. Cut the peer \
+                link as well: each chassis serves its hosts alone. Mend both: the pair is in step again and orphans reach \
+                each other.",
+        limit: Duration::from_secs(300),
+        run: a_peer_out_of_reach_changes_nothing_and_comes_back,
+    },
+];
+
+const RATE: u32 = 500;
+
+fn a_lost_leg_is_taken_over_by_the_peer(ctx: &mut Ctx) -> Result<()> {
+    let mlag = Mlag::up(ctx, Options::default())?;
+    let (host, orphan) = (mlag.host(), &mlag.orphan_a);
+    host.wait_reaches(orphan, UNTAGGED)?;
+    let (up, down) = (host.untagged(), orphan.untagged());
+    let (at_host, at_orphan) = (Receiver::start(&up)?, Receiver::start(&down)?);
+
+    for (what, cut) in [
+        ("the link to A dies", true),
+        ("the link to A returns", false),
+    ] {
+        let to_host = Stream::between(&down, &up);
+        let to_orphan = Stream::between(&up, &down);
+        let senders = [
+            Sender::start(&down, to_host, RATE)?,
+            Sender::start(&up, to_orphan, RATE)?,
+        ];
+        at_host.wait_for(to_host.id, 100)?;
+        at_orphan.wait_for(to_orphan.id, 100)?;
+        if cut {
+            host.unplug(Side::A)?;
+            eventually("A sees its port down", SOON, || {
+                let status = mlag.at(Side::A).status()?;
+                ensure!(status.ports_peer_only == 1, "{status:?}");
+                Ok(())
+            })?;
+            host.wait_bundled(1)?;
+        } else {
+            host.plug(Side::A)?;
+            mlag.wait_dual()?;
+        }
+        let (before_host, before_orphan) = (
+            at_host.tally(to_host.id)?.received,
+            at_orphan.tally(to_orphan.id)?.received,
+        );
+        at_host.wait_for(to_host.id, before_host + 200)?;
+        at_orphan.wait_for(to_orphan.id, before_orphan + 200)?;
+        let ears = [("to the host", &at_host), ("from the host", &at_orphan)];
+        for ((direction, ear), sender) in ears.into_iter().zip(senders) {
+            let sent = sender.stop()?;
+            let heard = ear.hear(&sent)?;
+            ctx.measured(format!("{what}, {direction}"), heard.of(sent.frames));
+            ensure!(
+                heard.duplicated == 0,
+                "{what}, {direction}: {}",
+                heard.of(sent.frames)
+            );
+            // LACP takes seconds to return and the way over the peer link serves meanwhile, so
+            // what is lost is a matter of the failover alone.
+            ensure!(
+                heard.lost(sent.frames) < u64::from(RATE),
+                "{what}, {direction}: a second or more was lost: {}",
+                heard.of(sent.frames)
+            );
+        }
+        if cut {
+            ensure!(
+                mlag.isolated(Side::B)?.is_empty(),
+                "B still isolates the port"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn a_peer_out_of_reach_changes_nothing_and_comes_back(ctx: &mut Ctx) -> Result<()> {
+    let mut mlag = Mlag::up(ctx, Options::default())?;
+    let (host, orphan) = (mlag.host().untagged(), mlag.orphan_a.untagged());
+    let ear = Receiver::start(&host)?;
+    let flood = Stream::new(orphan.mac, BROADCAST);
+    let sender = Sender::start(&orphan, flood, 200)?;
+    ear.wait_for(flood.id, 50)?;
+
+    // Every frame of the control session is lost, with carrier: only silence tells.
+    mlag.a.silence("ctl")?;
+    mlag.b.silence("ctl")?;
+    for side in Side::BOTH {
+        eventually("the session is lost", SOON, || {
+            let status = mlag.at(side).status()?;
+            ensure!(
+                status.session != SessionState::Up,
+                "session {:?}",
+                status.session
+            );
+            Ok(())
+        })?;
+        ensure!(
+            mlag.isolated(side)? == ["bond1"],
+            "isolated: {:?}",
+            mlag.isolated(side)?
+        );
+    }
+    mlag.host().wait_bundled(2)?;
+    let before = ear.tally(flood.id)?.received;
+    ear.wait_for(flood.id, before + 100)?;
+    let sent = sender.stop()?;
+    let heard = ear.hear(&sent)?;
+    ctx.measured(
+        "broadcast while the session was lost",
+        heard.of(sent.frames),
+    );
+    ensure!(
+        heard.is_exactly_once(sent.frames),
+        "{}",
+        heard.of(sent.frames)
+    );
+
+    mlag.a.unplug(PEER_LINK)?;
+    mlag.host()
+        .wait_reaches(&mlag.orphan_a, UNTAGGED)
+        .or_else(|error| {
+            // The host's hash may choose the leg to B, from which A's orphan is out of reach now.
+            mlag.host()
+                .wait_reaches(&mlag.orphan_b, UNTAGGED)
+                .map_err(|_| error)
+        })?;
+
+    mlag.a.plug(PEER_LINK)?;
+    mlag.a.unsilence("ctl")?;
+    mlag.b.unsilence("ctl")?;
+    mlag.wait_in_step()?;
+    mlag.wait_dual()?;
+    for vid in [UNTAGGED] {
+        mlag.orphan_a.wait_reaches(&mlag.orphan_b, vid)?;
+        mlag.host().wait_reaches(&mlag.orphan_a, vid)?;
+        mlag.host().wait_reaches(&mlag.orphan_b, vid)?;
+    }
+    mlag.check()
+}

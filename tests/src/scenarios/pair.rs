@@ -1,0 +1,93 @@
+//! A pair at rest: it forms, hosts bundle their links, everybody reaches everybody.
+
+use anyhow::{Result, ensure};
+
+use crate::kernel;
+use crate::mlag::{Mlag, SYSTEM_MAC};
+use crate::scenario::{Ctx, Scenario};
+use crate::topology::{Options, Side, TAGGED, UNTAGGED};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a_pair_forms_and_a_host_bundles_both_links",
+        about: "Start iccpd and syncd on both chassis, iccpd without any capability and syncd with CAP_NET_ADMIN \
+                alone. The host's bond puts both links into one aggregator and sees the pair's system MAC as its \
+                partner. Each chassis calls the port dual and isolated.",
+        limit: Scenario::LIMIT,
+        run: a_pair_forms_and_a_host_bundles_both_links,
+    },
+    Scenario {
+        name: "everybody_reaches_everybody_in_both_vlans",
+        about: "Two dual-homed hosts and an orphan on each chassis ping each other, in VLAN 10 untagged and in VLAN 20 \
+                tagged.",
+        limit: Scenario::LIMIT,
+        run: everybody_reaches_everybody_in_both_vlans,
+    },
+];
+
+const CAP_NET_ADMIN: u64 = 1 << 12;
+
+fn a_pair_forms_and_a_host_bundles_both_links(ctx: &mut Ctx) -> Result<()> {
+    let start = std::time::Instant::now();
+    let mlag = Mlag::up(ctx, Options::default())?;
+    ctx.measured(
+        "pair and bundle formed after",
+        format!("{:.1} s", start.elapsed().as_secs_f64()),
+    );
+    let host = mlag.host();
+    let bond = host.bond()?;
+    ensure!(
+        bond.partner == SYSTEM_MAC,
+        "the partner is {}",
+        bond.partner
+    );
+    let a = kernel::aggregator_of(&host.ns, "ethA")?;
+    let b = kernel::aggregator_of(&host.ns, "ethB")?;
+    ensure!(a == b, "the links are in aggregators {a} and {b}");
+    for side in Side::BOTH {
+        let daemons = mlag.at(side);
+        ensure!(
+            daemons.iccpd.capabilities()? == 0,
+            "iccpd holds a capability"
+        );
+        let of_syncd = daemons.syncd.capabilities()?;
+        ensure!(
+            of_syncd == CAP_NET_ADMIN,
+            "syncd holds capabilities {of_syncd:#x}"
+        );
+        ensure!(
+            mlag.isolated(side)? == ["bond1"],
+            "isolated: {:?}",
+            mlag.isolated(side)?
+        );
+        let status = daemons.status()?;
+        ensure!(
+            status.ports_dual == 1 && status.warnings.is_empty(),
+            "{status:?}"
+        );
+        ensure!(status.system_mac == Some(SYSTEM_MAC), "{status:?}");
+        ensure!(status.syncd.failed_operations == 0, "{:?}", status.syncd);
+        ensure!(
+            daemons.peer()?.software.is_some(),
+            "the peer did not announce itself"
+        );
+    }
+    let roles = [
+        mlag.at(Side::A).status()?.role,
+        mlag.at(Side::B).status()?.role,
+    ];
+    ensure!(roles[0] != roles[1], "both have role {:?}", roles[0]);
+    Ok(())
+}
+
+fn everybody_reaches_everybody_in_both_vlans(ctx: &mut Ctx) -> Result<()> {
+    let mlag = Mlag::up(ctx, Options::with_hosts(2))?;
+    for from in mlag.all_hosts() {
+        for to in mlag.all_hosts().filter(|to| to.name != from.name) {
+            for vid in [UNTAGGED, TAGGED] {
+                from.wait_reaches(to, vid)?;
+            }
+        }
+    }
+    Ok(())
+}
