@@ -326,7 +326,8 @@ impl Fdb {
             };
             let target = entry.target(key, ports);
             // Both sides may claim a host at once and both withdraw: then nothing is wanted, but the
-            // dataplane has to forget its own sight, or it would never report the host again.
+            // dataplane has to forget its own sight, or it would never report the host again. Also
+            // if something had been told before: that may have failed, or the host been seen since.
             let forget = target.is_none() && std::mem::take(&mut entry.displaced);
             entry.displaced = false;
             let again = target.is_some() && std::mem::take(&mut entry.renew);
@@ -335,7 +336,7 @@ impl Fdb {
                 entry.wanted = target;
                 out.push(match target {
                     Some(want) => Op::Fdb { key, want },
-                    None => Op::FdbRelease { key, keep_on: None },
+                    None => Op::FdbRelease { key, forget },
                 });
             }
             self.drop_if_idle(key);

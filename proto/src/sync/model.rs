@@ -47,15 +47,22 @@ pub enum Op {
     },
     /// The address is no longer wanted.
     ///
-    /// With `keep_on`, the host is known to be behind that port: an entry that we installed is
-    /// handed over to the dataplane's own learning and ages from now on. Without, the entry is
-    /// removed, learned or installed, and the dataplane reports the host when it speaks again;
-    /// only what an operator configured stays.
+    /// An entry that we installed is handed over to the dataplane's own learning, on the port it
+    /// is on now, if the host was seen there since (the entry is active), and removed otherwise.
+    /// An entry that the dataplane learned itself is left alone.
+    ///
+    /// With `forget`, the entry is removed whatever it is, learned or installed, active or not,
+    /// and the dataplane reports the host when it speaks again; only configured and local entries
+    /// stay. Both chassis may claim a host at once and both withdraw: the dataplane must not be
+    /// left with an entry that it would never report again.
+    ///
+    /// A release never creates an entry or a sighting: otherwise two chassis could recreate each
+    /// other's outdated sightings for ever (`docs/adr/0002-wanted-state.md`).
     FdbRelease {
         /// The entry's key.
         key: FdbKey,
-        /// Port on which the host was last seen by this chassis.
-        keep_on: Option<IfName>,
+        /// Whether the dataplane is to forget what it saw of the host, too.
+        forget: bool,
     },
 }
 

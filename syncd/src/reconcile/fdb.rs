@@ -1,6 +1,5 @@
 //! One forwarding entry: from what is wanted and what is to what has to be done.
 
-use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, OpError, OpErrorCode};
 
 use super::wanted::Wanted;
@@ -12,9 +11,9 @@ pub(super) enum Directive {
     /// The client has just asked for it: its word counts more than where the dataplane sees the
     /// host.
     Want,
-    /// The client has just released it: with a port, it is handed over to the dataplane there,
-    /// without, it goes, learned or ours, so that the dataplane reports the host anew.
-    Release { keep_on: Option<IfName> },
+    /// The client has just released it: what is ours is handed over to the dataplane. To forget
+    /// it means that it goes, learned or ours, so that the dataplane reports the host anew.
+    Release { forget: bool },
     /// It is ours and nobody wants it: it is handed over where the dataplane sees the host.
     Undo,
     /// Something else happened. Where the dataplane has seen the host meanwhile counts more than
@@ -31,9 +30,10 @@ pub(super) fn plan(
 ) -> Result<Option<Action>, OpError> {
     let entry = actual.fdb.get(key);
     match (directive, wanted.entry(key)) {
-        (Directive::Release { keep_on }, _) => Ok(release(actual, key, entry, *keep_on)),
-        (Directive::Undo, None) => Ok(undo(actual, key, entry)),
-        (Directive::Check, None) if wanted.knows_all_entries() => Ok(undo(actual, key, entry)),
+        (Directive::Release { forget: true }, _) => Ok(forget(key, entry)),
+        (Directive::Release { forget: false }, _) => Ok(hand_over(actual, key, entry)),
+        (Directive::Undo, None) => Ok(hand_over(actual, key, entry)),
+        (Directive::Check, None) if wanted.knows_all_entries() => Ok(hand_over(actual, key, entry)),
         (Directive::Want, Some(want)) => install(actual, key, entry, want, true),
         (Directive::Check | Directive::Undo, Some(want)) => {
             install(actual, key, entry, want, false)
@@ -90,35 +90,25 @@ fn install(
     }))
 }
 
-fn release(
-    actual: &Actual,
-    key: &FdbKey,
-    entry: Option<&FdbEntry>,
-    keep_on: Option<IfName>,
-) -> Option<Action> {
-    let entry = entry?;
-    match (entry.kind, keep_on) {
-        (EntryKind::Ours { .. }, _) => Some(hand_over(actual, key, entry, keep_on)),
-        (EntryKind::Dynamic, None) => Some(Action::FdbDelete {
-            key: *key,
-            port: entry.port,
-        }),
-        (EntryKind::Dynamic | EntryKind::Configured | EntryKind::Local, _) => None,
+/// Remove what the dataplane sees of the host; only what somebody configured stays.
+fn forget(key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
+    let FdbEntry { port, kind } = *entry?;
+    match kind {
+        EntryKind::Ours { .. } | EntryKind::Dynamic => Some(Action::FdbDelete { key: *key, port }),
+        EntryKind::Configured | EntryKind::Local => None,
     }
 }
 
-fn undo(actual: &Actual, key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
+/// Let the dataplane age and move the host where it sees it; where it does not, remove the entry.
+fn hand_over(actual: &Actual, key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
     let entry = entry.filter(|entry| entry.is_ours())?;
-    Some(hand_over(actual, key, entry, entry.seen_on()))
-}
-
-/// Let the dataplane age and move the host on that port; without a port, remove the entry.
-fn hand_over(actual: &Actual, key: &FdbKey, entry: &FdbEntry, to: Option<IfName>) -> Action {
-    match to.filter(|port| actual.bridge_port(port).is_some()) {
+    let seen_on = entry.seen_on();
+    let action = match seen_on.filter(|port| actual.bridge_port(port).is_some()) {
         Some(port) => Action::FdbMakeDynamic { key: *key, port },
         None => Action::FdbDelete {
             key: *key,
             port: entry.port,
         },
-    }
+    };
+    Some(action)
 }

@@ -151,13 +151,13 @@ impl Wanted {
                 Ok(Change::Port(*port))
             }
             Op::Fdb { key, want } => self.want_entry(*key, *want),
-            Op::FdbRelease { key, keep_on } => {
+            Op::FdbRelease { key, forget } => {
                 self.entries.remove(key);
                 if let Some(named) = &mut self.fdb_snapshot {
                     named.remove(key);
                 }
-                let keep_on = *keep_on;
-                Ok(Change::Entry(*key, Directive::Release { keep_on }))
+                let forget = *forget;
+                Ok(Change::Entry(*key, Directive::Release { forget }))
             }
         }
     }

@@ -93,7 +93,14 @@ fn tracked(on: &str) -> Op {
 fn release() -> Op {
     Op::FdbRelease {
         key: KEY,
-        keep_on: None,
+        forget: false,
+    }
+}
+
+fn forget() -> Op {
+    Op::FdbRelease {
+        key: KEY,
+        forget: true,
     }
 }
 
@@ -196,13 +203,27 @@ fn a_host_that_both_sides_claimed_and_withdrew_is_forgotten_by_the_kernel_too() 
     let mut f = Fixture::new();
     f.learn("swp10").told();
     f.peer(EntryOp::Add, "swp11").peer(EntryOp::Delete, "swp11");
-    assert_eq!(f.ops(), [release()]);
+    assert_eq!(f.ops(), [forget()]);
     assert_eq!(f.ops(), [], "once");
     assert_eq!(
         f.learn("swp10").told(),
         [],
         "nothing new: the withdrawal never left"
     );
+}
+
+/// The host spoke here after the entry was installed, which then is active: a release alone would
+/// leave it to a kernel that has nothing new to report.
+#[test]
+fn a_sight_that_the_peer_displaced_is_forgotten_even_if_an_entry_was_installed_before() {
+    let mut f = Fixture::new();
+    f.peer(EntryOp::Add, "swp11");
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+    f.sight(Sight::Active {
+        port: port("swp10"),
+    });
+    f.peer(EntryOp::Add, "swp11").peer(EntryOp::Delete, "swp11");
+    assert_eq!(f.ops(), [forget()]);
 }
 
 /// W-14: a move between two local ports was never announced.

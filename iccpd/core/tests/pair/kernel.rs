@@ -189,12 +189,16 @@ impl Syncd {
                 self.fdb.insert(*key, *want);
                 install(kernel, *key, want.port);
             }
-            Op::FdbRelease { key, .. } => {
+            Op::FdbRelease { key, forget } => {
                 if let Some(named) = &mut self.named_fdb {
                     named.remove(key);
                 }
                 self.fdb.remove(key);
-                release(kernel, *key);
+                if *forget {
+                    remove(kernel, *key);
+                } else {
+                    release(kernel, *key);
+                }
             }
         }
     }
@@ -248,7 +252,7 @@ fn install(kernel: &mut Kernel, key: FdbKey, port: IfName) {
     }
 }
 
-/// What is no longer wanted goes, unless the host was seen here since it was installed.
+/// An installed entry goes, unless the host was seen here since; a learned one is left alone.
 fn release(kernel: &mut Kernel, key: FdbKey) {
     match kernel.fdb.get(&key).copied() {
         Some(Entry::Tracked { port, active: true }) => {
@@ -261,10 +265,13 @@ fn release(kernel: &mut Kernel, key: FdbKey) {
                 },
             );
         }
-        Some(_) => {
-            kernel.fdb.remove(&key);
-            kernel.report(key, Sight::Aged);
-        }
-        None => {}
+        Some(Entry::Tracked { active: false, .. }) => remove(kernel, key),
+        Some(Entry::Dynamic { .. }) | None => {}
+    }
+}
+
+fn remove(kernel: &mut Kernel, key: FdbKey) {
+    if kernel.fdb.remove(&key).is_some() {
+        kernel.report(key, Sight::Aged);
     }
 }

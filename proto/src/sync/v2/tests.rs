@@ -25,19 +25,19 @@ const BATCH_SNAPSHOT: &str = "\
 ";
 
 const BATCH_CHANGES: &str = "\
-    02 02 cf 00 02 00 00 00 00 00 00 00 08 00 00 00 \
+    02 02 c3 00 02 00 00 00 00 00 00 00 08 00 00 00 \
     00 00 00 00 05 00 00 00 0a 00 02 00 5e 00 00 07 \
     05 00 00 00 00 00 00 00 62 6f 6e 64 31 00 00 00 \
     00 05 00 00 00 01 00 02 00 5e 00 00 08 08 00 00 \
     00 00 00 00 00 70 65 65 72 6c 69 6e 6b 01 00 00 \
     00 06 00 00 00 0a 00 02 00 5e 00 00 09 00 06 00 \
-    00 00 0a 00 02 00 5e 00 00 0a 01 04 00 00 00 00 \
-    00 00 00 73 77 70 33 04 00 00 00 05 00 00 00 00 \
-    00 00 00 62 6f 6e 64 32 02 00 00 00 03 00 00 00 \
-    00 00 00 00 62 72 30 00 01 03 00 00 00 05 00 00 \
-    00 00 00 00 00 62 6f 6e 64 33 00 00 00 00 00 00 \
-    00 00 00 00 03 00 00 00 05 00 00 00 00 00 00 00 \
-    62 6f 6e 64 31 02 00 00 00 01 00 00 00 01 00 \
+    00 00 0a 00 02 00 5e 00 00 0a 01 04 00 00 00 05 \
+    00 00 00 00 00 00 00 62 6f 6e 64 32 02 00 00 00 \
+    03 00 00 00 00 00 00 00 62 72 30 00 01 03 00 00 \
+    00 05 00 00 00 00 00 00 00 62 6f 6e 64 33 00 00 \
+    00 00 00 00 00 00 00 00 03 00 00 00 05 00 00 00 \
+    00 00 00 00 62 6f 6e 64 31 02 00 00 00 01 00 00 \
+    00 01 00 \
 ";
 
 const CREDIT: &str = "\
@@ -159,11 +159,11 @@ fn client_cases() -> Vec<(&'static str, ClientMessage)> {
         },
         Op::FdbRelease {
             key: key(10, 9),
-            keep_on: None,
+            forget: false,
         },
         Op::FdbRelease {
             key: key(10, 10),
-            keep_on: Some(port("swp3")),
+            forget: true,
         },
         Op::PortRelease {
             port: port("bond2"),
@@ -519,8 +519,7 @@ fn any_op() -> impl Strategy<Value = Op> {
             key,
             want: FdbWant { port, kind }
         }),
-        (any_key(), proptest::option::of(any_name()))
-            .prop_map(|(key, keep_on)| Op::FdbRelease { key, keep_on }),
+        (any_key(), any::<bool>()).prop_map(|(key, forget)| Op::FdbRelease { key, forget }),
     ]
 }
 

@@ -79,7 +79,7 @@ pub(super) enum FdbKindV2 {
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct FdbReleaseV2 {
     key: FdbKeyV2,
-    keep_on: Option<String>,
+    forget: bool,
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -154,9 +154,9 @@ impl From<&Op> for OpV2 {
                     kind: (*kind).into(),
                 })
             }
-            Op::FdbRelease { key, keep_on } => Self::FdbRelease(FdbReleaseV2 {
+            Op::FdbRelease { key, forget } => Self::FdbRelease(FdbReleaseV2 {
                 key: (*key).into(),
-                keep_on: keep_on.map(|name| name.to_string()),
+                forget: *forget,
             }),
         }
     }
@@ -201,9 +201,9 @@ impl TryFrom<OpV2> for Op {
                     kind: kind.into(),
                 },
             },
-            OpV2::FdbRelease(FdbReleaseV2 { key, keep_on }) => Self::FdbRelease {
+            OpV2::FdbRelease(FdbReleaseV2 { key, forget }) => Self::FdbRelease {
                 key: key.try_into()?,
-                keep_on: keep_on.as_deref().map(name).transpose()?,
+                forget,
             },
         })
     }
