@@ -328,15 +328,17 @@ impl Fdb {
             // Both sides may claim a host at once and both withdraw: then nothing is wanted, but the
             // dataplane has to forget its own sight, or it would never report the host again. Also
             // if something had been told before: that may have failed, or the host been seen since.
-            let forget = target.is_none() && std::mem::take(&mut entry.displaced);
-            entry.displaced = false;
-            let again = target.is_some() && std::mem::take(&mut entry.renew);
-            entry.renew = false;
-            if target != entry.wanted || forget || again {
+            // For the same reason what is still wanted is said again: the host moved the entry.
+            let displaced = std::mem::take(&mut entry.displaced);
+            let again = std::mem::take(&mut entry.renew) && target.is_some();
+            if target != entry.wanted || displaced || again {
                 entry.wanted = target;
                 out.push(match target {
                     Some(want) => Op::Fdb { key, want },
-                    None => Op::FdbRelease { key, forget },
+                    None => Op::FdbRelease {
+                        key,
+                        forget: displaced,
+                    },
                 });
             }
             self.drop_if_idle(key);

@@ -226,6 +226,20 @@ fn a_sight_that_the_peer_displaced_is_forgotten_even_if_an_entry_was_installed_b
     assert_eq!(f.ops(), [forget()]);
 }
 
+/// What was told before is wanted again, but the host moved the entry in between.
+#[test]
+fn an_entry_that_the_host_moved_is_named_again_when_the_peer_displaces_it() {
+    let mut f = Fixture::new();
+    f.peer(EntryOp::Add, "swp11");
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+    f.sight(Sight::Active {
+        port: port("swp10"),
+    });
+    f.peer(EntryOp::Add, "swp11");
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+    assert_eq!(f.ops(), [], "once");
+}
+
 /// W-14: a move between two local ports was never announced.
 #[test]
 fn a_move_between_two_local_ports_is_announced() {
