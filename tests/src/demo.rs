@@ -1,91 +1,105 @@
 //! The demonstration: one story, told to a person in a screenful.
 
-use anyhow::Result;
-use mclag_proto::addr::Mac;
+use std::time::Instant;
 
+use anyhow::{Context, Result, ensure};
+
+use crate::kernel;
+use crate::mlag::Mlag;
 use crate::scenario::{Ctx, Scenario};
-use crate::topology::{Options, Pair, Side, TAGGED, UNTAGGED};
-use crate::traffic::{Receiver, Sender, Stream};
+use crate::topology::{BRIDGE, Options, Side, TAGGED, UNTAGGED};
+use crate::traffic::{NOBODY, Receiver, Sender, Stream, learnable};
+use crate::wait::{SOON, eventually};
 
 /// The story. Not among the tests: what it shows is tested there piece by piece.
 pub const SCENARIO: Scenario = Scenario {
     name: "demo",
-    about: "A pair comes up, a host bundles its links to both chassis, a link dies and comes back.",
+    about: "A pair comes up, a host bundles its links to both chassis, addresses are shared, a link dies and comes back.",
     limit: Scenario::LIMIT,
     run: tell,
 };
 
 const PICTURE: &str = "
      oA                               oB        oA, oB    hosts with one link
-      │                                │        swA, swB  the two chassis
-   ┌──┴──┐         peerlink         ┌──┴──┐     h1        a host with an LACP bond,
-   │ swA ╞══════════════════════════╡ swB │               one leg to each chassis
-   └──┬──┘                          └──┬──┘
+      │                                │        swA, swB  the two chassis: a bridge,
+   ┌──┴──┐         peerlink         ┌──┴──┐               iccpd and syncd on each
+   │ swA ╞══════════════════════════╡ swB │     h1        a host with an LACP bond,
+   └──┬──┘                          └──┬──┘               one leg to each chassis
       └──────── bond1 ┐   ┌ bond1 ─────┘
                      ┌┴───┴┐
                      │ h1  │
                      └─────┘
 ";
 
-const SYSTEM: Mac = Mac([0x02, 0x00, 0x00, 0xcc, 0x00, 0x01]);
-
 /// Frames a second under which a link is cut.
 const RATE: u32 = 500;
 /// Frames that pass before the next thing happens.
-const PLENTY: u64 = 500;
+const PLENTY: u64 = 300;
 
 fn tell(ctx: &mut Ctx) -> Result<()> {
     ctx.log(PICTURE);
-    let pair = Pair::up(ctx, Options::default())?;
-    let (host, orphan) = (pair.host(), &pair.orphan_a);
-    ctx.log("Two chassis, cabled. No daemon runs yet: each bond speaks LACP with an address of its own.");
-    let bond = host.wait_bundled(1)?;
+    let start = Instant::now();
+    let mlag = Mlag::up(ctx, Options::default())?;
+    let (host, orphan) = (mlag.host(), &mlag.orphan_a);
+    let bond = host.bond()?;
     ctx.log(format!(
-        "  h1 uses {} of 2 links, partner {}",
-        bond.ports, bond.partner
-    ));
-
-    pair.set_system_mac(SYSTEM)?;
-    let bond = host.wait_bundled(2)?;
-    ctx.log("Both bonds now have one LACP system address.");
-    ctx.log(format!(
-        "  h1 uses {} of 2 links, partner {}",
-        bond.ports, bond.partner
+        "1. Pair up, LACP bundle formed, {:.0} s after the first daemon started: h1 uses {} of 2 links, partner {}.",
+        start.elapsed().as_secs_f64(),
+        bond.ports,
+        bond.partner
     ));
 
     for vid in [UNTAGGED, TAGGED] {
-        orphan.wait_reaches(&pair.orphan_b, vid)?;
+        host.wait_reaches(orphan, vid)?;
+        host.wait_reaches(&mlag.orphan_b, vid)?;
     }
-    ctx.log("  oA reaches oB over the peer link, in VLANs 10 and 20");
+    ctx.log("   h1 reaches oA and oB, untagged and tagged.");
 
-    // The bond of h1 sends to one orphan host over one leg and to the other over the other: the cut meets one of them.
-    pair.wait_lacp()?;
-    let from = host.untagged();
-    let targets = [&pair.orphan_a, &pair.orphan_b];
-    let ears = targets.map(|target| Receiver::start(&target.untagged()));
-    let ears = ears.into_iter().collect::<Result<Vec<_>>>()?;
-    let streams = targets.map(|target| Stream::between(&from, &target.untagged()));
-    let senders = streams.map(|stream| Sender::start(&from, stream, RATE));
-    let senders = senders.into_iter().collect::<Result<Vec<_>>>()?;
-    let some_time = || -> Result<()> {
-        for (ear, stream) in ears.iter().zip(streams) {
-            let before = ear.tally(stream.id)?.received;
-            ear.wait_for(stream.id, before + PLENTY)?;
+    let mac = learnable(1);
+    Sender::send(&host.leg(Side::A), Stream::new(mac, NOBODY), 1, RATE)?;
+    let entry = eventually("B knows the address", SOON, || {
+        kernel::fdb_entry(&mlag.b.ns, BRIDGE, mac, UNTAGGED.get())?.context("not yet")
+    })?;
+    ctx.log(format!(
+        "2. Addresses synchronised: {mac}, heard by swA alone, is on {} of swB.",
+        entry.ifname
+    ));
+
+    let (from, to) = (orphan.untagged(), host.untagged());
+    let ear = Receiver::start(&to)?;
+    for (what, cut) in [
+        ("3. Link h1-swA cut", true),
+        ("4. Link h1-swA healed", false),
+    ] {
+        let stream = Stream::between(&from, &to);
+        let sender = Sender::start(&from, stream, RATE)?;
+        let before = ear.wait_for(stream.id, PLENTY)?.received;
+        if cut {
+            host.unplug(Side::A)?;
+            host.wait_bundled(1)?;
+        } else {
+            host.plug(Side::A)?;
+            mlag.wait_dual()?;
         }
-        Ok(())
-    };
-    some_time()?;
-    host.unplug(Side::A)?;
-    host.wait_bundled(1)?;
-    some_time()?;
-    host.plug(Side::A)?;
-    pair.wait_lacp()?;
-    some_time()?;
-    ctx.log(format!("The link h1–swA was cut and healed under {RATE} frames a second from h1 to each orphan host."));
-    for ((ear, sender), target) in ears.iter().zip(senders).zip(targets) {
+        ear.wait_for(stream.id, before + PLENTY)?;
         let sent = sender.stop()?;
         let heard = ear.hear(&sent)?;
-        ctx.log(format!("  to {}: {}", target.name, heard.of(sent.frames)));
+        ensure!(
+            heard.received > 0,
+            "nothing arrived: {}",
+            heard.of(sent.frames)
+        );
+        ctx.log(format!(
+            "{what} under {RATE} frames/s from oA to h1: {} lost, {} twice, of {}.",
+            heard.lost(sent.frames),
+            heard.duplicated,
+            sent.frames
+        ));
+    }
+
+    for side in Side::BOTH {
+        ctx.log(format!("\nsw{side}# mclagctl status"));
+        ctx.log(mlag.at(side).ctl(&["status"])?.trim_end());
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::demo;
+use crate::measure;
 use crate::netns;
 use crate::places::{PROGRAMS, Places};
 use crate::protocol::{Event, Job};
@@ -68,7 +69,13 @@ pub fn run_scenario(name: &str, prefix: &str, results: &Path, programs: &Path) -
 }
 
 fn find(name: &str) -> Result<Scenario> {
-    let known = [scenarios::all(), scenarios::broken(), vec![demo::SCENARIO]].concat();
+    let known = [
+        scenarios::all(),
+        scenarios::broken(),
+        vec![demo::SCENARIO],
+        measure::SCENARIOS.to_vec(),
+    ]
+    .concat();
     known
         .into_iter()
         .find(|scenario| scenario.name == name)

@@ -22,6 +22,7 @@ pub mod daemon;
 pub mod demo;
 pub mod guest;
 pub mod kernel;
+pub mod measure;
 pub mod mlag;
 pub mod netns;
 pub mod places;

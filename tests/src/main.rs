@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use mclag_tests::places::Places;
 use mclag_tests::protocol::Event;
+use mclag_tests::scenario::Scenario;
 use mclag_tests::session::{self, Audience, Verdict};
-use mclag_tests::{demo, guest, netns, probe, scenarios};
+use mclag_tests::{demo, guest, measure, netns, probe, scenarios};
 
 /// Two MC-LAG chassis and their hosts on a real kernel, for tests, measurements and a demonstration.
 #[derive(Parser)]
@@ -25,6 +26,11 @@ enum What {
     /// Run scenarios and tell what happens in them.
     Run {
         /// Only those with one of these words in their name.
+        words: Vec<String>,
+    },
+    /// Measure, and print the figures.
+    Measure {
+        /// Only those with one of these words in their name: addresses, failover.
         words: Vec<String>,
     },
     /// List the scenarios and what each is about.
@@ -57,14 +63,9 @@ fn main() -> ExitCode {
 fn run(what: What) -> Result<()> {
     match what {
         What::Demo => follow(&[demo::SCENARIO], Telling::Demo),
-        What::Run { words } => {
-            let mut chosen = scenarios::all();
-            chosen.retain(|scenario| {
-                words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
-            });
-            if chosen.is_empty() {
-                bail!("no scenario has {} in its name", words.join(" or "));
-            }
+        What::Run { words } => follow(&choose(scenarios::all(), &words)?, Telling::Scenarios),
+        What::Measure { words } => {
+            let chosen = choose(measure::SCENARIOS.to_vec(), &words)?;
             follow(&chosen, Telling::Scenarios)
         }
         What::List => {
@@ -98,7 +99,17 @@ fn run(what: What) -> Result<()> {
     }
 }
 
-fn follow(chosen: &[mclag_tests::scenario::Scenario], telling: Telling) -> Result<()> {
+fn choose(mut from: Vec<Scenario>, words: &[String]) -> Result<Vec<Scenario>> {
+    from.retain(|scenario| {
+        words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
+    });
+    if from.is_empty() {
+        bail!("no scenario has {} in its name", words.join(" or "));
+    }
+    Ok(from)
+}
+
+fn follow(chosen: &[Scenario], telling: Telling) -> Result<()> {
     let mut screen = Screen {
         telling,
         failures: 0,

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 
 use crate::daemon::{Daemon, ICCPD, Program, SYNCD, make_directory};
 use crate::kernel;
+use crate::netns::NetNs;
 use crate::scenario::Ctx;
 use crate::topology::{BRIDGE, Options, PEER_LINK, Pair, Side, bond_name};
 use crate::wait::{SOON, eventually};
@@ -67,7 +68,8 @@ impl Mlag {
     /// Lay the cables and start all four daemons.
     pub fn start(ctx: &Ctx, options: Options) -> Result<Self> {
         let net = Pair::up(ctx, options)?;
-        let daemons = |side| Daemons::start(ctx, &net, side);
+        let ports: Vec<String> = (1..=net.hosts.len()).map(bond_name).collect();
+        let daemons = |side| Daemons::start(ctx, &net.switch(side).ns, side, &ports);
         Ok(Self {
             daemons: [daemons(Side::A)?, daemons(Side::B)?],
             net,
@@ -215,8 +217,8 @@ struct Macs {
 }
 
 impl Daemons {
-    fn start(ctx: &Ctx, net: &Pair, side: Side) -> Result<Self> {
-        let ns = &net.switch(side).ns;
+    /// Start both daemons of a chassis that lives in `ns`, with these MLAG ports.
+    pub fn start(ctx: &Ctx, ns: &NetNs, side: Side, ports: &[String]) -> Result<Self> {
         let run = ctx.scratch().join(format!("{side}"));
         make_directory(&run, SYNCD)?;
         let syncd_settings = run.join("syncd.toml");
@@ -225,7 +227,6 @@ impl Daemons {
             &format!("run-dir = {run:?}\n[access]\nusers = [{}]\n", ICCPD.uid),
         )?;
         let iccpd_settings = run.join("iccpd.toml");
-        let ports: Vec<String> = (1..=net.hosts.len()).map(bond_name).collect();
         write(
             &iccpd_settings,
             &format!(

@@ -1,0 +1,388 @@
+//! Measurements that anyone can repeat: `mclag-lab measure`. No assertion depends on a time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use mclag_netlink::{FdbAction, FdbOp, FdbState, Kernel, Op};
+use mclag_proto::Mac;
+use mclag_proto::ctl::SessionState;
+use tokio::runtime::Runtime;
+
+use crate::kernel;
+use crate::mlag::{Daemons, Mlag};
+use crate::netns::{self, NetNs};
+use crate::scenario::{Ctx, Scenario};
+use crate::topology::{BRIDGE, ORPHAN_PORT, Options, PEER_LINK, Side, bond_name};
+use crate::traffic::learnable;
+use crate::wait::{SOON, eventually};
+
+/// What is measured.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "measure_addresses",
+        about: "10 000 addresses that appear in A's bridge at once: time until all are in B's, compared with writing \
+                the same entries into an idle bridge by netlink; memory of the daemons before and after. Needs neither \
+                bonds nor VLANs, so it also runs on a kernel that has none: MCLAG_LAB=host.",
+        limit: Duration::from_secs(300),
+        run: measure_addresses,
+    },
+    Scenario {
+        name: "measure_failover",
+        about: "A leg of a dual-homed host is cut a hundred times: time from A's log line that its port is down to B's \
+                that the isolation of its port is gone, and the frames lost.",
+        limit: Duration::from_secs(900),
+        run: measure_failover,
+    },
+];
+
+const ADDRESSES: u32 = 10_000;
+const ROUNDS: usize = 5;
+const FLAPS: usize = 100;
+
+/// Two chassis with a bridge, a peer link, a control link and one orphan port each, and nothing
+/// a small kernel lacks.
+struct Plain {
+    daemons: [Daemons; 2],
+    ns: [NetNs; 2],
+    far: NetNs,
+}
+
+impl Plain {
+    fn up(ctx: &Ctx) -> Result<Self> {
+        let create = |name: &str| NetNs::create(&format!("{}{name}", ctx.prefix()));
+        let ns = [create("swA")?, create("swB")?];
+        let far = create("far")?;
+        for dev in [PEER_LINK, "ctl"] {
+            netns::ip(&format!(
+                "link add {dev} netns {} type veth peer name {dev} netns {}",
+                ns[0].name(),
+                ns[1].name()
+            ))?;
+        }
+        for (side, ns) in Side::BOTH.into_iter().zip(&ns) {
+            netns::ip(&format!(
+                "link add {ORPHAN_PORT} netns {} type veth peer name far{side} netns {}",
+                ns.name(),
+                far.name()
+            ))?;
+            far.ip(&format!("link set far{side} up"))?;
+            ns.ip(&format!(
+                "link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+                 link set {BRIDGE} up
+                 link set {PEER_LINK} master {BRIDGE} up
+                 link set {ORPHAN_PORT} master {BRIDGE} up
+                 link set ctl up
+                 address add {}/30 dev ctl",
+                side.control_address()
+            ))?;
+        }
+        for ns in &ns {
+            for port in [PEER_LINK, ORPHAN_PORT] {
+                eventually("the ports forward", SOON, || {
+                    let state = kernel::bridge_port(ns, port)?.state;
+                    ensure!(state == "forwarding", "{port} is {state}");
+                    Ok(())
+                })?;
+            }
+        }
+        let start = |side, ns| Daemons::start(ctx, ns, side, &[]);
+        let daemons = [start(Side::A, &ns[0])?, start(Side::B, &ns[1])?];
+        for (side, daemons) in Side::BOTH.into_iter().zip(&daemons) {
+            eventually(&format!("chassis {side} is in step"), SOON, || {
+                let status = daemons.status()?;
+                ensure!(status.session == SessionState::Up, "{:?}", status.session);
+                ensure!(status.syncd.connected, "syncd is not connected");
+                Ok(())
+            })?;
+        }
+        Ok(Self { daemons, ns, far })
+    }
+}
+
+/// A bridge of one namespace, seen through netlink.
+struct Bridge {
+    runtime: Runtime,
+    kernel: Kernel,
+    bridge: u32,
+    port: u32,
+}
+
+impl Bridge {
+    /// To be called in the namespace.
+    fn open(port: &str) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the runtime")?;
+        let (kernel, bridge, port) = runtime.block_on(async {
+            let mut kernel = Kernel::open()?;
+            let mut index = async |name: &str| {
+                let link = kernel.link(&name.parse()?).await;
+                let link = link.map_err(|error| anyhow::anyhow!("{error}"))?;
+                anyhow::Ok(link.with_context(|| format!("no interface {name}"))?.index)
+            };
+            let (bridge, port) = (index(BRIDGE).await?, index(port).await?);
+            anyhow::Ok((kernel, bridge, port))
+        })?;
+        Ok(Self {
+            runtime,
+            kernel,
+            bridge,
+            port,
+        })
+    }
+
+    /// Write or remove all addresses of a round, and tell how long the kernel took.
+    fn write(&mut self, round: usize, action: FdbAction) -> Result<Duration> {
+        let port = self.port;
+        let op = |mac| {
+            Op::Fdb(FdbOp {
+                mac,
+                vid: None,
+                port,
+                action,
+            })
+        };
+        let ops: Vec<Op> = macs(round).map(op).collect();
+        let start = Instant::now();
+        let results = self.runtime.block_on(self.kernel.apply(&ops));
+        let took = start.elapsed();
+        for result in results {
+            result.map_err(|error| anyhow::anyhow!("{error}"))?;
+        }
+        Ok(took)
+    }
+
+    /// Number of addresses of ours that the bridge has.
+    fn count(&mut self) -> Result<usize> {
+        let entries = self.runtime.block_on(self.kernel.fdb(self.bridge));
+        let entries = entries.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let ours = |mac: Mac| mac.0[..2] == learnable(0).0[..2];
+        let known = entries
+            .iter()
+            .filter(|e| ours(e.mac) && e.state != FdbState::Permanent);
+        Ok(known.count())
+    }
+}
+
+fn macs(round: usize) -> impl Iterator<Item = Mac> {
+    let first = u32::try_from(round).unwrap_or_default() * ADDRESSES;
+    (first..first + ADDRESSES).map(learnable)
+}
+
+fn measure_addresses(ctx: &mut Ctx) -> Result<()> {
+    let plain = Plain::up(ctx)?;
+    let memory = |when: &str| -> Result<()> {
+        let mut line = Vec::new();
+        for (side, daemons) in Side::BOTH.into_iter().zip(&plain.daemons) {
+            line.push(format!(
+                "iccpd {side} {} KiB",
+                daemons.iccpd.resident_kib()?
+            ));
+            line.push(format!(
+                "syncd {side} {} KiB",
+                daemons.syncd.resident_kib()?
+            ));
+        }
+        ctx.measured(format!("memory {when}"), line.join(", "));
+        Ok(())
+    };
+    memory("with no address")?;
+    let target = usize::try_from(ADDRESSES)?;
+    let mut ends = Vec::new();
+    let mut raws = Vec::new();
+    for round in 0..ROUNDS {
+        let start = plain.ns[0].enter(|| {
+            let start = Instant::now();
+            Bridge::open(ORPHAN_PORT)?.write(round, FdbAction::SetDynamic)?;
+            Ok(start)
+        })?;
+        let took = plain.ns[1].enter(|| {
+            let mut b = Bridge::open(PEER_LINK)?;
+            eventually("B has all addresses", SOON, || {
+                let count = b.count()?;
+                ensure!(count >= target, "it has {count}");
+                Ok(())
+            })?;
+            Ok(start.elapsed())
+        })?;
+        ends.push(took);
+        if round == 0 {
+            memory("with 10 000 addresses")?;
+        }
+        // The same entries by bare netlink, where nobody listens.
+        let raw = plain.far.enter(|| {
+            if round == 0 {
+                plain.far.ip(&format!(
+                    "link add {BRIDGE} type bridge\nlink set {BRIDGE} up\n\
+                     link set farA master {BRIDGE}"
+                ))?;
+                eventually("the port forwards", SOON, || {
+                    let state = kernel::bridge_port(&plain.far, "farA")?.state;
+                    ensure!(state == "forwarding", "it is {state}");
+                    Ok(())
+                })?;
+            }
+            let mut bridge = Bridge::open("farA")?;
+            let took = bridge.write(round, FdbAction::SetStatic)?;
+            bridge.write(round, FdbAction::Delete)?;
+            Ok(took)
+        })?;
+        raws.push(raw);
+        plain.ns[0].enter(|| {
+            Bridge::open(ORPHAN_PORT)?.write(round, FdbAction::Delete)?;
+            Ok(())
+        })?;
+        plain.ns[1].enter(|| {
+            let mut b = Bridge::open(PEER_LINK)?;
+            eventually("B has forgotten all addresses", SOON, || {
+                let count = b.count()?;
+                ensure!(count == 0, "it has {count}");
+                Ok(())
+            })
+        })?;
+    }
+    let rate = |took: &Duration| f64::from(ADDRESSES) / took.as_secs_f64();
+    let best = |all: &[Duration]| all.iter().map(rate).fold(0.0, f64::max);
+    let list = |all: &[Duration]| {
+        let each: Vec<String> = all
+            .iter()
+            .map(|t| format!("{:.0}", t.as_secs_f64() * 1e3))
+            .collect();
+        each.join(", ")
+    };
+    ctx.measured(
+        "A's bridge to B's, 10 000 addresses, ms per round",
+        list(&ends),
+    );
+    ctx.measured("bare netlink, 10 000 addresses, ms per round", list(&raws));
+    ctx.measured(
+        "entries per second, best round",
+        format!(
+            "{:.0} end to end, {:.0} bare netlink: a factor of {:.1}",
+            best(&ends),
+            best(&raws),
+            best(&raws) / best(&ends)
+        ),
+    );
+    Ok(())
+}
+
+fn measure_failover(ctx: &mut Ctx) -> Result<()> {
+    let mlag = Mlag::up(ctx, Options::default())?;
+    let bond = bond_name(1);
+    let mut times = Vec::new();
+    let mut noticed = Vec::new();
+    for flap in 0..FLAPS {
+        let down = mlag.at(Side::A).iccpd.log().len();
+        let gone = mlag.at(Side::B).syncd.log().len();
+        mlag.host().unplug(Side::A)?;
+        let at_a = wait_line(
+            &mlag.at(Side::A).iccpd,
+            down,
+            "local port changed",
+            "up=false",
+        )?;
+        let at_b = wait_line(
+            &mlag.at(Side::B).syncd,
+            gone,
+            "isolation changed",
+            "isolated=false",
+        )?;
+        times.push(at_b.saturating_sub(at_a));
+        let redirect = mlag.at(Side::A).syncd.log();
+        let held = redirect
+            .get(..)
+            .and_then(|log| stamp(log, "hold changed", "held=true"));
+        noticed.extend(held.map(|held| held.saturating_sub(at_a)));
+        mlag.host().plug(Side::A)?;
+        mlag.wait_dual()
+            .with_context(|| format!("after flap {flap} of {bond}"))?;
+    }
+    ctx.measured(
+        "A's port down to isolation gone at B",
+        distribution(&mut times),
+    );
+    ctx.measured(
+        "A's port down to redirected to the peer link at A",
+        distribution(&mut noticed),
+    );
+    Ok(())
+}
+
+/// Time of day of a line that appears in a daemon's log behind `from`.
+fn wait_line(
+    daemon: &crate::daemon::Daemon,
+    from: usize,
+    message: &str,
+    field: &str,
+) -> Result<Duration> {
+    eventually(
+        &format!("a log line {message:?} with {field}"),
+        SOON,
+        || {
+            let log = daemon.log();
+            let new = log.get(from..).unwrap_or_default();
+            stamp(new, message, field).context("not yet")
+        },
+    )
+}
+
+/// Time of day of the last line with this message and field.
+fn stamp(log: &str, message: &str, field: &str) -> Option<Duration> {
+    let line = log
+        .lines()
+        .rev()
+        .find(|line| line.contains(message) && line.contains(field))?;
+    // 2026-11-21T09:06:43.172159Z
+    let time = line.split(['T', 'Z']).nth(1)?;
+    let mut parts = time.split(':').map(str::parse::<f64>);
+    let (hours, minutes, seconds) = (
+        parts.next()?.ok()?,
+        parts.next()?.ok()?,
+        parts.next()?.ok()?,
+    );
+    Some(Duration::from_secs_f64(
+        hours * 3600.0 + minutes * 60.0 + seconds,
+    ))
+}
+
+fn distribution(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |percent: usize| {
+        let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+        times
+            .get(index)
+            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    };
+    format!(
+        "{} times: median {:.1} ms, 90 % within {:.1} ms, 99 % within {:.1} ms, all within {:.1} ms",
+        times.len(),
+        at(50),
+        at(90),
+        at(99),
+        at(100)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_log_line_is_read() {
+        let log = "2026-11-21T01:02:03.500000Z  INFO syncd::server: hold changed port=bond1 held=true\n\
+                   2026-11-21T01:02:04.000000Z  INFO syncd::server: hold changed port=bond1 held=false\n";
+        let found = stamp(log, "hold changed", "held=true").unwrap();
+        assert_eq!(found, Duration::from_millis(3_723_500));
+        assert_eq!(stamp(log, "isolation changed", "isolated=true"), None);
+    }
+
+    #[test]
+    fn a_distribution_names_median_and_maximum() {
+        let mut times: Vec<Duration> = (1..=100).rev().map(Duration::from_millis).collect();
+        let text = distribution(&mut times);
+        assert!(text.contains("median 51.0 ms"), "{text}");
+        assert!(text.ends_with("all within 100.0 ms"), "{text}");
+    }
+}
