@@ -149,6 +149,7 @@ fn judge(
     let verdict = verdicts
         .recv()
         .map_err(|_| Failed::from("the lab gave no verdict"))?;
+    println!("    took {:.1} s", verdict.duration.as_secs_f64());
     for (what, value) in &verdict.figures {
         println!("    {what}: {value}");
     }
