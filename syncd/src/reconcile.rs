@@ -61,6 +61,8 @@ pub struct Reconciler {
     /// Operations that wait for their result.
     asked: Vec<Asked>,
     verdicts: HashMap<Subject, OpError>,
+    /// Sights that our own actions ended, not told yet.
+    ended: Vec<Event>,
 }
 
 /// One operation that was accepted and not answered yet.
@@ -95,6 +97,7 @@ impl Reconciler {
             retry_ports: false,
             asked: Vec::new(),
             verdicts: HashMap::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -271,7 +274,7 @@ impl Reconciler {
         let mut ports_failed = false;
         for (action, result) in actions.iter().zip(results) {
             match result {
-                Ok(()) => self.actual.apply(action),
+                Ok(()) => self.done(action),
                 Err(error) => {
                     let subject = action.subject();
                     ports_failed |= !matches!(subject, Subject::Fdb(_));
@@ -295,6 +298,27 @@ impl Reconciler {
         self.originals.forget_restored(&self.wanted, &self.actual);
         self.in_flight.clear();
         self.answer()
+    }
+
+    /// Take in that an action was carried out. Where it ended a sight, the client has to hear of
+    /// it: what it asked for may have crossed a report of that sight. Where it began one (ours
+    /// handed over to the dataplane), the client knows of it already.
+    fn done(&mut self, action: &Action) {
+        let Subject::Fdb(key) = action.subject() else {
+            self.actual.apply(action);
+            return;
+        };
+        let before = self.actual.fdb.get(&key).copied();
+        self.actual.apply(action);
+        let change = change_of_sight(before.as_ref(), self.actual.fdb.get(&key));
+        if let Some(sight @ (Sight::Inactive | Sight::Aged)) = change {
+            self.ended.push(Event::Fdb { key, sight });
+        }
+    }
+
+    /// Sights that actions of ours ended since the last call, to be told to the client.
+    pub fn take_ended(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.ended)
     }
 
     fn try_again(&mut self, subject: Subject) {

@@ -440,12 +440,8 @@ impl<B: Backend> Server<B> {
             if let BackendEvent::LookAgain { why } = &next {
                 info!(why, "looking at the dataplane again");
             }
-            if let Some(Event::Fdb { key, sight }) = self.reconciler.observe(&next) {
-                debug!(mac = %key.mac, vid = %key.vid, ?sight, "seen");
-                let table = self.reconciler.actual().fdb.len();
-                if let Some(client) = &mut self.client {
-                    client.outbox.push(key, sight, table);
-                }
+            if let Some(event) = self.reconciler.observe(&next) {
+                self.tell(&event);
             }
             taken += 1;
             event = tokio::select! {
@@ -456,6 +452,17 @@ impl<B: Backend> Server<B> {
         }
         let _ = self.settle().await;
         Ok(())
+    }
+
+    /// Tell the client what the dataplane sees, when it next has credit.
+    fn tell(&mut self, event: &Event) {
+        if let Event::Fdb { key, sight } = event {
+            debug!(mac = %key.mac, vid = %key.vid, ?sight, "seen");
+            let table = self.reconciler.actual().fdb.len();
+            if let Some(client) = &mut self.client {
+                client.outbox.push(*key, *sight, table);
+            }
+        }
     }
 
     /// Make the dataplane what is wanted, as far as it lets us. Answers accepted operations.
@@ -484,6 +491,9 @@ impl<B: Backend> Server<B> {
         self.keep_originals();
         let results = self.carry_out(&actions).await;
         let answers = self.reconciler.conclude(&actions, &results);
+        for event in self.reconciler.take_ended() {
+            self.tell(&event);
+        }
         self.keep_originals();
         if !self.reconciler.is_unfinished() {
             self.retry_at = None;

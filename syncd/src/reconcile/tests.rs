@@ -1009,3 +1009,31 @@ proptest! {
         prop_assert!(bench.reconciler.originals().is_empty());
     }
 }
+
+/// The report that the host was learned may be under way to the client while its wish is under
+/// way to us. The client would believe for ever that the host is seen here.
+#[test]
+fn a_sight_that_an_own_action_ends_is_told() {
+    for (op, sight) in [
+        (fdb_op(1, "bond1"), Sight::Inactive),
+        (release_op(1, true), Sight::Aged),
+    ] {
+        let mut bench = Bench::running();
+        let entry = Some(entry("bond2", EntryKind::Dynamic));
+        let _ = bench.tell(&BackendEvent::Fdb { key: key(1), entry });
+        let _ = bench.ask(std::slice::from_ref(&op));
+        let told = bench.reconciler.take_ended();
+        assert_eq!(told, [Event::Fdb { key: key(1), sight }], "{op:?}");
+        assert_eq!(bench.reconciler.take_ended(), [], "once");
+    }
+}
+
+#[test]
+fn a_sight_that_an_own_action_hands_over_is_not_news() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[fdb_op(1, "bond1")]);
+    let entry = Some(ours("bond1", true));
+    let _ = bench.tell(&BackendEvent::Fdb { key: key(1), entry });
+    let _ = bench.ask(&[release_op(1, false)]);
+    assert_eq!(bench.reconciler.take_ended(), []);
+}
