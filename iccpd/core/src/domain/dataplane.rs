@@ -257,13 +257,14 @@ impl Domain {
         }
     }
 
+    /// Want nothing any more: neither ports nor addresses, which would never age.
     pub(super) fn syncd_release_all(&mut self) {
         self.syncd.queued.clear();
         self.syncd.ports_due = false;
-        let ports = self.config.ports.iter();
-        self.syncd
-            .queued
-            .extend(ports.map(|port| Op::PortRelease { port: *port }));
+        for section in [Section::Ports, Section::Fdb] {
+            let marks = [Op::SnapshotBegin(section), Op::SnapshotEnd(section)];
+            self.syncd.queued.extend(marks);
+        }
     }
 
     pub(super) fn syncd_event(&mut self, event: Event) {

@@ -4,10 +4,10 @@
 //! reports activity, a dynamic one is deleted when it ages, both survive loss of carrier on a
 //! port with a backup.
 
-use mclag_proto::IfName;
 use mclag_proto::sync::model::{
     DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Op, PortWant, Section, Sight, Traffic,
 };
+use mclag_proto::{IfName, Mac};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One entry of a bridge's table.
@@ -43,6 +43,8 @@ pub struct Kernel {
     pub filter_exists: bool,
     /// Ports that were taken out of the pair: the host no longer uses their links.
     pub released: BTreeSet<IfName>,
+    /// LACP system ids that were given to ports.
+    pub system_macs: BTreeMap<IfName, Mac>,
     events: Vec<Event>,
 }
 
@@ -144,6 +146,8 @@ impl Syncd {
             Op::SnapshotBegin(Section::Fdb) => self.named_fdb = Some(BTreeSet::new()),
             Op::SnapshotEnd(Section::Ports) => {
                 if let Some(named) = self.named_ports.take() {
+                    let gone = self.ports.keys().filter(|port| !named.contains(*port));
+                    kernel.released.extend(gone.copied());
                     self.ports.retain(|port, _| named.contains(port));
                     kernel.isolated.retain(|port| named.contains(port));
                     kernel.held.retain(|port| named.contains(port));
@@ -217,6 +221,9 @@ impl Syncd {
             };
             set(&mut kernel.isolated, *port, isolate);
             set(&mut kernel.held, *port, hold);
+            if let Some(mac) = want.system_mac {
+                kernel.system_macs.insert(*port, mac);
+            }
         }
         if self.domain.is_some() {
             kernel.filter_exists = true;
@@ -242,28 +249,18 @@ fn install(kernel: &mut Kernel, key: FdbKey, port: IfName) {
         None => false,
     };
     let before = kernel.fdb.insert(key, Entry::Tracked { port, active });
-    if before != Some(Entry::Tracked { port, active }) {
-        let sight = if active {
-            Sight::Active { port }
-        } else {
-            Sight::Inactive
-        };
-        kernel.report(key, sight);
+    // Only what an operation ends is told: it may have crossed a report of it.
+    if !active && before.is_some_and(|entry| entry.is_seen()) {
+        kernel.report(key, Sight::Inactive);
     }
 }
 
 /// An installed entry goes, unless the host was seen here since; a learned one is left alone.
 fn release(kernel: &mut Kernel, key: FdbKey) {
     match kernel.fdb.get(&key).copied() {
+        // No news: whoever releases it knows that the host is seen.
         Some(Entry::Tracked { port, active: true }) => {
             kernel.fdb.insert(key, Entry::Dynamic { port });
-            kernel.report(
-                key,
-                Sight::Learned {
-                    port,
-                    configured: false,
-                },
-            );
         }
         Some(Entry::Tracked { active: false, .. }) => remove(kernel, key),
         Some(Entry::Dynamic { .. }) | None => {}
