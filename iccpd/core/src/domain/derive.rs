@@ -45,7 +45,8 @@ impl Domain {
             });
             if port.facts != facts {
                 port.facts = facts;
-                port.config_pending = in_step;
+                // Also before both are in step: the peer may have been answered already.
+                port.config_pending = true;
             }
             let up = self.links.port_is_up(&port.name);
             let mut unasked = false;
@@ -116,8 +117,9 @@ impl Domain {
                 priority: announce.priority,
                 mac: announce.node_mac,
             }),
-            // Between sessions the role stays what it was.
-            None if !self.session.is_operational() => return,
+            // Between sessions the role stays what it was, and until both are in step one of our
+            // own may not have said yet that it is one.
+            None if self.session.state() < State::Exchange => return,
             None => None,
         };
         let (role, by) = election::elect(dials, candidate(&self.config), peer);

@@ -186,7 +186,6 @@ impl Domain {
         }
         self.run_session(now);
         self.refresh(now);
-        self.send_owed_acks();
     }
 
     /// Next thing to do; to be drained after every [`Self::handle`].
@@ -326,8 +325,8 @@ impl Domain {
         }
         for port in self.ports.values_mut() {
             // Said again although the synchronisation had it: only now does a legacy peer
-            // acknowledge (`spec/iccp.md` 4.3).
-            port.state_pending = port.announced;
+            // acknowledge (`spec/iccp.md` 4.3). The answer itself may not have left yet.
+            port.state_pending = port.announced || port.facts.is_some();
             if port.up && port.traffic != Traffic::Pass {
                 port.ask(self.config.ack_timeout, now);
             }
@@ -386,6 +385,8 @@ impl Domain {
     fn system_mac(&self) -> Option<Mac> {
         match (self.config.system_mac, self.role.0) {
             (Some(configured), _) => Some(configured),
+            // An earlier run may have known better; hosts renegotiate when it changes.
+            _ if !self.role_is_settled() => None,
             (None, Role::Primary) => Some(self.config.node_mac),
             (None, _) => self
                 .peer
@@ -393,6 +394,11 @@ impl Domain {
                 .map(|peer| peer.system)
                 .filter(|mac| !mac.is_zero()),
         }
+    }
+
+    /// The peer had its say in the election, or time to come and have it.
+    fn role_is_settled(&self) -> bool {
+        self.counters.sessions > 0 || (self.started && !self.timers.is_set(Timer::RestartHold))
     }
 
     fn peer_link_up(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What is sent to the peer, in the order of `spec/iccp.md` 6.
 //!
-//! Handshake, keepalives and acknowledgements go first: they must not wait behind a table
+//! Handshake and keepalives go first, then acknowledgements: they must not wait behind a table
 //! transfer. Everything else is kept as a mark on what changed and written when the transport
 //! has room, so a peer that does not read costs no memory.
 
@@ -12,7 +12,7 @@ use mclag_proto::iccp::{
     PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, SystemConfig,
 };
 use mclag_proto::{AggregatorId, IfName};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 
 /// Addresses in one message to one of our own: large enough to be cheap, small enough for a
@@ -23,6 +23,7 @@ const MACS_PER_MESSAGE: usize = 500;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     control: VecDeque<Item>,
+    acks_owed: BTreeSet<AggregatorId>,
     pub(super) system_pending: bool,
     pub(super) mac_sync_end: bool,
     /// Message id of the last System Config, to recognise its NAK.
@@ -41,8 +42,24 @@ enum Item {
 }
 
 impl Outbox {
+    /// A keepalive that has not left yet serves for this one as well.
     pub(super) fn push(&mut self, body: Body) {
-        self.control.push_back(Item::Body(body));
+        let keepalive = matches!(
+            &body,
+            Body::Application {
+                tlv: Tlv::Heartbeat,
+                ..
+            }
+        );
+        let item = Item::Body(body);
+        if !(keepalive && self.control.contains(&item)) {
+            self.control.push_back(item);
+        }
+    }
+
+    /// Acknowledge a port that is none of ours: there is nothing to isolate, and the peer waits.
+    pub(super) fn owe_ack(&mut self, id: AggregatorId) {
+        self.acks_owed.insert(id);
     }
 
     /// Answer a request for everything. One that has not left yet answers this one as well, so a
@@ -84,30 +101,20 @@ impl Domain {
         bodies.map(|body| self.numbered(body)).collect()
     }
 
-    pub(super) fn acknowledge(&mut self, id: AggregatorId) {
-        self.counters.acks_sent += 1;
-        let ack = self.application(Tlv::InterfaceUpAck(InterfaceUpAck { id, isolated: true }));
-        self.outbox.push(ack);
-    }
-
-    /// Acknowledge ports that are isolated as `syncd` confirmed, and no other
-    /// (`spec/behaviour.md` 21, invariant 2).
-    pub(super) fn send_owed_acks(&mut self) {
-        let mut ready = Vec::new();
-        for port in self.ports.values_mut() {
-            if port.ack_owed && port.is_isolated() {
+    /// The next acknowledgement: of a port that `syncd` confirmed to be isolated now, and of no
+    /// other (`spec/behaviour.md` 21, invariant 2).
+    fn next_ack(&mut self) -> Option<Tlv> {
+        let ready = |port: &&mut super::MlagPort| port.ack_owed && port.is_isolated();
+        let id = match self.ports.values_mut().find(ready) {
+            Some(port) => {
                 port.ack_owed = false;
-                ready.push(
-                    self.peer
-                        .ports
-                        .get(&port.name)
-                        .map_or(port.id, |remote| remote.id),
-                );
+                let remote = self.peer.ports.get(&port.name);
+                remote.map_or(port.id, |remote| remote.id)
             }
-        }
-        for id in ready {
-            self.acknowledge(id);
-        }
+            None => self.outbox.acks_owed.pop_first()?,
+        };
+        self.counters.acks_sent += 1;
+        Some(Tlv::InterfaceUpAck(InterfaceUpAck { id, isolated: true }))
     }
 
     fn numbered(&mut self, body: Body) -> Message {
@@ -132,6 +139,9 @@ impl Domain {
         }
         if self.session.state() != State::Exchange {
             return None;
+        }
+        if let Some(ack) = self.next_ack() {
+            return Some(self.application(ack));
         }
         if std::mem::take(&mut self.outbox.system_pending) {
             self.push_system();

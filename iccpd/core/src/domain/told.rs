@@ -122,7 +122,7 @@ impl Domain {
             match local {
                 Some(port) if self.config.peer_link.is_some() => port.ack_owed = true,
                 // Nothing to isolate; the peer waits all the same.
-                _ => self.acknowledge(state.id),
+                _ => self.outbox.owe_ack(state.id),
             }
         }
     }

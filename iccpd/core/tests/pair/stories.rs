@@ -1,7 +1,8 @@
 //! Single failures, told one at a time.
 
 use crate::kernel::Entry;
-use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, host, name};
+use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, config, host, name};
+use iccp_core::Config;
 use mclag_proto::sync::model::FdbKey;
 use std::time::Duration;
 
@@ -256,4 +257,91 @@ fn many_hosts_reach_the_peer_and_come_back_with_its_dataplane() {
     world.start_syncd(Side::B);
     world.run_for(SECOND);
     assert_eq!(world.at(Side::B).kernel.fdb.len(), 2000);
+}
+
+/// The role by address is A's, the role by priority B's.
+fn without_system_mac(side: Side) -> Config {
+    let priority = match side {
+        Side::A => Config::PRIORITY + 1,
+        Side::B => Config::PRIORITY,
+    };
+    Config {
+        system_mac: None,
+        priority,
+        ..config(side)
+    }
+}
+
+/// Hosts renegotiate LACP when it changes.
+#[test]
+fn a_restart_does_not_change_the_lacp_system_id_that_the_pair_agreed_on() {
+    for victim in 0..3 {
+        let mut world = World::settled_with(without_system_mac);
+        let agreed = config(Side::B).node_mac;
+        match victim {
+            0 => world.kill_iccpd(Side::A),
+            1 => world.kill_iccpd(Side::B),
+            _ => world.cut_wire(),
+        }
+        world.run_for(SECOND * 5);
+        world.start_iccpd(Side::A);
+        world.start_iccpd(Side::B);
+        world.mend_wire();
+        for _ in 0..5000 {
+            world.run_for(SECOND / 1000);
+            for side in Side::BOTH {
+                for (port, mac) in &world.at(side).kernel.system_macs {
+                    assert_eq!(*mac, agreed, "{side:?} {port}, victim {victim}");
+                }
+            }
+        }
+        assert!(world.in_step(Side::A) && world.in_step(Side::B));
+    }
+}
+
+/// Only what is said in EXCHANGE is acknowledged; the side that is told first gets there while its
+/// own answer is still on the way.
+#[test]
+fn a_held_leg_is_released_as_soon_as_the_session_is_back_on_either_side() {
+    for side in Side::BOTH {
+        let mut world = World::settled();
+        world.set_bond(side, 0, false);
+        world.run_for(SECOND);
+        world.cut_wire();
+        world.run_for(SECOND / 10);
+        world.set_bond(side, 0, true);
+        world.run_for(SECOND / 10);
+        assert!(held(&world, side));
+        world.mend_wire();
+        while !(world.in_step(Side::A) && world.in_step(Side::B)) {
+            world.run_for(SECOND / 1000);
+        }
+        world.run_for(SECOND / 20);
+        assert!(!held(&world, side), "{side:?}");
+    }
+}
+
+/// Entries of ours do not age: nobody would remove them after us.
+#[test]
+fn a_chassis_that_leaves_keeps_no_entry_that_does_not_age() {
+    let mut world = World::settled();
+    world.frame(Side::A, ORPHAN, host(1));
+    world.frame(Side::A, BONDS[0], host(2));
+    world.frame(Side::B, BONDS[0], host(2));
+    world.run_for(SECOND);
+    assert_eq!(
+        port_of(&world, Side::B, host(1)).as_deref(),
+        Some(PEER_LINK)
+    );
+    world.feed(Side::B, iccp_core::Input::Stop { leave: true });
+    world.run_for(SECOND / 10);
+    let kernel = &world.at(Side::B).kernel;
+    assert_eq!(kernel.fdb.get(&host(1)), None);
+    assert_eq!(
+        kernel.fdb.get(&host(2)),
+        Some(&Entry::Dynamic {
+            port: name(BONDS[0])
+        })
+    );
+    assert!(kernel.isolated.is_empty() && kernel.held.is_empty());
 }

@@ -76,6 +76,7 @@ pub struct World {
     pub now: Time,
     pub chassis: [Chassis; 2],
     pub wire_cut: bool,
+    config: fn(Side) -> Config,
     /// Bonds whose links came back on a chassis that could not hold them, its `syncd` being dead,
     /// or that had no reason to, being alone, or that had waited long enough: several failures at
     /// once, and until the peer has heard of it frames may be delivered twice.
@@ -101,13 +102,22 @@ impl World {
             now: Time::ZERO,
             chassis: [chassis(), chassis()],
             wire_cut: false,
+            config,
             unheld: [false; 2],
         }
     }
 
     /// Everything running and in step.
     pub fn settled() -> Self {
-        let mut world = Self::new();
+        Self::settled_with(config)
+    }
+
+    /// Likewise, with these settings.
+    pub fn settled_with(config: fn(Side) -> Config) -> Self {
+        let mut world = Self {
+            config,
+            ..Self::new()
+        };
         for side in Side::BOTH {
             world.start_syncd(side);
             world.start_iccpd(side);
@@ -144,7 +154,7 @@ impl World {
         if self.at(side).domain.is_some() {
             return;
         }
-        self.at_mut(side).domain = Some(Domain::new(config(side)));
+        self.at_mut(side).domain = Some(Domain::new((self.config)(side)));
         self.feed_links(side);
         self.connect_syncd(side);
     }

@@ -1,0 +1,261 @@
+//! One chassis against a peer and a `syncd` that do what each test says.
+
+use iccp_core::{Batch, Config, Domain, Input, LagMember, Link, LinkKind, Time};
+use mclag_proto::iccp::{
+    AggregatorConfig, AggregatorState, Body, ConfigFlag, Message, PortState, RgId, Tlv,
+};
+use mclag_proto::sync::model::{Abilities, Isolation, Op, OpError, OpErrorCode};
+use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
+use std::time::Duration;
+
+const RG: RgId = RgId(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+struct Chassis {
+    domain: Domain,
+    now: Time,
+}
+
+impl Chassis {
+    /// In step with the peer, whose bond1 is down, with `syncd` connected and nothing said to it.
+    fn in_step() -> Self {
+        let config = Config {
+            domain: DomainId::new(1).unwrap(),
+            local: "192.0.2.1".parse().unwrap(),
+            peer: "192.0.2.2".parse().unwrap(),
+            bridge: name("br0"),
+            peer_link: Some(name("peerlink")),
+            ports: [name("bond1")].into(),
+            system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
+            node_mac: Mac([2, 0, 0, 0, 0, 1]),
+            priority: Config::PRIORITY,
+            keepalive: Config::KEEPALIVE,
+            session_timeout: Config::SESSION_TIMEOUT,
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
+        };
+        let mut this = Self {
+            domain: Domain::new(config),
+            now: Time::ZERO,
+        };
+        this.links();
+        this.feed(Input::PeerUp);
+        this.receive(Body::Capability);
+        let sender = "192.0.2.2".to_owned();
+        this.receive(Body::Connect { rg: RG, sender });
+        this.tell(Tlv::SyncRequest { number: 0 });
+        this.sent();
+        this.tell(Tlv::SyncData {
+            number: 0,
+            end: false,
+        });
+        this.tell(Tlv::AggregatorConfig(AggregatorConfig {
+            id: AggregatorId::of(&name("bond1")),
+            name: name("bond1"),
+            mac: Mac([2, 0, 0, 0, 0, 2]),
+            flag: ConfigFlag::Present,
+        }));
+        this.port("bond1", PortState::Down);
+        this.tell(Tlv::SyncData {
+            number: 0,
+            end: true,
+        });
+        this.sent();
+        this.feed(Input::SyncdUp {
+            abilities: Abilities {
+                redirect: true,
+                tracking: true,
+                hold: true,
+            },
+            backend: "model".into(),
+            window: 8,
+        });
+        this
+    }
+
+    fn links(&mut self) {
+        let link = |index, text: &str| Link {
+            index,
+            name: name(text),
+            mac: None,
+            admin_up: true,
+            running: true,
+            master: None,
+            kind: LinkKind::Other,
+            member: None,
+        };
+        self.feed(Input::LinksBegin);
+        self.feed(Input::Link(link(1, "peerlink")));
+        self.feed(Input::Link(Link {
+            kind: LinkKind::Lag {
+                lacp: true,
+                partner: None,
+            },
+            ..link(2, "bond1")
+        }));
+        self.feed(Input::Link(Link {
+            master: Some(2),
+            member: Some(LagMember { distributing: true }),
+            ..link(3, "swp1")
+        }));
+        self.feed(Input::LinksEnd);
+    }
+
+    fn feed(&mut self, input: Input) {
+        self.domain.handle(input, self.now);
+        while self.domain.poll_output().is_some() {}
+    }
+
+    fn receive(&mut self, body: Body) {
+        self.feed(Input::PeerMessage(Message { id: 1, body }));
+    }
+
+    fn tell(&mut self, tlv: Tlv) {
+        self.receive(Body::Application { rg: RG, tlv });
+    }
+
+    fn port(&mut self, port: &str, state: PortState) {
+        let id = AggregatorId::of(&name(port));
+        self.tell(Tlv::AggregatorState(AggregatorState { id, state }));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.feed(Input::Timeout);
+    }
+
+    /// Everything there is to send.
+    fn sent(&mut self) -> Vec<Tlv> {
+        let messages = std::iter::from_fn(|| self.domain.poll_peer_message(self.now));
+        messages
+            .filter_map(|message| match message.body {
+                Body::Application { tlv, .. } => Some(tlv),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn acks(&mut self) -> usize {
+        let sent = self.sent();
+        let acks = sent
+            .iter()
+            .filter(|tlv| matches!(tlv, Tlv::InterfaceUpAck(_)));
+        acks.count()
+    }
+
+    /// The next batch, and the isolation that it asks for.
+    fn batch(&mut self) -> Option<(Batch, Option<Isolation>)> {
+        let batch = self.domain.poll_batch()?;
+        let isolation = batch.ops.iter().rev().find_map(|op| match op {
+            Op::Port { want, .. } => Some(want.isolation),
+            _ => None,
+        });
+        Some((batch, isolation))
+    }
+
+    /// `syncd` answers; every operation on a port fails with this code, if any.
+    fn answer(&mut self, batch: &Batch, failure: Option<OpErrorCode>) {
+        let ports = (0_u32..).zip(&batch.ops);
+        let ports = ports.filter(|(_, op)| matches!(op, Op::Port { .. }));
+        let failures = ports.filter_map(|(index, _)| {
+            let text = String::new();
+            Some((
+                index,
+                OpError {
+                    code: failure?,
+                    text,
+                },
+            ))
+        });
+        let failures = failures.collect();
+        let batch = batch.number;
+        self.feed(Input::SyncdResult { batch, failures });
+    }
+}
+
+/// The harness of a pair always reads; here nobody does.
+#[test]
+fn a_peer_that_talks_and_does_not_read_costs_no_memory() {
+    let mut chassis = Chassis::in_step();
+    let (batch, _) = chassis.batch().unwrap();
+    chassis.answer(&batch, None);
+    chassis.port("bond1", PortState::Up);
+    let (batch, _) = chassis.batch().unwrap();
+    chassis.answer(&batch, None);
+    chassis.sent();
+    for _ in 0..1000 {
+        chassis.port("bond1", PortState::Up);
+        chassis.port("unknown7", PortState::Up);
+        chassis.tell(Tlv::SyncRequest { number: 1 });
+        chassis.pass(SECOND);
+    }
+    let sent = chassis.sent();
+    let count = |want: fn(&Tlv) -> bool| sent.iter().filter(|tlv| want(tlv)).count();
+    assert_eq!(count(|tlv| matches!(tlv, Tlv::InterfaceUpAck(_))), 2);
+    assert_eq!(count(|tlv| matches!(tlv, Tlv::Heartbeat)), 1);
+    assert!(sent.len() < 20, "{sent:?}");
+}
+
+/// An acknowledgement that could not leave in time says what is true when it leaves.
+#[test]
+fn what_is_no_longer_isolated_is_no_longer_acknowledged() {
+    let mut chassis = Chassis::in_step();
+    chassis.port("bond1", PortState::Up);
+    let (batch, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::On));
+    chassis.answer(&batch, None);
+    chassis.port("bond1", PortState::Down);
+    assert_eq!(chassis.acks(), 0);
+}
+
+/// On, off, on: the answer to the first says nothing of the last.
+#[test]
+fn an_isolation_that_was_lifted_meanwhile_is_confirmed_by_its_own_answer_only() {
+    let mut chassis = Chassis::in_step();
+    chassis.port("bond1", PortState::Up);
+    let (first, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::On));
+    chassis.port("bond1", PortState::Down);
+    let (second, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::Off));
+    chassis.port("bond1", PortState::Up);
+    let (third, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::On));
+    chassis.answer(&first, None);
+    assert_eq!(chassis.acks(), 0, "about to be lifted");
+    chassis.answer(&second, None);
+    assert_eq!(chassis.acks(), 0);
+    chassis.answer(&third, None);
+    assert_eq!(chassis.acks(), 1);
+}
+
+#[test]
+fn an_isolation_that_was_refused_is_asked_for_again_and_not_acknowledged_before() {
+    let mut chassis = Chassis::in_step();
+    chassis.port("bond1", PortState::Up);
+    for _ in 0..3 {
+        let (batch, _) = chassis.batch().unwrap();
+        chassis.answer(&batch, Some(OpErrorCode::Refused));
+        assert_eq!(chassis.acks(), 0);
+        assert!(chassis.batch().is_none(), "not at once");
+        chassis.pass(SECOND);
+    }
+    let (batch, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::On));
+    chassis.answer(&batch, None);
+    assert_eq!(chassis.acks(), 1);
+}
+
+/// `syncd` isolates a port that does not exist, too, before its first frame.
+#[test]
+fn a_port_that_is_waited_for_is_acknowledged() {
+    let mut chassis = Chassis::in_step();
+    chassis.port("bond1", PortState::Up);
+    let (batch, _) = chassis.batch().unwrap();
+    chassis.answer(&batch, Some(OpErrorCode::Waiting));
+    assert_eq!(chassis.acks(), 1);
+}
