@@ -124,7 +124,11 @@ impl Plan {
                     }
                 }
             }
+            // A client that names none does not know it yet: the one in use stays.
+            let wanted_port = wanted.ports().get(&port);
+            let keeps_system_mac = wanted_port.is_some_and(|want| want.system_mac.is_none());
             if let Some(is) = interface.lacp
+                && !keeps_system_mac
                 && let Some(mac) = original.system_mac.toward(want.system_mac, is.system_mac)
             {
                 self.actions.push(Action::SetSystemMac { port, mac });

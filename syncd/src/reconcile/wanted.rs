@@ -49,7 +49,7 @@ pub struct WantedPort {
     pub held: Option<bool>,
     /// Frames for it go to the peer link while it has no carrier.
     pub redirect: bool,
-    /// LACP system id; none for its own.
+    /// LACP system id; none for the one in use.
     pub system_mac: Option<Mac>,
 }
 
