@@ -278,14 +278,22 @@ impl Reconciler {
                 Err(error) => {
                     let subject = action.subject();
                     ports_failed |= !matches!(subject, Subject::Fdb(_));
-                    if error.code == OpErrorCode::Refused {
+                    // The filter takes ports that do not exist, so what is missing is the filter:
+                    // a client that is told to wait would take the port for isolated.
+                    let in_filter =
+                        matches!(action, Action::EnsureFilter { .. } | Action::Isolate { .. });
+                    let code = match error.code {
+                        OpErrorCode::Waiting if in_filter => OpErrorCode::Refused,
+                        code => code,
+                    };
+                    if code == OpErrorCode::Refused {
                         self.try_again(subject);
                     }
                     worsen(
                         &mut self.verdicts,
                         subject,
                         OpError {
-                            code: error.code,
+                            code,
                             text: error.text.clone(),
                         },
                     );

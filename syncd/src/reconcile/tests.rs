@@ -1037,3 +1037,45 @@ fn a_sight_that_an_own_action_hands_over_is_not_news() {
     let _ = bench.ask(&[release_op(1, false)]);
     assert_eq!(bench.reconciler.take_ended(), []);
 }
+
+/// A client that restarted may not know yet what the pair agreed on; hosts renegotiate when it
+/// changes.
+#[test]
+fn a_port_without_a_system_id_keeps_the_one_in_use_until_it_is_released() {
+    let mut bench = Bench::running();
+    let unknown = PortWant {
+        system_mac: None,
+        ..want(Isolation::On, Traffic::Pass)
+    };
+    let port = port("bond1");
+    let op = Op::Port {
+        port,
+        want: unknown,
+    };
+    assert_eq!(bench.ask(&[op]).0, []);
+    let (actions, _) = bench.ask(&[Op::PortRelease { port }]);
+    let own = Action::SetSystemMac { port, mac: None };
+    assert!(actions.contains(&own), "{actions:?}");
+}
+
+/// A kernel without the filter says that it is not there. To the client, *waiting* would mean that
+/// the port is isolated all the same.
+#[test]
+fn a_port_that_the_filter_did_not_take_is_refused_whatever_is_missing() {
+    let mut reconciler = Reconciler::new(Originals::default());
+    reconciler.adopt(fresh());
+    reconciler.accept(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
+    let actions = reconciler.plan();
+    let missing = BackendError {
+        code: OpErrorCode::Waiting,
+        text: "No such file or directory".to_owned(),
+    };
+    let results = vec![Err(missing); actions.len()];
+    let answers = reconciler.conclude(&actions, &results);
+    let codes: Vec<_> = answers
+        .iter()
+        .map(|a| a.as_ref().unwrap_err().code)
+        .collect();
+    assert_eq!(codes, [OpErrorCode::Refused; 2]);
+    assert!(reconciler.is_unfinished());
+}
