@@ -68,12 +68,15 @@ impl Domain {
             port.looked_at = true;
             // The peer forwards for the host, as far as this chassis knows: carrying data beside
             // it without its consent would deliver frames twice.
-            let peer_serves = peer_link_up && self.peer.ports.get(&port.name).is_some_and(|p| p.up);
+            let at_peer = self.peer.ports.get(&port.name).map(|remote| remote.up);
+            let peer_serves = peer_link_up && at_peer == Some(true);
+            // Right after a start nothing is known of the peer: it may.
+            let may_serve = peer_link_up && at_peer != Some(false) && unsettled;
             let held = port.traffic == Traffic::Held;
             if !port.up && hold && (connected || peer_serves) {
                 // Before the peer hears that it is down and lifts its isolation.
                 port.traffic = Traffic::Held;
-            } else if port.up && held && !connected && !(peer_serves && unsettled) {
+            } else if port.up && held && !connected && !may_serve {
                 port.pass();
                 unasked = true;
             }

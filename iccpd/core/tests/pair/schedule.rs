@@ -242,6 +242,18 @@ fn schedules_that_failed_once_hold_now() {
             down(A, 0),
             wait(2),
         ],
+        // A daemon that had just started let its port go as soon as a first session was lost.
+        &[
+            down(A, 0),
+            wait(1),
+            Iccpd {
+                side: A,
+                run: false,
+            },
+            Iccpd { side: A, run: true },
+            wait(1),
+            CutWire,
+        ],
         // A session that ended and returned while a port waited for its acknowledgement.
         &[down(A, 1), wait(1), CutWire, up(A, 1), wait(3004)],
         // Both legs came back after the session was lost, each believing the other down.

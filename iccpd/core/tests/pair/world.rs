@@ -159,7 +159,20 @@ impl World {
         self.connect_syncd(side);
     }
 
+    /// Holds that are decided and not in force die with the process that was to see to them.
+    fn note_lost_holds(&mut self, side: Side) {
+        let interfaces = self.at(side).domain.as_ref().map(Domain::interfaces);
+        for port in interfaces.unwrap_or_default() {
+            let bond = BONDS.iter().position(|bond| name(bond) == port.name);
+            let in_force = self.at(side).kernel.held.contains(&port.name);
+            if let (Some(bond), true, false) = (bond, port.held, in_force) {
+                self.unheld[bond] = true;
+            }
+        }
+    }
+
     pub fn kill_iccpd(&mut self, side: Side) {
+        self.note_lost_holds(side);
         self.at_mut(side).domain = None;
         self.at_mut(side).local.clear();
         self.hang_up();
@@ -177,18 +190,7 @@ impl World {
         chassis.syncd = None;
         chassis.local.clear();
         chassis.could_hold = [false; 2];
-        let interfaces = chassis
-            .domain
-            .as_ref()
-            .map(Domain::interfaces)
-            .unwrap_or_default();
-        for (bond, text) in BONDS.iter().enumerate() {
-            let held = |port: &&mclag_proto::ctl::Interface| port.name == name(text) && port.held;
-            let unarmed = !self.at(side).kernel.held.contains(&name(text));
-            if unarmed && interfaces.iter().any(|port| held(&port)) {
-                self.unheld[bond] = true;
-            }
-        }
+        self.note_lost_holds(side);
         self.feed(side, Input::SyncdDown);
     }
 
