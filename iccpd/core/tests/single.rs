@@ -1,11 +1,15 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
 use iccp_core::{Batch, Config, Domain, Input, LagMember, Link, LinkKind, Time};
+use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
 use mclag_proto::iccp::{
-    AggregatorConfig, AggregatorState, Body, ConfigFlag, Message, PortState, RgId, Tlv,
+    AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, MacEntry, MacType, Message,
+    PortState, RgId, Tlv,
 };
-use mclag_proto::sync::model::{Abilities, Isolation, Op, OpError, OpErrorCode};
-use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
+use mclag_proto::sync::model::{
+    Abilities, Event, FdbKey, Isolation, Op, OpError, OpErrorCode, Section,
+};
+use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
 use std::time::Duration;
 
 const RG: RgId = RgId(1);
@@ -75,6 +79,12 @@ impl Chassis {
             window: 8,
         });
         this
+    }
+
+    /// `syncd` lists a table without any entry.
+    fn lists_nothing(&mut self) {
+        self.feed(Input::SyncdEvent(Event::SnapshotBegin));
+        self.feed(Input::SyncdEvent(Event::SnapshotEnd));
     }
 
     fn links(&mut self) {
@@ -258,4 +268,108 @@ fn a_port_that_is_waited_for_is_acknowledged() {
     let (batch, _) = chassis.batch().unwrap();
     chassis.answer(&batch, Some(OpErrorCode::Waiting));
     assert_eq!(chassis.acks(), 1);
+}
+
+fn mac_entry(number: u16) -> MacEntry {
+    let [high, low] = number.to_be_bytes();
+    MacEntry {
+        op: EntryOp::Add,
+        kind: MacType::Dynamic,
+        mac: Mac([2, 0, 0, 1, high, low]),
+        vid: Vid::DEFAULT,
+        port: name("bond1"),
+    }
+}
+
+fn ends_entries(batch: &Batch) -> bool {
+    batch.ops.contains(&Op::SnapshotEnd(Section::Fdb))
+}
+
+#[test]
+fn a_peer_that_names_ports_nobody_has_costs_no_memory() {
+    let mut chassis = Chassis::in_step();
+    for number in 0..1000 {
+        let name = name(&format!("po{number}"));
+        chassis.tell(Tlv::AggregatorConfig(AggregatorConfig {
+            id: AggregatorId::of(&name),
+            name,
+            mac: Mac::ZERO,
+            flag: ConfigFlag::Present,
+        }));
+    }
+    let shown = format!("{:?}", chassis.domain);
+    assert!(!shown.contains("po7"), "{shown}");
+}
+
+/// A peer of another make marks no end of its addresses.
+#[test]
+fn what_a_legacy_peer_did_not_name_within_ten_seconds_goes() {
+    let mut chassis = Chassis::in_step();
+    let told = |chassis: &mut Chassis| {
+        let mut batches = std::iter::from_fn(|| chassis.domain.poll_batch());
+        batches.any(|batch| ends_entries(&batch))
+    };
+    for _ in 0..9 {
+        chassis.tell(Tlv::Heartbeat);
+        chassis.pass(SECOND);
+        assert!(!told(&mut chassis));
+    }
+    chassis.pass(SECOND * 2);
+    assert!(told(&mut chassis));
+}
+
+/// The peer drops what is not named before the end.
+#[test]
+fn the_end_of_the_addresses_is_not_said_before_the_dataplane_has_listed_them() {
+    let mut chassis = Chassis::in_step();
+    chassis.tell(Tlv::Extension(Extension::Announce(Announce {
+        version: VERSION,
+        priority: 1,
+        node_mac: Mac([2, 0, 0, 0, 0, 2]),
+        software: "other".into(),
+    })));
+    let ends = |tlvs: Vec<Tlv>| tlvs.contains(&Tlv::Extension(Extension::MacSyncEnd));
+    assert!(!ends(chassis.sent()));
+    chassis.lists_nothing();
+    assert!(ends(chassis.sent()));
+}
+
+#[test]
+fn a_port_that_is_deleted_is_withdrawn_once() {
+    let mut chassis = Chassis::in_step();
+    chassis.feed(Input::LinkGone { index: 2 });
+    let purges = |tlvs: Vec<Tlv>| {
+        let purge =
+            |tlv: &&Tlv| matches!(tlv, Tlv::AggregatorConfig(c) if c.flag == ConfigFlag::Purge);
+        tlvs.iter().filter(purge).count()
+    };
+    assert_eq!(purges(chassis.sent()), 1);
+    chassis.feed(Input::LinkGone { index: 3 });
+    assert_eq!(purges(chassis.sent()), 0);
+}
+
+/// A failover does not wait behind a table.
+#[test]
+fn a_table_leaves_room_in_the_window_for_ports() {
+    let mut chassis = Chassis::in_step();
+    for part in 0..20 {
+        let entries = (part * 500..(part + 1) * 500).map(mac_entry).collect();
+        chassis.tell(Tlv::MacInfo(entries));
+    }
+    let unanswered: Vec<Batch> = std::iter::from_fn(|| chassis.domain.poll_batch()).collect();
+    assert!(unanswered.len() < 8, "{}", unanswered.len());
+    let last = unanswered.last().unwrap();
+    let is_entry = |op: &Op| {
+        matches!(
+            op,
+            Op::Fdb {
+                key: FdbKey { .. },
+                ..
+            }
+        )
+    };
+    assert!(last.ops.iter().all(is_entry));
+    chassis.port("bond1", PortState::Up);
+    let (_, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::On));
 }

@@ -78,8 +78,12 @@ impl Domain {
         self.peer.system = Some(system);
     }
 
-    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name.
+    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name. Of ports that this
+    /// chassis does not have nothing is kept: a peer can name any number.
     pub(super) fn peer_port(&mut self, config: AggregatorConfig) {
+        if !self.ports.contains_key(&config.name) {
+            return;
+        }
         match config.flag {
             ConfigFlag::Present => {
                 let port = self.peer.ports.entry(config.name).or_insert(RemotePort {

@@ -189,8 +189,17 @@ fn run(events: &[Event]) {
     run.check_forgotten();
 }
 
+/// More than usual, or as many as `PROPTEST_CASES` says.
+fn cases() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 600;
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn every_schedule_keeps_the_invariants_and_ends_in_agreement(
