@@ -145,7 +145,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Append events, as far as credit and room go. `table` names all that is seen.
+    /// Send events, as far as credit and room go. `table` names all that is seen.
     pub(super) fn send_events<I>(&mut self, table: impl Fn() -> I) -> Result<(), Lost>
     where
         I: Iterator<
@@ -155,15 +155,25 @@ impl Connection {
             ),
         >,
     {
-        while self.events < self.credit && self.has_room() && !self.outbox.is_empty() {
-            let events = self.outbox.take(MAX_EVENTS_PER_MESSAGE, &table);
-            self.events += 1;
-            self.send(&ServerMessage::Events {
-                number: self.events,
-                events,
-            })?;
+        loop {
+            while self.may_send_events() && self.has_room() {
+                let events = self.outbox.take(MAX_EVENTS_PER_MESSAGE, &table);
+                self.events += 1;
+                self.send(&ServerMessage::Events {
+                    number: self.events,
+                    events,
+                })?;
+            }
+            self.flush()?;
+            // If all of it has left there is room again, and nothing to be woken up for.
+            if self.waiting() > 0 || !self.may_send_events() {
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    fn may_send_events(&self) -> bool {
+        self.events < self.credit && !self.outbox.is_empty()
     }
 
     /// Write what can be written now.

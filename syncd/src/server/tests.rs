@@ -344,6 +344,26 @@ async fn what_the_dataplane_sees_is_told_with_credit_only() {
     rig.stop().await;
 }
 
+/// More than the server holds ready, and the socket takes all of that at once: nothing else
+/// happens that would remind the server of the rest.
+#[tokio::test]
+async fn addresses_seen_at_once_are_told_to_the_last() {
+    const COUNT: u16 = 4000;
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    client.ask(&[domain()]).await;
+    client.snapshot().await;
+    for number in 0..COUNT {
+        rig.recorder.hear(key(number), port("swp1"));
+    }
+    let mut told = 0;
+    while told < usize::from(COUNT) {
+        told += client.events().await.len();
+    }
+    assert_eq!(told, usize::from(COUNT));
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn a_client_that_reads_nothing_costs_no_memory_and_misses_nothing() {
     let rig = Rig::start(Options::default()).await;
