@@ -72,6 +72,10 @@ impl Entry {
             && !self.displaced
     }
 
+    const fn concerns_dataplane(&self) -> bool {
+        self.remote.is_some() || self.wanted.is_some() || self.displaced || self.renew
+    }
+
     fn target(&self, key: FdbKey, ports: &Ports) -> Option<FdbWant> {
         let remote = self.remote?;
         let kind = if remote.configured {
@@ -341,7 +345,9 @@ impl Fdb {
                     },
                 });
             }
-            self.drop_if_idle(key);
+            if entry.is_idle() {
+                self.entries.remove(&key);
+            }
         }
     }
 
@@ -395,6 +401,9 @@ impl Fdb {
                 (None, None) => continue,
             };
             entry.announced = entry.local;
+            if entry.is_idle() {
+                self.entries.remove(&key);
+            }
             batch.push(MacEntry {
                 op,
                 kind: if seen.configured {
@@ -406,7 +415,6 @@ impl Fdb {
                 vid: key.vid,
                 port: seen.port,
             });
-            self.drop_if_idle(key);
         }
         batch
     }
@@ -477,16 +485,18 @@ impl Fdb {
         self.entries.is_empty()
     }
 
+    /// An entry changed: look at it again, where that can lead to anything. Most addresses are
+    /// seen on one side only, and concern either the peer or the dataplane.
     fn touch(&mut self, key: FdbKey) {
-        self.to_program.insert(key);
-        if self.announcing {
+        let Some(entry) = self.entries.get(&key) else {
+            return;
+        };
+        if self.announcing && entry.local != entry.announced {
             self.to_announce.insert(key);
         }
-    }
-
-    fn drop_if_idle(&mut self, key: FdbKey) {
-        if self.entries.get(&key).is_some_and(Entry::is_idle) {
-            self.entries.remove(&key);
+        // Without any sight it has to be looked at to be dropped.
+        if entry.local.is_none() || entry.concerns_dataplane() {
+            self.to_program.insert(key);
         }
     }
 }

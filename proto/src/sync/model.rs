@@ -4,6 +4,9 @@
 //! with what the dataplane has and does the difference. `syncd` never decides: it reports what
 //! the dataplane learned ([`Event`]).
 
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
 use crate::{IfName, Mac, Vid};
 
 /// A part of the state that is replaced as a whole by a snapshot.
@@ -113,13 +116,44 @@ pub enum Traffic {
     Held,
 }
 
-/// Key of a forwarding entry.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+/// Key of a forwarding entry. Ordered by VLAN, then address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FdbKey {
     /// The VLAN; [`Vid::DEFAULT`] on a bridge without VLAN filtering.
     pub vid: Vid,
     /// The address.
     pub mac: Mac,
+}
+
+impl FdbKey {
+    /// Both in one number, in the order of keys: tables of addresses compare and hash little else.
+    #[inline]
+    const fn packed(self) -> u64 {
+        let [v0, v1] = self.vid.get().to_be_bytes();
+        let [m0, m1, m2, m3, m4, m5] = self.mac.0;
+        u64::from_be_bytes([v0, v1, m0, m1, m2, m3, m4, m5])
+    }
+}
+
+impl Ord for FdbKey {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.packed().cmp(&other.packed())
+    }
+}
+
+impl PartialOrd for FdbKey {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for FdbKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.packed());
+    }
 }
 
 /// Where an address is to be forwarded to, and how the entry behaves.

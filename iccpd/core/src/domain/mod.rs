@@ -180,7 +180,11 @@ impl Domain {
             }
             Input::SyncdDown => self.syncd_down(),
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
-            Input::SyncdEvent(event) => self.syncd_event(event),
+            Input::SyncdEvent(event) => {
+                self.syncd_event(event);
+                // Nothing is derived from addresses, and they come by the thousand.
+                return;
+            }
             Input::Timeout => self.timeout(now),
             Input::Stop { leave } => self.stop(leave, now),
         }
