@@ -220,6 +220,10 @@ impl Reconciler {
             Some(entry) => self.actual.fdb.insert(key, entry),
             None => self.actual.fdb.remove(&key),
         };
+        if before == entry {
+            // The echo of what we did ourselves, as a rule: as expected, and nothing to do.
+            return None;
+        }
         if let Ok(Some(_)) = fdb::plan(&self.wanted, &self.actual, &key, &Directive::Check) {
             // Not at once: this may be the echo of an action that a later one has overtaken.
             self.retry.entry(key).or_insert(Directive::Check);
@@ -359,6 +363,9 @@ impl Reconciler {
                 Some(error) => Err(error.clone()),
                 None => verdict.clone(),
             });
+        }
+        if verdicts.is_empty() {
+            return results;
         }
         for Asked { about, .. } in &asked {
             if let About::One(subject) = about {

@@ -578,7 +578,9 @@ impl<B: Backend> Server<B> {
             match result {
                 Ok(()) => {
                     log_success(action);
-                    self.failing.remove(&subject);
+                    if !self.failing.is_empty() {
+                        self.failing.remove(&subject);
+                    }
                 }
                 Err(error) if error.code == OpErrorCode::Waiting => {
                     debug!(%subject, ?action, %error, "action waits");

@@ -431,6 +431,13 @@ impl Backend for LinuxBackend {
 }
 
 impl LinuxBackend {
+    fn forget_sticky(&mut self, key: &FdbKey) {
+        // As a rule there is none, and to find that out takes no look at the key.
+        if !self.sticky.is_empty() {
+            self.sticky.remove(key);
+        }
+    }
+
     /// What the kernel will not tell of what was just done.
     fn remember(&mut self, action: &Action) {
         match action {
@@ -451,11 +458,11 @@ impl LinuxBackend {
                 if *sticky {
                     self.sticky.insert(*key);
                 } else {
-                    self.sticky.remove(key);
+                    self.forget_sticky(key);
                 }
             }
             Action::FdbMakeDynamic { key, .. } | Action::FdbDelete { key, .. } => {
-                self.sticky.remove(key);
+                self.forget_sticky(key);
             }
             _ => {}
         }
