@@ -278,7 +278,7 @@ impl Watch {
                     if self.silent_teams.insert(name) {
                         tracing::warn!(
                             port = %name, %error,
-                            "teamd does not tell its state, members count by carrier"
+                            "teamd does not tell its state, carrier has to do"
                         );
                     }
                     self.view.team(index, None);

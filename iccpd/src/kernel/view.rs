@@ -235,11 +235,12 @@ impl View {
                 Some(bond::member(b, info, doubtful))
             }
             Kind::Team => {
-                // Where teamd does not say, carrier has to do.
+                // Where teamd does not say, carrier has to do: teamd gives it to the team only while
+                // some member carries data, and as a rule a team has one member on a chassis.
                 let said = self.teams.get(&lag.index);
                 let may = said.is_none_or(|s| s.members.get(&info.name).copied().unwrap_or(false));
                 Some(LagMember {
-                    distributing: is_running(info) && may,
+                    distributing: is_running(lag) && is_running(info) && may,
                 })
             }
             _ => None,

@@ -1,7 +1,8 @@
 //! LACP inspection of team devices: teamd's control socket, the request *StateDump*.
 //!
-//! teamd makes its socket for its own user. Where `iccpd` may not connect, a team's members
-//! count by carrier alone.
+//! teamd makes its socket for its own user alone, which is root as a rule; an operator has to open
+//! it to `iccpd` after each start of teamd (`packaging/systemd/teamd@.service`). Where that was not
+//! done, the carriers of the team and of its members have to do.
 
 use mclag_proto::{IfName, Mac};
 use serde::Deserialize;
@@ -26,6 +27,9 @@ const REQUEST: &[u8] = b"REQUEST\nStateDump\n";
 /// Actor state bits of a member that carries data: collecting and distributing
 /// (IEEE 802.1AX, `Actor_State`).
 const COLLECTING_DISTRIBUTING: u32 = 0x30;
+/// State bit of a side that agrees to the member's place in the aggregator: synchronization (the
+/// same).
+const SYNCHRONIZATION: u32 = 0x08;
 
 /// What a team says of itself.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -42,9 +46,17 @@ pub struct TeamState {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TeamError {
+    /// The socket is there, and not for this process.
+    #[error("{}: only its owner may ask this teamd; open the socket to this user", .0.display())]
+    Denied(PathBuf),
     /// The socket cannot be used.
-    #[error("{0}")]
-    Io(#[from] io::Error),
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The socket.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
     /// No answer in time.
     #[error("teamd does not answer within {} ms", DEADLINE.as_millis())]
     Silent,
@@ -68,18 +80,29 @@ pub fn socket(run_dir: &Path, team: &IfName) -> PathBuf {
 ///
 /// When there is no answer within half a second, or not a usable one.
 pub async fn state(socket: PathBuf) -> Result<TeamState, TeamError> {
-    timeout(DEADLINE, ask(socket))
+    let reply = timeout(DEADLINE, ask(&socket))
         .await
-        .map_err(|_| TeamError::Silent)?
+        .map_err(|_| TeamError::Silent)?;
+    match reply {
+        Ok(reply) => parse(&reply),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(TeamError::Denied(socket))
+        }
+        Err(source) => Err(TeamError::Io {
+            path: socket,
+            source,
+        }),
+    }
 }
 
-async fn ask(socket: PathBuf) -> Result<TeamState, TeamError> {
-    let mut stream = connect(&socket)?;
+async fn ask(socket: &Path) -> io::Result<Vec<u8>> {
+    let mut stream = connect(socket)?;
     stream.write_all(REQUEST).await?;
     // One read is one record. A record that does not fit is cut, and then is not JSON.
     let mut reply = vec![0; MAX_REPLY];
     let len = stream.read(&mut reply).await?;
-    parse(&reply[..len])
+    reply.truncate(len);
+    Ok(reply)
 }
 
 /// teamd speaks in records; a stream type reads and writes them one by one all the same.
@@ -163,7 +186,10 @@ impl Runner {
         let chosen = self.aggregator.as_ref().is_none_or(|a| a.selected);
         let state = self.actor_lacpdu_info.as_ref().and_then(|i| i.state);
         let carries = state.is_none_or(|s| s & COLLECTING_DISTRIBUTING == COLLECTING_DISTRIBUTING);
-        self.selected && chosen && carries
+        let partner = self.partner_lacpdu_info.as_ref().and_then(|i| i.state);
+        // teamd sends nothing through a member before its partner agrees.
+        let agreed = partner.is_none_or(|s| s & SYNCHRONIZATION != 0);
+        self.selected && chosen && carries && agreed
     }
 }
 

@@ -330,4 +330,13 @@ fn teamd_decides_about_members_as_long_as_it_answers() {
     assert_eq!(drain(&mut view), []);
     view.team(5, None);
     assert_eq!(distributing(&drain(&mut view), 6), Some(true));
+
+    // teamd takes the carrier of a team whose members carry no data.
+    let idle = LinkInfo {
+        oper: Oper::LowerLayerDown,
+        lower_up: false,
+        ..info(5, "team1", Kind::Team)
+    };
+    view.link(idle, at(0));
+    assert_eq!(distributing(&drain(&mut view), 6), Some(false));
 }

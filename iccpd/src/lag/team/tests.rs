@@ -50,6 +50,14 @@ fn members_that_lacp_selected_carry_data() {
 }
 
 #[test]
+fn a_member_carries_no_data_before_its_partner_agrees() {
+    let text = DUMP.replace(r#""state": 63"#, r#""state": 7"#);
+    let state = parse(text.as_bytes()).unwrap();
+    assert!(!state.members[&name("eth1")]);
+    assert_eq!(state.partner, None);
+}
+
+#[test]
 fn without_lacp_a_member_carries_data_when_its_watch_says_up() {
     let text = DUMP.replace(
         r#""runner_name": "lacp""#,
@@ -100,5 +108,6 @@ async fn teamd_is_asked_in_records() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_team_without_teamd_is_an_error() {
     let error = state("/nonexistent/team0.sock".into()).await.unwrap_err();
-    assert!(matches!(error, TeamError::Io(_)), "{error}");
+    assert!(matches!(error, TeamError::Io { .. }), "{error}");
+    assert!(error.to_string().contains("/nonexistent/team0.sock"));
 }
