@@ -22,26 +22,36 @@ pub struct Account {
     pub uid: u32,
     /// Group. Daemons of one chassis share it, and with it their run directory.
     pub gid: u32,
-    /// The only capability it has, if it has any: for example `net_admin`.
-    pub capability: Option<&'static str>,
+    /// The only capabilities it has: for example `net_admin`.
+    pub capabilities: &'static [&'static str],
 }
 
 /// The group of both daemons.
-const GROUP: u32 = 61_000;
+pub const GROUP: u32 = 61_000;
 
 /// The account of `iccpd`: talks to the network, may change nothing.
 pub const ICCPD: Account = Account {
     uid: 61_001,
     gid: GROUP,
-    capability: None,
+    capabilities: &[],
 };
 
 /// The account of `syncd`: may change the network, does not talk to it.
 pub const SYNCD: Account = Account {
     uid: 61_002,
     gid: GROUP,
-    capability: Some("net_admin"),
+    capabilities: &["net_admin"],
 };
+
+/// The account of `teamd`, which distributions run as root: with what it needs to make teams and to speak LACP.
+pub const TEAMD: Account = Account {
+    uid: 0,
+    gid: 0,
+    capabilities: &["net_admin", "net_raw"],
+};
+
+/// Puts the directory `$0` at `$1` and goes on as the rest of the arguments, in a mount namespace of its own.
+const SEEING: &str = r#"mkdir -p "$1"; mount --bind "$0" "$1"; shift; exec "$@""#;
 
 /// What to run, where and as whom.
 #[derive(Clone, Debug)]
@@ -56,6 +66,8 @@ pub struct Program {
     pub account: Account,
     /// Where it is.
     pub ns: NetNs,
+    /// A directory that it finds at another place than everybody else.
+    pub sees: Option<(PathBuf, PathBuf)>,
     /// The file that its standard output and error go to. Every start appends.
     pub log: PathBuf,
 }
@@ -63,15 +75,32 @@ pub struct Program {
 impl Program {
     /// The program of that name with a log of its own among the scenario's results.
     pub fn new(ctx: &Ctx, name: &str, ns: &NetNs, account: Account) -> Result<Self> {
-        let place = ns.name().trim_start_matches(ctx.prefix());
         Ok(Self {
             path: ctx.program(name)?,
+            ..Self::system(ctx, name, ns, account)
+        })
+    }
+
+    /// The same for a program of the system's.
+    #[must_use]
+    pub fn system(ctx: &Ctx, name: &str, ns: &NetNs, account: Account) -> Self {
+        let place = ns.name().trim_start_matches(ctx.prefix());
+        Self {
+            path: name.into(),
             args: Vec::new(),
             env: Vec::new(),
             account,
             ns: ns.clone(),
+            sees: None,
             log: ctx.results().join(format!("{place}-{name}.log")),
-        })
+        }
+    }
+
+    /// Have it, and nobody else, find `directory` at `place`. Both have to be absolute.
+    #[must_use]
+    pub fn sees(mut self, directory: &Path, place: &Path) -> Self {
+        self.sees = Some((directory.to_owned(), place.to_owned()));
+        self
     }
 
     /// Add an argument.
@@ -128,13 +157,21 @@ impl Program {
         let Account {
             uid,
             gid,
-            capability,
+            capabilities,
         } = self.account;
-        let set = match capability {
-            None => "-all".to_owned(),
-            Some(name) => format!("-all,+{name}"),
+        let names = capabilities.iter().map(|name| format!(",+{name}"));
+        let set = format!("-all{}", names.collect::<String>());
+        let mut command = match &self.sees {
+            None => Command::new("setpriv"),
+            Some((directory, place)) => {
+                let mut command = Command::new("unshare");
+                command
+                    .args(["--mount", "--", "sh", "-ec", SEEING])
+                    .args([directory, place])
+                    .arg("setpriv");
+                command
+            }
         };
-        let mut command = Command::new("setpriv");
         command
             .args([format!("--reuid={uid}"), format!("--regid={gid}")])
             .args(["--clear-groups", "--no-new-privs"])

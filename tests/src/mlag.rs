@@ -21,7 +21,7 @@ use crate::daemon::{Daemon, ICCPD, Program, SYNCD, make_directory};
 use crate::kernel;
 use crate::netns::NetNs;
 use crate::scenario::Ctx;
-use crate::topology::{BRIDGE, Options, PEER_LINK, Pair, Side, bond_name};
+use crate::topology::{BRIDGE, Lag, Options, PEER_LINK, Pair, Side, TEAMD_DIRECTORY};
 use crate::wait::{SOON, eventually};
 
 /// The LACP system id of the pair.
@@ -68,8 +68,11 @@ impl Mlag {
     /// Lay the cables and start all four daemons.
     pub fn start(ctx: &Ctx, options: Options) -> Result<Self> {
         let net = Pair::up(ctx, options)?;
-        let ports: Vec<String> = (1..=net.hosts.len()).map(bond_name).collect();
-        let daemons = |side| Daemons::start(ctx, &net.switch(side).ns, side, &ports);
+        let ports = net.mlag_ports();
+        let daemons = |side| {
+            let switch = net.switch(side);
+            Daemons::start_seeing(ctx, &switch.ns, side, &ports, switch.teamd_directory())
+        };
         Ok(Self {
             daemons: [daemons(Side::A)?, daemons(Side::B)?],
             net,
@@ -131,21 +134,11 @@ impl Mlag {
                     Ok(())
                 },
             )?;
-            for number in 1..=self.hosts.len() {
-                self.wait_carrier(side, number)?;
+            for port in self.mlag_ports() {
+                self.switch(side).wait_forwarding(&port)?;
             }
         }
         Ok(())
-    }
-
-    /// Wait until the bond towards a host carries data on that chassis.
-    pub fn wait_carrier(&self, side: Side, number: usize) -> Result<()> {
-        let (ns, bond) = (&self.switch(side).ns, bond_name(number));
-        eventually(&format!("{bond} of chassis {side} forwards"), SOON, || {
-            let state = kernel::bridge_port(ns, &bond)?.state;
-            ensure!(state == "forwarding", "it is {state}");
-            Ok(())
-        })
     }
 
     /// All four run.
@@ -159,11 +152,12 @@ impl Mlag {
 
     /// What is in the isolation set of a chassis' kernel.
     pub fn isolated(&self, side: Side) -> Result<Vec<String>> {
-        let set = kernel::nft_set(
-            &self.switch(side).ns,
-            &format!("mclag_{BRIDGE}"),
-            "isolated",
-        )?;
+        self.filtered(side, "isolated")
+    }
+
+    /// What is in a set of the filter of a chassis' kernel: `isolated` or `held`.
+    pub fn filtered(&self, side: Side, set: &str) -> Result<Vec<String>> {
+        let set = kernel::nft_set(&self.switch(side).ns, &format!("mclag_{BRIDGE}"), set)?;
         Ok(set.unwrap_or_default().into_iter().collect())
     }
 
@@ -171,15 +165,15 @@ impl Mlag {
     pub fn dataplane(&self, side: Side) -> Result<Dataplane> {
         let ns = &self.switch(side).ns;
         let mut ports = Vec::new();
-        for name in (1..=self.hosts.len()).map(bond_name) {
-            let kernel::Bond {
-                min_links,
-                actor_system,
-                ..
-            } = kernel::bond(ns, &name)?;
-            ports.push(format!(
-                "{name} min_links {min_links} system {actor_system}"
-            ));
+        for name in self.mlag_ports() {
+            ports.push(match self.lag {
+                Lag::Bond => {
+                    let bond = kernel::bond(ns, &name)?;
+                    let (links, system) = (bond.min_links, bond.actor_system);
+                    format!("{name} min_links {links} system {system}")
+                }
+                Lag::Team => format!("{name} system {}", kernel::link(ns, &name)?.address),
+            });
         }
         let mut fdb: Vec<String> = kernel::fdb(ns, BRIDGE)?
             .into_iter()
@@ -219,6 +213,17 @@ struct Macs {
 impl Daemons {
     /// Start both daemons of a chassis that lives in `ns`, with these MLAG ports.
     pub fn start(ctx: &Ctx, ns: &NetNs, side: Side, ports: &[String]) -> Result<Self> {
+        Self::start_seeing(ctx, ns, side, ports, None)
+    }
+
+    /// The same where teamd runs: its sockets are in `teamd`.
+    pub fn start_seeing(
+        ctx: &Ctx,
+        ns: &NetNs,
+        side: Side,
+        ports: &[String],
+        teamd: Option<&Path>,
+    ) -> Result<Self> {
         let run = ctx.scratch().join(format!("{side}"));
         make_directory(&run, SYNCD)?;
         let syncd_settings = run.join("syncd.toml");
@@ -242,9 +247,12 @@ impl Daemons {
         let syncd = Program::new(ctx, "syncd", ns, SYNCD)?
             .arg("--config")
             .arg(&syncd_settings);
-        let iccpd = Program::new(ctx, "iccpd", ns, ICCPD)?
+        let mut iccpd = Program::new(ctx, "iccpd", ns, ICCPD)?
             .arg("--config")
             .arg(&iccpd_settings);
+        if let Some(directory) = teamd {
+            iccpd = iccpd.sees(directory, Path::new(TEAMD_DIRECTORY));
+        }
         Ok(Self {
             syncd: syncd.start()?,
             iccpd: iccpd.start()?,

@@ -19,12 +19,16 @@
 //! floods over the peer link reaches a dual-homed host twice. That is what the product is for.
 
 use std::fmt;
+use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::{Mac, Vid};
 
+use crate::daemon::{Daemon, GROUP, Program, TEAMD};
 use crate::kernel;
 use crate::netns::{self, NetNs};
 use crate::scenario::Ctx;
@@ -42,6 +46,8 @@ pub const CONTROL_VLAN: Vid = Vid::new(4093).unwrap();
 pub const BRIDGE: &str = "br0";
 /// The peer link, at both ends.
 pub const PEER_LINK: &str = "peerlink";
+/// Where teamd has its sockets. Both chassis have teams of the same names, so each has a directory of its own there.
+pub const TEAMD_DIRECTORY: &str = "/run/teamd";
 /// The port of the orphan host, on each chassis.
 pub const ORPHAN_PORT: &str = "swp10";
 
@@ -53,6 +59,8 @@ const MOST_HOSTS: u8 = 9;
 pub struct Options {
     /// Dual-homed hosts, each with a bond to both chassis: `h1`, `h2`, ... At most nine.
     pub hosts: u8,
+    /// What the MLAG ports of both chassis are.
+    pub lag: Lag,
     /// How the control session runs.
     pub control: Control,
     /// How long a bridge remembers a host that is silent.
@@ -65,6 +73,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             hosts: 1,
+            lag: Lag::Bond,
             control: Control::OwnLink,
             ageing: Duration::from_secs(300),
             hash: "layer3+4",
@@ -79,6 +88,26 @@ impl Options {
         Self {
             hosts,
             ..Self::default()
+        }
+    }
+}
+
+/// What bundles the links of an MLAG port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lag {
+    /// The kernel's bonding driver, which speaks LACP itself.
+    Bond,
+    /// The kernel's team driver, with a `teamd` for each port that speaks LACP.
+    Team,
+}
+
+impl Lag {
+    /// The MLAG port of each chassis towards dual-homed host `number`.
+    #[must_use]
+    pub fn port(self, number: usize) -> String {
+        match self {
+            Self::Bond => bond_name(number),
+            Self::Team => format!("team{number}"),
         }
     }
 }
@@ -146,6 +175,8 @@ pub struct Pair {
     pub b: Switch,
     /// The dual-homed hosts, `h1` first.
     pub hosts: Vec<Host>,
+    /// What the MLAG ports are.
+    pub lag: Lag,
     /// The orphan host on the first chassis.
     pub orphan_a: Host,
     /// The orphan host on the second chassis.
@@ -160,15 +191,16 @@ impl Pair {
             "{} dual-homed hosts are more than {MOST_HOSTS}",
             options.hosts
         );
-        let a = Switch::new(ctx, Side::A, &options)?;
-        let b = Switch::new(ctx, Side::B, &options)?;
+        let mut a = Switch::new(ctx, Side::A, &options)?;
+        let mut b = Switch::new(ctx, Side::B, &options)?;
         connect_chassis(&a, &b, options.control)?;
         let orphan_a = Host::orphan(ctx, &a)?;
         let orphan_b = Host::orphan(ctx, &b)?;
-        let hosts =
-            (1..=options.hosts).map(|number| Host::dual_homed(ctx, number, [&a, &b], &options));
+        let hosts = (1..=options.hosts)
+            .map(|number| Host::dual_homed(ctx, number, [&mut a, &mut b], &options));
         let pair = Self {
             hosts: hosts.collect::<Result<_>>()?,
+            lag: options.lag,
             a,
             b,
             orphan_a,
@@ -208,6 +240,13 @@ impl Pair {
             .expect("the topology has a dual-homed host")
     }
 
+    /// The MLAG ports of each chassis, that of the first host first.
+    #[must_use]
+    pub fn mlag_ports(&self) -> Vec<String> {
+        let numbers = 1..=self.hosts.len();
+        numbers.map(|number| self.lag.port(number)).collect()
+    }
+
     /// Every host, orphan or not.
     pub fn all_hosts(&self) -> impl Iterator<Item = &Host> {
         self.hosts.iter().chain([&self.orphan_a, &self.orphan_b])
@@ -229,10 +268,10 @@ impl Pair {
 
     /// Wait until every dual-homed host uses both its links, and both chassis forward for it.
     pub fn wait_lacp(&self) -> Result<()> {
-        for (number, host) in (1..).zip(&self.hosts) {
+        for (port, host) in self.mlag_ports().iter().zip(&self.hosts) {
             host.wait_bundled(2)?;
             for side in Side::BOTH {
-                self.switch(side).wait_forwarding(&bond_name(number))?;
+                self.switch(side).wait_forwarding(port)?;
             }
         }
         Ok(())
@@ -257,6 +296,10 @@ pub struct Switch {
     pub side: Side,
     /// Where it lives.
     pub ns: NetNs,
+    /// The `teamd` of each of its teams.
+    teams: Vec<Daemon>,
+    /// What its programs find at [`TEAMD_DIRECTORY`].
+    teamd_directory: PathBuf,
 }
 
 impl Switch {
@@ -269,7 +312,12 @@ impl Switch {
                  vlan_filtering 1 vlan_default_pvid 0 stp_state 0 forward_delay 0 mcast_snooping 0 ageing_time {ageing}
              link set {BRIDGE} up"
         ))?;
-        Ok(Self { side, ns })
+        Ok(Self {
+            teamd_directory: ctx.scratch().join(format!("teamd-{side}")),
+            teams: Vec::new(),
+            side,
+            ns,
+        })
     }
 
     /// Take `port` into the bridge: VLAN 10 untagged, VLAN 20 tagged.
@@ -281,16 +329,66 @@ impl Switch {
         ))
     }
 
-    /// Make the bond towards host `number`, with its only member, and take it into the bridge.
-    fn add_mlag_port(&self, number: u8) -> Result<()> {
-        let bond = bond_name(number.into());
+    /// Make the bond or team towards host `number`, with its only member, and take it into the bridge.
+    fn add_mlag_port(&mut self, ctx: &Ctx, lag: Lag, number: u8) -> Result<()> {
+        let port = lag.port(number.into());
         let member = member_name(number.into());
         let address = device_mac(self.side, number);
-        self.ns.ip(&format!(
-            "link add {bond} address {address} type bond mode 802.3ad lacp_rate fast miimon 50
-             link set {member} master {bond}"
-        ))?;
-        self.add_edge_port(&bond)
+        match lag {
+            Lag::Bond => self.ns.ip(&format!(
+                "link add {port} address {address} type bond mode 802.3ad lacp_rate fast miimon 50
+                 link set {member} master {port}"
+            ))?,
+            Lag::Team => self.start_teamd(ctx, &port, &member, address)?,
+        }
+        self.add_edge_port(&port)
+    }
+
+    /// Have teamd make a team with one member.
+    fn start_teamd(&mut self, ctx: &Ctx, team: &str, member: &str, address: Mac) -> Result<()> {
+        fs::create_dir_all(&self.teamd_directory)
+            .with_context(|| format!("cannot create {}", self.teamd_directory.display()))?;
+        let config = serde_json::json!({
+            "hwaddr": address.to_string(),
+            "runner": {"name": "lacp", "active": true, "fast_rate": true},
+            "link_watch": {"name": "ethtool"},
+            "ports": {member: {}},
+        });
+        let teamd = Program::system(ctx, "teamd", &self.ns, TEAMD)
+            .sees(&self.teamd_directory, Path::new(TEAMD_DIRECTORY))
+            .arg("-o")
+            .arg("-t")
+            .arg(team)
+            .arg("-c")
+            .arg(config.to_string());
+        let mut teamd = teamd.start()?;
+        eventually(&format!("teamd runs {team}"), SOON, || {
+            teamd.require_running()?;
+            ensure!(self.teamd_socket(team).exists(), "it has no socket");
+            kernel::link(&self.ns, team).map(drop)
+        })?;
+        self.teams.push(teamd);
+        Ok(())
+    }
+
+    /// What programs of this chassis are to see as [`TEAMD_DIRECTORY`]; none where no teamd runs.
+    #[must_use]
+    pub fn teamd_directory(&self) -> Option<&Path> {
+        (!self.teams.is_empty()).then_some(&self.teamd_directory)
+    }
+
+    /// The control socket of a team, as seen from outside of the chassis.
+    #[must_use]
+    pub fn teamd_socket(&self, team: &str) -> PathBuf {
+        self.teamd_directory.join(format!("{team}.sock"))
+    }
+
+    /// Let the daemons' group ask this team's teamd, as `packaging/systemd/teamd@.service` does.
+    pub fn open_teamd(&self, team: &str) -> Result<()> {
+        let socket = self.teamd_socket(team);
+        chown(&socket, None, Some(GROUP))
+            .and_then(|()| fs::set_permissions(&socket, fs::Permissions::from_mode(0o660)))
+            .with_context(|| format!("cannot open {} to the daemons", socket.display()))
     }
 
     /// Addresses that the bridge has learned or was given, on `port`.
@@ -362,7 +460,12 @@ pub struct Host {
 }
 
 impl Host {
-    fn dual_homed(ctx: &Ctx, number: u8, chassis: [&Switch; 2], options: &Options) -> Result<Self> {
+    fn dual_homed(
+        ctx: &Ctx,
+        number: u8,
+        chassis: [&mut Switch; 2],
+        options: &Options,
+    ) -> Result<Self> {
         let host = Self {
             name: format!("h{number}"),
             ns: NetNs::create(&format!("{}h{number}", ctx.prefix()))?,
@@ -385,7 +488,7 @@ impl Host {
                 ),
             )?;
             host.ns.ip(&format!("link set {leg} master bond0"))?;
-            switch.add_mlag_port(number)?;
+            switch.add_mlag_port(ctx, options.lag, number)?;
         }
         host.address()?;
         Ok(host)

@@ -83,6 +83,7 @@ fn daemons_have_no_privilege_but_their_own(ctx: &mut Ctx) -> Result<()> {
             env: Vec::new(),
             account,
             ns: ns.clone(),
+            sees: None,
             log: ctx.results().join("status.log"),
         };
         let output = program.output()?;

@@ -10,6 +10,7 @@ mod kernel_tests;
 mod lacp;
 mod pair;
 mod restarts;
+mod team;
 
 use crate::scenario::Scenario;
 
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Scenario> {
         addresses::SCENARIOS,
         failover::SCENARIOS,
         restarts::SCENARIOS,
+        team::SCENARIOS,
     ]
     .concat()
 }
