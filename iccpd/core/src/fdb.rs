@@ -58,7 +58,7 @@ struct Entry {
     renew: bool,
     /// The dataplane still has a sight of its own that the peer's newer one replaced. Until it
     /// was told so it would not report the host again.
-    displaced: bool,
+    displaced: Option<Seen>,
     /// Not named since the dataplane's listing began.
     unconfirmed: bool,
 }
@@ -69,11 +69,11 @@ impl Entry {
             && self.remote.is_none()
             && self.announced.is_none()
             && self.wanted.is_none()
-            && !self.displaced
+            && self.displaced.is_none()
     }
 
     const fn concerns_dataplane(&self) -> bool {
-        self.remote.is_some() || self.wanted.is_some() || self.displaced || self.renew
+        self.remote.is_some() || self.wanted.is_some() || self.displaced.is_some() || self.renew
     }
 
     fn target(&self, key: FdbKey, ports: &Ports) -> Option<FdbWant> {
@@ -141,7 +141,7 @@ impl Fdb {
         let Some(port) = port else {
             if let Some(entry) = self.entries.get_mut(&key) {
                 entry.local = None;
-                entry.displaced = false;
+                entry.displaced = None;
                 entry.unconfirmed = false;
                 // Whatever we had there is gone as well: name it again if it is wanted.
                 entry.renew |= sight == Sight::Aged;
@@ -168,7 +168,7 @@ impl Fdb {
             entry.stale = false;
         }
         entry.local = Some(Seen { port, configured });
-        entry.displaced = false;
+        entry.displaced = None;
         self.touch(key);
     }
 
@@ -187,7 +187,7 @@ impl Fdb {
             .filter(|(_, entry)| entry.unconfirmed)
             .map(|(key, entry)| {
                 entry.unconfirmed = false;
-                entry.displaced = false;
+                entry.displaced = None;
                 entry.local = None;
                 *key
             })
@@ -213,12 +213,11 @@ impl Fdb {
                 if entry.local.is_some_and(|local| local.configured) {
                     return; // configured here beats anything the peer learned
                 }
+                // As long as the dataplane was not told, its own sight stands.
+                let own = entry.local.or(entry.displaced);
                 let both = ports.mlag.contains(&update.port)
-                    && entry.local.is_some_and(|local| local.port == update.port);
-                if !both {
-                    entry.displaced |= entry.local.is_some();
-                    entry.local = None;
-                }
+                    && own.is_some_and(|own| own.port == update.port);
+                (entry.local, entry.displaced) = if both { (own, None) } else { (None, own) };
                 entry.remote = Some(Seen {
                     port: update.port,
                     configured,
@@ -333,7 +332,7 @@ impl Fdb {
             // dataplane has to forget its own sight, or it would never report the host again. Also
             // if something had been told before: that may have failed, or the host been seen since.
             // For the same reason what is still wanted is said again: the host moved the entry.
-            let displaced = std::mem::take(&mut entry.displaced);
+            let displaced = entry.displaced.take().is_some();
             let again = std::mem::take(&mut entry.renew) && target.is_some();
             if target != entry.wanted || displaced || again {
                 entry.wanted = target;

@@ -240,6 +240,21 @@ fn an_entry_that_the_host_moved_is_named_again_when_the_peer_displaces_it() {
     assert_eq!(f.ops(), [], "once");
 }
 
+/// The dataplane would not say again what it had said, and was never told otherwise.
+#[test]
+fn a_host_that_both_see_on_an_mlag_port_counts_as_seen_here_though_the_peer_erred_in_between() {
+    let mut f = Fixture::new();
+    f.learn("bond1").told();
+    f.peer(EntryOp::Add, "swp11");
+    assert_eq!(f.told(), [(EntryOp::Delete, "bond1".into())]);
+    f.peer(EntryOp::Add, "bond1");
+    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
+    assert_eq!(f.ops(), [tracked("bond1")]);
+    f.peer(EntryOp::Delete, "bond1");
+    assert_eq!(f.ops(), [release()]);
+    assert_eq!(f.told(), [], "still seen here");
+}
+
 /// W-14: a move between two local ports was never announced.
 #[test]
 fn a_move_between_two_local_ports_is_announced() {

@@ -212,7 +212,7 @@ proptest! {
 /// Schedules that once failed, smallest form.
 #[test]
 fn schedules_that_failed_once_hold_now() {
-    use Event::{Bond, CutWire, Iccpd, Move, PeerLink, Speak, Syncd, Wait};
+    use Event::{Age, Bond, CutWire, Iccpd, Move, PeerLink, Speak, Syncd, Wait};
     use Side::{A, B};
     let down = |side, bond| Bond {
         side,
@@ -293,6 +293,22 @@ fn schedules_that_failed_once_hold_now() {
                 host: 1,
                 to: Place::Orphan(B),
             },
+        ],
+        // A chassis doubted its own sight of a host, and was never told of it again.
+        &[
+            down(A, 0),
+            speak(0, A),
+            speak(2, A),
+            up(A, 0),
+            down(A, 0),
+            Move {
+                host: 2,
+                to: Place::Bond(1),
+            },
+            speak(2, B),
+            down(A, 1),
+            wait(2),
+            Age { host: 2, side: A },
         ],
     ];
     for events in schedules {
