@@ -3,7 +3,7 @@
 use crate::kernel::{Kernel, Syncd};
 use iccp_core::{Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, Time};
 use mclag_proto::iccp::{Body, Message, Tlv};
-use mclag_proto::sync::model::{Abilities, Event, FdbKey};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Isolation, Op};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -159,8 +159,19 @@ impl World {
         self.connect_syncd(side);
     }
 
-    /// Holds that are decided and not in force die with the process that was to see to them.
-    fn note_lost_holds(&mut self, side: Side) {
+    /// Holds and isolations that are decided and not in force die with the process that was to see
+    /// to them.
+    fn note_lost_wishes(&mut self, side: Side) {
+        for (bond, text) in BONDS.iter().enumerate() {
+            let isolates = |op: &Op| matches!(op, Op::Port { port, want } if *port == name(text) && want.isolation == Isolation::On);
+            let on_the_way = self.at(side).local.iter().any(|(_, local)| match local {
+                Local::Batch(batch) => batch.ops.iter().any(isolates),
+                Local::Result { .. } | Local::Event(_) => false,
+            });
+            if on_the_way && !self.at(side).kernel.isolated.contains(&name(text)) {
+                self.unheld[bond] = true;
+            }
+        }
         let interfaces = self.at(side).domain.as_ref().map(Domain::interfaces);
         for port in interfaces.unwrap_or_default() {
             let bond = BONDS.iter().position(|bond| name(bond) == port.name);
@@ -172,7 +183,7 @@ impl World {
     }
 
     pub fn kill_iccpd(&mut self, side: Side) {
-        self.note_lost_holds(side);
+        self.note_lost_wishes(side);
         self.at_mut(side).domain = None;
         self.at_mut(side).local.clear();
         self.hang_up();
@@ -186,11 +197,11 @@ impl World {
     }
 
     pub fn kill_syncd(&mut self, side: Side) {
+        self.note_lost_wishes(side);
         let chassis = self.at_mut(side);
         chassis.syncd = None;
         chassis.local.clear();
         chassis.could_hold = [false; 2];
-        self.note_lost_holds(side);
         self.feed(side, Input::SyncdDown);
     }
 
