@@ -19,6 +19,10 @@ use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+/// Most addresses that are kept; `syncd` keeps no more either. What a peer or a flood of frames
+/// makes up beyond that is counted and ignored.
+pub const MAX_ENTRIES: usize = 1 << 20;
+
 /// What the table has to know of the ports.
 #[derive(Clone, Debug, Default)]
 pub struct Ports {
@@ -109,6 +113,8 @@ pub struct Fdb {
     telling: Telling,
     /// The peer may be told.
     announcing: bool,
+    /// Addresses that found no place.
+    ignored: u64,
 }
 
 impl Default for Fdb {
@@ -119,6 +125,7 @@ impl Default for Fdb {
             to_program: BTreeSet::new(),
             telling: Telling::Changes,
             announcing: false,
+            ignored: 0,
         }
     }
 }
@@ -149,6 +156,9 @@ impl Fdb {
             }
             return;
         };
+        if self.is_full_for(&key) {
+            return;
+        }
         let entry = self.entries.entry(key).or_default();
         entry.unconfirmed = false;
         let remote_moved_here = entry
@@ -209,6 +219,9 @@ impl Fdb {
         let configured = update.kind == MacType::Static;
         match update.op {
             EntryOp::Add => {
+                if self.is_full_for(&key) {
+                    return;
+                }
                 let entry = self.entries.entry(key).or_default();
                 if entry.local.is_some_and(|local| local.configured) {
                     return; // configured here beats anything the peer learned
@@ -486,6 +499,18 @@ impl Fdb {
 
     /// An entry changed: look at it again, where that can lead to anything. Most addresses are
     /// seen on one side only, and concern either the peer or the dataplane.
+    /// Addresses that were ignored because the table was full.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    fn is_full_for(&mut self, key: &FdbKey) -> bool {
+        let full = self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(key);
+        self.ignored += u64::from(full);
+        full
+    }
+
     fn touch(&mut self, key: FdbKey) {
         let Some(entry) = self.entries.get(&key) else {
             return;

@@ -39,6 +39,8 @@ impl Links {
         for index in self.unconfirmed.take().unwrap_or_default() {
             self.remove(index);
         }
+        let known = &self.by_index;
+        self.vids.retain(|index, _| known.contains_key(index));
         self.complete = true;
     }
 
@@ -58,12 +60,13 @@ impl Links {
     pub fn upsert(&mut self, link: Link) {
         match self.by_name.insert(link.name, link.index) {
             // A lost event may leave an older interface of the same name behind
-            // (`spec/behaviour.md` 10.1).
-            Some(older) if older != link.index => self.forget(older),
+            // (`spec/behaviour.md` 10.1). Or two swap their names: then the older one is
+            // reported again under its new name, but its VLANs are not.
+            Some(older) if older != link.index => self.unlist(older),
             _ => {}
         }
         if let Some(before) = self.by_index.get(&link.index) {
-            if before.name != link.name {
+            if before.name != link.name && self.by_name.get(&before.name) == Some(&link.index) {
                 self.by_name.remove(&before.name);
             }
             if let Some(master) = before.master {
@@ -95,12 +98,16 @@ impl Links {
     }
 
     fn forget(&mut self, index: u32) {
+        self.unlist(index);
+        self.vids.remove(&index);
+    }
+
+    fn unlist(&mut self, index: u32) {
         if let Some(link) = self.by_index.remove(&index)
             && let Some(master) = link.master
         {
             self.detach(index, master);
         }
-        self.vids.remove(&index);
     }
 
     fn detach(&mut self, index: u32, master: u32) {
@@ -250,6 +257,24 @@ mod tests {
         let mut links = bond_with_member(true, true);
         links.remove(2);
         assert_eq!(links.members(1), []);
+    }
+
+    #[test]
+    fn two_interfaces_that_swap_their_names_keep_their_vlans() {
+        let mut links = Links::default();
+        let (one, two) = (Vid::new(1).unwrap(), Vid::new(2).unwrap());
+        for (index, text, vid) in [(1, "a", one), (2, "b", two)] {
+            links.upsert(link(index, text));
+            links.set_vids(index, [vid].into());
+        }
+        for (index, text) in [(1, "tmp"), (2, "a"), (1, "b")] {
+            links.upsert(link(index, text));
+        }
+        assert_eq!(links.vids(&name("a")), Some(&[two].into()));
+        links.upsert(link(2, "b"));
+        links.upsert(link(1, "a"));
+        assert_eq!(links.vids(&name("a")), Some(&[one].into()));
+        assert_eq!(links.vids(&name("b")), Some(&[two].into()));
     }
 
     #[test]

@@ -196,6 +196,9 @@ impl Session {
         self.dialling = false;
         timers.stop(Timer::Retry);
         timers.set(Timer::Session, now + self.config.timeout);
+        // Any message is a sign of life, so a peer that never gets anywhere has to be given up
+        // by another clock.
+        timers.set(Timer::InStep, now + self.config.timeout);
         self.last_heard = Some(now);
         // Both sides send their capability unasked; neither waits (`spec/iccp.md` 5).
         self.send(Body::Capability);
@@ -305,6 +308,10 @@ impl Session {
             let reason = format!("nothing heard for {:?}", self.config.timeout);
             self.close(reason, timers, now);
         }
+        if timers.take_expired(Timer::InStep, now) && self.state != State::Exchange {
+            let reason = format!("not in step after {:?}", self.config.timeout);
+            self.close(reason, timers, now);
+        }
         if timers.take_expired(Timer::Keepalive, now) {
             self.heartbeat(timers, now);
         }
@@ -385,6 +392,7 @@ impl Session {
         self.connect_seen = false;
         self.last_heard = None;
         timers.stop(Timer::Session);
+        timers.stop(Timer::InStep);
         timers.stop(Timer::Keepalive);
         self.enter(State::Down, Some(reason), now);
     }
@@ -440,6 +448,17 @@ mod tests {
                 rg: RG,
                 sender: "10.0.0.2".into(),
             });
+            this
+        }
+
+        fn in_step() -> Self {
+            let mut this = Self::operational(true);
+            this.tlv(Tlv::SyncRequest { number: 0 });
+            this.tlv(Tlv::SyncData {
+                number: 0,
+                end: true,
+            });
+            assert_eq!(this.session.state(), State::Exchange);
             this
         }
 
@@ -529,13 +548,23 @@ mod tests {
 
     #[test]
     fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
-        let mut f = Fixture::operational(true);
+        let mut f = Fixture::in_step();
         for _ in 0..3 {
             f.pass(Duration::from_secs(10));
             f.receive(Body::Unknown { kind: 0x777 });
         }
-        assert_eq!(f.session.state(), State::Stage1);
+        assert_eq!(f.session.state(), State::Exchange);
         f.pass(Duration::from_secs(15));
+        assert_eq!(f.session.state(), State::Down);
+    }
+
+    #[test]
+    fn a_peer_that_lives_and_never_gets_in_step_is_given_up() {
+        let mut f = Fixture::operational(true);
+        for _ in 0..15 {
+            f.pass(Duration::from_secs(1));
+            f.tlv(Tlv::Heartbeat);
+        }
         assert_eq!(f.session.state(), State::Down);
     }
 

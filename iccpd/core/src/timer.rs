@@ -12,6 +12,8 @@ pub enum Timer {
     Keepalive,
     /// The peer has been silent for too long.
     Session,
+    /// The two have been connected for long enough to be in step.
+    InStep,
     /// What the peer said in a session that is gone is no longer worth keeping.
     RestartHold,
     /// A legacy peer, which marks no end, has had time to send its addresses.
@@ -20,10 +22,11 @@ pub enum Timer {
     Repair,
 }
 
-const TIMERS: [Timer; 6] = [
+const TIMERS: [Timer; 7] = [
     Timer::Retry,
     Timer::Keepalive,
     Timer::Session,
+    Timer::InStep,
     Timer::RestartHold,
     Timer::LegacySync,
     Timer::Repair,

@@ -127,6 +127,7 @@ impl Domain {
             ("acknowledgements received", c.acks_received),
             ("acknowledgements missed", c.ack_timeouts),
             ("unreadable messages", c.garbage),
+            ("addresses ignored, table full", self.fdb.ignored()),
             ("unknown TLVs", c.unknown),
             ("refusals", c.refused),
         ]
@@ -205,6 +206,12 @@ impl Domain {
             warnings.push(format!(
                 "system MAC {own} here, {} at the peer",
                 peer.system
+            ));
+        }
+        if self.fdb.ignored() > 0 {
+            warnings.push(format!(
+                "{} addresses ignored: the table is full",
+                self.fdb.ignored()
             ));
         }
         for port in self.ports.values() {

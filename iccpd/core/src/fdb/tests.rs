@@ -413,3 +413,26 @@ fn pages_continue_where_the_last_one_ended() {
     assert_eq!((first.len(), second.len(), end), (3, 2, None));
     assert!(first.last().unwrap().mac < second[0].mac);
 }
+
+#[test]
+fn a_peer_cannot_fill_the_memory_with_addresses() {
+    let mut f = Fixture::new();
+    let entry = |n: usize| {
+        let [_, _, _, _, a, b, c, d] = (n as u64).to_be_bytes();
+        let mac = Mac([2, 1, a, b, c, d]);
+        let (op, kind) = (EntryOp::Add, MacType::Dynamic);
+        MacEntry {
+            op,
+            kind,
+            mac,
+            vid: KEY.vid,
+            port: port("bond1"),
+        }
+    };
+    for n in 0..MAX_ENTRIES + 10 {
+        f.fdb.remote_entry(&entry(n), &f.ports);
+    }
+    assert_eq!(f.fdb.len(), MAX_ENTRIES);
+    assert_eq!(f.fdb.ignored(), 10);
+    assert_eq!(f.learn("swp10").told(), [], "nor from here");
+}
