@@ -436,3 +436,11 @@ fn a_peer_cannot_fill_the_memory_with_addresses() {
     assert_eq!(f.fdb.ignored(), 10);
     assert_eq!(f.learn("swp10").told(), [], "nor from here");
 }
+
+#[test]
+fn a_wanted_entry_that_vanished_is_named_again() {
+    let mut f = Fixture::new();
+    assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("bond1")]);
+    assert_eq!(f.sight(Sight::Inactive).ops(), []);
+    assert_eq!(f.sight(Sight::Aged).ops(), [tracked("bond1")]);
+}
