@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::mlag::Mlag;
 use crate::scenario::{Ctx, Scenario};
-use crate::topology::{Host, Options, Side};
+use crate::topology::{Options, Side};
 use crate::traffic::{BROADCAST, MULTICAST, NOBODY, Receiver, Sender, Stream};
 use crate::wait::{SOON, eventually};
 
@@ -21,8 +21,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "no_frame_is_delivered_twice_during_a_hundred_flaps",
-        about: "Broadcast flows from both orphans to a dual-homed host while its links flap a hundred times, ten times to \
-                one chassis, then ten times to the other. A few frames may be lost at the moment of a flap; none arrives \
+        about: "Broadcast, multicast and unknown unicast flow from the orphans to a dual-homed host while its links flap a \
+                hundred times, ten times to one chassis, then ten times to the other. A few frames may be lost at the moment of a flap; none arrives \
                 twice, and none comes back to its sender.",
         limit: Duration::from_secs(600),
         run: no_frame_is_delivered_twice_during_a_hundred_flaps,
@@ -36,7 +36,7 @@ const ROUNDS: usize = 10;
 /// Flaps in a round.
 const FLAPS: usize = 10;
 /// Slow enough for an emulated machine to keep up with while links flap.
-const FLAP_RATE: u32 = 200;
+const FLAP_RATE: u32 = 150;
 
 fn flooded_frames_reach_a_dual_homed_host_exactly_once(ctx: &mut Ctx) -> Result<()> {
     let mlag = Mlag::up(ctx, Options::with_hosts(2))?;
@@ -111,11 +111,18 @@ fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<(
         Receiver::start(&mlag.orphan_a.untagged())?,
         Receiver::start(&mlag.orphan_b.untagged())?,
     ];
-    let broadcast = |host: &Host| {
-        let stream = Stream::new(host.mac, BROADCAST);
-        Ok::<_, anyhow::Error>((stream, Sender::start(&host.untagged(), stream, FLAP_RATE)?))
+    let flood = |side: Side, what, to| {
+        let host = mlag.orphan(side);
+        let stream = Stream::new(host.mac, to);
+        let sender = Sender::start(&host.untagged(), stream, FLAP_RATE)?;
+        Ok::<_, anyhow::Error>((side, what, stream, sender))
     };
-    let senders = [broadcast(&mlag.orphan_a)?, broadcast(&mlag.orphan_b)?];
+    let senders = [
+        flood(Side::A, "broadcast", BROADCAST)?,
+        flood(Side::B, "broadcast", BROADCAST)?,
+        flood(Side::A, "multicast", MULTICAST)?,
+        flood(Side::B, "unknown unicast", NOBODY)?,
+    ];
     let start = Instant::now();
     for round in 0..ROUNDS {
         let side = Side::BOTH[round % 2];
@@ -139,15 +146,12 @@ fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<(
         format!("{:.0} s", start.elapsed().as_secs_f64()),
     );
     mlag.check()?;
-    for (index, (stream, sender)) in senders.into_iter().enumerate() {
+    for (side, what, stream, sender) in senders {
         let before = ear.tally(stream.id)?.received;
         ear.wait_for(stream.id, before + 50)?;
         let sent = sender.stop()?;
         let heard = ear.hear(&sent)?;
-        ctx.measured(
-            format!("broadcast of orphan {}", Side::BOTH[index]),
-            heard.of(sent.frames),
-        );
+        ctx.measured(format!("{what} of orphan {side}"), heard.of(sent.frames));
         ensure!(heard.duplicated == 0, "{}", heard.of(sent.frames));
         // One leg is always there.
         ensure!(
@@ -156,7 +160,7 @@ fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<(
             heard.of(sent.frames)
         );
         ensure!(
-            own[index].tally(sent.stream)?.copies() == 0,
+            own[side as usize].tally(sent.stream)?.copies() == 0,
             "came back to its sender"
         );
     }
