@@ -315,8 +315,12 @@ fn frames_for_a_bond_out_of_service_take_the_backup_port() {
         at_host.wait_for("in service").await;
 
         lab.set(bonds.ours, LinkSetting::BondMinLinks(9)).await;
-        lab.until(bonds.ours, "out of service", |link| !link.lower_up)
-            .await;
+        // The kernel clears the carrier at once and tells the bridge of it later, in a work queue.
+        lab.until(bonds.ours, "out of service", |link| {
+            !link.lower_up
+                && link.bridge_port.map(|p| p.state) == Some(mclag_netlink::PortState::Disabled)
+        })
+        .await;
         sender.send(host, mac(9), None, "held");
         at_peer.wait_for("held").await;
         // LACP goes on, so the host still sends here, and the bridge does not listen.
