@@ -12,7 +12,7 @@
 mod refusals;
 
 use crate::pipe::{Pipe, Progress};
-use iccp_core::Input;
+use iccp_core::{Input, PeerTraits};
 use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
 use mclag_proto::iccp::{Decoder, Dialect, Message, encode};
@@ -240,7 +240,9 @@ impl Peer {
             pipe: Pipe::new(stream),
             decoder: Decoder::new(Dialect::Sonic),
         });
-        Input::PeerUp
+        Input::PeerUp {
+            traits: PeerTraits::default(),
+        }
     }
 
     fn received(&mut self, result: io::Result<Progress>) -> Option<Input> {

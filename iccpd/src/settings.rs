@@ -152,6 +152,9 @@ impl Domain {
             session_timeout: self.session_timeout,
             ack_timeout: self.ack_timeout,
             restart_hold: self.restart_hold,
+            unique_ip: Default::default(),
+            neighbours: true,
+            on_loss: iccp_core::OnLoss::Hold,
         }
     }
 }

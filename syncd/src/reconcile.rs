@@ -170,6 +170,9 @@ impl Reconciler {
                 self.ports_changed = true;
                 About::Rest(Section::Ports)
             }
+            Change::Rest(section @ (Section::Pair | Section::Interfaces | Section::Neighbours)) => {
+                About::Rest(section)
+            }
             Change::Rest(Section::Fdb) => {
                 let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
                 for (key, _) in ours {

@@ -37,6 +37,24 @@ pub struct Config {
     /// How long after losing the session what the peer said is kept, since its dataplane
     /// probably goes on forwarding while its daemon restarts.
     pub restart_hold: Duration,
+    /// VLAN interfaces that keep their own identity on each chassis (`spec/behaviour.md` 11.6).
+    pub unique_ip: BTreeSet<IfName>,
+    /// Whether neighbours (ARP and ND) are kept in step.
+    pub neighbours: bool,
+    /// What losing the session means (`spec/behaviour.md` 6.6, 13.1).
+    pub on_loss: OnLoss,
+}
+
+/// What losing the session means for the dataplane.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnLoss {
+    /// Isolation and the peer's addresses stay for [`Config::restart_hold`]: the peer's dataplane
+    /// probably goes on.
+    #[default]
+    Hold,
+    /// As SONiC: isolation is lifted at once, ports carry data, the standby takes its own identity
+    /// back; unless the peer announced a warm reboot.
+    Release,
 }
 
 impl Config {

@@ -4,12 +4,22 @@ use mclag_proto::iccp::Message;
 use mclag_proto::sync::model::{Abilities, Event, OpError};
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// One thing that happened.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Input {
-    /// The transport to the peer is up. An older one, if any, is gone.
-    PeerUp,
+    /// The transport to the peer is up, and it is known how the peer speaks. An older one, if
+    /// any, is gone.
+    PeerUp {
+        /// What its encoding can carry.
+        traits: PeerTraits,
+    },
+    /// Settings changed; only what they concern starts anew.
+    Configure(Box<crate::Config>),
+    /// This chassis is about to reboot warm: tell the peer, and leave everything as it is
+    /// (`spec/behaviour.md` 14.1). Followed by [`Input::Stop`].
+    WarmReboot,
     /// The transport to the peer is gone, or could not be made.
     PeerDown {
         /// Why, for the operator.
@@ -34,6 +44,38 @@ pub enum Input {
         /// Its VLANs.
         vids: BTreeSet<Vid>,
     },
+    /// A port is, or is no longer, in a VLAN, as a dataplane says that knows better than the
+    /// kernel (`spec/mclagsyncd-protocol.md` 5.4). Counts for a port only while that dataplane is
+    /// connected, and then instead of [`Input::Vlans`].
+    VlanMember {
+        /// The port, which need not exist.
+        port: IfName,
+        /// The VLAN.
+        vid: Vid,
+        /// Whether it is in it.
+        member: bool,
+    },
+    /// Addresses of an interface as they are now, all of them.
+    Addresses {
+        /// The interface's index.
+        index: u32,
+        /// Its addresses.
+        addresses: Vec<ipnetwork::IpNetwork>,
+    },
+    /// The kernel's neighbours follow: those not reported again until [`Input::NeighboursEnd`]
+    /// are gone.
+    NeighboursBegin,
+    /// A neighbour as the kernel has it now, or as it was just heard on the wire.
+    Neighbour {
+        /// The interface's index.
+        index: u32,
+        /// Its address.
+        address: IpAddr,
+        /// What is known of it; none when it is gone, or does not answer.
+        sight: Option<NeighbourSight>,
+    },
+    /// Everything has been reported since [`Input::NeighboursBegin`].
+    NeighboursEnd,
     /// An interface is gone.
     LinkGone {
         /// Its index.
@@ -70,6 +112,44 @@ pub enum Input {
     },
 }
 
+/// What the encoding of a peer can carry. The core knows no more of dialects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PeerTraits {
+    /// It acknowledges that a port is up (Interface Up Ack).
+    pub acknowledges: bool,
+    /// Addresses behind its single-homed ports are exchanged, not only those on MLAG ports.
+    pub orphans: bool,
+}
+
+impl Default for PeerTraits {
+    fn default() -> Self {
+        Self {
+            acknowledges: true,
+            orphans: true,
+        }
+    }
+}
+
+/// What is known of a neighbour.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NeighbourSight {
+    /// Its address on layer 2.
+    pub mac: Mac,
+    /// Where it comes from.
+    pub from: NeighbourFrom,
+}
+
+/// Where a neighbour comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NeighbourFrom {
+    /// The kernel resolved it, or heard of it.
+    Kernel,
+    /// It spoke on the wire: an ARP reply or a neighbour advertisement (`spec/behaviour.md` 11.2).
+    Wire,
+    /// Somebody installed it (externally learned): this daemon's work, as a rule.
+    Installed,
+}
+
 /// An interface, as far as decisions depend on it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Link {
@@ -104,6 +184,15 @@ pub enum LinkKind {
     },
     /// A bridge.
     Bridge,
+    /// A VLAN interface on top of another one: on a bridge, an SVI.
+    Vlan {
+        /// The VLAN.
+        vid: Vid,
+        /// Index of the interface it is on top of.
+        parent: u32,
+    },
+    /// A VRF: interfaces that are members of it are layer-3 interfaces.
+    Vrf,
     /// Anything else.
     Other,
 }

@@ -17,8 +17,8 @@ pub mod session;
 pub mod time;
 pub mod timer;
 
-pub use config::Config;
+pub use config::{Config, OnLoss};
 pub use domain::Domain;
-pub use input::{Input, LagMember, Link, LinkKind};
+pub use input::{Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourSight, PeerTraits};
 pub use output::{Batch, Notice, Output};
 pub use time::Time;

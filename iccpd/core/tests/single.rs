@@ -1,6 +1,8 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
-use iccp_core::{Batch, Config, Domain, Input, LagMember, Link, LinkKind, Time};
+use iccp_core::{
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Time,
+};
 use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, MacEntry, MacType, Message,
@@ -41,13 +43,18 @@ impl Chassis {
             session_timeout: Config::SESSION_TIMEOUT,
             ack_timeout: Config::ACK_TIMEOUT,
             restart_hold: Config::RESTART_HOLD,
+            unique_ip: Default::default(),
+            neighbours: true,
+            on_loss: OnLoss::Hold,
         };
         let mut this = Self {
             domain: Domain::new(config),
             now: Time::ZERO,
         };
         this.links();
-        this.feed(Input::PeerUp);
+        this.feed(Input::PeerUp {
+            traits: PeerTraits::default(),
+        });
         this.receive(Body::Capability);
         let sender = "192.0.2.2".to_owned();
         this.receive(Body::Connect { rg: RG, sender });
@@ -74,6 +81,9 @@ impl Chassis {
                 redirect: true,
                 tracking: true,
                 hold: true,
+                pair: false,
+                interfaces: false,
+                neighbours: false,
             },
             backend: "model".into(),
             window: 8,

@@ -7,6 +7,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const PORT: u16 = 18888;
+const PEER_UP: Input = Input::PeerUp {
+    traits: PeerTraits {
+        acknowledges: true,
+        orphans: true,
+    },
+};
 
 /// Three addresses that no other test uses.
 fn addresses() -> [IpAddr; 3] {
@@ -91,7 +97,7 @@ async fn two_peers_connect_and_talk() {
     while_quiet(&mut two, tokio::task::yield_now()).await;
     one.connect();
     let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
-    assert_eq!((up_one, up_two), (Input::PeerUp, Input::PeerUp));
+    assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
 
     one.send(&message(1));
     two.send(&message(2));
@@ -134,7 +140,7 @@ async fn a_stranger_is_refused_and_counted() {
         assert_eq!(one.refused(), refused(count));
     }
     let mut right = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
     let mut stream = connect(stranger, a).await;
     let _ = while_quiet(&mut one, stream.read(&mut [0; 10])).await;
     assert_eq!(one.refused(), refused(3));
@@ -151,7 +157,7 @@ async fn half_a_message_holds_nobody_up() {
     let mut one = peer(a, b);
     while_quiet(&mut one, tokio::task::yield_now()).await;
     let mut right = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
 
     let whole = bytes(&[message(1)]);
     let (head, tail) = whole.split_at(5);
@@ -183,7 +189,7 @@ async fn garbage_ends_the_connection_with_a_reason() {
     while_quiet(&mut one, tokio::task::yield_now()).await;
 
     let mut http = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
     http.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
     let Input::PeerDown { reason } = next(&mut one).await else {
         panic!("still up");
@@ -191,7 +197,7 @@ async fn garbage_ends_the_connection_with_a_reason() {
     assert!(reason.starts_with("not an ICCP peer"), "{reason}");
 
     let mut absurd = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
     absurd.write_all(&[0x07, 0x03, 0xff, 0xff]).await.unwrap();
     let Input::PeerDown { reason } = next(&mut one).await else {
         panic!("still up");
@@ -208,7 +214,7 @@ async fn an_unreadable_message_is_skipped() {
     let mut one = peer(a, b);
     while_quiet(&mut one, tokio::task::yield_now()).await;
     let mut right = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
     // RG Application Data that ends before its RG ID.
     let short = [0x07, 0x03, 0x00, 0x04, 0x00, 0x00, 0x00, 0x09];
     let stream = [bytes(&[message(1)]), short.to_vec(), bytes(&[message(2)])].concat();
@@ -227,9 +233,9 @@ async fn a_new_connection_replaces_the_old_one() {
     let mut one = peer(a, b);
     while_quiet(&mut one, tokio::task::yield_now()).await;
     let mut old = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
     let mut new = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
 
     let read = while_quiet(&mut one, old.read(&mut [0; 10])).await;
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
@@ -245,7 +251,7 @@ async fn a_peer_that_does_not_read_costs_bounded_memory() {
     let mut one = peer(a, b);
     while_quiet(&mut one, tokio::task::yield_now()).await;
     let mut right = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
 
     let mut sent = 0;
     let start = Instant::now();
@@ -291,7 +297,7 @@ async fn last_words_arrive() {
     let mut one = peer(a, b);
     while_quiet(&mut one, tokio::task::yield_now()).await;
     let mut right = connect(b, a).await;
-    assert_eq!(next(&mut one).await, Input::PeerUp);
+    assert_eq!(next(&mut one).await, PEER_UP);
     right.write_all(&bytes(&[message(9)])).await.unwrap();
     let last: Vec<Message> = (1..=1000).map(message).collect();
     for message in &last {

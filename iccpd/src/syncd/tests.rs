@@ -13,6 +13,9 @@ const ABILITIES: Abilities = Abilities {
     redirect: true,
     tracking: true,
     hold: false,
+    pair: false,
+    interfaces: false,
+    neighbours: false,
 };
 
 /// A place for a socket, removed at the end.

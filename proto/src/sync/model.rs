@@ -6,8 +6,9 @@
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 
-use crate::{IfName, Mac, Vid};
+use crate::{DomainId, IfName, Mac, Vid};
 
 /// A part of the state that is replaced as a whole by a snapshot.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -16,6 +17,12 @@ pub enum Section {
     Ports,
     /// Forwarding entries.
     Fdb,
+    /// The pair as the control plane sees it, and the ports of the other chassis.
+    Pair,
+    /// Identity of layer-3 interfaces.
+    Interfaces,
+    /// Neighbours (ARP and ND).
+    Neighbours,
 }
 
 /// One change to the state that is wanted of the dataplane.
@@ -67,6 +74,111 @@ pub enum Op {
         /// Whether the dataplane is to forget what it saw of the host, too.
         forget: bool,
     },
+    /// How the pair stands: nothing to be done for most dataplanes, something to be shown
+    /// (section [`Section::Pair`]).
+    Pair(PairState),
+    /// A port of the other chassis (section [`Section::Pair`]).
+    RemotePort {
+        /// The port.
+        port: IfName,
+        /// Whether it is up there.
+        up: bool,
+    },
+    /// The other chassis no longer has this port.
+    RemotePortRelease {
+        /// The port.
+        port: IfName,
+    },
+    /// The members of an MLAG port as the kernel has them, for dataplanes that have to be told
+    /// (section [`Section::Pair`]). Replaces the list of before.
+    Members {
+        /// The MLAG port.
+        port: IfName,
+        /// Its members, in the order of their names; none for a port that is no LAG.
+        members: Vec<IfName>,
+    },
+    /// Identity of a layer-3 interface: an SVI or a LAG with an address
+    /// (section [`Section::Interfaces`]).
+    Interface {
+        /// The interface.
+        name: IfName,
+        /// What is wanted of it.
+        want: InterfaceWant,
+    },
+    /// The interface gets its own identity back.
+    InterfaceRelease {
+        /// The interface.
+        name: IfName,
+    },
+    /// This neighbour is to be known (section [`Section::Neighbours`]); replaces what was wanted
+    /// before.
+    Neighbour {
+        /// The entry's key.
+        key: NeighbourKey,
+        /// How to reach it.
+        want: NeighbourWant,
+    },
+    /// The neighbour is no longer wanted: remove the entry if it is still the one that was
+    /// installed.
+    NeighbourRelease {
+        /// The entry's key.
+        key: NeighbourKey,
+    },
+    /// Switch learning of a port that is not the peer link; that one's is in
+    /// [`Op::Domain`]. Only legacy clients ask for it (`spec/mclagsyncd-protocol.md` 4.2).
+    Learning {
+        /// The port.
+        port: IfName,
+        /// Whether it learns.
+        learning: bool,
+    },
+    /// Once: forget every entry that the dataplane learned, on one port or everywhere. Only legacy
+    /// clients ask for it (`spec/mclagsyncd-protocol.md` 4.3, 4.7).
+    Flush {
+        /// The port; none for all.
+        port: Option<IfName>,
+    },
+}
+
+/// How the pair stands, for displays and for dataplanes that publish it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PairState {
+    /// Number of the pair.
+    pub domain: DomainId,
+    /// True for the mLACP-active (primary) chassis; none while not decided.
+    pub active: Option<bool>,
+    /// Both chassis are in step (EXCHANGE).
+    pub up: bool,
+    /// The system id in force for the pair on this chassis; none while not known.
+    pub system_mac: Option<Mac>,
+}
+
+/// What is wanted of a layer-3 interface.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InterfaceWant {
+    /// Its address on layer 2, set without taking the interface down. Frames to it are accepted:
+    /// for a VLAN interface of the bridge, the bridge delivers them to itself in that VLAN.
+    pub mac: Mac,
+}
+
+/// Key of a neighbour entry. The interface belongs to it: two VRFs may use the same address
+/// (W-17).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NeighbourKey {
+    /// The interface.
+    pub interface: IfName,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// How a neighbour is reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NeighbourWant {
+    /// Its address on layer 2.
+    pub mac: Mac,
+    /// True for the other chassis' own address, which never changes by itself; false for a host,
+    /// which the kernel validates again when the entry has grown old.
+    pub permanent: bool,
 }
 
 /// The bridge of the pair.
@@ -173,6 +285,9 @@ pub enum FdbKind {
     Tracked,
     /// Does not age and does not move.
     Static,
+    /// Installed once, and from then on the dataplane's own: it ages, moves and is reported like
+    /// an entry that was learned (`spec/behaviour.md` 9.2, DYNAMIC_LOCAL).
+    Ageing,
 }
 
 /// Something the dataplane reports.
@@ -260,4 +375,11 @@ pub struct Abilities {
     pub tracking: bool,
     /// It can keep a port from carrying data while LACP runs ([`Traffic::Held`]).
     pub hold: bool,
+    /// It wants to be told how the pair stands (section [`Section::Pair`]). Operations of sections
+    /// that a dataplane does not have are not sent to it.
+    pub pair: bool,
+    /// It gives layer-3 interfaces another identity (section [`Section::Interfaces`]).
+    pub interfaces: bool,
+    /// It keeps neighbours (section [`Section::Neighbours`]).
+    pub neighbours: bool,
 }

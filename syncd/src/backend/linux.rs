@@ -368,6 +368,9 @@ impl Backend for LinuxBackend {
             redirect: true,
             tracking: true,
             hold: true,
+            pair: false,
+            interfaces: false,
+            neighbours: false,
         }
     }
 

@@ -73,6 +73,9 @@ impl Backend for RecordBackend {
             redirect: true,
             tracking: true,
             hold: true,
+            pair: false,
+            interfaces: false,
+            neighbours: false,
         }
     }
 

@@ -159,6 +159,21 @@ impl Wanted {
                 let forget = *forget;
                 Ok(Change::Entry(*key, Directive::Release { forget }))
             }
+            Op::SnapshotBegin(_)
+            | Op::SnapshotEnd(_)
+            | Op::Pair(_)
+            | Op::RemotePort { .. }
+            | Op::RemotePortRelease { .. }
+            | Op::Members { .. }
+            | Op::Interface { .. }
+            | Op::InterfaceRelease { .. }
+            | Op::Neighbour { .. }
+            | Op::NeighbourRelease { .. }
+            | Op::Learning { .. }
+            | Op::Flush { .. } => Err(OpError {
+                code: OpErrorCode::Unsupported,
+                text: "this dataplane cannot do it".to_owned(),
+            }),
         }
     }
 

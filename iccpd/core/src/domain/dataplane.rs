@@ -292,5 +292,18 @@ fn describe(op: &Op) -> String {
         Op::PortRelease { port } => format!("release of port {port}"),
         Op::Fdb { key, want } => format!("address {} VLAN {} on {}", key.mac, key.vid, want.port),
         Op::FdbRelease { key, .. } => format!("release of address {} VLAN {}", key.mac, key.vid),
+        Op::Pair(pair) => format!("state of pair {}", pair.domain),
+        Op::RemotePort { port, .. } => format!("peer's port {port}"),
+        Op::RemotePortRelease { port } => format!("release of the peer's port {port}"),
+        Op::Members { port, .. } => format!("members of port {port}"),
+        Op::Interface { name, .. } => format!("interface {name}"),
+        Op::InterfaceRelease { name } => format!("release of interface {name}"),
+        Op::Neighbour { key, .. } => format!("neighbour {} on {}", key.address, key.interface),
+        Op::NeighbourRelease { key } => {
+            format!("release of neighbour {} on {}", key.address, key.interface)
+        }
+        Op::Learning { port, .. } => format!("learning on {port}"),
+        Op::Flush { port: Some(port) } => format!("flush of {port}"),
+        Op::Flush { port: None } => "flush".to_owned(),
     }
 }

@@ -152,8 +152,17 @@ impl Domain {
                 .set(Timer::RestartHold, now + self.config.restart_hold);
         }
         match input {
-            Input::PeerUp if !self.stopping => self.session.transport_up(&mut self.timers, now),
-            Input::PeerUp => {}
+            Input::PeerUp { .. } if !self.stopping => {
+                self.session.transport_up(&mut self.timers, now);
+            }
+            Input::PeerUp { .. }
+            | Input::Configure(_)
+            | Input::WarmReboot
+            | Input::VlanMember { .. }
+            | Input::Addresses { .. }
+            | Input::NeighboursBegin
+            | Input::Neighbour { .. }
+            | Input::NeighboursEnd => {}
             Input::PeerDown { reason } => {
                 self.session.transport_down(reason, &mut self.timers, now);
             }

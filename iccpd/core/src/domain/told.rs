@@ -57,7 +57,7 @@ impl Domain {
             // Without the behaviour it announces there is nothing to change: losing the session
             // leaves the dataplane as it is for the same time anyway.
             Tlv::WarmBoot => {}
-            Tlv::Unknown { .. } => self.counters.unknown += 1,
+            Tlv::ArpInfo(_) | Tlv::NdiscInfo(_) | Tlv::Unknown { .. } => self.counters.unknown += 1,
             Tlv::Heartbeat | Tlv::SyncRequest { .. } | Tlv::SyncData { .. } => {
                 unreachable!("handled by the session")
             }

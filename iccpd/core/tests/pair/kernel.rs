@@ -204,6 +204,7 @@ impl Syncd {
                     release(kernel, *key);
                 }
             }
+            other => panic!("{other:?} is not for this dataplane"),
         }
     }
 

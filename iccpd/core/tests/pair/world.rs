@@ -1,7 +1,10 @@
 //! The two chassis, their processes, and the wire between them.
 
 use crate::kernel::{Kernel, Syncd};
-use iccp_core::{Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, Time};
+use iccp_core::{
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, OnLoss, Output, PeerTraits,
+    Time,
+};
 use mclag_proto::iccp::{Body, Message, Tlv};
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Isolation, Op};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
@@ -310,7 +313,12 @@ impl World {
 
     fn arrive(&mut self, side: Side, arrived: OnWire) {
         match arrived {
-            OnWire::Up => self.feed(side, Input::PeerUp),
+            OnWire::Up => self.feed(
+                side,
+                Input::PeerUp {
+                    traits: PeerTraits::default(),
+                },
+            ),
             OnWire::Down => self.feed(
                 side,
                 Input::PeerDown {
@@ -376,6 +384,9 @@ impl World {
             redirect: true,
             tracking: true,
             hold: true,
+            pair: false,
+            interfaces: false,
+            neighbours: false,
         };
         self.feed(
             side,
@@ -588,6 +599,9 @@ pub fn config(side: Side) -> Config {
         session_timeout: Config::SESSION_TIMEOUT,
         ack_timeout: Config::ACK_TIMEOUT,
         restart_hold: Config::RESTART_HOLD,
+        unique_ip: Default::default(),
+        neighbours: true,
+        on_loss: OnLoss::Hold,
     }
 }
 

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::ValueError;
 use crate::sync::model::{
-    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Op, OpErrorCode, PortWant, Section,
-    Sight, Traffic,
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, NeighbourKey,
+    NeighbourWant, Op, OpErrorCode, PairState, PortWant, Section, Sight, Traffic,
 };
-use crate::{IfName, Mac, Vid};
+use crate::{DomainId, IfName, Mac, Vid};
+use std::net::IpAddr;
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum OpV2 {
@@ -19,12 +20,52 @@ pub(super) enum OpV2 {
     PortRelease { port: String },
     Fdb(FdbV2),
     FdbRelease(FdbReleaseV2),
+    Pair(PairV2),
+    RemotePort { port: String, up: bool },
+    RemotePortRelease { port: String },
+    Members { port: String, members: Vec<String> },
+    Interface { name: String, mac: [u8; 6] },
+    InterfaceRelease { name: String },
+    Neighbour(NeighbourV2),
+    NeighbourRelease(NeighbourKeyV2),
+    Learning { port: String, learning: bool },
+    Flush { port: Option<String> },
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) enum SectionV2 {
     Ports,
     Fdb,
+    Pair,
+    Interfaces,
+    Neighbours,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct PairV2 {
+    domain: u16,
+    active: Option<bool>,
+    up: bool,
+    system_mac: Option<[u8; 6]>,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum AddressV2 {
+    V4([u8; 4]),
+    V6([u8; 16]),
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct NeighbourKeyV2 {
+    interface: String,
+    address: AddressV2,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct NeighbourV2 {
+    key: NeighbourKeyV2,
+    mac: [u8; 6],
+    permanent: bool,
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -74,6 +115,7 @@ pub(super) struct FdbV2 {
 pub(super) enum FdbKindV2 {
     Tracked,
     Static,
+    Ageing,
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -158,6 +200,47 @@ impl From<&Op> for OpV2 {
                 key: (*key).into(),
                 forget: *forget,
             }),
+            Op::Pair(pair) => Self::Pair((*pair).into()),
+            Op::RemotePort { port, up } => Self::RemotePort {
+                port: port.to_string(),
+                up: *up,
+            },
+            Op::RemotePortRelease { port } => Self::RemotePortRelease {
+                port: port.to_string(),
+            },
+            Op::Members { port, members } => Self::Members {
+                port: port.to_string(),
+                members: members.iter().map(ToString::to_string).collect(),
+            },
+            Op::Interface { name, want } => {
+                let InterfaceWant { mac: Mac(mac) } = want;
+                Self::Interface {
+                    name: name.to_string(),
+                    mac: *mac,
+                }
+            }
+            Op::InterfaceRelease { name } => Self::InterfaceRelease {
+                name: name.to_string(),
+            },
+            Op::Neighbour { key, want } => {
+                let NeighbourWant {
+                    mac: Mac(mac),
+                    permanent,
+                } = want;
+                Self::Neighbour(NeighbourV2 {
+                    key: (*key).into(),
+                    mac: *mac,
+                    permanent: *permanent,
+                })
+            }
+            Op::NeighbourRelease { key } => Self::NeighbourRelease((*key).into()),
+            Op::Learning { port, learning } => Self::Learning {
+                port: port.to_string(),
+                learning: *learning,
+            },
+            Op::Flush { port } => Self::Flush {
+                port: port.map(|name| name.to_string()),
+            },
         }
     }
 }
@@ -204,6 +287,106 @@ impl TryFrom<OpV2> for Op {
             OpV2::FdbRelease(FdbReleaseV2 { key, forget }) => Self::FdbRelease {
                 key: key.try_into()?,
                 forget,
+            },
+            OpV2::Pair(pair) => Self::Pair(pair.try_into()?),
+            OpV2::RemotePort { port, up } => Self::RemotePort {
+                port: name(&port)?,
+                up,
+            },
+            OpV2::RemotePortRelease { port } => Self::RemotePortRelease { port: name(&port)? },
+            OpV2::Members { port, members } => Self::Members {
+                port: name(&port)?,
+                members: members.iter().map(|m| name(m)).collect::<Result<_, _>>()?,
+            },
+            OpV2::Interface { name: text, mac } => Self::Interface {
+                name: name(&text)?,
+                want: InterfaceWant { mac: Mac(mac) },
+            },
+            OpV2::InterfaceRelease { name: text } => Self::InterfaceRelease { name: name(&text)? },
+            OpV2::Neighbour(NeighbourV2 {
+                key,
+                mac,
+                permanent,
+            }) => Self::Neighbour {
+                key: key.try_into()?,
+                want: NeighbourWant {
+                    mac: Mac(mac),
+                    permanent,
+                },
+            },
+            OpV2::NeighbourRelease(key) => Self::NeighbourRelease {
+                key: key.try_into()?,
+            },
+            OpV2::Learning { port, learning } => Self::Learning {
+                port: name(&port)?,
+                learning,
+            },
+            OpV2::Flush { port } => Self::Flush {
+                port: port.as_deref().map(name).transpose()?,
+            },
+        })
+    }
+}
+
+impl From<PairState> for PairV2 {
+    fn from(pair: PairState) -> Self {
+        let PairState {
+            domain,
+            active,
+            up,
+            system_mac,
+        } = pair;
+        Self {
+            domain: domain.get(),
+            active,
+            up,
+            system_mac: system_mac.map(|Mac(bytes)| bytes),
+        }
+    }
+}
+
+impl TryFrom<PairV2> for PairState {
+    type Error = ValueError;
+
+    fn try_from(pair: PairV2) -> Result<Self, ValueError> {
+        let PairV2 {
+            domain,
+            active,
+            up,
+            system_mac,
+        } = pair;
+        Ok(Self {
+            domain: DomainId::new(domain).ok_or(ValueError::Domain)?,
+            active,
+            up,
+            system_mac: system_mac.map(Mac),
+        })
+    }
+}
+
+impl From<NeighbourKey> for NeighbourKeyV2 {
+    fn from(key: NeighbourKey) -> Self {
+        let NeighbourKey { interface, address } = key;
+        Self {
+            interface: interface.to_string(),
+            address: match address {
+                IpAddr::V4(address) => AddressV2::V4(address.octets()),
+                IpAddr::V6(address) => AddressV2::V6(address.octets()),
+            },
+        }
+    }
+}
+
+impl TryFrom<NeighbourKeyV2> for NeighbourKey {
+    type Error = ValueError;
+
+    fn try_from(key: NeighbourKeyV2) -> Result<Self, ValueError> {
+        let NeighbourKeyV2 { interface, address } = key;
+        Ok(Self {
+            interface: name(&interface)?,
+            address: match address {
+                AddressV2::V4(octets) => IpAddr::from(octets),
+                AddressV2::V6(octets) => IpAddr::from(octets),
             },
         })
     }
@@ -316,10 +499,10 @@ macro_rules! same_variants {
 }
 
 same_variants! {
-    Section <=> SectionV2 { Ports, Fdb }
+    Section <=> SectionV2 { Ports, Fdb, Pair, Interfaces, Neighbours }
     Isolation <=> IsolationV2 { Keep, On, Off }
     Traffic <=> TrafficV2 { Keep, Pass, Held }
-    FdbKind <=> FdbKindV2 { Tracked, Static }
+    FdbKind <=> FdbKindV2 { Tracked, Static, Ageing }
     OpErrorCode <=> OpErrorCodeV2 { Waiting, Refused, Unsupported }
 }
 

@@ -98,6 +98,9 @@ pub enum ValueError {
     /// A number that is no VLAN.
     #[error(transparent)]
     Vid(#[from] InvalidVid),
+    /// A number that is no domain.
+    #[error("domain 0 is not within 1..=65535")]
+    Domain,
     /// A text longer than [`MAX_TEXT`].
     #[error("text of {0} bytes, limit is {MAX_TEXT}")]
     Text(usize),
@@ -127,6 +130,9 @@ pub enum ValueError {
 const ABILITY_REDIRECT: u64 = 1;
 const ABILITY_TRACKING: u64 = 1 << 1;
 const ABILITY_HOLD: u64 = 1 << 2;
+const ABILITY_PAIR: u64 = 1 << 3;
+const ABILITY_INTERFACES: u64 = 1 << 4;
+const ABILITY_NEIGHBOURS: u64 = 1 << 5;
 
 pub(super) fn encode_client_hello(hello: &ClientHello) -> Result<Vec<u8>, EncodeError> {
     let ClientHello {
@@ -348,9 +354,17 @@ fn ability_bits(abilities: Abilities) -> u64 {
         redirect,
         tracking,
         hold,
+        pair,
+        interfaces,
+        neighbours,
     } = abilities;
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
-    bit(redirect, ABILITY_REDIRECT) | bit(tracking, ABILITY_TRACKING) | bit(hold, ABILITY_HOLD)
+    bit(redirect, ABILITY_REDIRECT)
+        | bit(tracking, ABILITY_TRACKING)
+        | bit(hold, ABILITY_HOLD)
+        | bit(pair, ABILITY_PAIR)
+        | bit(interfaces, ABILITY_INTERFACES)
+        | bit(neighbours, ABILITY_NEIGHBOURS)
 }
 
 /// Unknown bits mean nothing: a later server may announce more.
@@ -359,6 +373,9 @@ const fn abilities_of(bits: u64) -> Abilities {
         redirect: bits & ABILITY_REDIRECT != 0,
         tracking: bits & ABILITY_TRACKING != 0,
         hold: bits & ABILITY_HOLD != 0,
+        pair: bits & ABILITY_PAIR != 0,
+        interfaces: bits & ABILITY_INTERFACES != 0,
+        neighbours: bits & ABILITY_NEIGHBOURS != 0,
     }
 }
 
