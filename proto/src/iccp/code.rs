@@ -26,8 +26,10 @@ pub(super) mod tlv {
     pub(in super::super) const CAPABILITY: u16 = 0x0700;
     pub(in super::super) const PORT_CHANNEL_INFO: u16 = 0x1034;
     pub(in super::super) const PEER_LINK_INFO: u16 = 0x1035;
+    pub(in super::super) const ARP_INFO: u16 = 0x1036;
     pub(in super::super) const MAC_INFO: u16 = 0x1038;
     pub(in super::super) const WARM_BOOT: u16 = 0x1039;
+    pub(in super::super) const NDISC_INFO: u16 = 0x103a;
     pub(in super::super) const INTERFACE_UP_ACK: u16 = 0x103b;
     pub(in super::super) const ANNOUNCE: u16 = 0x1100;
     pub(in super::super) const GOODBYE: u16 = 0x1101;
@@ -64,8 +66,10 @@ impl Part {
             Self::Tlv(tlv::CAPABILITY) => "ICCP Capability",
             Self::Tlv(tlv::PORT_CHANNEL_INFO) => "Port Channel Info",
             Self::Tlv(tlv::PEER_LINK_INFO) => "Peer Link Info",
+            Self::Tlv(tlv::ARP_INFO) => "ARP Info",
             Self::Tlv(tlv::MAC_INFO) => "MAC Info",
             Self::Tlv(tlv::WARM_BOOT) => "Warm Boot Flag",
+            Self::Tlv(tlv::NDISC_INFO) => "NDISC Info",
             Self::Tlv(tlv::INTERFACE_UP_ACK) => "Interface Up Ack",
             Self::Tlv(tlv::ANNOUNCE) => "Announce",
             Self::Tlv(tlv::GOODBYE) => "Goodbye",
@@ -98,7 +102,7 @@ mod tests {
             (Part::Message(0x0700), "RG Connect message 0x0700"),
             (Part::Message(0x0750), "message 0x0750"),
             (Part::Tlv(0x1038), "MAC Info TLV 0x1038"),
-            (Part::Tlv(0x1036), "TLV 0x1036"),
+            (Part::Tlv(0x1037), "TLV 0x1037"),
         ];
         for (part, text) in cases {
             assert_eq!(part.to_string(), text);

@@ -21,7 +21,8 @@ pub use codec::{Decoder, MAX_MESSAGE, encode};
 pub use error::{BadValue, DecodeError, Excerpt, Found};
 pub use tlv::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MAX_MACS_PER_MESSAGE,
-    MacEntry, MacType, PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, SystemConfig, Tlv,
+    MacEntry, MacType, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
+    PortState, SystemConfig, Tlv,
 };
 pub use wire::Dialect;
 
@@ -32,6 +33,9 @@ pub const PORT: u16 = 8888;
 
 /// MAC entries in one message that a legacy receiver takes (`spec/iccp.md` 2.4).
 pub const LEGACY_MACS_PER_MESSAGE: usize = 30;
+
+/// ARP or NDISC entries in one message that a legacy receiver takes (`spec/iccp.md` 2.4).
+pub const LEGACY_NEIGHBOURS_PER_MESSAGE: usize = 40;
 
 /// One message (`spec/iccp.md` 2).
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -3,8 +3,11 @@
 mod aggregator;
 mod consistency;
 mod mac;
+mod neighbour;
 mod sync;
 mod system;
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::code::tlv as code;
 use super::error::DecodeError;
@@ -14,6 +17,7 @@ use super::wire::{Fields, Output};
 pub use aggregator::{AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortState};
 pub use consistency::{PeerLinkInfo, PeerLinkKind, PortChannelInfo};
 pub use mac::{EntryOp, MAX_MACS_PER_MESSAGE, MacEntry, MacType};
+pub use neighbour::{NeighbourEntry, NeighbourFlags};
 pub use system::SystemConfig;
 
 /// One TLV of application data.
@@ -43,6 +47,10 @@ pub enum Tlv {
     PortChannelInfo(PortChannelInfo),
     /// Name and kind of the sender's peer link (4.8).
     PeerLinkInfo(PeerLinkInfo),
+    /// IPv4 neighbours learned or forgotten (4.9).
+    ArpInfo(Vec<NeighbourEntry<Ipv4Addr>>),
+    /// IPv6 neighbours learned or forgotten (4.10).
+    NdiscInfo(Vec<NeighbourEntry<Ipv6Addr>>),
     /// Addresses learned or forgotten (4.11).
     MacInfo(Vec<MacEntry>),
     /// The receiver has isolated the LAG that the sender reported up (4.13).
@@ -70,6 +78,8 @@ impl Tlv {
             Self::Heartbeat => sync::encode_heartbeat(out),
             Self::PortChannelInfo(tlv) => tlv.encode(out),
             Self::PeerLinkInfo(tlv) => tlv.encode(out),
+            Self::ArpInfo(entries) => neighbour::encode(entries, out),
+            Self::NdiscInfo(entries) => neighbour::encode(entries, out),
             Self::MacInfo(entries) => mac::encode(entries, out),
             Self::InterfaceUpAck(tlv) => tlv.encode(out),
             Self::WarmBoot => sync::encode_warm_boot(out),
@@ -98,6 +108,8 @@ impl Tlv {
                 Self::PortChannelInfo(PortChannelInfo::decode(value, report)?)
             }
             code::PEER_LINK_INFO => Self::PeerLinkInfo(PeerLinkInfo::decode(value)?),
+            code::ARP_INFO => Self::ArpInfo(neighbour::decode(value, report)?),
+            code::NDISC_INFO => Self::NdiscInfo(neighbour::decode(value, report)?),
             code::MAC_INFO => Self::MacInfo(mac::decode(value, report)?),
             code::INTERFACE_UP_ACK => Self::InterfaceUpAck(InterfaceUpAck::decode(value)?),
             code::WARM_BOOT => sync::decode_warm_boot(value)?,

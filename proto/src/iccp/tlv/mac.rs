@@ -131,7 +131,7 @@ pub enum EntryOp {
 }
 
 impl EntryOp {
-    const fn from_wire(raw: u8) -> Self {
+    pub(super) const fn from_wire(raw: u8) -> Self {
         match raw {
             1 => Self::Add,
             2 => Self::Delete,
@@ -139,7 +139,7 @@ impl EntryOp {
         }
     }
 
-    const fn to_wire(self) -> u8 {
+    pub(super) const fn to_wire(self) -> u8 {
         match self {
             Self::Add => 1,
             Self::Delete => 2,

@@ -3,7 +3,8 @@
 use super::*;
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
-    PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, RgId, Status, SystemConfig,
+    NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, RgId,
+    Status, SystemConfig,
 };
 use crate::{AggregatorId, Mac, NodeId, Vid};
 
@@ -177,6 +178,36 @@ pub(super) fn pairs() -> Vec<(&'static str, Vec<u8>, Message)> {
             ),
         ),
         (
+            "ARP Info",
+            "07 03 00 36 00 00 00 0c 00 05 00 04 00 00 00 01 10 36 00 26 00 01 01 00
+             00 56 6c 61 6e 31 30 30 00{14} 0a 01 02 32 00 11 22 33 44 55 00 00",
+            app(
+                12,
+                Tlv::ArpInfo(vec![NeighbourEntry {
+                    op: EntryOp::Add,
+                    flags: NeighbourFlags::empty(),
+                    interface: name("Vlan100"),
+                    address: [10, 1, 2, 50].into(),
+                    mac: Mac([0x00, 0x11, 0x22, 0x33, 0x44, 0x55]),
+                }]),
+            ),
+        ),
+        (
+            "NDISC Info",
+            "07 03 00 42 00 00 00 0d 00 05 00 04 00 00 00 01 10 3a 00 32 00 01 01 05
+             00 56 6c 61 6e 31 30 30 00{14} 20 01 0d b8 00{11} 32 02 00 00 00 00 01 00 00",
+            app(
+                13,
+                Tlv::NdiscInfo(vec![NeighbourEntry {
+                    op: EntryOp::Add,
+                    flags: NeighbourFlags::ACK | NeighbourFlags::OWN_ADDRESS,
+                    interface: name("Vlan100"),
+                    address: "2001:db8::32".parse().unwrap(),
+                    mac: Mac([0x02, 0, 0, 0, 0, 0x01]),
+                }]),
+            ),
+        ),
+        (
             "MAC Info, two entries",
             "07 03 00 4e 00 00 00 14 00 05 00 04 00 00 00 01 10 38 00 3e 00 02 01 02
              00 11 22 33 44 55 00 64 50 6f 72 74 43 68 61 6e 6e 65 6c 31 00 00 00 00
@@ -250,15 +281,6 @@ pub(super) fn pairs() -> Vec<(&'static str, Vec<u8>, Message)> {
     pairs
         .map(|(what, text, value)| (what, hex(text), value))
         .into()
-}
-
-/// `spec/iccp.md` 16.1: types that this version reads past.
-pub(super) fn unknown() -> [(Vec<u8>, u16); 2] {
-    let arp = "07 03 00 36 00 00 00 0c 00 05 00 04 00 00 00 01 10 36 00 26 00 01 01 00
-               00 56 6c 61 6e 31 30 30 00{14} 0a 01 02 32 00 11 22 33 44 55 00 00";
-    let ndisc = "07 03 00 42 00 00 00 0d 00 05 00 04 00 00 00 01 10 3a 00 32 00 01 01 05
-                 00 56 6c 61 6e 31 30 30 00{14} 20 01 0d b8 00{11} 32 02 00 00 00 00 01 00 00";
-    [(hex(arp), 0x1036), (hex(ndisc), 0x103a)]
 }
 
 /// Captured from two SONiC daemons (iccpd of sonic-buildimage, August 2026).
