@@ -8,11 +8,13 @@
 //! * [`iccp`]: the protocol between the two chassis.
 //! * [`sync`]: the mclagsyncd protocol between `iccpd` and `syncd`.
 //! * [`ctl`]: requests and replies of the operator's socket.
+//! * [`mclagdctl`]: the same of the legacy daemons.
 
 pub mod addr;
 pub mod bytes;
 pub mod ctl;
 pub mod iccp;
+pub mod mclagdctl;
 pub mod sync;
 
 pub use addr::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
