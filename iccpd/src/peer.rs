@@ -138,7 +138,10 @@ impl Peer {
     pub fn send(&mut self, message: &Message) {
         if let Some(connection) = &mut self.connection {
             tracing::trace!(?message, "message to the peer");
-            encode(message, Dialect::Sonic, connection.pipe.outgoing());
+            let dialect = connection.decoder.dialect();
+            if let Err(reason) = encode(message, dialect, connection.pipe.outgoing()) {
+                tracing::debug!(%reason, "nothing for the peer");
+            }
         }
     }
 

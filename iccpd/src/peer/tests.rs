@@ -82,7 +82,7 @@ fn message(id: u32) -> Message {
 fn bytes(messages: &[Message]) -> Vec<u8> {
     let mut out = Vec::new();
     for message in messages {
-        encode(message, Dialect::Sonic, &mut out);
+        encode(message, Dialect::Sonic, &mut out).unwrap();
     }
     out
 }

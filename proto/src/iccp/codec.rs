@@ -1,9 +1,11 @@
 //! Messages to bytes, and a byte stream to messages (`spec/iccp.md` 2).
 
-use super::code::{Part, message};
-use super::error::{DecodeError, Excerpt};
+use super::code::Part;
+use super::detect::opening;
+use super::error::{DecodeError, Excerpt, Inexpressible};
+use super::tlv::{MAX_ARPS, MAX_NDISCS};
 use super::wire::{Dialect, Fields, Output};
-use super::{Body, MAX_MACS_PER_MESSAGE, Message, Tlv};
+use super::{Body, MAX_MACS_PER_MESSAGE, Message, RgId, Tlv};
 
 /// Largest message in bytes, header included (2.4).
 pub const MAX_MESSAGE: usize = HEADER + MAX_LENGTH as usize;
@@ -19,24 +21,70 @@ const HEADER: usize = 4;
 
 /// Append `message` to `out` as `dialect` writes it.
 ///
-/// Never writes a message longer than [`MAX_MESSAGE`]: a MAC Info with more than
-/// [`MAX_MACS_PER_MESSAGE`] entries becomes several of the same id. Texts are cut at their limit.
-/// Of an unknown message or TLV only its type is known, so it is written empty.
-pub fn encode(message: &Message, dialect: Dialect, out: &mut Vec<u8>) {
+/// Never writes a message longer than [`MAX_MESSAGE`]: a list too long for one becomes several,
+/// and so does any list in linux-mclag, which has one entry in a message. The last of them bears
+/// the id of `message`, those before it the ids below, see [`Body::ids`]. An empty list is nothing
+/// in linux-mclag.
+///
+/// Texts are cut at their limit. Of an unknown message or TLV only its type is known, so it is
+/// written empty.
+///
+/// # Errors
+///
+/// When the dialect does not have the TLV; nothing is written then.
+pub fn encode(message: &Message, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
     let mut out = Output::new(out, dialect);
     let Message { id, body } = message;
-    match body {
-        Body::Application {
-            rg,
-            tlv: Tlv::MacInfo(entries),
-        } if entries.len() > MAX_MACS_PER_MESSAGE => {
-            for part in entries.chunks(MAX_MACS_PER_MESSAGE) {
-                let tlv = Tlv::MacInfo(part.to_vec());
-                let (id, body) = (*id, Body::Application { rg: *rg, tlv });
-                Message { id, body }.encode(&mut out);
-            }
+    if let Body::Application { rg, tlv } = body {
+        if !tlv.is_in(dialect) {
+            let part = Part::Tlv(tlv.kind());
+            return Err(Inexpressible { part, dialect });
         }
-        _ => message.encode(&mut out),
+        let list = List { id: *id, rg: *rg };
+        match tlv {
+            Tlv::MacInfo(all) => list.encode(all, MAX_MACS_PER_MESSAGE, Tlv::MacInfo, &mut out),
+            Tlv::ArpInfo(all) => list.encode(all, MAX_ARPS, Tlv::ArpInfo, &mut out),
+            Tlv::NdiscInfo(all) => list.encode(all, MAX_NDISCS, Tlv::NdiscInfo, &mut out),
+            _ => message.encode(&mut out),
+        }
+    } else {
+        message.encode(&mut out);
+    }
+    Ok(())
+}
+
+/// What the messages that a list becomes have in common.
+struct List {
+    /// Id of the last one.
+    id: u32,
+    rg: RgId,
+}
+
+impl List {
+    fn encode<T: Clone>(
+        self,
+        entries: &[T],
+        max: usize,
+        wrap: fn(Vec<T>) -> Tlv,
+        out: &mut Output<'_>,
+    ) {
+        let max = match out.dialect() {
+            Dialect::Sonic => max,
+            Dialect::LinuxMclag => 1,
+        };
+        let mut left = entries.len();
+        let mut encode = |part: &[T]| {
+            left -= part.len();
+            let later = u32::try_from(left).unwrap_or(u32::MAX);
+            let (rg, tlv) = (self.rg, wrap(part.to_vec()));
+            let id = self.id.wrapping_sub(later);
+            let body = Body::Application { rg, tlv };
+            Message { id, body }.encode(out);
+        };
+        if entries.is_empty() && max > 1 {
+            encode(&[]);
+        }
+        entries.chunks(max).for_each(encode);
     }
 }
 
@@ -49,7 +97,7 @@ pub fn encode(message: &Message, dialect: Dialect, out: &mut Vec<u8>) {
 ///
 /// let message = Message { id: 1, body: Body::Capability };
 /// let mut bytes = Vec::new();
-/// encode(&message, Dialect::Sonic, &mut bytes);
+/// encode(&message, Dialect::Sonic, &mut bytes)?;
 ///
 /// let mut decoder = Decoder::new(Dialect::Sonic);
 /// decoder.push(&bytes[..7]);
@@ -57,6 +105,7 @@ pub fn encode(message: &Message, dialect: Dialect, out: &mut Vec<u8>) {
 /// decoder.push(&bytes[7..]);
 /// assert_eq!(decoder.next(), Some(Ok(message)));
 /// assert_eq!(decoder.next(), None);
+/// # Ok::<(), mclag_proto::iccp::Inexpressible>(())
 /// ```
 ///
 /// * An item is a message, or why one could not be read. Unless [`DecodeError::is_fatal`], the
@@ -100,6 +149,12 @@ impl Decoder {
         }
     }
 
+    /// What it reads.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Take what was received.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.state == State::Failed {
@@ -137,14 +192,15 @@ impl Decoder {
     /// taken for a length and waited for.
     fn check_opening(&self, first: [u8; 2], bytes: &[u8]) -> Result<(), DecodeError> {
         let found = Excerpt::new(bytes);
-        match (self.dialect, opening_dialect(first)) {
-            (Dialect::Sonic, Some(SONIC)) => Ok(()),
-            (ours, Some(theirs)) => Err(DecodeError::OtherDialect {
+        let ours = self.dialect;
+        match opening(first) {
+            Some(theirs) if theirs == ours => Ok(()),
+            Some(theirs) => Err(DecodeError::OtherDialect {
                 ours,
                 theirs,
                 found: Excerpt::new(&first),
             }),
-            (_, None) => Err(DecodeError::Stranger { found }),
+            None => Err(DecodeError::Stranger { found }),
         }
     }
 }
@@ -176,25 +232,6 @@ impl Iterator for Decoder {
         self.taken += size;
         self.report = report;
         Some(message)
-    }
-}
-
-const SONIC: &str = "sonic";
-const LINUX_MCLAG: &str = "linux-mclag";
-
-/// The dialect of a stream that begins with these bytes (14).
-const fn opening_dialect(first: [u8; 2]) -> Option<&'static str> {
-    match u16::from_be_bytes(first) {
-        message::CAPABILITY
-        | message::CONNECT
-        | message::DISCONNECT
-        | message::NOTIFICATION
-        | message::APPLICATION => return Some(SONIC),
-        _ => {}
-    }
-    match u16::from_le_bytes(first) {
-        0x0404 | 0x0e00 | 0x0e02 | 0x0e04 | 0x0e06 => Some(LINUX_MCLAG),
-        _ => None,
     }
 }
 

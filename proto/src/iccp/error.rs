@@ -21,8 +21,8 @@ pub enum DecodeError {
     OtherDialect {
         /// What the decoder was told to expect.
         ours: Dialect,
-        /// Name of the dialect found.
-        theirs: &'static str,
+        /// The dialect found.
+        theirs: Dialect,
         /// The first bytes of the stream.
         found: Excerpt,
     },
@@ -78,6 +78,18 @@ impl DecodeError {
             Self::Short { .. } | Self::Value(_) | Self::Entries { .. } => false,
         }
     }
+}
+
+/// A TLV was not written, because the dialect of the peer has no place for it.
+///
+/// Not a fault: the peer would not know what to do with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{part} was not sent: the {dialect} dialect does not have it")]
+pub struct Inexpressible {
+    /// The TLV.
+    pub part: Part,
+    /// The dialect that has no place for it.
+    pub dialect: Dialect,
 }
 
 /// A field with a value that it cannot have.

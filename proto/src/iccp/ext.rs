@@ -27,18 +27,25 @@ pub enum Extension {
 }
 
 impl Extension {
+    pub(super) const fn kind(&self) -> u16 {
+        match self {
+            Self::Announce(_) => ANNOUNCE,
+            Self::Goodbye(_) => GOODBYE,
+            Self::MacSyncEnd => MAC_SYNC_END,
+        }
+    }
+
     pub(super) fn encode(&self, out: &mut Output<'_>) {
-        let (kind, value): (u16, &dyn Fn(&mut Output<'_>)) = match self {
-            Self::Announce(announce) => (ANNOUNCE, &|out| announce.encode(out)),
-            Self::Goodbye(goodbye) => (GOODBYE, &|out| out.u8(goodbye.to_wire())),
-            Self::MacSyncEnd => (MAC_SYNC_END, &|_| {}),
-        };
         let header = TlvKind {
             unknown: true,
             forward: false,
-            kind,
+            kind: self.kind(),
         };
-        out.tlv(header, value);
+        out.tlv(header, |out| match self {
+            Self::Announce(announce) => announce.encode(out),
+            Self::Goodbye(goodbye) => out.u8(goodbye.to_wire()),
+            Self::MacSyncEnd => {}
+        });
     }
 
     /// `None` for a type that is not one of these, even if it is of the same range.

@@ -23,11 +23,8 @@ use super::{Body, Message, RgId, Status, Tlv};
 /// Longest sender name in bytes; a longer one is cut (3.2).
 const SENDER_MAX: usize = 80;
 
-/// The advertise bit, the S bit of the capability (3.1). The 15 bits beside it are reserved.
-const ADVERTISE: u16 = 0x8000;
-
 impl Message {
-    /// Write one message. A MAC Info must fit it.
+    /// Write one message. The dialect must have its TLV, and a list must fit one message.
     pub(super) fn encode(&self, out: &mut Output<'_>) {
         let Self { id, body } = self;
         match body {
@@ -132,7 +129,7 @@ fn encode_capability(out: &mut Output<'_>) {
         kind: tlv::CAPABILITY,
     };
     out.tlv(header, |out| {
-        out.u16(ADVERTISE);
+        out.u16(out.dialect().advertise());
         out.put(&[1, 0]);
     });
 }
@@ -150,7 +147,7 @@ fn decode_capability(fields: &mut Fields<'_>) -> Result<Body, DecodeError> {
     }
     let offset = value.offset();
     let flags = value.u16("S bit")?;
-    if flags & ADVERTISE == 0 {
+    if flags & value.dialect().advertise() == 0 {
         return Err(value.bad("S bit", offset, flags, "1 (advertise)"));
     }
     let offset = value.offset();

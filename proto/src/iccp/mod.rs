@@ -7,9 +7,11 @@
 //! * [`Message`], [`Body`], [`Tlv`]: the values.
 //! * [`encode`]: one message to bytes.
 //! * [`Decoder`]: a byte stream, cut anywhere, to messages.
+//! * [`Detector`]: the dialect of a stream, from its first bytes.
 
 mod code;
 mod codec;
+mod detect;
 mod error;
 pub mod ext;
 mod message;
@@ -18,7 +20,8 @@ mod wire;
 
 pub use code::Part;
 pub use codec::{Decoder, MAX_MESSAGE, encode};
-pub use error::{BadValue, DecodeError, Excerpt, Found};
+pub use detect::{Detection, Detector};
+pub use error::{BadValue, DecodeError, Excerpt, Found, Inexpressible};
 pub use tlv::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MAX_MACS_PER_MESSAGE,
     MacEntry, MacType, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
@@ -98,6 +101,22 @@ pub enum Body {
         /// The 15-bit message type.
         kind: u16,
     },
+}
+
+impl Body {
+    /// How many message ids it takes: one for each entry of a list, as legacy daemons count
+    /// (`spec/iccp.md` 2.2), and one for anything else. The message bears the last of them; a
+    /// dialect that has one entry in a message uses them all.
+    #[must_use]
+    pub fn ids(&self) -> u32 {
+        match self {
+            Self::Application { tlv, .. } => {
+                let entries = tlv.entries().unwrap_or(1).max(1);
+                u32::try_from(entries).unwrap_or(u32::MAX)
+            }
+            _ => 1,
+        }
+    }
 }
 
 /// Status code of a disconnect or NAK (`spec/iccp.md` 3.5; RFC 7275, section 12).

@@ -14,15 +14,19 @@ use crate::{IfName, Mac, Vid};
 /// How messages are written; both ends of a session must use the same.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Dialect {
-    /// Network byte order, as SONiC's daemon speaks today.
+    /// Network byte order, as SONiC's daemon speaks today. What SONiC's intermediate generation
+    /// writes differently (14.1) is understood, but never written.
     #[default]
     Sonic,
+    /// Little-endian with shifted type words, as the linux-mclag daemon of 2019 speaks.
+    LinuxMclag,
 }
 
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Sonic => "sonic",
+            Self::LinuxMclag => "linux-mclag",
         })
     }
 }
@@ -31,24 +35,28 @@ impl Dialect {
     const fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
             Self::Sonic => u16::from_be_bytes(bytes),
+            Self::LinuxMclag => u16::from_le_bytes(bytes),
         }
     }
 
     const fn u16_bytes(self, value: u16) -> [u8; 2] {
         match self {
             Self::Sonic => value.to_be_bytes(),
+            Self::LinuxMclag => value.to_le_bytes(),
         }
     }
 
     const fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
             Self::Sonic => u32::from_be_bytes(bytes),
+            Self::LinuxMclag => u32::from_le_bytes(bytes),
         }
     }
 
     const fn u32_bytes(self, value: u32) -> [u8; 4] {
         match self {
             Self::Sonic => value.to_be_bytes(),
+            Self::LinuxMclag => value.to_le_bytes(),
         }
     }
 
@@ -56,12 +64,14 @@ impl Dialect {
     const fn message_kind(self, word: u16) -> u16 {
         match self {
             Self::Sonic => word & 0x7fff,
+            Self::LinuxMclag => word >> 1,
         }
     }
 
     const fn message_word(self, kind: u16) -> u16 {
         match self {
             Self::Sonic => kind & 0x7fff,
+            Self::LinuxMclag => kind << 1,
         }
     }
 
@@ -71,6 +81,11 @@ impl Dialect {
                 unknown: word & 0x8000 != 0,
                 forward: word & 0x4000 != 0,
                 kind: word & 0x3fff,
+            },
+            Self::LinuxMclag => TlvKind {
+                unknown: word & 0x0001 != 0,
+                forward: word & 0x0002 != 0,
+                kind: word >> 2,
             },
         }
     }
@@ -85,6 +100,15 @@ impl Dialect {
     ) -> u16 {
         match self {
             Self::Sonic => (unknown as u16) << 15 | (forward as u16) << 14 | kind & 0x3fff,
+            Self::LinuxMclag => kind << 2 | (forward as u16) << 1 | unknown as u16,
+        }
+    }
+
+    /// The advertise bit, the S bit of the capability (3.1). The 15 bits beside it are reserved.
+    pub(super) const fn advertise(self) -> u16 {
+        match self {
+            Self::Sonic => 0x8000,
+            Self::LinuxMclag => 0x0001,
         }
     }
 
@@ -205,6 +229,57 @@ impl<'a> Fields<'a> {
         })?)
     }
 
+    /// A MAC address written as text in a field of `N` bytes, up to the first NUL.
+    pub(super) fn text_mac<const N: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Mac, DecodeError> {
+        let offset = self.offset();
+        let bytes: [u8; N] = self.array(field)?;
+        Ok(parse_mac(&bytes).map_err(|found| BadValue {
+            part: self.part,
+            field,
+            offset,
+            found,
+            expected: "six pairs of hexadecimal digits",
+        })?)
+    }
+
+    /// How many entries of `len` bytes follow: no more than there is room for.
+    pub(super) fn count(&mut self, field: &'static str, len: usize) -> Result<usize, DecodeError> {
+        let offset = self.offset();
+        let count = self.u16(field)?;
+        let total = usize::from(count);
+        if total * len > self.len() {
+            return Err(self.bad(field, offset, count, "no more than the TLV holds"));
+        }
+        Ok(total)
+    }
+
+    /// `total` entries. One that cannot be read is skipped and reported: those beside it are
+    /// good, and nothing would ever send them again.
+    ///
+    /// `decode` takes a whole entry even if it then refuses it.
+    pub(super) fn entries<T>(
+        &mut self,
+        total: usize,
+        report: &mut Option<DecodeError>,
+        decode: impl Fn(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let mut entries = Vec::with_capacity(total);
+        let mut skipped = Skipped::default();
+        for index in 0..total {
+            entries.extend(skipped.keep(index, decode(self))?);
+        }
+        *report = skipped.report(total);
+        Ok(entries)
+    }
+
+    /// Everything not yet read, without reading it.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.reader.rest()
+    }
+
     /// A TLV's header, and a cursor confined to its value.
     pub(super) fn tlv(&mut self) -> Result<(TlvKind, Fields<'a>), DecodeError> {
         let word = self.u16("TLV type")?;
@@ -252,9 +327,15 @@ fn parse_name(field: &[u8]) -> Result<IfName, Found> {
     IfName::new(text).map_err(|_| Found::Bytes(Excerpt::new(text.as_bytes())))
 }
 
+fn parse_mac(field: &[u8]) -> Result<Mac, Found> {
+    let text = text_field(field).map_err(|_| Found::Bytes(Excerpt::new(field)))?;
+    let mac = text.parse();
+    mac.map_err(|_| Found::Bytes(Excerpt::new(text.as_bytes())))
+}
+
 /// What a list of entries lost: one bad entry must not cost the good ones beside it.
 #[derive(Debug, Default)]
-pub(super) struct Skipped {
+struct Skipped {
     count: usize,
     first: Option<(usize, BadValue)>,
 }
@@ -265,7 +346,7 @@ impl Skipped {
     /// # Errors
     ///
     /// Anything but a bad value concerns the message, not the entry.
-    pub(super) fn keep<T>(
+    fn keep<T>(
         &mut self,
         index: usize,
         entry: Result<T, DecodeError>,
@@ -282,7 +363,7 @@ impl Skipped {
     }
 
     /// The report on a list of `total` entries, if any was skipped.
-    pub(super) fn report(self, total: usize) -> Option<DecodeError> {
+    fn report(self, total: usize) -> Option<DecodeError> {
         let skipped = self.count;
         self.first.map(|(index, first)| DecodeError::Entries {
             skipped,
@@ -340,6 +421,11 @@ impl<'a> Output<'a> {
         self.put(&[0; N]);
     }
 
+    /// Zero bytes of a number that is known only now.
+    pub(super) fn filler(&mut self, count: usize) {
+        self.out.resize(self.out.len() + count, 0);
+    }
+
     /// A name field, padded with NUL.
     ///
     /// A name of the full 20 bytes leaves no room for the NUL that a legacy receiver relies on;
@@ -351,10 +437,25 @@ impl<'a> Output<'a> {
         self.put(&field);
     }
 
+    /// A MAC address as text in a field of `N` bytes, padded with NUL: legacy receivers compare
+    /// the text, so it is always written in the one way that they write it.
+    pub(super) fn text_mac<const N: usize>(&mut self, mac: Mac) {
+        let mut field = [0; N];
+        let text = mac.to_string();
+        field[..text.len()].copy_from_slice(text.as_bytes());
+        self.put(&field);
+    }
+
     /// The byte that repeats a name's length beside its field.
     pub(super) fn name_length(&mut self, name: &IfName) {
         let length = u8::try_from(name.as_str().len());
         self.u8(length.expect("a name has at most 20 bytes"));
+    }
+
+    /// The number of entries that follow.
+    pub(super) fn count(&mut self, entries: usize) {
+        let count = u16::try_from(entries);
+        self.u16(count.expect("lists are split before they exceed a message"));
     }
 
     /// A message: header, then what `fill` writes.

@@ -118,7 +118,7 @@ impl Domain {
     }
 
     fn numbered(&mut self, body: Body) -> Message {
-        self.outbox.last_id = self.outbox.last_id.wrapping_add(1);
+        self.outbox.last_id = self.outbox.last_id.wrapping_add(body.ids());
         let id = self.outbox.last_id;
         if matches!(
             &body,

@@ -3,22 +3,47 @@ use crate::IfName;
 use crate::iccp::ext::{Announce, Extension, Goodbye};
 use crate::iccp::{BadValue, Found, MacEntry, PortState, RgId};
 
+mod captured;
+mod hostile;
+mod linux_mclag;
+mod lists;
 mod random;
 mod vectors;
 
-use vectors::{CAPTURED, hex, name, pairs, vid};
+use captured::captured;
+use vectors::{Pair, hex, name, pairs, vid};
+
+const BOTH: [Dialect; 2] = [Dialect::Sonic, Dialect::LinuxMclag];
 
 /// Everything that a stream beginning with these bytes yields.
-fn decode_all(bytes: &[u8]) -> Vec<Result<Message, DecodeError>> {
-    let mut decoder = Decoder::new(Dialect::Sonic);
+fn decode_in(dialect: Dialect, bytes: &[u8]) -> Vec<Result<Message, DecodeError>> {
+    let mut decoder = Decoder::new(dialect);
     decoder.push(bytes);
     decoder.collect()
 }
 
-fn encoded(message: &Message) -> Vec<u8> {
+/// The same in the sonic dialect.
+fn decode_all(bytes: &[u8]) -> Vec<Result<Message, DecodeError>> {
+    decode_in(Dialect::Sonic, bytes)
+}
+
+fn encoded_in(dialect: Dialect, message: &Message) -> Vec<u8> {
     let mut out = Vec::new();
-    encode(message, Dialect::Sonic, &mut out);
+    encode(message, dialect, &mut out).unwrap();
     out
+}
+
+fn encoded(message: &Message) -> Vec<u8> {
+    encoded_in(Dialect::Sonic, message)
+}
+
+/// A 16-bit number in the byte order of a dialect.
+fn number(dialect: Dialect, value: usize) -> [u8; 2] {
+    let value = u16::try_from(value).unwrap();
+    match dialect {
+        Dialect::Sonic => value.to_be_bytes(),
+        Dialect::LinuxMclag => value.to_le_bytes(),
+    }
 }
 
 /// Application data of group 1 with id 9: its TLV is what is tested.
@@ -28,16 +53,23 @@ fn application(tlv: Tlv) -> Message {
 }
 
 /// Such a message around the bytes of a TLV; the first one is at byte 16.
-fn framed(tlv: &[u8]) -> Vec<u8> {
-    let mut bytes = hex("0703 0000 00000009 00050004 00000001");
+fn framed_in(dialect: Dialect, tlv: &[u8]) -> Vec<u8> {
+    let mut bytes = hex(match dialect {
+        Dialect::Sonic => "0703 0000 00000009 00050004 00000001",
+        Dialect::LinuxMclag => "060e 0000 09000000 05000400 01000000",
+    });
     bytes.extend_from_slice(tlv);
-    set_length(&mut bytes);
+    set_length(dialect, &mut bytes);
     bytes
 }
 
-fn set_length(message: &mut [u8]) {
-    let length = u16::try_from(message.len() - HEADER).unwrap();
-    message[2..4].copy_from_slice(&length.to_be_bytes());
+fn framed(tlv: &[u8]) -> Vec<u8> {
+    framed_in(Dialect::Sonic, tlv)
+}
+
+fn set_length(dialect: Dialect, message: &mut [u8]) {
+    let length = number(dialect, message.len() - HEADER);
+    message[2..4].copy_from_slice(&length);
 }
 
 /// A field, where it is and what it holds.
@@ -48,32 +80,55 @@ fn bad(part: Part, field: &'static str, offset: usize, found: u32) -> Place {
 }
 
 /// The only error of a stream, taken apart.
-fn bad_value(bytes: &[u8]) -> Place {
-    match &decode_all(bytes)[..] {
+fn bad_value_in(dialect: Dialect, bytes: &[u8]) -> Place {
+    match &decode_in(dialect, bytes)[..] {
         [Err(DecodeError::Value(bad))] => (bad.part, bad.field, bad.offset, bad.found),
         other => panic!("{other:?}"),
     }
 }
 
-#[test]
-fn values_are_written_as_the_vectors_say() {
-    for (what, bytes, message) in pairs() {
-        assert_eq!(encoded(&message), bytes, "{what}");
+fn bad_value(bytes: &[u8]) -> Place {
+    bad_value_in(Dialect::Sonic, bytes)
+}
+
+/// The only TLV of a stream.
+fn only_tlv(dialect: Dialect, bytes: &[u8]) -> Tlv {
+    let mut got = decode_in(dialect, bytes);
+    match (got.pop(), got.is_empty()) {
+        (
+            Some(Ok(Message {
+                body: Body::Application { tlv, .. },
+                ..
+            })),
+            true,
+        ) => tlv,
+        other => panic!("{other:?}"),
     }
 }
 
+/// `spec/iccp.md` 16: every vector of both dialects.
+#[test]
+fn values_are_written_as_the_vectors_say() {
+    for pair in pairs() {
+        let got = encoded_in(pair.dialect, &pair.message);
+        assert_eq!(got, pair.bytes, "{}", pair.what);
+    }
+}
+
+/// `spec/iccp.md` 16: every vector of both dialects.
 #[test]
 fn vectors_are_read_as_their_values() {
-    for (what, bytes, message) in pairs() {
-        assert_eq!(decode_all(&bytes), [Ok(message)], "{what}");
+    for pair in pairs() {
+        let got = decode_in(pair.dialect, &pair.bytes);
+        assert_eq!(got, [Ok(pair.message)], "{}", pair.what);
     }
 }
 
 #[test]
 fn captured_messages_are_read_and_written_back_unchanged() {
-    for text in CAPTURED {
+    for (dialect, text) in captured() {
         let bytes = hex(text);
-        let [Ok(message)] = &decode_all(&bytes)[..] else {
+        let [Ok(message)] = &decode_in(dialect, &bytes)[..] else {
             panic!("{text}");
         };
         assert!(
@@ -87,15 +142,21 @@ fn captured_messages_are_read_and_written_back_unchanged() {
             ),
             "{text}"
         );
-        assert_eq!(encoded(message), bytes, "{text}");
+        assert_eq!(encoded_in(dialect, message), bytes, "{text}");
     }
 }
 
 #[test]
 fn a_message_that_is_not_complete_is_waited_for() {
-    for (what, bytes, message) in pairs() {
+    for Pair {
+        dialect,
+        what,
+        bytes,
+        message,
+    } in pairs()
+    {
         for len in 0..bytes.len() {
-            let mut decoder = Decoder::new(Dialect::Sonic);
+            let mut decoder = Decoder::new(dialect);
             decoder.push(&bytes[..len]);
             assert_eq!(decoder.next(), None, "{what} at {len} bytes");
             assert_eq!(decoder.buffered(), len);
@@ -110,12 +171,18 @@ fn a_message_that_is_not_complete_is_waited_for() {
 #[test]
 fn every_shorter_message_is_an_error_and_the_next_one_is_read() {
     let next = application(Tlv::Heartbeat);
-    for (what, bytes, _) in pairs() {
+    for Pair {
+        dialect,
+        what,
+        bytes,
+        ..
+    } in pairs()
+    {
         for len in 8..bytes.len() {
             let mut stream = bytes[..len].to_vec();
-            set_length(&mut stream);
-            stream.extend(encoded(&next));
-            let got = decode_all(&stream);
+            set_length(dialect, &mut stream);
+            stream.extend(encoded_in(dialect, &next));
+            let got = decode_in(dialect, &stream);
             assert_eq!(got.len(), 2, "{what} at {len} bytes");
             let error = got[0].as_ref().unwrap_err();
             assert!(!error.is_fatal(), "{what} at {len} bytes: {error}");
@@ -127,19 +194,29 @@ fn every_shorter_message_is_an_error_and_the_next_one_is_read() {
 /// Both lengths are shortened along: the value ends inside a field.
 #[test]
 fn every_shorter_value_is_an_error_that_names_the_tlv() {
-    for (what, bytes, message) in pairs() {
+    for Pair {
+        dialect,
+        what,
+        bytes,
+        message,
+    } in pairs()
+    {
         let value = match message.body {
             // Any text is a sender's name.
             Body::Connect { .. } => continue,
             Body::Capability => 12,
             _ => 20,
         };
-        for len in value..bytes.len() {
+        // The filler behind the VLANs is not needed (4.7).
+        let needed = match dialect {
+            Dialect::LinuxMclag if what == "Port Channel Info" => 56,
+            _ => bytes.len(),
+        };
+        for len in value..needed {
             let mut short = bytes[..len].to_vec();
-            set_length(&mut short);
-            let length = u16::try_from(len - value).unwrap();
-            short[value - 2..value].copy_from_slice(&length.to_be_bytes());
-            let got = decode_all(&short);
+            set_length(dialect, &mut short);
+            short[value - 2..value].copy_from_slice(&number(dialect, len - value));
+            let got = decode_in(dialect, &short);
             let [Err(error)] = &got[..] else {
                 panic!("{what} at {len} bytes: {got:?}");
             };
@@ -148,30 +225,50 @@ fn every_shorter_value_is_an_error_that_names_the_tlv() {
     }
 }
 
+/// `spec/iccp.md` 2: only the first parameter TLV of a message is ever looked at.
 #[test]
 fn what_follows_the_first_tlv_is_ignored() {
-    for (what, mut bytes, message) in pairs() {
-        bytes.extend(hex("0038 0008 0000ffff 00000000"));
-        set_length(&mut bytes);
-        assert_eq!(decode_all(&bytes), [Ok(message)], "{what}");
+    for mut pair in pairs() {
+        pair.bytes.extend(hex(match pair.dialect {
+            Dialect::Sonic => "0038 0008 0000ffff 00000000",
+            Dialect::LinuxMclag => "e000 0800 0000ffff 00000000",
+        }));
+        set_length(pair.dialect, &mut pair.bytes);
+        let got = decode_in(pair.dialect, &pair.bytes);
+        assert_eq!(got, [Ok(pair.message)], "{}", pair.what);
     }
 }
 
 /// What follows the known fields of a TLV is ignored as well, so that a sender may append.
 #[test]
 fn bytes_appended_to_application_data_are_ignored() {
-    for (what, mut bytes, message) in pairs() {
-        if !matches!(message.body, Body::Application { .. }) {
+    for mut pair in pairs() {
+        if !matches!(pair.message.body, Body::Application { .. }) {
             continue;
         }
-        bytes.extend([0xa5; 7]);
-        set_length(&mut bytes);
-        let length = u16::try_from(bytes.len() - 20).unwrap();
-        bytes[18..20].copy_from_slice(&length.to_be_bytes());
-        assert_eq!(decode_all(&bytes), [Ok(message)], "{what}");
+        pair.bytes.extend([0xa5; 7]);
+        set_length(pair.dialect, &mut pair.bytes);
+        let length = number(pair.dialect, pair.bytes.len() - 20);
+        pair.bytes[18..20].copy_from_slice(&length);
+        let got = decode_in(pair.dialect, &pair.bytes);
+        assert_eq!(got, [Ok(pair.message)], "{}", pair.what);
     }
 }
 
+/// `spec/iccp.md` 8.1: the U bit of a message is not consulted, wherever the dialect has it.
+#[test]
+fn the_u_bit_of_a_message_is_stripped() {
+    let heartbeat = application(Tlv::Heartbeat);
+    for (dialect, at, bit) in [(Dialect::Sonic, 0, 0x80), (Dialect::LinuxMclag, 0, 0x01)] {
+        let first = encoded_in(dialect, &heartbeat);
+        let mut second = first.clone();
+        second[at] |= bit;
+        let got = decode_in(dialect, &[first, second].concat());
+        assert_eq!(got, [Ok(heartbeat.clone()), Ok(heartbeat.clone())]);
+    }
+}
+
+/// `spec/iccp.md` 8.1: U and F of a parameter TLV are stripped and ignored.
 #[test]
 fn the_bits_beside_the_type_of_application_data_are_ignored() {
     for bits in [0x00, 0x40, 0x80, 0xc0] {
@@ -181,8 +278,13 @@ fn the_bits_beside_the_type_of_application_data_are_ignored() {
         let end = Tlv::Extension(Extension::MacSyncEnd);
         assert_eq!(decode_all(&bytes), [Ok(application(end))]);
     }
+    for bits in 0..4 {
+        let bytes = framed_in(Dialect::LinuxMclag, &[0xe8 | bits, 0, 1, 0, 0xff]);
+        assert_eq!(only_tlv(Dialect::LinuxMclag, &bytes), Tlv::Heartbeat);
+    }
 }
 
+/// `spec/iccp.md` 4.15, 8.1: among them the types that are recognised and deliberately ignored.
 #[test]
 fn unknown_tlvs_are_read_past() {
     for kind in [
@@ -191,6 +293,9 @@ fn unknown_tlvs_are_read_past() {
         let [high, low] = kind.to_be_bytes();
         let bytes = framed(&[high, low, 0, 3, 1, 2, 3]);
         assert_eq!(decode_all(&bytes), [Ok(application(Tlv::Unknown { kind }))]);
+        let [low, high] = (kind << 2).to_le_bytes();
+        let bytes = framed_in(Dialect::LinuxMclag, &[low, high, 3, 0, 1, 2, 3]);
+        assert_eq!(only_tlv(Dialect::LinuxMclag, &bytes), Tlv::Unknown { kind });
     }
 }
 
@@ -328,7 +433,7 @@ fn a_sender_name_is_cut_to_80_bytes_and_never_refused() {
 
     let mut bytes = hex("0700 0000 00000002 00050004 00000001 0001 0064");
     bytes.extend([0xff; 100]);
-    set_length(&mut bytes);
+    set_length(Dialect::Sonic, &mut bytes);
     let got = decode_all(&bytes);
     let [
         Ok(Message {
@@ -454,178 +559,6 @@ fn extensions_with_values_of_a_later_version_are_errors_of_that_message_only() {
         bad_value(&framed(&hex("9100 000b 0000 0000 00{6} 00"))),
         error
     );
-}
-
-/// The bytes of one MAC Info entry.
-fn entry(mac: u8, vid: u16, port: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![1, 2, 0x02, 0, 0, 0, 0, mac];
-    bytes.extend(vid.to_be_bytes());
-    bytes.extend(port);
-    bytes.resize(30, 0);
-    bytes
-}
-
-fn mac_info(count: u16, entries: &[Vec<u8>]) -> Vec<u8> {
-    let entries = entries.concat();
-    let mut tlv = hex("1038");
-    tlv.extend(u16::try_from(2 + entries.len()).unwrap().to_be_bytes());
-    tlv.extend(count.to_be_bytes());
-    tlv.extend(entries);
-    framed(&tlv)
-}
-
-fn macs(message: &Message) -> &[MacEntry] {
-    match &message.body {
-        Body::Application {
-            tlv: Tlv::MacInfo(entries),
-            ..
-        } => entries,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_bad_entry_is_skipped_and_reported_and_the_good_ones_beside_it_are_delivered() {
-    let next = application(Tlv::Heartbeat);
-    let mut stream = mac_info(
-        4,
-        &[
-            entry(1, 10, b"swp1"),
-            entry(2, 4095, b"swp1"),
-            entry(3, 10, b""),
-            entry(4, 10, b"swp1"),
-        ],
-    );
-    stream.extend(encoded(&next));
-    let got = decode_all(&stream);
-    assert_eq!(got.len(), 3);
-    let kept = macs(got[0].as_ref().unwrap());
-    assert_eq!(kept.iter().map(|e| e.mac.0[5]).collect::<Vec<_>>(), [1, 4]);
-    let error = got[1].as_ref().unwrap_err();
-    assert!(!error.is_fatal());
-    assert_eq!(
-        error.to_string(),
-        "2 of 4 entries skipped, the first of them is entry 1: \
-         MAC Info TLV 0x1038: VLAN at byte 60 is 4095 (0xfff), expected 1..=4094"
-    );
-    assert_eq!(got[2], Ok(next));
-}
-
-#[test]
-fn an_entry_with_an_unknown_op_or_type_is_delivered() {
-    let mut raw = entry(1, 10, b"swp1");
-    raw[..2].copy_from_slice(&[4, 0]);
-    let got = decode_all(&mac_info(1, &[raw]));
-    let [Ok(message)] = &got[..] else {
-        panic!("{got:?}");
-    };
-    let [entry] = macs(message) else {
-        panic!("{message:?}");
-    };
-    assert_eq!(entry.op, crate::iccp::EntryOp::Reserved(4));
-    assert_eq!(entry.kind, crate::iccp::MacType::Dynamic);
-}
-
-#[test]
-fn a_count_beyond_the_message_drops_it_before_anything_is_allocated() {
-    let bytes = mac_info(u16::MAX, &[entry(1, 10, b"swp1")]);
-    let error = bad(Part::Tlv(0x1038), "number of entries", 20, 0xffff);
-    assert_eq!(bad_value(&bytes), error);
-
-    let tlv = hex("1034 0022 0001 626f6e6431 00{15} 05 00 00000000 0001 0002 000a");
-    let error = bad(Part::Tlv(0x1034), "number of VLANs", 50, 2);
-    assert_eq!(bad_value(&framed(&tlv)), error);
-}
-
-#[test]
-fn entries_of_the_intermediate_generation_are_not_taken_for_others() {
-    let old = vec![0x31; 41];
-    let error = bad(Part::Tlv(0x1038), "size of the entries", 20, 41);
-    assert_eq!(bad_value(&mac_info(2, &[old.clone(), old])), error);
-}
-
-#[test]
-fn a_vlan_that_is_none_is_skipped_and_reported() {
-    let tlv = hex("1034 0024 0001 626f6e6431 00{15} 05 00 00000000 0001 0002 0000 000a");
-    let got = decode_all(&framed(&tlv));
-    let [Ok(message), Err(error)] = &got[..] else {
-        panic!("{got:?}");
-    };
-    let Body::Application {
-        tlv: Tlv::PortChannelInfo(info),
-        ..
-    } = &message.body
-    else {
-        panic!("{message:?}");
-    };
-    assert_eq!(info.vids, [vid(10)].into());
-    let first = BadValue {
-        part: Part::Tlv(0x1034),
-        field: "VLAN",
-        offset: 52,
-        found: Found::Number(0),
-        expected: "1..=4094",
-    };
-    let (skipped, total, index) = (1, 2, 0);
-    assert_eq!(
-        *error,
-        DecodeError::Entries {
-            skipped,
-            total,
-            index,
-            first
-        }
-    );
-}
-
-#[test]
-fn a_list_too_long_for_a_message_becomes_several_of_the_same_id() {
-    let got = decode_all(&mac_info(1, &[entry(1, 10, b"swp1")]));
-    let one = macs(got[0].as_ref().unwrap())[0];
-    for (count, sizes) in [
-        (0, vec![0]),
-        (MAX_MACS_PER_MESSAGE, vec![MAX_MACS_PER_MESSAGE]),
-        (
-            2 * MAX_MACS_PER_MESSAGE + 1,
-            vec![MAX_MACS_PER_MESSAGE, MAX_MACS_PER_MESSAGE, 1],
-        ),
-    ] {
-        let bytes = encoded(&application(Tlv::MacInfo(vec![one; count])));
-        let got: Vec<_> = decode_all(&bytes).into_iter().map(Result::unwrap).collect();
-        assert_eq!(got.iter().map(|m| macs(m).len()).collect::<Vec<_>>(), sizes);
-        assert!(got.iter().all(|m| m.id == 9));
-        assert!(got.iter().all(|m| encoded(m).len() <= MAX_MESSAGE));
-    }
-}
-
-/// `spec/iccp.md` 2.4: 30 entries make 922 bytes.
-fn encoded_len(entries: usize) -> usize {
-    22 + 30 * entries
-}
-
-#[test]
-fn the_longest_mac_info_leaves_no_room_for_another_entry() {
-    assert_eq!(MAX_MESSAGE, 65536);
-    assert_eq!(MAX_MACS_PER_MESSAGE, 2183);
-    assert_eq!(encoded_len(30), 922);
-    assert!(encoded_len(MAX_MACS_PER_MESSAGE) <= MAX_MESSAGE);
-    assert!(encoded_len(MAX_MACS_PER_MESSAGE + 1) > MAX_MESSAGE);
-}
-
-#[test]
-fn less_than_a_message_is_buffered_once_drained() {
-    let got = decode_all(&mac_info(1, &[entry(1, 10, b"swp1")]));
-    let one = macs(got[0].as_ref().unwrap())[0];
-    let bytes = encoded(&application(Tlv::MacInfo(vec![one; MAX_MACS_PER_MESSAGE])));
-    let mut decoder = Decoder::new(Dialect::Sonic);
-    let mut messages = 0;
-    for chunk in bytes.repeat(50).chunks(10_000) {
-        decoder.push(chunk);
-        messages += decoder.by_ref().map(Result::unwrap).count();
-        assert!(decoder.buffered() < MAX_MESSAGE);
-        assert!(decoder.buffer.capacity() < 4 * MAX_MESSAGE);
-    }
-    assert_eq!(messages, 50);
 }
 
 #[test]

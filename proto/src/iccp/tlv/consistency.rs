@@ -4,12 +4,16 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use super::super::MAX_MESSAGE;
 use super::super::code::tlv::{PEER_LINK_INFO, PORT_CHANNEL_INFO};
 use super::super::error::DecodeError;
-use super::super::wire::{Dialect, Fields, Output, Skipped, vid};
+use super::super::wire::{Dialect, Fields, Output, vid};
 use crate::{AggregatorId, IfName, Vid};
 
-/// Port Channel Info 0x1034 (4.7).
+/// Port Channel Info 0x1034 (4.7), drawn as sonic writes it.
+///
+/// linux-mclag has a field of two zero bytes in front of the second aggregator id, lists the VLANs
+/// in reverse order, and appends 30 zero bytes for each: it counts in structures of 32 bytes.
 //
 //  0                   1                   2                   3
 //  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -50,11 +54,27 @@ impl PortChannelInfo {
             out.name_length(&self.name);
             out.u8(self.l3.into());
             out.put(&address_to_wire(self.address, out.dialect()));
-            out.u16(self.id.0);
-            let count = u16::try_from(self.vids.len());
-            out.u16(count.expect("there are no more than 4094 VLANs"));
-            for vid in &self.vids {
-                out.u16(vid.get());
+            let count = self.vids.len();
+            match out.dialect() {
+                Dialect::Sonic => {
+                    out.u16(self.id.0);
+                    out.count(count);
+                    for vid in &self.vids {
+                        out.u16(vid.get());
+                    }
+                }
+                Dialect::LinuxMclag => {
+                    out.zeros::<2>(); // orphan flag
+                    out.u16(self.id.0);
+                    out.count(count);
+                    // Latest first (4.7); VLANs are usually added in ascending order.
+                    for vid in self.vids.iter().rev() {
+                        out.u16(vid.get());
+                    }
+                    // The receiver skips it, so what does not fit a message need not be there.
+                    let room = MAX_MESSAGE - LINUX_MCLAG_VLANS - 2 * count;
+                    out.filler(room.min(30 * count));
+                }
             }
         });
     }
@@ -69,20 +89,16 @@ impl PortChannelInfo {
         fields.u8("name length")?;
         let l3 = fields.u8("L3 mode")? != 0;
         let address = address_from_wire(fields.array("IPv4 address")?, fields.dialect());
+        match fields.dialect() {
+            Dialect::Sonic => {}
+            Dialect::LinuxMclag => {
+                fields.take(2, "orphan flag")?;
+            }
+        }
         fields.u16("port-channel id")?;
-        let offset = fields.offset();
-        let count = fields.u16("number of VLANs")?;
-        let total = usize::from(count);
-        if total * 2 > fields.len() {
-            let expected = "no more than the TLV holds";
-            return Err(fields.bad("number of VLANs", offset, count, expected));
-        }
-        let mut vids = BTreeSet::new();
-        let mut skipped = Skipped::default();
-        for index in 0..total {
-            vids.extend(skipped.keep(index, vid(fields, "VLAN"))?);
-        }
-        *report = skipped.report(total);
+        let total = fields.count("number of VLANs", 2)?;
+        let vids = fields.entries(total, report, |fields| vid(fields, "VLAN"))?;
+        let vids = vids.into_iter().collect();
         Ok(Self {
             id,
             name,
@@ -93,11 +109,15 @@ impl PortChannelInfo {
     }
 }
 
+/// Offset of the first VLAN in a linux-mclag message: header, RG ID TLV, and 38 bytes of the TLV.
+const LINUX_MCLAG_VLANS: usize = 8 + 8 + 38;
+
 /// The one IPv4 address that the sonic dialect sends with its octets reversed (2.3).
 fn address_to_wire(address: Ipv4Addr, dialect: Dialect) -> [u8; 4] {
     let mut octets = address.octets();
     match dialect {
         Dialect::Sonic => octets.reverse(),
+        Dialect::LinuxMclag => {}
     }
     octets
 }
@@ -105,6 +125,7 @@ fn address_to_wire(address: Ipv4Addr, dialect: Dialect) -> [u8; 4] {
 fn address_from_wire(mut octets: [u8; 4], dialect: Dialect) -> Ipv4Addr {
     match dialect {
         Dialect::Sonic => octets.reverse(),
+        Dialect::LinuxMclag => {}
     }
     Ipv4Addr::from(octets)
 }

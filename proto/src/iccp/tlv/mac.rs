@@ -1,6 +1,6 @@
 //! Addresses learned and forgotten: MAC Info (`spec/iccp.md` 4.11).
 //
-// MAC Info 0x1038: a count and as many entries as it says.
+// MAC Info 0x1038, sonic: a count and as many entries as it says.
 //
 //  0                   1                   2                   3
 //  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -9,23 +9,46 @@
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |    n = number of entries      |  n entries ...
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//
+// linux-mclag: one entry without a count, Length = 55.
+//
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |      Op       |                                               |
+// +-+-+-+-+-+-+-+-+                                               +
+// |          MAC address as text, 32 bytes, NUL-padded            |
+// +               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |      ...      |            VLAN ID            |               |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+               +
+// |                  Port, 20 bytes, NUL-padded                   |
+// +                                               +-+-+-+-+-+-+-+-+
+// |                      ...                      |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//
+// SONiC's intermediate generation (14.1): a count and entries of 41 bytes, laid out as in
+// linux-mclag, but big-endian and with 18 bytes for the MAC address.
 
 use super::super::MAX_MESSAGE;
 use super::super::code::tlv::MAC_INFO;
 use super::super::error::DecodeError;
-use super::super::wire::{Dialect, Fields, Output, Skipped, vid};
+use super::super::wire::{Dialect, Fields, Output, vid};
 use crate::{IfName, Mac, Vid};
 
 /// MAC entries that fit one message, for a receiver that takes any message of legal size.
 pub const MAX_MACS_PER_MESSAGE: usize = (MAX_MESSAGE - FIRST_ENTRY) / MacEntry::LEN;
 
 /// Offset of the first entry in the message: header, RG ID TLV, TLV header, count.
-const FIRST_ENTRY: usize = 8 + 8 + 4 + 2;
+pub(super) const FIRST_ENTRY: usize = 8 + 8 + 4 + 2;
 
-/// Size of an entry of SONiC's intermediate generation (14.1), which wrote the MAC as text.
+/// Size of an entry of SONiC's intermediate generation (14.1).
 const INTERMEDIATE_LEN: usize = 41;
 
-/// One entry of MAC Info 0x1038 (4.11).
+/// Room for the text of a MAC address in linux-mclag.
+const TEXT: usize = 32;
+
+/// The same in the intermediate generation.
+const INTERMEDIATE_TEXT: usize = 18;
+
+/// One entry of MAC Info 0x1038 (4.11), drawn as sonic writes it.
 //
 //  0                   1                   2                   3
 //  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -40,7 +63,7 @@ const INTERMEDIATE_LEN: usize = 41;
 pub struct MacEntry {
     /// Learned or forgotten.
     pub op: EntryOp,
-    /// Configured or learned.
+    /// Configured or learned; linux-mclag does not say it, so what it reports is learned.
     pub kind: MacType,
     /// The address.
     pub mac: Mac,
@@ -68,55 +91,74 @@ impl MacEntry {
         let kind = MacType::from_wire(fields.u8("MAC type")?);
         let mac = fields.mac("MAC address")?;
         let vid = vid(fields, "VLAN");
-        let port = fields.name("interface name")?;
+        let port = fields.name("interface name");
         Ok(Self {
             op,
             kind,
             mac,
             vid: vid?,
-            port,
+            port: port?,
+        })
+    }
+
+    fn encode_text(&self, out: &mut Output<'_>) {
+        out.u8(self.op.to_wire());
+        out.text_mac::<TEXT>(self.mac);
+        out.u16(self.vid.get());
+        out.name(&self.port);
+    }
+
+    /// An entry with the MAC as text in a field of `N` bytes.
+    fn decode_text<const N: usize>(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let op = EntryOp::from_wire(fields.u8("op")?);
+        let mac = fields.text_mac::<N>("MAC address");
+        let vid = vid(fields, "VLAN");
+        let port = fields.name("interface name");
+        Ok(Self {
+            op,
+            kind: MacType::Dynamic,
+            mac: mac?,
+            vid: vid?,
+            port: port?,
         })
     }
 }
 
-/// The caller has split the list: there are no more than [`MAX_MACS_PER_MESSAGE`].
+/// The caller has split the list: there are no more than [`MAX_MACS_PER_MESSAGE`], and one in
+/// linux-mclag.
 pub(super) fn encode(entries: &[MacEntry], out: &mut Output<'_>) {
-    match out.dialect() {
-        Dialect::Sonic => out.plain_tlv(MAC_INFO, |out| {
+    out.plain_tlv(MAC_INFO, |out| match out.dialect() {
+        Dialect::Sonic => {
             out.reserve(2 + entries.len() * MacEntry::LEN);
-            let count = u16::try_from(entries.len());
-            out.u16(count.expect("lists are split before they exceed a message"));
+            out.count(entries.len());
             for entry in entries {
                 entry.encode(out);
             }
-        }),
-    }
+        }
+        Dialect::LinuxMclag => {
+            for entry in entries {
+                entry.encode_text(out);
+            }
+        }
+    });
 }
 
-/// An entry that cannot be read is skipped and reported: the addresses beside it are good, and
-/// nothing would ever send them again.
 pub(super) fn decode(
     fields: &mut Fields<'_>,
     report: &mut Option<DecodeError>,
 ) -> Result<Vec<MacEntry>, DecodeError> {
-    let offset = fields.offset();
-    let count = fields.u16("number of entries")?;
-    let total = usize::from(count);
-    if total * MacEntry::LEN > fields.len() {
-        let expected = "no more than the TLV holds";
-        return Err(fields.bad("number of entries", offset, count, expected));
+    match fields.dialect() {
+        Dialect::Sonic => {
+            let total = fields.count("number of entries", MacEntry::LEN)?;
+            let decode = if fields.len() == total * INTERMEDIATE_LEN {
+                MacEntry::decode_text::<INTERMEDIATE_TEXT>
+            } else {
+                MacEntry::decode
+            };
+            fields.entries(total, report, decode)
+        }
+        Dialect::LinuxMclag => Ok(vec![MacEntry::decode_text::<TEXT>(fields)?]),
     }
-    if total > 0 && fields.len() == total * INTERMEDIATE_LEN {
-        let expected = "entries of 30 bytes; the peer's software is of an older generation";
-        return Err(fields.bad("size of the entries", offset, 41_u8, expected));
-    }
-    let mut entries = Vec::with_capacity(total);
-    let mut skipped = Skipped::default();
-    for index in 0..total {
-        entries.extend(skipped.keep(index, MacEntry::decode(fields))?);
-    }
-    *report = skipped.report(total);
-    Ok(entries)
 }
 
 /// What happened to an entry.

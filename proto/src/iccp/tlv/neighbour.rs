@@ -9,20 +9,44 @@
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |    n = number of entries      |  n entries ...
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//
+// linux-mclag: one packed ARP entry without a count, Length = 31, and no NDISC Info.
+//
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |      Op       |                                               |
+// +-+-+-+-+-+-+-+-+                                               +
+// |             Interface name, 20 bytes, NUL-padded              |
+// +               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |      ...      |         IPv4 address, network order           |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |      ...      |                  MAC Address                  |
+// +-+-+-+-+-+-+-+-+                               +-+-+-+-+-+-+-+-+
+// |                                               |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//
+// SONiC's intermediate generation (14.1): a count and entries of the same size, but without the
+// flags; the name begins in their place, and three bytes of padding follow it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::MAX_MESSAGE;
 use super::super::code::tlv::{ARP_INFO, NDISC_INFO};
 use super::super::error::DecodeError;
-use super::super::wire::{Fields, Output, Skipped};
+use super::super::wire::{Dialect, Fields, Output};
 use super::EntryOp;
+use super::mac::FIRST_ENTRY;
 use crate::{IfName, Mac};
 
-/// Offset of the first entry in the message: header, RG ID TLV, TLV header, count.
-const FIRST_ENTRY: usize = 8 + 8 + 4 + 2;
+/// ARP entries that fit one message, for a receiver that takes any message of legal size.
+pub(in super::super) const MAX_ARPS: usize =
+    (MAX_MESSAGE - FIRST_ENTRY) / <Ipv4Addr as Family>::LEN;
 
-/// One entry of ARP Info 0x1036 (`A` is [`Ipv4Addr`]) or NDISC Info 0x103a ([`Ipv6Addr`]).
+/// NDISC entries that fit one message.
+pub(in super::super) const MAX_NDISCS: usize =
+    (MAX_MESSAGE - FIRST_ENTRY) / <Ipv6Addr as Family>::LEN;
+
+/// One entry of ARP Info 0x1036 (`A` is [`Ipv4Addr`]) or NDISC Info 0x103a ([`Ipv6Addr`]),
+/// drawn as sonic writes it.
 //
 //  0                   1                   2                   3
 //  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -73,8 +97,6 @@ pub(super) trait Family: Copy + Sized {
     const KIND: u16;
     /// Size of an entry in bytes.
     const LEN: usize;
-    /// Entries that fit one message, for a receiver that takes any message of legal size.
-    const MAX_PER_MESSAGE: usize = (MAX_MESSAGE - FIRST_ENTRY) / Self::LEN;
 
     fn put(self, out: &mut Output<'_>);
 
@@ -121,10 +143,18 @@ fn encode_entry<A: Family>(entry: &NeighbourEntry<A>, out: &mut Output<'_>) {
 /// Reads the whole entry before it judges any of it, so that the next one can be read.
 fn decode_entry<A: Family>(fields: &mut Fields<'_>) -> Result<NeighbourEntry<A>, DecodeError> {
     let op = received_op(fields)?;
-    let flags = NeighbourFlags::from_bits_truncate(fields.u8("flags")?);
-    fields.take(1, "learn flag")?;
-    let interface = fields.name("interface name");
-    fields.take(1, "pad")?;
+    let intermediate = matches!(fields.rest(), [b' '..=b'~', ..]);
+    let (flags, interface);
+    if intermediate {
+        flags = NeighbourFlags::empty();
+        interface = fields.name("interface name");
+        fields.take(3, "pad")?;
+    } else {
+        flags = NeighbourFlags::from_bits_truncate(fields.u8("flags")?);
+        fields.take(1, "learn flag")?;
+        interface = fields.name("interface name");
+        fields.take(1, "pad")?;
+    }
     let address = A::take(fields)?;
     let mac = fields.mac("MAC address")?;
     fields.take(2, "pad")?;
@@ -137,6 +167,23 @@ fn decode_entry<A: Family>(fields: &mut Fields<'_>) -> Result<NeighbourEntry<A>,
     })
 }
 
+fn encode_packed<A: Family>(entry: &NeighbourEntry<A>, out: &mut Output<'_>) {
+    out.u8(entry.op.to_wire());
+    out.name(&entry.interface);
+    entry.address.put(out);
+    out.put(&entry.mac.0);
+}
+
+fn decode_packed<A: Family>(fields: &mut Fields<'_>) -> Result<NeighbourEntry<A>, DecodeError> {
+    Ok(NeighbourEntry {
+        op: received_op(fields)?,
+        flags: NeighbourFlags::empty(),
+        interface: fields.name("interface name")?,
+        address: A::take(fields)?,
+        mac: fields.mac("MAC address")?,
+    })
+}
+
 /// Anything but 1 is a *delete* (11.2).
 fn received_op(fields: &mut Fields<'_>) -> Result<EntryOp, DecodeError> {
     Ok(match EntryOp::from_wire(fields.u8("op")?) {
@@ -145,35 +192,33 @@ fn received_op(fields: &mut Fields<'_>) -> Result<EntryOp, DecodeError> {
     })
 }
 
-/// The caller has split the list: there are no more than [`Family::MAX_PER_MESSAGE`].
+/// The caller has split the list: there are no more than fit a message, and one in linux-mclag.
 pub(super) fn encode<A: Family>(entries: &[NeighbourEntry<A>], out: &mut Output<'_>) {
-    out.plain_tlv(A::KIND, |out| {
-        out.reserve(2 + entries.len() * A::LEN);
-        let count = u16::try_from(entries.len());
-        out.u16(count.expect("lists are split before they exceed a message"));
-        for entry in entries {
-            encode_entry(entry, out);
+    out.plain_tlv(A::KIND, |out| match out.dialect() {
+        Dialect::Sonic => {
+            out.reserve(2 + entries.len() * A::LEN);
+            out.count(entries.len());
+            for entry in entries {
+                encode_entry(entry, out);
+            }
+        }
+        Dialect::LinuxMclag => {
+            for entry in entries {
+                encode_packed(entry, out);
+            }
         }
     });
 }
 
-/// An entry that cannot be read is skipped and reported.
 pub(super) fn decode<A: Family>(
     fields: &mut Fields<'_>,
     report: &mut Option<DecodeError>,
 ) -> Result<Vec<NeighbourEntry<A>>, DecodeError> {
-    let offset = fields.offset();
-    let count = fields.u16("number of entries")?;
-    let total = usize::from(count);
-    if total * A::LEN > fields.len() {
-        let expected = "no more than the TLV holds";
-        return Err(fields.bad("number of entries", offset, count, expected));
+    match fields.dialect() {
+        Dialect::Sonic => {
+            let total = fields.count("number of entries", A::LEN)?;
+            fields.entries(total, report, decode_entry)
+        }
+        Dialect::LinuxMclag => Ok(vec![decode_packed(fields)?]),
     }
-    let mut entries = Vec::with_capacity(total);
-    let mut skipped = Skipped::default();
-    for index in 0..total {
-        entries.extend(skipped.keep(index, decode_entry(fields))?);
-    }
-    *report = skipped.report(total);
-    Ok(entries)
 }

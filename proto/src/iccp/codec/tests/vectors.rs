@@ -1,4 +1,4 @@
-//! Literal messages: the vectors of `spec/iccp.md` 16.1, and messages of a real SONiC daemon.
+//! Literal messages: the vectors of `spec/iccp.md` 16.
 
 use super::*;
 use crate::iccp::{
@@ -8,8 +8,33 @@ use crate::iccp::{
 };
 use crate::{AggregatorId, Mac, NodeId, Vid};
 
-/// Pairs of bytes and value, for use in both directions.
-pub(super) fn pairs() -> Vec<(&'static str, Vec<u8>, Message)> {
+/// Bytes and value, for use in both directions.
+pub(super) struct Pair {
+    pub(super) dialect: Dialect,
+    pub(super) what: &'static str,
+    pub(super) bytes: Vec<u8>,
+    pub(super) message: Message,
+}
+
+/// Every vector.
+pub(super) fn pairs() -> Vec<Pair> {
+    let pair = |dialect| {
+        move |(what, text, message)| Pair {
+            dialect,
+            what,
+            bytes: hex(text),
+            message,
+        }
+    };
+    let sonic = sonic().into_iter().map(pair(Dialect::Sonic));
+    let linux_mclag = linux_mclag().into_iter().map(pair(Dialect::LinuxMclag));
+    sonic.chain(linux_mclag).collect()
+}
+
+type Literal = (&'static str, &'static str, Message);
+
+/// `spec/iccp.md` 16.1, and our extensions.
+fn sonic() -> Vec<Literal> {
     let lag = AggregatorId(1);
     let rg = RgId(1);
     let message = |id, body| Message { id, body };
@@ -22,7 +47,7 @@ pub(super) fn pairs() -> Vec<(&'static str, Vec<u8>, Message)> {
             flag,
         })
     };
-    let pairs = [
+    vec![
         (
             "Capability",
             "02 02 00 0c 00 00 00 01 87 00 00 04 80 00 01 00",
@@ -277,45 +302,179 @@ pub(super) fn pairs() -> Vec<(&'static str, Vec<u8>, Message)> {
             "07 03 00 10 00 00 00 43 00 05 00 04 00 00 00 01 91 02 00 00",
             app(67, Tlv::Extension(Extension::MacSyncEnd)),
         ),
-    ];
-    pairs
-        .map(|(what, text, value)| (what, hex(text), value))
-        .into()
+    ]
 }
 
-/// Captured from two SONiC daemons (iccpd of sonic-buildimage, August 2026).
-pub(super) const CAPTURED: [&str; 19] = [
-    "0202000c000000018700000480000100",
-    "0700001a0000000200050004000000010001000a31302e3235352e302e32",
-    "07030011000000030005000400000001003a0001ff",
-    "07030018000000040005000400000001003800080000ffff00000000",
-    "070300140000000400050004000000010039000400000000",
-    "07030019000000050005000400000001003200090200000000010000fd",
-    "0703003a0000000600050004000000010036002a000000000000000000010200000000010000 \
-     0000010f506f72744368616e6e656c303030310000000000",
-    "0703001f0000000700050004000000010037000f000000000000000000000001000000",
-    "07030032000000080005000400000001103400220001506f72744368616e6e656c3030303100 \
-     000000000f000000000000010001000a",
-    "0703002500000009000500040000000110350015506f72744368616e6e656c31303030000000 \
-     000001",
-    "070300140000000a00050004000000010039000400000001",
-    "07030019000000060005000400000001003200090200000000020000fe",
-    "0703001f0000001000050004000000010037000f000000000000000000000001000001",
-    "070300140000000e0005000400000001103b000401010001",
-    "07030030000000150005000400000001103800200001010200aa00000001000a506f72744368 \
-     616e6e656c303030310000000000",
-    "07030030000000160005000400000001103800200001010100aa00000002000a506f72744368 \
-     616e6e656c303030310000000000",
-    "07030030000000180005000400000001103800200001010200aa00000003000a45746865726e \
-     6574380000000000000000000000",
-    "070300a80000005b0005000400000001103800980005010200bb0000003c000a506f72744368 \
-     616e6e656c303030310000000000010200bb0000003d000a506f72744368616e6e656c303030 \
-     310000000000010200bb0000003e000a506f72744368616e6e656c3030303100000000000102 \
-     00bb0000003f000a506f72744368616e6e656c303030310000000000010200bb00000040000a \
-     506f72744368616e6e656c303030310000000000",
-    "0703003a0000003500050004000000010036002a000000000000000000010200000000010000 \
-     0000020f506f72744368616e6e656c303030310000000000",
-];
+/// `spec/iccp.md` 16.2.
+fn linux_mclag() -> Vec<Literal> {
+    let lag = AggregatorId(1);
+    let rg = RgId(1);
+    let message = |id, body| Message { id, body };
+    let app = |id, tlv| message(id, Body::Application { rg, tlv });
+    let mac = Mac([0x44, 0x38, 0x39, 0xff, 0x00, 0x01]);
+    vec![
+        (
+            "Capability",
+            "04 04 0c 00 01 00 00 00 01 1c 04 00 01 00 01 00",
+            message(1, Body::Capability),
+        ),
+        (
+            "RG Connect",
+            "00 0e 1b 00 02 00 00 00 05 00 04 00 01 00 00 00 04 00 0b 00 31 36 39 2e
+             32 35 34 2e 31 2e 31",
+            message(
+                2,
+                Body::Connect {
+                    rg,
+                    sender: "169.254.1.1".to_owned(),
+                },
+            ),
+        ),
+        (
+            "RG Disconnect",
+            "02 0e 14 00 4d 00 00 00 05 00 04 00 01 00 00 00 10 00 04 00 10 00 01 00",
+            message(
+                77,
+                Body::Disconnect {
+                    rg,
+                    status: Status::RG_REMOVED,
+                },
+            ),
+        ),
+        (
+            "NAK, rejected message",
+            "04 0e 18 00 5a 00 00 00 05 00 04 00 01 00 00 00 08 00 08 00 06 00 01 00
+             29 00 00 00",
+            message(
+                90,
+                Body::Notification {
+                    rg,
+                    status: Status::REJECTED,
+                    rejected: 41,
+                },
+            ),
+        ),
+        (
+            "Heartbeat",
+            "06 0e 11 00 03 00 00 00 05 00 04 00 01 00 00 00 e8 00 01 00 ff",
+            app(3, Tlv::Heartbeat),
+        ),
+        (
+            "Sync Request",
+            "06 0e 18 00 04 00 00 00 05 00 04 00 01 00 00 00 e0 00 08 00 00 00 ff ff
+             00 00 00 00",
+            app(4, Tlv::SyncRequest { number: 0 }),
+        ),
+        (
+            "Sync Data, end",
+            "06 0e 14 00 0e 00 00 00 05 00 04 00 01 00 00 00 e4 00 04 00 00 00 01 00",
+            app(
+                14,
+                Tlv::SyncData {
+                    number: 0,
+                    end: true,
+                },
+            ),
+        ),
+        (
+            "System Config",
+            "06 0e 19 00 07 00 00 00 05 00 04 00 01 00 00 00 c8 00 09 00 44 38 39 ff
+             00 01 00 00 fd",
+            app(
+                7,
+                Tlv::SystemConfig(SystemConfig {
+                    system: mac,
+                    priority: 0,
+                    node: NodeId(0xfd),
+                }),
+            ),
+        ),
+        (
+            "Aggregator Config",
+            "06 0e 3a 00 08 00 00 00 05 00 04 00 01 00 00 00 d8 00 2a 00{9} 01 00 44 38
+             39 ff 00 01 00 00 00 00 01 07 73 65 72 76 65 72 31 00{13}",
+            app(
+                8,
+                Tlv::AggregatorConfig(AggregatorConfig {
+                    id: lag,
+                    name: name("server1"),
+                    mac,
+                    flag: ConfigFlag::Present,
+                }),
+            ),
+        ),
+        (
+            "Aggregator State",
+            "06 0e 1f 00 09 00 00 00 05 00 04 00 01 00 00 00 dc 00 0f 00{11} 01 00 00 00
+             00",
+            app(
+                9,
+                Tlv::AggregatorState(AggregatorState {
+                    id: lag,
+                    state: PortState::Up,
+                }),
+            ),
+        ),
+        (
+            "Port Channel Info",
+            "06 0e 52 00 0a 00 00 00 05 00 04 00 01 00 00 00 d0 40 42 00 01 00 73 65
+             72 76 65 72 31 00{13} 07 01 0a 01 02 03 00 00 01 00 01 00 64 00{31}",
+            app(
+                10,
+                Tlv::PortChannelInfo(PortChannelInfo {
+                    id: lag,
+                    name: name("server1"),
+                    l3: true,
+                    address: [10, 1, 2, 3].into(),
+                    vids: [vid(100)].into(),
+                }),
+            ),
+        ),
+        (
+            "Peer Link Info",
+            "06 0e 25 00 0b 00 00 00 05 00 04 00 01 00 00 00 d4 40 15 00 70 65 65 72
+             6c 69 6e 6b 00{12} 01",
+            app(
+                11,
+                Tlv::PeerLinkInfo(PeerLinkInfo {
+                    name: name("peerlink"),
+                    kind: PeerLinkKind::PortChannel,
+                }),
+            ),
+        ),
+        (
+            "ARP Info",
+            "06 0e 2f 00 0c 00 00 00 05 00 04 00 01 00 00 00 d8 40 1f 00 01 62 72 69
+             64 67 65 00{14} 0a 01 02 32 00 11 22 33 44 55",
+            app(
+                12,
+                Tlv::ArpInfo(vec![NeighbourEntry {
+                    op: EntryOp::Add,
+                    flags: NeighbourFlags::empty(),
+                    interface: name("bridge"),
+                    address: [10, 1, 2, 50].into(),
+                    mac: Mac([0x00, 0x11, 0x22, 0x33, 0x44, 0x55]),
+                }]),
+            ),
+        ),
+        (
+            "MAC Info",
+            "06 0e 47 00 14 00 00 00 05 00 04 00 01 00 00 00 e0 40 37 00 01 30 30 3a
+             31 31 3a 32 32 3a 33 33 3a 34 34 3a 35 35 00{15} 64 00 73 65 72 76 65 72 31
+             00{13}",
+            app(
+                20,
+                Tlv::MacInfo(vec![MacEntry {
+                    op: EntryOp::Add,
+                    kind: MacType::Dynamic,
+                    mac: Mac([0x00, 0x11, 0x22, 0x33, 0x44, 0x55]),
+                    vid: vid(100),
+                    port: name("server1"),
+                }]),
+            ),
+        ),
+    ]
+}
 
 /// Bytes from hexadecimal digits; `00{n}` stands for n zero bytes.
 pub(super) fn hex(text: &str) -> Vec<u8> {
