@@ -60,7 +60,7 @@ impl Frame {
 /// When the frame would be longer than its version allows.
 pub fn encode(version: u8, kind: u8, body: &[u8]) -> Result<Vec<u8>, FrameError> {
     let length = HEADER_LEN.saturating_add(body.len());
-    let too_long = FrameError::TooLong {
+    let too_long = FrameError::DoesNotFit {
         version,
         kind,
         length,
@@ -86,6 +86,10 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// Bytes at the start of `buffer` that were already handed out.
     taken: usize,
+    /// Bytes of the stream that are no longer in `buffer`.
+    dropped: u64,
+    /// Whether every frame has the limit of version 1, whatever version it claims.
+    is_v1: bool,
     broken: Option<FrameError>,
 }
 
@@ -96,8 +100,22 @@ impl Decoder {
         Self {
             buffer: Vec::new(),
             taken: 0,
+            dropped: 0,
+            is_v1: false,
             broken: None,
         }
+    }
+
+    /// A decoder at the start of a stream on which only version 1 is spoken.
+    ///
+    /// A frame of another version is well framed there, too, and to be skipped; but a length
+    /// beyond 4096 bytes is impossible whatever the version byte says
+    /// (`spec/mclagsyncd-protocol.md` 2.2, 10 item 16).
+    #[must_use]
+    pub const fn v1() -> Self {
+        let mut decoder = Self::new();
+        decoder.is_v1 = true;
+        decoder
     }
 
     /// Add what was read. Follow with [`Decoder::next_frame`] until it has no more.
@@ -106,6 +124,7 @@ impl Decoder {
             return;
         }
         self.buffer.drain(..self.taken);
+        self.dropped += self.taken as u64;
         self.taken = 0;
         self.buffer.extend_from_slice(bytes);
     }
@@ -140,16 +159,22 @@ impl Decoder {
             return Ok(None);
         };
         let length = usize::from(u16::from_le_bytes([low, high]));
+        let offset = self.dropped + self.taken as u64;
         let Some(body_len) = length.checked_sub(HEADER_LEN) else {
             return Err(FrameError::TooShort {
+                offset,
                 version,
                 kind,
                 length,
             });
         };
-        let limit = max_len(version);
+        let limit = match self.is_v1 {
+            true => MAX_LEN_V1,
+            false => max_len(version),
+        };
         if length > limit {
             return Err(FrameError::TooLong {
+                offset,
                 version,
                 kind,
                 length,
@@ -173,9 +198,14 @@ impl Decoder {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// The length does not even cover the header.
-    #[error("header of version {version}, type {kind} gives length {length}, shorter than itself")]
+    /// A header was received whose length does not even cover itself.
+    #[error(
+        "header at offset {offset} of the stream: version {version}, type {kind} gives length \
+         {length}, shorter than itself"
+    )]
     TooShort {
+        /// Bytes of the stream before the header.
+        offset: u64,
         /// Version named by the header.
         version: u8,
         /// Type named by the header.
@@ -183,12 +213,29 @@ pub enum FrameError {
         /// Length named by the header, in bytes.
         length: usize,
     },
-    /// The length is beyond what the version allows.
-    #[error("frame of version {version}, type {kind} has length {length}, limit is {limit}")]
+    /// A header was received whose length is beyond what the version allows.
+    #[error(
+        "header at offset {offset} of the stream: version {version}, type {kind} gives length \
+         {length}, limit is {limit}"
+    )]
     TooLong {
+        /// Bytes of the stream before the header.
+        offset: u64,
         /// Version named by the header.
         version: u8,
         /// Type named by the header.
+        kind: u8,
+        /// Length in bytes, header included.
+        length: usize,
+        /// Longest frame in bytes.
+        limit: usize,
+    },
+    /// A frame to be sent is longer than its version allows.
+    #[error("frame of version {version}, type {kind} has length {length}, limit is {limit}")]
+    DoesNotFit {
+        /// Version of the frame.
+        version: u8,
+        /// Type of the frame.
         kind: u8,
         /// Length in bytes, header included.
         length: usize,
@@ -261,6 +308,7 @@ mod tests {
             let mut decoder = Decoder::new();
             decoder.push(&[2, 7, length, 0]);
             let error = FrameError::TooShort {
+                offset: 0,
                 version: 2,
                 kind: 7,
                 length: usize::from(length),
@@ -279,7 +327,7 @@ mod tests {
         let error = decoder.next_frame().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "frame of version 1, type 5 has length 4097, limit is 4096"
+            "header at offset 0 of the stream: version 1, type 5 gives length 4097, limit is 4096"
         );
         assert!(encode(1, 5, &[0; 4092]).is_ok());
         assert!(encode(1, 5, &[0; 4093]).is_err());
@@ -293,6 +341,35 @@ mod tests {
         decoder.push(&bytes);
         assert_eq!(drain(&mut decoder).unwrap().len(), 1);
         assert!(encode(2, 1, &vec![7; MAX_LEN - HEADER_LEN + 1]).is_err());
+    }
+
+    /// `spec/mclagsyncd-protocol.md` 2.2, 10 item 16.
+    #[test]
+    fn a_stream_of_version_1_has_its_limits_whatever_the_version_byte_says() {
+        for version in [0, 1, 2, 0xff] {
+            let longest = [version, 9, 0x00, 0x10];
+            let mut decoder = Decoder::v1();
+            decoder.push(&[version, 3, 4, 0]);
+            decoder.push(&longest);
+            decoder.push(&vec![7; MAX_LEN_V1 - HEADER_LEN]);
+            let lengths: Vec<usize> = drain(&mut decoder)
+                .unwrap()
+                .iter()
+                .map(|frame| frame.body.len())
+                .collect();
+            assert_eq!(lengths, [0, MAX_LEN_V1 - HEADER_LEN], "version {version}");
+            decoder.push(&[version, 9, 0x01, 0x10]);
+            assert_eq!(
+                decoder.next_frame().unwrap_err(),
+                FrameError::TooLong {
+                    offset: 4100,
+                    version,
+                    kind: 9,
+                    length: 4097,
+                    limit: MAX_LEN_V1,
+                }
+            );
+        }
     }
 
     proptest! {

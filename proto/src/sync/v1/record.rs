@@ -4,12 +4,14 @@
 
 use std::net::Ipv4Addr;
 
-use super::{DecodeError, EncodeError, domain, name};
-use crate::bytes::{Reader, UnexpectedEnd, Writer, text_field};
+use super::field::Fields;
+use super::{DecodeError, Dialect, EncodeError, Problem, RecordError};
+use crate::bytes::Writer;
+use crate::sync::frame::HEADER_LEN;
 use crate::{DomainId, IfName, Mac, Vid};
 
 /// Width of a name's field in bytes; a good sender ends the name within it.
-const NAME: usize = 20;
+pub(super) const NAME: usize = 20;
 
 /// Width of an address' field in bytes.
 const ADDRESS: usize = 16;
@@ -17,66 +19,47 @@ const ADDRESS: usize = 16;
 /// A record of fixed size.
 pub(super) trait Record: Sized {
     /// Its size in bytes.
-    const LEN: usize;
+    fn len(dialect: Dialect) -> usize;
 
-    fn encode(&self, out: &mut Writer) -> Result<(), EncodeError>;
+    fn encode(&self, dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError>;
 
-    /// From exactly [`Record::LEN`] bytes.
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    /// From exactly [`Record::len`] bytes. What can be left out of the record is left out and
+    /// reported in `ignored`.
+    fn decode(
+        fields: &mut Fields<'_>,
+        dialect: Dialect,
+        ignored: &mut Vec<DecodeError>,
+    ) -> Result<Self, DecodeError>;
 }
 
-pub(super) fn encode_all<R: Record>(records: &[R], out: &mut Writer) -> Result<(), EncodeError> {
-    records.iter().try_for_each(|record| record.encode(out))
+pub(super) fn encode_all<R: Record>(
+    records: &[R],
+    dialect: Dialect,
+    out: &mut Writer,
+) -> Result<(), EncodeError> {
+    let mut records = records.iter();
+    records.try_for_each(|record| record.encode(dialect, out))
 }
 
-/// All complete records. A rest that fills none is ignored, as both legacy receivers do.
-pub(super) fn decode_all<R: Record>(body: &[u8]) -> Result<Vec<R>, DecodeError> {
-    let records = body.chunks_exact(R::LEN);
+/// All complete records that can be read. A rest that fills none is ignored, as both legacy
+/// receivers do (`spec/mclagsyncd-protocol.md` 2.1); one that cannot be read spoils no other.
+pub(super) fn decode_all<R: Record>(
+    body: &[u8],
+    dialect: Dialect,
+    skipped: &mut Vec<RecordError>,
+) -> Vec<R> {
+    let size = R::len(dialect);
+    let mut records = Vec::with_capacity(body.len() / size);
+    for (index, bytes) in body.chunks_exact(size).enumerate() {
+        let mut fields = Fields::new(bytes, HEADER_LEN + index * size);
+        let mut errors = Vec::new();
+        match R::decode(&mut fields, dialect, &mut errors) {
+            Ok(record) => records.push(record),
+            Err(error) => errors.push(error),
+        }
+        skipped.extend(errors.into_iter().map(|error| RecordError { index, error }));
+    }
     records
-        .map(|bytes| R::decode(&mut Reader::new(bytes)))
-        .collect()
-}
-
-/// One change of the forwarding table, in either direction.
-//
-//  0                   1                   2                   3
-//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
-// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |                          MAC Address                          |
-// +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |                               |              pad              |
-// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |                          VLAN (LE)                            |
-// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |                   Port name, 20 bytes ...                     |
-// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |           Kind (LE)           |        Operation (LE)         |
-// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FdbRecord {
-    /// The address.
-    pub mac: Mac,
-    /// The VLAN.
-    pub vid: Vid,
-    /// The port; a deletion reported by SONiC names none.
-    pub port: Option<IfName>,
-    /// How the entry behaves.
-    pub kind: FdbKind,
-    /// What to do.
-    pub op: RecordOp,
-}
-
-/// How a forwarding entry behaves.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FdbKind {
-    /// Not said: deletions reported by SONiC.
-    None,
-    /// Configured.
-    Static,
-    /// Learned; as sent by `iccpd`: by the other chassis, so that it must not age here.
-    Dynamic,
-    /// Learned by this chassis: ages.
-    DynamicLocal,
 }
 
 /// What a record does.
@@ -108,6 +91,16 @@ pub struct VlanMemberRecord {
     pub vid: Vid,
     /// The port.
     pub port: IfName,
+}
+
+/// One VLAN interface whose address and MAC are its own instead of shared with the other chassis
+/// (`spec/mclagsyncd-protocol.md` 5.5). Belongs to no domain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UniqueIpRecord {
+    /// Whether they are its own from now on.
+    pub op: RecordOp,
+    /// The VLAN interface.
+    pub interface: IfName,
 }
 
 /// Settings of the domain (`spec/mclagsyncd-protocol.md` 5.2).
@@ -142,7 +135,8 @@ pub enum DomainOp {
     Delete,
     /// Apply the named settings.
     Update,
-    /// Set the named settings back to their defaults.
+    /// Set the named settings back to their defaults. A SONiC `iccpd` does so for one of them
+    /// only; [`super::ServerMessage::split`] makes one record of each.
     DeleteAttributes,
 }
 
@@ -164,99 +158,99 @@ bitflags::bitflags! {
     }
 }
 
-impl Record for FdbRecord {
-    const LEN: usize = 36;
-
-    fn encode(&self, out: &mut Writer) -> Result<(), EncodeError> {
-        let Self {
-            mac: Mac(mac),
-            vid,
-            port,
-            kind,
-            op,
-        } = self;
-        out.put(mac);
-        out.zeros(2);
-        out.u32_le(vid.get().into());
-        put_name(out, port.as_ref())?;
-        out.u16_le(match kind {
-            FdbKind::None => 0,
-            FdbKind::Static => 1,
-            FdbKind::Dynamic => 2,
-            FdbKind::DynamicLocal => 3,
-        });
-        out.u16_le(match op {
-            RecordOp::Add => 1,
-            RecordOp::Delete => 2,
-        });
-        Ok(())
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mac = Mac(reader.array()?);
-        let _pad = reader.take(2)?;
-        let vid = vid(reader.u32_le()?)?;
-        let port = take_name(reader)?;
-        let kind = match reader.u16_le()? {
-            0 => FdbKind::None,
-            1 => FdbKind::Static,
-            2 => FdbKind::Dynamic,
-            3 => FdbKind::DynamicLocal,
-            other => return Err(DecodeError::Kind(other)),
-        };
-        let op = record_op(reader.u16_le()?.into())?;
-        Ok(Self {
-            mac,
-            vid,
-            port,
-            kind,
-            op,
-        })
+impl DomainRecord {
+    /// Records with the same effect on a SONiC `iccpd`, which loses all attributes but the first
+    /// of a [`DomainOp::DeleteAttributes`] (`spec/mclagsyncd-protocol.md` 5.2).
+    pub(super) fn one_by_one(self) -> Vec<Self> {
+        if self.op != DomainOp::DeleteAttributes || self.attributes.is_empty() {
+            return vec![self];
+        }
+        let named = self.attributes.iter();
+        named
+            .map(|attributes| Self { attributes, ..self })
+            .collect()
     }
 }
 
 impl Record for InterfaceRecord {
-    const LEN: usize = 28;
+    fn len(_dialect: Dialect) -> usize {
+        28
+    }
 
-    fn encode(&self, out: &mut Writer) -> Result<(), EncodeError> {
+    fn encode(&self, _dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError> {
         let Self { op, domain, port } = self;
         put_op(out, *op);
         out.u32_le(domain.get().into());
-        put_name(out, Some(port))
+        put_name(out, Some(port), NAME)
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(
+        fields: &mut Fields<'_>,
+        _dialect: Dialect,
+        _ignored: &mut Vec<DecodeError>,
+    ) -> Result<Self, DecodeError> {
         Ok(Self {
-            op: record_op(reader.u32_le()?)?,
-            domain: domain(i32_le(reader)?)?,
-            port: name(text_field(reader.take(NAME)?)?)?,
+            op: take_op(fields)?,
+            domain: fields.domain()?,
+            port: fields.take(NAME, "interface")?.name()?,
         })
     }
 }
 
 impl Record for VlanMemberRecord {
-    const LEN: usize = 28;
+    fn len(_dialect: Dialect) -> usize {
+        28
+    }
 
-    fn encode(&self, out: &mut Writer) -> Result<(), EncodeError> {
+    fn encode(&self, _dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError> {
         let Self { op, vid, port } = self;
         put_op(out, *op);
         out.u32_le(vid.get().into());
-        put_name(out, Some(port))
+        put_name(out, Some(port), NAME)
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(
+        fields: &mut Fields<'_>,
+        _dialect: Dialect,
+        _ignored: &mut Vec<DecodeError>,
+    ) -> Result<Self, DecodeError> {
         Ok(Self {
-            op: record_op(reader.u32_le()?)?,
-            vid: vid(reader.u32_le()?)?,
-            port: name(text_field(reader.take(NAME)?)?)?,
+            op: take_op(fields)?,
+            vid: fields.vid()?,
+            port: fields.take(NAME, "member port")?.name()?,
+        })
+    }
+}
+
+impl Record for UniqueIpRecord {
+    fn len(_dialect: Dialect) -> usize {
+        24
+    }
+
+    fn encode(&self, _dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError> {
+        let Self { op, interface } = self;
+        put_op(out, *op);
+        put_name(out, Some(interface), NAME)
+    }
+
+    fn decode(
+        fields: &mut Fields<'_>,
+        _dialect: Dialect,
+        _ignored: &mut Vec<DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        Ok(Self {
+            op: take_op(fields)?,
+            interface: fields.take(NAME, "interface")?.name()?,
         })
     }
 }
 
 impl Record for DomainRecord {
-    const LEN: usize = 80;
+    fn len(_dialect: Dialect) -> usize {
+        80
+    }
 
-    fn encode(&self, out: &mut Writer) -> Result<(), EncodeError> {
+    fn encode(&self, _dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError> {
         let Self {
             op,
             domain,
@@ -281,50 +275,86 @@ impl Record for DomainRecord {
             let text = address.map(|address| address.to_string());
             out.text(&text.unwrap_or_default(), ADDRESS);
         }
-        put_name(out, peer_link.as_ref())?;
+        put_name(out, peer_link.as_ref(), NAME)?;
         out.put(system_mac);
         out.zeros(2);
         out.u32_le(attributes.bits());
         Ok(())
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let op = match reader.u32_le()? {
+    fn decode(
+        fields: &mut Fields<'_>,
+        _dialect: Dialect,
+        ignored: &mut Vec<DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        let offset = fields.offset();
+        let op = match fields.u32("operation")? {
             1 => DomainOp::Add,
             2 => DomainOp::Delete,
             3 => DomainOp::Update,
             4 => DomainOp::DeleteAttributes,
-            other => return Err(DecodeError::Op(other)),
+            other => return Err(DecodeError::new(offset, "operation", Problem::Op(other))),
         };
-        let domain = domain(i32_le(reader)?)?;
-        let keepalive_s = i32_le(reader)?;
-        let session_timeout_s = i32_le(reader)?;
-        let local = reader.take(ADDRESS)?;
-        let peer = reader.take(ADDRESS)?;
-        let peer_link = reader.take(NAME)?;
-        let system_mac = Mac(reader.array()?);
-        let _pad = reader.take(2)?;
-        let attributes = DomainAttributes::from_bits_retain(reader.u32_le()?);
-        // A field whose bit is not set holds whatever the sender's memory held.
-        let if_named = |attribute, field| match attributes.contains(attribute) {
-            true => text_field(field),
-            false => Ok(""),
-        };
-        let peer_link = if_named(DomainAttributes::PEER_LINK, peer_link)?;
+        let domain = fields.domain()?;
+        let keepalive_s = fields.i32("keepalive interval")?;
+        let session_timeout_s = fields.i32("session timeout")?;
+        let local = fields.take(ADDRESS, "local address")?;
+        let peer = fields.take(ADDRESS, "peer address")?;
+        let peer_link = fields.take(NAME, "peer link")?;
+        let system_mac = Mac(fields.array("system MAC")?);
+        let _pad = fields.take(2, "pad")?;
+        let mut attributes = DomainAttributes::from_bits_retain(fields.u32("attributes")?);
+        // A field whose bit is not set, or whose value does not matter, holds whatever the
+        // sender's memory held. An unreadable value leaves the others alone.
+        let has_values = matches!(op, DomainOp::Add | DomainOp::Update);
         Ok(Self {
             op,
             domain,
             keepalive_s,
             session_timeout_s,
-            local: address(if_named(DomainAttributes::LOCAL, local)?)?,
-            peer: address(if_named(DomainAttributes::PEER, peer)?)?,
-            peer_link: (!peer_link.is_empty())
-                .then(|| name(peer_link))
-                .transpose()?,
+            local: if_named(
+                has_values,
+                DomainAttributes::LOCAL,
+                &mut attributes,
+                local.address_if_any(),
+                ignored,
+            ),
+            peer: if_named(
+                has_values,
+                DomainAttributes::PEER,
+                &mut attributes,
+                peer.address_if_any(),
+                ignored,
+            ),
+            peer_link: if_named(
+                has_values,
+                DomainAttributes::PEER_LINK,
+                &mut attributes,
+                peer_link.name_if_any(),
+                ignored,
+            ),
             system_mac,
             attributes,
         })
     }
+}
+
+/// The value of an attribute that is named; an attribute that cannot be read is named no longer.
+fn if_named<T>(
+    has_values: bool,
+    attribute: DomainAttributes,
+    named: &mut DomainAttributes,
+    value: Result<Option<T>, DecodeError>,
+    ignored: &mut Vec<DecodeError>,
+) -> Option<T> {
+    if !has_values || !named.contains(attribute) {
+        return None;
+    }
+    value.unwrap_or_else(|error| {
+        ignored.push(error);
+        named.remove(attribute);
+        None
+    })
 }
 
 fn put_op(out: &mut Writer, op: RecordOp) {
@@ -334,43 +364,33 @@ fn put_op(out: &mut Writer, op: RecordOp) {
     });
 }
 
-fn put_name(out: &mut Writer, port: Option<&IfName>) -> Result<(), EncodeError> {
+fn take_op(fields: &mut Fields<'_>) -> Result<RecordOp, DecodeError> {
+    let offset = fields.offset();
+    let raw = fields.u32("operation")?;
+    record_op(raw).ok_or(DecodeError::new(offset, "operation", Problem::Op(raw)))
+}
+
+pub(super) const fn record_op(raw: u32) -> Option<RecordOp> {
+    match raw {
+        1 => Some(RecordOp::Add),
+        2 => Some(RecordOp::Delete),
+        _ => None,
+    }
+}
+
+/// A name in a field of `width` bytes. Never more than 19 of them: legacy receivers have 20
+/// bytes whatever the field has, and look for the end of the name within them.
+pub(super) fn put_name(
+    out: &mut Writer,
+    port: Option<&IfName>,
+    width: usize,
+) -> Result<(), EncodeError> {
     let text = port.map_or("", IfName::as_str);
     if let Some(port) = port
         && text.len() >= NAME
     {
         return Err(EncodeError::Name(*port));
     }
-    out.text(text, NAME);
+    out.text(text, width);
     Ok(())
-}
-
-fn take_name(reader: &mut Reader<'_>) -> Result<Option<IfName>, DecodeError> {
-    let text = text_field(reader.take(NAME)?)?;
-    (!text.is_empty()).then(|| name(text)).transpose()
-}
-
-fn i32_le(reader: &mut Reader<'_>) -> Result<i32, UnexpectedEnd> {
-    reader.array().map(i32::from_le_bytes)
-}
-
-fn record_op(raw: u32) -> Result<RecordOp, DecodeError> {
-    match raw {
-        1 => Ok(RecordOp::Add),
-        2 => Ok(RecordOp::Delete),
-        other => Err(DecodeError::Op(other)),
-    }
-}
-
-fn vid(raw: u32) -> Result<Vid, DecodeError> {
-    let short = u16::try_from(raw).map_err(|_| DecodeError::BigVid(raw))?;
-    Ok(Vid::try_from(short)?)
-}
-
-fn address(text: &str) -> Result<Option<Ipv4Addr>, DecodeError> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let refused = |_| DecodeError::Address(text.chars().take(16).collect());
-    text.parse().map(Some).map_err(refused)
 }

@@ -7,56 +7,100 @@
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // | Data ... (the next sub-option follows at once, unaligned)
 
-use super::{ClientMessage, DecodeError, EncodeError, client, domain, name};
-use crate::bytes::{Reader, Writer};
+use super::field::{Fields, Part};
+use super::isolation::{listed, names_of};
+use super::{
+    ClientMessage, DecodeError, Dialect, EncodeError, InterfaceAddress, PortIsolate, Problem,
+    RecordError, client,
+};
+use crate::bytes::Writer;
+use crate::sync::frame::HEADER_LEN;
 use crate::{DomainId, IfName, Mac};
 
-const ISOLATE_SRC: u8 = 1;
-const ISOLATE_DST: u8 = 2;
+/// Length of the header of a sub-option in bytes.
+pub(super) const SUB_HEADER_LEN: usize = 4;
+
+pub(super) const ISOLATE_SRC: u8 = 1;
+pub(super) const ISOLATE_DST: u8 = 2;
 const MAC_LEARN_ENABLE: u8 = 3;
 const MAC_LEARN_DISABLE: u8 = 4;
-const INTF_NAME: u8 = 7;
+const SET_MAC_SRC: u8 = 5;
+const SET_MAC_DST: u8 = 6;
+pub(super) const INTF_NAME: u8 = 7;
 const MCLAG_ID: u8 = 8;
 const ICCP_ROLE: u8 = 9;
 const SYSTEM_ID: u8 = 10;
 const OPER_STATUS: u8 = 11;
 const ISOLATION_STATE: u8 = 12;
+const PEER_SYSTEM_ID: u8 = 13;
 
-/// Write the sub-options of a message; answers its type.
-pub(super) fn encode(message: &ClientMessage, out: &mut Writer) -> Result<u8, EncodeError> {
+/// What a sub-option is called in an error.
+const fn field(kind: u8) -> &'static str {
+    match kind {
+        ISOLATE_SRC => "isolation source",
+        ISOLATE_DST => "isolation destination",
+        MAC_LEARN_ENABLE | MAC_LEARN_DISABLE => "learning port",
+        SET_MAC_SRC => "MAC interface",
+        SET_MAC_DST => "interface MAC",
+        INTF_NAME => "interface name",
+        MCLAG_ID => "domain",
+        ICCP_ROLE => "role",
+        SYSTEM_ID => "system id",
+        OPER_STATUS => "operational status",
+        ISOLATION_STATE => "isolation state",
+        PEER_SYSTEM_ID => "peer system id",
+        _ => "sub-option",
+    }
+}
+
+/// Write the sub-options of a message, which the dialect is known to have. The order is the one
+/// that servers that go by position need.
+pub(super) fn encode(
+    message: &ClientMessage,
+    dialect: Dialect,
+    out: &mut Writer,
+) -> Result<(), EncodeError> {
     let mut put = |kind, data: &[u8]| put(out, kind, data);
     let id = |domain: &DomainId| i32::from(domain.get()).to_le_bytes();
-    Ok(match message {
-        ClientMessage::PortIsolate {
-            peer_link,
-            isolated,
-        } => {
-            let list: Vec<&str> = isolated.iter().map(IfName::as_str).collect();
-            put(ISOLATE_SRC, peer_link.as_str().as_bytes())?;
+    match message {
+        ClientMessage::PortIsolate(list) => {
+            put(ISOLATE_SRC, list.peer_link.as_str().as_bytes())?;
             // Present even when it is empty: a receiver takes it by its position.
-            put(ISOLATE_DST, list.join(",").as_bytes())?;
-            client::PORT_ISOLATE
+            put(ISOLATE_DST, list.text(dialect)?.as_bytes())
         }
-        ClientMessage::MacLearnMode { port, learning } => {
+        ClientMessage::MacLearnMode { ports, learning } => {
             let kind = match learning {
                 true => MAC_LEARN_ENABLE,
                 false => MAC_LEARN_DISABLE,
             };
-            put(kind, port.as_str().as_bytes())?;
-            client::MAC_LEARN_MODE
+            put(kind, learning_ports(ports, dialect)?.as_bytes())
         }
-        ClientMessage::SetFdb(_) => client::SET_FDB,
-        ClientMessage::TrafficDistribution { port, is_enabled } => {
-            put(INTF_NAME, port.as_str().as_bytes())?;
-            match is_enabled {
-                true => client::TRAFFIC_ENABLE,
-                false => client::TRAFFIC_DISABLE,
-            }
+        ClientMessage::SetInterfaceMac {
+            interface,
+            address,
+            mac,
+        } => {
+            let text = match (address, dialect) {
+                (None, _) | (_, Dialect::Sonic) => interface.to_string(),
+                (
+                    Some(InterfaceAddress {
+                        address,
+                        prefix_len,
+                    }),
+                    _,
+                ) => {
+                    format!("{interface}:{address}/{prefix_len}")
+                }
+            };
+            put(SET_MAC_SRC, text.as_bytes())?;
+            put(SET_MAC_DST, mac.to_string().as_bytes())
         }
+        ClientMessage::TrafficDistribution { port, .. } => put(INTF_NAME, port.as_str().as_bytes()),
+        // The receiver does not look at the type.
+        ClientMessage::FlushFdbByPort { port } => put(0, port.as_str().as_bytes()),
         ClientMessage::IccpState { domain, is_up } => {
             put(MCLAG_ID, &id(domain))?;
-            put(OPER_STATUS, &[u8::from(*is_up)])?;
-            client::ICCP_STATE
+            put(OPER_STATUS, &[u8::from(*is_up)])
         }
         ClientMessage::IccpRole {
             domain,
@@ -65,23 +109,16 @@ pub(super) fn encode(message: &ClientMessage, out: &mut Writer) -> Result<u8, En
         } => {
             put(MCLAG_ID, &id(domain))?;
             put(ICCP_ROLE, &[u8::from(*is_active)])?;
-            if let Some(Mac(bytes)) = system_id {
-                put(SYSTEM_ID, bytes)?;
+            match system_id {
+                Some(Mac(bytes)) => put(SYSTEM_ID, bytes),
+                None => Ok(()),
             }
-            client::ICCP_ROLE
         }
-        ClientMessage::IccpSystemId {
-            domain,
-            system_id: Mac(bytes),
-        } => {
+        ClientMessage::IccpSystemId { domain, system_id } => {
             put(MCLAG_ID, &id(domain))?;
-            put(SYSTEM_ID, bytes)?;
-            client::ICCP_SYSTEM_ID
+            put(SYSTEM_ID, &system_id.0)
         }
-        ClientMessage::DeleteIccpInfo { domain } => {
-            put(MCLAG_ID, &id(domain))?;
-            client::DEL_ICCP_INFO
-        }
+        ClientMessage::DeleteIccpInfo { domain } => put(MCLAG_ID, &id(domain)),
         ClientMessage::RemoteInterfaceState {
             domain,
             port,
@@ -89,13 +126,11 @@ pub(super) fn encode(message: &ClientMessage, out: &mut Writer) -> Result<u8, En
         } => {
             put(MCLAG_ID, &id(domain))?;
             put(INTF_NAME, port.as_str().as_bytes())?;
-            put(OPER_STATUS, &[u8::from(*is_up)])?;
-            client::REMOTE_IF_STATE
+            put(OPER_STATUS, &[u8::from(*is_up)])
         }
         ClientMessage::DeleteRemoteInterface { domain, port } => {
             put(MCLAG_ID, &id(domain))?;
-            put(INTF_NAME, port.as_str().as_bytes())?;
-            client::DEL_REMOTE_IF
+            put(INTF_NAME, port.as_str().as_bytes())
         }
         ClientMessage::PeerLinkIsolation {
             domain,
@@ -104,10 +139,15 @@ pub(super) fn encode(message: &ClientMessage, out: &mut Writer) -> Result<u8, En
         } => {
             put(MCLAG_ID, &id(domain))?;
             put(INTF_NAME, port.as_str().as_bytes())?;
-            put(ISOLATION_STATE, &[u8::from(*is_isolated)])?;
-            client::PEER_LINK_ISOLATION
+            put(ISOLATION_STATE, &[u8::from(*is_isolated)])
         }
-    })
+        ClientMessage::PeerSystemId { domain, system_id } => {
+            put(MCLAG_ID, &id(domain))?;
+            put(PEER_SYSTEM_ID, &system_id.0)
+        }
+        // No sub-options.
+        ClientMessage::FlushFdb | ClientMessage::GetFdbChanges | ClientMessage::SetFdb(_) => Ok(()),
+    }
 }
 
 fn put(out: &mut Writer, kind: u8, data: &[u8]) -> Result<(), EncodeError> {
@@ -122,43 +162,127 @@ fn put(out: &mut Writer, kind: u8, data: &[u8]) -> Result<(), EncodeError> {
     Ok(())
 }
 
-/// The message that these sub-options are; `None` for a type that is not such a list.
-pub(super) fn decode(kind: u8, body: &[u8]) -> Result<Option<ClientMessage>, DecodeError> {
-    if !matches!(
-        kind,
-        client::PORT_ISOLATE | client::MAC_LEARN_MODE | client::TRAFFIC_ENABLE
-            ..=client::PEER_LINK_ISOLATION
-    ) {
-        return Ok(None);
-    }
-    let options = SubOptions::parse(body)?;
-    Ok(Some(match kind {
-        client::PORT_ISOLATE => {
-            // Legacy receivers take the two by position and never look at their types.
-            let at = |kind, position: usize| {
-                let by_type = options.find(kind);
-                let by_position = || options.0.get(position).map(|(_, data)| *data);
-                by_type
-                    .or_else(by_position)
-                    .ok_or(DecodeError::Missing(kind))
-            };
-            let isolated = std::str::from_utf8(at(ISOLATE_DST, 1)?)?;
-            let isolated = isolated.split(',').filter(|token| !token.is_empty());
-            ClientMessage::PortIsolate {
-                peer_link: name(std::str::from_utf8(at(ISOLATE_SRC, 0)?)?)?,
-                isolated: isolated.map(name).collect::<Result<_, _>>()?,
-            }
+/// One port; linux-mclag: any number of them but none.
+fn learning_ports(ports: &[IfName], dialect: Dialect) -> Result<String, EncodeError> {
+    let message = "PORT_MAC_LEARN_MODE";
+    match (ports, dialect) {
+        ([], _) => Err(EncodeError::Empty { message, dialect }),
+        (_, Dialect::LinuxMclag) => {
+            let names = ports.iter().map(|port| listed(port, dialect));
+            Ok(names.collect::<Result<Vec<_>, _>>()?.join(","))
         }
-        client::MAC_LEARN_MODE => match (options.find(MAC_LEARN_ENABLE), MAC_LEARN_DISABLE) {
-            (Some(port), _) => ClientMessage::MacLearnMode {
-                port: name(std::str::from_utf8(port)?)?,
-                learning: true,
-            },
-            (None, kind) => ClientMessage::MacLearnMode {
-                port: options.name(kind)?,
-                learning: false,
-            },
+        ([port], _) => Ok(port.to_string()),
+        _ => Err(EncodeError::Ports {
+            message,
+            count: ports.len(),
+            dialect,
+        }),
+    }
+}
+
+/// The message that these sub-options are; `None` for a type that the dialect does not have.
+pub(super) fn decode(
+    kind: u8,
+    body: &[u8],
+    dialect: Dialect,
+    skipped: &mut Vec<RecordError>,
+) -> Result<Option<ClientMessage>, DecodeError> {
+    let read: fn(u8, &SubOptions<'_>) -> Result<ClientMessage, DecodeError> = match (kind, dialect)
+    {
+        // Whatever a body holds that should be empty is nobody's business.
+        (client::FLUSH_FDB, _) => return Ok(Some(ClientMessage::FlushFdb)),
+        (client::GET_FDB_CHANGES, Dialect::LinuxMclag | Dialect::Intermediate) => {
+            return Ok(Some(ClientMessage::GetFdbChanges));
+        }
+        (client::PORT_ISOLATE, _) => {
+            let options = SubOptions::parse(body)?;
+            return port_isolate(&options, dialect, skipped).map(Some);
+        }
+        (client::MAC_LEARN_MODE, _) => {
+            let options = SubOptions::parse(body)?;
+            return mac_learn_mode(&options, dialect, skipped).map(Some);
+        }
+        (client::SET_INTF_MAC, _) => |_, options| set_interface_mac(options),
+        (client::FLUSH_FDB_BY_PORT, Dialect::LinuxMclag) => |_, options| {
+            let port = options.first().ok_or_else(|| options.missing(INTF_NAME))?;
+            Ok(ClientMessage::FlushFdbByPort { port: port.name()? })
         },
+        (client::TRAFFIC_ENABLE..=client::PEER_SYSTEM_ID, Dialect::Sonic) => sonic,
+        _ => return Ok(None),
+    };
+    read(kind, &SubOptions::parse(body)?).map(Some)
+}
+
+fn port_isolate(
+    options: &SubOptions<'_>,
+    dialect: Dialect,
+    skipped: &mut Vec<RecordError>,
+) -> Result<ClientMessage, DecodeError> {
+    let list = options.at(ISOLATE_DST, 1)?;
+    Ok(ClientMessage::PortIsolate(PortIsolate {
+        peer_link: options.at(ISOLATE_SRC, 0)?.name()?,
+        ports: PortIsolate::read(&list, dialect, skipped),
+    }))
+}
+
+fn mac_learn_mode(
+    options: &SubOptions<'_>,
+    dialect: Dialect,
+    skipped: &mut Vec<RecordError>,
+) -> Result<ClientMessage, DecodeError> {
+    let is_mode = |kind| matches!(kind, MAC_LEARN_ENABLE | MAC_LEARN_DISABLE);
+    let known = options.0.iter().find(|(kind, _)| is_mode(*kind));
+    let (kind, port) = match (known, options.0.first(), dialect) {
+        (Some(known), _, _) => known,
+        // A linux-mclag server takes every other type for "disable".
+        (None, Some(first), Dialect::LinuxMclag) => first,
+        _ => return Err(options.missing(MAC_LEARN_DISABLE)),
+    };
+    let ports = match dialect {
+        Dialect::LinuxMclag => names_of(port, |name| name.name_if_any(), skipped),
+        Dialect::Sonic | Dialect::Intermediate => vec![port.name()?],
+    };
+    if ports.is_empty() {
+        // Tells what is wrong with it: it is empty, or its only name is none.
+        port.name()?;
+    }
+    Ok(ClientMessage::MacLearnMode {
+        ports,
+        learning: *kind == MAC_LEARN_ENABLE,
+    })
+}
+
+/// The interface is `name` or `name:address/length`; no name has a colon
+/// (`spec/mclagsyncd-protocol.md` 4.4).
+fn set_interface_mac(options: &SubOptions<'_>) -> Result<ClientMessage, DecodeError> {
+    let source = options.at(SET_MAC_SRC, 0)?;
+    let (name, address) = match source.text()?.split_once(':') {
+        Some((name, address)) => (name, interface_address(address)),
+        None => (source.text()?, None),
+    };
+    let name = Part {
+        bytes: name.as_bytes(),
+        ..source
+    };
+    Ok(ClientMessage::SetInterfaceMac {
+        interface: name.name()?,
+        address,
+        mac: options.at(SET_MAC_DST, 1)?.mac()?,
+    })
+}
+
+/// The address behind a name. It is there for a person to read: one that makes no sense is none.
+fn interface_address(text: &str) -> Option<InterfaceAddress> {
+    let (address, length) = text.split_once('/')?;
+    Some(InterfaceAddress {
+        address: address.parse().ok()?,
+        prefix_len: length.parse().ok().filter(|bits| *bits <= 32)?,
+    })
+}
+
+/// The messages that only sonic has.
+fn sonic(kind: u8, options: &SubOptions<'_>) -> Result<ClientMessage, DecodeError> {
+    Ok(match kind {
         client::TRAFFIC_ENABLE | client::TRAFFIC_DISABLE => ClientMessage::TrafficDistribution {
             port: options.name(INTF_NAME)?,
             is_enabled: kind == client::TRAFFIC_ENABLE,
@@ -171,13 +295,13 @@ pub(super) fn decode(kind: u8, body: &[u8]) -> Result<Option<ClientMessage>, Dec
             domain: options.domain()?,
             is_active: options.flag(ICCP_ROLE)?,
             system_id: match options.find(SYSTEM_ID) {
-                Some(_) => Some(options.system_id()?),
+                Some(_) => Some(options.system_id(SYSTEM_ID)?),
                 None => None,
             },
         },
         client::ICCP_SYSTEM_ID => ClientMessage::IccpSystemId {
             domain: options.domain()?,
-            system_id: options.system_id()?,
+            system_id: options.system_id(SYSTEM_ID)?,
         },
         client::DEL_ICCP_INFO => ClientMessage::DeleteIccpInfo {
             domain: options.domain()?,
@@ -191,60 +315,86 @@ pub(super) fn decode(kind: u8, body: &[u8]) -> Result<Option<ClientMessage>, Dec
             domain: options.domain()?,
             port: options.name(INTF_NAME)?,
         },
-        _ => ClientMessage::PeerLinkIsolation {
+        client::PEER_LINK_ISOLATION => ClientMessage::PeerLinkIsolation {
             domain: options.domain()?,
             port: options.name(INTF_NAME)?,
             is_isolated: options.flag(ISOLATION_STATE)?,
         },
-    }))
+        _ => ClientMessage::PeerSystemId {
+            domain: options.domain()?,
+            system_id: options.system_id(PEER_SYSTEM_ID)?,
+        },
+    })
 }
 
 /// The sub-options of one message. Unknown ones are there too, and nobody asks for them.
-struct SubOptions<'a>(Vec<(u8, &'a [u8])>);
+pub(super) struct SubOptions<'a>(Vec<(u8, Part<'a>)>, usize);
 
 impl<'a> SubOptions<'a> {
-    fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body);
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut fields = Fields::new(body, HEADER_LEN);
         let mut options = Vec::new();
-        while !reader.is_empty() {
-            let kind = reader.u8()?;
-            let _pad = reader.u8()?; // real senders leave garbage in it
-            let length = reader.u16_le()?;
-            options.push((kind, reader.take(usize::from(length))?));
+        while !fields.is_empty() {
+            let kind = fields.u8("sub-option type")?;
+            fields.u8("sub-option pad")?; // real senders leave garbage in it
+            let length = fields.u16("sub-option length")?;
+            options.push((kind, fields.take(usize::from(length), field(kind))?));
         }
-        Ok(Self(options))
+        Ok(Self(options, fields.offset()))
     }
 
     /// The data of that type; of several the last counts, as in the legacy server.
-    fn find(&self, kind: u8) -> Option<&'a [u8]> {
+    pub(super) fn find(&self, kind: u8) -> Option<Part<'a>> {
         let last = self.0.iter().rev().find(|(k, _)| *k == kind);
         last.map(|(_, data)| *data)
     }
 
-    fn fixed<const N: usize>(&self, kind: u8) -> Result<[u8; N], DecodeError> {
-        let data = self.find(kind).ok_or(DecodeError::Missing(kind))?;
-        data.try_into().map_err(|_| DecodeError::SubOption {
-            kind,
-            length: data.len(),
+    /// The data of the first sub-option, whatever its type.
+    pub(super) fn first(&self) -> Option<Part<'a>> {
+        self.0.first().map(|(_, data)| *data)
+    }
+
+    /// The type of the first sub-option.
+    pub(super) fn first_kind(&self) -> Option<u8> {
+        self.0.first().map(|(kind, _)| *kind)
+    }
+
+    /// The data of that type, or of whatever stands at its position: the legacy servers go by
+    /// position alone and never look at the types.
+    pub(super) fn at(&self, kind: u8, position: usize) -> Result<Part<'a>, DecodeError> {
+        let by_position = || self.0.get(position).map(|(_, data)| *data);
+        let data = self.find(kind).or_else(by_position);
+        let data = data.ok_or_else(|| self.missing(kind))?;
+        Ok(Part {
+            field: field(kind),
+            ..data
         })
     }
 
+    fn missing(&self, kind: u8) -> DecodeError {
+        let Self(_, end) = self;
+        DecodeError::new(*end, field(kind), Problem::Missing(kind))
+    }
+
+    fn known(&self, kind: u8) -> Result<Part<'a>, DecodeError> {
+        self.find(kind).ok_or_else(|| self.missing(kind))
+    }
+
     fn domain(&self) -> Result<DomainId, DecodeError> {
-        domain(i32::from_le_bytes(self.fixed(MCLAG_ID)?))
+        self.known(MCLAG_ID)?.domain()
     }
 
     /// Any value but zero is true (`spec/mclagsyncd-protocol.md` 10, item 14).
     fn flag(&self, kind: u8) -> Result<bool, DecodeError> {
-        let [value] = self.fixed(kind)?;
+        let [value] = self.known(kind)?.array()?;
         Ok(value != 0)
     }
 
-    fn system_id(&self) -> Result<Mac, DecodeError> {
-        Ok(Mac(self.fixed(SYSTEM_ID)?))
+    fn system_id(&self, kind: u8) -> Result<Mac, DecodeError> {
+        Ok(Mac(self.known(kind)?.array()?))
     }
 
     fn name(&self, kind: u8) -> Result<IfName, DecodeError> {
-        let data = self.find(kind).ok_or(DecodeError::Missing(kind))?;
-        name(std::str::from_utf8(data)?)
+        self.known(kind)?.name()
     }
 }
