@@ -106,6 +106,7 @@ impl Watch {
         let groups = Groups {
             links: true,
             fdb: false,
+            ..Groups::default()
         };
         let monitor = Monitor::open(groups, EVENT_BUFFER)?;
         tracing::debug!(

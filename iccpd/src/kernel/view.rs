@@ -223,6 +223,14 @@ impl View {
                 }
             }
             Kind::Bridge { .. } => LinkKind::Bridge,
+            Kind::Vlan {
+                id: Some(vid),
+                link: Some(parent),
+            } => LinkKind::Vlan {
+                vid: *vid,
+                parent: *parent,
+            },
+            Kind::Vrf => LinkKind::Vrf,
             Kind::Vlan { .. } | Kind::Vxlan | Kind::Veth | Kind::Other(_) => LinkKind::Other,
         }
     }

@@ -122,6 +122,8 @@ pub(crate) struct Received<'a> {
     pub(crate) flags: u16,
     /// Sequence number of the request it answers; zero in events.
     pub(crate) sequence: u32,
+    /// Port of the socket whose request this is about; zero for the kernel itself.
+    pub(crate) port: u32,
     /// Everything after the message header.
     pub(crate) body: &'a [u8],
 }
@@ -144,7 +146,7 @@ impl<'a> Iterator for Messages<'a> {
 
     fn next(&mut self) -> Option<Received<'a>> {
         let (header, _) = self.0.split_first_chunk::<NLMSG_HEADER_LEN>()?;
-        let [a, b, c, d, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
+        let [a, b, c, d, k0, k1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3] = *header;
         let len = usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok()?;
         let body = self.0.get(NLMSG_HEADER_LEN..len)?;
         self.0 = self.0.get(len.next_multiple_of(4)..).unwrap_or_default();
@@ -152,6 +154,7 @@ impl<'a> Iterator for Messages<'a> {
             kind: u16::from_ne_bytes([k0, k1]),
             flags: u16::from_ne_bytes([f0, f1]),
             sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
+            port: u32::from_ne_bytes([p0, p1, p2, p3]),
             body,
         })
     }

@@ -10,6 +10,10 @@ use mclag_proto::{Mac, Vid};
 
 use crate::attr::{Attr, Msg, Received};
 use crate::link::{AF_BRIDGE, centiseconds};
+use crate::neigh::{
+    HEADER_LEN, NDA_LLADDR, NLM_F_CREATE, NLM_F_REPLACE, NTF_EXT_LEARNED, NUD_NOARP, NUD_PERMANENT,
+    NUD_REACHABLE, RTM_DELNEIGH, RTM_GETNEIGH, RTM_NEWNEIGH,
+};
 
 /// One entry of a bridge's forwarding database.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +36,18 @@ pub struct FdbEntry {
     pub updated: Duration,
     /// Time since a frame was last sent to the address.
     pub used: Duration,
+}
+
+impl FdbEntry {
+    /// The operation that removes it from its port.
+    pub(crate) fn delete(&self) -> FdbOp {
+        FdbOp {
+            mac: self.mac,
+            vid: self.vid,
+            port: self.port,
+            action: FdbAction::Delete,
+        }
+    }
 }
 
 /// What a bridge does with an entry.
@@ -79,8 +95,13 @@ pub enum FdbAction {
     /// inactive and when it turns active again. Written as inactive, the first frame is an
     /// event. An entry that already is inactive stays so, whatever is written.
     SetTracked(Activity),
+    /// An address of the bridge itself, given by its own index as port: frames to it are not
+    /// forwarded but received. What `bridge fdb add MAC dev BRIDGE self local` does.
+    SetLocal,
     /// Remove it. Fails with `ENOENT` if it is not on that port (any more).
     Delete,
+    /// Remove an address of the bridge itself. Fails with `ENOENT` if it is none (any more).
+    DeleteLocal,
 }
 
 impl FdbOp {
@@ -90,19 +111,25 @@ impl FdbOp {
             FdbAction::SetDynamic => "set dynamic FDB entry",
             FdbAction::SetStatic => "set static FDB entry",
             FdbAction::SetTracked(_) => "set tracked FDB entry",
+            FdbAction::SetLocal => "set local FDB entry",
             FdbAction::Delete => "delete FDB entry",
+            FdbAction::DeleteLocal => "delete local FDB entry",
         }
     }
 
     pub(crate) fn request(&self) -> Msg {
+        let replace = NLM_F_CREATE | NLM_F_REPLACE;
         let (kind, flags, state) = match self.action {
-            FdbAction::SetDynamic => (RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, NUD_REACHABLE),
-            FdbAction::SetStatic | FdbAction::SetTracked(_) => {
-                (RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, NUD_NOARP)
-            }
-            FdbAction::Delete => (RTM_DELNEIGH, 0, 0),
+            FdbAction::SetDynamic => (RTM_NEWNEIGH, replace, NUD_REACHABLE),
+            FdbAction::SetStatic | FdbAction::SetTracked(_) => (RTM_NEWNEIGH, replace, NUD_NOARP),
+            FdbAction::SetLocal => (RTM_NEWNEIGH, replace, NUD_PERMANENT),
+            FdbAction::Delete | FdbAction::DeleteLocal => (RTM_DELNEIGH, 0, 0),
         };
-        let mut msg = Msg::new(kind, flags, &header(self.port, state, NTF_MASTER));
+        let table = match self.action {
+            FdbAction::SetLocal | FdbAction::DeleteLocal => NTF_SELF,
+            _ => NTF_MASTER,
+        };
+        let mut msg = Msg::new(kind, flags, &header(self.port, state, table));
         msg.attr(NDA_LLADDR, &self.mac.0);
         if let Some(vid) = self.vid {
             msg.attr_u16(NDA_VLAN, vid.get());
@@ -135,6 +162,20 @@ impl fmt::Display for FdbOp {
 pub(crate) fn dump_request(bridge: u32) -> Msg {
     let mut msg = Msg::new(RTM_GETNEIGH, 0, &header(0, 0, 0));
     msg.attr_u32(NDA_MASTER, bridge);
+    msg
+}
+
+/// The request to remove what the bridge itself learned, from all ports or from one.
+pub(crate) fn flush_request(bridge: u32, port: Option<u32>) -> Msg {
+    // The bridge is asked about itself, or by way of its port about that.
+    let (index, table) = match port {
+        Some(port) => (port, NTF_MASTER),
+        None => (bridge, NTF_SELF),
+    };
+    let mut msg = Msg::new(RTM_DELNEIGH, NLM_F_BULK, &header(index, 0, table));
+    // Under the masks: neither permanent nor static, and not learned by somebody else.
+    msg.attr_u16(NDA_NDM_STATE_MASK, NUD_PERMANENT | NUD_NOARP);
+    msg.attr_u8(NDA_NDM_FLAGS_MASK, NTF_EXT_LEARNED);
     msg
 }
 
@@ -217,36 +258,20 @@ fn read_times(attr: Attr<'_>) -> Option<(Duration, Duration)> {
 }
 
 fn header(port: u32, state: u16, flags: u8) -> [u8; HEADER_LEN] {
-    let mut header = [0; HEADER_LEN];
-    header[0] = AF_BRIDGE;
-    header[4..8].copy_from_slice(&port.to_ne_bytes());
-    header[8..10].copy_from_slice(&state.to_ne_bytes());
-    header[10] = flags;
-    header
+    crate::neigh::header(AF_BRIDGE, port, state, flags)
 }
 
-/// Length of the fixed header (`struct ndmsg`).
-const HEADER_LEN: usize = 12;
+const NLM_F_BULK: u16 = 0x200;
 
-pub(crate) const RTM_NEWNEIGH: u16 = 28;
-pub(crate) const RTM_DELNEIGH: u16 = 29;
-const RTM_GETNEIGH: u16 = 30;
-
-const NLM_F_REPLACE: u16 = 0x100;
-const NLM_F_CREATE: u16 = 0x400;
-
-const NUD_REACHABLE: u16 = 0x02;
-const NUD_NOARP: u16 = 0x40;
-const NUD_PERMANENT: u16 = 0x80;
-
+const NTF_SELF: u8 = 0x02;
 const NTF_MASTER: u8 = 0x04;
-const NTF_EXT_LEARNED: u8 = 0x10;
 
-const NDA_LLADDR: u16 = 2;
 const NDA_CACHEINFO: u16 = 3;
 const NDA_VLAN: u16 = 5;
 const NDA_MASTER: u16 = 9;
 const NDA_FDB_EXT_ATTRS: u16 = 14;
+const NDA_NDM_STATE_MASK: u16 = 16;
+const NDA_NDM_FLAGS_MASK: u16 = 17;
 const NFEA_ACTIVITY_NOTIFY: u16 = 1;
 
 const FDB_NOTIFY: u8 = 1 << 0;

@@ -5,11 +5,13 @@ use std::io;
 
 use mclag_proto::IfName;
 
+use crate::addr::{self, AddressNews, InterfaceAddress};
 use crate::attr::{Msg, Received};
 use crate::batch;
 use crate::error::{Failure, NetlinkError};
-use crate::fdb::{self, FdbEntry, FdbNews, FdbOp};
+use crate::fdb::{self, FdbEntry, FdbNews, FdbOp, FdbState};
 use crate::link::{self, LinkInfo, LinkNews, LinkOp};
+use crate::neigh::{self, Neighbour, NeighbourNews, NeighbourOp};
 use crate::socket::Socket;
 use crate::vlan::{self, BridgeVlans};
 
@@ -21,6 +23,8 @@ pub enum Op {
     Fdb(FdbOp),
     /// A change of a setting of an interface.
     Link(LinkOp),
+    /// A change of a neighbour.
+    Neighbour(NeighbourOp),
 }
 
 impl Op {
@@ -29,6 +33,7 @@ impl Op {
         match self {
             Self::Fdb(op) => op.port,
             Self::Link(op) => op.link,
+            Self::Neighbour(op) => op.index,
         }
     }
 }
@@ -42,6 +47,12 @@ impl From<FdbOp> for Op {
 impl From<LinkOp> for Op {
     fn from(op: LinkOp) -> Self {
         Self::Link(op)
+    }
+}
+
+impl From<NeighbourOp> for Op {
+    fn from(op: NeighbourOp) -> Self {
+        Self::Neighbour(op)
     }
 }
 
@@ -187,6 +198,98 @@ impl Kernel {
         }
     }
 
+    /// Remove what the bridge itself learned, from one port or from all of them. Entries that
+    /// were installed stay, whoever installed them.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn flush_learned(
+        &mut self,
+        bridge: u32,
+        port: Option<u32>,
+    ) -> Result<(), NetlinkError> {
+        let request = fdb::flush_request(bridge, port);
+        match self.socket.request(request, |_| {}).await {
+            Ok(()) => Ok(()),
+            // A kernel before 5.19 misses an address in the request.
+            Err(failure) if matches!(failure.errno, libc::EINVAL | libc::EOPNOTSUPP) => {
+                self.flush_each(bridge, port).await
+            }
+            Err(failure) => {
+                let object = self.name_of(port.unwrap_or(bridge)).await;
+                Err(NetlinkError::new("flush FDB", object, failure))
+            }
+        }
+    }
+
+    /// The same, entry by entry.
+    async fn flush_each(&mut self, bridge: u32, port: Option<u32>) -> Result<(), NetlinkError> {
+        let entries = self.fdb(bridge).await?;
+        let learned = entries.iter().filter(|entry| {
+            let there = port.is_none_or(|port| port == entry.port);
+            there && entry.state == FdbState::Dynamic && !entry.ext_learn
+        });
+        let deletes: Vec<_> = learned.map(|entry| entry.delete().into()).collect();
+        for result in self.apply(&deletes).await {
+            match result {
+                // It aged out or moved meanwhile.
+                Err(error) if error.is_gone() => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// All neighbours, IPv4 and IPv6, of all interfaces.
+    ///
+    /// If they change while they are read, one may be missing or come twice; whoever needs all of
+    /// them listens to a [`crate::Monitor`] that was opened before.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn neighbours(&mut self) -> Result<Vec<Neighbour>, NetlinkError> {
+        let mut neighbours = Vec::new();
+        for family in addr::FAMILIES {
+            let dump = self.socket.dump(neigh::dump_request(family), |message| {
+                if let Some(NeighbourNews::Entry(entry)) = neigh::read(&message) {
+                    neighbours.push(entry);
+                }
+            });
+            dump.await
+                .map(drop)
+                .or_else(not_without_family)
+                .map_err(|failure| NetlinkError::new("list neighbours", "all", failure))?;
+        }
+        Ok(neighbours)
+    }
+
+    /// All addresses, IPv4 and IPv6, of all interfaces.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn addresses(&mut self) -> Result<Vec<InterfaceAddress>, NetlinkError> {
+        // A dump that was repeated names most of them twice.
+        let mut addresses = BTreeMap::new();
+        for family in addr::FAMILIES {
+            let request = || addr::dump_request(family);
+            let dump = self.dump("list addresses", "all", request, |news| {
+                if let AddressNews::Entry(entry) = addr::read(&news)? {
+                    let key = (entry.index, entry.address, entry.prefix_len);
+                    addresses.insert(key, entry);
+                }
+                Some(())
+            });
+            match dump.await {
+                Err(error) if error.is_unsupported() => {}
+                result => result?,
+            }
+        }
+        Ok(addresses.into_values().collect())
+    }
+
     /// Carry out all operations, in order. One result comes back per operation, in order; one
     /// that fails does not stop the rest.
     pub async fn apply(&mut self, ops: &[Op]) -> Vec<Result<(), NetlinkError>> {
@@ -195,6 +298,7 @@ impl Kernel {
             .map(|op| match op {
                 Op::Fdb(op) => op.request(),
                 Op::Link(op) => op.request(),
+                Op::Neighbour(op) => op.request(),
             })
             .collect();
         let results = batch::run(&mut self.socket, &mut requests, self.chunk_len).await;
@@ -232,6 +336,7 @@ impl Kernel {
         match op {
             Op::Fdb(op) => NetlinkError::new(op.name(), format!("{op} on {name}"), failure),
             Op::Link(op) => NetlinkError::new(op.name(), name, failure),
+            Op::Neighbour(op) => NetlinkError::new(op.name(), format!("{op} on {name}"), failure),
         }
     }
 
@@ -285,6 +390,14 @@ impl Kernel {
         }
         tracing::debug!(op, "the table kept changing while it was read");
         Ok(())
+    }
+}
+
+/// A kernel without IPv6 has no neighbours of that family.
+fn not_without_family(failure: Failure) -> Result<(), Failure> {
+    match failure.errno {
+        libc::EOPNOTSUPP | libc::EAFNOSUPPORT => Ok(()),
+        _ => Err(failure),
     }
 }
 

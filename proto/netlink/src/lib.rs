@@ -1,26 +1,34 @@
-//! The kernel, as MC-LAG needs it: interfaces, forwarding databases, the bridge filter.
+//! The kernel, as MC-LAG needs it: interfaces, forwarding databases, neighbours, the bridge
+//! filter.
 //!
 //! The only crate that names a netlink type; what it says and hears is plain data of its own.
 //! It decides nothing: it reads, reports and carries out.
 //!
 //! * [`Monitor`] tells what happens, and needs no privilege.
-//! * [`Kernel`] answers questions about interfaces and forwarding databases and changes them.
+//! * [`Kernel`] answers questions about interfaces, forwarding databases and neighbours and
+//!   changes them.
 //! * [`nft`] keeps the filter that separates the two legs of a dual-connected host.
+//! * [`packet`] sees neighbours speak on the wire.
 //!
 //! Events and requests never share a socket, every request has a deadline, and every refusal
 //! carries the kernel's own explanation ([`NetlinkError`]).
 
+mod addr;
 mod attr;
 mod batch;
+mod bpf;
 mod error;
 mod fdb;
 mod kernel;
 mod link;
 mod monitor;
+mod neigh;
 pub mod nft;
+pub mod packet;
 mod socket;
 mod vlan;
 
+pub use addr::{InterfaceAddress, Scope};
 pub use error::NetlinkError;
 pub use fdb::{Activity, FdbAction, FdbEntry, FdbOp, FdbState};
 pub use kernel::{Kernel, Op};
@@ -29,4 +37,5 @@ pub use link::{
     LinkSetting, Oper, PortState,
 };
 pub use monitor::{Event, Groups, Monitor};
+pub use neigh::{Neighbour, NeighbourAction, NeighbourOp, NeighbourState};
 pub use vlan::{BridgeVlans, VlanSet};

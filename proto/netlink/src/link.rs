@@ -106,6 +106,8 @@ pub enum LinkKind {
         /// Index of the interface underneath.
         link: Option<u32>,
     },
+    /// A VRF: its members are layer-3 interfaces with a routing table of their own.
+    Vrf,
     /// A VXLAN tunnel.
     Vxlan,
     /// One end of a virtual cable.

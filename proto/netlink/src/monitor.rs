@@ -4,14 +4,18 @@
 //! event, [`Event::Overrun`]: the listener reads the tables again and compares.
 
 use std::io;
+use std::os::fd::AsFd as _;
 
 use mclag_proto::IfName;
 use netlink_sys::{Socket as RawSocket, SocketAddr};
 use tokio::io::unix::AsyncFd;
 
+use crate::addr::{self, AddressNews, InterfaceAddress};
 use crate::attr::{Messages, Received};
+use crate::bpf;
 use crate::fdb::{self, FdbEntry, FdbNews};
-use crate::link::{self, BridgePort, LinkInfo, LinkNews};
+use crate::link::{self, AF_BRIDGE, BridgePort, LinkInfo, LinkNews};
+use crate::neigh::{self, Neighbour, NeighbourNews};
 use crate::socket::{register, set_receive_buffer};
 use crate::vlan::BridgeVlans;
 
@@ -51,18 +55,30 @@ pub enum Event {
     Fdb(FdbEntry),
     /// An entry of a forwarding database is gone; this is what it was.
     FdbGone(FdbEntry),
+    /// A neighbour was added or changed, be it only in what the kernel thinks of it.
+    Neighbour(Neighbour),
+    /// A neighbour is gone; this is what it was.
+    NeighbourGone(Neighbour),
+    /// An interface has this address, new or changed.
+    Address(InterfaceAddress),
+    /// An interface no longer has this address.
+    AddressGone(InterfaceAddress),
     /// Events were lost, and those before were thrown away since they may be obsolete. The
     /// listener has to read the tables again; events from now on are complete.
     Overrun,
 }
 
 /// What to listen to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Groups {
     /// Interfaces, bridge ports and their VLANs.
     pub links: bool,
     /// Forwarding databases.
     pub fdb: bool,
+    /// Neighbours, IPv4 and IPv6.
+    pub neighbours: bool,
+    /// Addresses of interfaces, IPv4 and IPv6.
+    pub addresses: bool,
 }
 
 /// A listener. Needs no privilege, except for a large receive buffer.
@@ -86,12 +102,20 @@ impl Monitor {
         let mut socket = RawSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
         socket.set_non_blocking(true)?;
         let receive_buffer = set_receive_buffer(&socket, buffer_bytes)?;
+        if groups.fdb != groups.neighbours {
+            // Both come in one group. The one that is not wanted must not cause an overrun.
+            bpf::attach(socket.as_fd(), &neighbour_filter(groups.fdb))?;
+        }
         socket.bind(&SocketAddr::new(0, 0))?;
         if groups.links {
             socket.add_membership(RTNLGRP_LINK)?;
         }
-        if groups.fdb {
+        if groups.fdb || groups.neighbours {
             socket.add_membership(RTNLGRP_NEIGH)?;
+        }
+        if groups.addresses {
+            socket.add_membership(RTNLGRP_IPV4_IFADDR)?;
+            socket.add_membership(RTNLGRP_IPV6_IFADDR)?;
         }
         Ok(Self {
             fd: register(socket)?,
@@ -215,13 +239,40 @@ fn read(message: &Received<'_>, events: &mut Vec<Event>) {
             Some(LinkNews::LeftBridge { index }) => events.push(Event::LeftBridge { index }),
             None => {}
         },
-        fdb::RTM_NEWNEIGH | fdb::RTM_DELNEIGH => match fdb::read(message) {
-            Some(FdbNews::Entry(entry)) => events.push(Event::Fdb(entry)),
-            Some(FdbNews::Gone(entry)) => events.push(Event::FdbGone(entry)),
+        neigh::RTM_NEWNEIGH | neigh::RTM_DELNEIGH => {
+            let entry = match fdb::read(message) {
+                Some(FdbNews::Entry(entry)) => Some(Event::Fdb(entry)),
+                Some(FdbNews::Gone(entry)) => Some(Event::FdbGone(entry)),
+                None => neigh::read(message).map(|news| match news {
+                    NeighbourNews::Entry(neighbour) => Event::Neighbour(neighbour),
+                    NeighbourNews::Gone(neighbour) => Event::NeighbourGone(neighbour),
+                }),
+            };
+            events.extend(entry);
+        }
+        addr::RTM_NEWADDR | addr::RTM_DELADDR => match addr::read(message) {
+            Some(AddressNews::Entry(address)) => events.push(Event::Address(address)),
+            Some(AddressNews::Gone(address)) => events.push(Event::AddressGone(address)),
             None => {}
         },
         _ => {}
     }
+}
+
+/// Of the messages about neighbours, accept those about forwarding entries or those about others.
+fn neighbour_filter(fdb: bool) -> [libc::sock_filter; 7] {
+    // The kernel writes the kind in the order of the machine, programs load in network order.
+    let kind = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
+    let (bridge, other) = if fdb { (0, 1) } else { (1, 0) };
+    [
+        bpf::load_u16(4),
+        bpf::jump_if_equal(kind(neigh::RTM_NEWNEIGH), 1, 0),
+        bpf::jump_if_equal(kind(neigh::RTM_DELNEIGH), 0, 2),
+        bpf::load_u8(16), // family, the first byte behind the header
+        bpf::jump_if_equal(AF_BRIDGE.into(), bridge, other),
+        bpf::ACCEPT,
+        bpf::DROP,
+    ]
 }
 
 /// Datagrams read before the caller gets a turn. Each holds one message of at most two events.
@@ -235,6 +286,8 @@ const RECEIVE_LEN: usize = 256 * 1024;
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
+const RTNLGRP_IPV4_IFADDR: u32 = 5;
+const RTNLGRP_IPV6_IFADDR: u32 = 9;
 
 #[cfg(test)]
 mod tests {
@@ -261,7 +314,7 @@ mod tests {
         };
         let mut delete = delete;
         assert_eq!(
-            events_of(delete(link::AF_BRIDGE)),
+            events_of(delete(AF_BRIDGE)),
             [Event::LeftBridge { index: 7 }]
         );
         assert_eq!(

@@ -20,6 +20,7 @@
 //! or all of the new one.
 
 mod message;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,6 +32,8 @@ use tokio::time::Instant;
 use crate::attr::{Msg, Received};
 use crate::error::{Failure, NetlinkError};
 use crate::socket::{ANSWER_DEADLINE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, Socket};
+
+pub use watch::Watch;
 
 /// The name of a table of ours.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -58,6 +58,13 @@ impl Socket {
         set_receive_buffer(self.fd.get_ref(), bytes)
     }
 
+    /// The socket's own port, as events name who caused them.
+    pub(crate) fn port(&self) -> io::Result<u32> {
+        let mut address = SocketAddr::new(0, 0);
+        self.fd.get_ref().get_address(&mut address)?;
+        Ok(address.port_number())
+    }
+
     /// A sequence number not in use, followed by `count - 1` more.
     pub(crate) fn reserve(&mut self, count: u32) -> u32 {
         // Zero is what events carry.

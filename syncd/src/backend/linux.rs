@@ -117,6 +117,7 @@ impl LinuxBackend {
             Groups {
                 links: true,
                 fdb: true,
+                ..Groups::default()
             },
             EVENT_BUFFER,
         )?;

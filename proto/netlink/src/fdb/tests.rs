@@ -124,6 +124,6 @@ fn a_neighbour_is_not_an_entry() {
 proptest! {
     #[test]
     fn any_bytes_can_be_read(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = read(&Received { kind: RTM_NEWNEIGH, flags: 0, sequence: 0, body: &body });
+        let _ = read(&Received { kind: RTM_NEWNEIGH, flags: 0, sequence: 0, port: 0, body: &body });
     }
 }

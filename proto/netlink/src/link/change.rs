@@ -27,7 +27,9 @@ pub struct LinkOp {
 pub enum LinkSetting {
     /// Bring it up or take it down.
     AdminUp(bool),
-    /// Its Ethernet address.
+    /// Its Ethernet address. A VLAN interface, a bridge and a bond take it while they are up and
+    /// keep their carrier; a bond gives it to its members. The kernel forgets all neighbours of
+    /// the interface, permanent ones included.
     Mac(Mac),
     /// LACP system id of a bond; `None` for the bond's own address.
     BondActorSystem(Option<Mac>),

@@ -12,6 +12,8 @@ use crate::lab::{Lab, Skip, Wire, event, in_namespace, mac, vid};
 const LINKS: Groups = Groups {
     links: true,
     fdb: false,
+    neighbours: false,
+    addresses: false,
 };
 
 /// `ours` has the members, `theirs` is the partner.

@@ -12,6 +12,8 @@ use crate::lab::{Lab, PATIENCE, Skip, Wire, event, in_namespace, mac, vid};
 const FDB: Groups = Groups {
     links: false,
     fdb: true,
+    neighbours: false,
+    addresses: false,
 };
 
 const AGEING: Duration = Duration::from_secs(300);

@@ -13,6 +13,8 @@ use crate::lab::{Lab, event, in_namespace, mac, name, vid};
 const LINKS: Groups = Groups {
     links: true,
     fdb: false,
+    neighbours: false,
+    addresses: false,
 };
 
 const AGEING: Duration = Duration::from_secs(300);

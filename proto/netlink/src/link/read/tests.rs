@@ -187,6 +187,6 @@ proptest! {
         kind in RTM_NEWLINK..=RTM_DELLINK,
         body in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let _ = read(&Received { kind, flags: 0, sequence: 0, body: &body });
+        let _ = read(&Received { kind, flags: 0, sequence: 0, port: 0, body: &body });
     }
 }

@@ -134,7 +134,7 @@ proptest! {
         kind in 0xa00_u16..0xa10,
         body in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        let message = Received { kind, flags: 0, sequence: 1, body: &body };
+        let message = Received { kind, flags: 0, sequence: 1, port: 0, body: &body };
         let _ = (is_our_chain(&message), is_our_set(&message));
         let _ = (read_elements(&message), read_rule(&message));
     }
