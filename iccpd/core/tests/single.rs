@@ -9,7 +9,7 @@ use mclag_proto::iccp::{
     PortState, RgId, Tlv,
 };
 use mclag_proto::sync::model::{
-    Abilities, Event, FdbKey, Isolation, Op, OpError, OpErrorCode, Section,
+    Abilities, Event, FdbKey, Isolation, Op, OpError, OpErrorCode, Section, Sight,
 };
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
 use std::time::Duration;
@@ -326,6 +326,26 @@ fn what_a_legacy_peer_did_not_name_within_ten_seconds_goes() {
     }
     chassis.pass(SECOND * 2);
     assert!(told(&mut chassis));
+}
+
+/// `spec/iccp.md` 2.2: a dialect that has one address in a message gives each its own id.
+#[test]
+fn a_batch_takes_a_message_id_for_each_of_its_addresses() {
+    let mut chassis = Chassis::in_step();
+    let last = |chassis: &mut Chassis| {
+        let sent = std::iter::from_fn(|| chassis.domain.poll_peer_message(chassis.now));
+        sent.map(|message| (message.id, message.body.ids())).last()
+    };
+    chassis.tell(Tlv::SyncRequest { number: 0 });
+    let (before, _) = last(&mut chassis).unwrap();
+    for number in 0..25 {
+        let MacEntry { mac, vid, port, .. } = mac_entry(number);
+        let configured = false;
+        let sight = Sight::Learned { port, configured };
+        let key = FdbKey { mac, vid };
+        chassis.feed(Input::SyncdEvent(Event::Fdb { key, sight }));
+    }
+    assert_eq!(last(&mut chassis), Some((before + 25, 25)));
 }
 
 /// The peer drops what is not named before the end.

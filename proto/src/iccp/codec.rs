@@ -34,33 +34,32 @@ const HEADER: usize = 4;
 /// When the dialect does not have the TLV; nothing is written then.
 pub fn encode(message: &Message, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), Inexpressible> {
     let mut out = Output::new(out, dialect);
-    let Message { id, body } = message;
-    if let Body::Application { rg, tlv } = body {
-        if !tlv.is_in(dialect) {
-            let part = Part::Tlv(tlv.kind());
-            return Err(Inexpressible { part, dialect });
-        }
-        let list = List { id: *id, rg: *rg };
-        match tlv {
-            Tlv::MacInfo(all) => list.encode(all, MAX_MACS_PER_MESSAGE, Tlv::MacInfo, &mut out),
-            Tlv::ArpInfo(all) => list.encode(all, MAX_ARPS, Tlv::ArpInfo, &mut out),
-            Tlv::NdiscInfo(all) => list.encode(all, MAX_NDISCS, Tlv::NdiscInfo, &mut out),
-            _ => message.encode(&mut out),
-        }
-    } else {
+    let Body::Application { rg, tlv } = &message.body else {
         message.encode(&mut out);
+        return Ok(());
+    };
+    if !tlv.is_in(dialect) {
+        let part = Part::Tlv(tlv.kind());
+        return Err(Inexpressible { part, dialect });
+    }
+    let list = List { message, rg: *rg };
+    match tlv {
+        Tlv::MacInfo(all) => list.encode(all, MAX_MACS_PER_MESSAGE, Tlv::MacInfo, &mut out),
+        Tlv::ArpInfo(all) => list.encode(all, MAX_ARPS, Tlv::ArpInfo, &mut out),
+        Tlv::NdiscInfo(all) => list.encode(all, MAX_NDISCS, Tlv::NdiscInfo, &mut out),
+        _ => message.encode(&mut out),
     }
     Ok(())
 }
 
-/// What the messages that a list becomes have in common.
-struct List {
-    /// Id of the last one.
-    id: u32,
+/// A message with a list, and the group it is for.
+struct List<'a> {
+    message: &'a Message,
     rg: RgId,
 }
 
-impl List {
+impl List<'_> {
+    /// Write the list, `max` of its `entries` in a message of sonic.
     fn encode<T: Clone>(
         self,
         entries: &[T],
@@ -68,23 +67,23 @@ impl List {
         wrap: fn(Vec<T>) -> Tlv,
         out: &mut Output<'_>,
     ) {
-        let max = match out.dialect() {
-            Dialect::Sonic => max,
-            Dialect::LinuxMclag => 1,
+        let (min, max) = match out.dialect() {
+            Dialect::Sonic => (0, max),
+            Dialect::LinuxMclag => (1, 1),
         };
+        if (min..=max).contains(&entries.len()) {
+            self.message.encode(out);
+            return;
+        }
         let mut left = entries.len();
-        let mut encode = |part: &[T]| {
+        for part in entries.chunks(max) {
             left -= part.len();
             let later = u32::try_from(left).unwrap_or(u32::MAX);
             let (rg, tlv) = (self.rg, wrap(part.to_vec()));
-            let id = self.id.wrapping_sub(later);
+            let id = self.message.id.wrapping_sub(later);
             let body = Body::Application { rg, tlv };
             Message { id, body }.encode(out);
-        };
-        if entries.is_empty() && max > 1 {
-            encode(&[]);
         }
-        entries.chunks(max).for_each(encode);
     }
 }
 

@@ -1,5 +1,7 @@
 use super::*;
 use crate::iccp::{Body, Message, encode};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 const SONIC: [u8; 16] = [2, 2, 0, 12, 0, 0, 0, 1, 0x87, 0, 0, 4, 0x80, 0, 1, 0];
 const LINUX_MCLAG: [u8; 16] = [4, 4, 12, 0, 1, 0, 0, 0, 1, 0x1c, 4, 0, 1, 0, 1, 0];
@@ -90,6 +92,39 @@ fn the_decoder_goes_on_with_what_was_looked_at() {
             decoder.push(&bytes[cut..]);
             let (id, body) = (1, Body::Capability);
             assert_eq!(decoder.next(), Some(Ok(Message { id, body })));
+        }
+    }
+}
+
+proptest! {
+    /// A verdict stands whatever follows, and the decoder of that dialect agrees.
+    #[test]
+    fn noise_never_changes_a_verdict(
+        start in prop_oneof![Just(vec![]), Just(vec![2]), Just(vec![2, 2, 0]), Just(vec![6, 14])],
+        pushes in vec(vec(any::<u8>(), 0..4), 0..12),
+    ) {
+        let mut detector = Detector::default();
+        let mut verdict = detector.push(&start);
+        for noise in pushes {
+            let next = detector.push(&noise);
+            match (verdict, next) {
+                (Detection::Undecided, _) => {}
+                (Detection::Decided(before), after) => {
+                    prop_assert_eq!(Detection::Decided(before), after);
+                }
+                (Detection::Impossible { offset: before, .. }, after) => {
+                    let Detection::Impossible { offset, .. } = after else {
+                        return Err(TestCaseError::fail(format!("{after:?}")));
+                    };
+                    prop_assert_eq!(before, offset);
+                }
+            }
+            verdict = next;
+        }
+        if let Detection::Decided(dialect) = verdict {
+            if let Some(Err(error)) = detector.into_decoder(dialect).next() {
+                prop_assert!(!error.is_fatal(), "{}", error);
+            }
         }
     }
 }
