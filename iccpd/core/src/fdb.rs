@@ -260,8 +260,9 @@ impl Fdb {
             .collect();
     }
 
-    /// The session is gone: keep what the peer said, but remember that it may be old.
-    pub fn session_down(&mut self) {
+    /// The session is gone: keep what the peer said, but remember that it may be old. With
+    /// `release`, forget it at once (`spec/behaviour.md` 9.9); may be called again for that.
+    pub fn session_down(&mut self, release: bool) {
         self.announcing = false;
         self.to_announce.clear();
         let mut idle = Vec::new();
@@ -274,6 +275,9 @@ impl Fdb {
         }
         for key in idle {
             self.entries.remove(&key);
+        }
+        if release {
+            self.purge_stale();
         }
     }
 

@@ -11,17 +11,27 @@
 //!                                 ^   links lost              |   or ack timeout
 //!                                 +---------------------------+
 //! ```
+//!
+//! A linux-mclag peer never acknowledges: it isolates 3 s after the last change of a port
+//! (`spec/behaviour.md` 3.1). Where it has the port up, its consent is presumed after
+//! [`SETTLED`] ([`Consent::Presumed`]); nothing is said to it again meanwhile, since that would
+//! start its 3 s anew.
 
 use crate::Time;
 use mclag_proto::iccp::PortChannelInfo;
 use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// How often the peer is told again that a port is up while it does not acknowledge
 /// (`spec/behaviour.md` 8.5).
 const RESEND: Duration = Duration::from_secs(1);
+
+/// By now a peer that does not acknowledge has isolated its port: 3 s of its own and a turn of its
+/// loop, with as much again to spare (`spec/behaviour.md` 3.1).
+pub const SETTLED: Duration = Duration::from_secs(4);
 
 /// The port of the same name at the peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,13 +55,27 @@ pub struct PortFacts {
     pub mac: Mac,
     /// VLANs the port is a member of.
     pub vids: BTreeSet<Vid>,
+    /// It is a layer-3 interface: it has an address or belongs to a VRF (`spec/behaviour.md` 10.5).
+    pub l3: bool,
+    /// Its first IPv4 address; unspecified when it has none.
+    pub address: Ipv4Addr,
 }
 
-/// Waiting for the peer to acknowledge that a port is up.
+/// How this chassis comes to know that the peer has isolated its port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Consent {
+    /// The peer says so, or is no longer waited for after this time.
+    Acknowledged(Duration),
+    /// The peer never says so; it has done it after this time.
+    Presumed(Duration),
+}
+
+/// Waiting for the peer to isolate its port.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct AwaitAck {
-    give_up: Time,
-    resend: Time,
+    over: Time,
+    /// When to tell the peer again; none if that would do no good.
+    resend: Option<Time>,
 }
 
 /// What a deadline of a port asks for.
@@ -63,6 +87,8 @@ pub enum Due {
     Resend,
     /// The peer did not answer in time; the port no longer waits.
     GaveUp,
+    /// A peer that never answers has had its time.
+    Presumed,
 }
 
 /// One MLAG port of this chassis.
@@ -86,8 +112,12 @@ pub struct MlagPort {
     pub told: Option<PortWant>,
     /// The peer waits for our acknowledgement.
     pub ack_owed: bool,
-    /// MAC and VLANs as the kernel has them; `None` while the interface does not exist.
+    /// As the kernel has it; `None` while the interface does not exist.
     pub facts: Option<PortFacts>,
+    /// Counts up as ports appear: the peer is told of the latest one first (`spec/iccp.md` 7).
+    pub attached: u64,
+    /// The difference to the peer's settings that was last written down.
+    pub noted: Option<String>,
     /// The peer was told in this session that the port exists.
     pub announced: bool,
     /// The peer has yet to hear of its configuration.
@@ -112,6 +142,8 @@ impl MlagPort {
             told: None,
             ack_owed: false,
             facts: None,
+            attached: 0,
+            noted: None,
             announced: false,
             config_pending: false,
             state_pending: false,
@@ -125,19 +157,27 @@ impl MlagPort {
         self.await_ack = None;
     }
 
-    /// Its links are back and the peer is there: ask for its acknowledgement.
-    pub fn links_back(&mut self, ack_timeout: Duration, now: Time) {
+    /// Its links are back and the peer is there: wait for its consent.
+    pub fn links_back(&mut self, consent: Consent, now: Time) {
         self.up = true;
         if self.traffic != Traffic::Pass {
             self.traffic = Traffic::Held;
-            self.ask(ack_timeout, now);
+            self.ask(consent, now);
         }
     }
 
-    /// Wait for the peer's acknowledgement; what the port does meanwhile stays as it is.
-    pub fn ask(&mut self, ack_timeout: Duration, now: Time) {
-        let (give_up, resend) = (now + ack_timeout, now + RESEND);
-        self.await_ack = Some(AwaitAck { give_up, resend });
+    /// Wait for the peer's consent; what the port does meanwhile stays as it is.
+    pub fn ask(&mut self, consent: Consent, now: Time) {
+        self.await_ack = Some(match consent {
+            Consent::Acknowledged(timeout) => AwaitAck {
+                over: now + timeout,
+                resend: Some(now + RESEND),
+            },
+            Consent::Presumed(after) => AwaitAck {
+                over: now + after,
+                resend: None,
+            },
+        });
     }
 
     /// Its links are back and nobody is there to ask. If it is held, not for longer than an
@@ -145,7 +185,7 @@ impl MlagPort {
     pub fn links_returned(&mut self, ack_timeout: Duration, now: Time) {
         self.up = true;
         if self.traffic == Traffic::Held {
-            self.ask(ack_timeout, now);
+            self.ask(Consent::Acknowledged(ack_timeout), now);
         }
     }
 
@@ -167,18 +207,22 @@ impl MlagPort {
     /// When [`Self::due`] is to be asked.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        self.await_ack.map(|wait| wait.give_up.min(wait.resend))
+        let wait = self.await_ack?;
+        Some(wait.resend.map_or(wait.over, |at| wait.over.min(at)))
     }
 
     /// What the time asks for.
     pub fn due(&mut self, now: Time) -> Due {
         match &mut self.await_ack {
-            Some(wait) if wait.give_up <= now => {
+            Some(wait) if wait.over <= now => {
+                let presumed = wait.resend.is_none();
                 self.await_ack = None;
-                Due::GaveUp
+                if presumed { Due::Presumed } else { Due::GaveUp }
             }
-            Some(wait) if wait.resend <= now => {
-                wait.resend = now + RESEND;
+            Some(AwaitAck {
+                resend: Some(at), ..
+            }) if *at <= now => {
+                *at = now + RESEND;
                 Due::Resend
             }
             _ => Due::Nothing,
@@ -203,7 +247,7 @@ mod tests {
         MlagPort::new(IfName::new("bond1").unwrap())
     }
 
-    const ACK: Duration = Duration::from_secs(5);
+    const ACK: Consent = Consent::Acknowledged(Duration::from_secs(5));
 
     fn after(seconds: u64) -> Time {
         Time::ZERO + Duration::from_secs(seconds)
@@ -242,6 +286,17 @@ mod tests {
             assert_eq!(port.due(after(second)), Due::Resend);
         }
         assert_eq!(port.due(after(5)), Due::GaveUp);
+        assert_eq!(port.deadline(), None);
+    }
+
+    /// `spec/behaviour.md` 2.3, 3.1: no acknowledgements, and isolation 3 s after the last change.
+    #[test]
+    fn a_peer_that_never_acknowledges_is_told_once_and_presumed_to_have_isolated() {
+        let mut port = port();
+        port.links_back(Consent::Presumed(SETTLED), Time::ZERO);
+        assert_eq!(port.deadline(), Some(after(4)));
+        assert_eq!(port.due(after(3)), Due::Nothing);
+        assert_eq!(port.due(after(4)), Due::Presumed);
         assert_eq!(port.deadline(), None);
     }
 

@@ -1,6 +1,7 @@
 //! The kernel's interfaces as last reported, and what follows from them for the domain.
 
 use crate::input::{Link, LinkKind};
+use ipnetwork::IpNetwork;
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ pub struct Links {
     /// Members of each LAG or bridge.
     slaves: BTreeMap<u32, BTreeSet<u32>>,
     vids: BTreeMap<u32, BTreeSet<Vid>>,
+    addresses: BTreeMap<u32, Vec<IpNetwork>>,
     /// Interfaces not reported again since a listing began.
     unconfirmed: Option<BTreeSet<u32>>,
     complete: bool,
@@ -41,6 +43,7 @@ impl Links {
         }
         let known = &self.by_index;
         self.vids.retain(|index, _| known.contains_key(index));
+        self.addresses.retain(|index, _| known.contains_key(index));
         self.complete = true;
     }
 
@@ -87,6 +90,11 @@ impl Links {
         self.vids.insert(index, vids);
     }
 
+    /// Addresses of an interface as they are now.
+    pub fn set_addresses(&mut self, index: u32, addresses: Vec<IpNetwork>) {
+        self.addresses.insert(index, addresses);
+    }
+
     /// An interface is gone.
     pub fn remove(&mut self, index: u32) {
         if let Some(link) = self.by_index.get(&index)
@@ -100,6 +108,7 @@ impl Links {
     fn forget(&mut self, index: u32) {
         self.unlist(index);
         self.vids.remove(&index);
+        self.addresses.remove(&index);
     }
 
     fn unlist(&mut self, index: u32) {
@@ -183,6 +192,28 @@ impl Links {
     #[must_use]
     pub fn vids(&self, name: &IfName) -> Option<&BTreeSet<Vid>> {
         self.vids.get(&self.by_name(name)?.index)
+    }
+
+    /// Addresses of an interface.
+    #[must_use]
+    pub fn addresses(&self, name: &IfName) -> &[IpNetwork] {
+        let index = self.by_name(name).map(|link| link.index);
+        let addresses = index.and_then(|index| self.addresses.get(&index));
+        addresses.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an interface works on layer 3: it has an IPv4 address, an IPv6 address that is not
+    /// link-local, or belongs to a VRF (`spec/behaviour.md` 10.5).
+    #[must_use]
+    pub fn is_layer3(&self, name: &IfName) -> bool {
+        let global = |network: &IpNetwork| match network {
+            IpNetwork::V4(_) => true,
+            IpNetwork::V6(v6) => !v6.ip().is_unicast_link_local(),
+        };
+        let master = self.by_name(name).and_then(|link| link.master);
+        let master = master.and_then(|index| self.by_index.get(&index));
+        self.addresses(name).iter().any(global)
+            || master.is_some_and(|master| master.kind == LinkKind::Vrf)
     }
 }
 

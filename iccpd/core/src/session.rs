@@ -15,6 +15,11 @@
 //! Stage 1: the standby asks for everything, the active answers. Stage 2: the other way round.
 //! Which is which follows from the addresses alone ([`crate::election::dials`]).
 //!
+//! Two things here are for legacy peers. A session in the wrong group is refused once and then left
+//! to its timeout, as they do it: closing it would have both sides reconnect every second
+//! ([`Session::message`]). And a peer counts as silent only when it would by its own clock, which
+//! knows whole seconds ([`SessionConfig::timeout`]).
+//!
 //! Not responsible for what the application TLVs mean: they are handed on as they are.
 
 use crate::Time;
@@ -25,6 +30,10 @@ use std::time::Duration;
 
 /// Delay before the peer is dialled again (`spec/iccp.md` 1.2).
 const RETRY: Duration = Duration::from_secs(1);
+
+/// What whole seconds and strict comparisons add to each timer of a legacy peer (`spec/iccp.md`
+/// 9.1).
+const LEGACY_SLACK: Duration = Duration::from_secs(1);
 
 /// State of the session.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -116,8 +125,20 @@ pub struct SessionConfig {
     pub dials: bool,
     /// Interval of keepalives.
     pub keepalive: Duration,
-    /// Silence after which the session is given up.
+    /// Silence after which the session is given up, if the peer is one of ours. A legacy peer gets
+    /// a second more, and never less than two of its keepalives take: it compares whole seconds
+    /// strictly, so an interval of 1 s makes a keepalive every 2 s (`spec/iccp.md` 9.1).
     pub timeout: Duration,
+}
+
+impl SessionConfig {
+    fn silence(&self, ours: bool) -> Duration {
+        if ours {
+            self.timeout
+        } else {
+            self.timeout.max(self.keepalive + LEGACY_SLACK) + LEGACY_SLACK
+        }
+    }
 }
 
 /// The session.
@@ -128,6 +149,10 @@ pub struct Session {
     since: Time,
     capability_seen: bool,
     connect_seen: bool,
+    /// The wrong group was refused in this session; once is enough.
+    group_refused: bool,
+    /// The peer announced itself as one of ours.
+    ours: bool,
     dialling: bool,
     last_heard: Option<Time>,
     actions: VecDeque<Action>,
@@ -143,6 +168,8 @@ impl Session {
             since: Time::ZERO,
             capability_seen: false,
             connect_seen: false,
+            group_refused: false,
+            ours: false,
             dialling: false,
             last_heard: None,
             actions: VecDeque::new(),
@@ -195,7 +222,7 @@ impl Session {
         }
         self.dialling = false;
         timers.stop(Timer::Retry);
-        timers.set(Timer::Session, now + self.config.timeout);
+        timers.set(Timer::Session, now + self.config.silence(self.ours));
         // Any message is a sign of life, so a peer that never gets anywhere has to be given up
         // by another clock.
         timers.set(Timer::InStep, now + self.config.timeout);
@@ -247,25 +274,9 @@ impl Session {
                 self.connect_seen = true;
                 self.maybe_operational(timers, now);
             }
-            Body::Connect { rg, .. } => {
-                // The second field of this NAK is the group that was received, not a message id
-                // (`spec/iccp.md` 8).
-                self.send(Body::Notification {
-                    rg: self.config.rg,
-                    status: Status::UNKNOWN_RG,
-                    rejected: rg.0,
-                });
-                let reason = format!(
-                    "peer is in domain {}, this chassis in {}",
-                    rg.0, self.config.rg.0
-                );
-                self.actions.push_back(Action::Refused {
-                    reason: reason.clone(),
-                });
-                self.close(reason, timers, now);
-            }
-            Body::Disconnect { status, .. } => {
-                if status == Status::RG_REMOVED {
+            Body::Connect { rg, .. } => self.refuse_group(rg),
+            Body::Disconnect { rg, status } => {
+                if status == Status::RG_REMOVED && rg == self.config.rg {
                     self.actions.push_back(Action::PeerLeaves);
                     self.send(Body::Disconnect {
                         rg: self.config.rg,
@@ -275,11 +286,11 @@ impl Session {
                 }
             }
             Body::Notification { status, .. } if status == Status::UNKNOWN_RG => {
-                let reason = format!("peer does not accept domain {}", self.config.rg.0);
-                self.actions.push_back(Action::Refused {
-                    reason: reason.clone(),
-                });
-                self.close(reason, timers, now);
+                // A legacy peer says so with each turn of its loop, ten times a second.
+                if !std::mem::replace(&mut self.group_refused, true) {
+                    let reason = format!("peer does not accept domain {}", self.config.rg.0);
+                    self.actions.push_back(Action::Refused { reason });
+                }
             }
             Body::Notification { rejected, .. } => {
                 self.actions.push_back(Action::Rejected { id: rejected });
@@ -298,14 +309,47 @@ impl Session {
     pub fn heard(&mut self, timers: &mut Timers, now: Time) {
         if self.state != State::Down {
             self.last_heard = Some(now);
-            timers.set(Timer::Session, now + self.config.timeout);
+            timers.set(Timer::Session, now + self.config.silence(self.ours));
+        }
+    }
+
+    /// The peer announced itself as one of ours.
+    pub fn peer_is_ours(&mut self, timers: &mut Timers, now: Time) {
+        self.ours = true;
+        self.heard(timers, now);
+    }
+
+    /// End whatever there is, also an attempt to dial: it is another session from now on.
+    pub fn restart(&mut self, reason: String, timers: &mut Timers, now: Time) {
+        if self.state == State::Down {
+            if std::mem::take(&mut self.dialling) {
+                self.actions.push_back(Action::Close { reason });
+            }
+            timers.set(Timer::Retry, now + RETRY);
+        } else {
+            self.close(reason, timers, now);
+        }
+    }
+
+    /// Other settings; [`Self::restart`] first if they make it another session. Intervals take
+    /// effect at once: another one between keepalives is followed by a keepalive, and the silence
+    /// is measured anew (`spec/behaviour.md` 12).
+    pub fn configure(&mut self, config: SessionConfig, timers: &mut Timers, now: Time) {
+        let before = std::mem::replace(&mut self.config, config);
+        if before.keepalive != self.config.keepalive {
+            self.heartbeat(timers, now);
+        }
+        if self.state != State::Down && before.silence(self.ours) != self.config.silence(self.ours)
+        {
+            let heard = self.last_heard.unwrap_or(now);
+            timers.set(Timer::Session, heard + self.config.silence(self.ours));
         }
     }
 
     /// Look at the timers of the session.
     pub fn timeout(&mut self, timers: &mut Timers, now: Time) {
         if timers.take_expired(Timer::Session, now) {
-            let reason = format!("nothing heard for {:?}", self.config.timeout);
+            let reason = format!("nothing heard for {:?}", self.config.silence(self.ours));
             self.close(reason, timers, now);
         }
         if timers.take_expired(Timer::InStep, now) && self.state != State::Exchange {
@@ -317,6 +361,25 @@ impl Session {
         }
         timers.take_expired(Timer::Retry, now);
         self.start(timers);
+    }
+
+    /// The second field of this NAK is the group that was received, not a message id
+    /// (`spec/iccp.md` 8). Said once: a legacy receiver sleeps for a second on each. The session is
+    /// left to its timeout unless the peer says the right group before.
+    fn refuse_group(&mut self, received: RgId) {
+        if self.is_operational() || std::mem::replace(&mut self.group_refused, true) {
+            return;
+        }
+        self.send(Body::Notification {
+            rg: self.config.rg,
+            status: Status::UNKNOWN_RG,
+            rejected: received.0,
+        });
+        let reason = format!(
+            "peer is in domain {}, this chassis in {}",
+            received.0, self.config.rg.0
+        );
+        self.actions.push_back(Action::Refused { reason });
     }
 
     fn application(&mut self, tlv: Tlv, now: Time) {
@@ -350,8 +413,10 @@ impl Session {
 
     fn maybe_operational(&mut self, timers: &mut Timers, now: Time) {
         if self.state == State::Connecting && self.capability_seen && self.connect_seen {
+            // First of all a sign of life (`spec/iccp.md` 7, step 3).
+            self.send_tlv(Tlv::Heartbeat);
+            timers.set(Timer::Keepalive, now + self.config.keepalive);
             self.enter(State::Stage1, None, now);
-            self.heartbeat(timers, now);
             if !self.config.dials {
                 self.ask();
             }
@@ -390,6 +455,8 @@ impl Session {
     fn reset(&mut self, reason: String, timers: &mut Timers, now: Time) {
         self.capability_seen = false;
         self.connect_seen = false;
+        self.group_refused = false;
+        self.ours = false;
         self.last_heard = None;
         timers.stop(Timer::Session);
         timers.stop(Timer::InStep);
@@ -526,15 +593,20 @@ mod tests {
         assert_eq!(f.session.state(), State::Exchange);
     }
 
+    fn connect(rg: u32) -> Body {
+        Body::Connect {
+            rg: RgId(rg),
+            sender: String::new(),
+        }
+    }
+
+    /// `spec/iccp.md` 8, first case.
     #[test]
-    fn another_domain_gets_a_nak_with_its_own_number_and_is_closed() {
+    fn another_domain_gets_one_nak_with_its_own_number() {
         let mut f = Fixture::new(true);
         f.session.transport_up(&mut f.timers, f.now);
         f.receive(Body::Capability);
-        let actions = f.receive(Body::Connect {
-            rg: RgId(2),
-            sender: String::new(),
-        });
+        let actions = f.receive(connect(2));
         let nak = Body::Notification {
             rg: RG,
             status: Status::UNKNOWN_RG,
@@ -542,19 +614,128 @@ mod tests {
         };
         assert_eq!(actions[0], Action::Send(nak));
         assert!(matches!(&actions[1], Action::Refused { reason } if reason.contains("domain 2")));
-        assert!(matches!(actions[2], Action::Close { .. }));
+        assert_eq!(actions.len(), 2);
+        // A legacy peer refuses ours in the same way, with each turn of its loop.
+        for _ in 0..10 {
+            let nak = Body::Notification {
+                rg: RgId(2),
+                status: Status::UNKNOWN_RG,
+                rejected: 1,
+            };
+            assert_eq!(f.receive(nak), []);
+            assert_eq!(f.receive(connect(2)), []);
+        }
+        assert_eq!(f.session.state(), State::Connecting);
+    }
+
+    /// `spec/iccp.md` 8: the error clears when a message with the right group arrives.
+    #[test]
+    fn a_peer_that_comes_to_its_senses_about_the_domain_is_accepted() {
+        let mut f = Fixture::new(true);
+        f.session.transport_up(&mut f.timers, f.now);
+        f.receive(Body::Capability);
+        f.receive(connect(2));
+        f.receive(connect(1));
+        assert_eq!(f.session.state(), State::Stage1);
+    }
+
+    #[test]
+    fn a_peer_of_another_domain_is_given_up_after_the_timeout_and_dialled_again() {
+        let mut f = Fixture::new(true);
+        f.session.transport_up(&mut f.timers, f.now);
+        f.receive(Body::Capability);
+        for _ in 0..15 {
+            f.receive(connect(2));
+            f.pass(Duration::from_secs(1));
+        }
         assert_eq!(f.session.state(), State::Down);
+        assert!(f.pass(Duration::from_secs(1)).contains(&Action::Connect));
     }
 
     #[test]
     fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
-        let mut f = Fixture::in_step();
-        for _ in 0..3 {
-            f.pass(Duration::from_secs(10));
-            f.receive(Body::Unknown { kind: 0x777 });
+        for (ours, limit) in [(true, 15), (false, 16)] {
+            let mut f = Fixture::in_step();
+            if ours {
+                f.session.peer_is_ours(&mut f.timers, f.now);
+            }
+            for _ in 0..3 {
+                f.pass(Duration::from_secs(limit - 1));
+                f.receive(Body::Unknown { kind: 0x777 });
+            }
+            assert_eq!(f.session.state(), State::Exchange);
+            f.pass(Duration::from_secs(limit - 1));
+            assert_eq!(f.session.state(), State::Exchange);
+            f.pass(Duration::from_secs(1));
+            assert_eq!(f.session.state(), State::Down);
         }
+    }
+
+    /// `spec/iccp.md` 9.1: its period is the interval and a second more.
+    #[test]
+    fn a_timeout_as_short_as_the_interval_does_not_end_the_session_of_a_legacy_peer() {
+        let mut f = Fixture::in_step();
+        let config = SessionConfig {
+            keepalive: Duration::from_secs(3),
+            timeout: Duration::from_secs(3),
+            ..f.session.config.clone()
+        };
+        f.session.configure(config, &mut f.timers, f.now);
+        for _ in 0..5 {
+            f.pass(Duration::from_millis(4100));
+            f.tlv(Tlv::Heartbeat);
+            assert_eq!(f.session.state(), State::Exchange);
+        }
+    }
+
+    /// `spec/behaviour.md` 12.
+    #[test]
+    fn another_keepalive_interval_is_followed_by_a_keepalive_and_another_timeout_holds_at_once() {
+        let mut f = Fixture::in_step();
+        let config = SessionConfig {
+            keepalive: Duration::from_secs(5),
+            ..f.session.config.clone()
+        };
+        f.session.configure(config.clone(), &mut f.timers, f.now);
+        assert!(sends(&f.drain(), &Tlv::Heartbeat));
+        assert!(!sends(&f.pass(Duration::from_secs(4)), &Tlv::Heartbeat));
+        assert!(sends(&f.pass(Duration::from_secs(1)), &Tlv::Heartbeat));
+        let config = SessionConfig {
+            timeout: Duration::from_secs(60),
+            ..config
+        };
+        f.session.configure(config, &mut f.timers, f.now);
+        assert!(!sends(&f.drain(), &Tlv::Heartbeat));
+        f.pass(Duration::from_secs(50));
         assert_eq!(f.session.state(), State::Exchange);
-        f.pass(Duration::from_secs(15));
+        f.pass(Duration::from_secs(6));
+        assert_eq!(f.session.state(), State::Down);
+    }
+
+    #[test]
+    fn other_settings_end_an_attempt_to_dial() {
+        let mut f = Fixture::new(true);
+        f.session.start(&mut f.timers);
+        f.drain();
+        f.session.restart("new".into(), &mut f.timers, f.now);
+        assert!(matches!(&f.drain()[..], [Action::Close { .. }]));
+        assert!(f.pass(Duration::from_secs(1)).contains(&Action::Connect));
+    }
+
+    /// `spec/iccp.md` 3.3, `spec/behaviour.md` E7.
+    #[test]
+    fn only_the_code_group_removed_of_our_own_group_is_a_goodbye() {
+        let disconnect = |rg, status| Body::Disconnect {
+            rg: RgId(rg),
+            status,
+        };
+        let mut f = Fixture::in_step();
+        assert_eq!(f.receive(disconnect(1, Status::NONE)), []);
+        assert_eq!(f.receive(disconnect(2, Status::RG_REMOVED)), []);
+        let actions = f.receive(disconnect(1, Status::RG_REMOVED));
+        assert_eq!(actions[0], Action::PeerLeaves);
+        assert_eq!(actions[1], Action::Send(disconnect(1, Status::NONE)));
+        assert!(matches!(actions[2], Action::Close { .. }));
         assert_eq!(f.session.state(), State::Down);
     }
 

@@ -20,9 +20,11 @@ pub enum Timer {
     LegacySync,
     /// Operations that `syncd` refused are tried again.
     Repair,
+    /// The peer announced a warm reboot and did not begin it: that no longer counts.
+    PeerWarm,
 }
 
-const TIMERS: [Timer; 7] = [
+const TIMERS: [Timer; 8] = [
     Timer::Retry,
     Timer::Keepalive,
     Timer::Session,
@@ -30,6 +32,7 @@ const TIMERS: [Timer; 7] = [
     Timer::RestartHold,
     Timer::LegacySync,
     Timer::Repair,
+    Timer::PeerWarm,
 ];
 
 /// When each timer fires.

@@ -257,6 +257,13 @@ impl Domain {
         }
     }
 
+    /// A port is no longer an MLAG port. Unconnected, the next snapshot leaves it out.
+    pub(super) fn syncd_release_port(&mut self, port: IfName) {
+        if self.syncd.is_up() && !self.syncd.ports_due {
+            self.syncd.queued.push_back(Op::PortRelease { port });
+        }
+    }
+
     /// Want nothing any more: neither ports nor addresses, which would never age.
     pub(super) fn syncd_release_all(&mut self) {
         self.syncd.queued.clear();

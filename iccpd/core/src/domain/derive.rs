@@ -1,11 +1,14 @@
 //! What follows from links, session and peer: computed anew after every input.
 
 use super::{Domain, Notice, State, Time, Timer, candidate};
+use crate::config::OnLoss;
 use crate::election::{self, Candidate};
 use crate::isolation::{self, Remote};
-use crate::lag::PortFacts;
+use crate::lag::{Consent, PortFacts};
+use ipnetwork::IpNetwork;
 use mclag_proto::sync::model::{Isolation, Traffic};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 impl Domain {
     /// Derive everything that follows from links, session and peer.
@@ -15,7 +18,8 @@ impl Domain {
             self.refresh_links(now);
         }
         let has_peer_link = self.config.peer_link.is_some();
-        let alone = self.session.state() == State::Down
+        let alone = self.config.on_loss == OnLoss::Hold
+            && self.session.state() == State::Down
             && self.links.is_complete()
             && !self.links.is_listing()
             && !self.peer_link_up();
@@ -29,6 +33,7 @@ impl Domain {
             };
             port.isolation = isolation::decide(has_peer_link, remote, port.isolation);
         }
+        self.check_consistency();
     }
 
     pub(super) fn refresh_links(&mut self, now: Time) {
@@ -37,14 +42,22 @@ impl Domain {
         let hold = self.syncd.abilities.hold;
         let connected = self.session.state() != State::Down;
         let unsettled = self.timers.is_set(Timer::RestartHold);
+        let consent = self.consent();
         let mut notices = Vec::new();
         for port in self.ports.values_mut() {
             let facts = self.links.by_name(&port.name).map(|link| PortFacts {
                 mac: link.mac.unwrap_or_default(),
                 vids: self.links.vids(&port.name).cloned().unwrap_or_default(),
+                l3: self.links.is_layer3(&port.name),
+                address: first_ipv4(self.links.addresses(&port.name)),
             });
             if port.facts != facts {
+                if port.facts.is_none() {
+                    self.attached += 1;
+                    port.attached = self.attached;
+                }
                 port.facts = facts;
+                self.checks_due = true;
                 // Also before both are in step: the peer may have been answered already.
                 port.config_pending = true;
             }
@@ -56,10 +69,17 @@ impl Domain {
                     up,
                 });
                 port.state_pending = in_step;
+                let at_peer = self.peer.ports.get(&port.name);
+                let down_at_peer = at_peer.is_none_or(|remote| !remote.up);
                 if !up {
                     port.links_lost();
+                } else if in_step && down_at_peer && matches!(consent, Consent::Presumed(_)) {
+                    // Nobody delivers a frame beside it, and waiting would cost the host its only
+                    // leg for seconds: a peer that does not acknowledge does not wait either.
+                    port.up = true;
+                    port.pass();
                 } else if in_step {
-                    port.links_back(self.config.ack_timeout, now);
+                    port.links_back(consent, now);
                 } else {
                     port.links_returned(self.config.ack_timeout, now);
                     unasked = port.looked_at;
@@ -131,4 +151,13 @@ impl Domain {
             self.notice(Notice::Role { role, by });
         }
     }
+}
+
+/// What the peer compares; unspecified when there is none (`spec/iccp.md` 4.7).
+fn first_ipv4(addresses: &[IpNetwork]) -> Ipv4Addr {
+    let mut v4 = addresses.iter().filter_map(|network| match network {
+        IpNetwork::V4(v4) => Some(v4.ip()),
+        IpNetwork::V6(_) => None,
+    });
+    v4.next().unwrap_or(Ipv4Addr::UNSPECIFIED)
 }

@@ -5,12 +5,16 @@
 //! long as the transport has room, and call again no later than [`Domain::deadline`]. Spurious
 //! calls are harmless.
 //!
-//! Here: inputs, and the life of the session. `told.rs`: what the peer says. `derive.rs`: what
-//! follows from it all. `peer.rs`: what is sent to the peer. `dataplane.rs`:
+//! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
+//! change. `told.rs`: what the peer says. `derive.rs`: what follows from it all. `checks.rs`: what
+//! both are configured differently in. `peer.rs`: what is sent to the peer. `dataplane.rs`:
 //! what is sent to `syncd`. `view.rs`: what an operator sees.
 
+mod checks;
+mod configure;
 mod dataplane;
 mod derive;
+mod loss;
 mod peer;
 mod told;
 mod view;
@@ -18,8 +22,8 @@ mod view;
 use crate::config::Config;
 use crate::election::{self, Candidate};
 use crate::fdb::{Fdb, Ports};
-use crate::input::Input;
-use crate::lag::{Due, MlagPort, RemotePort};
+use crate::input::{Input, PeerTraits};
+use crate::lag::{Consent, Due, MlagPort, RemotePort, SETTLED};
 use crate::links::Links;
 use crate::output::{Notice, Output};
 use crate::session::{Action, Session, SessionConfig, State};
@@ -41,7 +45,10 @@ const LEGACY_SYNC: Duration = Duration::from_secs(10);
 /// What the peer said of itself.
 #[derive(Clone, Debug, Default)]
 struct Peer {
+    traits: PeerTraits,
     announce: Option<Announce>,
+    /// In the last session that came to be it did not announce itself: it is none of ours.
+    legacy: bool,
     system: Option<SystemConfig>,
     link: Option<PeerLinkInfo>,
     /// Its ports, by name. Kept when the session is gone.
@@ -50,6 +57,10 @@ struct Peer {
     told_ports: bool,
     /// It said that it leaves the pair.
     leaving: bool,
+    /// It said that it restarts and goes on forwarding meanwhile.
+    restarting: bool,
+    /// Everything it said was given up when the session was lost (`spec/behaviour.md` 6.6).
+    released: bool,
 }
 
 /// Counters for the operator.
@@ -91,6 +102,16 @@ pub struct Domain {
     last_error: Option<String>,
     started: bool,
     stopping: bool,
+    /// This chassis reboots warm: nothing changes when it stops.
+    warm: bool,
+    /// The peer reboots warm: nothing changes until [`Timer::RestartHold`].
+    frozen: bool,
+    /// Ports that have appeared so far.
+    attached: u64,
+    /// Settings of both chassis are to be compared again.
+    checks_due: bool,
+    /// The peer link differs in kind, and that was written down.
+    peer_link_noted: bool,
 }
 
 impl Domain {
@@ -98,13 +119,7 @@ impl Domain {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let dials = election::dials(config.local, config.peer);
-        let session = Session::new(SessionConfig {
-            rg: config.domain.into(),
-            sender: config.local.to_string(),
-            dials,
-            keepalive: config.keepalive,
-            timeout: config.session_timeout,
-        });
+        let session = Session::new(session_config(&config));
         let ports = config
             .ports
             .iter()
@@ -138,6 +153,11 @@ impl Domain {
             last_error: None,
             started: false,
             stopping: false,
+            warm: false,
+            frozen: false,
+            attached: 0,
+            checks_due: false,
+            peer_link_noted: false,
             config,
         }
     }
@@ -152,14 +172,15 @@ impl Domain {
                 .set(Timer::RestartHold, now + self.config.restart_hold);
         }
         match input {
-            Input::PeerUp { .. } if !self.stopping => {
+            Input::PeerUp { traits } if !self.stopping => {
+                self.peer.traits = traits;
                 self.session.transport_up(&mut self.timers, now);
             }
+            Input::Configure(config) => self.configure(*config, now),
+            Input::WarmReboot => self.warm_reboot(),
+            Input::Addresses { index, addresses } => self.links.set_addresses(index, addresses),
             Input::PeerUp { .. }
-            | Input::Configure(_)
-            | Input::WarmReboot
             | Input::VlanMember { .. }
-            | Input::Addresses { .. }
             | Input::NeighboursBegin
             | Input::Neighbour { .. }
             | Input::NeighboursEnd => {}
@@ -221,57 +242,88 @@ impl Domain {
         if self.timers.take_expired(Timer::RestartHold, now) {
             self.restart_hold_over();
         }
+        // The peer announced a warm reboot and is still here (`spec/behaviour.md` 14.2).
+        self.timers.take_expired(Timer::PeerWarm, now);
         if self.timers.take_expired(Timer::LegacySync, now) {
             self.peer_macs_complete();
         }
         if self.timers.take_expired(Timer::Repair, now) {
             self.syncd_repair();
         }
-        let mut gave_up = Vec::new();
+        let mut over = Vec::new();
         for port in self.ports.values_mut() {
             match port.due(now) {
                 Due::Nothing => {}
                 Due::Resend => port.state_pending = true,
-                Due::GaveUp => gave_up.push(port.name),
+                Due::GaveUp => over.push((port.name, true)),
+                Due::Presumed => over.push((port.name, false)),
             }
         }
-        for port in gave_up {
-            self.ack_timeout(port);
+        for (port, in_vain) in over {
+            self.wait_over(port, in_vain);
         }
     }
 
-    /// The peer did not acknowledge in time that a port is up (W-12). A held port runs LACP, so
-    /// the host sends through it, and what it sends is lost: worse than what is delivered twice.
-    fn ack_timeout(&mut self, name: IfName) {
-        self.counters.ack_timeouts += 1;
+    /// The time to wait for the peer's acknowledgement is over: it did not come (W-12), or was not
+    /// to be expected. A held port runs LACP, so the host sends through it, and what it sends is
+    /// lost: worse than what is delivered twice.
+    fn wait_over(&mut self, name: IfName, in_vain: bool) {
         let Some(port) = self.ports.get_mut(&name) else {
             return;
         };
+        let held = port.traffic != Traffic::Pass;
         port.pass();
         if !self.peer.told_ports {
             port.isolation = Isolation::On;
         }
-        self.notice(Notice::AckTimeout { port: name });
-        self.notice(Notice::Held {
-            port: name,
-            held: false,
-        });
+        if in_vain {
+            self.counters.ack_timeouts += 1;
+            self.notice(Notice::AckTimeout { port: name });
+        }
+        if in_vain || held {
+            self.notice(Notice::Held {
+                port: name,
+                held: false,
+            });
+        }
     }
 
+    /// How it comes to be known that the peer has isolated a port.
+    fn consent(&self) -> Consent {
+        if self.peer.traits.acknowledges {
+            Consent::Acknowledged(self.config.ack_timeout)
+        } else {
+            Consent::Presumed(self.config.ack_timeout.min(SETTLED))
+        }
+    }
+
+    /// A peer of our own is told what the stop means. A legacy one hears nothing: it takes the end
+    /// of the connection for what it is (`spec/iccp.md` 3.3, 9.4).
     fn stop(&mut self, leave: bool, now: Time) {
+        let leave = leave && !self.warm;
         self.stopping = true;
-        let goodbye = if leave {
+        self.farewell(if leave {
             Goodbye::Leave
         } else {
             Goodbye::Restart
-        };
-        if self.peer.announce.is_some() && self.session.is_operational() {
-            self.outbox
-                .push(self.application(Tlv::Extension(Extension::Goodbye(goodbye))));
-        }
+        });
         self.session.close("stopping".into(), &mut self.timers, now);
         if leave {
             self.syncd_release_all();
+        }
+    }
+
+    fn farewell(&mut self, goodbye: Goodbye) {
+        if self.peer.announce.is_some() && self.session.is_operational() {
+            self.push_tlv(Tlv::Extension(Extension::Goodbye(goodbye)));
+        }
+    }
+
+    /// `spec/behaviour.md` 14.1.
+    fn warm_reboot(&mut self) {
+        self.warm = true;
+        if self.session.state() == State::Exchange {
+            self.push_tlv(Tlv::WarmBoot);
         }
     }
 
@@ -290,7 +342,7 @@ impl Domain {
                 Action::Answer { number } => self.outbox.answer(number),
                 Action::Entered { from, to, reason } => self.entered(from, to, reason, now),
                 Action::PeerSync { end } => self.peer_sync(end),
-                Action::Deliver(tlv) => self.deliver(tlv),
+                Action::Deliver(tlv) => self.deliver(tlv, now),
                 Action::Rejected { id } => self.rejected(id),
                 Action::PeerLeaves => self.peer_goodbye(Goodbye::Leave),
                 Action::Refused { reason } => {
@@ -305,12 +357,12 @@ impl Domain {
     fn entered(&mut self, from: State, to: State, reason: Option<String>, now: Time) {
         if from == State::Down {
             self.peer.leaving = false;
+            self.peer.restarting = false;
         }
         match to {
             State::Stage1 => {
                 let announce = self.own_announce();
-                self.outbox
-                    .push(self.application(Tlv::Extension(Extension::Announce(announce))));
+                self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
             }
             State::Exchange => self.in_step(now),
             State::Down => {
@@ -330,55 +382,24 @@ impl Domain {
     fn in_step(&mut self, now: Time) {
         self.counters.sessions += 1;
         self.peer_link_learning = false;
+        self.timers.stop(Timer::PeerWarm);
+        self.frozen = false;
+        self.peer.released = false;
+        self.peer.legacy = self.peer.announce.is_none();
+        self.checks_due = true;
         self.fdb.session_up();
-        if self.peer.announce.is_some() {
-            self.outbox.mac_sync_end = true;
-        } else {
+        if self.peer.legacy {
             self.timers.set(Timer::LegacySync, now + LEGACY_SYNC);
+        } else {
+            self.outbox.mac_sync_end = true;
         }
+        let consent = self.consent();
         for port in self.ports.values_mut() {
             // Said again although the synchronisation had it: only now does a legacy peer
             // acknowledge (`spec/iccp.md` 4.3). The answer itself may not have left yet.
             port.state_pending = port.announced || port.facts.is_some();
             if port.up && port.traffic != Traffic::Pass {
-                port.ask(self.config.ack_timeout, now);
-            }
-        }
-    }
-
-    fn session_down(&mut self, from: State, now: Time) {
-        self.outbox.clear();
-        self.timers.stop(Timer::LegacySync);
-        self.fdb.session_down();
-        self.peer.told_ports = false;
-        self.peer.announce = None;
-        for port in self.ports.values_mut() {
-            port.ack_owed = false;
-            port.announced = false;
-            port.config_pending = false;
-            port.state_pending = false;
-        }
-        if from >= State::Stage1 && !self.timers.is_set(Timer::RestartHold) {
-            self.timers
-                .set(Timer::RestartHold, now + self.config.restart_hold);
-        }
-        if self.peer.leaving {
-            // It took its ports out of the pair: nothing of what it said holds.
-            self.peer.ports.clear();
-            self.peer.told_ports = true;
-            self.timers.stop(Timer::RestartHold);
-            self.restart_hold_over();
-        }
-    }
-
-    /// The peer did not come back in time.
-    fn restart_hold_over(&mut self) {
-        self.peer_macs_complete();
-        if self.session.state() != State::Exchange {
-            // Nobody is left to say what is behind the peer link (W-37).
-            self.peer_link_learning = true;
-            for port in self.ports.values_mut() {
-                port.pass();
+                port.ask(consent, now);
             }
         }
     }
@@ -396,17 +417,23 @@ impl Domain {
 
     /// LACP system id of the pair, as far as it is known (`spec/behaviour.md` 5).
     fn system_mac(&self) -> Option<Mac> {
-        match (self.config.system_mac, self.role.0) {
-            (Some(configured), _) => Some(configured),
+        let configured = self.config.system_mac;
+        let peers = self.peer.system.map(|peer| peer.system);
+        let peers = peers.filter(|mac| !mac.is_zero());
+        match self.role.0 {
             // An earlier run may have known better; hosts renegotiate when it changes.
-            _ if !self.role_is_settled() => None,
-            (None, Role::Primary) => Some(self.config.node_mac),
-            (None, _) => self
-                .peer
-                .system
-                .map(|peer| peer.system)
-                .filter(|mac| !mac.is_zero()),
+            _ if !self.role_is_settled() => configured,
+            Role::Primary => Some(self.own_system_mac()),
+            _ if self.peer.released => Some(self.own_system_mac()),
+            // A legacy active never takes ours, so ours is what has to give way.
+            _ if self.peer.legacy => peers.or(configured),
+            _ => configured.or(peers),
         }
+    }
+
+    /// What this chassis calls itself towards the peer.
+    fn own_system_mac(&self) -> Mac {
+        self.config.system_mac.unwrap_or(self.config.node_mac)
     }
 
     /// The peer had its say in the election, or time to come and have it.
@@ -438,6 +465,11 @@ impl Domain {
         }
     }
 
+    fn push_tlv(&mut self, tlv: Tlv) {
+        let body = self.application(tlv);
+        self.outbox.push(body);
+    }
+
     fn application(&self, tlv: Tlv) -> Body {
         Body::Application { rg: self.rg(), tlv }
     }
@@ -448,6 +480,16 @@ impl Domain {
 
     fn notice(&mut self, notice: Notice) {
         self.outputs.push_back(Output::Notice(notice));
+    }
+}
+
+fn session_config(config: &Config) -> SessionConfig {
+    SessionConfig {
+        rg: config.domain.into(),
+        sender: config.local.to_string(),
+        dials: election::dials(config.local, config.peer),
+        keepalive: config.keepalive,
+        timeout: config.session_timeout,
     }
 }
 

@@ -4,7 +4,8 @@
 //! transfer. Everything else is kept as a mark on what changed and written when the transport
 //! has room, so a peer that does not read costs no memory.
 
-use super::{Body, Domain, Message, Time, Tlv};
+use super::{Body, Domain, Message, MlagPort, Time, Tlv};
+use crate::input::LinkKind;
 use crate::session::State;
 use mclag_proto::iccp::ext::Extension;
 use mclag_proto::iccp::{
@@ -13,7 +14,6 @@ use mclag_proto::iccp::{
 };
 use mclag_proto::{AggregatorId, IfName};
 use std::collections::{BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
 
 /// Addresses in one message to one of our own: large enough to be cheap, small enough for a
 /// keepalive to slip in between.
@@ -24,6 +24,8 @@ const MACS_PER_MESSAGE: usize = 500;
 pub(super) struct Outbox {
     control: VecDeque<Item>,
     acks_owed: BTreeSet<AggregatorId>,
+    /// Ports that the peer was told of and that are none any more.
+    pub(super) purges: BTreeSet<IfName>,
     pub(super) system_pending: bool,
     pub(super) mac_sync_end: bool,
     /// Message id of the last System Config, to recognise its NAK.
@@ -104,7 +106,7 @@ impl Domain {
     /// The next acknowledgement: of a port that `syncd` confirmed to be isolated now, and of no
     /// other (`spec/behaviour.md` 21, invariant 2).
     fn next_ack(&mut self) -> Option<Tlv> {
-        let ready = |port: &&mut super::MlagPort| port.ack_owed && port.is_isolated();
+        let ready = |port: &&mut MlagPort| port.ack_owed && port.is_isolated();
         let id = match self.ports.values_mut().find(ready) {
             Some(port) => {
                 port.ack_owed = false;
@@ -186,25 +188,18 @@ impl Domain {
     fn push_everything(&mut self, number: u16) {
         self.push_tlv(Tlv::SyncData { number, end: false });
         self.push_system_config();
-        let names: Vec<IfName> = self
-            .ports
-            .values()
-            .filter(|port| port.facts.is_some())
-            .map(|port| port.name)
-            .collect();
+        let names = self.latest_first(|port| port.facts.is_some());
         for build in [
             Self::aggregator_config,
             Self::aggregator_state,
             Self::port_channel_info,
         ] {
             for name in &names {
-                if let Some(tlv) = build(self, name) {
-                    self.push_tlv(tlv);
-                }
+                self.push_port_tlv(build, name);
             }
         }
-        for port in self.ports.values_mut() {
-            port.announced = port.facts.is_some();
+        for port in self.ports.values_mut().filter(|port| port.facts.is_some()) {
+            port.announced = true;
             port.config_pending = false;
         }
         self.push_peer_link();
@@ -218,7 +213,7 @@ impl Domain {
 
     fn push_system_config(&mut self) {
         let system = SystemConfig {
-            system: self.config.system_mac.unwrap_or(self.config.node_mac),
+            system: self.own_system_mac(),
             priority: 0,
             node: self.node,
         };
@@ -227,43 +222,57 @@ impl Domain {
 
     fn push_peer_link(&mut self) {
         if let Some(name) = self.config.peer_link {
-            let lag = self
-                .links
-                .by_name(&name)
-                .is_some_and(|link| matches!(link.kind, crate::input::LinkKind::Lag { .. }));
-            let kind = if lag {
-                PeerLinkKind::PortChannel
-            } else {
-                PeerLinkKind::Port
+            let kind = match self.links.by_name(&name).map(|link| link.kind) {
+                Some(LinkKind::Lag { .. }) => PeerLinkKind::PortChannel,
+                Some(LinkKind::Vlan { .. }) => PeerLinkKind::Vlan,
+                Some(LinkKind::Bridge | LinkKind::Vrf | LinkKind::Other) | None => {
+                    PeerLinkKind::Port
+                }
             };
             self.push_tlv(Tlv::PeerLinkInfo(PeerLinkInfo { name, kind }));
         }
     }
 
-    /// Queue what the peer has to hear of one changed port. Returns false if there is none.
+    /// Names of the ports that `wanted` picks, in the order in which a legacy daemon lists them:
+    /// the one that appeared last comes first (`spec/iccp.md` 7).
+    fn latest_first(&self, wanted: impl Fn(&MlagPort) -> bool) -> Vec<IfName> {
+        let mut ports: Vec<&MlagPort> = self.ports.values().filter(|port| wanted(port)).collect();
+        ports.sort_by_key(|port| std::cmp::Reverse(port.attached));
+        ports.into_iter().map(|port| port.name).collect()
+    }
+
+    /// Queue what the peer has to hear of one port: of one that is gone before all others, else of
+    /// the one that appeared last (`spec/iccp.md` 6). Returns false if there is none.
     fn push_port_change(&mut self) -> bool {
-        let changed = |port: &&mut super::MlagPort| port.config_pending || port.state_pending;
-        let Some(port) = self.ports.values_mut().find(changed) else {
+        // Only ever a name that the peer knows: an unknown one upsets a legacy daemon (7.3).
+        let gone = self.outbox.purges.pop_first().or_else(|| {
+            let gone = |port: &&mut MlagPort| port.announced && port.facts.is_none();
+            let port = self.ports.values_mut().find(gone)?;
+            port.announced = false;
+            Some(port.name)
+        });
+        if let Some(name) = gone {
+            let tlv = self.aggregator(&name, ConfigFlag::Purge);
+            self.push_tlv(tlv);
+            return true;
+        }
+        let changed = |port: &&mut MlagPort| {
+            port.facts.is_some() && (port.config_pending || port.state_pending || !port.announced)
+        };
+        let ports = self.ports.values_mut().filter(changed);
+        let Some(port) = ports.max_by_key(|port| port.attached) else {
             return false;
         };
         let name = port.name;
-        let exists = port.facts.is_some();
-        let purge = !exists && port.announced;
-        let config = std::mem::take(&mut port.config_pending) || (exists && !port.announced);
-        port.state_pending = false;
-        port.announced = exists;
-        if purge {
-            // Only ever for a name the peer knows: an unknown one upsets a legacy daemon (7.3).
-            let tlv = self.aggregator(&name, ConfigFlag::Purge);
-            self.push_tlv(tlv);
-        } else if exists {
-            if config {
-                self.push_port_tlv(Self::aggregator_config, &name);
-                self.push_port_tlv(Self::port_channel_info, &name);
-            }
+        let new = !std::mem::replace(&mut port.announced, true);
+        let config = std::mem::take(&mut port.config_pending) || new;
+        let state = std::mem::take(&mut port.state_pending) || new;
+        if config {
+            self.push_port_tlv(Self::aggregator_config, &name);
+            self.push_port_tlv(Self::port_channel_info, &name);
+        }
+        if state {
             self.push_port_tlv(Self::aggregator_state, &name);
-        } else {
-            return self.push_port_change();
         }
         true
     }
@@ -304,20 +313,13 @@ impl Domain {
 
     fn port_channel_info(&self, name: &IfName) -> Option<Tlv> {
         let port = self.ports.get(name)?;
-        let vids = port.facts.as_ref()?.vids.clone();
-        // MLAG ports are bridge ports here; an address on one is not followed yet.
-        let (l3, address) = (false, Ipv4Addr::UNSPECIFIED);
+        let facts = port.facts.as_ref()?;
         Some(Tlv::PortChannelInfo(PortChannelInfo {
             id: port.id,
             name: *name,
-            l3,
-            address,
-            vids,
+            l3: facts.l3,
+            address: facts.address,
+            vids: facts.vids.clone(),
         }))
-    }
-
-    fn push_tlv(&mut self, tlv: Tlv) {
-        let body = self.application(tlv);
-        self.outbox.push(body);
     }
 }

@@ -1,18 +1,26 @@
 //! What the peer says, and what is remembered of it.
 
-use super::{Domain, Notice, State, Timer};
+use super::loss::WARM_WINDOW;
+use super::{Domain, Notice, State, Time, Timer};
 use crate::lag::RemotePort;
 use mclag_proto::NodeId;
 use mclag_proto::iccp::ext::{Extension, Goodbye};
 use mclag_proto::iccp::{
-    AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, SystemConfig, Tlv,
+    AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortChannelInfo, SystemConfig,
+    Tlv,
 };
+
+/// Most ports of the peer that are kept beside those that are here, too: a peer can name any
+/// number. One that becomes an MLAG port here while the session lasts must be known then, since a
+/// legacy peer may not be asked again (`spec/iccp.md` 7.3).
+const MAX_FOREIGN_PORTS: usize = 1024;
 
 impl Domain {
     pub(super) fn peer_sync(&mut self, end: bool) {
         if end {
             self.peer.ports.retain(|_, port| port.confirmed);
             self.peer.told_ports = true;
+            self.checks_due = true;
         } else {
             for port in self.peer.ports.values_mut() {
                 port.confirmed = false;
@@ -23,21 +31,20 @@ impl Domain {
     pub(super) fn peer_goodbye(&mut self, goodbye: Goodbye) {
         let leaving = goodbye == Goodbye::Leave;
         self.peer.leaving = leaving;
+        self.peer.restarting = !leaving;
         self.notice(Notice::Goodbye { leaving });
     }
 
-    pub(super) fn deliver(&mut self, tlv: Tlv) {
+    pub(super) fn deliver(&mut self, tlv: Tlv, now: Time) {
         match tlv {
             Tlv::SystemConfig(system) => self.peer_system(system),
             Tlv::AggregatorConfig(config) => self.peer_port(config),
             Tlv::AggregatorState(state) => self.peer_port_state(state),
-            Tlv::PortChannelInfo(info) => {
-                let id = info.id;
-                if let Some(port) = self.peer.ports.values_mut().find(|port| port.id == id) {
-                    port.info = Some(info);
-                }
+            Tlv::PortChannelInfo(info) => self.peer_port_info(info),
+            Tlv::PeerLinkInfo(info) => {
+                self.peer.link = Some(info);
+                self.checks_due = true;
             }
-            Tlv::PeerLinkInfo(info) => self.peer.link = Some(info),
             Tlv::MacInfo(entries) => {
                 self.counters.macs_received += entries.len() as u64;
                 for entry in &entries {
@@ -47,16 +54,16 @@ impl Domain {
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
             Tlv::Extension(Extension::Announce(announce)) => {
                 self.peer.announce = Some(announce);
+                self.session.peer_is_ours(&mut self.timers, now);
                 if self.session.state() == State::Exchange {
+                    self.peer.legacy = false;
                     self.timers.stop(Timer::LegacySync);
                     self.outbox.mac_sync_end = true;
                 }
             }
             Tlv::Extension(Extension::Goodbye(goodbye)) => self.peer_goodbye(goodbye),
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
-            // Without the behaviour it announces there is nothing to change: losing the session
-            // leaves the dataplane as it is for the same time anyway.
-            Tlv::WarmBoot => {}
+            Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
             Tlv::ArpInfo(_) | Tlv::NdiscInfo(_) | Tlv::Unknown { .. } => self.counters.unknown += 1,
             Tlv::Heartbeat | Tlv::SyncRequest { .. } | Tlv::SyncData { .. } => {
                 unreachable!("handled by the session")
@@ -70,6 +77,7 @@ impl Domain {
         }
         if let Some(own) = self.config.system_mac
             && own != system.system
+            && self.peer.announce.is_some()
             && self.peer.system.map(|before| before.system) != Some(system.system)
         {
             let text = format!("system MAC {own} here, {} at the peer", system.system);
@@ -78,14 +86,17 @@ impl Domain {
         self.peer.system = Some(system);
     }
 
-    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name. Of ports that this
-    /// chassis does not have nothing is kept: a peer can name any number.
+    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name. Purging one that is not
+    /// known is no error here.
     pub(super) fn peer_port(&mut self, config: AggregatorConfig) {
-        if !self.ports.contains_key(&config.name) {
-            return;
-        }
+        let own = self.ports.contains_key(&config.name);
         match config.flag {
             ConfigFlag::Present => {
+                let room = self.peer.ports.len() < MAX_FOREIGN_PORTS + self.ports.len();
+                if !own && !room && !self.peer.ports.contains_key(&config.name) {
+                    self.counters.refused += 1;
+                    return;
+                }
                 let port = self.peer.ports.entry(config.name).or_insert(RemotePort {
                     id: config.id,
                     // Up until it says otherwise: too much isolation is safe, too little is not.
@@ -100,28 +111,52 @@ impl Domain {
             }
             ConfigFlag::Purge => {
                 // A deleted port is a port that is down (W-9).
-                self.peer.ports.remove(&config.name);
+                let gone = self.peer.ports.remove(&config.name);
+                if own && gone.is_some_and(|port| port.up) {
+                    let (port, up) = (config.name, false);
+                    self.notice(Notice::RemotePort { port, up });
+                }
             }
+        }
+        self.checks_due |= own;
+    }
+
+    /// Port Channel Info (`spec/iccp.md` 4.7): matched by number. Kept of ports to compare with.
+    fn peer_port_info(&mut self, info: PortChannelInfo) {
+        let own = &self.ports;
+        let mut ports = self.peer.ports.iter_mut();
+        let known = ports.find(|(name, port)| port.id == info.id && own.contains_key(name));
+        if let Some((_, port)) = known {
+            port.info = Some(info);
+            self.checks_due = true;
         }
     }
 
     /// Aggregator State (`spec/iccp.md` 4.3): ports are matched by number.
     pub(super) fn peer_port_state(&mut self, state: AggregatorState) {
         let up = state.state.is_up();
-        let known = self
-            .peer
-            .ports
-            .iter_mut()
-            .find(|(_, port)| port.id == state.id);
+        // Ports that are here first: numbers need not be unique among the rest.
+        let own = &self.ports;
+        let mut known: Vec<_> = self.peer.ports.iter_mut().collect();
+        known.retain(|(_, port)| port.id == state.id);
+        let here = known.iter().position(|(name, _)| own.contains_key(*name));
+        let known = known.into_iter().nth(here.unwrap_or(0));
         let name = known.map(|(name, port)| {
             let changed = port.up != up;
             port.up = up;
             (*name, changed)
         });
-        if let Some((port, true)) = name {
+        if let Some((port, true)) = name
+            && self.ports.contains_key(&port)
+        {
             self.notice(Notice::RemotePort { port, up });
         }
-        if up && self.session.state() == State::Exchange {
+        if let (false, Some((name, _))) = (up, name)
+            && let Some(port) = self.ports.get_mut(&name)
+        {
+            port.ack_owed = false;
+        }
+        if up && self.peer.traits.acknowledges && self.session.state() == State::Exchange {
             let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
             match local {
                 Some(port) if self.config.peer_link.is_some() => port.ack_owed = true,

@@ -4,7 +4,6 @@ use super::{Domain, IfName, MlagPort, Peer, Time, Traffic};
 use crate::election;
 use crate::session::State;
 use mclag_proto::ctl;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 impl Domain {
@@ -200,8 +199,10 @@ impl Domain {
         if self.config.peer_link.is_some() && !self.peer_link_up() {
             warnings.push("the peer link is down".to_owned());
         }
+        warnings.extend(self.peer_link_conflict());
         if let (Some(own), Some(peer)) = (self.config.system_mac, self.peer.system)
             && own != peer.system
+            && self.peer.announce.is_some()
         {
             warnings.push(format!(
                 "system MAC {own} here, {} at the peer",
@@ -223,30 +224,6 @@ impl Domain {
             );
         }
         warnings
-    }
-
-    /// Differences in the settings of a port (`spec/behaviour.md` 15.1).
-    fn conflicts(&self, port: &MlagPort) -> Vec<String> {
-        let mut conflicts = Vec::new();
-        if !self.peer.told_ports {
-            return conflicts;
-        }
-        let Some(remote) = self.peer.ports.get(&port.name) else {
-            conflicts.push("not an MLAG port at the peer".to_owned());
-            return conflicts;
-        };
-        if let (Some(facts), Some(info)) = (&port.facts, &remote.info) {
-            if info.l3 {
-                conflicts.push("a layer-3 port at the peer".to_owned());
-            }
-            let differ = |a: &BTreeSet<_>, b: &BTreeSet<_>, place: &str| {
-                let only: Vec<String> = a.difference(b).map(ToString::to_string).collect();
-                (!only.is_empty()).then(|| format!("VLAN {} only {place}", only.join(",")))
-            };
-            conflicts.extend(differ(&facts.vids, &info.vids, "here"));
-            conflicts.extend(differ(&info.vids, &facts.vids, "at the peer"));
-        }
-        conflicts
     }
 }
 

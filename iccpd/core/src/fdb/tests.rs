@@ -325,14 +325,14 @@ fn an_address_seen_on_the_peer_link_is_not_ours_to_announce() {
 fn what_the_peer_said_outlives_its_session_until_it_is_purged() {
     let mut f = Fixture::new();
     f.peer(EntryOp::Add, "bond1").ops();
-    f.fdb.session_down();
+    f.fdb.session_down(false);
     assert_eq!(f.ops(), []);
     assert_eq!(f.fdb.counts().stale, 1);
     f.fdb.session_up();
     f.peer(EntryOp::Add, "bond1");
     f.fdb.purge_stale();
     assert_eq!(f.ops(), [], "it was said again");
-    f.fdb.session_down();
+    f.fdb.session_down(false);
     f.fdb.purge_stale();
     assert_eq!(f.ops(), [release()]);
 }
@@ -341,7 +341,7 @@ fn what_the_peer_said_outlives_its_session_until_it_is_purged() {
 fn a_new_session_hears_of_every_local_address_again() {
     let mut f = Fixture::new();
     f.learn("bond1").told();
-    f.fdb.session_down();
+    f.fdb.session_down(false);
     f.fdb.session_up();
     assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
 }

@@ -1,0 +1,107 @@
+//! Settings that change while the domain runs (`spec/behaviour.md` 12). Only what a change concerns
+//! starts anew:
+//!
+//! | Change | Effect |
+//! |---|---|
+//! | domain, peer's address | session restarted, once; the old peer is forgotten; role decided anew |
+//! | own address | session restarted; role decided anew |
+//! | peer link | session restarted |
+//! | port | attached or detached; the peer is told |
+//! | keepalive, session timeout | at once |
+//! | system MAC, node MAC | the peer is told, ports and interfaces follow (W-21) |
+//! | priority | one of our own is told, and the role decided anew |
+//! | bridge, unique IP | `syncd` or the peer is told |
+//! | ack timeout, restart hold, on loss | from the next time on |
+
+use super::{Domain, MlagPort, State, Time, session_config};
+use crate::config::Config;
+use mclag_proto::iccp::Tlv;
+use mclag_proto::iccp::ext::{Extension, Goodbye};
+
+impl Domain {
+    /// Take on other settings.
+    pub(super) fn configure(&mut self, config: Config, now: Time) {
+        if self.stopping || config == self.config {
+            return;
+        }
+        let before = std::mem::replace(&mut self.config, config);
+        self.configure_session(&before, now);
+        self.configure_identity(&before);
+        self.configure_ports(&before);
+        self.checks_due = true;
+    }
+
+    fn configure_session(&mut self, before: &Config, now: Time) {
+        let config = &self.config;
+        let stranger = config.domain != before.domain || config.peer != before.peer;
+        let addresses = stranger || config.local != before.local;
+        if addresses || config.peer_link != before.peer_link {
+            self.farewell(if stranger {
+                Goodbye::Leave
+            } else {
+                Goodbye::Restart
+            });
+            self.session
+                .restart("settings changed".into(), &mut self.timers, now);
+            self.run_session(now);
+        }
+        if stranger && self.counters.sessions > 0 {
+            self.forget_peer();
+            self.peer = super::Peer {
+                told_ports: true,
+                released: self.peer.released,
+                ..Default::default()
+            };
+        }
+        if addresses {
+            self.decide_role_by_address();
+        }
+        let config = session_config(&self.config);
+        self.session.configure(config, &mut self.timers, now);
+    }
+
+    fn configure_identity(&mut self, before: &Config) {
+        let config = &self.config;
+        let identity = (config.system_mac, config.node_mac);
+        if identity != (before.system_mac, before.node_mac) && self.session.is_operational() {
+            self.outbox.system_pending = true;
+        }
+        let candidate = (config.priority, config.node_mac);
+        if candidate != (before.priority, before.node_mac) && self.session.is_operational() {
+            let announce = self.own_announce();
+            self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
+        }
+    }
+
+    fn configure_ports(&mut self, before: &Config) {
+        let (now, was) = (self.config.ports.clone(), &before.ports);
+        for name in was.difference(&now) {
+            if let Some(port) = self.ports.remove(name)
+                && port.announced
+            {
+                self.outbox.purges.insert(*name);
+            }
+            self.syncd_release_port(*name);
+            if let Some(remote) = self.peer.ports.get_mut(name) {
+                remote.info = None; // of a port that is not here only the state is kept
+            }
+        }
+        for name in now.difference(was) {
+            let mut port = MlagPort::new(*name);
+            if self.links.port_is_up(name) {
+                // It carried data before: it is not held for becoming an MLAG port.
+                port.pass();
+            }
+            // Back before the peer heard that it was gone.
+            port.announced = self.outbox.purges.remove(name);
+            port.config_pending = true;
+            port.state_pending = self.session.state() == State::Exchange;
+            self.ports.insert(*name, port);
+        }
+        if now != *was || self.config.peer_link != before.peer_link {
+            self.fdb_ports.mlag = now;
+            self.fdb_ports.peer_link = self.config.peer_link;
+            self.fdb.ports_changed();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The session is gone: what of the peer still counts.
+//!
+//! The peer's daemon may be gone and its dataplane alive. By default everything stays as it is for
+//! a while ([`crate::OnLoss::Hold`], `docs/adr/0004-session-loss.md`); strict SONiC gives
+//! everything up at once, unless the peer announced a warm reboot ([`crate::OnLoss::Release`],
+//! `spec/behaviour.md` 6.6, 14.2).
+
+use super::{Domain, Notice, Peer, State, Time, Timer, candidate, election};
+use crate::config::{Config, OnLoss};
+use std::time::Duration;
+
+/// How long a peer may take to reboot warm, and how long its announcement of that holds
+/// (`spec/behaviour.md` 3.1).
+pub(super) const WARM_WINDOW: Duration = Duration::from_secs(90);
+
+impl Domain {
+    /// The session that was in state `from` is gone.
+    pub(super) fn session_down(&mut self, from: State, now: Time) {
+        self.outbox.clear();
+        self.timers.stop(Timer::LegacySync);
+        let announced = self.timers.is_set(Timer::PeerWarm) || self.peer.restarting;
+        self.timers.stop(Timer::PeerWarm);
+        self.fdb.session_down(false);
+        self.peer.told_ports = false;
+        self.peer.announce = None;
+        for port in self.ports.values_mut() {
+            port.ack_owed = false;
+            port.announced = false;
+            port.config_pending = false;
+            port.state_pending = false;
+        }
+        let was_one = from >= State::Stage1;
+        if self.stopping {
+            // It is the next run's to decide, or everything was given up before.
+        } else if self.peer.leaving {
+            self.forget_peer();
+        } else if announced {
+            self.frozen = true;
+            let window = match self.config.on_loss {
+                OnLoss::Hold => self.config.restart_hold.max(WARM_WINDOW),
+                OnLoss::Release => WARM_WINDOW,
+            };
+            self.timers.set(Timer::RestartHold, now + window);
+        } else if was_one && !self.frozen && self.config.on_loss == OnLoss::Release {
+            self.release_peer();
+        } else if self.peer.released {
+            self.peer.told_ports = true;
+        } else if was_one && !self.timers.is_set(Timer::RestartHold) {
+            self.timers
+                .set(Timer::RestartHold, now + self.config.restart_hold);
+        }
+    }
+
+    /// The peer did not come back in time.
+    pub(super) fn restart_hold_over(&mut self) {
+        self.frozen = false;
+        match self.config.on_loss {
+            _ if self.session.state() == State::Exchange => self.peer_macs_complete(),
+            OnLoss::Hold => {
+                self.peer_macs_complete();
+                // Nobody is left to say what is behind the peer link (W-37).
+                self.peer_link_learning = true;
+                for port in self.ports.values_mut() {
+                    port.pass();
+                }
+            }
+            // What it is saying just now is the next session's.
+            OnLoss::Release if self.session.is_operational() => {}
+            OnLoss::Release => self.release_peer(),
+        }
+    }
+
+    /// Nothing of what the peer said holds any more, and it says so itself: it took its ports out of
+    /// the pair, or it is no longer the peer.
+    pub(super) fn forget_peer(&mut self) {
+        match self.config.on_loss {
+            OnLoss::Hold => {
+                self.peer.ports.clear();
+                self.peer.told_ports = true;
+                self.timers.stop(Timer::RestartHold);
+                self.restart_hold_over();
+            }
+            OnLoss::Release => self.release_peer(),
+        }
+    }
+
+    /// As SONiC: isolation is lifted, ports carry data, what the peer said is forgotten, and the
+    /// standby is itself again. Learning on the peer link stays off (`spec/behaviour.md` 6.6).
+    fn release_peer(&mut self) {
+        self.frozen = false;
+        self.fdb.session_down(true);
+        self.peer_macs_complete();
+        self.peer = Peer {
+            traits: self.peer.traits,
+            // All the ports that count, which are none: isolation is lifted.
+            told_ports: true,
+            leaving: self.peer.leaving,
+            released: true,
+            ..Peer::default()
+        };
+        for port in self.ports.values_mut() {
+            port.pass();
+        }
+        self.decide_role_by_address();
+    }
+
+    /// The role as the addresses alone have it, until a peer of our own knows better.
+    pub(super) fn decide_role_by_address(&mut self) {
+        let dials = election::dials(self.config.local, self.config.peer);
+        let (role, by) = election::elect(dials, candidate(&self.config), None);
+        if self.role != (role, by) {
+            self.role = (role, by);
+            self.notice(Notice::Role { role, by });
+        }
+    }
+}
+
+const _: () = assert!(WARM_WINDOW.as_secs() == Config::RESTART_HOLD.as_secs());
