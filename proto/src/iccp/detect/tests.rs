@@ -121,10 +121,10 @@ proptest! {
             }
             verdict = next;
         }
-        if let Detection::Decided(dialect) = verdict {
-            if let Some(Err(error)) = detector.into_decoder(dialect).next() {
-                prop_assert!(!error.is_fatal(), "{}", error);
-            }
+        if let Detection::Decided(dialect) = verdict
+            && let Some(Err(error)) = detector.into_decoder(dialect).next()
+        {
+            prop_assert!(!error.is_fatal(), "{}", error);
         }
     }
 }

@@ -136,6 +136,18 @@ fn a_count_beyond_the_message_drops_it_before_anything_is_allocated() {
     }
 }
 
+/// One byte too few for the entries that are announced is too few.
+#[test]
+fn a_list_without_its_last_byte_is_dropped() {
+    let mac = entry(1, 10, b"swp1")[..29].to_vec();
+    let error = |kind| bad(Part::Tlv(kind), "number of entries", 20, 1);
+    assert_eq!(bad_value(&mac_info(1, &[mac])), error(0x1038));
+    for (kind, len) in [(0x1036, 36), (0x103a, 48)] {
+        let short = neighbour(len - 1, &[1, 0, 0], b"Vlan10");
+        assert_eq!(bad_value(&neighbours(kind, 1, &[short])), error(kind));
+    }
+}
+
 #[test]
 fn a_vlan_that_is_none_is_skipped_and_reported() {
     let tlv = hex("1034 0024 0001 626f6e6431 00{15} 05 00 00000000 0001 0002 0000 000a");
@@ -294,6 +306,19 @@ fn addresses_of_the_intermediate_generation_are_understood() {
         "1 of 3 entries skipped, the first of them is entry 1: MAC Info TLV 0x1038: MAC address \
          at byte 64 is \"nonsense\", expected six pairs of hexadecimal digits"
     );
+}
+
+/// `spec/iccp.md` 14.1: only the exact size tells the generations apart.
+#[test]
+fn addresses_with_bytes_behind_them_are_not_taken_for_those_of_the_intermediate_generation() {
+    for spare in [1, 10, 12, 40] {
+        let entries = [entry(7, 10, b"swp1"), vec![0; spare]];
+        let got = decode_all(&mac_info(1, &entries));
+        let [Ok(message)] = &got[..] else {
+            panic!("{got:?}");
+        };
+        assert_eq!(macs(message)[0].mac, Mac([2, 0, 0, 0, 0, 7]));
+    }
 }
 
 /// `spec/iccp.md` 14.1: the name begins where sonic has the flags.
