@@ -95,8 +95,9 @@ fn of_client(frame: &Frame, assumed: Option<Dialect>) -> Option<Evidence> {
         client::SET_INTF_MAC if options()?.first()?.bytes.contains(&b':') => older(assumed),
         client::PORT_ISOLATE => match options()?.at(ISOLATE_DST, 1).ok()?.bytes {
             list if list.contains(&b'!') => older(assumed),
-            // An `iccpd` of linux-mclag without MLAG ports sends an empty list, too.
-            list if list.is_empty() && assumed.is_some() => return None,
+            // An `iccpd` of linux-mclag without MLAG ports sends an empty list, too, and a name
+            // is no more than a name: neither is a reason to doubt an address.
+            _ if assumed.is_some() => return None,
             list if list.is_empty() || list.starts_with(b"PortChannel") => Dialect::Sonic,
             _ => return None,
         },

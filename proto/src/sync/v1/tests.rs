@@ -3,8 +3,14 @@
 
 use super::*;
 use crate::Vid;
-use crate::sync::frame::Decoder;
+use crate::sync::frame::{Decoder, FrameError};
 
+mod captures;
+mod detect;
+mod isolation;
+mod limits;
+mod quirks;
+mod random;
 mod vectors;
 
 fn port(text: &str) -> IfName {
