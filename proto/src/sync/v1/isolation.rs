@@ -116,9 +116,9 @@ impl PortIsolate {
         let mut lists: Vec<Vec<IsolatedPort>> = Vec::new();
         let mut length = limit;
         for port in ports {
-            // With the comma or the `!` of each name, this is never too little.
+            // With a comma for each name, and one and a `!` for the port, this is never too little.
             let names = port.lag.iter().chain(&port.members);
-            let needed: usize = 1 + names.map(|name| name.as_str().len() + 1).sum::<usize>();
+            let needed: usize = 2 + names.map(|name| name.as_str().len() + 1).sum::<usize>();
             length += needed;
             match lists.last_mut() {
                 Some(last) if length <= limit => last.push(port),

@@ -313,6 +313,11 @@ fn a_list_that_does_not_fit_is_refused_and_linux_mclags_can_be_split() {
         got.extend(list.ports);
     }
     assert_eq!(list(&got), whole);
+    // Also where a port has no name but a mark.
+    let marks = ClientMessage::PortIsolate(list(&vec![lag("bond1", &[], false); 5000]));
+    for message in marks.split(LINUX_MCLAG) {
+        assert!(message.encode(LINUX_MCLAG).is_ok());
+    }
 }
 
 /// 2.2, 4.1: the legacy limits are 2048 and 512 bytes; ours is the message.
