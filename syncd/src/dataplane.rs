@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use mclag_proto::sync::model::FdbKey;
-use mclag_proto::{IfName, Mac};
+use mclag_proto::sync::model::{FdbKey, NeighbourKey};
+use mclag_proto::{IfName, Mac, Vid};
 
 /// Everything about a dataplane that matters here, as it is now.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -23,6 +23,10 @@ pub struct Actual {
     pub ports: BTreeMap<IfName, PortActual>,
     /// The bridge's forwarding table; empty without a bridge.
     pub fdb: HashMap<FdbKey, FdbEntry>,
+    /// Every interface that exists: what it is to layer 3, to its LAG and to the bridge's VLANs.
+    pub interfaces: BTreeMap<IfName, InterfaceActual>,
+    /// Neighbours on layer 3, of all interfaces.
+    pub neighbours: HashMap<NeighbourKey, NeighbourActual>,
 }
 
 /// The split-horizon filter: drops what entered through the peer link and would leave through an
@@ -60,6 +64,45 @@ pub struct Lacp {
     /// The system id that was given to it: a bond's `ad_actor_system`, a team's device address.
     /// None if it uses its own.
     pub system_mac: Option<Mac>,
+}
+
+/// An interface that exists, apart from its settings as a port.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InterfaceActual {
+    /// Its address on layer 2; none for an interface without one.
+    pub mac: Option<Mac>,
+    /// It is up and has carrier.
+    pub running: bool,
+    /// The VLAN whose interface it is, if it is one of the bridge (an SVI).
+    pub svi: Option<Vid>,
+    /// The bond or team that it is a member of.
+    pub lag: Option<IfName>,
+    /// VLANs that it carries as a port of the bridge, in ascending order; [`Vid::DEFAULT`] alone
+    /// on a bridge without VLAN filtering.
+    pub vids: Vec<Vid>,
+}
+
+/// A neighbour on layer 3.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NeighbourActual {
+    /// Its address on layer 2; none for one that does not answer or was not asked yet.
+    pub mac: Option<Mac>,
+    /// Whose entry it is.
+    pub kind: NeighbourKind,
+}
+
+/// Whose a neighbour entry is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NeighbourKind {
+    /// We installed it; recognised by its mark, also after a restart.
+    Ours {
+        /// The kernel does not validate it again.
+        permanent: bool,
+    },
+    /// The kernel found it.
+    Learned,
+    /// An operator or another control plane installed it. Never touched.
+    Configured,
 }
 
 /// One entry of the forwarding table.
@@ -182,6 +225,41 @@ pub enum Action {
         /// The port it is on.
         port: IfName,
     },
+    /// Make an address one of the bridge itself: what is sent to it is received.
+    LocalInstall {
+        /// The interface that has the address.
+        interface: IfName,
+        /// The entry's key.
+        key: FdbKey,
+    },
+    /// The address is no longer one of the bridge itself.
+    LocalDelete {
+        /// The interface that had the address.
+        interface: IfName,
+        /// The entry's key.
+        key: FdbKey,
+    },
+    /// Set the address of an interface on layer 2, without taking it down.
+    SetInterfaceMac {
+        /// The interface.
+        interface: IfName,
+        /// The address.
+        mac: Mac,
+    },
+    /// Install or replace a neighbour as one of ours.
+    NeighbourInstall {
+        /// The entry's key.
+        key: NeighbourKey,
+        /// Its address on layer 2.
+        mac: Mac,
+        /// The kernel does not validate it again.
+        permanent: bool,
+    },
+    /// Remove a neighbour of ours. One that is gone already is no error.
+    NeighbourDelete {
+        /// The entry's key.
+        key: NeighbourKey,
+    },
     /// Let the port carry data.
     Unhold {
         /// The port.
@@ -205,6 +283,10 @@ pub enum Subject {
     Port(IfName),
     /// A forwarding entry.
     Fdb(FdbKey),
+    /// The identity of an interface on layer 3.
+    Interface(IfName),
+    /// A neighbour.
+    Neighbour(NeighbourKey),
 }
 
 impl Action {
@@ -224,11 +306,19 @@ impl Action {
             Self::FdbInstall { key, .. }
             | Self::FdbMakeDynamic { key, .. }
             | Self::FdbDelete { key, .. } => Subject::Fdb(*key),
+            Self::LocalInstall { interface, .. }
+            | Self::LocalDelete { interface, .. }
+            | Self::SetInterfaceMac { interface, .. } => Subject::Interface(*interface),
+            Self::NeighbourInstall { key, .. } | Self::NeighbourDelete { key } => {
+                Subject::Neighbour(*key)
+            }
         }
     }
 
     /// Place in a plan: what keeps frames from passing comes first, what lets them pass last.
-    /// Learning on the peer link ends before addresses are put there, and begins after.
+    /// Learning on the peer link ends before addresses are put there, and begins after. An address
+    /// is received before its interface has it and until it no longer has it; neighbours follow,
+    /// for a change of its address costs an interface all of them.
     #[must_use]
     pub const fn rank(&self) -> u8 {
         match self {
@@ -240,11 +330,15 @@ impl Action {
             } => 3,
             Self::SetBackup { .. } | Self::ClearBackup { .. } => 4,
             Self::SetSystemMac { .. } => 5,
-            Self::FdbInstall { .. } | Self::FdbMakeDynamic { .. } | Self::FdbDelete { .. } => 6,
-            Self::SetLearning { learning: true, .. } => 7,
-            Self::Unhold { .. } => 8,
-            Self::Release { .. } => 9,
-            Self::RemoveFilter => 10,
+            Self::LocalInstall { .. } => 6,
+            Self::SetInterfaceMac { .. } => 7,
+            Self::LocalDelete { .. } => 8,
+            Self::FdbInstall { .. } | Self::FdbMakeDynamic { .. } | Self::FdbDelete { .. } => 9,
+            Self::NeighbourInstall { .. } | Self::NeighbourDelete { .. } => 10,
+            Self::SetLearning { learning: true, .. } => 11,
+            Self::Unhold { .. } => 12,
+            Self::Release { .. } => 13,
+            Self::RemoveFilter => 14,
         }
     }
 
@@ -324,6 +418,36 @@ impl Actual {
             Action::FdbDelete { key, port: _ } => {
                 self.fdb.remove(key);
             }
+            Action::LocalInstall { interface: _, key } => {
+                if let Some(port) = self.bridge {
+                    let kind = EntryKind::Local;
+                    self.fdb.insert(*key, FdbEntry { port, kind });
+                }
+            }
+            Action::LocalDelete { interface: _, key } => {
+                if self.is_local(key) {
+                    self.fdb.remove(key);
+                }
+            }
+            Action::SetInterfaceMac { interface, mac } => {
+                if let Some(interface) = self.interfaces.get_mut(interface) {
+                    interface.mac = Some(*mac);
+                }
+            }
+            Action::NeighbourInstall {
+                key,
+                mac,
+                permanent,
+            } => {
+                let kind = NeighbourKind::Ours {
+                    permanent: *permanent,
+                };
+                let mac = Some(*mac);
+                self.neighbours.insert(*key, NeighbourActual { mac, kind });
+            }
+            Action::NeighbourDelete { key } => {
+                self.neighbours.remove(key);
+            }
         }
     }
 
@@ -331,6 +455,13 @@ impl Actual {
     #[must_use]
     pub fn bridge_port(&self, port: &IfName) -> Option<&BridgePort> {
         self.ports.get(port)?.bridge_port.as_ref()
+    }
+
+    /// Whether the address is one of the bridge itself.
+    #[must_use]
+    pub fn is_local(&self, key: &FdbKey) -> bool {
+        let entry = self.fdb.get(key);
+        entry.is_some_and(|entry| entry.kind == EntryKind::Local)
     }
 
     /// Whether the filter isolates the port.
@@ -354,6 +485,10 @@ impl fmt::Display for Subject {
             Self::Domain => f.write_str("bridge"),
             Self::Port(port) => port.fmt(f),
             Self::Fdb(FdbKey { vid, mac }) => write!(f, "{mac} vlan {vid}"),
+            Self::Interface(interface) => interface.fmt(f),
+            Self::Neighbour(NeighbourKey { interface, address }) => {
+                write!(f, "{address} on {interface}")
+            }
         }
     }
 }

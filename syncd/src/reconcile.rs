@@ -7,7 +7,9 @@
 //!
 //! * `wanted`: operations and snapshots to wanted state.
 //! * `ports`: filter, holds and port settings; compared as a whole, for there are few.
-//! * `fdb`: forwarding entries; only keys that changed are looked at.
+//! * `interfaces`: identity of layer-3 interfaces; compared as a whole, too.
+//! * `fdb`, `neighbours`: forwarding entries and neighbours; only keys that changed are looked at.
+//! * `pair`: how the pair stands; nothing to be done about it.
 //! * `originals`: what settings were before we changed them.
 //!
 //! Rules that everything here obeys:
@@ -20,18 +22,29 @@
 use std::collections::{BTreeMap, HashMap};
 
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Event, FdbKey, Op, OpError, OpErrorCode, Section, Sight};
+use mclag_proto::sync::model::{
+    Event, FdbKey, NeighbourKey, Op, OpError, OpErrorCode, Section, Sight,
+};
 
 use crate::backend::{BackendError, BackendEvent};
-use crate::dataplane::{Action, Actual, EntryKind, FdbEntry, Subject};
+use crate::dataplane::{
+    Action, Actual, EntryKind, FdbEntry, InterfaceActual, NeighbourActual, NeighbourKind, Subject,
+};
 
 use fdb::Directive;
-pub use originals::{Original, Originals, PortOriginals};
+pub use originals::{LocalAddress, Original, Originals, PortOriginals};
+pub use pair::{MAX_MEMBERS, MAX_PAIR_PORTS, Pair};
 use wanted::Change;
-pub use wanted::{MAX_WANTED_ENTRIES, MAX_WANTED_PORTS, Wanted, WantedPort};
+pub use wanted::{
+    MAX_WANTED_ENTRIES, MAX_WANTED_INTERFACES, MAX_WANTED_NEIGHBOURS, MAX_WANTED_PORTS, Wanted,
+    WantedPort,
+};
 
 mod fdb;
+mod interfaces;
+mod neighbours;
 mod originals;
+mod pair;
 mod ports;
 mod wanted;
 
@@ -51,6 +64,7 @@ pub struct Reconciler {
     adopted: bool,
     look_again: bool,
     ports_changed: bool,
+    local: fdb::Local,
     /// Keys to be looked at by the next plan.
     pending: BTreeMap<FdbKey, Directive>,
     /// Keys that the plan being carried out looked at.
@@ -58,11 +72,22 @@ pub struct Reconciler {
     /// What could not be done and may go better later.
     retry: BTreeMap<FdbKey, Directive>,
     retry_ports: bool,
+    /// Neighbours to be looked at by the next plan, those that the plan being carried out looked
+    /// at, and what could not be done and may go better later.
+    neighbours: Keys,
     /// Operations that wait for their result.
     asked: Vec<Asked>,
     verdicts: HashMap<Subject, OpError>,
-    /// Sights that our own actions ended, not told yet.
+    /// Sights that our own actions changed, not told yet.
     ended: Vec<Event>,
+}
+
+/// Neighbours that are looked at.
+#[derive(Debug, Default)]
+struct Keys {
+    pending: BTreeMap<NeighbourKey, neighbours::Directive>,
+    in_flight: BTreeMap<NeighbourKey, neighbours::Directive>,
+    retry: BTreeMap<NeighbourKey, neighbours::Directive>,
 }
 
 /// One operation that was accepted and not answered yet.
@@ -91,10 +116,12 @@ impl Reconciler {
             adopted: false,
             look_again: false,
             ports_changed: false,
+            local: fdb::Local::default(),
             pending: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             retry: BTreeMap::new(),
             retry_ports: false,
+            neighbours: Keys::default(),
             asked: Vec::new(),
             verdicts: HashMap::new(),
             ended: Vec::new(),
@@ -117,6 +144,11 @@ impl Reconciler {
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for key in ours.map(|(key, _)| key).chain(self.wanted.entries()) {
             self.pending.entry(*key).or_insert(Directive::Check);
+        }
+        let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
+        for key in ours.map(|(key, _)| key).chain(self.wanted.neighbours()) {
+            let pending = self.neighbours.pending.entry(*key);
+            pending.or_insert(neighbours::Directive::Check);
         }
     }
 
@@ -166,20 +198,48 @@ impl Reconciler {
                 self.pending.insert(key, directive);
                 About::One(Subject::Fdb(key))
             }
-            Change::Rest(Section::Ports) => {
+            Change::Interface(name) => {
                 self.ports_changed = true;
-                About::Rest(Section::Ports)
+                About::One(Subject::Interface(name))
             }
-            Change::Rest(section @ (Section::Pair | Section::Interfaces | Section::Neighbours)) => {
+            Change::Neighbour(key, directive) => {
+                self.neighbours.retry.remove(&key);
+                self.neighbours.pending.insert(key, directive);
+                About::One(Subject::Neighbour(key))
+            }
+            Change::Flush(port) => {
+                let is_meant = |entry: &FdbEntry| {
+                    entry.kind == EntryKind::Dynamic && port.is_none_or(|port| entry.port == port)
+                };
+                let learned = self.actual.fdb.iter().filter(|(_, entry)| is_meant(entry));
+                for (key, _) in learned {
+                    // What the client said of the entry itself says more.
+                    self.pending.entry(*key).or_insert(Directive::Flush);
+                }
+                About::Nothing
+            }
+            Change::Rest(section @ (Section::Ports | Section::Interfaces)) => {
+                self.ports_changed = true;
                 About::Rest(section)
+            }
+            Change::Rest(Section::Pair) => About::Nothing,
+            Change::Rest(Section::Neighbours) => {
+                let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
+                for (key, _) in ours.filter(|(key, _)| self.wanted.neighbour(key).is_none()) {
+                    let pending = self.neighbours.pending.entry(*key);
+                    pending.insert_entry(neighbours::Directive::Undo);
+                }
+                About::Rest(Section::Neighbours)
             }
             Change::Rest(Section::Fdb) => {
                 let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
                 for (key, _) in ours {
                     if self.wanted.entry(key).is_none() {
-                        // A release says more; a want that came before the begin is no more.
-                        let is_release = |d: &Directive| matches!(d, Directive::Release { .. });
-                        if !self.pending.get(key).is_some_and(is_release) {
+                        // A release, or an entry for once, says more; a want that came before the begin is no more.
+                        let is_told = |d: &Directive| {
+                            matches!(d, Directive::Release { .. } | Directive::Once { .. })
+                        };
+                        if !self.pending.get(key).is_some_and(is_told) {
                             self.pending.insert(*key, Directive::Undo);
                         }
                     }
@@ -211,10 +271,57 @@ impl Reconciler {
                 self.ports_changed = true;
                 None
             }
+            BackendEvent::Interface { interface, actual } => {
+                self.observe_interface(*interface, actual.as_ref());
+                None
+            }
+            BackendEvent::Neighbour { key, entry } => {
+                self.observe_neighbour(*key, *entry);
+                None
+            }
             BackendEvent::LookAgain { why: _ } => {
                 self.look_again = true;
                 None
             }
+        }
+    }
+
+    fn observe_interface(&mut self, name: IfName, now: Option<&InterfaceActual>) {
+        let before = match now {
+            Some(now) => self.actual.interfaces.insert(name, now.clone()),
+            None => self.actual.interfaces.remove(&name),
+        };
+        if before.as_ref() == now {
+            return;
+        }
+        self.originals.forget_missing_of(&name, &self.actual);
+        let identity = |is: &InterfaceActual| (is.mac, is.svi);
+        if before.as_ref().map(identity) != now.map(identity) {
+            self.ports_changed = true;
+        }
+        let is_usable = |is: &InterfaceActual| (is.mac, is.running);
+        if now.is_some() && before.as_ref().map(is_usable) != now.map(is_usable) {
+            // What it lost with its carrier or its address was reported, or will be.
+            let here = self.wanted.neighbours().filter(|key| key.interface == name);
+            for key in here {
+                let retry = self.neighbours.retry.entry(*key);
+                retry.or_insert(neighbours::Directive::Check);
+            }
+        }
+    }
+
+    fn observe_neighbour(&mut self, key: NeighbourKey, entry: Option<NeighbourActual>) {
+        let before = match entry {
+            Some(entry) => self.actual.neighbours.insert(key, entry),
+            None => self.actual.neighbours.remove(&key),
+        };
+        if before == entry {
+            return;
+        }
+        let directive = neighbours::Directive::Check;
+        if let Ok(Some(_)) = neighbours::plan(&self.wanted, &self.actual, &key, directive) {
+            // Not at once: this may be an echo, and the kernel may be flushing.
+            self.neighbours.retry.entry(key).or_insert(directive);
         }
     }
 
@@ -227,10 +334,13 @@ impl Reconciler {
             // The echo of what we did ourselves, as a rule: as expected, and nothing to do.
             return None;
         }
-        if let Ok(Some(_)) = fdb::plan(&self.wanted, &self.actual, &key, &Directive::Check) {
+        if let Ok(Some(_)) = self.plan_entry(&key, &Directive::Check) {
             // Not at once: this may be the echo of an action that a later one has overtaken.
             self.retry.entry(key).or_insert(Directive::Check);
         }
+        // An interface may have lost the entry that makes its frames its own, or what was in the
+        // way of it is gone.
+        self.ports_changed |= !self.local.own.is_empty() && self.local.own.contains(&key);
         let sight = change_of_sight(before.as_ref(), entry.as_ref())?;
         Some(Event::Fdb { key, sight })
     }
@@ -240,13 +350,18 @@ impl Reconciler {
         for (key, directive) in std::mem::take(&mut self.retry) {
             self.pending.entry(key).or_insert(directive);
         }
+        for (key, directive) in std::mem::take(&mut self.neighbours.retry) {
+            let pending = self.neighbours.pending.entry(key);
+            pending.or_insert(directive);
+        }
         self.ports_changed |= std::mem::take(&mut self.retry_ports);
     }
 
     /// Whether [`Reconciler::retry`] may help.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        !self.retry.is_empty() || self.retry_ports || self.needs_snapshot().is_some()
+        let is_nothing_left = self.retry.is_empty() && self.neighbours.retry.is_empty();
+        !is_nothing_left || self.retry_ports || self.needs_snapshot().is_some()
     }
 
     /// What has to be done now, in this order.
@@ -254,21 +369,54 @@ impl Reconciler {
         self.verdicts.clear();
         let mut actions = Vec::new();
         if std::mem::take(&mut self.ports_changed) {
+            self.update_local();
             let plan = ports::plan(&self.wanted, &self.actual, &mut self.originals);
             actions = plan.actions;
             self.verdicts.extend(plan.verdicts);
+            for action in &actions {
+                if let Action::LocalDelete { key, .. } = action {
+                    self.local.leaving.insert(*key);
+                    if self.wanted.entry(key).is_some() {
+                        self.pending.entry(*key).or_insert(Directive::Check);
+                    }
+                }
+            }
         }
         self.in_flight = std::mem::take(&mut self.pending);
         for (key, directive) in &self.in_flight {
-            match fdb::plan(&self.wanted, &self.actual, key, directive) {
+            match self.plan_entry(key, directive) {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
                     self.verdicts.insert(Subject::Fdb(*key), error);
                 }
             }
         }
+        self.local.leaving.clear();
+        self.neighbours.in_flight = std::mem::take(&mut self.neighbours.pending);
+        for (key, directive) in &self.neighbours.in_flight {
+            match neighbours::plan(&self.wanted, &self.actual, key, *directive) {
+                Ok(action) => actions.extend(action),
+                Err(error) => {
+                    self.verdicts.insert(Subject::Neighbour(*key), error);
+                }
+            }
+        }
         actions.sort_by_key(Action::rank);
         actions
+    }
+
+    fn plan_entry(&self, key: &FdbKey, directive: &Directive) -> Result<Option<Action>, OpError> {
+        fdb::plan(&self.wanted, &self.actual, &self.local, key, directive)
+    }
+
+    fn update_local(&mut self) {
+        let wanted = self.wanted.interfaces().iter();
+        let local = wanted.filter_map(|(name, want)| {
+            let vid = self.actual.interfaces.get(name)?.svi?;
+            let mac = want.mac;
+            Some(FdbKey { vid, mac })
+        });
+        self.local.own = local.collect();
     }
 
     /// Take in how the plan went: one result per action. Answers one result per operation that
@@ -284,7 +432,7 @@ impl Reconciler {
                 Ok(()) => self.done(action),
                 Err(error) => {
                     let subject = action.subject();
-                    ports_failed |= !matches!(subject, Subject::Fdb(_));
+                    ports_failed |= matches!(subject, Subject::Domain | Subject::Port(_));
                     // The filter takes ports that do not exist, so what is missing is the filter:
                     // a client that is told to wait would take the port for isolated.
                     let in_filter =
@@ -312,6 +460,7 @@ impl Reconciler {
         }
         self.originals.forget_restored(&self.wanted, &self.actual);
         self.in_flight.clear();
+        self.neighbours.in_flight.clear();
         self.answer()
     }
 
@@ -319,19 +468,31 @@ impl Reconciler {
     /// it: what it asked for may have crossed a report of that sight. Where it began one (ours
     /// handed over to the dataplane), the client knows of it already.
     fn done(&mut self, action: &Action) {
-        let Subject::Fdb(key) = action.subject() else {
-            self.actual.apply(action);
-            return;
+        let key = match action {
+            Action::LocalInstall { key, .. } => *key,
+            _ => match action.subject() {
+                Subject::Fdb(key) => key,
+                _ => {
+                    self.actual.apply(action);
+                    return;
+                }
+            },
         };
         let before = self.actual.fdb.get(&key).copied();
         self.actual.apply(action);
-        let change = change_of_sight(before.as_ref(), self.actual.fdb.get(&key));
-        if let Some(sight @ (Sight::Inactive | Sight::Aged)) = change {
-            self.ended.push(Event::Fdb { key, sight });
+        let is_once = matches!(self.in_flight.get(&key), Some(Directive::Once { .. }));
+        match change_of_sight(before.as_ref(), self.actual.fdb.get(&key)) {
+            Some(sight @ (Sight::Inactive | Sight::Aged)) => {
+                self.ended.push(Event::Fdb { key, sight });
+            }
+            // From now on it is reported like what was learned.
+            Some(sight) if is_once => self.ended.push(Event::Fdb { key, sight }),
+            _ => {}
         }
     }
 
-    /// Sights that actions of ours ended since the last call, to be told to the client.
+    /// Sights that actions of ours ended since the last call, or began as the dataplane's own, to
+    /// be told to the client.
     pub fn take_ended(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.ended)
     }
@@ -343,7 +504,12 @@ impl Reconciler {
                     self.retry.insert(key, *directive);
                 }
             }
-            Subject::Domain | Subject::Port(_) => self.retry_ports = true,
+            Subject::Neighbour(key) => {
+                if let Some(directive) = self.neighbours.in_flight.get(&key) {
+                    self.neighbours.retry.insert(key, *directive);
+                }
+            }
+            Subject::Domain | Subject::Port(_) | Subject::Interface(_) => self.retry_ports = true,
         }
     }
 
@@ -377,9 +543,9 @@ impl Reconciler {
         }
         for (Asked { about, .. }, result) in asked.iter().zip(&mut results) {
             if let About::Rest(section) = about {
-                let rest = verdicts.iter().find(|(subject, _)| {
-                    matches!(subject, Subject::Fdb(_)) == (*section == Section::Fdb)
-                });
+                let rest = verdicts
+                    .iter()
+                    .find(|(subject, _)| section_of(subject) == *section);
                 if let Some((_, error)) = rest {
                     *result = Err(error.clone());
                 }
@@ -398,7 +564,13 @@ impl Reconciler {
     pub fn want_nothing(&mut self) {
         self.wanted.clear();
         self.retry.clear();
+        self.neighbours.retry.clear();
         self.ports_changed = true;
+        let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
+        for (key, _) in ours {
+            let pending = self.neighbours.pending.entry(*key);
+            pending.insert_entry(neighbours::Directive::Undo);
+        }
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for (key, _) in ours {
             self.pending.insert(*key, Directive::Undo);
@@ -442,6 +614,19 @@ fn worsen(verdicts: &mut HashMap<Subject, OpError>, subject: Subject, error: OpE
         _ => {
             verdicts.insert(subject, error);
         }
+    }
+}
+
+fn is_our_neighbour((_, entry): &(&NeighbourKey, &NeighbourActual)) -> bool {
+    matches!(entry.kind, NeighbourKind::Ours { .. })
+}
+
+const fn section_of(subject: &Subject) -> Section {
+    match subject {
+        Subject::Domain | Subject::Port(_) => Section::Ports,
+        Subject::Fdb(_) => Section::Fdb,
+        Subject::Interface(_) => Section::Interfaces,
+        Subject::Neighbour(_) => Section::Neighbours,
     }
 }
 

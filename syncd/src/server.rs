@@ -627,14 +627,19 @@ fn log_success(action: &Action) {
         Action::Release { port } => info!(%port, isolated = false, "isolation changed"),
         Action::Hold { port } => info!(%port, held = true, "hold changed"),
         Action::Unhold { port } => info!(%port, held = false, "hold changed"),
-        Action::FdbInstall { .. } | Action::FdbMakeDynamic { .. } | Action::FdbDelete { .. } => {
-            debug!(?action, "entry changed");
-        }
+        Action::FdbInstall { .. }
+        | Action::FdbMakeDynamic { .. }
+        | Action::FdbDelete { .. }
+        | Action::NeighbourInstall { .. }
+        | Action::NeighbourDelete { .. } => debug!(?action, "entry changed"),
         Action::EnsureFilter { .. }
         | Action::RemoveFilter
         | Action::SetLearning { .. }
         | Action::SetBackup { .. }
         | Action::ClearBackup { .. }
+        | Action::LocalInstall { .. }
+        | Action::LocalDelete { .. }
+        | Action::SetInterfaceMac { .. }
         | Action::SetSystemMac { .. } => info!(?action, "dataplane changed"),
     }
 }

@@ -6,6 +6,9 @@
 //!   LACP runs on and its frames take the backup port. Any other port enters the set `held` of the
 //!   filter, which drops its frames.
 //! * LACP system id: `ad_actor_system` of a bond, the address of a team.
+//! * Identity of an interface: its address, set while it is up; for an SVI also a local entry of
+//!   the bridge in that VLAN.
+//! * Neighbours: externally learned ones.
 //!
 //! `plan` sorts actions into requests, `view` reads the kernel's words; here is the order of
 //! things. Nothing here decides.
@@ -18,7 +21,9 @@ use std::io;
 use std::time::Duration;
 
 use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName};
-use mclag_netlink::{Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, NetlinkError};
+use mclag_netlink::{
+    BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour, NetlinkError,
+};
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -45,6 +50,8 @@ pub struct LinuxBackend {
     /// The bridge whose filter is looked after: before one was asked for, that of an earlier run.
     filtered: Option<IfName>,
     links: Links,
+    /// VLANs of bridge ports, by index.
+    vlans: BTreeMap<u32, BridgeVlans>,
     /// Ports we hold, whichever way.
     held: BTreeSet<IfName>,
     /// What the filter was last known to be.
@@ -132,6 +139,7 @@ impl LinuxBackend {
             bridge: None,
             filtered: None,
             links: Links::default(),
+            vlans: BTreeMap::new(),
             held: BTreeSet::new(),
             filter_state: None,
             sticky: HashSet::new(),
@@ -208,9 +216,9 @@ impl LinuxBackend {
             Event::Link(link) => self.take_in_link(*link),
             Event::LinkGone { index, .. } => {
                 let was_bridge = self.is_our_bridge(index);
-                if let Some(port) = self.links.remove(index) {
-                    self.events
-                        .push_back(BackendEvent::Port { port, actual: None });
+                self.vlans.remove(&index);
+                if let Some(name) = self.links.remove(index) {
+                    self.report_gone(name);
                 }
                 if was_bridge {
                     self.look_again("the bridge is gone");
@@ -230,9 +238,15 @@ impl LinuxBackend {
                     self.report_port(name);
                 }
             }
+            Event::BridgeVlans { index, vlans } => {
+                self.vlans.insert(index, vlans);
+                if let Some(name) = self.links.name(index) {
+                    self.report_interface(name);
+                }
+            }
+            Event::Neighbour(neighbour) => self.take_in_neighbour(&neighbour, true),
+            Event::NeighbourGone(neighbour) => self.take_in_neighbour(&neighbour, false),
             Event::Overrun => self.look_again("events were lost"),
-            // Which VLANs a port carries is nothing this side acts upon.
-            Event::BridgeVlans { .. } => {}
             _ => {}
         }
     }
@@ -245,12 +259,16 @@ impl LinuxBackend {
         if view::speaks_lacp(&link) && view::is_held(&link) != self.held.contains(&name) {
             self.doubts.insert(index);
         }
-        if let Some(port) = self.links.insert(link) {
-            self.events
-                .push_back(BackendEvent::Port { port, actual: None });
+        let was_filtering = self.is_filtering();
+        if let Some(old_name) = self.links.insert(link) {
+            self.report_gone(old_name);
         }
         if bridge_appeared {
             self.look_again("the bridge appeared");
+            return;
+        }
+        if self.is_our_bridge(index) && self.is_filtering() != was_filtering {
+            self.look_again("VLAN filtering of the bridge changed");
             return;
         }
         self.report_port(name);
@@ -275,6 +293,38 @@ impl LinuxBackend {
             .named(&port)
             .and_then(|link| view::port(link, self));
         self.events.push_back(BackendEvent::Port { port, actual });
+        self.report_interface(port);
+    }
+
+    fn report_interface(&mut self, interface: IfName) {
+        let link = self.links.named(&interface);
+        let actual = link.map(|link| view::interface(link, self));
+        self.events
+            .push_back(BackendEvent::Interface { interface, actual });
+    }
+
+    fn report_gone(&mut self, name: IfName) {
+        self.events.push_back(BackendEvent::Port {
+            port: name,
+            actual: None,
+        });
+        self.events.push_back(BackendEvent::Interface {
+            interface: name,
+            actual: None,
+        });
+    }
+
+    fn take_in_neighbour(&mut self, neighbour: &Neighbour, is_there: bool) {
+        if let Some((key, entry)) = view::neighbour(neighbour, &self.links) {
+            let entry = is_there.then_some(entry);
+            self.events
+                .push_back(BackendEvent::Neighbour { key, entry });
+        }
+    }
+
+    /// Whether our bridge separates VLANs.
+    fn is_filtering(&self) -> bool {
+        self.bridge_link().is_some_and(view::is_filtering)
     }
 
     fn is_our_bridge(&self, index: u32) -> bool {
@@ -369,14 +419,15 @@ impl Backend for LinuxBackend {
             redirect: true,
             tracking: true,
             hold: true,
-            pair: false,
-            interfaces: false,
-            neighbours: false,
+            pair: true,
+            interfaces: true,
+            neighbours: true,
         }
     }
 
     async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
         self.links = Links::new(self.kernel.links().await.map_err(plan::refused)?);
+        self.vlans = self.kernel.bridge_vlans().await.map_err(plan::refused)?;
         self.bridge = bridge;
         self.filtered = match bridge {
             Some(bridge) => Some(bridge),
@@ -389,8 +440,9 @@ impl Backend for LinuxBackend {
             (Some(bridge), None) => return Err(BackendError::waiting_for(&bridge)),
             (None, _) => Vec::new(),
         };
+        let neighbours = self.kernel.neighbours().await.map_err(plan::refused)?;
         self.events.clear();
-        Ok(view::actual(self, &fdb))
+        Ok(view::actual(self, &fdb, &neighbours))
     }
 
     async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {

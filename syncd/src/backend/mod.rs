@@ -6,9 +6,9 @@
 use std::future::Future;
 
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
+use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, OpErrorCode};
 
-use crate::dataplane::{Action, Actual, FdbEntry, PortActual};
+use crate::dataplane::{Action, Actual, FdbEntry, InterfaceActual, NeighbourActual, PortActual};
 
 pub mod linux;
 pub mod record;
@@ -73,6 +73,20 @@ pub enum BackendEvent {
         port: IfName,
         /// What it is now; none if it is gone.
         actual: Option<PortActual>,
+    },
+    /// What an interface is, apart from its settings as a port, changed, or it is gone.
+    Interface {
+        /// Its name.
+        interface: IfName,
+        /// What it is now; none if it is gone.
+        actual: Option<InterfaceActual>,
+    },
+    /// A neighbour appeared, changed, or is gone.
+    Neighbour {
+        /// Its key.
+        key: NeighbourKey,
+        /// What it is now; none if it is gone.
+        entry: Option<NeighbourActual>,
     },
     /// Events were lost, or something changed that cannot be told as an event: take a snapshot.
     LookAgain {

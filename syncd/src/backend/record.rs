@@ -4,12 +4,15 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mclag_proto::IfName;
-use mclag_proto::sync::model::{Abilities, FdbKey};
+use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey};
+use mclag_proto::{IfName, Mac, Vid};
 use tokio::sync::Notify;
 
 use super::{Backend, BackendError, BackendEvent};
-use crate::dataplane::{Action, Actual, BridgePort, EntryKind, FdbEntry, Lacp, PortActual};
+use crate::dataplane::{
+    Action, Actual, BridgePort, EntryKind, FdbEntry, InterfaceActual, Lacp, NeighbourActual,
+    PortActual,
+};
 
 /// Most actions that are remembered; older ones are forgotten.
 pub const MAX_LOG: usize = 65_536;
@@ -73,9 +76,9 @@ impl Backend for RecordBackend {
             redirect: true,
             tracking: true,
             hold: true,
-            pair: false,
-            interfaces: false,
-            neighbours: false,
+            pair: true,
+            interfaces: true,
+            neighbours: true,
         }
     }
 
@@ -134,8 +137,16 @@ impl Recorder {
         self.state().events.len()
     }
 
-    /// Plug in a bridge port that speaks LACP.
+    /// Plug in a bridge port that speaks LACP and carries the default VLAN.
     pub fn add_port(&self, port: IfName) {
+        let number = self.state().actual.interfaces.len().to_be_bytes();
+        let interface = InterfaceActual {
+            mac: number.last().map(|last| Mac([0x02, 0, 0, 0xfe, 0, *last])),
+            running: true,
+            vids: vec![Vid::DEFAULT],
+            ..InterfaceActual::default()
+        };
+        self.set_interface(port, Some(interface));
         let actual = PortActual {
             bridge_port: Some(BridgePort {
                 learning: true,
@@ -163,6 +174,28 @@ impl Recorder {
             }
         }
         state.report(BackendEvent::Port { port, actual });
+        self.0.changed.notify_one();
+    }
+
+    /// Change what an interface is apart from its settings as a port, or remove that.
+    pub fn set_interface(&self, interface: IfName, actual: Option<InterfaceActual>) {
+        let mut state = self.state();
+        match &actual {
+            Some(actual) => state.actual.interfaces.insert(interface, actual.clone()),
+            None => state.actual.interfaces.remove(&interface),
+        };
+        state.report(BackendEvent::Interface { interface, actual });
+        self.0.changed.notify_one();
+    }
+
+    /// Change a neighbour, or remove it, as the kernel or an operator does.
+    pub fn set_neighbour(&self, key: NeighbourKey, entry: Option<NeighbourActual>) {
+        let mut state = self.state();
+        match entry {
+            Some(entry) => state.actual.neighbours.insert(key, entry),
+            None => state.actual.neighbours.remove(&key),
+        };
+        state.report(BackendEvent::Neighbour { key, entry });
         self.0.changed.notify_one();
     }
 
@@ -274,9 +307,22 @@ impl State {
         match action {
             Action::FdbInstall { key, .. }
             | Action::FdbMakeDynamic { key, .. }
-            | Action::FdbDelete { key, .. } => {
+            | Action::FdbDelete { key, .. }
+            | Action::LocalInstall { key, .. }
+            | Action::LocalDelete { key, .. } => {
                 let entry = self.actual.fdb.get(key).copied();
                 self.report(BackendEvent::Fdb { key: *key, entry });
+            }
+            Action::SetInterfaceMac { interface, .. } => {
+                let actual = self.actual.interfaces.get(interface).cloned();
+                self.report(BackendEvent::Interface {
+                    interface: *interface,
+                    actual,
+                });
+            }
+            Action::NeighbourInstall { key, .. } | Action::NeighbourDelete { key } => {
+                let entry = self.actual.neighbours.get(key).copied();
+                self.report(BackendEvent::Neighbour { key: *key, entry });
             }
             Action::SetLearning { port, .. }
             | Action::SetBackup { port, .. }
@@ -306,6 +352,14 @@ impl State {
         let is_missing = |port: &&&IfName| self.actual.bridge_port(port).is_none();
         if let Some(port) = bridge_ports.iter().find(is_missing) {
             return Err(BackendError::waiting_for(port));
+        }
+        let interface = match action {
+            Action::SetInterfaceMac { interface, .. } => Some(interface),
+            Action::NeighbourInstall { key, .. } => Some(&key.interface),
+            _ => None,
+        };
+        if let Some(name) = interface.filter(|name| !self.actual.interfaces.contains_key(name)) {
+            return Err(BackendError::waiting_for(name));
         }
         match action {
             Action::SetSystemMac { port, .. } => match self.actual.ports.get(port) {

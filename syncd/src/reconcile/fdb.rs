@@ -1,5 +1,8 @@
 //! One forwarding entry: from what is wanted and what is to what has to be done.
 
+use std::collections::HashSet;
+
+use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, OpError, OpErrorCode};
 
 use super::wanted::Wanted;
@@ -16,25 +19,55 @@ pub(super) enum Directive {
     Release { forget: bool },
     /// It is ours and nobody wants it: it is handed over where the dataplane sees the host.
     Undo,
+    /// The client has just asked for an entry that is the dataplane's own from then on.
+    Once {
+        /// Where to.
+        port: IfName,
+    },
+    /// The client has just asked to forget what the dataplane learned.
+    Flush,
     /// Something else happened. Where the dataplane has seen the host meanwhile counts more than
     /// what the client wanted before it knew; it will hear of it and ask again.
     Check,
+}
+
+/// Addresses of layer-3 interfaces: they are the bridge's own, and no host's.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    /// Those that are to be, whatever else is wanted of them.
+    pub(super) own: HashSet<FdbKey>,
+    /// Those that cease to be with the plan that is made.
+    pub(super) leaving: HashSet<FdbKey>,
 }
 
 /// What has to be done for one entry, if anything.
 pub(super) fn plan(
     wanted: &Wanted,
     actual: &Actual,
+    local: &Local,
     key: &FdbKey,
     directive: &Directive,
 ) -> Result<Option<Action>, OpError> {
+    // As a rule there are none, and to find that out takes no look at the key.
+    if !local.own.is_empty() && local.own.contains(key) {
+        return match directive {
+            Directive::Want | Directive::Once { .. } => Err(OpError {
+                code: OpErrorCode::Refused,
+                text: format!("{} vlan {} is the bridge's own", key.mac, key.vid),
+            }),
+            _ => Ok(None),
+        };
+    }
     let entry = actual.fdb.get(key);
+    let entry = entry.filter(|_| local.leaving.is_empty() || !local.leaving.contains(key));
     match (directive, wanted.entry(key)) {
         (Directive::Release { forget: true }, _) => Ok(forget(key, entry)),
         (Directive::Release { forget: false }, _) => Ok(hand_over(actual, key, entry)),
+        (Directive::Once { port }, _) => install_once(actual, key, entry, *port),
+        (Directive::Flush, None) => Ok(flush(key, entry)),
         (Directive::Undo, None) => Ok(hand_over(actual, key, entry)),
         (Directive::Check, None) if wanted.knows_all_entries() => Ok(hand_over(actual, key, entry)),
-        (Directive::Want, Some(want)) => install(actual, key, entry, want, true),
+        (Directive::Want | Directive::Flush, Some(want)) => install(actual, key, entry, want, true),
         (Directive::Check | Directive::Undo, Some(want)) => {
             install(actual, key, entry, want, false)
         }
@@ -50,24 +83,13 @@ fn install(
     is_asked: bool,
 ) -> Result<Option<Action>, OpError> {
     let FdbWant { port, kind } = *want;
-    if actual.bridge_port(&port).is_none() {
-        return Err(OpError {
-            code: OpErrorCode::Waiting,
-            text: format!("waiting for interface {port}"),
-        });
-    }
+    check_port(actual, &port)?;
     let wants_sticky = kind == FdbKind::Static;
     let active = match entry {
         None => false,
         Some(FdbEntry { port: on, kind }) => match kind {
             EntryKind::Configured | EntryKind::Local => {
-                return match kind {
-                    EntryKind::Configured if *on == port => Ok(None),
-                    _ => Err(OpError {
-                        code: OpErrorCode::Refused,
-                        text: format!("{} vlan {} is configured on {on}", key.mac, key.vid),
-                    }),
-                };
+                return configured(key, *on, *kind, port);
             }
             EntryKind::Ours { sticky, .. } if *on == port && *sticky == wants_sticky => {
                 return Ok(None);
@@ -88,6 +110,60 @@ fn install(
         active,
         sticky: wants_sticky,
     }))
+}
+
+/// An entry that ages and moves like one that was learned.
+fn install_once(
+    actual: &Actual,
+    key: &FdbKey,
+    entry: Option<&FdbEntry>,
+    port: IfName,
+) -> Result<Option<Action>, OpError> {
+    check_port(actual, &port)?;
+    match entry {
+        Some(FdbEntry {
+            port: on,
+            kind: kind @ (EntryKind::Configured | EntryKind::Local),
+        }) => configured(key, *on, *kind, port),
+        Some(FdbEntry {
+            port: on,
+            kind: EntryKind::Dynamic,
+        }) if *on == port => Ok(None),
+        Some(_) | None => Ok(Some(Action::FdbMakeDynamic { key: *key, port })),
+    }
+}
+
+fn check_port(actual: &Actual, port: &IfName) -> Result<(), OpError> {
+    match actual.bridge_port(port) {
+        Some(_) => Ok(()),
+        None => Err(OpError {
+            code: OpErrorCode::Waiting,
+            text: format!("waiting for interface {port}"),
+        }),
+    }
+}
+
+/// The verdict on an entry that must not be touched: as wanted, or in the way.
+fn configured(
+    key: &FdbKey,
+    on: IfName,
+    kind: EntryKind,
+    port: IfName,
+) -> Result<Option<Action>, OpError> {
+    let FdbKey { vid, mac } = key;
+    match kind {
+        EntryKind::Configured if on == port => Ok(None),
+        _ => Err(OpError {
+            code: OpErrorCode::Refused,
+            text: format!("{mac} vlan {vid} is configured on {on}"),
+        }),
+    }
+}
+
+/// Remove what the dataplane learned, and only that.
+fn flush(key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
+    let FdbEntry { port, kind } = *entry?;
+    (kind == EntryKind::Dynamic).then_some(Action::FdbDelete { key: *key, port })
 }
 
 /// Remove what the dataplane sees of the host; only what somebody configured stays.

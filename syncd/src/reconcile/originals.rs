@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use mclag_proto::{IfName, Mac};
+use mclag_proto::sync::model::FdbKey;
+use mclag_proto::{IfName, Mac, Vid};
 use serde::{Deserialize, Serialize};
 
 use super::wanted::Wanted;
@@ -16,8 +17,8 @@ use crate::dataplane::Actual;
 #[serde(transparent)]
 pub struct Originals(BTreeMap<IfName, PortOriginals>);
 
-/// The settings of one port that were changed.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+/// The settings of one interface that were changed.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PortOriginals {
     /// Whether addresses were learned on it.
@@ -26,6 +27,31 @@ pub struct PortOriginals {
     pub backup: Original<Option<IfName>>,
     /// LACP system id that had been given to it.
     pub system_mac: Original<Option<Mac>>,
+    /// Its address on layer 2.
+    #[serde(skip_serializing_if = "Original::is_untouched")]
+    pub mac: Original<Mac>,
+    /// Addresses that were made the bridge's own because the interface has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub local: Vec<LocalAddress>,
+}
+
+/// An address that was made one of the bridge itself.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LocalAddress {
+    /// Its VLAN.
+    pub vid: Vid,
+    /// The address.
+    pub mac: Mac,
+}
+
+impl LocalAddress {
+    /// Key of its forwarding entry.
+    #[must_use]
+    pub const fn key(self) -> FdbKey {
+        let Self { vid, mac } = self;
+        FdbKey { vid, mac }
+    }
 }
 
 /// One setting.
@@ -57,6 +83,10 @@ impl<T: Copy + PartialEq> Original<T> {
         }
     }
 
+    fn is_untouched(&self) -> bool {
+        *self == Self::Untouched
+    }
+
     fn forget_if_restored(&mut self, is_wanted: bool, actual: Option<T>) {
         if let Self::Was(before) = *self
             && !is_wanted
@@ -77,7 +107,7 @@ impl Originals {
     /// What is remembered of a port.
     #[must_use]
     pub fn of(&self, port: &IfName) -> PortOriginals {
-        self.0.get(port).copied().unwrap_or_default()
+        self.0.get(port).cloned().unwrap_or_default()
     }
 
     pub(super) fn ports(&self) -> impl Iterator<Item = &IfName> {
@@ -112,6 +142,9 @@ impl Originals {
         if actual.bridge.is_some() && interface.is_none_or(|port| port.lacp.is_none()) {
             originals.system_mac = Original::Untouched;
         }
+        if !actual.interfaces.contains_key(port) {
+            originals.mac = Original::Untouched;
+        }
         self.set(*port, originals);
     }
 
@@ -121,8 +154,19 @@ impl Originals {
         for port in ports {
             let mut originals = self.of(&port);
             let want = super::ports::settings_wanted(wanted, &port);
+            if let Some(is) = actual.interfaces.get(&port).and_then(|is| is.mac) {
+                let is_wanted = wanted.interface(&port).is_some();
+                originals.mac.forget_if_restored(is_wanted, Some(is));
+            }
+            // Without a bridge in the picture, nobody can say what its own addresses are.
+            if actual.bridge.is_some() {
+                originals
+                    .local
+                    .retain(|local| actual.is_local(&local.key()));
+            }
             let bridge_port = actual.bridge_port(&port);
             let Some(interface) = actual.ports.get(&port) else {
+                self.set(port, originals);
                 continue;
             };
             if let Some(settings) = bridge_port {

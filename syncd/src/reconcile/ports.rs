@@ -7,7 +7,7 @@ use mclag_proto::{IfName, Mac};
 
 use super::originals::Originals;
 use super::wanted::Wanted;
-use super::worsen;
+use super::{interfaces, worsen};
 use crate::dataplane::{Action, Actual, Subject};
 
 /// What has to be done, and what cannot be.
@@ -33,6 +33,7 @@ pub(super) fn plan(wanted: &Wanted, actual: &Actual, originals: &mut Originals) 
     plan.holds(wanted, actual);
     plan.settings(wanted, actual, originals);
     plan.waiting(wanted, actual);
+    interfaces::plan(&mut plan, wanted, actual, originals);
     plan
 }
 
@@ -43,7 +44,10 @@ pub(super) fn settings_wanted(wanted: &Wanted, port: &IfName) -> Settings {
     };
     if domain.peer_link == Some(*port) {
         settings.learning = Some(domain.peer_link_learning);
-    } else if let Some(want) = wanted.ports().get(port) {
+        return settings;
+    }
+    settings.learning = wanted.learning(port);
+    if let Some(want) = wanted.ports().get(port) {
         settings.backup = domain.peer_link.filter(|_| want.redirect).map(Some);
         settings.system_mac = want.system_mac.map(Some);
     }
@@ -98,6 +102,7 @@ impl Plan {
     fn settings(&mut self, wanted: &Wanted, actual: &Actual, originals: &mut Originals) {
         let peer_link = wanted.domain().and_then(|domain| domain.peer_link);
         let named = originals.ports().chain(wanted.ports().keys());
+        let named = named.chain(wanted.ports_with_learning());
         let ports: BTreeSet<IfName> = named.copied().chain(peer_link).collect();
         for port in ports {
             let Some(interface) = actual.ports.get(&port) else {
@@ -152,6 +157,11 @@ impl Plan {
         {
             self.wait_for(Subject::Port(*peer_link), peer_link);
         }
+        for port in wanted.ports_with_learning() {
+            if actual.bridge_port(port).is_none() {
+                self.wait_for(Subject::Port(*port), port);
+            }
+        }
         for (port, want) in wanted.ports() {
             let subject = Subject::Port(*port);
             if domain.peer_link == Some(*port) {
@@ -174,7 +184,7 @@ impl Plan {
         }
     }
 
-    fn wait_for(&mut self, subject: Subject, interface: &IfName) {
+    pub(super) fn wait_for(&mut self, subject: Subject, interface: &IfName) {
         self.wait(subject, &format!("waiting for interface {interface}"));
     }
 
@@ -182,7 +192,7 @@ impl Plan {
         self.fail(subject, OpErrorCode::Waiting, text.to_owned());
     }
 
-    fn fail(&mut self, subject: Subject, code: OpErrorCode, text: String) {
+    pub(super) fn fail(&mut self, subject: Subject, code: OpErrorCode, text: String) {
         worsen(&mut self.verdicts, subject, OpError { code, text });
     }
 }

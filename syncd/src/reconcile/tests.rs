@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::backend::BackendError;
-use crate::dataplane::{BridgePort, Filter, Lacp, PortActual};
+use crate::dataplane::{
+    BridgePort, Filter, InterfaceActual, Lacp, NeighbourActual, NeighbourKind, PortActual,
+};
 
 const SYSTEM: Mac = Mac([0x02, 0, 0x5e, 0, 0, 1]);
 
@@ -34,10 +36,60 @@ fn bridge_port() -> PortActual {
 /// A bridge with the peer link, two bonds and an orphan port, fresh from boot.
 fn fresh() -> Actual {
     let ports = ["peer", "bond1", "bond2", "swp1"].map(|name| (port(name), bridge_port()));
+    let interfaces = ["vlan1", "bond1", "bond2"].map(|name| (port(name), interface(name)));
     Actual {
         bridge: Some(port("br0")),
         ports: ports.into_iter().collect(),
+        interfaces: interfaces.into_iter().collect(),
         ..Actual::default()
+    }
+}
+
+const OWN: Mac = Mac([0x02, 0, 0x5e, 0, 0, 0xff]);
+
+/// `vlan1` is the interface of VLAN 1 of the bridge.
+fn interface(name: &str) -> InterfaceActual {
+    InterfaceActual {
+        mac: Some(OWN),
+        running: true,
+        svi: (name == "vlan1").then_some(Vid::DEFAULT),
+        ..InterfaceActual::default()
+    }
+}
+
+fn interface_op(name: &str, mac: Mac) -> Op {
+    Op::Interface {
+        name: port(name),
+        want: InterfaceWant { mac },
+    }
+}
+
+fn neighbour_key(last: u8) -> NeighbourKey {
+    NeighbourKey {
+        interface: port("vlan1"),
+        address: std::net::Ipv4Addr::new(192, 0, 2, last).into(),
+    }
+}
+
+fn neighbour_op(last: u8, permanent: bool) -> Op {
+    Op::Neighbour {
+        key: neighbour_key(last),
+        want: NeighbourWant {
+            mac: key(last).mac,
+            permanent,
+        },
+    }
+}
+
+fn neighbour(mac: Option<Mac>, kind: NeighbourKind) -> NeighbourActual {
+    NeighbourActual { mac, kind }
+}
+
+fn install_neighbour(last: u8, permanent: bool) -> Action {
+    Action::NeighbourInstall {
+        key: neighbour_key(last),
+        mac: key(last).mac,
+        permanent,
     }
 }
 
@@ -181,6 +233,17 @@ impl Bench {
                 Some(actual) => self.dataplane.ports.insert(*port, *actual).map(drop),
                 None => self.dataplane.ports.remove(port).map(drop),
             },
+            BackendEvent::Interface { interface, actual } => {
+                let interfaces = &mut self.dataplane.interfaces;
+                match actual {
+                    Some(actual) => interfaces.insert(*interface, actual.clone()).map(drop),
+                    None => interfaces.remove(interface).map(drop),
+                }
+            }
+            BackendEvent::Neighbour { key, entry } => match entry {
+                Some(entry) => self.dataplane.neighbours.insert(*key, *entry).map(drop),
+                None => self.dataplane.neighbours.remove(key).map(drop),
+            },
             BackendEvent::LookAgain { .. } => None,
         };
         self.reconciler.observe(event)
@@ -195,6 +258,20 @@ impl Bench {
             Event::Fdb { sight, .. } => sight,
             other => panic!("{other:?}"),
         })
+    }
+
+    fn see_neighbour(&mut self, last: u8, entry: Option<NeighbourActual>) {
+        let key = neighbour_key(last);
+        let told = self.tell(&BackendEvent::Neighbour { key, entry });
+        assert_eq!(told, None);
+    }
+
+    fn see_interface(&mut self, name: &str, actual: Option<InterfaceActual>) {
+        let event = BackendEvent::Interface {
+            interface: port(name),
+            actual,
+        };
+        assert_eq!(self.tell(&event), None);
     }
 
     fn see_port(&mut self, name: &str, actual: Option<PortActual>) {
@@ -823,8 +900,30 @@ fn any_op() -> impl Strategy<Value = Op> {
         Just(Traffic::Pass),
         Just(Traffic::Held)
     ];
-    let section = prop_oneof![Just(Section::Ports), Just(Section::Fdb)];
-    let kind = prop_oneof![4 => Just(FdbKind::Tracked), 1 => Just(FdbKind::Static)];
+    let section = prop_oneof![
+        2 => Just(Section::Ports),
+        2 => Just(Section::Fdb),
+        1 => Just(Section::Pair),
+        1 => Just(Section::Interfaces),
+        1 => Just(Section::Neighbours),
+    ];
+    let kind = prop_oneof![
+        4 => Just(FdbKind::Tracked),
+        1 => Just(FdbKind::Static),
+        1 => Just(FdbKind::Ageing),
+    ];
+    let name = || proptest::sample::select(&["vlan1", "bond1", "swp1"][..]);
+    let identities = prop_oneof![
+        3 => (name(), 0..3_u8).prop_map(|(name, last)| interface_op(name, key(last).mac)),
+        1 => name().prop_map(|name| Op::InterfaceRelease { name: port(name) }),
+        3 => (0..4_u8, any::<bool>()).prop_map(|(last, permanent)| neighbour_op(last, permanent)),
+        1 => (0..4_u8).prop_map(|last| Op::NeighbourRelease { key: neighbour_key(last) }),
+        1 => (any_port(), any::<bool>()).prop_map(|(name, learning)| Op::Learning {
+            port: port(name),
+            learning,
+        }),
+        1 => proptest::option::of(any_port()).prop_map(|name| Op::Flush { port: name.map(port) }),
+    ];
     prop_oneof![
         1 => section.clone().prop_map(Op::SnapshotBegin),
         1 => section.prop_map(Op::SnapshotEnd),
@@ -852,7 +951,18 @@ fn any_op() -> impl Strategy<Value = Op> {
             want: FdbWant { port: port(name), kind },
         }),
         3 => (0..6_u8, any::<bool>()).prop_map(|(last, forget)| release_op(last, forget)),
+        6 => identities,
     ]
+}
+
+fn any_neighbour() -> impl Strategy<Value = NeighbourActual> {
+    let kind = prop_oneof![
+        Just(NeighbourKind::Learned),
+        Just(NeighbourKind::Configured),
+        any::<bool>().prop_map(|permanent| NeighbourKind::Ours { permanent }),
+    ];
+    let mac = proptest::option::of((0..4_u8).prop_map(|last| key(last).mac));
+    (mac, kind).prop_map(|(mac, kind)| neighbour(mac, kind))
 }
 
 fn any_entry() -> impl Strategy<Value = FdbEntry> {
@@ -873,7 +983,7 @@ fn any_actual() -> impl Strategy<Value = Actual> {
         peer_link,
         isolated,
     });
-    let interface = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+    let as_port = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(learning, is_member, has_lacp)| PortActual {
             bridge_port: is_member.then_some(BridgePort {
                 learning,
@@ -882,17 +992,34 @@ fn any_actual() -> impl Strategy<Value = Actual> {
             lacp: has_lacp.then(Lacp::default),
         },
     );
-    let ports = proptest::collection::btree_map(any_port().prop_map(port), interface, 0..6);
+    let ports = proptest::collection::btree_map(any_port().prop_map(port), as_port, 0..6);
     let fdb = proptest::collection::hash_map((0..6_u8).prop_map(key), any_entry(), 0..6);
-    (proptest::option::of(filter), names(), ports, fdb).prop_map(|(filter, held, ports, fdb)| {
-        Actual {
+    let interfaces = proptest::collection::btree_set(0..3_usize, 0..4);
+    let neighbours =
+        proptest::collection::hash_map((0..4_u8).prop_map(neighbour_key), any_neighbour(), 0..4);
+    let all = (
+        proptest::option::of(filter),
+        names(),
+        ports,
+        fdb,
+        interfaces,
+        neighbours,
+    );
+    all.prop_map(
+        |(filter, held, ports, fdb, interfaces, neighbours)| Actual {
             bridge: Some(port("br0")),
             filter,
             held,
             ports,
             fdb,
-        }
-    })
+            interfaces: interfaces
+                .into_iter()
+                .map(|at| ["vlan1", "bond1", "swp1"][at])
+                .map(|name| (port(name), interface(name)))
+                .collect(),
+            neighbours,
+        },
+    )
 }
 
 #[derive(Clone, Debug)]
@@ -900,6 +1027,8 @@ enum Step {
     Ops(Vec<Op>),
     See(u8, Option<FdbEntry>),
     Plug(&'static str, bool),
+    Neighbour(u8, Option<NeighbourActual>),
+    Interface(&'static str, bool),
     LookAgain,
     Refuse(usize),
     Reconnect,
@@ -911,6 +1040,10 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => (0..6_u8, proptest::option::of(any_entry()))
             .prop_map(|(last, entry)| Step::See(last, entry)),
         2 => (any_port(), any::<bool>()).prop_map(|(name, is_there)| Step::Plug(name, is_there)),
+        2 => (0..4_u8, proptest::option::of(any_neighbour()))
+            .prop_map(|(last, entry)| Step::Neighbour(last, entry)),
+        1 => (proptest::sample::select(&["vlan1", "bond1"][..]), any::<bool>())
+            .prop_map(|(name, is_there)| Step::Interface(name, is_there)),
         1 => Just(Step::LookAgain),
         1 => (0..4_usize).prop_map(Step::Refuse),
         1 => Just(Step::Reconnect),
@@ -922,9 +1055,22 @@ fn check_plan(before: &Actual, actions: &[Action]) -> Result<(), TestCaseError> 
     let ranks: Vec<u8> = actions.iter().map(Action::rank).collect();
     prop_assert!(ranks.is_sorted(), "{actions:?}");
     for action in actions {
+        if let Action::LocalInstall { key, .. } = action {
+            let kind = before.fdb.get(key).map(|entry| entry.kind);
+            prop_assert!(kind != Some(EntryKind::Configured), "{action:?}");
+        }
+        if let Subject::Neighbour(key) = action.subject() {
+            let kind = before.neighbours.get(&key).map(|entry| entry.kind);
+            let is_foreign = kind == Some(NeighbourKind::Configured);
+            prop_assert!(!is_foreign, "{action:?} touches {kind:?}");
+        }
         if let Subject::Fdb(key) = action.subject() {
             let kind = before.fdb.get(&key).map(|entry| entry.kind);
-            let is_foreign = matches!(kind, Some(EntryKind::Configured | EntryKind::Local));
+            let is_released = |action: &Action| matches!(action, Action::LocalDelete { key: own, .. } if *own == key);
+            let is_foreign = match kind {
+                Some(EntryKind::Local) => !actions.iter().any(is_released),
+                kind => kind == Some(EntryKind::Configured),
+            };
             prop_assert!(!is_foreign, "{action:?} touches {kind:?}");
         }
     }
@@ -950,6 +1096,10 @@ proptest! {
                     let before = bench.dataplane.ports.get(&port(name)).copied();
                     let actual = is_there.then(|| before.unwrap_or_else(bridge_port));
                     bench.see_port(name, actual);
+                }
+                Step::Neighbour(last, entry) => bench.see_neighbour(last, entry),
+                Step::Interface(name, is_there) => {
+                    bench.see_interface(name, is_there.then(|| interface(name)));
                 }
                 Step::LookAgain => {
                     let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
@@ -1004,7 +1154,8 @@ proptest! {
         let _ = bench.ask(&ops);
         bench.reconciler.want_nothing();
         let _ = bench.settle();
-        bench.dataplane.fdb.retain(|_, entry| entry.is_ours());
+        // Of entries only those that the dataplane owns may be left.
+        bench.dataplane.fdb.retain(|_, entry| entry.kind != EntryKind::Dynamic);
         prop_assert_eq!(&bench.dataplane, &fresh());
         prop_assert!(bench.reconciler.originals().is_empty());
     }
@@ -1078,4 +1229,252 @@ fn a_port_that_the_filter_did_not_take_is_refused_whatever_is_missing() {
         .collect();
     assert_eq!(codes, [OpErrorCode::Refused; 2]);
     assert!(reconciler.is_unfinished());
+}
+
+#[test]
+fn an_svi_gets_its_address_and_the_bridge_receives_what_is_sent_to_it() {
+    let mut bench = Bench::running();
+    let (actions, told) = bench.ask(&[interface_op("vlan1", SYSTEM)]);
+    assert_eq!(told, ["ok"]);
+    let interface = port("vlan1");
+    let key = FdbKey {
+        vid: Vid::DEFAULT,
+        mac: SYSTEM,
+    };
+    let mac = SYSTEM;
+    let expected = [
+        Action::LocalInstall { interface, key },
+        Action::SetInterfaceMac { interface, mac },
+    ];
+    assert_eq!(actions, expected);
+    let original = bench.reconciler.originals().of(&interface);
+    assert_eq!(original.mac, Original::Was(OWN));
+    let (actions, _) = bench.ask(&[Op::InterfaceRelease { name: interface }]);
+    let mac = OWN;
+    let expected = [
+        Action::SetInterfaceMac { interface, mac },
+        Action::LocalDelete { interface, key },
+    ];
+    assert_eq!(actions, expected);
+    assert!(
+        !bench
+            .reconciler
+            .originals()
+            .ports()
+            .any(|p| *p == interface)
+    );
+}
+
+#[test]
+fn another_address_of_an_svi_takes_the_place_of_the_one_before() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[interface_op("vlan1", SYSTEM)]);
+    let other = key(7).mac;
+    let _ = bench.ask(&[interface_op("vlan1", other)]);
+    let actual = bench.reconciler.actual();
+    let at = |mac| FdbKey {
+        vid: Vid::DEFAULT,
+        mac,
+    };
+    assert!(actual.is_local(&at(other)) && !actual.is_local(&at(SYSTEM)));
+    let original = bench.reconciler.originals().of(&port("vlan1"));
+    assert_eq!(original.mac, Original::Was(OWN));
+}
+
+#[test]
+fn a_lag_on_layer_3_gets_an_address_and_no_entry_of_the_bridge() {
+    let mut bench = Bench::running();
+    let (actions, _) = bench.ask(&[interface_op("bond1", SYSTEM)]);
+    let interface = port("bond1");
+    let mac = SYSTEM;
+    assert_eq!(actions, [Action::SetInterfaceMac { interface, mac }]);
+}
+
+#[test]
+fn an_interface_that_is_not_there_is_waited_for() {
+    let mut bench = Bench::running();
+    let (_, told) = bench.ask(&[interface_op("vlan9", SYSTEM)]);
+    assert_eq!(told, ["Waiting: waiting for interface vlan9"]);
+    bench.see_interface("vlan9", Some(interface("vlan9")));
+    let (actions, _) = bench.settle();
+    let mac = SYSTEM;
+    let interface = port("vlan9");
+    assert_eq!(actions, [Action::SetInterfaceMac { interface, mac }]);
+}
+
+#[test]
+fn a_local_entry_that_somebody_removed_is_put_back() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[interface_op("vlan1", SYSTEM)]);
+    let key = FdbKey {
+        vid: Vid::DEFAULT,
+        mac: SYSTEM,
+    };
+    let _ = bench.tell(&BackendEvent::Fdb { key, entry: None });
+    let interface = port("vlan1");
+    assert_eq!(bench.settle().0, [Action::LocalInstall { interface, key }]);
+}
+
+/// `spec/behaviour.md` 11.8: installed again on expiry while the peer still owns it.
+#[test]
+fn a_neighbour_that_the_kernel_drops_is_installed_again_but_not_at_once() {
+    let mut bench = Bench::running();
+    let (actions, told) = bench.ask(&[neighbour_op(1, false)]);
+    assert_eq!(told, ["ok"]);
+    assert_eq!(actions, [install_neighbour(1, false)]);
+    let ours = NeighbourKind::Ours { permanent: false };
+    for gone in [None, Some(neighbour(None, ours))] {
+        bench.see_neighbour(1, gone);
+        assert_eq!(bench.settle().0, [], "{gone:?}");
+        bench.reconciler.retry();
+        let (actions, _) = bench.settle();
+        assert_eq!(actions, [install_neighbour(1, false)], "{gone:?}");
+    }
+}
+
+#[test]
+fn what_the_kernel_found_out_counts_more_than_an_old_wish_and_less_than_a_new_one() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[neighbour_op(1, false)]);
+    let other = neighbour(Some(key(9).mac), NeighbourKind::Learned);
+    bench.see_neighbour(1, Some(other));
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, []);
+    let (actions, _) = bench.ask(&[neighbour_op(1, false)]);
+    assert_eq!(actions, [install_neighbour(1, false)]);
+}
+
+#[test]
+fn only_neighbours_of_ours_are_removed() {
+    for (kind, is_removed) in [
+        (NeighbourKind::Learned, false),
+        (NeighbourKind::Configured, false),
+        (NeighbourKind::Ours { permanent: true }, true),
+    ] {
+        let mut bench = Bench::running();
+        bench.see_neighbour(1, Some(neighbour(Some(SYSTEM), kind)));
+        let key = neighbour_key(1);
+        let (actions, _) = bench.ask(&[Op::NeighbourRelease { key }]);
+        let expected = is_removed.then_some(Action::NeighbourDelete { key });
+        assert_eq!(
+            actions,
+            expected.into_iter().collect::<Vec<_>>(),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_snapshot_of_neighbours_removes_what_an_earlier_run_left() {
+    let mut actual = fresh();
+    let left = neighbour(Some(SYSTEM), NeighbourKind::Ours { permanent: false });
+    actual.neighbours.insert(neighbour_key(1), left);
+    let mut bench = Bench::new(actual);
+    assert_eq!(bench.settle().0, []);
+    let (actions, _) = bench.ask(&[
+        Op::SnapshotBegin(Section::Neighbours),
+        neighbour_op(2, true),
+        Op::SnapshotEnd(Section::Neighbours),
+    ]);
+    let key = neighbour_key(1);
+    assert!(actions.contains(&Action::NeighbourDelete { key }));
+    assert!(actions.contains(&install_neighbour(2, true)));
+}
+
+/// `spec/behaviour.md` 9.2: DYNAMIC_LOCAL ages and is from then on treated like a locally learned
+/// entry, reported back through the normal path.
+#[test]
+fn an_ageing_entry_is_installed_once_and_reported_like_a_learned_one() {
+    let mut bench = Bench::running();
+    let op = Op::Fdb {
+        key: key(1),
+        want: FdbWant {
+            port: port("bond1"),
+            kind: FdbKind::Ageing,
+        },
+    };
+    let make = Action::FdbMakeDynamic {
+        key: key(1),
+        port: port("bond1"),
+    };
+    let (actions, _) = bench.ask(std::slice::from_ref(&op));
+    assert_eq!(actions, [make]);
+    let sight = Sight::Learned {
+        port: port("bond1"),
+        configured: false,
+    };
+    let told = bench.reconciler.take_ended();
+    assert_eq!(told, [Event::Fdb { key: key(1), sight }]);
+    assert_eq!(bench.see(1, None), Some(Sight::Aged));
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, []);
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.3, 4.7.
+#[test]
+fn a_flush_forgets_what_was_learned_and_nothing_else() {
+    let kinds = [
+        (1, entry("bond1", EntryKind::Dynamic)),
+        (2, entry("bond2", EntryKind::Dynamic)),
+        (3, entry("bond1", EntryKind::Configured)),
+        (4, ours("bond1", true)),
+        (5, entry("br0", EntryKind::Local)),
+    ];
+    let delete = |last, name| Action::FdbDelete {
+        key: key(last),
+        port: port(name),
+    };
+    for (flushed, expected) in [
+        (None, vec![delete(1, "bond1"), delete(2, "bond2")]),
+        (Some(port("bond1")), vec![delete(1, "bond1")]),
+    ] {
+        let mut actual = fresh();
+        actual
+            .fdb
+            .extend(kinds.map(|(last, entry)| (key(last), entry)));
+        let mut bench = Bench::new(actual);
+        let _ = bench.ask(&[domain()]);
+        let (actions, _) = bench.ask(&[Op::Flush { port: flushed }]);
+        assert_eq!(actions, expected);
+        assert_eq!(bench.reconciler.take_ended().len(), expected.len());
+    }
+}
+
+#[test]
+fn learning_of_a_port_is_switched_and_restored() {
+    let mut bench = Bench::running();
+    let op = Op::Learning {
+        port: port("swp1"),
+        learning: false,
+    };
+    let set = |learning| Action::SetLearning {
+        port: port("swp1"),
+        learning,
+    };
+    assert_eq!(bench.ask(&[op]).0, [set(false)]);
+    bench.reconciler.want_nothing();
+    assert!(bench.settle().0.contains(&set(true)));
+}
+
+#[test]
+fn the_pair_is_what_was_said_last_and_a_snapshot_replaces_it() {
+    let mut bench = Bench::running();
+    let remote = |name, up| Op::RemotePort {
+        port: port(name),
+        up,
+    };
+    let (actions, told) = bench.ask(&[
+        remote("bond1", true),
+        remote("bond2", true),
+        Op::SnapshotBegin(Section::Pair),
+        remote("bond2", false),
+    ]);
+    assert_eq!((actions.len(), told.len()), (0, 4));
+    assert_eq!(bench.reconciler.wanted().pair().remote().len(), 2);
+    let _ = bench.ask(&[Op::SnapshotEnd(Section::Pair)]);
+    let remote = bench.reconciler.wanted().pair().remote().clone();
+    assert_eq!(
+        remote.into_iter().collect::<Vec<_>>(),
+        [(port("bond2"), false)]
+    );
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mclag_proto::sync::model::{
-    DomainWant, FdbKey, FdbWant, Isolation, Op, OpError, OpErrorCode, PortWant, Section, Traffic,
+    DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, NeighbourKey, NeighbourWant,
+    Op, OpError, OpErrorCode, PortWant, Section, Traffic,
 };
 use mclag_proto::{IfName, Mac};
 
-use super::fdb::Directive;
+use super::pair::Pair;
+use super::{fdb, neighbours};
 
 /// Most MLAG ports that are remembered for a client.
 pub const MAX_WANTED_PORTS: usize = 4096;
@@ -15,20 +17,35 @@ pub const MAX_WANTED_PORTS: usize = 4096;
 /// Most forwarding entries that are remembered for a client.
 pub const MAX_WANTED_ENTRIES: usize = 1 << 20;
 
+/// Most interfaces whose identity is remembered for a client.
+pub const MAX_WANTED_INTERFACES: usize = 4096;
+
+/// Most neighbours that are remembered for a client.
+pub const MAX_WANTED_NEIGHBOURS: usize = 1 << 18;
+
 /// What the client wants of the dataplane.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     domain: Option<DomainWant>,
     ports: BTreeMap<IfName, WantedPort>,
     entries: HashMap<FdbKey, FdbWant>,
+    /// Learning of ports other than the peer link.
+    learning: BTreeMap<IfName, bool>,
+    interfaces: BTreeMap<IfName, InterfaceWant>,
+    neighbours: HashMap<NeighbourKey, NeighbourWant>,
+    pair: Pair,
     /// Ports that were released by name before a snapshot said what all ports are.
     released: BTreeSet<IfName>,
     ports_snapshot: Option<PortsSnapshot>,
     fdb_snapshot: Option<HashSet<FdbKey>>,
+    interfaces_snapshot: Option<BTreeSet<IfName>>,
+    neighbours_snapshot: Option<HashSet<NeighbourKey>>,
     /// A snapshot of the ports was complete: what is not wanted is not to be.
     knows_all_ports: bool,
     /// A snapshot of the entries was complete.
     knows_all_entries: bool,
+    /// A snapshot of the neighbours was complete.
+    knows_all_neighbours: bool,
     /// There was a filter when we started, so that an element missing from it means something.
     filter_was_there: bool,
 }
@@ -38,6 +55,7 @@ pub struct Wanted {
 struct PortsSnapshot {
     domain: bool,
     ports: BTreeSet<IfName>,
+    learning: BTreeSet<IfName>,
 }
 
 /// What is wanted of one port, with *keep* resolved as far as it can be.
@@ -59,7 +77,11 @@ pub(super) enum Change {
     Nothing,
     Domain,
     Port(IfName),
-    Entry(FdbKey, Directive),
+    Entry(FdbKey, fdb::Directive),
+    Interface(IfName),
+    Neighbour(NeighbourKey, neighbours::Directive),
+    /// Once: everything that the dataplane learned, on one port or everywhere.
+    Flush(Option<IfName>),
     /// Everything of a section that is no longer wanted.
     Rest(Section),
 }
@@ -98,6 +120,52 @@ impl Wanted {
         on_port.map(|(key, _)| key)
     }
 
+    /// What is wanted of the learning of a port other than the peer link.
+    #[must_use]
+    pub fn learning(&self, port: &IfName) -> Option<bool> {
+        self.learning.get(port).copied()
+    }
+
+    /// Ports other than the peer link whose learning is wanted one way or the other.
+    pub fn ports_with_learning(&self) -> impl Iterator<Item = &IfName> {
+        self.learning.keys()
+    }
+
+    /// What is wanted of the identity of each interface.
+    #[must_use]
+    pub const fn interfaces(&self) -> &BTreeMap<IfName, InterfaceWant> {
+        &self.interfaces
+    }
+
+    /// What is wanted of the identity of an interface.
+    #[must_use]
+    pub fn interface(&self, name: &IfName) -> Option<&InterfaceWant> {
+        self.interfaces.get(name)
+    }
+
+    /// What is wanted of a neighbour.
+    #[must_use]
+    pub fn neighbour(&self, key: &NeighbourKey) -> Option<&NeighbourWant> {
+        self.neighbours.get(key)
+    }
+
+    /// Keys of all neighbours that are wanted.
+    pub fn neighbours(&self) -> impl Iterator<Item = &NeighbourKey> {
+        self.neighbours.keys()
+    }
+
+    /// Whether a neighbour of ours that is not wanted is to be removed.
+    #[must_use]
+    pub const fn knows_all_neighbours(&self) -> bool {
+        self.knows_all_neighbours
+    }
+
+    /// What the client says of the pair.
+    #[must_use]
+    pub const fn pair(&self) -> &Pair {
+        &self.pair
+    }
+
     /// Whether what was done to a port is to be undone.
     #[must_use]
     pub fn is_unwanted(&self, port: &IfName) -> bool {
@@ -122,16 +190,27 @@ impl Wanted {
 
     pub(super) fn apply(&mut self, op: &Op) -> Result<Change, OpError> {
         match op {
-            Op::SnapshotBegin(Section::Ports) => {
-                self.ports_snapshot = Some(PortsSnapshot::default());
-                Ok(Change::Nothing)
-            }
-            Op::SnapshotBegin(Section::Fdb) => {
-                self.fdb_snapshot = Some(HashSet::new());
+            Op::SnapshotBegin(section) => {
+                self.begin_snapshot(*section);
                 Ok(Change::Nothing)
             }
             Op::SnapshotEnd(Section::Ports) => self.end_ports_snapshot(),
             Op::SnapshotEnd(Section::Fdb) => self.end_fdb_snapshot(),
+            Op::SnapshotEnd(Section::Pair) => {
+                self.pair.end_snapshot().ok_or_else(no_begin)?;
+                Ok(Change::Rest(Section::Pair))
+            }
+            Op::SnapshotEnd(Section::Interfaces) => {
+                let named = self.interfaces_snapshot.take().ok_or_else(no_begin)?;
+                self.interfaces.retain(|name, _| named.contains(name));
+                Ok(Change::Rest(Section::Interfaces))
+            }
+            Op::SnapshotEnd(Section::Neighbours) => {
+                let named = self.neighbours_snapshot.take().ok_or_else(no_begin)?;
+                self.neighbours.retain(|key, _| named.contains(key));
+                self.knows_all_neighbours = true;
+                Ok(Change::Rest(Section::Neighbours))
+            }
             Op::Domain(want) => {
                 self.domain = Some(*want);
                 if let Some(snapshot) = &mut self.ports_snapshot {
@@ -157,24 +236,99 @@ impl Wanted {
                     named.remove(key);
                 }
                 let forget = *forget;
-                Ok(Change::Entry(*key, Directive::Release { forget }))
+                Ok(Change::Entry(*key, fdb::Directive::Release { forget }))
             }
-            Op::SnapshotBegin(_)
-            | Op::SnapshotEnd(_)
-            | Op::Pair(_)
+            Op::Pair(_)
             | Op::RemotePort { .. }
             | Op::RemotePortRelease { .. }
-            | Op::Members { .. }
-            | Op::Interface { .. }
-            | Op::InterfaceRelease { .. }
-            | Op::Neighbour { .. }
-            | Op::NeighbourRelease { .. }
-            | Op::Learning { .. }
-            | Op::Flush { .. } => Err(OpError {
-                code: OpErrorCode::Unsupported,
-                text: "this dataplane cannot do it".to_owned(),
-            }),
+            | Op::Members { .. } => {
+                self.pair.apply(op)?;
+                Ok(Change::Nothing)
+            }
+            Op::Interface { name, want } => self.want_interface(*name, *want),
+            Op::InterfaceRelease { name } => {
+                self.interfaces.remove(name);
+                if let Some(named) = &mut self.interfaces_snapshot {
+                    named.remove(name);
+                }
+                Ok(Change::Interface(*name))
+            }
+            Op::Neighbour { key, want } => self.want_neighbour(*key, *want),
+            Op::NeighbourRelease { key } => {
+                self.neighbours.remove(key);
+                if let Some(named) = &mut self.neighbours_snapshot {
+                    named.remove(key);
+                }
+                Ok(Change::Neighbour(*key, neighbours::Directive::Undo))
+            }
+            Op::Learning { port, learning } => self.want_learning(*port, *learning),
+            Op::Flush { port } => Ok(Change::Flush(*port)),
         }
+    }
+
+    fn begin_snapshot(&mut self, section: Section) {
+        match section {
+            Section::Ports => self.ports_snapshot = Some(PortsSnapshot::default()),
+            Section::Fdb => self.fdb_snapshot = Some(HashSet::new()),
+            Section::Pair => self.pair.begin_snapshot(),
+            Section::Interfaces => self.interfaces_snapshot = Some(BTreeSet::new()),
+            Section::Neighbours => self.neighbours_snapshot = Some(HashSet::new()),
+        }
+    }
+
+    fn want_interface(&mut self, name: IfName, want: InterfaceWant) -> Result<Change, OpError> {
+        let is_new = !self.interfaces.contains_key(&name);
+        if is_new && self.interfaces.len() >= MAX_WANTED_INTERFACES {
+            return Err(full(&name.to_string(), MAX_WANTED_INTERFACES));
+        }
+        let InterfaceWant { mac } = want;
+        if !mac.is_unicast() {
+            return Err(refused(format!(
+                "{name}: {mac} is not the address of one host"
+            )));
+        }
+        self.interfaces.insert(name, want);
+        if let Some(named) = &mut self.interfaces_snapshot {
+            named.insert(name);
+        }
+        Ok(Change::Interface(name))
+    }
+
+    fn want_neighbour(
+        &mut self,
+        key: NeighbourKey,
+        want: NeighbourWant,
+    ) -> Result<Change, OpError> {
+        let NeighbourKey { interface, address } = key;
+        let is_new = !self.neighbours.contains_key(&key);
+        if is_new && self.neighbours.len() >= MAX_WANTED_NEIGHBOURS {
+            return Err(full(
+                &format!("{address} on {interface}"),
+                MAX_WANTED_NEIGHBOURS,
+            ));
+        }
+        let mac = want.mac;
+        if !mac.is_unicast() || address.is_multicast() || address.is_unspecified() {
+            let text = format!("{address} at {mac} on {interface}: not one host");
+            return Err(refused(text));
+        }
+        self.neighbours.insert(key, want);
+        if let Some(named) = &mut self.neighbours_snapshot {
+            named.insert(key);
+        }
+        Ok(Change::Neighbour(key, neighbours::Directive::Want))
+    }
+
+    fn want_learning(&mut self, port: IfName, learning: bool) -> Result<Change, OpError> {
+        let is_new = !self.learning.contains_key(&port);
+        if is_new && self.learning.len() >= MAX_WANTED_PORTS {
+            return Err(full(&port.to_string(), MAX_WANTED_PORTS));
+        }
+        self.learning.insert(port, learning);
+        if let Some(snapshot) = &mut self.ports_snapshot {
+            snapshot.learning.insert(port);
+        }
+        Ok(Change::Port(port))
     }
 
     fn want_port(&mut self, port: IfName, want: &PortWant) -> Result<Change, OpError> {
@@ -219,7 +373,8 @@ impl Wanted {
     }
 
     fn want_entry(&mut self, key: FdbKey, want: FdbWant) -> Result<Change, OpError> {
-        if self.entries.len() >= MAX_WANTED_ENTRIES && !self.entries.contains_key(&key) {
+        let is_full = self.entries.len() >= MAX_WANTED_ENTRIES;
+        if is_full && want.kind != FdbKind::Ageing && !self.entries.contains_key(&key) {
             let FdbKey { vid, mac } = key;
             return Err(full(&format!("{mac} vlan {vid}"), MAX_WANTED_ENTRIES));
         }
@@ -229,16 +384,27 @@ impl Wanted {
                 "{mac} vlan {vid}: not the address of one host"
             )));
         }
+        if want.kind == FdbKind::Ageing {
+            // Done once, and then nobody's wish: a snapshot has nothing to keep of it.
+            self.entries.remove(&key);
+            if let Some(named) = &mut self.fdb_snapshot {
+                named.remove(&key);
+            }
+            let port = want.port;
+            return Ok(Change::Entry(key, fdb::Directive::Once { port }));
+        }
         self.entries.insert(key, want);
         if let Some(named) = &mut self.fdb_snapshot {
             named.insert(key);
         }
-        Ok(Change::Entry(key, Directive::Want))
+        Ok(Change::Entry(key, fdb::Directive::Want))
     }
 
     fn end_ports_snapshot(&mut self) -> Result<Change, OpError> {
         let snapshot = self.ports_snapshot.take().ok_or_else(no_begin)?;
         self.ports.retain(|port, _| snapshot.ports.contains(port));
+        self.learning
+            .retain(|port, _| snapshot.learning.contains(port));
         if !snapshot.domain {
             self.domain = None;
         }
@@ -257,6 +423,9 @@ impl Wanted {
     pub(super) fn abandon_snapshots(&mut self) {
         self.ports_snapshot = None;
         self.fdb_snapshot = None;
+        self.interfaces_snapshot = None;
+        self.neighbours_snapshot = None;
+        self.pair.abandon_snapshot();
     }
 
     pub(super) fn forget_released(&mut self) {
@@ -267,19 +436,20 @@ impl Wanted {
         *self = Self {
             knows_all_ports: true,
             knows_all_entries: true,
+            knows_all_neighbours: true,
             ..Self::default()
         };
     }
 }
 
-fn refused(text: String) -> OpError {
+pub(super) fn refused(text: String) -> OpError {
     OpError {
         code: OpErrorCode::Refused,
         text,
     }
 }
 
-fn full(what: &str, limit: usize) -> OpError {
+pub(super) fn full(what: &str, limit: usize) -> OpError {
     refused(format!("{what}: more than {limit}"))
 }
 

@@ -2,10 +2,11 @@
 
 use mclag_netlink::nft::{FilterChange, FilterSet};
 use mclag_netlink::{
-    Activity, FdbAction, FdbOp, LinkInfo, LinkKind, LinkOp, LinkSetting, NetlinkError, Op,
+    Activity, FdbAction, FdbOp, LinkInfo, LinkKind, LinkOp, LinkSetting, NeighbourAction,
+    NeighbourOp, NetlinkError, Op,
 };
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{FdbKey, OpErrorCode};
+use mclag_proto::sync::model::{FdbKey, NeighbourKey, OpErrorCode};
 
 use super::{LinuxBackend, view};
 use crate::backend::BackendError;
@@ -140,19 +141,46 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
             fdb(backend, key, link(port)?, FdbAction::SetDynamic)
         }
         Action::FdbDelete { key, port } => fdb(backend, key, link(port)?, FdbAction::Delete),
+        Action::LocalInstall { key, .. } | Action::LocalDelete { key, .. } => {
+            let install = matches!(action, Action::LocalInstall { .. });
+            let bridge = backend
+                .bridge_link()
+                .ok_or_else(|| BackendError::refused("the bridge is gone"))?;
+            let action = match install {
+                true => FdbAction::SetLocal,
+                false => FdbAction::DeleteLocal,
+            };
+            fdb(backend, key, bridge, action)
+        }
+        Action::SetInterfaceMac { interface, mac } => set(link(interface)?, LinkSetting::Mac(*mac)),
+        Action::NeighbourInstall {
+            key,
+            mac,
+            permanent,
+        } => {
+            let mac = *mac;
+            let action = match permanent {
+                true => NeighbourAction::SetPermanent { mac },
+                false => NeighbourAction::SetReachable { mac },
+            };
+            neighbour(key, link(&key.interface)?, action)
+        }
+        Action::NeighbourDelete { key } => {
+            neighbour(key, link(&key.interface)?, NeighbourAction::Delete)
+        }
     })
 }
 
+fn neighbour(key: &NeighbourKey, link: &LinkInfo, action: NeighbourAction) -> Request {
+    Request::Kernel(vec![Op::Neighbour(NeighbourOp {
+        index: link.index,
+        address: key.address,
+        action,
+    })])
+}
+
 fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction) -> Request {
-    let filtering = backend.bridge_link().is_some_and(|bridge| {
-        matches!(
-            bridge.kind,
-            LinkKind::Bridge {
-                vlan_filtering: true,
-                ..
-            }
-        )
-    });
+    let filtering = backend.is_filtering();
     Request::Kernel(vec![Op::Fdb(FdbOp {
         mac: key.mac,
         vid: filtering.then_some(key.vid),
@@ -166,7 +194,10 @@ pub(super) fn verdict(op: &Op, result: Result<(), NetlinkError>) -> Result<(), B
     let removal = matches!(
         op,
         Op::Fdb(FdbOp {
-            action: FdbAction::Delete,
+            action: FdbAction::Delete | FdbAction::DeleteLocal,
+            ..
+        }) | Op::Neighbour(NeighbourOp {
+            action: NeighbourAction::Delete,
             ..
         })
     );

@@ -3,12 +3,18 @@
 use std::collections::BTreeSet;
 
 use mclag_netlink::nft::FilterState;
-use mclag_netlink::{Activity, BondMode, FdbEntry as KernelEntry, FdbState, LinkInfo, LinkKind};
-use mclag_proto::sync::model::FdbKey;
+use mclag_netlink::{
+    Activity, BondMode, FdbEntry as KernelEntry, FdbState, LinkInfo, LinkKind, Neighbour,
+    NeighbourState,
+};
+use mclag_proto::sync::model::{FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Vid};
 
-use super::LinuxBackend;
-use crate::dataplane::{Actual, BridgePort, EntryKind, FdbEntry, Filter, Lacp, PortActual};
+use super::{Links, LinuxBackend};
+use crate::dataplane::{
+    Actual, BridgePort, EntryKind, FdbEntry, Filter, InterfaceActual, Lacp, NeighbourActual,
+    NeighbourKind, PortActual,
+};
 
 /// Added to a bond's own `min_links` to hold it: more members than any bond has, and what it was
 /// before can be read from it, also by a process that did not do it.
@@ -16,6 +22,17 @@ pub(super) const HOLD: u32 = 1_000_000;
 
 pub(super) const fn is_bridge(link: &LinkInfo) -> bool {
     matches!(link.kind, LinkKind::Bridge { .. })
+}
+
+/// True for a bridge that separates VLANs.
+pub(super) const fn is_filtering(link: &LinkInfo) -> bool {
+    matches!(
+        link.kind,
+        LinkKind::Bridge {
+            vlan_filtering: true,
+            ..
+        }
+    )
 }
 
 /// True for a bond whose `min_links` can hold it.
@@ -60,7 +77,11 @@ pub(super) fn keep_untold(link: &mut LinkInfo, before: Option<&LinkInfo>) {
 }
 
 /// Everything, as it is now.
-pub(super) fn actual(backend: &LinuxBackend, fdb: &[KernelEntry]) -> Actual {
+pub(super) fn actual(
+    backend: &LinuxBackend,
+    fdb: &[KernelEntry],
+    neighbours: &[Neighbour],
+) -> Actual {
     let links = backend.links.by_index.values();
     Actual {
         bridge: backend.bridge,
@@ -76,7 +97,68 @@ pub(super) fn actual(backend: &LinuxBackend, fdb: &[KernelEntry]) -> Actual {
             .iter()
             .filter_map(|known| entry(known, backend))
             .collect(),
+        interfaces: backend
+            .links
+            .by_index
+            .values()
+            .map(|link| (link.name, interface(link, backend)))
+            .collect(),
+        neighbours: neighbours
+            .iter()
+            .filter_map(|known| neighbour(known, &backend.links))
+            .collect(),
     }
+}
+
+/// An interface, apart from its settings as a port.
+pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceActual {
+    let bridge = backend.bridge_link();
+    let index = bridge.map(|bridge| bridge.index);
+    let svi = match &link.kind {
+        LinkKind::Vlan { id, link } if link.is_some() && *link == index => *id,
+        _ => None,
+    };
+    let master = link.master.and_then(|at| backend.links.by_index.get(&at));
+    let is_lag = |link: &&LinkInfo| matches!(link.kind, LinkKind::Bond(_) | LinkKind::Team);
+    let vids = match bridge.filter(|bridge| link.master == Some(bridge.index)) {
+        Some(bridge) if is_filtering(bridge) => {
+            let known = backend.vlans.get(&link.index);
+            known.map_or_else(Vec::new, |vlans| vlans.vids.iter().collect())
+        }
+        Some(_) => vec![Vid::DEFAULT],
+        None => Vec::new(),
+    };
+    InterfaceActual {
+        mac: link.mac,
+        running: link.is_running(),
+        svi,
+        lag: master.filter(is_lag).map(|lag| lag.name),
+        vids,
+    }
+}
+
+/// A neighbour, if it is one host on an interface that can be named.
+pub(super) fn neighbour(
+    known: &Neighbour,
+    links: &Links,
+) -> Option<(NeighbourKey, NeighbourActual)> {
+    if known.address.is_multicast() {
+        return None;
+    }
+    let key = NeighbourKey {
+        interface: links.name(known.index)?,
+        address: known.address,
+    };
+    let permanent = known.state == NeighbourState::Permanent;
+    let installed = permanent || known.state == NeighbourState::NoArp;
+    let kind = match () {
+        () if known.ext_learned => NeighbourKind::Ours { permanent },
+        () if installed => NeighbourKind::Configured,
+        () => NeighbourKind::Learned,
+    };
+    let is_valid = installed || known.state.is_learned();
+    let mac = known.mac.filter(|_| is_valid);
+    Some((key, NeighbourActual { mac, kind }))
 }
 
 /// An interface, if it is a port of the bridge or has an LACP system id.
@@ -108,14 +190,7 @@ pub(super) fn entry(known: &KernelEntry, backend: &LinuxBackend) -> Option<(FdbK
     if known.bridge != bridge.index {
         return None;
     }
-    let filtering = matches!(
-        bridge.kind,
-        LinkKind::Bridge {
-            vlan_filtering: true,
-            ..
-        }
-    );
-    let vid = match (filtering, known.vid) {
+    let vid = match (is_filtering(bridge), known.vid) {
         (true, Some(vid)) => vid,
         (false, None) => Vid::DEFAULT,
         // The bridge's other half: entries of VLANs it does not filter, or without one.

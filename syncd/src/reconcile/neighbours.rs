@@ -1,0 +1,80 @@
+//! One neighbour: from what is wanted and what is to what has to be done.
+
+use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, OpError, OpErrorCode};
+
+use super::wanted::Wanted;
+use crate::dataplane::{Action, Actual, NeighbourActual, NeighbourKind};
+
+/// Why a neighbour is looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Directive {
+    /// The client has just asked for it: its word counts more than what the kernel found.
+    Want,
+    /// Nobody wants it, and it is to go if it is ours.
+    Undo,
+    /// Something else happened. What the kernel found meanwhile counts more than what the client
+    /// wanted before; what the kernel dropped is installed again.
+    Check,
+}
+
+/// What has to be done for one neighbour, if anything.
+pub(super) fn plan(
+    wanted: &Wanted,
+    actual: &Actual,
+    key: &NeighbourKey,
+    directive: Directive,
+) -> Result<Option<Action>, OpError> {
+    let entry = actual.neighbours.get(key);
+    match (directive, wanted.neighbour(key)) {
+        (Directive::Undo, None) => Ok(remove(key, entry)),
+        (Directive::Check, None) if wanted.knows_all_neighbours() => Ok(remove(key, entry)),
+        (Directive::Want, Some(want)) => install(actual, key, entry, want, true),
+        (Directive::Check | Directive::Undo, Some(want)) => {
+            install(actual, key, entry, want, false)
+        }
+        (Directive::Want | Directive::Check, None) => Ok(None),
+    }
+}
+
+fn install(
+    actual: &Actual,
+    key: &NeighbourKey,
+    entry: Option<&NeighbourActual>,
+    want: &NeighbourWant,
+    is_asked: bool,
+) -> Result<Option<Action>, OpError> {
+    let NeighbourKey { interface, address } = key;
+    let NeighbourWant { mac, permanent } = *want;
+    if !actual.interfaces.contains_key(interface) {
+        return Err(OpError {
+            code: OpErrorCode::Waiting,
+            text: format!("waiting for interface {interface}"),
+        });
+    }
+    let is = entry.and_then(|entry| entry.mac);
+    match entry.map(|entry| entry.kind) {
+        Some(NeighbourKind::Configured) if is == Some(mac) => return Ok(None),
+        Some(NeighbourKind::Configured) => {
+            return Err(OpError {
+                code: OpErrorCode::Refused,
+                text: format!("{address} on {interface} is configured"),
+            });
+        }
+        Some(NeighbourKind::Ours { permanent: is_so }) if is == Some(mac) && is_so == permanent => {
+            return Ok(None);
+        }
+        // The kernel asked the host itself, and the host knows best.
+        Some(_) if is.is_some() && !permanent && !is_asked => return Ok(None),
+        _ => {}
+    }
+    Ok(Some(Action::NeighbourInstall {
+        key: *key,
+        mac,
+        permanent,
+    }))
+}
+
+fn remove(key: &NeighbourKey, entry: Option<&NeighbourActual>) -> Option<Action> {
+    let is_ours = matches!(entry?.kind, NeighbourKind::Ours { .. });
+    is_ours.then_some(Action::NeighbourDelete { key: *key })
+}
