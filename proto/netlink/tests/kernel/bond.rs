@@ -352,3 +352,22 @@ fn frames_for_a_bond_out_of_service_take_the_backup_port() {
         Ok(())
     });
 }
+
+/// `spec/behaviour.md` 5.3: identity changes without link flap.
+#[test]
+fn a_bond_changes_its_address_without_losing_carrier() {
+    in_namespace("address of a bond", async |mut lab| {
+        let bond = lab.bond("bond1").await?;
+        let (member, _) = lab.veth("member", "far").await?;
+        lab.enslave(member, bond).await;
+        lab.until(member, "a member with carrier", |link| {
+            link.is_running() && link.member.is_some_and(|m| m.mii_up)
+        })
+        .await;
+        crate::links::change_address_live(&mut lab, bond).await;
+        let bond = lab.link(bond).await.mac;
+        let got = lab.link(member).await;
+        assert_eq!((got.mac, got.is_running()), (bond, true));
+        Ok(())
+    });
+}

@@ -5,10 +5,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mclag_netlink::PortState;
-use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName};
+use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName, Watch};
 use mclag_proto::{IfName, Mac};
 
-use crate::lab::{Lab, Skip, Wire, in_namespace, mac, name};
+use crate::lab::{Lab, PATIENCE, Skip, Wire, in_namespace, mac, name};
 
 async fn filter(table: &TableName) -> Result<Filter, Skip> {
     let lacks = |what: &dyn std::fmt::Display| Skip(format!("kernel lacks nftables: {what}"));
@@ -322,6 +322,72 @@ fn isolated_ports_get_nothing_from_the_peer_link_and_held_ports_nothing_at_all()
         filter.change(&table, &[released]).await.unwrap();
         eprintln!("releasing a port took {:?}", start.elapsed());
         assert_eq!(ports.reach("peer").await, to(&["mlag", "orphan"]));
+        Ok(())
+    });
+}
+
+/// Input: changes of our own, then of somebody else, each in turn. Output: the others' are told,
+/// a row of them once.
+#[test]
+fn what_others_change_of_the_rules_is_told_and_what_we_do_is_not() {
+    in_namespace("filter watch", async |_| {
+        let table = table();
+        let mut ours = filter(&table).await?;
+        let mut theirs = Filter::open().unwrap();
+        let mut watch = Watch::open(&ours).unwrap();
+        let told = async |watch: &mut Watch, patience| {
+            let changed = tokio::time::timeout(patience, watch.changed()).await;
+            changed.map(|result| result.expect("events")).is_ok()
+        };
+        let soon = Duration::from_millis(20);
+
+        assert!(ours.ensure(&table, &name("peer")).await.unwrap());
+        let port = change(FilterSet::Isolated, "port", true);
+        ours.change(&table, &[port]).await.unwrap();
+        assert!(!told(&mut watch, soon).await);
+
+        let other = change(FilterSet::Held, "other", true);
+        theirs.change(&table, &[other]).await.unwrap();
+        let gone = change(FilterSet::Held, "other", false);
+        theirs.change(&table, &[gone]).await.unwrap();
+        assert!(told(&mut watch, PATIENCE).await);
+        assert!(!told(&mut watch, soon).await);
+
+        assert!(theirs.delete(&table).await.unwrap());
+        assert!(told(&mut watch, PATIENCE).await);
+        assert_eq!(ours.read(&table).await, Ok(None));
+        assert!(!told(&mut watch, soon).await);
+        if nft("add table bridge stranger") {
+            assert!(told(&mut watch, PATIENCE).await);
+        }
+        Ok(())
+    });
+}
+
+/// Input: more changes than the listener's receive buffer holds. Output: it is told once, and
+/// what comes next as well.
+#[test]
+fn a_flood_of_changes_is_one_change() {
+    in_namespace("filter flood", async |_| {
+        let table = table();
+        let mut ours = filter(&table).await?;
+        let mut theirs = Filter::open().unwrap();
+        let mut watch = Watch::open(&ours).unwrap();
+        assert!(ours.ensure(&table, &name("peer")).await.unwrap());
+        for number in 0..600 {
+            let port = change(FilterSet::Held, &format!("port{number}"), true);
+            theirs.change(&table, &[port]).await.unwrap();
+        }
+        let changed = tokio::time::timeout(PATIENCE, watch.changed()).await;
+        changed.expect("told").expect("events");
+        // Whatever is left of the flood is told by now.
+        let soon = Duration::from_millis(20);
+        while let Ok(changed) = tokio::time::timeout(soon, watch.changed()).await {
+            changed.expect("events");
+        }
+        theirs.delete(&table).await.unwrap();
+        let changed = tokio::time::timeout(PATIENCE, watch.changed()).await;
+        changed.expect("told").expect("events");
         Ok(())
     });
 }

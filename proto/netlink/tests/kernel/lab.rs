@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use mclag_netlink::{
 use mclag_proto::{IfName, Mac, Vid};
 use nix::sched::{CloneFlags, unshare};
 use rtnetlink::packet_route::link::{BondLacpRate, BondMode, LinkMessage};
-use rtnetlink::{LinkBond, LinkBridge, LinkUnspec, LinkVeth};
+use rtnetlink::{LinkBond, LinkBridge, LinkUnspec, LinkVeth, LinkVlan};
 use tokio::time::Instant;
 
 /// Longest wait for something that ought to happen. Generous: the lab emulates its processor.
@@ -122,6 +123,42 @@ impl Lab {
             .build();
         self.add("bonding", message).await?;
         Ok(self.index(name).await)
+    }
+
+    /// A VLAN of another device; it is up.
+    pub(crate) async fn vlan(&mut self, name: &str, lower: u32, vid: u16) -> Result<u32, Skip> {
+        let message = LinkVlan::new(name, lower, vid).up().build();
+        self.add("VLAN devices", message).await?;
+        Ok(self.index(name).await)
+    }
+
+    /// Give a device an address.
+    pub(crate) async fn add_address(
+        &self,
+        link: u32,
+        address: &str,
+        prefix_len: u8,
+    ) -> Result<(), Skip> {
+        let address: IpAddr = address.parse().expect("an address");
+        let request = self.build.address().add(link, address, prefix_len);
+        match request.execute().await {
+            Ok(()) => Ok(()),
+            Err(rtnetlink::Error::NetlinkError(error))
+                if matches!(-error.raw_code(), libc::EOPNOTSUPP | libc::EAFNOSUPPORT) =>
+            {
+                Err(Skip(format!("kernel lacks the family of {address}")))
+            }
+            Err(error) => panic!("add {address}: {error}"),
+        }
+    }
+
+    /// Take an address from a device.
+    pub(crate) async fn delete_address(&self, link: u32, address: &str, prefix_len: u8) {
+        let address = address.parse().expect("an address");
+        let mut request = self.build.address().add(link, address, prefix_len);
+        let message = request.message_mut().clone();
+        let done = self.build.address().del(message).execute().await;
+        done.expect("delete an address");
     }
 
     /// Make a device a part of another one.
@@ -254,6 +291,26 @@ impl Wire {
         frame.extend(ETHERTYPE_EXPERIMENTAL);
         frame.extend(payload.as_bytes());
         frame.resize(64, 0);
+        self.0.write_all(&frame).expect("send a frame");
+    }
+
+    /// Send a frame of another protocol.
+    pub(crate) fn send_packet(
+        &mut self,
+        to: Mac,
+        from: Mac,
+        vlan: Option<u16>,
+        protocol: u16,
+        packet: &[u8],
+    ) {
+        let mut frame = [to.0, from.0].concat();
+        if let Some(vlan) = vlan {
+            frame.extend([0x81, 0x00]);
+            frame.extend(vlan.to_be_bytes());
+        }
+        frame.extend(protocol.to_be_bytes());
+        frame.extend(packet);
+        frame.resize(frame.len().max(64), 0);
         self.0.write_all(&frame).expect("send a frame");
     }
 

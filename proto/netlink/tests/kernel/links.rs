@@ -5,10 +5,10 @@ use std::time::Duration;
 use mclag_netlink::{
     Event, FdbAction, FdbOp, Groups, LinkKind, LinkOp, LinkSetting, Monitor, Op, PortState,
 };
-use rtnetlink::LinkBridgeVlan;
 use rtnetlink::packet_route::link::BridgeVlanInfoFlags;
+use rtnetlink::{LinkBridgeVlan, LinkVrf};
 
-use crate::lab::{Lab, event, in_namespace, mac, name, vid};
+use crate::lab::{Lab, Wire, event, in_namespace, mac, name, vid};
 
 const LINKS: Groups = Groups {
     links: true,
@@ -63,6 +63,96 @@ fn an_address_can_be_changed() {
         let (port, _) = lab.veth("port", "far").await?;
         lab.set(port, LinkSetting::Mac(mac(7))).await;
         assert_eq!(lab.link(port).await.mac, Some(mac(7)));
+        Ok(())
+    });
+}
+
+/// Give an interface an address, and assert that it had carrier all the time.
+pub(crate) async fn change_address_live(lab: &mut Lab, index: u32) {
+    lab.until(index, "running", |link| link.is_running()).await;
+    let mut monitor = Monitor::open(LINKS, 1 << 20).unwrap();
+    let wanted = mac(0x0700_0000 + index);
+    lab.set(index, LinkSetting::Mac(wanted)).await;
+    event(&mut monitor, "the new address", |e| match e {
+        Event::Link(link) if link.index == index => {
+            assert!(link.is_running(), "{link:?}");
+            (link.mac == Some(wanted)).then_some(())
+        }
+        _ => None,
+    })
+    .await;
+    let got = lab.link(index).await;
+    assert_eq!((got.mac, got.is_running()), (Some(wanted), true));
+}
+
+/// `spec/behaviour.md` 5.3: identity changes without link flap.
+#[test]
+fn a_bridge_changes_its_address_without_losing_carrier_or_what_it_learned() {
+    in_namespace("address of a bridge", async |mut lab| {
+        let bridge = lab.bridge("br0", false, AGEING).await?;
+        let mut wires = Vec::new();
+        for port in ["a", "b"] {
+            let (near, far) = lab.veth(port, &format!("{port}.far")).await?;
+            lab.enslave(near, bridge).await;
+            lab.until(near, "forwarding", |link| {
+                let state = link.bridge_port.map(|port| port.state);
+                link.is_running() && state == Some(PortState::Forwarding)
+            })
+            .await;
+            wires.push(Wire::open(far));
+        }
+        wires[0].send(mac(2), mac(1), None, "hello");
+        wires[1].wait_for("hello").await;
+        change_address_live(&mut lab, bridge).await;
+        wires[1].send(mac(1), mac(2), None, "welcome");
+        wires[0].wait_for("welcome").await;
+        let entries = lab.kernel.fdb(bridge).await.unwrap();
+        assert!(
+            entries.iter().any(|entry| entry.mac == mac(1)),
+            "{entries:?}"
+        );
+        Ok(())
+    });
+}
+
+/// `spec/behaviour.md` 5.3: identity changes without link flap.
+#[test]
+fn a_vlan_interface_changes_its_address_without_losing_carrier() {
+    in_namespace("address of a VLAN interface", async |mut lab| {
+        let bridge = lab.bridge("br0", false, AGEING).await?;
+        let (port, far) = lab.veth("port", "far").await?;
+        lab.enslave(port, bridge).await;
+        let svi = lab.vlan("br0.10", bridge, 10).await?;
+        let kind = LinkKind::Vlan {
+            id: Some(vid(10)),
+            link: Some(bridge),
+        };
+        assert_eq!(lab.link(svi).await.kind, kind);
+        change_address_live(&mut lab, svi).await;
+        let us = lab.link(svi).await.mac.expect("an address");
+        lab.until(port, "forwarding", |link| {
+            let state = link.bridge_port.map(|port| port.state);
+            link.is_running() && state == Some(PortState::Forwarding)
+        })
+        .await;
+        // What is for the new address arrives, although the bridge has another.
+        let mut inside = Wire::open(svi);
+        Wire::open(far).send(us, mac(1), Some(10), "hello");
+        inside.wait_for("hello").await;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_vrf_is_known_as_such_and_as_master() {
+    in_namespace("VRF", async |mut lab| {
+        let (port, _) = lab.veth("port", "far").await?;
+        lab.add("VRFs", LinkVrf::new("blue", 10).up().build())
+            .await?;
+        let vrf = lab.index("blue").await;
+        assert_eq!(lab.link(vrf).await.kind, LinkKind::Vrf);
+        lab.enslave(port, vrf).await;
+        assert_eq!(lab.link(port).await.master, Some(vrf));
         Ok(())
     });
 }

@@ -4,8 +4,11 @@
 //! the kernel lacks a function or the process the privilege, a test says so and passes: the same
 //! binary runs in the lab on a kernel that has everything.
 
+mod addr;
 mod bond;
 mod fdb;
 mod filter;
 mod lab;
 mod links;
+mod neigh;
+mod packet;
