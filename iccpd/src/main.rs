@@ -6,9 +6,10 @@ use iccp_core::Domain;
 use iccpd::driver::Driver;
 use iccpd::kernel::Watch;
 use iccpd::peer::{Endpoints, Peer};
-use iccpd::settings::{self, Settings, SettingsError};
+use iccpd::settings::{self, Loaded, Settings, SettingsError};
 use iccpd::syncd::Syncd;
 use iccpd::{ctl, log, node, sandbox};
+use mclag_proto::{IfName, Mac};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,46 +52,62 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let settings = Settings::read(&args.settings)?;
-    let node = node::mac(&settings.domain);
+    let loaded = settings::load(&args.settings)?;
+    let Loaded { settings, .. } = &loaded;
+    let bridge = settings.chassis.find_bridge(settings.domain.as_ref());
+    let node = node::mac(&settings.chassis, settings.domain.as_ref(), bridge.name);
     if args.check {
-        let mut used = settings;
-        used.domain.node_mac = Some(node.mac);
+        for warning in loaded.warnings() {
+            eprintln!("{}", warning.located(&args.settings));
+        }
+        let mut used = loaded.settings;
+        used.chassis.bridge = Some(bridge.name);
+        used.chassis.node_mac = Some(node.mac);
+        println!("# bridge is from {}.", bridge.from);
         println!("# node-mac is from {}.\n{used}", node.from);
         return Ok(());
     }
     // Before the runtime: capabilities belong to threads, and there is only one yet.
     sandbox::enter().context("cannot give up privileges")?;
     log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
+    for warning in loaded.warnings() {
+        let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
+        tracing::warn!(%file, line, what, "settings");
+    }
+    let domain = settings.domain.as_ref();
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"), domain = %settings.domain.id,
-        local = %settings.domain.local, peer = %settings.domain.peer,
+        version = env!("CARGO_PKG_VERSION"), domain = domain.map(|d| d.id.get()),
+        local = domain.map(|d| tracing::field::display(d.local)),
+        peer = domain.map(|d| tracing::field::display(d.peer)),
+        bridge = %bridge.name, bridge_from = %bridge.from,
         node_mac = %node.mac, node_mac_from = %node.from, "starting"
     );
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(settings, node.mac))
+        .block_on(serve(loaded.settings, bridge.name, node.mac))
 }
 
-async fn serve(settings: Settings, node_mac: mclag_proto::Mac) -> anyhow::Result<()> {
+async fn serve(settings: Settings, bridge: IfName, node_mac: Mac) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
-    let domain = &settings.domain;
+    let chassis = &settings.chassis;
+    let domain = settings.domain.as_ref();
+    let domain = domain.context("the settings do not describe the pair: [domain] needs id")?;
     let mut watched = domain.ports.clone();
     watched.extend(domain.peer_link);
     let driver = Driver {
         peer: Peer::new(Endpoints {
             local: domain.local,
             peer: domain.peer,
-            port: domain.tcp_port,
-            device: domain.bind_device,
+            port: chassis.tcp_port,
+            device: chassis.bind_device,
         }),
-        syncd: Syncd::new(settings.syncd_socket),
+        syncd: Syncd::new(settings.syncd.socket),
         kernel: Watch::open(watched).context("cannot follow the kernel's interfaces")?,
         ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
-        domain: Domain::new(domain.config(node_mac)),
+        domain: Domain::new(chassis.config(domain, bridge, node_mac)),
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),

@@ -8,9 +8,10 @@
 //! 2. the address of the peer link, which no MLAG port and no adopted system MAC can change;
 //! 3. the address of the bridge;
 //! 4. a locally administered address made of `/etc/machine-id` and the local address of the
-//!    control session (chassis that were cloned, or that share a machine, still differ).
+//!    control session (chassis that were cloned, or that share a machine, still differ), or of
+//!    the machine id alone while that address is not known.
 
-use crate::settings::Domain;
+use crate::settings::{Chassis, Domain};
 use mclag_proto::{IfName, Mac};
 use std::fmt;
 use std::net::IpAddr;
@@ -48,20 +49,29 @@ impl fmt::Display for Origin {
 
 /// Find the node's MAC.
 #[must_use]
-pub fn mac(domain: &Domain) -> NodeMac {
+pub fn mac(chassis: &Chassis, domain: Option<&Domain>, bridge: IfName) -> NodeMac {
     find(
+        chassis,
         domain,
+        bridge,
         Path::new("/sys/class/net"),
         Path::new("/etc/machine-id"),
     )
 }
 
-fn find(domain: &Domain, interfaces: &Path, machine_id: &Path) -> NodeMac {
-    if let Some(mac) = domain.node_mac {
+fn find(
+    chassis: &Chassis,
+    domain: Option<&Domain>,
+    bridge: IfName,
+    interfaces: &Path,
+    machine_id: &Path,
+) -> NodeMac {
+    if let Some(mac) = chassis.node_mac {
         let from = Origin::Settings;
         return NodeMac { mac, from };
     }
-    for name in domain.peer_link.into_iter().chain([domain.bridge]) {
+    let peer_link = domain.and_then(|d| d.peer_link);
+    for name in peer_link.into_iter().chain([bridge]) {
         let path = interfaces.join(name.as_str()).join("address");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         if let Ok(mac) = text.trim().parse::<Mac>()
@@ -74,14 +84,17 @@ fn find(domain: &Domain, interfaces: &Path, machine_id: &Path) -> NodeMac {
     // Without a machine id the local address alone has to tell them apart.
     let machine = std::fs::read_to_string(machine_id).unwrap_or_default();
     NodeMac {
-        mac: derive(machine.trim(), domain.local),
+        mac: derive(machine.trim(), domain.map(|d| d.local)),
         from: Origin::Derived,
     }
 }
 
 /// A locally administered unicast address. Must never change: see the module's comment.
-fn derive(machine: &str, local: IpAddr) -> Mac {
-    let text = format!("{machine} {local}");
+fn derive(machine: &str, local: Option<IpAddr>) -> Mac {
+    let text = match local {
+        Some(local) => format!("{machine} {local}"),
+        None => machine.to_owned(),
+    };
     // FNV-1a, 64 bits.
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -95,17 +108,19 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
 
-    fn domain(extra: &str) -> Domain {
+    fn settings(extra: &str) -> Settings {
         let text = format!(
             "[domain]\nid = 1\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\nbridge = \"br0\"\n\
              peer-link = \"peerlink\"\nports = []\n{extra}"
         );
-        Settings::parse(Path::new("test"), &text).unwrap().domain
+        Settings::parse(Path::new("test"), &text).unwrap()
     }
 
     #[test]
     fn the_settings_come_first() {
-        let got = mac(&domain("node-mac = \"02:00:00:00:00:01\""));
+        let settings = settings("node-mac = \"02:00:00:00:00:01\"");
+        let bridge = IfName::new("br0").unwrap();
+        let got = mac(&settings.chassis, settings.domain.as_ref(), bridge);
         assert_eq!(got.mac, Mac([2, 0, 0, 0, 0, 1]));
         assert_eq!(got.from, Origin::Settings);
     }
@@ -113,28 +128,34 @@ mod tests {
     #[test]
     fn then_the_peer_link_then_the_bridge_then_a_derived_one() {
         let dir = std::env::temp_dir().join(format!("iccpd-node-{}", std::process::id()));
-        let domain = domain("");
+        let settings = settings("");
         let id = dir.join("machine-id");
+        let find = || {
+            let bridge = IfName::new("br0").unwrap();
+            let domain = settings.domain.as_ref();
+            find(&settings.chassis, domain, bridge, &dir, &id)
+        };
         let write = |name: &str, mac: &str| {
             std::fs::create_dir_all(dir.join(name)).unwrap();
             std::fs::write(dir.join(name).join("address"), mac).unwrap();
         };
 
-        let derived = find(&domain, &dir, &id);
+        let derived = find();
         assert_eq!(derived.from, Origin::Derived);
         write("br0", "02:00:00:00:00:0b\n");
-        assert_eq!(find(&domain, &dir, &id).mac, Mac([2, 0, 0, 0, 0, 0x0b]));
+        assert_eq!(find().mac, Mac([2, 0, 0, 0, 0, 0x0b]));
         write("peerlink", "02:00:00:00:00:0c\n");
-        assert_eq!(find(&domain, &dir, &id).mac, Mac([2, 0, 0, 0, 0, 0x0c]));
+        assert_eq!(find().mac, Mac([2, 0, 0, 0, 0, 0x0c]));
         std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
     fn derived_addresses_are_stable_unicast_and_differ_by_machine_and_address() {
-        let [one, two] = ["192.0.2.1", "192.0.2.2"].map(|a| a.parse::<IpAddr>().unwrap());
+        let [one, two] = ["192.0.2.1", "192.0.2.2"].map(|a| a.parse().ok());
         assert_eq!(derive("m", one).to_string(), "9e:82:51:1f:aa:7f");
         assert!(derive("m", one).is_unicast());
         assert_ne!(derive("m", one), derive("m", two));
         assert_ne!(derive("m", one), derive("n", one));
+        assert_ne!(derive("m", None), derive("m", one));
     }
 }

@@ -3,27 +3,37 @@
 //! Reading is in two steps: the module `file` mirrors the file and knows where each value
 //! stands, [`Settings`] is the result, in which nothing needs to be checked again. Everything
 //! that is wrong is reported at once, each with file, line, column and the text in question.
+//! The `iccpd.conf` of earlier daemons is read, too: see [`legacy`].
 //!
 //! Whether an interface exists is not checked here: it may appear later
 //! (`spec/behaviour.md` 2.4), and `mclagctl status` shows what is waited for.
 
+mod bridge;
 mod duration;
 mod file;
+pub mod legacy;
+mod load;
 mod problem;
+mod text;
 
-use iccp_core::Config;
+use iccp_core::{Config, OnLoss};
 use mclag_proto::{DomainId, IfName, Mac};
+use mclag_proto::iccp::Dialect;
 use std::collections::BTreeSet;
-use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use bridge::{Bridge, BridgeOrigin, DEFAULT_BRIDGE};
 pub use duration::Text as DurationText;
+pub use load::{Loaded, load};
 pub use problem::{Problem, SettingsError};
 
 /// Where the settings are read from unless told otherwise.
 pub const DEFAULT_FILE: &str = "/etc/mclag/iccpd.toml";
+/// Where the earlier daemons read theirs from.
+pub const LEGACY_FILE: &str = "/etc/iccpd/iccpd.conf";
 /// Where `syncd` listens unless told otherwise.
 pub const DEFAULT_SYNCD_SOCKET: &str = "/run/mclag/syncd.sock";
 /// Where `iccpd` listens for `mclagctl` unless told otherwise.
@@ -36,15 +46,26 @@ pub const DEFAULT_LOG_FILTER: &str = "info";
 /// Largest settings file that is read, in bytes: far more than 4094 ports need.
 pub const MAX_FILE: u64 = 1 << 20;
 
+/// Shorter keepalives are lost in the scheduling noise of a loaded chassis.
+const KEEPALIVE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+/// One lost keepalive, or a late one, must not end a session.
+const KEEPALIVES_PER_TIMEOUT: u32 = 3;
+const MAX_SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
+/// Longest path that `sun_path` of a Unix socket holds, without the final NUL.
+const MAX_SOCKET_PATH: usize = 107;
+
 /// Checked settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
-    /// The pair.
-    pub domain: Domain,
+    /// The pair. `None` when it is not in the file: it arrives from the shim at run time, which
+    /// only [`SyncdProtocol::Sonic`] can do.
+    pub domain: Option<Domain>,
+    /// What this chassis makes of any pair, wherever that is described.
+    pub chassis: Chassis,
     /// What a stop of the daemon means.
     pub on_stop: OnStop,
-    /// Socket of `syncd`.
-    pub syncd_socket: PathBuf,
+    /// How to reach the dataplane.
+    pub syncd: Syncd,
     /// Socket for `mclagctl`.
     pub control_socket: PathBuf,
     /// File mode of the socket for `mclagctl`.
@@ -53,7 +74,7 @@ pub struct Settings {
     pub log_filter: String,
 }
 
-/// Settings of the pair.
+/// The pair: what a file says, or what a shim says at run time.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Domain {
     /// Number of the pair.
@@ -62,30 +83,83 @@ pub struct Domain {
     pub local: IpAddr,
     /// The other chassis' address.
     pub peer: IpAddr,
-    /// TCP port of the control session, on both sides.
-    pub tcp_port: u16,
-    /// Interface that the control session is confined to.
-    pub bind_device: Option<IfName>,
-    /// The bridge.
-    pub bridge: IfName,
     /// The peer link.
     pub peer_link: Option<IfName>,
     /// The MLAG ports.
     pub ports: BTreeSet<IfName>,
+    /// VLAN interfaces that keep their own identity on each chassis (`spec/behaviour.md` 11.6).
+    pub unique_ip: BTreeSet<IfName>,
     /// LACP system id of the pair.
     pub system_mac: Option<Mac>,
-    /// MAC that tells this chassis from the other; found by [`crate::node`] when absent.
-    pub node_mac: Option<Mac>,
-    /// Election priority.
-    pub priority: u16,
     /// Interval of keepalives.
     pub keepalive: Duration,
     /// Silence after which the session is given up.
     pub session_timeout: Duration,
+}
+
+/// What this chassis makes of a pair: settings that no shim knows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Chassis {
+    /// What is spoken with the other chassis.
+    pub dialect: IccpDialect,
+    /// TCP port of the control session, on both sides.
+    pub tcp_port: u16,
+    /// Interface that the control session is confined to.
+    pub bind_device: Option<IfName>,
+    /// The bridge; found by [`Chassis::find_bridge`] when absent.
+    pub bridge: Option<IfName>,
+    /// MAC that tells this chassis from the other; found by [`crate::node`] when absent.
+    pub node_mac: Option<Mac>,
+    /// Election priority.
+    pub priority: u16,
     /// How long a port waits for the peer's acknowledgement.
     pub ack_timeout: Duration,
     /// How long what the peer said is kept after the session is lost.
     pub restart_hold: Duration,
+    /// Whether neighbours (ARP and ND) are kept in step.
+    pub neighbours: bool,
+    /// What losing the session means for the dataplane.
+    pub on_loss: OnLoss,
+}
+
+/// What is spoken with the other chassis (`spec/iccp.md` 13, 14).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IccpDialect {
+    /// What the peer's first bytes show.
+    #[default]
+    Auto,
+    /// That of SONiC, which is also our own.
+    Sonic,
+    /// That of linux-mclag.
+    LinuxMclag,
+}
+
+/// What is spoken with the dataplane.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SyncdProtocol {
+    /// Our own, over a Unix socket.
+    #[default]
+    V2,
+    /// Version 1 as SONiC's `mclagsyncd` speaks it, over TCP.
+    Sonic,
+    /// Version 1 as linux-mclag's `mclagsyncd.py` speaks it, over TCP.
+    LinuxMclag,
+    /// Version 1 as whoever answers speaks it (`spec/mclagsyncd-protocol.md` 9.2).
+    Auto,
+}
+
+/// How to reach the dataplane.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Syncd {
+    /// What is spoken.
+    pub protocol: SyncdProtocol,
+    /// Socket of our own `syncd`; used with [`SyncdProtocol::V2`].
+    pub socket: PathBuf,
+    /// Where a server of version 1 listens, if not where it always does; see
+    /// [`Syncd::addresses`].
+    pub address: Option<SocketAddr>,
+    /// Socket of our own `syncd` that does, beside a server of version 1, what that one cannot.
+    pub assistant: Option<PathBuf>,
 }
 
 /// What a stop of the daemon means for the dataplane.
@@ -98,33 +172,7 @@ pub enum OnStop {
 }
 
 impl Settings {
-    /// Read and check a file.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read, or anything in it is wrong.
-    pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        use std::io::Read as _;
-        let unreadable = |source| SettingsError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        let mut text = String::new();
-        let len = file
-            .take(MAX_FILE + 1)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
-        if u64::try_from(len).unwrap_or(u64::MAX) > MAX_FILE {
-            return Err(SettingsError::TooLong {
-                path: path.to_owned(),
-                limit: MAX_FILE,
-            });
-        }
-        Self::parse(path, &text)
-    }
-
-    /// Check the text of a file; `path` is what errors call it.
+    /// Check the text of a TOML file; `path` is what errors call it.
     ///
     /// # Errors
     ///
@@ -134,130 +182,151 @@ impl Settings {
     }
 }
 
-impl Domain {
-    /// The settings as the core takes them.
+impl Chassis {
+    /// The settings of a pair as the core takes them, with the bridge and the MAC that were
+    /// found for it.
     #[must_use]
-    pub fn config(&self, node_mac: Mac) -> Config {
+    pub fn config(&self, domain: &Domain, bridge: IfName, node_mac: Mac) -> Config {
         Config {
-            domain: self.id,
-            local: self.local,
-            peer: self.peer,
-            bridge: self.bridge,
-            peer_link: self.peer_link,
-            ports: self.ports.clone(),
-            system_mac: self.system_mac,
+            domain: domain.id,
+            local: domain.local,
+            peer: domain.peer,
+            bridge,
+            peer_link: domain.peer_link,
+            ports: domain.ports.clone(),
+            system_mac: domain.system_mac,
             node_mac,
             priority: self.priority,
-            keepalive: self.keepalive,
-            session_timeout: self.session_timeout,
+            keepalive: domain.keepalive,
+            session_timeout: domain.session_timeout,
             ack_timeout: self.ack_timeout,
             restart_hold: self.restart_hold,
-            unique_ip: Default::default(),
+            unique_ip: domain.unique_ip.clone(),
+            neighbours: self.neighbours,
+            on_loss: self.on_loss,
+        }
+    }
+}
+
+impl Default for Chassis {
+    fn default() -> Self {
+        Self {
+            dialect: IccpDialect::default(),
+            tcp_port: mclag_proto::iccp::PORT,
+            bind_device: None,
+            bridge: None,
+            node_mac: None,
+            priority: Config::PRIORITY,
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
             neighbours: true,
-            on_loss: iccp_core::OnLoss::Hold,
+            on_loss: OnLoss::default(),
         }
     }
 }
 
-/// The settings as a file that means the same, with every default written out.
-impl fmt::Display for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            domain,
-            on_stop,
-            syncd_socket,
-            control_socket,
-            control_mode,
-            log_filter,
-        } = self;
-        let on_stop = match on_stop {
-            OnStop::Keep => "keep",
-            OnStop::Leave => "leave",
-        };
-        writeln!(f, "on-stop = \"{on_stop}\"")?;
-        writeln!(f, "\n[domain]\n{domain}")?;
-        writeln!(
-            f,
-            "[syncd]\nsocket = {}",
-            Quoted(&syncd_socket.to_string_lossy())
-        )?;
-        writeln!(
-            f,
-            "\n[control]\nsocket = {}",
-            Quoted(&control_socket.to_string_lossy())
-        )?;
-        writeln!(f, "mode = \"{control_mode:04o}\"")?;
-        write!(f, "\n[log]\nfilter = {}", Quoted(log_filter))
+impl IccpDialect {
+    /// The dialect, unless it is to be found out.
+    #[must_use]
+    pub const fn fixed(self) -> Option<Dialect> {
+        match self {
+            Self::Auto => None,
+            Self::Sonic => Some(Dialect::Sonic),
+            Self::LinuxMclag => Some(Dialect::LinuxMclag),
+        }
+    }
+
+    /// As the settings file spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Sonic => "sonic",
+            Self::LinuxMclag => "linux-mclag",
+        }
     }
 }
 
-impl fmt::Display for Domain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            id,
-            local,
-            peer,
-            tcp_port,
-            bind_device,
-            bridge,
-            peer_link,
-            ports,
-            system_mac,
-            node_mac,
-            priority,
-            keepalive,
-            session_timeout,
-            ack_timeout,
-            restart_hold,
-        } = self;
-        writeln!(f, "id = {id}")?;
-        writeln!(f, "local = \"{local}\"")?;
-        writeln!(f, "peer = \"{peer}\"")?;
-        writeln!(f, "tcp-port = {tcp_port}")?;
-        if let Some(device) = bind_device {
-            writeln!(f, "bind-device = {}", Quoted(device.as_str()))?;
+impl SyncdProtocol {
+    /// As the settings file spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V2 => "2",
+            Self::Sonic => "sonic",
+            Self::LinuxMclag => "linux-mclag",
+            Self::Auto => "auto",
         }
-        writeln!(f, "bridge = {}", Quoted(bridge.as_str()))?;
-        if let Some(peer_link) = peer_link {
-            writeln!(f, "peer-link = {}", Quoted(peer_link.as_str()))?;
+    }
+
+    /// Whether the server may describe the pair, so that the settings need not.
+    #[must_use]
+    pub const fn brings_domain(self) -> bool {
+        matches!(self, Self::Sonic | Self::Auto)
+    }
+
+    /// What losing the session means unless the settings say so: whoever has one of the earlier
+    /// daemons' shims expects their behaviour.
+    #[must_use]
+    pub const fn default_on_loss(self) -> OnLoss {
+        match self {
+            Self::V2 => OnLoss::Hold,
+            Self::Sonic | Self::LinuxMclag | Self::Auto => OnLoss::Release,
         }
-        let ports: Vec<String> = ports
-            .iter()
-            .map(|p| Quoted(p.as_str()).to_string())
-            .collect();
-        writeln!(f, "ports = [{}]", ports.join(", "))?;
-        if let Some(mac) = system_mac {
-            writeln!(f, "system-mac = \"{mac}\"")?;
-        }
-        if let Some(mac) = node_mac {
-            writeln!(f, "node-mac = \"{mac}\"")?;
-        }
-        writeln!(f, "priority = {priority}")?;
-        writeln!(f, "keepalive = \"{}\"", DurationText(*keepalive))?;
-        writeln!(
-            f,
-            "session-timeout = \"{}\"",
-            DurationText(*session_timeout)
-        )?;
-        writeln!(f, "ack-timeout = \"{}\"", DurationText(*ack_timeout))?;
-        writeln!(f, "restart-hold = \"{}\"", DurationText(*restart_hold))
     }
 }
 
-/// A text as a TOML basic string.
-struct Quoted<'a>(&'a str);
+impl Syncd {
+    /// Where SONiC's server listens.
+    pub const SONIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6)), 2626);
+    /// Where linux-mclag's server listens.
+    pub const LINUX_MCLAG: SocketAddr =
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 2626);
 
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                c if c.is_control() => write!(f, "\\U{:08x}", u32::from(c))?,
-                c => write!(f, "{c}")?,
-            }
+    /// The same without what means nothing: the other protocol's place, and an address where the
+    /// server is looked for anyway.
+    fn simplified(mut self) -> Self {
+        if self.protocol == SyncdProtocol::V2 {
+            self.address = None;
+            self.assistant = None;
+        } else {
+            self.socket = Self::default().socket;
+            let said = self.address.take();
+            self.address = said.filter(|said| match self.addresses().as_slice() {
+                [(usual, _)] => said != usual,
+                _ => true,
+            });
         }
-        f.write_str("\"")
+        self
+    }
+
+    /// Where to look for a server of version 1, in turn, and what is spoken there:
+    /// [`SyncdProtocol::Auto`] means that only the first messages show it. Empty with
+    /// [`SyncdProtocol::V2`].
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(SocketAddr, SyncdProtocol)> {
+        let protocol = self.protocol;
+        match (protocol, self.address) {
+            (SyncdProtocol::V2, _) => Vec::new(),
+            (_, Some(address)) => vec![(address, protocol)],
+            (SyncdProtocol::Sonic, None) => vec![(Self::SONIC, protocol)],
+            (SyncdProtocol::LinuxMclag, None) => vec![(Self::LINUX_MCLAG, protocol)],
+            (SyncdProtocol::Auto, None) => vec![
+                (Self::SONIC, SyncdProtocol::Sonic),
+                (Self::LINUX_MCLAG, SyncdProtocol::LinuxMclag),
+            ],
+        }
+    }
+}
+
+impl Default for Syncd {
+    fn default() -> Self {
+        Self {
+            protocol: SyncdProtocol::default(),
+            socket: DEFAULT_SYNCD_SOCKET.into(),
+            address: None,
+            assistant: None,
+        }
     }
 }
 

@@ -10,6 +10,14 @@ const EXPECTED: &str = "a duration such as \"500ms\", \"15s\", \"2m\", or a numb
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Text(pub Duration);
 
+impl Text {
+    /// A whole number followed by `ms`, `s`, `m` or `h`, or alone: then it is seconds.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let seconds = text.parse().ok().map(Duration::from_secs);
+        seconds.or_else(|| parse(text)).map(Self)
+    }
+}
+
 /// In the largest unit that needs no fraction; reads back as the same.
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,93 +1,27 @@
-//! The settings file as it stands, and the rules it must obey.
+//! The rules that a settings file must obey.
+
+mod tables;
 
 use super::duration::Text as DurationText;
-use super::problem::{Problem, line_of};
+use super::problem::{Problem, Shown, line_of};
 use super::{
-    DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER, DEFAULT_SYNCD_SOCKET, Domain,
-    OnStop, Settings,
+    Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
+    DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
+    MAX_SESSION_TIMEOUT, MAX_SOCKET_PATH, OnStop, Settings, Syncd, SyncdProtocol,
 };
-use iccp_core::Config;
+use iccp_core::{Config, OnLoss};
 use mclag_proto::iccp::PORT;
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
+use tables::{DialectText, DomainTable, File, OnStopText, ProtocolText, SyncdTable};
 use toml::Spanned;
 
-/// Shorter keepalives are lost in the scheduling noise of a loaded chassis.
-const KEEPALIVE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
-/// One lost keepalive, or a late one, must not end a session.
-const KEEPALIVES_PER_TIMEOUT: u32 = 3;
-const MAX_SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
 const ACK_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 const MAX_RESTART_HOLD: Duration = Duration::from_secs(3600);
-/// Longest path that `sun_path` of a Unix socket holds, without the final NUL.
-const MAX_SOCKET_PATH: usize = 107;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    #[serde(default)]
-    on_stop: OnStopText,
-    domain: DomainTable,
-    #[serde(default)]
-    syncd: SyncdTable,
-    #[serde(default)]
-    control: ControlTable,
-    #[serde(default)]
-    log: LogTable,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum OnStopText {
-    #[default]
-    Keep,
-    Leave,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct DomainTable {
-    id: Spanned<i64>,
-    local: Spanned<String>,
-    peer: Spanned<String>,
-    tcp_port: Option<Spanned<i64>>,
-    bind_device: Option<Spanned<String>>,
-    bridge: Spanned<String>,
-    peer_link: Option<Spanned<String>>,
-    ports: Vec<Spanned<String>>,
-    system_mac: Option<Spanned<String>>,
-    node_mac: Option<Spanned<String>>,
-    priority: Option<Spanned<i64>>,
-    keepalive: Option<Spanned<DurationText>>,
-    session_timeout: Option<Spanned<DurationText>>,
-    ack_timeout: Option<Spanned<DurationText>>,
-    restart_hold: Option<Spanned<DurationText>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct SyncdTable {
-    socket: Option<Spanned<PathBuf>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ControlTable {
-    socket: Option<Spanned<PathBuf>>,
-    mode: Option<Spanned<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct LogTable {
-    filter: Option<Spanned<String>>,
-}
 
 /// Parse and check; every problem found, or the settings.
 pub(super) fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
@@ -101,10 +35,28 @@ pub(super) fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
         text,
         problems: Vec::new(),
     };
-    match check.settings(&file) {
-        Some(settings) if check.problems.is_empty() => Ok(settings),
-        _ => Err(check.problems),
+    let settings = check.settings(&file);
+    if check.problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(check.problems)
     }
+}
+
+/// Whether anything in the table describes the pair.
+fn describes_pair(table: &DomainTable) -> bool {
+    [
+        table.id.is_some(),
+        table.local.is_some(),
+        table.peer.is_some(),
+        table.peer_link.is_some(),
+        table.ports.is_some(),
+        table.unique_ip.is_some(),
+        table.system_mac.is_some(),
+        table.keepalive.is_some(),
+        table.session_timeout.is_some(),
+    ]
+    .contains(&true)
 }
 
 /// Collects everything that is wrong. A value that could not be read is `None`, and whatever
@@ -115,35 +67,67 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn settings(&mut self, file: &File) -> Option<Settings> {
-        let domain = self.domain(&file.domain);
-        let syncd_socket = self.socket(file.syncd.socket.as_ref(), DEFAULT_SYNCD_SOCKET);
+    fn settings(&mut self, file: &File) -> Settings {
+        let syncd = self.syncd(&file.syncd);
+        let (domain, chassis) = self.pair(file.domain.as_ref(), syncd.protocol);
         let control_socket = self.socket(file.control.socket.as_ref(), DEFAULT_CONTROL_SOCKET);
         let control_mode = self.mode(file.control.mode.as_ref());
         let log_filter = self.filter(file.log.filter.as_ref());
-        Some(Settings {
-            domain: domain?,
+        Settings {
+            domain,
+            chassis,
             on_stop: match file.on_stop {
                 OnStopText::Keep => OnStop::Keep,
                 OnStopText::Leave => OnStop::Leave,
             },
-            syncd_socket,
+            syncd,
             control_socket,
             control_mode,
             log_filter,
-        })
+        }
     }
 
-    fn domain(&mut self, table: &DomainTable) -> Option<Domain> {
-        let id = self.number(Some(&table.id), 1..=u16::MAX, 0);
-        let (local, peer) = self.addresses(table);
-        let tcp_port = self.number(table.tcp_port.as_ref(), 1..=u16::MAX, PORT);
-        let bind_device = table.bind_device.as_ref().and_then(|n| self.name(n));
-        let names = self.names(table);
-        let system_mac = table.system_mac.as_ref().and_then(|m| self.mac(m));
-        let node_mac = table.node_mac.as_ref().and_then(|m| self.mac(m));
-        let priority = self.number(table.priority.as_ref(), 0..=u16::MAX, Config::PRIORITY);
+    /// The pair, which must be described unless the server of that protocol may do it.
+    fn pair(
+        &mut self,
+        table: Option<&Spanned<DomainTable>>,
+        protocol: SyncdProtocol,
+    ) -> (Option<Domain>, Chassis) {
+        let absent = DomainTable::default();
+        let span = table.map_or(0..0, Spanned::span);
+        let keys = table.map_or(&absent, Spanned::get_ref);
+        let names = self.names(keys);
+        let chassis = self.chassis(keys, names.bridge, protocol);
+        let domain = if table.is_none() && !protocol.brings_domain() {
+            self.wrong(span, "missing field `domain`".into());
+            None
+        } else if describes_pair(keys) || !protocol.brings_domain() {
+            self.domain(keys, names, &span)
+        } else {
+            None
+        };
+        (domain, chassis)
+    }
 
+    fn domain(
+        &mut self,
+        table: &DomainTable,
+        names: Names,
+        whole: &Range<usize>,
+    ) -> Option<Domain> {
+        // One at a time, as for every other field that must be there.
+        let missing = [
+            ("id", table.id.is_none()),
+            ("local", table.local.is_none()),
+            ("peer", table.peer.is_none()),
+            ("ports", table.ports.is_none()),
+        ];
+        if let Some((key, _)) = missing.iter().find(|(_, is_missing)| *is_missing) {
+            self.wrong(whole.clone(), format!("missing field `{key}`"));
+        }
+        let id = self.number(table.id.as_ref(), 1..=u16::MAX, 0);
+        let (local, peer) = self.addresses(table);
+        let system_mac = table.system_mac.as_ref().and_then(|m| self.mac(m));
         let keepalive = self.duration(table.keepalive.as_ref(), KEEPALIVE, Config::KEEPALIVE);
         let shortest = keepalive.saturating_mul(KEEPALIVES_PER_TIMEOUT);
         let session_timeout = match &table.session_timeout {
@@ -151,45 +135,134 @@ impl Check<'_> {
             None => Config::SESSION_TIMEOUT.max(shortest),
             Some(value) => self.session_timeout(value, keepalive, shortest),
         };
-        let ack_timeout =
-            self.duration(table.ack_timeout.as_ref(), ACK_TIMEOUT, Config::ACK_TIMEOUT);
-        let restart_hold = self.duration(
-            table.restart_hold.as_ref(),
-            Duration::ZERO..=MAX_RESTART_HOLD,
-            Config::RESTART_HOLD,
-        );
         Some(Domain {
             id: DomainId::new(id)?,
             local: local?,
             peer: peer?,
-            tcp_port,
-            bind_device,
-            bridge: names.bridge?,
             peer_link: names.peer_link,
             ports: names.ports,
+            unique_ip: names.unique_ip,
             system_mac,
-            node_mac,
-            priority,
             keepalive,
             session_timeout,
-            ack_timeout,
-            restart_hold,
         })
     }
 
+    fn chassis(
+        &mut self,
+        table: &DomainTable,
+        bridge: Option<IfName>,
+        protocol: SyncdProtocol,
+    ) -> Chassis {
+        Chassis {
+            dialect: match table.dialect {
+                None | Some(DialectText::Auto) => IccpDialect::Auto,
+                Some(DialectText::Sonic) => IccpDialect::Sonic,
+                Some(DialectText::LinuxMclag) => IccpDialect::LinuxMclag,
+            },
+            tcp_port: self.number(table.tcp_port.as_ref(), 1..=u16::MAX, PORT),
+            bind_device: table.bind_device.as_ref().and_then(|n| self.name(n)),
+            bridge,
+            node_mac: table.node_mac.as_ref().and_then(|m| self.mac(m)),
+            priority: self.number(table.priority.as_ref(), 0..=u16::MAX, Config::PRIORITY),
+            ack_timeout: self.duration(
+                table.ack_timeout.as_ref(),
+                ACK_TIMEOUT,
+                Config::ACK_TIMEOUT,
+            ),
+            restart_hold: self.duration(
+                table.restart_hold.as_ref(),
+                Duration::ZERO..=MAX_RESTART_HOLD,
+                Config::RESTART_HOLD,
+            ),
+            neighbours: table.neighbours.unwrap_or(true),
+            on_loss: match table.strict_sonic {
+                None => protocol.default_on_loss(),
+                Some(true) => OnLoss::Release,
+                Some(false) => OnLoss::Hold,
+            },
+        }
+    }
+
+    fn syncd(&mut self, table: &SyncdTable) -> Syncd {
+        let protocol = match table.protocol {
+            None | Some(ProtocolText::V2) => SyncdProtocol::V2,
+            Some(ProtocolText::Sonic) => SyncdProtocol::Sonic,
+            Some(ProtocolText::LinuxMclag) => SyncdProtocol::LinuxMclag,
+            Some(ProtocolText::Auto) => SyncdProtocol::Auto,
+        };
+        let is_v2 = protocol == SyncdProtocol::V2;
+        let name = protocol.name();
+        if let Some(socket) = table.socket.as_ref().filter(|_| !is_v2) {
+            let message = format!(
+                "protocol \"{name}\" is spoken over TCP: `address` says where; our own syncd \
+                 beside that server is the `assistant`"
+            );
+            self.wrong(socket.span(), message);
+        }
+        let address = table.address.as_ref().map(Spanned::span);
+        let assistant = table.assistant.as_ref().map(Spanned::span);
+        for (key, span) in [("address", address), ("assistant", assistant)] {
+            if let Some(span) = span.filter(|_| is_v2) {
+                let message = format!(
+                    "`{key}` goes with the protocols \"sonic\", \"linux-mclag\" and \"auto\"; \
+                     protocol is \"2\""
+                );
+                self.wrong(span, message);
+            }
+        }
+        Syncd {
+            protocol,
+            socket: self.socket(table.socket.as_ref(), DEFAULT_SYNCD_SOCKET),
+            address: table.address.as_ref().and_then(|a| self.tcp_address(a)),
+            assistant: table.assistant.as_ref().map(|a| self.socket(Some(a), "")),
+        }
+        .simplified()
+    }
+
+    /// An address with or without a port.
+    fn tcp_address(&mut self, value: &Spanned<String>) -> Option<SocketAddr> {
+        let text = value.get_ref();
+        let port = Syncd::SONIC.port();
+        let with_port = text.parse::<SocketAddr>();
+        let address = with_port.or_else(|_| text.parse().map(|ip: IpAddr| (ip, port).into()));
+        let Ok(address) = address else {
+            let text = Shown(text);
+            self.wrong(
+                value.span(),
+                format!(
+                    "{text} is not an IP address, with or without a port: \"127.0.0.6:{port}\""
+                ),
+            );
+            return None;
+        };
+        let ip = address.ip().to_canonical();
+        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+        if ip.is_unspecified() || ip.is_multicast() || broadcast || address.port() == 0 {
+            self.wrong(
+                value.span(),
+                format!("{address} is not where one server listens"),
+            );
+        }
+        Some(address)
+    }
+
     fn addresses(&mut self, table: &DomainTable) -> (Option<IpAddr>, Option<IpAddr>) {
-        let local = self.address(&table.local, table.bind_device.is_some());
-        let peer = self.address(&table.peer, table.bind_device.is_some());
+        let (Some(local_value), Some(peer_value)) = (&table.local, &table.peer) else {
+            return (None, None);
+        };
+        let local = self.address(local_value, table.bind_device.is_some());
+        let peer = self.address(peer_value, table.bind_device.is_some());
         if let (Some(local), Some(peer)) = (local, peer) {
-            let line = self.line(&table.local.span());
+            let line = self.line(&local_value.span());
             if local == peer {
                 self.wrong(
-                    table.peer.span(),
+                    peer_value.span(),
                     format!("peer {peer} is this chassis itself: it equals local in line {line}"),
                 );
             } else if local.is_ipv4() != peer.is_ipv4() {
                 self.wrong(
-                    table.peer.span(),
+                    peer_value.span(),
                     format!(
                         "peer {peer} is of another address family than local {local} in line {line}"
                     ),
@@ -230,12 +303,13 @@ impl Check<'_> {
     /// Each name stands for one thing only.
     fn names(&mut self, table: &DomainTable) -> Names {
         let mut seen = BTreeMap::new();
-        let bridge = self.unique(&table.bridge, "the bridge", &mut seen);
+        let bridge = table.bridge.as_ref();
+        let bridge = bridge.and_then(|n| self.unique(n, "the bridge", &mut seen));
         let peer_link = table.peer_link.as_ref();
         let peer_link = peer_link.and_then(|n| self.unique(n, "the peer link", &mut seen));
         let mut ports = BTreeSet::new();
         let mut numbers: BTreeMap<AggregatorId, (IfName, Range<usize>)> = BTreeMap::new();
-        for value in &table.ports {
+        for value in table.ports.iter().flat_map(Spanned::get_ref) {
             let Some(name) = self.unique(value, "an MLAG port", &mut seen) else {
                 continue;
             };
@@ -255,10 +329,15 @@ impl Check<'_> {
                 numbers.insert(id, (name, value.span()));
             }
         }
+        let unique_ip = table.unique_ip.iter().flat_map(Spanned::get_ref);
+        let unique_ip = unique_ip
+            .filter_map(|n| self.unique(n, "an interface with an IP of its own", &mut seen))
+            .collect();
         Names {
             bridge,
             peer_link,
             ports,
+            unique_ip,
         }
     }
 
@@ -441,14 +520,5 @@ struct Names {
     bridge: Option<IfName>,
     peer_link: Option<IfName>,
     ports: BTreeSet<IfName>,
-}
-
-/// A text in quotes, of which nobody wants to read more than a line.
-struct Shown<'a>(&'a str);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.0.chars().take(40).collect();
-        write!(f, "{shown:?}")
-    }
+    unique_ip: BTreeSet<IfName>,
 }

@@ -112,3 +112,13 @@ pub(super) fn line_of(text: &str, at: usize) -> (usize, usize) {
     }
     (line, start)
 }
+
+/// A text in quotes, of which nobody wants to read more than a line.
+pub(super) struct Shown<'a>(pub(super) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: String = self.0.chars().take(40).collect();
+        write!(f, "{shown:?}")
+    }
+}

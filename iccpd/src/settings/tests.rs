@@ -35,17 +35,22 @@ fn what_is_not_said_has_a_default() {
 id = 10
 local = "192.0.2.1"
 peer = "192.0.2.2"
-tcp-port = 8888
-bridge = "br0"
 peer-link = "peerlink"
 ports = ["bond1", "bond2"]
-priority = 32768
+unique-ip = []
 keepalive = "1s"
 session-timeout = "15s"
+dialect = "auto"
+tcp-port = 8888
+bridge = "br0"
+priority = 32768
 ack-timeout = "5s"
 restart-hold = "90s"
+neighbours = true
+strict-sonic = false
 
 [syncd]
+protocol = "2"
 socket = "/run/mclag/syncd.sock"
 
 [control]
@@ -69,6 +74,10 @@ fn what_is_shown_reads_back_as_the_same() {
         bind-device = "mgmt\\0"
         bridge = "br-\"x\""
         ports = []
+        unique-ip = ["Vlan100", "Vlan10"]
+        dialect = "linux-mclag"
+        neighbours = false
+        strict-sonic = true
         system-mac = "02:00:5E:00:00:01"
         node-mac = "02-00-5e-00-00-02"
         priority = 0
@@ -85,8 +94,11 @@ fn what_is_shown_reads_back_as_the_same() {
         filter = "info,iccpd::peer=debug"
     "#;
     let settings = parse(text).unwrap();
-    assert_eq!(settings.domain.keepalive, Duration::from_millis(250));
-    assert_eq!(settings.domain.restart_hold, Duration::from_secs(3600));
+    let domain = settings.domain.as_ref().unwrap();
+    assert_eq!(domain.keepalive, Duration::from_millis(250));
+    assert_eq!(settings.chassis.restart_hold, Duration::from_secs(3600));
+    assert_eq!(settings.chassis.on_loss, OnLoss::Release);
+    assert_eq!(settings.chassis.dialect, IccpDialect::LinuxMclag);
     assert_eq!(settings.control_mode, 0o600);
     assert_eq!(parse(&settings.to_string()), Ok(settings));
 }
@@ -94,7 +106,8 @@ fn what_is_shown_reads_back_as_the_same() {
 #[test]
 fn the_timeout_follows_long_keepalives() {
     let settings = parse(&and("keepalive = \"10s\"")).unwrap();
-    assert_eq!(settings.domain.session_timeout, Duration::from_secs(30));
+    let domain = settings.domain.unwrap();
+    assert_eq!(domain.session_timeout, Duration::from_secs(30));
 }
 
 /// Every kind of mistake, with the first line of what is said about it.
@@ -103,9 +116,10 @@ fn mistakes_are_reported_with_line_column_and_value() {
     let cases: &[(String, &str)] = &[
         (
             and("pear = \"x\""),
-            "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `tcp-port`, \
-             `bind-device`, `bridge`, `peer-link`, `ports`, `system-mac`, `node-mac`, \
-             `priority`, `keepalive`, `session-timeout`, `ack-timeout`, `restart-hold`",
+            "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `dialect`, \
+             `tcp-port`, `bind-device`, `bridge`, `peer-link`, `ports`, `unique-ip`, \
+             `system-mac`, `node-mac`, `priority`, `keepalive`, `session-timeout`, \
+             `ack-timeout`, `restart-hold`, `neighbours`, `strict-sonic`",
         ),
         (
             and("[sincd]"),
@@ -113,8 +127,20 @@ fn mistakes_are_reported_with_line_column_and_value() {
              `control`, `log`",
         ),
         (
-            with("bridge = \"br0\"\n", ""),
-            "1:1: missing field `bridge`",
+            with("peer = \"192.0.2.2\"\n", ""),
+            "1:1: missing field `peer`",
+        ),
+        (
+            with("id = 10\n", "").replace("ports", "#"),
+            "1:1: missing field `id`",
+        ),
+        (
+            "[domain]\n[syncd]\nprotocol = \"linux-mclag\"".into(),
+            "1:1: missing field `id`",
+        ),
+        (
+            "[domain]\nkeepalive = 1\n[syncd]\nprotocol = \"sonic\"".into(),
+            "1:1: missing field `id`",
         ),
         ("".into(), "1:1: missing field `domain`"),
         (
@@ -252,6 +278,59 @@ fn mistakes_are_reported_with_line_column_and_value() {
             "9:8: \"+660\" is not an octal file mode such as \"0660\"",
         ),
         (
+            and("dialect = \"cisco\""),
+            "8:11: unknown variant `cisco`, expected one of `auto`, `sonic`, `linux-mclag`",
+        ),
+        (
+            and("neighbours = \"no\""),
+            "8:14: invalid type: string \"no\", expected a boolean",
+        ),
+        (
+            and("unique-ip = [\"Vlan 1\"]"),
+            "8:14: \"Vlan 1\" is not an interface name: printable, without blank, '/' or ':'",
+        ),
+        (
+            and("unique-ip = [\"bond1\"]"),
+            "8:14: `bond1` cannot be an interface with an IP of its own: it is an MLAG port in \
+             line 7",
+        ),
+        (
+            and("[syncd]\nprotocol = \"1\""),
+            "9:12: unknown variant `1`, expected one of `2`, `sonic`, `linux-mclag`, `auto`",
+        ),
+        (
+            and("[syncd]\naddress = \"127.0.0.6\""),
+            "9:11: `address` goes with the protocols \"sonic\", \"linux-mclag\" and \"auto\"; \
+             protocol is \"2\"",
+        ),
+        (
+            and("[syncd]\nassistant = \"/run/mclag/syncd.sock\""),
+            "9:13: `assistant` goes with the protocols \"sonic\", \"linux-mclag\" and \"auto\"; \
+             protocol is \"2\"",
+        ),
+        (
+            and("[syncd]\nprotocol = \"sonic\"\nsocket = \"/run/mclag/syncd.sock\""),
+            "10:10: protocol \"sonic\" is spoken over TCP: `address` says where; our own syncd \
+             beside that server is the `assistant`",
+        ),
+        (
+            and("[syncd]\nprotocol = \"auto\"\naddress = \"localhost\""),
+            "10:11: \"localhost\" is not an IP address, with or without a port: \
+             \"127.0.0.6:2626\"",
+        ),
+        (
+            and("[syncd]\nprotocol = \"auto\"\naddress = \"0.0.0.0\""),
+            "10:11: 0.0.0.0:2626 is not where one server listens",
+        ),
+        (
+            and("[syncd]\nprotocol = \"auto\"\naddress = \"127.0.0.1:0\""),
+            "10:11: 127.0.0.1:0 is not where one server listens",
+        ),
+        (
+            and("[syncd]\nprotocol = \"sonic\"\nassistant = \"sock\""),
+            "10:13: sock is not an absolute path",
+        ),
+        (
             and("[syncd]\nsocket = \"syncd.sock\""),
             "9:10: syncd.sock is not an absolute path",
         ),
@@ -317,14 +396,148 @@ fn long_lines_and_odd_characters_are_shown_in_part() {
 
 #[test]
 fn a_file_that_is_not_there_or_is_too_long_is_named() {
-    let error = Settings::read(Path::new("/nonexistent/iccpd.toml")).unwrap_err();
+    let error = load(Path::new("/nonexistent/iccpd.toml")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot read settings /nonexistent/iccpd.toml"
     );
-    let error = Settings::read(Path::new("/dev/zero")).unwrap_err();
+    let error = load(Path::new("/dev/zero")).unwrap_err();
     assert_eq!(
         error.to_string(),
         "settings /dev/zero are longer than 1048576 bytes"
     );
+}
+
+#[test]
+fn a_pair_may_arrive_from_a_shim_that_can_describe_it() {
+    for protocol in ["sonic", "auto"] {
+        let syncd = format!("[syncd]\nprotocol = \"{protocol}\"\n");
+        let settings = parse(&syncd).unwrap();
+        assert_eq!(settings.domain, None);
+        // What the shim cannot say may be said without it.
+        let settings = parse(&format!("{syncd}[domain]\ntcp-port = 1\nbridge = \"br0\"")).unwrap();
+        assert_eq!(settings.domain, None);
+        assert_eq!(settings.chassis.tcp_port, 1);
+        assert_eq!(settings.chassis.on_loss, OnLoss::Release);
+        assert_eq!(parse(&settings.to_string()), Ok(settings));
+        // And a pair may be described all the same.
+        let settings = parse(&format!("{GOOD}{syncd}")).unwrap();
+        assert!(settings.domain.is_some());
+        assert_eq!(parse(&settings.to_string()), Ok(settings));
+    }
+    for syncd in ["", "[syncd]\nprotocol = \"linux-mclag\"\n"] {
+        let report = parse(syncd).unwrap_err();
+        assert!(report.contains("missing field `domain`"), "{report}");
+    }
+}
+
+#[test]
+fn each_protocol_has_its_usual_place() {
+    let addresses = |syncd: &str| {
+        let settings = parse(&format!("{GOOD}[syncd]\n{syncd}")).unwrap();
+        assert_eq!(parse(&settings.to_string()), Ok(settings.clone()));
+        let addresses = settings.syncd.addresses().into_iter();
+        let addresses = addresses.map(|(at, what)| format!("{at} {}", what.name()));
+        addresses.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(addresses(""), "");
+    assert_eq!(addresses("protocol = \"sonic\""), "127.0.0.6:2626 sonic");
+    assert_eq!(
+        addresses("protocol = \"linux-mclag\""),
+        "127.0.0.1:2626 linux-mclag"
+    );
+    assert_eq!(
+        addresses("protocol = \"auto\""),
+        "127.0.0.6:2626 sonic, 127.0.0.1:2626 linux-mclag"
+    );
+    assert_eq!(
+        addresses("protocol = \"auto\"\naddress = \"127.0.0.1\""),
+        "127.0.0.1:2626 auto"
+    );
+    assert_eq!(
+        addresses("protocol = \"sonic\"\naddress = \"[::1]:99\"\nassistant = \"/run/s\""),
+        "[::1]:99 sonic"
+    );
+    assert_eq!(
+        addresses("protocol = \"sonic\"\naddress = \"127.0.0.6:2626\""),
+        "127.0.0.6:2626 sonic"
+    );
+}
+
+/// Whoever runs beside a shim of the earlier daemons gets their behaviour unless told otherwise.
+#[test]
+fn the_protocol_decides_what_a_lost_session_means_unless_the_settings_do() {
+    let on_loss = |more: &str| parse(&and(more)).unwrap().chassis.on_loss;
+    assert_eq!(on_loss(""), OnLoss::Hold);
+    assert_eq!(on_loss("[syncd]\nprotocol = \"2\""), OnLoss::Hold);
+    assert_eq!(on_loss("[syncd]\nprotocol = \"sonic\""), OnLoss::Release);
+    assert_eq!(
+        on_loss("strict-sonic = false\n[syncd]\nprotocol = \"sonic\""),
+        OnLoss::Hold
+    );
+    assert_eq!(on_loss("strict-sonic = true"), OnLoss::Release);
+}
+
+#[test]
+fn a_file_is_what_it_looks_like() {
+    let is_legacy = |path: &str, text: &str| match load::parse(Path::new(path), text.as_bytes()) {
+        Ok(loaded) => loaded.legacy.is_some(),
+        Err(error) => panic!("{error}"),
+    };
+    assert!(!is_legacy("/etc/mclag/iccpd.toml", GOOD));
+    assert!(!is_legacy("/etc/mclag/settings", GOOD));
+    assert!(!is_legacy("/etc/iccpd/iccpd.conf", GOOD));
+    assert!(!is_legacy(
+        "x.conf",
+        &format!("# mine\non-stop = \"keep\"\n{GOOD}")
+    ));
+    assert!(is_legacy("/etc/iccpd/iccpd.conf", ""));
+    assert!(is_legacy("/etc/iccpd/iccpd.conf", "[old]\n"));
+    assert!(is_legacy("settings", "# mine\n\n  mclag_id:1\n"));
+    assert!(is_legacy("settings", "\u{b}mclag_id=1\n"));
+    let error = load::parse(Path::new("a.toml"), b"mclag_id:1\n").unwrap_err();
+    assert!(error.to_string().starts_with("a.toml:1:"), "{error}");
+    let error = load::parse(Path::new("a.toml"), b"\xff").unwrap_err();
+    assert_eq!(error.to_string(), "cannot read settings a.toml");
+}
+
+#[test]
+fn the_example_shows_every_setting_with_its_default() {
+    let example = include_str!("../../../packaging/examples/iccpd.toml");
+    let settings = parse(example).unwrap();
+    // A line of the form `# key = value`, switched on, means the same.
+    let mut keys = BTreeSet::new();
+    let mut whole = String::new();
+    for line in example.lines() {
+        let on = line.strip_prefix("# ").filter(|rest| {
+            rest.split_once(" = ")
+                .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        });
+        let line = on.unwrap_or(line);
+        if let Some((key, _)) = line.split_once(" = ") {
+            keys.insert(key.to_owned());
+        }
+        // These have no default, or belong to another protocol than the default one.
+        let is_only_shown = [
+            "bind-device",
+            "system-mac",
+            "node-mac",
+            "address",
+            "assistant",
+        ];
+        if is_only_shown
+            .iter()
+            .any(|key| line.starts_with(&format!("{key} = ")))
+        {
+            continue;
+        }
+        whole += line;
+        whole += "\n";
+    }
+    assert_eq!(parse(&whole), Ok(settings.clone()));
+    for line in settings.to_string().lines() {
+        if let Some((key, _)) = line.split_once(" = ") {
+            assert!(keys.contains(key), "{key} is not in the example");
+        }
+    }
 }

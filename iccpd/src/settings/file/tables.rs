@@ -1,0 +1,93 @@
+//! The tables of a settings file, as they stand there.
+
+use super::DurationText;
+use serde::Deserialize;
+use std::path::PathBuf;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) on_stop: OnStopText,
+    pub(super) domain: Option<Spanned<DomainTable>>,
+    #[serde(default)]
+    pub(super) syncd: SyncdTable,
+    #[serde(default)]
+    pub(super) control: ControlTable,
+    #[serde(default)]
+    pub(super) log: LogTable,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnStopText {
+    #[default]
+    Keep,
+    Leave,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum DialectText {
+    Auto,
+    Sonic,
+    LinuxMclag,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ProtocolText {
+    #[serde(rename = "2")]
+    V2,
+    Sonic,
+    LinuxMclag,
+    Auto,
+}
+
+/// What describes the pair is all there or not at all; the rest has defaults.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct DomainTable {
+    pub(super) id: Option<Spanned<i64>>,
+    pub(super) local: Option<Spanned<String>>,
+    pub(super) peer: Option<Spanned<String>>,
+    pub(super) dialect: Option<DialectText>,
+    pub(super) tcp_port: Option<Spanned<i64>>,
+    pub(super) bind_device: Option<Spanned<String>>,
+    pub(super) bridge: Option<Spanned<String>>,
+    pub(super) peer_link: Option<Spanned<String>>,
+    pub(super) ports: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) unique_ip: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) system_mac: Option<Spanned<String>>,
+    pub(super) node_mac: Option<Spanned<String>>,
+    pub(super) priority: Option<Spanned<i64>>,
+    pub(super) keepalive: Option<Spanned<DurationText>>,
+    pub(super) session_timeout: Option<Spanned<DurationText>>,
+    pub(super) ack_timeout: Option<Spanned<DurationText>>,
+    pub(super) restart_hold: Option<Spanned<DurationText>>,
+    pub(super) neighbours: Option<bool>,
+    pub(super) strict_sonic: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct SyncdTable {
+    pub(super) protocol: Option<ProtocolText>,
+    pub(super) socket: Option<Spanned<PathBuf>>,
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) assistant: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ControlTable {
+    pub(super) socket: Option<Spanned<PathBuf>>,
+    pub(super) mode: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct LogTable {
+    pub(super) filter: Option<Spanned<String>>,
+}

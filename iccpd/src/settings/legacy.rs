@@ -1,0 +1,170 @@
+//! The `iccpd.conf` of earlier daemons (`spec/config-formats.md` 1).
+//!
+//! Both generations of it are read, and what they would make of a file is what we make of it:
+//! SONiC's, and that of linux-mclag, which lists its ports with `bind_lacp`. A file is
+//! linux-mclag's if that key comes before any `mclag_interface`, else SONiC's.
+//!
+//! Those daemons swallow mistakes silently: they ignore lines they do not know, end a line at the
+//! first blank, cut it after 511 bytes, drop names they do not like. A [`Warning`] tells of each.
+//! Only where they get nothing at all out of a line, it is read as it was probably meant: blanks
+//! around separators and commas, `=` for `:`, IPv6 addresses, and a few keys of ours.
+//!
+//! No mistake makes a file useless as a whole, except that a pair must be described somewhere:
+//! SONiC's shim may do that at run time, linux-mclag's cannot.
+
+mod lines;
+mod pair;
+mod read;
+
+use super::{Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER, OnStop};
+use super::{IccpDialect, Settings, Syncd, SyncdProtocol};
+use iccp_core::OnLoss;
+use lines::{Key, original};
+use read::Reading;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+pub use lines::Generation;
+pub(super) use lines::trim_start;
+
+/// Most warnings that are kept of one file; of the rest, only the number is told.
+pub const MAX_WARNINGS: usize = 100;
+
+/// Something that a reader of the file should know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Warning {
+    /// The line, counted from 1; 0 when it is about the whole file.
+    pub line: usize,
+    /// What.
+    pub message: String,
+}
+
+impl Warning {
+    /// With the name of the file, as editors expect it.
+    #[must_use]
+    pub fn located<'a>(&'a self, path: &'a Path) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| {
+            write!(f, "{}:", path.display())?;
+            if self.line > 0 {
+                write!(f, "{}:", self.line)?;
+            }
+            write!(f, " warning: {}", self.message)
+        })
+    }
+}
+
+/// How settings came out of an `iccpd.conf`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Legacy {
+    /// Whose file it is; `None` when no key tells, and it was read as SONiC's.
+    pub generation: Option<Generation>,
+    /// In the order of lines, at most [`MAX_WARNINGS`] and one.
+    pub warnings: Vec<Warning>,
+    /// Where values come from, by their key in our TOML.
+    origins: BTreeMap<&'static str, String>,
+}
+
+impl Legacy {
+    /// The settings as TOML, with comments that say where values come from.
+    #[must_use]
+    pub fn to_toml(&self, settings: &Settings, path: &Path) -> String {
+        let mut toml = format!(
+            "# Converted from {}, read as {}.\n",
+            // One line, whatever the name.
+            path.display().to_string().escape_debug(),
+            match self.generation {
+                Some(Generation::Sonic) => "a file of SONiC's iccpd",
+                Some(Generation::LinuxMclag) => "a file of linux-mclag's iccpd",
+                None => "a file of SONiC's iccpd (no key tells)",
+            }
+        );
+        if settings.domain.is_none() {
+            toml += "# It does not describe a pair: that has to arrive from the shim.\n";
+        }
+        if settings.chassis.bridge.is_none() {
+            toml += "# `bridge` is not set: it is the one that the peer link or a port is a \
+                     member of when\n# iccpd starts, or else \"Bridge\".\n";
+        }
+        for line in settings.to_string().lines() {
+            toml += line;
+            let key = line.split(" = ").next().unwrap_or_default();
+            if let Some(origin) = self.origins.get(key) {
+                toml += "  # ";
+                toml += origin;
+            }
+            toml += "\n";
+        }
+        toml
+    }
+}
+
+/// Read a file; `None` when there is none. Nothing can be used when the pair is described neither
+/// there nor anywhere else.
+pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warning>> {
+    let mut reading = Reading::new(bytes.unwrap_or_default());
+    if bytes.is_none() {
+        reading.warn(0, "there is no such file".into());
+    }
+    let generation = reading.generation();
+    let (dialect, protocol) = match generation {
+        Some(Generation::Sonic) => (IccpDialect::Sonic, SyncdProtocol::Sonic),
+        Some(Generation::LinuxMclag) => (IccpDialect::LinuxMclag, SyncdProtocol::LinuxMclag),
+        None => (IccpDialect::Auto, SyncdProtocol::Sonic),
+    };
+    let mut syncd = Syncd {
+        protocol,
+        ..Syncd::default()
+    };
+    let mut chassis = Chassis {
+        dialect,
+        // That is what those daemons do, and their operators expect.
+        on_loss: OnLoss::Release,
+        ..Chassis::default()
+    };
+    reading.read(&mut syncd, &mut chassis);
+    let syncd = syncd.simplified();
+    let domain = reading.pair(&syncd, &mut chassis);
+    let is_enough = domain.is_some() || syncd.protocol.brings_domain();
+    let (warnings, mut origins) = reading.finish();
+    if !is_enough {
+        return Err(warnings);
+    }
+    let whose = "as the daemon that the file is for";
+    if generation.is_some() {
+        origins.insert("dialect", whose.into());
+    }
+    origins.entry("protocol").or_insert_with(|| whose.into());
+    origins.insert("strict-sonic", whose.into());
+    let settings = Settings {
+        domain,
+        chassis,
+        on_stop: OnStop::Keep,
+        syncd,
+        control_socket: DEFAULT_CONTROL_SOCKET.into(),
+        control_mode: DEFAULT_CONTROL_MODE,
+        log_filter: DEFAULT_LOG_FILTER.into(),
+    };
+    let legacy = Legacy {
+        generation,
+        warnings,
+        origins,
+    };
+    Ok((settings, legacy))
+}
+
+/// Why a file cannot be used, one line each.
+pub(super) fn report(path: &Path, problems: &[Warning]) -> String {
+    let lines = problems.iter();
+    let lines: Vec<_> = lines.map(|w| w.located(path).to_string()).collect();
+    lines.join("\n")
+}
+
+/// Whether a line begins with a key that an earlier daemon knows.
+pub(super) fn is_known(line: &[u8]) -> bool {
+    let sonic = original(line, Generation::Sonic);
+    sonic.is_some() || line.starts_with(Key::BindLacp.name().as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

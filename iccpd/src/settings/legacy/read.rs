@@ -1,0 +1,506 @@
+//! From lines to what they say: each as the earlier daemon reads it, and only if it gets nothing
+//! out of it, as it was meant.
+
+use super::lines::{Generation, Key, Line, MAX_LINE, Original, lines, meant, original};
+use super::pair::Draft;
+use super::{MAX_WARNINGS, Warning};
+use crate::settings::problem::Shown;
+use crate::settings::{Chassis, DurationText, MAX_SOCKET_PATH, Syncd, SyncdProtocol};
+use mclag_proto::{IfName, Mac};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+/// A file while it is read.
+pub(super) struct Reading<'a> {
+    text: &'a [u8],
+    generation: Option<Generation>,
+    pub(super) drafts: Vec<Draft>,
+    /// Where a number's draft is.
+    by_id: BTreeMap<u16, usize>,
+    current: Option<usize>,
+    /// Each applies to that many drafts, the ones that there were at its line.
+    pub(super) system_macs: Vec<(usize, Mac, usize)>,
+    warnings: Vec<Warning>,
+    dropped_warnings: usize,
+    pub(super) origins: BTreeMap<&'static str, String>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            generation: generation(text),
+            drafts: Vec::new(),
+            by_id: BTreeMap::new(),
+            current: None,
+            system_macs: Vec::new(),
+            warnings: Vec::new(),
+            dropped_warnings: 0,
+            origins: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn generation(&self) -> Option<Generation> {
+        self.generation
+    }
+
+    /// Whose rules apply.
+    pub(super) fn rules(&self) -> Generation {
+        self.generation.unwrap_or(Generation::Sonic)
+    }
+
+    fn reader(&self) -> &'static str {
+        match self.rules() {
+            Generation::Sonic => "SONiC's iccpd",
+            Generation::LinuxMclag => "linux-mclag's iccpd",
+        }
+    }
+
+    pub(super) fn warn(&mut self, line: usize, message: String) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(Warning { line, message });
+        } else {
+            self.dropped_warnings += 1;
+        }
+    }
+
+    /// The warnings, and where values come from.
+    pub(super) fn finish(mut self) -> (Vec<Warning>, BTreeMap<&'static str, String>) {
+        self.warnings.sort_by_key(|w| w.line);
+        if self.dropped_warnings > 0 {
+            let message = format!("{} more warnings are not shown", self.dropped_warnings);
+            self.warnings.push(Warning { line: 0, message });
+        }
+        (self.warnings, self.origins)
+    }
+
+    /// Read all lines.
+    pub(super) fn read(&mut self, syncd: &mut Syncd, chassis: &mut Chassis) {
+        for line in lines(self.text) {
+            if line.is_cut_by_nul {
+                self.warn(line.number, "what follows a NUL is not read".into());
+            }
+            if line.is_rest {
+                self.warn(
+                    line.number,
+                    format!(
+                        "the line is longer than {MAX_LINE} bytes: the rest is read as a line of \
+                         its own, beginning with {}",
+                        Shown(&text(line.bytes))
+                    ),
+                );
+            }
+            self.line(line, syncd, chassis);
+        }
+    }
+
+    fn line(&mut self, line: Line<'_>, syncd: &mut Syncd, chassis: &mut Chassis) {
+        let at = line.number;
+        // Comments, by accident: nobody knows a key that begins like that.
+        if line.bytes.is_empty() || line.bytes.starts_with(b"#") {
+            return;
+        }
+        let read = original(line.bytes, self.rules());
+        let meant = meant(line.bytes);
+        let Some(read) = read else {
+            return match meant {
+                Some((key, value)) => self.extra(at, key, &text(value), syncd, chassis),
+                None => {
+                    let shown = text(line.bytes);
+                    self.warn(
+                        at,
+                        format!("unknown line {} is ignored", Shown(shown.trim())),
+                    );
+                }
+            };
+        };
+        self.known(at, read, meant);
+    }
+
+    /// A line that the earlier daemon reads.
+    fn known(&mut self, at: usize, read: Original<'_>, meant: Option<(Key, &[u8])>) {
+        let Original {
+            key,
+            separator,
+            value,
+            rest,
+        } = read;
+        let name = key.name();
+        let value = text(value);
+        let meant = meant.filter(|(k, _)| *k == key).map(|(_, v)| text(v));
+        let result = self.value(at, key, &value);
+        let Err(why) = result else {
+            let odd = separator.filter(|s| !matches!(s, b':' | b'='));
+            if let Some(odd) = odd {
+                let odd = char::from(odd).to_string();
+                let message = format!(
+                    "{} stands where ':' belongs; `{name}` is read as {}",
+                    Shown(&odd),
+                    Shown(&value)
+                );
+                self.warn(at, message);
+            }
+            if !rest.is_empty() {
+                let rest = text(rest);
+                let mut message = format!(
+                    "a blank ends the value of `{name}`: {} is not read",
+                    Shown(&rest)
+                );
+                if let Some(meant) = meant.filter(|_| key.is_list()) {
+                    let names: Vec<&str> = names(&meant).collect();
+                    let names = names.join(",");
+                    message += &format!("; probably meant: {}", Shown(&names));
+                }
+                self.warn(at, message);
+            }
+            return;
+        };
+        let second = match &meant {
+            Some(meant) if *meant != value => Some(self.value(at, key, meant)),
+            _ => None,
+        };
+        match (second, meant) {
+            (Some(Ok(())), Some(meant)) => {
+                let reader = self.reader();
+                let message = format!(
+                    "{reader} gets no usable value of `{name}` out of this; read as {}",
+                    Shown(&meant)
+                );
+                self.warn(at, message);
+            }
+            (second, _) => {
+                let why = second.and_then(Result::err).unwrap_or(why);
+                if key == Key::MclagId {
+                    // All that follows belongs to a pair that never comes about.
+                    self.enter(0, at);
+                }
+                self.warn(at, format!("`{name}`: {why}"));
+            }
+        }
+    }
+
+    /// A line that the earlier daemon ignores, with a key that means something all the same.
+    fn extra(
+        &mut self,
+        at: usize,
+        key: Key,
+        value: &str,
+        syncd: &mut Syncd,
+        chassis: &mut Chassis,
+    ) {
+        let name = key.name();
+        let result = match key {
+            Key::MclagInterface | Key::BindLacp if self.is_foreign(key) => {
+                let other = match self.rules() {
+                    Generation::Sonic => Key::MclagInterface,
+                    Generation::LinuxMclag => Key::BindLacp,
+                };
+                let other = other.name();
+                Err(format!("ignored, since this file uses `{other}`"))
+            }
+            Key::Priority => value
+                .parse()
+                .map(|priority| chassis.priority = priority)
+                .map_err(|_| format!("{} is not between 0 and 65535", Shown(value))),
+            Key::Bind => name_of(value).map(|device| chassis.bind_device = Some(device)),
+            Key::Syncd => server(value, syncd),
+            Key::BackupIp | Key::InitDelay | Key::Auth => {
+                Err("ignored: there is no such function yet".into())
+            }
+            _ => self.value(at, key, value),
+        };
+        match result {
+            Ok(()) => {
+                if let Some(ours) = toml_key(key) {
+                    self.origins.insert(ours, origin(key, at));
+                }
+                if !key.is_ours() {
+                    let reader = self.reader();
+                    let message = format!(
+                        "{reader} ignores this line; `{name}` is read as {}",
+                        Shown(value)
+                    );
+                    self.warn(at, message);
+                }
+            }
+            Err(why) => self.warn(at, format!("`{name}`: {why}")),
+        }
+    }
+
+    /// A list of ports under the name that the other generation uses.
+    fn is_foreign(&self, key: Key) -> bool {
+        let rules = self.generation;
+        matches!(
+            (rules, key),
+            (Some(Generation::Sonic), Key::BindLacp)
+                | (Some(Generation::LinuxMclag), Key::MclagInterface)
+        )
+    }
+
+    /// Take a value, or say why not. Empty ones are never taken.
+    fn value(&mut self, at: usize, key: Key, value: &str) -> Result<(), String> {
+        let is_absent = matches!(value, "" | "None" | "none");
+        if key == Key::PeerLink && is_absent {
+            // Generated files have it so when there is none (`spec/config-formats.md` 2.1).
+            return if value.is_empty() { no_value() } else { Ok(()) };
+        }
+        if value.is_empty() || key.is_list() && names(value).next().is_none() {
+            return no_value();
+        }
+        match key {
+            Key::MclagId => self.id(at, value),
+            Key::SystemMac => self.system_mac(at, value),
+            _ => self.of_pair(at, key, value),
+        }
+    }
+
+    fn id(&mut self, at: usize, value: &str) -> Result<(), String> {
+        let (number, is_whole) = lenient_number(value);
+        if number == 0 {
+            let value = Shown(value);
+            return Err(format!(
+                "{value} is read as 0, which is no pair's number: what follows is lost"
+            ));
+        }
+        if !is_whole {
+            let value = Shown(value);
+            self.warn(at, format!("`mclag_id`: {value} is read as {number}"));
+        }
+        self.enter(number, at);
+        Ok(())
+    }
+
+    /// The following lines are about this pair.
+    fn enter(&mut self, id: u16, at: usize) {
+        let next = self.drafts.len();
+        let index = *self.by_id.entry(id).or_insert(next);
+        if index == next {
+            self.drafts.push(Draft::new(id, at));
+        }
+        self.current = Some(index);
+    }
+
+    fn system_mac(&mut self, at: usize, value: &str) -> Result<(), String> {
+        let mac: Mac = value
+            .parse()
+            .map_err(|error| format!("{}: {error}", Shown(value)))?;
+        if !mac.is_unicast() {
+            return Err(format!("{mac} is not the address of one host"));
+        }
+        if self.drafts.is_empty() {
+            return Err("ignored: it is for the pairs that were named before it".into());
+        }
+        self.system_macs.push((self.drafts.len(), mac, at));
+        Ok(())
+    }
+
+    /// A value of the current pair.
+    fn of_pair(&mut self, at: usize, key: Key, value: &str) -> Result<(), String> {
+        let rules = self.rules();
+        let is_sonics = rules == Generation::Sonic && key != Key::BindLacp;
+        let current = self.current.and_then(|index| self.drafts.get_mut(index));
+        let Some(draft) = current else {
+            return Err("ignored: it is of the pair that a `mclag_id` before it names".into());
+        };
+        let replaced = match key {
+            Key::LocalIp => draft.local.replace((address(value)?, at)).map(|(_, at)| at),
+            Key::PeerIp => draft.peer.replace((address(value)?, at)).map(|(_, at)| at),
+            Key::PeerLink => {
+                let name = name_of(value)?;
+                if is_sonics {
+                    begins_with(value, &["Ethernet", "PortChannel", "VTTNL"])?;
+                }
+                draft.peer_link.replace((name, at)).map(|(_, at)| at)
+            }
+            Key::Keepalive => draft
+                .keepalive
+                .replace((duration(value)?, at))
+                .map(|(_, at)| at),
+            Key::SessionTimeout => {
+                let timeout = (duration(value)?, at);
+                draft.session_timeout.replace(timeout).map(|(_, at)| at)
+            }
+            _ => {
+                let mut dropped = Vec::new();
+                for text in names(value) {
+                    match list_name(key, text, is_sonics) {
+                        Ok(name) if key == Key::UniqueIp => draft.unique_ip.push((name, at)),
+                        Ok(name) => draft.ports.push((name, at)),
+                        Err(why) => {
+                            dropped.push(why);
+                            // One bad length ends the line (`spec/config-formats.md` 1.2).
+                            if is_sonics && text.len() > IfName::KERNEL_MAX && !key.is_ours() {
+                                dropped.push(format!("what follows {} is lost", Shown(text)));
+                                break;
+                            }
+                        }
+                    }
+                }
+                for why in dropped {
+                    self.warn(at, format!("`{}`: {why}", key.name()));
+                }
+                None
+            }
+        };
+        if let Some(before) = replaced {
+            let name = key.name();
+            self.warn(at, format!("`{name}` replaces that of line {before}"));
+        }
+        Ok(())
+    }
+}
+
+/// The key of a list of ports tells; it has to begin its line.
+fn generation(text: &[u8]) -> Option<Generation> {
+    let mut found = None;
+    for line in lines(text) {
+        let sonic = original(line.bytes, Generation::Sonic).map(|o| o.key);
+        let meant = meant(line.bytes).map(|(key, _)| key);
+        match (sonic, meant) {
+            (Some(Key::MclagInterface), _) => return Some(Generation::Sonic),
+            (_, Some(Key::BindLacp)) => return Some(Generation::LinuxMclag),
+            (Some(Key::SystemMac), _) => found = Some(Generation::Sonic),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn no_value() -> Result<(), String> {
+    Err("there is no value".into())
+}
+
+/// As text; nothing that means anything is outside ASCII.
+fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// The names in a list.
+fn names(value: &str) -> impl Iterator<Item = &str> {
+    let names = value.split(|c: char| c == ',' || c.is_ascii_whitespace());
+    names.filter(|name| !name.is_empty())
+}
+
+/// Digits at the beginning, with a sign at most, of which 16 bits count; and whether that is all.
+fn lenient_number(text: &str) -> (u16, bool) {
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let end = digits.find(|c: char| !c.is_ascii_digit());
+    let (digits, behind) = digits.split_at(end.unwrap_or(digits.len()));
+    let magnitude = digits.bytes().fold(0_i64, |number, digit| {
+        let digit = i64::from(digit - b'0');
+        number.saturating_mul(10).saturating_add(digit)
+    });
+    let number = if is_negative { -magnitude } else { magnitude };
+    let [low, high, ..] = number.to_le_bytes();
+    let low = u16::from_le_bytes([low, high]);
+    let is_whole = behind.is_empty() && number == i64::from(low);
+    (low, is_whole)
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    let Ok(address) = text.parse::<IpAddr>() else {
+        return Err(format!("{} is not an IP address", Shown(text)));
+    };
+    let address = address.to_canonical();
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    if address.is_unspecified() || address.is_multicast() || broadcast {
+        return Err(format!("{address} is not the address of one host"));
+    }
+    Ok(address)
+}
+
+fn name_of(text: &str) -> Result<IfName, String> {
+    let name = IfName::new(text).ok().filter(IfName::fits_kernel);
+    name.ok_or_else(|| {
+        let (shown, len, max) = (Shown(text), text.len(), IfName::KERNEL_MAX);
+        if len > max {
+            format!("{shown} has {len} bytes; Linux allows {max} in the name of an interface")
+        } else {
+            format!("{shown} is not an interface name: printable, without blank, '/' or ':'")
+        }
+    })
+}
+
+fn begins_with(name: &str, beginnings: &[&str]) -> Result<(), String> {
+    if beginnings.iter().any(|begin| name.starts_with(begin)) {
+        return Ok(());
+    }
+    let (name, beginnings) = (Shown(name), beginnings.join(", "));
+    Err(format!(
+        "{name} is ignored: SONiC's iccpd wants a name that begins with one of {beginnings}"
+    ))
+}
+
+fn list_name(key: Key, text: &str, is_sonics: bool) -> Result<IfName, String> {
+    let name = name_of(text)?;
+    if is_sonics && key == Key::MclagInterface {
+        begins_with(text, &["PortChannel"])?;
+        if !text.bytes().any(|b| b.is_ascii_digit()) {
+            let text = Shown(text);
+            // `spec/iccp.md` 4.14.
+            return Err(format!(
+                "{text} is ignored: towards SONiC a port is known by the digits of its name"
+            ));
+        }
+    }
+    Ok(name)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let DurationText(duration) = DurationText::parse(text).ok_or_else(|| {
+        let text = Shown(text);
+        format!("{text} is not a duration such as \"500ms\", \"15s\", \"2m\", or seconds")
+    })?;
+    Ok(duration)
+}
+
+/// What is spoken with the dataplane, or where.
+fn server(text: &str, syncd: &mut Syncd) -> Result<(), String> {
+    let address = text.parse::<SocketAddr>().ok();
+    let port = Syncd::SONIC.port();
+    let address = address.or_else(|| text.parse().ok().map(|ip: IpAddr| (ip, port).into()));
+    match (text, address) {
+        ("2", _) => syncd.protocol = SyncdProtocol::V2,
+        ("sonic", _) => syncd.protocol = SyncdProtocol::Sonic,
+        ("linux-mclag", _) => syncd.protocol = SyncdProtocol::LinuxMclag,
+        ("auto", _) => syncd.protocol = SyncdProtocol::Auto,
+        (_, Some(address)) => {
+            let ip = address.ip().to_canonical();
+            if !ip.is_loopback() {
+                return Err(format!("{ip} is not an address of this host alone"));
+            }
+            syncd.address = Some(address);
+        }
+        (path, None) if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH => {
+            syncd.protocol = SyncdProtocol::V2;
+            syncd.socket = Path::new(path).to_owned();
+        }
+        _ => {
+            let text = Shown(text);
+            return Err(format!(
+                "{text} is neither 2, sonic, linux-mclag, auto, nor an address or the path of a \
+                 socket"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The key of our TOML for what is not of a pair.
+const fn toml_key(key: Key) -> Option<&'static str> {
+    match key {
+        Key::Priority => Some("priority"),
+        Key::Bind => Some("bind-device"),
+        Key::Syncd => Some("protocol"),
+        _ => None,
+    }
+}
+
+pub(super) fn origin(key: Key, line: usize) -> String {
+    format!("`{}`, line {line}", key.name())
+}

@@ -1,0 +1,113 @@
+//! Reads a settings file of whichever kind.
+
+use super::legacy::{self, Legacy};
+use super::problem::SettingsError;
+use super::{LEGACY_FILE, MAX_FILE, Settings, file};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// Settings, and how they came about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// What else there is to say when they were an `iccpd.conf`.
+    pub legacy: Option<Legacy>,
+}
+
+impl Loaded {
+    /// What a reader of the file should know, in the order of its lines.
+    #[must_use]
+    pub fn warnings(&self) -> &[legacy::Warning] {
+        self.legacy.as_ref().map_or(&[], |legacy| &legacy.warnings)
+    }
+}
+
+/// Read and check a settings file, TOML or `iccpd.conf`.
+///
+/// A file whose name ends in `.toml` is TOML; any other is what it looks like. As with the earlier
+/// daemons, [`LEGACY_FILE`] need not exist: then the shim describes the pair.
+///
+/// # Errors
+///
+/// When it cannot be read, or what it says cannot be used. An `iccpd.conf` is read as leniently
+/// as the earlier daemons do, see [`legacy`].
+pub fn load(path: &Path) -> Result<Loaded, SettingsError> {
+    let unreadable = |source| SettingsError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = match read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path == Path::new(LEGACY_FILE) => {
+            return parse_legacy(path, None);
+        }
+        result => result.map_err(unreadable)?,
+    };
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(SettingsError::TooLong {
+            path: path.to_owned(),
+            limit: MAX_FILE,
+        });
+    }
+    parse(path, &bytes)
+}
+
+/// Check the contents of a file as [`load`] does.
+///
+/// # Errors
+///
+/// See [`load`].
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
+    if looks_like_legacy(path, bytes) {
+        return parse_legacy(path, Some(bytes));
+    }
+    let text = str::from_utf8(bytes).map_err(|error| SettingsError::Unreadable {
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidData, error),
+    })?;
+    let settings =
+        file::parse(text).map_err(|problems| SettingsError::wrong(path, text, problems))?;
+    Ok(Loaded {
+        settings,
+        legacy: None,
+    })
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn parse_legacy(path: &Path, bytes: Option<&[u8]>) -> Result<Loaded, SettingsError> {
+    let (settings, legacy) = legacy::parse(bytes).map_err(|problems| SettingsError::Wrong {
+        report: legacy::report(path, &problems),
+    })?;
+    Ok(Loaded {
+        settings,
+        legacy: Some(legacy),
+    })
+}
+
+/// How every TOML file of ours begins, but for comments.
+const TOML_BEGINS: [&[u8]; 5] = [b"on-stop", b"[domain]", b"[syncd]", b"[control]", b"[log]"];
+
+/// The first line that says anything tells: a table of ours begins a TOML file, a known key an
+/// `iccpd.conf`. Where neither does, the file's name decides.
+fn looks_like_legacy(path: &Path, bytes: &[u8]) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str());
+    if extension == Some("toml") {
+        return false;
+    }
+    for line in bytes.split(|b| *b == b'\n') {
+        let line = legacy::trim_start(line);
+        if TOML_BEGINS.iter().any(|begin| line.starts_with(begin)) {
+            return false;
+        }
+        if legacy::is_known(line) {
+            return true;
+        }
+    }
+    extension == Some("conf")
+}

@@ -1,0 +1,168 @@
+//! Settings as a file that means the same, with every default written out.
+
+use super::{Chassis, Domain, DurationText, OnStop, Settings, Syncd, SyncdProtocol};
+use iccp_core::OnLoss;
+use mclag_proto::IfName;
+use std::collections::BTreeSet;
+use std::fmt;
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            domain,
+            chassis,
+            on_stop,
+            syncd,
+            control_socket,
+            control_mode,
+            log_filter,
+        } = self;
+        let on_stop = match on_stop {
+            OnStop::Keep => "keep",
+            OnStop::Leave => "leave",
+        };
+        writeln!(f, "on-stop = \"{on_stop}\"")?;
+        writeln!(f, "\n[domain]")?;
+        if let Some(domain) = domain {
+            write!(f, "{domain}")?;
+        }
+        writeln!(f, "{chassis}")?;
+        writeln!(f, "[syncd]\n{syncd}")?;
+        writeln!(
+            f,
+            "[control]\nsocket = {}",
+            Quoted(&control_socket.to_string_lossy())
+        )?;
+        writeln!(f, "mode = \"{control_mode:04o}\"")?;
+        write!(f, "\n[log]\nfilter = {}", Quoted(log_filter))
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            local,
+            peer,
+            peer_link,
+            ports,
+            unique_ip,
+            system_mac,
+            keepalive,
+            session_timeout,
+        } = self;
+        writeln!(f, "id = {id}")?;
+        writeln!(f, "local = \"{local}\"")?;
+        writeln!(f, "peer = \"{peer}\"")?;
+        if let Some(peer_link) = peer_link {
+            writeln!(f, "peer-link = {}", Quoted(peer_link.as_str()))?;
+        }
+        writeln!(f, "ports = {}", Names(ports))?;
+        writeln!(f, "unique-ip = {}", Names(unique_ip))?;
+        if let Some(mac) = system_mac {
+            writeln!(f, "system-mac = \"{mac}\"")?;
+        }
+        writeln!(f, "keepalive = \"{}\"", DurationText(*keepalive))?;
+        let timeout = DurationText(*session_timeout);
+        writeln!(f, "session-timeout = \"{timeout}\"")
+    }
+}
+
+impl fmt::Display for Chassis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            dialect,
+            tcp_port,
+            bind_device,
+            bridge,
+            node_mac,
+            priority,
+            ack_timeout,
+            restart_hold,
+            neighbours,
+            on_loss,
+        } = self;
+        writeln!(f, "dialect = \"{}\"", dialect.name())?;
+        writeln!(f, "tcp-port = {tcp_port}")?;
+        if let Some(device) = bind_device {
+            writeln!(f, "bind-device = {}", Quoted(device.as_str()))?;
+        }
+        if let Some(bridge) = bridge {
+            writeln!(f, "bridge = {}", Quoted(bridge.as_str()))?;
+        }
+        if let Some(mac) = node_mac {
+            writeln!(f, "node-mac = \"{mac}\"")?;
+        }
+        writeln!(f, "priority = {priority}")?;
+        writeln!(f, "ack-timeout = \"{}\"", DurationText(*ack_timeout))?;
+        writeln!(f, "restart-hold = \"{}\"", DurationText(*restart_hold))?;
+        writeln!(f, "neighbours = {neighbours}")?;
+        let strict_sonic = match on_loss {
+            OnLoss::Hold => false,
+            OnLoss::Release => true,
+        };
+        writeln!(f, "strict-sonic = {strict_sonic}")
+    }
+}
+
+impl fmt::Display for Syncd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            protocol,
+            socket,
+            address,
+            assistant,
+        } = self;
+        writeln!(f, "protocol = \"{}\"", protocol.name())?;
+        match protocol {
+            SyncdProtocol::V2 => {
+                writeln!(f, "socket = {}", Quoted(&socket.to_string_lossy()))?;
+            }
+            SyncdProtocol::Sonic | SyncdProtocol::LinuxMclag | SyncdProtocol::Auto => {
+                // With two of them, naming one would no longer mean the same.
+                let address = match self.addresses().as_slice() {
+                    [(only, _)] => Some(*only),
+                    _ => *address,
+                };
+                if let Some(address) = address {
+                    writeln!(f, "address = \"{address}\"")?;
+                }
+                if let Some(assistant) = assistant {
+                    writeln!(f, "assistant = {}", Quoted(&assistant.to_string_lossy()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names of interfaces as a TOML array.
+struct Names<'a>(&'a BTreeSet<IfName>);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, name) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", Quoted(name.as_str()))?;
+        }
+        f.write_str("]")
+    }
+}
+
+/// A text as a TOML basic string.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"")?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c if c.is_control() => write!(f, "\\U{:08x}", u32::from(c))?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        f.write_str("\"")
+    }
+}
