@@ -441,27 +441,53 @@ fn each<T>(
     Ok(records)
 }
 
-/// A whole reply: the header and the records; `None` when the dialect does not have the command.
-///
-/// Records beyond what the 32-bit length can say are cut off.
-#[must_use]
-pub fn encode_reply(
-    command: Command,
+/// A reply that is put together page by page: a table may be large.
+#[derive(Clone, Debug)]
+pub struct ReplyWriter {
+    out: Writer,
+    info_type: u32,
     dialect: Dialect,
-    outcome: Outcome,
-    records: &[u8],
-) -> Option<Vec<u8>> {
-    let longest = usize::try_from(u32::MAX - ReplyHeader::COUNTED).unwrap_or(usize::MAX);
-    let records = &records[..records.len().min(longest)];
-    let header = ReplyHeader {
-        info_type: command.code(dialect)?,
-        data_len: u32::try_from(records.len()).unwrap_or(u32::MAX),
-        outcome,
-    };
-    let mut reply = Vec::with_capacity(ReplyHeader::LEN + records.len());
-    reply.extend_from_slice(&header.encode());
-    reply.extend_from_slice(records);
-    Some(reply)
+}
+
+impl ReplyWriter {
+    /// A reply without records yet; `None` when the dialect does not have the command.
+    #[must_use]
+    pub fn new(command: Command, dialect: Dialect) -> Option<Self> {
+        let info_type = command.code(dialect)?;
+        let mut out = Writer::new();
+        out.zeros(ReplyHeader::LEN);
+        Some(Self {
+            out,
+            info_type,
+            dialect,
+        })
+    }
+
+    /// Append records.
+    pub fn push(&mut self, data: &Data) {
+        data.encode(self.dialect, &mut self.out);
+    }
+
+    /// The reply. One that is not a success has no records, and so has one whose length does not
+    /// fit its field of 32 bits: that is a failure.
+    #[must_use]
+    pub fn finish(mut self, outcome: Outcome) -> Vec<u8> {
+        let len = u32::try_from(self.out.len() - ReplyHeader::LEN).ok();
+        let len = len.filter(|len| len.checked_add(ReplyHeader::COUNTED).is_some());
+        let header = |data_len, outcome| ReplyHeader {
+            info_type: self.info_type,
+            data_len,
+            outcome,
+        };
+        match (outcome, len) {
+            (Outcome::Success, Some(len)) => {
+                self.out.patch(0, &header(len, outcome).encode());
+                self.out.into_bytes()
+            }
+            (Outcome::Success, None) => header(0, Outcome::Failure).encode().into(),
+            (error, _) => header(0, error).encode().into(),
+        }
+    }
 }
 
 #[cfg(test)]

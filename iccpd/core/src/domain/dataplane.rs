@@ -83,7 +83,7 @@ impl Domain {
         let table_may_go = self.syncd.in_flight.len() <= self.syncd.window / 2;
         if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
             let room = MAX_OPS_PER_BATCH - ops.len() - 2;
-            self.fdb.next_ops(room, &self.fdb_ports, &mut ops);
+            self.fdb.next_ops(room, &mut ops);
         }
         if ops.is_empty() {
             return None;
@@ -173,7 +173,9 @@ impl Domain {
     /// What it carried out stays carried out; what it confirms from now on is unknown.
     pub(super) fn syncd_down(&mut self) {
         self.syncd.backend = None;
-        self.syncd.in_flight.clear();
+        for batch in self.syncd.in_flight.drain(..) {
+            self.tally.unanswered(&batch.ops);
+        }
         self.syncd.listed = false;
         for port in self.ports.values_mut() {
             port.confirmed = None;
@@ -191,6 +193,7 @@ impl Domain {
         let Some(done) = self.syncd.in_flight.pop_front() else {
             return;
         };
+        self.tally.answered(&done.ops, failures);
         for (index, error) in failures {
             self.op_failed(
                 usize::try_from(*index).ok().and_then(|i| done.ops.get(i)),
@@ -281,7 +284,7 @@ impl Domain {
                 self.fdb.local_listing_ends();
                 self.syncd.listed = true;
             }
-            Event::Fdb { key, sight } => self.fdb.local_sight(key, sight, &self.fdb_ports),
+            Event::Fdb { key, sight } => self.fdb.local_sight(key, sight),
         }
     }
 

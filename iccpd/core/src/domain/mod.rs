@@ -14,14 +14,17 @@ mod checks;
 mod configure;
 mod dataplane;
 mod derive;
+pub mod legacy_view;
 mod loss;
 mod peer;
+mod tables;
+mod tally;
 mod told;
 mod view;
 
 use crate::config::Config;
 use crate::election::{self, Candidate};
-use crate::fdb::{Fdb, Ports};
+use crate::fdb::Fdb;
 use crate::input::{Input, PeerTraits};
 use crate::lag::{Consent, Due, MlagPort, RemotePort, SETTLED};
 use crate::links::Links;
@@ -30,6 +33,7 @@ use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Time};
 use dataplane::Syncd;
+use tables::Tables;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
@@ -89,7 +93,7 @@ pub struct Domain {
     ports: BTreeMap<IfName, MlagPort>,
     peer: Peer,
     fdb: Fdb,
-    fdb_ports: Ports,
+    tables: Tables,
     /// What the address table holds is all there is: `syncd` may drop the rest.
     fdb_complete: bool,
     syncd: Syncd,
@@ -99,6 +103,7 @@ pub struct Domain {
     outbox: peer::Outbox,
     outputs: VecDeque<Output>,
     counters: Counters,
+    tally: tally::Tally,
     last_error: Option<String>,
     started: bool,
     stopping: bool,
@@ -125,11 +130,6 @@ impl Domain {
             .iter()
             .map(|name| (*name, MlagPort::new(*name)))
             .collect();
-        let fdb_ports = Ports {
-            mlag: config.ports.clone(),
-            peer_link: config.peer_link,
-            vids: BTreeMap::new(),
-        };
         // Both sides may start with the same node id; the receiver of an equal one picks another
         // (`spec/iccp.md` 4.1).
         let node = NodeId(0xf0 + config.node_mac.0[5] % 15);
@@ -141,7 +141,7 @@ impl Domain {
             ports,
             peer: Peer::default(),
             fdb: Fdb::default(),
-            fdb_ports,
+            tables: Tables::default(),
             fdb_complete: false,
             syncd: Syncd::default(),
             node,
@@ -150,6 +150,7 @@ impl Domain {
             outbox: peer::Outbox::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
+            tally: tally::Tally::default(),
             last_error: None,
             started: false,
             stopping: false,
@@ -171,6 +172,7 @@ impl Domain {
             self.timers
                 .set(Timer::RestartHold, now + self.config.restart_hold);
         }
+        self.tally.input(&input);
         match input {
             Input::PeerUp { traits } if !self.stopping => {
                 self.peer.traits = traits;
@@ -179,8 +181,8 @@ impl Domain {
             Input::Configure(config) => self.configure(*config, now),
             Input::WarmReboot => self.warm_reboot(),
             Input::Addresses { index, addresses } => self.links.set_addresses(index, addresses),
+            Input::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
             Input::PeerUp { .. }
-            | Input::VlanMember { .. }
             | Input::NeighboursBegin
             | Input::Neighbour { .. }
             | Input::NeighboursEnd => {}
@@ -212,6 +214,7 @@ impl Domain {
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
             Input::SyncdEvent(event) => {
                 self.syncd_event(event);
+                self.tally.entries(self.fdb.len());
                 // Nothing is derived from addresses, and they come by the thousand.
                 return;
             }
@@ -220,6 +223,8 @@ impl Domain {
         }
         self.run_session(now);
         self.refresh(now);
+        self.tally.peer_link(self.peer_link_up());
+        self.tally.entries(self.fdb.len());
     }
 
     /// Next thing to do; to be drained after every [`Self::handle`].
@@ -232,7 +237,9 @@ impl Domain {
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let ports = self.ports.values().filter_map(MlagPort::deadline);
-        self.timers.next().into_iter().chain(ports).min()
+        let outages = self.outage_deadline();
+        let timers = self.timers.next().into_iter().chain(outages);
+        timers.chain(ports).min()
     }
 
     fn timeout(&mut self, now: Time) {
@@ -367,6 +374,7 @@ impl Domain {
             State::Exchange => self.in_step(now),
             State::Down => {
                 self.last_error.clone_from(&reason);
+                self.tally.session_down(from >= State::Stage1);
                 self.session_down(from, now);
             }
             State::CapSent | State::Connecting | State::Stage2 => {}

@@ -132,6 +132,7 @@ impl Domain {
             self.outbox.system_config_id = Some(id);
         }
         self.counters.sent += 1;
+        self.tally.sent(&body);
         Message { id, body }
     }
 

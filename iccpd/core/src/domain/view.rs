@@ -158,7 +158,7 @@ impl Domain {
         }
     }
 
-    fn members(&self, name: &IfName) -> Vec<ctl::Member> {
+    pub(super) fn members(&self, name: &IfName) -> Vec<ctl::Member> {
         let index = self.links.by_name(name).map(|link| link.index);
         let members = index
             .map(|index| self.links.members(index))
@@ -171,7 +171,7 @@ impl Domain {
         members.into_iter().map(line).collect()
     }
 
-    fn vids(&self, name: &IfName) -> Vec<mclag_proto::Vid> {
+    pub(super) fn vids(&self, name: &IfName) -> Vec<mclag_proto::Vid> {
         self.links
             .vids(name)
             .into_iter()

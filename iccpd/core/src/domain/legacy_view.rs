@@ -1,0 +1,285 @@
+//! What the legacy tool `mclagdctl` is shown (`spec/mclagdctl-protocol.md` 5, 8): live state in
+//! its records, a page at a time.
+
+use super::{Domain, IfName, MlagPort, Traffic};
+use crate::input::LinkKind;
+use crate::session::State as SessionState;
+use ipnetwork::IpNetwork;
+use mclag_proto::ctl::{self, MacCursor, MacLine};
+use mclag_proto::iccp::EntryOp;
+use mclag_proto::mclagdctl::text::{PORT_LIST, port_list, vlan_list};
+use mclag_proto::mclagdctl::{
+    AgeFlags, Command, Data, Dialect, LocalPort, LogLevel, MacField, MacKind, MacRecord, Outcome,
+    PeerPort, PortKind, PortState, Request, Role, State, SyncState, Text, UniqueIp,
+};
+use mclag_proto::sync::model::NeighbourKey;
+use mclag_proto::{AggregatorId, Mac};
+use std::cmp::Reverse;
+use std::time::Duration;
+
+/// Prefix length of an interface that never had an address.
+const NO_PREFIX: u8 = 32;
+
+/// Records for one answer, and where the next page begins. Only tables come in pages.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Page {
+    /// The records.
+    pub data: Data,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+/// Position in a table: the last entry seen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cursor {
+    /// In the address table.
+    Mac(MacCursor),
+    /// In the table of neighbours.
+    Neighbour(NeighbourKey),
+}
+
+impl Domain {
+    /// Answer a request, with at most `limit` entries of a table. What is logged is the shell's
+    /// to know and to change.
+    ///
+    /// # Errors
+    ///
+    /// When the request is about another domain. Id 0 means every domain there is (section 3).
+    pub fn legacy_page(
+        &self,
+        request: Request,
+        dialect: Dialect,
+        log_level: LogLevel,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, Outcome> {
+        let own = i32::from(self.config.domain.get());
+        // Of `config loglevel` the field is the level, and `dump unique_ip` ignores it.
+        let by_id = !matches!(request.command, Command::UniqueIp | Command::LogLevel);
+        if by_id && request.id != 0 && request.id != own {
+            return Err(Outcome::NoDomain);
+        }
+        let whole = |data| Page { data, next: None };
+        Ok(match request.command {
+            Command::State => whole(Data::State(vec![self.legacy_state(dialect, log_level)])),
+            Command::Mac => self.legacy_macs(after, limit),
+            Command::Arp | Command::Nd => self.legacy_neighbours(request.command, after, limit),
+            Command::UniqueIp => whole(Data::UniqueIp(self.legacy_unique_ip())),
+            Command::LocalPorts => whole(Data::LocalPorts(self.legacy_ports(dialect))),
+            Command::PeerPorts => whole(Data::PeerPorts(self.legacy_peer_ports())),
+            Command::Counters => whole(Data::Counters(Box::new(self.tally.counters()))),
+            Command::LogLevel => whole(Data::LogLevel),
+        })
+    }
+
+    fn legacy_state(&self, dialect: Dialect, log_level: LogLevel) -> State {
+        let peer_link = self.config.peer_link;
+        let peer_link = peer_link.filter(|name| self.links.exists(name));
+        let ports = self.attached_ports();
+        State {
+            id: Some(self.config.domain.get().into()),
+            operational: self.session.is_operational(),
+            in_step: self.session.state() == SessionState::Exchange,
+            local: Text::new(&self.config.local.to_string()),
+            peer: Text::new(&self.config.peer.to_string()),
+            peer_link: peer_link.map(text),
+            peer_link_mac: peer_link.map_or(Mac::ZERO, |name| self.mac_of(&name)),
+            role: match self.role.0 {
+                ctl::Role::Primary => Role::Active,
+                ctl::Role::Secondary => Role::Standby,
+                ctl::Role::Undecided => Role::None,
+            },
+            ports: port_list(
+                ports.iter().map(|port| port.name.as_str()),
+                dialect == Dialect::LinuxMclag,
+            ),
+            session_timeout: seconds(self.config.session_timeout),
+            keepalive: seconds(self.config.keepalive),
+            log_level: Text::new(log_level.name()),
+        }
+    }
+
+    fn legacy_macs(&self, after: Option<Cursor>, limit: usize) -> Page {
+        let after = match after {
+            Some(Cursor::Mac(cursor)) => Some(cursor),
+            Some(Cursor::Neighbour(_)) | None => None,
+        };
+        let (lines, next) = self.fdb.page(after, limit);
+        Page {
+            data: Data::Mac(lines.iter().map(mac_record).collect()),
+            next: next.map(Cursor::Mac),
+        }
+    }
+
+    /// IPv4 or IPv6 neighbours, in order of interface and address.
+    fn legacy_neighbours(&self, command: Command, _after: Option<Cursor>, _limit: usize) -> Page {
+        let data = match command {
+            Command::Nd => Data::Nd(Vec::new()),
+            _ => Data::Arp(Vec::new()),
+        };
+        Page { data, next: None }
+    }
+
+    fn legacy_unique_ip(&self) -> Vec<UniqueIp> {
+        let names = self.config.unique_ip.iter();
+        let record = |name: &IfName| UniqueIp {
+            active: self.links.exists(name),
+            interface: text(*name),
+        };
+        names.map(record).collect()
+    }
+
+    /// The MLAG ports, each followed by its members; sonic's list ends with the peer link (5.5).
+    fn legacy_ports(&self, dialect: Dialect) -> Vec<LocalPort> {
+        let mut records = Vec::new();
+        for port in self.attached_ports() {
+            let channel = i32::from(port.id.0);
+            let members = self.members(&port.name);
+            records.push(LocalPort {
+                active: port.up,
+                isolated: self.isolated(port) == Some(true),
+                traffic_disabled: port.traffic == Traffic::Held,
+                ..self.legacy_port(&port.name, channel, &members, port.up, dialect)
+            });
+            for member in members.iter().rev() {
+                let up = self.links.is_running(&member.name);
+                records.push(self.legacy_port(&member.name, channel, &[], up, dialect));
+            }
+        }
+        if let (Some(name), Dialect::Sonic) = (self.config.peer_link, dialect) {
+            let members = self.members(&name);
+            let up = self.peer_link_up();
+            let lag = matches!(self.kind_of(&name), PortKind::PortChannel);
+            let channel = if lag {
+                i32::from(AggregatorId::of(&name).0)
+            } else {
+                -1
+            };
+            records.push(LocalPort {
+                peer_link: true,
+                active: up,
+                ..self.legacy_port(&name, channel, &members, up, dialect)
+            });
+        }
+        records
+    }
+
+    fn legacy_port(
+        &self,
+        name: &IfName,
+        channel: i32,
+        members: &[ctl::Member],
+        up: bool,
+        dialect: Dialect,
+    ) -> LocalPort {
+        let link = self.links.by_name(name);
+        let address = self.links.addresses(name).iter().find_map(|a| match a {
+            IpNetwork::V4(v4) => Some((v4.ip().to_string(), v4.prefix())),
+            IpNetwork::V6(_) => None,
+        });
+        let (address, prefix_len) = address.unwrap_or(("0.0.0.0".to_owned(), NO_PREFIX));
+        let names = members.iter().rev().map(|member| member.name.as_str());
+        let members: Text<PORT_LIST> = port_list(names, false);
+        let vids = self.vids(name);
+        LocalPort {
+            index: link.map_or(0, |link| link.index),
+            kind: self.kind_of(name),
+            name: text(*name),
+            mac: self.mac_of(name),
+            state: match link {
+                Some(link) if !link.admin_up => PortState::AdminDown,
+                Some(_) if up => PortState::Up,
+                _ => PortState::Down,
+            },
+            ipv4: Text::new(&address),
+            prefix_len,
+            l3: self.links.is_layer3(name),
+            peer_link: false,
+            members,
+            channel,
+            active: false,
+            sync: match self.session.state() {
+                SessionState::Down | SessionState::CapSent | SessionState::Connecting => {
+                    SyncState::Init
+                }
+                SessionState::Stage1 => SyncState::Stage1,
+                SessionState::Stage2 => SyncState::Stage2,
+                SessionState::Exchange => SyncState::Exchange,
+            },
+            isolated: false,
+            traffic_disabled: false,
+            vlans: vlan_list(vids.into_iter(), dialect),
+        }
+    }
+
+    fn legacy_peer_ports(&self) -> Vec<PeerPort> {
+        let ports = self.peer.ports.iter().rev();
+        let record = |(name, port): (&IfName, &crate::lag::RemotePort)| PeerPort {
+            aggregator: port.id.0.into(),
+            kind: PortKind::PortChannel,
+            name: text(*name),
+            mac: port.mac,
+            state: if port.up {
+                PortState::Up
+            } else {
+                PortState::Down
+            },
+            channel: port.id.0.into(),
+            active: port.up,
+        };
+        ports.map(record).collect()
+    }
+
+    /// The MLAG ports, the most recently attached first; those that do not exist come last.
+    fn attached_ports(&self) -> Vec<&MlagPort> {
+        let mut ports: Vec<&MlagPort> = self.ports.values().collect();
+        ports.sort_by_key(|port| Reverse((port.facts.is_some(), port.attached, port.name)));
+        ports
+    }
+
+    fn kind_of(&self, name: &IfName) -> PortKind {
+        match self.links.by_name(name).map(|link| link.kind) {
+            None => PortKind::Unknown,
+            Some(LinkKind::Lag { .. }) => PortKind::PortChannel,
+            Some(LinkKind::Other) => PortKind::Port,
+            Some(LinkKind::Bridge | LinkKind::Vlan { .. } | LinkKind::Vrf) => {
+                PortKind::Other(Text::default())
+            }
+        }
+    }
+
+    fn mac_of(&self, name: &IfName) -> Mac {
+        let link = self.links.by_name(name);
+        link.and_then(|link| link.mac).unwrap_or(Mac::ZERO)
+    }
+}
+
+fn mac_record(line: &MacLine) -> MacRecord {
+    let name = |port: Option<IfName>| port.map(text).unwrap_or_default();
+    MacRecord {
+        op: EntryOp::Add,
+        kind: if line.configured {
+            MacKind::Static
+        } else {
+            MacKind::Dynamic
+        },
+        mac: MacField::Address(line.mac),
+        vid: line.vid.get(),
+        interface: name(line.port),
+        origin: name(line.local.or(line.remote)),
+        age: AgeFlags {
+            local: line.local.is_none(),
+            peer: line.remote.is_none() || line.stale,
+        },
+    }
+}
+
+fn text(name: IfName) -> Text<32> {
+    Text::new(name.as_str())
+}
+
+/// Whole seconds, as many as it takes: a keepalive of 100 ms is not one of 0 s.
+fn seconds(duration: Duration) -> i32 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
