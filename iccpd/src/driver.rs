@@ -1,20 +1,24 @@
 //! Feeds the core and carries out what it asks for.
 //!
-//! One loop owns the domain. It waits in one place (`next_input`), hands what happened to the
-//! core, and drains the core until it has nothing more to ask. Nothing here waits for a
+//! One loop owns the pair. It waits in one place (`next_wake`), hands what happened to the core, and drains the core until it has nothing more to ask. Nothing here waits for a
 //! neighbour: all writing goes to bounded buffers, and what does not fit waits in the core, where
 //! newer states replace older ones.
 
 mod notices;
 
 use crate::ctl::{self, Question};
+use crate::dataplane::Dataplane;
 use crate::kernel::Watch;
-use crate::peer::{self, Peer};
+use crate::peer::{self, Endpoints, Peer};
 use crate::settings::OnStop;
-use crate::syncd::Syncd;
-use iccp_core::{Domain, Input, Output, Time};
+use crate::shim::Happened;
+use iccp_core::{Config, Domain, Input, Output, Time};
+use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request};
+use mclag_proto::iccp::Dialect;
 use notices::Notices;
+use std::collections::BTreeSet;
+use std::future::pending;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -23,91 +27,80 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The daemon, wired up.
 pub struct Driver {
-    /// Every decision.
-    pub domain: Domain,
-    /// The other chassis.
-    pub peer: Peer,
+    /// The pair, if there is one: the settings name it, or the shim does at run time.
+    pub pair: Option<Pair>,
     /// The dataplane.
-    pub syncd: Syncd,
+    pub dataplane: Dataplane,
     /// The kernel's interfaces.
     pub kernel: Watch,
     /// Operators.
     pub ctl: ctl::Server,
+    /// How the other chassis is reached, whoever names it.
+    pub reach: Reach,
+    /// The settings name the pair: those of a shim are ignored.
+    pub is_fixed: bool,
     /// The origin of the core's time.
     pub origin: Instant,
     /// What a stop means.
     pub on_stop: OnStop,
     /// Log lines.
     pub notices: Notices,
+    /// The dataplane said something that only a pair can take, and there was none.
+    pub missed: bool,
+}
+
+/// How the other chassis is reached, as far as it does not depend on which one it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// TCP port that both listen on.
+    pub port: u16,
+    /// Interface that the control session is confined to.
+    pub device: Option<IfName>,
+    /// The dialect that is spoken; none to find out which.
+    pub dialect: Option<Dialect>,
+}
+
+/// A pair and the way to its other half.
+pub struct Pair {
+    /// Every decision.
+    pub domain: Domain,
+    /// The other chassis.
+    pub peer: Peer,
+    endpoints: Endpoints,
+}
+
+/// Why the daemon goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signal {
+    /// It is to stop.
+    Stop,
+    /// The chassis reboots warm (`spec/behaviour.md` 14.1).
+    WarmReboot,
 }
 
 /// What the loop woke up for.
 enum Wake {
     Input(Input),
+    Settings(Option<Box<Config>>),
     Question(Question),
     /// There may be room for messages to the peer.
     Wrote,
-    Stop,
+    Signal(Signal),
 }
 
-impl Driver {
-    /// Run until `stop` resolves, then say goodbye.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            self.drain().await;
-            match self.next_input(stop.as_mut()).await {
-                Wake::Input(input) => self.take_in(input),
-                Wake::Question(question) => self.answer(question),
-                Wake::Wrote => {}
-                Wake::Stop => break,
-            }
-        }
-        self.stop().await;
-    }
-
-    /// Hand this to the core, and what has arrived together with it, before anything is sent: a
-    /// thousand addresses that came in one message go on in a few, not in a thousand.
-    fn take_in(&mut self, input: Input) {
-        let mut next = Some(input);
-        while let Some(input) = next {
-            self.domain.handle(input, self.now());
-            self.carry_out();
-            next = self.ready();
+impl Pair {
+    /// A pair that has seen nothing yet.
+    #[must_use]
+    pub fn new(config: Config, reach: Reach) -> Self {
+        let endpoints = endpoints(&config, reach);
+        Self {
+            peer: Peer::new(endpoints),
+            endpoints,
+            domain: Domain::new(config),
         }
     }
 
-    /// What has been read and not handed over yet. Each neighbour reads a bounded amount at a
-    /// time, and none reads here.
-    fn ready(&mut self) -> Option<Input> {
-        let kernel = self.kernel.ready();
-        kernel
-            .or_else(|| self.peer.ready())
-            .or_else(|| self.syncd.ready())
-    }
-
-    fn now(&self) -> Time {
-        Time::new(self.origin.elapsed())
-    }
-
-    async fn next_input(&mut self, stop: impl Future<Output = ()>) -> Wake {
-        let deadline = self.domain.deadline();
-        let deadline = deadline.map(|at| self.origin + at.since_origin());
-        tokio::select! {
-            () = stop => Wake::Stop,
-            () = wait_until(deadline) => Wake::Input(Input::Timeout),
-            input = self.kernel.next() => Wake::Input(input),
-            event = self.peer.next() => match event {
-                peer::Event::Input(input) => Wake::Input(input),
-                peer::Event::Wrote => Wake::Wrote,
-            },
-            input = self.syncd.next() => Wake::Input(input),
-            question = self.ctl.next() => Wake::Question(question),
-        }
-    }
-
-    /// Do what the core asks for.
-    fn carry_out(&mut self) {
+    fn carry_out(&mut self, notices: &mut Notices) {
         while let Some(output) = self.domain.poll_output() {
             match output {
                 Output::Connect => self.peer.connect(),
@@ -118,84 +111,273 @@ impl Driver {
                     }
                     self.peer.close();
                 }
-                Output::Notice(notice) => self.notices.write(notice),
+                Output::Notice(notice) => notices.write(notice),
             }
+        }
+    }
+}
+
+/// The interfaces whose LACP state matters.
+#[must_use]
+pub fn watched(config: &Config) -> BTreeSet<IfName> {
+    let ports = config.ports.iter().copied();
+    ports.chain(config.peer_link).collect()
+}
+
+const fn endpoints(config: &Config, reach: Reach) -> Endpoints {
+    Endpoints {
+        local: config.local,
+        peer: config.peer,
+        port: reach.port,
+        device: reach.device,
+        dialect: reach.dialect,
+    }
+}
+
+impl Driver {
+    /// Run until `signal` resolves, then say goodbye.
+    pub async fn run(mut self, signal: impl Future<Output = Signal>) {
+        let mut signal = std::pin::pin!(signal);
+        let signal = loop {
+            self.drain().await;
+            match self.next_wake(signal.as_mut()).await {
+                Wake::Input(input) => self.take_in(input).await,
+                Wake::Settings(config) => self.settings(config).await,
+                Wake::Question(question) => self.answer(question),
+                Wake::Wrote => {}
+                Wake::Signal(signal) => break signal,
+            }
+        };
+        self.stop(signal).await;
+    }
+
+    /// Hand this to the core, and what has arrived together with it, before anything is sent: a
+    /// thousand addresses that came in one message go on in a few, not in a thousand.
+    async fn take_in(&mut self, input: Input) {
+        let mut next = Some(Wake::Input(input));
+        while let Some(wake) = next {
+            match wake {
+                Wake::Input(input) => self.handle(input),
+                Wake::Settings(config) => self.settings(config).await,
+                Wake::Question(_) | Wake::Wrote | Wake::Signal(_) => {}
+            }
+            next = self.ready();
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.now();
+        match &mut self.pair {
+            Some(pair) => {
+                pair.domain.handle(input, now);
+                pair.carry_out(&mut self.notices);
+            }
+            None => {
+                let matters = matches!(
+                    input,
+                    Input::SyncdUp { .. } | Input::SyncdEvent(_) | Input::VlanMember { .. }
+                );
+                self.missed |= matters;
+            }
+        }
+    }
+
+    /// What has been read and not handed over yet. Each neighbour reads a bounded amount at a
+    /// time, and none reads here.
+    fn ready(&mut self) -> Option<Wake> {
+        if let Some(input) = self.kernel.ready() {
+            return Some(Wake::Input(input));
+        }
+        if let Some(input) = self.pair.as_mut().and_then(|pair| pair.peer.ready()) {
+            return Some(Wake::Input(input));
+        }
+        self.dataplane.ready().map(Wake::from)
+    }
+
+    fn now(&self) -> Time {
+        Time::new(self.origin.elapsed())
+    }
+
+    async fn next_wake(&mut self, signal: impl Future<Output = Signal>) -> Wake {
+        let deadline = self.pair.as_ref().and_then(|pair| pair.domain.deadline());
+        let deadline = deadline.map(|at| self.origin + at.since_origin());
+        tokio::select! {
+            signal = signal => Wake::Signal(signal),
+            () = wait_until(deadline) => Wake::Input(Input::Timeout),
+            input = self.kernel.next() => Wake::Input(input),
+            event = next_of(self.pair.as_mut()) => match event {
+                peer::Event::Input(input) => Wake::Input(input),
+                peer::Event::Wrote => Wake::Wrote,
+            },
+            happened = self.dataplane.next() => happened.into(),
+            question = self.ctl.next() => Wake::Question(question),
         }
     }
 
     /// Say everything the core has to say, as far as there is room.
     async fn drain(&mut self) {
-        self.carry_out();
-        while let Some(batch) = self.domain.poll_batch() {
-            self.syncd.send(batch);
-        }
-        while self.peer.has_room()
-            && let Some(message) = self.domain.poll_peer_message(self.now())
-        {
-            self.peer.send(&message);
+        let now = self.now();
+        if let Some(pair) = &mut self.pair {
+            pair.carry_out(&mut self.notices);
+            while let Some(batch) = pair.domain.poll_batch() {
+                self.dataplane.send(batch);
+            }
+            while pair.peer.has_room()
+                && let Some(message) = pair.domain.poll_peer_message(now)
+            {
+                pair.peer.send(&message);
+            }
         }
         // Now rather than after the next wake-up: an outage lasts as long as these messages take.
-        self.syncd.flush_now().await;
-        self.peer.flush_now().await;
+        self.dataplane.flush_now().await;
+        if let Some(pair) = &mut self.pair {
+            pair.peer.flush_now().await;
+        }
+    }
+
+    /// The shim says something else of the pair.
+    async fn settings(&mut self, config: Option<Box<Config>>) {
+        if self.is_fixed {
+            if let Some(config) = config {
+                tracing::info!(domain = %config.domain, "settings of the shim are not used");
+            }
+            return;
+        }
+        match (&mut self.pair, config) {
+            (None, None) => {}
+            (None, Some(config)) => self.begin(*config),
+            (Some(_), None) => {
+                tracing::info!("the shim no longer has a pair");
+                self.end().await;
+            }
+            (Some(pair), Some(config)) => {
+                tracing::info!(domain = %config.domain, "settings of the pair changed");
+                let reached = endpoints(&config, self.reach);
+                self.kernel.watch(watched(&config));
+                self.dataplane.set_node_mac(config.node_mac);
+                let moved = pair.endpoints != reached;
+                self.handle(Input::Configure(config));
+                if moved && let Some(pair) = &mut self.pair {
+                    pair.endpoints = reached;
+                    pair.peer.move_to(reached);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, config: Config) {
+        tracing::info!(
+            domain = %config.domain, local = %config.local, peer = %config.peer,
+            ports = config.ports.len(), "the shim names a pair"
+        );
+        self.kernel.watch(watched(&config));
+        self.dataplane.set_node_mac(config.node_mac);
+        self.pair = Some(Pair::new(config, self.reach));
+        if std::mem::take(&mut self.missed) {
+            self.dataplane.start_again();
+        }
+    }
+
+    /// The pair is no more: undo what was done for it.
+    async fn end(&mut self) {
+        self.handle(Input::Stop { leave: true });
+        if timeout(STOP_TIMEOUT, self.say_goodbye()).await.is_err() {
+            tracing::warn!("the pair ended before everybody was told");
+        }
+        self.pair = None;
+        // What is known to the dataplane's side was told to a pair that is gone.
+        self.missed = true;
     }
 
     fn answer(&mut self, question: Question) {
         let now = self.now();
-        let reply = match question.request {
-            Request::Status => Reply::Status(Box::new(self.domain.status(now))),
-            Request::Interfaces => Reply::Interfaces {
-                interfaces: self.domain.interfaces(),
+        let reply = match &self.pair {
+            Some(Pair { domain, peer, .. }) => match question.request {
+                Request::Status => Reply::Status(Box::new(domain.status(now))),
+                Request::Interfaces => Reply::Interfaces {
+                    interfaces: domain.interfaces(),
+                },
+                Request::Macs { after } => {
+                    let (macs, next) = domain.macs(after, ctl::PAGE);
+                    Reply::Macs { macs, next }
+                }
+                Request::Peer => {
+                    let mut state = domain.peer(now);
+                    state.refused = peer.refused();
+                    Reply::Peer(Box::new(state))
+                }
             },
-            Request::Macs { after } => {
-                let (macs, next) = self.domain.macs(after, ctl::PAGE);
-                Reply::Macs { macs, next }
-            }
-            Request::Peer => {
-                let mut peer = self.domain.peer(now);
-                peer.refused = self.peer.refused();
-                Reply::Peer(Box::new(peer))
-            }
+            None => Reply::Error {
+                message: "no pair is configured; the shim has not named one".to_owned(),
+            },
         };
         // A client that has gone away meanwhile needs no answer.
         let _ = question.answer.send(reply);
     }
 
-    async fn stop(mut self) {
-        let leave = self.on_stop == OnStop::Leave;
-        tracing::info!(leave, "stopping");
-        self.domain.handle(Input::Stop { leave }, self.now());
+    async fn stop(mut self, signal: Signal) {
+        let leave = self.on_stop == OnStop::Leave && signal == Signal::Stop;
+        tracing::info!(leave, ?signal, "stopping");
+        if signal == Signal::WarmReboot {
+            self.handle(Input::WarmReboot);
+            self.drain().await;
+        }
+        self.handle(Input::Stop { leave });
         if timeout(STOP_TIMEOUT, self.say_goodbye()).await.is_err() {
             tracing::warn!("stopped before everybody was told");
         }
+        self.dataplane.bye().await;
     }
 
-    /// Let everything leave that the core still has to say, and let `syncd` answer.
+    /// Let everything leave that the core still has to say, and let the dataplane answer.
     async fn say_goodbye(&mut self) {
         self.drain().await;
-        while !(self.domain.syncd_is_idle() && self.syncd.is_idle() && self.peer.is_flushed()) {
+        while let Some(pair) = &mut self.pair
+            && !(pair.domain.syncd_is_idle() && self.dataplane.is_idle() && pair.peer.is_flushed())
+        {
             let input = tokio::select! {
-                event = self.peer.next() => match event {
+                event = pair.peer.next() => match event {
                     peer::Event::Input(input) => Some(input),
                     peer::Event::Wrote => None,
                 },
-                input = self.syncd.next() => Some(input),
+                happened = self.dataplane.next() => match happened {
+                    Happened::Input(input) => Some(input),
+                    Happened::Settings(_) => None,
+                },
             };
             if let Some(input) = input {
-                self.take_in(input);
+                self.handle(input);
             }
             self.drain().await;
         }
-        self.syncd.bye().await;
-        self.peer.close();
-        while !self.peer.is_flushed() {
-            self.peer.next().await;
+        if let Some(pair) = &mut self.pair {
+            pair.peer.close();
+            while !pair.peer.is_flushed() {
+                pair.peer.next().await;
+            }
         }
+    }
+}
+
+impl From<Happened> for Wake {
+    fn from(happened: Happened) -> Self {
+        match happened {
+            Happened::Input(input) => Self::Input(input),
+            Happened::Settings(config) => Self::Settings(config),
+        }
+    }
+}
+
+async fn next_of(pair: Option<&mut Pair>) -> peer::Event {
+    match pair {
+        Some(pair) => pair.peer.next().await,
+        None => pending().await,
     }
 }
 
 async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }

@@ -101,6 +101,13 @@ impl Watch {
         Ok(watch)
     }
 
+    /// Other interfaces matter from now on. Everything is reported again: whoever asks may have
+    /// ignored what was reported before.
+    pub fn watch(&mut self, names: BTreeSet<IfName>) {
+        self.names = names;
+        self.dump_due = true;
+    }
+
     /// The events first: what changes during the dump must not be missed.
     fn reopen(&mut self) -> io::Result<()> {
         let groups = Groups {

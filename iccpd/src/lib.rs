@@ -14,6 +14,7 @@
 //! ```
 
 pub mod ctl;
+pub mod dataplane;
 pub mod driver;
 pub mod kernel;
 pub mod lag;
@@ -23,4 +24,5 @@ pub mod peer;
 pub mod pipe;
 pub mod sandbox;
 pub mod settings;
+pub mod shim;
 pub mod syncd;

@@ -2,12 +2,10 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use iccp_core::Domain;
-use iccpd::driver::Driver;
+use iccpd::dataplane::Dataplane;
+use iccpd::driver::{self, Driver, Pair, Reach, Signal};
 use iccpd::kernel::Watch;
-use iccpd::peer::{Endpoints, Peer};
 use iccpd::settings::{self, Loaded, Settings, SettingsError};
-use iccpd::syncd::Syncd;
 use iccpd::{ctl, log, node, sandbox};
 use mclag_proto::{IfName, Mac};
 use std::path::PathBuf;
@@ -24,7 +22,8 @@ use tokio::time::Instant;
     after_help = "Exit status: 0 stopped by a signal, or settings are good; \
                   1 anything failed; 2 wrong arguments.\n\n\
                   Signals: SIGTERM and SIGINT stop it; what that means for the dataplane \
-                  is decided by `on-stop` in the settings."
+                  is decided by `on-stop` in the settings. SIGUSR1 announces a warm reboot to \
+                  the peer and stops it, and leaves everything as it is."
 )]
 struct Args {
     /// Settings file.
@@ -92,31 +91,34 @@ fn run(args: &Args) -> anyhow::Result<()> {
 async fn serve(settings: Settings, bridge: IfName, node_mac: Mac) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
+    let mut warm = signal(SignalKind::user_defined1()).context("cannot catch SIGUSR1")?;
     let chassis = &settings.chassis;
+    let reach = Reach {
+        port: chassis.tcp_port,
+        device: chassis.bind_device,
+        dialect: chassis.dialect.fixed(),
+    };
     let domain = settings.domain.as_ref();
-    let domain = domain.context("the settings do not describe the pair: [domain] needs id")?;
-    let mut watched = domain.ports.clone();
-    watched.extend(domain.peer_link);
+    let config = domain.map(|domain| chassis.config(domain, bridge, node_mac));
+    let names = config.as_ref().map(driver::watched).unwrap_or_default();
     let driver = Driver {
-        peer: Peer::new(Endpoints {
-            local: domain.local,
-            peer: domain.peer,
-            port: chassis.tcp_port,
-            device: chassis.bind_device,
-        }),
-        syncd: Syncd::new(settings.syncd.socket),
-        kernel: Watch::open(watched).context("cannot follow the kernel's interfaces")?,
+        dataplane: Dataplane::new(&settings.syncd, chassis, bridge, node_mac),
+        kernel: Watch::open(names).context("cannot follow the kernel's interfaces")?,
         ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
-        domain: Domain::new(chassis.config(domain, bridge, node_mac)),
+        is_fixed: config.is_some(),
+        pair: config.map(|config| Pair::new(config, reach)),
+        reach,
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),
+        missed: false,
     };
     driver
         .run(async {
             tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+                _ = terminate.recv() => Signal::Stop,
+                _ = interrupt.recv() => Signal::Stop,
+                _ = warm.recv() => Signal::WarmReboot,
             }
         })
         .await;

@@ -1,11 +1,15 @@
 //! TCP to the other chassis (`spec/iccp.md` 1).
 //!
 //! Listens, dials when told to, and lets nobody in but the configured peer. A new connection
-//! from the peer replaces the old one: whoever restarted need not wait until the old one is
-//! seen to be dead.
+//! from the peer replaces an older one that came in: whoever restarted need not wait until the old
+//! one is seen to be dead. One that this chassis made itself is not replaced: a peer that lives
+//! does not dial the one that dials.
 //!
-//! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection, one
-//! that is being finished, a few dozen addresses of strangers.
+//! The core hears of a connection when it is known which dialect the peer speaks: nothing may be
+//! sent before (`spec/iccp.md` 14).
+//!
+//! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection,
+//! [`MAX_FINISHING`] that are being finished, a few dozen addresses of strangers.
 //!
 //! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
 
@@ -15,7 +19,8 @@ use crate::pipe::{Pipe, Progress};
 use iccp_core::{Input, PeerTraits};
 use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
-use mclag_proto::iccp::{Decoder, Dialect, Message, encode};
+use mclag_proto::iccp::{Decoder, Detection, Detector, Dialect, Message, encode};
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,6 +37,13 @@ pub const WRITE_LIMIT: usize = 256 * 1024;
 
 /// How long dialling may take.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a peer may take to say the first word, before it is taken for one of our own that
+/// waits for us. Legacy daemons need about 200 ms.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+/// The same, for a peer whose dialect an earlier connection has shown.
+const FIRST_WORD_AGAIN: Duration = Duration::from_millis(300);
+/// Closed connections whose last words may be on their way.
+const MAX_FINISHING: usize = 4;
 /// How long the last words of a closed connection may take to leave.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Delay before listening is tried again, for example because the address does not exist yet.
@@ -52,6 +64,8 @@ pub struct Endpoints {
     pub port: u16,
     /// Interface that both sockets are confined to.
     pub device: Option<IfName>,
+    /// The dialect that is spoken; none to find out which.
+    pub dialect: Option<Dialect>,
 }
 
 /// The transport to the other chassis.
@@ -60,7 +74,9 @@ pub struct Peer {
     listener: Listener,
     dialling: Option<Pin<Box<Dial>>>,
     connection: Option<Connection>,
-    finishing: Option<Pin<Box<Finish>>>,
+    finishing: VecDeque<Pin<Box<Finish>>>,
+    /// The dialect of the last connection on which it was found out.
+    heard: Option<Dialect>,
     refusals: Refusals,
     buffer: Box<[u8]>,
 }
@@ -71,7 +87,21 @@ type Finish = dyn Future<Output = ()> + Send;
 #[derive(Debug)]
 struct Connection {
     pipe: Pipe<TcpStream>,
-    decoder: Decoder,
+    speech: Speech,
+    /// This chassis made it.
+    is_outbound: bool,
+}
+
+/// How the peer speaks.
+#[derive(Debug)]
+enum Speech {
+    /// Nobody knows; the core has not heard of the connection.
+    Unknown {
+        detector: Detector,
+        until: Pin<Box<Sleep>>,
+    },
+    /// In the dialect of this decoder.
+    Known(Decoder),
 }
 
 /// Something that happened, besides what [`Input`] can say.
@@ -93,10 +123,20 @@ impl Peer {
             listener: Listener::default(),
             dialling: None,
             connection: None,
-            finishing: None,
+            finishing: VecDeque::new(),
+            heard: None,
             refusals: Refusals::default(),
             buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
+    }
+
+    /// The ends are others from now on. Connections to the old ones are dropped.
+    pub fn move_to(&mut self, endpoints: Endpoints) {
+        *self = Self {
+            refusals: std::mem::take(&mut self.refusals),
+            finishing: std::mem::take(&mut self.finishing),
+            ..Self::new(endpoints)
+        };
     }
 
     /// Dial; [`Peer::next`] says how it went. A connection that still exists is dropped.
@@ -109,7 +149,10 @@ impl Peer {
     pub fn close(&mut self) {
         self.dialling = None;
         if let Some(Connection { pipe, .. }) = self.connection.take() {
-            self.finishing = Some(Box::pin(async move {
+            if self.finishing.len() == MAX_FINISHING {
+                self.finishing.pop_front();
+            }
+            self.finishing.push_back(Box::pin(async move {
                 // Too late is as good as done: the connection is dropped either way.
                 let _ = timeout(FINISH_TIMEOUT, pipe.finish()).await;
             }));
@@ -121,7 +164,7 @@ impl Peer {
     pub fn has_room(&self) -> bool {
         self.connection
             .as_ref()
-            .is_some_and(|c| c.pipe.buffered() < WRITE_LIMIT)
+            .is_some_and(|c| c.is_known() && c.pipe.buffered() < WRITE_LIMIT)
     }
 
     /// True when everything sent has left, and every connection being closed is.
@@ -131,14 +174,16 @@ impl Peer {
             .connection
             .as_ref()
             .is_none_or(|c| c.pipe.buffered() == 0);
-        sent && self.finishing.is_none()
+        sent && self.finishing.is_empty()
     }
 
     /// Queue a message; without a connection it is dropped. Ask [`Peer::has_room`] first.
     pub fn send(&mut self, message: &Message) {
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = &mut self.connection
+            && let Speech::Known(decoder) = &connection.speech
+        {
             tracing::trace!(?message, "message to the peer");
-            let dialect = connection.decoder.dialect();
+            let dialect = decoder.dialect();
             if let Err(reason) = encode(message, dialect, connection.pipe.outgoing()) {
                 tracing::debug!(%reason, "nothing for the peer");
             }
@@ -160,7 +205,10 @@ impl Peer {
 
     /// The rest of what was received.
     pub fn ready(&mut self) -> Option<Input> {
-        match self.connection.as_mut()?.decoder.next()? {
+        let Speech::Known(decoder) = &mut self.connection.as_mut()?.speech else {
+            return None;
+        };
+        match decoder.next()? {
             Ok(message) => {
                 tracing::trace!(?message, "message from the peer");
                 Some(Input::PeerMessage(message))
@@ -170,6 +218,8 @@ impl Peer {
                 let reason = error.to_string();
                 self.refuse(peer, &reason);
                 self.connection = None;
+                // Maybe what was remembered is no longer true: listen for longer next time.
+                self.heard = None;
                 Some(Input::PeerDown { reason })
             }
             Err(error) => Some(Input::PeerGarbage {
@@ -193,18 +243,23 @@ impl Peer {
                 }
                 result = when_some(self.dialling.as_mut()) => {
                     self.dialling = None;
-                    return Event::Input(self.dialled(result));
-                }
-                result = progress(self.connection.as_mut(), &mut self.buffer) => {
-                    if matches!(result, Ok(Progress::Wrote)) {
-                        return Event::Wrote;
-                    }
-                    if let Some(input) = self.received(result) {
+                    if let Some(input) = self.dialled(result) {
                         return Event::Input(input);
                     }
                 }
-                () = when_some(self.finishing.as_mut()) => {
-                    self.finishing = None;
+                result = progress(self.connection.as_mut(), &mut self.buffer) => {
+                    let input = match result {
+                        // One of our own, that waits for us (`spec/iccp.md` 14).
+                        None => self.decided(self.heard.unwrap_or(Dialect::Sonic)),
+                        Some(Ok(Progress::Wrote)) => return Event::Wrote,
+                        Some(result) => self.received(result),
+                    };
+                    if let Some(input) = input {
+                        return Event::Input(input);
+                    }
+                }
+                () = when_some(self.finishing.front_mut()) => {
+                    self.finishing.pop_front();
                     return Event::Wrote;
                 }
             }
@@ -217,59 +272,129 @@ impl Peer {
             self.refuse(from, "not the configured peer");
             return None;
         }
+        if self.connection.as_ref().is_some_and(|c| c.is_outbound) {
+            // It would take a living session away.
+            self.refuse(from, "connected already");
+            return None;
+        }
         self.dialling = None;
-        Some(self.connected(stream))
+        let before = self.connection.take();
+        let up = self.connected(stream, false);
+        match (before, up) {
+            (_, Some(up)) => Some(up),
+            (Some(before), None) if before.is_known() => Some(Input::PeerDown {
+                reason: "replaced by a new connection".into(),
+            }),
+            (_, None) => None,
+        }
     }
 
-    fn dialled(&mut self, result: io::Result<TcpStream>) -> Input {
+    fn dialled(&mut self, result: io::Result<TcpStream>) -> Option<Input> {
         match result {
-            Ok(stream) => self.connected(stream),
+            Ok(stream) => self.connected(stream, true),
             Err(error) => {
                 let Endpoints { peer, port, .. } = self.endpoints;
                 let address = SocketAddr::new(peer, port);
-                Input::PeerDown {
+                Some(Input::PeerDown {
                     reason: format!("cannot connect to {address}: {error}"),
-                }
+                })
             }
         }
     }
 
-    fn connected(&mut self, stream: TcpStream) -> Input {
+    /// There is a connection. The core hears of it when the dialect is known.
+    fn connected(&mut self, stream: TcpStream, is_outbound: bool) -> Option<Input> {
         // Small messages decide how long an outage lasts; they must not wait for larger ones.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
+        let patience = match self.heard {
+            Some(_) => FIRST_WORD_AGAIN,
+            None => FIRST_WORD,
+        };
         self.connection = Some(Connection {
             pipe: Pipe::new(stream),
-            decoder: Decoder::new(Dialect::Sonic),
+            speech: Speech::Unknown {
+                detector: Detector::default(),
+                until: Box::pin(sleep_until(Instant::now() + patience)),
+            },
+            is_outbound,
         });
-        Input::PeerUp {
-            traits: PeerTraits::default(),
-        }
+        self.decided(self.endpoints.dialect?)
+    }
+
+    /// The dialect of the connection is known from now on.
+    fn decided(&mut self, dialect: Dialect) -> Option<Input> {
+        let connection = self.connection.as_mut()?;
+        let Speech::Unknown { detector, .. } = &mut connection.speech else {
+            return None;
+        };
+        let decoder = std::mem::take(detector).into_decoder(dialect);
+        connection.speech = Speech::Known(decoder);
+        tracing::info!(%dialect, "connected to the peer");
+        Some(Input::PeerUp {
+            traits: traits(dialect),
+        })
     }
 
     fn received(&mut self, result: io::Result<Progress>) -> Option<Input> {
         let connection = self.connection.as_mut()?;
-        let reason = match result {
-            Ok(Progress::Read(0)) => match connection.decoder.buffered() {
-                0 => "closed by the peer".to_owned(),
-                bytes => format!("closed by the peer {bytes} bytes into a message"),
-            },
-            Ok(Progress::Read(count)) => {
-                connection.decoder.push(&self.buffer[..count]);
+        let reason = match (result, &mut connection.speech) {
+            (Ok(Progress::Wrote), _) => return None,
+            (Ok(Progress::Read(0)), Speech::Known(decoder)) if decoder.buffered() > 0 => {
+                let bytes = decoder.buffered();
+                format!("closed by the peer {bytes} bytes into a message")
+            }
+            (Ok(Progress::Read(0)), _) => "closed by the peer".to_owned(),
+            (Ok(Progress::Read(count)), Speech::Known(decoder)) => {
+                decoder.push(&self.buffer[..count]);
                 return None;
             }
-            Ok(Progress::Wrote) => return None,
-            Err(error) => error.to_string(),
+            (Ok(Progress::Read(count)), Speech::Unknown { detector, .. }) => {
+                match detector.push(&self.buffer[..count]) {
+                    Detection::Undecided => return None,
+                    Detection::Decided(dialect) => {
+                        self.heard = Some(dialect);
+                        return self.decided(dialect);
+                    }
+                    Detection::Impossible { offset, bytes } => {
+                        let reason = format!("no message begins with {bytes} (offset {offset})");
+                        self.refuse(self.endpoints.peer, &reason);
+                        reason
+                    }
+                }
+            }
+            (Err(error), _) => error.to_string(),
         };
-        self.connection = None;
-        Some(Input::PeerDown { reason })
+        let connection = self.connection.take()?;
+        // Of one that came in and said nothing the core has never heard.
+        (connection.is_known() || connection.is_outbound).then_some(Input::PeerDown { reason })
     }
 
     fn refuse(&mut self, address: IpAddr, reason: &str) {
         if self.refusals.add(address, reason) {
             tracing::warn!(%address, reason, "connection refused");
         }
+    }
+}
+
+impl Connection {
+    const fn is_known(&self) -> bool {
+        matches!(self.speech, Speech::Known(_))
+    }
+}
+
+/// What a dialect can carry.
+const fn traits(dialect: Dialect) -> PeerTraits {
+    match dialect {
+        Dialect::Sonic => PeerTraits {
+            acknowledges: true,
+            orphans: true,
+        },
+        Dialect::LinuxMclag => PeerTraits {
+            acknowledges: false,
+            orphans: false,
+        },
     }
 }
 
@@ -281,10 +406,20 @@ async fn when_some<T>(future: Option<&mut Pin<Box<dyn Future<Output = T> + Send>
     }
 }
 
-async fn progress(connection: Option<&mut Connection>, buffer: &mut [u8]) -> io::Result<Progress> {
-    match connection {
-        Some(connection) => connection.pipe.progress(buffer).await,
-        None => pending().await,
+/// What happens to the connection; `None` when the peer was given enough time for its first word.
+async fn progress(
+    connection: Option<&mut Connection>,
+    buffer: &mut [u8],
+) -> Option<io::Result<Progress>> {
+    let Some(Connection { pipe, speech, .. }) = connection else {
+        return pending().await;
+    };
+    match speech {
+        Speech::Known(_) => Some(pipe.progress(buffer).await),
+        Speech::Unknown { until, .. } => tokio::select! {
+            result = pipe.progress(buffer) => Some(result),
+            () = until.as_mut() => None,
+        },
     }
 }
 

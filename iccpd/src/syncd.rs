@@ -131,6 +131,13 @@ impl Syncd {
         }
     }
 
+    /// Drop the connection and make a new one: the server says everything again then.
+    pub fn reconnect(&mut self) {
+        if matches!(self.state, State::Connected(_)) {
+            self.lose(&Lost::Protocol("to hear everything again".into()));
+        }
+    }
+
     /// The rest of a message that was received.
     pub fn ready(&mut self) -> Option<Input> {
         self.inputs.pop_front()

@@ -29,6 +29,7 @@ fn peer(local: IpAddr, peer: IpAddr) -> Peer {
         peer,
         port: PORT,
         device: None,
+        dialect: Some(Dialect::Sonic),
     })
 }
 
@@ -51,6 +52,7 @@ async fn connect(from: IpAddr, to: IpAddr) -> TcpStream {
         peer: to,
         port: PORT,
         device: None,
+        dialect: None,
     };
     dial(endpoints).await.expect("connects")
 }

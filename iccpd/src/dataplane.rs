@@ -1,0 +1,364 @@
+//! Whoever carries the core's decisions out: our own `syncd`, or a foreign shim with our `syncd`
+//! beside it (`docs/adr/0011-foreign-shims.md`).
+
+use crate::settings::{self, SyncdProtocol};
+use crate::shim::told::Rest;
+use crate::shim::{Happened, Place, Shim};
+use crate::syncd::Syncd;
+use iccp_core::{Batch, Input};
+use mclag_proto::sync::model::{Abilities, Op, OpError, PortWant, Section, Traffic};
+use mclag_proto::sync::v1::Dialect;
+use mclag_proto::{IfName, Mac};
+use std::collections::VecDeque;
+use std::future::pending;
+use std::net::SocketAddr;
+
+/// The dataplane, as one partner.
+#[derive(Debug)]
+pub enum Dataplane {
+    /// Our own `syncd`.
+    Own(Box<Syncd>),
+    /// A foreign shim.
+    Foreign(Box<Foreign>),
+}
+
+/// A foreign shim and our own `syncd` beside it.
+#[derive(Debug)]
+pub struct Foreign {
+    shim: Shim,
+    assistant: Option<Syncd>,
+    /// What the assistant can do, while it is connected.
+    assists: Option<Abilities>,
+    /// The window of the shim and its name, while it is connected.
+    shim_up: Option<(String, u32)>,
+    /// Batches that one of the two has not answered, oldest first.
+    open: VecDeque<Open>,
+    /// Number of the assistant's last batch: it counts for its own connection.
+    last_number: u64,
+    happened: VecDeque<Happened>,
+}
+
+/// A batch of the core on its way.
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    shim_is_done: bool,
+    /// Its number at the assistant while that has not answered, and which operation of the batch
+    /// each of the assistant's is.
+    assistant: Option<(u64, Vec<u32>)>,
+    failures: Vec<(u32, OpError)>,
+}
+
+impl Dataplane {
+    /// The dataplane that the settings name; not connected yet. `bridge` and `node_mac` were found
+    /// for this chassis.
+    #[must_use]
+    pub fn new(
+        syncd: &settings::Syncd,
+        chassis: &settings::Chassis,
+        bridge: IfName,
+        node_mac: Mac,
+    ) -> Self {
+        let places = places(syncd);
+        if places.is_empty() {
+            return Self::Own(Box::new(Syncd::new(syncd.socket.clone())));
+        }
+        let rest = Rest {
+            bridge,
+            node_mac,
+            ack_timeout: chassis.ack_timeout,
+            restart_hold: chassis.restart_hold,
+            neighbours: chassis.neighbours,
+            on_loss: chassis.on_loss,
+        };
+        let assistant = syncd.assistant.clone().map(Syncd::new);
+        Self::Foreign(Box::new(Foreign::new(Shim::new(places, rest), assistant)))
+    }
+
+    /// Queue a batch.
+    pub fn send(&mut self, batch: Batch) {
+        match self {
+            Self::Own(syncd) => syncd.send(batch),
+            Self::Foreign(foreign) => foreign.send(&batch),
+        }
+    }
+
+    /// Write what the sockets take at once.
+    pub async fn flush_now(&mut self) {
+        match self {
+            Self::Own(syncd) => syncd.flush_now().await,
+            Self::Foreign(foreign) => {
+                foreign.shim.flush_now().await;
+                if let Some(assistant) = &mut foreign.assistant {
+                    assistant.flush_now().await;
+                }
+            }
+        }
+    }
+
+    /// True when everything is carried out, or nobody is there to.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        match self {
+            Self::Own(syncd) => syncd.is_idle(),
+            Self::Foreign(foreign) => {
+                let assistant = foreign.assistant.as_ref();
+                foreign.shim.is_idle() && assistant.is_none_or(Syncd::is_idle)
+            }
+        }
+    }
+
+    /// Say that the dataplane is to stay as it is.
+    pub async fn bye(&mut self) {
+        match self {
+            Self::Own(syncd) => syncd.bye().await,
+            Self::Foreign(foreign) => {
+                if let Some(assistant) = &mut foreign.assistant {
+                    assistant.bye().await;
+                }
+            }
+        }
+    }
+
+    /// The identity that interfaces go back to, for a shim that has to be told.
+    pub const fn set_node_mac(&mut self, mac: Mac) {
+        if let Self::Foreign(foreign) = self {
+            foreign.shim.set_node_mac(mac);
+        }
+    }
+
+    /// Something was missed: ask for everything again.
+    pub fn start_again(&mut self) {
+        match self {
+            Self::Own(syncd) => syncd.reconnect(),
+            Self::Foreign(foreign) => foreign.shim.reconnect(),
+        }
+    }
+
+    /// What was received and not handed out yet.
+    pub fn ready(&mut self) -> Option<Happened> {
+        match self {
+            Self::Own(syncd) => syncd.ready().map(Happened::Input),
+            Self::Foreign(foreign) => foreign.ready(),
+        }
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Happened {
+        match self {
+            Self::Own(syncd) => Happened::Input(syncd.next().await),
+            Self::Foreign(foreign) => foreign.next().await,
+        }
+    }
+}
+
+impl Foreign {
+    /// A shim, and our own `syncd` if it is to be used beside it.
+    #[must_use]
+    pub const fn new(shim: Shim, assistant: Option<Syncd>) -> Self {
+        Self {
+            shim,
+            assistant,
+            assists: None,
+            shim_up: None,
+            open: VecDeque::new(),
+            last_number: 0,
+            happened: VecDeque::new(),
+        }
+    }
+
+    fn send(&mut self, batch: &Batch) {
+        let mut open = Open {
+            number: batch.number,
+            shim_is_done: false,
+            assistant: None,
+            failures: Vec::new(),
+        };
+        if let (Some(assistant), Some(abilities)) = (&mut self.assistant, &self.assists) {
+            let (indices, ops): (Vec<u32>, Vec<Op>) = (0_u32..)
+                .zip(&batch.ops)
+                .filter_map(|(index, op)| Some((index, for_assistant(op, *abilities)?)))
+                .unzip();
+            if !ops.is_empty() {
+                self.last_number += 1;
+                let number = self.last_number;
+                assistant.send(Batch { number, ops });
+                open.assistant = Some((number, indices));
+            }
+        }
+        self.open.push_back(open);
+        self.shim.send(batch);
+    }
+
+    fn ready(&mut self) -> Option<Happened> {
+        loop {
+            if let Some(happened) = self.happened.pop_front() {
+                return Some(happened);
+            }
+            if let Some(happened) = self.shim.ready() {
+                self.from_shim(happened);
+            } else {
+                let input = self.assistant.as_mut()?.ready()?;
+                self.from_assistant(input);
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Happened {
+        loop {
+            if let Some(happened) = self.ready() {
+                return happened;
+            }
+            tokio::select! {
+                happened = self.shim.next() => self.from_shim(happened),
+                input = next_of(self.assistant.as_mut()) => self.from_assistant(input),
+            }
+        }
+    }
+
+    fn from_shim(&mut self, happened: Happened) {
+        match happened {
+            Happened::Input(Input::SyncdUp {
+                backend, window, ..
+            }) => {
+                self.shim_up = Some((backend, window));
+                self.restart();
+            }
+            Happened::Input(Input::SyncdDown) => {
+                self.shim_up = None;
+                self.open.clear();
+                self.happened.push_back(happened);
+            }
+            Happened::Input(Input::SyncdResult { batch, failures }) => {
+                if let Some(open) = self.open.iter_mut().find(|open| open.number == batch) {
+                    open.shim_is_done = true;
+                    open.failures.extend(failures);
+                }
+                self.answer();
+            }
+            other => self.happened.push_back(other),
+        }
+    }
+
+    fn from_assistant(&mut self, input: Input) {
+        match input {
+            Input::SyncdUp { abilities, .. } => {
+                self.assists = Some(abilities);
+                self.last_number = 0;
+                // It knows nothing yet: everything is said again, to both.
+                if self.shim_up.is_some() {
+                    self.restart();
+                }
+            }
+            Input::SyncdDown => {
+                self.assists = None;
+                for open in &mut self.open {
+                    open.assistant = None;
+                }
+                self.answer();
+            }
+            Input::SyncdResult { batch, failures } => {
+                let is_it = |open: &&mut Open| matches!(open.assistant, Some((n, _)) if n == batch);
+                if let Some(open) = self.open.iter_mut().find(is_it)
+                    && let Some((_, indices)) = open.assistant.take()
+                {
+                    let original = |(index, error): (u32, OpError)| {
+                        let index = indices.get(usize::try_from(index).ok()?)?;
+                        Some((*index, error))
+                    };
+                    open.failures
+                        .extend(failures.into_iter().filter_map(original));
+                }
+                self.answer();
+            }
+            // What it sees is what the shim sees, too.
+            _ => {}
+        }
+    }
+
+    /// The dataplane as a whole begins anew: what is on its way concerns nobody any more.
+    fn restart(&mut self) {
+        self.open.clear();
+        self.shim.forget_batches();
+        let (Some((backend, window)), Some((mut abilities, _))) =
+            (self.shim_up.clone(), self.shim.abilities())
+        else {
+            return;
+        };
+        abilities.neighbours = self.assists.is_some_and(|assists| assists.neighbours);
+        self.happened.push_back(Happened::Input(Input::SyncdUp {
+            abilities,
+            backend,
+            window,
+        }));
+    }
+
+    /// Report the batches that both have answered.
+    fn answer(&mut self) {
+        while self
+            .open
+            .front()
+            .is_some_and(|open| open.shim_is_done && open.assistant.is_none())
+        {
+            let Some(open) = self.open.pop_front() else {
+                return;
+            };
+            self.happened.push_back(Happened::Input(Input::SyncdResult {
+                batch: open.number,
+                failures: open.failures,
+            }));
+        }
+    }
+}
+
+/// Where a shim is looked for; nowhere with version 2.
+fn places(syncd: &settings::Syncd) -> Vec<Place> {
+    let place = |(address, protocol): (SocketAddr, SyncdProtocol)| {
+        let dialect = match protocol {
+            SyncdProtocol::Sonic => Some(Dialect::Sonic),
+            SyncdProtocol::LinuxMclag => Some(Dialect::LinuxMclag),
+            SyncdProtocol::Auto | SyncdProtocol::V2 => None,
+        };
+        Place { address, dialect }
+    };
+    syncd.addresses().into_iter().map(place).collect()
+}
+
+async fn next_of(syncd: Option<&mut Syncd>) -> Input {
+    match syncd {
+        Some(syncd) => syncd.next().await,
+        None => pending().await,
+    }
+}
+
+/// What the assistant is told of an operation, if anything: not what the shim does.
+fn for_assistant(op: &Op, abilities: Abilities) -> Option<Op> {
+    let has = |section: Section| match section {
+        Section::Ports => true,
+        Section::Fdb => false,
+        Section::Pair => abilities.pair,
+        Section::Interfaces => abilities.interfaces,
+        Section::Neighbours => abilities.neighbours,
+    };
+    let wanted = match op {
+        Op::SnapshotBegin(section) | Op::SnapshotEnd(section) => has(*section),
+        Op::Domain(_) | Op::Port { .. } | Op::PortRelease { .. } => true,
+        Op::Fdb { .. } | Op::FdbRelease { .. } | Op::Learning { .. } | Op::Flush { .. } => false,
+        Op::Pair(_) | Op::RemotePort { .. } | Op::RemotePortRelease { .. } | Op::Members { .. } => {
+            abilities.pair
+        }
+        Op::Interface { .. } | Op::InterfaceRelease { .. } => abilities.interfaces,
+        Op::Neighbour { .. } | Op::NeighbourRelease { .. } => abilities.neighbours,
+    };
+    wanted.then(|| match op {
+        Op::Port { port, want } => Op::Port {
+            port: *port,
+            want: PortWant {
+                traffic: Traffic::Keep,
+                redirect: false,
+                ..*want
+            },
+        },
+        other => other.clone(),
+    })
+}

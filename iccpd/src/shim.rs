@@ -1,0 +1,648 @@
+//! Client of a foreign shim: the mclagsyncd protocol, version 1, over TCP
+//! (`spec/mclagsyncd-protocol.md`).
+//!
+//! Connects again whenever the connection is lost, and says everything again then. Version 1 has
+//! no answers: an operation counts as done when the socket took the message.
+//!
+//! Here: the connection. `translate`: from operations to messages. `told`: the settings that the
+//! shim sends. Bounds: [`WINDOW`] batches of outgoing messages, one read of incoming ones.
+
+pub mod told;
+pub mod translate;
+
+use crate::log::Limit;
+use iccp_core::{Batch, Config, Input};
+use mclag_proto::Mac;
+use mclag_proto::sync::frame::{Decoder, Frame};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpError, OpErrorCode, Sight};
+use mclag_proto::sync::v1::{
+    ClientMessage, Detector, Dialect, EncodeError, FdbKind, FdbRecord, RecordOp, ServerMessage,
+    Side,
+};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use told::{Rest, Told};
+use translate::Translator;
+
+/// Batches that may wait for the socket.
+pub const WINDOW: u32 = 8;
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The shim marks no end of what it says on its own after a connection; it is quiet for this long
+/// then, ...
+const SETTLE_QUIET: Duration = Duration::from_millis(1500);
+/// ... and at the latest after this time it counts as complete.
+const SETTLE_LATEST: Duration = Duration::from_secs(30);
+/// How long a shim of unknown dialect may be silent before it is asked for something that only one
+/// of them answers, and then before it is taken for a silent one of SONiC
+/// (`spec/mclagsyncd-protocol.md` 9.2).
+const SILENCE: Duration = Duration::from_secs(2);
+/// How often a shim that pushes nothing is asked for changes of its forwarding table. The daemon
+/// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
+const POLL: Duration = Duration::from_secs(5);
+const READ_CHUNK: usize = 64 * 1024;
+
+/// Where a shim may be found, and how it speaks there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its dialect, if the address tells.
+    pub dialect: Option<Dialect>,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Happened {
+    /// For the core.
+    Input(Input),
+    /// The settings that the shim sends changed; none while they are not complete.
+    Settings(Option<Box<Config>>),
+}
+
+/// The connection to a foreign shim.
+#[derive(Debug)]
+pub struct Shim {
+    places: Vec<Place>,
+    /// Which of them is tried next.
+    next_place: usize,
+    state: State,
+    retry: Duration,
+    complained: bool,
+    translator: Translator,
+    told: Told,
+    rest: Rest,
+    /// The settings as reported last.
+    reported: Option<Box<Config>>,
+    happened: VecDeque<Happened>,
+    limit: Limit,
+    buffer: Box<[u8]>,
+}
+
+enum State {
+    Waiting(Pin<Box<Sleep>>),
+    Connecting(Pin<Box<Connect>>),
+    Connected(Box<Connection>),
+}
+
+type Connect = dyn Future<Output = io::Result<TcpStream>> + Send;
+
+struct Connection {
+    stream: TcpStream,
+    address: SocketAddr,
+    detector: Detector,
+    /// What is spoken, once that is known; until then the core does not know of the connection.
+    dialect: Option<Dialect>,
+    /// The shim was asked for something, to hear how it speaks.
+    probed: bool,
+    decoder: Decoder,
+    /// Messages that have not left; the first one maybe in part.
+    out: VecDeque<Vec<u8>>,
+    /// Bytes of the first one that have left.
+    sent: usize,
+    /// Batches whose messages have not left.
+    unanswered: VecDeque<Unanswered>,
+    queued: u64,
+    left: u64,
+    settle: Option<Settle>,
+    poll_at: Instant,
+}
+
+#[derive(Debug)]
+struct Unanswered {
+    batch: u64,
+    /// How many messages have to leave before.
+    after: u64,
+    failures: Vec<(u32, OpError)>,
+}
+
+struct Settle {
+    quiet_at: Instant,
+    latest: Instant,
+}
+
+/// What a wait on a connection ended with.
+enum Woke {
+    Read(usize),
+    Wrote,
+    Settled,
+    Poll,
+}
+
+impl Shim {
+    /// Not connected yet: that begins with the first [`Shim::next`]. The places are tried in turn;
+    /// there is at least one.
+    #[must_use]
+    pub fn new(places: Vec<Place>, rest: Rest) -> Self {
+        Self {
+            translator: Translator::new(Dialect::Sonic, rest.bridge, rest.node_mac),
+            places,
+            next_place: 0,
+            state: State::Waiting(Box::pin(sleep_until(Instant::now()))),
+            retry: RETRY_MIN,
+            complained: false,
+            told: Told::default(),
+            rest,
+            reported: None,
+            happened: VecDeque::new(),
+            limit: Limit::default(),
+            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
+        }
+    }
+
+    /// The identity that interfaces go back to.
+    pub const fn set_node_mac(&mut self, mac: Mac) {
+        self.translator.set_node_mac(mac);
+    }
+
+    /// Queue what a batch means; without a connection it is dropped.
+    pub fn send(&mut self, batch: &Batch) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        let mut failures = Vec::new();
+        for message in self.translator.apply(&batch.ops) {
+            if let Err(error) = connection.queue(&message) {
+                report(&mut self.limit, connection.address, &error);
+                if matches!(message, ClientMessage::PortIsolate(_)) {
+                    // A part of the list would lift what is missing from it, so none of it was
+                    // said, and nobody may rely on it (P-2).
+                    failures = ports_failed(batch, &error);
+                }
+            }
+        }
+        connection.unanswered.push_back(Unanswered {
+            batch: batch.number,
+            after: connection.queued,
+            failures,
+        });
+        self.answer();
+    }
+
+    /// Write what the socket takes at once.
+    pub async fn flush_now(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            // Errors show up when reading.
+            let _ = poll_fn(|cx| Poll::Ready(connection.poll_send(cx))).await;
+            self.answer();
+        }
+    }
+
+    /// True when everything has left, or nobody is there to take it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        match &self.state {
+            State::Connected(connection) => connection.out.is_empty(),
+            State::Waiting(_) | State::Connecting(_) => true,
+        }
+    }
+
+    /// Drop the connection and make a new one: the shim says everything again then.
+    pub fn reconnect(&mut self) {
+        if matches!(self.state, State::Connected(_)) {
+            self.lose("to hear everything again");
+        }
+    }
+
+    /// Nobody waits any more for the answers to what was sent.
+    pub fn forget_batches(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            connection.unanswered.clear();
+        }
+    }
+
+    /// What the shim can do, if it is there.
+    #[must_use]
+    pub fn abilities(&self) -> Option<(Abilities, Dialect)> {
+        match &self.state {
+            State::Connected(connection) => {
+                let dialect = connection.dialect?;
+                Some((abilities(dialect), dialect))
+            }
+            State::Waiting(_) | State::Connecting(_) => None,
+        }
+    }
+
+    /// The rest of what was received.
+    pub fn ready(&mut self) -> Option<Happened> {
+        self.happened.pop_front()
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Happened {
+        loop {
+            if let Some(happened) = self.ready() {
+                return happened;
+            }
+            match &mut self.state {
+                State::Waiting(until) => {
+                    until.as_mut().await;
+                    self.connect();
+                }
+                State::Connecting(attempt) => match attempt.as_mut().await {
+                    Ok(stream) => self.connected(stream),
+                    Err(error) => self.lose(&error.to_string()),
+                },
+                State::Connected(connection) => match connection.wait(&mut self.buffer).await {
+                    Ok(Woke::Read(0)) => self.lose("closed by the shim"),
+                    Ok(Woke::Read(count)) => self.received(count),
+                    Ok(Woke::Wrote) => self.answer(),
+                    Ok(Woke::Settled) => self.settled(),
+                    Ok(Woke::Poll) => self.poll(),
+                    Err(error) => self.lose(&error.to_string()),
+                },
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        let Some(place) = self.places.get(self.next_place % self.places.len().max(1)) else {
+            return;
+        };
+        let address = place.address;
+        self.state = State::Connecting(Box::pin(async move {
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(result) => result,
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            }
+        }));
+    }
+
+    fn connected(&mut self, stream: TcpStream) {
+        // The address that answers decides the dialect (`spec/mclagsyncd-protocol.md` 9.2).
+        let place = self.places[self.next_place % self.places.len()];
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let now = Instant::now();
+        self.state = State::Connected(Box::new(Connection {
+            stream,
+            address: place.address,
+            detector: Detector::new(Side::Server, place.dialect),
+            dialect: None,
+            probed: false,
+            decoder: Decoder::v1(),
+            out: VecDeque::new(),
+            sent: 0,
+            unanswered: VecDeque::new(),
+            queued: 0,
+            left: 0,
+            settle: Some(Settle {
+                quiet_at: now + SETTLE_QUIET,
+                latest: now + SETTLE_LATEST,
+            }),
+            poll_at: now + SILENCE,
+        }));
+        self.retry = RETRY_MIN;
+        self.complained = false;
+        if let Some(dialect) = place.dialect {
+            self.decided(dialect);
+        }
+    }
+
+    /// It is known how the shim speaks: for the core the connection begins.
+    fn decided(&mut self, dialect: Dialect) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        tracing::info!(address = %connection.address, %dialect, "shim connected");
+        connection.dialect = Some(dialect);
+        connection.poll_at = Instant::now();
+        self.translator.connected(dialect);
+        self.told.connected();
+        let up = Input::SyncdUp {
+            abilities: abilities(dialect),
+            backend: format!("shim, {dialect}"),
+            window: WINDOW,
+        };
+        self.input(up);
+        self.input(Input::SyncdEvent(Event::SnapshotBegin));
+    }
+
+    fn lose(&mut self, reason: &str) {
+        let place = self.places.get(self.next_place % self.places.len().max(1));
+        let address = place.map(|place| place.address.to_string());
+        if let State::Connected(connection) = &self.state {
+            tracing::warn!(address, reason, "shim lost");
+            self.complained = true;
+            if connection.dialect.is_some() {
+                self.input(Input::SyncdDown);
+            }
+        } else {
+            // Somebody else may be found at the next place.
+            self.next_place = (self.next_place + 1) % self.places.len().max(1);
+            if !self.complained && self.next_place == 0 {
+                tracing::warn!(address, reason, "shim is not reachable");
+                self.complained = true;
+            }
+        }
+        self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + self.retry)));
+        self.retry = (self.retry * 2).min(RETRY_MAX);
+    }
+
+    fn input(&mut self, input: Input) {
+        self.happened.push_back(Happened::Input(input));
+    }
+
+    /// Report the batches whose messages have all left.
+    fn answer(&mut self) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        while let Some(front) = connection.unanswered.front()
+            && front.after <= connection.left
+        {
+            let Some(Unanswered {
+                batch, failures, ..
+            }) = connection.unanswered.pop_front()
+            else {
+                return;
+            };
+            self.happened
+                .push_back(Happened::Input(Input::SyncdResult { batch, failures }));
+        }
+    }
+
+    fn poll(&mut self) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        if connection.dialect.is_none() && connection.probed {
+            self.decided(Dialect::Sonic);
+            return;
+        }
+        connection.poll_at = Instant::now()
+            + match connection.dialect {
+                Some(_) => POLL,
+                None => SILENCE,
+            };
+        connection.probed = true;
+        // The same bytes in both dialects that know it; the other skips it.
+        let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
+        match poll {
+            Ok(bytes) => connection.queue_bytes(bytes),
+            Err(error) => report(&mut self.limit, connection.address, &error),
+        }
+    }
+
+    fn settled(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            connection.settle = None;
+        }
+        self.told.settle();
+        self.input(Input::SyncdEvent(Event::SnapshotEnd));
+        self.report_settings();
+    }
+
+    fn received(&mut self, count: usize) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        connection.decoder.push(&self.buffer[..count]);
+        if let Some(settle) = &mut connection.settle {
+            settle.quiet_at = Instant::now() + SETTLE_QUIET;
+        }
+        loop {
+            let State::Connected(connection) = &mut self.state else {
+                return;
+            };
+            let frame = match connection.decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => {
+                    // Where the next message begins is unknown.
+                    self.lose(&error.to_string());
+                    return;
+                }
+            };
+            let before = connection.dialect;
+            let told = connection.detector.frame(&frame);
+            if let Some(dialect) = told
+                && before != told
+            {
+                if before.is_some() {
+                    self.input(Input::SyncdDown);
+                }
+                self.decided(dialect);
+            }
+            if let Some(dialect) = told {
+                self.frame(&frame, dialect);
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, dialect: Dialect) {
+        let State::Connected(connection) = &self.state else {
+            return;
+        };
+        let address = connection.address;
+        match ServerMessage::decode(frame, dialect) {
+            Ok(Some(decoded)) => {
+                for error in &decoded.skipped {
+                    report(&mut self.limit, address, error);
+                }
+                self.take(decoded.message, address, dialect);
+            }
+            Ok(None) => {}
+            Err(error) => report(&mut self.limit, address, &error),
+        }
+    }
+
+    fn take(&mut self, message: ServerMessage, address: SocketAddr, dialect: Dialect) {
+        let refused = match message {
+            ServerMessage::Fdb(records) => {
+                for record in records {
+                    self.sight(&record, dialect);
+                }
+                return;
+            }
+            ServerMessage::VlanMembers(records) => {
+                for record in records {
+                    self.input(Input::VlanMember {
+                        port: record.port,
+                        vid: record.vid,
+                        member: record.op == RecordOp::Add,
+                    });
+                }
+                return;
+            }
+            ServerMessage::Domain(records) => self.told.domains(&records),
+            ServerMessage::Interfaces(records) => self.told.interfaces(&records),
+            ServerMessage::UniqueIps(records) => {
+                self.told.unique_ip(&records);
+                Vec::new()
+            }
+        };
+        for reason in refused {
+            report(&mut self.limit, address, &reason);
+        }
+        self.report_settings();
+    }
+
+    fn report_settings(&mut self) {
+        let is_told = self.abilities().is_some_and(|(_, d)| d.has_settings());
+        let config = self.told.config(&self.rest).map(Box::new);
+        if is_told && config != self.reported {
+            self.reported.clone_from(&config);
+            self.happened.push_back(Happened::Settings(config));
+        }
+    }
+
+    fn sight(&mut self, record: &FdbRecord, dialect: Dialect) {
+        let FdbRecord {
+            mac,
+            vid,
+            port,
+            kind,
+            op,
+        } = *record;
+        let key = FdbKey { vid, mac };
+        let sight = match (op, port) {
+            // Its comparison is known to tell what it was itself told
+            // (`spec/mclagsyncd-protocol.md` 4.16).
+            (RecordOp::Add, Some(port))
+                if dialect.is_polled() && self.translator.is_programmed(&key, &port) =>
+            {
+                return;
+            }
+            (RecordOp::Add, Some(port)) => Sight::Learned {
+                port,
+                configured: kind == FdbKind::Static,
+            },
+            (RecordOp::Delete, _) => Sight::Aged,
+            (RecordOp::Add, None) => return,
+        };
+        self.input(Input::SyncdEvent(Event::Fdb { key, sight }));
+    }
+}
+
+/// What a shim of this dialect can do.
+const fn abilities(dialect: Dialect) -> Abilities {
+    Abilities {
+        redirect: false,
+        tracking: false,
+        hold: matches!(dialect, Dialect::Sonic),
+        pair: true,
+        interfaces: true,
+        neighbours: false,
+    }
+}
+
+/// A failure for each operation on a port.
+fn ports_failed(batch: &Batch, error: &EncodeError) -> Vec<(u32, OpError)> {
+    let ports = (0_u32..)
+        .zip(&batch.ops)
+        .filter(|(_, op)| matches!(op, Op::Port { .. }));
+    let failure = |(index, _)| {
+        let code = OpErrorCode::Refused;
+        let text = format!("isolation list: {error}");
+        (index, OpError { code, text })
+    };
+    ports.map(failure).collect()
+}
+
+fn report(limit: &mut Limit, address: SocketAddr, error: &dyn std::fmt::Display) {
+    if let Some(suppressed) = limit.allow("shim", std::time::Instant::now()) {
+        tracing::warn!(%address, %error, suppressed, "message of the shim protocol skipped");
+    }
+}
+
+impl Connection {
+    /// Nothing for a message that this dialect does not have.
+    fn queue(&mut self, message: &ClientMessage) -> Result<(), EncodeError> {
+        let Some(dialect) = self.dialect else {
+            return Ok(());
+        };
+        match message.encode(dialect) {
+            Ok(bytes) => {
+                self.queue_bytes(bytes);
+                Ok(())
+            }
+            // What the shim does not know it need not be told.
+            Err(error) if error.is_harmless() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn queue_bytes(&mut self, bytes: Vec<u8>) {
+        self.queued += 1;
+        self.out.push_back(bytes);
+    }
+
+    /// True if something left. Each message is one write: a server of linux-mclag does not put
+    /// together what it reads in parts (`spec/mclagsyncd-protocol.md` 2.4).
+    fn poll_send(&mut self, cx: &mut std::task::Context<'_>) -> io::Result<bool> {
+        let mut wrote = false;
+        while let Some(message) = self.out.front() {
+            match Pin::new(&mut self.stream).poll_write(cx, &message[self.sent..]) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    wrote = true;
+                    self.sent += count;
+                    if self.sent == message.len() {
+                        self.sent = 0;
+                        self.left += 1;
+                        self.out.pop_front();
+                    }
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+        }
+        Ok(wrote)
+    }
+
+    async fn wait(&mut self, buffer: &mut [u8]) -> io::Result<Woke> {
+        let is_known = self.dialect.is_some();
+        let settle = self.settle.as_ref().filter(|_| is_known);
+        let settle = settle.map(|s| s.quiet_at.min(s.latest));
+        let is_polled = self.dialect.is_none_or(Dialect::is_polled);
+        let poll = is_polled.then_some(self.poll_at);
+        let deadline = settle.into_iter().chain(poll).min();
+        let progress = poll_fn(|cx| {
+            let wrote = match self.poll_send(cx) {
+                Ok(wrote) => wrote,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+            let mut into = ReadBuf::new(buffer);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(Woke::Read(into.filled().len()))),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending if wrote => Poll::Ready(Ok(Woke::Wrote)),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        let Some(deadline) = deadline else {
+            return progress.await;
+        };
+        tokio::select! {
+            result = progress => result,
+            () = sleep_until(deadline) => Ok(match settle {
+                Some(at) if at <= deadline => Woke::Settled,
+                _ => Woke::Poll,
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Waiting(_) => "Waiting",
+            Self::Connecting(_) => "Connecting",
+            Self::Connected(_) => "Connected",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,452 @@
+//! What a version-1 shim says of the pair's configuration (`spec/mclagsyncd-protocol.md` 5.2, 5.3,
+//! 5.5), kept until it makes up a whole.
+//!
+//! The shim repeats itself: lists come cumulatively, and everything comes again on each
+//! connection. So records are taken into sets, and what a new connection did not name again by
+//! the time it has [settled](Told::settle) is gone.
+
+use iccp_core::{Config, OnLoss};
+use mclag_proto::sync::v1::{
+    DomainAttributes, DomainOp, DomainRecord, InterfaceRecord, RecordOp, UniqueIpRecord,
+};
+use mclag_proto::{DomainId, IfName, Mac};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// What the shim does not say and somebody has to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rest {
+    /// The bridge.
+    pub bridge: IfName,
+    /// A MAC of this chassis, for a shim that names none.
+    pub node_mac: Mac,
+    /// See [`Config::ack_timeout`].
+    pub ack_timeout: Duration,
+    /// See [`Config::restart_hold`].
+    pub restart_hold: Duration,
+    /// See [`Config::neighbours`].
+    pub neighbours: bool,
+    /// See [`Config::on_loss`].
+    pub on_loss: OnLoss,
+}
+
+/// A domain as the shim has named it so far.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Domain {
+    id: DomainId,
+    local: Option<Ipv4Addr>,
+    peer: Option<Ipv4Addr>,
+    peer_link: Option<IfName>,
+    keepalive: Duration,
+    session_timeout: Duration,
+    system_mac: Mac,
+}
+
+/// Everything one connection has said.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Said {
+    domain: Option<Domain>,
+    ports: BTreeSet<IfName>,
+    unique_ip: BTreeSet<IfName>,
+}
+
+/// The configuration as told.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    said: Said,
+    /// What the present connection has repeated or said anew; none once it has settled.
+    again: Option<Said>,
+}
+
+impl Told {
+    /// A connection begins; what the one before said holds until this one has settled.
+    pub fn connected(&mut self) {
+        self.again = Some(Said::default());
+    }
+
+    /// The shim has said everything it says on its own: what it did not repeat is gone.
+    pub fn settle(&mut self) {
+        if let Some(again) = self.again.take() {
+            self.said = again;
+        }
+    }
+
+    /// Records on domains. Answers a line for each that was not taken.
+    pub fn domains(&mut self, records: &[DomainRecord]) -> Vec<String> {
+        let refused = records.iter().filter_map(|record| {
+            if let Some(again) = &mut self.again {
+                // Only once is enough to complain.
+                let _ = again.take_domain(record);
+            }
+            self.said.take_domain(record).err()
+        });
+        refused.collect()
+    }
+
+    /// Records on MLAG ports. Answers a line for each that was not taken.
+    pub fn interfaces(&mut self, records: &[InterfaceRecord]) -> Vec<String> {
+        let refused = records.iter().filter_map(|record| {
+            if let Some(again) = &mut self.again {
+                let _ = again.take_port(record);
+            }
+            self.said.take_port(record).err()
+        });
+        refused.collect()
+    }
+
+    /// Records on VLAN interfaces with an address of their own.
+    pub fn unique_ip(&mut self, records: &[UniqueIpRecord]) {
+        for record in records {
+            if let Some(again) = &mut self.again {
+                again.take_unique_ip(record);
+            }
+            self.said.take_unique_ip(record);
+        }
+    }
+
+    /// The configuration for the core, as soon as it is complete: a domain and both addresses
+    /// (`spec/iccp.md` 1).
+    #[must_use]
+    pub fn config(&self, rest: &Rest) -> Option<Config> {
+        let Said {
+            domain,
+            ports,
+            unique_ip,
+        } = &self.said;
+        let domain = domain.as_ref()?;
+        let node_mac = if domain.system_mac.is_unicast() {
+            domain.system_mac
+        } else {
+            rest.node_mac
+        };
+        let (local, peer) = (domain.local?, domain.peer?);
+        if local == peer {
+            return None;
+        }
+        let mut ports = ports.clone();
+        if let Some(peer_link) = &domain.peer_link {
+            ports.remove(peer_link);
+        }
+        Some(Config {
+            domain: domain.id,
+            local: local.into(),
+            peer: peer.into(),
+            bridge: rest.bridge,
+            peer_link: domain.peer_link,
+            ports,
+            system_mac: None,
+            node_mac,
+            priority: Config::PRIORITY,
+            keepalive: domain.keepalive,
+            session_timeout: domain.session_timeout,
+            ack_timeout: rest.ack_timeout,
+            restart_hold: rest.restart_hold,
+            unique_ip: unique_ip.clone(),
+            neighbours: rest.neighbours,
+            on_loss: rest.on_loss,
+        })
+    }
+}
+
+impl Said {
+    fn take_domain(&mut self, record: &DomainRecord) -> Result<(), String> {
+        let id = record.domain;
+        match (&mut self.domain, record.op) {
+            (Some(domain), _) if domain.id != id => Err(format!(
+                "domain {id} is ignored: this chassis is in domain {}",
+                domain.id
+            )),
+            (None, DomainOp::Update | DomainOp::DeleteAttributes | DomainOp::Delete) => {
+                Err(format!("domain {id} was not added before"))
+            }
+            (domain, DomainOp::Add) => {
+                let domain = domain.get_or_insert_with(|| Domain::new(id));
+                domain.system_mac = record.system_mac;
+                domain.update(record);
+                Ok(())
+            }
+            (Some(domain), DomainOp::Update) => {
+                // The identity comes with every record, and is applied live (W-21).
+                domain.system_mac = record.system_mac;
+                domain.update(record);
+                Ok(())
+            }
+            (Some(domain), DomainOp::DeleteAttributes) => {
+                domain.delete(record.attributes);
+                Ok(())
+            }
+            (Some(_), DomainOp::Delete) => {
+                self.domain = None;
+                self.ports.clear();
+                Ok(())
+            }
+        }
+    }
+
+    fn take_port(&mut self, record: &InterfaceRecord) -> Result<(), String> {
+        let InterfaceRecord { op, domain, port } = record;
+        match (&self.domain, op) {
+            (Some(own), _) if own.id == *domain => {}
+            _ => return Err(format!("port {port}: no domain {domain}")),
+        }
+        match op {
+            RecordOp::Add => self.ports.insert(*port),
+            RecordOp::Delete => self.ports.remove(port),
+        };
+        Ok(())
+    }
+
+    fn take_unique_ip(&mut self, record: &UniqueIpRecord) {
+        match record.op {
+            RecordOp::Add => self.unique_ip.insert(record.interface),
+            RecordOp::Delete => self.unique_ip.remove(&record.interface),
+        };
+    }
+}
+
+impl Domain {
+    const fn new(id: DomainId) -> Self {
+        Self {
+            id,
+            local: None,
+            peer: None,
+            peer_link: None,
+            keepalive: Config::KEEPALIVE,
+            session_timeout: Config::SESSION_TIMEOUT,
+            system_mac: Mac([0; 6]),
+        }
+    }
+
+    fn update(&mut self, record: &DomainRecord) {
+        let has = |bit| record.attributes.contains(bit);
+        if has(DomainAttributes::LOCAL) {
+            self.local = record.local;
+        }
+        if has(DomainAttributes::PEER) {
+            self.peer = record.peer;
+        }
+        if has(DomainAttributes::PEER_LINK) {
+            // The command line stores this word when the argument is left out
+            // (`spec/config-formats.md` 2.1).
+            let named = |name: &IfName| !matches!(name.as_str(), "None" | "none");
+            self.peer_link = record.peer_link.filter(named);
+        }
+        if has(DomainAttributes::KEEPALIVE) {
+            self.keepalive = seconds(record.keepalive_s, Config::KEEPALIVE);
+        }
+        if has(DomainAttributes::SESSION_TIMEOUT) {
+            self.session_timeout = seconds(record.session_timeout_s, Config::SESSION_TIMEOUT);
+        }
+    }
+
+    /// All of them, where SONiC takes the first only (W-20).
+    fn delete(&mut self, attributes: DomainAttributes) {
+        let has = |bit| attributes.contains(bit);
+        if has(DomainAttributes::LOCAL) {
+            self.local = None;
+        }
+        if has(DomainAttributes::PEER) {
+            self.peer = None;
+        }
+        if has(DomainAttributes::PEER_LINK) {
+            self.peer_link = None;
+        }
+        if has(DomainAttributes::KEEPALIVE) {
+            self.keepalive = Config::KEEPALIVE;
+        }
+        if has(DomainAttributes::SESSION_TIMEOUT) {
+            self.session_timeout = Config::SESSION_TIMEOUT;
+        }
+    }
+}
+
+/// -1 asks for the default; so does what makes no sense.
+fn seconds(raw: i32, default: Duration) -> Duration {
+    match u64::try_from(raw) {
+        Ok(seconds @ 1..=3600) => Duration::from_secs(seconds),
+        _ => default,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> IfName {
+        IfName::new(text).unwrap()
+    }
+
+    fn id(raw: u16) -> DomainId {
+        DomainId::new(raw).unwrap()
+    }
+
+    fn rest() -> Rest {
+        Rest {
+            bridge: name("Bridge"),
+            node_mac: Mac([2, 0, 0, 0, 0, 9]),
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
+            neighbours: true,
+            on_loss: OnLoss::Release,
+        }
+    }
+
+    fn domain(op: DomainOp, attributes: DomainAttributes) -> DomainRecord {
+        DomainRecord {
+            op,
+            domain: id(1),
+            keepalive_s: 2,
+            session_timeout_s: 30,
+            local: Some(Ipv4Addr::new(10, 0, 0, 1)),
+            peer: Some(Ipv4Addr::new(10, 0, 0, 2)),
+            peer_link: Some(name("PortChannel10")),
+            system_mac: Mac([2, 0, 0, 0, 0, 1]),
+            attributes,
+        }
+    }
+
+    fn named(attributes: u32) -> DomainAttributes {
+        DomainAttributes::from_bits_retain(attributes)
+    }
+
+    fn port(op: RecordOp, port: &str) -> InterfaceRecord {
+        InterfaceRecord {
+            op,
+            domain: id(1),
+            port: name(port),
+        }
+    }
+
+    fn ports(told: &Told) -> Vec<String> {
+        let config = told.config(&rest()).unwrap();
+        config.ports.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_domain_is_complete_with_both_addresses() {
+        let mut told = Told::default();
+        assert_eq!(told.config(&rest()), None);
+        let add = domain(DomainOp::Add, DomainAttributes::LOCAL);
+        assert!(told.domains(&[add]).is_empty());
+        assert_eq!(told.config(&rest()), None);
+        let update = domain(DomainOp::Update, DomainAttributes::PEER);
+        assert!(told.domains(&[update]).is_empty());
+        let config = told.config(&rest()).unwrap();
+        assert_eq!(config.peer_link, None, "its bit was not set");
+        assert_eq!(config.keepalive, Config::KEEPALIVE);
+        assert_eq!(config.node_mac, Mac([2, 0, 0, 0, 0, 1]));
+        assert_eq!(config.session_timeout, Config::SESSION_TIMEOUT);
+    }
+
+    /// `spec/mclagsyncd-protocol.md` 5.2: an update has the differing bits only.
+    #[test]
+    fn an_update_changes_what_its_bits_name() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let mut update = domain(DomainOp::Update, DomainAttributes::KEEPALIVE);
+        update.keepalive_s = -1;
+        update.session_timeout_s = 77;
+        told.domains(&[update]);
+        let config = told.config(&rest()).unwrap();
+        assert_eq!(config.keepalive, Config::KEEPALIVE);
+        assert_eq!(config.session_timeout, Duration::from_secs(30));
+    }
+
+    /// W-20: SONiC loses all but the first.
+    #[test]
+    fn every_attribute_of_a_deletion_is_deleted() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        told.domains(&[domain(DomainOp::DeleteAttributes, named(0x1c))]);
+        let config = told.config(&rest()).unwrap();
+        assert_eq!(config.peer_link, None);
+        assert_eq!(config.keepalive, Config::KEEPALIVE);
+        assert_eq!(config.session_timeout, Config::SESSION_TIMEOUT);
+        told.domains(&[domain(DomainOp::DeleteAttributes, named(0x01))]);
+        assert_eq!(told.config(&rest()), None);
+    }
+
+    /// `spec/config-formats.md` 2.1.
+    #[test]
+    fn a_peer_link_called_none_is_none() {
+        let mut told = Told::default();
+        let mut add = domain(DomainOp::Add, named(0x1f));
+        add.peer_link = Some(name("None"));
+        told.domains(&[add]);
+        assert_eq!(told.config(&rest()).unwrap().peer_link, None);
+    }
+
+    /// W-35: a second domain would otherwise mix with the first.
+    #[test]
+    fn a_second_domain_is_refused_with_both_numbers() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let mut second = domain(DomainOp::Add, named(0x1f));
+        second.domain = id(2);
+        let refused = told.domains(&[second]);
+        assert_eq!(
+            refused,
+            ["domain 2 is ignored: this chassis is in domain 1"]
+        );
+        assert_eq!(told.config(&rest()).unwrap().domain, id(1));
+    }
+
+    /// `spec/mclagsyncd-protocol.md` 5.3: one record, then two, then three, then all again.
+    #[test]
+    fn cumulative_lists_of_ports_are_one_set() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let all = ["PortChannel1", "PortChannel2", "PortChannel3"].map(|p| port(RecordOp::Add, p));
+        for end in [1, 2, 3, 3] {
+            assert!(told.interfaces(&all[..end]).is_empty());
+        }
+        assert_eq!(
+            ports(&told),
+            ["PortChannel1", "PortChannel2", "PortChannel3"]
+        );
+        told.interfaces(&[port(RecordOp::Delete, "PortChannel2")]);
+        assert_eq!(ports(&told), ["PortChannel1", "PortChannel3"]);
+    }
+
+    #[test]
+    fn a_port_before_its_domain_is_refused() {
+        let mut told = Told::default();
+        let refused = told.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
+        assert_eq!(refused, ["port PortChannel1: no domain 1"]);
+    }
+
+    /// `spec/behaviour.md` 14.6: what is missing after the snapshot was deleted meanwhile; until
+    /// then the same domain said again is the same domain.
+    #[test]
+    fn a_new_connection_replaces_what_the_old_one_said_once_it_has_settled() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let both = ["PortChannel1", "PortChannel2"].map(|p| port(RecordOp::Add, p));
+        told.interfaces(&both);
+        let before = told.config(&rest());
+        told.connected();
+        assert_eq!(told.config(&rest()), before);
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        told.interfaces(&both[..1]);
+        assert_eq!(told.config(&rest()), before);
+        told.settle();
+        assert_eq!(ports(&told), ["PortChannel1"]);
+        told.settle();
+        assert_eq!(ports(&told), ["PortChannel1"]);
+        told.connected();
+        told.settle();
+        assert_eq!(told.config(&rest()), None);
+    }
+
+    #[test]
+    fn a_deleted_domain_takes_its_ports_along() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        told.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
+        told.domains(&[domain(DomainOp::Delete, named(0))]);
+        assert_eq!(told.config(&rest()), None);
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        assert!(ports(&told).is_empty());
+    }
+}

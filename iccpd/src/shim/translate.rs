@@ -1,0 +1,608 @@
+//! From the wanted dataplane to what a version-1 shim is told, without I/O.
+//!
+//! The core names states; version 1 has messages. What was said last is remembered, across
+//! connections too, so that an operation that changes nothing costs no message and a shim that
+//! comes back with old state is told of what is no longer wanted.
+//!
+//! Order is that of the operations (`spec/mclagsyncd-protocol.md` 6), with two exceptions that
+//! keep frames from being delivered twice: the isolation list leaves before anything that lets a
+//! port carry data, and before the shim hears that the session is up.
+
+use mclag_proto::sync::model::{
+    DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, Op, PairState, PortWant,
+    Section, Traffic,
+};
+use mclag_proto::sync::v1::{
+    self, ClientMessage, Dialect, FdbRecord, IsolatedPort, PortIsolate, RecordOp,
+};
+use mclag_proto::{DomainId, IfName, Mac};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// What a shim was told, and what it has yet to be told.
+#[derive(Clone, Debug)]
+pub struct Translator {
+    dialect: Dialect,
+    /// Identity that an interface goes back to.
+    node_mac: Mac,
+    domain: DomainWant,
+    /// Port whose learning is switched off at the shim.
+    learning_off: Option<IfName>,
+    ports: BTreeMap<IfName, Port>,
+    members: BTreeMap<IfName, Vec<IfName>>,
+    pair: Option<PairState>,
+    /// Domain whose records the shim may still hold.
+    published: Option<DomainId>,
+    remote: BTreeMap<IfName, Said<bool>>,
+    interfaces: BTreeMap<IfName, Said<Mac>>,
+    entries: HashMap<FdbKey, Said<Entry>>,
+    names: Names,
+    named: Named,
+    /// The whole table was flushed once (`spec/mclagsyncd-protocol.md` 4.3).
+    flushed: bool,
+    /// The isolation list has to be sent.
+    list_due: bool,
+    /// A list was sent on this connection.
+    list_sent: bool,
+    /// Ports whose isolation is to be shown, and those that may carry data, once the list left.
+    behind_list: Vec<ClientMessage>,
+    out: Vec<ClientMessage>,
+}
+
+/// Something the shim was told, on this connection or on one before.
+#[derive(Clone, Copy, Debug)]
+struct Said<T> {
+    value: T,
+    /// On this connection.
+    now: bool,
+}
+
+impl<T: PartialEq> Said<T> {
+    const fn now(value: T) -> Self {
+        Self { value, now: true }
+    }
+
+    /// True if saying `value` would tell nothing new.
+    fn is(&self, value: &T) -> bool {
+        self.now && self.value == *value
+    }
+}
+
+/// A forwarding entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Entry {
+    /// Number of the port's name.
+    port: u16,
+    kind: v1::FdbKind,
+}
+
+/// One MLAG port as told on this connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Port {
+    isolated: Option<bool>,
+    held: bool,
+}
+
+/// What the snapshots that are under way have named.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    ports: Option<BTreeSet<IfName>>,
+    remote: Option<(bool, BTreeSet<IfName>)>,
+    interfaces: Option<BTreeSet<IfName>>,
+    entries: Option<HashSet<FdbKey>>,
+}
+
+/// Names of ports by number: a table of addresses names few of them very often.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    by_number: Vec<IfName>,
+    numbers: HashMap<IfName, u16>,
+}
+
+impl Names {
+    /// `None` when there are more names than anybody has ports.
+    fn number(&mut self, name: IfName) -> Option<u16> {
+        if let Some(number) = self.numbers.get(&name) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.by_number.len()).ok()?;
+        self.by_number.push(name);
+        self.numbers.insert(name, number);
+        Some(number)
+    }
+
+    fn get(&self, number: u16) -> Option<IfName> {
+        self.by_number.get(usize::from(number)).copied()
+    }
+}
+
+impl Translator {
+    /// A translator for a shim that was never told anything.
+    #[must_use]
+    pub fn new(dialect: Dialect, bridge: IfName, node_mac: Mac) -> Self {
+        Self {
+            dialect,
+            node_mac,
+            domain: DomainWant {
+                bridge,
+                peer_link: None,
+                peer_link_learning: true,
+            },
+            learning_off: None,
+            ports: BTreeMap::new(),
+            members: BTreeMap::new(),
+            pair: None,
+            published: None,
+            remote: BTreeMap::new(),
+            interfaces: BTreeMap::new(),
+            entries: HashMap::new(),
+            names: Names::default(),
+            named: Named::default(),
+            flushed: false,
+            list_due: false,
+            list_sent: false,
+            behind_list: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// A new connection, maybe to a shim that started anew: everything has to be said again. What
+    /// was published or programmed before may still be there, and is remembered for that.
+    pub fn connected(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+        self.learning_off = None;
+        for port in self.ports.values_mut() {
+            *port = Port::default();
+        }
+        self.pair = None;
+        self.named = Named::default();
+        self.remote.values_mut().for_each(|said| said.now = false);
+        self.interfaces
+            .values_mut()
+            .for_each(|said| said.now = false);
+        self.entries.values_mut().for_each(|said| said.now = false);
+        self.list_due = false;
+        self.list_sent = false;
+        self.behind_list.clear();
+        self.out.clear();
+    }
+
+    /// The identity that interfaces go back to.
+    pub const fn set_node_mac(&mut self, mac: Mac) {
+        self.node_mac = mac;
+    }
+
+    /// Whether the shim was told to forward this address to this port.
+    #[must_use]
+    pub fn is_programmed(&self, key: &FdbKey, port: &IfName) -> bool {
+        let entry = self.entries.get(key);
+        entry.and_then(|said| self.names.get(said.value.port)) == Some(*port)
+    }
+
+    /// Take in operations; answers what the shim has to be told for them, in order.
+    #[must_use]
+    pub fn apply(&mut self, ops: &[Op]) -> Vec<ClientMessage> {
+        for op in ops {
+            self.take(op);
+        }
+        self.flush_list();
+        let messages = std::mem::take(&mut self.out);
+        join_tables(messages, self.dialect)
+    }
+
+    fn take(&mut self, op: &Op) {
+        match op {
+            Op::SnapshotBegin(section) => self.begin(*section),
+            Op::SnapshotEnd(section) => self.end(*section),
+            Op::Domain(want) => self.domain(*want),
+            Op::Port { port, want } => self.port(*port, want),
+            Op::PortRelease { port } => self.release_port(*port),
+            Op::Fdb { key, want } => self.entry(*key, want),
+            Op::FdbRelease { key, forget: _ } => self.release_entry(*key),
+            Op::Pair(pair) => self.pair(*pair),
+            Op::RemotePort { port, up } => self.remote_port(*port, *up),
+            Op::RemotePortRelease { port } => self.release_remote(*port),
+            Op::Members { port, members } => self.members(*port, members),
+            Op::Interface { name, want } => self.interface(*name, *want),
+            Op::InterfaceRelease { name } => self.release_interface(*name),
+            // What no version-1 shim does; our own `syncd` beside it is told as well.
+            Op::Neighbour { .. } | Op::NeighbourRelease { .. } => {}
+            Op::Learning { port, learning } => self.out.push(ClientMessage::MacLearnMode {
+                ports: vec![*port],
+                learning: *learning,
+            }),
+            Op::Flush { .. } => {}
+        }
+    }
+
+    fn begin(&mut self, section: Section) {
+        match section {
+            Section::Ports => self.named.ports = Some(BTreeSet::new()),
+            Section::Pair => self.named.remote = Some((false, BTreeSet::new())),
+            Section::Interfaces => self.named.interfaces = Some(BTreeSet::new()),
+            Section::Fdb => self.named.entries = Some(HashSet::new()),
+            Section::Neighbours => {}
+        }
+    }
+
+    fn end(&mut self, section: Section) {
+        match section {
+            Section::Ports => {
+                let named = self.named.ports.take().unwrap_or_default();
+                for port in unnamed(&self.ports, &named) {
+                    self.release_port(port);
+                }
+                if named.is_empty() && self.domain.peer_link.is_some() && self.list_sent {
+                    self.list_due = true;
+                }
+            }
+            Section::Pair => {
+                let (named_pair, named) = self.named.remote.take().unwrap_or_default();
+                for port in unnamed(&self.remote, &named) {
+                    self.release_remote(port);
+                }
+                if !named_pair && let Some(domain) = self.published.take() {
+                    self.pair = None;
+                    self.flush_list();
+                    self.out.push(ClientMessage::DeleteIccpInfo { domain });
+                }
+            }
+            Section::Interfaces => {
+                let named = self.named.interfaces.take().unwrap_or_default();
+                for name in unnamed(&self.interfaces, &named) {
+                    self.release_interface(name);
+                }
+            }
+            Section::Fdb => {
+                let named = self.named.entries.take().unwrap_or_default();
+                let gone = self.entries.keys().filter(|key| !named.contains(*key));
+                let gone: Vec<FdbKey> = gone.copied().collect();
+                for key in gone {
+                    self.release_entry(key);
+                }
+            }
+            Section::Neighbours => {}
+        }
+    }
+
+    fn domain(&mut self, want: DomainWant) {
+        if self.domain.peer_link != want.peer_link {
+            self.list_due |= self.list_sent;
+        }
+        self.domain = want;
+        self.learning();
+    }
+
+    /// Learning on the peer link is switched off when a session comes up, and stays off
+    /// (`spec/mclagsyncd-protocol.md` 4.2).
+    fn learning(&mut self) {
+        let wanted_off = self
+            .domain
+            .peer_link
+            .filter(|_| !self.domain.peer_link_learning);
+        if let Some(port) = self.learning_off
+            && wanted_off != Some(port)
+        {
+            self.learning_off = None;
+            self.learn(port, true);
+        }
+        if let Some(port) = wanted_off
+            && self.learning_off.is_none()
+            && self.is_up()
+        {
+            self.learning_off = Some(port);
+            self.learn(port, false);
+        }
+    }
+
+    fn learn(&mut self, port: IfName, learning: bool) {
+        self.out.push(ClientMessage::MacLearnMode {
+            ports: vec![port],
+            learning,
+        });
+    }
+
+    fn is_up(&self) -> bool {
+        self.pair.is_some_and(|pair| pair.up)
+    }
+
+    fn port(&mut self, name: IfName, want: &PortWant) {
+        if let Some(named) = &mut self.named.ports {
+            named.insert(name);
+        }
+        let port = self.ports.entry(name).or_default();
+        let isolated = match want.isolation {
+            Isolation::On => Some(true),
+            Isolation::Off => Some(false),
+            Isolation::Keep => port.isolated,
+        };
+        let changed = isolated != port.isolated;
+        port.isolated = isolated;
+        let was_held = port.held;
+        port.held = match want.traffic {
+            Traffic::Held => true,
+            Traffic::Pass => false,
+            Traffic::Keep => was_held,
+        };
+        let is_held = port.held;
+        if changed {
+            self.list_due = true;
+            if let Some(is_isolated) = isolated {
+                self.show_isolation(name, is_isolated);
+            }
+        }
+        if is_held && !was_held {
+            self.out.push(traffic(name, false));
+        } else if was_held && !is_held {
+            self.behind_list.push(traffic(name, true));
+        }
+    }
+
+    fn show_isolation(&mut self, port: IfName, is_isolated: bool) {
+        if let Some(domain) = self.pair.map(|pair| pair.domain).or(self.published)
+            && self.domain.peer_link.is_some()
+        {
+            self.behind_list.push(ClientMessage::PeerLinkIsolation {
+                domain,
+                port,
+                is_isolated,
+            });
+        }
+    }
+
+    fn release_port(&mut self, name: IfName) {
+        if let Some(named) = &mut self.named.ports {
+            named.remove(&name);
+        }
+        let Some(port) = self.ports.remove(&name) else {
+            return;
+        };
+        self.list_due |= port.isolated == Some(true);
+        if port.held {
+            // W-11: a port that leaves the pair while it is held would stay so.
+            self.behind_list.push(traffic(name, true));
+        }
+    }
+
+    /// Send the isolation list if it is due and may be sent, and what waited for it.
+    ///
+    /// A list means something only when it is known of each port whether it belongs there, or
+    /// while both chassis are in step: then what is not known yet is isolated.
+    fn flush_list(&mut self) {
+        if self.list_due
+            && let Some(peer_link) = self.domain.peer_link
+        {
+            let up = self.is_up();
+            let undecided = self.ports.values().any(|port| port.isolated.is_none());
+            let any = self.ports.values().any(|port| port.isolated == Some(true));
+            if up || (!undecided && (any || self.list_sent)) {
+                let ports = self.ports.iter().map(|(name, port)| IsolatedPort {
+                    lag: Some(*name),
+                    members: self.members.get(name).cloned().unwrap_or_default(),
+                    is_isolated: port.isolated.unwrap_or(true),
+                });
+                let list = PortIsolate {
+                    peer_link,
+                    ports: ports.collect(),
+                };
+                let list = list.spelled_out(self.dialect);
+                self.out.push(ClientMessage::PortIsolate(list));
+                self.list_due = false;
+                self.list_sent = true;
+            }
+        }
+        self.out.append(&mut self.behind_list);
+    }
+
+    fn pair(&mut self, pair: PairState) {
+        if let Some((named, _)) = &mut self.named.remote {
+            *named = true;
+        }
+        let before = self.pair.replace(pair);
+        let PairState {
+            domain,
+            active,
+            up,
+            system_mac,
+        } = pair;
+        if let Some(other) = self.published.replace(domain)
+            && other != domain
+        {
+            self.flush_list();
+            self.out
+                .push(ClientMessage::DeleteIccpInfo { domain: other });
+        }
+        let active_before = before.and_then(|before| before.active);
+        let mac_before = before.and_then(|before| before.system_mac);
+        if let Some(is_active) = active
+            && (active_before != active || (is_active && mac_before != system_mac))
+        {
+            let system_id = is_active.then(|| system_mac.unwrap_or(self.node_mac));
+            self.out.push(ClientMessage::IccpRole {
+                domain,
+                is_active,
+                system_id,
+            });
+        }
+        if active == Some(false)
+            && let Some(system_id) = system_mac
+            && (mac_before != system_mac || active_before != active)
+        {
+            self.out
+                .push(ClientMessage::IccpSystemId { domain, system_id });
+        }
+        let was_up = before.is_some_and(|before| before.up);
+        if up && !was_up {
+            self.came_up(domain);
+        } else if !up && (was_up || before.is_none()) {
+            // Before anything that clears isolation: the shim deletes its group then instead of
+            // emptying it (`spec/behaviour.md` 6.6).
+            let state = ClientMessage::IccpState {
+                domain,
+                is_up: false,
+            };
+            self.out.push(state);
+        }
+    }
+
+    fn came_up(&mut self, domain: DomainId) {
+        self.learning();
+        if self.dialect.is_polled() {
+            if !self.flushed {
+                self.flushed = true;
+                self.out.push(ClientMessage::FlushFdb);
+            }
+            self.out.push(ClientMessage::GetFdbChanges);
+        }
+        self.flush_list();
+        self.out.push(ClientMessage::IccpState {
+            domain,
+            is_up: true,
+        });
+        // Once more behind it: the shim keeps an empty group only if it knows that the session is
+        // up (`spec/behaviour.md` 6.5, step 8).
+        self.list_due = true;
+    }
+
+    fn remote_port(&mut self, port: IfName, up: bool) {
+        if let Some((_, named)) = &mut self.named.remote {
+            named.insert(port);
+        }
+        let before = self.remote.insert(port, Said::now(up));
+        if !before.is_some_and(|said| said.is(&up))
+            && let Some(domain) = self.published
+        {
+            self.out.push(ClientMessage::RemoteInterfaceState {
+                domain,
+                port,
+                is_up: up,
+            });
+        }
+    }
+
+    fn release_remote(&mut self, port: IfName) {
+        if let Some((_, named)) = &mut self.named.remote {
+            named.remove(&port);
+        }
+        if self.remote.remove(&port).is_some()
+            && let Some(domain) = self.published
+        {
+            self.out
+                .push(ClientMessage::DeleteRemoteInterface { domain, port });
+        }
+    }
+
+    fn members(&mut self, port: IfName, members: &[IfName]) {
+        let before = self.members.get(&port).map_or(&[][..], Vec::as_slice);
+        if before == members {
+            return;
+        }
+        if members.is_empty() {
+            self.members.remove(&port);
+        } else {
+            self.members.insert(port, members.to_vec());
+        }
+        let isolated = self.ports.get(&port).and_then(|port| port.isolated);
+        self.list_due |= isolated == Some(true) || self.list_sent;
+    }
+
+    fn interface(&mut self, name: IfName, want: InterfaceWant) {
+        if let Some(named) = &mut self.named.interfaces {
+            named.insert(name);
+        }
+        let InterfaceWant { mac } = want;
+        let before = self.interfaces.insert(name, Said::now(mac));
+        if !before.is_some_and(|said| said.is(&mac)) {
+            self.set_mac(name, mac);
+        }
+    }
+
+    fn release_interface(&mut self, name: IfName) {
+        if let Some(named) = &mut self.named.interfaces {
+            named.remove(&name);
+        }
+        if self.interfaces.remove(&name).is_some() {
+            self.set_mac(name, self.node_mac);
+        }
+    }
+
+    fn set_mac(&mut self, interface: IfName, mac: Mac) {
+        self.out.push(ClientMessage::SetInterfaceMac {
+            interface,
+            address: None,
+            mac,
+        });
+    }
+
+    fn entry(&mut self, key: FdbKey, want: &FdbWant) {
+        if let Some(named) = &mut self.named.entries {
+            named.insert(key);
+        }
+        let FdbWant { port, kind } = *want;
+        let kind = match kind {
+            FdbKind::Tracked => v1::FdbKind::Dynamic,
+            FdbKind::Static => v1::FdbKind::Static,
+            FdbKind::Ageing => v1::FdbKind::DynamicLocal,
+        };
+        let Some(number) = self.names.number(port) else {
+            return; // more names than a chassis can have ports
+        };
+        let entry = Entry { port: number, kind };
+        let before = self.entries.insert(key, Said::now(entry));
+        if before.is_some_and(|said| said.is(&entry)) {
+            return;
+        }
+        self.record(key, Some(port), kind, RecordOp::Add);
+    }
+
+    fn release_entry(&mut self, key: FdbKey) {
+        if let Some(named) = &mut self.named.entries {
+            named.remove(&key);
+        }
+        // An entry that the shim was not told of is its own business.
+        if let Some(said) = self.entries.remove(&key) {
+            let Entry { port, kind } = said.value;
+            self.record(key, self.names.get(port), kind, RecordOp::Delete);
+        }
+    }
+
+    fn record(&mut self, key: FdbKey, port: Option<IfName>, kind: v1::FdbKind, op: RecordOp) {
+        let FdbKey { vid, mac } = key;
+        self.out.push(ClientMessage::SetFdb(vec![FdbRecord {
+            mac,
+            vid,
+            port,
+            kind,
+            op,
+        }]));
+    }
+}
+
+/// Names that are known and were not named.
+fn unnamed<T>(known: &BTreeMap<IfName, T>, named: &BTreeSet<IfName>) -> Vec<IfName> {
+    let names = known.keys().filter(|name| !named.contains(*name));
+    names.copied().collect()
+}
+
+const fn traffic(port: IfName, is_enabled: bool) -> ClientMessage {
+    ClientMessage::TrafficDistribution { port, is_enabled }
+}
+
+/// Records that follow each other travel together.
+fn join_tables(messages: Vec<ClientMessage>, dialect: Dialect) -> Vec<ClientMessage> {
+    let most = dialect.max_fdb_records();
+    let mut joined: Vec<ClientMessage> = Vec::with_capacity(messages.len().min(64));
+    for message in messages {
+        match (joined.last_mut(), message) {
+            (Some(ClientMessage::SetFdb(records)), ClientMessage::SetFdb(more))
+                if records.len() + more.len() <= most =>
+            {
+                records.extend(more);
+            }
+            (_, message) => joined.push(message),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests;
