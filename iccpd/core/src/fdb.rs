@@ -11,36 +11,28 @@
 //!
 //! Ageing needs no clock here: the dataplane says when a host falls silent on this chassis, and
 //! an entry goes when neither side sees the host.
+//!
+//! A dataplane that does not report activity on what was installed ([`Ports::untracked`]) owns what
+//! it learned itself; what was installed is withdrawn then (P-6), and put back when it ages here
+//! and the peer still sees the host. For such a dataplane the state of the ports counts, too.
+//!
+//! Here: sights, and what follows from them. `ports.rs`: ports and sessions that come and go.
+//! `view.rs`: what an operator sees.
 
-use mclag_proto::ctl::{MacCounts, MacCursor, MacLine};
+mod ports;
+mod view;
+
+pub use ports::{Outage, Ports};
+
+use mclag_proto::IfName;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Op, Section, Sight};
-use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// Most addresses that are kept; `syncd` keeps no more either. What a peer or a flood of frames
 /// makes up beyond that is counted and ignored.
 pub const MAX_ENTRIES: usize = 1 << 20;
-
-/// What the table has to know of the ports.
-#[derive(Clone, Debug, Default)]
-pub struct Ports {
-    /// The MLAG ports.
-    pub mlag: BTreeSet<IfName>,
-    /// The peer link.
-    pub peer_link: Option<IfName>,
-    /// VLANs of each of these; a port without an entry takes any, one that is missing from the
-    /// kernel has an empty one.
-    pub vids: BTreeMap<IfName, BTreeSet<Vid>>,
-}
-
-impl Ports {
-    /// A port the kernel does not have, or that is not in the VLAN, cannot be programmed (P-14).
-    fn carries(&self, port: &IfName, vid: Vid) -> bool {
-        self.vids.get(port).is_none_or(|vids| vids.contains(&vid))
-    }
-}
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Seen {
@@ -65,6 +57,14 @@ struct Entry {
     displaced: Option<Seen>,
     /// Not named since the dataplane's listing began.
     unconfirmed: bool,
+    /// The port it was learned on is down since, and up at the peer: the host is reached through
+    /// the peer for a while, until somebody hears of it.
+    pending: bool,
+    /// The peer's before: installed to age here ([`FdbKind::Ageing`]) until the dataplane learns it
+    /// itself.
+    converted: bool,
+    /// Not told to the peer: the port is down.
+    withheld: bool,
 }
 
 impl Entry {
@@ -76,23 +76,112 @@ impl Entry {
             && self.displaced.is_none()
     }
 
+    /// The peer sees the host on this port.
+    fn seen_at_peer(&mut self, seen: Seen, mine: bool, ports: &Ports) {
+        let here = |own: Seen| mine && own.port == seen.port;
+        if let Some(local) = self.local.filter(|local| local.configured) {
+            // Configured here beats anything the peer learned.
+            if ports.untracked {
+                self.remote = here(local).then_some(seen);
+                self.stale = false;
+            }
+            return;
+        }
+        // As long as the dataplane was not told, its own sight stands.
+        let own = self.local.or(self.displaced);
+        if own.is_some_and(here) && ports.outage(&seen.port).is_none() {
+            self.local = own;
+            self.displaced = None;
+        } else {
+            // What it does not own it need not forget.
+            let owned = own.filter(|_| !self.pending && !self.converted);
+            self.lose_local();
+            self.displaced = owned;
+        }
+        self.remote = Some(seen);
+        self.stale = false;
+    }
+
     const fn concerns_dataplane(&self) -> bool {
         self.remote.is_some() || self.wanted.is_some() || self.displaced.is_some() || self.renew
     }
 
     fn target(&self, key: FdbKey, ports: &Ports) -> Option<FdbWant> {
-        let remote = self.remote?;
-        let kind = if remote.configured {
-            FdbKind::Static
-        } else {
-            FdbKind::Tracked
+        let seen = match (self.local, self.remote) {
+            (Some(local), remote) if ports.untracked => {
+                return self.local_target(key, local, remote, ports);
+            }
+            (_, remote) => remote?,
         };
-        let own = ports.mlag.contains(&remote.port) && ports.carries(&remote.port, key.vid);
-        let port = if own { remote.port } else { ports.peer_link? };
-        ports
-            .carries(&port, key.vid)
-            .then_some(FdbWant { port, kind })
+        remote_target(key, seen, ports)
     }
+
+    /// What the dataplane learned is its own (P-6); only what it cannot know is named.
+    fn local_target(
+        &self,
+        key: FdbKey,
+        local: Seen,
+        remote: Option<Seen>,
+        ports: &Ports,
+    ) -> Option<FdbWant> {
+        if self.pending {
+            return over_peer_link(key, local, ports);
+        }
+        let FdbWant { port, .. } = over_port(local);
+        if self.converted {
+            let kind = FdbKind::Ageing;
+            return ports
+                .carries(&port, key.vid)
+                .then_some(FdbWant { port, kind });
+        }
+        // One that is configured stays configured while its port is down.
+        let remote = remote.filter(|_| ports.outage(&port).is_some())?;
+        remote_target(key, remote, ports)
+    }
+
+    /// What the peer is to be told.
+    fn for_peer(&self, ports: &Ports) -> Option<Seen> {
+        let told = |local: &Seen| !ports.no_orphans || ports.is_mlag(&local.port);
+        self.local.filter(told).filter(|_| !self.withheld)
+    }
+
+    /// True if `syncd` has to be told, or the entry dropped.
+    fn needs_op(&self, key: FdbKey, ports: &Ports) -> bool {
+        self.displaced.is_some()
+            || self.renew
+            || self.is_idle()
+            || self.target(key, ports) != self.wanted
+    }
+}
+
+const fn over_port(seen: Seen) -> FdbWant {
+    let kind = if seen.configured {
+        FdbKind::Static
+    } else {
+        FdbKind::Tracked
+    };
+    FdbWant {
+        port: seen.port,
+        kind,
+    }
+}
+
+fn over_peer_link(key: FdbKey, seen: Seen, ports: &Ports) -> Option<FdbWant> {
+    let port = ports.usable_peer_link()?;
+    let want = FdbWant {
+        port,
+        ..over_port(seen)
+    };
+    ports.carries(&port, key.vid).then_some(want)
+}
+
+/// The MLAG port if it is up, else the peer link, else nothing.
+fn remote_target(key: FdbKey, remote: Seen, ports: &Ports) -> Option<FdbWant> {
+    let own = ports.is_mlag(&remote.port) && ports.carries(&remote.port, key.vid);
+    if own && ports.outage(&remote.port).is_none() {
+        return Some(over_port(remote));
+    }
+    over_peer_link(key, remote, ports)
 }
 
 /// How the table is being told to `syncd`.
@@ -107,6 +196,7 @@ enum Telling {
 /// The address table.
 #[derive(Clone, Debug)]
 pub struct Fdb {
+    ports: Ports,
     entries: BTreeMap<FdbKey, Entry>,
     to_announce: BTreeSet<FdbKey>,
     to_program: BTreeSet<FdbKey>,
@@ -120,6 +210,7 @@ pub struct Fdb {
 impl Default for Fdb {
     fn default() -> Self {
         Self {
+            ports: Ports::default(),
             entries: BTreeMap::new(),
             to_announce: BTreeSet::new(),
             to_program: BTreeSet::new(),
@@ -132,11 +223,13 @@ impl Default for Fdb {
 
 impl Fdb {
     /// The dataplane of this chassis reports an address.
-    pub fn local_sight(&mut self, key: FdbKey, sight: Sight, ports: &Ports) {
-        // A host behind the peer link is the peer's to see.
-        let port = sight.port().filter(|port| Some(*port) != ports.peer_link);
+    pub fn local_sight(&mut self, key: FdbKey, sight: Sight) {
         if !key.mac.is_unicast() {
             return;
+        }
+        let on_peer_link = sight.port().is_some() && sight.port() == self.ports.peer_link;
+        if on_peer_link && self.ports.untracked {
+            return; // what the dataplane would learn there is installed
         }
         let configured = matches!(
             sight,
@@ -145,47 +238,100 @@ impl Fdb {
                 ..
             }
         );
-        let Some(port) = port else {
-            if let Some(entry) = self.entries.get_mut(&key) {
-                entry.local = None;
-                entry.displaced = None;
-                entry.unconfirmed = false;
-                // Whatever we had there is gone as well: name it again if it is wanted.
-                entry.renew |= sight == Sight::Aged;
-                self.touch(key);
-            }
+        // A host behind the peer link is the peer's to see.
+        let Some(port) = sight.port().filter(|_| !on_peer_link) else {
+            self.local_gone(key, sight);
             return;
         };
         if self.is_full_for(&key) {
             return;
         }
-        let entry = self.entries.entry(key).or_default();
+        let seen = Seen { port, configured };
+        self.entries.entry(key).or_default().unconfirmed = false;
+        if self.ports.outage(&port).is_some() {
+            self.seen_on_down_port(key, seen);
+        } else {
+            self.seen(key, seen);
+        }
+        self.touch(key);
+    }
+
+    fn local_gone(&mut self, key: FdbKey, sight: Sight) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
         entry.unconfirmed = false;
+        if entry.pending {
+            return; // the peer link replaced what is gone now (`spec/behaviour.md` 9.4)
+        }
+        entry.lose_local();
+        entry.displaced = None;
+        // Whatever we had there is gone as well: name it again if it is wanted.
+        entry.renew |= sight == Sight::Aged;
+        self.touch(key);
+    }
+
+    /// `spec/behaviour.md` 9.3, with the port up.
+    fn seen(&mut self, key: FdbKey, seen: Seen) {
+        let entry = self.entries.entry(key).or_default();
+        let port = seen.port;
         let remote_moved_here = entry
             .remote
-            .is_some_and(|remote| !(remote.port == port && ports.mlag.contains(&port)));
+            .is_some_and(|remote| !(remote.port == port && self.ports.is_mlag(&port)));
         if remote_moved_here {
             let fixed = entry
                 .remote
                 .is_some_and(|remote| remote.configured && !entry.stale);
-            if fixed && !configured {
+            if fixed && !seen.configured {
                 // The peer's operator nailed it down there; put back what the frame displaced.
                 entry.renew = true;
-                self.touch(key);
                 return;
             }
             entry.remote = None;
             entry.stale = false;
         }
-        entry.local = Some(Seen { port, configured });
+        entry.lose_local();
+        entry.local = Some(seen);
+        // An address that the peer knows from before is told that it moved, wherever to.
+        entry.withheld = self.ports.is_orphan_down(&port) && entry.announced.is_none();
         entry.displaced = None;
-        self.touch(key);
+    }
+
+    /// `spec/behaviour.md` 9.3: the report and the loss of the port crossed.
+    fn seen_on_down_port(&mut self, key: FdbKey, seen: Seen) {
+        let long = self.ports.outage(&seen.port) == Some(Outage::Long);
+        let at_peer = self.ports.at_peer.get(&seen.port).copied();
+        let known_to_peer = self.entries.get(&key).is_some_and(|entry| {
+            entry
+                .remote
+                .is_some_and(|remote| remote.port == seen.port || remote.configured)
+        });
+        if at_peer == Some(true) && known_to_peer {
+            let entry = self.entries.entry(key).or_default();
+            entry.lose_local();
+            entry.renew = true;
+            return;
+        }
+        if at_peer == Some(false) || (long && !seen.configured) {
+            // Neither chassis reaches it there.
+            let entry = self.entries.entry(key).or_default();
+            entry.lose_local();
+            entry.displaced = Some(seen);
+            return;
+        }
+        self.seen(key, seen);
+        let entry = self.entries.entry(key).or_default();
+        if entry.local == Some(seen) {
+            entry.withheld = entry.announced.is_none();
+            entry.pending = at_peer == Some(true) && !long;
+        }
     }
 
     /// The dataplane lists its table: what it does not name is not seen here.
     pub fn local_listing_begins(&mut self) {
         for entry in self.entries.values_mut() {
-            entry.unconfirmed = true;
+            // It does not list what was installed.
+            entry.unconfirmed = !entry.pending && !entry.converted;
         }
     }
 
@@ -198,7 +344,7 @@ impl Fdb {
             .map(|(key, entry)| {
                 entry.unconfirmed = false;
                 entry.displaced = None;
-                entry.local = None;
+                entry.lose_local();
                 *key
             })
             .collect();
@@ -208,34 +354,31 @@ impl Fdb {
     }
 
     /// The peer reports an address (`spec/behaviour.md` 9.5).
-    pub fn remote_entry(&mut self, update: &MacEntry, ports: &Ports) {
-        if !update.mac.is_unicast() {
+    pub fn remote_entry(&mut self, update: &MacEntry) {
+        let mine = self.ports.is_mlag(&update.port);
+        if !update.mac.is_unicast() || (self.ports.no_orphans && !mine) {
             return;
         }
         let key = FdbKey {
             vid: update.vid,
             mac: update.mac,
         };
-        let configured = update.kind == MacType::Static;
         match update.op {
             EntryOp::Add => {
-                if self.is_full_for(&key) {
+                // Where it is there is no way to.
+                let lost = !mine && self.ports.peer_link.is_none();
+                if (lost && !self.entries.contains_key(&key)) || self.is_full_for(&key) {
                     return;
                 }
-                let entry = self.entries.entry(key).or_default();
-                if entry.local.is_some_and(|local| local.configured) {
-                    return; // configured here beats anything the peer learned
-                }
-                // As long as the dataplane was not told, its own sight stands.
-                let own = entry.local.or(entry.displaced);
-                let both = ports.mlag.contains(&update.port)
-                    && own.is_some_and(|own| own.port == update.port);
-                (entry.local, entry.displaced) = if both { (own, None) } else { (None, own) };
-                entry.remote = Some(Seen {
+                let seen = Seen {
                     port: update.port,
-                    configured,
-                });
-                entry.stale = false;
+                    configured: update.kind == MacType::Static,
+                };
+                let entry = self.entries.entry(key).or_default();
+                entry.seen_at_peer(seen, mine, &self.ports);
+                if lost {
+                    entry.remote = None;
+                }
             }
             EntryOp::Delete => {
                 let Some(entry) = self.entries.get_mut(&key) else {
@@ -252,33 +395,17 @@ impl Fdb {
     /// The session reached EXCHANGE: tell the peer everything (`spec/behaviour.md` 9.10).
     pub fn session_up(&mut self) {
         self.announcing = true;
+        for entry in self.entries.values_mut() {
+            // Everything that is seen here; what is only configured on a port that is down is not.
+            let unseen = |local: Seen| local.configured && self.ports.outage(&local.port).is_some();
+            entry.withheld &= entry.local.is_some_and(unseen);
+        }
         self.to_announce = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.local.is_some())
+            .filter(|(_, entry)| entry.for_peer(&self.ports).is_some())
             .map(|(key, _)| *key)
             .collect();
-    }
-
-    /// The session is gone: keep what the peer said, but remember that it may be old. With
-    /// `release`, forget it at once (`spec/behaviour.md` 9.9); may be called again for that.
-    pub fn session_down(&mut self, release: bool) {
-        self.announcing = false;
-        self.to_announce.clear();
-        let mut idle = Vec::new();
-        for (key, entry) in &mut self.entries {
-            entry.announced = None;
-            entry.stale = entry.remote.is_some();
-            if entry.is_idle() {
-                idle.push(*key);
-            }
-        }
-        for key in idle {
-            self.entries.remove(&key);
-        }
-        if release {
-            self.purge_stale();
-        }
     }
 
     /// Forget what the peer said in a session that is gone and did not repeat.
@@ -298,20 +425,13 @@ impl Fdb {
         }
     }
 
-    /// Ports or VLANs changed: look at every entry again.
-    pub fn ports_changed(&mut self) {
-        let with_remote = |entry: &Entry| entry.remote.is_some() || entry.wanted.is_some();
-        let keys = self.entries.iter().filter(|(_, entry)| with_remote(entry));
-        self.to_program.extend(keys.map(|(key, _)| *key));
-    }
-
     /// `syncd` knows nothing any more; say every change from now on.
     pub fn syncd_up(&mut self) {
         self.telling = Telling::Changes;
         self.to_program.clear();
         for (key, entry) in &mut self.entries {
             entry.wanted = None;
-            if entry.remote.is_some() {
+            if entry.needs_op(*key, &self.ports) {
                 self.to_program.insert(*key);
             }
         }
@@ -332,10 +452,10 @@ impl Fdb {
     }
 
     /// Append up to about `max` operations for `syncd`.
-    pub fn next_ops(&mut self, max: usize, ports: &Ports, out: &mut Vec<Op>) {
+    pub fn next_ops(&mut self, max: usize, out: &mut Vec<Op>) {
         let limit = out.len() + max;
         if let Telling::Snapshot(named) = self.telling {
-            self.next_of_snapshot(named, limit, ports, out);
+            self.next_of_snapshot(named, limit, out);
         }
         while out.len() < limit {
             let Some(key) = self.to_program.pop_first() else {
@@ -344,7 +464,7 @@ impl Fdb {
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
             };
-            let target = entry.target(key, ports);
+            let target = entry.target(key, &self.ports);
             // Both sides may claim a host at once and both withdraw: then nothing is wanted, but the
             // dataplane has to forget its own sight, or it would never report the host again. Also
             // if something had been told before: that may have failed, or the host been seen since.
@@ -367,13 +487,7 @@ impl Fdb {
         }
     }
 
-    fn next_of_snapshot(
-        &mut self,
-        named: Option<FdbKey>,
-        limit: usize,
-        ports: &Ports,
-        out: &mut Vec<Op>,
-    ) {
+    fn next_of_snapshot(&mut self, named: Option<FdbKey>, limit: usize, out: &mut Vec<Op>) {
         if named.is_none() {
             out.push(Op::SnapshotBegin(Section::Fdb));
         }
@@ -382,7 +496,7 @@ impl Fdb {
             if out.len() >= limit {
                 return;
             }
-            entry.wanted = entry.target(key, ports);
+            entry.wanted = entry.target(key, &self.ports);
             if let Some(want) = entry.wanted {
                 out.push(Op::Fdb { key, want });
             }
@@ -408,15 +522,16 @@ impl Fdb {
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
             };
-            if entry.local == entry.announced {
+            let for_peer = entry.for_peer(&self.ports);
+            if for_peer == entry.announced {
                 continue;
             }
-            let (op, seen) = match (entry.local, entry.announced) {
+            let (op, seen) = match (for_peer, entry.announced) {
                 (Some(local), _) => (EntryOp::Add, local),
                 (None, Some(announced)) => (EntryOp::Delete, announced),
                 (None, None) => continue,
             };
-            entry.announced = entry.local;
+            entry.announced = for_peer;
             if entry.is_idle() {
                 self.entries.remove(&key);
             }
@@ -433,54 +548,6 @@ impl Fdb {
             });
         }
         batch
-    }
-
-    /// Number of addresses by who sees them.
-    #[must_use]
-    pub fn counts(&self) -> MacCounts {
-        let mut counts = MacCounts::default();
-        for entry in self.entries.values() {
-            match (entry.local, entry.remote) {
-                (Some(_), Some(_)) => counts.both += 1,
-                (Some(_), None) => counts.local += 1,
-                (None, Some(_)) => counts.peer += 1,
-                (None, None) => {}
-            }
-            counts.stale += usize::from(entry.stale);
-        }
-        counts
-    }
-
-    /// A page of the table, and where the next one begins.
-    #[must_use]
-    pub fn page(
-        &self,
-        after: Option<MacCursor>,
-        limit: usize,
-    ) -> (Vec<MacLine>, Option<MacCursor>) {
-        let from = after.map_or(Bound::Unbounded, |cursor| {
-            Bound::Excluded(FdbKey {
-                vid: cursor.vid,
-                mac: cursor.mac,
-            })
-        });
-        let mut rest = self
-            .entries
-            .range((from, Bound::Unbounded))
-            .filter(|(_, entry)| entry.local.is_some() || entry.remote.is_some());
-        let lines: Vec<MacLine> = rest
-            .by_ref()
-            .take(limit)
-            .map(|(key, e)| line(*key, e))
-            .collect();
-        let next = match (rest.next(), lines.last()) {
-            (Some(_), Some(last)) => Some(MacCursor {
-                vid: last.vid,
-                mac: last.mac,
-            }),
-            _ => None,
-        };
-        (lines, next)
     }
 
     /// What `syncd` was last told of an address.
@@ -501,8 +568,6 @@ impl Fdb {
         self.entries.is_empty()
     }
 
-    /// An entry changed: look at it again, where that can lead to anything. Most addresses are
-    /// seen on one side only, and concern either the peer or the dataplane.
     /// Addresses that were ignored because the table was full.
     #[must_use]
     pub const fn ignored(&self) -> u64 {
@@ -515,34 +580,19 @@ impl Fdb {
         full
     }
 
+    /// An entry changed: look at it again, where that can lead to anything. Most addresses are
+    /// seen on one side only, and concern either the peer or the dataplane.
     fn touch(&mut self, key: FdbKey) {
         let Some(entry) = self.entries.get(&key) else {
             return;
         };
-        if self.announcing && entry.local != entry.announced {
+        if self.announcing && entry.for_peer(&self.ports) != entry.announced {
             self.to_announce.insert(key);
         }
         // Without any sight it has to be looked at to be dropped.
-        if entry.local.is_none() || entry.concerns_dataplane() {
+        if entry.local.is_none() || entry.concerns_dataplane() || entry.pending || entry.converted {
             self.to_program.insert(key);
         }
-    }
-}
-
-fn line(key: FdbKey, entry: &Entry) -> MacLine {
-    let local = entry.local.map(|seen| seen.port);
-    let configured = [entry.local, entry.remote]
-        .iter()
-        .flatten()
-        .any(|seen| seen.configured);
-    MacLine {
-        vid: key.vid,
-        mac: key.mac,
-        port: entry.wanted.map(|want| want.port).or(local),
-        local,
-        remote: entry.remote.map(|seen| seen.port),
-        configured,
-        stale: entry.stale,
     }
 }
 

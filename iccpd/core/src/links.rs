@@ -5,6 +5,9 @@ use ipnetwork::IpNetwork;
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Most ports whose VLANs are kept as a dataplane told them; more than a chassis can have.
+const MAX_TOLD_PORTS: usize = 8192;
+
 /// Every interface the kernel has.
 #[derive(Clone, Debug, Default)]
 pub struct Links {
@@ -14,6 +17,9 @@ pub struct Links {
     slaves: BTreeMap<u32, BTreeSet<u32>>,
     vids: BTreeMap<u32, BTreeSet<Vid>>,
     addresses: BTreeMap<u32, Vec<IpNetwork>>,
+    /// VLANs of ports as the dataplane says, which knows better than the kernel.
+    members: BTreeMap<IfName, BTreeSet<Vid>>,
+    generation: u64,
     /// Interfaces not reported again since a listing began.
     unconfirmed: Option<BTreeSet<u32>>,
     complete: bool,
@@ -31,13 +37,21 @@ pub struct MemberState {
 }
 
 impl Links {
+    /// Counts changes: while it stays the same, so does everything below.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// A full listing begins.
     pub fn begin(&mut self) {
+        self.generation += 1;
         self.unconfirmed = Some(self.by_index.keys().copied().collect());
     }
 
     /// The listing is complete: what was not in it is gone.
     pub fn end(&mut self) {
+        self.generation += 1;
         for index in self.unconfirmed.take().unwrap_or_default() {
             self.remove(index);
         }
@@ -61,6 +75,7 @@ impl Links {
 
     /// An interface as it is now.
     pub fn upsert(&mut self, link: Link) {
+        self.generation += 1;
         match self.by_name.insert(link.name, link.index) {
             // A lost event may leave an older interface of the same name behind
             // (`spec/behaviour.md` 10.1). Or two swap their names: then the older one is
@@ -87,16 +102,41 @@ impl Links {
 
     /// VLANs of a bridge port as they are now.
     pub fn set_vids(&mut self, index: u32, vids: BTreeSet<Vid>) {
+        self.generation += 1;
         self.vids.insert(index, vids);
     }
 
     /// Addresses of an interface as they are now.
     pub fn set_addresses(&mut self, index: u32, addresses: Vec<IpNetwork>) {
+        self.generation += 1;
         self.addresses.insert(index, addresses);
+    }
+
+    /// The dataplane says whether a port, which need not exist, is in a VLAN. From then on its word
+    /// counts for this port (`spec/mclagsyncd-protocol.md` 5.4).
+    pub fn set_member(&mut self, port: IfName, vid: Vid, member: bool) {
+        let known = self.members.contains_key(&port);
+        if !known && (!member || self.members.len() >= MAX_TOLD_PORTS) {
+            return;
+        }
+        self.generation += 1;
+        let vids = self.members.entry(port).or_default();
+        if member {
+            vids.insert(vid);
+        } else {
+            vids.remove(&vid);
+        }
+    }
+
+    /// The dataplane is gone: the kernel's word counts.
+    pub fn forget_members(&mut self) {
+        self.generation += 1;
+        self.members.clear();
     }
 
     /// An interface is gone.
     pub fn remove(&mut self, index: u32) {
+        self.generation += 1;
         if let Some(link) = self.by_index.get(&index)
             && self.by_name.get(&link.name) == Some(&index)
         {
@@ -191,7 +231,20 @@ impl Links {
     /// VLANs of a bridge port; `None` while they are not known.
     #[must_use]
     pub fn vids(&self, name: &IfName) -> Option<&BTreeSet<Vid>> {
-        self.vids.get(&self.by_name(name)?.index)
+        let link = self.by_name(name)?;
+        let told = self.members.get(name);
+        told.or_else(|| self.vids.get(&link.index))
+    }
+
+    /// The interface with this number.
+    #[must_use]
+    pub fn by_index(&self, index: u32) -> Option<&Link> {
+        self.by_index.get(&index)
+    }
+
+    /// Every interface.
+    pub fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.by_index.values()
     }
 
     /// Addresses of an interface.
@@ -308,6 +361,24 @@ mod tests {
         links.upsert(link(1, "a"));
         assert_eq!(links.vids(&name("a")), Some(&[one].into()));
         assert_eq!(links.vids(&name("b")), Some(&[two].into()));
+    }
+
+    /// `spec/mclagsyncd-protocol.md` 5.4: it may be told before the port exists.
+    #[test]
+    fn what_the_dataplane_says_of_a_port_s_vlans_counts_while_it_is_there() {
+        let mut links = Links::default();
+        let (one, two) = (Vid::new(1).unwrap(), Vid::new(2).unwrap());
+        links.set_member(name("a"), two, true);
+        links.upsert(link(1, "a"));
+        links.upsert(link(2, "b"));
+        links.set_vids(1, [one].into());
+        links.set_vids(2, [one].into());
+        assert_eq!(links.vids(&name("a")), Some(&[two].into()));
+        assert_eq!(links.vids(&name("b")), Some(&[one].into()), "not spoken of");
+        links.set_member(name("a"), two, false);
+        assert_eq!(links.vids(&name("a")), Some(&BTreeSet::new()));
+        links.forget_members();
+        assert_eq!(links.vids(&name("a")), Some(&[one].into()));
     }
 
     #[test]

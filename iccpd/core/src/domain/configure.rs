@@ -98,10 +98,5 @@ impl Domain {
             port.state_pending = self.session.state() == State::Exchange;
             self.ports.insert(*name, port);
         }
-        if now != *was || self.config.peer_link != before.peer_link {
-            self.fdb_ports.mlag = now;
-            self.fdb_ports.peer_link = self.config.peer_link;
-            self.fdb.ports_changed();
-        }
     }
 }

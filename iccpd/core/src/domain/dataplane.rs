@@ -177,6 +177,7 @@ impl Domain {
             self.tally.unanswered(&batch.ops);
         }
         self.syncd.listed = false;
+        self.links.forget_members();
         for port in self.ports.values_mut() {
             port.confirmed = None;
             port.told = None;

@@ -7,7 +7,6 @@ use crate::isolation::{self, Remote};
 use crate::lag::{Consent, PortFacts};
 use ipnetwork::IpNetwork;
 use mclag_proto::sync::model::{Isolation, Traffic};
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 impl Domain {
@@ -33,6 +32,7 @@ impl Domain {
             };
             port.isolation = isolation::decide(has_peer_link, remote, port.isolation);
         }
+        self.refresh_tables(now);
         self.check_consistency();
     }
 
@@ -114,22 +114,6 @@ impl Domain {
         }
         for notice in notices {
             self.notice(notice);
-        }
-        self.refresh_fdb_ports();
-    }
-
-    pub(super) fn refresh_fdb_ports(&mut self) {
-        let mut vids = BTreeMap::new();
-        for name in self.config.ports.iter().chain(&self.config.peer_link) {
-            if !self.links.exists(name) {
-                vids.insert(*name, Default::default());
-            } else if let Some(known) = self.links.vids(name) {
-                vids.insert(*name, known.clone());
-            }
-        }
-        if vids != self.fdb_ports.vids {
-            self.fdb_ports.vids = vids;
-            self.fdb.ports_changed();
         }
     }
 

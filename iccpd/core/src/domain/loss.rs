@@ -57,6 +57,7 @@ impl Domain {
         match self.config.on_loss {
             _ if self.session.state() == State::Exchange => self.peer_macs_complete(),
             OnLoss::Hold => {
+                self.fdb.session_down(true);
                 self.peer_macs_complete();
                 // Nobody is left to say what is behind the peer link (W-37).
                 self.peer_link_learning = true;

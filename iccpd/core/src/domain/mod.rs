@@ -33,7 +33,6 @@ use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Time};
 use dataplane::Syncd;
-use tables::Tables;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
@@ -41,6 +40,7 @@ use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use mclag_proto::{IfName, Mac, NodeId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+use tables::Tables;
 
 /// A legacy peer sends its addresses right after the synchronisation and marks no end; by then
 /// it has (`spec/iccp.md` 7, step 16).

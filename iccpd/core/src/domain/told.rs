@@ -48,7 +48,7 @@ impl Domain {
             Tlv::MacInfo(entries) => {
                 self.counters.macs_received += entries.len() as u64;
                 for entry in &entries {
-                    self.fdb.remote_entry(entry, &self.fdb_ports);
+                    self.fdb.remote_entry(entry);
                 }
             }
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),

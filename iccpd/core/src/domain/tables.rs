@@ -1,0 +1,143 @@
+//! What the tables of addresses and neighbours have to know of ports and interfaces.
+
+use super::{Domain, IfName, State, Time};
+use crate::fdb::{Outage, Ports};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long a port may be down before nothing is expected of what was learned on it
+/// (`spec/behaviour.md` 9.7).
+const LONG_OUTAGE: Duration = Duration::from_secs(600);
+
+/// What was looked at last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tables {
+    /// State of the links that the ports were derived from.
+    links: u64,
+    /// MLAG ports that are down, and since when.
+    down_since: BTreeMap<IfName, Time>,
+}
+
+impl Domain {
+    /// Tell the tables what changed. Runs after every input: looks first whether anything did.
+    pub(super) fn refresh_tables(&mut self, now: Time) {
+        let links_ready = self.links.is_complete() && !self.links.is_listing();
+        if links_ready {
+            self.note_outages(now);
+        }
+        let links_changed = links_ready && self.tables.links != self.links.generation();
+        if links_changed || self.ports_differ(links_ready, now) {
+            let ports = self.fdb_ports(links_ready, links_changed, now);
+            if links_changed {
+                self.tables.links = self.links.generation();
+            }
+            let in_step = self.session.state() == State::Exchange;
+            self.fdb.set_ports(ports, in_step);
+        }
+    }
+
+    fn note_outages(&mut self, now: Time) {
+        let ports = &self.ports;
+        let since = &mut self.tables.down_since;
+        since.retain(|name, _| ports.get(name).is_some_and(|port| !port.up));
+        for port in ports.values().filter(|port| !port.up) {
+            since.entry(port.name).or_insert(now);
+        }
+    }
+
+    /// When the next outage grows long.
+    pub(super) fn outage_deadline(&self) -> Option<Time> {
+        let ports = self.fdb.ports();
+        let fresh =
+            self.tables.down_since.iter().filter(|(name, _)| {
+                ports.untracked && ports.down.get(*name) == Some(&Outage::Fresh)
+            });
+        fresh.map(|(_, since)| *since + LONG_OUTAGE).min()
+    }
+
+    fn outage(&self, name: &IfName, now: Time) -> Option<Outage> {
+        let since = *self.tables.down_since.get(name)?;
+        Some(if since + LONG_OUTAGE <= now {
+            Outage::Long
+        } else {
+            Outage::Fresh
+        })
+    }
+
+    /// Without a dataplane the last one's ways count.
+    fn untracked(&self) -> bool {
+        if self.syncd.is_up() {
+            !self.syncd.abilities.tracking
+        } else {
+            self.fdb.ports().untracked
+        }
+    }
+
+    fn peer_link_down(&self, links_ready: bool) -> bool {
+        if !links_ready {
+            return self.fdb.ports().peer_link_down;
+        }
+        self.config.peer_link.is_some() && !self.peer_link_up()
+    }
+
+    /// Everything that may change without the links.
+    fn ports_differ(&self, links_ready: bool, now: Time) -> bool {
+        let known = self.fdb.ports();
+        let name_differs = |name: &IfName| {
+            let at_peer = self.peer.ports.get(name).map(|port| port.up);
+            known.at_peer.get(name).copied() != at_peer
+                || known.down.get(name).copied() != self.outage(name, now)
+        };
+        known.mlag != self.config.ports
+            || known.peer_link != self.config.peer_link
+            || known.untracked != self.untracked()
+            || known.no_orphans == self.peer.traits.orphans
+            || known.peer_link_down != self.peer_link_down(links_ready)
+            || self.config.ports.iter().any(name_differs)
+    }
+
+    fn fdb_ports(&self, links_ready: bool, links_changed: bool, now: Time) -> Ports {
+        let known = self.fdb.ports();
+        let own = || self.config.ports.iter();
+        let same_ports =
+            known.mlag == self.config.ports && known.peer_link == self.config.peer_link;
+        let (vids, orphans_down) = if links_changed || (links_ready && !same_ports) {
+            (self.port_vids(), self.orphans_down())
+        } else {
+            (known.vids.clone(), known.orphans_down.clone())
+        };
+        let down = own().filter_map(|name| Some((*name, self.outage(name, now)?)));
+        let at_peer = own().filter_map(|name| Some((*name, self.peer.ports.get(name)?.up)));
+        Ports {
+            mlag: self.config.ports.clone(),
+            peer_link: self.config.peer_link,
+            vids,
+            untracked: self.untracked(),
+            down: down.collect(),
+            orphans_down,
+            peer_link_down: self.peer_link_down(links_ready),
+            at_peer: at_peer.collect(),
+            no_orphans: !self.peer.traits.orphans,
+        }
+    }
+
+    fn port_vids(&self) -> BTreeMap<IfName, BTreeSet<mclag_proto::Vid>> {
+        let mut vids = BTreeMap::new();
+        for name in self.config.ports.iter().chain(&self.config.peer_link) {
+            if !self.links.exists(name) {
+                vids.insert(*name, BTreeSet::new());
+            } else if let Some(known) = self.links.vids(name) {
+                vids.insert(*name, known.clone());
+            }
+        }
+        vids
+    }
+
+    fn orphans_down(&self) -> BTreeSet<IfName> {
+        let down = self.links.iter().filter(|link| !link.running);
+        let names = down.map(|link| link.name);
+        names
+            .filter(|name| !self.config.ports.contains(name))
+            .collect()
+    }
+}
