@@ -17,8 +17,8 @@ mod problem;
 mod text;
 
 use iccp_core::{Config, OnLoss};
-use mclag_proto::{DomainId, IfName, Mac};
 use mclag_proto::iccp::Dialect;
+use mclag_proto::{DomainId, IfName, Mac};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;

@@ -373,6 +373,64 @@ fn settings_are_checked_without_starting() {
     assert!(text(&output.stdout).contains("[domain]\nid = 10\n"));
 }
 
+/// Input: an `iccpd.conf` with a mistake. Output: a TOML file that `iccpd --check` takes, and the
+/// mistake with its line.
+#[test]
+fn an_iccpd_conf_is_checked_converted_and_used() {
+    let place = Place::new("convert");
+    let (conf, toml) = (place.path("iccpd.conf"), place.path("iccpd.toml"));
+    let config = |args: &[&Path]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mclagctl"));
+        command.arg("config").args(args).output().unwrap()
+    };
+    let check = |file: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_iccpd"));
+        command.arg("--check").arg("-c").arg(file).output().unwrap()
+    };
+    let good = "mclag_id:5\nlocal_ip:10.0.0.1\npeer_ip:10.0.0.2\nbind_lacp:server1\n\
+                peer_link:peer-absent\n";
+    std::fs::write(&conf, format!("{good}nonsense\n")).unwrap();
+    let warning = format!(
+        "{}:6: warning: unknown line \"nonsense\" is ignored\n",
+        conf.display()
+    );
+
+    let output = config(&[Path::new("check"), &conf]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stderr), warning);
+    let output = config(&[Path::new("check"), Path::new("--strict"), &conf]);
+    assert_eq!(output.status.code(), Some(1));
+    let output = config(&[Path::new("convert"), &conf, Path::new("-o"), &toml]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stderr), warning);
+    assert_eq!(text(&output.stdout), "");
+
+    let (of_conf, of_toml) = (check(&conf), check(&toml));
+    assert_eq!(of_conf.status.code(), Some(0), "{of_conf:?}");
+    assert_eq!(text(&of_conf.stderr), warning);
+    assert_eq!(text(&of_toml.stderr), "");
+    assert_eq!(text(&of_conf.stdout), text(&of_toml.stdout));
+    assert!(text(&of_conf.stdout).contains("protocol = \"linux-mclag\""));
+
+    // A TOML file is converted to one with every default.
+    let output = config(&[Path::new("convert"), &toml]);
+    assert!(text(&output.stdout).contains("keepalive = \"1s\"\n"));
+    // What cannot be used is not written.
+    std::fs::write(&conf, good.replace("peer_ip", "pear_ip")).unwrap();
+    let before = std::fs::read(&toml).unwrap();
+    let output = config(&[Path::new("convert"), &conf, Path::new("-o"), &toml]);
+    assert_eq!(output.status.code(), Some(1));
+    let want = format!("{}: no pair is described completely\n", conf.display());
+    assert!(text(&output.stderr).starts_with(&want), "{output:?}");
+    assert_eq!(std::fs::read(&toml).unwrap(), before);
+    std::fs::write(&conf, good).unwrap();
+    let nowhere = place.path("absent/iccpd.toml");
+    let output = config(&[Path::new("convert"), &conf, Path::new("-o"), &nowhere]);
+    assert_eq!(output.status.code(), Some(1));
+    let want = format!("mclagctl: cannot write {}: ", nowhere.display());
+    assert!(text(&output.stderr).starts_with(&want), "{output:?}");
+}
+
 /// Input: something that is not iccpd behind the control socket. Output: an error in words.
 #[test]
 fn an_answer_that_makes_no_sense_is_an_error() {

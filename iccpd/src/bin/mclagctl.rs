@@ -1,15 +1,17 @@
-//! `mclagctl`: shows what a running `iccpd` knows.
+//! `mclagctl`: shows what a running `iccpd` knows, and converts settings.
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use iccpd::ctl::client::{Client, ClientError};
 use iccpd::ctl::show;
-use iccpd::settings::DEFAULT_CONTROL_SOCKET;
+use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET, SettingsError};
 use mclag_proto::ctl::MacLine;
 use mclag_proto::{IfName, Mac, Vid};
 use serde::Serialize;
 use serde_json::json;
+use std::fs;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Show the state of an MC-LAG pair, as this chassis sees it.
@@ -24,10 +26,12 @@ Examples:
   mclagctl macs --mac 02:00:5e:00:00:01
   mclagctl peer                       What happened to the session, and who was refused?
   mclagctl --json macs | jq '.macs[] | select(.stale)'
+  mclagctl config check               What does the iccpd.conf of SONiC or linux-mclag say?
+  mclagctl config convert -o /etc/mclag/iccpd.toml
 
 Exit status:
-  0  answered
-  1  no usable answer, or another error
+  0  answered; the settings can be used
+  1  no usable answer, or another error; the settings cannot be used
   2  wrong arguments
   3  iccpd is not running"
 )]
@@ -64,6 +68,33 @@ enum View {
     },
     /// The session with the other chassis, with counters and refused connections.
     Peer,
+    /// Settings files, iccpd.conf or TOML; iccpd need not be running.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+#[derive(Subcommand)]
+enum Config {
+    /// Print a settings file as TOML, with every default and where values come from.
+    ///
+    /// Warnings, such as what the earlier daemons silently ignore, go to standard error.
+    Convert {
+        /// The settings file.
+        #[arg(default_value = settings::LEGACY_FILE)]
+        file: PathBuf,
+        /// Where to write to instead of standard output; what is there is replaced.
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Say what is wrong with a settings file, or odd.
+    Check {
+        /// The settings file.
+        #[arg(default_value = settings::LEGACY_FILE)]
+        file: PathBuf,
+        /// Fail if there is a warning.
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 fn parse_vid(text: &str) -> Result<Vid, String> {
@@ -78,12 +109,20 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let text = match run(&args) {
         Ok(text) => text,
-        Err(error) => {
+        Err(Failure::Client(error)) => {
             eprintln!("mclagctl: {error}");
             return ExitCode::from(match error {
                 ClientError::NotRunning(_) => NOT_RUNNING,
                 _ => FAILED,
             });
+        }
+        Err(Failure::Config(error)) => {
+            // What is wrong in a file begins with its name, as editors expect it.
+            match error.downcast_ref() {
+                Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
+                _ => eprintln!("mclagctl: {error:#}"),
+            }
+            return ExitCode::from(FAILED);
         }
     };
     match io::stdout().write_all(text.as_bytes()) {
@@ -97,11 +136,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<String, ClientError> {
-    let mut client = Client::connect(&args.socket)?;
+/// Why there is nothing to print.
+enum Failure {
+    Client(ClientError),
+    Config(anyhow::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+fn run(args: &Args) -> Result<String, Failure> {
+    let connect = || Client::connect(&args.socket);
     Ok(match &args.view {
+        View::Config(command) => config(command).map_err(Failure::Config)?,
         View::Status => {
-            let status = client.status()?;
+            let status = connect()?.status()?;
             if args.json {
                 json(&status)
             } else {
@@ -109,7 +161,7 @@ fn run(args: &Args) -> Result<String, ClientError> {
             }
         }
         View::Interfaces => {
-            let interfaces = client.interfaces()?;
+            let interfaces = connect()?.interfaces()?;
             if args.json {
                 json(&json!({ "interfaces": interfaces }))
             } else {
@@ -117,7 +169,7 @@ fn run(args: &Args) -> Result<String, ClientError> {
             }
         }
         View::Macs { vlan, mac, port } => {
-            let macs = client.macs(|line| matches(line, *vlan, *mac, *port))?;
+            let macs = connect()?.macs(|line| matches(line, *vlan, *mac, *port))?;
             if args.json {
                 json(&json!({ "macs": macs }))
             } else {
@@ -125,7 +177,7 @@ fn run(args: &Args) -> Result<String, ClientError> {
             }
         }
         View::Peer => {
-            let peer = client.peer()?;
+            let peer = connect()?.peer()?;
             if args.json {
                 json(&peer)
             } else {
@@ -133,6 +185,47 @@ fn run(args: &Args) -> Result<String, ClientError> {
             }
         }
     })
+}
+
+/// What to print of a settings file; warnings go to standard error right away.
+fn config(command: &Config) -> anyhow::Result<String> {
+    let (Config::Convert { file, .. } | Config::Check { file, .. }) = command;
+    let loaded = settings::load(file)?;
+    for warning in loaded.warnings() {
+        eprintln!("{}", warning.located(file));
+    }
+    match command {
+        Config::Check { strict, .. } => {
+            let count = loaded.warnings().len();
+            anyhow::ensure!(
+                !strict || count == 0,
+                "{} has warnings: {count}",
+                file.display()
+            );
+            Ok(format!("{} can be used\n", file.display()))
+        }
+        Config::Convert { output: None, .. } => Ok(loaded.to_toml(file)),
+        Config::Convert {
+            output: Some(output),
+            ..
+        } => {
+            let toml = loaded.to_toml(file);
+            replace(output, &toml).with_context(|| format!("cannot write {}", output.display()))?;
+            Ok(String::new())
+        }
+    }
+}
+
+/// Write a file whole or not at all: half of one may be valid and mean something else.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let written = fs::write(&new, text).and_then(|()| fs::rename(&new, path));
+    if written.is_err() {
+        // Nobody misses it if it is not there.
+        let _ = fs::remove_file(&new);
+    }
+    written
 }
 
 fn matches(line: &MacLine, vlan: Option<Vid>, mac: Option<Mac>, port: Option<IfName>) -> bool {

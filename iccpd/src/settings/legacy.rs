@@ -100,7 +100,7 @@ impl Legacy {
 }
 
 /// Read a file; `None` when there is none. Nothing can be used when the pair is described neither
-/// there nor anywhere else.
+/// there nor anywhere else; then the warnings say what is missing.
 pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warning>> {
     let mut reading = Reading::new(bytes.unwrap_or_default());
     if bytes.is_none() {
@@ -153,11 +153,13 @@ pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warn
     Ok((settings, legacy))
 }
 
-/// Why a file cannot be used, one line each.
-pub(super) fn report(path: &Path, problems: &[Warning]) -> String {
-    let lines = problems.iter();
-    let lines: Vec<_> = lines.map(|w| w.located(path).to_string()).collect();
-    lines.join("\n")
+/// Why a file cannot be used, and what else is odd about it, one line each.
+pub(super) fn report(path: &Path, warnings: &[Warning]) -> String {
+    let mut report = format!("{}: no pair is described completely", path.display());
+    for warning in warnings {
+        report += &format!("\n{}", warning.located(path));
+    }
+    report
 }
 
 /// Whether a line begins with a key that an earlier daemon knows.

@@ -21,6 +21,16 @@ impl Loaded {
     pub fn warnings(&self) -> &[legacy::Warning] {
         self.legacy.as_ref().map_or(&[], |legacy| &legacy.warnings)
     }
+
+    /// The settings as a TOML file that means the same, with every default written out; `path` is
+    /// where they were read from.
+    #[must_use]
+    pub fn to_toml(&self, path: &Path) -> String {
+        match &self.legacy {
+            Some(legacy) => legacy.to_toml(&self.settings, path),
+            None => format!("{}\n", self.settings),
+        }
+    }
 }
 
 /// Read and check a settings file, TOML or `iccpd.conf`.

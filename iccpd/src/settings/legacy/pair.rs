@@ -98,12 +98,10 @@ impl Reading<'_> {
             }
         }
         let Some(index) = chosen else {
-            let message = if syncd.protocol.brings_domain() {
-                "no pair is described completely; it has to arrive from the shim"
-            } else {
-                "no pair is described completely"
-            };
-            self.warn(0, message.into());
+            if syncd.protocol.brings_domain() {
+                let message = "no pair is described completely; it has to arrive from the shim";
+                self.warn(0, message.into());
+            }
             return None;
         };
         let mac = self.system_macs.iter().rev();

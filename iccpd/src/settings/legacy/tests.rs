@@ -576,13 +576,13 @@ fn without_a_shim_that_can_describe_it_a_pair_must_be_complete() {
     let report = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         report(&LINUX_MCLAG.replace("peer_ip:", "peer:")),
-        "iccpd.conf: warning: no pair is described completely\n\
+        "iccpd.conf: no pair is described completely\n\
          iccpd.conf:1: warning: pair 7 does not come about: there is no usable `peer_ip`\n\
          iccpd.conf:3: warning: unknown line \"peer:10.0.0.2\" is ignored"
     );
     assert_eq!(
         report("syncd:2\n"),
-        "iccpd.conf: warning: no pair is described completely"
+        "iccpd.conf: no pair is described completely"
     );
 }
 
