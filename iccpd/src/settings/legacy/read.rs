@@ -23,6 +23,9 @@ pub(super) struct Reading<'a> {
     /// Each applies to that many drafts, the ones that there were at its line.
     pub(super) system_macs: Vec<(usize, Mac, usize)>,
     warnings: Vec<Warning>,
+    /// How many there may be by now: what is wrong with the pair must not be crowded out by odd
+    /// lines.
+    max_warnings: usize,
     dropped_warnings: usize,
     pub(super) origins: BTreeMap<&'static str, String>,
 }
@@ -37,6 +40,7 @@ impl<'a> Reading<'a> {
             current: None,
             system_macs: Vec::new(),
             warnings: Vec::new(),
+            max_warnings: MAX_WARNINGS / 2,
             dropped_warnings: 0,
             origins: BTreeMap::new(),
         }
@@ -59,7 +63,7 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn warn(&mut self, line: usize, message: String) {
-        if self.warnings.len() < MAX_WARNINGS {
+        if self.warnings.len() < self.max_warnings {
             self.warnings.push(Warning { line, message });
         } else {
             self.dropped_warnings += 1;
@@ -94,6 +98,7 @@ impl<'a> Reading<'a> {
             }
             self.line(line, syncd, chassis);
         }
+        self.max_warnings = MAX_WARNINGS;
     }
 
     fn line(&mut self, line: Line<'_>, syncd: &mut Syncd, chassis: &mut Chassis) {

@@ -400,7 +400,7 @@ fn linux_mclag_wants_a_colon_and_takes_any_name() {
 /// `spec/config-formats.md` 1.1: at most 511 characters; the rest is another line.
 #[test]
 fn a_long_line_is_several() {
-    // The last name is cut, as the earlier daemon cuts it: PortChannel10 is read for ..100.
+    // The last name is cut, as the earlier daemon cuts it: PortChannel4 is read for ..4567.
     let mut list = String::from("mclag_interface:");
     for number in 1.. {
         let name = format!("PortChannel{number},");
@@ -412,7 +412,6 @@ fn a_long_line_is_several() {
     let pad = 511 - "PortChannel4".len() - list.len();
     list += &",".repeat(pad);
     let (got, warnings) = summary(&format!("{PAIR}{list}PortChannel4567\n"));
-    // The first twelve bytes of the last name are within.
     assert!(got.contains(" PortChannel4 "), "{got}");
     assert_eq!(
         warnings,
@@ -808,6 +807,15 @@ fn converting_keeps_the_meaning_of_every_file_and_none_is_too_odd() {
         let noise: Vec<u8> = (0..len).map(|_| random.next().to_le_bytes()[0]).collect();
         check(&noise);
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_pair_is_told_after_many_odd_lines() {
+    let (_, warnings) = summary(&format!("mclag_id:3\n{}", "x\n".repeat(1000)));
+    assert_eq!(warnings.len(), 53);
+    let want = "1: pair 3 does not come about: there is no usable `local_ip` and `peer_ip`";
+    assert!(warnings.contains(&want.to_owned()), "{warnings:?}");
+    assert_eq!(warnings[52], "0: 950 more warnings are not shown");
 }
 
 #[test]
