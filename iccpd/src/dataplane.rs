@@ -196,10 +196,10 @@ impl Foreign {
                 return Some(happened);
             }
             if let Some(happened) = self.shim.ready() {
-                self.from_shim(happened);
+                self.shim_says(happened);
             } else {
                 let input = self.assistant.as_mut()?.ready()?;
-                self.from_assistant(input);
+                self.assistant_says(input);
             }
         }
     }
@@ -210,13 +210,13 @@ impl Foreign {
                 return happened;
             }
             tokio::select! {
-                happened = self.shim.next() => self.from_shim(happened),
-                input = next_of(self.assistant.as_mut()) => self.from_assistant(input),
+                happened = self.shim.next() => self.shim_says(happened),
+                input = next_of(self.assistant.as_mut()) => self.assistant_says(input),
             }
         }
     }
 
-    fn from_shim(&mut self, happened: Happened) {
+    fn shim_says(&mut self, happened: Happened) {
         match happened {
             Happened::Input(Input::SyncdUp {
                 backend, window, ..
@@ -240,7 +240,7 @@ impl Foreign {
         }
     }
 
-    fn from_assistant(&mut self, input: Input) {
+    fn assistant_says(&mut self, input: Input) {
         match input {
             Input::SyncdUp { abilities, .. } => {
                 self.assists = Some(abilities);
