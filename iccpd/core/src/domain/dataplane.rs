@@ -1,5 +1,6 @@
 //! What is sent to `syncd`: the wanted dataplane, as numbered batches of changes.
 
+use super::sections::Told;
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{
@@ -21,11 +22,14 @@ pub(super) struct Syncd {
     last_number: u64,
     in_flight: VecDeque<InFlight>,
     /// The ports have not been named on this connection.
-    ports_due: bool,
+    pub(super) ports_due: bool,
+    /// Something happened that may change what is wanted.
+    pub(super) dirty: bool,
+    pub(super) told: Told,
     domain_told: Option<DomainWant>,
     /// Operations on domain and ports that fit into no batch yet. Bounded: the whole is said once
     /// per connection, and a port again only when what is wanted of it changed.
-    queued: VecDeque<Op>,
+    pub(super) queued: VecDeque<Op>,
     /// It has listed every address it sees, on this connection.
     pub(super) listed: bool,
     pub(super) failed: u64,
@@ -74,7 +78,7 @@ impl Domain {
             return None;
         }
         if !self.stopping {
-            self.queue_port_ops();
+            self.queue_changes();
         }
         let queued = self.syncd.queued.len().min(MAX_OPS_PER_BATCH);
         let mut ops: Vec<Op> = self.syncd.queued.drain(..queued).collect();
@@ -84,6 +88,14 @@ impl Domain {
         if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
             let room = MAX_OPS_PER_BATCH - ops.len() - 2;
             self.fdb.next_ops(room, &mut ops);
+        }
+        if self.syncd.abilities.neighbours {
+            if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
+                let room = MAX_OPS_PER_BATCH - ops.len() - 2;
+                self.neigh.next_ops(room, &mut ops);
+            }
+        } else {
+            self.neigh.skip_ops();
         }
         if ops.is_empty() {
             return None;
@@ -111,7 +123,7 @@ impl Domain {
         !self.syncd.is_up() || self.syncd.is_idle()
     }
 
-    fn queue_port_ops(&mut self) {
+    pub(super) fn queue_port_ops(&mut self) {
         let whole = std::mem::take(&mut self.syncd.ports_due);
         if whole {
             self.syncd
@@ -150,9 +162,12 @@ impl Domain {
     }
 
     pub(super) fn syncd_up(&mut self, abilities: Abilities, backend: String, window: u32) {
+        // A dataplane that can do more than a moment ago says so without having been gone: what it
+        // listed still holds.
         let Syncd {
             failed,
             last_failure,
+            listed,
             ..
         } = std::mem::take(&mut self.syncd);
         self.syncd = Syncd {
@@ -162,11 +177,16 @@ impl Domain {
             ports_due: true,
             failed,
             last_failure,
+            listed,
             ..Syncd::default()
         };
         self.fdb.syncd_up();
         if self.fdb_complete {
             self.fdb.tell_everything();
+        }
+        self.neigh.syncd_up();
+        if self.neigh_complete {
+            self.neigh.tell_everything();
         }
     }
 
@@ -265,16 +285,6 @@ impl Domain {
     pub(super) fn syncd_release_port(&mut self, port: IfName) {
         if self.syncd.is_up() && !self.syncd.ports_due {
             self.syncd.queued.push_back(Op::PortRelease { port });
-        }
-    }
-
-    /// Want nothing any more: neither ports nor addresses, which would never age.
-    pub(super) fn syncd_release_all(&mut self) {
-        self.syncd.queued.clear();
-        self.syncd.ports_due = false;
-        for section in [Section::Ports, Section::Fdb] {
-            let marks = [Op::SnapshotBegin(section), Op::SnapshotEnd(section)];
-            self.syncd.queued.extend(marks);
         }
     }
 
