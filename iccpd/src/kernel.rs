@@ -1,8 +1,9 @@
-//! Netlink events to core inputs (`spec/behaviour.md` 10.1, 10.4).
+//! Netlink events to core inputs (`spec/behaviour.md` 10.1, 10.4, 10.5, 11.2).
 //!
-//! Listens on a socket of its own, opened before the first dump, so nothing can be missed in
+//! Listens on sockets of its own, opened before the first dump, so nothing can be missed in
 //! between. When the kernel lost events (an overrun), everything is read again; the core
-//! compares. Of several events about one interface that are there at the same time, the last
+//! compares. Neighbours have a socket of their own: ten thousand of them may change at once, and
+//! that must not cost the news of a link. Of several events about one interface that are there at the same time, the last
 //! one counts: each says all of it.
 //!
 //! The kernel does not announce every change of LACP's state, so the MLAG bonds and their
@@ -10,11 +11,15 @@
 //!
 //! Not responsible for forwarding entries: those come from `syncd`.
 
+mod layer3;
+mod taps;
 mod view;
 
 use crate::lag::team::{self, TeamError, TeamState};
 use iccp_core::Input;
-use mclag_netlink::{Event, Groups, Kernel, LinkInfo, Monitor, NetlinkError, VlanSet};
+use mclag_netlink::{
+    Event, Groups, InterfaceAddress, Kernel, LinkInfo, Monitor, Neighbour, NetlinkError, VlanSet,
+};
 use mclag_proto::IfName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,9 +28,13 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
+use layer3::Layer3;
+use taps::Observer;
 use view::View;
 
-/// Receive buffer of the event socket in bytes: some thousand link events. Without privilege
+pub use taps::Taps;
+
+/// Receive buffer of an event socket in bytes: some thousand events. Without privilege
 /// the kernel gives no more than `net.core.rmem_max`.
 const EVENT_BUFFER: u32 = 4 << 20;
 /// Delay before netlink is opened again after it failed.
@@ -39,17 +48,21 @@ const CALM: Duration = Duration::from_secs(2);
 /// How often teamd is asked.
 const TEAM: Duration = Duration::from_secs(1);
 
-/// Follows the kernel's interfaces.
+/// Follows the kernel's interfaces, addresses and neighbours.
 pub struct Watch {
     /// The interfaces whose LACP state matters: MLAG ports and the peer link.
     names: BTreeSet<IfName>,
     view: View,
-    monitor: Option<Monitor>,
+    layer3: Layer3,
+    monitors: Option<Monitors>,
+    observer: Observer,
     kernel: Option<Kernel>,
     query: Option<Pin<Box<Query>>>,
     teams: Option<Pin<Box<Teams>>>,
     /// Everything has to be read.
     dump_due: bool,
+    /// Neighbours have to be read.
+    neighbours_due: bool,
     /// When bonds are read next.
     bonds_due: Instant,
     /// Since when LACP is busy.
@@ -62,6 +75,13 @@ pub struct Watch {
     silent_teams: BTreeSet<IfName>,
 }
 
+/// The sockets that events come by.
+struct Monitors {
+    /// Interfaces and their addresses.
+    links: Monitor,
+    neighbours: Monitor,
+}
+
 /// A question under way. It owns the socket: a question that is dropped half-way would have to
 /// be asked again from the start.
 type Query = dyn Future<Output = (Kernel, Result<Answer, NetlinkError>)> + Send;
@@ -71,8 +91,11 @@ enum Answer {
     All {
         infos: BTreeMap<u32, LinkInfo>,
         vlans: BTreeMap<u32, VlanSet>,
+        addresses: Vec<InterfaceAddress>,
+        neighbours: Vec<Neighbour>,
     },
     Some(Vec<LinkInfo>),
+    Neighbours(Vec<Neighbour>),
 }
 
 impl Watch {
@@ -86,11 +109,14 @@ impl Watch {
         let mut watch = Self {
             names,
             view: View::default(),
-            monitor: None,
+            layer3: Layer3::default(),
+            monitors: None,
+            observer: Observer::default(),
             kernel: None,
             query: None,
             teams: None,
             dump_due: true,
+            neighbours_due: false,
             bonds_due: now + CALM,
             restless_since: None,
             teams_due: now,
@@ -99,6 +125,11 @@ impl Watch {
         };
         watch.reopen()?;
         Ok(watch)
+    }
+
+    /// Observe the wire as well, if there are sockets for it; what is missing is written down.
+    pub fn observe(&mut self, taps: Taps) {
+        self.observer = Observer::new(taps);
     }
 
     /// Other interfaces matter from now on. Everything is reported again: whoever asks may have
@@ -110,32 +141,40 @@ impl Watch {
 
     /// The events first: what changes during the dump must not be missed.
     fn reopen(&mut self) -> io::Result<()> {
-        let groups = Groups {
+        let links = Groups {
             links: true,
-            fdb: false,
+            addresses: true,
             ..Groups::default()
         };
-        let monitor = Monitor::open(groups, EVENT_BUFFER)?;
+        let neighbours = Groups {
+            neighbours: true,
+            ..Groups::default()
+        };
+        let monitors = Monitors {
+            links: Monitor::open(links, EVENT_BUFFER)?,
+            neighbours: Monitor::open(neighbours, EVENT_BUFFER)?,
+        };
         tracing::debug!(
-            receive_buffer = monitor.receive_buffer(),
+            receive_buffer = monitors.links.receive_buffer(),
             "listening to the kernel"
         );
         self.kernel = Some(Kernel::open()?);
-        self.monitor = Some(monitor);
+        self.monitors = Some(monitors);
         self.dump_due = true;
         Ok(())
     }
 
     fn fail(&mut self, error: &dyn std::fmt::Display) {
         tracing::error!(%error, "netlink failed, reading the kernel again");
-        self.monitor = None;
+        self.monitors = None;
         self.kernel = None;
         self.reopen_at = Instant::now() + REOPEN;
     }
 
     /// The rest of what was read from the kernel.
     pub fn ready(&mut self) -> Option<Input> {
-        self.view.next_input()
+        let input = self.view.next_input();
+        input.or_else(|| self.layer3.next_input())
     }
 
     /// What happens next. Dropping the future loses nothing.
@@ -152,7 +191,7 @@ impl Watch {
                 self.answered(answer);
                 continue;
             }
-            if self.monitor.is_none() {
+            if self.monitors.is_none() {
                 sleep_until(self.reopen_at).await;
                 if let Err(error) = self.reopen() {
                     self.fail(&error);
@@ -166,13 +205,16 @@ impl Watch {
             let asking_teams = self.teams.is_some();
             tokio::select! {
                 biased;
-                events = events(self.monitor.as_mut()) => match events {
-                    Ok(events) => self.happened(events),
+                events = events(self.monitors.as_mut()) => match events {
+                    Ok((from, events)) => self.happened(from, events),
                     Err(error) => self.fail(&error),
                 },
                 states = answer(self.teams.as_mut()), if asking_teams => {
                     self.teams = None;
                     self.teams_answered(states);
+                }
+                sightings = self.observer.next() => {
+                    self.layer3.sightings(&sightings, Instant::now());
                 }
                 () = sleep_until(due) => {}
             }
@@ -189,14 +231,17 @@ impl Watch {
                 self.teams = Some(Box::pin(ask_teams(teams)));
             }
         }
-        if !self.dump_due && now < self.bonds_due {
+        if !self.dump_due && !self.neighbours_due && now < self.bonds_due {
             return false;
         }
         let Some(kernel) = self.kernel.take() else {
             return false;
         };
         if std::mem::take(&mut self.dump_due) {
+            self.neighbours_due = false;
             self.query = Some(Box::pin(read_all(kernel)));
+        } else if std::mem::take(&mut self.neighbours_due) {
+            self.query = Some(Box::pin(read_neighbours(kernel)));
         } else {
             self.bonds_due = now + self.pace(now);
             let bonds = self.view.lacp_bonds(&self.names);
@@ -225,9 +270,21 @@ impl Watch {
 
     fn answered(&mut self, answer: Result<Answer, NetlinkError>) {
         match answer {
-            Ok(Answer::All { infos, vlans }) => {
-                tracing::debug!(links = infos.len(), "read the kernel's interfaces");
+            Ok(Answer::All {
+                infos,
+                vlans,
+                addresses,
+                neighbours,
+            }) => {
+                tracing::debug!(
+                    links = infos.len(),
+                    addresses = addresses.len(),
+                    neighbours = neighbours.len(),
+                    "read the kernel's tables"
+                );
                 self.view.replace(infos, vlans);
+                self.layer3.replace_addresses(&addresses);
+                self.layer3.replace_neighbours(&neighbours);
                 self.teams_due = Instant::now();
             }
             Ok(Answer::Some(infos)) => {
@@ -236,12 +293,51 @@ impl Watch {
                     self.view.link(info, now);
                 }
             }
+            Ok(Answer::Neighbours(neighbours)) => {
+                tracing::debug!(
+                    neighbours = neighbours.len(),
+                    "read the kernel's neighbours"
+                );
+                self.layer3.replace_neighbours(&neighbours);
+            }
             Err(error) => self.fail(&error),
         }
     }
 
-    fn happened(&mut self, events: Vec<Event>) {
+    fn happened(&mut self, from: Source, events: Vec<Event>) {
+        match from {
+            Source::Links => self.links_happened(events),
+            Source::Neighbours => self.neighbours_happened(&events),
+        }
+    }
+
+    fn neighbours_happened(&mut self, events: &[Event]) {
+        if events.contains(&Event::Overrun) {
+            tracing::debug!("neighbour events were lost, reading the neighbours again");
+            self.neighbours_due = true;
+        }
+        let changes: Vec<(Neighbour, bool)> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Neighbour(neighbour) => Some((*neighbour, true)),
+                Event::NeighbourGone(neighbour) => Some((*neighbour, false)),
+                _ => None,
+            })
+            .collect();
+        self.layer3.neighbours(&changes);
+    }
+
+    fn links_happened(&mut self, events: Vec<Event>) {
         let now = Instant::now();
+        let addresses: Vec<(InterfaceAddress, bool)> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Address(address) => Some((*address, true)),
+                Event::AddressGone(address) => Some((*address, false)),
+                _ => None,
+            })
+            .collect();
+        self.layer3.addresses(&addresses);
         for event in latest(events) {
             match event {
                 Event::Link(info) => {
@@ -308,7 +404,7 @@ fn latest(events: Vec<Event>) -> Vec<Event> {
                 Event::LinkGone { index, .. } => ("link", *index),
                 Event::BridgeVlans { index, .. } | Event::LeftBridge { index } => ("vlans", *index),
                 Event::Overrun => ("overrun", 0),
-                // Forwarding entries and port states are not followed here.
+                // Addresses are lists of changes; forwarding entries are not followed here.
                 _ => return false,
             };
             seen.insert(key)
@@ -318,10 +414,22 @@ fn latest(events: Vec<Event>) -> Vec<Event> {
     kept
 }
 
-async fn events(monitor: Option<&mut Monitor>) -> io::Result<Vec<Event>> {
-    match monitor {
-        Some(monitor) => monitor.next().await,
-        None => std::future::pending().await,
+/// Where events came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Source {
+    Links,
+    Neighbours,
+}
+
+/// Links first: a neighbour is on an interface.
+async fn events(monitors: Option<&mut Monitors>) -> io::Result<(Source, Vec<Event>)> {
+    let Some(monitors) = monitors else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        biased;
+        events = monitors.links.next() => Ok((Source::Links, events?)),
+        events = monitors.neighbours.next() => Ok((Source::Neighbours, events?)),
     }
 }
 
@@ -337,13 +445,22 @@ async fn read_all(mut kernel: Kernel) -> (Kernel, Result<Answer, NetlinkError>) 
         let infos = kernel.links().await?;
         let vlans = kernel.bridge_vlans().await?;
         let vlans = vlans.into_iter().map(|(index, vlans)| (index, vlans.vids));
+        let addresses = kernel.addresses().await?;
+        let neighbours = kernel.neighbours().await?;
         Ok(Answer::All {
             infos,
             vlans: vlans.filter(|(_, vids)| !vids.is_empty()).collect(),
+            addresses,
+            neighbours,
         })
     };
     let answer = read.await;
     (kernel, answer)
+}
+
+async fn read_neighbours(mut kernel: Kernel) -> (Kernel, Result<Answer, NetlinkError>) {
+    let neighbours = kernel.neighbours().await;
+    (kernel, neighbours.map(Answer::Neighbours))
 }
 
 async fn read_some(
@@ -368,3 +485,6 @@ async fn ask_teams(teams: Vec<(u32, IfName)>) -> Vec<(u32, IfName, Result<TeamSt
     }
     states
 }
+
+#[cfg(test)]
+mod tests;

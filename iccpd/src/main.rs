@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, Reach, Signal};
-use iccpd::kernel::Watch;
+use iccpd::kernel::{Taps, Watch};
 use iccpd::settings::{self, Loaded, Settings, SettingsError};
 use iccpd::{ctl, log, node, sandbox};
 use mclag_proto::{IfName, Mac};
@@ -15,7 +15,8 @@ use tokio::time::Instant;
 
 /// The MC-LAG control plane: talks to the other chassis, follows the kernel, decides.
 ///
-/// Needs no privilege and gives up what it is started with. Logs go to standard error.
+/// Needs no privilege and gives up what it is started with; with CAP_NET_RAW it observes answers
+/// of hosts, too. Logs go to standard error.
 #[derive(Parser)]
 #[command(
     version,
@@ -66,6 +67,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         println!("# node-mac is from {}.\n{used}", node.from);
         return Ok(());
     }
+    // The last thing that takes a privilege; without it there is less to be seen.
+    let taps = settings.chassis.neighbours.then(Taps::open);
     // Before the runtime: capabilities belong to threads, and there is only one yet.
     sandbox::enter().context("cannot give up privileges")?;
     log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
@@ -85,10 +88,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(loaded.settings, bridge.name, node.mac))
+        .block_on(serve(loaded.settings, bridge.name, node.mac, taps))
 }
 
-async fn serve(settings: Settings, bridge: IfName, node_mac: Mac) -> anyhow::Result<()> {
+async fn serve(
+    settings: Settings,
+    bridge: IfName,
+    node_mac: Mac,
+    taps: Option<Taps>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
     let mut warm = signal(SignalKind::user_defined1()).context("cannot catch SIGUSR1")?;
@@ -101,9 +109,13 @@ async fn serve(settings: Settings, bridge: IfName, node_mac: Mac) -> anyhow::Res
     let domain = settings.domain.as_ref();
     let config = domain.map(|domain| chassis.config(domain, bridge, node_mac));
     let names = config.as_ref().map(driver::watched).unwrap_or_default();
+    let mut kernel = Watch::open(names).context("cannot follow the kernel's interfaces")?;
+    if let Some(taps) = taps {
+        kernel.observe(taps);
+    }
     let driver = Driver {
         dataplane: Dataplane::new(&settings.syncd, chassis, bridge, node_mac),
-        kernel: Watch::open(names).context("cannot follow the kernel's interfaces")?,
+        kernel,
         ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
         is_fixed: config.is_some(),
         pair: config.map(|config| Pair::new(config, reach)),

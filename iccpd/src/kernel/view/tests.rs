@@ -340,3 +340,32 @@ fn teamd_decides_about_members_as_long_as_it_answers() {
     view.link(idle, at(0));
     assert_eq!(distributing(&drain(&mut view), 6), Some(false));
 }
+
+#[test]
+fn a_vlan_interface_names_its_vlan_and_what_it_is_on_and_a_vrf_is_one() {
+    let mut view = View::default();
+    let vlan = |id, link| Kind::Vlan { id, link };
+    let infos = [
+        info(5, "br0", Kind::Veth),
+        info(6, "Vlan10", vlan(Vid::new(10), Some(5))),
+        info(7, "Vrf-blue", Kind::Vrf),
+        // Its lower interface is in another namespace, or the kernel does not say.
+        info(8, "far.10", vlan(Vid::new(10), None)),
+    ];
+    view.replace(by_index(&infos), BTreeMap::new());
+    let kinds: Vec<_> = drain(&mut view)
+        .into_iter()
+        .filter_map(|input| match input {
+            Input::Link(link) => Some(link.kind),
+            _ => None,
+        })
+        .collect();
+    let svi = LinkKind::Vlan {
+        vid: Vid::new(10).unwrap(),
+        parent: 5,
+    };
+    assert_eq!(
+        kinds,
+        [LinkKind::Other, svi, LinkKind::Vrf, LinkKind::Other]
+    );
+}

@@ -1,0 +1,114 @@
+//! Neighbours that speak on the wire (`spec/behaviour.md` 11.2).
+//!
+//! The sockets are the only thing that takes a privilege, `CAP_NET_RAW`, and that only when they
+//! are opened: before the process gives up all it has (see `docs/adr/0010-observing-replies.md`).
+//! Without it, answers to what the other chassis asked are missed until the host is asked again;
+//! all else works.
+
+use mclag_netlink::packet::{Kind, Listener, Sighting, Tap};
+use std::io;
+
+/// Packet sockets, or why there are none.
+#[derive(Debug)]
+pub struct Taps(io::Result<[Tap; 2]>);
+
+impl Taps {
+    /// Open the sockets, if the process may. Needs no runtime.
+    #[must_use]
+    pub fn open() -> Self {
+        let open = || Ok([Tap::open(Kind::Arp)?, Tap::open(Kind::Nd)?]);
+        Self(open())
+    }
+
+    /// Why answers cannot be observed, if they cannot.
+    #[must_use]
+    pub fn error(&self) -> Option<&io::Error> {
+        self.0.as_ref().err()
+    }
+}
+
+/// Listens to answers, if there are sockets.
+#[derive(Debug, Default)]
+pub(super) struct Observer {
+    arp: Option<Listener>,
+    nd: Option<Listener>,
+}
+
+impl Observer {
+    /// Must be called within a runtime.
+    pub(super) fn new(taps: Taps) -> Self {
+        let listeners = taps.0.and_then(|[arp, nd]| {
+            Ok(Self {
+                arp: Some(Listener::new(arp)?),
+                nd: Some(Listener::new(nd)?),
+            })
+        });
+        match listeners {
+            Ok(observer) => {
+                tracing::info!("observing ARP replies and neighbour advertisements");
+                observer
+            }
+            Err(error) => {
+                tracing::info!(
+                    %error,
+                    "cannot observe ARP replies and neighbour advertisements (takes CAP_NET_RAW \
+                     at start); the kernel's own neighbours have to do"
+                );
+                Self::default()
+            }
+        }
+    }
+
+    /// What is seen next. May be dropped while waiting without losing any.
+    pub(super) async fn next(&mut self) -> Vec<Sighting> {
+        loop {
+            let seen = tokio::select! {
+                seen = next(self.arp.as_mut()) => seen,
+                seen = next(self.nd.as_mut()) => seen,
+            };
+            match seen {
+                Ok(sightings) => return sightings,
+                Err(error) => {
+                    tracing::error!(%error, "a packet socket failed, answers are not observed");
+                    *self = Self::default();
+                }
+            }
+        }
+    }
+}
+
+async fn next(listener: Option<&mut Listener>) -> io::Result<Vec<Sighting>> {
+    match listener {
+        Some(listener) => listener.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox;
+
+    /// Input: a process without any capability. Output: no sockets, and a reason that names the
+    /// lack of permission.
+    #[test]
+    fn without_privilege_there_are_no_sockets_and_a_reason() {
+        // Capabilities are per thread: this one is sacrificed.
+        let thread = std::thread::spawn(|| {
+            sandbox::enter().unwrap();
+            let taps = Taps::open();
+            let error = taps.error().unwrap();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+        });
+        thread.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn sockets_that_were_opened_before_are_usable_without_privilege() {
+        let taps = Taps::open();
+        if taps.error().is_none() {
+            let observer = Observer::new(taps);
+            assert!(observer.arp.is_some() && observer.nd.is_some());
+        }
+    }
+}
