@@ -1,7 +1,8 @@
 //! Gives up every privilege before the first byte is read from anybody.
 //!
 //! `iccpd` parses what the network sends, so it holds nothing worth taking: no capability, and
-//! no way to get one by executing something. What needs privilege is `syncd`'s business.
+//! no way to get one by executing something. What needs privilege is `syncd`'s business; the packet
+//! sockets that it may have opened before are described in `docs/adr/0010-observing-replies.md`.
 
 use caps::{CapSet, CapsHashSet};
 
