@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::record::RecordBackend;
+use syncd::legacy::Listeners;
 use syncd::server::{Options, Server};
 use syncd::settings::{self, BackendKind, OnStop, Settings, SettingsError};
 use syncd::{log, sandbox};
@@ -103,6 +104,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
+    let legacy = Listeners::listen(&settings.legacy.listen)?;
     let needed = match settings.backend {
         BackendKind::Linux => Some(Capability::CAP_NET_ADMIN),
         BackendKind::Record => None,
@@ -112,7 +114,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         (Err(error), _) => Err(error),
         (Ok(()), BackendKind::Linux) => {
             let backend = LinuxBackend::open().context("cannot talk to the kernel")?;
-            serve_with(backend, &settings, listener).await
+            serve_with(backend, &settings, listener, legacy).await
         }
         (Ok(()), BackendKind::Record) => {
             let backend = RecordBackend::new();
@@ -121,7 +123,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
                 .record_ports
                 .iter()
                 .for_each(|port| recorder.add_port(*port));
-            serve_with(backend, &settings, listener).await
+            serve_with(backend, &settings, listener, legacy).await
         }
     };
     // Best effort: whoever starts next removes a socket that nobody answers at.
@@ -133,6 +135,7 @@ async fn serve_with(
     backend: impl Backend,
     settings: &Settings,
     listener: UnixListener,
+    legacy: Listeners,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
@@ -149,6 +152,7 @@ async fn serve_with(
             restore_after: settings.restore_after,
             restore_on_stop: settings.on_stop == OnStop::Restore,
             originals: Some(settings.originals()),
+            legacy: settings.legacy.clone(),
         },
     )
     .await?;
@@ -158,7 +162,10 @@ async fn serve_with(
             _ = interrupt.recv() => {}
         }
     };
-    server.run(listener, stop).await?;
+    for address in legacy.addresses() {
+        tracing::info!(%address, "listening for legacy clients");
+    }
+    server.with_legacy(legacy).run(listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

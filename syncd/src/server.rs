@@ -1,4 +1,5 @@
-//! The server: one socket, one client of ours, one dataplane (`docs/mclagsyncd-v2.md`).
+//! The server: one socket, one client of ours, one dataplane (`docs/mclagsyncd-v2.md`); or, in the
+//! place of that client, legacy ones (module `legacy`).
 //!
 //! One task owns everything and waits in one place:
 //!
@@ -16,6 +17,7 @@
 //!   its process is gone or hangs. One that does not say hello in time is closed.
 //! * Nothing waits for the client to read: what it does not take stays in its outbox, where only
 //!   the latest sight per address is kept, and it is not listened to until it has read.
+//! * Only one kind of client is let in at a time: who comes first decides what is wanted.
 //! * When the client is gone, the dataplane stays as it is, unless the settings say otherwise.
 
 use std::collections::HashSet;
@@ -23,7 +25,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mclag_proto::sync::model::{Event, Op, OpError, OpErrorCode};
+use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode};
 use mclag_proto::sync::v2::{
     self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
 };
@@ -33,15 +35,18 @@ use tracing::{debug, error, info, warn};
 
 use crate::backend::{Backend, BackendError, BackendEvent};
 use crate::dataplane::{Action, Subject};
-use crate::reconcile::{Originals, Reconciler};
+use crate::legacy::{Happening, Listeners, Translator};
+use crate::reconcile::{Original, Originals, Reconciler};
 
 use access::Refusals;
 pub use access::{Access, ListenError};
 use connection::{Connection, Lost, Peer};
+use legacy::Legacy;
 pub use store::{Store, StoreError};
 
 mod access;
 mod connection;
+mod legacy;
 mod outbox;
 mod store;
 
@@ -78,6 +83,8 @@ pub struct Options {
     pub restore_on_stop: bool,
     /// File that originals are stored in; nowhere if there is none.
     pub originals: Option<PathBuf>,
+    /// What legacy clients are told.
+    pub legacy: crate::legacy::Options,
 }
 
 /// A dataplane, what is wanted of it, and who wants it.
@@ -90,6 +97,8 @@ pub struct Server<B> {
     stored: Originals,
     refusals: Refusals,
     client: Option<Connection>,
+    legacy: Legacy,
+    writer: Writer,
     candidate: Option<(Connection, Instant)>,
     retry_at: Option<Instant>,
     retry_pause: Duration,
@@ -100,6 +109,17 @@ pub struct Server<B> {
     failing: HashSet<Subject>,
     /// Why the bridge could not be looked at last time.
     blind: Option<String>,
+}
+
+/// Who said last what is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Writer {
+    /// Nobody since the start.
+    Unknown,
+    /// A client of ours.
+    Ours,
+    /// Legacy clients.
+    Legacy,
 }
 
 /// Why a server ended.
@@ -118,6 +138,8 @@ enum Next {
     Accepted(std::io::Result<UnixStream>),
     Client(std::io::Result<()>),
     Candidate(std::io::Result<()>),
+    Legacy(Happening),
+    LegacyDue,
     Event(Result<BackendEvent, BackendError>),
     HelloTimeout,
     Accept,
@@ -152,6 +174,18 @@ impl<B: Backend> Server<B> {
         let mut reconciler = Reconciler::new(stored.clone());
         reconciler.adopt(actual);
         let restore_at = options.restore_after.map(|after| Instant::now() + after);
+        let legacy = &options.legacy;
+        // What an earlier run changed is remembered, whoever asked for it.
+        let learning = legacy.peer_link.map(|port| stored.of(&port).learning);
+        let translator = Translator::new(
+            legacy,
+            match reconciler.actual().filter {
+                Some(_) => Isolation::Keep,
+                None => Isolation::Off,
+            },
+            learning != Some(Original::Was(true)),
+        );
+        let legacy = Legacy::new(legacy.clone(), Listeners::default(), translator);
         Ok(Self {
             backend,
             reconciler,
@@ -160,6 +194,8 @@ impl<B: Backend> Server<B> {
             stored,
             refusals: Refusals::default(),
             client: None,
+            legacy,
+            writer: Writer::Unknown,
             candidate: None,
             retry_at: None,
             retry_pause: RETRY.0,
@@ -168,6 +204,13 @@ impl<B: Backend> Server<B> {
             failing: HashSet::new(),
             blind: None,
         })
+    }
+
+    /// Let legacy clients in at these sockets, too.
+    #[must_use]
+    pub fn with_legacy(mut self, listeners: Listeners) -> Self {
+        self.legacy = Legacy::new(self.legacy.options, listeners, self.legacy.translator);
+        self
     }
 
     /// Serve until `stop`, then say so to the client and leave or restore the dataplane.
@@ -220,6 +263,8 @@ impl<B: Backend> Server<B> {
                     }
                 }
                 Next::Candidate(ready) => self.hear_candidate(ready),
+                Next::Legacy(happening) => self.hear_legacy(happening).await,
+                Next::LegacyDue => self.wake_legacy().await,
                 Next::Event(event) => self.observe(event?).await?,
                 Next::HelloTimeout => {
                     if let Some((connection, _)) = self.candidate.take() {
@@ -237,11 +282,13 @@ impl<B: Backend> Server<B> {
                     warn!("no client for too long: restoring the dataplane");
                     self.restore_at = None;
                     self.reconciler.want_nothing();
+                    self.legacy.translator.forget();
                     let _ = self.settle().await;
                 }
                 Next::Stop => return Ok(()),
             }
             self.serve_client().await;
+            self.tell_legacy();
         }
     }
 
@@ -253,10 +300,13 @@ impl<B: Backend> Server<B> {
         let client = self.client.as_ref();
         let candidate = self.candidate.as_ref().map(|(connection, _)| connection);
         let hello_by = self.candidate.as_ref().map(|(_, by)| *by);
+        let legacy_at = self.legacy.deadline();
         tokio::select! {
             accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted.map(|(stream, _)| stream)),
             ready = readiness(client) => Next::Client(ready),
             ready = readiness(candidate) => Next::Candidate(ready),
+            happening = self.legacy.sockets.next() => Next::Legacy(happening),
+            () = at(legacy_at) => Next::LegacyDue,
             event = self.backend.next_event() => Next::Event(event),
             () = at(hello_by) => Next::HelloTimeout,
             () = at(self.accept_at) => Next::Accept,
@@ -319,6 +369,12 @@ impl<B: Backend> Server<B> {
     }
 
     fn greet(&self, connection: &mut Connection, hello: &ClientHello) -> Result<(), Lost> {
+        if let Some(legacy) = self.legacy.sockets.iter().next() {
+            let from = legacy.from;
+            return Err(Lost::Busy(format!(
+                "a legacy client is connected from {from}"
+            )));
+        }
         let served = v2::VERSION..=v2::VERSION;
         let Some(version) = v2::negotiate(&hello.versions, &served) else {
             let (min, max) = (hello.versions.start(), hello.versions.end());
@@ -350,6 +406,10 @@ impl<B: Backend> Server<B> {
             self.reconciler.client_gone();
         }
         self.restore_at = None;
+        // Its snapshots replace what legacy clients said.
+        self.writer = Writer::Ours;
+        self.backend.hold_with_carrier(false);
+        self.legacy.translator.forget();
     }
 
     /// Carry out what the client asked for, and send it what it may get.
@@ -435,11 +495,13 @@ impl<B: Backend> Server<B> {
     async fn observe(&mut self, first: BackendEvent) -> Result<(), ServerError> {
         let mut event = Some(Ok(first));
         let mut taken = 0;
+        let mut moved = false;
         while let Some(next) = event {
             let next = next?;
             if let BackendEvent::LookAgain { why } = &next {
                 info!(why, "looking at the dataplane again");
             }
+            moved |= matches!(next, BackendEvent::Interface { .. });
             if let Some(event) = self.reconciler.observe(&next) {
                 self.tell(&event);
             }
@@ -449,6 +511,10 @@ impl<B: Backend> Server<B> {
                 next = self.backend.next_event(), if taken < EVENTS_AT_ONCE => Some(next),
                 () = std::future::ready(()) => None,
             };
+        }
+        if moved {
+            let ops = self.refresh_legacy();
+            self.reconciler.accept(&ops);
         }
         let _ = self.settle().await;
         Ok(())
@@ -462,6 +528,7 @@ impl<B: Backend> Server<B> {
             if let Some(client) = &mut self.client {
                 client.outbox.push(*key, *sight, table);
             }
+            self.legacy.mark(*key, table);
         }
     }
 
@@ -477,6 +544,7 @@ impl<B: Backend> Server<B> {
                     if let Some(client) = &mut self.client {
                         client.outbox.resync();
                     }
+                    self.legacy.mark_all();
                 }
                 Err(error) => {
                     if self.blind.as_ref() != Some(&error.text) {

@@ -14,8 +14,10 @@ use nix::unistd::{Group, User};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::log;
 use crate::server::Access;
+use crate::{legacy, log};
+
+mod legacy_table;
 
 /// Where settings are read from unless told otherwise.
 pub const DEFAULT_FILE: &str = "/etc/mclag/syncd.toml";
@@ -55,6 +57,8 @@ pub struct Settings {
     pub log_filter: String,
     /// Ports that the dataplane of [`BackendKind::Record`] has.
     pub record_ports: Vec<IfName>,
+    /// Where legacy clients are listened for, and what they are told.
+    pub legacy: legacy::Options,
 }
 
 /// Which dataplane to work on.
@@ -90,6 +94,7 @@ struct File {
     access: AccessTable,
     log: LogTable,
     record: RecordTable,
+    legacy: legacy_table::LegacyTable,
 }
 
 #[derive(Default, Deserialize)]
@@ -201,6 +206,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         access,
         log,
         record,
+        legacy,
     } = file;
     let mut wrong = |span: Range<usize>, message: String| {
         problems.push(Problem {
@@ -261,6 +267,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
             Err(error) => wrong(port.span(), error.to_string()),
         }
     }
+    let legacy = legacy_table::check(legacy, &mut wrong);
     Settings {
         backend,
         run_dir,
@@ -269,6 +276,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         access: found,
         log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
         record_ports,
+        legacy,
     }
 }
 
@@ -356,7 +364,7 @@ impl fmt::Display for Settings {
         if self.backend == BackendKind::Record {
             writeln!(f, "\n[record]\nports = {:?}", self.record_ports)?;
         }
-        Ok(())
+        legacy_table::show(&self.legacy, f)
     }
 }
 

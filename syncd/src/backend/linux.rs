@@ -3,8 +3,8 @@
 //! * Addresses: batched requests; ours are static entries with activity notification.
 //! * Isolation: the set `isolated` of the bridge's filter table.
 //! * Hold: a bond with LACP is given a `min_links` it cannot reach, so that it loses carrier while
-//!   LACP runs on and its frames take the backup port. Any other port enters the set `held` of the
-//!   filter, which drops its frames.
+//!   LACP runs on and its frames take the backup port. Any other port, and one that has to keep
+//!   its carrier, enters the set `held` of the filter, which drops its frames.
 //! * LACP system id: `ad_actor_system` of a bond, the address of a team.
 //! * Identity of an interface: its address, set while it is up; for an SVI also a local entry of
 //!   the bridge in that VLAN.
@@ -52,6 +52,8 @@ pub struct LinuxBackend {
     links: Links,
     /// VLANs of bridge ports, by index.
     vlans: BTreeMap<u32, BridgeVlans>,
+    /// Bonds are held like other ports, so that they keep their carrier.
+    keeps_carrier: bool,
     /// Ports we hold, whichever way.
     held: BTreeSet<IfName>,
     /// What the filter was last known to be.
@@ -140,6 +142,7 @@ impl LinuxBackend {
             filtered: None,
             links: Links::default(),
             vlans: BTreeMap::new(),
+            keeps_carrier: false,
             held: BTreeSet::new(),
             filter_state: None,
             sticky: HashSet::new(),
@@ -457,6 +460,10 @@ impl Backend for LinuxBackend {
             results.extend(outcome);
         }
         results
+    }
+
+    fn hold_with_carrier(&mut self, keeps_carrier: bool) {
+        self.keeps_carrier = keeps_carrier;
     }
 
     async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {

@@ -101,6 +101,8 @@ impl Backend for RecordBackend {
         results
     }
 
+    fn hold_with_carrier(&mut self, _keeps_carrier: bool) {}
+
     async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
         loop {
             let changed = self.0.0.changed.notified();

@@ -71,6 +71,8 @@ pub(super) enum Lost {
     Unexpected(String),
     #[error("{0}")]
     Version(String),
+    #[error("{0}")]
+    Busy(String),
     #[error("cannot be said: {0}")]
     Encode(#[from] EncodeError),
 }
@@ -83,6 +85,7 @@ impl Lost {
             Self::Malformed(_) => Some(ErrorCode::Malformed),
             Self::Unexpected(_) => Some(ErrorCode::Unexpected),
             Self::Version(_) => Some(ErrorCode::Version),
+            Self::Busy(_) => Some(ErrorCode::Denied),
             Self::Encode(_) => Some(ErrorCode::Failed),
         }
     }

@@ -93,8 +93,9 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
                 .filter_state
                 .as_ref()
                 .is_some_and(|f| f.held.contains(port));
+            let by_filter = in_filter || (hold && backend.keeps_carrier);
             match backend.links.named(port) {
-                Some(bond) if view::speaks_lacp(bond) && !in_filter => {
+                Some(bond) if view::speaks_lacp(bond) && !by_filter => {
                     let own = view::own_min_links(bond);
                     let count = if hold {
                         own.saturating_add(view::HOLD)

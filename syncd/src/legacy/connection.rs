@@ -1,0 +1,296 @@
+//! One legacy client's socket, and what waits on both sides of it. Nothing here waits for the
+//! client to read or write.
+//!
+//! Messages are read whatever the client reads: a sonic `iccpd` whose socket is full gives up in
+//! the middle of a message (`spec/mclagsyncd-protocol.md` 10, item 9). What is to be told waits in
+//! the feed, and becomes a message when the one before is on its way.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use mclag_proto::Mac;
+use mclag_proto::sync::frame::{Decoder, FrameError};
+use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, Side};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::{Feed, Options, Place};
+
+/// Bytes that are read before what they say is carried out.
+const READ_AT_ONCE: usize = 256 * 1024;
+
+/// Time between messages that answer one poll: an older `iccpd` loses the second of two that it
+/// reads at once (`spec/mclagsyncd-protocol.md` 2.4).
+const ANSWER_GAP: Duration = Duration::from_millis(100);
+
+/// How long a client at an address of no dialect may be silent before it is told the settings: a
+/// sonic one without a file stays silent until then (`spec/mclagsyncd-protocol.md` 9.1).
+const SETTINGS_AFTER: Duration = Duration::from_secs(2);
+
+/// Faults of one connection that are logged one by one; more are counted.
+const MAX_LOGGED: u64 = 20;
+
+/// What was counted on a connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Counters {
+    /// Messages that were carried out.
+    pub(crate) messages: u64,
+    /// Messages of a type that the dialect does not have.
+    pub(crate) unknown: u64,
+    /// Messages that could not be read.
+    pub(crate) unreadable: u64,
+    /// Records and entries of lists that could not be read, in messages that could.
+    pub(crate) skipped: u64,
+    /// Messages that were sent.
+    pub(crate) sent: u64,
+    /// Messages that could not be said.
+    pub(crate) unsayable: u64,
+}
+
+/// A connected client.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    pub(crate) from: SocketAddr,
+    place: Place,
+    decoder: Decoder,
+    detector: Detector,
+    /// The message being written, and how much of it was.
+    out: Vec<u8>,
+    written: usize,
+    /// None before it is known what the client speaks.
+    pub(crate) feed: Option<Feed>,
+    /// The client polled, and may be sent the next message then.
+    answer_at: Option<Instant>,
+    /// When a client whose dialect is not known is told the settings.
+    settings_at: Option<Instant>,
+    pub(crate) counters: Counters,
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    #[error("closed by the client")]
+    Closed,
+    #[error("closed by the client within a message, {0} bytes of it were read")]
+    Cut(usize),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Nothing behind such a header can be trusted: the stream has no other mark to find the next
+    /// message by.
+    #[error("cannot be read: {0}")]
+    Malformed(#[from] FrameError),
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, from: SocketAddr, place: Place, now: Instant) -> Self {
+        // A message is one write; nothing is gained by waiting for more.
+        let _ = stream.set_nodelay(true);
+        Self {
+            stream,
+            from,
+            place,
+            decoder: Decoder::v1(),
+            detector: Detector::new(Side::Client, place.dialect),
+            out: Vec::new(),
+            written: 0,
+            feed: None,
+            answer_at: None,
+            settings_at: place.dialect.is_none().then_some(now + SETTINGS_AFTER),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn is_from(&self, place: &Place) -> bool {
+        self.place == *place
+    }
+
+    /// What the client speaks, as far as it is known.
+    pub(crate) const fn dialect(&self) -> Option<Dialect> {
+        self.detector.dialect()
+    }
+
+    /// Ready when it can be read, or written while there is something to write.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.written < self.out.len()
+            && let Poll::Ready(ready) = self.stream.poll_write_ready(cx)
+        {
+            return Poll::Ready(ready);
+        }
+        ready!(self.stream.poll_read_ready(cx))?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// When the next message may be sent to a client that polled, or the settings to a silent one.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let is_due = self.feed.as_ref().is_some_and(Feed::is_due);
+        let answer = self.answer_at.filter(|_| is_due);
+        answer.into_iter().chain(self.settings_at).min()
+    }
+
+    /// Whether a silent client is to be told the settings as if it spoke sonic, which any other
+    /// ignores (`spec/mclagsyncd-protocol.md` 9.1). True once.
+    pub(crate) fn settings_are_due(&mut self, now: Instant) -> bool {
+        let due = self.settings_at.is_some_and(|at| at <= now);
+        if due {
+            self.settings_at = None;
+        }
+        due
+    }
+
+    /// Begin to tell, or to tell anew, as what the client speaks is known.
+    pub(crate) fn follow(&mut self, options: &Options, bridge_mac: Option<Mac>) {
+        let Some(dialect) = self.detector.dialect() else {
+            return;
+        };
+        if !self.feed.as_mut().is_some_and(|feed| feed.is_in(dialect)) {
+            self.feed = Some(Feed::new(dialect, options, bridge_mac));
+        }
+    }
+
+    /// Read what can be read now, up to a limit. True if there may be more.
+    pub(crate) fn read(&mut self) -> Result<bool, Lost> {
+        let mut chunk = [0; 16 * 1024];
+        let mut total = 0;
+        while total < READ_AT_ONCE {
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => {
+                    return Err(match self.decoder.pending() {
+                        0 => Lost::Closed,
+                        pending => Lost::Cut(pending),
+                    });
+                }
+                Ok(count) => {
+                    self.decoder.push(&chunk[..count]);
+                    total += count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// The next message that was read, and the dialect it was read by. What cannot be read is
+    /// logged, counted and skipped.
+    pub(crate) fn next_message(&mut self) -> Result<Option<(ClientMessage, Dialect)>, Lost> {
+        while let Some(frame) = self.decoder.next_frame()? {
+            let known = self.detector.dialect();
+            let dialect = self.detector.frame(&frame);
+            if dialect != known {
+                self.settings_at = None;
+                let from = self.from;
+                info!(%from, dialect = ?dialect.map(|d| d.to_string()), "legacy client recognised");
+            }
+            // As long as it is not known: the dialect whose lists are no more than what they name.
+            let dialect = dialect.unwrap_or(Dialect::LinuxMclag);
+            match ClientMessage::decode(&frame, dialect) {
+                Ok(Some(decoded)) => {
+                    self.counters.messages += 1;
+                    for error in &decoded.skipped {
+                        self.counters.skipped += 1;
+                        self.complain(frame.kind, error);
+                    }
+                    return Ok(Some((decoded.message, dialect)));
+                }
+                Ok(None) => {
+                    self.counters.unknown += 1;
+                    let (from, kind) = (self.from, frame.kind);
+                    debug!(%from, kind, %dialect, "message skipped: no such type");
+                }
+                Err(error) => {
+                    self.counters.unreadable += 1;
+                    self.complain(frame.kind, &error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn complain(&self, kind: u8, error: &dyn std::fmt::Display) {
+        let from = self.from;
+        let faults = self.counters.unreadable + self.counters.skipped;
+        match faults {
+            0..MAX_LOGGED => warn!(%from, kind, %error, "legacy client says what cannot be read"),
+            MAX_LOGGED => {
+                warn!(%from, kind, %error, "cannot be read; more of this client is only counted");
+            }
+            _ => debug!(%from, kind, %error, "cannot be read"),
+        }
+    }
+
+    /// Write what there is to write, and fill in from the feed as long as the client takes it.
+    pub(crate) fn write(
+        &mut self,
+        now: Instant,
+        next: impl Fn(&mut Feed) -> Option<mclag_proto::sync::v1::ServerMessage>,
+    ) -> Result<(), Lost> {
+        loop {
+            if !self.flush()? {
+                return Ok(());
+            }
+            let dialect = self.detector.dialect().unwrap_or(Dialect::Sonic);
+            let Some(feed) = &mut self.feed else {
+                return Ok(());
+            };
+            if dialect.is_polled() {
+                if self.answer_at.is_some_and(|at| at > now) || !feed.is_due() {
+                    return Ok(());
+                }
+                self.answer_at = None;
+            }
+            let Some(message) = next(feed) else {
+                return Ok(());
+            };
+            match message.encode(dialect) {
+                Ok(bytes) => {
+                    self.counters.sent += 1;
+                    self.out = bytes;
+                    self.written = 0;
+                    if dialect.is_polled() {
+                        self.answer_at = Some(now + ANSWER_GAP);
+                    }
+                }
+                Err(error) => {
+                    self.counters.unsayable += 1;
+                    let from = self.from;
+                    warn!(%from, %error, "legacy client cannot be told");
+                }
+            }
+        }
+    }
+
+    /// Write the rest of the message under way. False if the client does not take it now.
+    fn flush(&mut self) -> Result<bool, Lost> {
+        while self.written < self.out.len() {
+            // A message is begun when there is room for all of it: a legacy receiver copes badly
+            // with parts (`spec/mclagsyncd-protocol.md` 2.4). The socket counts as writable while
+            // a third of its buffer is free.
+            if self.written == 0 && !self.has_room() {
+                let wait = || Err(io::ErrorKind::WouldBlock.into());
+                let _: io::Result<()> = self.stream.try_io(Interest::WRITABLE, wait);
+                return Ok(false);
+            }
+            match self.stream.try_write(&self.out[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Ok(true)
+    }
+
+    fn has_room(&self) -> bool {
+        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLOUT)];
+        // A socket that cannot be asked is tried.
+        poll(&mut fds, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
+    }
+}

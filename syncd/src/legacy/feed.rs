@@ -1,0 +1,367 @@
+//! What one legacy client has to know and was not told yet. Pure: no I/O, no clock.
+//!
+//! Nothing waits here but names and keys: what is said of them is looked up when there is room to
+//! say it. So a client that reads slowly costs no more than the tables have entries, and in the
+//! end knows what is true, however often it changed meanwhile.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+
+use mclag_proto::sync::model::FdbKey;
+use mclag_proto::sync::v1::{
+    Dialect, DomainAttributes, DomainOp, DomainRecord, FdbKind, FdbRecord, InterfaceRecord,
+    RecordOp, ServerMessage, UniqueIpRecord, VlanMemberRecord,
+};
+use mclag_proto::{IfName, Mac, Vid};
+
+use super::{Domain, Options};
+use crate::dataplane::{Actual, EntryKind};
+
+#[cfg(test)]
+mod tests;
+
+/// Changes that may wait beyond one per entry of the tables. With more (addresses that come and go
+/// while nobody reads), looking at everything is cheaper.
+const SLACK: usize = 4096;
+
+/// Keepalive and session timeout that are the client's own defaults
+/// (`spec/mclagsyncd-protocol.md` 5.2).
+const DEFAULT_TIME: i32 = -1;
+
+/// What a client was told and what not.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    dialect: Dialect,
+    /// Settings that were not told yet, last first.
+    settings: Vec<ServerMessage>,
+    /// VLAN members that the client knows of.
+    vlans: BTreeSet<(Vid, IfName)>,
+    vlans_changed: bool,
+    /// Told at the very end of the beginning (`spec/mclagsyncd-protocol.md` 7).
+    unique: Option<ServerMessage>,
+    fdb: Fdb,
+    /// The client polled, and not everything was answered.
+    is_asked: bool,
+    /// Nobody knows yet what the client speaks: the settings of sonic do no harm, forwarding
+    /// entries would (`spec/mclagsyncd-protocol.md` 9.1).
+    is_guess: bool,
+}
+
+/// The forwarding table as the client knows it.
+#[derive(Debug, Default)]
+struct Fdb {
+    told: HashMap<FdbKey, Told>,
+    /// Entries that may have changed, in the order in which they did.
+    order: VecDeque<FdbKey>,
+    changed: HashSet<FdbKey>,
+    /// All may have changed.
+    all: bool,
+}
+
+/// An entry that the client knows of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Told {
+    port: IfName,
+    kind: FdbKind,
+}
+
+impl Feed {
+    /// A client of this dialect that knows nothing. `bridge_mac`: the system MAC where the
+    /// settings name none.
+    pub(crate) fn new(dialect: Dialect, options: &Options, bridge_mac: Option<Mac>) -> Self {
+        let mut feed = Self {
+            dialect,
+            settings: Vec::new(),
+            vlans: BTreeSet::new(),
+            vlans_changed: true,
+            unique: None,
+            fdb: Fdb {
+                all: true,
+                ..Fdb::default()
+            },
+            is_asked: false,
+            is_guess: false,
+        };
+        if dialect.has_settings() {
+            feed.prepare(options, bridge_mac);
+        }
+        feed
+    }
+
+    /// Domain, then interfaces, which are lost on a client without the domain
+    /// (`spec/mclagsyncd-protocol.md` 5.3).
+    fn prepare(&mut self, options: &Options, bridge_mac: Option<Mac>) {
+        if let Some(domain) = &options.domain {
+            let record = domain_record(domain, options.peer_link, bridge_mac);
+            let ports = options.ports.iter().map(|port| InterfaceRecord {
+                op: RecordOp::Add,
+                domain: domain.id,
+                port: *port,
+            });
+            let interfaces = ServerMessage::Interfaces(ports.collect());
+            self.settings = interfaces.split(self.dialect);
+            self.settings.reverse();
+            self.settings.push(ServerMessage::Domain(vec![record]));
+        }
+        let unique = options.unique_ip.iter().map(|interface| UniqueIpRecord {
+            op: RecordOp::Add,
+            interface: *interface,
+        });
+        let unique: Vec<_> = unique.collect();
+        self.unique = (!unique.is_empty()).then_some(ServerMessage::UniqueIps(unique));
+    }
+
+    /// A silent client of whom nobody knows what it speaks: settings only.
+    pub(crate) fn guess(options: &Options, bridge_mac: Option<Mac>) -> Self {
+        Self {
+            is_guess: true,
+            ..Self::new(Dialect::Sonic, options, bridge_mac)
+        }
+    }
+
+    /// The client turned out to speak this dialect. False if it has to be told anew.
+    pub(crate) fn is_in(&mut self, dialect: Dialect) -> bool {
+        self.is_guess &= self.dialect != dialect;
+        self.dialect == dialect
+    }
+
+    /// An entry may have changed. `table` is the number of entries that the dataplane has.
+    pub(crate) fn mark(&mut self, key: FdbKey, table: usize) {
+        let fdb = &mut self.fdb;
+        if fdb.all || !fdb.changed.insert(key) {
+            return;
+        }
+        fdb.order.push_back(key);
+        if fdb.order.len() > table + fdb.told.len() + SLACK {
+            fdb.mark_all();
+        }
+    }
+
+    /// Anything may have changed.
+    pub(crate) fn mark_all(&mut self) {
+        self.fdb.mark_all();
+        self.vlans_changed = true;
+    }
+
+    /// VLAN members may have changed.
+    pub(crate) const fn mark_vlans(&mut self) {
+        self.vlans_changed = true;
+    }
+
+    /// The client asks what changed (`spec/mclagsyncd-protocol.md` 4.16).
+    pub(crate) const fn ask(&mut self) {
+        self.is_asked = true;
+    }
+
+    /// Whether there may be something to say. [`Feed::next`] may still find nothing.
+    pub(crate) fn is_due(&self) -> bool {
+        let fdb = self.fdb.all || !self.fdb.order.is_empty();
+        match self.dialect.is_polled() {
+            true => self.is_asked,
+            false => {
+                !self.settings.is_empty() || self.vlans_changed || self.unique.is_some() || fdb
+            }
+        }
+    }
+
+    /// The next message, if there is one: settings, VLAN members, forwarding entries, interfaces
+    /// with an address of their own, in this order (`spec/mclagsyncd-protocol.md` 7).
+    pub(crate) fn next(
+        &mut self,
+        actual: &Actual,
+        peer_link: Option<IfName>,
+    ) -> Option<ServerMessage> {
+        if self.dialect.is_polled() {
+            if !self.is_asked {
+                return None;
+            }
+            let records = self.fdb_records(actual, peer_link);
+            // One message for one poll is what a client takes for sure; with more to say, the
+            // caller leaves time in between (`spec/mclagsyncd-protocol.md` 2.4).
+            self.is_asked = !records.is_empty() && !self.fdb.order.is_empty();
+            return (!records.is_empty()).then_some(ServerMessage::Fdb(records));
+        }
+        if let Some(message) = self.settings.pop() {
+            return Some(message);
+        }
+        // Before the bridge is known nothing is seen, which is not to say that nothing is there.
+        actual.bridge?;
+        if self.vlans_changed {
+            let records = self.vlan_records(actual);
+            if !records.is_empty() {
+                return Some(ServerMessage::VlanMembers(records));
+            }
+        }
+        if !self.is_guess {
+            let records = self.fdb_records(actual, peer_link);
+            if !records.is_empty() {
+                return Some(ServerMessage::Fdb(records));
+            }
+        }
+        self.unique.take()
+    }
+
+    fn vlan_records(&mut self, actual: &Actual) -> Vec<VlanMemberRecord> {
+        let interfaces = actual.interfaces.iter();
+        let members = interfaces.flat_map(|(port, is)| is.vids.iter().map(|vid| (*vid, *port)));
+        let members: BTreeSet<(Vid, IfName)> = members.collect();
+        let record = |op| {
+            move |(vid, port): &(Vid, IfName)| VlanMemberRecord {
+                op,
+                vid: *vid,
+                port: *port,
+            }
+        };
+        let gone = self
+            .vlans
+            .difference(&members)
+            .map(record(RecordOp::Delete));
+        let new = members.difference(&self.vlans).map(record(RecordOp::Add));
+        let mut records: Vec<_> = gone.chain(new).collect();
+        records.truncate(MAX_VLAN_RECORDS);
+        self.vlans_changed = records.len() == MAX_VLAN_RECORDS;
+        for VlanMemberRecord { op, vid, port } in &records {
+            match op {
+                RecordOp::Add => self.vlans.insert((*vid, *port)),
+                RecordOp::Delete => self.vlans.remove(&(*vid, *port)),
+            };
+        }
+        records
+    }
+
+    /// As many changes as one message holds. For those who poll all deletions come first, and a
+    /// move is a deletion and an addition.
+    fn fdb_records(&mut self, actual: &Actual, peer_link: Option<IfName>) -> Vec<FdbRecord> {
+        let max = self.dialect.max_fdb_records();
+        let is_polled = self.dialect.is_polled();
+        let Fdb {
+            told,
+            order,
+            changed,
+            all,
+        } = &mut self.fdb;
+        if std::mem::take(all) {
+            *changed = told.keys().chain(actual.fdb.keys()).copied().collect();
+            *order = changed.iter().copied().collect();
+        }
+        let mut records = Vec::new();
+        if is_polled {
+            for key in order.iter() {
+                if records.len() == max {
+                    return records;
+                }
+                let now = seen(actual, peer_link, key);
+                let Some(before) = told.get(key).copied().filter(|told| Some(*told) != now) else {
+                    continue;
+                };
+                told.remove(key);
+                // What the client did itself it knows (`spec/mclagsyncd-protocol.md` 4.16).
+                let is_own = actual.fdb.get(key).is_some_and(|entry| entry.is_ours());
+                if now.is_some() || !is_own {
+                    records.push(record(
+                        key,
+                        Some(before.port),
+                        before.kind,
+                        RecordOp::Delete,
+                    ));
+                }
+            }
+        }
+        while records.len() < max
+            && let Some(key) = order.pop_front()
+        {
+            changed.remove(&key);
+            let now = seen(actual, peer_link, &key);
+            let before = told.get(&key).copied();
+            match now {
+                Some(now) if before == Some(now) => {}
+                Some(now) => {
+                    told.insert(key, now);
+                    records.push(record(&key, Some(now.port), now.kind, RecordOp::Add));
+                }
+                None => {
+                    if let Some(before) = told.remove(&key) {
+                        records.push(record(
+                            &key,
+                            Some(before.port),
+                            before.kind,
+                            RecordOp::Delete,
+                        ));
+                    }
+                }
+            }
+        }
+        records
+    }
+}
+
+impl Fdb {
+    fn mark_all(&mut self) {
+        self.all = true;
+        self.order = VecDeque::new();
+        self.changed = HashSet::new();
+    }
+}
+
+/// Most VLAN members in one message (`spec/mclagsyncd-protocol.md` 2.2).
+const MAX_VLAN_RECORDS: usize = 146;
+
+/// What the client is to know of an entry: where this chassis hears the host. What it installed
+/// itself is not echoed before the host speaks here, and what is behind the peer link is not this
+/// chassis' to tell (`spec/mclagsyncd-protocol.md` 5.1).
+fn seen(actual: &Actual, peer_link: Option<IfName>, key: &FdbKey) -> Option<Told> {
+    let entry = actual.fdb.get(key)?;
+    let port = entry.seen_on().filter(|port| Some(*port) != peer_link)?;
+    let kind = match entry.kind {
+        EntryKind::Configured => FdbKind::Static,
+        EntryKind::Dynamic | EntryKind::Ours { .. } | EntryKind::Local => FdbKind::Dynamic,
+    };
+    Some(Told { port, kind })
+}
+
+const fn record(key: &FdbKey, port: Option<IfName>, kind: FdbKind, op: RecordOp) -> FdbRecord {
+    let FdbKey { vid, mac } = *key;
+    FdbRecord {
+        mac,
+        vid,
+        port,
+        kind,
+        op,
+    }
+}
+
+fn domain_record(
+    domain: &Domain,
+    peer_link: Option<IfName>,
+    bridge_mac: Option<Mac>,
+) -> DomainRecord {
+    let Domain {
+        id,
+        local,
+        peer,
+        keepalive_s,
+        session_timeout_s,
+        system_mac,
+    } = *domain;
+    let named = [
+        (DomainAttributes::LOCAL, local.is_some()),
+        (DomainAttributes::PEER, peer.is_some()),
+        (DomainAttributes::PEER_LINK, peer_link.is_some()),
+        (DomainAttributes::KEEPALIVE, keepalive_s.is_some()),
+        (
+            DomainAttributes::SESSION_TIMEOUT,
+            session_timeout_s.is_some(),
+        ),
+    ];
+    let named = named.into_iter().filter(|(_, is_there)| *is_there);
+    DomainRecord {
+        op: DomainOp::Add,
+        domain: id,
+        keepalive_s: keepalive_s.map_or(DEFAULT_TIME, i32::from),
+        session_timeout_s: session_timeout_s.map_or(DEFAULT_TIME, i32::from),
+        local,
+        peer,
+        peer_link,
+        system_mac: system_mac.or(bridge_mac).unwrap_or(Mac::ZERO),
+        attributes: named.map(|(attribute, _)| attribute).collect(),
+    }
+}

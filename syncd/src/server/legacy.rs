@@ -1,0 +1,296 @@
+//! The server towards legacy clients: who may connect when, and in which order what they say is
+//! carried out and they are told.
+
+use mclag_proto::sync::model::Op;
+use mclag_proto::sync::v1::ClientMessage;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::{Server, Writer};
+use crate::backend::Backend;
+use crate::legacy::{
+    ClientId, Connection, Feed, Happening, Listeners, Lost, Options, Place, SWEEP_AFTER, Sockets,
+    Translator,
+};
+
+/// Operations that are gathered before they are carried out.
+const OPS_AT_ONCE: usize = 4096;
+
+/// Everything about legacy clients.
+#[derive(Debug)]
+pub(super) struct Legacy {
+    pub(super) options: Options,
+    pub(super) sockets: Sockets,
+    pub(super) translator: Translator,
+    /// When what earlier clients asked for and the present one did not is released.
+    sweep_at: Option<Instant>,
+    /// It was.
+    swept: bool,
+    /// A refusal was logged, and nobody was let in since.
+    refusing: bool,
+    /// Connections that were refused since the start.
+    pub(super) refused: u64,
+}
+
+impl Legacy {
+    pub(super) fn new(options: Options, listeners: Listeners, translator: Translator) -> Self {
+        Self {
+            options,
+            sockets: Sockets::new(listeners),
+            translator,
+            sweep_at: None,
+            swept: false,
+            refusing: false,
+            refused: 0,
+        }
+    }
+
+    /// When something is due although nothing happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.sweep_at
+            .into_iter()
+            .chain(self.sockets.deadline())
+            .min()
+    }
+
+    /// Tell all clients that an entry may have changed.
+    pub(super) fn mark(&mut self, key: mclag_proto::sync::model::FdbKey, table: usize) {
+        for feed in self.feeds() {
+            feed.mark(key, table);
+        }
+    }
+
+    /// Tell all clients that anything may have changed.
+    pub(super) fn mark_all(&mut self) {
+        self.feeds().for_each(Feed::mark_all);
+    }
+
+    /// Tell all clients that VLAN members may have changed.
+    pub(super) fn mark_vlans(&mut self) {
+        self.feeds().for_each(Feed::mark_vlans);
+    }
+
+    fn feeds(&mut self) -> impl Iterator<Item = &mut Feed> {
+        self.sockets.iter_mut().filter_map(|c| c.feed.as_mut())
+    }
+}
+
+impl<B: Backend> Server<B> {
+    pub(super) async fn hear_legacy(&mut self, happening: Happening) {
+        match happening {
+            Happening::Accepted(place, stream, from) => {
+                self.admit_legacy(place, stream, from).await
+            }
+            Happening::Ready(id, ready) => {
+                let heard = match ready {
+                    Ok(()) => self.read_legacy(id).await,
+                    Err(error) => Err(error.into()),
+                };
+                if let Err(lost) = heard {
+                    self.drop_legacy(id, &lost);
+                }
+            }
+        }
+    }
+
+    async fn admit_legacy(&mut self, place: Place, stream: TcpStream, from: std::net::SocketAddr) {
+        if let Some(client) = &self.client {
+            self.legacy.refused += 1;
+            if !std::mem::replace(&mut self.legacy.refusing, true) {
+                let pid = client.peer.pid;
+                warn!(
+                    %from, ?pid,
+                    "legacy client refused: a client of version 2 is connected"
+                );
+            }
+            return;
+        }
+        let is_first = self.legacy.sockets.is_empty();
+        let connection = Connection::new(stream, from, place, Instant::now());
+        let Ok(id) = self.legacy.sockets.admit(connection) else {
+            self.legacy.refused += 1;
+            if !std::mem::replace(&mut self.legacy.refusing, true) {
+                warn!(%from, "legacy client refused: there are too many");
+            }
+            return;
+        };
+        self.legacy.refusing = false;
+        let dialect = place.dialect.map(|dialect| dialect.to_string());
+        info!(%from, at = %place.address, ?dialect, "legacy client connected");
+        self.restore_at = None;
+        if is_first {
+            self.legacy.swept = false;
+            self.legacy.sweep_at = None;
+            let before = std::mem::replace(&mut self.writer, Writer::Legacy);
+            let replaces = before == Writer::Ours;
+            self.backend.hold_with_carrier(true);
+            let actual = self.reconciler.actual();
+            let ops = self.legacy.translator.begin(actual, replaces);
+            self.carry_out_legacy(&ops).await;
+        }
+        self.follow(id);
+    }
+
+    /// Let the connection be told by what it speaks.
+    fn follow(&mut self, id: ClientId) {
+        let bridge = self.legacy.options.bridge;
+        let interfaces = &self.reconciler.actual().interfaces;
+        let mac = bridge.and_then(|bridge| interfaces.get(&bridge)?.mac);
+        if let Some(connection) = self.legacy.sockets.get_mut(id) {
+            connection.follow(&self.legacy.options, mac);
+        }
+    }
+
+    async fn read_legacy(&mut self, id: ClientId) -> Result<(), Lost> {
+        let read = match self.legacy.sockets.get_mut(id) {
+            Some(connection) => connection.read(),
+            None => return Ok(()),
+        };
+        // What came before the end counts all the same.
+        let heard = self.carry_out_messages(id).await;
+        read?;
+        heard
+    }
+
+    async fn carry_out_messages(&mut self, id: ClientId) -> Result<(), Lost> {
+        let mut ops = Vec::new();
+        loop {
+            let Some(connection) = self.legacy.sockets.get_mut(id) else {
+                return Ok(());
+            };
+            let next = connection.next_message();
+            let message = match &next {
+                Ok(Some((message, dialect))) => {
+                    debug!(from = %connection.from, ?message, "legacy client says");
+                    let actual = self.reconciler.actual();
+                    let translator = &mut self.legacy.translator;
+                    translator.message(message, *dialect, actual, &mut ops);
+                    Some(message)
+                }
+                Ok(None) | Err(_) => None,
+            };
+            // A poll is answered as things are after what was said before it, and what depends on
+            // the dataplane waits until it is as the messages before want it.
+            let is_turn = matches!(
+                message,
+                None | Some(ClientMessage::GetFdbChanges | ClientMessage::FlushFdb)
+            );
+            if is_turn || ops.len() >= OPS_AT_ONCE {
+                self.carry_out_legacy(&std::mem::take(&mut ops)).await;
+            }
+            self.follow(id);
+            if let Some(message) = message {
+                self.note_progress(id, message);
+            }
+            match next {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(()),
+                Err(lost) => return Err(lost),
+            }
+        }
+    }
+
+    /// What a message means beyond the wanted state.
+    fn note_progress(&mut self, id: ClientId, message: &ClientMessage) {
+        let legacy = &mut self.legacy;
+        match message {
+            ClientMessage::GetFdbChanges => {
+                let feed = legacy.sockets.get_mut(id).and_then(|c| c.feed.as_mut());
+                if let Some(feed) = feed {
+                    feed.ask();
+                }
+            }
+            ClientMessage::IccpState { is_up: true, .. } => {}
+            ClientMessage::IccpState { is_up: false, .. } => {
+                legacy.sweep_at = None;
+                return;
+            }
+            _ => return,
+        }
+        // Both say that the client is in step with the other chassis.
+        if !legacy.swept && legacy.sweep_at.is_none() {
+            legacy.sweep_at = Some(Instant::now() + SWEEP_AFTER);
+        }
+    }
+
+    async fn carry_out_legacy(&mut self, ops: &[Op]) {
+        if ops.is_empty() {
+            return;
+        }
+        self.reconciler.accept(ops);
+        let results = self.settle().await;
+        for (op, result) in ops.iter().zip(results) {
+            if let Err(error) = result {
+                let (code, error) = (error.code, error.text);
+                debug!(?op, error, ?code, "not carried out for a legacy client");
+            }
+        }
+    }
+
+    fn drop_legacy(&mut self, id: ClientId, lost: &Lost) {
+        let Some(connection) = self.legacy.sockets.remove(id) else {
+            return;
+        };
+        let (from, counters) = (connection.from, connection.counters);
+        match lost {
+            Lost::Closed => info!(%from, ?counters, "legacy client left, the dataplane stays"),
+            lost => {
+                warn!(%from, ?counters, reason = %lost, "legacy client lost, the dataplane stays");
+            }
+        }
+        if self.legacy.sockets.is_empty() {
+            self.legacy.sweep_at = None;
+            self.reconciler.client_gone();
+            let after = self.options.restore_after;
+            self.restore_at = after.map(|after| Instant::now() + after);
+        }
+    }
+
+    /// Ports became members of other LAGs, or no longer are: names mean others now.
+    pub(super) fn refresh_legacy(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        if self.writer == Writer::Legacy {
+            let actual = self.reconciler.actual();
+            self.legacy.translator.refresh(actual, &mut ops);
+            self.legacy.mark_vlans();
+        }
+        ops
+    }
+
+    /// Do what is due.
+    pub(super) async fn wake_legacy(&mut self) {
+        let now = Instant::now();
+        if self.legacy.sweep_at.is_some_and(|at| at <= now) {
+            self.legacy.sweep_at = None;
+            self.legacy.swept = true;
+            info!("releasing what earlier legacy clients asked for and this one did not");
+            self.carry_out_legacy(&Translator::sweep()).await;
+        }
+        let legacy = &mut self.legacy;
+        legacy.sockets.wake(now);
+        for connection in legacy.sockets.iter_mut() {
+            if connection.settings_are_due(now) && connection.feed.is_none() {
+                connection.feed = Some(Feed::guess(&legacy.options, None));
+            }
+        }
+    }
+
+    /// Send every client what it may get.
+    pub(super) fn tell_legacy(&mut self) {
+        let now = Instant::now();
+        let peer_link = self.legacy.translator.peer_link();
+        let mut lost = Vec::new();
+        for id in self.legacy.sockets.ids() {
+            let actual = self.reconciler.actual();
+            if let Some(connection) = self.legacy.sockets.get_mut(id)
+                && let Err(error) = connection.write(now, |feed| feed.next(actual, peer_link))
+            {
+                lost.push((id, error));
+            }
+        }
+        for (id, error) in lost {
+            self.drop_legacy(id, &error);
+        }
+    }
+}
