@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -28,6 +28,8 @@ pub const PAGE: usize = 1000;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 128;
 const BUSY: &str = "too many clients at a time";
 
 /// A question and where the answer goes.
@@ -76,22 +78,7 @@ impl Server {
     ///
     /// When that is not possible, or somebody listens there.
     pub fn listen(path: &Path, mode: u32) -> Result<Self, ListenError> {
-        let failed = |source| ListenError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        check_free(path)?;
-        // Made under another name and renamed when it has its mode: nobody can connect before.
-        let mut fresh = path.as_os_str().to_owned();
-        fresh.push(".new");
-        let fresh = PathBuf::from(fresh);
-        match std::fs::remove_file(&fresh) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&fresh).map_err(failed)?;
-        std::fs::set_permissions(&fresh, PermissionsExt::from_mode(mode)).map_err(failed)?;
-        std::fs::rename(&fresh, path).map_err(failed)?;
+        let listener = bind(path, mode, BACKLOG)?;
         let (sender, questions) = mpsc::channel(MAX_CLIENTS);
         Ok(Self {
             listener,
@@ -135,6 +122,29 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// A socket at `path` with this file mode, listening; one that nobody listens on is replaced.
+pub(crate) fn bind(path: &Path, mode: u32, backlog: u32) -> Result<UnixListener, ListenError> {
+    let failed = |source| ListenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    check_free(path)?;
+    // Made under another name and renamed when it has its mode: nobody can connect before.
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = PathBuf::from(fresh);
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let socket = UnixSocket::new_stream().map_err(failed)?;
+    socket.bind(&fresh).map_err(failed)?;
+    std::fs::set_permissions(&fresh, PermissionsExt::from_mode(mode)).map_err(failed)?;
+    let listener = socket.listen(backlog).map_err(failed)?;
+    std::fs::rename(&fresh, path).map_err(failed)?;
+    Ok(listener)
 }
 
 /// Whether a socket may be made at `path`.

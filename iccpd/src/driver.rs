@@ -9,6 +9,8 @@ mod notices;
 use crate::ctl::{self, Question};
 use crate::dataplane::Dataplane;
 use crate::kernel::Watch;
+use crate::log;
+use crate::mclagdctl;
 use crate::peer::{self, Endpoints, Peer};
 use crate::settings::OnStop;
 use crate::shim::Happened;
@@ -35,6 +37,10 @@ pub struct Driver {
     pub kernel: Watch,
     /// Operators.
     pub ctl: ctl::Server,
+    /// Operators with the tool of the legacy daemons.
+    pub mclagdctl: mclagdctl::server::Server,
+    /// What is logged.
+    pub log: log::Control,
     /// How the other chassis is reached, whoever names it.
     pub reach: Reach,
     /// The settings name the pair: those of a shim are ignored.
@@ -83,6 +89,7 @@ enum Wake {
     Input(Input),
     Settings(Option<Box<Config>>),
     Question(Question),
+    Legacy(mclagdctl::server::Question),
     /// There may be room for messages to the peer.
     Wrote,
     Signal(Signal),
@@ -144,6 +151,10 @@ impl Driver {
                 Wake::Input(input) => self.take_in(input).await,
                 Wake::Settings(config) => self.settings(config).await,
                 Wake::Question(question) => self.answer(question),
+                Wake::Legacy(question) => {
+                    let domain = self.pair.as_ref().map(|pair| &pair.domain);
+                    mclagdctl::answer(question, domain, &mut self.log);
+                }
                 Wake::Wrote => {}
                 Wake::Signal(signal) => break signal,
             }
@@ -159,7 +170,7 @@ impl Driver {
             match wake {
                 Wake::Input(input) => self.handle(input),
                 Wake::Settings(config) => self.settings(config).await,
-                Wake::Question(_) | Wake::Wrote | Wake::Signal(_) => {}
+                Wake::Question(_) | Wake::Legacy(_) | Wake::Wrote | Wake::Signal(_) => {}
             }
             next = self.ready();
         }
@@ -211,6 +222,7 @@ impl Driver {
             },
             happened = self.dataplane.next() => happened.into(),
             question = self.ctl.next() => Wake::Question(question),
+            question = self.mclagdctl.next() => Wake::Legacy(question),
         }
     }
 

@@ -19,6 +19,7 @@ pub mod driver;
 pub mod kernel;
 pub mod lag;
 pub mod log;
+pub mod mclagdctl;
 pub mod node;
 pub mod peer;
 pub mod pipe;

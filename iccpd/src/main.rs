@@ -6,7 +6,7 @@ use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, Reach, Signal};
 use iccpd::kernel::{Taps, Watch};
 use iccpd::settings::{self, Loaded, Settings, SettingsError};
-use iccpd::{ctl, log, node, sandbox};
+use iccpd::{ctl, log, mclagdctl, node, sandbox};
 use mclag_proto::{IfName, Mac};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -71,7 +71,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let taps = settings.chassis.neighbours.then(Taps::open);
     // Before the runtime: capabilities belong to threads, and there is only one yet.
     sandbox::enter().context("cannot give up privileges")?;
-    log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
+    let log = log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
     for warning in loaded.warnings() {
         let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "settings");
@@ -88,13 +88,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(loaded.settings, bridge.name, node.mac, taps))
+        .block_on(serve(loaded.settings, bridge.name, node.mac, log, taps))
 }
 
 async fn serve(
     settings: Settings,
     bridge: IfName,
     node_mac: Mac,
+    log: log::Control,
     taps: Option<Taps>,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
@@ -117,6 +118,8 @@ async fn serve(
         dataplane: Dataplane::new(&settings.syncd, chassis, bridge, node_mac),
         kernel,
         ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
+        mclagdctl: mclagdctl::server::Server::listen(&settings.mclagdctl),
+        log,
         is_fixed: config.is_some(),
         pair: config.map(|config| Pair::new(config, reach)),
         reach,

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub use bridge::{Bridge, BridgeOrigin, DEFAULT_BRIDGE};
 pub use duration::Text as DurationText;
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, parse};
 pub use problem::{Problem, SettingsError};
 
 /// Where the settings are read from unless told otherwise.
@@ -70,6 +70,8 @@ pub struct Settings {
     pub control_socket: PathBuf,
     /// File mode of the socket for `mclagctl`.
     pub control_mode: u32,
+    /// Sockets for the legacy `mclagdctl`.
+    pub mclagdctl: Vec<LegacySocket>,
     /// What is logged, in the syntax of `tracing-subscriber`'s `EnvFilter`.
     pub log_filter: String,
 }
@@ -160,6 +162,17 @@ pub struct Syncd {
     pub address: Option<SocketAddr>,
     /// Socket of our own `syncd` that does, beside a server of version 1, what that one cannot.
     pub assistant: Option<PathBuf>,
+}
+
+/// A socket for the legacy `mclagdctl` (`spec/mclagdctl-protocol.md` 9).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LegacySocket {
+    /// Where.
+    pub path: PathBuf,
+    /// What is spoken there: a request does not say.
+    pub dialect: mclag_proto::mclagdctl::Dialect,
+    /// Its file mode.
+    pub mode: u32,
 }
 
 /// What a stop of the daemon means for the dataplane.

@@ -1,9 +1,12 @@
 //! `mclagctl`: shows what a running `iccpd` knows, and converts settings.
+//!
+//! Called by the name of `mclagdctl` it takes the arguments of that tool and prints its text.
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use iccpd::ctl::client::{Client, ClientError};
 use iccpd::ctl::show;
+use iccpd::mclagdctl::client as legacy;
 use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET, SettingsError};
 use mclag_proto::ctl::MacLine;
 use mclag_proto::{IfName, Mac, Vid};
@@ -28,6 +31,10 @@ Examples:
   mclagctl --json macs | jq '.macs[] | select(.stale)'
   mclagctl config check               What does the iccpd.conf of SONiC or linux-mclag say?
   mclagctl config convert -o /etc/mclag/iccpd.toml
+
+Called by the name of mclagdctl it behaves as that tool. Then the environment may name the socket \
+in MCLAGDCTL_SOCKET, and in MCLAGDCTL_DIALECT the dialect, sonic or linux-mclag, that is otherwise \
+found out.
 
 Exit status:
   0  answered; the settings can be used
@@ -106,6 +113,10 @@ const FAILED: u8 = 1;
 const NOT_RUNNING: u8 = 3;
 
 fn main() -> ExitCode {
+    let program = std::env::args_os().next().unwrap_or_default();
+    if Path::new(&program).file_name() == Some(legacy::NAME.as_ref()) {
+        return legacy_main(&program.to_string_lossy());
+    }
     let args = Args::parse();
     let text = match run(&args) {
         Ok(text) => text,
@@ -145,6 +156,22 @@ enum Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         Self::Client(error)
+    }
+}
+
+/// Behave as the tool of the legacy daemons whose name this program was called by.
+fn legacy_main(program: &str) -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let place = legacy::Place::from_env(|name| std::env::var_os(name));
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
+    match legacy::run(program, &args, &place, &mut out, &mut err) {
+        Ok(status) => ExitCode::from(status),
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(FAILED),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rules that a settings file must obey.
 
+mod mclagdctl;
 mod tables;
 
 use super::duration::Text as DurationText;
@@ -72,6 +73,7 @@ impl Check<'_> {
         let (domain, chassis) = self.pair(file.domain.as_ref(), syncd.protocol);
         let control_socket = self.socket(file.control.socket.as_ref(), DEFAULT_CONTROL_SOCKET);
         let control_mode = self.mode(file.control.mode.as_ref());
+        let mclagdctl = self.mclagdctl(&file.control.mclagdctl, &control_socket);
         let log_filter = self.filter(file.log.filter.as_ref());
         Settings {
             domain,
@@ -83,6 +85,7 @@ impl Check<'_> {
             syncd,
             control_socket,
             control_mode,
+            mclagdctl,
             log_filter,
         }
     }

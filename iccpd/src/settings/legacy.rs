@@ -17,9 +17,10 @@ mod pair;
 mod read;
 
 use super::{Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER, OnStop};
-use super::{IccpDialect, Settings, Syncd, SyncdProtocol};
+use super::{IccpDialect, LegacySocket, Settings, Syncd, SyncdProtocol};
 use iccp_core::OnLoss;
 use lines::{Key, original};
+use mclag_proto::mclagdctl;
 use read::Reading;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -143,6 +144,14 @@ pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warn
         syncd,
         control_socket: DEFAULT_CONTROL_SOCKET.into(),
         control_mode: DEFAULT_CONTROL_MODE,
+        mclagdctl: vec![LegacySocket {
+            path: mclagdctl::DEFAULT_SOCKET.into(),
+            dialect: match generation {
+                Some(Generation::LinuxMclag) => mclagdctl::Dialect::LinuxMclag,
+                Some(Generation::Sonic) | None => mclagdctl::Dialect::Sonic,
+            },
+            mode: DEFAULT_CONTROL_MODE,
+        }],
         log_filter: DEFAULT_LOG_FILTER.into(),
     };
     let legacy = Legacy {

@@ -1,4 +1,5 @@
 use super::*;
+use mclag_proto::mclagdctl::Dialect;
 
 const GOOD: &str = r#"[domain]
 id = 10
@@ -90,6 +91,11 @@ fn what_is_shown_reads_back_as_the_same() {
         [control]
         socket = "/tmp/c"
         mode = "0600"
+        [[control.mclagdctl]]
+        [[control.mclagdctl]]
+        socket = "/tmp/other"
+        dialect = "linux-mclag"
+        mode = "0666"
         [log]
         filter = "info,iccpd::peer=debug"
     "#;
@@ -100,6 +106,18 @@ fn what_is_shown_reads_back_as_the_same() {
     assert_eq!(settings.chassis.on_loss, OnLoss::Release);
     assert_eq!(settings.chassis.dialect, IccpDialect::LinuxMclag);
     assert_eq!(settings.control_mode, 0o600);
+    let legacy = |path: &str, dialect, mode| LegacySocket {
+        path: path.into(),
+        dialect,
+        mode,
+    };
+    assert_eq!(
+        settings.mclagdctl,
+        [
+            legacy("/var/run/iccpd/mclagdctl.sock", Dialect::Sonic, 0o660),
+            legacy("/tmp/other", Dialect::LinuxMclag, 0o666)
+        ]
+    );
     assert_eq!(parse(&settings.to_string()), Ok(settings));
 }
 
@@ -276,6 +294,22 @@ fn mistakes_are_reported_with_line_column_and_value() {
         (
             and("[control]\nmode = \"+660\""),
             "9:8: \"+660\" is not an octal file mode such as \"0660\"",
+        ),
+        (
+            and("[[control.mclagdctl]]\ndialect = \"cumulus\""),
+            "9:11: \"cumulus\" is not a dialect: either sonic or linux-mclag",
+        ),
+        (
+            and("[[control.mclagdctl]]\nsocket = \"/run/mclag/iccpd.sock\""),
+            "9:10: /run/mclag/iccpd.sock is the path of another socket",
+        ),
+        (
+            and("[[control.mclagdctl]]\n[[control.mclagdctl]]\n"),
+            "9:1: /var/run/iccpd/mclagdctl.sock is the path of another socket",
+        ),
+        (
+            and("[[control.mclagdctl]]\nmode = \"rw\""),
+            "9:8: \"rw\" is not an octal file mode such as \"0660\"",
         ),
         (
             and("dialect = \"cisco\""),

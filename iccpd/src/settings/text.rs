@@ -1,6 +1,6 @@
 //! Settings as a file that means the same, with every default written out.
 
-use super::{Chassis, Domain, DurationText, OnStop, Settings, Syncd, SyncdProtocol};
+use super::{Chassis, Domain, DurationText, LegacySocket, OnStop, Settings, Syncd, SyncdProtocol};
 use iccp_core::OnLoss;
 use mclag_proto::IfName;
 use std::collections::BTreeSet;
@@ -15,6 +15,7 @@ impl fmt::Display for Settings {
             syncd,
             control_socket,
             control_mode,
+            mclagdctl,
             log_filter,
         } = self;
         let on_stop = match on_stop {
@@ -34,6 +35,16 @@ impl fmt::Display for Settings {
             Quoted(&control_socket.to_string_lossy())
         )?;
         writeln!(f, "mode = \"{control_mode:04o}\"")?;
+        for socket in mclagdctl {
+            let LegacySocket {
+                path,
+                dialect,
+                mode,
+            } = socket;
+            let path = path.to_string_lossy();
+            writeln!(f, "\n[[control.mclagdctl]]\nsocket = {}", Quoted(&path))?;
+            writeln!(f, "dialect = \"{dialect}\"\nmode = \"{mode:04o}\"")?;
+        }
         write!(f, "\n[log]\nfilter = {}", Quoted(log_filter))
     }
 }

@@ -29,6 +29,36 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+impl Page {
+    /// The answer when there is no pair: nothing to list.
+    ///
+    /// # Errors
+    ///
+    /// When the request is about one.
+    pub fn of_no_domain(request: Request) -> Result<Self, Outcome> {
+        if is_by_id(request) && request.id != 0 {
+            return Err(Outcome::NoDomain);
+        }
+        let data = match request.command {
+            Command::State => Data::State(Vec::new()),
+            Command::Mac => Data::Mac(Vec::new()),
+            Command::Arp => Data::Arp(Vec::new()),
+            Command::Nd => Data::Nd(Vec::new()),
+            Command::UniqueIp => Data::UniqueIp(Vec::new()),
+            Command::LocalPorts => Data::LocalPorts(Vec::new()),
+            Command::PeerPorts => Data::PeerPorts(Vec::new()),
+            Command::Counters => Data::Counters(Box::default()),
+            Command::LogLevel => Data::LogLevel,
+        };
+        Ok(Self { data, next: None })
+    }
+}
+
+/// Of `config loglevel` the field is the level, and `dump unique_ip` ignores it.
+const fn is_by_id(request: Request) -> bool {
+    !matches!(request.command, Command::UniqueIp | Command::LogLevel)
+}
+
 /// Position in a table: the last entry seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cursor {
@@ -54,9 +84,7 @@ impl Domain {
         limit: usize,
     ) -> Result<Page, Outcome> {
         let own = i32::from(self.config.domain.get());
-        // Of `config loglevel` the field is the level, and `dump unique_ip` ignores it.
-        let by_id = !matches!(request.command, Command::UniqueIp | Command::LogLevel);
-        if by_id && request.id != 0 && request.id != own {
+        if is_by_id(request) && request.id != 0 && request.id != own {
             return Err(Outcome::NoDomain);
         }
         let whole = |data| Page { data, next: None };

@@ -84,6 +84,16 @@ pub(super) struct SyncdTable {
 pub(super) struct ControlTable {
     pub(super) socket: Option<Spanned<PathBuf>>,
     pub(super) mode: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) mclagdctl: Vec<Spanned<MclagdctlTable>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct MclagdctlTable {
+    pub(super) socket: Option<Spanned<PathBuf>>,
+    pub(super) dialect: Option<Spanned<String>>,
+    pub(super) mode: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -705,6 +705,11 @@ address = "127.0.0.6:2626"
 socket = "/run/mclag/iccpd.sock"
 mode = "0660"
 
+[[control.mclagdctl]]
+socket = "/var/run/iccpd/mclagdctl.sock"
+dialect = "sonic"  # as the daemon that the file is for
+mode = "0660"
+
 [log]
 filter = "info"
 "#

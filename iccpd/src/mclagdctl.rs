@@ -1,0 +1,36 @@
+//! The control socket of the legacy daemons and the tool for it, `mclagdctl`
+//! (`spec/mclagdctl-protocol.md`).
+//!
+//! * [`server`]: `iccpd` answers legacy tools, and ours under that name.
+//! * [`client`], [`args`], [`text`]: `mclagctl` called `mclagdctl` behaves as that tool.
+
+pub mod args;
+pub mod client;
+pub mod server;
+pub mod text;
+
+use crate::log;
+use iccp_core::Domain;
+use iccp_core::domain::legacy_view::Page;
+use mclag_proto::mclagdctl::{Command, LogLevel, Outcome};
+use server::{PAGE, Question};
+
+/// Answer a question from live state; without a pair there is little to tell.
+pub fn answer(question: Question, domain: Option<&Domain>, log: &mut log::Control) {
+    let Question {
+        request,
+        dialect,
+        after,
+        answer,
+    } = question;
+    let level = LogLevel::from_wire(request.id);
+    let page = if request.command == Command::LogLevel && !log.set_level(level) {
+        Err(Outcome::Failure)
+    } else if let Some(domain) = domain {
+        domain.legacy_page(request, dialect, log.level(), after, PAGE)
+    } else {
+        Page::of_no_domain(request)
+    };
+    // A client that has gone away meanwhile needs no answer.
+    let _ = answer.send(page);
+}
