@@ -2,12 +2,13 @@
 
 CARGO ?= cargo
 
-.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules clean
+.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules fuzz clean
 
 help:
 	@echo 'make demo    show a pair at work, in a screenful'
 	@echo 'make test    run every test; LAB=name runs only the scenarios with that name'
 	@echo 'make ci      format, lints, documentation, dependencies, then make test'
+	@echo 'make fuzz    search for inputs on which a decoder fails: TARGET=name TIME=seconds'
 	@echo 'make deps    install what is lacking (the others do it by themselves)'
 
 deps:
@@ -21,6 +22,7 @@ test: unit-tests lab
 
 unit-tests: deps
 	$(CARGO) test --workspace --exclude mclag-tests
+	$(CARGO) test -p mclag-tests --test fuzz
 
 # The scenarios run the programs that lie next to mclag-lab, so these are built first and with the same profile.
 lab: deps
@@ -45,6 +47,10 @@ rules:
 
 deny:
 	@tests/scripts/deny
+
+# Not part of the tests, which run the same targets on a fixed list of inputs: see CONTRIBUTING.md.
+fuzz:
+	@tests/scripts/fuzz '$(TARGET)' '$(or $(TIME),60)'
 
 clean:
 	$(CARGO) clean

@@ -20,6 +20,7 @@
 
 pub mod daemon;
 pub mod demo;
+pub mod fuzz;
 pub mod guest;
 pub mod kernel;
 pub mod measure;

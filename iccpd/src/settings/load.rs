@@ -67,7 +67,7 @@ pub fn load(path: &Path) -> Result<Loaded, SettingsError> {
 /// # Errors
 ///
 /// See [`load`].
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
     if looks_like_legacy(path, bytes) {
         return parse_legacy(path, Some(bytes));
     }
