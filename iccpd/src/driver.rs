@@ -313,6 +313,10 @@ impl Driver {
                     let (macs, next) = domain.macs(after, ctl::PAGE);
                     Reply::Macs { macs, next }
                 }
+                Request::Neighbours { after } => {
+                    let (neighbours, next) = domain.neighbour_lines(after, ctl::PAGE);
+                    Reply::Neighbours { neighbours, next }
+                }
                 Request::Peer => {
                     let mut state = domain.peer(now);
                     state.refused = peer.refused();

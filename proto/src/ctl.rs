@@ -8,6 +8,8 @@ use crate::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
+pub mod dataplane;
+
 /// Longest request line in bytes.
 pub const MAX_REQUEST: usize = 4096;
 
@@ -25,8 +27,23 @@ pub enum Request {
         #[serde(default)]
         after: Option<MacCursor>,
     },
+    /// A page of the neighbour table, in order of interface and address.
+    Neighbours {
+        /// Continue behind this entry.
+        #[serde(default)]
+        after: Option<NeighbourCursor>,
+    },
     /// The session with the other chassis, with counters.
     Peer,
+}
+
+/// Position in the neighbour table.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NeighbourCursor {
+    /// Interface of the last entry seen.
+    pub interface: IfName,
+    /// Address of the last entry seen.
+    pub address: IpAddr,
 }
 
 /// Position in the address table.
@@ -55,6 +72,13 @@ pub enum Reply {
         macs: Vec<MacLine>,
         /// Where the next page begins, if there is one.
         next: Option<MacCursor>,
+    },
+    /// Answer to [`Request::Neighbours`].
+    Neighbours {
+        /// One page.
+        neighbours: Vec<NeighbourLine>,
+        /// Where the next page begins, if there is one.
+        next: Option<NeighbourCursor>,
     },
     /// Answer to [`Request::Peer`].
     Peer(Box<Peer>),
@@ -240,6 +264,27 @@ pub struct MacLine {
     /// Configured, not learned.
     pub configured: bool,
     /// The peer's claim is from a session that is gone.
+    pub stale: bool,
+}
+
+/// One line of the neighbour table.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct NeighbourLine {
+    /// Interface.
+    pub interface: IfName,
+    /// Address of layer 3.
+    pub address: IpAddr,
+    /// Address of layer 2.
+    pub mac: Mac,
+    /// This chassis knows it: the kernel resolved it, or it was heard on the wire.
+    pub local: bool,
+    /// The peer said it.
+    pub remote: bool,
+    /// The peer's own address on that interface.
+    pub permanent: bool,
+    /// The dataplane was told to install it.
+    pub installed: bool,
+    /// The peer's word is from a session that is gone.
     pub stale: bool,
 }
 

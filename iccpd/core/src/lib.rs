@@ -12,6 +12,7 @@ pub mod input;
 pub mod isolation;
 pub mod lag;
 pub mod links;
+pub mod neigh;
 pub mod output;
 pub mod session;
 pub mod time;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ Examples:
   mclagctl interfaces                 Which ports are up on which side?
   mclagctl macs --vlan 10             Who is in VLAN 10, and where?
   mclagctl macs --mac 02:00:5e:00:00:01
+  mclagctl neighbours --interface vlan10
   mclagctl peer                       What happened to the session, and who was refused?
   mclagctl --json macs | jq '.macs[] | select(.stale)'
   mclagctl config check               What does the iccpd.conf of SONiC or linux-mclag say?
@@ -72,6 +74,16 @@ enum View {
         /// Only addresses that are forwarded to this port, or seen on it by either side.
         #[arg(long, value_name = "NAME")]
         port: Option<IfName>,
+    },
+    /// The neighbour table (ARP and ND): which MAC an address is behind, and who knows it.
+    #[command(visible_alias = "neighbors")]
+    Neighbours {
+        /// Only neighbours on this interface.
+        #[arg(long, value_name = "NAME")]
+        interface: Option<IfName>,
+        /// Only this address.
+        #[arg(long, value_name = "ADDRESS")]
+        address: Option<IpAddr>,
     },
     /// The session with the other chassis, with counters and refused connections.
     Peer,
@@ -201,6 +213,17 @@ fn run(args: &Args) -> Result<String, Failure> {
                 json(&json!({ "macs": macs }))
             } else {
                 show::macs(&macs)
+            }
+        }
+        View::Neighbours { interface, address } => {
+            let neighbours = connect()?.neighbours(|line| {
+                interface.is_none_or(|name| name == line.interface)
+                    && address.is_none_or(|address| address == line.address)
+            })?;
+            if args.json {
+                json(&json!({ "neighbours": neighbours }))
+            } else {
+                show::neighbours(&neighbours)
             }
         }
         View::Peer => {

@@ -1,6 +1,6 @@
 //! Asks a running daemon.
 
-use mclag_proto::ctl::{Interface, MacLine, Peer, Reply, Request, Status};
+use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, Peer, Reply, Request, Status};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -119,6 +119,32 @@ impl Client {
             match self.ask(&Request::Macs { after })? {
                 Reply::Macs { macs, next } => {
                     all.extend(macs.into_iter().filter(&keep));
+                    // A page that does not lead on would be asked for again and again.
+                    if next.is_none() || next == after {
+                        return Ok(all);
+                    }
+                    after = next;
+                }
+                other => return Err(self.unexpected(other)),
+            }
+        }
+    }
+
+    /// The neighbours that `keep` likes, of all pages.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::status`].
+    pub fn neighbours(
+        &mut self,
+        keep: impl Fn(&NeighbourLine) -> bool,
+    ) -> Result<Vec<NeighbourLine>, ClientError> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            match self.ask(&Request::Neighbours { after })? {
+                Reply::Neighbours { neighbours, next } => {
+                    all.extend(neighbours.into_iter().filter(&keep));
                     // A page that does not lead on would be asked for again and again.
                     if next.is_none() || next == after {
                         return Ok(all);

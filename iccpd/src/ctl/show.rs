@@ -5,7 +5,7 @@
 
 use comfy_table::{Table, presets};
 use mclag_proto::ctl::{
-    Interface, MacLine, Member, Peer, PortStatus, Role, RoleBy, SessionState, Status,
+    Interface, MacLine, Member, NeighbourLine, Peer, PortStatus, Role, RoleBy, SessionState, Status,
 };
 use mclag_proto::{IfName, Vid};
 use std::fmt::Display;
@@ -158,6 +158,45 @@ pub fn macs(macs: &[MacLine]) -> String {
         count => format!("{count} addresses"),
     };
     if macs.is_empty() {
+        format!("{count}\n")
+    } else {
+        format!("{}\n{count}\n", lines(&table))
+    }
+}
+
+/// `mclagctl neighbours`.
+#[must_use]
+pub fn neighbours(neighbours: &[NeighbourLine]) -> String {
+    let mut table = columns(&["Interface", "Address", "MAC", "Known to", ""]);
+    for line in neighbours {
+        let mut remarks = Vec::new();
+        if line.permanent {
+            remarks.push("the peer's own");
+        }
+        if line.installed {
+            remarks.push("installed");
+        }
+        if line.stale {
+            remarks.push("stale");
+        }
+        let known_to = match (line.local, line.remote) {
+            (true, true) => "both",
+            (true, false) => "this chassis",
+            (false, _) => "the peer",
+        };
+        table.add_row(vec![
+            line.interface.to_string(),
+            line.address.to_string(),
+            line.mac.to_string(),
+            known_to.to_owned(),
+            remarks.join(", "),
+        ]);
+    }
+    let count = match neighbours.len() {
+        1 => "1 neighbour".to_owned(),
+        count => format!("{count} neighbours"),
+    };
+    if neighbours.is_empty() {
         format!("{count}\n")
     } else {
         format!("{}\n{count}\n", lines(&table))

@@ -74,6 +74,9 @@ impl Domain {
     /// Next batch for `syncd`, unless it has to answer earlier ones first.
     #[must_use]
     pub fn poll_batch(&mut self) -> Option<Batch> {
+        if !self.syncd.is_up() || !self.syncd.abilities.neighbours {
+            self.neigh.skip_ops();
+        }
         if !self.syncd.is_up() || self.syncd.in_flight.len() >= self.syncd.window {
             return None;
         }
@@ -89,13 +92,10 @@ impl Domain {
             let room = MAX_OPS_PER_BATCH - ops.len() - 2;
             self.fdb.next_ops(room, &mut ops);
         }
-        if self.syncd.abilities.neighbours {
-            if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
-                let room = MAX_OPS_PER_BATCH - ops.len() - 2;
-                self.neigh.next_ops(room, &mut ops);
-            }
-        } else {
-            self.neigh.skip_ops();
+        let table_may_go = table_may_go && self.syncd.abilities.neighbours;
+        if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
+            let room = MAX_OPS_PER_BATCH - ops.len() - 2;
+            self.neigh.next_ops(room, &mut ops);
         }
         if ops.is_empty() {
             return None;

@@ -33,6 +33,7 @@ impl Domain {
             port.isolation = isolation::decide(has_peer_link, remote, port.isolation);
         }
         self.refresh_tables(now);
+        self.syncd.dirty = true;
         self.check_consistency();
     }
 

@@ -21,6 +21,7 @@ impl Domain {
         let announced = self.timers.is_set(Timer::PeerWarm) || self.peer.restarting;
         self.timers.stop(Timer::PeerWarm);
         self.fdb.session_down(false);
+        self.neighbours_session_down();
         self.peer.told_ports = false;
         self.peer.announce = None;
         for port in self.ports.values_mut() {
@@ -54,6 +55,7 @@ impl Domain {
     /// The peer did not come back in time.
     pub(super) fn restart_hold_over(&mut self) {
         self.frozen = false;
+        self.neighbours_complete();
         match self.config.on_loss {
             _ if self.session.state() == State::Exchange => self.peer_macs_complete(),
             OnLoss::Hold => {

@@ -14,9 +14,12 @@ mod checks;
 mod configure;
 mod dataplane;
 mod derive;
+mod identity;
 pub mod legacy_view;
 mod loss;
+mod neigh;
 mod peer;
+mod sections;
 mod tables;
 mod tally;
 mod told;
@@ -28,6 +31,7 @@ use crate::fdb::Fdb;
 use crate::input::{Input, PeerTraits};
 use crate::lag::{Consent, Due, MlagPort, RemotePort, SETTLED};
 use crate::links::Links;
+use crate::neigh::Neighbours;
 use crate::output::{Notice, Output};
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
@@ -38,6 +42,7 @@ use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
 use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use mclag_proto::{IfName, Mac, NodeId};
+use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tables::Tables;
@@ -94,6 +99,10 @@ pub struct Domain {
     peer: Peer,
     fdb: Fdb,
     tables: Tables,
+    neigh: Neighbours,
+    /// Likewise of the neighbours.
+    neigh_complete: bool,
+    own_addresses: OwnAddresses,
     /// What the address table holds is all there is: `syncd` may drop the rest.
     fdb_complete: bool,
     syncd: Syncd,
@@ -142,6 +151,9 @@ impl Domain {
             peer: Peer::default(),
             fdb: Fdb::default(),
             tables: Tables::default(),
+            neigh: Neighbours::default(),
+            neigh_complete: false,
+            own_addresses: OwnAddresses::default(),
             fdb_complete: false,
             syncd: Syncd::default(),
             node,
@@ -182,10 +194,15 @@ impl Domain {
             Input::WarmReboot => self.warm_reboot(),
             Input::Addresses { index, addresses } => self.links.set_addresses(index, addresses),
             Input::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
-            Input::PeerUp { .. }
-            | Input::NeighboursBegin
-            | Input::Neighbour { .. }
-            | Input::NeighboursEnd => {}
+            Input::PeerUp { .. } => {}
+            // Nothing is derived from neighbours either.
+            Input::NeighboursBegin => return self.neigh.listing_begins(),
+            Input::Neighbour {
+                index,
+                address,
+                sight,
+            } => return self.neighbour(index, address, sight),
+            Input::NeighboursEnd => return self.neigh.listing_ends(),
             Input::PeerDown { reason } => {
                 self.session.transport_down(reason, &mut self.timers, now);
             }
@@ -278,16 +295,16 @@ impl Domain {
         let Some(port) = self.ports.get_mut(&name) else {
             return;
         };
-        let held = port.traffic != Traffic::Pass;
+        let held = port.traffic == Traffic::Held;
         port.pass();
-        if !self.peer.told_ports {
+        if held && !self.peer.told_ports {
             port.isolation = Isolation::On;
         }
-        if in_vain {
+        if in_vain && held {
             self.counters.ack_timeouts += 1;
             self.notice(Notice::AckTimeout { port: name });
         }
-        if in_vain || held {
+        if held {
             self.notice(Notice::Held {
                 port: name,
                 held: false,
@@ -368,6 +385,7 @@ impl Domain {
         }
         match to {
             State::Stage1 => {
+                self.neigh.session_begins();
                 let announce = self.own_announce();
                 self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
             }
@@ -396,6 +414,7 @@ impl Domain {
         self.peer.legacy = self.peer.announce.is_none();
         self.checks_due = true;
         self.fdb.session_up();
+        self.neighbours_in_step();
         if self.peer.legacy {
             self.timers.set(Timer::LegacySync, now + LEGACY_SYNC);
         } else {

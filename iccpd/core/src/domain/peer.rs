@@ -153,6 +153,12 @@ impl Domain {
         if self.push_port_change() {
             return self.next_control();
         }
+        if self.push_own_addresses() {
+            return self.next_control();
+        }
+        if let Some(tlv) = self.next_neighbours() {
+            return Some(self.application(tlv));
+        }
         let ours = self.peer.announce.is_some();
         let max = if ours {
             MACS_PER_MESSAGE
@@ -204,6 +210,7 @@ impl Domain {
             port.config_pending = false;
         }
         self.push_peer_link();
+        self.push_neighbours();
         self.push_tlv(Tlv::SyncData { number, end: true });
     }
 

@@ -2,6 +2,8 @@
 
 use super::{Domain, IfName, State, Time};
 use crate::fdb::{Outage, Ports};
+use mclag_proto::Mac;
+use mclag_proto::sync::model::InterfaceWant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,8 +16,22 @@ const LONG_OUTAGE: Duration = Duration::from_secs(600);
 pub(super) struct Tables {
     /// State of the links that the ports were derived from.
     links: u64,
+    /// Settings that count for layer 3.
+    settings: Option<Settings>,
+    /// Identity of the active that was taken on last.
+    adopted: Option<Mac>,
+    /// Layer-3 interfaces that are to have another identity than their own.
+    pub(super) identities: BTreeMap<IfName, InterfaceWant>,
     /// MLAG ports that are down, and since when.
     down_since: BTreeMap<IfName, Time>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Settings {
+    bridge: IfName,
+    unique_ip: BTreeSet<IfName>,
+    neighbours: bool,
+    node_mac: Mac,
 }
 
 impl Domain {
@@ -26,14 +42,45 @@ impl Domain {
             self.note_outages(now);
         }
         let links_changed = links_ready && self.tables.links != self.links.generation();
-        if links_changed || self.ports_differ(links_ready, now) {
+        let differs = links_changed || self.ports_differ(links_ready, now);
+        let settings_changed = self.settings_changed();
+        if differs {
             let ports = self.fdb_ports(links_ready, links_changed, now);
-            if links_changed {
-                self.tables.links = self.links.generation();
-            }
+            let before = self.fdb.ports().clone();
             let in_step = self.session.state() == State::Exchange;
             self.fdb.set_ports(ports, in_step);
+            if links_changed {
+                self.tables.links = self.links.generation();
+                self.neigh.forget_interfaces(|name| self.links.exists(name));
+            }
+            self.refresh_neighbours(&before);
+        } else if settings_changed {
+            self.refresh_neighbours(&self.fdb.ports().clone());
         }
+        let adopted = self.adopted_mac();
+        if differs || settings_changed || self.tables.adopted != adopted {
+            self.tables.adopted = adopted;
+            self.tables.identities = self.identities();
+        }
+    }
+
+    fn settings_changed(&mut self) -> bool {
+        let config = &self.config;
+        let same = self.tables.settings.as_ref().is_some_and(|known| {
+            known.bridge == config.bridge
+                && known.unique_ip == config.unique_ip
+                && known.neighbours == config.neighbours
+                && known.node_mac == config.node_mac
+        });
+        if !same {
+            self.tables.settings = Some(Settings {
+                bridge: config.bridge,
+                unique_ip: config.unique_ip.clone(),
+                neighbours: config.neighbours,
+                node_mac: config.node_mac,
+            });
+        }
+        !same
     }
 
     fn note_outages(&mut self, now: Time) {

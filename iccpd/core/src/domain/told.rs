@@ -64,7 +64,9 @@ impl Domain {
             Tlv::Extension(Extension::Goodbye(goodbye)) => self.peer_goodbye(goodbye),
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
-            Tlv::ArpInfo(_) | Tlv::NdiscInfo(_) | Tlv::Unknown { .. } => self.counters.unknown += 1,
+            Tlv::ArpInfo(entries) => self.peer_neighbours(&entries),
+            Tlv::NdiscInfo(entries) => self.peer_neighbours(&entries),
+            Tlv::Unknown { .. } => self.counters.unknown += 1,
             Tlv::Heartbeat | Tlv::SyncRequest { .. } | Tlv::SyncData { .. } => {
                 unreachable!("handled by the session")
             }

@@ -91,6 +91,16 @@ impl Domain {
         self.fdb.page(after, limit)
     }
 
+    /// A page of the neighbour table.
+    #[must_use]
+    pub fn neighbour_lines(
+        &self,
+        after: Option<ctl::NeighbourCursor>,
+        limit: usize,
+    ) -> (Vec<ctl::NeighbourLine>, Option<ctl::NeighbourCursor>) {
+        self.neigh.page(after, limit)
+    }
+
     /// The session with the other chassis. Who was refused is the shell's to add.
     #[must_use]
     pub fn peer(&self, now: Time) -> ctl::Peer {
@@ -127,6 +137,7 @@ impl Domain {
             ("acknowledgements missed", c.ack_timeouts),
             ("unreadable messages", c.garbage),
             ("addresses ignored, table full", self.fdb.ignored()),
+            ("neighbours ignored, table full", self.neigh.ignored()),
             ("unknown TLVs", c.unknown),
             ("refusals", c.refused),
         ]
@@ -214,6 +225,17 @@ impl Domain {
                 "{} addresses ignored: the table is full",
                 self.fdb.ignored()
             ));
+        }
+        if self.neigh.ignored() > 0 {
+            warnings.push(format!(
+                "{} neighbours ignored: the table is full",
+                self.neigh.ignored()
+            ));
+        }
+        if self.syncd.is_up() && !self.syncd.abilities.neighbours && self.neigh.wants_anything() {
+            warnings.push(
+                "neighbours of the peer are not installed: no dataplane here takes them".to_owned(),
+            );
         }
         for port in self.ports.values() {
             let conflicts = self.conflicts(port);

@@ -45,7 +45,8 @@ pub enum Outage {
 
 impl Ports {
     /// A port the kernel does not have, or that is not in the VLAN, cannot be programmed (P-14).
-    pub(super) fn carries(&self, port: &IfName, vid: Vid) -> bool {
+    #[must_use]
+    pub fn carries(&self, port: &IfName, vid: Vid) -> bool {
         self.vids.get(port).is_none_or(|vids| vids.contains(&vid))
     }
 

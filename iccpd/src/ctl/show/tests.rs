@@ -371,3 +371,53 @@ fn durations_are_in_the_two_largest_units() {
         assert_eq!(duration(ms), want);
     }
 }
+
+#[test]
+fn neighbours_of_every_kind() {
+    let line = NeighbourLine {
+        interface: IfName::new("vlan10").unwrap(),
+        address: "192.0.2.7".parse().unwrap(),
+        mac: Mac([2, 0, 0, 0, 0, 7]),
+        local: true,
+        remote: true,
+        permanent: false,
+        installed: false,
+        stale: false,
+    };
+    let lines = [
+        line.clone(),
+        NeighbourLine {
+            address: "2001:db8::1".parse().unwrap(),
+            local: false,
+            permanent: true,
+            installed: true,
+            stale: true,
+            ..line.clone()
+        },
+    ];
+    let text = neighbours(&lines);
+    let words = |n: usize| -> Vec<&str> {
+        let row = text.lines().nth(n).unwrap();
+        row.split("  ")
+            .map(str::trim)
+            .filter(|w| !w.is_empty())
+            .collect()
+    };
+    assert_eq!(words(0), ["Interface", "Address", "MAC", "Known to"]);
+    assert_eq!(
+        words(1),
+        ["vlan10", "192.0.2.7", "02:00:00:00:00:07", "both"]
+    );
+    let remarks = "the peer's own, installed, stale";
+    let theirs = [
+        "vlan10",
+        "2001:db8::1",
+        "02:00:00:00:00:07",
+        "the peer",
+        remarks,
+    ];
+    assert_eq!(words(2), theirs);
+    assert!(text.ends_with("\n2 neighbours\n"));
+    assert_eq!(neighbours(&[]), "0 neighbours\n");
+    assert!(neighbours(&[line]).ends_with("\n1 neighbour\n"));
+}

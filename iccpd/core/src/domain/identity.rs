@@ -1,0 +1,60 @@
+//! Whose address the layer-3 interfaces have: the standby takes on the active's, so that a host
+//! may send what is to be routed to either chassis (`spec/behaviour.md` 5.1).
+//!
+//! The LACP system id of the MLAG ports is a port's matter
+//! ([`mclag_proto::sync::model::PortWant::system_mac`]).
+
+use super::{Domain, IfName, Mac, Role};
+use crate::input::{Link, LinkKind};
+use mclag_proto::Vid;
+use mclag_proto::sync::model::InterfaceWant;
+use std::collections::BTreeMap;
+
+impl Domain {
+    /// The active's identity, while this chassis is the standby and knows it.
+    ///
+    /// None for two of our own that are configured with a common LACP system id: that one is no
+    /// chassis' address.
+    pub(super) fn adopted_mac(&self) -> Option<Mac> {
+        let standby = self.role.0 == Role::Secondary && self.role_is_settled();
+        let shared_id = self.config.system_mac.is_some() && !self.peer.legacy;
+        let peer = self.peer.system.map(|peer| peer.system);
+        let given_up = self.peer.released || shared_id;
+        peer.filter(|mac| mac.is_unicast() && standby && !given_up)
+    }
+
+    /// Every layer-3 interface that has another identity than its own.
+    pub(super) fn identities(&self) -> BTreeMap<IfName, InterfaceWant> {
+        let Some(mac) = self.adopted_mac() else {
+            return BTreeMap::new();
+        };
+        let vlans = self.links.iter().filter(|link| {
+            let carried = self.svi_vid(link).is_some_and(|vid| self.pair_carries(vid));
+            carried && !self.config.unique_ip.contains(&link.name)
+        });
+        let known = |name: &&IfName| self.peer.ports.contains_key(*name);
+        let ports = self.config.ports.iter().filter(known).copied();
+        vlans
+            .map(|link| link.name)
+            .chain(ports)
+            .filter(|name| self.links.is_layer3(name))
+            .map(|name| (name, InterfaceWant { mac }))
+            .collect()
+    }
+
+    /// VLAN of a VLAN interface of the pair's bridge.
+    pub(super) fn svi_vid(&self, link: &Link) -> Option<Vid> {
+        let bridge = self.links.by_name(&self.config.bridge)?;
+        match link.kind {
+            LinkKind::Vlan { vid, parent } if parent == bridge.index => Some(vid),
+            _ => None,
+        }
+    }
+
+    /// An MLAG port or the peer link is in the VLAN; the peer link alone is enough (P-15).
+    pub(super) fn pair_carries(&self, vid: Vid) -> bool {
+        let ports = self.fdb.ports();
+        let mut names = ports.peer_link.iter().chain(&ports.mlag);
+        names.any(|name| ports.carries(name, vid))
+    }
+}

@@ -1,0 +1,541 @@
+//! One test per rule of `spec/behaviour.md` 11 and `spec/iccp.md` 11 that the table decides.
+
+use super::*;
+use NeighbourFrom::{Installed, Kernel, Wire};
+
+const HOST: Mac = Mac([2, 0, 0, 0, 0, 7]);
+const OTHER: Mac = Mac([2, 0, 0, 0, 0, 8]);
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn key_on(interface: &str, address: &str) -> NeighbourKey {
+    NeighbourKey {
+        interface: name(interface),
+        address: address.parse().unwrap(),
+    }
+}
+
+fn key(address: &str) -> NeighbourKey {
+    key_on("vlan10", address)
+}
+
+const V4: &str = "192.0.2.7";
+const V6: &str = "2001:db8::7";
+
+fn vlan() -> Interface {
+    Interface {
+        own: ["192.0.2.1", "2001:db8::1", "fe80::1"]
+            .map(|a| a.parse().unwrap())
+            .into(),
+        shared: true,
+        reachable: true,
+        lasting: true,
+        parted: false,
+    }
+}
+
+/// A layer-3 MLAG port.
+fn port(up: bool) -> Interface {
+    Interface {
+        reachable: up,
+        lasting: false,
+        parted: !up,
+        ..vlan()
+    }
+}
+
+struct Fixture(Neighbours);
+
+impl Fixture {
+    /// In step, with one VLAN interface and one layer-3 port.
+    fn new() -> Self {
+        let mut this = Self(Neighbours::default());
+        this.set("vlan10", vlan()).set("bond3", port(true));
+        this.0.session_begins();
+        this
+    }
+
+    fn set(&mut self, interface: &str, state: Interface) -> &mut Self {
+        let mut interfaces = self.0.interfaces.clone();
+        interfaces.insert(name(interface), state);
+        self.0.set_interfaces(interfaces);
+        self
+    }
+
+    fn sees(&mut self, key: NeighbourKey, mac: Mac, from: NeighbourFrom) -> &mut Self {
+        self.0.local_sight(key, Some(NeighbourSight { mac, from }));
+        self
+    }
+
+    fn loses(&mut self, key: NeighbourKey) -> &mut Self {
+        self.0.local_sight(key, None);
+        self
+    }
+
+    fn peer(&mut self, key: NeighbourKey, mac: Mac) -> &mut Self {
+        let flags = NeighbourFlags::empty();
+        self.0.remote_entry(key, EntryOp::Add, mac, flags);
+        self
+    }
+
+    /// `spec/iccp.md` 4.9: a delete may carry no MAC.
+    fn peer_deletes(&mut self, key: NeighbourKey) -> &mut Self {
+        let flags = NeighbourFlags::empty();
+        self.0.remote_entry(key, EntryOp::Delete, Mac::ZERO, flags);
+        self
+    }
+
+    /// Everything the peer is told, as (add, interface, address, MAC).
+    fn told(&mut self) -> Vec<(bool, NeighbourKey, Mac)> {
+        let mut told = Vec::new();
+        while let Some(tlv) = self.0.next_announcements(2) {
+            match tlv {
+                Tlv::ArpInfo(entries) => told.extend(entries.iter().map(flat)),
+                Tlv::NdiscInfo(entries) => told.extend(entries.iter().map(flat)),
+                other => panic!("{other:?}"),
+            }
+        }
+        told
+    }
+
+    fn ops(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        self.0.next_ops(100, &mut ops);
+        ops
+    }
+}
+
+fn flat<A: Copy + Into<IpAddr>>(entry: &NeighbourEntry<A>) -> (bool, NeighbourKey, Mac) {
+    assert_eq!(entry.flags, NeighbourFlags::empty());
+    let (interface, address) = (entry.interface, entry.address.into());
+    let key = NeighbourKey { interface, address };
+    (entry.op == EntryOp::Add, key, entry.mac)
+}
+
+fn install(key: NeighbourKey, mac: Mac) -> Op {
+    let permanent = false;
+    let want = NeighbourWant { mac, permanent };
+    Op::Neighbour { key, want }
+}
+
+fn release(key: NeighbourKey) -> Op {
+    Op::NeighbourRelease { key }
+}
+
+/// 11.3: ADD for what is new or changed, DEL for what is gone.
+#[test]
+fn what_the_kernel_resolved_is_told_and_left_to_it() {
+    for address in [V4, V6] {
+        let mut f = Fixture::new();
+        f.sees(key(address), HOST, Kernel);
+        assert_eq!(f.told(), [(true, key(address), HOST)]);
+        assert_eq!(f.ops(), []);
+        f.sees(key(address), HOST, Kernel);
+        assert_eq!(f.told(), [], "said once");
+        f.loses(key(address));
+        assert_eq!(f.told(), [(false, key(address), HOST)]);
+        f.ops();
+        assert!(f.0.is_empty());
+    }
+}
+
+/// W-18: SONiC compares an ND entry with itself.
+#[test]
+fn a_host_that_got_another_mac_is_told_again_with_both_families() {
+    for address in [V4, V6] {
+        let mut f = Fixture::new();
+        f.sees(key(address), HOST, Kernel).told();
+        f.sees(key(address), OTHER, Kernel);
+        assert_eq!(f.told(), [(true, key(address), OTHER)]);
+    }
+}
+
+/// 11.2: deletions that were never additions are not told.
+#[test]
+fn a_neighbour_that_was_never_known_is_not_withdrawn() {
+    let mut f = Fixture::new();
+    f.loses(key(V4));
+    assert_eq!(f.told(), []);
+}
+
+/// 11.2: broadcast counts as gone with ARP, and not at all with ND.
+#[test]
+fn a_broadcast_mac_is_no_neighbour() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel).sees(key(V6), HOST, Kernel);
+    f.told();
+    let all = Mac([0xff; 6]);
+    f.sees(key(V4), all, Kernel).sees(key(V6), all, Kernel);
+    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+}
+
+/// 11.2 and 11.4, W-27, W-28.
+#[test]
+fn own_addresses_are_nobodys_neighbours_from_either_side() {
+    let mut f = Fixture::new();
+    for own in ["192.0.2.1", "2001:db8::1", "fe80::1"] {
+        f.sees(key(own), HOST, Kernel).peer(key(own), HOST);
+    }
+    assert_eq!((f.told(), f.ops()), (vec![], vec![]));
+    assert!(f.0.is_empty());
+    // An address that becomes one's own is withdrawn.
+    f.sees(key(V4), HOST, Kernel).told();
+    let mut own = vlan();
+    own.own.insert(V4.parse().unwrap());
+    f.set("vlan10", own);
+    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+}
+
+#[test]
+fn groups_and_special_addresses_are_no_neighbours() {
+    let mut f = Fixture::new();
+    for address in [
+        "224.0.0.1",
+        "ff02::1",
+        "0.0.0.0",
+        "::",
+        "255.255.255.255",
+        "127.0.0.1",
+    ] {
+        f.sees(key(address), HOST, Kernel).peer(key(address), HOST);
+    }
+    assert!(f.0.is_empty());
+}
+
+/// 11.2: the interface has to be shared, and to have an address of the family.
+#[test]
+fn neighbours_on_other_interfaces_are_told_when_they_become_eligible() {
+    let mut f = Fixture::new();
+    let mut four_only = vlan();
+    four_only.own.retain(IpAddr::is_ipv4);
+    f.set("vlan10", four_only);
+    f.sees(key(V4), HOST, Kernel).sees(key(V6), HOST, Kernel);
+    f.sees(key_on("eth0", V4), HOST, Kernel);
+    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    f.set("vlan10", vlan());
+    assert_eq!(f.told(), [(true, key(V6), HOST)]);
+    f.set("eth0", vlan());
+    assert_eq!(f.told(), [(true, key_on("eth0", V4), HOST)]);
+    // And withdrawn when they no longer are.
+    f.set("eth0", Interface::default());
+    assert_eq!(f.told(), [(false, key_on("eth0", V4), HOST)]);
+}
+
+/// W-17.
+#[test]
+fn one_address_on_two_interfaces_is_two_neighbours() {
+    let mut f = Fixture::new();
+    f.peer(key(V4), HOST).peer(key_on("bond3", V4), OTHER);
+    let mut ops = f.ops();
+    ops.sort_by_key(|op| format!("{op:?}"));
+    assert_eq!(
+        ops,
+        [install(key_on("bond3", V4), OTHER), install(key(V4), HOST)]
+    );
+}
+
+/// 11.2: observed replies refresh, and are told each time.
+#[test]
+fn an_answer_on_the_wire_is_told_again_and_installed_if_the_kernel_has_nothing() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Wire);
+    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    assert_eq!(f.ops(), [install(key(V4), HOST)]);
+    f.sees(key(V4), HOST, Installed);
+    assert_eq!(f.told(), [], "our own work is no news");
+    f.sees(key(V4), HOST, Wire);
+    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    // The kernel finds that it is gone.
+    f.loses(key(V4));
+    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(f.ops(), [release(key(V4))]);
+    assert!(f.0.is_empty());
+    // What the kernel has itself is not installed.
+    f.sees(key(V4), HOST, Kernel).sees(key(V4), HOST, Wire);
+    assert_eq!(f.ops(), []);
+}
+
+/// 11.4.
+#[test]
+fn what_the_peer_says_is_installed_and_removed_by_its_address_alone() {
+    for address in [V4, V6] {
+        let mut f = Fixture::new();
+        f.peer(key(address), HOST);
+        assert_eq!(f.ops(), [install(key(address), HOST)]);
+        assert_eq!(f.told(), [], "no echo");
+        f.peer_deletes(key(address));
+        assert_eq!(f.ops(), [release(key(address))]);
+        assert!(f.0.is_empty());
+    }
+}
+
+/// 11.4: stored also when it cannot be installed.
+#[test]
+fn what_cannot_be_installed_yet_is_kept_until_it_can() {
+    let mut f = Fixture::new();
+    f.peer(key_on("vlan20", V4), HOST);
+    f.set("bond3", port(false));
+    f.peer(key_on("bond3", V6), HOST);
+    assert_eq!(f.ops(), []);
+    f.set("vlan20", vlan());
+    f.set("bond3", port(true));
+    assert_eq!(
+        f.ops(),
+        [
+            install(key_on("bond3", V6), HOST),
+            install(key_on("vlan20", V4), HOST)
+        ]
+    );
+}
+
+/// 11.4: what waits to be told of the same address is cancelled.
+#[test]
+fn an_announcement_that_the_peer_forestalled_is_not_sent() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel).peer(key(V4), HOST);
+    assert_eq!((f.told(), f.ops()), (vec![], vec![]));
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel).peer(key(V4), OTHER);
+    assert_eq!(f.told(), [], "the newer word wins");
+    assert_eq!(f.ops(), [install(key(V4), OTHER)]);
+    // A late report of what was replaced is no newer word.
+    f.sees(key(V4), HOST, Kernel);
+    assert_eq!(f.told(), []);
+    f.sees(key(V4), OTHER, Installed)
+        .sees(key(V4), HOST, Kernel);
+    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+}
+
+#[test]
+fn what_both_know_outlives_either() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel).told();
+    f.peer(key(V4), HOST).peer_deletes(key(V4));
+    assert_eq!(
+        (f.told(), f.ops()),
+        (vec![], vec![]),
+        "the kernel's own stays"
+    );
+    f.peer(key(V4), HOST).loses(key(V4));
+    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(
+        f.ops(),
+        [install(key(V4), HOST)],
+        "the peer's takes its place"
+    );
+}
+
+/// 11.8: re-installed on expiry while the peer still owns it.
+#[test]
+fn what_the_kernel_gave_up_is_put_back_while_the_peer_claims_it() {
+    let mut f = Fixture::new();
+    f.peer(key(V4), HOST).ops();
+    assert_eq!(f.loses(key(V4)).ops(), [install(key(V4), HOST)]);
+    assert_eq!(f.ops(), [], "once");
+}
+
+/// 11.4, flags 0x04 and 0x02.
+#[test]
+fn the_peers_own_address_is_permanent_and_not_to_be_argued_with() {
+    for flag in [NeighbourFlags::OWN_ADDRESS, NeighbourFlags::OWN_LINK_LOCAL] {
+        let mut f = Fixture::new();
+        f.0.remote_entry(key(V6), EntryOp::Add, HOST, flag);
+        let permanent = true;
+        let want = NeighbourWant {
+            mac: HOST,
+            permanent,
+        };
+        let permanent = Op::Neighbour { key: key(V6), want };
+        assert_eq!(f.ops(), [permanent.clone()]);
+        f.sees(key(V6), OTHER, Kernel);
+        assert_eq!(f.ops(), [permanent], "put back");
+        assert_eq!(f.told(), []);
+    }
+}
+
+/// 11.3: everything at the start of a session, whoever said it; kept over its loss (6.6).
+#[test]
+fn a_new_session_begins_with_everything_known() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel).peer(key(V6), OTHER);
+    f.told();
+    f.ops();
+    f.0.session_down();
+    assert_eq!(f.ops(), []);
+    f.0.session_begins();
+    let both = [(true, key(V4), HOST), (true, key(V6), OTHER)];
+    assert_eq!(f.told(), both);
+    // What the peer does not repeat goes as soon as the kernel gives it up.
+    f.loses(key(V6));
+    assert_eq!(f.told(), [(false, key(V6), OTHER)]);
+    assert_eq!(f.ops(), [release(key(V6))]);
+}
+
+/// No echo of what the peer has just said again.
+#[test]
+fn what_the_peer_repeats_in_a_new_session_is_not_told_back() {
+    let mut f = Fixture::new();
+    f.peer(key(V4), HOST).ops();
+    f.0.session_down();
+    f.0.session_begins();
+    f.peer(key(V4), HOST);
+    assert_eq!((f.told(), f.ops()), (vec![], vec![]));
+    assert_eq!(
+        f.loses(key(V4)).ops(),
+        [install(key(V4), HOST)],
+        "it is the peer's"
+    );
+}
+
+/// 11.3: the remote port came up while the local one is.
+#[test]
+fn an_interface_is_told_again_when_the_peer_can_use_it() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel)
+        .sees(key_on("bond3", V4), OTHER, Kernel);
+    f.peer(key(V6), HOST);
+    f.told();
+    f.0.repeat(&[name("vlan10")].into());
+    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+}
+
+/// 11.5, layer-3 port, and W-18: gone while the port is down, back when it is up, for both families.
+#[test]
+fn neighbours_of_a_layer_3_port_go_and_come_with_it() {
+    for address in [V4, V6] {
+        let (theirs, ours) = (key_on("bond3", address), key_on("bond3", "fe80::9"));
+        let mut f = Fixture::new();
+        f.peer(theirs, HOST).ops();
+        f.sees(ours, OTHER, Kernel).told();
+        f.ops();
+        f.set("bond3", port(false));
+        f.loses(ours);
+        assert_eq!(f.ops(), [release(theirs)]);
+        assert_eq!(f.told(), [], "the host is still there, behind the peer");
+        f.set("bond3", port(true));
+        assert_eq!(f.ops(), [install(theirs, HOST), install(ours, OTHER)]);
+    }
+}
+
+/// 11.5, VLAN interface.
+#[test]
+fn neighbours_of_a_vlan_are_left_to_age_and_put_back() {
+    let mut f = Fixture::new();
+    f.peer(key(V4), HOST).ops();
+    f.set(
+        "vlan10",
+        Interface {
+            reachable: false,
+            ..vlan()
+        },
+    );
+    assert_eq!(f.ops(), []);
+    f.peer(key(V6), HOST);
+    assert_eq!(f.ops(), [], "but nothing new is installed");
+    f.set("vlan10", vlan());
+    f.0.reinstall(&[name("vlan10")].into());
+    assert_eq!(f.ops(), [install(key(V4), HOST), install(key(V6), HOST)]);
+}
+
+#[test]
+fn what_a_listing_does_not_name_is_gone() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel).sees(key(V6), HOST, Kernel);
+    f.peer(key_on("bond3", V4), HOST).told();
+    f.0.listing_begins();
+    f.sees(key(V6), HOST, Kernel);
+    f.0.listing_ends();
+    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+}
+
+#[test]
+fn an_interface_that_is_gone_takes_what_the_kernel_knew_with_it() {
+    let mut f = Fixture::new();
+    f.sees(key(V4), HOST, Kernel)
+        .sees(key_on("bond3", V4), HOST, Kernel);
+    f.told();
+    f.0.forget_interfaces(|interface| *interface == name("bond3"));
+    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+}
+
+#[test]
+fn messages_hold_one_family_and_no_more_than_asked_for() {
+    let mut f = Fixture::new();
+    for n in 10..15 {
+        f.sees(key(&format!("192.0.2.{n}")), HOST, Kernel);
+        f.sees(key(&format!("2001:db8::{n}")), HOST, Kernel);
+    }
+    let mut sizes = Vec::new();
+    while let Some(tlv) = f.0.next_announcements(3) {
+        sizes.push(match tlv {
+            Tlv::ArpInfo(entries) => (4, entries.len()),
+            Tlv::NdiscInfo(entries) => (6, entries.len()),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(sizes, [(4, 3), (4, 2), (6, 3), (6, 2)]);
+}
+
+#[test]
+fn a_snapshot_names_all_that_is_wanted_in_pieces_of_any_size() {
+    let mut f = Fixture::new();
+    let hosts: Vec<String> = (10..20).map(|n| format!("192.0.2.{n}")).collect();
+    for host in &hosts {
+        f.peer(key(host), HOST);
+    }
+    f.sees(key(V6), HOST, Kernel).ops();
+    f.0.syncd_up();
+    f.0.tell_everything();
+    let mut ops = Vec::new();
+    while f.0.has_ops() {
+        f.0.next_ops(3, &mut ops);
+    }
+    let mut want = vec![Op::SnapshotBegin(Section::Neighbours)];
+    want.extend(hosts.iter().map(|host| install(key(host), HOST)));
+    want.push(Op::SnapshotEnd(Section::Neighbours));
+    assert_eq!(ops, want);
+}
+
+#[test]
+fn a_peer_cannot_fill_the_memory_with_neighbours() {
+    let mut f = Fixture::new();
+    let most = u32::try_from(MAX_ENTRIES).unwrap();
+    for n in 0..most + 10 {
+        let address = Ipv4Addr::from(0x0a00_0001 + n).into();
+        let interface = name("vlan10");
+        f.peer(NeighbourKey { interface, address }, HOST);
+    }
+    assert_eq!((f.0.len(), f.0.ignored()), (MAX_ENTRIES, 10));
+}
+
+#[test]
+fn nothing_waits_for_a_dataplane_that_takes_no_neighbours() {
+    let mut f = Fixture::new();
+    f.peer(key(V4), HOST)
+        .sees(key(V6), HOST, Kernel)
+        .loses(key(V6));
+    f.told();
+    f.0.skip_ops();
+    assert_eq!((f.0.len(), f.0.has_ops()), (1, false));
+    assert!(f.0.wants_anything());
+    f.0.syncd_up();
+    assert_eq!(f.ops(), [install(key(V4), HOST)]);
+}
+
+#[test]
+fn pages_continue_where_the_last_one_ended() {
+    let mut f = Fixture::new();
+    for n in 10..15 {
+        f.peer(key(&format!("192.0.2.{n}")), HOST);
+    }
+    let (first, next) = f.0.page(None, 3);
+    let (second, end) = f.0.page(next, 3);
+    assert_eq!((first.len(), second.len(), end), (3, 2, None));
+    assert!(first[0].remote && !first[0].local && !first[0].permanent);
+    let after = Some(key("192.0.2.12"));
+    let rest: Vec<_> = f.0.iter(after).collect();
+    assert_eq!(rest[0], (key("192.0.2.13"), HOST, Owner::Remote));
+    assert_eq!(rest.len(), 2);
+}
