@@ -104,6 +104,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
+    let control = settings.access.listen(&settings.control())?;
     let legacy = Listeners::listen(&settings.legacy.listen)?;
     let needed = match settings.backend {
         BackendKind::Linux => Some(Capability::CAP_NET_ADMIN),
@@ -114,7 +115,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         (Err(error), _) => Err(error),
         (Ok(()), BackendKind::Linux) => {
             let backend = LinuxBackend::open().context("cannot talk to the kernel")?;
-            serve_with(backend, &settings, listener, legacy).await
+            serve_with(backend, &settings, listener, control, legacy).await
         }
         (Ok(()), BackendKind::Record) => {
             let backend = RecordBackend::new();
@@ -123,11 +124,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
                 .record_ports
                 .iter()
                 .for_each(|port| recorder.add_port(*port));
-            serve_with(backend, &settings, listener, legacy).await
+            serve_with(backend, &settings, listener, control, legacy).await
         }
     };
     // Best effort: whoever starts next removes a socket that nobody answers at.
-    let _ = std::fs::remove_file(settings.socket());
+    for socket in [settings.socket(), settings.control()] {
+        let _ = std::fs::remove_file(socket);
+    }
     served
 }
 
@@ -135,6 +138,7 @@ async fn serve_with(
     backend: impl Backend,
     settings: &Settings,
     listener: UnixListener,
+    control: UnixListener,
     legacy: Listeners,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
@@ -165,7 +169,8 @@ async fn serve_with(
     for address in legacy.addresses() {
         tracing::info!(%address, "listening for legacy clients");
     }
-    server.with_legacy(legacy).run(listener, stop).await?;
+    let server = server.with_control(control).with_legacy(legacy);
+    server.run(listener, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

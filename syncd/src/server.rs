@@ -34,6 +34,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use crate::backend::{Backend, BackendError, BackendEvent};
+use crate::ctl::{Control, Question};
 use crate::dataplane::{Action, Subject};
 use crate::legacy::{Happening, Listeners, Translator};
 use crate::reconcile::{Original, Originals, Reconciler};
@@ -49,6 +50,7 @@ mod connection;
 mod legacy;
 mod outbox;
 mod store;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -99,6 +101,7 @@ pub struct Server<B> {
     client: Option<Connection>,
     legacy: Legacy,
     writer: Writer,
+    control: Control,
     candidate: Option<(Connection, Instant)>,
     retry_at: Option<Instant>,
     retry_pause: Duration,
@@ -140,6 +143,7 @@ enum Next {
     Candidate(std::io::Result<()>),
     Legacy(Happening),
     LegacyDue,
+    Question(Question),
     Event(Result<BackendEvent, BackendError>),
     HelloTimeout,
     Accept,
@@ -196,6 +200,7 @@ impl<B: Backend> Server<B> {
             client: None,
             legacy,
             writer: Writer::Unknown,
+            control: Control::new(None),
             candidate: None,
             retry_at: None,
             retry_pause: RETRY.0,
@@ -204,6 +209,13 @@ impl<B: Backend> Server<B> {
             failing: HashSet::new(),
             blind: None,
         })
+    }
+
+    /// Answer operators at this socket, too.
+    #[must_use]
+    pub fn with_control(mut self, listener: UnixListener) -> Self {
+        self.control = Control::new(Some(listener));
+        self
     }
 
     /// Let legacy clients in at these sockets, too.
@@ -265,6 +277,7 @@ impl<B: Backend> Server<B> {
                 Next::Candidate(ready) => self.hear_candidate(ready),
                 Next::Legacy(happening) => self.hear_legacy(happening).await,
                 Next::LegacyDue => self.wake_legacy().await,
+                Next::Question(question) => self.answer(question),
                 Next::Event(event) => self.observe(event?).await?,
                 Next::HelloTimeout => {
                     if let Some((connection, _)) = self.candidate.take() {
@@ -307,6 +320,7 @@ impl<B: Backend> Server<B> {
             ready = readiness(candidate) => Next::Candidate(ready),
             happening = self.legacy.sockets.next() => Next::Legacy(happening),
             () = at(legacy_at) => Next::LegacyDue,
+            question = self.control.next() => Next::Question(question),
             event = self.backend.next_event() => Next::Event(event),
             () = at(hello_by) => Next::HelloTimeout,
             () = at(self.accept_at) => Next::Accept,

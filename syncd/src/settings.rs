@@ -34,6 +34,9 @@ pub const MAX_FILE: u64 = 1 << 20;
 /// Name of the socket in the run directory.
 const SOCKET: &str = "syncd.sock";
 
+/// Name of the operator's socket in the run directory.
+const CONTROL: &str = "syncd-ctl.sock";
+
 /// Name of the file in the run directory that remembers settings from before.
 const ORIGINALS: &str = "syncd-originals.json";
 
@@ -190,6 +193,12 @@ impl Settings {
         self.run_dir.join(SOCKET)
     }
 
+    /// The operator's socket.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.run_dir.join(CONTROL)
+    }
+
     /// The file that remembers settings from before.
     #[must_use]
     pub fn originals(&self) -> PathBuf {
@@ -221,7 +230,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
             let dir = dir.into_inner();
             if !dir.is_absolute() {
                 wrong(span, format!("{}: not an absolute path", dir.display()));
-            } else if dir.join(SOCKET).as_os_str().len() > MAX_SOCKET_PATH {
+            } else if dir.join(CONTROL).as_os_str().len() > MAX_SOCKET_PATH {
                 wrong(span, "the path is too long for a socket in it".to_owned());
             }
             dir

@@ -294,3 +294,6 @@ impl<B: Backend> Server<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

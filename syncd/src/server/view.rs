@@ -1,0 +1,154 @@
+//! The dataplane as an operator sees it.
+
+use mclag_proto::ctl::Counter;
+use mclag_proto::ctl::dataplane::{
+    Client, Dataplane, Entries, Interface, Pair, Port, RemotePort, Reply, Request,
+};
+
+use super::{Server, Writer};
+use crate::backend::Backend;
+use crate::ctl::Question;
+use crate::dataplane::EntryKind;
+
+impl<B: Backend> Server<B> {
+    /// Answer an operator.
+    pub(super) fn answer(&self, question: Question) {
+        let Question { request, answer } = question;
+        let reply = match request {
+            Request::Dataplane => Reply::Dataplane(Box::new(self.view())),
+        };
+        // That nobody waits any more is no error.
+        let _ = answer.send(reply);
+    }
+
+    fn view(&self) -> Dataplane {
+        let (wanted, actual) = (self.reconciler.wanted(), self.reconciler.actual());
+        let domain = wanted.domain();
+        let peer_link = domain.and_then(|domain| domain.peer_link);
+        let learning = peer_link.and_then(|port| actual.bridge_port(&port));
+        let interfaces = wanted.interfaces().iter().map(|(name, want)| {
+            let is = actual.interfaces.get(name);
+            Interface {
+                name: *name,
+                vid: is.and_then(|is| is.svi),
+                wanted: want.mac,
+                actual: is.and_then(|is| is.mac),
+            }
+        });
+        let remote = wanted.pair().remote().iter();
+        Dataplane {
+            backend: self.backend.name().to_owned(),
+            bridge: domain.map(|domain| domain.bridge),
+            peer_link,
+            peer_link_learning: learning.map(|port| port.learning),
+            filter: actual.filter.is_some(),
+            clients: self.clients(),
+            pair: self.pair(),
+            ports: self.ports(),
+            remote_ports: remote
+                .map(|(name, up)| RemotePort {
+                    name: *name,
+                    up: *up,
+                })
+                .collect(),
+            interfaces: interfaces.collect(),
+            entries: self.entries(),
+            neighbours: wanted.neighbours().count(),
+            unfinished: self.reconciler.is_unfinished(),
+            counters: vec![
+                counter("refused clients of version 2", self.refusals.total()),
+                counter("refused legacy clients", self.legacy.refused),
+            ],
+        }
+    }
+
+    fn clients(&self) -> Vec<Client> {
+        let ours = self.client.iter().map(|client| Client {
+            speaks: "v2".to_owned(),
+            from: match client.peer.pid {
+                Some(pid) => format!("process {pid}"),
+                None => format!("user {}", client.peer.uid),
+            },
+            counters: vec![
+                counter("batches", client.batch),
+                counter("skipped messages", client.skipped()),
+            ],
+        });
+        let legacy = self.legacy.sockets.iter().map(|client| Client {
+            speaks: client
+                .dialect()
+                .map_or_else(|| "unknown".to_owned(), |dialect| dialect.to_string()),
+            from: client.from.to_string(),
+            counters: vec![
+                counter("messages", client.counters.messages),
+                counter("unknown messages", client.counters.unknown),
+                counter("unreadable messages", client.counters.unreadable),
+                counter("skipped records", client.counters.skipped),
+                counter("sent messages", client.counters.sent),
+                counter("unsayable messages", client.counters.unsayable),
+            ],
+        });
+        ours.chain(legacy).collect()
+    }
+
+    fn pair(&self) -> Option<Pair> {
+        let state = self.reconciler.wanted().pair().state()?;
+        let is_legacy = self.writer == Writer::Legacy;
+        // A client that is gone said nothing of how things are now (4.11 of
+        // `spec/mclagsyncd-protocol.md`); a linux-mclag one never does.
+        let is_known = match is_legacy {
+            true => !self.legacy.sockets.is_empty(),
+            false => self.client.is_some(),
+        };
+        let peer = self.legacy.translator.peer_system_mac();
+        Some(Pair {
+            domain: state.domain,
+            active: state.active,
+            up: is_known.then_some(state.up),
+            system_mac: state.system_mac,
+            peer_system_mac: peer.filter(|_| is_legacy),
+        })
+    }
+
+    fn ports(&self) -> Vec<Port> {
+        let actual = self.reconciler.actual();
+        let ports = self.reconciler.wanted().ports().iter();
+        let ports = ports.map(|(name, want)| Port {
+            name: *name,
+            present: actual.bridge_port(name).is_some(),
+            running: actual.interfaces.get(name).is_some_and(|is| is.running),
+            isolated: actual.is_isolated(name),
+            isolation_wanted: want.isolated,
+            held: actual.held.contains(name),
+            system_mac: want.system_mac,
+            redirect: actual
+                .bridge_port(name)
+                .is_some_and(|port| port.backup.is_some()),
+        });
+        ports.collect()
+    }
+
+    fn entries(&self) -> Entries {
+        let mut entries = Entries {
+            wanted: self.reconciler.wanted().entries().count(),
+            ..Entries::default()
+        };
+        for entry in self.reconciler.actual().fdb.values() {
+            match entry.kind {
+                EntryKind::Dynamic => entries.learned += 1,
+                EntryKind::Ours { active: true, .. } => entries.active += 1,
+                EntryKind::Ours { active: false, .. } => entries.inactive += 1,
+                EntryKind::Configured => entries.configured += 1,
+                EntryKind::Local => {}
+            }
+        }
+        entries
+    }
+}
+
+fn counter(name: &str, value: u64) -> Counter {
+    Counter {
+        name: name.to_owned(),
+        value,
+    }
+}
