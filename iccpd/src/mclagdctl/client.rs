@@ -225,7 +225,8 @@ fn answer(invocation: &Invocation, place: &Place) -> Result<(Dialect, Data), Fai
     match (data, sonic) {
         (Ok(data), _) => Ok((other, data)),
         (Err(_), Some(data)) => Ok((Dialect::Sonic, data)),
-        (Err(said @ (Failure::Outcome(_) | Failure::Short { .. })), None) => Err(said),
+        (Err(said @ Failure::Outcome(_)), None) => Err(said),
+        (Err(said @ Failure::Short { .. }), None) if failure.is_closed() => Err(said),
         (Err(_), None) => Err(failure),
     }
 }
@@ -326,3 +327,6 @@ fn is_timeout(error: &io::Error) -> bool {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
     )
 }
+
+#[cfg(test)]
+mod tests;
