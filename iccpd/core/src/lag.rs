@@ -180,11 +180,11 @@ impl MlagPort {
         });
     }
 
-    /// Its links are back and nobody is there to ask. If it is held, not for longer than an
-    /// acknowledgement may take.
+    /// Its links are back and nobody is there to ask. If it is held, maybe since an earlier run of
+    /// this daemon, not for longer than an acknowledgement may take.
     pub fn links_returned(&mut self, ack_timeout: Duration, now: Time) {
         self.up = true;
-        if self.traffic == Traffic::Held {
+        if self.traffic != Traffic::Pass {
             self.ask(Consent::Acknowledged(ack_timeout), now);
         }
     }

@@ -173,6 +173,7 @@ impl Syncd {
                 if let Some(named) = &mut self.named_ports {
                     named.insert(*port);
                 }
+                kernel.released.remove(port);
                 self.ports.insert(*port, *want);
             }
             Op::PortRelease { port } => {

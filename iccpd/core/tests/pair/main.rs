@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "a test program exports nothing")]
 
 mod kernel;
+mod legacy;
 mod schedule;
 mod stories;
 mod world;

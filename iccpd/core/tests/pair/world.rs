@@ -17,6 +17,16 @@ pub const BONDS: [&str; 2] = ["bond1", "bond2"];
 pub const ORPHAN: &str = "swp10";
 pub const PEER_LINK: &str = "peerlink";
 
+/// What the model of `syncd` can do.
+pub const ABILITIES: Abilities = Abilities {
+    redirect: true,
+    tracking: true,
+    hold: true,
+    pair: false,
+    interfaces: false,
+    neighbours: false,
+};
+
 pub fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
 }
@@ -380,18 +390,10 @@ impl World {
             return;
         };
         let listing = syncd.greet(&mut chassis.kernel);
-        let abilities = Abilities {
-            redirect: true,
-            tracking: true,
-            hold: true,
-            pair: false,
-            interfaces: false,
-            neighbours: false,
-        };
         self.feed(
             side,
             Input::SyncdUp {
-                abilities,
+                abilities: ABILITIES,
                 backend: "model".into(),
                 window: 8,
             },
@@ -605,7 +607,7 @@ pub fn config(side: Side) -> Config {
     }
 }
 
-fn lag(bond: usize, text: &str) -> Link {
+pub fn lag(bond: usize, text: &str) -> Link {
     let index = u32::try_from(bond).unwrap() + 10;
     Link {
         kind: LinkKind::Lag {
@@ -619,7 +621,7 @@ fn lag(bond: usize, text: &str) -> Link {
     }
 }
 
-fn member(bond: usize, up: bool) -> Link {
+pub fn member(bond: usize, up: bool) -> Link {
     let index = u32::try_from(bond).unwrap();
     Link {
         running: up,
@@ -629,7 +631,7 @@ fn member(bond: usize, up: bool) -> Link {
     }
 }
 
-fn peer_link(up: bool) -> Link {
+pub fn peer_link(up: bool) -> Link {
     Link {
         running: up,
         ..plain(30, PEER_LINK)
