@@ -1,0 +1,211 @@
+//! `spec/behaviour.md` 6.5, 6.6, 14.6 and `spec/mclagsyncd-protocol.md` 6, 7.
+
+use crate::chassis::{BOND, BOTH, Chassis, OWN, PEER, name};
+use iccp_core::Input;
+use mclag_proto::sync::model::{Abilities, Isolation, Op, PairState, PortWant, Section, Traffic};
+
+/// One word for each operation, in order.
+fn words(ops: &[Op]) -> Vec<String> {
+    let word = |op: &Op| match op {
+        Op::SnapshotBegin(section) => format!("begin {section:?}"),
+        Op::SnapshotEnd(section) => format!("end {section:?}"),
+        Op::Domain(want) if want.peer_link_learning => "learning on".into(),
+        Op::Domain(_) => "domain".into(),
+        Op::Port { want, .. } => match want.isolation {
+            Isolation::On => "isolated".into(),
+            Isolation::Off => "not isolated".into(),
+            Isolation::Keep => "as it was".into(),
+        },
+        Op::Pair(PairState { up: true, .. }) => "up".into(),
+        Op::Pair(PairState { up: false, .. }) => "down".into(),
+        Op::RemotePort { up, .. } => format!("peer's port {up}"),
+        Op::RemotePortRelease { .. } => "peer's port gone".into(),
+        Op::Members { members, .. } => format!("{} members", members.len()),
+        Op::Interface { name, .. } => format!("{name} adopts"),
+        Op::InterfaceRelease { name } => format!("{name} is itself"),
+        other => format!("{other:?}"),
+    };
+    ops.iter().map(word).collect()
+}
+
+/// 14.6: role and state, the peer's ports, isolation, interfaces, addresses.
+#[test]
+fn a_shim_that_connects_is_told_everything_in_order() {
+    let mut chassis = Chassis::standby();
+    chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
+    chassis.session_up();
+    chassis.connect_shim(BOTH);
+    let begin_fdb = "begin Fdb".to_owned();
+    let mut said = words(&chassis.ops());
+    said.retain(|word| *word != begin_fdb && word != "end Fdb");
+    let want = [
+        "begin Pair",
+        "up",
+        "peer's port true",
+        "1 members",
+        "end Pair",
+        "begin Ports",
+        "domain",
+        "isolated",
+        "end Ports",
+        "begin Interfaces",
+        "Vlan10 adopts",
+        "end Interfaces",
+        "begin Neighbours",
+        "end Neighbours",
+    ];
+    assert_eq!(said, want);
+    chassis.feed(Input::SyncdDown);
+    chassis.connect_shim(BOTH);
+    let mut again = words(&chassis.ops());
+    again.retain(|word| *word != begin_fdb && word != "end Fdb");
+    assert_eq!(again, want, "and again when it is back");
+}
+
+/// 6.5: learning is off and ports are decided before *up* is said.
+#[test]
+fn up_is_said_after_the_ports_and_before_those_of_the_peer() {
+    let mut chassis = Chassis::standby();
+    chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
+    chassis.connect_shim(BOTH);
+    chassis.ops();
+    chassis.session_up();
+    let mut said = words(&chassis.ops());
+    said.retain(|word| !word.contains("Fdb") && !word.contains("Neighbours"));
+    let up = said.iter().position(|word| word == "up").unwrap();
+    assert!(said[..up].contains(&"isolated".into()), "{said:?}");
+    assert_eq!(said[up + 1..], ["peer's port true", "Vlan10 adopts"]);
+}
+
+/// 6.6: *down* first, then isolation is lifted; invariant 3 of section 21.
+#[test]
+fn down_is_said_before_isolation_is_lifted() {
+    for mut chassis in [Chassis::standby(), Chassis::active()] {
+        chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
+        chassis.connect_shim(BOTH);
+        chassis.session_up();
+        chassis.ops();
+        chassis.session_down();
+        let said = words(&chassis.ops());
+        let place = |what: &str| said.iter().position(|word| word == what);
+        let (down, lifted, gone) = (
+            place("down").unwrap(),
+            place("not isolated").unwrap(),
+            place("peer's port gone").unwrap(),
+        );
+        assert!(down < lifted && lifted < gone, "{said:?}");
+        assert_eq!(said.iter().filter(|word| *word == "down").count(), 1);
+        if let Some(itself) = place("Vlan10 is itself") {
+            assert!(lifted < itself && itself < gone, "{said:?}");
+        }
+    }
+}
+
+/// 14.2: a peer that reboots warm is not reported as gone.
+#[test]
+fn a_peer_that_reboots_warm_changes_nothing() {
+    let mut chassis = Chassis::standby();
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    chassis.ops();
+    chassis.tell(mclag_proto::iccp::Tlv::WarmBoot);
+    chassis.session_down();
+    assert_eq!(words(&chassis.ops()), Vec::<String>::new());
+    chassis.pass(std::time::Duration::from_secs(91));
+    assert!(
+        words(&chassis.ops()).contains(&"down".into()),
+        "90 s is enough"
+    );
+}
+
+#[test]
+fn the_pair_is_described_as_this_chassis_sees_it() {
+    let pair = |chassis: &mut Chassis| {
+        let ops = chassis.ops();
+        let last = ops.iter().rev().find_map(|op| match op {
+            Op::Pair(pair) => Some(*pair),
+            _ => None,
+        });
+        last.map(|pair| (pair.active, pair.up, pair.system_mac))
+    };
+    let mut active = Chassis::active();
+    active.connect_shim(BOTH);
+    assert_eq!(pair(&mut active), Some((Some(true), false, None)));
+    active.session_up();
+    assert_eq!(pair(&mut active), Some((Some(true), true, Some(OWN))));
+    let mut standby = Chassis::standby();
+    standby.connect_shim(BOTH);
+    standby.session_up();
+    assert_eq!(pair(&mut standby), Some((Some(false), true, Some(PEER))));
+    standby.session_down();
+    let own_again = Some((Some(false), false, Some(OWN)));
+    assert_eq!(pair(&mut standby), own_again);
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.1, third reason to send the list.
+#[test]
+fn members_that_change_are_told() {
+    let mut chassis = Chassis::active();
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    chassis.ops();
+    chassis.feed(Input::LinkGone { index: 4 });
+    let said = words(&chassis.ops());
+    assert_eq!(
+        said[0], "0 members",
+        "before what follows from it: {said:?}"
+    );
+}
+
+#[test]
+fn what_a_dataplane_does_not_take_it_is_not_told() {
+    let mut chassis = Chassis::standby();
+    chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
+    chassis.connect_shim(Abilities::default());
+    chassis.session_up();
+    let ops = chassis.ops();
+    let fits = |op: &Op| {
+        matches!(
+            op,
+            Op::Domain(_)
+                | Op::Port { .. }
+                | Op::SnapshotBegin(Section::Ports | Section::Fdb)
+                | Op::SnapshotEnd(Section::Ports | Section::Fdb)
+        )
+    };
+    assert!(ops.iter().all(fits), "{ops:?}");
+}
+
+#[test]
+fn a_chassis_that_leaves_wants_nothing_of_any_section() {
+    let mut chassis = Chassis::standby();
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    chassis.ops();
+    chassis.feed(Input::Stop { leave: true });
+    let said = words(&chassis.ops());
+    let mut want = vec!["down".to_owned()];
+    for section in ["Ports", "Interfaces", "Fdb", "Neighbours", "Pair"] {
+        want.extend([format!("begin {section}"), format!("end {section}")]);
+    }
+    assert_eq!(said, want);
+}
+
+/// A port that is down when both are in step is held back (8.3).
+#[test]
+fn a_port_is_disabled_before_up_is_said() {
+    let mut chassis = Chassis::active();
+    chassis.member(false);
+    chassis.connect_shim(BOTH);
+    chassis.ops();
+    chassis.session_up();
+    let ops = chassis.ops();
+    let up = |op: &Op| matches!(op, Op::Pair(PairState { up: true, .. }));
+    let up = ops.iter().position(up).unwrap();
+    let held = |op: &Op| {
+        let traffic = Traffic::Held;
+        matches!(op, Op::Port { port, want: PortWant { traffic: t, .. } }
+            if *port == name(BOND) && *t == traffic)
+    };
+    assert!(ops[..up].iter().any(held), "{ops:?}");
+}

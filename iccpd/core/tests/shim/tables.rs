@@ -1,0 +1,168 @@
+//! What the address table hears of ports by way of the domain.
+
+use crate::chassis::{BOND, BOTH, Chassis, name, vid};
+use iccp_core::Input;
+use mclag_proto::Mac;
+use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
+use mclag_proto::sync::model::{FdbKey, FdbKind, Op};
+use std::time::Duration;
+
+fn key() -> FdbKey {
+    FdbKey {
+        vid: vid(10),
+        mac: Mac([2, 0, 0, 0, 1, 7]),
+    }
+}
+
+fn entry(port: &str) -> Tlv {
+    Tlv::MacInfo(vec![MacEntry {
+        op: EntryOp::Add,
+        kind: MacType::Dynamic,
+        mac: key().mac,
+        vid: key().vid,
+        port: name(port),
+    }])
+}
+
+/// Where addresses are forwarded to, as last said.
+fn installed(ops: &[Op]) -> Vec<Option<(String, FdbKind)>> {
+    let entries = ops.iter().filter_map(|op| match op {
+        Op::Fdb { want, .. } => Some(Some((want.port.to_string(), want.kind))),
+        Op::FdbRelease { .. } => Some(None),
+        _ => None,
+    });
+    entries.collect()
+}
+
+fn on(port: &str, kind: FdbKind) -> Vec<Option<(String, FdbKind)>> {
+    vec![Some((port.into(), kind))]
+}
+
+fn in_step() -> Chassis {
+    let mut chassis = Chassis::active();
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    // A legacy peer marks no end of its addresses.
+    chassis.pass(Duration::from_secs(11));
+    chassis.tell(Tlv::Heartbeat);
+    chassis.ops();
+    chassis.sent();
+    chassis
+}
+
+/// `spec/behaviour.md` 9.6, 9.7, with its 600 s.
+#[test]
+fn an_address_learned_on_a_port_that_is_lost_is_kept_for_ten_minutes() {
+    let mut chassis = in_step();
+    chassis.learn(key(), BOND);
+    assert_eq!(installed(&chassis.ops()), []);
+    chassis.member(false);
+    assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
+    for _ in 0..59 {
+        chassis.pass(Duration::from_secs(10));
+        chassis.tell(Tlv::Heartbeat);
+        assert_eq!(installed(&chassis.ops()), []);
+    }
+    chassis.sent();
+    assert!(chassis.domain.deadline().unwrap() <= chassis.now + Duration::from_secs(10));
+    chassis.pass(Duration::from_secs(10));
+    assert_eq!(installed(&chassis.ops()), [None]);
+}
+
+#[test]
+fn an_address_that_waited_returns_to_its_port() {
+    let mut chassis = in_step();
+    chassis.learn(key(), BOND);
+    chassis.member(false);
+    chassis.ops();
+    chassis.member(true);
+    assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Ageing));
+}
+
+/// 9.8.
+#[test]
+fn an_address_of_the_peer_ages_here_when_the_peer_lost_its_port() {
+    let mut chassis = in_step();
+    chassis.tell(entry(BOND));
+    assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Tracked));
+    chassis.peer_port(false);
+    assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Ageing));
+    let told = chassis.sent();
+    assert!(told.contains(&entry(BOND)), "{told:?}");
+}
+
+/// 9.9 and `OnLoss::Release`.
+#[test]
+fn a_lost_session_leaves_ageing_entries_on_mlag_ports_only() {
+    let mut chassis = in_step();
+    chassis.tell(entry(BOND));
+    chassis.ops();
+    chassis.session_down();
+    assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Ageing));
+    let mut chassis = in_step();
+    chassis.tell(entry("Ethernet20"));
+    assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
+    chassis.session_down();
+    assert_eq!(installed(&chassis.ops()), [None]);
+}
+
+/// 9.11.
+#[test]
+fn a_peer_link_that_is_down_carries_no_entry() {
+    let mut chassis = in_step();
+    chassis.tell(entry("Ethernet20"));
+    chassis.ops();
+    let mut link = Chassis::link(2, "Ethernet0");
+    link.running = false;
+    chassis.feed(Input::Link(link));
+    assert_eq!(installed(&chassis.ops()), [None]);
+    chassis.feed(Input::Link(Chassis::link(2, "Ethernet0")));
+    assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
+}
+
+/// P-14, and `spec/mclagsyncd-protocol.md` 5.4: the shim's word on VLANs counts while it is there.
+#[test]
+fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
+    let mut chassis = in_step();
+    chassis.tell(entry("Ethernet20"));
+    chassis.ops();
+    let member = |member| Input::VlanMember {
+        port: name("Ethernet0"),
+        vid: vid(10),
+        member,
+    };
+    chassis.feed(member(true));
+    assert_eq!(installed(&chassis.ops()), []);
+    chassis.feed(member(false));
+    assert_eq!(installed(&chassis.ops()), [None]);
+    chassis.feed(Input::SyncdDown);
+    chassis.connect_shim(BOTH);
+    let ops = installed(&chassis.ops());
+    assert_eq!(ops, on("Ethernet0", FdbKind::Tracked), "the kernel's again");
+}
+
+/// 9.12 and W-16.
+#[test]
+fn a_port_that_leaves_the_domain_and_joins_again_is_followed() {
+    let mut chassis = in_step();
+    chassis.tell(entry(BOND));
+    chassis.ops();
+    chassis.configure(1, |config| config.ports.clear());
+    assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
+    chassis.configure(1, |_| {});
+    assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Tracked));
+}
+
+/// An orphan port that is down (9.3, fourth row).
+#[test]
+fn an_address_on_an_orphan_port_is_told_when_the_port_is_up() {
+    let mut chassis = in_step();
+    let mut link = Chassis::link(20, "Ethernet20");
+    link.running = false;
+    chassis.feed(Input::Link(link));
+    chassis.sent();
+    chassis.learn(key(), "Ethernet20");
+    assert_eq!(chassis.sent(), []);
+    chassis.feed(Input::Link(Chassis::link(20, "Ethernet20")));
+    assert_eq!(chassis.sent(), [entry("Ethernet20")]);
+}
