@@ -40,7 +40,7 @@ pub(crate) mod connection;
 mod feed;
 mod translate;
 
-/// Connections of one address; further ones of linux-mclag are closed. Sonic has one.
+/// Connections at a time; further ones are closed. An address of sonic has one.
 pub const MAX_CLIENTS: usize = 8;
 
 /// Connections that may wait to be accepted (`spec/mclagsyncd-protocol.md` 1).
@@ -238,15 +238,15 @@ impl Sockets {
         }
     }
 
-    /// Keep a connection, unless there are too many of its kind.
-    pub(crate) fn admit(&mut self, connection: Connection) -> Result<ClientId, Connection> {
+    /// Keep a connection; closes it and answers none if there are too many.
+    pub(crate) fn admit(&mut self, connection: Connection) -> Option<ClientId> {
         if self.connections.len() >= MAX_CLIENTS {
-            return Err(connection);
+            return None;
         }
         self.last += 1;
         let id = ClientId(self.last);
         self.connections.insert(id, connection);
-        Ok(id)
+        Some(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: ClientId) -> Option<&mut Connection> {

@@ -30,6 +30,7 @@ Examples:
   mclagctl macs --mac 02:00:5e:00:00:01
   mclagctl neighbours --interface vlan10
   mclagctl peer                       What happened to the session, and who was refused?
+  mclagctl dataplane                  What does syncd do, and for whom?
   mclagctl --json macs | jq '.macs[] | select(.stale)'
   mclagctl config check               What does the iccpd.conf of SONiC or linux-mclag say?
   mclagctl config convert -o /etc/mclag/iccpd.toml
@@ -42,7 +43,7 @@ Exit status:
   0  answered; the settings can be used
   1  no usable answer, or another error; the settings cannot be used
   2  wrong arguments
-  3  iccpd is not running"
+  3  iccpd, or for `dataplane` syncd, is not running"
 )]
 struct Args {
     /// Print the answer as JSON. Fields may be added in later versions, never renamed.
@@ -87,6 +88,12 @@ enum View {
     },
     /// The session with the other chassis, with counters and refused connections.
     Peer,
+    /// What syncd does and for whom; also for an iccpd of SONiC or linux-mclag.
+    Dataplane {
+        /// Control socket of syncd.
+        #[arg(long, value_name = "PATH", default_value = DEFAULT_SYNCD_CONTROL_SOCKET)]
+        syncd_socket: PathBuf,
+    },
     /// Settings files, iccpd.conf or TOML; iccpd need not be running.
     #[command(subcommand)]
     Config(Config),
@@ -121,6 +128,9 @@ fn parse_vid(text: &str) -> Result<Vid, String> {
     Vid::try_from(number).map_err(|error| error.to_string())
 }
 
+/// Where `syncd` answers operators unless told otherwise.
+const DEFAULT_SYNCD_CONTROL_SOCKET: &str = "/run/mclag/syncd-ctl.sock";
+
 const FAILED: u8 = 1;
 const NOT_RUNNING: u8 = 3;
 
@@ -135,7 +145,7 @@ fn main() -> ExitCode {
         Err(Failure::Client(error)) => {
             eprintln!("mclagctl: {error}");
             return ExitCode::from(match error {
-                ClientError::NotRunning(_) => NOT_RUNNING,
+                ClientError::NotRunning(_) | ClientError::SyncdNotRunning(_) => NOT_RUNNING,
                 _ => FAILED,
             });
         }
@@ -232,6 +242,14 @@ fn run(args: &Args) -> Result<String, Failure> {
                 json(&peer)
             } else {
                 show::peer(&peer)
+            }
+        }
+        View::Dataplane { syncd_socket } => {
+            let shown = Client::connect_to_syncd(syncd_socket)?.dataplane()?;
+            if args.json {
+                json(&shown)
+            } else {
+                show::dataplane(&shown)
             }
         }
     })

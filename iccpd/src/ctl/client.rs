@@ -1,6 +1,9 @@
-//! Asks a running daemon.
+//! Asks a running daemon: `iccpd`, or `syncd` about the dataplane.
 
+use mclag_proto::ctl::dataplane::{self, Dataplane};
 use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, Peer, Reply, Request, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -30,8 +33,15 @@ pub enum ClientError {
         .0.display()
     )]
     NotRunning(PathBuf),
+    /// Nobody listens where `syncd` should.
+    #[error(
+        "syncd is not running: nobody listens on {}\n\
+         Start it with `systemctl start syncd`, or name its socket with --syncd-socket.",
+        .0.display()
+    )]
+    SyncdNotRunning(PathBuf),
     /// The socket is there and cannot be used.
-    #[error("cannot talk to iccpd on {}: {source}{}", .path.display(), hint(source))]
+    #[error("cannot talk to the daemon on {}: {source}{}", .path.display(), hint(source))]
     Io {
         /// The socket.
         path: PathBuf,
@@ -41,7 +51,11 @@ pub enum ClientError {
     /// The daemon refused.
     #[error("iccpd answers: {0}")]
     Refused(String),
-    /// The answer makes no sense: the two are of different versions, or it is not iccpd.
+    /// `syncd` refused.
+    #[error("syncd answers: {0}")]
+    SyncdRefused(String),
+    /// The answer makes no sense: the two are of different versions, or it is another
+    /// daemon.
     #[error("the answer on {} cannot be read: {reason}", .path.display())]
     Unreadable {
         /// The socket.
@@ -65,9 +79,25 @@ impl Client {
     ///
     /// When nobody listens there, or the socket may not be used.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        Self::connect_or(path, ClientError::NotRunning)
+    }
+
+    /// Connect to `syncd`, for [`Client::dataplane`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::connect`].
+    pub fn connect_to_syncd(path: &Path) -> Result<Self, ClientError> {
+        Self::connect_or(path, ClientError::SyncdNotRunning)
+    }
+
+    fn connect_or(
+        path: &Path,
+        not_running: impl Fn(PathBuf) -> ClientError,
+    ) -> Result<Self, ClientError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                ClientError::NotRunning(path.to_owned())
+                not_running(path.to_owned())
             }
             _ => ClientError::Io {
                 path: path.to_owned(),
@@ -168,7 +198,19 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+    /// The dataplane, whoever drives it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::status`].
+    pub fn dataplane(&mut self) -> Result<Dataplane, ClientError> {
+        match self.ask(&dataplane::Request::Dataplane)? {
+            dataplane::Reply::Dataplane(shown) => Ok(*shown),
+            dataplane::Reply::Error { message } => Err(ClientError::SyncdRefused(message)),
+        }
+    }
+
+    fn ask<A: DeserializeOwned>(&mut self, request: &impl Serialize) -> Result<A, ClientError> {
         let failed = |source| ClientError::Io {
             path: self.path.clone(),
             source,

@@ -10,6 +10,10 @@ use mclag_proto::ctl::{
 use mclag_proto::{IfName, Vid};
 use std::fmt::Display;
 
+mod dataplane;
+
+pub use dataplane::dataplane;
+
 /// Members or VLAN ranges in one line of a cell.
 const PER_LINE: usize = 6;
 

@@ -416,9 +416,8 @@ impl Translator {
                 }
             }
             ClientMessage::DeleteRemoteInterface { domain: _, port } => {
-                if self.pair.remote.remove(port).is_some() {
-                    ops.push(Op::RemotePortRelease { port: *port });
-                }
+                let gone = self.pair.remote.remove_entry(port);
+                ops.extend(gone.map(|(port, _)| Op::RemotePortRelease { port }));
             }
             // The domain is ignored, as by every legacy server (4.14).
             ClientMessage::PeerLinkIsolation {

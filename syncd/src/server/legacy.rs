@@ -108,7 +108,7 @@ impl<B: Backend> Server<B> {
         }
         let is_first = self.legacy.sockets.is_empty();
         let connection = Connection::new(stream, from, place, Instant::now());
-        let Ok(id) = self.legacy.sockets.admit(connection) else {
+        let Some(id) = self.legacy.sockets.admit(connection) else {
             self.legacy.refused += 1;
             if !std::mem::replace(&mut self.legacy.refusing, true) {
                 warn!(%from, "legacy client refused: there are too many");
