@@ -1,15 +1,18 @@
 //! What the legacy tool `mclagdctl` is shown of a pair (`spec/mclagdctl-protocol.md` 5, 8).
 
 use iccp_core::domain::legacy_view::Page;
-use iccp_core::{Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Time};
+use iccp_core::{
+    Config, Domain, Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourSight, OnLoss,
+    PeerTraits, Time,
+};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, MacEntry, MacType, Message,
-    PortState as PeerPortState, RgId, Tlv,
+    NeighbourEntry, NeighbourFlags, PortState as PeerPortState, RgId, Tlv,
 };
 use mclag_proto::mclagdctl::{
-    AgeFlags, Command, Counters, Data, Dialect, FromSyncd, Global, IccpRow, LocalPort, LogLevel,
-    MacField, MacKind, OkError, Outcome, PortKind, PortState, Request, Role, State, SyncState,
-    ToSyncd,
+    AgeFlags, Command, Counters, Data, Dialect, FromSyncd, Global, IccpRow, LearnedFrom, LocalPort,
+    LogLevel, MacField, MacKind, Neighbour, NeighbourOp, OkError, Outcome, PortKind, PortState,
+    Request, Role, State, SyncState, ToSyncd,
 };
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, OpError, OpErrorCode, Sight};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
@@ -72,13 +75,14 @@ impl Chassis {
         this.feed(Input::LinksBegin);
         let vlan = LinkKind::Vlan {
             vid: Vid::new(100).unwrap(),
-            parent: 9,
+            parent: 50,
         };
         for link in [
             link(9, "bond9", lag, None),
             link(1, "bond1", lag, None),
             link(11, "swp1", LinkKind::Other, Some(1)),
             link(12, "swp2", LinkKind::Other, Some(1)),
+            link(50, "br0", LinkKind::Bridge, None),
             link(100, "Vlan100", vlan, None),
         ] {
             this.feed(Input::Link(link));
@@ -432,6 +436,86 @@ fn a_large_table_comes_in_pages() {
     assert!(seen.is_sorted());
 }
 
+/// `spec/mclagdctl-protocol.md` 5.2, 5.3, 8: L learned from the kernel, R received from the peer.
+#[test]
+fn neighbours_are_listed_by_family_with_who_learned_them() {
+    let mut chassis = Chassis::new().in_step();
+    let mac = |last| Mac([0, 0x11, 0x22, 0x33, 0x44, last]);
+    for (address, last) in [
+        ("10.1.2.50", 1),
+        ("2001:db8::50", 2),
+        ("10.1.2.49", 3),
+        ("2001:db8::49", 4),
+    ] {
+        chassis.feed(Input::Neighbour {
+            index: 100,
+            address: address.parse().unwrap(),
+            sight: Some(NeighbourSight {
+                mac: mac(last),
+                from: NeighbourFrom::Kernel,
+            }),
+        });
+    }
+    chassis.tell(Tlv::ArpInfo(vec![NeighbourEntry {
+        op: EntryOp::Add,
+        interface: name("Vlan100"),
+        address: "10.1.2.51".parse().unwrap(),
+        mac: mac(5),
+        flags: NeighbourFlags::empty(),
+    }]));
+    for (command, want) in [
+        (
+            Command::Arp,
+            &[
+                ("10.1.2.49", 3, LearnedFrom::Local),
+                ("10.1.2.50", 1, LearnedFrom::Local),
+                ("10.1.2.51", 5, LearnedFrom::Remote),
+            ][..],
+        ),
+        (
+            Command::Nd,
+            &[
+                ("2001:db8::49", 4, LearnedFrom::Local),
+                ("2001:db8::50", 2, LearnedFrom::Local),
+            ],
+        ),
+    ] {
+        // One entry in each page.
+        let (mut after, mut seen) = (None, Vec::new());
+        loop {
+            let request = Request { command, id: 7 };
+            let level = LogLevel::Notice;
+            let page = chassis.0.legacy_page(request, Sonic, level, after, 1);
+            let Page { data, next } = page.unwrap();
+            match data {
+                Data::Arp(entries) | Data::Nd(entries) => seen.extend(entries),
+                other => panic!("{other:?}"),
+            }
+            match next {
+                Some(_) => after = next,
+                None => break,
+            }
+        }
+        let want: Vec<Neighbour> = want
+            .iter()
+            .map(|(address, last, learned)| Neighbour {
+                op: match learned {
+                    LearnedFrom::Local => NeighbourOp::Learned,
+                    _ => NeighbourOp::Added,
+                },
+                interface: "Vlan100".into(),
+                address: (*address).into(),
+                mac: mac(*last),
+                learned: *learned,
+            })
+            .collect();
+        assert_eq!(seen, want);
+    }
+    let counters = chassis.counters();
+    assert_eq!(counters.global(Global::NewNeighbour), 4);
+    assert_eq!(counters.iccp[0][IccpRow::ArpInfo as usize].rx, ok(1));
+}
+
 /// `spec/mclagdctl-protocol.md` 5.7
 #[test]
 fn unique_ip_interfaces_are_active_when_they_exist() {
@@ -514,7 +598,7 @@ fn operations_are_counted_when_syncd_has_answered_them() {
 fn what_the_kernel_and_syncd_report_is_counted() {
     let mut chassis = Chassis::new().in_step();
     let links = chassis.counters().global(Global::NewLink);
-    assert_eq!(links, 6);
+    assert_eq!(links, 7);
     chassis.feed(Input::Addresses {
         index: 1,
         addresses: vec!["198.51.100.1/24".parse().unwrap()],

@@ -216,7 +216,7 @@ fn answer(invocation: &Invocation, place: &Place) -> Result<(Dialect, Data), Fai
     let again = connect(place).and_then(|stream| ask(stream, &request, other));
     let data = again.and_then(|records| {
         let size = request.command.record_size(other).unwrap_or(1);
-        if records.len() % size == 0 {
+        if records.len().is_multiple_of(size) {
             Data::decode(request.command, other, &records).map_err(Failure::Unreadable)
         } else {
             Err(Failure::Short { timeout: false })
@@ -235,7 +235,7 @@ fn answer(invocation: &Invocation, place: &Place) -> Result<(Dialect, Data), Fai
 fn judge(command: Command, records: &[u8]) -> Verdict {
     let fits = |command: Command, dialect| {
         let size = command.record_size(dialect)?;
-        Some(records.len() % size == 0)
+        Some(records.len().is_multiple_of(size))
     };
     let data = match Data::decode(command, Dialect::Sonic, records) {
         Ok(data) => data,
@@ -266,7 +266,7 @@ fn speaks(place: &Place, dialect: Dialect) -> bool {
     records.is_ok_and(|records| {
         let size = |dialect| Command::State.record_size(dialect).unwrap_or(1);
         !records.is_empty()
-            && records.len() % size(dialect) == 0
+            && records.len().is_multiple_of(size(dialect))
             && Data::decode(Command::State, dialect, &records).is_ok()
     })
 }

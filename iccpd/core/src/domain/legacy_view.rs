@@ -3,14 +3,16 @@
 
 use super::{Domain, IfName, MlagPort, Traffic};
 use crate::input::LinkKind;
+use crate::neigh::Owner;
 use crate::session::State as SessionState;
 use ipnetwork::IpNetwork;
 use mclag_proto::ctl::{self, MacCursor, MacLine};
 use mclag_proto::iccp::EntryOp;
 use mclag_proto::mclagdctl::text::{PORT_LIST, port_list, vlan_list};
 use mclag_proto::mclagdctl::{
-    AgeFlags, Command, Data, Dialect, LocalPort, LogLevel, MacField, MacKind, MacRecord, Outcome,
-    PeerPort, PortKind, PortState, Request, Role, State, SyncState, Text, UniqueIp,
+    AgeFlags, Command, Data, Dialect, LearnedFrom, LocalPort, LogLevel, MacField, MacKind,
+    MacRecord, Neighbour, NeighbourOp, Outcome, PeerPort, PortKind, PortState, Request, Role,
+    State, SyncState, Text, UniqueIp,
 };
 use mclag_proto::sync::model::NeighbourKey;
 use mclag_proto::{AggregatorId, Mac};
@@ -140,12 +142,31 @@ impl Domain {
     }
 
     /// IPv4 or IPv6 neighbours, in order of interface and address.
-    fn legacy_neighbours(&self, command: Command, _after: Option<Cursor>, _limit: usize) -> Page {
-        let data = match command {
-            Command::Nd => Data::Nd(Vec::new()),
-            _ => Data::Arp(Vec::new()),
+    fn legacy_neighbours(&self, command: Command, after: Option<Cursor>, limit: usize) -> Page {
+        let after = match after {
+            Some(Cursor::Neighbour(key)) => Some(key),
+            Some(Cursor::Mac(_)) | None => None,
         };
-        Page { data, next: None }
+        let v6 = command == Command::Nd;
+        let mut rest = self
+            .neighbours(after)
+            .filter(|(key, ..)| key.address.is_ipv6() == v6)
+            .peekable();
+        let mut last = None;
+        let mut records = Vec::new();
+        for (key, mac, owner) in rest.by_ref().take(limit) {
+            last = Some(key);
+            records.push(neighbour(key, mac, owner));
+        }
+        let next = last.filter(|_| rest.peek().is_some());
+        Page {
+            data: if v6 {
+                Data::Nd(records)
+            } else {
+                Data::Arp(records)
+            },
+            next: next.map(Cursor::Neighbour),
+        }
     }
 
     fn legacy_unique_ip(&self) -> Vec<UniqueIp> {
@@ -299,6 +320,20 @@ fn mac_record(line: &MacLine) -> MacRecord {
             local: line.local.is_none(),
             peer: line.remote.is_none() || line.stale,
         },
+    }
+}
+
+fn neighbour(key: NeighbourKey, mac: Mac, owner: Owner) -> Neighbour {
+    let (op, learned) = match owner {
+        Owner::Local => (NeighbourOp::Learned, LearnedFrom::Local),
+        Owner::Remote => (NeighbourOp::Added, LearnedFrom::Remote),
+    };
+    Neighbour {
+        op,
+        interface: text(key.interface),
+        address: Text::new(&key.address.to_string()),
+        mac,
+        learned,
     }
 }
 

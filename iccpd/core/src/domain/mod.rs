@@ -8,7 +8,8 @@
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
 //! change. `told.rs`: what the peer says. `derive.rs`: what follows from it all. `checks.rs`: what
 //! both are configured differently in. `peer.rs`: what is sent to the peer. `dataplane.rs`:
-//! what is sent to `syncd`. `view.rs`: what an operator sees.
+//! what is sent to `syncd`. `view.rs`: what an operator sees; `legacy_view.rs`, with the legacy tool;
+//! `tally.rs`: what is counted for that one.
 
 mod checks;
 mod configure;
