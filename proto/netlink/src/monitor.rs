@@ -3,11 +3,13 @@
 //! A socket of its own, that only listens. Events the kernel could not deliver are themselves an
 //! event, [`Event::Overrun`]: the listener reads the tables again and compares.
 
-use std::io;
-use std::os::fd::AsFd as _;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use mclag_proto::IfName;
 use netlink_sys::{Socket as RawSocket, SocketAddr};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg};
 use tokio::io::unix::AsyncFd;
 
 use crate::addr::{self, AddressNews, InterfaceAddress};
@@ -87,7 +89,7 @@ pub struct Groups {
 #[derive(Debug)]
 pub struct Monitor {
     fd: AsyncFd<RawSocket>,
-    buffer: Vec<u8>,
+    slots: Slots,
     receive_buffer: usize,
 }
 
@@ -119,7 +121,7 @@ impl Monitor {
         }
         Ok(Self {
             fd: register(socket)?,
-            buffer: Vec::with_capacity(RECEIVE_LEN),
+            slots: Slots::new(),
             receive_buffer,
         })
     }
@@ -141,8 +143,8 @@ impl Monitor {
         let mut events = Vec::new();
         while events.is_empty() {
             let mut ready = self.fd.readable().await?;
-            let (fd, buffer) = (self.fd.get_ref(), &mut self.buffer);
-            match collect(fd, buffer, self.receive_buffer, &mut events) {
+            let (fd, slots) = (self.fd.get_ref(), &mut self.slots);
+            match collect(fd, slots, self.receive_buffer, &mut events) {
                 Ok(Drained::Yes) => ready.clear_ready(),
                 Ok(Drained::No) => {}
                 Err(error) => return Err(error),
@@ -161,21 +163,28 @@ enum Drained {
 
 fn collect(
     fd: &RawSocket,
-    buffer: &mut Vec<u8>,
+    slots: &mut Slots,
     receive_buffer: usize,
     events: &mut Vec<Event>,
 ) -> io::Result<Drained> {
-    for _ in 0..DATAGRAMS_MAX {
-        match receive(fd, buffer) {
-            Ok(Datagram::Kernel) => Messages(buffer).for_each(|m| read(&m, events)),
-            Ok(Datagram::Stranger) => {}
-            Ok(Datagram::Truncated) => return overrun(fd, buffer, receive_buffer, events),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ENOBUFS) => return overrun(fd, buffer, receive_buffer, events),
-                Some(libc::EAGAIN) => return Ok(Drained::Yes),
-                Some(libc::EINTR) => {}
-                _ => return Err(error),
-            },
+    for _ in 0..DATAGRAMS_MAX / SLOTS {
+        match slots.fill(fd) {
+            Ok(()) => {}
+            Err(Errno::ENOBUFS) => return overrun(fd, slots, receive_buffer, events),
+            Err(Errno::EAGAIN) => return Ok(Drained::Yes),
+            Err(Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let mut is_lost = false;
+        for datagram in slots.datagrams() {
+            match datagram {
+                Datagram::Kernel(bytes) => Messages(bytes).for_each(|m| read(&m, events)),
+                Datagram::Stranger => {}
+                Datagram::Truncated => is_lost = true,
+            }
+        }
+        if is_lost {
+            return overrun(fd, slots, receive_buffer, events);
         }
     }
     Ok(Drained::No)
@@ -185,7 +194,7 @@ fn collect(
 /// older event applied to a newer table would make it wrong for good.
 fn overrun(
     fd: &RawSocket,
-    buffer: &mut Vec<u8>,
+    slots: &mut Slots,
     receive_buffer: usize,
     events: &mut Vec<Event>,
 ) -> io::Result<Drained> {
@@ -193,38 +202,68 @@ fn overrun(
     events.push(Event::Overrun);
     // More than the receive buffer can hold is surely younger than the loss, so this ends even
     // if the kernel has ever more to tell.
-    for _ in 0..=receive_buffer / DATAGRAM_COST_MIN {
-        match receive(fd, buffer) {
-            Ok(_) => {}
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN) => return Ok(Drained::Yes),
-                // Lost again: older than the caller's next look at the tables, too.
-                Some(libc::ENOBUFS | libc::EINTR) => {}
-                _ => return Err(error),
-            },
+    for _ in 0..=receive_buffer / DATAGRAM_COST_MIN / SLOTS {
+        match slots.fill(fd) {
+            // Lost again: older than the caller's next look at the tables, too.
+            Ok(()) | Err(Errno::ENOBUFS | Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(Drained::Yes),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(Drained::No)
 }
 
-enum Datagram {
-    Kernel,
+/// Room for several datagrams, which are received by one system call.
+#[derive(Debug)]
+struct Slots {
+    bytes: Vec<u8>,
+    /// Of each datagram received last: its length, and who sent it.
+    filled: Vec<(usize, u32)>,
+}
+
+enum Datagram<'a> {
+    Kernel(&'a [u8]),
+    /// Other processes may send to this socket, too.
     Stranger,
     Truncated,
 }
 
-fn receive(fd: &RawSocket, buffer: &mut Vec<u8>) -> io::Result<Datagram> {
-    buffer.clear();
-    let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
-    let (len, from) = fd.recv_from(buffer, flags)?;
-    Ok(if from.port_number() != 0 {
-        // Other processes may send to this socket, too.
-        Datagram::Stranger
-    } else if len > buffer.len() {
-        Datagram::Truncated
-    } else {
-        Datagram::Kernel
-    })
+impl Slots {
+    fn new() -> Self {
+        Self {
+            // Pages that no datagram reaches are never touched.
+            bytes: vec![0; SLOTS * SLOT_LEN],
+            filled: Vec::with_capacity(SLOTS),
+        }
+    }
+
+    /// Receive what is there, as far as there is room, without waiting.
+    fn fill(&mut self, fd: &RawSocket) -> Result<(), Errno> {
+        self.filled.clear();
+        let mut headers = MultiHeaders::<NetlinkAddr>::preallocate(SLOTS, None);
+        let chunks = self.bytes.chunks_exact_mut(SLOT_LEN);
+        let mut slices: Vec<_> = chunks.map(|slot| [IoSliceMut::new(slot)]).collect();
+        // With this flag the length is that of the datagram, not of what fitted.
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
+        let received = recvmmsg(fd.as_raw_fd(), &mut headers, &mut slices, flags, None)?;
+        self.filled.extend(received.map(|datagram| {
+            // The kernel gives an address with every datagram.
+            let from = datagram.address.map_or(u32::MAX, |from| from.pid());
+            (datagram.bytes, from)
+        }));
+        Ok(())
+    }
+
+    fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
+        let slots = self.bytes.chunks_exact(SLOT_LEN);
+        slots.zip(&self.filled).map(|(slot, &(len, from))| {
+            if from != 0 {
+                return Datagram::Stranger;
+            }
+            slot.get(..len)
+                .map_or(Datagram::Truncated, Datagram::Kernel)
+        })
+    }
 }
 
 fn read(message: &Received<'_>, events: &mut Vec<Event>) {
@@ -281,8 +320,11 @@ const DATAGRAMS_MAX: usize = 2048;
 /// The kernel accounts for at least this much per queued datagram.
 const DATAGRAM_COST_MIN: usize = 512;
 
+/// Datagrams received by one system call.
+const SLOTS: usize = 32;
+
 /// A link message with thousands of VLANs or virtual functions still fits.
-const RECEIVE_LEN: usize = 256 * 1024;
+const SLOT_LEN: usize = 256 * 1024;
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
