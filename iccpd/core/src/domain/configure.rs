@@ -76,10 +76,17 @@ impl Domain {
     fn configure_ports(&mut self, before: &Config) {
         let (now, was) = (self.config.ports.clone(), &before.ports);
         for name in was.difference(&now) {
-            if let Some(port) = self.ports.remove(name)
-                && port.announced
-            {
+            let Some(port) = self.ports.remove(name) else {
+                continue;
+            };
+            if port.announced {
                 self.outbox.purges.insert(*name);
+            }
+            if port.ack_owed {
+                // Nothing is left to isolate, and the peer still waits.
+                let remote = self.peer.ports.get(name);
+                self.outbox
+                    .owe_ack(remote.map_or(port.id, |remote| remote.id));
             }
             self.syncd_release_port(*name);
             if let Some(remote) = self.peer.ports.get_mut(name) {
