@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::sync::model::*;
-use crate::{IfName, Mac, Vid};
+use crate::{DomainId, IfName, Mac, Vid};
 
 const CLIENT_HELLO: &str = "\
     02 01 29 00 02 02 00 00 00 00 00 00 00 00 0b 00 \
@@ -57,6 +57,38 @@ const SERVER_HELLO: &str = "\
 const RESULT_ALL_WELL: &str = "\
     02 82 18 00 01 00 00 00 00 00 00 00 06 00 00 00 \
     00 00 00 00 00 00 00 00 \
+";
+
+const BATCH_FURTHER: &str = "\
+    02 02 6e 01 03 00 00 00 00 00 00 00 11 00 00 00 \
+    00 00 00 00 00 00 00 00 02 00 00 00 07 00 00 00 \
+    0a 00 01 01 01 01 02 00 5e 00 00 01 08 00 00 00 \
+    05 00 00 00 00 00 00 00 62 6f 6e 64 31 01 09 00 \
+    00 00 05 00 00 00 00 00 00 00 62 6f 6e 64 32 0a \
+    00 00 00 05 00 00 00 00 00 00 00 62 6f 6e 64 31 \
+    02 00 00 00 00 00 00 00 04 00 00 00 00 00 00 00 \
+    73 77 70 31 04 00 00 00 00 00 00 00 73 77 70 32 \
+    01 00 00 00 02 00 00 00 00 00 00 00 03 00 00 00 \
+    0b 00 00 00 06 00 00 00 00 00 00 00 76 6c 61 6e \
+    31 30 02 00 5e 00 00 01 0c 00 00 00 06 00 00 00 \
+    00 00 00 00 76 6c 61 6e 32 30 00 00 00 00 04 00 \
+    00 00 0d 00 00 00 06 00 00 00 00 00 00 00 76 6c \
+    61 6e 31 30 00 00 00 00 c0 00 02 07 02 00 5e 00 \
+    00 07 00 0d 00 00 00 06 00 00 00 00 00 00 00 76 \
+    6c 61 6e 31 30 01 00 00 00 20 01 0d b8 00 00 00 \
+    00 00 00 00 00 00 00 00 08 02 00 5e 00 00 08 01 \
+    0e 00 00 00 06 00 00 00 00 00 00 00 76 6c 61 6e \
+    31 30 00 00 00 00 c0 00 02 09 0f 00 00 00 04 00 \
+    00 00 00 00 00 00 73 77 70 33 00 10 00 00 00 00 \
+    10 00 00 00 01 04 00 00 00 00 00 00 00 73 77 70 \
+    33 05 00 00 00 0a 00 02 00 5e 00 00 09 05 00 00 \
+    00 00 00 00 00 62 6f 6e 64 31 02 00 00 00 \
+";
+
+const SERVER_HELLO_ALL: &str = "\
+    02 81 26 00 02 00 00 00 00 00 00 00 00 3f 00 00 \
+    00 00 00 00 00 05 00 00 00 00 00 00 00 6c 69 6e \
+    75 78 10 00 00 00 \
 ";
 
 const RESULT_FAILURES: &str = "\
@@ -192,8 +224,73 @@ fn client_cases() -> Vec<(&'static str, ClientMessage)> {
             },
         },
     ];
+    let interface = port("vlan10");
+    let neighbour = |address: &str, last, permanent| Op::Neighbour {
+        key: NeighbourKey {
+            interface,
+            address: address.parse().unwrap(),
+        },
+        want: NeighbourWant {
+            mac: key(1, last).mac,
+            permanent,
+        },
+    };
+    let further = vec![
+        Op::SnapshotBegin(Section::Pair),
+        Op::Pair(PairState {
+            domain: DomainId::new(10).unwrap(),
+            active: Some(true),
+            up: true,
+            system_mac: Some(key(1, 1).mac),
+        }),
+        Op::RemotePort {
+            port: port("bond1"),
+            up: true,
+        },
+        Op::RemotePortRelease {
+            port: port("bond2"),
+        },
+        Op::Members {
+            port: port("bond1"),
+            members: vec![port("swp1"), port("swp2")],
+        },
+        Op::SnapshotEnd(Section::Pair),
+        Op::SnapshotBegin(Section::Interfaces),
+        Op::Interface {
+            name: interface,
+            want: InterfaceWant { mac: key(1, 1).mac },
+        },
+        Op::InterfaceRelease {
+            name: port("vlan20"),
+        },
+        Op::SnapshotBegin(Section::Neighbours),
+        neighbour("192.0.2.7", 7, false),
+        neighbour("2001:db8::8", 8, true),
+        Op::NeighbourRelease {
+            key: NeighbourKey {
+                interface,
+                address: "192.0.2.9".parse().unwrap(),
+            },
+        },
+        Op::Learning {
+            port: port("swp3"),
+            learning: false,
+        },
+        Op::Flush { port: None },
+        Op::Flush {
+            port: Some(port("swp3")),
+        },
+        Op::Fdb {
+            key: key(10, 9),
+            want: FdbWant {
+                port: port("bond1"),
+                kind: FdbKind::Ageing,
+            },
+        },
+    ];
     let batch = |number, ops| ClientMessage::Batch { number, ops };
     vec![
+        (BATCH_FURTHER, batch(3, further)),
         (CLIENT_HELLO, ClientMessage::Hello(hello)),
         (BATCH_SNAPSHOT, batch(1, snapshot)),
         (BATCH_CHANGES, batch(2, changes)),
@@ -216,6 +313,17 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
         },
         backend: "linux".to_owned(),
         window: 16,
+    };
+    let hello_all = ServerHello {
+        abilities: Abilities {
+            redirect: true,
+            tracking: true,
+            hold: true,
+            pair: true,
+            interfaces: true,
+            neighbours: true,
+        },
+        ..hello.clone()
     };
     let mut some_failed = vec![Ok(()); 8];
     some_failed[1] = failure(OpErrorCode::Refused, "peerlink: no space left on device");
@@ -250,6 +358,7 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
     let result = |number, results| ServerMessage::BatchResult { number, results };
     vec![
         (SERVER_HELLO, ServerMessage::Hello(hello)),
+        (SERVER_HELLO_ALL, ServerMessage::Hello(hello_all)),
         (RESULT_ALL_WELL, result(1, vec![Ok(()); 6])),
         (RESULT_FAILURES, result(2, some_failed)),
         (EVENTS, ServerMessage::Events { number: 3, events }),
@@ -495,7 +604,11 @@ fn any_op() -> impl Strategy<Value = Op> {
         any::<bool>(),
         proptest::option::of(any::<[u8; 6]>().prop_map(Mac)),
     );
-    let kind = prop_oneof![Just(FdbKind::Tracked), Just(FdbKind::Static)];
+    let kind = prop_oneof![
+        Just(FdbKind::Tracked),
+        Just(FdbKind::Static),
+        Just(FdbKind::Ageing)
+    ];
     prop_oneof![
         section.clone().prop_map(Op::SnapshotBegin),
         section.prop_map(Op::SnapshotEnd),
