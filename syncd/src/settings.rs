@@ -478,6 +478,81 @@ mod tests {
         }
     }
 
+    /// The example, as it is and with every line in it that is switched off.
+    #[test]
+    fn the_example_can_be_used_and_shows_what_there_is() {
+        let example = include_str!("../../packaging/examples/syncd.toml");
+        assert_eq!(parse(example), parse(""));
+        let switched_on = example.lines().map(|line| {
+            let setting = line.strip_prefix("# ").filter(|rest| {
+                rest.contains(" = ") && !rest.contains("group =") || rest.starts_with('[')
+            });
+            setting.unwrap_or(line)
+        });
+        let all: Vec<&str> = switched_on.collect();
+        let settings = parse(&all.join("\n")).unwrap();
+        let legacy = &settings.legacy;
+        assert_eq!(legacy.listen.len(), 2);
+        assert_eq!(legacy.ports.len(), 2);
+        let domain = legacy.domain.unwrap();
+        assert_eq!((domain.id.get(), domain.keepalive_s), (1, Some(1)));
+        let again = parse(&settings.to_string()).unwrap();
+        assert_eq!(again.legacy, settings.legacy);
+    }
+
+    #[test]
+    fn what_is_wrong_with_legacy_settings_is_told_with_its_place() {
+        for (text, wanted) in [
+            (
+                "listen = [\"sonic\"]",
+                "2:11: `bridge` is needed: legacy clients do not name it",
+            ),
+            (
+                "listen = [\"sonic\", \"127.0.0.6:2626\"]\nbridge = \"br0\"",
+                "2:20: 127.0.0.6:2626 is named twice",
+            ),
+            (
+                "listen = [\"0.0.0.0:2626\"]\nbridge = \"br0\"",
+                "2:11: 0.0.0.0:2626: only addresses of this host, 127.0.0.0/8",
+            ),
+            (
+                "listen = [\"sonik\"]\nbridge = \"br0\"",
+                "2:11: expected \"sonic\"",
+            ),
+            ("ports = [\"a b\"]", "2:10: "),
+            (
+                "ports = [\"PortChannel123456789\"]",
+                "2:10: PortChannel123456789: longer than the 19 characters of a record",
+            ),
+            ("domain = 0", "2:10: domain 0 is not within 1..=65535"),
+            (
+                "domain = 1\nlocal-address = \"fe80::1\"",
+                "3:17: \"fe80::1\" is not an IPv4 address",
+            ),
+            (
+                "local-address = \"10.0.0.1\"",
+                "2:17: `domain` is needed to tell this to a client",
+            ),
+            (
+                "domain = 1\nkeepalive = 61",
+                "3:13: 61 s is not within 1..=60",
+            ),
+            (
+                "domain = 1\nsession-timeout = 2",
+                "3:19: 2 s is not within 3..=3600",
+            ),
+            (
+                "domain = 1\nsystem-mac = \"01:00:5e:00:00:01\"",
+                "3:14: 01:00:5e:00:00:01 is not the address of one host",
+            ),
+            ("polls = true", "2:1: unknown field `polls`"),
+        ] {
+            let report = parse(&format!("[legacy]\n{text}")).unwrap_err();
+            let wanted = format!("syncd.toml:{wanted}");
+            assert!(report.starts_with(&wanted), "{text:?}: {report}");
+        }
+    }
+
     #[test]
     fn everything_that_is_wrong_is_reported_at_once() {
         let report = parse("run-dir = \"run\"\n[record]\nports = [\"a b\"]").unwrap_err();
