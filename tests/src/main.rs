@@ -30,7 +30,7 @@ enum What {
     },
     /// Measure, and print the figures.
     Measure {
-        /// Only those with one of these words in their name: addresses, failover.
+        /// Only those with one of these words in their name: addresses, failover, dialects.
         words: Vec<String>,
     },
     /// List the scenarios and what each is about.

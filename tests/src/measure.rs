@@ -1,5 +1,8 @@
 //! Measurements that anyone can repeat: `mclag-lab measure`. No assertion depends on a time.
 
+mod dialects;
+mod standin;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -33,7 +36,24 @@ pub const SCENARIOS: &[Scenario] = &[
         limit: Duration::from_secs(900),
         run: measure_failover,
     },
+    Scenario {
+        name: "measure_dialects",
+        about: "50 000 addresses and 10 000 neighbours through a pair of iccpd, in each dialect, between two stand-ins \
+                for what carries decisions out: rate, time for one alone, memory, and time from configuration to \
+                session. Needs no more than the first, so it also runs with MCLAG_LAB=host.",
+        limit: Duration::from_secs(600),
+        run: |ctx| dialects::measure(ctx, dialects::Scale::FULL),
+    },
 ];
+
+/// The same in small, for the tests: it shows that the measurement works, and measures nothing.
+pub const SMOKE: &[Scenario] = &[Scenario {
+    name: "addresses_go_through_every_dialect",
+    about: "The measurement of the dialects with 500 addresses: every one that is reported at A arrives at B, and none \
+            else, between stand-ins that speak version 1 as SONiC's and as linux-mclag's server does, and version 2.",
+    limit: Scenario::LIMIT,
+    run: |ctx| dialects::measure(ctx, dialects::Scale::SMALL),
+}];
 
 const ADDRESSES: u32 = 10_000;
 const ROUNDS: usize = 5;

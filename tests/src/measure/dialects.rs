@@ -1,0 +1,500 @@
+//! Addresses and neighbours through a pair of `iccpd`, between two stand-ins for what carries
+//! their decisions out: what the daemons and the protocols take, without a kernel that has to
+//! install anything.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use iccpd::ctl::client::Client;
+use mclag_proto::ctl::SessionState;
+use mclag_proto::sync::v1::{
+    Dialect, DomainAttributes, DomainOp, DomainRecord, InterfaceRecord, RecordOp, ServerMessage,
+    VlanMemberRecord,
+};
+use mclag_proto::{DomainId, IfName, Mac, Vid};
+
+use super::standin::{Place, Standin, straight};
+use crate::daemon::{Daemon, ICCPD, Program, make_directory};
+use crate::netns::{self, NetNs};
+use crate::scenario::Ctx;
+use crate::topology::{BRIDGE, Side};
+use crate::traffic::learnable;
+use crate::wait::{SOON, eventually};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    /// Addresses at once.
+    pub(super) macs: u32,
+    /// How often that is repeated, with other addresses.
+    pub(super) rounds: u32,
+    /// Addresses one after the other.
+    pub(super) singles: u32,
+    /// Neighbours at once.
+    pub(super) neighbours: u32,
+}
+
+impl Scale {
+    /// As in the README.
+    pub(super) const FULL: Self = Self {
+        macs: 50_000,
+        rounds: 3,
+        singles: 200,
+        neighbours: 10_000,
+    };
+    /// Just enough to see that the measurement works.
+    pub(super) const SMALL: Self = Self {
+        macs: 500,
+        rounds: 1,
+        singles: 5,
+        neighbours: 50,
+    };
+}
+
+const PORT: &str = "PortChannel1";
+const PEER_LINK: &str = "PortChannel10";
+const DOMAIN: u16 = 7;
+
+/// What is spoken on both sides of an `iccpd`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Setup {
+    /// SONiC's dialects.
+    Sonic,
+    /// Those of linux-mclag.
+    LinuxMclag,
+    /// Our own with the dataplane, SONiC's with the peer.
+    Own,
+}
+
+impl Setup {
+    const ALL: [Self; 3] = [Self::Sonic, Self::LinuxMclag, Self::Own];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sonic => "sonic",
+            Self::LinuxMclag => "linux-mclag",
+            Self::Own => "version 2",
+        }
+    }
+
+    const fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Sonic => Some(Dialect::Sonic),
+            Self::LinuxMclag => Some(Dialect::LinuxMclag),
+            Self::Own => None,
+        }
+    }
+}
+
+/// The figures of one setup.
+struct Row {
+    setup: Setup,
+    up: Duration,
+    /// Each round.
+    took: Vec<Duration>,
+    /// Over the loopback without daemons.
+    bare: Option<Duration>,
+    /// Each address alone, sorted.
+    singles: Vec<Duration>,
+    /// Bytes for each address, at A and at B.
+    per_mac: [u64; 2],
+    /// Resident memory before, in KiB.
+    before: [u64; 2],
+    /// How many, and how long.
+    neighbours: (u32, Duration),
+}
+
+/// Measure all setups and print the figures as a table.
+pub(super) fn measure(ctx: &Ctx, scale: Scale) -> Result<()> {
+    let mut rows = Vec::new();
+    for setup in Setup::ALL {
+        let row = measure_one(ctx, setup, scale).with_context(|| setup.name())?;
+        ctx.measured(setup.name(), row.line(scale));
+        rows.push(row);
+    }
+    ctx.log(table(&rows, scale));
+    Ok(())
+}
+
+fn measure_one(ctx: &Ctx, setup: Setup, scale: Scale) -> Result<Row> {
+    let pair = Pair::up(ctx, setup)?;
+    let (port, vid) = (name(PORT)?, Vid::DEFAULT);
+    let [a, b] = &pair.shims;
+    // Once there and back, so that what is measured is a pair at work.
+    let first = [mac_of(u32::MAX)];
+    send(a, b, &first, vid, port, RecordOp::Add)?;
+    send(a, b, &first, vid, port, RecordOp::Delete)?;
+    b.take_added(port)?;
+
+    let before = pair.resident_kib()?;
+    let mut after = before;
+    let mut took = Vec::new();
+    let mut bare = None;
+    for round in 0..scale.rounds {
+        let macs: Vec<Mac> = (0..scale.macs)
+            .map(|i| mac_of(round * scale.macs + i))
+            .collect();
+        if let Some(dialect) = setup.dialect() {
+            let straight = straight(&macs, vid, port, dialect)?;
+            bare = Some(bare.map_or(straight, |best: Duration| best.min(straight)));
+        }
+        took.push(send(a, b, &macs, vid, port, RecordOp::Add)?);
+        let added = b.take_added(port)?;
+        ensure!(
+            added == macs.iter().copied().collect(),
+            "B's dataplane was told of {} addresses that are not those of A's",
+            added.len()
+        );
+        if round == 0 {
+            after = pair.resident_kib()?;
+        }
+        send(a, b, &macs, vid, port, RecordOp::Delete)?;
+    }
+    let mut singles = Vec::new();
+    for single in 0..scale.singles {
+        let mac = [mac_of(scale.rounds * scale.macs + single)];
+        singles.push(send(a, b, &mac, vid, port, RecordOp::Add)?);
+        // As addresses come when hosts appear: not on the heels of each other.
+        thread::sleep(Duration::from_millis(2));
+    }
+    singles.sort_unstable();
+    let neighbours = pair.neighbours(scale.neighbours)?;
+    let per_mac = |side: usize| {
+        let grown = after[side].saturating_sub(before[side]) * 1024;
+        grown / u64::from(scale.macs.max(1))
+    };
+    Ok(Row {
+        setup,
+        up: pair.up_after,
+        took,
+        bare,
+        singles,
+        per_mac: [per_mac(0), per_mac(1)],
+        before,
+        neighbours,
+    })
+}
+
+/// Report all these at A, and tell how long it took until all were at B.
+fn send(
+    a: &Standin,
+    b: &Standin,
+    macs: &[Mac],
+    vid: Vid,
+    port: IfName,
+    op: RecordOp,
+) -> Result<Duration> {
+    let wanted = b.tally().entries + macs.len() as u64;
+    let start = Instant::now();
+    a.report(macs, vid, port, op)?;
+    Ok(b.wait_entries(wanted)?.saturating_duration_since(start))
+}
+
+fn mac_of(index: u32) -> Mac {
+    learnable(index)
+}
+
+fn name(text: &str) -> Result<IfName> {
+    text.parse().with_context(|| text.to_owned())
+}
+
+/// Two namespaces with what the settings name, an `iccpd` in each, and their stand-ins.
+struct Pair {
+    // Daemons end before the namespaces they live in.
+    iccpd: [Daemon; 2],
+    shims: [Standin; 2],
+    /// What stands in for our `syncd`, where that assists a foreign shim.
+    assistants: Option<[Standin; 2]>,
+    ns: [NetNs; 2],
+    _far: NetNs,
+    up_after: Duration,
+}
+
+/// One chassis before its `iccpd` is there.
+struct Prepared {
+    shim: Standin,
+    assistant: Option<Standin>,
+    program: Program,
+    socket: PathBuf,
+}
+
+impl Pair {
+    fn up(ctx: &Ctx, setup: Setup) -> Result<Self> {
+        let prefix = format!("{}{}", ctx.prefix(), setup.name().replace(' ', ""));
+        let create = |name: &str| NetNs::create(&format!("{prefix}{name}"));
+        let ns = [create("swA")?, create("swB")?];
+        let far = create("far")?;
+        for dev in [PEER_LINK, "ctl"] {
+            netns::ip(&format!(
+                "link add {dev} netns {} type veth peer name {dev} netns {}",
+                ns[0].name(),
+                ns[1].name()
+            ))?;
+        }
+        for (side, ns) in Side::BOTH.into_iter().zip(&ns) {
+            netns::ip(&format!(
+                "link add {PORT} netns {} type veth peer name far{side} netns {}",
+                ns.name(),
+                far.name()
+            ))?;
+            far.ip(&format!("link set far{side} up"))?;
+            ns.ip(&format!(
+                "link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
+                 link set {BRIDGE} up
+                 address add 10.64.0.{}/16 dev {BRIDGE}
+                 link set {PEER_LINK} master {BRIDGE} up
+                 link set {PORT} master {BRIDGE} up
+                 link set ctl up
+                 address add {}/30 dev ctl",
+                side.control_address().octets()[3],
+                side.control_address()
+            ))?;
+        }
+        let prepare = |side, ns| Prepared::new(ctx, setup, side, ns);
+        let prepared = [prepare(Side::A, &ns[0])?, prepare(Side::B, &ns[1])?];
+        let [(_, a), (mut start, b)] = prepared.map(Prepared::start);
+        let (a, b) = (a?, b?);
+        let up = |started: &Started| {
+            // Not `eventually`: its pauses are longer than what is measured.
+            let deadline = Instant::now() + SOON;
+            loop {
+                let state = Client::connect(&started.socket)
+                    .and_then(|mut client| client.status())
+                    .map(|status| status.session);
+                if matches!(state, Ok(SessionState::Up)) {
+                    return anyhow::Ok(Instant::now());
+                }
+                ensure!(Instant::now() < deadline, "the session is {state:?}");
+                thread::sleep(Duration::from_millis(2));
+            }
+        };
+        if setup == Setup::Sonic {
+            start = a.shim.wait_greeted()?.max(b.shim.wait_greeted()?);
+        }
+        let up_after = up(&a)?.max(up(&b)?).saturating_duration_since(start);
+        let ready = |started: &Started| {
+            eventually("the ports are known on both sides", SOON, || {
+                let interfaces = Client::connect(&started.socket)?.interfaces()?;
+                let port = interfaces.iter().find(|port| port.name.as_str() == PORT);
+                ensure!(port.is_some_and(|port| port.dual), "{interfaces:?}");
+                Ok(())
+            })
+        };
+        ready(&a)?;
+        ready(&b)?;
+        let assistants = match (a.assistant, b.assistant) {
+            (Some(a), Some(b)) => Some([a, b]),
+            _ => None,
+        };
+        Ok(Self {
+            iccpd: [a.iccpd, b.iccpd],
+            shims: [a.shim, b.shim],
+            assistants,
+            ns,
+            _far: far,
+            up_after,
+        })
+    }
+
+    fn resident_kib(&self) -> Result<[u64; 2]> {
+        let [a, b] = &self.iccpd;
+        Ok([a.resident_kib()?, b.resident_kib()?])
+    }
+
+    /// Write so many neighbours into A's kernel, and tell how many were written and how long it took
+    /// from the first until all were at B.
+    fn neighbours(&self, count: u32) -> Result<(u32, Duration)> {
+        let [_, b] = match &self.assistants {
+            Some(assistants) => assistants,
+            None => &self.shims,
+        };
+        let count = count.min(room_for_neighbours());
+        let mut batch = String::new();
+        for index in 0..count {
+            let [_, _, high, low] = (index + 256).to_be_bytes();
+            let address = Ipv4Addr::new(10, 64, high, low);
+            let mac = mac_of(index);
+            writeln!(
+                batch,
+                "neigh add {address} lladdr {mac} dev {BRIDGE} nud reachable"
+            )?;
+        }
+        let wanted = b.tally().neighbours + u64::from(count);
+        let start = Instant::now();
+        self.ns[0].ip(&batch)?;
+        let arrived = b.wait_neighbours(wanted)?;
+        Ok((count, arrived.saturating_duration_since(start)))
+    }
+}
+
+/// The kernel keeps no more neighbours than this that were not nailed down, all namespaces together.
+fn room_for_neighbours() -> u32 {
+    let path = "/proc/sys/net/ipv4/neigh/default/gc_thresh2";
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.trim().parse::<u32>().unwrap_or(512).saturating_sub(32)
+}
+
+/// One chassis.
+struct Started {
+    iccpd: Daemon,
+    shim: Standin,
+    assistant: Option<Standin>,
+    socket: PathBuf,
+}
+
+impl Prepared {
+    fn new(ctx: &Ctx, setup: Setup, side: Side, ns: &NetNs) -> Result<Self> {
+        let run = ctx
+            .scratch()
+            .join(format!("{}-{side}", setup.name().replace(' ', "")));
+        make_directory(&run, ICCPD)?;
+        let (control, syncd) = (run.join("iccpd.sock"), run.join("syncd.sock"));
+        let pair = format!(
+            "id = {DOMAIN}\nlocal = \"{}\"\npeer = \"{}\"\npeer-link = {PEER_LINK:?}\nports = [{PORT:?}]\n",
+            side.control_address(),
+            side.peer().control_address()
+        );
+        let (domain, dataplane) = match setup {
+            Setup::Sonic => (
+                "dialect = \"sonic\"\n".to_owned(),
+                format!("protocol = \"sonic\"\nassistant = {syncd:?}\n"),
+            ),
+            Setup::LinuxMclag => (
+                format!("dialect = \"linux-mclag\"\n{pair}"),
+                format!("protocol = \"linux-mclag\"\nassistant = {syncd:?}\n"),
+            ),
+            Setup::Own => (
+                format!("dialect = \"sonic\"\n{pair}"),
+                format!("socket = {syncd:?}\n"),
+            ),
+        };
+        let settings = run.join("iccpd.toml");
+        let text = format!(
+            "[domain]\nbridge = {BRIDGE:?}\n{domain}[syncd]\n{dataplane}[control]\nsocket = {control:?}\n"
+        );
+        fs::write(&settings, text)
+            .with_context(|| format!("cannot write {}", settings.display()))?;
+        let (place, assistant) = match setup.dialect() {
+            Some(dialect) => (Place::tcp(ns, dialect)?, Some(Place::unix(&syncd)?)),
+            None => (Place::unix(&syncd)?, None),
+        };
+        let greeting = match setup {
+            Setup::Sonic => configuration(side)?,
+            Setup::LinuxMclag | Setup::Own => Vec::new(),
+        };
+        Ok(Self {
+            shim: Standin::serve(place, greeting),
+            assistant: assistant.map(|place| Standin::serve(place, Vec::new())),
+            program: Program::new(ctx, "iccpd", ns, ICCPD)?
+                .arg("--config")
+                .arg(&settings),
+            socket: control,
+        })
+    }
+
+    /// When it was started, and what there is then.
+    fn start(self) -> (Instant, Result<Started>) {
+        let Self {
+            shim,
+            assistant,
+            program,
+            socket,
+        } = self;
+        let start = Instant::now();
+        let started = program.start().map(|iccpd| Started {
+            iccpd,
+            shim,
+            assistant,
+            socket,
+        });
+        (start, started)
+    }
+}
+
+/// What SONiC's server says of the configuration (`spec/mclagsyncd-protocol.md` 5.6).
+fn configuration(side: Side) -> Result<Vec<ServerMessage>> {
+    let domain = DomainId::new(DOMAIN).context("domain")?;
+    let (port, peer_link) = (name(PORT)?, name(PEER_LINK)?);
+    let settings = ServerMessage::Domain(vec![DomainRecord {
+        op: DomainOp::Add,
+        domain,
+        keepalive_s: 1,
+        session_timeout_s: 15,
+        local: Some(side.control_address()),
+        peer: Some(side.peer().control_address()),
+        peer_link: Some(peer_link),
+        system_mac: Mac([2, 0, 0, 0, 0, side.control_address().octets()[3]]),
+        attributes: DomainAttributes::from_bits_retain(0x1f),
+    }]);
+    let ports = ServerMessage::Interfaces(vec![InterfaceRecord {
+        op: RecordOp::Add,
+        domain,
+        port,
+    }]);
+    let member = |port| VlanMemberRecord {
+        op: RecordOp::Add,
+        vid: Vid::DEFAULT,
+        port,
+    };
+    let members = ServerMessage::VlanMembers(vec![member(port), member(peer_link)]);
+    Ok(vec![settings, ports, members])
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+impl Row {
+    fn per_second(&self, scale: Scale) -> f64 {
+        let best = self.took.iter().min().copied().unwrap_or_default();
+        f64::from(scale.macs) / best.as_secs_f64().max(f64::EPSILON)
+    }
+
+    fn single(&self, percent: usize) -> f64 {
+        let last = self.singles.len().saturating_sub(1);
+        let index = (self.singles.len() * percent / 100).min(last);
+        self.singles.get(index).map_or(0.0, |time| ms(*time))
+    }
+
+    fn line(&self, scale: Scale) -> String {
+        let rounds: Vec<String> = self.took.iter().map(|t| format!("{:.0}", ms(*t))).collect();
+        let bare = self.bare.map_or_else(String::new, |bare| {
+            format!(" (without daemons {:.0} ms)", ms(bare))
+        });
+        let [a, b] = self.before;
+        format!(
+            "{} addresses in {} ms{bare}, resident before {a} and {b} KiB",
+            scale.macs,
+            rounds.join(", ")
+        )
+    }
+}
+
+fn table(rows: &[Row], scale: Scale) -> String {
+    let mut text = format!(
+        "{:<12} {:>9} {:>10} {:>8} {:>8} {:>8} {:>11} {:>16}",
+        "", "up (ms)", "MACs/s", "median", "90 %", "worst", "bytes/MAC", "neighbours/s"
+    );
+    for row in rows {
+        let [a, b] = row.per_mac;
+        let (count, took) = row.neighbours;
+        let neighbours = f64::from(count) / took.as_secs_f64().max(f64::EPSILON);
+        text += &format!(
+            "\n{:<12} {:>9.0} {:>10.0} {:>8.2} {:>8.2} {:>8.2} {:>11} {:>16}",
+            row.setup.name(),
+            ms(row.up),
+            row.per_second(scale),
+            row.single(50),
+            row.single(90),
+            row.single(100),
+            format!("{a} + {b}"),
+            format!("{neighbours:.0} of {count}"),
+        );
+    }
+    text + "\nmedian, 90 %, worst: ms for one address alone; bytes per MAC: iccpd at A + at B"
+}
