@@ -15,7 +15,8 @@ pub enum Input {
         /// What its encoding can carry.
         traits: PeerTraits,
     },
-    /// Settings changed; only what they concern starts anew.
+    /// Settings changed; only what they concern starts anew. Another domain number is another
+    /// pair: the old one is left, the new one joined. To delete a domain, see [`Input::Stop`].
     Configure(Box<crate::Config>),
     /// This chassis is about to reboot warm: tell the peer, and leave everything as it is
     /// (`spec/behaviour.md` 14.1). Followed by [`Input::Stop`].
@@ -105,7 +106,10 @@ pub enum Input {
     SyncdEvent(Event),
     /// The deadline last asked for has passed. Spurious ones are harmless.
     Timeout,
-    /// The daemon is about to stop.
+    /// The daemon is about to stop, or the domain is deleted: then with `leave`. What remains to be
+    /// done is in the outputs and batches; when [`crate::Domain::syncd_is_idle`], drop the domain.
+    /// It does not come back: a new one is a new [`crate::Domain`], on a new connection to `syncd`,
+    /// since batches are numbered from 1.
     Stop {
         /// True to take this chassis out of the pair, false to leave the dataplane as it is.
         leave: bool,

@@ -13,22 +13,60 @@ const HOSTS: u8 = 4;
 
 #[derive(Clone, Debug)]
 enum Event {
-    Speak { host: u8, at: At },
-    Move { host: u8, to: Place },
-    Age { host: u8, at: At },
-    Bond { at: At, bond: usize, up: bool },
-    PeerLink { up: bool },
-    Stall { on: bool },
-    Us { run: bool },
-    Legacy { run: bool },
-    Syncd { run: bool },
+    Speak {
+        host: u8,
+        at: At,
+    },
+    Move {
+        host: u8,
+        to: Place,
+    },
+    Age {
+        host: u8,
+        at: At,
+    },
+    Bond {
+        at: At,
+        bond: usize,
+        up: bool,
+    },
+    PeerLink {
+        up: bool,
+    },
+    Stall {
+        on: bool,
+    },
+    Us {
+        run: bool,
+    },
+    Legacy {
+        run: bool,
+    },
+    Syncd {
+        run: bool,
+    },
     OurWarmReboot,
     LegacyWarmReboot,
-    Detach { bond: usize },
-    Attach { bond: usize },
-    LegacyDetach { bond: usize },
-    Keepalive { seconds: u64 },
-    Wait { millis: u64 },
+    Detach {
+        bond: usize,
+    },
+    Attach {
+        bond: usize,
+    },
+    LegacyDetach {
+        bond: usize,
+    },
+    /// The interface is deleted, or there again.
+    Exists {
+        bond: usize,
+        yes: bool,
+    },
+    Keepalive {
+        seconds: u64,
+    },
+    Wait {
+        millis: u64,
+    },
 }
 
 fn at() -> impl Strategy<Value = At> {
@@ -52,13 +90,14 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(|up| Event::PeerLink { up }),
         2 => any::<bool>().prop_map(|on| Event::Stall { on }),
         1 => any::<bool>().prop_map(|run| Event::Us { run }),
-        1 => any::<bool>().prop_map(|run| Event::Legacy { run }),
+        3 => any::<bool>().prop_map(|run| Event::Legacy { run }),
         1 => any::<bool>().prop_map(|run| Event::Syncd { run }),
         1 => Just(Event::OurWarmReboot),
         1 => Just(Event::LegacyWarmReboot),
-        1 => bond().prop_map(|bond| Event::Detach { bond }),
+        2 => bond().prop_map(|bond| Event::Detach { bond }),
         1 => bond().prop_map(|bond| Event::Attach { bond }),
         1 => bond().prop_map(|bond| Event::LegacyDetach { bond }),
+        2 => (bond(), any::<bool>()).prop_map(|(bond, yes)| Event::Exists { bond, yes }),
         1 => (1_u64..5).prop_map(|seconds| Event::Keepalive { seconds }),
         6 => prop_oneof![0_u64..5, 0_u64..300, 0_u64..3000, 0_u64..20_000]
             .prop_map(|millis| Event::Wait { millis }),
@@ -122,6 +161,7 @@ impl Run {
                 config.ports.insert(name(BONDS[bond]));
             }),
             Event::LegacyDetach { bond } => world.legacy_detach(bond),
+            Event::Exists { bond, yes } => world.set_exists(bond, yes),
             Event::Keepalive { seconds } => {
                 world.configure(|config| config.keepalive = Duration::from_secs(seconds));
             }
@@ -141,6 +181,7 @@ impl Run {
                 config.ports.insert(name(text));
             });
             world.legacy_attach(bond);
+            world.set_exists(bond, true);
             for at in At::BOTH {
                 world.set_bond(at, bond, true);
             }

@@ -97,6 +97,7 @@ pub struct World {
     pub syncd: Option<Syncd>,
     pub kernel: Kernel,
     pub bond_up: [bool; 2],
+    exists: [bool; 2],
     local: VecDeque<(Time, Local)>,
     pub notices: Vec<Notice>,
     /// We have a connection, as far as we know.
@@ -158,6 +159,7 @@ impl World {
             syncd: None,
             kernel: Kernel::default(),
             bond_up: [true; 2],
+            exists: [true; 2],
             local: VecDeque::new(),
             notices: Vec::new(),
             connected: false,
@@ -285,7 +287,9 @@ impl World {
         match at {
             At::Us => {
                 self.bond_up[bond] = up;
-                self.feed(Input::Link(member(bond, up)));
+                if self.exists[bond] {
+                    self.feed(Input::Link(member(bond, up)));
+                }
             }
             At::Legacy => {
                 self.legacy_bond_up[bond] = up;
@@ -297,6 +301,26 @@ impl World {
                 }
                 self.report();
             }
+        }
+    }
+
+    /// The interface of an MLAG port of ours is deleted, with its member, or there again.
+    pub fn set_exists(&mut self, bond: usize, yes: bool) {
+        self.disturb();
+        let (port, member) = (lag(bond, BONDS[bond]), member(bond, self.bond_up[bond]));
+        if std::mem::replace(&mut self.exists[bond], yes) == yes {
+            return;
+        }
+        if yes {
+            let (index, vids) = (port.index, [Vid::DEFAULT].into());
+            self.feed(Input::Link(port));
+            self.feed(Input::Link(member));
+            self.feed(Input::Vlans { index, vids });
+        } else {
+            self.feed(Input::LinkGone {
+                index: member.index,
+            });
+            self.feed(Input::LinkGone { index: port.index });
         }
     }
 
@@ -316,7 +340,7 @@ impl World {
         let bond = bond_of(&port);
         match at {
             At::Us => {
-                let out = bond.is_some_and(|b| !self.bond_up[b]);
+                let out = bond.is_some_and(|b| !self.bond_up[b] || !self.exists[b]);
                 if !out && !self.kernel.held.contains(&port) {
                     self.kernel.frame(key, port);
                     self.pump();
@@ -538,6 +562,9 @@ impl World {
         self.feed(Input::LinksBegin);
         let vids: BTreeSet<Vid> = [Vid::DEFAULT].into();
         for (bond, text) in BONDS.iter().enumerate() {
+            if !self.exists[bond] {
+                continue;
+            }
             let port = lag(bond, text);
             let (index, vids) = (port.index, vids.clone());
             self.feed(Input::Link(port));
@@ -664,7 +691,10 @@ impl World {
         let alive = self.syncd.is_some() && self.domain.is_some();
         let well = alive && self.in_step() && self.disturbed_until <= self.now;
         let waits = [
-            held && self.bond_up[bond] && alive && self.config.ports.contains(&port),
+            held && self.bond_up[bond]
+                && self.exists[bond]
+                && alive
+                && self.config.ports.contains(&port),
             disabled && self.legacy_bond_up[bond] && well,
         ];
         for (side, waits) in waits.into_iter().enumerate() {
@@ -678,7 +708,11 @@ impl World {
             assert!(patient, "{:?}: {port} waits for ever", At::BOTH[side]);
         }
         // Invariant 1; a linux-mclag chassis does not hold a port that comes back.
-        let passes = self.bond_up[bond] && !held && self.legacy_bond_up[bond] && !disabled;
+        let passes = self.bond_up[bond]
+            && self.exists[bond]
+            && !held
+            && self.legacy_bond_up[bond]
+            && !disabled;
         let both = self.config.ports.contains(&port) && self.settings.ports.contains(&port);
         if well && passes && both && self.peer_link_up && self.sonic() {
             assert!(
