@@ -10,6 +10,7 @@
 //! * `interfaces`: identity of layer-3 interfaces; compared as a whole, too.
 //! * `fdb`, `neighbours`: forwarding entries and neighbours; only keys that changed are looked at.
 //! * `pair`: how the pair stands; nothing to be done about it.
+//! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `originals`: what settings were before we changed them.
 //!
 //! Rules that everything here obeys:
@@ -28,7 +29,7 @@ use mclag_proto::sync::model::{
 
 use crate::backend::{BackendError, BackendEvent};
 use crate::dataplane::{
-    Action, Actual, EntryKind, FdbEntry, InterfaceActual, NeighbourActual, NeighbourKind, Subject,
+    Action, Actual, EntryKind, FdbEntry, NeighbourActual, NeighbourKind, Subject,
 };
 
 use fdb::Directive;
@@ -43,6 +44,7 @@ pub use wanted::{
 mod fdb;
 mod interfaces;
 mod neighbours;
+mod observe;
 mod originals;
 mod pair;
 mod ports;
@@ -284,65 +286,6 @@ impl Reconciler {
                 None
             }
         }
-    }
-
-    fn observe_interface(&mut self, name: IfName, now: Option<&InterfaceActual>) {
-        let before = match now {
-            Some(now) => self.actual.interfaces.insert(name, now.clone()),
-            None => self.actual.interfaces.remove(&name),
-        };
-        if before.as_ref() == now {
-            return;
-        }
-        self.originals.forget_missing_of(&name, &self.actual);
-        let identity = |is: &InterfaceActual| (is.mac, is.svi);
-        if before.as_ref().map(identity) != now.map(identity) {
-            self.ports_changed = true;
-        }
-        let is_usable = |is: &InterfaceActual| (is.mac, is.running);
-        if now.is_some() && before.as_ref().map(is_usable) != now.map(is_usable) {
-            // What it lost with its carrier or its address was reported, or will be.
-            let here = self.wanted.neighbours().filter(|key| key.interface == name);
-            for key in here {
-                let retry = self.neighbours.retry.entry(*key);
-                retry.or_insert(neighbours::Directive::Check);
-            }
-        }
-    }
-
-    fn observe_neighbour(&mut self, key: NeighbourKey, entry: Option<NeighbourActual>) {
-        let before = match entry {
-            Some(entry) => self.actual.neighbours.insert(key, entry),
-            None => self.actual.neighbours.remove(&key),
-        };
-        if before == entry {
-            return;
-        }
-        let directive = neighbours::Directive::Check;
-        if let Ok(Some(_)) = neighbours::plan(&self.wanted, &self.actual, &key, directive) {
-            // Not at once: this may be an echo, and the kernel may be flushing.
-            self.neighbours.retry.entry(key).or_insert(directive);
-        }
-    }
-
-    fn observe_entry(&mut self, key: FdbKey, entry: Option<FdbEntry>) -> Option<Event> {
-        let before = match entry {
-            Some(entry) => self.actual.fdb.insert(key, entry),
-            None => self.actual.fdb.remove(&key),
-        };
-        if before == entry {
-            // The echo of what we did ourselves, as a rule: as expected, and nothing to do.
-            return None;
-        }
-        if let Ok(Some(_)) = self.plan_entry(&key, &Directive::Check) {
-            // Not at once: this may be the echo of an action that a later one has overtaken.
-            self.retry.entry(key).or_insert(Directive::Check);
-        }
-        // An interface may have lost the entry that makes its frames its own, or what was in the
-        // way of it is gone.
-        self.ports_changed |= !self.local.own.is_empty() && self.local.own.contains(&key);
-        let sight = change_of_sight(before.as_ref(), entry.as_ref())?;
-        Some(Event::Fdb { key, sight })
     }
 
     /// Look again at everything that could not be done.

@@ -25,7 +25,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode};
+use mclag_proto::sync::model::{Isolation, Op, OpError};
 use mclag_proto::sync::v2::{
     self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
 };
@@ -35,7 +35,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::backend::{Backend, BackendError, BackendEvent};
 use crate::ctl::{Control, Question};
-use crate::dataplane::{Action, Subject};
+use crate::dataplane::Subject;
 use crate::legacy::{Happening, Listeners, Translator};
 use crate::reconcile::{Original, Originals, Reconciler};
 
@@ -49,6 +49,7 @@ mod access;
 mod connection;
 mod legacy;
 mod outbox;
+mod settle;
 mod store;
 mod view;
 
@@ -66,12 +67,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Pause before what was refused is tried again: doubled each time up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-
-/// Events that are taken at once before the client is sent any.
-const EVENTS_AT_ONCE: usize = 4096;
-
-/// Failures of one plan that are logged one by one.
-const MAX_LOGGED: usize = 10;
 
 /// What a server is told by its settings.
 #[derive(Clone, Debug, Default)]
@@ -505,185 +500,6 @@ impl<B: Backend> Server<B> {
             .map(|after| Instant::now() + after);
     }
 
-    /// Take in an event and those that wait behind it, and do what follows from them.
-    async fn observe(&mut self, first: BackendEvent) -> Result<(), ServerError> {
-        let mut event = Some(Ok(first));
-        let mut taken = 0;
-        let mut moved = false;
-        while let Some(next) = event {
-            let next = next?;
-            if let BackendEvent::LookAgain { why } = &next {
-                info!(why, "looking at the dataplane again");
-            }
-            moved |= matches!(next, BackendEvent::Interface { .. });
-            if let Some(event) = self.reconciler.observe(&next) {
-                self.tell(&event);
-            }
-            taken += 1;
-            event = tokio::select! {
-                biased;
-                next = self.backend.next_event(), if taken < EVENTS_AT_ONCE => Some(next),
-                () = std::future::ready(()) => None,
-            };
-        }
-        if moved {
-            let ops = self.refresh_legacy();
-            self.reconciler.accept(&ops);
-        }
-        let _ = self.settle().await;
-        Ok(())
-    }
-
-    /// Tell the client what the dataplane sees, when it next has credit.
-    fn tell(&mut self, event: &Event) {
-        if let Event::Fdb { key, sight } = event {
-            debug!(mac = %key.mac, vid = %key.vid, ?sight, "seen");
-            let table = self.reconciler.actual().fdb.len();
-            if let Some(client) = &mut self.client {
-                client.outbox.push(*key, *sight, table);
-            }
-            self.legacy.mark(*key, table);
-        }
-    }
-
-    /// Make the dataplane what is wanted, as far as it lets us. Answers accepted operations.
-    async fn settle(&mut self) -> Vec<Result<(), OpError>> {
-        if let Some(bridge) = self.reconciler.needs_snapshot() {
-            match self.backend.snapshot(bridge).await {
-                Ok(actual) => {
-                    let entries = actual.fdb.len();
-                    info!(bridge = ?bridge, ports = actual.ports.len(), entries, "looked at bridge");
-                    self.blind = None;
-                    self.reconciler.adopt(actual);
-                    if let Some(client) = &mut self.client {
-                        client.outbox.resync();
-                    }
-                    self.legacy.mark_all();
-                }
-                Err(error) => {
-                    if self.blind.as_ref() != Some(&error.text) {
-                        warn!(bridge = ?bridge, %error, "cannot look at bridge");
-                        self.blind = Some(error.text);
-                    }
-                    self.reconciler.lose_sight();
-                }
-            }
-        }
-        let actions = self.reconciler.plan();
-        self.keep_originals();
-        let results = self.carry_out(&actions).await;
-        let answers = self.reconciler.conclude(&actions, &results);
-        for event in self.reconciler.take_ended() {
-            self.tell(&event);
-        }
-        self.keep_originals();
-        if !self.reconciler.is_unfinished() {
-            self.retry_at = None;
-            self.retry_pause = RETRY.0;
-        } else if self.retry_at.is_none() {
-            self.retry_at = Some(Instant::now() + self.retry_pause);
-        }
-        answers
-    }
-
-    /// Actions that protect come first. Where one of them failed, nothing is opened. Each is
-    /// logged when the dataplane has confirmed it: fail-over times are measured from that.
-    async fn carry_out(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
-        if actions.is_empty() {
-            return Vec::new();
-        }
-        let protecting = actions
-            .iter()
-            .take_while(|action| action.protects())
-            .count();
-        let (first, rest) = actions.split_at(protecting);
-        let mut results = self.apply(first).await;
-        let failed: HashSet<Subject> = first
-            .iter()
-            .zip(&results)
-            .filter(|(_, result)| result.is_err())
-            .map(|(action, _)| action.subject())
-            .collect();
-        let is_withheld = |action: &Action| {
-            action.opens()
-                && (failed.contains(&action.subject()) || failed.contains(&Subject::Domain))
-        };
-        let allowed: Vec<Action> = rest.iter().filter(|a| !is_withheld(a)).cloned().collect();
-        let mut done = self.apply(&allowed).await.into_iter();
-        for action in rest {
-            let result = match is_withheld(action) {
-                true => None,
-                false => done.next(),
-            };
-            results.push(result.unwrap_or_else(|| {
-                Err(BackendError::refused(format!(
-                    "{}: not opened, for it could not be protected",
-                    action.subject()
-                )))
-            }));
-        }
-        results
-    }
-
-    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
-        if actions.is_empty() {
-            return Vec::new();
-        }
-        let mut results = self.backend.apply(actions).await;
-        let missing = BackendError::refused("the backend gave no result");
-        results.resize(actions.len(), Err(missing));
-        self.log(actions, &results);
-        results
-    }
-
-    fn keep_originals(&mut self) {
-        let originals = self.reconciler.originals();
-        if *originals == self.stored {
-            return;
-        }
-        if let Some(store) = &self.store
-            && let Err(error) = store.save(originals)
-        {
-            error!(
-                error = connection::chain(&error),
-                "originals cannot be kept"
-            );
-        }
-        self.stored = originals.clone();
-    }
-
-    fn log(&mut self, actions: &[Action], results: &[Result<(), BackendError>]) {
-        let mut logged = 0_usize;
-        let mut failures = 0_usize;
-        for (action, result) in actions.iter().zip(results) {
-            let subject = action.subject();
-            match result {
-                Ok(()) => {
-                    log_success(action);
-                    if !self.failing.is_empty() {
-                        self.failing.remove(&subject);
-                    }
-                }
-                Err(error) if error.code == OpErrorCode::Waiting => {
-                    debug!(%subject, ?action, %error, "action waits");
-                }
-                Err(error) => {
-                    let is_new = self.failing.len() < 4096 && self.failing.insert(subject);
-                    failures += usize::from(is_new);
-                    if is_new && logged < MAX_LOGGED {
-                        logged += 1;
-                        warn!(%subject, ?action, %error, "action failed");
-                    } else {
-                        debug!(%subject, ?action, %error, "action failed");
-                    }
-                }
-            }
-        }
-        if failures > logged {
-            warn!(more = failures - logged, "more actions failed");
-        }
-    }
-
     fn close_all(&mut self, code: ErrorCode, text: &str) {
         let connections = self.client.take().into_iter();
         for connection in connections.chain(self.candidate.take().map(|(c, _)| c)) {
@@ -700,29 +516,6 @@ fn refuse(connection: Connection, lost: &Lost) {
             connection.close(code, &lost.to_string());
         }
         None => debug!(uid, pid, reason = %lost, "connection closed before the hello"),
-    }
-}
-
-fn log_success(action: &Action) {
-    match action {
-        Action::Isolate { port } => info!(%port, isolated = true, "isolation changed"),
-        Action::Release { port } => info!(%port, isolated = false, "isolation changed"),
-        Action::Hold { port } => info!(%port, held = true, "hold changed"),
-        Action::Unhold { port } => info!(%port, held = false, "hold changed"),
-        Action::FdbInstall { .. }
-        | Action::FdbMakeDynamic { .. }
-        | Action::FdbDelete { .. }
-        | Action::NeighbourInstall { .. }
-        | Action::NeighbourDelete { .. } => debug!(?action, "entry changed"),
-        Action::EnsureFilter { .. }
-        | Action::RemoveFilter
-        | Action::SetLearning { .. }
-        | Action::SetBackup { .. }
-        | Action::ClearBackup { .. }
-        | Action::LocalInstall { .. }
-        | Action::LocalDelete { .. }
-        | Action::SetInterfaceMac { .. }
-        | Action::SetSystemMac { .. } => info!(?action, "dataplane changed"),
     }
 }
 

@@ -37,5 +37,7 @@ pub use link::{
     LinkSetting, Oper, PortState,
 };
 pub use monitor::{Event, Groups, Monitor};
-pub use neigh::{Neighbour, NeighbourAction, NeighbourOp, NeighbourState};
+pub use neigh::{
+    Neighbour, NeighbourAction, NeighbourOp, NeighbourState, PROTOCOL as NEIGHBOUR_PROTOCOL,
+};
 pub use vlan::{BridgeVlans, VlanSet};

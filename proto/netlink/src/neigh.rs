@@ -39,7 +39,24 @@ pub struct Neighbour {
     pub state: NeighbourState,
     /// Somebody else than the kernel learned it (`NTF_EXT_LEARNED`).
     pub ext_learned: bool,
+    /// Which program installed it (`NDA_PROTOCOL`, a number as those of routes have); 0 if none
+    /// said so.
+    pub protocol: u8,
 }
+
+impl Neighbour {
+    /// It was installed by [`NeighbourAction::SetReachable`] or [`NeighbourAction::SetPermanent`],
+    /// be it by an earlier run: other control planes (EVPN) mark theirs as externally learned,
+    /// too, but with another number or none.
+    #[must_use]
+    pub const fn is_ours(&self) -> bool {
+        self.ext_learned && self.protocol == PROTOCOL
+    }
+}
+
+/// The number of the entries that are installed here, which no other program is known to use:
+/// `ip neigh show` shows it as `proto 77`.
+pub const PROTOCOL: u8 = 77;
 
 /// What the kernel thinks of a neighbour (RFC 4861, section 7.3.2, and more).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -161,6 +178,7 @@ impl NeighbourOp {
         }
         if let Some(mac) = mac {
             msg.attr(NDA_LLADDR, &mac.0);
+            msg.attr_u8(NDA_PROTOCOL, PROTOCOL);
         }
         msg
     }
@@ -202,8 +220,10 @@ pub(crate) fn read(message: &Received<'_>) -> Option<NeighbourNews> {
     }
     let mut address = None;
     let mut mac = None;
+    let mut protocol = 0;
     for attr in attrs {
         match attr.kind {
+            NDA_PROTOCOL => protocol = attr.value.first().copied().unwrap_or_default(),
             NDA_DST => address = read_address(family, attr),
             NDA_LLADDR => mac = attr.value.try_into().ok().map(Mac),
             _ => {}
@@ -215,6 +235,7 @@ pub(crate) fn read(message: &Received<'_>) -> Option<NeighbourNews> {
         mac,
         state: NeighbourState::read(u16::from_ne_bytes([s0, s1])),
         ext_learned: flags & NTF_EXT_LEARNED != 0,
+        protocol,
     };
     match message.kind {
         RTM_NEWNEIGH => Some(NeighbourNews::Entry(entry)),
@@ -276,6 +297,7 @@ pub(crate) const NTF_EXT_LEARNED: u8 = 0x10;
 
 const NDA_DST: u16 = 1;
 pub(crate) const NDA_LLADDR: u16 = 2;
+const NDA_PROTOCOL: u16 = 12;
 
 #[cfg(test)]
 mod tests;

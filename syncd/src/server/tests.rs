@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::backend::record::{RecordBackend, Recorder};
-use crate::dataplane::{EntryKind, FdbEntry};
+use crate::dataplane::{Action, EntryKind, FdbEntry};
 
 /// What has to happen, happens within this time, however slow the machine.
 const SOON: Duration = Duration::from_secs(20);

@@ -34,6 +34,7 @@ fn neighbour(last: u8, state: NeighbourState) -> Neighbour {
         mac: Some(mac(last)),
         state,
         ext_learned: false,
+        protocol: 0,
     }
 }
 

@@ -40,6 +40,7 @@ fn a_host_is_installed_as_reachable_and_externally_learned() {
             2, 0, 0, 0, 5, 0, 0, 0, 2, 0, 0x10, 0, // header
             8, 0, 1, 0, 192, 0, 2, 7, // address
             10, 0, 2, 0, 2, 0, 0, 0, 0, 7, 0, 0, // hardware address
+            5, 0, 12, 0, 77, 0, 0, 0, // protocol
         ]
     );
 }
@@ -57,6 +58,7 @@ fn an_address_of_the_peer_is_installed_as_permanent_without_arp() {
             10, 0, 0, 0, 5, 0, 0, 0, 0xc0, 0, 0x10, 0, // header
             20, 0, 1, 0, 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, // address
             10, 0, 2, 0, 2, 0, 0, 0, 0, 7, 0, 0, // hardware address
+            5, 0, 12, 0, 77, 0, 0, 0, // protocol
         ]
     );
 }
@@ -94,7 +96,9 @@ fn what_is_installed_reads_back() {
         mac: Some(MAC),
         state: NeighbourState::Permanent,
         ext_learned: true,
+        protocol: PROTOCOL,
     };
+    assert!(want.is_ours());
     let got = read_back(RTM_NEWNEIGH, &body);
     assert_eq!(got, Some(NeighbourNews::Entry(want)));
     let got = read_back(RTM_DELNEIGH, &body);

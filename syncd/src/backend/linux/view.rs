@@ -152,8 +152,8 @@ pub(super) fn neighbour(
     let permanent = known.state == NeighbourState::Permanent;
     let installed = permanent || known.state == NeighbourState::NoArp;
     let kind = match () {
-        () if known.ext_learned => NeighbourKind::Ours { permanent },
-        () if installed => NeighbourKind::Configured,
+        () if known.is_ours() => NeighbourKind::Ours { permanent },
+        () if installed || known.ext_learned => NeighbourKind::Configured,
         () => NeighbourKind::Learned,
     };
     let is_valid = installed || known.state.is_learned();
