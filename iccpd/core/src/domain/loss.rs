@@ -1,7 +1,7 @@
 //! The session is gone: what of the peer still counts.
 //!
 //! The peer's daemon may be gone and its dataplane alive. By default everything stays as it is for
-//! a while ([`crate::OnLoss::Hold`], `docs/adr/0004-session-loss.md`); strict SONiC gives
+//! a while ([`crate::OnLoss::Hold`], `docs/adr/0004-losing-the-session-changes-nothing.md`); strict SONiC gives
 //! everything up at once, unless the peer announced a warm reboot ([`crate::OnLoss::Release`],
 //! `spec/behaviour.md` 6.6, 14.2).
 
