@@ -42,6 +42,7 @@ struct State {
     events: VecDeque<BackendEvent>,
     refused: Vec<Action>,
     bridge_is_missing: bool,
+    keeps_carrier: bool,
     is_broken: bool,
 }
 
@@ -101,7 +102,9 @@ impl Backend for RecordBackend {
         results
     }
 
-    fn hold_with_carrier(&mut self, _keeps_carrier: bool) {}
+    fn hold_with_carrier(&mut self, keeps_carrier: bool) {
+        self.0.state().keeps_carrier = keeps_carrier;
+    }
 
     async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
         loop {
@@ -131,6 +134,12 @@ impl Recorder {
     #[must_use]
     pub fn log(&self) -> Vec<Action> {
         self.state().log.iter().cloned().collect()
+    }
+
+    /// Whether a port that is held was asked to keep its carrier.
+    #[must_use]
+    pub fn keeps_carrier(&self) -> bool {
+        self.state().keeps_carrier
     }
 
     /// Number of events that were not taken yet.

@@ -9,7 +9,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{RETRY, Server, ServerError, connection};
 use crate::backend::{Backend, BackendError, BackendEvent};
-use crate::dataplane::{Action, Subject};
+use crate::dataplane::{Action, InterfaceActual, Subject};
 
 /// Events that are taken at once before the client is sent any.
 const EVENTS_AT_ONCE: usize = 4096;
@@ -23,12 +23,18 @@ impl<B: Backend> Server<B> {
         let mut event = Some(Ok(first));
         let mut taken = 0;
         let mut moved = false;
+        let mut looks_again = false;
         while let Some(next) = event {
             let next = next?;
             if let BackendEvent::LookAgain { why } = &next {
                 info!(why, "looking at the dataplane again");
+                looks_again = true;
             }
-            moved |= matches!(next, BackendEvent::Interface { .. });
+            if let BackendEvent::Interface { interface, actual } = &next {
+                let before = self.reconciler.actual().interfaces.get(interface);
+                let place = |is: &InterfaceActual| (is.lag, is.vids.clone());
+                moved |= before.map(place) != actual.as_ref().map(place);
+            }
             if let Some(event) = self.reconciler.observe(&next) {
                 self.tell(&event);
             }
@@ -44,6 +50,13 @@ impl<B: Backend> Server<B> {
             self.reconciler.accept(&ops);
         }
         let _ = self.settle().await;
+        if looks_again {
+            let ops = self.refresh_legacy();
+            if !ops.is_empty() {
+                self.reconciler.accept(&ops);
+                let _ = self.settle().await;
+            }
+        }
         Ok(())
     }
 

@@ -642,6 +642,8 @@ async fn only_one_kind_of_client_at_a_time_says_what_is_wanted() {
     let hello = hello.encode().unwrap();
     let mut legacy = rig.connect().await;
     assert!(legacy.hear().await.is_some());
+    // A legacy client takes a bond without carrier for down and would never enable it.
+    assert!(rig.recorder.keeps_carrier());
     let mut ours = UnixStream::connect(rig.dir.join("sock")).await.unwrap();
     ours.write_all(&hello).await.unwrap();
     let mut answer = Vec::new();
@@ -662,6 +664,7 @@ async fn only_one_kind_of_client_at_a_time_says_what_is_wanted() {
             break ours;
         }
     };
+    assert!(!rig.recorder.keeps_carrier());
     let mut legacy = rig.connect().await;
     assert!(legacy.is_closed().await);
     let bye = v2::ClientMessage::Bye.encode().unwrap();
@@ -755,5 +758,31 @@ async fn an_operator_who_asks_nonsense_is_told_so() {
         line.starts_with(r#"{"reply":"error","message":"cannot read"#),
         "{line}"
     );
+    rig.stop().await;
+}
+
+/// Names of a list mean others when the members of a LAG change, without a message.
+#[tokio::test]
+async fn a_port_that_joins_a_lag_is_no_longer_isolated_by_itself() {
+    let rig = Rig::start(&[Some(Dialect::LinuxMclag)]).await;
+    let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
+    let [member, lag] = ["Ethernet4", "PortChannel0001"].map(port);
+    let set = |lag| {
+        let interface = InterfaceActual {
+            running: true,
+            lag,
+            ..InterfaceActual::default()
+        };
+        rig.recorder.set_interface(member, Some(interface));
+    };
+    set(None);
+    client.say(LINUX_MCLAG[3]).await;
+    rig.until("by its name", |actual| actual.is_isolated(&member))
+        .await;
+    set(Some(lag));
+    rig.until("by its LAG", |actual| {
+        actual.is_isolated(&lag) && !actual.is_isolated(&member)
+    })
+    .await;
     rig.stop().await;
 }
