@@ -18,8 +18,8 @@ use std::time::Duration;
 /// A single-homed port of the legacy chassis.
 pub const LEGACY_ORPHAN: &str = "swp20";
 
-/// A wait that is longer than this is one for ever.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// A wait that is longer than this is one for ever: one ack timeout without a session, one with.
+const PATIENCE: Duration = Duration::from_secs(11);
 
 /// Which of the two chassis.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -689,7 +689,8 @@ impl World {
         let disabled = self.plane.disabled.contains(&port);
         // Neither waits for ever: not ours for a peer, and not theirs for us while all is well.
         let alive = self.syncd.is_some() && self.domain.is_some();
-        let well = alive && self.in_step() && self.disturbed_until <= self.now;
+        let undisturbed = !self.stalled && self.disturbed_until <= self.now;
+        let well = alive && self.in_step() && undisturbed;
         let waits = [
             held && self.bond_up[bond]
                 && self.exists[bond]
