@@ -40,7 +40,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The shim marks no end of what it says on its own after a connection; it is quiet for this long
 /// then, ...
 const SETTLE_QUIET: Duration = Duration::from_millis(1500);
-/// ... and at the latest after this time it counts as complete.
+/// ... and at the latest after this time it counts as complete. A shim that named a pair before and
+/// says nothing at all is given as long: its socket takes connections before it serves them.
 const SETTLE_LATEST: Duration = Duration::from_secs(30);
 /// How long a shim of unknown dialect may be silent before it is asked for something that only one
 /// of them answers, and then before it is taken for a silent one of SONiC
@@ -115,6 +116,8 @@ struct Connection {
     left: u64,
     settle: Option<Settle>,
     poll_at: Instant,
+    /// The dialect was taken for granted, and nothing was heard that tells.
+    presumed: bool,
 }
 
 #[derive(Debug)]
@@ -171,12 +174,14 @@ impl Shim {
         };
         let mut failures = Vec::new();
         for message in self.translator.apply(&batch.ops) {
-            if let Err(error) = connection.queue(&message) {
+            let is_list = matches!(message, ClientMessage::PortIsolate(_));
+            if let Err(error) = connection.queue(message) {
                 report(&mut self.limit, connection.address, &error);
-                if matches!(message, ClientMessage::PortIsolate(_)) {
+                if is_list {
                     // A part of the list would lift what is missing from it, so none of it was
                     // said, and nobody may rely on it (P-2).
                     failures = ports_failed(batch, &error);
+                    self.translator.list_failed();
                 }
             }
         }
@@ -254,7 +259,11 @@ impl Shim {
                 },
                 State::Connected(connection) => match connection.wait(&mut self.buffer).await {
                     Ok(Woke::Read(0)) => self.lose("closed by the shim"),
-                    Ok(Woke::Read(count)) => self.received(count),
+                    Ok(Woke::Read(count)) => {
+                        // Something may have left as well.
+                        self.answer();
+                        self.received(count);
+                    }
                     Ok(Woke::Wrote) => self.answer(),
                     Ok(Woke::Settled) => self.settled(),
                     Ok(Woke::Poll) => self.poll(),
@@ -296,13 +305,10 @@ impl Shim {
             unanswered: VecDeque::new(),
             queued: 0,
             left: 0,
-            settle: Some(Settle {
-                quiet_at: now + SETTLE_QUIET,
-                latest: now + SETTLE_LATEST,
-            }),
+            settle: None,
             poll_at: now + SILENCE,
+            presumed: false,
         }));
-        self.retry = RETRY_MIN;
         self.complained = false;
         if let Some(dialect) = place.dialect {
             self.decided(dialect);
@@ -315,8 +321,13 @@ impl Shim {
             return;
         };
         tracing::info!(address = %connection.address, %dialect, "shim connected");
-        connection.dialect = Some(dialect);
-        connection.poll_at = Instant::now();
+        let now = Instant::now();
+        let is_told = dialect.has_settings() && self.reported.is_some();
+        connection.begin(
+            dialect,
+            now,
+            if is_told { SETTLE_LATEST } else { SETTLE_QUIET },
+        );
         self.translator.connected(dialect);
         self.told.connected();
         let up = Input::SyncdUp {
@@ -377,6 +388,7 @@ impl Shim {
             return;
         };
         if connection.dialect.is_none() && connection.probed {
+            connection.presumed = true;
             self.decided(Dialect::Sonic);
             return;
         }
@@ -386,6 +398,9 @@ impl Shim {
                 None => SILENCE,
             };
         connection.probed = true;
+        if !connection.out.is_empty() {
+            return; // it does not read, and they would pile up
+        }
         // The same bytes in both dialects that know it; the other skips it.
         let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
         match poll {
@@ -398,6 +413,8 @@ impl Shim {
         if let State::Connected(connection) = &mut self.state {
             connection.settle = None;
         }
+        // Not before: one that takes connections and drops them is not to be dialled in a hurry.
+        self.retry = RETRY_MIN;
         self.told.settle();
         self.input(Input::SyncdEvent(Event::SnapshotEnd));
         self.report_settings();
@@ -408,9 +425,7 @@ impl Shim {
             return;
         };
         connection.decoder.push(&self.buffer[..count]);
-        if let Some(settle) = &mut connection.settle {
-            settle.quiet_at = Instant::now() + SETTLE_QUIET;
-        }
+        connection.heard();
         loop {
             let State::Connected(connection) = &mut self.state else {
                 return;
@@ -425,7 +440,8 @@ impl Shim {
                 }
             };
             let before = connection.dialect;
-            let told = connection.detector.frame(&frame);
+            let told = connection.detector.frame(&frame).or(before);
+            connection.presumed &= connection.detector.dialect().is_none();
             if let Some(dialect) = told
                 && before != told
             {
@@ -433,6 +449,9 @@ impl Shim {
                     self.input(Input::SyncdDown);
                 }
                 self.decided(dialect);
+                if let State::Connected(connection) = &mut self.state {
+                    connection.heard();
+                }
             }
             if let Some(dialect) = told {
                 self.frame(&frame, dialect);
@@ -518,7 +537,10 @@ impl Shim {
                 port,
                 configured: kind == FdbKind::Static,
             },
-            (RecordOp::Delete, _) => Sight::Aged,
+            (RecordOp::Delete, _) => {
+                self.translator.vanished(&key);
+                Sight::Aged
+            }
             (RecordOp::Add, None) => return,
         };
         self.input(Input::SyncdEvent(Event::Fdb { key, sight }));
@@ -557,20 +579,41 @@ fn report(limit: &mut Limit, address: SocketAddr, error: &dyn std::fmt::Display)
 }
 
 impl Connection {
+    /// The core hears of the connection. What was said for the core in another dialect is not
+    /// said, and not answered.
+    fn begin(&mut self, dialect: Dialect, now: Instant, quiet: Duration) {
+        self.dialect = Some(dialect);
+        self.unanswered.clear();
+        self.out.truncate(usize::from(self.sent > 0));
+        self.queued = self.left + u64::from(self.sent > 0);
+        self.settle = Some(Settle {
+            quiet_at: now + quiet,
+            latest: now + SETTLE_LATEST,
+        });
+        self.poll_at = now;
+    }
+
+    /// The shim is saying something: not before it is quiet again has it said everything.
+    fn heard(&mut self) {
+        if let Some(settle) = &mut self.settle {
+            settle.quiet_at = Instant::now() + SETTLE_QUIET;
+        }
+    }
+
     /// Nothing for a message that this dialect does not have.
-    fn queue(&mut self, message: &ClientMessage) -> Result<(), EncodeError> {
+    fn queue(&mut self, message: ClientMessage) -> Result<(), EncodeError> {
         let Some(dialect) = self.dialect else {
             return Ok(());
         };
-        match message.encode(dialect) {
-            Ok(bytes) => {
-                self.queue_bytes(bytes);
-                Ok(())
+        for part in message.split(dialect) {
+            match part.encode(dialect) {
+                Ok(bytes) => self.queue_bytes(bytes),
+                // What the shim does not know it need not be told.
+                Err(error) if error.is_harmless() => {}
+                Err(error) => return Err(error),
             }
-            // What the shim does not know it need not be told.
-            Err(error) if error.is_harmless() => Ok(()),
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 
     fn queue_bytes(&mut self, bytes: Vec<u8>) {
@@ -605,7 +648,7 @@ impl Connection {
         let is_known = self.dialect.is_some();
         let settle = self.settle.as_ref().filter(|_| is_known);
         let settle = settle.map(|s| s.quiet_at.min(s.latest));
-        let is_polled = self.dialect.is_none_or(Dialect::is_polled);
+        let is_polled = self.presumed || self.dialect.is_none_or(Dialect::is_polled);
         let poll = is_polled.then_some(self.poll_at);
         let deadline = settle.into_iter().chain(poll).min();
         let progress = poll_fn(|cx| {

@@ -349,6 +349,8 @@ impl Neighbours {
             let interface = self.interfaces.get(&key.interface);
             if entry.for_peer(key, interface).is_some() {
                 self.to_announce[usize::from(key.address.is_ipv6())].insert(key);
+            } else if entry.is_idle() {
+                self.to_install.insert(key);
             }
         }
     }

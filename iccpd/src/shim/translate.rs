@@ -4,9 +4,13 @@
 //! connections too, so that an operation that changes nothing costs no message and a shim that
 //! comes back with old state is told of what is no longer wanted.
 //!
-//! Order is that of the operations (`spec/mclagsyncd-protocol.md` 6), with two exceptions that
-//! keep frames from being delivered twice: the isolation list leaves before anything that lets a
-//! port carry data, and before the shim hears that the session is up.
+//! Order is that of the operations (`spec/mclagsyncd-protocol.md` 6), with these exceptions:
+//!
+//! * All ports of a batch share one isolation list, in front of what concerns one port. Frames
+//!   would be delivered twice if a port carried data before another is isolated.
+//! * A session that comes up is told behind that list, and the list follows once more.
+//! * Of a session that goes down the end comes first, the own identity behind isolation and
+//!   interfaces, and the role last.
 
 use mclag_proto::sync::model::{
     DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, Op, PairState, PortWant,
@@ -28,6 +32,10 @@ pub struct Translator {
     /// Port whose learning is switched off at the shim.
     learning_off: Option<IfName>,
     ports: BTreeMap<IfName, Port>,
+    /// The ports were named on this connection: what is not among them is not isolated.
+    ports_known: bool,
+    /// Ports that are none any more, with their members: the next list lifts their isolation.
+    lifted: BTreeMap<IfName, Vec<IfName>>,
     members: BTreeMap<IfName, Vec<IfName>>,
     pair: Option<PairState>,
     /// Domain whose records the shim may still hold.
@@ -41,10 +49,16 @@ pub struct Translator {
     flushed: bool,
     /// The isolation list has to be sent.
     list_due: bool,
-    /// A list was sent on this connection.
+    /// A list was sent, on this connection or on one before.
     list_sent: bool,
-    /// Ports whose isolation is to be shown, and those that may carry data, once the list left.
-    behind_list: Vec<ClientMessage>,
+    /// Ports whose isolation is to be shown once the list left.
+    shown: Vec<ClientMessage>,
+    /// Ports that may carry data or may not, behind that.
+    traffic: Vec<ClientMessage>,
+    /// The own identity, when the session is down.
+    identity: Option<ClientMessage>,
+    /// The role, when the session is down.
+    role: Option<ClientMessage>,
     out: Vec<ClientMessage>,
 }
 
@@ -80,13 +94,18 @@ struct Entry {
 struct Port {
     isolated: Option<bool>,
     held: bool,
+    /// It was isolated in the last list, which may have been one of an earlier connection.
+    listed: bool,
 }
 
 /// What the snapshots that are under way have named.
 #[derive(Clone, Debug, Default)]
 struct Named {
-    ports: Option<BTreeSet<IfName>>,
+    /// And whether the domain was named.
+    ports: Option<(bool, BTreeSet<IfName>)>,
+    /// And whether the pair was named.
     remote: Option<(bool, BTreeSet<IfName>)>,
+    members: Option<BTreeSet<IfName>>,
     interfaces: Option<BTreeSet<IfName>>,
     entries: Option<HashSet<FdbKey>>,
 }
@@ -129,6 +148,8 @@ impl Translator {
             },
             learning_off: None,
             ports: BTreeMap::new(),
+            ports_known: false,
+            lifted: BTreeMap::new(),
             members: BTreeMap::new(),
             pair: None,
             published: None,
@@ -140,7 +161,10 @@ impl Translator {
             flushed: false,
             list_due: false,
             list_sent: false,
-            behind_list: Vec::new(),
+            shown: Vec::new(),
+            traffic: Vec::new(),
+            identity: None,
+            role: None,
             out: Vec::new(),
         }
     }
@@ -149,10 +173,13 @@ impl Translator {
     /// was published or programmed before may still be there, and is remembered for that.
     pub fn connected(&mut self, dialect: Dialect) {
         self.dialect = dialect;
-        self.learning_off = None;
         for port in self.ports.values_mut() {
-            *port = Port::default();
+            *port = Port {
+                listed: port.listed,
+                ..Port::default()
+            };
         }
+        self.ports_known = false;
         self.pair = None;
         self.named = Named::default();
         self.remote.values_mut().for_each(|said| said.now = false);
@@ -161,8 +188,10 @@ impl Translator {
             .for_each(|said| said.now = false);
         self.entries.values_mut().for_each(|said| said.now = false);
         self.list_due = false;
-        self.list_sent = false;
-        self.behind_list.clear();
+        self.shown.clear();
+        self.traffic.clear();
+        self.identity = None;
+        self.role = None;
         self.out.clear();
     }
 
@@ -178,15 +207,47 @@ impl Translator {
         entry.and_then(|said| self.names.get(said.value.port)) == Some(*port)
     }
 
+    /// The shim says that it no longer has this address: told again, it is news.
+    pub fn vanished(&mut self, key: &FdbKey) {
+        if let Some(said) = self.entries.get_mut(key) {
+            said.now = false;
+        }
+    }
+
+    /// The isolation list could not be sent: the shim has the one before, and the next operations
+    /// try again.
+    pub const fn list_failed(&mut self) {
+        self.list_due = true;
+    }
+
     /// Take in operations; answers what the shim has to be told for them, in order.
     #[must_use]
     pub fn apply(&mut self, ops: &[Op]) -> Vec<ClientMessage> {
         for op in ops {
+            if self.is_behind_ports(op) {
+                self.flush_list();
+            }
             self.take(op);
         }
         self.flush_list();
+        self.out.extend(self.identity.take());
+        self.out.extend(self.role.take());
         let messages = std::mem::take(&mut self.out);
         join_tables(messages, self.dialect)
+    }
+
+    /// True of operations that a shim is told behind the isolation list
+    /// (`spec/mclagsyncd-protocol.md` 6, `spec/behaviour.md` 14.6).
+    fn is_behind_ports(&self, op: &Op) -> bool {
+        match op {
+            Op::SnapshotBegin(section) => matches!(section, Section::Interfaces | Section::Fdb),
+            Op::Fdb { .. }
+            | Op::FdbRelease { .. }
+            | Op::Interface { .. }
+            | Op::InterfaceRelease { .. } => true,
+            Op::RemotePortRelease { .. } => !self.is_up(),
+            _ => false,
+        }
     }
 
     fn take(&mut self, op: &Op) {
@@ -216,8 +277,11 @@ impl Translator {
 
     fn begin(&mut self, section: Section) {
         match section {
-            Section::Ports => self.named.ports = Some(BTreeSet::new()),
-            Section::Pair => self.named.remote = Some((false, BTreeSet::new())),
+            Section::Ports => self.named.ports = Some((false, BTreeSet::new())),
+            Section::Pair => {
+                self.named.remote = Some((false, BTreeSet::new()));
+                self.named.members = Some(BTreeSet::new());
+            }
             Section::Interfaces => self.named.interfaces = Some(BTreeSet::new()),
             Section::Fdb => self.named.entries = Some(HashSet::new()),
             Section::Neighbours => {}
@@ -227,12 +291,16 @@ impl Translator {
     fn end(&mut self, section: Section) {
         match section {
             Section::Ports => {
-                let named = self.named.ports.take().unwrap_or_default();
+                let (named_domain, named) = self.named.ports.take().unwrap_or_default();
                 for port in unnamed(&self.ports, &named) {
                     self.release_port(port);
                 }
-                if named.is_empty() && self.domain.peer_link.is_some() && self.list_sent {
-                    self.list_due = true;
+                self.ports_known = true;
+                if !named_domain {
+                    self.domain(DomainWant {
+                        peer_link: None,
+                        ..self.domain
+                    });
                 }
             }
             Section::Pair => {
@@ -240,8 +308,14 @@ impl Translator {
                 for port in unnamed(&self.remote, &named) {
                     self.release_remote(port);
                 }
+                let named = self.named.members.take().unwrap_or_default();
+                for port in unnamed(&self.members, &named) {
+                    self.members(port, &[]);
+                }
                 if !named_pair && let Some(domain) = self.published.take() {
                     self.pair = None;
+                    self.role = None;
+                    self.identity = None;
                     self.flush_list();
                     self.out.push(ClientMessage::DeleteIccpInfo { domain });
                 }
@@ -265,8 +339,16 @@ impl Translator {
     }
 
     fn domain(&mut self, want: DomainWant) {
-        if self.domain.peer_link != want.peer_link {
-            self.list_due |= self.list_sent;
+        if let Some((named, _)) = &mut self.named.ports {
+            *named = true;
+        }
+        if let Some(before) = self.domain.peer_link
+            && want.peer_link != Some(before)
+            && self.list_sent
+        {
+            // What came in by the old one would be kept from the ports for ever.
+            self.list(before, |_| false);
+            self.list_due = true;
         }
         self.domain = want;
         self.learning();
@@ -306,9 +388,10 @@ impl Translator {
     }
 
     fn port(&mut self, name: IfName, want: &PortWant) {
-        if let Some(named) = &mut self.named.ports {
+        if let Some((_, named)) = &mut self.named.ports {
             named.insert(name);
         }
+        self.lifted.remove(&name);
         let port = self.ports.entry(name).or_default();
         let isolated = match want.isolation {
             Isolation::On => Some(true),
@@ -330,10 +413,8 @@ impl Translator {
                 self.show_isolation(name, is_isolated);
             }
         }
-        if is_held && !was_held {
-            self.out.push(traffic(name, false));
-        } else if was_held && !is_held {
-            self.behind_list.push(traffic(name, true));
+        if is_held != was_held {
+            self.traffic.push(traffic(name, !is_held));
         }
     }
 
@@ -341,7 +422,7 @@ impl Translator {
         if let Some(domain) = self.pair.map(|pair| pair.domain).or(self.published)
             && self.domain.peer_link.is_some()
         {
-            self.behind_list.push(ClientMessage::PeerLinkIsolation {
+            self.shown.push(ClientMessage::PeerLinkIsolation {
                 domain,
                 port,
                 is_isolated,
@@ -350,16 +431,20 @@ impl Translator {
     }
 
     fn release_port(&mut self, name: IfName) {
-        if let Some(named) = &mut self.named.ports {
+        if let Some((_, named)) = &mut self.named.ports {
             named.remove(&name);
         }
         let Some(port) = self.ports.remove(&name) else {
             return;
         };
-        self.list_due |= port.isolated == Some(true);
+        if port.listed || port.isolated == Some(true) {
+            let members = self.members.get(&name).cloned().unwrap_or_default();
+            self.lifted.insert(name, members);
+            self.list_due = true;
+        }
         if port.held {
             // W-11: a port that leaves the pair while it is held would stay so.
-            self.behind_list.push(traffic(name, true));
+            self.traffic.push(traffic(name, true));
         }
     }
 
@@ -368,83 +453,124 @@ impl Translator {
     /// A list means something only when it is known of each port whether it belongs there, or
     /// while both chassis are in step: then what is not known yet is isolated.
     fn flush_list(&mut self) {
+        if !self.ports_known || self.named.ports.is_some() {
+            return;
+        }
+        let decided = self.ports.values().all(|port| port.isolated.is_some());
+        let any = self.list_sent || !self.ports.is_empty();
         if self.list_due
             && let Some(peer_link) = self.domain.peer_link
+            && (self.is_up() || (decided && any))
         {
-            let up = self.is_up();
-            let undecided = self.ports.values().any(|port| port.isolated.is_none());
-            let any = self.ports.values().any(|port| port.isolated == Some(true));
-            if up || (!undecided && (any || self.list_sent)) {
-                let ports = self.ports.iter().map(|(name, port)| IsolatedPort {
-                    lag: Some(*name),
-                    members: self.members.get(name).cloned().unwrap_or_default(),
-                    is_isolated: port.isolated.unwrap_or(true),
+            self.list(peer_link, |port| port.isolated.unwrap_or(true));
+            self.list_due = false;
+            self.list_sent = true;
+        }
+        if !self.list_due || self.domain.peer_link.is_none() {
+            self.out.append(&mut self.shown);
+        }
+        self.out.append(&mut self.traffic);
+    }
+
+    fn list(&mut self, peer_link: IfName, is_isolated: impl Fn(&Port) -> bool) {
+        let mut ports = Vec::with_capacity(self.ports.len() + self.lifted.len());
+        for (name, port) in &mut self.ports {
+            port.listed = is_isolated(port);
+            ports.push(IsolatedPort {
+                lag: Some(*name),
+                members: self.members.get(name).cloned().unwrap_or_default(),
+                is_isolated: port.listed,
+            });
+        }
+        for (name, members) in std::mem::take(&mut self.lifted) {
+            if !self.ports.contains_key(&name) {
+                ports.push(IsolatedPort {
+                    lag: Some(name),
+                    members,
+                    is_isolated: false,
                 });
-                let list = PortIsolate {
-                    peer_link,
-                    ports: ports.collect(),
-                };
-                let list = list.spelled_out(self.dialect);
-                self.out.push(ClientMessage::PortIsolate(list));
-                self.list_due = false;
-                self.list_sent = true;
             }
         }
-        self.out.append(&mut self.behind_list);
+        let list = PortIsolate { peer_link, ports }.spelled_out(self.dialect);
+        self.out.push(ClientMessage::PortIsolate(list));
     }
 
     fn pair(&mut self, pair: PairState) {
         if let Some((named, _)) = &mut self.named.remote {
             *named = true;
         }
+        if let Some(other) = self.published
+            && other != pair.domain
+        {
+            self.unpublish(other);
+        }
         let before = self.pair.replace(pair);
+        self.published = Some(pair.domain);
         let PairState {
             domain,
             active,
             up,
             system_mac,
         } = pair;
-        if let Some(other) = self.published.replace(domain)
-            && other != domain
-        {
-            self.flush_list();
-            self.out
-                .push(ClientMessage::DeleteIccpInfo { domain: other });
+        let was_up = before.is_some_and(|before| before.up);
+        let goes_down = was_up && !up;
+        if goes_down {
+            // Before anything that clears isolation: the shim deletes its group then instead of
+            // emptying it (`spec/behaviour.md` 6.6).
+            self.state(domain, false);
         }
         let active_before = before.and_then(|before| before.active);
         let mac_before = before.and_then(|before| before.system_mac);
         if let Some(is_active) = active
-            && (active_before != active || (is_active && mac_before != system_mac))
+            && (goes_down || active_before != active || (is_active && mac_before != system_mac))
         {
             let system_id = is_active.then(|| system_mac.unwrap_or(self.node_mac));
-            self.out.push(ClientMessage::IccpRole {
+            let role = ClientMessage::IccpRole {
                 domain,
                 is_active,
                 system_id,
-            });
+            };
+            match goes_down {
+                true => self.role = Some(role),
+                false => self.out.push(role),
+            }
         }
         if active == Some(false)
             && let Some(system_id) = system_mac
             && (mac_before != system_mac || active_before != active)
         {
-            self.out
-                .push(ClientMessage::IccpSystemId { domain, system_id });
+            let identity = ClientMessage::IccpSystemId { domain, system_id };
+            match goes_down {
+                true => self.identity = Some(identity),
+                false => self.out.push(identity),
+            }
         }
-        let was_up = before.is_some_and(|before| before.up);
         if up && !was_up {
             self.came_up(domain);
-        } else if !up && (was_up || before.is_none()) {
-            // Before anything that clears isolation: the shim deletes its group then instead of
-            // emptying it (`spec/behaviour.md` 6.6).
-            let state = ClientMessage::IccpState {
-                domain,
-                is_up: false,
-            };
-            self.out.push(state);
+        } else if !up && before.is_none() {
+            self.state(domain, false);
         }
     }
 
+    fn state(&mut self, domain: DomainId, is_up: bool) {
+        self.out.push(ClientMessage::IccpState { domain, is_up });
+    }
+
+    /// The pair has another number: what was published under the old one is to go.
+    fn unpublish(&mut self, domain: DomainId) {
+        if self.pair.take().is_some_and(|pair| pair.up) {
+            self.state(domain, false);
+        }
+        for port in std::mem::take(&mut self.remote).into_keys() {
+            self.out
+                .push(ClientMessage::DeleteRemoteInterface { domain, port });
+        }
+        self.out.push(ClientMessage::DeleteIccpInfo { domain });
+    }
+
     fn came_up(&mut self, domain: DomainId) {
+        // Said for each session, as it is by the daemon that the shim was made for.
+        self.learning_off = None;
         self.learning();
         if self.dialect.is_polled() {
             if !self.flushed {
@@ -454,10 +580,7 @@ impl Translator {
             self.out.push(ClientMessage::GetFdbChanges);
         }
         self.flush_list();
-        self.out.push(ClientMessage::IccpState {
-            domain,
-            is_up: true,
-        });
+        self.state(domain, true);
         // Once more behind it: the shim keeps an empty group only if it knows that the session is
         // up (`spec/behaviour.md` 6.5, step 8).
         self.list_due = true;
@@ -486,12 +609,16 @@ impl Translator {
         if self.remote.remove(&port).is_some()
             && let Some(domain) = self.published
         {
+            self.out.extend(self.identity.take());
             self.out
                 .push(ClientMessage::DeleteRemoteInterface { domain, port });
         }
     }
 
     fn members(&mut self, port: IfName, members: &[IfName]) {
+        if let Some(named) = &mut self.named.members {
+            named.insert(port);
+        }
         let before = self.members.get(&port).map_or(&[][..], Vec::as_slice);
         if before == members {
             return;
@@ -502,7 +629,7 @@ impl Translator {
             self.members.insert(port, members.to_vec());
         }
         let isolated = self.ports.get(&port).and_then(|port| port.isolated);
-        self.list_due |= isolated == Some(true) || self.list_sent;
+        self.list_due |= isolated == Some(true) || (isolated.is_some() && self.list_sent);
     }
 
     fn interface(&mut self, name: IfName, want: InterfaceWant) {

@@ -5,6 +5,7 @@ mod untracked;
 
 use super::*;
 use mclag_proto::{Mac, Vid};
+use proptest::prelude::*;
 
 fn port(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -454,4 +455,166 @@ fn a_wanted_entry_that_vanished_is_named_again() {
     assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("bond1")]);
     assert_eq!(f.sight(Sight::Inactive).ops(), []);
     assert_eq!(f.sight(Sight::Aged).ops(), [tracked("bond1")]);
+}
+
+/// Something that can happen to a table, drawn at random.
+#[derive(Clone, Debug)]
+enum Step {
+    Sight(FdbKey, Sight),
+    Peer(MacEntry),
+    Down(bool, IfName, Option<Outage>),
+    PeerLink(bool),
+    Mlag(IfName, bool),
+    Vlan(IfName, bool),
+    Untracked(bool),
+    SessionDown(bool),
+    SessionUp,
+    SyncdUp(bool),
+    Purge,
+    Listing,
+    Drain,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let key = || {
+        (1_u8..4).prop_map(|n| FdbKey {
+            mac: Mac([2, 0, 0, 0, 0, n]),
+            ..KEY
+        })
+    };
+    let names = || prop::sample::select(vec!["bond1", "bond2", "swp10", "peerlink"]).prop_map(port);
+    let mlag = || prop::sample::select(vec!["bond1", "bond2"]).prop_map(port);
+    let outage = prop::option::of(prop::sample::select(vec![Outage::Fresh, Outage::Long]));
+    let sight =
+        (names(), prop::bool::weighted(0.2), 0..5).prop_map(
+            |(port, configured, kind)| match kind {
+                0 => Sight::Aged,
+                1 => Sight::Inactive,
+                2 => Sight::Moved { port },
+                _ => Sight::Learned { port, configured },
+            },
+        );
+    let entry = (key(), names(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
+        |(key, port, add, fixed)| MacEntry {
+            op: if add { EntryOp::Add } else { EntryOp::Delete },
+            kind: if fixed {
+                MacType::Static
+            } else {
+                MacType::Dynamic
+            },
+            mac: key.mac,
+            vid: key.vid,
+            port,
+        },
+    );
+    let step = prop_oneof![
+        4 => (key(), sight).prop_map(|(key, sight)| Step::Sight(key, sight)),
+        4 => entry.prop_map(Step::Peer),
+        3 => (any::<bool>(), mlag(), outage).prop_map(|(here, name, how)| Step::Down(here, name, how)),
+        1 => any::<bool>().prop_map(Step::PeerLink),
+        1 => (mlag(), any::<bool>()).prop_map(|(name, is)| Step::Mlag(name, is)),
+        1 => (names(), any::<bool>()).prop_map(|(name, is)| Step::Vlan(name, is)),
+        1 => prop::bool::weighted(0.9).prop_map(Step::Untracked),
+        1 => any::<bool>().prop_map(Step::SessionDown),
+        2 => Just(Step::SessionUp),
+        1 => any::<bool>().prop_map(Step::SyncdUp),
+        1 => Just(Step::Purge),
+        1 => Just(Step::Listing),
+        3 => Just(Step::Drain),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+impl Fixture {
+    fn step(&mut self, step: &Step) {
+        match step.clone() {
+            Step::Sight(key, sight) => self.fdb.local_sight(key, sight),
+            Step::Peer(entry) => self.fdb.remote_entry(&entry),
+            Step::Down(true, name, Some(how)) => {
+                self.change(|ports| ports.down.insert(name, how));
+            }
+            Step::Down(true, name, None) => {
+                self.change(|ports| ports.down.remove(&name));
+            }
+            Step::Down(false, name, how) => {
+                self.change(|ports| ports.at_peer.insert(name, how.is_none()));
+            }
+            Step::PeerLink(up) => {
+                self.change(|ports| ports.peer_link_down = !up);
+            }
+            Step::Mlag(name, true) => {
+                self.change(|ports| ports.mlag.insert(name));
+            }
+            Step::Mlag(name, false) => {
+                self.change(|ports| ports.mlag.remove(&name));
+            }
+            Step::Vlan(name, true) => {
+                self.change(|ports| ports.vids.remove(&name));
+            }
+            Step::Vlan(name, false) => {
+                self.change(|ports| ports.vids.insert(name, BTreeSet::new()));
+            }
+            Step::Untracked(is) => {
+                self.change(|ports| ports.untracked = is);
+            }
+            Step::SessionDown(release) => self.fdb.session_down(release),
+            Step::SessionUp if self.fdb.announcing => {}
+            Step::SessionUp => self.fdb.session_up(),
+            Step::SyncdUp(complete) => {
+                self.fdb.syncd_up();
+                if complete {
+                    self.fdb.tell_everything();
+                }
+            }
+            Step::Purge => self.fdb.purge_stale(),
+            Step::Listing => {
+                self.fdb.local_listing_begins();
+                self.fdb.local_listing_ends();
+            }
+            Step::Drain => drop((self.ops(), self.told())),
+        }
+    }
+
+    /// Once everything was said, what was said is what is true.
+    fn check(&mut self) {
+        self.ops();
+        self.told();
+        let ports = self.fdb.ports.clone();
+        for (key, entry) in &self.fdb.entries {
+            assert!(!entry.is_idle(), "{key:?} {entry:?}");
+            assert_eq!(
+                entry.wanted,
+                entry.target(*key, &ports),
+                "{key:?} {entry:?}"
+            );
+            if self.fdb.announcing {
+                assert_eq!(entry.announced, entry.for_peer(&ports), "{key:?} {entry:?}");
+            }
+            if let (Some(local), Some(remote)) = (entry.local, entry.remote) {
+                assert_eq!(local.port, remote.port, "{key:?}: a host is in one place");
+                assert!(ports.is_mlag(&local.port), "{key:?}: W-15");
+            }
+            // Invariant 4 of section 21.
+            let origin = entry.local.or(entry.remote).map(|seen| seen.port);
+            let over_peer_link = entry
+                .wanted
+                .is_some_and(|want| Some(want.port) == ports.peer_link);
+            if let Some(origin) = origin.filter(|name| ports.is_mlag(name)) {
+                let up = ports.outage(&origin).is_none() && ports.carries(&origin, key.vid);
+                assert!(!(up && over_peer_link), "{key:?} {entry:?}");
+            }
+            assert!(!entry.pending || ports.outage(&origin.unwrap()).is_some());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_said_is_what_is_true_whatever_happened(untracked: bool, steps in steps()) {
+        let mut f = Fixture::with(Ports { untracked, ..ports() });
+        for step in &steps {
+            f.step(step);
+        }
+        f.check();
+    }
 }

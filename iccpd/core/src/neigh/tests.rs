@@ -2,6 +2,7 @@
 
 use super::*;
 use NeighbourFrom::{Installed, Kernel, Wire};
+use proptest::prelude::*;
 
 const HOST: Mac = Mac([2, 0, 0, 0, 0, 7]);
 const OTHER: Mac = Mac([2, 0, 0, 0, 0, 8]);
@@ -538,4 +539,127 @@ fn pages_continue_where_the_last_one_ended() {
     let rest: Vec<_> = f.0.iter(after).collect();
     assert_eq!(rest[0], (key("192.0.2.13"), HOST, Owner::Remote));
     assert_eq!(rest.len(), 2);
+}
+
+/// Something that can happen to a table, drawn at random.
+#[derive(Clone, Debug)]
+enum Step {
+    Local(NeighbourKey, Option<NeighbourSight>),
+    Peer(NeighbourKey, EntryOp, Mac, NeighbourFlags),
+    Interface(IfName, Interface),
+    Revive(IfName, bool),
+    Session(bool),
+    SyncdUp(bool),
+    Listing,
+    Drain,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let names = || prop::sample::select(vec!["vlan10", "bond3"]).prop_map(name);
+    let addresses = || prop::sample::select(vec![V4, V6]);
+    let key = move || {
+        (names(), addresses()).prop_map(|(interface, address)| NeighbourKey {
+            interface,
+            address: address.parse().unwrap(),
+        })
+    };
+    let macs = || prop::sample::select(vec![HOST, OTHER]);
+    let from = prop::sample::select(vec![Kernel, Wire, Installed]);
+    let sight =
+        prop::option::of((macs(), from).prop_map(|(mac, from)| NeighbourSight { mac, from }));
+    let flags = prop::bool::weighted(0.1).prop_map(|own| {
+        if own {
+            NeighbourFlags::OWN_ADDRESS
+        } else {
+            NeighbourFlags::empty()
+        }
+    });
+    let op = prop::sample::select(vec![EntryOp::Add, EntryOp::Delete]);
+    let interface = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(shared, reachable, lasting, parted)| Interface {
+            shared,
+            reachable,
+            lasting,
+            parted: parted && !reachable,
+            ..vlan()
+        },
+    );
+    let step = prop_oneof![
+        5 => (key(), sight).prop_map(|(key, sight)| Step::Local(key, sight)),
+        4 => (key(), op, macs(), flags).prop_map(|(k, op, m, f)| Step::Peer(k, op, m, f)),
+        2 => (names(), interface).prop_map(|(name, state)| Step::Interface(name, state)),
+        1 => (names(), any::<bool>()).prop_map(|(name, here)| Step::Revive(name, here)),
+        2 => any::<bool>().prop_map(Step::Session),
+        1 => any::<bool>().prop_map(Step::SyncdUp),
+        1 => Just(Step::Listing),
+        3 => Just(Step::Drain),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+proptest! {
+    /// Once everything was said, what was said is what is true; and what is withdrawn from one side
+    /// was said to it before.
+    #[test]
+    fn what_was_said_is_what_is_true_whatever_happened(steps in steps()) {
+        let mut f = Fixture::new();
+        let mut at_peer = BTreeMap::new();
+        let mut installed = BTreeMap::new();
+        for step in steps.into_iter().chain([Step::Drain]) {
+            match step {
+                Step::Local(key, sight) => f.0.local_sight(key, sight),
+                Step::Peer(key, op, mac, flags) => f.0.remote_entry(key, op, mac, flags),
+                Step::Interface(name, state) => drop(f.set(name.as_str(), state)),
+                Step::Revive(name, true) => f.0.reinstall(&[name].into()),
+                Step::Revive(name, false) => f.0.repeat(&[name].into()),
+                Step::Session(true) => f.0.session_begins(),
+                Step::Session(false) => {
+                    f.0.session_down();
+                    at_peer.clear();
+                }
+                Step::SyncdUp(whole) => {
+                    f.0.syncd_up();
+                    if whole {
+                        f.0.tell_everything();
+                    } else {
+                        installed.clear();
+                    }
+                }
+                Step::Listing => {
+                    f.0.listing_begins();
+                    f.0.listing_ends();
+                }
+                Step::Drain => {
+                    for (add, key, mac) in f.told() {
+                        prop_assert!(f.0.announcing);
+                        if add {
+                            at_peer.insert(key, mac);
+                        } else {
+                            at_peer.remove(&key);
+                        }
+                    }
+                    for op in f.ops() {
+                        match op {
+                            Op::Neighbour { key, want } => drop(installed.insert(key, want)),
+                            Op::NeighbourRelease { key } => {
+                                prop_assert!(installed.remove(&key).is_some());
+                            }
+                            Op::SnapshotBegin(_) => installed.clear(),
+                            _ => {}
+                        }
+                    }
+                    for (key, entry) in &f.0.entries {
+                        let interface = f.0.interfaces.get(&key.interface);
+                        prop_assert!(!entry.is_idle(), "{key:?} {entry:?}");
+                        prop_assert_eq!(entry.wanted, entry.target(*key, interface));
+                        prop_assert_eq!(entry.wanted.as_ref(), installed.get(key));
+                        if let (Some(local), Some(remote)) = (entry.local, entry.remote) {
+                            prop_assert_eq!(local.mac, remote.mac);
+                        }
+                    }
+                    prop_assert!(installed.keys().all(|key| f.0.entries.contains_key(key)));
+                }
+            }
+        }
+    }
 }

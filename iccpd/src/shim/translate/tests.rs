@@ -16,7 +16,14 @@ fn domain_id() -> DomainId {
 fn translator(dialect: Dialect) -> Translator {
     let mut translator = Translator::new(dialect, name("Bridge"), OWN);
     translator.connected(dialect);
+    let ports = Section::Ports;
+    let said = translator.apply(&[Op::SnapshotBegin(ports), Op::SnapshotEnd(ports)]);
+    assert!(said.is_empty(), "{said:?}");
     translator
+}
+
+fn release(port: &str) -> Op {
+    Op::PortRelease { port: name(port) }
 }
 
 fn domain(learning: bool) -> Op {
@@ -161,12 +168,12 @@ fn a_session_that_comes_up_is_told_in_the_order_of_sonic() {
     assert_eq!(
         said,
         [
-            "traffic PortChannel2 false",
             "system 02:00:00:00:00:01",
             "learn PortChannel10 false",
             "isolate PortChannel1,Ethernet0,Ethernet4",
             "isolated PortChannel1 true",
             "isolated PortChannel2 false",
+            "traffic PortChannel2 false",
             "iccp true",
             "remote PortChannel1 true",
             "remote PortChannel2 false",
@@ -179,12 +186,20 @@ fn a_session_that_comes_up_is_told_in_the_order_of_sonic() {
 #[test]
 fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
     let (mut translator, _) = up();
+    let adopt = Op::Interface {
+        name: name("Vlan100"),
+        want: InterfaceWant { mac: ACTIVE },
+    };
+    apply(&mut translator, &[adopt]);
     let said = apply(
         &mut translator,
         &[
             pair(Some(false), false, Some(OWN)),
             port("PortChannel1", Isolation::Off, Traffic::Pass),
             port("PortChannel2", Isolation::Off, Traffic::Pass),
+            Op::InterfaceRelease {
+                name: name("Vlan100"),
+            },
             Op::RemotePortRelease {
                 port: name("PortChannel1"),
             },
@@ -196,13 +211,15 @@ fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
     assert_eq!(
         said,
         [
-            "system 02:00:00:00:00:02",
             "iccp false",
-            "delete remote PortChannel1",
-            "delete remote PortChannel2",
             "isolate ",
             "isolated PortChannel1 false",
             "traffic PortChannel2 true",
+            "mac Vlan100 02:00:00:00:00:02",
+            "system 02:00:00:00:00:02",
+            "delete remote PortChannel1",
+            "delete remote PortChannel2",
+            "role active=false -",
         ]
     );
 }
@@ -222,8 +239,8 @@ fn isolation_leaves_before_traffic_is_let_through() {
         said,
         [
             "isolate PortChannel1,Ethernet0,Ethernet4,PortChannel2,Ethernet8",
-            "traffic PortChannel2 true",
             "isolated PortChannel2 true",
+            "traffic PortChannel2 true",
         ]
     );
 }
@@ -287,6 +304,17 @@ fn entries_travel_together_with_their_kinds_and_once() {
     assert!(apply(&mut translator, &[release]).is_empty());
 }
 
+/// `spec/behaviour.md` 9.4 and 9.15: what was flushed is put back.
+#[test]
+fn an_entry_that_the_shim_lost_is_told_again() {
+    let mut translator = translator(Dialect::Sonic);
+    let ops = [fdb(1, "PortChannel1", FdbKind::Tracked)];
+    let said = apply(&mut translator, &ops);
+    translator.vanished(&key(1));
+    assert_eq!(apply(&mut translator, &ops), said);
+    assert!(apply(&mut translator, &ops).is_empty());
+}
+
 /// `spec/mclagsyncd-protocol.md` 2.2: 113 records fit.
 #[test]
 fn a_large_table_is_cut_into_messages_that_fit() {
@@ -323,6 +351,7 @@ fn a_shim_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
             begin(Section::Pair),
             pair(Some(false), true, Some(ACTIVE)),
             remote("PortChannel1", true),
+            members("PortChannel1", &["Ethernet0", "Ethernet4"]),
             end(Section::Pair),
             begin(Section::Ports),
             domain(false),
@@ -343,11 +372,11 @@ fn a_shim_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
             "iccp true",
             "remote PortChannel1 true",
             "delete remote PortChannel2",
-            "traffic PortChannel2 false",
-            "fdb Add 2 PortChannel1 Dynamic, Delete 1 PortChannel1 Dynamic",
             "isolate PortChannel1,Ethernet0,Ethernet4",
             "isolated PortChannel1 true",
             "isolated PortChannel2 false",
+            "traffic PortChannel2 false",
+            "fdb Add 2 PortChannel1 Dynamic, Delete 1 PortChannel1 Dynamic",
         ]
     );
 }
@@ -366,21 +395,248 @@ fn the_active_tells_its_role_with_its_system_id() {
 #[test]
 fn a_pair_that_is_no_more_is_deleted() {
     let (mut translator, _) = up();
-    let mut ops = Vec::new();
-    for section in [Section::Pair, Section::Ports, Section::Fdb] {
+    let mut ops = vec![pair(Some(false), false, Some(ACTIVE))];
+    for section in [
+        Section::Ports,
+        Section::Interfaces,
+        Section::Fdb,
+        Section::Pair,
+    ] {
         ops.extend([Op::SnapshotBegin(section), Op::SnapshotEnd(section)]);
     }
     let said = apply(&mut translator, &ops);
     assert_eq!(
         said,
         [
+            "iccp false",
+            "isolate ",
+            "learn PortChannel10 true",
+            "traffic PortChannel2 true",
             "delete remote PortChannel1",
             "delete remote PortChannel2",
             "delete domain 1",
+        ]
+    );
+    assert!(apply(&mut translator, &ops[1..]).is_empty());
+}
+
+/// `spec/behaviour.md` 6.6: its end is said before isolation is lifted, and nothing is left under
+/// the old number.
+#[test]
+fn a_pair_with_another_number_takes_back_what_it_published() {
+    let (mut translator, _) = up();
+    let other = Op::Pair(PairState {
+        domain: DomainId::new(2).unwrap(),
+        active: Some(false),
+        up: false,
+        system_mac: None,
+    });
+    let said = apply(
+        &mut translator,
+        &[
+            other,
+            port("PortChannel1", Isolation::Off, Traffic::Pass),
+            port("PortChannel2", Isolation::Off, Traffic::Pass),
+            Op::RemotePortRelease {
+                port: name("PortChannel1"),
+            },
+            Op::RemotePortRelease {
+                port: name("PortChannel2"),
+            },
+        ],
+    );
+    assert_eq!(
+        said,
+        [
+            "iccp false",
+            "delete remote PortChannel1",
+            "delete remote PortChannel2",
+            "delete domain 1",
+            "role active=false -",
+            "iccp false",
             "isolate ",
+            "isolated PortChannel1 false",
             "traffic PortChannel2 true",
         ]
     );
+}
+
+/// `spec/behaviour.md` 12, peer link set and unset: old links are flushed, and it learns again.
+#[test]
+fn a_peer_link_that_is_one_no_longer_isolates_nothing_and_learns() {
+    let (mut translator, _) = up();
+    let link = |peer_link: Option<&str>| {
+        Op::Domain(DomainWant {
+            bridge: name("Bridge"),
+            peer_link: peer_link.map(name),
+            peer_link_learning: false,
+        })
+    };
+    let down = pair(Some(false), false, Some(ACTIVE));
+    let off = ["PortChannel1", "PortChannel2"].map(|p| port(p, Isolation::Off, Traffic::Pass));
+    let mut ops = vec![down, link(None)];
+    ops.extend(off);
+    let said = apply(&mut translator, &ops);
+    assert_eq!(
+        said,
+        [
+            "iccp false",
+            "isolate ",
+            "learn PortChannel10 true",
+            "traffic PortChannel2 true",
+            "role active=false -",
+        ]
+    );
+    let on = port("PortChannel1", Isolation::On, Traffic::Pass);
+    let said = apply(&mut translator, &[link(Some("PortChannel11")), on]);
+    assert_eq!(
+        said,
+        [
+            "isolate PortChannel1,Ethernet0,Ethernet4",
+            "isolated PortChannel1 true"
+        ]
+    );
+}
+
+/// SONiC's group would keep what an earlier connection put there.
+#[test]
+fn isolation_that_is_no_longer_wanted_is_lifted_at_a_shim_that_comes_back() {
+    let (mut translator, _) = up();
+    translator.connected(Dialect::Sonic);
+    let said = apply(
+        &mut translator,
+        &[
+            Op::SnapshotBegin(Section::Pair),
+            pair(Some(false), false, None),
+            Op::SnapshotEnd(Section::Pair),
+            Op::SnapshotBegin(Section::Ports),
+            domain(false),
+            port("PortChannel1", Isolation::Off, Traffic::Pass),
+            Op::SnapshotEnd(Section::Ports),
+        ],
+    );
+    assert_eq!(
+        said,
+        [
+            "role active=false -",
+            "iccp false",
+            "delete remote PortChannel1",
+            "delete remote PortChannel2",
+            "isolate ",
+            "isolated PortChannel1 false",
+        ]
+    );
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.1: a list in the middle of a snapshot would free what follows.
+#[test]
+fn no_list_is_sent_before_all_ports_are_named() {
+    let (mut translator, _) = up();
+    translator.connected(Dialect::Sonic);
+    let said = apply(
+        &mut translator,
+        &[
+            pair(Some(false), true, Some(ACTIVE)),
+            Op::SnapshotBegin(Section::Ports),
+            domain(false),
+            port("PortChannel1", Isolation::On, Traffic::Pass),
+        ],
+    );
+    assert!(said.iter().all(|s| !s.starts_with("isolate")), "{said:?}");
+    let rest = [
+        port("PortChannel2", Isolation::On, Traffic::Pass),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    let said = apply(&mut translator, &rest);
+    assert_eq!(
+        said,
+        [
+            "isolate PortChannel1,Ethernet0,Ethernet4,PortChannel2,Ethernet8",
+            "isolated PortChannel1 true",
+            "isolated PortChannel2 true",
+        ]
+    );
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.14 follows 4.1: what was not said is not shown.
+#[test]
+fn isolation_is_shown_when_it_was_said() {
+    let mut translator = translator(Dialect::Sonic);
+    let said = apply(
+        &mut translator,
+        &[
+            pair(Some(false), false, None),
+            domain(false),
+            port("PortChannel1", Isolation::On, Traffic::Keep),
+            port("PortChannel2", Isolation::Keep, Traffic::Held),
+            port("PortChannel2", Isolation::Keep, Traffic::Pass),
+        ],
+    );
+    assert_eq!(
+        said,
+        [
+            "role active=false -",
+            "iccp false",
+            "traffic PortChannel2 false",
+            "traffic PortChannel2 true",
+        ]
+    );
+    let said = apply(&mut translator, &[pair(Some(false), true, None)]);
+    assert_eq!(
+        said,
+        [
+            "learn PortChannel10 false",
+            "isolate PortChannel1,PortChannel2",
+            "isolated PortChannel1 true",
+            "iccp true",
+            "isolate PortChannel1,PortChannel2",
+        ]
+    );
+}
+
+/// Members that left while the shim was away are not named (`spec/mclagsyncd-protocol.md` 4.1).
+#[test]
+fn members_are_those_of_the_last_snapshot() {
+    let (mut translator, _) = up();
+    let said = apply(
+        &mut translator,
+        &[
+            Op::SnapshotBegin(Section::Pair),
+            pair(Some(false), true, Some(ACTIVE)),
+            remote("PortChannel1", true),
+            remote("PortChannel2", false),
+            members("PortChannel2", &["Ethernet8"]),
+            Op::SnapshotEnd(Section::Pair),
+        ],
+    );
+    assert_eq!(said, ["isolate PortChannel1"]);
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.1: linux-mclag's list changes what it names.
+#[test]
+fn a_port_that_is_released_is_named_to_linux_mclag() {
+    let mut translator = translator(Dialect::LinuxMclag);
+    let ops = [
+        members("server1", &["swp1"]),
+        domain(false),
+        port("server1", Isolation::On, Traffic::Pass),
+    ];
+    assert_eq!(apply(&mut translator, &ops), ["isolate swp1"]);
+    let gone = [release("server1"), members("server1", &[])];
+    assert_eq!(apply(&mut translator, &gone), ["isolate !swp1"]);
+    assert!(apply(&mut translator, &gone).is_empty());
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.2.
+#[test]
+fn learning_is_switched_off_for_each_session_and_not_on_between_them() {
+    let (mut translator, _) = up();
+    let down = apply(&mut translator, &[pair(Some(false), false, Some(ACTIVE))]);
+    assert!(down.iter().all(|s| !s.starts_with("learn")), "{down:?}");
+    let said = apply(&mut translator, &[pair(Some(false), true, Some(ACTIVE))]);
+    assert_eq!(said[0], "learn PortChannel10 false");
+    let said = apply(&mut translator, &[domain(true)]);
+    assert_eq!(said, ["learn PortChannel10 true"]);
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.4: back to the own identity.
@@ -435,18 +691,22 @@ fn linux_mclag_hears_what_it_knows() {
     let down = translator.apply(&[pair(Some(true), false, Some(ACTIVE))]);
     assert!(known(down).is_empty());
     let said = known(translator.apply(&[pair(Some(true), true, Some(ACTIVE))]));
-    assert_eq!(said, ["poll", "isolate swp1,swp2,!swp3,!swp4"]);
+    assert_eq!(
+        said,
+        [
+            "learn PortChannel10 false",
+            "poll",
+            "isolate swp1,swp2,!swp3,!swp4"
+        ]
+    );
 }
 
 /// W-11: SONiC leaves the port out of service.
 #[test]
 fn a_held_port_that_leaves_the_pair_carries_data() {
     let (mut translator, _) = up();
-    let release = Op::PortRelease {
-        port: name("PortChannel2"),
-    };
     assert_eq!(
-        apply(&mut translator, &[release]),
+        apply(&mut translator, &[release("PortChannel2")]),
         ["traffic PortChannel2 true"]
     );
 }
