@@ -296,3 +296,38 @@ proptest! {
         run(setup, &events);
     }
 }
+
+/// Schedules that once failed, smallest form.
+#[test]
+fn schedules_that_failed_once_hold_now() {
+    let setup = Setup {
+        family: Family::Sonic,
+        active: false,
+        on_loss: OnLoss::Hold,
+    };
+    let (bond, wait) = (1, |millis| Event::Wait { millis });
+    let leg = |at, up| Event::Bond { at, bond, up };
+    let schedules: [&[Event]; 2] = [
+        // A port that an earlier run held was held for the whole restart hold.
+        &[
+            leg(At::Us, false),
+            Event::LegacyWarmReboot,
+            wait(1),
+            Event::OurWarmReboot,
+            Event::Us { run: true },
+            leg(At::Us, true),
+            wait(20_000),
+        ],
+        // The peer waited for the acknowledgement of a port that was detached meanwhile.
+        &[
+            leg(At::Legacy, false),
+            Event::Syncd { run: false },
+            leg(At::Legacy, true),
+            wait(7),
+            Event::Detach { bond },
+        ],
+    ];
+    for events in schedules {
+        run(setup, events);
+    }
+}
