@@ -349,7 +349,7 @@ fn the_peers_own_address_is_permanent_and_not_to_be_argued_with() {
             permanent,
         };
         let permanent = Op::Neighbour { key: key(V6), want };
-        assert_eq!(f.ops(), [permanent.clone()]);
+        assert_eq!(f.ops(), std::slice::from_ref(&permanent));
         f.sees(key(V6), OTHER, Kernel);
         assert_eq!(f.ops(), [permanent], "put back");
         assert_eq!(f.told(), []);
