@@ -28,7 +28,7 @@ unit-tests: deps
 lab: deps
 	$(CARGO) build --profile lab -p iccpd -p syncd
 	tests/scripts/kernel-tests
-	$(CARGO) test --profile lab -p mclag-tests --lib --bins --test rules
+	$(CARGO) test --profile lab -p mclag-tests --lib --bins --test rules --test replay
 	$(CARGO) test --profile lab -p mclag-tests --test lab -- $(LAB)
 
 ci: fmt clippy doc deny test

@@ -29,6 +29,7 @@ pub mod netns;
 pub mod places;
 pub mod probe;
 pub mod protocol;
+pub mod replay;
 pub mod scenario;
 pub mod scenarios;
 pub mod session;
