@@ -27,15 +27,27 @@ pub enum Dataplane {
 pub struct Foreign {
     shim: Shim,
     assistant: Option<Syncd>,
-    /// What the assistant can do, while it is connected.
-    assists: Option<Abilities>,
+    /// The assistant, while it is connected.
+    assists: Option<Assists>,
     /// The window of the shim and its name, while it is connected.
     shim_up: Option<(String, u32)>,
     /// Batches that one of the two has not answered, oldest first.
     open: VecDeque<Open>,
-    /// Number of the assistant's last batch: it counts for its own connection.
-    last_number: u64,
     happened: VecDeque<Happened>,
+}
+
+/// A connected assistant.
+#[derive(Debug)]
+struct Assists {
+    abilities: Abilities,
+    /// Batches that it takes before it has answered the first.
+    window: usize,
+    /// Batches that it has not answered, among them those of a time that is over.
+    unanswered: usize,
+    /// Number of its last batch: it counts for its own connection.
+    last_number: u64,
+    /// What it has no room for yet. Bounded by what the core has open.
+    waiting: VecDeque<Batch>,
 }
 
 /// A batch of the core on its way.
@@ -43,10 +55,18 @@ pub struct Foreign {
 struct Open {
     number: u64,
     shim_is_done: bool,
-    /// Its number at the assistant while that has not answered, and which operation of the batch
-    /// each of the assistant's is.
-    assistant: Option<(u64, Vec<u32>)>,
+    /// What the assistant has yet to answer, or to hear.
+    assistant: Option<Asked>,
     failures: Vec<(u32, OpError)>,
+}
+
+/// What the assistant is asked of a batch.
+#[derive(Debug)]
+struct Asked {
+    /// The batch's number at the assistant; none while there is no room.
+    number: Option<u64>,
+    /// Which operation of the batch each of the assistant's is.
+    indices: Vec<u32>,
 }
 
 impl Dataplane {
@@ -103,7 +123,11 @@ impl Dataplane {
             Self::Own(syncd) => syncd.is_idle(),
             Self::Foreign(foreign) => {
                 let assistant = foreign.assistant.as_ref();
-                foreign.shim.is_idle() && assistant.is_none_or(Syncd::is_idle)
+                let waits = foreign
+                    .assists
+                    .as_ref()
+                    .is_some_and(|a| !a.waiting.is_empty());
+                foreign.shim.is_idle() && assistant.is_none_or(Syncd::is_idle) && !waits
             }
         }
     }
@@ -162,7 +186,6 @@ impl Foreign {
             assists: None,
             shim_up: None,
             open: VecDeque::new(),
-            last_number: 0,
             happened: VecDeque::new(),
         }
     }
@@ -174,20 +197,51 @@ impl Foreign {
             assistant: None,
             failures: Vec::new(),
         };
-        if let (Some(assistant), Some(abilities)) = (&mut self.assistant, &self.assists) {
+        if let Some(assists) = &mut self.assists {
+            let abilities = assists.abilities;
             let (indices, ops): (Vec<u32>, Vec<Op>) = (0_u32..)
                 .zip(&batch.ops)
-                .filter_map(|(index, op)| Some((index, for_assistant(op, *abilities)?)))
+                .filter_map(|(index, op)| Some((index, for_assistant(op, abilities)?)))
                 .unzip();
             if !ops.is_empty() {
-                self.last_number += 1;
-                let number = self.last_number;
-                assistant.send(Batch { number, ops });
-                open.assistant = Some((number, indices));
+                let number = batch.number;
+                assists.waiting.push_back(Batch { number, ops });
+                open.assistant = Some(Asked {
+                    number: None,
+                    indices,
+                });
             }
         }
         self.open.push_back(open);
+        self.pass_on();
         self.shim.send(batch);
+    }
+
+    /// Let the assistant have what it has room for.
+    fn pass_on(&mut self) {
+        let (Some(assistant), Some(assists)) = (&mut self.assistant, &mut self.assists) else {
+            return;
+        };
+        while assists.unanswered < assists.window
+            && let Some(Batch { number: own, ops }) = assists.waiting.pop_front()
+        {
+            assists.last_number += 1;
+            assists.unanswered += 1;
+            let number = assists.last_number;
+            let open = self.open.iter_mut().find(|open| open.number == own);
+            if let Some(asked) = open.and_then(|open| open.assistant.as_mut()) {
+                asked.number = Some(number);
+            }
+            assistant.send(Batch { number, ops });
+        }
+    }
+
+    /// What is open concerns nobody any more. What the assistant has heard of it, it answers.
+    fn abandon(&mut self) {
+        self.open.clear();
+        if let Some(assists) = &mut self.assists {
+            assists.waiting.clear();
+        }
     }
 
     fn ready(&mut self) -> Option<Happened> {
@@ -226,7 +280,7 @@ impl Foreign {
             }
             Happened::Input(Input::SyncdDown) => {
                 self.shim_up = None;
-                self.open.clear();
+                self.abandon();
                 self.happened.push_back(happened);
             }
             Happened::Input(Input::SyncdResult { batch, failures }) => {
@@ -242,25 +296,40 @@ impl Foreign {
 
     fn assistant_says(&mut self, input: Input) {
         match input {
-            Input::SyncdUp { abilities, .. } => {
-                self.assists = Some(abilities);
-                self.last_number = 0;
+            Input::SyncdUp {
+                abilities, window, ..
+            } => {
+                self.assists = Some(Assists {
+                    abilities,
+                    window: usize::try_from(window).unwrap_or(usize::MAX),
+                    unanswered: 0,
+                    last_number: 0,
+                    waiting: VecDeque::new(),
+                });
                 // It knows nothing yet: everything is said again, to both.
-                if self.shim_up.is_some() {
-                    self.restart();
-                }
+                self.restart();
             }
             Input::SyncdDown => {
-                self.assists = None;
+                let gone = self.assists.take();
                 for open in &mut self.open {
                     open.assistant = None;
+                }
+                if gone.is_some_and(|gone| gone.abilities.neighbours) {
+                    // Less can be done from now on.
+                    self.restart();
                 }
                 self.answer();
             }
             Input::SyncdResult { batch, failures } => {
-                let is_it = |open: &&mut Open| matches!(open.assistant, Some((n, _)) if n == batch);
+                if let Some(assists) = &mut self.assists {
+                    assists.unanswered = assists.unanswered.saturating_sub(1);
+                }
+                let is_it = |open: &&mut Open| {
+                    let asked = open.assistant.as_ref();
+                    asked.is_some_and(|asked| asked.number == Some(batch))
+                };
                 if let Some(open) = self.open.iter_mut().find(is_it)
-                    && let Some((_, indices)) = open.assistant.take()
+                    && let Some(Asked { indices, .. }) = open.assistant.take()
                 {
                     let original = |(index, error): (u32, OpError)| {
                         let index = indices.get(usize::try_from(index).ok()?)?;
@@ -269,6 +338,7 @@ impl Foreign {
                     open.failures
                         .extend(failures.into_iter().filter_map(original));
                 }
+                self.pass_on();
                 self.answer();
             }
             // What it sees is what the shim sees, too.
@@ -276,16 +346,17 @@ impl Foreign {
         }
     }
 
-    /// The dataplane as a whole begins anew: what is on its way concerns nobody any more.
+    /// The dataplane as a whole begins anew, if there is a shim.
     fn restart(&mut self) {
-        self.open.clear();
-        self.shim.forget_batches();
         let (Some((backend, window)), Some((mut abilities, _))) =
             (self.shim_up.clone(), self.shim.abilities())
         else {
             return;
         };
-        abilities.neighbours = self.assists.is_some_and(|assists| assists.neighbours);
+        self.abandon();
+        self.shim.forget_batches();
+        let assists = self.assists.as_ref();
+        abilities.neighbours = assists.is_some_and(|assists| assists.abilities.neighbours);
         self.happened.push_back(Happened::Input(Input::SyncdUp {
             abilities,
             backend,
@@ -362,3 +433,6 @@ fn for_assistant(op: &Op, abilities: Abilities) -> Option<Op> {
         other => other.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests;

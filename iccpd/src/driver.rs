@@ -4,6 +4,7 @@
 //! neighbour: all writing goes to bounded buffers, and what does not fit waits in the core, where
 //! newer states replace older ones.
 
+mod missed;
 mod notices;
 
 use crate::ctl::{self, Question};
@@ -18,6 +19,7 @@ use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request};
 use mclag_proto::iccp::Dialect;
+use missed::Missed;
 use notices::Notices;
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -51,8 +53,10 @@ pub struct Driver {
     pub on_stop: OnStop,
     /// Log lines.
     pub notices: Notices,
-    /// The dataplane said something that only a pair can take, and there was none.
-    pub missed: bool,
+    /// What the dataplane said while there was no pair to take it.
+    pub missed: Missed,
+    /// Settings that came while a pair was ending.
+    pub later: Option<Option<Box<Config>>>,
 }
 
 /// How the other chassis is reached, as far as it does not depend on which one it is.
@@ -149,7 +153,7 @@ impl Driver {
             self.drain().await;
             match self.next_wake(signal.as_mut()).await {
                 Wake::Input(input) => self.take_in(input).await,
-                Wake::Settings(config) => self.settings(config).await,
+                Wake::Settings(config) => self.take_settings(config).await,
                 Wake::Question(question) => self.answer(question),
                 Wake::Legacy(question) => {
                     let domain = self.pair.as_ref().map(|pair| &pair.domain);
@@ -165,14 +169,22 @@ impl Driver {
     /// Hand this to the core, and what has arrived together with it, before anything is sent: a
     /// thousand addresses that came in one message go on in a few, not in a thousand.
     async fn take_in(&mut self, input: Input) {
-        let mut next = Some(Wake::Input(input));
-        while let Some(wake) = next {
+        self.handle(input);
+        self.take_rest().await;
+    }
+
+    async fn take_settings(&mut self, config: Option<Box<Config>>) {
+        self.settings(config).await;
+        self.take_rest().await;
+    }
+
+    async fn take_rest(&mut self) {
+        while let Some(wake) = self.ready() {
             match wake {
                 Wake::Input(input) => self.handle(input),
                 Wake::Settings(config) => self.settings(config).await,
                 Wake::Question(_) | Wake::Legacy(_) | Wake::Wrote | Wake::Signal(_) => {}
             }
-            next = self.ready();
         }
     }
 
@@ -183,19 +195,16 @@ impl Driver {
                 pair.domain.handle(input, now);
                 pair.carry_out(&mut self.notices);
             }
-            None => {
-                let matters = matches!(
-                    input,
-                    Input::SyncdUp { .. } | Input::SyncdEvent(_) | Input::VlanMember { .. }
-                );
-                self.missed |= matters;
-            }
+            None => self.missed.take_in(input),
         }
     }
 
     /// What has been read and not handed over yet. Each neighbour reads a bounded amount at a
     /// time, and none reads here.
     fn ready(&mut self) -> Option<Wake> {
+        if let Some(config) = self.later.take() {
+            return Some(Wake::Settings(config));
+        }
         if let Some(input) = self.kernel.ready() {
             return Some(Wake::Input(input));
         }
@@ -282,11 +291,14 @@ impl Driver {
             domain = %config.domain, local = %config.local, peer = %config.peer,
             ports = config.ports.len(), "the shim names a pair"
         );
+        // The rest of a listing whose beginning nobody took: everything is listed again.
+        while self.kernel.ready().is_some() {}
         self.kernel.watch(watched(&config));
         self.dataplane.set_node_mac(config.node_mac);
         self.pair = Some(Pair::new(config, self.reach));
-        if std::mem::take(&mut self.missed) {
-            self.dataplane.start_again();
+        match std::mem::take(&mut self.missed).into_inputs() {
+            Some(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
+            None => self.dataplane.start_again(),
         }
     }
 
@@ -298,7 +310,7 @@ impl Driver {
         }
         self.pair = None;
         // What is known to the dataplane's side was told to a pair that is gone.
-        self.missed = true;
+        self.missed = Missed::everything();
     }
 
     fn answer(&mut self, question: Question) {
@@ -358,7 +370,10 @@ impl Driver {
                 },
                 happened = self.dataplane.next() => match happened {
                     Happened::Input(input) => Some(input),
-                    Happened::Settings(_) => None,
+                    Happened::Settings(config) => {
+                        self.later = Some(config);
+                        None
+                    }
                 },
             };
             if let Some(input) = input {

@@ -126,7 +126,8 @@ async fn serve(
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),
-        missed: false,
+        missed: Default::default(),
+        later: None,
     };
     driver
         .run(async {

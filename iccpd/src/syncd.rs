@@ -341,4 +341,4 @@ impl std::fmt::Debug for State {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,7 +2,9 @@
 
 use super::*;
 use iccp_core::OnLoss;
-use mclag_proto::sync::model::{FdbWant, Op, PairState, Section};
+use mclag_proto::sync::model::{
+    DomainWant, FdbWant, Isolation, Op, PairState, PortWant, Section, Traffic,
+};
 use mclag_proto::sync::v1::{DomainAttributes, DomainOp, DomainRecord, InterfaceRecord};
 use mclag_proto::{DomainId, IfName, Vid};
 use std::net::{IpAddr, Ipv4Addr};
@@ -227,13 +229,142 @@ async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settle
     assert!(matches!(next(&mut shim).await, Happened::Settings(Some(_))));
     drop(stream);
     assert_eq!(input(&mut shim).await, Input::SyncdDown);
-    let _stream = accept(&mut shim, &listener).await;
+    let mut stream = accept(&mut shim, &listener).await;
     greeted(&mut shim, Dialect::Sonic).await;
+    say(&mut stream, &ServerMessage::Interfaces(Vec::new())).await;
     assert_eq!(
         input(&mut shim).await,
         Input::SyncdEvent(Event::SnapshotEnd)
     );
     assert!(matches!(next(&mut shim).await, Happened::Settings(None)));
+}
+
+/// A shim serves one client, and the socket takes the next one before that (`spec/mclagsyncd-protocol.md`
+/// 1): the pair is not given up because nobody has spoken yet.
+#[tokio::test]
+async fn a_shim_that_named_a_pair_and_is_silent_now_is_waited_for() {
+    let listener = listener().await;
+    let mut shim = shim(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut shim, &listener).await;
+    greeted(&mut shim, Dialect::Sonic).await;
+    let add = ServerMessage::Domain(vec![domain_record(DomainOp::Add)]);
+    say(&mut stream, &add).await;
+    assert!(matches!(next(&mut shim).await, Happened::Settings(Some(_))));
+    drop(stream);
+    assert_eq!(input(&mut shim).await, Input::SyncdDown);
+    let mut stream = accept(&mut shim, &listener).await;
+    greeted(&mut shim, Dialect::Sonic).await;
+    let more = timeout(2 * SETTLE_QUIET, shim.next()).await;
+    assert!(more.is_err(), "{more:?}");
+    say(&mut stream, &add).await;
+    let end = Input::SyncdEvent(Event::SnapshotEnd);
+    assert_eq!(input(&mut shim).await, end);
+    let more = timeout(SETTLE_QUIET, shim.next()).await;
+    assert!(more.is_err(), "the same settings: {more:?}");
+}
+
+/// What leaves while something arrives is answered, too.
+#[tokio::test]
+async fn batches_that_leave_while_the_shim_speaks_are_answered() {
+    let listener = listener().await;
+    let mut shim = shim(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut shim, &listener).await;
+    greeted(&mut shim, Dialect::Sonic).await;
+    stream.write_all(&[1, 99, 4, 0]).await.unwrap();
+    stream.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    shim.send(&Batch {
+        number: 1,
+        ops: vec![entry()],
+    });
+    // Both the write and the read are possible now.
+    loop {
+        match input(&mut shim).await {
+            Input::SyncdResult { batch, .. } => return assert_eq!(batch, 1),
+            Input::SyncdEvent(Event::SnapshotEnd) => panic!("no answer"),
+            _ => {}
+        }
+    }
+}
+
+/// `spec/mclagsyncd-protocol.md` 9.2: a table may be empty when it is asked for, so a silent server
+/// is asked on, and believed when it speaks at last.
+#[tokio::test]
+async fn a_server_taken_for_sonics_turns_out_to_be_linux_mclags() {
+    let listener = listener().await;
+    let mut shim = shim(&listener, None);
+    let mut stream = accept(&mut shim, &listener).await;
+    greeted(&mut shim, Dialect::Sonic).await;
+    assert_eq!(
+        read(&mut shim, &mut stream, 8).await,
+        [1, 20, 4, 0, 1, 20, 4, 0]
+    );
+    shim.send(&Batch {
+        number: 1,
+        ops: vec![entry()],
+    });
+    assert!(shim.ready().is_none());
+    let record = FdbRecord {
+        mac: key().mac,
+        vid: key().vid,
+        port: Some(name("swp1")),
+        kind: FdbKind::Dynamic,
+        op: RecordOp::Add,
+    };
+    let answer = ServerMessage::Fdb(vec![record]);
+    let answer = answer.encode(Dialect::LinuxMclag).unwrap();
+    stream.write_all(&answer).await.unwrap();
+    loop {
+        match input(&mut shim).await {
+            Input::SyncdDown => break,
+            Input::SyncdEvent(_) | Input::SyncdResult { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    greeted(&mut shim, Dialect::LinuxMclag).await;
+    let port = name("swp1");
+    let configured = false;
+    let sight = Sight::Learned { port, configured };
+    let event = Event::Fdb { key: key(), sight };
+    assert_eq!(input(&mut shim).await, Input::SyncdEvent(event));
+    let end = Input::SyncdEvent(Event::SnapshotEnd);
+    assert_eq!(input(&mut shim).await, end);
+}
+
+/// `spec/mclagsyncd-protocol.md` 2.2: SONiC's list is the whole, and 4096 bytes hold no more. Nobody
+/// may rely on isolation that was not said, and it is tried again.
+#[tokio::test]
+async fn an_isolation_list_that_does_not_fit_fails_its_ports_each_time() {
+    let listener = listener().await;
+    let mut shim = shim(&listener, Some(Dialect::Sonic));
+    let _stream = accept(&mut shim, &listener).await;
+    greeted(&mut shim, Dialect::Sonic).await;
+    let port = |number: u32| Op::Port {
+        port: name(&format!("PortChannel{number:04}")),
+        want: PortWant {
+            isolation: Isolation::On,
+            traffic: Traffic::Pass,
+            redirect: false,
+            system_mac: None,
+        },
+    };
+    let mut ops = vec![
+        Op::SnapshotBegin(Section::Ports),
+        Op::Domain(DomainWant {
+            bridge: name("Bridge"),
+            peer_link: Some(name("PortChannel10")),
+            peer_link_learning: false,
+        }),
+    ];
+    ops.extend((0..256).map(port));
+    ops.push(Op::SnapshotEnd(Section::Ports));
+    for (number, ops, failed) in [(1, ops, 256), (2, vec![port(0)], 1)] {
+        shim.send(&Batch { number, ops });
+        let Input::SyncdResult { batch, failures } = input(&mut shim).await else {
+            panic!("no result");
+        };
+        assert_eq!((batch, failures.len()), (number, failed));
+    }
 }
 
 /// P-11: a header cut in two, several messages in one read, a message in many parts.

@@ -19,10 +19,10 @@ const ABILITIES: Abilities = Abilities {
 };
 
 /// A place for a socket, removed at the end.
-struct Place(PathBuf);
+pub(crate) struct Place(pub(crate) PathBuf);
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let file = format!("iccpd-syncd-{name}-{}.sock", std::process::id());
         let path = std::env::temp_dir().join(file);
         let _ = std::fs::remove_file(&path);
@@ -37,14 +37,14 @@ impl Drop for Place {
 }
 
 /// One accepted connection.
-struct Server {
+pub(crate) struct Server {
     stream: UnixStream,
     codec: ServerCodec,
 }
 
 impl Server {
     /// Accept the client, without answering its hello.
-    async fn accept(listener: &UnixListener) -> Self {
+    pub(crate) async fn accept(listener: &UnixListener) -> Self {
         let (stream, _) = listener.accept().await.unwrap();
         Self {
             stream,
@@ -52,7 +52,7 @@ impl Server {
         }
     }
 
-    async fn receive(&mut self) -> ClientMessage {
+    pub(crate) async fn receive(&mut self) -> ClientMessage {
         loop {
             if let Some(message) = self.codec.next_message().unwrap() {
                 return message;
@@ -64,17 +64,21 @@ impl Server {
         }
     }
 
-    async fn send(&mut self, message: &ServerMessage) {
+    pub(crate) async fn send(&mut self, message: &ServerMessage) {
         let bytes = message.encode().unwrap();
         self.stream.write_all(&bytes).await.unwrap();
     }
 
     async fn greet(&mut self, window: u32) {
+        self.greet_as(window, ABILITIES).await;
+    }
+
+    pub(crate) async fn greet_as(&mut self, window: u32, abilities: Abilities) {
         assert!(matches!(self.receive().await, ClientMessage::Hello(_)));
         self.send(&ServerMessage::Hello(ServerHello {
             version: VERSION,
             capabilities: Capabilities::empty(),
-            abilities: ABILITIES,
+            abilities,
             backend: "record".into(),
             window,
         }))
