@@ -19,7 +19,7 @@ use crate::pipe::{Pipe, Progress};
 use iccp_core::{Input, PeerTraits};
 use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
-use mclag_proto::iccp::{Decoder, Detection, Detector, Dialect, Message, encode};
+use mclag_proto::iccp::{DecodeError, Decoder, Detection, Detector, Dialect, Message, encode};
 use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
@@ -90,6 +90,9 @@ struct Connection {
     speech: Speech,
     /// This chassis made it.
     is_outbound: bool,
+    /// The core waits for the answer to its dialling: it hears of the end even of a connection
+    /// that it never heard of.
+    is_awaited: bool,
 }
 
 /// How the peer speaks.
@@ -98,6 +101,8 @@ enum Speech {
     /// Nobody knows; the core has not heard of the connection.
     Unknown {
         detector: Detector,
+        /// The peer has begun to speak.
+        has_begun: bool,
         until: Pin<Box<Sleep>>,
     },
     /// In the dialect of this decoder.
@@ -218,8 +223,12 @@ impl Peer {
                 let reason = error.to_string();
                 self.refuse(peer, &reason);
                 self.connection = None;
-                // Maybe what was remembered is no longer true: listen for longer next time.
-                self.heard = None;
+                // What was remembered or presumed is not true: answer as it speaks next time, or
+                // listen for longer.
+                self.heard = match error {
+                    DecodeError::OtherDialect { theirs, .. } => Some(theirs),
+                    _ => None,
+                };
                 Some(Input::PeerDown { reason })
             }
             Err(error) => Some(Input::PeerGarbage {
@@ -249,8 +258,7 @@ impl Peer {
                 }
                 result = progress(self.connection.as_mut(), &mut self.buffer) => {
                     let input = match result {
-                        // One of our own, that waits for us (`spec/iccp.md` 14).
-                        None => self.decided(self.heard.unwrap_or(Dialect::Sonic)),
+                        None => self.patience_is_over(),
                         Some(Ok(Progress::Wrote)) => return Event::Wrote,
                         Some(result) => self.received(result),
                     };
@@ -277,9 +285,11 @@ impl Peer {
             self.refuse(from, "connected already");
             return None;
         }
-        self.dialling = None;
         let before = self.connection.take();
-        let up = self.connected(stream, false);
+        let is_dialling = self.dialling.take().is_some();
+        let waits = |c: &Connection| c.is_awaited && !c.is_known();
+        let is_awaited = is_dialling || before.as_ref().is_some_and(waits);
+        let up = self.connected(stream, false, is_awaited);
         match (before, up) {
             (_, Some(up)) => Some(up),
             (Some(before), None) if before.is_known() => Some(Input::PeerDown {
@@ -291,7 +301,7 @@ impl Peer {
 
     fn dialled(&mut self, result: io::Result<TcpStream>) -> Option<Input> {
         match result {
-            Ok(stream) => self.connected(stream, true),
+            Ok(stream) => self.connected(stream, true, true),
             Err(error) => {
                 let Endpoints { peer, port, .. } = self.endpoints;
                 let address = SocketAddr::new(peer, port);
@@ -303,7 +313,12 @@ impl Peer {
     }
 
     /// There is a connection. The core hears of it when the dialect is known.
-    fn connected(&mut self, stream: TcpStream, is_outbound: bool) -> Option<Input> {
+    fn connected(
+        &mut self,
+        stream: TcpStream,
+        is_outbound: bool,
+        is_awaited: bool,
+    ) -> Option<Input> {
         // Small messages decide how long an outage lasts; they must not wait for larger ones.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
@@ -316,11 +331,36 @@ impl Peer {
             pipe: Pipe::new(stream),
             speech: Speech::Unknown {
                 detector: Detector::default(),
+                has_begun: false,
                 until: Box::pin(sleep_until(Instant::now() + patience)),
             },
             is_outbound,
+            is_awaited,
         });
         self.decided(self.endpoints.dialect?)
+    }
+
+    /// The peer was given enough time for its first word (`spec/iccp.md` 14).
+    fn patience_is_over(&mut self) -> Option<Input> {
+        let connection = self.connection.as_ref()?;
+        if let Speech::Unknown {
+            has_begun: true, ..
+        } = connection.speech
+        {
+            // Whatever it began to say, it may be in another dialect.
+            let reason = "stopped within its first word".to_owned();
+            self.refuse(self.endpoints.peer, &reason);
+            return self.lost(reason);
+        }
+        // One of our own, that waits for us.
+        self.decided(self.heard.unwrap_or(Dialect::Sonic))
+    }
+
+    /// The connection is no more.
+    fn lost(&mut self, reason: String) -> Option<Input> {
+        let connection = self.connection.take()?;
+        // Of one that came in and said nothing the core has never heard.
+        (connection.is_known() || connection.is_awaited).then_some(Input::PeerDown { reason })
     }
 
     /// The dialect of the connection is known from now on.
@@ -350,7 +390,15 @@ impl Peer {
                 decoder.push(&self.buffer[..count]);
                 return None;
             }
-            (Ok(Progress::Read(count)), Speech::Unknown { detector, .. }) => {
+            (
+                Ok(Progress::Read(count)),
+                Speech::Unknown {
+                    detector,
+                    has_begun,
+                    ..
+                },
+            ) => {
+                *has_begun = true;
                 match detector.push(&self.buffer[..count]) {
                     Detection::Undecided => return None,
                     Detection::Decided(dialect) => {
@@ -366,9 +414,7 @@ impl Peer {
             }
             (Err(error), _) => error.to_string(),
         };
-        let connection = self.connection.take()?;
-        // Of one that came in and said nothing the core has never heard.
-        (connection.is_known() || connection.is_outbound).then_some(Input::PeerDown { reason })
+        self.lost(reason)
     }
 
     fn refuse(&mut self, address: IpAddr, reason: &str) {

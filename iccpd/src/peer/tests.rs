@@ -333,3 +333,247 @@ async fn an_address_that_does_not_exist_yet_is_waited_for() {
     let want = "cannot connect to 192.0.2.2:18888: Cannot assign requested address";
     assert!(reason.starts_with(want), "{reason}");
 }
+
+/// One that finds out which dialect is spoken.
+fn auto(local: IpAddr, peer: IpAddr) -> Peer {
+    Peer::new(Endpoints {
+        local,
+        peer,
+        port: PORT,
+        device: None,
+        dialect: None,
+    })
+}
+
+fn is_up(dialect: Dialect) -> Input {
+    let traits = traits(dialect);
+    Input::PeerUp { traits }
+}
+
+fn capability(dialect: Dialect) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode(&message(1), dialect, &mut out).unwrap();
+    out
+}
+
+/// The peer is answered in `dialect`.
+async fn is_answered_in(one: &mut Peer, stream: &mut TcpStream, dialect: Dialect) {
+    one.send(&message(1));
+    let want = capability(dialect);
+    let mut received = vec![0; want.len()];
+    while_quiet(one, stream.read_exact(&mut received))
+        .await
+        .unwrap();
+    assert_eq!(received, want);
+}
+
+/// `spec/iccp.md` 14: the first bytes of either dialect, in whatever pieces they come.
+#[tokio::test(flavor = "current_thread")]
+async fn a_peer_is_answered_as_it_speaks() {
+    for dialect in [Dialect::Sonic, Dialect::LinuxMclag] {
+        let [a, b, _] = addresses();
+        let mut one = auto(a, b);
+        while_quiet(&mut one, tokio::task::yield_now()).await;
+        let mut stream = connect(b, a).await;
+        let first = capability(dialect);
+        let (head, tail) = first.split_at(3);
+        stream.write_all(head).await.unwrap();
+        let pause = tokio::time::sleep(Duration::from_millis(50));
+        while_quiet(&mut one, pause).await;
+        assert!(!one.has_room(), "nothing is sent before");
+        stream.write_all(tail).await.unwrap();
+        assert_eq!(next(&mut one).await, is_up(dialect));
+        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        is_answered_in(&mut one, &mut stream, dialect).await;
+    }
+}
+
+/// `spec/iccp.md` 14, item 4: silence for a second, then SONiC's.
+#[tokio::test(flavor = "current_thread")]
+async fn a_silent_peer_is_spoken_to_in_sonics_dialect_after_a_second() {
+    let [a, b, _] = addresses();
+    let mut one = auto(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut stream = connect(b, a).await;
+    let accepted = Instant::now();
+    assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
+    let waited = accepted.elapsed();
+    assert!(
+        waited > FIRST_WORD - Duration::from_millis(100),
+        "{waited:?}"
+    );
+    is_answered_in(&mut one, &mut stream, Dialect::Sonic).await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn two_that_wait_for_each_other_connect_and_talk() {
+    let [a, b, _] = addresses();
+    let (mut one, mut two) = (auto(a, b), auto(b, a));
+    while_quiet(&mut two, tokio::task::yield_now()).await;
+    one.connect();
+    let talk = async |peer: &mut Peer, id| {
+        assert_eq!(next(peer).await, is_up(Dialect::Sonic));
+        peer.send(&message(id));
+        next(peer).await
+    };
+    let (from_two, from_one) = tokio::join!(talk(&mut one, 1), talk(&mut two, 2));
+    assert_eq!(from_two, Input::PeerMessage(message(2)));
+    assert_eq!(from_one, Input::PeerMessage(message(1)));
+}
+
+/// `spec/iccp.md` 14, item 4: close, and answer as it speaks the next time. What was right is
+/// remembered, what was wrong is forgotten.
+#[tokio::test(flavor = "current_thread")]
+async fn a_dialect_is_remembered_as_long_as_it_is_true() {
+    let [a, b, _] = addresses();
+    let mut one = auto(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let (mut expected, mut patience) = (Dialect::Sonic, FIRST_WORD);
+    for spoken in [Dialect::LinuxMclag, Dialect::Sonic] {
+        let mut slow = connect(b, a).await;
+        let accepted = Instant::now();
+        assert_eq!(next(&mut one).await, is_up(expected));
+        let waited = accepted.elapsed();
+        assert!(
+            waited > patience - Duration::from_millis(100) && waited < patience * 2,
+            "{waited:?}"
+        );
+        slow.write_all(&capability(spoken)).await.unwrap();
+        let Input::PeerDown { reason } = next(&mut one).await else {
+            panic!("still up");
+        };
+        assert!(reason.contains("dialect"), "{reason}");
+        (expected, patience) = (spoken, FIRST_WORD_AGAIN);
+    }
+    let mut slow = connect(b, a).await;
+    assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
+    slow.write_all(&capability(Dialect::Sonic)).await.unwrap();
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+}
+
+/// A connection that came in and was garbage the core never hears of, one that it asked for it
+/// does.
+#[tokio::test(flavor = "current_thread")]
+async fn garbage_is_closed_before_anything_is_said() {
+    let [a, b, _] = addresses();
+    let mut one = auto(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut http = connect(b, a).await;
+    http.write_all(b"GET / HTTP/1.0").await.unwrap();
+    let mut received = Vec::new();
+    let read = while_quiet(&mut one, http.read_to_end(&mut received)).await;
+    assert!(received.is_empty(), "{read:?} {received:?}");
+    assert_eq!(one.refused().len(), 1);
+
+    let there = Endpoints {
+        local: b,
+        peer: a,
+        ..one.endpoints
+    };
+    let listener = bound(&there, PORT).unwrap().listen(BACKLOG).unwrap();
+    one.connect();
+    let (mut http, _) = while_quiet(&mut one, listener.accept()).await.unwrap();
+    http.write_all(b"SSH-2.0").await.unwrap();
+    let Input::PeerDown { reason } = next(&mut one).await else {
+        panic!("up");
+    };
+    assert!(reason.starts_with("no message begins with"), "{reason}");
+}
+
+/// Half a word is no silence: whatever follows may be in another dialect.
+#[tokio::test(flavor = "current_thread")]
+async fn a_peer_that_stops_within_its_first_word_is_not_spoken_to() {
+    let [a, b, _] = addresses();
+    let mut one = auto(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut stream = connect(b, a).await;
+    stream.write_all(&[4]).await.unwrap();
+    let mut received = Vec::new();
+    let _ = while_quiet(&mut one, stream.read_to_end(&mut received)).await;
+    assert!(received.is_empty(), "{received:?}");
+    let [refusal] = <[_; 1]>::try_from(one.refused()).unwrap();
+    assert_eq!(refusal.reason, "stopped within its first word");
+}
+
+/// What this chassis made is not replaced, whether the dialect is known or not: a peer that lives
+/// does not dial the one that dials.
+#[tokio::test(flavor = "current_thread")]
+async fn a_connection_that_was_made_here_is_not_replaced() {
+    let [a, b, _] = addresses();
+    let mut one = auto(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let there = Endpoints {
+        local: b,
+        peer: a,
+        ..one.endpoints
+    };
+    let listener = bound(&there, PORT).unwrap().listen(BACKLOG).unwrap();
+    one.connect();
+    let (mut first, _) = while_quiet(&mut one, listener.accept()).await.unwrap();
+    let made = async |one: &mut Peer| {
+        while one.connection.is_none() {
+            while_quiet(one, tokio::task::yield_now()).await;
+        }
+    };
+    made(&mut one).await;
+    for count in [1, 2] {
+        let mut second = connect(b, a).await;
+        let read = while_quiet(&mut one, second.read(&mut [0; 10])).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        let [refusal] = <[_; 1]>::try_from(one.refused()).unwrap();
+        assert_eq!(
+            (refusal.reason.as_str(), refusal.count),
+            ("connected already", count)
+        );
+        if count == 1 {
+            first
+                .write_all(&capability(Dialect::LinuxMclag))
+                .await
+                .unwrap();
+            assert_eq!(next(&mut one).await, is_up(Dialect::LinuxMclag));
+            assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        }
+    }
+}
+
+/// The second of two connections that have not spoken counts; the core hears of one.
+#[tokio::test(flavor = "current_thread")]
+async fn a_new_connection_replaces_one_that_has_not_spoken() {
+    let [a, b, _] = addresses();
+    let mut one = auto(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut first = connect(b, a).await;
+    let pause = tokio::time::sleep(Duration::from_millis(50));
+    while_quiet(&mut one, pause).await;
+    let mut second = connect(b, a).await;
+    let read = while_quiet(&mut one, first.read(&mut [0; 10])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    second.write_all(&capability(Dialect::Sonic)).await.unwrap();
+    assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
+    // And one that is known by one that is not.
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+    let third = connect(b, a).await;
+    let reason = "replaced by a new connection".into();
+    assert_eq!(next(&mut one).await, Input::PeerDown { reason });
+    drop(third);
+    let pause = tokio::time::sleep(Duration::from_millis(100));
+    while_quiet(&mut one, pause).await;
+    assert!(one.connection.is_none());
+}
+
+/// Dialling that gave way to a connection is answered when that one ends without a word: the
+/// core would wait for ever.
+#[tokio::test(flavor = "current_thread")]
+async fn dialling_that_gave_way_has_an_outcome() {
+    let [a, b, _] = addresses();
+    let mut one = auto(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let stream = connect(b, a).await;
+    one.dialling = Some(Box::pin(pending()));
+    let pause = tokio::time::sleep(Duration::from_millis(50));
+    while_quiet(&mut one, pause).await;
+    assert!(one.dialling.is_none());
+    drop(stream);
+    let reason = "closed by the peer".into();
+    assert_eq!(next(&mut one).await, Input::PeerDown { reason });
+}
