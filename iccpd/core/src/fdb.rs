@@ -17,9 +17,10 @@
 //! and the peer still sees the host. For such a dataplane the state of the ports counts, too.
 //!
 //! Here: sights, and what follows from them. `ports.rs`: ports and sessions that come and go.
-//! `view.rs`: what an operator sees.
+//! `table.rs`: how it is kept in little memory. `view.rs`: what an operator sees.
 
 mod ports;
+mod table;
 mod view;
 
 pub use ports::{Outage, Ports};
@@ -27,8 +28,8 @@ pub use ports::{Outage, Ports};
 use mclag_proto::IfName;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Op, Section, Sight};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::BTreeSet;
+use table::Table;
 
 /// Most addresses that are kept; `syncd` keeps no more either. What a peer or a flood of frames
 /// makes up beyond that is counted and ignored.
@@ -40,7 +41,7 @@ struct Seen {
     configured: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Entry {
     local: Option<Seen>,
     remote: Option<Seen>,
@@ -197,7 +198,7 @@ enum Telling {
 #[derive(Clone, Debug)]
 pub struct Fdb {
     ports: Ports,
-    entries: BTreeMap<FdbKey, Entry>,
+    entries: Table,
     to_announce: BTreeSet<FdbKey>,
     to_program: BTreeSet<FdbKey>,
     telling: Telling,
@@ -211,7 +212,7 @@ impl Default for Fdb {
     fn default() -> Self {
         Self {
             ports: Ports::default(),
-            entries: BTreeMap::new(),
+            entries: Table::default(),
             to_announce: BTreeSet::new(),
             to_program: BTreeSet::new(),
             telling: Telling::Changes,
@@ -243,11 +244,11 @@ impl Fdb {
             self.local_gone(key, sight);
             return;
         };
-        if self.is_full_for(&key) {
+        if self.is_full_for(&key, &port) {
             return;
         }
         let seen = Seen { port, configured };
-        self.entries.entry(key).or_default().unconfirmed = false;
+        self.entries.open_or_add(key).unconfirmed = false;
         if self.ports.outage(&port).is_some() {
             self.seen_on_down_port(key, seen);
         } else {
@@ -257,7 +258,7 @@ impl Fdb {
     }
 
     fn local_gone(&mut self, key: FdbKey, sight: Sight) {
-        let Some(entry) = self.entries.get_mut(&key) else {
+        let Some(mut entry) = self.entries.open(&key) else {
             return;
         };
         entry.unconfirmed = false;
@@ -268,12 +269,13 @@ impl Fdb {
         entry.displaced = None;
         // Whatever we had there is gone as well: name it again if it is wanted.
         entry.renew |= sight == Sight::Aged;
+        drop(entry);
         self.touch(key);
     }
 
     /// `spec/behaviour.md` 9.3, with the port up.
     fn seen(&mut self, key: FdbKey, seen: Seen) {
-        let entry = self.entries.entry(key).or_default();
+        let mut entry = self.entries.open_or_add(key);
         let port = seen.port;
         let remote_moved_here = entry
             .remote
@@ -307,20 +309,20 @@ impl Fdb {
                 .is_some_and(|remote| remote.port == seen.port || remote.configured)
         });
         if at_peer == Some(true) && known_to_peer {
-            let entry = self.entries.entry(key).or_default();
+            let mut entry = self.entries.open_or_add(key);
             entry.lose_local();
             entry.renew = true;
             return;
         }
         if at_peer == Some(false) || (long && !seen.configured) {
             // Neither chassis reaches it there.
-            let entry = self.entries.entry(key).or_default();
+            let mut entry = self.entries.open_or_add(key);
             entry.lose_local();
             entry.displaced = Some(seen);
             return;
         }
         self.seen(key, seen);
-        let entry = self.entries.entry(key).or_default();
+        let mut entry = self.entries.open_or_add(key);
         if entry.local == Some(seen) {
             entry.withheld = entry.announced.is_none();
             entry.pending = at_peer == Some(true) && !long;
@@ -329,25 +331,22 @@ impl Fdb {
 
     /// The dataplane lists its table: what it does not name is not seen here.
     pub fn local_listing_begins(&mut self) {
-        for entry in self.entries.values_mut() {
+        self.entries.change_all(|_, entry| {
             // It does not list what was installed.
             entry.unconfirmed = !entry.pending && !entry.converted;
-        }
+        });
     }
 
     /// The dataplane's listing is complete.
     pub fn local_listing_ends(&mut self) {
-        let gone: Vec<FdbKey> = self
-            .entries
-            .iter_mut()
-            .filter(|(_, entry)| entry.unconfirmed)
-            .map(|(key, entry)| {
-                entry.unconfirmed = false;
+        let mut gone: Vec<FdbKey> = Vec::new();
+        self.entries.change_all(|key, entry| {
+            if std::mem::take(&mut entry.unconfirmed) {
                 entry.displaced = None;
                 entry.lose_local();
-                *key
-            })
-            .collect();
+                gone.push(key);
+            }
+        });
         for key in gone {
             self.touch(key);
         }
@@ -367,21 +366,21 @@ impl Fdb {
             EntryOp::Add => {
                 // Where it is there is no way to.
                 let lost = !mine && self.ports.peer_link.is_none();
-                if (lost && !self.entries.contains_key(&key)) || self.is_full_for(&key) {
+                if (lost && !self.entries.contains(&key)) || self.is_full_for(&key, &update.port) {
                     return;
                 }
                 let seen = Seen {
                     port: update.port,
                     configured: update.kind == MacType::Static,
                 };
-                let entry = self.entries.entry(key).or_default();
+                let mut entry = self.entries.open_or_add(key);
                 entry.seen_at_peer(seen, mine, &self.ports);
                 if lost {
                     entry.remote = None;
                 }
             }
             EntryOp::Delete => {
-                let Some(entry) = self.entries.get_mut(&key) else {
+                let Some(mut entry) = self.entries.open(&key) else {
                     return;
                 };
                 entry.remote = None;
@@ -395,31 +394,28 @@ impl Fdb {
     /// The session reached EXCHANGE: tell the peer everything (`spec/behaviour.md` 9.10).
     pub fn session_up(&mut self) {
         self.announcing = true;
-        for entry in self.entries.values_mut() {
+        let ports = &self.ports;
+        self.entries.change_all(|_, entry| {
             // Everything that is seen here; what is only configured on a port that is down is not.
-            let unseen = |local: Seen| local.configured && self.ports.outage(&local.port).is_some();
+            let unseen = |local: Seen| local.configured && ports.outage(&local.port).is_some();
             entry.withheld &= entry.local.is_some_and(unseen);
-        }
-        self.to_announce = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.for_peer(&self.ports).is_some())
-            .map(|(key, _)| *key)
+        });
+        let entries = self.entries.iter(None);
+        self.to_announce = entries
+            .filter(|(_, entry)| entry.for_peer(ports).is_some())
+            .map(|(key, _)| key)
             .collect();
     }
 
     /// Forget what the peer said in a session that is gone and did not repeat.
     pub fn purge_stale(&mut self) {
-        let stale: Vec<FdbKey> = self
-            .entries
-            .iter_mut()
-            .filter(|(_, entry)| entry.stale)
-            .map(|(key, entry)| {
-                entry.stale = false;
+        let mut stale: Vec<FdbKey> = Vec::new();
+        self.entries.change_all(|key, entry| {
+            if std::mem::take(&mut entry.stale) {
                 entry.remote = None;
-                *key
-            })
-            .collect();
+                stale.push(key);
+            }
+        });
         for key in stale {
             self.touch(key);
         }
@@ -429,20 +425,18 @@ impl Fdb {
     pub fn syncd_up(&mut self) {
         self.telling = Telling::Changes;
         self.to_program.clear();
-        for (key, entry) in &mut self.entries {
+        self.entries.change_all(|key, entry| {
             entry.wanted = None;
-            if entry.needs_op(*key, &self.ports) {
-                self.to_program.insert(*key);
+            if entry.needs_op(key, &self.ports) {
+                self.to_program.insert(key);
             }
-        }
+        });
     }
 
     /// Name everything that is wanted, so that `syncd` drops the rest.
     pub fn tell_everything(&mut self) {
         self.telling = Telling::Snapshot(None);
-        for entry in self.entries.values_mut() {
-            entry.wanted = None;
-        }
+        self.entries.change_all(|_, entry| entry.wanted = None);
     }
 
     /// True if there is something to tell `syncd`.
@@ -461,29 +455,27 @@ impl Fdb {
             let Some(key) = self.to_program.pop_first() else {
                 return;
             };
-            let Some(entry) = self.entries.get_mut(&key) else {
-                continue;
-            };
-            let target = entry.target(key, &self.ports);
-            // Both sides may claim a host at once and both withdraw: then nothing is wanted, but the
-            // dataplane has to forget its own sight, or it would never report the host again. Also
-            // if something had been told before: that may have failed, or the host been seen since.
-            // For the same reason what is still wanted is said again: the host moved the entry.
-            let displaced = entry.displaced.take().is_some();
-            let again = std::mem::take(&mut entry.renew) && target.is_some();
-            if target != entry.wanted || displaced || again {
-                entry.wanted = target;
-                out.push(match target {
-                    Some(want) => Op::Fdb { key, want },
-                    None => Op::FdbRelease {
-                        key,
-                        forget: displaced,
-                    },
-                });
-            }
-            if entry.is_idle() {
-                self.entries.remove(&key);
-            }
+            let ports = &self.ports;
+            self.entries.change(key, |entry| {
+                let target = entry.target(key, ports);
+                // Both sides may claim a host at once and both withdraw: then nothing is wanted, but
+                // the dataplane has to forget its own sight, or it would never report the host again.
+                // Also if something had been told before: that may have failed, or the host been seen
+                // since. For the same reason what is still wanted is said again: the host moved the
+                // entry.
+                let displaced = entry.displaced.take().is_some();
+                let again = std::mem::take(&mut entry.renew) && target.is_some();
+                if target != entry.wanted || displaced || again {
+                    entry.wanted = target;
+                    out.push(match target {
+                        Some(want) => Op::Fdb { key, want },
+                        None => Op::FdbRelease {
+                            key,
+                            forget: displaced,
+                        },
+                    });
+                }
+            });
         }
     }
 
@@ -491,16 +483,22 @@ impl Fdb {
         if named.is_none() {
             out.push(Op::SnapshotBegin(Section::Fdb));
         }
-        let from = named.map_or(Bound::Unbounded, Bound::Excluded);
-        for (&key, entry) in self.entries.range_mut((from, Bound::Unbounded)) {
+        let (ports, telling) = (&self.ports, &mut self.telling);
+        let mut is_complete = true;
+        self.entries.change_behind(named, |key, entry| {
             if out.len() >= limit {
-                return;
+                is_complete = false;
+                return false;
             }
-            entry.wanted = entry.target(key, &self.ports);
+            entry.wanted = entry.target(key, ports);
             if let Some(want) = entry.wanted {
                 out.push(Op::Fdb { key, want });
             }
-            self.telling = Telling::Snapshot(Some(key));
+            *telling = Telling::Snapshot(Some(key));
+            true
+        });
+        if !is_complete {
+            return;
         }
         out.push(Op::SnapshotEnd(Section::Fdb));
         self.telling = Telling::Changes;
@@ -519,22 +517,21 @@ impl Fdb {
             let Some(key) = self.to_announce.pop_first() else {
                 break;
             };
-            let Some(entry) = self.entries.get_mut(&key) else {
+            let ports = &self.ports;
+            let told = self.entries.change(key, |entry| {
+                let for_peer = entry.for_peer(ports);
+                let announced = std::mem::replace(&mut entry.announced, for_peer);
+                match (for_peer, announced) {
+                    (Some(local), announced) if announced != Some(local) => {
+                        Some((EntryOp::Add, local))
+                    }
+                    (None, Some(announced)) => Some((EntryOp::Delete, announced)),
+                    _ => None,
+                }
+            });
+            let Some((op, seen)) = told.flatten() else {
                 continue;
             };
-            let for_peer = entry.for_peer(&self.ports);
-            if for_peer == entry.announced {
-                continue;
-            }
-            let (op, seen) = match (for_peer, entry.announced) {
-                (Some(local), _) => (EntryOp::Add, local),
-                (None, Some(announced)) => (EntryOp::Delete, announced),
-                (None, None) => continue,
-            };
-            entry.announced = for_peer;
-            if entry.is_idle() {
-                self.entries.remove(&key);
-            }
             batch.push(MacEntry {
                 op,
                 kind: if seen.configured {
@@ -574,8 +571,9 @@ impl Fdb {
         self.ignored
     }
 
-    fn is_full_for(&mut self, key: &FdbKey) -> bool {
-        let full = self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(key);
+    fn is_full_for(&mut self, key: &FdbKey, port: &IfName) -> bool {
+        let full = (self.entries.len() >= MAX_ENTRIES && !self.entries.contains(key))
+            || !self.entries.takes(port);
         self.ignored += u64::from(full);
         full
     }

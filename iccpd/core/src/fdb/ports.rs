@@ -194,7 +194,7 @@ impl Fdb {
             now,
             in_step,
         };
-        for (&key, entry) in &mut self.entries {
+        self.entries.change_all(|key, entry| {
             change.follow(key, entry);
             if self.announcing && entry.for_peer(now) != entry.announced {
                 self.to_announce.insert(key);
@@ -202,7 +202,7 @@ impl Fdb {
             if entry.needs_op(key, now) {
                 self.to_program.insert(key);
             }
-        }
+        });
     }
 
     /// What the table knows of the ports.
@@ -217,16 +217,16 @@ impl Fdb {
         self.announcing = false;
         self.to_announce.clear();
         let mut touched: Vec<FdbKey> = Vec::new();
-        for (key, entry) in &mut self.entries {
+        self.entries.change_all(|key, entry| {
             entry.announced = None;
             entry.stale = entry.remote.is_some();
             if release {
-                entry.lose_peer(*key, &self.ports);
+                entry.lose_peer(key, &self.ports);
             }
-            if entry.is_idle() || (release && entry.needs_op(*key, &self.ports)) {
-                touched.push(*key);
+            if entry.is_idle() || (release && entry.needs_op(key, &self.ports)) {
+                touched.push(key);
             }
-        }
+        });
         for key in touched {
             self.touch(key);
         }

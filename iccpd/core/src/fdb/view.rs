@@ -3,14 +3,13 @@
 use super::{Entry, Fdb};
 use mclag_proto::ctl::{MacCounts, MacCursor, MacLine};
 use mclag_proto::sync::model::FdbKey;
-use std::ops::Bound;
 
 impl Fdb {
     /// Number of addresses by who sees them.
     #[must_use]
     pub fn counts(&self) -> MacCounts {
         let mut counts = MacCounts::default();
-        for entry in self.entries.values() {
+        for (_, entry) in self.entries.iter(None) {
             match (entry.local, entry.remote) {
                 (Some(_), Some(_)) => counts.both += 1,
                 (Some(_), None) => counts.local += 1,
@@ -29,20 +28,15 @@ impl Fdb {
         after: Option<MacCursor>,
         limit: usize,
     ) -> (Vec<MacLine>, Option<MacCursor>) {
-        let from = after.map_or(Bound::Unbounded, |cursor| {
-            Bound::Excluded(FdbKey {
-                vid: cursor.vid,
-                mac: cursor.mac,
-            })
-        });
+        let after = after.map(|MacCursor { vid, mac }| FdbKey { vid, mac });
         let mut rest = self
             .entries
-            .range((from, Bound::Unbounded))
+            .iter(after)
             .filter(|(_, entry)| entry.local.is_some() || entry.remote.is_some());
         let lines: Vec<MacLine> = rest
             .by_ref()
             .take(limit)
-            .map(|(key, e)| line(*key, e))
+            .map(|(key, e)| line(key, &e))
             .collect();
         let next = match (rest.next(), lines.last()) {
             (Some(_), Some(last)) => Some(MacCursor {
