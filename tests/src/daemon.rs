@@ -29,11 +29,12 @@ pub struct Account {
 /// The group of both daemons.
 pub const GROUP: u32 = 61_000;
 
-/// The account of `iccpd`: talks to the network, may change nothing.
+/// The account of `iccpd`: talks to the network, may change nothing. It gives up the one capability it begins with
+/// (`docs/adr/0010-observing-replies.md`).
 pub const ICCPD: Account = Account {
     uid: 61_001,
     gid: GROUP,
-    capabilities: &[],
+    capabilities: &["net_raw"],
 };
 
 /// The account of `syncd`: may change the network, does not talk to it.

@@ -21,6 +21,7 @@
 pub mod daemon;
 pub mod demo;
 pub mod fuzz;
+pub mod gateway;
 pub mod guest;
 pub mod kernel;
 pub mod measure;
@@ -33,6 +34,7 @@ pub mod replay;
 pub mod scenario;
 pub mod scenarios;
 pub mod session;
+pub mod speech;
 pub mod topology;
 pub mod traffic;
 pub mod vm;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::Mac;
-use mclag_proto::ctl::{Interface, MacLine, Peer, SessionState, Status};
+use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, Peer, SessionState, Status};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,7 @@ use crate::daemon::{Daemon, ICCPD, Program, SYNCD, make_directory};
 use crate::kernel;
 use crate::netns::NetNs;
 use crate::scenario::Ctx;
+use crate::speech::{Protocol, Speech};
 use crate::topology::{BRIDGE, Lag, Options, PEER_LINK, Pair, Side, TEAMD_DIRECTORY};
 use crate::wait::{SOON, eventually};
 
@@ -32,6 +33,8 @@ pub const SYSTEM_MAC: Mac = Mac([0x44, 0x38, 0x39, 0xff, 0x00, 0x01]);
 pub struct Mlag {
     // Daemons end before the namespaces they live in.
     daemons: [Daemons; 2],
+    /// What they speak.
+    pub speech: Speech,
     net: Pair,
 }
 
@@ -68,13 +71,26 @@ impl Mlag {
     /// Lay the cables and start all four daemons.
     pub fn start(ctx: &Ctx, options: Options) -> Result<Self> {
         let net = Pair::up(ctx, options)?;
-        let ports = net.mlag_ports();
+        let (speech, ports) = (options.speech, net.mlag_ports());
+        for side in Side::BOTH {
+            if !speech.protocol(side).carries_system_id() {
+                net.set_system_mac_of(side, SYSTEM_MAC)?;
+            }
+        }
+        let mlag = Self::start_on(ctx, net, |side| Settings::of(ctx, side, &ports, speech))?;
+        Ok(Self { speech, ..mlag })
+    }
+
+    /// Start all four daemons on a topology, with settings of the caller's.
+    pub fn start_on(ctx: &Ctx, net: Pair, settings: impl Fn(Side) -> Settings) -> Result<Self> {
         let daemons = |side| {
             let switch = net.switch(side);
-            Daemons::start_seeing(ctx, &switch.ns, side, &ports, switch.teamd_directory())
+            let teamd = switch.teamd_directory();
+            Daemons::start_with(ctx, &switch.ns, side, &settings(side), teamd)
         };
         Ok(Self {
             daemons: [daemons(Side::A)?, daemons(Side::B)?],
+            speech: Speech::default(),
             net,
         })
     }
@@ -210,40 +226,32 @@ struct Macs {
     macs: Vec<MacLine>,
 }
 
+#[derive(Deserialize)]
+struct Neighbours {
+    neighbours: Vec<NeighbourLine>,
+}
+
 impl Daemons {
     /// Start both daemons of a chassis that lives in `ns`, with these MLAG ports.
     pub fn start(ctx: &Ctx, ns: &NetNs, side: Side, ports: &[String]) -> Result<Self> {
-        Self::start_seeing(ctx, ns, side, ports, None)
+        let settings = Settings::of(ctx, side, ports, Speech::default());
+        Self::start_with(ctx, ns, side, &settings, None)
     }
 
-    /// The same where teamd runs: its sockets are in `teamd`.
-    pub fn start_seeing(
+    /// The same with settings of the caller's, and, where teamd runs, with its sockets in `teamd`.
+    pub fn start_with(
         ctx: &Ctx,
         ns: &NetNs,
         side: Side,
-        ports: &[String],
+        settings: &Settings,
         teamd: Option<&Path>,
     ) -> Result<Self> {
-        let run = ctx.scratch().join(format!("{side}"));
+        let run = run_directory(ctx, side);
         make_directory(&run, SYNCD)?;
         let syncd_settings = run.join("syncd.toml");
-        write(
-            &syncd_settings,
-            &format!("run-dir = {run:?}\n[access]\nusers = [{}]\n", ICCPD.uid),
-        )?;
+        write(&syncd_settings, &settings.syncd)?;
         let iccpd_settings = run.join("iccpd.toml");
-        write(
-            &iccpd_settings,
-            &format!(
-                "[domain]\nid = 7\nlocal = \"{}\"\npeer = \"{}\"\nbridge = {BRIDGE:?}\n\
-                 peer-link = {PEER_LINK:?}\nports = {ports:?}\nsystem-mac = \"{SYSTEM_MAC}\"\n\
-                 [syncd]\nsocket = {:?}\n[control]\nsocket = {:?}\n",
-                side.control_address(),
-                side.peer().control_address(),
-                run.join("syncd.sock"),
-                run.join("iccpd.sock"),
-            ),
-        )?;
+        write(&iccpd_settings, &settings.iccpd)?;
         let syncd = Program::new(ctx, "syncd", ns, SYNCD)?
             .arg("--config")
             .arg(&syncd_settings);
@@ -296,6 +304,11 @@ impl Daemons {
         Ok(self.json::<Macs>("macs")?.macs)
     }
 
+    /// `mclagctl neighbours`.
+    pub fn neighbours(&self) -> Result<Vec<NeighbourLine>> {
+        Ok(self.json::<Neighbours>("neighbours")?.neighbours)
+    }
+
     /// `mclagctl peer`.
     pub fn peer(&self) -> Result<Peer> {
         self.json("peer")
@@ -315,6 +328,68 @@ impl Daemons {
             Which::Syncd => &mut self.syncd,
         }
     }
+}
+
+/// The settings files of the daemons of one chassis.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// That of `syncd`.
+    pub syncd: String,
+    /// That of `iccpd`.
+    pub iccpd: String,
+}
+
+impl Settings {
+    /// The usual ones, with these MLAG ports.
+    #[must_use]
+    pub fn of(ctx: &Ctx, side: Side, ports: &[String], speech: Speech) -> Self {
+        let run = run_directory(ctx, side);
+        let protocol = speech.protocol(side);
+        let mut syncd = format!("run-dir = {run:?}\n[access]\nusers = [{}]\n", ICCPD.uid);
+        if protocol != Protocol::V2 {
+            syncd += &format!(
+                "[legacy]\nlisten = [{:?}]\nbridge = {BRIDGE:?}\npeer-link = {PEER_LINK:?}\nports = {ports:?}\n",
+                protocol.setting()
+            );
+        }
+        // Losing the session changes nothing, whatever is spoken: the story of the pair is to be the same.
+        let iccpd = format!(
+            "[domain]\nid = 7\nlocal = \"{}\"\npeer = \"{}\"\nbridge = {BRIDGE:?}\n\
+             peer-link = {PEER_LINK:?}\nports = {ports:?}\nsystem-mac = \"{SYSTEM_MAC}\"\n\
+             dialect = {:?}\nstrict-sonic = false\n\
+             [syncd]\nprotocol = {:?}\n{}[control]\nsocket = {:?}\n",
+            side.control_address(),
+            side.peer().control_address(),
+            speech.iccp.setting(),
+            protocol.setting(),
+            match protocol {
+                Protocol::V2 => format!("socket = {:?}\n", syncd_socket(ctx, side)),
+                Protocol::Sonic | Protocol::LinuxMclag => String::new(),
+            },
+            run.join("iccpd.sock"),
+        );
+        Self { syncd, iccpd }
+    }
+
+    /// The same, but losing the session means what it means to SONiC.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        let (ours, theirs) = ("strict-sonic = false", "strict-sonic = true");
+        self.iccpd = self.iccpd.replace(ours, theirs);
+        self
+    }
+}
+
+/// Where the daemons of a chassis have their sockets and settings.
+#[must_use]
+pub fn run_directory(ctx: &Ctx, side: Side) -> PathBuf {
+    ctx.scratch().join(format!("{side}"))
+}
+
+/// The socket of that chassis' `syncd`.
+#[must_use]
+pub fn syncd_socket(ctx: &Ctx, side: Side) -> PathBuf {
+    run_directory(ctx, side).join("syncd.sock")
 }
 
 /// One of the two daemons of a chassis.

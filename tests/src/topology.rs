@@ -32,6 +32,7 @@ use crate::daemon::{Daemon, GROUP, Program, TEAMD};
 use crate::kernel;
 use crate::netns::{self, NetNs};
 use crate::scenario::Ctx;
+use crate::speech::Speech;
 use crate::traffic::Port;
 use crate::wait::{SOON, eventually};
 
@@ -67,6 +68,8 @@ pub struct Options {
     pub ageing: Duration,
     /// How hosts choose a member of their bond for a frame.
     pub hash: &'static str,
+    /// What the daemons speak, for those who start them.
+    pub speech: Speech,
 }
 
 impl Default for Options {
@@ -77,6 +80,7 @@ impl Default for Options {
             control: Control::OwnLink,
             ageing: Duration::from_secs(300),
             hash: "layer3+4",
+            speech: Speech::default(),
         }
     }
 }
@@ -255,13 +259,18 @@ impl Pair {
     /// Give all MLAG bonds of both chassis one LACP system address, as the product does.
     pub fn set_system_mac(&self, mac: Mac) -> Result<()> {
         for side in Side::BOTH {
-            let switch = self.switch(side);
-            for number in 1..=self.hosts.len() {
-                switch.ns.ip(&format!(
-                    "link set {} type bond ad_actor_system {mac}",
-                    bond_name(number)
-                ))?;
-            }
+            self.set_system_mac_of(side, mac)?;
+        }
+        Ok(())
+    }
+
+    /// The same on one chassis.
+    pub fn set_system_mac_of(&self, side: Side, mac: Mac) -> Result<()> {
+        for number in 1..=self.hosts.len() {
+            self.switch(side).ns.ip(&format!(
+                "link set {} type bond ad_actor_system {mac}",
+                bond_name(number)
+            ))?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Every flooded frame reaches a dual-homed host exactly once.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -39,7 +40,11 @@ const FLAPS: usize = 10;
 const FLAP_RATE: u32 = 150;
 
 fn flooded_frames_reach_a_dual_homed_host_exactly_once(ctx: &mut Ctx) -> Result<()> {
-    let mlag = Mlag::up(ctx, Options::with_hosts(2))?;
+    flooded_frames_arrive_once(&Mlag::up(ctx, Options::with_hosts(2))?)
+}
+
+/// Each of two hosts is sent everything that is flooded exactly once.
+pub(super) fn flooded_frames_arrive_once(mlag: &Mlag) -> Result<()> {
     let (target, other) = (&mlag.hosts[0], &mlag.hosts[1]);
     let untagged = Receiver::start(&target.untagged())?;
     let tagged = Receiver::start(&target.tagged())?;
@@ -71,41 +76,54 @@ fn flooded_frames_reach_a_dual_homed_host_exactly_once(ctx: &mut Ctx) -> Result<
             other.leg(Side::B),
         ),
     ];
+    // All are sent one after the other before the first is judged: each judgement waits for a silence.
+    let mut all = Vec::new();
     for (name, host, plain, in_vlan) in &senders {
-        let own = Receiver::start(&host.untagged())?;
+        let own = Arc::new(Receiver::start(&host.untagged())?);
         for (what, to) in [
             ("broadcast", BROADCAST),
             ("multicast", MULTICAST),
             ("unknown", NOBODY),
         ] {
-            let stream = Stream::new(host.mac, to);
-            let sent = Sender::send(plain, stream, FRAMES, RATE)?;
-            once(&format!("{what} from {name}, untagged"), &untagged, &sent)?;
-            ensure!(
-                own.tally(sent.stream)?.copies() == 0,
-                "{what} came back to the {name}"
-            );
+            let sent = Sender::send(plain, Stream::new(host.mac, to), FRAMES, RATE)?;
+            let own = Arc::clone(&own);
+            all.push((
+                format!("{what} from {name}, untagged"),
+                &untagged,
+                sent,
+                own,
+            ));
             if in_vlan.dev != plain.dev {
+                let own = Arc::new(Receiver::start(in_vlan)?);
                 let sent = Sender::send(in_vlan, Stream::new(host.mac, to), FRAMES, RATE)?;
-                once(&format!("{what} from {name}, tagged"), &tagged, &sent)?;
+                all.push((format!("{what} from {name}, tagged"), &tagged, sent, own));
             }
         }
     }
-    Ok(())
-}
-
-fn once(what: &str, ear: &Receiver, sent: &crate::traffic::Sent) -> Result<()> {
-    let heard = ear.hear(sent)?;
-    ensure!(
-        heard.is_exactly_once(sent.frames),
-        "{what}: {}",
-        heard.of(sent.frames)
-    );
+    for (what, ear, sent, own) in all {
+        let heard = ear.hear(&sent)?;
+        let summary = heard.of(sent.frames);
+        ensure!(heard.is_exactly_once(sent.frames), "{what}: {summary}");
+        let copies = own.tally(sent.stream)?.copies();
+        ensure!(copies == 0, "{what}: {copies} copies came back");
+    }
     Ok(())
 }
 
 fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<()> {
     let mut mlag = Mlag::up(ctx, Options::default())?;
+    the_host_flaps(ctx, &mut mlag, ROUNDS, FLAPS)
+}
+
+/// Flap the links of the first host under floods, in rounds of so many flaps of one leg.
+///
+/// None arrives twice where the dialects have words for it; otherwise what did is told.
+pub(super) fn the_host_flaps(
+    ctx: &Ctx,
+    mlag: &mut Mlag,
+    rounds: usize,
+    flaps: usize,
+) -> Result<()> {
     let ear = Receiver::start(&mlag.host().untagged())?;
     let own = [
         Receiver::start(&mlag.orphan_a.untagged())?,
@@ -123,16 +141,17 @@ fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<(
         flood(Side::A, "multicast", MULTICAST)?,
         flood(Side::B, "unknown unicast", NOBODY)?,
     ];
+    let port = mlag.lag.port(1);
     let start = Instant::now();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let side = Side::BOTH[round % 2];
-        for flap in 0..FLAPS {
+        for flap in 0..flaps {
             mlag.host().unplug(side)?;
             // Every third time for so long that the other chassis has taken over for good.
             if flap % 3 == 0 {
                 eventually("the peer no longer isolates its port", SOON, || {
                     let isolated = mlag.isolated(side.peer())?;
-                    ensure!(isolated.is_empty(), "{isolated:?}");
+                    ensure!(!isolated.contains(&port), "{isolated:?}");
                     Ok(())
                 })?;
             }
@@ -142,7 +161,7 @@ fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<(
             .with_context(|| format!("after round {round}"))?;
     }
     ctx.measured(
-        "100 flaps took",
+        format!("{} flaps took", rounds * flaps),
         format!("{:.0} s", start.elapsed().as_secs_f64()),
     );
     mlag.check()?;
@@ -152,7 +171,14 @@ fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<(
         let sent = sender.stop()?;
         let heard = ear.hear(&sent)?;
         ctx.measured(format!("{what} of orphan {side}"), heard.of(sent.frames));
-        ensure!(heard.duplicated == 0, "{}", heard.of(sent.frames));
+        // Without acknowledgement, or without somebody to hold the port, it opens at the word of the bond.
+        let is_guarded = mlag.speech.iccp.acknowledges()
+            && Side::BOTH.map(|side| mlag.speech.protocol(side).holds()) == [true; 2];
+        ensure!(
+            heard.duplicated == 0 || (!is_guarded && heard.duplicated < sent.frames / 10),
+            "{}",
+            heard.of(sent.frames)
+        );
         // One leg is always there.
         ensure!(
             heard.lost(sent.frames) < sent.frames / 10,

@@ -94,8 +94,8 @@ fn daemons_have_no_privilege_but_their_own(ctx: &mut Ctx) -> Result<()> {
         );
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    // Capability 12 is CAP_NET_ADMIN.
-    for (account, capabilities) in [(ICCPD, 0), (SYNCD, 1 << 12)] {
+    // Capability 12 is CAP_NET_ADMIN, 13 is CAP_NET_RAW.
+    for (account, capabilities) in [(ICCPD, 1 << 13), (SYNCD, 1 << 12)] {
         let status = status_as(account)?;
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));

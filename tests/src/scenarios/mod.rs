@@ -4,10 +4,13 @@ mod addresses;
 mod broken;
 mod counting;
 mod delivery;
+mod dialects;
 mod failover;
+mod flows;
 mod ground;
 mod kernel_tests;
 mod lacp;
+mod neighbours;
 mod pair;
 mod restarts;
 mod team;
@@ -25,9 +28,12 @@ pub fn all() -> Vec<Scenario> {
         pair::SCENARIOS,
         delivery::SCENARIOS,
         addresses::SCENARIOS,
+        crate::measure::SMOKE,
         failover::SCENARIOS,
+        neighbours::SCENARIOS,
         restarts::SCENARIOS,
         team::SCENARIOS,
+        dialects::SCENARIOS,
     ]
     .concat()
 }

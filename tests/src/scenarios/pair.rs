@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use crate::kernel;
 use crate::mlag::{Mlag, SYSTEM_MAC};
 use crate::scenario::{Ctx, Scenario};
+use crate::speech::Iccp;
 use crate::topology::{Options, Side, TAGGED, UNTAGGED};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -34,16 +35,23 @@ fn a_pair_forms_and_a_host_bundles_both_links(ctx: &mut Ctx) -> Result<()> {
         "pair and bundle formed after",
         format!("{:.1} s", start.elapsed().as_secs_f64()),
     );
-    let host = mlag.host();
-    let bond = host.bond()?;
-    ensure!(
-        bond.partner == SYSTEM_MAC,
-        "the partner is {}",
-        bond.partner
-    );
-    let a = kernel::aggregator_of(&host.ns, "ethA")?;
-    let b = kernel::aggregator_of(&host.ns, "ethB")?;
-    ensure!(a == b, "the links are in aggregators {a} and {b}");
+    is_formed(&mlag)
+}
+
+/// Every host has one bundle with the pair, and both chassis agree on what they see and do.
+pub(super) fn is_formed(mlag: &Mlag) -> Result<()> {
+    for host in &mlag.hosts {
+        let bond = host.bond()?;
+        ensure!(
+            bond.partner == SYSTEM_MAC,
+            "the partner is {}",
+            bond.partner
+        );
+        let a = kernel::aggregator_of(&host.ns, "ethA")?;
+        let b = kernel::aggregator_of(&host.ns, "ethB")?;
+        ensure!(a == b, "the links are in aggregators {a} and {b}");
+    }
+    let ports = mlag.mlag_ports();
     for side in Side::BOTH {
         let daemons = mlag.at(side);
         ensure!(
@@ -56,20 +64,22 @@ fn a_pair_forms_and_a_host_bundles_both_links(ctx: &mut Ctx) -> Result<()> {
             "syncd holds capabilities {of_syncd:#x}"
         );
         ensure!(
-            mlag.isolated(side)? == ["bond1"],
+            mlag.isolated(side)? == ports,
             "isolated: {:?}",
             mlag.isolated(side)?
         );
         let status = daemons.status()?;
         ensure!(
-            status.ports_dual == 1 && status.warnings.is_empty(),
+            status.ports_dual as usize == ports.len() && status.warnings.is_empty(),
             "{status:?}"
         );
         ensure!(status.system_mac == Some(SYSTEM_MAC), "{status:?}");
         ensure!(status.syncd.failed_operations == 0, "{:?}", status.syncd);
+        // linux-mclag has no words for it.
         ensure!(
-            daemons.peer()?.software.is_some(),
-            "the peer did not announce itself"
+            daemons.peer()?.software.is_some() == (mlag.speech.iccp != Iccp::LinuxMclag),
+            "the peer announced itself as {:?}",
+            daemons.peer()?.software
         );
     }
     let roles = [
@@ -81,7 +91,10 @@ fn a_pair_forms_and_a_host_bundles_both_links(ctx: &mut Ctx) -> Result<()> {
 }
 
 fn everybody_reaches_everybody_in_both_vlans(ctx: &mut Ctx) -> Result<()> {
-    let mlag = Mlag::up(ctx, Options::with_hosts(2))?;
+    everybody_reaches_everybody(&Mlag::up(ctx, Options::with_hosts(2))?)
+}
+
+pub(super) fn everybody_reaches_everybody(mlag: &Mlag) -> Result<()> {
     for from in mlag.all_hosts() {
         for to in mlag.all_hosts().filter(|to| to.name != from.name) {
             for vid in [UNTAGGED, TAGGED] {

@@ -4,20 +4,34 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::mlag::{Mlag, Which};
+use super::flows::Flows;
+use crate::mlag::{Mlag, Settings, Which};
 use crate::scenario::{Ctx, Scenario};
-use crate::topology::{Options, Side, UNTAGGED};
+use crate::speech::Speech;
+use crate::topology::{Options, Pair, Side, UNTAGGED};
 use crate::traffic::{BROADCAST, NOBODY, Receiver, Sender, Stream, learnable};
-use crate::wait::{SOON, eventually};
+use crate::wait::{SOON, eventually, holds_for};
+use mclag_proto::ctl::SessionState;
+use nix::sys::signal::Signal;
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "killing_any_daemon_leaves_no_trace",
-    about: "Under broadcast and unicast, kill each of the four daemons with SIGKILL, alone, then both of a chassis, then \
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "killing_any_daemon_leaves_no_trace",
+        about: "Under broadcast and unicast, kill each of the four daemons with SIGKILL, alone, then both of a chassis, then \
             all four. While they are gone and while they return nothing is lost, nothing arrives twice, and the dataplane \
             afterwards is the one from before.",
-    limit: Duration::from_secs(600),
-    run: killing_any_daemon_leaves_no_trace,
-}];
+        limit: Duration::from_secs(600),
+        run: killing_any_daemon_leaves_no_trace,
+    },
+    Scenario {
+        name: "a_warm_reboot_is_not_noticed",
+        about: "Both chassis are told to do at a loss of the session what SONiC does. Under broadcast and unicast, iccpd of A is \
+                told that its chassis reboots warm, and both daemons of A stop. For 20 s nothing changes at B; they return, and \
+                nothing was lost and nothing arrived twice. Without a word B lifts its isolation.",
+        limit: Duration::from_secs(240),
+        run: a_warm_reboot_is_not_noticed,
+    },
+];
 
 const RATE: u32 = 200;
 /// Frames that pass while the victims are gone.
@@ -25,7 +39,6 @@ const GONE: u64 = 300;
 
 fn killing_any_daemon_leaves_no_trace(ctx: &mut Ctx) -> Result<()> {
     let mut mlag = Mlag::up(ctx, Options::default())?;
-    let host = mlag.host().untagged();
     let orphans = Side::BOTH.map(|side| mlag.orphan(side).untagged());
     // Addresses of every sort: seen by A, by B, behind an orphan port of each.
     for (index, port) in [
@@ -64,49 +77,7 @@ fn killing_any_daemon_leaves_no_trace(ctx: &mut Ctx) -> Result<()> {
     rounds.push(("all four".into(), all.collect()));
 
     for (name, victims) in rounds {
-        let ear = Receiver::start(&host)?;
-        let mut flows = Vec::new();
-        for orphan in &orphans {
-            for stream in [
-                Stream::new(orphan.mac, BROADCAST),
-                Stream::between(orphan, &host),
-            ] {
-                flows.push((stream, Sender::start(orphan, stream, RATE)?));
-            }
-        }
-        for (stream, _) in &flows {
-            ear.wait_for(stream.id, 20)?;
-        }
-        for (side, which) in &victims {
-            mlag.daemons(*side).daemon(*which).kill()?;
-        }
-        for (stream, _) in &flows {
-            let seen = ear.tally(stream.id)?.received;
-            ear.wait_for(stream.id, seen + GONE)?;
-        }
-        for (side, which) in &victims {
-            mlag.daemons(*side).daemon(*which).start()?;
-        }
-        mlag.wait_in_step()
-            .with_context(|| format!("after killing {name}"))?;
-        mlag.wait_dual()
-            .with_context(|| format!("after killing {name}"))?;
-        for (stream, _) in &flows {
-            let seen = ear.tally(stream.id)?.received;
-            ear.wait_for(stream.id, seen + GONE / 3)?;
-        }
-        for (_, sender) in flows {
-            let sent = sender.stop()?;
-            let heard = ear.hear(&sent)?;
-            let summary = heard.of(sent.frames);
-            ensure!(
-                heard.is_exactly_once(sent.frames),
-                "{name} killed: {summary}"
-            );
-        }
-        ctx.log(format!(
-            "{name} killed and back: nothing lost, nothing twice"
-        ));
+        they_die_and_return(ctx, &mut mlag, &name, &victims)?;
         eventually("the dataplane is the one from before", SOON, || {
             let after = settled(&mlag)?;
             ensure!(after == before, "{name}: {after:#?}\nbefore: {before:#?}");
@@ -114,6 +85,122 @@ fn killing_any_daemon_leaves_no_trace(ctx: &mut Ctx) -> Result<()> {
         })?;
     }
     mlag.check()
+}
+
+/// Kill these daemons and start them again, under traffic from the orphans to the first host that is neither lost nor
+/// doubled.
+pub(super) fn they_die_and_return(
+    ctx: &Ctx,
+    mlag: &mut Mlag,
+    name: &str,
+    victims: &[(Side, Which)],
+) -> Result<()> {
+    let host = mlag.host().untagged();
+    let orphans = Side::BOTH.map(|side| mlag.orphan(side).untagged());
+    let ear = Receiver::start(&host)?;
+    let mut flows = Vec::new();
+    for orphan in &orphans {
+        for stream in [
+            Stream::new(orphan.mac, BROADCAST),
+            Stream::between(orphan, &host),
+        ] {
+            flows.push((stream, Sender::start(orphan, stream, RATE)?));
+        }
+    }
+    for (stream, _) in &flows {
+        ear.wait_for(stream.id, 20)?;
+    }
+    for (side, which) in victims {
+        mlag.daemons(*side).daemon(*which).kill()?;
+    }
+    for (stream, _) in &flows {
+        let seen = ear.tally(stream.id)?.received;
+        ear.wait_for(stream.id, seen + GONE)?;
+    }
+    for (side, which) in victims {
+        mlag.daemons(*side).daemon(*which).start()?;
+    }
+    mlag.wait_in_step()
+        .with_context(|| format!("after killing {name}"))?;
+    mlag.wait_dual()
+        .with_context(|| format!("after killing {name}"))?;
+    for (stream, _) in &flows {
+        let seen = ear.tally(stream.id)?.received;
+        ear.wait_for(stream.id, seen + GONE / 3)?;
+    }
+    for (_, sender) in flows {
+        let sent = sender.stop()?;
+        let heard = ear.hear(&sent)?;
+        let summary = heard.of(sent.frames);
+        ensure!(
+            heard.is_exactly_once(sent.frames),
+            "{name} killed: {summary}"
+        );
+    }
+    ctx.log(format!(
+        "{name} killed and back: nothing lost, nothing twice"
+    ));
+    Ok(())
+}
+
+/// Shorter than the 90 s that a peer has for it (`spec/behaviour.md` 14.2), and longer than anything takes.
+const AWAY: Duration = Duration::from_secs(20);
+
+fn a_warm_reboot_is_not_noticed(ctx: &mut Ctx) -> Result<()> {
+    let net = Pair::up(ctx, Options::default())?;
+    let ports = net.mlag_ports();
+    let mut mlag = Mlag::start_on(ctx, net, |side| {
+        Settings::of(ctx, side, &ports, Speech::default()).strict()
+    })?;
+    mlag.wait_in_step()?;
+    mlag.wait_dual()?;
+    let host = mlag.host().untagged();
+    let [a, b] = Side::BOTH.map(|side| mlag.orphan(side).untagged());
+    let ear = Receiver::start(&host)?;
+    let [from_a, from_b] = [&a, &b].map(|orphan| Stream::new(orphan.mac, BROADCAST));
+    let [to_a, to_b] = [&a, &b].map(|orphan| Stream::between(orphan, &host));
+    let flows = Flows::start(&[
+        ("broadcast from A", from_a, &a, &ear),
+        ("broadcast from B", from_b, &b, &ear),
+        ("unicast from A", to_a, &a, &ear),
+        ("unicast from B", to_b, &b, &ear),
+    ])?;
+    let before = mlag.isolated(Side::B)?;
+
+    mlag.at(Side::A).iccpd.signal(Signal::SIGUSR1)?;
+    for which in Which::BOTH {
+        let status = mlag.daemons(Side::A).daemon(which).stop(SOON)?;
+        ensure!(status.success(), "{which:?} of A: {status}");
+    }
+    eventually("the session is lost", SOON, || {
+        let session = mlag.at(Side::B).status()?.session;
+        ensure!(session != SessionState::Up, "session {session:?}");
+        Ok(())
+    })?;
+    holds_for("B goes on as before", AWAY, || {
+        let isolated = mlag.isolated(Side::B)?;
+        ensure!(isolated == before, "it isolates {isolated:?}");
+        let legs = mlag.host().bond()?.ports;
+        ensure!(legs == 2, "the host uses {legs} links");
+        Ok(())
+    })?;
+    for which in Which::BOTH {
+        mlag.daemons(Side::A).daemon(which).start()?;
+    }
+    mlag.wait_in_step()?;
+    mlag.wait_dual()?;
+    for (name, sent, heard) in flows.stop()? {
+        let summary = heard.of(sent.frames);
+        ensure!(heard.is_exactly_once(sent.frames), "{name}: {summary}");
+    }
+    ctx.log("A rebooted warm: nothing lost, nothing twice");
+
+    mlag.daemons(Side::A).iccpd.kill()?;
+    eventually("B lifts its isolation", SOON, || {
+        let isolated = mlag.isolated(Side::B)?;
+        ensure!(isolated.is_empty(), "it isolates {isolated:?}");
+        Ok(())
+    })
 }
 
 fn settled(mlag: &Mlag) -> Result<[crate::mlag::Dataplane; 2]> {

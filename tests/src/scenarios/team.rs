@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use super::flows::{Flows, RATE};
 use crate::kernel;
 use crate::mlag::{Mlag, SYSTEM_MAC};
 use crate::scenario::{Ctx, Scenario};
 use crate::topology::{Lag, Options, Side, TAGGED, UNTAGGED};
-use crate::traffic::{BROADCAST, Port, Receiver, Sender, Sent, Stream, Tally};
+use crate::traffic::{BROADCAST, Receiver, Sender, Stream};
 use crate::wait::{SOON, eventually};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -23,7 +24,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     run: teams_are_mlag_ports_whether_or_not_teamd_may_be_asked,
 }];
 
-const RATE: u32 = 200;
 const TEAM: &str = "team1";
 
 fn teams_are_mlag_ports_whether_or_not_teamd_may_be_asked(ctx: &mut Ctx) -> Result<()> {
@@ -122,47 +122,6 @@ fn broadcast_is_heard_once(mlag: &Mlag) -> Result<()> {
         ensure!(copies == 0, "broadcast from {name} came back to it");
     }
     Ok(())
-}
-
-/// Streams under way, each with its name and the one who counts it.
-struct Flows<'a>(Vec<(&'static str, &'a Receiver, Stream, Sender)>);
-
-impl<'a> Flows<'a> {
-    fn start(flows: &[(&'static str, Stream, &Port, &'a Receiver)]) -> Result<Self> {
-        let mut started = Vec::new();
-        for (name, stream, from, ear) in flows {
-            started.push((*name, *ear, *stream, Sender::start(from, *stream, RATE)?));
-        }
-        let flows = Self(started);
-        flows.wait_for_more(40)?;
-        Ok(flows)
-    }
-
-    /// Wait until so many further frames of each have arrived.
-    fn wait_for_more(&self, frames: u64) -> Result<()> {
-        let mut due = Vec::new();
-        for (_, ear, stream, _) in &self.0 {
-            let seen = ear.tally(stream.id)?.received;
-            due.push((ear, stream, seen + frames));
-        }
-        for (ear, stream, frames) in due {
-            ear.wait_for(stream.id, frames)?;
-        }
-        Ok(())
-    }
-
-    /// End all, and return how each fared.
-    fn stop(self) -> Result<Vec<(&'static str, Sent, Tally)>> {
-        self.wait_for_more(40)?;
-        let mut stopped = Vec::new();
-        for (name, ear, _, sender) in self.0 {
-            stopped.push((name, ear, sender.stop()?));
-        }
-        stopped
-            .into_iter()
-            .map(|(name, ear, sent)| Ok((name, sent, ear.hear(&sent)?)))
-            .collect()
-    }
 }
 
 fn a_lost_leg_is_replaced(ctx: &Ctx, mlag: &Mlag, side: Side) -> Result<()> {

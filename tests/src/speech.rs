@@ -1,0 +1,111 @@
+//! What the processes of a pair say to each other in.
+//!
+//! Each process of ours can stand where one of SONiC's or of linux-mclag's stood, so each of the three connections of
+//! a pair may speak several dialects. The dataplane has to come out the same.
+
+use crate::topology::Side;
+
+/// The dialects of a pair.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Speech {
+    /// Between the two chassis.
+    pub iccp: Iccp,
+    /// Between the daemons of the first chassis.
+    pub a: Protocol,
+    /// Between the daemons of the second chassis.
+    pub b: Protocol,
+}
+
+impl Speech {
+    /// The same dataplane protocol on both chassis.
+    #[must_use]
+    pub const fn both(iccp: Iccp, protocol: Protocol) -> Self {
+        Self {
+            iccp,
+            a: protocol,
+            b: protocol,
+        }
+    }
+
+    /// The protocol between the daemons of that chassis.
+    #[must_use]
+    pub const fn protocol(&self, side: Side) -> Protocol {
+        match side {
+            Side::A => self.a,
+            Side::B => self.b,
+        }
+    }
+}
+
+/// The dialect between the two chassis.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Iccp {
+    /// Found out from what the peer says.
+    #[default]
+    Auto,
+    /// SONiC's.
+    Sonic,
+    /// That of linux-mclag.
+    LinuxMclag,
+}
+
+impl Iccp {
+    /// The value of `dialect` in the settings of `iccpd`.
+    #[must_use]
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Sonic => "sonic",
+            Self::LinuxMclag => "linux-mclag",
+        }
+    }
+
+    /// Whether a chassis that isolated its port says so, and with that lets the other one open its own.
+    #[must_use]
+    pub const fn acknowledges(self) -> bool {
+        !matches!(self, Self::LinuxMclag)
+    }
+
+    /// Whether addresses behind single-homed ports are exchanged.
+    #[must_use]
+    pub const fn knows_orphans(self) -> bool {
+        !matches!(self, Self::LinuxMclag)
+    }
+}
+
+/// The protocol between `iccpd` and `syncd`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Protocol {
+    /// Our own, on a Unix socket.
+    #[default]
+    V2,
+    /// Version 1 as SONiC has it, on a loopback address.
+    Sonic,
+    /// Version 1 as linux-mclag has it: what the bridge learned is asked for, not told.
+    LinuxMclag,
+}
+
+impl Protocol {
+    /// The value of `protocol` in the settings of `iccpd`.
+    #[must_use]
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::V2 => "2",
+            Self::Sonic => "sonic",
+            Self::LinuxMclag => "linux-mclag",
+        }
+    }
+
+    /// Whether somebody has to be asked to keep a port that comes up from carrying data.
+    #[must_use]
+    pub const fn holds(self) -> bool {
+        !matches!(self, Self::LinuxMclag)
+    }
+
+    /// Whether `syncd` is told the LACP system id of the pair. Otherwise it is nobody's message: the daemons that
+    /// version 1 was made for are root and write it themselves.
+    #[must_use]
+    pub const fn carries_system_id(self) -> bool {
+        matches!(self, Self::V2)
+    }
+}
