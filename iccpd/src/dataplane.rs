@@ -92,6 +92,12 @@ impl Dataplane {
             on_loss: chassis.on_loss,
         };
         let assistant = syncd.assistant.clone().map(Syncd::new);
+        if assistant.is_none() {
+            tracing::warn!(
+                "no assistant beside the shim: nobody sets LACP system ids, neighbours and the \
+                 kernel's filter"
+            );
+        }
         Self::Foreign(Box::new(Foreign::new(Shim::new(places, rest), assistant)))
     }
 

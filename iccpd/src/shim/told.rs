@@ -75,11 +75,12 @@ impl Told {
     /// Records on domains. Answers a line for each that was not taken.
     pub fn domains(&mut self, records: &[DomainRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
-            if let Some(again) = &mut self.again {
-                // Only once is enough to complain.
-                let _ = again.take_domain(record);
+            let taken = self.said.take_domain(record);
+            // What fits into what is said now is no reason to complain.
+            match &mut self.again {
+                Some(again) => again.take_domain(record).err(),
+                None => taken.err(),
             }
-            self.said.take_domain(record).err()
         });
         refused.collect()
     }
@@ -87,10 +88,11 @@ impl Told {
     /// Records on MLAG ports. Answers a line for each that was not taken.
     pub fn interfaces(&mut self, records: &[InterfaceRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
-            if let Some(again) = &mut self.again {
-                let _ = again.take_port(record);
+            let taken = self.said.take_port(record);
+            match &mut self.again {
+                Some(again) => again.take_port(record).err(),
+                None => taken.err(),
             }
-            self.said.take_port(record).err()
         });
         refused.collect()
     }
@@ -437,6 +439,25 @@ mod tests {
         told.connected();
         told.settle();
         assert_eq!(told.config(&rest()), None);
+    }
+
+    /// Its number was changed while nobody was connected.
+    #[test]
+    fn another_domain_on_a_new_connection_replaces_the_one_of_before() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        told.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
+        told.connected();
+        let mut other = domain(DomainOp::Add, named(0x1f));
+        other.domain = id(2);
+        assert!(told.domains(&[other]).is_empty());
+        let mut record = port(RecordOp::Add, "PortChannel2");
+        record.domain = id(2);
+        assert!(told.interfaces(&[record]).is_empty());
+        assert_eq!(told.config(&rest()).unwrap().domain, id(1));
+        told.settle();
+        assert_eq!(told.config(&rest()).unwrap().domain, id(2));
+        assert_eq!(ports(&told), ["PortChannel2"]);
     }
 
     #[test]
