@@ -70,7 +70,7 @@ pub(super) fn is_formed(mlag: &Mlag) -> Result<()> {
         );
         let status = daemons.status()?;
         ensure!(
-            status.ports_dual as usize == ports.len() && status.warnings.is_empty(),
+            status.ports_dual == ports.len() && status.warnings.is_empty(),
             "{status:?}"
         );
         ensure!(status.system_mac == Some(SYSTEM_MAC), "{status:?}");
