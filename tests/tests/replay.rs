@@ -2,5 +2,9 @@
 //!
 //! Needs the programs: `cargo build -p iccpd -p syncd` with the same profile.
 
+#[path = "replay/bad.rs"]
+mod bad;
 #[path = "replay/iccp.rs"]
 mod iccp;
+#[path = "replay/shim.rs"]
+mod shim;

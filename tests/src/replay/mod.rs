@@ -14,6 +14,7 @@
 //! * [`raw`]: a message of the peer protocol taken apart, without any of the code under test.
 //! * [`receiver`]: the model, from `spec/iccp.md`.
 //! * [`values`]: what it accepts within a message.
+//! * [`shim`]: models of both ends of version 1 of the mclagsyncd protocol.
 //! * [`player`]: one conversation.
 //! * [`process`]: the daemons as processes, and their surroundings.
 
@@ -21,5 +22,6 @@ pub mod player;
 pub mod process;
 pub mod raw;
 pub mod receiver;
+pub mod shim;
 pub mod stream;
 pub mod values;

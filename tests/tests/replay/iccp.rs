@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use mclag_proto::iccp::Dialect;
@@ -376,4 +376,122 @@ fn sonic_recordings_are_answered_with_ports() {
 fn linux_mclag_recordings_are_answered_with_ports() {
     all(Dialect::LinuxMclag, Side::A, true);
     all(Dialect::LinuxMclag, Side::B, true);
+}
+
+/// Let the model of one recorded daemon hear the other one.
+fn heard(case: Case, session: &Session, change: impl Fn(usize, &mut Vec<u8>)) -> Vec<String> {
+    let rg = group(session, case.ours, case.dialect).unwrap_or(1);
+    let own_rg = group(session, case.played(), case.dialect).unwrap_or(rg);
+    let mut part = case.part(rg, own_rg);
+    part.speaks_first = false;
+    part.other = match case.ours {
+        Side::A => Ipv4Addr::new(10, 255, 0, 1),
+        _ => Ipv4Addr::new(10, 255, 0, 2),
+    };
+    let mut receiver = Receiver::new(part);
+    let now = Instant::now();
+    for (number, message) in session.messages.iter().enumerate() {
+        if message.from == case.ours {
+            let mut bytes = message.bytes.clone();
+            change(number, &mut bytes);
+            receiver.hears(&bytes, now);
+        } else {
+            receiver.says(&message.bytes);
+        }
+    }
+    receiver.complaints().to_vec()
+}
+
+fn bring_up(dialect: Dialect, ours: Side) -> (Case, Session) {
+    let case = Case {
+        dialect,
+        number: 0,
+        ours,
+        is_auto: false,
+        has_ports: false,
+    };
+    (case, case.sessions().remove(0))
+}
+
+/// The strictness of the model is that of the specification: real daemons pass.
+#[test]
+fn the_model_has_nothing_against_real_daemons_that_bring_a_session_up() {
+    for dialect in [Dialect::Sonic, Dialect::LinuxMclag] {
+        for ours in [Side::A, Side::B] {
+            let (case, session) = bring_up(dialect, ours);
+            assert_eq!(
+                heard(case, &session, |_, _| {}),
+                Vec::<String>::new(),
+                "{case:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_model_sees_what_a_real_daemon_would_not_survive() {
+    let (case, session) = bring_up(Dialect::Sonic, Side::A);
+    let place = |name: &str| {
+        let mut all = session.messages.iter().enumerate();
+        let found = all.rfind(|(_, m)| m.name == name && m.from == Side::A);
+        found.unwrap_or_else(|| panic!("no {name}")).0
+    };
+    let complains = |at: usize, change: &dyn Fn(&mut Vec<u8>), of: &str| {
+        let complaints = heard(case, &session, |number, bytes| {
+            if number == at {
+                change(bytes);
+            }
+        });
+        assert!(
+            complaints.iter().any(|c| c.contains(of)),
+            "{of}: {complaints:?}"
+        );
+    };
+    let request = session.messages[place("SYNC_REQUEST")].bytes.clone();
+    let last = place("HEARTBEAT");
+    complains(
+        last,
+        &|bytes| bytes[8..].copy_from_slice(&[0; 13]),
+        "no RG ID TLV",
+    );
+    complains(
+        last,
+        &|bytes| {
+            let id = bytes[4..8].to_vec();
+            *bytes = request.clone();
+            bytes[4..8].copy_from_slice(&id);
+        },
+        "enters ERROR",
+    );
+    complains(
+        place("CAPABILITY"),
+        &|bytes| bytes.clear(),
+        "the first message is no Capability",
+    );
+    complains(
+        place("SYSTEM_CONFIG"),
+        &|bytes| bytes[7] = 1,
+        "message id 1 behind",
+    );
+    let config = place("AGGREGATOR_CONFIG");
+    complains(config, &|bytes| bytes[40] = 3, "exactly one must be set");
+    complains(config, &|bytes| bytes[40] = 2, "purge of PortChannel0001");
+    complains(
+        config,
+        &|bytes| bytes[42..62].fill(b'x'),
+        "a name without its end",
+    );
+    complains(
+        place("IF_UP_ACK"),
+        &|bytes| bytes[23] = 9,
+        "that nobody waits for",
+    );
+    complains(
+        place("PEERLINK_INFO"),
+        &|bytes| {
+            bytes[3] += 5;
+            bytes.extend([0, 0x3a, 0, 1, 0xff]);
+        },
+        "never two in a message",
+    );
 }
