@@ -21,10 +21,11 @@ use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
 use mclag_proto::iccp::{DecodeError, Decoder, Detection, Detector, Dialect, Message, encode};
 use std::collections::VecDeque;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -266,8 +267,8 @@ impl Peer {
                         return Event::Input(input);
                     }
                 }
-                () = when_some(self.finishing.front_mut()) => {
-                    self.finishing.pop_front();
+                index = finished(&mut self.finishing) => {
+                    self.finishing.remove(index);
                     return Event::Wrote;
                 }
             }
@@ -450,6 +451,18 @@ async fn when_some<T>(future: Option<&mut Pin<Box<dyn Future<Output = T> + Send>
         Some(future) => future.await,
         None => pending().await,
     }
+}
+
+/// Which of the connections that are being closed is.
+async fn finished(finishing: &mut VecDeque<Pin<Box<Finish>>>) -> usize {
+    poll_fn(|cx| {
+        let ready = |finish: &mut Pin<Box<Finish>>| finish.as_mut().poll(cx).is_ready();
+        match finishing.iter_mut().position(ready) {
+            Some(index) => Poll::Ready(index),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// What happens to the connection; `None` when the peer was given enough time for its first word.

@@ -577,3 +577,16 @@ async fn dialling_that_gave_way_has_an_outcome() {
     let reason = "closed by the peer".into();
     assert_eq!(next(&mut one).await, Input::PeerDown { reason });
 }
+
+/// A peer that does not read its last words holds up nobody else's.
+#[tokio::test(flavor = "current_thread")]
+async fn connections_are_finished_side_by_side() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    one.finishing.push_back(Box::pin(pending()));
+    one.finishing.push_back(Box::pin(tokio::task::yield_now()));
+    let event = timeout(PATIENCE, one.next()).await.unwrap();
+    assert!(matches!(event, Event::Wrote));
+    assert_eq!(one.finishing.len(), 1);
+    assert!(!one.is_flushed());
+}

@@ -453,6 +453,9 @@ impl Translator {
     /// A list means something only when it is known of each port whether it belongs there, or
     /// while both chassis are in step: then what is not known yet is isolated.
     fn flush_list(&mut self) {
+        if !self.list_due && self.shown.is_empty() && self.traffic.is_empty() {
+            return;
+        }
         if !self.ports_known || self.named.ports.is_some() {
             return;
         }
