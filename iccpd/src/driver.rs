@@ -22,7 +22,7 @@ use mclag_proto::iccp::Dialect;
 use missed::Missed;
 use notices::Notices;
 use std::collections::BTreeSet;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -150,8 +150,8 @@ impl Driver {
     pub async fn run(mut self, signal: impl Future<Output = Signal>) {
         let mut signal = std::pin::pin!(signal);
         let signal = loop {
-            self.drain().await;
-            match self.next_wake(signal.as_mut()).await {
+            let has_more = self.drain().await;
+            match self.next_wake(signal.as_mut(), has_more).await {
                 Wake::Input(input) => self.take_in(input).await,
                 Wake::Settings(config) => self.take_settings(config).await,
                 Wake::Question(question) => self.answer(question),
@@ -218,11 +218,13 @@ impl Driver {
         Time::new(self.origin.elapsed())
     }
 
-    async fn next_wake(&mut self, signal: impl Future<Output = Signal>) -> Wake {
+    /// With `has_more` there is more to say at once, which gets its turn among the rest.
+    async fn next_wake(&mut self, signal: impl Future<Output = Signal>, has_more: bool) -> Wake {
         let deadline = self.pair.as_ref().and_then(|pair| pair.domain.deadline());
         let deadline = deadline.map(|at| self.origin + at.since_origin());
         tokio::select! {
             signal = signal => Wake::Signal(signal),
+            () = ready(()), if has_more => Wake::Wrote,
             () = wait_until(deadline) => Wake::Input(Input::Timeout),
             input = self.kernel.next() => Wake::Input(input),
             event = next_of(self.pair.as_mut()) => match event {
@@ -235,9 +237,11 @@ impl Driver {
         }
     }
 
-    /// Say everything the core has to say, as far as there is room.
-    async fn drain(&mut self) {
+    /// Say everything the core has to say, as far as there is room. True if what was said has left
+    /// already and the core may have more: nothing else would wake us for that.
+    async fn drain(&mut self) -> bool {
         let now = self.now();
+        let mut was_full = false;
         if let Some(pair) = &mut self.pair {
             pair.carry_out(&mut self.notices);
             while let Some(batch) = pair.domain.poll_batch() {
@@ -248,12 +252,14 @@ impl Driver {
             {
                 pair.peer.send(&message);
             }
+            was_full = !pair.peer.has_room();
         }
         // Now rather than after the next wake-up: an outage lasts as long as these messages take.
         self.dataplane.flush_now().await;
         if let Some(pair) = &mut self.pair {
             pair.peer.flush_now().await;
         }
+        was_full && self.pair.as_ref().is_some_and(|p| p.peer.has_room())
     }
 
     /// The shim says something else of the pair.
