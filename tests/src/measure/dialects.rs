@@ -107,6 +107,8 @@ struct Row {
     before: [u64; 2],
     /// How many, and how long.
     neighbours: (u32, Duration),
+    /// From B's start to its dataplane knowing all of A's addresses.
+    resync: Duration,
 }
 
 /// Measure all setups and print the figures as a table.
@@ -122,7 +124,7 @@ pub(super) fn measure(ctx: &Ctx, scale: Scale) -> Result<()> {
 }
 
 fn measure_one(ctx: &Ctx, setup: Setup, scale: Scale) -> Result<Row> {
-    let pair = Pair::up(ctx, setup)?;
+    let mut pair = Pair::up(ctx, setup)?;
     let (port, vid) = (name(PORT)?, Vid::DEFAULT);
     let [a, b] = &pair.shims;
     // Once there and back, so that what is measured is a pair at work.
@@ -164,6 +166,9 @@ fn measure_one(ctx: &Ctx, setup: Setup, scale: Scale) -> Result<Row> {
     }
     singles.sort_unstable();
     let neighbours = pair.neighbours(scale.neighbours)?;
+    let macs: Vec<Mac> = (0..scale.macs).map(mac_of).collect();
+    send(a, b, &macs, vid, port, RecordOp::Add)?;
+    let resync = pair.resync(scale.macs)?;
     let per_mac = |side: usize| {
         let grown = after[side].saturating_sub(before[side]) * 1024;
         grown / u64::from(scale.macs.max(1))
@@ -177,6 +182,7 @@ fn measure_one(ctx: &Ctx, setup: Setup, scale: Scale) -> Result<Row> {
         per_mac: [per_mac(0), per_mac(1)],
         before,
         neighbours,
+        resync,
     })
 }
 
@@ -304,6 +310,19 @@ impl Pair {
     fn resident_kib(&self) -> Result<[u64; 2]> {
         let [a, b] = &self.iccpd;
         Ok([a.resident_kib()?, b.resident_kib()?])
+    }
+
+    /// End B's daemon without a word and start it anew: A has to tell everything, and nothing else
+    /// happens meanwhile.
+    fn resync(&mut self, macs: u32) -> Result<Duration> {
+        let [_, iccpd] = &mut self.iccpd;
+        let [_, b] = &self.shims;
+        iccpd.kill()?;
+        let wanted = b.tally().entries + u64::from(macs);
+        let start = Instant::now();
+        iccpd.start()?;
+        let arrived = b.wait_entries(wanted)?;
+        Ok(arrived.saturating_duration_since(start))
     }
 
     /// Write so many neighbours into A's kernel, and tell how many were written and how long it took
@@ -477,15 +496,23 @@ impl Row {
 
 fn table(rows: &[Row], scale: Scale) -> String {
     let mut text = format!(
-        "{:<12} {:>9} {:>10} {:>8} {:>8} {:>8} {:>11} {:>16}",
-        "", "up (ms)", "MACs/s", "median", "90 %", "worst", "bytes/MAC", "neighbours/s"
+        "{:<12} {:>7} {:>10} {:>8} {:>8} {:>8} {:>11} {:>16} {:>11}",
+        "",
+        "up (ms)",
+        "MACs/s",
+        "median",
+        "90 %",
+        "worst",
+        "bytes/MAC",
+        "neighbours/s",
+        "resync (ms)"
     );
     for row in rows {
         let [a, b] = row.per_mac;
         let (count, took) = row.neighbours;
         let neighbours = f64::from(count) / took.as_secs_f64().max(f64::EPSILON);
         text += &format!(
-            "\n{:<12} {:>9.0} {:>10.0} {:>8.2} {:>8.2} {:>8.2} {:>11} {:>16}",
+            "\n{:<12} {:>7.0} {:>10.0} {:>8.2} {:>8.2} {:>8.2} {:>11} {:>16} {:>11.0}",
             row.setup.name(),
             ms(row.up),
             row.per_second(scale),
@@ -494,7 +521,9 @@ fn table(rows: &[Row], scale: Scale) -> String {
             row.single(100),
             format!("{a} + {b}"),
             format!("{neighbours:.0} of {count}"),
+            ms(row.resync),
         );
     }
-    text + "\nmedian, 90 %, worst: ms for one address alone; bytes per MAC: iccpd at A + at B"
+    text + "\nmedian, 90 %, worst: ms for one address alone; bytes per MAC: iccpd at A + at B;\n\
+              resync: from a restart of B until it has told everything that A knows"
 }
