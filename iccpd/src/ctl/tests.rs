@@ -3,7 +3,7 @@ use super::*;
 use mclag_proto::ctl::{Interface, MacCursor, MacLine, PortStatus};
 use mclag_proto::{IfName, Mac, Vid};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn place(name: &str) -> PathBuf {
     let file = format!("iccpd-ctl-{name}-{}.sock", std::process::id());

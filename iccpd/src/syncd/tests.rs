@@ -8,7 +8,7 @@ use mclag_proto::{IfName, Mac, Vid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 const ABILITIES: Abilities = Abilities {
     redirect: true,
     tracking: true,
