@@ -524,10 +524,14 @@ impl Translator {
         }
         let active_before = before.and_then(|before| before.active);
         let mac_before = before.and_then(|before| before.system_mac);
+        // The active has its own identity when nobody said another.
+        let own = |mac: Option<Mac>| mac.unwrap_or(self.node_mac);
         if let Some(is_active) = active
-            && (goes_down || active_before != active || (is_active && mac_before != system_mac))
+            && (goes_down
+                || active_before != active
+                || (is_active && own(mac_before) != own(system_mac)))
         {
-            let system_id = is_active.then(|| system_mac.unwrap_or(self.node_mac));
+            let system_id = is_active.then(|| own(system_mac));
             let role = ClientMessage::IccpRole {
                 domain,
                 is_active,

@@ -1,6 +1,8 @@
 use super::*;
 use mclag_proto::Vid;
 
+mod sessions;
+
 fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
 }

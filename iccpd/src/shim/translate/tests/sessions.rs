@@ -1,0 +1,306 @@
+//! What a shim hears of whole sessions, with the operations that the core really names.
+
+use super::*;
+use iccp_core::{
+    Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, Output, PeerTraits, Time,
+};
+use mclag_proto::sync::model::Abilities;
+use std::time::Duration;
+
+/// One chassis with a shim of SONiC.
+struct Chassis {
+    domain: Domain,
+    translator: Translator,
+    said: Vec<String>,
+}
+
+const SONIC: Abilities = Abilities {
+    redirect: false,
+    tracking: false,
+    hold: true,
+    pair: true,
+    interfaces: true,
+    neighbours: false,
+};
+
+fn mac(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 0, last])
+}
+
+fn link(index: u32, text: &str, running: bool, kind: LinkKind) -> Link {
+    Link {
+        index,
+        name: name(text),
+        mac: Some(mac(1)),
+        admin_up: true,
+        running,
+        master: (index > 1).then_some(1),
+        kind,
+        member: None,
+    }
+}
+
+/// `PortChannel1` is up, `PortChannel2` is down.
+fn links() -> Vec<Link> {
+    let lag = |lacp| LinkKind::Lag {
+        lacp,
+        partner: lacp.then_some(mac(0x99)),
+    };
+    let member = |index, text, master| Link {
+        master: Some(master),
+        member: Some(LagMember { distributing: true }),
+        ..link(index, text, true, LinkKind::Other)
+    };
+    vec![
+        link(1, "Bridge", true, LinkKind::Bridge),
+        link(2, PEER_LINK, true, lag(false)),
+        link(3, "PortChannel1", true, lag(true)),
+        link(4, "PortChannel2", false, lag(true)),
+        member(5, "Ethernet0", 3),
+    ]
+}
+
+const NOW: Time = Time::new(Duration::from_secs(1));
+
+impl Chassis {
+    fn new(own: u8) -> Self {
+        let address = |last| [10, 0, 0, last].into();
+        let domain = Domain::new(Config {
+            domain: domain_id(),
+            local: address(own),
+            peer: address(3 - own),
+            bridge: name("Bridge"),
+            peer_link: Some(name(PEER_LINK)),
+            ports: ["PortChannel1", "PortChannel2"].map(name).into(),
+            system_mac: None,
+            node_mac: mac(own),
+            priority: Config::PRIORITY,
+            keepalive: Config::KEEPALIVE,
+            session_timeout: Config::SESSION_TIMEOUT,
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
+            unique_ip: Default::default(),
+            neighbours: false,
+            on_loss: OnLoss::Release,
+        });
+        let mut chassis = Self {
+            domain,
+            translator: Translator::new(Dialect::Sonic, name("Bridge"), mac(own)),
+            said: Vec::new(),
+        };
+        chassis.hear(Input::LinksBegin);
+        links()
+            .into_iter()
+            .for_each(|link| chassis.hear(Input::Link(link)));
+        chassis.hear(Input::LinksEnd);
+        chassis.connect();
+        chassis
+    }
+
+    fn connect(&mut self) {
+        self.translator.connected(Dialect::Sonic);
+        self.greet();
+    }
+
+    fn greet(&mut self) {
+        self.hear(Input::SyncdUp {
+            abilities: SONIC,
+            backend: "shim".into(),
+            window: 8,
+        });
+    }
+
+    fn hear(&mut self, input: Input) {
+        self.domain.handle(input, NOW);
+        while let Some(batch) = self.domain.poll_batch() {
+            let said = apply(&mut self.translator, &batch.ops);
+            self.said.extend(said);
+            let failures = Vec::new();
+            let batch = batch.number;
+            self.domain
+                .handle(Input::SyncdResult { batch, failures }, NOW);
+        }
+    }
+
+    fn said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+}
+
+/// Both talk until neither has anything to say.
+fn talk(one: &mut Chassis, two: &mut Chassis) {
+    loop {
+        let from_one = one.domain.poll_peer_message(NOW);
+        let from_two = two.domain.poll_peer_message(NOW);
+        if from_one.is_none() && from_two.is_none() {
+            return;
+        }
+        let hear = |chassis: &mut Chassis, message| {
+            if let Some(message) = message {
+                chassis.hear(Input::PeerMessage(message));
+            }
+            while let Some(output) = chassis.domain.poll_output() {
+                assert!(!matches!(output, Output::Close { .. }), "{output:?}");
+            }
+        };
+        hear(two, from_one);
+        hear(one, from_two);
+    }
+}
+
+/// An active and a standby in step, and what their shims heard of that.
+fn in_step() -> ([Chassis; 2], [Vec<String>; 2]) {
+    let [mut one, mut two] = [1, 2].map(Chassis::new);
+    let before = [one.said(), two.said()];
+    assert_eq!(
+        before,
+        [
+            vec!["role active=true 02:00:00:00:00:01", "iccp false"],
+            vec!["role active=false -", "iccp false"],
+        ]
+    );
+    for chassis in [&mut one, &mut two] {
+        let traits = PeerTraits::default();
+        chassis.hear(Input::PeerUp { traits });
+    }
+    talk(&mut one, &mut two);
+    let said = [one.said(), two.said()];
+    ([one, two], said)
+}
+
+/// `spec/mclagsyncd-protocol.md` 6, session up. A port that is down is taken out of service before
+/// the peer hears of it; the standby isolates as soon as it knows the active's ports, which is
+/// before both are in step.
+#[test]
+fn both_hear_of_a_session_in_the_order_of_sonic() {
+    let (_, [active, standby]) = in_step();
+    assert_eq!(
+        active,
+        [
+            "traffic PortChannel2 false",
+            "learn PortChannel10 false",
+            "isolate PortChannel1,Ethernet0",
+            "isolated PortChannel1 true",
+            "isolated PortChannel2 false",
+            "iccp true",
+            "remote PortChannel1 true",
+            "remote PortChannel2 false",
+            "isolate PortChannel1,Ethernet0",
+        ]
+    );
+    assert_eq!(
+        standby,
+        [
+            "traffic PortChannel2 false",
+            "isolate PortChannel1,Ethernet0",
+            "isolated PortChannel1 true",
+            "isolated PortChannel2 false",
+            "system 02:00:00:00:00:01",
+            "learn PortChannel10 false",
+            "iccp true",
+            "remote PortChannel1 true",
+            "remote PortChannel2 false",
+            "isolate PortChannel1,Ethernet0",
+        ]
+    );
+}
+
+/// `spec/mclagsyncd-protocol.md` 6 and `spec/behaviour.md` 6.6, session down.
+#[test]
+fn both_hear_of_the_end_of_a_session_in_the_order_of_sonic() {
+    let (chassis, _) = in_step();
+    let [active, standby] = chassis.map(|mut chassis| {
+        let reason = "closed by the peer".into();
+        chassis.hear(Input::PeerDown { reason });
+        chassis.said()
+    });
+    assert_eq!(
+        active,
+        [
+            "iccp false",
+            "isolate ",
+            "isolated PortChannel1 false",
+            "traffic PortChannel2 true",
+            "delete remote PortChannel1",
+            "delete remote PortChannel2",
+            "role active=true 02:00:00:00:00:01",
+        ]
+    );
+    assert_eq!(
+        standby,
+        [
+            "iccp false",
+            "isolate ",
+            "isolated PortChannel1 false",
+            "traffic PortChannel2 true",
+            "system 02:00:00:00:00:02",
+            "delete remote PortChannel1",
+            "delete remote PortChannel2",
+            "role active=false -",
+        ]
+    );
+}
+
+/// `spec/behaviour.md` 14.6.
+#[test]
+fn a_shim_that_comes_back_hears_of_the_session_in_order() {
+    let ([_, mut standby], _) = in_step();
+    let everything = [
+        "role active=false -",
+        "system 02:00:00:00:00:01",
+        "learn PortChannel10 false",
+        "iccp true",
+        "remote PortChannel1 true",
+        "remote PortChannel2 false",
+        "isolate PortChannel1,Ethernet0",
+        "isolated PortChannel1 true",
+        "isolated PortChannel2 false",
+        "traffic PortChannel2 false",
+    ];
+    for _ in 0..2 {
+        standby.hear(Input::SyncdDown);
+        standby.connect();
+        assert_eq!(standby.said(), everything);
+    }
+}
+
+/// `docs/adr/0011-foreign-shims.md`: an assistant has come, and everything is said again.
+#[test]
+fn a_dataplane_that_begins_anew_at_the_same_connection_makes_no_message() {
+    let ([_, mut standby], _) = in_step();
+    standby.greet();
+    assert!(standby.said().is_empty());
+}
+
+/// `spec/behaviour.md` 12, domain delete.
+#[test]
+fn a_chassis_that_leaves_takes_everything_back() {
+    let ([_, mut standby], _) = in_step();
+    standby.hear(Input::Stop { leave: true });
+    assert_eq!(
+        standby.said(),
+        [
+            "iccp false",
+            "isolate ",
+            "learn PortChannel10 true",
+            "traffic PortChannel2 true",
+            "delete remote PortChannel1",
+            "delete remote PortChannel2",
+            "delete domain 1",
+        ]
+    );
+}
+
+/// `spec/behaviour.md` 14.1: nothing is said of a chassis that reboots warm, nor by one that stops
+/// and leaves everything as it is.
+#[test]
+fn a_chassis_that_stops_for_a_moment_says_nothing() {
+    for warm in [false, true] {
+        let ([mut active, _], _) = in_step();
+        if warm {
+            active.hear(Input::WarmReboot);
+        }
+        active.hear(Input::Stop { leave: false });
+        assert!(active.said().is_empty());
+    }
+}
