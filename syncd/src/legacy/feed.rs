@@ -55,6 +55,8 @@ struct Fdb {
     changed: HashSet<FdbKey>,
     /// All may have changed.
     all: bool,
+    /// Entries to be told again although they are as they were told.
+    again: HashSet<FdbKey>,
 }
 
 /// An entry that the client knows of.
@@ -133,6 +135,16 @@ impl Feed {
         fdb.order.push_back(key);
         if fdb.order.len() > table + fdb.told.len() + SLACK {
             fdb.mark_all();
+        }
+    }
+
+    /// The client took an entry back. One that polls took what it was told of it for its own, and
+    /// has to hear that the host is here all the same: after a deletion the entry is compared with
+    /// nothing (`spec/mclagsyncd-protocol.md` 4.16).
+    pub(crate) fn taken_back(&mut self, key: FdbKey, table: usize) {
+        if self.dialect.is_polled() && self.fdb.told.contains_key(&key) {
+            self.fdb.again.insert(key);
+            self.mark(key, table);
         }
     }
 
@@ -238,6 +250,7 @@ impl Feed {
             order,
             changed,
             all,
+            again,
         } = &mut self.fdb;
         if std::mem::take(all) {
             *changed = told.keys().chain(actual.fdb.keys()).copied().collect();
@@ -272,8 +285,9 @@ impl Feed {
             changed.remove(&key);
             let now = seen(actual, peer_link, &key);
             let before = told.get(&key).copied();
+            let is_news = again.remove(&key) || before != now;
             match now {
-                Some(now) if before == Some(now) => {}
+                Some(_) if !is_news => {}
                 Some(now) => {
                     told.insert(key, now);
                     records.push(record(&key, Some(now.port), now.kind, RecordOp::Add));

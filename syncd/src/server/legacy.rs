@@ -1,8 +1,8 @@
 //! The server towards legacy clients: who may connect when, and in which order what they say is
 //! carried out and they are told.
 
-use mclag_proto::sync::model::Op;
-use mclag_proto::sync::v1::ClientMessage;
+use mclag_proto::sync::model::{FdbKey, Op};
+use mclag_proto::sync::v1::{ClientMessage, FdbRecord, RecordOp};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -55,7 +55,7 @@ impl Legacy {
     }
 
     /// Tell all clients that an entry may have changed.
-    pub(super) fn mark(&mut self, key: mclag_proto::sync::model::FdbKey, table: usize) {
+    pub(super) fn mark(&mut self, key: FdbKey, table: usize) {
         for feed in self.feeds() {
             feed.mark(key, table);
         }
@@ -200,6 +200,17 @@ impl<B: Backend> Server<B> {
                 if let Some(feed) = feed {
                     feed.ask();
                 }
+            }
+            ClientMessage::SetFdb(records) => {
+                let table = self.reconciler.actual().fdb.len();
+                if let Some(feed) = legacy.sockets.get_mut(id).and_then(|c| c.feed.as_mut()) {
+                    let deleted = records.iter().filter(|r| r.op == RecordOp::Delete);
+                    for FdbRecord { vid, mac, .. } in deleted {
+                        let (vid, mac) = (*vid, *mac);
+                        feed.taken_back(FdbKey { vid, mac }, table);
+                    }
+                }
+                return;
             }
             ClientMessage::IccpState { is_up: true, .. } => {}
             ClientMessage::IccpState { is_up: false, .. } => {

@@ -277,6 +277,36 @@ fn a_poller_is_not_told_what_it_did_itself() {
     assert_eq!(all(&mut feed, &actual), []);
 }
 
+/// `spec/mclagsyncd-protocol.md` 4.16: a deletion by the client takes the entry out of what the
+/// next answer is compared with; a client may have taken what it heard before for its own entry.
+#[test]
+fn a_poller_that_takes_an_entry_back_hears_that_the_host_is_here() {
+    let mut actual = actual();
+    actual.fdb.insert(key(1), entry("PortChannel0001", ACTIVE));
+    let mut feed = Feed::new(Dialect::LinuxMclag, &options(), None);
+    let lag = Some(port("PortChannel0001"));
+    let here = [(key(1), RecordOp::Add, lag)];
+    feed.ask();
+    assert_eq!(fdb(&all(&mut feed, &actual)), here);
+
+    let learned = entry("PortChannel0001", EntryKind::Dynamic);
+    actual.fdb.insert(key(1), learned);
+    feed.taken_back(key(1), 1);
+    feed.taken_back(key(2), 1);
+    feed.ask();
+    assert_eq!(fdb(&all(&mut feed, &actual)), here);
+    feed.ask();
+    assert_eq!(fdb(&all(&mut feed, &actual)), []);
+
+    actual.fdb.remove(&key(1));
+    feed.taken_back(key(1), 0);
+    feed.ask();
+    assert_eq!(
+        fdb(&all(&mut feed, &actual)),
+        [(key(1), RecordOp::Delete, lag)]
+    );
+}
+
 /// `spec/mclagsyncd-protocol.md` 9.1: not safe to send type 1 while undecided.
 #[test]
 fn a_client_of_unknown_dialect_is_told_settings_only() {
