@@ -1,0 +1,133 @@
+//! How the pair stands, and the ports of the other chassis (`spec/mclagsyncd-protocol.md` 4.8 to
+//! 4.13).
+
+use super::{Said, Translator};
+use mclag_proto::sync::model::PairState;
+use mclag_proto::sync::v1::ClientMessage;
+use mclag_proto::{DomainId, IfName, Mac};
+
+impl Translator {
+    pub(super) fn pair(&mut self, pair: PairState) {
+        if let Some((named, _)) = &mut self.named.remote {
+            *named = true;
+        }
+        if let Some(other) = self.published
+            && other != pair.domain
+        {
+            self.unpublish(other);
+        }
+        let before = self.pair.replace(pair);
+        self.published = Some(pair.domain);
+        let PairState {
+            domain,
+            active,
+            up,
+            system_mac,
+        } = pair;
+        let was_up = before.is_some_and(|before| before.up);
+        let goes_down = was_up && !up;
+        if goes_down {
+            // Before anything that clears isolation: the shim deletes its group then instead of
+            // emptying it (`spec/behaviour.md` 6.6).
+            self.state(domain, false);
+        }
+        let active_before = before.and_then(|before| before.active);
+        let mac_before = before.and_then(|before| before.system_mac);
+        // The active has its own identity when nobody said another.
+        let own = |mac: Option<Mac>| mac.unwrap_or(self.node_mac);
+        if let Some(is_active) = active
+            && (goes_down
+                || active_before != active
+                || (is_active && own(mac_before) != own(system_mac)))
+        {
+            let system_id = is_active.then(|| own(system_mac));
+            let role = ClientMessage::IccpRole {
+                domain,
+                is_active,
+                system_id,
+            };
+            match goes_down {
+                true => self.role = Some(role),
+                false => self.out.push(role),
+            }
+        }
+        if active == Some(false)
+            && let Some(system_id) = system_mac
+            && (mac_before != system_mac || active_before != active)
+        {
+            let identity = ClientMessage::IccpSystemId { domain, system_id };
+            match goes_down {
+                true => self.identity = Some(identity),
+                false => self.out.push(identity),
+            }
+        }
+        if up && !was_up {
+            self.came_up(domain);
+        } else if !up && before.is_none() {
+            self.state(domain, false);
+        }
+    }
+
+    fn state(&mut self, domain: DomainId, is_up: bool) {
+        self.out.push(ClientMessage::IccpState { domain, is_up });
+    }
+
+    /// The pair has another number: what was published under the old one is to go.
+    fn unpublish(&mut self, domain: DomainId) {
+        if self.pair.take().is_some_and(|pair| pair.up) {
+            self.state(domain, false);
+        }
+        for port in std::mem::take(&mut self.remote).into_keys() {
+            self.out
+                .push(ClientMessage::DeleteRemoteInterface { domain, port });
+        }
+        self.out.push(ClientMessage::DeleteIccpInfo { domain });
+    }
+
+    fn came_up(&mut self, domain: DomainId) {
+        // Said for each session, as it is by the daemon that the shim was made for.
+        self.learning_off = None;
+        self.learning();
+        if self.dialect.is_polled() {
+            if !self.flushed {
+                self.flushed = true;
+                self.out.push(ClientMessage::FlushFdb);
+            }
+            self.out.push(ClientMessage::GetFdbChanges);
+        }
+        self.flush_list();
+        self.state(domain, true);
+        // Once more behind it: the shim keeps an empty group only if it knows that the session is
+        // up (`spec/behaviour.md` 6.5, step 8).
+        self.list_due = true;
+    }
+
+    pub(super) fn remote_port(&mut self, port: IfName, up: bool) {
+        if let Some((_, named)) = &mut self.named.remote {
+            named.insert(port);
+        }
+        let before = self.remote.insert(port, Said::now(up));
+        if !before.is_some_and(|said| said.is(&up))
+            && let Some(domain) = self.published
+        {
+            self.out.push(ClientMessage::RemoteInterfaceState {
+                domain,
+                port,
+                is_up: up,
+            });
+        }
+    }
+
+    pub(super) fn release_remote(&mut self, port: IfName) {
+        if let Some((_, named)) = &mut self.named.remote {
+            named.remove(&port);
+        }
+        if self.remote.remove(&port).is_some()
+            && let Some(domain) = self.published
+        {
+            self.out.extend(self.identity.take());
+            self.out
+                .push(ClientMessage::DeleteRemoteInterface { domain, port });
+        }
+    }
+}
