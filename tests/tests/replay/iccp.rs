@@ -246,6 +246,13 @@ fn converse(
 fn disagree(case: Case, player: &mut Player, session: &Session, daemon: &Daemon) -> Result<()> {
     // Whether ours closes the connection or waits is its own business.
     let _ = player.play(&session.messages, case.played(), |_| {});
+    let mut played = session.messages.iter().filter(|m| m.from == case.played());
+    // It says so itself, or refuses ours.
+    let is_told = played.any(|message| message.name == "RG_CONNECT");
+    daemon.wait_for_log(match is_told {
+        true => "peer is in domain",
+        false => "peer does not accept domain",
+    })?;
     let status = daemon.wait("status", |_| true)?;
     ensure!(status["session"] != "up", "up with a stranger: {status}");
     Ok(())
