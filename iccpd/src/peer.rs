@@ -9,7 +9,7 @@
 //! sent before (`spec/iccp.md` 14).
 //!
 //! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection,
-//! [`MAX_FINISHING`] that are being finished, a few dozen addresses of strangers.
+//! `MAX_FINISHING` that are being finished, a few dozen addresses of strangers.
 //!
 //! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
 

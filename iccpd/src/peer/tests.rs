@@ -5,7 +5,7 @@ use mclag_proto::iccp::Body;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 const PORT: u16 = 18888;
 const PEER_UP: Input = Input::PeerUp {
     traits: PeerTraits {
