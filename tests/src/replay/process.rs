@@ -84,13 +84,17 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Run the program with these settings, to which the place of the control socket is added for `iccpd`.
+    /// Run the program with these settings, to which the place of the control socket is added for `iccpd`; that of
+    /// `syncd` is in its directory, `run`.
     ///
     /// # Errors
     ///
     /// When it cannot be started.
     pub fn start(place: &Place, name: &str, settings: &str) -> Result<Self> {
-        let control = place.path("control.sock");
+        let control = match name {
+            "syncd" => place.path("run").join("syncd-ctl.sock"),
+            _ => place.path("control.sock"),
+        };
         let file = place.path(&format!("{name}.toml"));
         let settings = match name {
             "iccpd" => format!("{settings}\n[control]\nsocket = {control:?}\n"),
@@ -119,13 +123,17 @@ impl Daemon {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// What `mclagctl` shows; nothing while it does not answer.
+    /// What `mclagctl` shows, of `syncd` with the view `dataplane`; nothing while it does not answer.
     #[must_use]
     pub fn ask(&self, view: &str) -> Option<Value> {
-        let output = Command::new(program("mclagctl").ok()?)
-            .arg("--socket")
+        let mut command = Command::new(program("mclagctl").ok()?);
+        command.args(["--json", view]);
+        let output = command
+            .arg(match view {
+                "dataplane" => "--syncd-socket",
+                _ => "--socket",
+            })
             .arg(&self.control)
-            .args(["--json", view])
             .stdin(Stdio::null())
             .output()
             .ok()?;

@@ -41,8 +41,9 @@ pub(super) fn encode_all<R: Record>(
     records.try_for_each(|record| record.encode(dialect, out))
 }
 
-/// All complete records that can be read. A rest that fills none is ignored, as both legacy
-/// receivers do (`spec/mclagsyncd-protocol.md` 2.1); one that cannot be read spoils no other.
+/// All complete records that can be read. A rest that fills none is left out, as both legacy
+/// receivers do (`spec/mclagsyncd-protocol.md` 2.1), and reported; one that cannot be read spoils
+/// no other.
 pub(super) fn decode_all<R: Record>(
     body: &[u8],
     dialect: Dialect,
@@ -58,6 +59,14 @@ pub(super) fn decode_all<R: Record>(
             Err(error) => errors.push(error),
         }
         skipped.extend(errors.into_iter().map(|error| RecordError { index, error }));
+    }
+    let left = body.len() % size;
+    if left > 0 {
+        let end = Problem::End { needed: size, left };
+        skipped.push(RecordError {
+            index: body.len() / size,
+            error: DecodeError::new(HEADER_LEN + body.len() - left, "record", end),
+        });
     }
     records
 }

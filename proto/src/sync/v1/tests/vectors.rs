@@ -518,13 +518,17 @@ fn no_truncation_is_read_as_the_whole() {
     }
 }
 
-/// `spec/mclagsyncd-protocol.md` 2.1, 10 item 15.
+/// `spec/mclagsyncd-protocol.md` 2.1, 10 item 15: ignored, and reported with their place.
 #[test]
 fn bytes_behind_the_last_record_are_ignored() {
     for (hex, dialect, message) in server_cases() {
         let mut frame = frame_of_hex(hex);
+        let end = HEADER_LEN + frame.body.len();
         frame.body.extend([0xff; 23]);
-        assert_eq!(from_server(&frame, dialect), message);
+        let decoded = ServerMessage::decode(&frame, dialect).unwrap().unwrap();
+        assert_eq!(decoded.message, message);
+        let places: Vec<_> = decoded.skipped.iter().map(|s| s.error.offset).collect();
+        assert_eq!(places, [end], "{:?}", decoded.skipped);
     }
 }
 
