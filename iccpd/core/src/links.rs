@@ -17,6 +17,8 @@ pub struct Links {
     slaves: BTreeMap<u32, BTreeSet<u32>>,
     vids: BTreeMap<u32, BTreeSet<Vid>>,
     addresses: BTreeMap<u32, Vec<IpNetwork>>,
+    /// Interfaces that have, or had, an IPv4 address.
+    had_ipv4: BTreeSet<u32>,
     /// VLANs of ports as the dataplane says, which knows better than the kernel.
     members: BTreeMap<IfName, BTreeSet<Vid>>,
     generation: u64,
@@ -58,6 +60,7 @@ impl Links {
         let known = &self.by_index;
         self.vids.retain(|index, _| known.contains_key(index));
         self.addresses.retain(|index, _| known.contains_key(index));
+        self.had_ipv4.retain(|index| known.contains_key(index));
         self.complete = true;
     }
 
@@ -109,6 +112,9 @@ impl Links {
     /// Addresses of an interface as they are now.
     pub fn set_addresses(&mut self, index: u32, addresses: Vec<IpNetwork>) {
         self.generation += 1;
+        if addresses.iter().any(IpNetwork::is_ipv4) {
+            self.had_ipv4.insert(index);
+        }
         self.addresses.insert(index, addresses);
     }
 
@@ -149,6 +155,7 @@ impl Links {
         self.unlist(index);
         self.vids.remove(&index);
         self.addresses.remove(&index);
+        self.had_ipv4.remove(&index);
     }
 
     fn unlist(&mut self, index: u32) {
@@ -253,6 +260,13 @@ impl Links {
         let index = self.by_name(name).map(|link| link.index);
         let addresses = index.and_then(|index| self.addresses.get(&index));
         addresses.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an interface has an IPv4 address, or had one.
+    #[must_use]
+    pub fn had_ipv4(&self, name: &IfName) -> bool {
+        let link = self.by_name(name);
+        link.is_some_and(|link| self.had_ipv4.contains(&link.index))
     }
 
     /// Whether an interface works on layer 3: it has an IPv4 address, an IPv6 address that is not

@@ -263,13 +263,13 @@ fn the_state_is_that_of_the_session() {
     assert_eq!(state.peer_link, Some("bond9".into()));
     assert_eq!(state.peer_link_mac, Mac([2, 0, 0, 0, 1, 9]));
     assert_eq!(state.role, Role::Active);
-    assert_eq!(state.ports.as_str(), "bond2,bond1,bond3");
+    assert_eq!(state.ports.as_str(), "bond2,bond1", "bond3 does not exist");
     assert_eq!(state.session_timeout, 15);
     assert_eq!(state.keepalive, 2, "1.5 s");
     assert_eq!(state.log_level.as_str(), "WARN");
 
     let state = Chassis::new().state(LinuxMclag);
-    assert_eq!(state.ports.as_str(), "bond2,bond1,bond3,");
+    assert_eq!(state.ports.as_str(), "bond2,bond1,");
 }
 
 #[test]
@@ -288,9 +288,9 @@ fn local_ports_are_listed_with_their_members_and_for_sonic_the_peer_link_last() 
         ports.iter().map(|port| port.name.to_string()).collect()
     };
     let ports = chassis.ports(Sonic);
-    let want = ["bond2", "bond1", "swp2", "swp1", "bond3", "bond9"];
+    let want = ["bond2", "bond1", "swp2", "swp1", "bond9"];
     assert_eq!(names(&ports), want);
-    assert_eq!(names(&chassis.ports(LinuxMclag)), want[..5]);
+    assert_eq!(names(&chassis.ports(LinuxMclag)), want[..4]);
 
     let bond1 = &ports[1];
     assert_eq!((bond1.index, bond1.channel), (1, 1));
@@ -310,12 +310,24 @@ fn local_ports_are_listed_with_their_members_and_for_sonic_the_peer_link_last() 
     let swp2 = &ports[2];
     assert_eq!((swp2.kind, swp2.channel), (PortKind::Port, 1));
     assert_eq!(swp2.state, PortState::Up);
-    let missing = &ports[4];
-    assert_eq!((missing.index, missing.kind), (0, PortKind::Unknown));
-    assert_eq!(missing.state, PortState::Down);
-    let link = &ports[5];
+    let link = &ports[4];
     assert!(link.peer_link && link.active);
     assert_eq!((link.kind, link.channel), (PortKind::PortChannel, 9));
+}
+
+/// `spec/mclagdctl-protocol.md` 5.1, 5.5: attached ones; a port that is gone is bound again when it
+/// returns (`spec/behaviour.md` 10.1).
+#[test]
+fn ports_that_do_not_exist_are_not_listed() {
+    let mut chassis = Chassis::new().in_step();
+    chassis.feed(Input::LinkGone { index: 1 });
+    chassis.feed(Input::LinkGone { index: 9 });
+    assert_eq!(chassis.state(Sonic).ports.as_str(), "bond2");
+    for dialect in [Sonic, LinuxMclag] {
+        let ports = chassis.ports(dialect);
+        let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+        assert_eq!(names, ["bond2"], "{dialect}");
+    }
 }
 
 /// `spec/mclagdctl-protocol.md` 5.5: the address of a layer-3 port.
@@ -329,9 +341,16 @@ fn a_port_with_an_address_is_shown_with_it() {
             "198.51.100.1/24".parse().unwrap(),
         ],
     });
-    let port = &chassis.ports(Sonic)[1];
+    let port = chassis.ports(Sonic)[1];
     assert_eq!((port.ipv4.as_str(), port.prefix_len), ("198.51.100.1", 24));
     assert!(port.l3);
+    chassis.feed(Input::Addresses {
+        index: 1,
+        addresses: vec![],
+    });
+    let port = chassis.ports(Sonic)[1];
+    assert_eq!((port.ipv4.as_str(), port.prefix_len), ("0.0.0.0", 0));
+    assert!(!port.l3);
 }
 
 /// `spec/mclagdctl-protocol.md` 5.6
@@ -399,6 +418,34 @@ fn addresses_are_listed_by_vlan_with_where_they_are_and_where_they_were_learned(
             ),
         ]
     );
+}
+
+/// `spec/behaviour.md` 9.11: what is remembered is on the peer link, up or down.
+#[test]
+fn an_address_that_is_not_programmed_is_shown_where_it_will_be() {
+    let device = |chassis: &Chassis| match chassis.ask(Command::Mac, Sonic) {
+        Data::Mac(macs) => {
+            let devices = macs
+                .iter()
+                .map(|m| (m.interface.to_string(), m.origin.to_string()));
+            devices.collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    let at = |device: &str, origin: &str| (device.to_owned(), origin.to_owned());
+    let mut chassis = Chassis::new().in_step();
+    chassis.peer_sees(key(100, 1), "swp7", MacType::Dynamic);
+    chassis.peer_sees(key(100, 2), "bond2", MacType::Dynamic);
+    chassis.peer_sees(key(100, 3), "bond1", MacType::Dynamic);
+    // Nobody has carried anything out: the dataplane is away.
+    let want = [
+        at("bond9", "swp7"),
+        at("bond9", "bond2"),
+        at("bond1", "bond1"),
+    ];
+    assert_eq!(device(&chassis), want);
+    chassis.feed(Input::LinkGone { index: 9 });
+    assert_eq!(device(&chassis), want);
 }
 
 #[test]

@@ -19,8 +19,10 @@ use mclag_proto::{AggregatorId, Mac};
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// Prefix length of an interface that never had an address.
+/// Prefix length of an interface that never had an address (5.5).
 const NO_PREFIX: u8 = 32;
+/// Prefix length of an interface whose address was taken away (5.5).
+const LOST_PREFIX: u8 = 0;
 
 /// Records for one answer, and where the next page begins. Only tables come in pages.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,7 +138,7 @@ impl Domain {
         };
         let (lines, next) = self.fdb.page(after, limit);
         Page {
-            data: Data::Mac(lines.iter().map(mac_record).collect()),
+            data: Data::Mac(lines.iter().map(|line| self.mac_record(line)).collect()),
             next: next.map(Cursor::Mac),
         }
     }
@@ -179,6 +181,7 @@ impl Domain {
     }
 
     /// The MLAG ports, each followed by its members; sonic's list ends with the peer link (5.5).
+    /// What does not exist is not attached, and not listed.
     fn legacy_ports(&self, dialect: Dialect) -> Vec<LocalPort> {
         let mut records = Vec::new();
         for port in self.attached_ports() {
@@ -195,7 +198,9 @@ impl Domain {
                 records.push(self.legacy_port(&member.name, channel, &[], up, dialect));
             }
         }
-        if let (Some(name), Dialect::Sonic) = (self.config.peer_link, dialect) {
+        let peer_link = self.config.peer_link;
+        let peer_link = peer_link.filter(|name| self.links.exists(name));
+        if let (Some(name), Dialect::Sonic) = (peer_link, dialect) {
             let members = self.members(&name);
             let up = self.peer_link_up();
             let lag = matches!(self.kind_of(&name), PortKind::PortChannel);
@@ -226,7 +231,13 @@ impl Domain {
             IpNetwork::V4(v4) => Some((v4.ip().to_string(), v4.prefix())),
             IpNetwork::V6(_) => None,
         });
-        let (address, prefix_len) = address.unwrap_or(("0.0.0.0".to_owned(), NO_PREFIX));
+        let (address, prefix_len) = address.unwrap_or_else(|| {
+            let prefix_len = match self.links.had_ipv4(name) {
+                true => LOST_PREFIX,
+                false => NO_PREFIX,
+            };
+            ("0.0.0.0".to_owned(), prefix_len)
+        });
         let names = members.iter().rev().map(|member| member.name.as_str());
         let members: Text<PORT_LIST> = port_list(names, false);
         let vids = self.vids(name);
@@ -279,11 +290,42 @@ impl Domain {
         ports.map(record).collect()
     }
 
-    /// The MLAG ports, the most recently attached first; those that do not exist come last.
+    /// The MLAG ports that exist, the most recently attached first.
     fn attached_ports(&self) -> Vec<&MlagPort> {
-        let mut ports: Vec<&MlagPort> = self.ports.values().collect();
-        ports.sort_by_key(|port| Reverse((port.facts.is_some(), port.attached, port.name)));
+        let ports = self.ports.values();
+        let mut ports: Vec<&MlagPort> = ports.filter(|port| port.facts.is_some()).collect();
+        ports.sort_by_key(|port| Reverse((port.attached, port.name)));
         ports
+    }
+
+    fn mac_record(&self, line: &MacLine) -> MacRecord {
+        let name = |port: Option<IfName>| port.map(text).unwrap_or_default();
+        MacRecord {
+            op: EntryOp::Add,
+            kind: if line.configured {
+                MacKind::Static
+            } else {
+                MacKind::Dynamic
+            },
+            mac: MacField::Address(line.mac),
+            vid: line.vid.get(),
+            interface: name(line.port.or_else(|| self.unprogrammed_port(line))),
+            origin: name(line.local.or(line.remote)),
+            age: AgeFlags {
+                local: line.local.is_none(),
+                peer: line.remote.is_none() || line.stale,
+            },
+        }
+    }
+
+    /// The port of an entry that is remembered and not programmed (`spec/behaviour.md` 9.11): its
+    /// MLAG port if that is up, else the peer link, even one that is down; its origin if there is
+    /// none.
+    fn unprogrammed_port(&self, line: &MacLine) -> Option<IfName> {
+        let origin = line.local.or(line.remote)?;
+        let is_up = self.ports.get(&origin).is_some_and(|port| port.up);
+        let peer_link = self.config.peer_link.filter(|_| !is_up);
+        Some(peer_link.unwrap_or(origin))
     }
 
     fn kind_of(&self, name: &IfName) -> PortKind {
@@ -300,26 +342,6 @@ impl Domain {
     fn mac_of(&self, name: &IfName) -> Mac {
         let link = self.links.by_name(name);
         link.and_then(|link| link.mac).unwrap_or(Mac::ZERO)
-    }
-}
-
-fn mac_record(line: &MacLine) -> MacRecord {
-    let name = |port: Option<IfName>| port.map(text).unwrap_or_default();
-    MacRecord {
-        op: EntryOp::Add,
-        kind: if line.configured {
-            MacKind::Static
-        } else {
-            MacKind::Dynamic
-        },
-        mac: MacField::Address(line.mac),
-        vid: line.vid.get(),
-        interface: name(line.port),
-        origin: name(line.local.or(line.remote)),
-        age: AgeFlags {
-            local: line.local.is_none(),
-            peer: line.remote.is_none() || line.stale,
-        },
     }
 }
 
