@@ -1,25 +1,32 @@
 //! TCP to the other chassis (`spec/iccp.md` 1).
 //!
 //! Listens, dials when told to, and lets nobody in but the configured peer. A new connection
-//! from the peer replaces an older one that came in: whoever restarted need not wait until the old
-//! one is seen to be dead. One that this chassis made itself is not replaced: a peer that lives
-//! does not dial the one that dials.
+//! from the peer replaces an older one that came in as soon as it says its first word: whoever
+//! restarted need not wait until the old one is seen to be dead (`candidate.rs`). One that this
+//! chassis made itself is not replaced: a peer that lives does not dial the one that dials.
 //!
 //! The core hears of a connection when it is known which dialect the peer speaks: nothing may be
 //! sent before (`spec/iccp.md` 14).
 //!
-//! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection,
-//! `MAX_FINISHING` that are being finished, a few dozen addresses of strangers.
+//! Buffers are left as the kernel tunes them: the 6 MiB that SONiC's daemon asks for (`spec/iccp.md` 1)
+//! are what it grows them to by itself, and asking ends that at `net.core.rmem_max`, which is less.
+//!
+//! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection and one that
+//! would replace it, `MAX_FINISHING` that are being finished, a few dozen addresses of strangers.
 //!
 //! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
 
+mod candidate;
 mod refusals;
 
+use crate::log::Limit;
 use crate::pipe::{Pipe, Progress};
 use iccp_core::{Input, PeerTraits};
 use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
-use mclag_proto::iccp::{DecodeError, Decoder, Detection, Detector, Dialect, Message, encode};
+use mclag_proto::iccp::{
+    DecodeError, Decoder, Detection, Detector, Dialect, Excerpt, Message, encode,
+};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io;
@@ -30,6 +37,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use candidate::{Candidate, first_word};
 use refusals::Refusals;
 
 /// Outgoing bytes above which no message is taken. Messages wait in the core then, where newer
@@ -75,10 +83,15 @@ pub struct Peer {
     listener: Listener,
     dialling: Option<Pin<Box<Dial>>>,
     connection: Option<Connection>,
+    /// Only ever beside a connection.
+    candidate: Option<Candidate>,
+    /// What the core is to hear next: why a stream ended that could not be read.
+    ended: Option<String>,
     finishing: VecDeque<Pin<Box<Finish>>>,
     /// The dialect of the last connection on which it was found out.
     heard: Option<Dialect>,
     refusals: Refusals,
+    limit: Limit,
     buffer: Box<[u8]>,
 }
 
@@ -129,9 +142,12 @@ impl Peer {
             listener: Listener::default(),
             dialling: None,
             connection: None,
+            candidate: None,
+            ended: None,
             finishing: VecDeque::new(),
             heard: None,
             refusals: Refusals::default(),
+            limit: Limit::default(),
             buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
     }
@@ -140,6 +156,7 @@ impl Peer {
     pub fn move_to(&mut self, endpoints: Endpoints) {
         *self = Self {
             refusals: std::mem::take(&mut self.refusals),
+            limit: std::mem::take(&mut self.limit),
             finishing: std::mem::take(&mut self.finishing),
             ..Self::new(endpoints)
         };
@@ -148,6 +165,7 @@ impl Peer {
     /// Dial; [`Peer::next`] says how it went. A connection that still exists is dropped.
     pub fn connect(&mut self) {
         self.connection = None;
+        self.candidate = None;
         self.dialling = Some(Box::pin(dial(self.endpoints)));
     }
 
@@ -211,6 +229,9 @@ impl Peer {
 
     /// The rest of what was received.
     pub fn ready(&mut self) -> Option<Input> {
+        if let Some(reason) = self.ended.take() {
+            return Some(Input::PeerDown { reason });
+        }
         let Speech::Known(decoder) = &mut self.connection.as_mut()?.speech else {
             return None;
         };
@@ -219,29 +240,40 @@ impl Peer {
                 tracing::trace!(?message, "message from the peer");
                 Some(Input::PeerMessage(message))
             }
-            Err(error) if error.is_fatal() => {
-                let peer = self.endpoints.peer;
-                let reason = error.to_string();
-                self.refuse(peer, &reason);
-                self.connection = None;
-                // What was remembered or presumed is not true: answer as it speaks next time, or
-                // listen for longer.
-                self.heard = match error {
-                    DecodeError::OtherDialect { theirs, .. } => Some(theirs),
-                    _ => None,
-                };
-                Some(Input::PeerDown { reason })
-            }
+            Err(error) if error.is_fatal() => Some(self.unreadable(&error)),
             Err(error) => Some(Input::PeerGarbage {
                 reason: error.to_string(),
             }),
         }
     }
 
+    /// Nothing behind the error can be read.
+    fn unreadable(&mut self, error: &DecodeError) -> Input {
+        self.connection = None;
+        // What was remembered or presumed is not true: answer as it speaks next time, or listen for
+        // longer.
+        let theirs = match error {
+            DecodeError::OtherDialect { theirs, .. } => Some(*theirs),
+            DecodeError::Stranger { .. } => None,
+            _ => {
+                // It was let in and understood so far: a message is refused, not the connection.
+                self.ended = Some("its stream could not be read any further".to_owned());
+                let reason = format!(
+                    "{error}; the connection is closed, since nothing tells where the next message begins"
+                );
+                return Input::PeerGarbage { reason };
+            }
+        };
+        self.heard = theirs;
+        let reason = error.to_string();
+        self.refuse(self.endpoints.peer, &reason);
+        Input::PeerDown { reason }
+    }
+
     /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Event {
         loop {
-            if let Some(input) = self.ready() {
+            if let Some(input) = self.ready().or_else(|| self.take_candidate()) {
                 return Event::Input(input);
             }
             let endpoints = self.endpoints;
@@ -267,6 +299,11 @@ impl Peer {
                         return Event::Input(input);
                     }
                 }
+                word = first_word(self.candidate.as_mut()) => {
+                    if let Some(input) = self.candidate_spoke(word) {
+                        return Event::Input(input);
+                    }
+                }
                 index = finished(&mut self.finishing) => {
                     self.finishing.remove(index);
                     return Event::Wrote;
@@ -281,28 +318,53 @@ impl Peer {
             self.refuse(from, "not the configured peer");
             return None;
         }
-        if self.connection.as_ref().is_some_and(|c| c.is_outbound) {
+        match &self.connection {
             // It would take a living session away.
-            self.refuse(from, "connected already");
+            Some(connection) if connection.is_outbound => self.refuse(from, "connected already"),
+            Some(_) => self.candidate = Some(Candidate::new(stream)),
+            None => {
+                let is_awaited = self.dialling.take().is_some();
+                return self.connected(Candidate::new(stream), false, is_awaited);
+            }
+        }
+        None
+    }
+
+    /// The candidate has spoken, or is not waited for any longer.
+    fn candidate_spoke(&mut self, word: Result<Dialect, String>) -> Option<Input> {
+        let candidate = self.candidate.take()?;
+        let ours = self.endpoints.dialect;
+        let reason = match word {
+            Ok(theirs) if ours.is_none_or(|ours| ours == theirs) => {
+                let before = self.connection.take();
+                let is_awaited = before.is_some_and(|c| c.is_awaited && !c.is_known());
+                self.heard = Some(theirs);
+                return self
+                    .connected(candidate, false, is_awaited)
+                    .or_else(|| self.decided(theirs));
+            }
+            Ok(theirs) => {
+                format!("speaks the {theirs} dialect of ICCP, beside the connection that is up")
+            }
+            Err(reason) => reason,
+        };
+        self.refuse(self.endpoints.peer, &reason);
+        None
+    }
+
+    /// The connection is gone, so the candidate takes its place without having spoken.
+    fn take_candidate(&mut self) -> Option<Input> {
+        if self.connection.is_some() {
             return None;
         }
-        let before = self.connection.take();
-        let is_dialling = self.dialling.take().is_some();
-        let waits = |c: &Connection| c.is_awaited && !c.is_known();
-        let is_awaited = is_dialling || before.as_ref().is_some_and(waits);
-        let up = self.connected(stream, false, is_awaited);
-        match (before, up) {
-            (_, Some(up)) => Some(up),
-            (Some(before), None) if before.is_known() => Some(Input::PeerDown {
-                reason: "replaced by a new connection".into(),
-            }),
-            (_, None) => None,
-        }
+        let candidate = self.candidate.take()?;
+        self.dialling = None;
+        self.connected(candidate, false, false)
     }
 
     fn dialled(&mut self, result: io::Result<TcpStream>) -> Option<Input> {
         match result {
-            Ok(stream) => self.connected(stream, true, true),
+            Ok(stream) => self.connected(Candidate::new(stream), true, true),
             Err(error) => {
                 let Endpoints { peer, port, .. } = self.endpoints;
                 let address = SocketAddr::new(peer, port);
@@ -314,14 +376,9 @@ impl Peer {
     }
 
     /// There is a connection. The core hears of it when the dialect is known.
-    fn connected(
-        &mut self,
-        stream: TcpStream,
-        is_outbound: bool,
-        is_awaited: bool,
-    ) -> Option<Input> {
+    fn connected(&mut self, new: Candidate, is_outbound: bool, is_awaited: bool) -> Option<Input> {
         // Small messages decide how long an outage lasts; they must not wait for larger ones.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = new.pipe.stream().set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let patience = match self.heard {
@@ -329,10 +386,10 @@ impl Peer {
             None => FIRST_WORD,
         };
         self.connection = Some(Connection {
-            pipe: Pipe::new(stream),
+            pipe: new.pipe,
             speech: Speech::Unknown {
-                detector: Detector::default(),
-                has_begun: false,
+                detector: new.detector,
+                has_begun: new.has_begun,
                 until: Box::pin(sleep_until(Instant::now() + patience)),
             },
             is_outbound,
@@ -407,7 +464,7 @@ impl Peer {
                         return self.decided(dialect);
                     }
                     Detection::Impossible { offset, bytes } => {
-                        let reason = format!("no message begins with {bytes} (offset {offset})");
+                        let reason = no_message(offset, &bytes);
                         self.refuse(self.endpoints.peer, &reason);
                         reason
                     }
@@ -419,8 +476,10 @@ impl Peer {
     }
 
     fn refuse(&mut self, address: IpAddr, reason: &str) {
-        if self.refusals.add(address, reason) {
-            tracing::warn!(%address, reason, "connection refused");
+        if self.refusals.add(address, reason)
+            && let Some(suppressed) = self.limit.allow("refused", std::time::Instant::now())
+        {
+            tracing::warn!(%address, reason, suppressed, "connection refused");
         }
     }
 }
@@ -429,6 +488,11 @@ impl Connection {
     const fn is_known(&self) -> bool {
         matches!(self.speech, Speech::Known(_))
     }
+}
+
+/// Why a stream that begins like this is none of ICCP.
+fn no_message(offset: usize, bytes: &Excerpt) -> String {
+    format!("no message begins with {bytes} (offset {offset})")
 }
 
 /// What a dialect can carry.

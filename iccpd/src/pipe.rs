@@ -40,6 +40,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
     }
 
+    /// The stream itself, for its options.
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Where to append what is to be sent.
     pub fn outgoing(&mut self) -> &mut Vec<u8> {
         if self.sent == self.out.len() {

@@ -15,14 +15,14 @@ const MAX_REASON: usize = 200;
 pub(super) struct Refusals(Vec<Refusal>);
 
 impl Refusals {
-    /// Count a refusal. True if it is the first of this address, which is worth a log line.
+    /// Count a refusal. True if the address has not been refused for this reason just before, which
+    /// is worth a log line.
     pub(super) fn add(&mut self, address: IpAddr, reason: &str) -> bool {
-        let reason = reason.chars().take(MAX_REASON).collect();
+        let reason: String = reason.chars().take(MAX_REASON).collect();
         let known = self.0.iter().position(|r| r.address == address);
-        let count = match known {
-            Some(index) => self.0.remove(index).count.saturating_add(1),
-            None => 1,
-        };
+        let known = known.map(|index| self.0.remove(index));
+        let is_new = known.as_ref().is_none_or(|r| r.reason != reason);
+        let count = known.map_or(0, |r| r.count).saturating_add(1);
         self.0.truncate(MAX - 1);
         let refusal = Refusal {
             address,
@@ -30,7 +30,7 @@ impl Refusals {
             count,
         };
         self.0.insert(0, refusal);
-        known.is_none()
+        is_new
     }
 
     pub(super) fn list(&self) -> Vec<Refusal> {
@@ -51,7 +51,8 @@ mod tests {
         let mut refusals = Refusals::default();
         assert!(refusals.add(address(1), "a"));
         assert!(refusals.add(address(2), "b"));
-        assert!(!refusals.add(address(1), "c"));
+        assert!(!refusals.add(address(1), "a"));
+        assert!(refusals.add(address(1), "c"));
         let shown: Vec<_> = refusals
             .list()
             .into_iter()
@@ -59,7 +60,7 @@ mod tests {
             .collect();
         assert_eq!(
             shown,
-            [(address(1), "c".into(), 2), (address(2), "b".into(), 1)]
+            [(address(1), "c".into(), 3), (address(2), "b".into(), 1)]
         );
     }
 

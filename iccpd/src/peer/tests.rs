@@ -182,8 +182,7 @@ async fn half_a_message_holds_nobody_up() {
     assert_eq!(next(&mut one).await, Input::PeerDown { reason });
 }
 
-/// Input: the peer's address speaks HTTP; then ICCP with an absurd length. Output: closed with
-/// a reason, counted.
+/// Input: the peer's address speaks HTTP. Output: closed with a reason, counted.
 #[tokio::test(flavor = "current_thread")]
 async fn garbage_ends_the_connection_with_a_reason() {
     let [a, b, _] = addresses();
@@ -197,16 +196,39 @@ async fn garbage_ends_the_connection_with_a_reason() {
         panic!("still up");
     };
     assert!(reason.starts_with("not an ICCP peer"), "{reason}");
-
-    let mut absurd = connect(b, a).await;
-    assert_eq!(next(&mut one).await, PEER_UP);
-    absurd.write_all(&[0x07, 0x03, 0xff, 0xff]).await.unwrap();
-    let Input::PeerDown { reason } = next(&mut one).await else {
-        panic!("still up");
-    };
-    assert!(reason.contains("length 65535"), "{reason}");
     let [refusal] = <[_; 1]>::try_from(one.refused()).unwrap();
-    assert_eq!((refusal.address, refusal.count), (b, 2));
+    assert_eq!((refusal.address, refusal.count), (b, 1));
+}
+
+/// `spec/iccp.md` 1.3: a length that no message has drops the session. The peer was let in and
+/// understood before: its message is refused, with the place and why the connection ends, and
+/// nobody is said to have been refused a connection.
+#[tokio::test(flavor = "current_thread")]
+async fn a_length_that_no_message_has_is_named_before_the_connection_ends() {
+    for dialect in [Dialect::Sonic, Dialect::LinuxMclag] {
+        let [a, b, _] = addresses();
+        let mut one = auto(a, b);
+        while_quiet(&mut one, tokio::task::yield_now()).await;
+        let mut right = connect(b, a).await;
+        let (header, length): ([u8; 4], _) = match dialect {
+            Dialect::Sonic => ([0x07, 0x03, 0xff, 0xff], 65535),
+            Dialect::LinuxMclag => ([0x06, 0x0e, 0x03, 0x00], 3),
+        };
+        let stream = [&capability(dialect), header.as_slice()].concat();
+        right.write_all(&stream).await.unwrap();
+        assert_eq!(next(&mut one).await, is_up(dialect));
+        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        let reason = format!(
+            "RG Application Data message 0x0703: length {length} at byte 2 is outside 4..=65532; the \
+             connection is closed, since nothing tells where the next message begins"
+        );
+        assert_eq!(next(&mut one).await, Input::PeerGarbage { reason });
+        let reason = "its stream could not be read any further".into();
+        assert_eq!(next(&mut one).await, Input::PeerDown { reason });
+        assert_eq!(one.refused(), []);
+        let read = while_quiet(&mut one, right.read(&mut [0; 10])).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    }
 }
 
 /// Input: an unreadable message between two good ones. Output: it is reported and skipped.
@@ -227,8 +249,8 @@ async fn an_unreadable_message_is_skipped() {
     assert_eq!(one.refused(), []);
 }
 
-/// Input: the peer connects again while its old connection is up. Output: the new one counts,
-/// the old one is closed.
+/// Input: the peer connects again while its old connection is up, and speaks. Output: the new one
+/// counts, the old one is closed.
 #[tokio::test(flavor = "current_thread")]
 async fn a_new_connection_replaces_the_old_one() {
     let [a, b, _] = addresses();
@@ -237,12 +259,67 @@ async fn a_new_connection_replaces_the_old_one() {
     let mut old = connect(b, a).await;
     assert_eq!(next(&mut one).await, PEER_UP);
     let mut new = connect(b, a).await;
+    // Cut in the middle of its first word.
+    let first = bytes(&[message(1)]);
+    new.write_all(&first[..3]).await.unwrap();
+    let pause = tokio::time::sleep(Duration::from_millis(50));
+    while_quiet(&mut one, pause).await;
+    new.write_all(&first[3..]).await.unwrap();
     assert_eq!(next(&mut one).await, PEER_UP);
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
 
     let read = while_quiet(&mut one, old.read(&mut [0; 10])).await;
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
-    new.write_all(&bytes(&[message(1)])).await.unwrap();
-    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+    is_answered_in(&mut one, &mut new, Dialect::Sonic).await;
+    assert_eq!(one.refused(), []);
+}
+
+/// `spec/iccp.md` 1.2: what is no peer takes no session away, though it comes from the peer's
+/// chassis: a port scan, a `telnet`, a daemon of the other dialect.
+#[tokio::test(flavor = "current_thread")]
+async fn a_session_outlives_whatever_connects_from_the_peers_address_and_is_no_peer() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut right = connect(b, a).await;
+    assert_eq!(next(&mut one).await, PEER_UP);
+
+    let other = capability(Dialect::LinuxMclag);
+    let cases: [(&[u8], &str); 4] = [
+        (b"GET / HTTP/1.0\r\n\r\n", "no message begins with \"GET /"),
+        (&other, "speaks the linux-mclag dialect of ICCP"),
+        (&[0x02], "stopped within its first word"),
+        (b"", "said nothing"),
+    ];
+    for (word, reason) in cases {
+        let mut wrong = connect(b, a).await;
+        wrong.write_all(word).await.unwrap();
+        let read = while_quiet(&mut one, wrong.read(&mut [0; 10])).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        let [refusal] = <[_; 1]>::try_from(one.refused()).unwrap();
+        assert!(refusal.reason.starts_with(reason), "{refusal:?}");
+    }
+    right.write_all(&bytes(&[message(7)])).await.unwrap();
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(7)));
+}
+
+/// The end of the old connection may be seen after the new one: nothing is waited for then.
+#[tokio::test(flavor = "current_thread")]
+async fn a_connection_that_waits_takes_the_place_of_one_that_ends() {
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let old = connect(b, a).await;
+    assert_eq!(next(&mut one).await, PEER_UP);
+    let mut new = connect(b, a).await;
+    while one.candidate.is_none() {
+        while_quiet(&mut one, tokio::task::yield_now()).await;
+    }
+    drop(old);
+    let reason = "closed by the peer".into();
+    assert_eq!(next(&mut one).await, Input::PeerDown { reason });
+    assert_eq!(next(&mut one).await, PEER_UP);
+    is_answered_in(&mut one, &mut new, Dialect::Sonic).await;
 }
 
 /// Input: a peer that does not read is sent as much as there is room for. Output: the room ends
@@ -536,29 +613,34 @@ async fn a_connection_that_was_made_here_is_not_replaced() {
     }
 }
 
-/// The second of two connections that have not spoken counts; the core hears of one.
+/// Of two connections that have not spoken the one that speaks first counts, whichever came first;
+/// the core hears of one.
 #[tokio::test(flavor = "current_thread")]
-async fn a_new_connection_replaces_one_that_has_not_spoken() {
-    let [a, b, _] = addresses();
-    let mut one = auto(a, b);
-    while_quiet(&mut one, tokio::task::yield_now()).await;
-    let mut first = connect(b, a).await;
-    let pause = tokio::time::sleep(Duration::from_millis(50));
-    while_quiet(&mut one, pause).await;
-    let mut second = connect(b, a).await;
-    let read = while_quiet(&mut one, first.read(&mut [0; 10])).await;
-    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
-    second.write_all(&capability(Dialect::Sonic)).await.unwrap();
-    assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
-    // And one that is known by one that is not.
-    assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
-    let third = connect(b, a).await;
-    let reason = "replaced by a new connection".into();
-    assert_eq!(next(&mut one).await, Input::PeerDown { reason });
-    drop(third);
-    let pause = tokio::time::sleep(Duration::from_millis(100));
-    while_quiet(&mut one, pause).await;
-    assert!(one.connection.is_none());
+async fn the_first_of_two_silent_connections_to_speak_counts() {
+    for speaks_second in [true, false] {
+        let [a, b, _] = addresses();
+        let mut one = auto(a, b);
+        while_quiet(&mut one, tokio::task::yield_now()).await;
+        let first = connect(b, a).await;
+        let pause = tokio::time::sleep(Duration::from_millis(50));
+        while_quiet(&mut one, pause).await;
+        let second = connect(b, a).await;
+        let (mut speaks, mut silent) = match speaks_second {
+            true => (second, first),
+            false => (first, second),
+        };
+        let pause = tokio::time::sleep(Duration::from_millis(50));
+        while_quiet(&mut one, pause).await;
+        speaks
+            .write_all(&capability(Dialect::LinuxMclag))
+            .await
+            .unwrap();
+        assert_eq!(next(&mut one).await, is_up(Dialect::LinuxMclag));
+        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        let read = while_quiet(&mut one, silent.read(&mut [0; 10])).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+        is_answered_in(&mut one, &mut speaks, Dialect::LinuxMclag).await;
+    }
 }
 
 /// Dialling that gave way to a connection is answered when that one ends without a word: the

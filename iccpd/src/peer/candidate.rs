@@ -1,0 +1,70 @@
+//! A second connection from the peer's address, beside the one that is there.
+//!
+//! The peer has restarted unseen, or something else on its chassis looks what listens here: a port
+//! scan, an operator's `telnet`. Its first word tells them apart. Until then the connection that is
+//! there goes on, and nothing is sent on the new one (`spec/iccp.md` 1.2 would refuse it: whoever
+//! restarted had to wait until the old one is seen to be dead).
+
+use crate::pipe::{Pipe, Progress};
+use mclag_proto::iccp::{Detection, Detector, Dialect};
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long it may take to say the first word. One of our own that waits for ours takes a second.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A connection that has not said its first word.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) pipe: Pipe<TcpStream>,
+    pub(super) detector: Detector,
+    /// It has begun to speak.
+    pub(super) has_begun: bool,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Candidate {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self {
+            pipe: Pipe::new(stream),
+            detector: Detector::default(),
+            has_begun: false,
+            until: Box::pin(sleep_until(Instant::now() + PATIENCE)),
+        }
+    }
+}
+
+/// Which dialect the candidate's first word is of, or why it is not worth waiting for any longer.
+/// Waits for ever if there is none. Dropping the future loses nothing.
+pub(super) async fn first_word(candidate: Option<&mut Candidate>) -> Result<Dialect, String> {
+    let Some(candidate) = candidate else {
+        return pending().await;
+    };
+    let mut buffer = [0; 64];
+    loop {
+        let result = tokio::select! {
+            result = candidate.pipe.progress(&mut buffer) => result,
+            () = candidate.until.as_mut() => {
+                let what = if candidate.has_begun { "stopped within its first word" } else { "said nothing" };
+                return Err(format!("{what}, beside the connection that is up"));
+            }
+        };
+        let count = match result {
+            Ok(Progress::Read(0)) => return Err("closed without a word".to_owned()),
+            Ok(Progress::Read(count)) => count,
+            Ok(Progress::Wrote) => continue,
+            Err(error) => return Err(error.to_string()),
+        };
+        candidate.has_begun = true;
+        match candidate.detector.push(&buffer[..count]) {
+            Detection::Undecided => {}
+            Detection::Decided(dialect) => return Ok(dialect),
+            Detection::Impossible { offset, bytes } => {
+                return Err(super::no_message(offset, &bytes));
+            }
+        }
+    }
+}
