@@ -77,7 +77,9 @@ impl Message {
             }
             code::DISCONNECT => {
                 let rg = decode_rg(fields)?;
+                let at = fields.offset();
                 let mut value = strict_tlv(fields, tlv::DISCONNECT_CODE, "0x0004 with U = F = 0")?;
+                exactly_four(&value, at)?;
                 let status = Status(value.u32("status code")?);
                 Body::Disconnect { rg, status }
             }
@@ -141,10 +143,7 @@ fn decode_capability(fields: &mut Fields<'_>) -> Result<Body, DecodeError> {
     if !header.unknown || header.forward {
         return Err(fields.bad("TLV type", at, header.word(), "0x0700 with U = 1, F = 0"));
     }
-    if value.len() != 4 {
-        let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
-        return Err(value.bad("TLV length", at + 2, length, "4"));
-    }
+    exactly_four(&value, at)?;
     let offset = value.offset();
     let flags = value.u16("S bit")?;
     if flags & value.dialect().advertise() == 0 {
@@ -160,6 +159,15 @@ fn decode_capability(fields: &mut Fields<'_>) -> Result<Body, DecodeError> {
             "1.0 (0x0100)",
         )),
     }
+}
+
+/// Require four bytes of value of the TLV at `at`: legacy daemons act upon no other (3.1, 3.3).
+fn exactly_four(value: &Fields<'_>, at: usize) -> Result<(), DecodeError> {
+    if value.len() == 4 {
+        return Ok(());
+    }
+    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    Err(value.bad("TLV length", at + 2, length, "4"))
 }
 
 /// The first TLV, if it is of the type that the message carries.

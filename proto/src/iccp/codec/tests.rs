@@ -411,6 +411,25 @@ fn connect_and_disconnect_are_accepted_only_without_u_and_f() {
     assert_eq!(bad_value(&disconnect), error);
 }
 
+/// `spec/iccp.md` 3.3: acted upon only if the length is 4.
+#[test]
+fn a_disconnect_code_has_four_bytes() {
+    for (dialect, header) in [
+        (
+            Dialect::Sonic,
+            "0701 0015 00000002 00050004 00000001 0004 0005",
+        ),
+        (
+            Dialect::LinuxMclag,
+            "020e 1500 02000000 05000400 01000000 1000 0500",
+        ),
+    ] {
+        let bytes = [hex(header), hex("0001001000")].concat();
+        let error = bad(Part::Tlv(0x0004), "TLV length", 18, 5);
+        assert_eq!(bad_value_in(dialect, &bytes), error);
+    }
+}
+
 #[test]
 fn a_message_without_a_group_is_an_error() {
     let bytes = hex("0703 000d 00000009 003a0001 ff 000000 00");
