@@ -24,10 +24,13 @@ use notices::Notices;
 use std::collections::BTreeSet;
 use std::future::{pending, ready};
 use std::time::Duration;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a stop may take to tell the peer and `syncd`.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+/// Reads from each neighbour before time is told. One that lives has said so in the first.
+const READS_BEFORE_TIME: usize = 32;
 
 /// The daemon, wired up.
 pub struct Driver {
@@ -96,6 +99,8 @@ enum Wake {
     Legacy(mclagdctl::server::Question),
     /// There may be room for messages to the peer.
     Wrote,
+    /// The core's deadline has passed.
+    Due,
     Signal(Signal),
 }
 
@@ -160,6 +165,7 @@ impl Driver {
                     mclagdctl::answer(question, domain, &mut self.log);
                 }
                 Wake::Wrote => {}
+                Wake::Due => self.tell_time().await,
                 Wake::Signal(signal) => break signal,
             }
         };
@@ -178,12 +184,34 @@ impl Driver {
         self.take_rest().await;
     }
 
+    /// Time has passed: first comes what was said before. A daemon that was stopped, or starved,
+    /// would take a peer for silent whose words wait in the socket, or miss what a port waits for.
+    async fn tell_time(&mut self) {
+        // Has the runtime look at the sockets.
+        yield_now().await;
+        for _ in 0..READS_BEFORE_TIME {
+            let said = tokio::select! {
+                biased;
+                event = next_of(self.pair.as_mut()) => Wake::from(event),
+                happened = self.dataplane.next() => happened.into(),
+                () = ready(()) => break,
+            };
+            match said {
+                Wake::Input(input) => self.take_in(input).await,
+                Wake::Settings(config) => self.take_settings(config).await,
+                _ => {}
+            }
+        }
+        self.handle(Input::Timeout);
+    }
+
     async fn take_rest(&mut self) {
         while let Some(wake) = self.ready() {
             match wake {
                 Wake::Input(input) => self.handle(input),
                 Wake::Settings(config) => self.settings(config).await,
-                Wake::Question(_) | Wake::Legacy(_) | Wake::Wrote | Wake::Signal(_) => {}
+                Wake::Question(_) | Wake::Legacy(_) | Wake::Wrote | Wake::Due | Wake::Signal(_) => {
+                }
             }
         }
     }
@@ -225,12 +253,9 @@ impl Driver {
         tokio::select! {
             signal = signal => Wake::Signal(signal),
             () = ready(()), if has_more => Wake::Wrote,
-            () = wait_until(deadline) => Wake::Input(Input::Timeout),
+            () = wait_until(deadline) => Wake::Due,
             input = self.kernel.next() => Wake::Input(input),
-            event = next_of(self.pair.as_mut()) => match event {
-                peer::Event::Input(input) => Wake::Input(input),
-                peer::Event::Wrote => Wake::Wrote,
-            },
+            event = next_of(self.pair.as_mut()) => event.into(),
             happened = self.dataplane.next() => happened.into(),
             question = self.ctl.next() => Wake::Question(question),
             question = self.mclagdctl.next() => Wake::Legacy(question),
@@ -392,6 +417,15 @@ impl Driver {
             while !pair.peer.is_flushed() {
                 pair.peer.next().await;
             }
+        }
+    }
+}
+
+impl From<peer::Event> for Wake {
+    fn from(event: peer::Event) -> Self {
+        match event {
+            peer::Event::Input(input) => Self::Input(input),
+            peer::Event::Wrote => Self::Wrote,
         }
     }
 }

@@ -540,6 +540,8 @@ async fn progress(
     match speech {
         Speech::Known(_) => Some(pipe.progress(buffer).await),
         Speech::Unknown { until, .. } => tokio::select! {
+            // What was said counts, however late it is read.
+            biased;
             result = pipe.progress(buffer) => Some(result),
             () = until.as_mut() => None,
         },

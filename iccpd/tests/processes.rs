@@ -8,6 +8,8 @@ use mclag_proto::sync::v2::{
 };
 use mclag_proto::sync::{frame, v1};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -56,6 +58,11 @@ impl Daemon {
 
     /// The same, with something more at the top of its settings.
     fn start_with(place: &Place, network: u8, node: u8, more: &str) -> Self {
+        Self::start_patient(place, network, node, more, "2s")
+    }
+
+    /// The same, which loses the session after silence of that long.
+    fn start_patient(place: &Place, network: u8, node: u8, more: &str, timeout: &str) -> Self {
         let control = place.path(&format!("control{node}.sock"));
         let syncd = place.path(&format!("syncd{node}.sock"));
         let settings = place.path(&format!("iccpd{node}.toml"));
@@ -71,7 +78,7 @@ impl Daemon {
             peer-link = "peer-absent"
             ports = ["bond-absent1"]
             keepalive = "100ms"
-            session-timeout = "2s"
+            session-timeout = "{timeout}"
             [syncd]
             socket = "{}"
             [control]
@@ -118,10 +125,13 @@ impl Daemon {
         panic!("{view} is still {last:#?}");
     }
 
-    fn terminate(&mut self) -> i32 {
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).unwrap();
-        let pid = nix::unistd::Pid::from_raw(pid);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    fn terminate(&mut self) -> i32 {
+        self.signal(Signal::SIGTERM);
         self.child.wait().unwrap().code().expect("no signal")
     }
 }
@@ -312,6 +322,30 @@ fn a_chassis_that_leaves_says_so() {
     assert!(log.contains("peer says goodbye leaving=true"), "{log}");
     let log = std::fs::read_to_string(place.path("iccpd2.log")).unwrap();
     assert!(!log.contains("stopped before everybody was told"), "{log}");
+}
+
+/// `spec/behaviour.md` 21, invariant 7: silence is measured from the last message, also from one
+/// that waits in the socket of a daemon that was stopped, or starved.
+#[test]
+fn a_daemon_that_was_stopped_reads_what_waits_before_it_takes_the_peer_for_silent() {
+    let place = Place::new("stopped");
+    let impatient = Daemon::start_patient(&place, 9, 1, "", "400ms");
+    let patient = Daemon::start_patient(&place, 9, 2, "", "30s");
+    let sessions = |daemon: &Daemon| {
+        let up = daemon.wait("peer", |peer| peer["session"] == "up");
+        let counters = up["counters"].as_array().unwrap();
+        let count = counters.iter().find(|c| c["name"] == "sessions");
+        count.unwrap()["value"].as_u64().unwrap()
+    };
+    let before = sessions(&impatient);
+    for _ in 0..6 {
+        impatient.signal(Signal::SIGSTOP);
+        thread::sleep(Duration::from_millis(700));
+        impatient.signal(Signal::SIGCONT);
+        thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(sessions(&impatient), before);
+    drop(patient);
 }
 
 /// Input: a daemon started with whatever privilege the test has. Output: none is left.
