@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
-use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName};
+use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName, Watch};
 use mclag_netlink::{
     BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour, NetlinkError,
 };
@@ -36,8 +36,13 @@ use plan::{Request, Step};
 /// Receive buffer for events in bytes: about 40 000 forwarding entries that change at once.
 const EVENT_BUFFER: u32 = 32 << 20;
 
-/// How often the filter is compared with what was put there: nobody reports its changes.
+/// How often the filter is compared with what was put there although nobody said that it changed:
+/// a report may be lost.
 const FILTER_CHECK: Duration = Duration::from_secs(5);
+
+/// Time between two looks at the filter, however often rules change: other tables are not ours, and
+/// their changes are reported, too.
+const FILTER_GAP: Duration = Duration::from_millis(50);
 
 /// The running kernel as a dataplane.
 #[derive(Debug)]
@@ -66,7 +71,11 @@ pub struct LinuxBackend {
     /// Bonds whose hold has to be looked at.
     doubts: BTreeSet<u32>,
     events: VecDeque<BackendEvent>,
+    /// Tells when somebody else changed the rules; none if that cannot be heard any more.
+    watch: Option<Watch>,
     filter_check: Interval,
+    /// When the filter was looked at last.
+    filter_checked: Instant,
 }
 
 /// Every interface of the kernel.
@@ -134,9 +143,11 @@ impl LinuxBackend {
         let mut filter_check =
             tokio::time::interval_at(Instant::now() + FILTER_CHECK, FILTER_CHECK);
         filter_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let filter = Filter::open()?;
+        let watch = Watch::open(&filter)?;
         Ok(Self {
             kernel: Kernel::open()?,
-            filter: Filter::open()?,
+            filter,
             monitor,
             bridge: None,
             filtered: None,
@@ -149,7 +160,9 @@ impl LinuxBackend {
             heard: VecDeque::new(),
             doubts: BTreeSet::new(),
             events: VecDeque::new(),
+            watch: Some(watch),
             filter_check,
+            filter_checked: Instant::now(),
         })
     }
 
@@ -185,6 +198,7 @@ impl LinuxBackend {
 
     /// Compare the filter with what was put there.
     async fn check_filter(&mut self) {
+        self.filter_checked = Instant::now();
         let Some(bridge) = self.filtered else { return };
         if self.filter_state.is_none() {
             return;
@@ -193,6 +207,20 @@ impl LinuxBackend {
             Ok(state) if state == self.filter_state => {}
             Ok(_) => self.look_again("somebody else changed the filter"),
             Err(error) => tracing::warn!(%error, "cannot check the filter"),
+        }
+    }
+
+    /// Somebody changed rules, perhaps not ours: look at the filter, but not all the time.
+    fn rules_changed(&mut self, heard: io::Result<()>) {
+        match heard {
+            Ok(()) => {
+                let next = self.filter_checked + FILTER_GAP;
+                self.filter_check.reset_at(next.max(Instant::now()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot hear of changed rules: the filter is checked every 5 s");
+                self.watch = None;
+            }
         }
     }
 
@@ -412,6 +440,13 @@ impl LinuxBackend {
     }
 }
 
+async fn changed(watch: Option<&mut Watch>) -> io::Result<()> {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Backend for LinuxBackend {
     fn name(&self) -> &'static str {
         "linux"
@@ -487,6 +522,7 @@ impl Backend for LinuxBackend {
                     })?;
                     self.heard.extend(heard);
                 }
+                heard = changed(self.watch.as_mut()) => self.rules_changed(heard),
                 _ = self.filter_check.tick() => self.check_filter().await,
             }
         }
