@@ -1,5 +1,6 @@
 //! `syncd`: settings, sandbox, wiring; nothing else.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,8 @@ use syncd::server::{Options, Server};
 use syncd::settings::{self, BackendKind, OnStop, Settings, SettingsError};
 use syncd::{log, sandbox};
 use tokio::net::UnixListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// Carries decisions of the MC-LAG control plane out on the dataplane. Decides nothing.
 ///
@@ -29,7 +31,9 @@ use tokio::signal::unix::{SignalKind, signal};
     after_help = "Exit status: 0 stopped by a signal, or settings are good; \
                   1 anything failed; 2 wrong arguments.\n\n\
                   Signals: SIGTERM and SIGINT stop it; `on-stop` in the settings decides what \
-                  that means for the dataplane."
+                  that means for the dataplane. SIGHUP reads the settings again: who may connect, \
+                  what happens without a client and at a stop, and what legacy clients are told \
+                  change at once; what needs a restart is logged."
 )]
 struct Args {
     /// Settings file; without one, the defaults count.
@@ -80,7 +84,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(settings))
+        .block_on(serve(args, settings))
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -101,7 +105,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
     let control = settings.access.listen(&settings.control())?;
@@ -115,7 +119,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         (Err(error), _) => Err(error),
         (Ok(()), BackendKind::Linux) => {
             let backend = LinuxBackend::open().context("cannot talk to the kernel")?;
-            serve_with(backend, &settings, listener, control, legacy).await
+            serve_with(backend, args, &settings, listener, control, legacy).await
         }
         (Ok(()), BackendKind::Record) => {
             let backend = RecordBackend::new();
@@ -124,7 +128,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
                 .record_ports
                 .iter()
                 .for_each(|port| recorder.add_port(*port));
-            serve_with(backend, &settings, listener, control, legacy).await
+            serve_with(backend, args, &settings, listener, control, legacy).await
         }
     };
     // Best effort: whoever starts next removes a socket that nobody answers at.
@@ -136,6 +140,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
 async fn serve_with(
     backend: impl Backend,
+    args: &Args,
     settings: &Settings,
     listener: UnixListener,
     control: UnixListener,
@@ -143,23 +148,14 @@ async fn serve_with(
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
+    let hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         backend = backend.name(),
         socket = %settings.socket().display(),
         "starting"
     );
-    let server = Server::start(
-        backend,
-        Options {
-            access: settings.access.clone(),
-            restore_after: settings.restore_after,
-            restore_on_stop: settings.on_stop == OnStop::Restore,
-            originals: Some(settings.originals()),
-            legacy: settings.legacy.clone(),
-        },
-    )
-    .await?;
+    let server = Server::start(backend, options(settings)).await?;
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -169,8 +165,49 @@ async fn serve_with(
     for address in legacy.addresses() {
         tracing::info!(%address, "listening for legacy clients");
     }
+    let (reload, reloads) = mpsc::channel(1);
     let server = server.with_control(control).with_legacy(legacy);
-    server.run(listener, stop).await?;
+    let server = server.with_reloads(reloads);
+    tokio::select! {
+        ended = server.run(listener, stop) => ended?,
+        never = reload_settings(args, settings, hangup, reload) => match never {},
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn options(settings: &Settings) -> Options {
+    Options {
+        access: settings.access.clone(),
+        restore_after: settings.restore_after,
+        restore_on_stop: settings.on_stop == OnStop::Restore,
+        originals: Some(settings.originals()),
+        legacy: settings.legacy.clone(),
+    }
+}
+
+/// Read the settings again whenever somebody says so.
+async fn reload_settings(
+    args: &Args,
+    started: &Settings,
+    mut hangup: Signal,
+    reload: mpsc::Sender<Options>,
+) -> Infallible {
+    while let Some(()) = hangup.recv().await {
+        match settings(args) {
+            Ok(now) => {
+                let later = now.for_next_start(started);
+                if later.is_empty() {
+                    tracing::info!("settings read again");
+                } else {
+                    let restart = later.join(", ");
+                    tracing::warn!(restart, "settings read again; some need a restart");
+                }
+                // The server ends before its channel does.
+                let _ = reload.send(options(&now)).await;
+            }
+            Err(error) => tracing::error!("settings stay as they were: {error:#}"),
+        }
+    }
+    std::future::pending().await
 }

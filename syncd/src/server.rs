@@ -30,6 +30,7 @@ use mclag_proto::sync::v2::{
     self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
 };
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
@@ -97,6 +98,7 @@ pub struct Server<B> {
     legacy: Legacy,
     writer: Writer,
     control: Control,
+    reloads: Option<mpsc::Receiver<Options>>,
     candidate: Option<(Connection, Instant)>,
     retry_at: Option<Instant>,
     retry_pause: Duration,
@@ -138,6 +140,7 @@ enum Next {
     Candidate(std::io::Result<()>),
     Legacy(Happening),
     LegacyDue,
+    Reload(Options),
     Question(Question),
     Event(Result<BackendEvent, BackendError>),
     HelloTimeout,
@@ -196,6 +199,7 @@ impl<B: Backend> Server<B> {
             legacy,
             writer: Writer::Unknown,
             control: Control::new(None),
+            reloads: None,
             candidate: None,
             retry_at: None,
             retry_pause: RETRY.0,
@@ -217,6 +221,15 @@ impl<B: Backend> Server<B> {
     #[must_use]
     pub fn with_legacy(mut self, listeners: Listeners) -> Self {
         self.legacy = Legacy::new(self.legacy.options, listeners, self.legacy.translator);
+        self
+    }
+
+    /// Take over options that come through this channel while serving: users who may connect, what
+    /// happens without a client and at a stop, and what legacy clients are told. The rest is taken
+    /// from the options that the server was started with.
+    #[must_use]
+    pub fn with_reloads(mut self, reloads: mpsc::Receiver<Options>) -> Self {
+        self.reloads = Some(reloads);
         self
     }
 
@@ -272,6 +285,7 @@ impl<B: Backend> Server<B> {
                 Next::Candidate(ready) => self.hear_candidate(ready),
                 Next::Legacy(happening) => self.hear_legacy(happening).await,
                 Next::LegacyDue => self.wake_legacy().await,
+                Next::Reload(options) => self.reload(options).await,
                 Next::Question(question) => self.answer(question),
                 Next::Event(event) => self.observe(event?).await?,
                 Next::HelloTimeout => {
@@ -291,6 +305,8 @@ impl<B: Backend> Server<B> {
                     self.restore_at = None;
                     self.reconciler.want_nothing();
                     self.legacy.translator.forget();
+                    // Nobody's word is in force any more that could be said again.
+                    self.writer = Writer::Unknown;
                     let _ = self.settle().await;
                 }
                 Next::Stop => return Ok(()),
@@ -315,6 +331,7 @@ impl<B: Backend> Server<B> {
             ready = readiness(candidate) => Next::Candidate(ready),
             happening = self.legacy.sockets.next() => Next::Legacy(happening),
             () = at(legacy_at) => Next::LegacyDue,
+            options = reload(self.reloads.as_mut()) => Next::Reload(options),
             question = self.control.next() => Next::Question(question),
             event = self.backend.next_event() => Next::Event(event),
             () = at(hello_by) => Next::HelloTimeout,
@@ -323,6 +340,24 @@ impl<B: Backend> Server<B> {
             () = at(self.restore_at) => Next::Restore,
             () = stop => Next::Stop,
         }
+    }
+
+    async fn reload(&mut self, now: Options) {
+        let Options {
+            access,
+            restore_after,
+            restore_on_stop,
+            originals: _,
+            legacy,
+        } = now;
+        self.options.access.users = access.users;
+        self.options.restore_on_stop = restore_on_stop;
+        let nobody = self.client.is_none() && self.legacy.sockets.is_empty();
+        if nobody && restore_after != self.options.restore_after {
+            self.restore_at = restore_after.map(|after| Instant::now() + after);
+        }
+        self.options.restore_after = restore_after;
+        self.configure_legacy(legacy).await;
     }
 
     /// Let somebody in who may, to say hello.
@@ -522,6 +557,18 @@ fn refuse(connection: Connection, lost: &Lost) {
 async fn readiness(connection: Option<&Connection>) -> std::io::Result<()> {
     match connection {
         Some(connection) => connection.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn reload(reloads: Option<&mut mpsc::Receiver<Options>>) -> Options {
+    let reloads = match reloads {
+        Some(reloads) => reloads.recv().await,
+        None => None,
+    };
+    match reloads {
+        Some(options) => options,
+        // Nobody is left who could send any.
         None => std::future::pending().await,
     }
 }

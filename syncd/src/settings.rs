@@ -199,6 +199,29 @@ impl Settings {
         self.run_dir.join(CONTROL)
     }
 
+    /// What of these settings differs from those that a server was started with and counts only
+    /// from its next start on, by the names it has in the file.
+    #[must_use]
+    pub fn for_next_start(&self, started: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("backend", self.backend != started.backend),
+            ("run-dir", self.run_dir != started.run_dir),
+            ("[access] group", self.access.group != started.access.group),
+            ("[log] filter", self.log_filter != started.log_filter),
+            ("[record] ports", self.record_ports != started.record_ports),
+            (
+                "[legacy] listen",
+                self.legacy.listen != started.legacy.listen,
+            ),
+            (
+                "[legacy] bridge",
+                self.legacy.bridge != started.legacy.bridge,
+            ),
+        ];
+        let differs = differs.into_iter().filter(|(_, differs)| *differs);
+        differs.map(|(name, _)| name).collect()
+    }
+
     /// The file that remembers settings from before.
     #[must_use]
     pub fn originals(&self) -> PathBuf {
@@ -440,6 +463,30 @@ mod tests {
         assert_eq!(settings.access.users, [0, 61_001]);
         assert_eq!(settings.access.group, Some(0));
         assert_eq!(parse(&settings.to_string()), Ok(settings));
+    }
+
+    #[test]
+    fn what_counts_from_the_next_start_on_is_told_by_its_name() {
+        let started = parse("").unwrap();
+        assert_eq!(started.for_next_start(&started), [""; 0]);
+        let live = "on-stop = \"restore\"\nrestore-after = 5\n[access]\nusers = [1]\n\
+                    [legacy]\npeer-link = \"po9\"\nports = [\"po1\"]\nunique-ip = [\"v\"]\ndomain = 1";
+        assert_eq!(parse(live).unwrap().for_next_start(&started), [""; 0]);
+        let later = "backend = \"record\"\nrun-dir = \"/x\"\n[access]\ngroup = 1\n\
+                     [log]\nfilter = \"debug\"\n[record]\nports = [\"a\"]\n\
+                     [legacy]\nbridge = \"br0\"\nlisten = [\"sonic\"]";
+        assert_eq!(
+            parse(later).unwrap().for_next_start(&started),
+            [
+                "backend",
+                "run-dir",
+                "[access] group",
+                "[log] filter",
+                "[record] ports",
+                "[legacy] listen",
+                "[legacy] bridge"
+            ]
+        );
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use mclag_proto::Mac;
 use mclag_proto::sync::frame::{Decoder, FrameError};
 use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, Side};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -129,8 +128,8 @@ impl Connection {
 
     /// When the next message may be sent to a client that polled, or the settings to a silent one.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let is_due = self.feed.as_ref().is_some_and(Feed::is_due);
-        let answer = self.answer_at.filter(|_| is_due);
+        let is_asked = self.feed.as_ref().is_some_and(Feed::is_asked);
+        let answer = self.answer_at.filter(|_| is_asked);
         answer.into_iter().chain(self.settings_at).min()
     }
 
@@ -145,12 +144,12 @@ impl Connection {
     }
 
     /// Begin to tell, or to tell anew, as what the client speaks is known.
-    pub(crate) fn follow(&mut self, options: &Options, bridge_mac: Option<Mac>) {
+    pub(crate) fn follow(&mut self, options: &Options) {
         let Some(dialect) = self.detector.dialect() else {
             return;
         };
         if !self.feed.as_mut().is_some_and(|feed| feed.is_in(dialect)) {
-            self.feed = Some(Feed::new(dialect, options, bridge_mac));
+            self.feed = Some(Feed::new(dialect, options));
         }
     }
 
@@ -240,7 +239,7 @@ impl Connection {
                 return Ok(());
             };
             if dialect.is_polled() {
-                if self.answer_at.is_some_and(|at| at > now) || !feed.is_due() {
+                if self.answer_at.is_some_and(|at| at > now) || !feed.is_asked() {
                     return Ok(());
                 }
                 self.answer_at = None;

@@ -8,13 +8,16 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::sync::v1::{
-    Dialect, DomainAttributes, DomainOp, DomainRecord, FdbKind, FdbRecord, InterfaceRecord,
-    RecordOp, ServerMessage, UniqueIpRecord, VlanMemberRecord,
+    Dialect, FdbKind, FdbRecord, RecordOp, ServerMessage, VlanMemberRecord,
 };
-use mclag_proto::{IfName, Mac, Vid};
+use mclag_proto::{IfName, Vid};
 
-use super::{Domain, Options};
+use super::Options;
 use crate::dataplane::{Actual, EntryKind};
+
+use settings::Settings;
+
+mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -23,21 +26,14 @@ mod tests;
 /// while nobody reads), looking at everything is cheaper.
 const SLACK: usize = 4096;
 
-/// Keepalive and session timeout that are the client's own defaults
-/// (`spec/mclagsyncd-protocol.md` 5.2).
-const DEFAULT_TIME: i32 = -1;
-
 /// What a client was told and what not.
 #[derive(Debug)]
 pub(crate) struct Feed {
     dialect: Dialect,
-    /// Settings that were not told yet, last first.
-    settings: Vec<ServerMessage>,
+    settings: Settings,
     /// VLAN members that the client knows of.
     vlans: BTreeSet<(Vid, IfName)>,
     vlans_changed: bool,
-    /// Told at the very end of the beginning (`spec/mclagsyncd-protocol.md` 7).
-    unique: Option<ServerMessage>,
     fdb: Fdb,
     /// The client polled, and not everything was answered.
     is_asked: bool,
@@ -67,57 +63,30 @@ struct Told {
 }
 
 impl Feed {
-    /// A client of this dialect that knows nothing. `bridge_mac`: the system MAC where the
-    /// settings name none.
-    pub(crate) fn new(dialect: Dialect, options: &Options, bridge_mac: Option<Mac>) -> Self {
-        let mut feed = Self {
+    /// A client of this dialect that knows nothing.
+    pub(crate) fn new(dialect: Dialect, options: &Options) -> Self {
+        Self {
             dialect,
-            settings: Vec::new(),
+            settings: Settings::new(options),
             vlans: BTreeSet::new(),
             vlans_changed: true,
-            unique: None,
-            fdb: Fdb {
-                all: true,
-                ..Fdb::default()
-            },
+            fdb: Fdb::new(),
             is_asked: false,
             is_guess: false,
-        };
-        if dialect.has_settings() {
-            feed.prepare(options, bridge_mac);
         }
-        feed
-    }
-
-    /// Domain, then interfaces, which are lost on a client without the domain
-    /// (`spec/mclagsyncd-protocol.md` 5.3).
-    fn prepare(&mut self, options: &Options, bridge_mac: Option<Mac>) {
-        if let Some(domain) = &options.domain {
-            let record = domain_record(domain, options.peer_link, bridge_mac);
-            let ports = options.ports.iter().map(|port| InterfaceRecord {
-                op: RecordOp::Add,
-                domain: domain.id,
-                port: *port,
-            });
-            let interfaces = ServerMessage::Interfaces(ports.collect());
-            self.settings = interfaces.split(self.dialect);
-            self.settings.reverse();
-            self.settings.push(ServerMessage::Domain(vec![record]));
-        }
-        let unique = options.unique_ip.iter().map(|interface| UniqueIpRecord {
-            op: RecordOp::Add,
-            interface: *interface,
-        });
-        let unique: Vec<_> = unique.collect();
-        self.unique = (!unique.is_empty()).then_some(ServerMessage::UniqueIps(unique));
     }
 
     /// A silent client of whom nobody knows what it speaks: settings only.
-    pub(crate) fn guess(options: &Options, bridge_mac: Option<Mac>) -> Self {
+    pub(crate) fn guess(options: &Options) -> Self {
         Self {
             is_guess: true,
-            ..Self::new(Dialect::Sonic, options, bridge_mac)
+            ..Self::new(Dialect::Sonic, options)
         }
+    }
+
+    /// The settings are others now.
+    pub(crate) fn configure(&mut self, options: &Options) {
+        self.settings.configure(options);
     }
 
     /// The client turned out to speak this dialect. False if it has to be told anew.
@@ -164,15 +133,10 @@ impl Feed {
         self.is_asked = true;
     }
 
-    /// Whether there may be something to say. [`Feed::next`] may still find nothing.
-    pub(crate) fn is_due(&self) -> bool {
-        let fdb = self.fdb.all || !self.fdb.order.is_empty();
-        match self.dialect.is_polled() {
-            true => self.is_asked,
-            false => {
-                !self.settings.is_empty() || self.vlans_changed || self.unique.is_some() || fdb
-            }
-        }
+    /// Whether a client that polls is still to be answered. [`Feed::next`] may find nothing to
+    /// say.
+    pub(crate) const fn is_asked(&self) -> bool {
+        self.is_asked
     }
 
     /// The next message, if there is one: settings, VLAN members, forwarding entries, interfaces
@@ -192,24 +156,43 @@ impl Feed {
             self.is_asked = !records.is_empty() && !self.fdb.order.is_empty();
             return (!records.is_empty()).then_some(ServerMessage::Fdb(records));
         }
-        if let Some(message) = self.settings.pop() {
+        let bridge = self.settings.bridge();
+        let bridge_mac = bridge.and_then(|bridge| actual.interfaces.get(&bridge)?.mac);
+        if self.settings.refresh(bridge_mac) {
+            self.vlans.clear();
+            self.vlans_changed = true;
+            self.fdb = Fdb::new();
+        }
+        if let Some(message) = self.settings.first() {
             return Some(message);
         }
         // Before the bridge is known nothing is seen, which is not to say that nothing is there.
         actual.bridge?;
+        if self.settings.follows_tables() {
+            let message = self.table_message(actual, peer_link);
+            if message.is_some() {
+                return message;
+            }
+        }
+        self.settings.last()
+    }
+
+    fn table_message(
+        &mut self,
+        actual: &Actual,
+        peer_link: Option<IfName>,
+    ) -> Option<ServerMessage> {
         if self.vlans_changed {
             let records = self.vlan_records(actual);
             if !records.is_empty() {
                 return Some(ServerMessage::VlanMembers(records));
             }
         }
-        if !self.is_guess {
-            let records = self.fdb_records(actual, peer_link);
-            if !records.is_empty() {
-                return Some(ServerMessage::Fdb(records));
-            }
+        if self.is_guess {
+            return None;
         }
-        self.unique.take()
+        let records = self.fdb_records(actual, peer_link);
+        (!records.is_empty()).then_some(ServerMessage::Fdb(records))
     }
 
     fn vlan_records(&mut self, actual: &Actual) -> Vec<VlanMemberRecord> {
@@ -262,7 +245,7 @@ impl Feed {
                 if records.len() == max {
                     return records;
                 }
-                let now = seen(actual, peer_link, key);
+                let now = seen(actual, peer_link, key, is_polled);
                 let Some(before) = told.get(key).copied().filter(|told| Some(*told) != now) else {
                     continue;
                 };
@@ -283,7 +266,7 @@ impl Feed {
             && let Some(key) = order.pop_front()
         {
             changed.remove(&key);
-            let now = seen(actual, peer_link, &key);
+            let now = seen(actual, peer_link, &key, is_polled);
             let before = told.get(&key).copied();
             let is_news = again.remove(&key) || before != now;
             match now {
@@ -309,6 +292,13 @@ impl Feed {
 }
 
 impl Fdb {
+    fn new() -> Self {
+        Self {
+            all: true,
+            ..Self::default()
+        }
+    }
+
     fn mark_all(&mut self) {
         self.all = true;
         self.order = VecDeque::new();
@@ -321,13 +311,14 @@ const MAX_VLAN_RECORDS: usize = 146;
 
 /// What the client is to know of an entry: where this chassis hears the host. What it installed
 /// itself is not echoed before the host speaks here, and what is behind the peer link is not this
-/// chassis' to tell (`spec/mclagsyncd-protocol.md` 5.1).
-fn seen(actual: &Actual, peer_link: Option<IfName>, key: &FdbKey) -> Option<Told> {
+/// chassis' to tell (`spec/mclagsyncd-protocol.md` 5.1). To those who poll a configured entry is
+/// like one that was learned (4.16).
+fn seen(actual: &Actual, peer_link: Option<IfName>, key: &FdbKey, is_polled: bool) -> Option<Told> {
     let entry = actual.fdb.get(key)?;
     let port = entry.seen_on().filter(|port| Some(*port) != peer_link)?;
     let kind = match entry.kind {
-        EntryKind::Configured => FdbKind::Static,
-        EntryKind::Dynamic | EntryKind::Ours { .. } | EntryKind::Local => FdbKind::Dynamic,
+        EntryKind::Configured if !is_polled => FdbKind::Static,
+        _ => FdbKind::Dynamic,
     };
     Some(Told { port, kind })
 }
@@ -340,42 +331,5 @@ const fn record(key: &FdbKey, port: Option<IfName>, kind: FdbKind, op: RecordOp)
         port,
         kind,
         op,
-    }
-}
-
-fn domain_record(
-    domain: &Domain,
-    peer_link: Option<IfName>,
-    bridge_mac: Option<Mac>,
-) -> DomainRecord {
-    let Domain {
-        id,
-        local,
-        peer,
-        keepalive_s,
-        session_timeout_s,
-        system_mac,
-    } = *domain;
-    let named = [
-        (DomainAttributes::LOCAL, local.is_some()),
-        (DomainAttributes::PEER, peer.is_some()),
-        (DomainAttributes::PEER_LINK, peer_link.is_some()),
-        (DomainAttributes::KEEPALIVE, keepalive_s.is_some()),
-        (
-            DomainAttributes::SESSION_TIMEOUT,
-            session_timeout_s.is_some(),
-        ),
-    ];
-    let named = named.into_iter().filter(|(_, is_there)| *is_there);
-    DomainRecord {
-        op: DomainOp::Add,
-        domain: id,
-        keepalive_s: keepalive_s.map_or(DEFAULT_TIME, i32::from),
-        session_timeout_s: session_timeout_s.map_or(DEFAULT_TIME, i32::from),
-        local,
-        peer,
-        peer_link,
-        system_mac: system_mac.or(bridge_mac).unwrap_or(Mac::ZERO),
-        attributes: named.map(|(attribute, _)| attribute).collect(),
     }
 }

@@ -105,6 +105,23 @@ impl Translator {
         }
     }
 
+    /// The settings are `now` and were `before`. What clients said stays in force, except which the
+    /// peer link is, if the settings name another. To be followed by [`Translator::refresh`] if
+    /// legacy clients say what is wanted.
+    pub fn configure(&mut self, before: &Options, now: &Options, ops: &mut Vec<Op>) {
+        if before.peer_link != now.peer_link {
+            self.peer_link = now.peer_link;
+        }
+        self.ports.clone_from(&now.ports);
+        let gone = before.ports.iter().filter(|port| !now.ports.contains(port));
+        for port in gone {
+            // One that a client isolated or disabled is wanted again at once.
+            if self.said.ports.remove(port).is_some() {
+                ops.push(Op::PortRelease { port: *port });
+            }
+        }
+    }
+
     /// A client connected, and there was none. Traffic of all ports is enabled, as far as it
     /// knows. What it does not say again goes with [`Translator::sweep`].
     ///

@@ -94,6 +94,41 @@ impl<B: Backend> Server<B> {
         }
     }
 
+    /// The settings are others now. What has to be known when sockets are opened stays as it was.
+    pub(super) async fn configure_legacy(&mut self, options: Options) {
+        let Options {
+            listen: _,
+            bridge: _,
+            peer_link,
+            domain,
+            ports,
+            unique_ip,
+        } = options;
+        let now = Options {
+            listen: self.legacy.options.listen.clone(),
+            bridge: self.legacy.options.bridge,
+            peer_link,
+            domain,
+            ports,
+            unique_ip,
+        };
+        let before = std::mem::replace(&mut self.legacy.options, now);
+        let legacy = &mut self.legacy;
+        for feed in legacy.sockets.iter_mut().filter_map(|c| c.feed.as_mut()) {
+            feed.configure(&legacy.options);
+        }
+        let mut ops = Vec::new();
+        legacy
+            .translator
+            .configure(&before, &legacy.options, &mut ops);
+        // Otherwise nothing of it is wanted before a legacy client comes.
+        if self.writer == Writer::Legacy {
+            let actual = self.reconciler.actual();
+            legacy.translator.refresh(actual, &mut ops);
+            self.carry_out_legacy(&ops).await;
+        }
+    }
+
     async fn admit_legacy(&mut self, place: Place, stream: TcpStream, from: std::net::SocketAddr) {
         if let Some(client) = &self.client {
             self.legacy.refused += 1;
@@ -134,11 +169,8 @@ impl<B: Backend> Server<B> {
 
     /// Let the connection be told by what it speaks.
     fn follow(&mut self, id: ClientId) {
-        let bridge = self.legacy.options.bridge;
-        let interfaces = &self.reconciler.actual().interfaces;
-        let mac = bridge.and_then(|bridge| interfaces.get(&bridge)?.mac);
         if let Some(connection) = self.legacy.sockets.get_mut(id) {
-            connection.follow(&self.legacy.options, mac);
+            connection.follow(&self.legacy.options);
         }
     }
 
@@ -282,7 +314,7 @@ impl<B: Backend> Server<B> {
         legacy.sockets.wake(now);
         for connection in legacy.sockets.iter_mut() {
             if connection.settings_are_due(now) && connection.feed.is_none() {
-                connection.feed = Some(Feed::guess(&legacy.options, None));
+                connection.feed = Some(Feed::guess(&legacy.options));
             }
         }
     }

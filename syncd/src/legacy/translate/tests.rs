@@ -546,3 +546,41 @@ fn names_without_end_are_not_remembered_without_end() {
     assert_eq!(bench.translator.pair.remote.len(), MAX_NAMES);
     assert_eq!(bench.translator.shown_isolation.len(), MAX_NAMES);
 }
+
+/// What the settings no longer name is no longer wanted, unless a client named it; they may name
+/// another peer link, which the client follows with its next list.
+#[test]
+fn changed_settings_change_which_ports_are_wanted() {
+    let mut bench = Bench::new(Dialect::Sonic);
+    let before = Options {
+        ports: vec![port("PortChannel0001"), port("PortChannel0002")],
+        ..options()
+    };
+    let mut ops = Vec::new();
+    bench.translator.configure(&options(), &before, &mut ops);
+    bench.translator.refresh(&bench.actual, &mut ops);
+    let _ = bench.isolate("PortChannel0002");
+
+    let now = Options {
+        ports: Vec::new(),
+        peer_link: Some(port("Ethernet16")),
+        ..options()
+    };
+    let mut ops = Vec::new();
+    bench.translator.configure(&before, &now, &mut ops);
+    bench.translator.refresh(&bench.actual, &mut ops);
+    assert!(ops.contains(&Op::PortRelease {
+        port: port("PortChannel0001")
+    }));
+    assert_eq!(wants(&ops), [(port("PortChannel0002"), Isolation::On)]);
+    let domain = ops.iter().find_map(|op| match op {
+        Op::Domain(domain) => domain.peer_link,
+        _ => None,
+    });
+    assert_eq!(domain, Some(port("Ethernet16")));
+
+    let mut ops = Vec::new();
+    bench.translator.configure(&now, &now, &mut ops);
+    bench.translator.refresh(&bench.actual, &mut ops);
+    assert_eq!(ops, []);
+}

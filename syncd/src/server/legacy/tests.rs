@@ -9,12 +9,14 @@ use std::time::Duration;
 use mclag_proto::ctl::dataplane::{Dataplane, Reply};
 use mclag_proto::sync::frame::Decoder;
 use mclag_proto::sync::model::FdbKey;
-use mclag_proto::sync::v1::{Dialect, FdbRecord, RecordOp, ServerMessage};
+use mclag_proto::sync::v1::{
+    Dialect, DomainAttributes, DomainOp, FdbRecord, RecordOp, ServerMessage,
+};
 use mclag_proto::sync::v2;
 use mclag_proto::{DomainId, IfName, Mac, Vid};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -54,6 +56,8 @@ struct Rig {
     addresses: Vec<SocketAddr>,
     server: JoinHandle<Result<(), ServerError>>,
     stop: oneshot::Sender<()>,
+    options: ServerOptions,
+    reloads: mpsc::Sender<ServerOptions>,
 }
 
 impl Rig {
@@ -109,9 +113,11 @@ impl Rig {
         };
         let unix = options.access.listen(&dir.join("sock")).unwrap();
         let control = options.access.listen(&dir.join("ctl")).unwrap();
-        let server = Server::start(backend, options).await.unwrap();
+        let server = Server::start(backend, options.clone()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
+        let (reloads, reload) = mpsc::channel(1);
         let server = server.with_legacy(listeners).with_control(control);
+        let server = server.with_reloads(reload);
         let server = tokio::spawn(server.run(unix, async {
             let _ = stopped.await;
         }));
@@ -121,7 +127,15 @@ impl Rig {
             addresses,
             server,
             stop,
+            options,
+            reloads,
         }
+    }
+
+    /// The settings are others from now on.
+    async fn reload(&mut self, change: impl FnOnce(&mut ServerOptions)) {
+        change(&mut self.options);
+        self.reloads.send(self.options.clone()).await.unwrap();
     }
 
     async fn sonic() -> Self {
@@ -175,6 +189,16 @@ impl Rig {
             Reply::Dataplane(shown) => *shown,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Nobody is connected any more.
+    async fn until_gone(&self) {
+        let gone = async {
+            while !self.ask().await.clients.is_empty() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(SOON, gone).await.unwrap();
     }
 
     async fn stop(self) {
@@ -458,6 +482,76 @@ async fn one_sonic_client_at_a_time_and_each_is_told_everything() {
     assert!(rig.recorder.actual().is_isolated(&lag));
     second.say(ISOLATE_NONE).await;
     rig.until_isolated(false).await;
+    rig.stop().await;
+}
+
+/// `spec/mclagsyncd-protocol.md` 5.2, 5.3, 5.5: as a SONiC server does when its configuration changes.
+#[tokio::test]
+async fn a_connected_client_is_told_changed_settings() {
+    let mut rig = Rig::sonic().await;
+    let mut client = rig.connect().await;
+    while !matches!(client.hear().await, Some(ServerMessage::UniqueIps(_))) {}
+    client.say(ISOLATE).await;
+    rig.until_isolated(true).await;
+    rig.reload(|options| {
+        let legacy = &mut options.legacy;
+        legacy.domain.as_mut().unwrap().peer = None;
+        legacy.ports = vec![port("PortChannel0002")];
+        legacy.unique_ip.clear();
+    })
+    .await;
+    let Some(ServerMessage::Domain(domain)) = client.hear().await else {
+        panic!("no domain")
+    };
+    assert_eq!(
+        (domain[0].op, domain[0].attributes),
+        (DomainOp::DeleteAttributes, DomainAttributes::PEER)
+    );
+    let Some(ServerMessage::Interfaces(ports)) = client.hear().await else {
+        panic!("no interfaces")
+    };
+    let ports: Vec<_> = ports.iter().map(|r| (r.op, r.port)).collect();
+    let [old, new] = ["PortChannel0001", "PortChannel0002"].map(port);
+    assert_eq!(ports, [(RecordOp::Delete, old), (RecordOp::Add, new)]);
+    let Some(ServerMessage::UniqueIps(unique)) = client.hear().await else {
+        panic!("no unique IPs")
+    };
+    assert_eq!(unique[0].op, RecordOp::Delete);
+    // It stays isolated until the client says otherwise.
+    assert!(rig.recorder.actual().is_isolated(&old));
+    client.say(ISOLATE_NONE).await;
+    rig.until_isolated(false).await;
+    drop(client);
+    let mut client = rig.connect().await;
+    let Some(ServerMessage::Domain(domain)) = client.hear().await else {
+        panic!("no domain")
+    };
+    assert_eq!((domain[0].op, domain[0].peer), (DomainOp::Add, None));
+    rig.stop().await;
+}
+
+/// What was restored because no client came is not wanted again when the settings change.
+#[tokio::test]
+async fn a_restored_dataplane_stays_restored_when_settings_change() {
+    let mut rig = Rig::sonic().await;
+    let mut client = rig.connect().await;
+    client.say(&SONIC.concat()).await;
+    rig.until("captured stream", is_as_sonic_said).await;
+    drop(client);
+    rig.until_gone().await;
+    rig.reload(|options| options.restore_after = Some(Duration::ZERO))
+        .await;
+    rig.until("restored", |actual| actual.filter.is_none())
+        .await;
+    rig.reload(|options| options.legacy.ports = vec![port("PortChannel0002")])
+        .await;
+    let joins = InterfaceActual {
+        lag: Some(port("PortChannel0002")),
+        ..InterfaceActual::default()
+    };
+    rig.recorder.set_interface(port("Ethernet4"), Some(joins));
+    assert_eq!(rig.ask().await.ports, []);
+    assert!(rig.recorder.actual().filter.is_none());
     rig.stop().await;
 }
 
