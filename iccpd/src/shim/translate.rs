@@ -11,7 +11,10 @@
 //! * A session that comes up is told behind that list, and the list follows once more.
 //! * Of a session that goes down the end comes first, the own identity behind isolation and
 //!   interfaces, and the role last.
+//! * At a new connection the peer link is named behind the pair, and learning on it is switched off
+//!   before the session is said to be up all the same.
 
+mod learning;
 mod pair;
 
 use mclag_proto::sync::model::{
@@ -31,8 +34,12 @@ pub struct Translator {
     /// Identity that an interface goes back to.
     node_mac: Mac,
     domain: DomainWant,
-    /// Port whose learning is switched off at the shim.
-    learning_off: Option<IfName>,
+    /// The domain was named on this connection.
+    domain_known: bool,
+    /// Port whose learning is switched off at the shim, with its members at that time.
+    learning_off: Option<Said<(IfName, Vec<IfName>)>>,
+    /// Where in `out` learning is to be switched off, once it is known of which port.
+    learning_at: Option<usize>,
     ports: BTreeMap<IfName, Port>,
     /// The ports were named on this connection: what is not among them is not isolated.
     ports_known: bool,
@@ -148,7 +155,9 @@ impl Translator {
                 peer_link: None,
                 peer_link_learning: true,
             },
+            domain_known: false,
             learning_off: None,
+            learning_at: None,
             ports: BTreeMap::new(),
             ports_known: false,
             lifted: BTreeMap::new(),
@@ -181,6 +190,9 @@ impl Translator {
                 ..Port::default()
             };
         }
+        self.domain_known = false;
+        self.learning_unsaid();
+        self.learning_at = None;
         self.ports_known = false;
         self.pair = None;
         self.named = Named::default();
@@ -226,15 +238,23 @@ impl Translator {
     #[must_use]
     pub fn apply(&mut self, ops: &[Op]) -> Vec<ClientMessage> {
         for op in ops {
-            if self.is_behind_ports(op) {
+            if self.is_between_isolation_and_traffic(op) {
+                self.flush_isolation();
+            } else if self.is_behind_ports(op) {
                 self.flush_list();
             }
             self.take(op);
         }
         self.flush_list();
+        self.learning_follows();
         self.out.extend(self.identity.take());
         self.out.extend(self.role.take());
-        let messages = std::mem::take(&mut self.out);
+        let mut messages = std::mem::take(&mut self.out);
+        if let Some(at) = &mut self.learning_at {
+            // The rest waits for the port that it is about.
+            self.out = messages.split_off(*at);
+            *at = 0;
+        }
         join_tables(messages, self.dialect)
     }
 
@@ -250,6 +270,16 @@ impl Translator {
             Op::RemotePortRelease { .. } => !self.is_up(),
             _ => false,
         }
+    }
+
+    /// When a session is gone a port is itself again before it carries data
+    /// (`spec/mclagsyncd-protocol.md` 6).
+    fn is_between_isolation_and_traffic(&self, op: &Op) -> bool {
+        let released = match op {
+            Op::InterfaceRelease { name } => self.ports.contains_key(name),
+            _ => false,
+        };
+        released && !self.is_up()
     }
 
     fn take(&mut self, op: &Op) {
@@ -353,36 +383,11 @@ impl Translator {
             self.list_due = true;
         }
         self.domain = want;
+        self.domain_known = true;
+        let at = self.learning_at.take().unwrap_or(self.out.len());
+        let behind = self.out.split_off(at);
         self.learning();
-    }
-
-    /// Learning on the peer link is switched off when a session comes up, and stays off
-    /// (`spec/mclagsyncd-protocol.md` 4.2).
-    fn learning(&mut self) {
-        let wanted_off = self
-            .domain
-            .peer_link
-            .filter(|_| !self.domain.peer_link_learning);
-        if let Some(port) = self.learning_off
-            && wanted_off != Some(port)
-        {
-            self.learning_off = None;
-            self.learn(port, true);
-        }
-        if let Some(port) = wanted_off
-            && self.learning_off.is_none()
-            && self.is_up()
-        {
-            self.learning_off = Some(port);
-            self.learn(port, false);
-        }
-    }
-
-    fn learn(&mut self, port: IfName, learning: bool) {
-        self.out.push(ClientMessage::MacLearnMode {
-            ports: vec![port],
-            learning,
-        });
+        self.out.extend(behind);
     }
 
     fn is_up(&self) -> bool {
@@ -455,11 +460,18 @@ impl Translator {
     /// A list means something only when it is known of each port whether it belongs there, or
     /// while both chassis are in step: then what is not known yet is isolated.
     fn flush_list(&mut self) {
-        if !self.list_due && self.shown.is_empty() && self.traffic.is_empty() {
-            return;
+        if self.flush_isolation() {
+            self.out.append(&mut self.traffic);
         }
+    }
+
+    /// Likewise, but for the traffic of ports. False while nothing may be sent.
+    fn flush_isolation(&mut self) -> bool {
         if !self.ports_known || self.named.ports.is_some() {
-            return;
+            return false;
+        }
+        if !self.list_due && self.shown.is_empty() {
+            return true;
         }
         let decided = self.ports.values().all(|port| port.isolated.is_some());
         let any = self.list_sent || !self.ports.is_empty();
@@ -474,7 +486,7 @@ impl Translator {
         if !self.list_due || self.domain.peer_link.is_none() {
             self.out.append(&mut self.shown);
         }
-        self.out.append(&mut self.traffic);
+        true
     }
 
     fn list(&mut self, peer_link: IfName, is_isolated: impl Fn(&Port) -> bool) {
@@ -508,6 +520,7 @@ impl Translator {
         if before == members {
             return;
         }
+        let has_gained = members.iter().any(|member| !before.contains(member));
         if members.is_empty() {
             self.members.remove(&port);
         } else {
@@ -515,6 +528,12 @@ impl Translator {
         }
         let isolated = self.ports.get(&port).and_then(|port| port.isolated);
         self.list_due |= isolated == Some(true) || (isolated.is_some() && self.list_sent);
+        // A new member has its own address (`spec/behaviour.md` 18, E28).
+        if let Some(Said { value, now: true }) = self.interfaces.get(&port)
+            && has_gained
+        {
+            self.set_mac(port, *value);
+        }
     }
 
     fn interface(&mut self, name: IfName, want: InterfaceWant) {

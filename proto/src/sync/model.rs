@@ -89,10 +89,10 @@ pub enum Op {
         /// The port.
         port: IfName,
     },
-    /// The members of an MLAG port as the kernel has them, for dataplanes that have to be told
-    /// (section [`Section::Pair`]). Replaces the list of before.
+    /// The members of an MLAG port or of the peer link as the kernel has them, for dataplanes that
+    /// have to be told (section [`Section::Pair`]). Replaces the list of before.
     Members {
-        /// The MLAG port.
+        /// The port.
         port: IfName,
         /// Its members, in the order of their names; none for a port that is no LAG.
         members: Vec<IfName>,

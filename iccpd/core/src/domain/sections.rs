@@ -124,7 +124,9 @@ impl Domain {
             let members = members.unwrap_or_default().into_iter();
             (*name, members.map(|member| member.name).collect())
         };
-        let now: BTreeMap<IfName, Vec<IfName>> = self.ports.keys().map(members).collect();
+        // The peer link's, because learning stops on each.
+        let named = self.ports.keys().chain(&self.config.peer_link);
+        let now: BTreeMap<IfName, Vec<IfName>> = named.map(members).collect();
         let Syncd { told, queued, .. } = &mut self.syncd;
         let none: &[IfName] = &[];
         for (&port, before) in &told.members {

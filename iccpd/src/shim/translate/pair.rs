@@ -86,7 +86,7 @@ impl Translator {
 
     fn came_up(&mut self, domain: DomainId) {
         // Said for each session, as it is by the daemon that the shim was made for.
-        self.learning_off = None;
+        self.learning_unsaid();
         self.learning();
         if self.dialect.is_polled() {
             if !self.flushed {

@@ -712,3 +712,118 @@ fn a_held_port_that_leaves_the_pair_carries_data() {
         ["traffic PortChannel2 true"]
     );
 }
+
+/// `spec/behaviour.md` 14.6: learning off before "up", also when the shim comes later than the
+/// session, and when another port has become the peer link while it was away.
+#[test]
+fn learning_is_off_before_the_session_is_up_at_a_shim_that_comes_late() {
+    let mut translator = Translator::new(Dialect::Sonic, name("Bridge"), OWN);
+    let begin = Op::SnapshotBegin;
+    let end = Op::SnapshotEnd;
+    let link = |peer_link: &str| {
+        Op::Domain(DomainWant {
+            bridge: name("Bridge"),
+            peer_link: Some(name(peer_link)),
+            peer_link_learning: false,
+        })
+    };
+    for (peer_link, learns_again) in [(PEER_LINK, None), ("PortChannel11", Some(PEER_LINK))] {
+        translator.connected(Dialect::Sonic);
+        let first = [
+            begin(Section::Pair),
+            pair(Some(false), true, Some(ACTIVE)),
+            remote("PortChannel1", true),
+            end(Section::Pair),
+            begin(Section::Ports),
+        ];
+        // The batch may end anywhere.
+        let mut said = apply(&mut translator, &first);
+        assert_eq!(
+            said,
+            ["role active=false -", "system 02:00:00:00:00:01"],
+            "the rest waits for the peer link"
+        );
+        let rest = [
+            link(peer_link),
+            port("PortChannel1", Isolation::On, Traffic::Pass),
+            end(Section::Ports),
+        ];
+        said = apply(&mut translator, &rest);
+        said.retain(|word| *word != format!("isolate {PEER_LINK}"));
+        let again = learns_again.map(|port| format!("learn {port} true"));
+        let mut expected: Vec<String> = again.into_iter().collect();
+        expected.extend([
+            format!("learn {peer_link} false"),
+            "iccp true".into(),
+            "remote PortChannel1 true".into(),
+        ]);
+        let lists = said.split_off(expected.len());
+        assert_eq!(said, expected);
+        let last = ["isolate PortChannel1", "isolated PortChannel1 true"];
+        assert!(lists.ends_with(&last.map(String::from)), "{lists:?}");
+    }
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.2: a member that joins the peer link stops learning with it, one
+/// that leaves it learns; only while both are in step.
+#[test]
+fn learning_follows_the_members_of_the_peer_link() {
+    let (mut translator, _) = up();
+    let said = apply(&mut translator, &[members(PEER_LINK, &["Ethernet40"])]);
+    assert_eq!(said, ["learn PortChannel10 false"]);
+    let two = members(PEER_LINK, &["Ethernet40", "Ethernet44"]);
+    assert_eq!(
+        apply(&mut translator, &[two]),
+        ["learn PortChannel10 false"]
+    );
+    let one = members(PEER_LINK, &["Ethernet44"]);
+    let said = apply(&mut translator, &[one.clone(), one]);
+    assert_eq!(said, ["learn Ethernet40 true"]);
+    let none = [
+        members(PEER_LINK, &[]),
+        Op::Domain(DomainWant {
+            bridge: name("Bridge"),
+            peer_link: None,
+            peer_link_learning: false,
+        }),
+    ];
+    let said = apply(&mut translator, &none);
+    assert_eq!(
+        said,
+        ["isolate ", "learn PortChannel10 true"],
+        "it is no peer link any more"
+    );
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.2.
+#[test]
+fn members_of_the_peer_link_count_only_while_both_are_in_step() {
+    let (mut translator, _) = up();
+    apply(&mut translator, &[members(PEER_LINK, &["Ethernet40"])]);
+    apply(&mut translator, &[pair(Some(false), false, Some(ACTIVE))]);
+    let change = members(PEER_LINK, &["Ethernet44"]);
+    assert!(apply(&mut translator, &[change]).is_empty());
+    let said = apply(&mut translator, &[pair(Some(false), true, Some(ACTIVE))]);
+    let learning = said.iter().filter(|word| word.starts_with("learn"));
+    assert_eq!(learning.collect::<Vec<_>>(), ["learn PortChannel10 false"]);
+}
+
+/// `spec/behaviour.md` 18, E28.
+#[test]
+fn a_layer_3_port_that_gains_a_member_is_told_its_address_again() {
+    let (mut translator, _) = up();
+    let adopt = Op::Interface {
+        name: name("PortChannel2"),
+        want: InterfaceWant { mac: ACTIVE },
+    };
+    apply(&mut translator, &[adopt]);
+    let two = members("PortChannel2", &["Ethernet8", "Ethernet12"]);
+    let said = apply(&mut translator, &[two]);
+    assert!(
+        said.contains(&"mac PortChannel2 02:00:00:00:00:01".to_owned()),
+        "{said:?}"
+    );
+    let one = members("PortChannel2", &["Ethernet8"]);
+    let said = apply(&mut translator, &[one]);
+    assert!(said.iter().all(|word| !word.starts_with("mac")), "{said:?}");
+}
