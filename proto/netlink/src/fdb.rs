@@ -30,6 +30,8 @@ pub struct FdbEntry {
     pub state: FdbState,
     /// Somebody else than the bridge learned it (`NTF_EXT_LEARNED`).
     pub ext_learn: bool,
+    /// It stays on its port, wherever the address is seen (`NTF_STICKY`).
+    pub sticky: bool,
     /// Whether frames were seen from it, if it was installed to tell.
     pub activity: Option<Activity>,
     /// Time since the entry was last changed or refreshed by a frame from the address.
@@ -55,7 +57,8 @@ impl FdbEntry {
 pub enum FdbState {
     /// Learned: ages, and moves to the port where the address is seen.
     Dynamic,
-    /// Installed: does not age, but moves to the port where the address is seen.
+    /// Installed: does not age, but moves to the port where the address is seen unless it is
+    /// [`FdbEntry::sticky`].
     Static,
     /// The bridge's or the port's own address: neither ages nor moves.
     Permanent,
@@ -95,6 +98,9 @@ pub enum FdbAction {
     /// inactive and when it turns active again. Written as inactive, the first frame is an
     /// event. An entry that already is inactive stays so, whatever is written.
     SetTracked(Activity),
+    /// The same, but it does not move either. Frames of the address count as activity on
+    /// whichever port they come.
+    SetSticky(Activity),
     /// An address of the bridge itself, given by its own index as port: frames to it are not
     /// forwarded but received. What `bridge fdb add MAC dev BRIDGE self local` does.
     SetLocal,
@@ -111,6 +117,7 @@ impl FdbOp {
             FdbAction::SetDynamic => "set dynamic FDB entry",
             FdbAction::SetStatic => "set static FDB entry",
             FdbAction::SetTracked(_) => "set tracked FDB entry",
+            FdbAction::SetSticky(_) => "set sticky FDB entry",
             FdbAction::SetLocal => "set local FDB entry",
             FdbAction::Delete => "delete FDB entry",
             FdbAction::DeleteLocal => "delete local FDB entry",
@@ -121,12 +128,15 @@ impl FdbOp {
         let replace = NLM_F_CREATE | NLM_F_REPLACE;
         let (kind, flags, state) = match self.action {
             FdbAction::SetDynamic => (RTM_NEWNEIGH, replace, NUD_REACHABLE),
-            FdbAction::SetStatic | FdbAction::SetTracked(_) => (RTM_NEWNEIGH, replace, NUD_NOARP),
+            FdbAction::SetStatic | FdbAction::SetTracked(_) | FdbAction::SetSticky(_) => {
+                (RTM_NEWNEIGH, replace, NUD_NOARP)
+            }
             FdbAction::SetLocal => (RTM_NEWNEIGH, replace, NUD_PERMANENT),
             FdbAction::Delete | FdbAction::DeleteLocal => (RTM_DELNEIGH, 0, 0),
         };
         let table = match self.action {
             FdbAction::SetLocal | FdbAction::DeleteLocal => NTF_SELF,
+            FdbAction::SetSticky(_) => NTF_MASTER | NTF_STICKY,
             _ => NTF_MASTER,
         };
         let mut msg = Msg::new(kind, flags, &header(self.port, state, table));
@@ -134,7 +144,7 @@ impl FdbOp {
         if let Some(vid) = self.vid {
             msg.attr_u16(NDA_VLAN, vid.get());
         }
-        if let FdbAction::SetTracked(activity) = self.action {
+        if let FdbAction::SetTracked(activity) | FdbAction::SetSticky(activity) = self.action {
             let notify = match activity {
                 Activity::Active => FDB_NOTIFY,
                 Activity::Inactive => FDB_NOTIFY | FDB_NOTIFY_INACTIVE,
@@ -224,6 +234,7 @@ pub(crate) fn read(message: &Received<'_>) -> Option<FdbNews> {
             FdbState::Dynamic
         },
         ext_learn: flags & NTF_EXT_LEARNED != 0,
+        sticky: flags & NTF_STICKY != 0,
         activity,
         updated: times.0,
         used: times.1,
@@ -265,6 +276,7 @@ const NLM_F_BULK: u16 = 0x200;
 
 const NTF_SELF: u8 = 0x02;
 const NTF_MASTER: u8 = 0x04;
+const NTF_STICKY: u8 = 0x40;
 
 const NDA_CACHEINFO: u16 = 3;
 const NDA_VLAN: u16 = 5;

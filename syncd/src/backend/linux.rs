@@ -1,6 +1,7 @@
 //! The bridge, bonds and bridge filter of the running kernel.
 //!
-//! * Addresses: batched requests; ours are static entries with activity notification.
+//! * Addresses: batched requests; ours are static entries with activity notification, and sticky
+//!   where they have to stay on their port.
 //! * Isolation: the set `isolated` of the bridge's filter table.
 //! * Hold: a bond with LACP is given a `min_links` it cannot reach, so that it loses carrier while
 //!   LACP runs on and its frames take the backup port. Any other port, and one that has to keep
@@ -16,7 +17,7 @@
 mod plan;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use mclag_netlink::{
     BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour, NetlinkError,
 };
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
+use mclag_proto::sync::model::{Abilities, OpErrorCode};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{Backend, BackendError, BackendEvent};
@@ -63,8 +64,6 @@ pub struct LinuxBackend {
     held: BTreeSet<IfName>,
     /// What the filter was last known to be.
     filter_state: Option<FilterState>,
-    /// Entries that we installed to stay where they are. The kernel keeps no mark of that.
-    sticky: HashSet<FdbKey>,
     /// What the kernel said and nobody looked at yet. Waiting for the next event may be given up at
     /// any point; what was heard stays here.
     heard: VecDeque<Event>,
@@ -156,7 +155,6 @@ impl LinuxBackend {
             keeps_carrier: false,
             held: BTreeSet::new(),
             filter_state: None,
-            sticky: HashSet::new(),
             heard: VecDeque::new(),
             doubts: BTreeSet::new(),
             events: VecDeque::new(),
@@ -530,13 +528,6 @@ impl Backend for LinuxBackend {
 }
 
 impl LinuxBackend {
-    fn forget_sticky(&mut self, key: &FdbKey) {
-        // As a rule there is none, and to find that out takes no look at the key.
-        if !self.sticky.is_empty() {
-            self.sticky.remove(key);
-        }
-    }
-
     /// What the kernel will not tell of what was just done.
     fn remember(&mut self, action: &Action) {
         match action {
@@ -552,16 +543,6 @@ impl LinuxBackend {
                 if let Some(LinkKind::Bond(bond)) = link.map(|link| &mut link.kind) {
                     bond.ad_actor_system = *mac;
                 }
-            }
-            Action::FdbInstall { key, sticky, .. } => {
-                if *sticky {
-                    self.sticky.insert(*key);
-                } else {
-                    self.forget_sticky(key);
-                }
-            }
-            Action::FdbMakeDynamic { key, .. } | Action::FdbDelete { key, .. } => {
-                self.forget_sticky(key);
             }
             _ => {}
         }

@@ -28,13 +28,17 @@ const LLADDR_AND_VLAN: [u8; 20] = [
 #[test]
 #[cfg(target_endian = "little")]
 fn a_tracked_entry_asks_for_activity_notification() {
-    for (activity, notify) in [(Activity::Active, 1), (Activity::Inactive, 3)] {
-        let (kind, flags, body) = wire(FdbAction::SetTracked(activity));
-        assert_eq!((kind, flags), (28, 0x500));
-        let mut want = vec![7, 0, 0, 0, 5, 0, 0, 0, 0x40, 0, 4, 0];
-        want.extend(LLADDR_AND_VLAN);
-        want.extend([0x0c, 0, 0x0e, 0x80, 5, 0, 1, 0, notify, 0, 0, 0]);
-        assert_eq!(body, want, "{activity:?}");
+    let tracked = [Activity::Active, Activity::Inactive].map(FdbAction::SetTracked);
+    let sticky = [Activity::Active, Activity::Inactive].map(FdbAction::SetSticky);
+    for (actions, table) in [(tracked, 0x04), (sticky, 0x44)] {
+        for (action, notify) in actions.into_iter().zip([1, 3]) {
+            let (kind, flags, body) = wire(action);
+            assert_eq!((kind, flags), (28, 0x500));
+            let mut want = vec![7, 0, 0, 0, 5, 0, 0, 0, 0x40, 0, table, 0];
+            want.extend(LLADDR_AND_VLAN);
+            want.extend([0x0c, 0, 0x0e, 0x80, 5, 0, 1, 0, notify, 0, 0, 0]);
+            assert_eq!(body, want, "{action:?}");
+        }
     }
 }
 
@@ -78,7 +82,8 @@ fn news(msg: &mut Msg) -> Option<FdbNews> {
 /// An entry as a bridge reports it, and what it means.
 #[test]
 fn an_entry_reads_as_what_it_is() {
-    let mut msg = Msg::new(RTM_NEWNEIGH, 0, &header(5, NUD_NOARP, NTF_EXT_LEARNED));
+    let flags = NTF_EXT_LEARNED | NTF_STICKY;
+    let mut msg = Msg::new(RTM_NEWNEIGH, 0, &header(5, NUD_NOARP, flags));
     msg.attr(NDA_LLADDR, &[2, 0, 0, 0, 0, 7]);
     msg.attr_u32(NDA_MASTER, 9);
     msg.attr_u16(NDA_VLAN, 10);
@@ -97,6 +102,7 @@ fn an_entry_reads_as_what_it_is() {
             bridge: 9,
             state: FdbState::Static,
             ext_learn: true,
+            sticky: true,
             activity: Some(Activity::Inactive),
             updated: Duration::from_secs(20),
             used: Duration::from_millis(1500),

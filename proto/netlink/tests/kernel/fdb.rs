@@ -222,6 +222,53 @@ fn a_tracked_entry_reports_its_activity() {
     });
 }
 
+/// `spec/behaviour.md` 9.2: what somebody configured may not be overridden by where the data plane
+/// sees the host; a dynamic entry may.
+#[test]
+fn a_sticky_entry_stays_on_its_port_until_it_is_written_again() {
+    in_namespace("sticky", async |mut lab| {
+        let mut bridge = Bridge::build(&mut lab, AGEING).await?;
+        let [a, b] = bridge.ports;
+        let (host, other) = (mac(1), mac(2));
+        let inactive = Activity::Inactive;
+        for (mac, action) in [
+            (host, FdbAction::SetSticky(inactive)),
+            (other, FdbAction::SetTracked(inactive)),
+        ] {
+            bridge.apply(&mut lab, mac, a, action).await;
+            let entry = bridge.find(&mut lab, mac).await.expect("an entry");
+            assert_eq!((entry.sticky, entry.port), (mac == host, a));
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            for mac in [host, other] {
+                bridge.wires[1].send(Mac([0xff; 6]), mac, None, "from elsewhere");
+            }
+            let entry = bridge.find(&mut lab, other).await.expect("an entry");
+            if entry.port == b {
+                break;
+            }
+            assert!(Instant::now() < deadline, "not moved");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let entry = bridge.find(&mut lab, host).await.expect("an entry");
+        assert_eq!((entry.port, entry.state), (a, FdbState::Static));
+
+        let moved = FdbAction::SetSticky(inactive);
+        bridge.apply(&mut lab, host, b, moved).await;
+        let entry = bridge.find(&mut lab, host).await.expect("an entry");
+        assert_eq!((entry.port, entry.sticky), (b, true));
+        for action in [FdbAction::SetTracked(inactive), FdbAction::SetDynamic] {
+            bridge.apply(&mut lab, host, b, action).await;
+            let entry = bridge.find(&mut lab, host).await.expect("an entry");
+            assert!(!entry.sticky, "{action:?}");
+            let sticky = FdbAction::SetSticky(inactive);
+            bridge.apply(&mut lab, host, b, sticky).await;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn a_tracked_entry_outlives_the_carrier_of_its_port() {
     in_namespace("carrier loss", async |mut lab| {

@@ -129,14 +129,21 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
             }
         }
         Action::FdbInstall {
-            key, port, active, ..
+            key,
+            port,
+            active,
+            sticky,
         } => {
             let activity = if *active {
                 Activity::Active
             } else {
                 Activity::Inactive
             };
-            fdb(backend, key, link(port)?, FdbAction::SetTracked(activity))
+            let action = match sticky {
+                true => FdbAction::SetSticky(activity),
+                false => FdbAction::SetTracked(activity),
+            };
+            fdb(backend, key, link(port)?, action)
         }
         Action::FdbMakeDynamic { key, port } => {
             fdb(backend, key, link(port)?, FdbAction::SetDynamic)

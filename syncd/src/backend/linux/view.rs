@@ -204,7 +204,7 @@ pub(super) fn entry(known: &KernelEntry, backend: &LinuxBackend) -> Option<(FdbK
         (FdbState::Permanent, _) => EntryKind::Local,
         (FdbState::Static, Some(activity)) => EntryKind::Ours {
             active: activity == Activity::Active,
-            sticky: backend.sticky.contains(&key),
+            sticky: known.sticky,
         },
         (FdbState::Static, None) => EntryKind::Configured,
         (FdbState::Dynamic, _) if known.ext_learn => EntryKind::Configured,
