@@ -35,6 +35,10 @@ const RETRY: Duration = Duration::from_secs(1);
 /// 9.1).
 const LEGACY_SLACK: Duration = Duration::from_secs(1);
 
+/// Least time to get in step. A legacy peer takes a turn of its loop for each step, and sleeps for a
+/// second on each NAK; its session timeout may be as short as a second (`spec/behaviour.md` 3.1).
+const IN_STEP: Duration = Duration::from_secs(15);
+
 /// Most messages that are kept until the application is operational.
 const MAX_EARLY: usize = 16;
 
@@ -231,7 +235,7 @@ impl Session {
         timers.set(Timer::Session, now + self.config.silence(self.ours));
         // Any message is a sign of life, so a peer that never gets anywhere has to be given up
         // by another clock.
-        timers.set(Timer::InStep, now + self.config.timeout);
+        timers.set(Timer::InStep, now + self.in_step_within());
         self.last_heard = Some(now);
         // Both sides send their capability unasked; neither waits (`spec/iccp.md` 5).
         self.send(Body::Capability);
@@ -355,7 +359,7 @@ impl Session {
             self.close(reason, timers, now);
         }
         if timers.take_expired(Timer::InStep, now) && self.state != State::Exchange {
-            let reason = format!("not in step after {:?}", self.config.timeout);
+            let reason = format!("not in step after {:?}", self.in_step_within());
             self.close(reason, timers, now);
         }
         if timers.take_expired(Timer::Keepalive, now) {
@@ -363,6 +367,10 @@ impl Session {
         }
         timers.take_expired(Timer::Retry, now);
         self.start(timers);
+    }
+
+    fn in_step_within(&self) -> Duration {
+        self.config.timeout.max(IN_STEP)
     }
 
     /// The second field of this NAK is the group that was received, not a message id

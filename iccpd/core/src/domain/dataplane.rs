@@ -80,11 +80,17 @@ impl Domain {
         if !self.syncd.is_up() || self.syncd.in_flight.len() >= self.syncd.window {
             return None;
         }
-        if !self.stopping {
+        let mut ops = Vec::new();
+        if !self.stopping && self.table_goes_first() {
+            self.fdb.next_ops(MAX_OPS_PER_BATCH - 2, &mut ops);
+        }
+        // What it needs several batches for goes before the rest, too.
+        if !self.stopping && ops.len() < MAX_OPS_PER_BATCH - 2 {
             self.queue_changes();
         }
-        let queued = self.syncd.queued.len().min(MAX_OPS_PER_BATCH);
-        let mut ops: Vec<Op> = self.syncd.queued.drain(..queued).collect();
+        let room = MAX_OPS_PER_BATCH - ops.len();
+        let queued = self.syncd.queued.len().min(room);
+        ops.extend(self.syncd.queued.drain(..queued));
         // Half of the window is kept for the ports: a failover does not wait behind a table. Two
         // places of a batch are kept for the marks of a snapshot.
         let table_may_go = self.syncd.in_flight.len() <= self.syncd.window / 2;
@@ -115,6 +121,12 @@ impl Domain {
             ops: ops.clone(),
         });
         Some(Batch { number, ops })
+    }
+
+    /// A shim hears of the addresses that a session leaves behind before it hears that the session
+    /// is gone (`spec/behaviour.md` 6.6). One that tracks them by itself hears of the ports first.
+    fn table_goes_first(&self) -> bool {
+        !self.syncd.abilities.tracking && self.syncd.queued.is_empty() && self.tells_down()
     }
 
     /// True when `syncd` has confirmed everything, or is not there to.

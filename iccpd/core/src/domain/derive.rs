@@ -22,10 +22,13 @@ impl Domain {
             && self.links.is_complete()
             && !self.links.is_listing()
             && !self.peer_link_up();
+        // What the peer tells on the way counts as soon as both are in step, and not before
+        // (`spec/behaviour.md` 6.3, 7.1).
+        let on_the_way = matches!(self.session.state(), State::Stage1 | State::Stage2);
         for port in self.ports.values_mut() {
             let remote = match self.peer.ports.get(&port.name) {
                 _ if alone => Remote::Unreachable,
-                _ if !self.peer.told_ports => Remote::Untold,
+                _ if on_the_way || !self.peer.told_ports => Remote::Untold,
                 None => Remote::Absent,
                 Some(remote) if remote.up => Remote::Up,
                 Some(_) => Remote::Down,
@@ -42,6 +45,8 @@ impl Domain {
         let peer_link_up = self.peer_link_up();
         let hold = self.syncd.abilities.hold;
         let connected = self.session.state() != State::Down;
+        let operational = self.session.is_operational();
+        let strict = self.config.on_loss == OnLoss::Release;
         let unsettled = self.timers.is_set(Timer::RestartHold);
         let consent = self.consent();
         let mut notices = Vec::new();
@@ -94,7 +99,11 @@ impl Domain {
             // Right after a start nothing is known of the peer: it may.
             let may_serve = peer_link_up && at_peer != Some(false) && unsettled;
             let held = port.traffic == Traffic::Held;
-            if !port.up && hold && (connected || peer_serves) {
+            let peer_matters = match strict {
+                true => in_step, // as SONiC (`spec/behaviour.md` 8.3)
+                false => operational || peer_serves,
+            };
+            if !port.up && hold && peer_matters {
                 // Before the peer hears that it is down and lifts its isolation.
                 port.traffic = Traffic::Held;
             } else if port.up && held && !connected && !may_serve {

@@ -156,9 +156,6 @@ impl Domain {
         if self.push_own_addresses() {
             return self.next_control();
         }
-        if let Some(tlv) = self.next_neighbours() {
-            return Some(self.application(tlv));
-        }
         let ours = self.peer.announce.is_some();
         let max = if ours {
             MACS_PER_MESSAGE
@@ -169,6 +166,9 @@ impl Domain {
         if !entries.is_empty() {
             self.counters.macs_sent += entries.len() as u64;
             return Some(self.application(Tlv::MacInfo(entries)));
+        }
+        if let Some(tlv) = self.next_neighbours() {
+            return Some(self.application(tlv));
         }
         // Not before our own dataplane has told all it sees: the peer drops what is not named.
         if self.outbox.mac_sync_end && self.syncd.listed {

@@ -41,7 +41,7 @@ impl Domain {
             return;
         }
         let pair = self.pair_state();
-        let goes_down = !pair.up && self.syncd.told.pair.is_some_and(|told| told.up);
+        let goes_down = self.goes_down();
         if goes_down {
             self.queue_pair(pair);
         }
@@ -55,6 +55,15 @@ impl Domain {
             self.queue_remote_ports();
             self.queue_interfaces();
         }
+    }
+
+    /// The next that is said of the pair is that it is no longer up.
+    pub(super) fn tells_down(&self) -> bool {
+        self.syncd.dirty && !self.syncd.ports_due && self.goes_down()
+    }
+
+    fn goes_down(&self) -> bool {
+        !self.pair_state().up && self.syncd.told.pair.is_some_and(|told| told.up)
     }
 
     /// The order of `spec/behaviour.md` 14.6.

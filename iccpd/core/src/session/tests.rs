@@ -303,6 +303,23 @@ fn a_peer_that_lives_and_never_gets_in_step_is_given_up() {
     assert_eq!(f.session.state(), State::Down);
 }
 
+/// `spec/behaviour.md` 3.1: a session timeout of 1 s is a legal one, and a legacy peer needs a turn
+/// of its loop for each step, and a second for each NAK.
+#[test]
+fn a_short_timeout_leaves_a_peer_that_speaks_its_time_to_get_in_step() {
+    let mut f = Fixture::new(true);
+    f.session.config.timeout = Duration::from_secs(1);
+    f.session.transport_up(&mut f.timers, f.now);
+    for body in [Body::Capability, connect(1)] {
+        f.pass(Duration::from_secs(2));
+        f.receive(body);
+    }
+    f.pass(Duration::from_secs(2));
+    let request = f.tlv(Tlv::SyncRequest { number: 0 });
+    assert!(request.contains(&Action::Answer { number: 0 }));
+    assert_eq!(f.session.state(), State::Stage2);
+}
+
 #[test]
 fn keepalives_go_out_at_the_configured_interval() {
     let mut f = Fixture::operational(true);

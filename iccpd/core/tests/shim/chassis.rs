@@ -185,6 +185,16 @@ impl Chassis {
         sent
     }
 
+    /// A standby that knows the active's ports, and whose own the active has yet to ask for.
+    pub fn stage_two(&mut self) {
+        let traits = PeerTraits::default();
+        self.feed(Input::PeerUp { traits });
+        self.receive(Body::Capability);
+        let sender = "192.0.2.2".to_owned();
+        self.receive(Body::Connect { rg: RG, sender });
+        self.tell_everything();
+    }
+
     fn tell_everything(&mut self) {
         let number = 0;
         self.tell(Tlv::SyncData { number, end: false });

@@ -4,7 +4,7 @@ use crate::chassis::{BOTH, Chassis, OWN, PEER, VLAN, VLAN_INDEX, name, vid};
 use iccp_core::{NeighbourFrom, NeighbourSight};
 use mclag_proto::Mac;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
-use mclag_proto::sync::model::{Abilities, NeighbourKey, NeighbourWant, Op};
+use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, NeighbourWant, Op};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const HOST: Mac = Mac([2, 0, 0, 0, 1, 7]);
@@ -70,6 +70,21 @@ fn install(address: &str, mac: Mac, permanent: bool) -> Op {
     let want = NeighbourWant { mac, permanent };
     let key = key(address);
     Op::Neighbour { key, want }
+}
+
+/// `spec/iccp.md` 6: what is pending in EXCHANGE is said in this order.
+#[test]
+fn addresses_are_said_before_neighbours() {
+    let mut chassis = addressed();
+    chassis.session_up();
+    chassis.neighbour(VLAN_INDEX, "2001:db8::7", resolved(HOST));
+    chassis.neighbour(VLAN_INDEX, "198.51.100.7", resolved(HOST));
+    let (vid, mac) = (vid(10), HOST);
+    chassis.learn(FdbKey { vid, mac }, "PortChannel1");
+    let sent = chassis.sent();
+    let [Tlv::MacInfo(_), Tlv::ArpInfo(_), Tlv::NdiscInfo(_)] = &sent[..] else {
+        panic!("{sent:?}");
+    };
 }
 
 /// `spec/behaviour.md` 6.3: between Peer Link Info and the end.

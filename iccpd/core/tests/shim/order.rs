@@ -1,7 +1,9 @@
 //! `spec/behaviour.md` 6.5, 6.6, 14.6 and `spec/mclagsyncd-protocol.md` 6, 7.
 
-use crate::chassis::{BOND, BOTH, Chassis, OWN, PEER, name};
+use crate::chassis::{BOND, BOTH, Chassis, OWN, PEER, name, vid};
 use iccp_core::Input;
+use mclag_proto::Mac;
+use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
 use mclag_proto::sync::model::{Abilities, Isolation, Op, PairState, PortWant, Section, Traffic};
 
 /// One word for each operation, in order.
@@ -77,6 +79,61 @@ fn up_is_said_after_the_ports_and_before_those_of_the_peer() {
     assert_eq!(said[up + 1..], ["peer's port true", "Vlan10 adopts"]);
 }
 
+/// 6.3, 7.1, 8.3: until both are in step nothing is isolated and no port is disabled, although the
+/// standby knows the active's ports before.
+#[test]
+fn nothing_is_decided_of_ports_on_the_way_into_step() {
+    let mut chassis = Chassis::standby();
+    chassis.member(false);
+    chassis.connect_shim(BOTH);
+    chassis.ops();
+    chassis.stage_two();
+    let ports = |ops: &[Op]| -> Vec<PortWant> {
+        let wants = ops.iter().filter_map(|op| match op {
+            Op::Port { want, .. } => Some(*want),
+            _ => None,
+        });
+        wants.collect()
+    };
+    for want in ports(&chassis.ops()) {
+        assert_eq!(want.isolation, Isolation::Keep);
+        assert_ne!(want.traffic, Traffic::Held);
+    }
+    chassis.tell(Tlv::SyncRequest { number: 0 });
+    let last = ports(&chassis.ops()).pop().unwrap();
+    assert_eq!(last.isolation, Isolation::On);
+    assert_eq!(last.traffic, Traffic::Held);
+}
+
+/// 6.6: the addresses of a session that is gone are taken back before *down* is said, in as many
+/// batches as that takes.
+#[test]
+fn addresses_go_before_down_is_said() {
+    let mut chassis = Chassis::active();
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    // A first session that ends before everything of it is known replaces the whole table instead.
+    chassis.pass(std::time::Duration::from_secs(11));
+    for number in 0..5000_u16 {
+        let [high, low] = number.to_be_bytes();
+        chassis.tell(Tlv::MacInfo(vec![MacEntry {
+            op: EntryOp::Add,
+            kind: MacType::Dynamic,
+            mac: Mac([2, 0, 0, 1, high, low]),
+            vid: vid(10),
+            port: name("Ethernet40"),
+        }]));
+    }
+    chassis.ops();
+    chassis.session_down();
+    let ops = chassis.ops();
+    let down = |op: &Op| matches!(op, Op::Pair(PairState { up: false, .. }));
+    let down = ops.iter().position(down).unwrap();
+    let gone = |op: &&Op| matches!(op, Op::FdbRelease { .. });
+    assert_eq!(ops[..down].iter().filter(gone).count(), 5000);
+    assert_eq!(ops[down..].iter().filter(gone).count(), 0);
+}
+
 /// 6.6: *down* first, then isolation is lifted; invariant 3 of section 21.
 #[test]
 fn down_is_said_before_isolation_is_lifted() {
@@ -108,7 +165,7 @@ fn a_peer_that_reboots_warm_changes_nothing() {
     chassis.connect_shim(BOTH);
     chassis.session_up();
     chassis.ops();
-    chassis.tell(mclag_proto::iccp::Tlv::WarmBoot);
+    chassis.tell(Tlv::WarmBoot);
     chassis.session_down();
     assert_eq!(words(&chassis.ops()), Vec::<String>::new());
     chassis.pass(std::time::Duration::from_secs(91));

@@ -4,6 +4,7 @@ use super::*;
 use iccp_core::{
     Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, Output, PeerTraits, Time,
 };
+use mclag_proto::iccp::{Body, EntryOp, MacEntry, MacType, Message, RgId, Tlv};
 use mclag_proto::sync::model::Abilities;
 use std::time::Duration;
 
@@ -168,20 +169,19 @@ fn in_step() -> ([Chassis; 2], [Vec<String>; 2]) {
     ([one, two], said)
 }
 
-/// `spec/mclagsyncd-protocol.md` 6, session up. A port that is down is taken out of service before
-/// the peer hears of it; the standby isolates as soon as it knows the active's ports, which is
-/// before both are in step.
+/// `spec/mclagsyncd-protocol.md` 6 and `spec/behaviour.md` 6.5, session up. Whose identity the pair
+/// has is known with the active's System Config; everything else is said when both are in step.
 #[test]
 fn both_hear_of_a_session_in_the_order_of_sonic() {
     let (_, [active, standby]) = in_step();
     assert_eq!(
         active,
         [
-            "traffic PortChannel2 false",
             "learn PortChannel10 false",
             "isolate PortChannel1,Ethernet0",
             "isolated PortChannel1 true",
             "isolated PortChannel2 false",
+            "traffic PortChannel2 false",
             "iccp true",
             "remote PortChannel1 true",
             "remote PortChannel2 false",
@@ -191,16 +191,69 @@ fn both_hear_of_a_session_in_the_order_of_sonic() {
     assert_eq!(
         standby,
         [
-            "traffic PortChannel2 false",
+            "system 02:00:00:00:00:01",
+            "learn PortChannel10 false",
             "isolate PortChannel1,Ethernet0",
             "isolated PortChannel1 true",
             "isolated PortChannel2 false",
-            "system 02:00:00:00:00:01",
-            "learn PortChannel10 false",
+            "traffic PortChannel2 false",
             "iccp true",
             "remote PortChannel1 true",
             "remote PortChannel2 false",
             "isolate PortChannel1,Ethernet0",
+        ]
+    );
+}
+
+/// `spec/behaviour.md` 6.6: addresses, the end, isolation, the ports' own identity, traffic, that of
+/// VLAN interfaces, the pair's identity, the peer's ports.
+#[test]
+fn what_a_session_leaves_behind_is_taken_back_in_the_order_of_sonic() {
+    let ([_, mut standby], _) = in_step();
+    let vid = Vid::new(10).unwrap();
+    let kind = LinkKind::Vlan { vid, parent: 1 };
+    standby.hear(Input::Link(Link {
+        master: None,
+        ..link(9, "Vlan10", true, kind)
+    }));
+    for (index, address) in [(3, "192.0.2.1/24"), (9, "198.51.100.1/24")] {
+        let addresses = vec![address.parse().unwrap()];
+        standby.hear(Input::Addresses { index, addresses });
+    }
+    let orphan = MacEntry {
+        op: EntryOp::Add,
+        kind: MacType::Dynamic,
+        mac: mac(0x55),
+        vid,
+        port: name("Ethernet40"),
+    };
+    let (rg, tlv) = (RgId(1), Tlv::MacInfo(vec![orphan]));
+    let body = Body::Application { rg, tlv };
+    standby.hear(Input::PeerMessage(Message { id: 1, body }));
+    assert_eq!(
+        standby.said(),
+        [
+            "mac PortChannel1 02:00:00:00:00:01",
+            "mac Vlan10 02:00:00:00:00:01",
+            "fdb Add 85 PortChannel10 Dynamic",
+        ]
+    );
+    let reason = "closed by the peer".into();
+    standby.hear(Input::PeerDown { reason });
+    assert_eq!(
+        standby.said(),
+        [
+            "fdb Delete 85 PortChannel10 Dynamic",
+            "iccp false",
+            "isolate ",
+            "isolated PortChannel1 false",
+            "mac PortChannel1 02:00:00:00:00:02",
+            "traffic PortChannel2 true",
+            "mac Vlan10 02:00:00:00:00:02",
+            "system 02:00:00:00:00:02",
+            "delete remote PortChannel1",
+            "delete remote PortChannel2",
+            "role active=false -",
         ]
     );
 }
