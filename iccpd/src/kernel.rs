@@ -12,16 +12,15 @@
 //! Not responsible for forwarding entries: those come from `syncd`.
 
 mod layer3;
+mod reader;
 mod taps;
 mod view;
 
 use crate::lag::team::{self, TeamError, TeamState};
 use iccp_core::Input;
-use mclag_netlink::{
-    Event, Groups, InterfaceAddress, Kernel, LinkInfo, Monitor, Neighbour, NetlinkError, VlanSet,
-};
+use mclag_netlink::{Event, Groups, InterfaceAddress, Monitor, Neighbour};
 use mclag_proto::IfName;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
@@ -29,6 +28,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use layer3::Layer3;
+use reader::{Answer, Question, ReadError, Reader};
 use taps::Observer;
 use view::View;
 
@@ -56,8 +56,7 @@ pub struct Watch {
     layer3: Layer3,
     monitors: Option<Monitors>,
     observer: Observer,
-    kernel: Option<Kernel>,
-    query: Option<Pin<Box<Query>>>,
+    reader: Option<Reader>,
     teams: Option<Pin<Box<Teams>>>,
     /// Everything has to be read.
     dump_due: bool,
@@ -73,6 +72,8 @@ pub struct Watch {
     reopen_at: Instant,
     /// Teams whose teamd does not answer; written down once each.
     silent_teams: BTreeSet<IfName>,
+    /// Times that events were lost or netlink failed.
+    errors: u32,
 }
 
 /// The sockets that events come by.
@@ -82,21 +83,7 @@ struct Monitors {
     neighbours: Monitor,
 }
 
-/// A question under way. It owns the socket: a question that is dropped half-way would have to
-/// be asked again from the start.
-type Query = dyn Future<Output = (Kernel, Result<Answer, NetlinkError>)> + Send;
 type Teams = dyn Future<Output = Vec<(u32, IfName, Result<TeamState, TeamError>)>> + Send;
-
-enum Answer {
-    All {
-        infos: BTreeMap<u32, LinkInfo>,
-        vlans: BTreeMap<u32, VlanSet>,
-        addresses: Vec<InterfaceAddress>,
-        neighbours: Vec<Neighbour>,
-    },
-    Some(Vec<LinkInfo>),
-    Neighbours(Vec<Neighbour>),
-}
 
 impl Watch {
     /// Open the sockets. `names` are the interfaces whose LACP state matters.
@@ -112,8 +99,7 @@ impl Watch {
             layer3: Layer3::default(),
             monitors: None,
             observer: Observer::default(),
-            kernel: None,
-            query: None,
+            reader: None,
             teams: None,
             dump_due: true,
             neighbours_due: false,
@@ -122,6 +108,7 @@ impl Watch {
             teams_due: now,
             reopen_at: now,
             silent_teams: BTreeSet::new(),
+            errors: 0,
         };
         watch.reopen()?;
         Ok(watch)
@@ -158,7 +145,7 @@ impl Watch {
             receive_buffer = monitors.links.receive_buffer(),
             "listening to the kernel"
         );
-        self.kernel = Some(Kernel::open()?);
+        self.reader = Some(Reader::start()?);
         self.monitors = Some(monitors);
         self.dump_due = true;
         Ok(())
@@ -166,9 +153,16 @@ impl Watch {
 
     fn fail(&mut self, error: &dyn std::fmt::Display) {
         tracing::error!(%error, "netlink failed, reading the kernel again");
+        self.errors = self.errors.wrapping_add(1);
         self.monitors = None;
-        self.kernel = None;
+        self.reader = None;
         self.reopen_at = Instant::now() + REOPEN;
+    }
+
+    /// Times that events were lost or netlink failed.
+    #[must_use]
+    pub const fn errors(&self) -> u32 {
+        self.errors
     }
 
     /// The rest of what was read from the kernel.
@@ -183,11 +177,9 @@ impl Watch {
             if let Some(input) = self.ready() {
                 return input;
             }
-            if let Some(query) = &mut self.query {
+            if let Some(reader) = self.reader.as_mut().filter(|reader| reader.is_busy()) {
                 // Events wait meanwhile: an answer must not overtake what comes after it.
-                let (kernel, answer) = query.as_mut().await;
-                self.query = None;
-                self.kernel = Some(kernel);
+                let answer = reader.answer().await;
                 self.answered(answer);
                 continue;
             }
@@ -221,7 +213,7 @@ impl Watch {
         }
     }
 
-    /// Begin whatever is due. True if there is a new query.
+    /// Begin whatever is due. True if there is a new question.
     fn ask(&mut self, now: Instant) -> bool {
         self.view.settle(now);
         if now >= self.teams_due {
@@ -234,22 +226,21 @@ impl Watch {
         if !self.dump_due && !self.neighbours_due && now < self.bonds_due {
             return false;
         }
-        let Some(kernel) = self.kernel.take() else {
-            return false;
-        };
-        if std::mem::take(&mut self.dump_due) {
+        let question = if std::mem::take(&mut self.dump_due) {
             self.neighbours_due = false;
-            self.query = Some(Box::pin(read_all(kernel)));
+            Question::All
         } else if std::mem::take(&mut self.neighbours_due) {
-            self.query = Some(Box::pin(read_neighbours(kernel)));
+            Question::Neighbours
         } else {
             self.bonds_due = now + self.pace(now);
             let bonds = self.view.lacp_bonds(&self.names);
             if bonds.is_empty() {
-                self.kernel = Some(kernel);
                 return false;
             }
-            self.query = Some(Box::pin(read_some(kernel, bonds)));
+            Question::Some(bonds)
+        };
+        if let Some(reader) = &mut self.reader {
+            reader.ask(question);
         }
         true
     }
@@ -268,7 +259,7 @@ impl Watch {
         }
     }
 
-    fn answered(&mut self, answer: Result<Answer, NetlinkError>) {
+    fn answered(&mut self, answer: Result<Answer, ReadError>) {
         match answer {
             Ok(Answer::All {
                 infos,
@@ -315,6 +306,7 @@ impl Watch {
         if events.contains(&Event::Overrun) {
             tracing::debug!("neighbour events were lost, reading the neighbours again");
             self.neighbours_due = true;
+            self.errors = self.errors.wrapping_add(1);
         }
         let changes: Vec<(Neighbour, bool)> = events
             .iter()
@@ -361,6 +353,7 @@ impl Watch {
                 Event::Overrun => {
                     tracing::warn!("netlink events were lost, reading the kernel again");
                     self.dump_due = true;
+                    self.errors = self.errors.wrapping_add(1);
                 }
                 _ => {}
             }
@@ -438,43 +431,6 @@ async fn answer<T>(future: Option<&mut Pin<Box<dyn Future<Output = T> + Send>>>)
         Some(future) => future.await,
         None => std::future::pending().await,
     }
-}
-
-async fn read_all(mut kernel: Kernel) -> (Kernel, Result<Answer, NetlinkError>) {
-    let read = async {
-        let infos = kernel.links().await?;
-        let vlans = kernel.bridge_vlans().await?;
-        let vlans = vlans.into_iter().map(|(index, vlans)| (index, vlans.vids));
-        let addresses = kernel.addresses().await?;
-        let neighbours = kernel.neighbours().await?;
-        Ok(Answer::All {
-            infos,
-            vlans: vlans.filter(|(_, vids)| !vids.is_empty()).collect(),
-            addresses,
-            neighbours,
-        })
-    };
-    let answer = read.await;
-    (kernel, answer)
-}
-
-async fn read_neighbours(mut kernel: Kernel) -> (Kernel, Result<Answer, NetlinkError>) {
-    let neighbours = kernel.neighbours().await;
-    (kernel, neighbours.map(Answer::Neighbours))
-}
-
-async fn read_some(
-    mut kernel: Kernel,
-    indices: Vec<u32>,
-) -> (Kernel, Result<Answer, NetlinkError>) {
-    let mut infos = Vec::with_capacity(indices.len());
-    for index in indices {
-        match kernel.link_at(index).await {
-            Ok(info) => infos.extend(info),
-            Err(error) => return (kernel, Err(error)),
-        }
-    }
-    (kernel, Ok(Answer::Some(infos)))
 }
 
 async fn ask_teams(teams: Vec<(u32, IfName)>) -> Vec<(u32, IfName, Result<TeamState, TeamError>)> {

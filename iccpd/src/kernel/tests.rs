@@ -3,7 +3,7 @@
 
 use super::*;
 use iccp_core::{LinkKind, NeighbourFrom, NeighbourSight};
-use mclag_netlink::{NeighbourAction, NeighbourOp};
+use mclag_netlink::{Kernel, NeighbourAction, NeighbourOp};
 use mclag_proto::Mac;
 use nix::sched::{CloneFlags, unshare};
 use std::net::IpAddr;
