@@ -85,6 +85,8 @@ pub struct Peer {
     connection: Option<Connection>,
     /// Only ever beside a connection.
     candidate: Option<Candidate>,
+    /// Why the last dialling failed, if it did.
+    unreachable: Option<String>,
     /// What the core is to hear next: why a stream ended that could not be read.
     ended: Option<String>,
     finishing: VecDeque<Pin<Box<Finish>>>,
@@ -143,6 +145,7 @@ impl Peer {
             dialling: None,
             connection: None,
             candidate: None,
+            unreachable: None,
             ended: None,
             finishing: VecDeque::new(),
             heard: None,
@@ -257,7 +260,7 @@ impl Peer {
             DecodeError::Stranger { .. } => None,
             _ => {
                 // It was let in and understood so far: a message is refused, not the connection.
-                self.ended = Some("its stream could not be read any further".to_owned());
+                self.ended = Some(format!("its stream lost its meaning: {error}"));
                 let reason = format!(
                     "{error}; the connection is closed, since nothing tells where the next message begins"
                 );
@@ -368,9 +371,13 @@ impl Peer {
             Err(error) => {
                 let Endpoints { peer, port, .. } = self.endpoints;
                 let address = SocketAddr::new(peer, port);
-                Some(Input::PeerDown {
-                    reason: format!("cannot connect to {address}: {error}"),
-                })
+                let reason = format!("cannot connect to {address}: {error}");
+                // Said once: it is tried again every second.
+                if self.unreachable.as_ref() != Some(&reason) {
+                    tracing::info!(reason, "the peer cannot be reached yet");
+                    self.unreachable = Some(reason.clone());
+                }
+                Some(Input::PeerDown { reason })
             }
         }
     }
@@ -385,6 +392,7 @@ impl Peer {
             Some(_) => FIRST_WORD_AGAIN,
             None => FIRST_WORD,
         };
+        self.unreachable = None;
         self.connection = Some(Connection {
             pipe: new.pipe,
             speech: Speech::Unknown {

@@ -350,6 +350,37 @@ fn a_batch_takes_a_message_id_for_each_of_its_addresses() {
     assert_eq!(last(&mut chassis), Some((before + 25, 25)));
 }
 
+/// An operator who wonders why there is no session is told what keeps it from coming.
+#[test]
+fn why_the_peer_cannot_be_reached_is_shown() {
+    let mut chassis = Chassis::in_step();
+    for reason in ["closed by the peer", "cannot connect to 192.0.2.2:8888"] {
+        chassis.feed(Input::PeerDown {
+            reason: reason.into(),
+        });
+        let shown = chassis.domain.peer(chassis.now).last_error;
+        assert_eq!(shown.as_deref(), Some(reason));
+    }
+}
+
+/// `spec/iccp.md` 8.1: unknown messages and TLVs are counted and dropped, without an answer.
+#[test]
+fn what_is_unknown_is_counted_and_not_answered() {
+    let mut chassis = Chassis::in_step();
+    chassis.sent();
+    let unknown = |chassis: &Chassis| {
+        let counters = chassis.domain.peer(chassis.now).counters;
+        let mut counters = counters.into_iter();
+        let counter = counters.find(|c| c.name == "unknown messages and TLVs");
+        counter.unwrap().value
+    };
+    let before = unknown(&chassis);
+    chassis.receive(Body::Unknown { kind: 0x0750 });
+    chassis.tell(Tlv::Unknown { kind: 0x1037 });
+    assert_eq!(unknown(&chassis), before + 2);
+    assert_eq!(chassis.sent(), []);
+}
+
 /// The peer drops what is not named before the end.
 #[test]
 fn the_end_of_the_addresses_is_not_said_before_the_dataplane_has_listed_them() {

@@ -205,10 +205,15 @@ impl Domain {
             } => return self.neighbour(index, address, sight),
             Input::NeighboursEnd => return self.neigh.listing_ends(),
             Input::PeerDown { reason } => {
+                // Also of an attempt to connect, which is no session that ends.
+                self.last_error = Some(reason.clone());
                 self.session.transport_down(reason, &mut self.timers, now);
             }
             Input::PeerMessage(message) => {
                 self.counters.received += 1;
+                // Dropped, but counted (`spec/iccp.md` 8.1).
+                let is_unknown = matches!(message.body, Body::Unknown { .. });
+                self.counters.unknown += u64::from(is_unknown);
                 self.session.message(message.body, &mut self.timers, now);
             }
             Input::PeerGarbage { reason } => {

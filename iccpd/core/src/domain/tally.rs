@@ -39,6 +39,9 @@ impl Tally {
     pub(super) fn input(&mut self, input: &Input) {
         match input {
             Input::PeerMessage(message) => {
+                if let Body::Unknown { .. } = &message.body {
+                    self.count(Global::InvalidMessage, 1);
+                }
                 if let Some(row) = row(&message.body) {
                     self.iccp[row as usize].rx.ok += 1;
                 }

@@ -138,7 +138,7 @@ impl Domain {
             ("unreadable messages", c.garbage),
             ("addresses ignored, table full", self.fdb.ignored()),
             ("neighbours ignored, table full", self.neigh.ignored()),
-            ("unknown TLVs", c.unknown),
+            ("unknown messages and TLVs", c.unknown),
             ("refusals", c.refused),
         ]
         .map(|(name, value)| ctl::Counter {
