@@ -7,7 +7,7 @@
 use mclag_proto::sync::model::{
     DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Op, PortWant, Section, Sight, Traffic,
 };
-use mclag_proto::{IfName, Mac};
+use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One entry of a bridge's table.
@@ -90,6 +90,15 @@ impl Kernel {
                 self.report(key, Sight::Inactive);
             }
             _ => {}
+        }
+    }
+
+    /// A port leaves a VLAN: the entries it had there go.
+    pub fn leave_vlan(&mut self, port: IfName, vid: Vid) {
+        let there = |(key, entry): &(&FdbKey, &Entry)| key.vid == vid && entry.port() == port;
+        let gone: Vec<FdbKey> = self.fdb.iter().filter(there).map(|(key, _)| *key).collect();
+        for key in gone {
+            remove(self, key);
         }
     }
 

@@ -276,6 +276,20 @@ fn schedules_that_failed_once_hold_now() {
             PeerLink { up: false },
             wait(1),
         ],
+        // What an earlier run held was let go without the peer, which believed the leg down: that is
+        // how it is meant, after a wait.
+        &[
+            down(A, 1),
+            wait(1),
+            CutWire,
+            Iccpd {
+                side: A,
+                run: false,
+            },
+            up(A, 1),
+            Iccpd { side: A, run: true },
+            wait(5000),
+        ],
         // A host that moved while syncd was dead made both sides contradict each other for ever.
         &[
             Move {

@@ -340,13 +340,21 @@ impl World {
     }
 
     fn pass_local(&mut self, side: Side, local: Local) {
+        let in_step = self.in_step(side);
         let chassis = self.at_mut(side);
         match local {
             Local::Batch(batch) => {
                 let Some(syncd) = &mut chassis.syncd else {
                     return;
                 };
+                let held = chassis.kernel.held.clone();
                 syncd.apply(&batch.ops, &mut chassis.kernel);
+                let now_held = &chassis.kernel.held;
+                let let_go: Vec<IfName> = held.difference(now_held).copied().collect();
+                for (bond, text) in BONDS.iter().enumerate() {
+                    // What an earlier run held, and nobody to ask: it has waited long enough.
+                    self.unheld[bond] |= !in_step && let_go.contains(&name(text));
+                }
                 self.queue_local(
                     side,
                     Local::Result {

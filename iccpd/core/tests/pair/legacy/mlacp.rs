@@ -172,7 +172,10 @@ impl Daemon {
             name: *name,
             l3: false,
             address: Ipv4Addr::UNSPECIFIED,
-            vids: [Vid::DEFAULT].into(),
+            vids: match self.settings.bare.contains(name) {
+                true => BTreeSet::new(),
+                false => [Vid::DEFAULT].into(),
+            },
         }));
     }
 
@@ -220,6 +223,12 @@ impl Daemon {
             }
             Tlv::AggregatorConfig(config) => self.peer_config(&config),
             Tlv::AggregatorState(state) => self.peer_state(state, plane, now),
+            Tlv::PortChannelInfo(info) => {
+                let known = self.remote.values_mut().find(|port| port.id == info.id);
+                if let Some(port) = known {
+                    port.vids = Some(info.vids);
+                }
+            }
             Tlv::SyncRequest { number } => {
                 self.answer(number);
                 if self.app == App::Exchange {
@@ -261,6 +270,7 @@ impl Daemon {
                 let new = RemotePort {
                     id: config.id,
                     up: true,
+                    vids: None,
                 };
                 self.remote.entry(config.name).or_insert(new).id = config.id;
             }
@@ -339,6 +349,18 @@ impl Daemon {
         self.ports[index].state_changed = true;
         if self.sonic() && !up && self.app == App::Exchange {
             plane.disabled.insert(name);
+        }
+    }
+
+    /// A port joined the VLAN of the hosts, or left it: the peer is told the whole list
+    /// (`spec/behaviour.md` 10.4).
+    pub fn vlan_event(&mut self, name: &IfName, member: bool) {
+        match member {
+            true => self.settings.bare.remove(name),
+            false => self.settings.bare.insert(*name),
+        };
+        if let Some(port) = self.ports.iter_mut().find(|port| port.name == *name) {
+            port.config_changed = true;
         }
     }
 

@@ -18,9 +18,9 @@ mod world;
 
 use iccp_core::{PeerTraits, Time};
 use mclag_proto::iccp::{Body, Dialect, Message, NeighbourEntry, RgId, Status, Tlv};
-use mclag_proto::{AggregatorId, IfName, Mac};
+use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use plane::Plane;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -63,6 +63,8 @@ pub struct Settings {
     /// Whole seconds.
     pub timeout: u64,
     pub ports: Vec<IfName>,
+    /// Ports that are in no VLAN at present; all others are in the one of the hosts.
+    pub bare: BTreeSet<IfName>,
     pub peer_link: IfName,
     pub system_mac: Mac,
     /// It never acknowledges, as SONiC's intermediate generation (`spec/iccp.md` 14.1).
@@ -99,10 +101,12 @@ struct LocalPort {
     down_since: Option<Time>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct RemotePort {
     id: AggregatorId,
     up: bool,
+    /// As its last Port Channel Info had it.
+    vids: Option<BTreeSet<Vid>>,
 }
 
 /// The daemon. It dies with its process; [`Plane`] does not.
@@ -220,6 +224,11 @@ impl Daemon {
     /// Its socket has something to read.
     pub fn is_busy(&self) -> bool {
         !self.inbox.is_empty() || self.eof
+    }
+
+    /// VLANs of a port of the peer, as it was told.
+    pub fn remote_vids(&self, name: &IfName) -> Option<&BTreeSet<Vid>> {
+        self.remote.get(name)?.vids.as_ref()
     }
 
     fn family(&self) -> Family {

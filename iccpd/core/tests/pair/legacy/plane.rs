@@ -66,6 +66,17 @@ impl Plane {
         }
     }
 
+    /// A port leaves the VLAN of the hosts: what was learned there goes, and is reported.
+    pub fn leave_vlan(&mut self, port: IfName) {
+        let learned = |entry: &Entry| !matches!(entry, Entry::Installed(_));
+        let there = self.fdb.iter().filter(|(_, entry)| entry.port() == port);
+        let gone: Vec<FdbKey> = there.filter(|(_, e)| learned(e)).map(|(k, _)| *k).collect();
+        for key in gone {
+            self.fdb.remove(&key);
+            self.reports.push(Report { key, port: None });
+        }
+    }
+
     /// A learned entry that is replaced is gone for the shim, and reported so.
     pub fn install(&mut self, key: FdbKey, entry: Entry) {
         let before = self.fdb.insert(key, entry);

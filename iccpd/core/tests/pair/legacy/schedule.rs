@@ -61,6 +61,12 @@ enum Event {
         bond: usize,
         yes: bool,
     },
+    /// The VLAN of the hosts, on one bond.
+    Vlan {
+        at: At,
+        bond: usize,
+        member: bool,
+    },
     Keepalive {
         seconds: u64,
     },
@@ -98,6 +104,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => bond().prop_map(|bond| Event::Attach { bond }),
         1 => bond().prop_map(|bond| Event::LegacyDetach { bond }),
         2 => (bond(), any::<bool>()).prop_map(|(bond, yes)| Event::Exists { bond, yes }),
+        3 => (at(), bond(), any::<bool>())
+            .prop_map(|(at, bond, member)| Event::Vlan { at, bond, member }),
         1 => (1_u64..5).prop_map(|seconds| Event::Keepalive { seconds }),
         6 => prop_oneof![0_u64..5, 0_u64..300, 0_u64..3000, 0_u64..20_000]
             .prop_map(|millis| Event::Wait { millis }),
@@ -162,6 +170,7 @@ impl Run {
             }),
             Event::LegacyDetach { bond } => world.legacy_detach(bond),
             Event::Exists { bond, yes } => world.set_exists(bond, yes),
+            Event::Vlan { at, bond, member } => world.set_vlan(at, bond, member),
             Event::Keepalive { seconds } => {
                 world.configure(|config| config.keepalive = Duration::from_secs(seconds));
             }
@@ -184,6 +193,7 @@ impl Run {
             world.set_exists(bond, true);
             for at in At::BOTH {
                 world.set_bond(at, bond, true);
+                world.set_vlan(at, bond, true);
             }
         }
         // A session that is dead and looks alive takes its timeout.
@@ -212,6 +222,13 @@ impl Run {
         );
         let us = world.config.node_mac;
         let legacy = world.legacy.as_ref().unwrap();
+        for port in world.domain.as_ref().unwrap().interfaces() {
+            assert_eq!(port.conflicts, [""; 0], "{}", port.name);
+        }
+        for (bond, port) in BONDS.iter().enumerate() {
+            let told = legacy.remote_vids(&name(port));
+            assert_eq!(told, Some(&world.vids(bond)), "VLANs of {port}");
+        }
         assert_eq!(legacy.peer_system, Some(us), "our identity");
         let want = if world.setup.active {
             us
@@ -249,7 +266,11 @@ impl Run {
                 }
             };
             let key = host(number);
-            assert_eq!(world.port_here(key).as_deref(), here, "host {number} here");
+            // What it was told once it takes for its own, and says so in its next session.
+            let taken_for_its_own = !world.sonic() && place == Place::Orphan(At::Legacy);
+            if !taken_for_its_own {
+                assert_eq!(world.port_here(key).as_deref(), here, "host {number} here");
+            }
             // What linux-mclag does with addresses when a port comes back is not specified.
             if world.sonic() {
                 assert_eq!(
@@ -300,34 +321,64 @@ proptest! {
 /// Schedules that once failed, smallest form.
 #[test]
 fn schedules_that_failed_once_hold_now() {
-    let setup = Setup {
+    let sonic = Setup {
         family: Family::Sonic,
         active: false,
         on_loss: OnLoss::Hold,
     };
+    let linux = Setup {
+        family: Family::LinuxMclag,
+        ..sonic
+    };
     let (bond, wait) = (1, |millis| Event::Wait { millis });
     let leg = |at, up| Event::Bond { at, bond, up };
-    let schedules: [&[Event]; 2] = [
+    let schedules: [(Setup, &[Event]); 3] = [
         // A port that an earlier run held was held for the whole restart hold.
-        &[
-            leg(At::Us, false),
-            Event::LegacyWarmReboot,
-            wait(1),
-            Event::OurWarmReboot,
-            Event::Us { run: true },
-            leg(At::Us, true),
-            wait(20_000),
-        ],
+        (
+            sonic,
+            &[
+                leg(At::Us, false),
+                Event::LegacyWarmReboot,
+                wait(1),
+                Event::OurWarmReboot,
+                Event::Us { run: true },
+                leg(At::Us, true),
+                wait(20_000),
+            ],
+        ),
         // The peer waited for the acknowledgement of a port that was detached meanwhile.
-        &[
-            leg(At::Legacy, false),
-            Event::Syncd { run: false },
-            leg(At::Legacy, true),
-            wait(7),
-            Event::Detach { bond },
-        ],
+        (
+            sonic,
+            &[
+                leg(At::Legacy, false),
+                Event::Syncd { run: false },
+                leg(At::Legacy, true),
+                wait(7),
+                Event::Detach { bond },
+            ],
+        ),
+        // linux-mclag says of an address that it was told that it is its own.
+        (
+            linux,
+            &[
+                Event::Move {
+                    host: 2,
+                    to: Place::Bond(0),
+                },
+                Event::Move {
+                    host: 2,
+                    to: Place::Orphan(At::Legacy),
+                },
+                Event::Age {
+                    host: 2,
+                    at: At::Legacy,
+                },
+                wait(1),
+                Event::Us { run: false },
+            ],
+        ),
     ];
-    for events in schedules {
+    for (setup, events) in schedules {
         run(setup, events);
     }
 }

@@ -98,6 +98,8 @@ pub struct World {
     pub kernel: Kernel,
     pub bond_up: [bool; 2],
     exists: [bool; 2],
+    /// Bonds of ours that are in no VLAN at present.
+    bare: [bool; 2],
     local: VecDeque<(Time, Local)>,
     pub notices: Vec<Notice>,
     /// We have a connection, as far as we know.
@@ -146,6 +148,7 @@ impl World {
             keepalive: 1,
             timeout: 15,
             ports: BONDS.iter().map(|bond| name(bond)).collect(),
+            bare: BTreeSet::new(),
             peer_link: name(PEER_LINK),
             system_mac: Mac([2, 0, 0, 0, 0, 0xee]),
             mute: false,
@@ -160,6 +163,7 @@ impl World {
             kernel: Kernel::default(),
             bond_up: [true; 2],
             exists: [true; 2],
+            bare: [false; 2],
             local: VecDeque::new(),
             notices: Vec::new(),
             connected: false,
@@ -312,7 +316,7 @@ impl World {
             return;
         }
         if yes {
-            let (index, vids) = (port.index, [Vid::DEFAULT].into());
+            let (index, vids) = (port.index, self.vids(bond));
             self.feed(Input::Link(port));
             self.feed(Input::Link(member));
             self.feed(Input::Vlans { index, vids });
@@ -321,6 +325,44 @@ impl World {
                 index: member.index,
             });
             self.feed(Input::LinkGone { index: port.index });
+        }
+    }
+
+    /// VLANs of a bond of ours.
+    pub fn vids(&self, bond: usize) -> BTreeSet<Vid> {
+        let vids = (!self.bare[bond]).then_some(Vid::DEFAULT);
+        vids.into_iter().collect()
+    }
+
+    /// A bond leaves the VLAN of the hosts, or joins it again.
+    pub fn set_vlan(&mut self, at: At, bond: usize, member: bool) {
+        self.disturb();
+        let port = name(BONDS[bond]);
+        match at {
+            At::Us => {
+                if !member {
+                    self.kernel.leave_vlan(port, Vid::DEFAULT);
+                    self.pump();
+                }
+                self.bare[bond] = !member;
+                if self.exists[bond] {
+                    let (index, vids) = (lag(bond, BONDS[bond]).index, self.vids(bond));
+                    self.feed(Input::Vlans { index, vids });
+                }
+            }
+            At::Legacy => {
+                match member {
+                    true => self.settings.bare.remove(&port),
+                    false => self.settings.bare.insert(port),
+                };
+                if !member {
+                    self.plane.leave_vlan(port);
+                }
+                self.report();
+                if let Some(daemon) = &mut self.legacy {
+                    daemon.vlan_event(&port, member);
+                }
+            }
         }
     }
 
@@ -340,14 +382,15 @@ impl World {
         let bond = bond_of(&port);
         match at {
             At::Us => {
-                let out = bond.is_some_and(|b| !self.bond_up[b] || !self.exists[b]);
+                let out = bond.is_some_and(|b| !self.bond_up[b] || !self.exists[b] || self.bare[b]);
                 if !out && !self.kernel.held.contains(&port) {
                     self.kernel.frame(key, port);
                     self.pump();
                 }
             }
             At::Legacy => {
-                let out = bond.is_some_and(|b| !self.legacy_bond_up[b]);
+                let bare = self.settings.bare.contains(&port);
+                let out = bare || bond.is_some_and(|b| !self.legacy_bond_up[b]);
                 if !out && !self.plane.disabled.contains(&port) {
                     self.plane.frame(key, port);
                     self.report();
@@ -566,7 +609,7 @@ impl World {
                 continue;
             }
             let port = lag(bond, text);
-            let (index, vids) = (port.index, vids.clone());
+            let (index, vids) = (port.index, self.vids(bond));
             self.feed(Input::Link(port));
             self.feed(Input::Link(member(bond, self.bond_up[bond])));
             self.feed(Input::Vlans { index, vids });
