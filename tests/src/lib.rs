@@ -34,6 +34,7 @@ pub mod replay;
 pub mod scenario;
 pub mod scenarios;
 pub mod session;
+pub mod shim;
 pub mod speech;
 pub mod topology;
 pub mod traffic;

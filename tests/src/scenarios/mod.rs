@@ -1,6 +1,7 @@
 //! The scenarios, one file per subject.
 
 mod addresses;
+mod assistant;
 mod broken;
 mod counting;
 mod delivery;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Scenario> {
         restarts::SCENARIOS,
         team::SCENARIOS,
         dialects::SCENARIOS,
+        assistant::SCENARIOS,
     ]
     .concat()
 }
