@@ -236,7 +236,12 @@ impl Daemon {
         self.wait_for_end(limit)
     }
 
-    /// Start it again, after [`Daemon::kill`] or [`Daemon::stop`].
+    /// Wait until it ends, as a [signal][Self::signal] told it to, and return how.
+    pub fn end(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.wait_for_end(limit)
+    }
+
+    /// Start it again, after it ended.
     pub fn start(&mut self) -> Result<()> {
         ensure!(
             self.child.is_none(),

@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::Mac;
 use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, Peer, SessionState, Status};
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -70,6 +71,15 @@ impl Mlag {
 
     /// Lay the cables and start all four daemons.
     pub fn start(ctx: &Ctx, options: Options) -> Result<Self> {
+        Self::start_with(ctx, options, |settings| settings)
+    }
+
+    /// The same with settings that differ from the usual ones.
+    pub fn start_with(
+        ctx: &Ctx,
+        options: Options,
+        alter: impl Fn(Settings) -> Settings,
+    ) -> Result<Self> {
         let net = Pair::up(ctx, options)?;
         let (speech, ports) = (options.speech, net.mlag_ports());
         for side in Side::BOTH {
@@ -77,7 +87,9 @@ impl Mlag {
                 net.set_system_mac_of(side, SYSTEM_MAC)?;
             }
         }
-        let mlag = Self::start_on(ctx, net, |side| Settings::of(ctx, side, &ports, speech))?;
+        let mlag = Self::start_on(ctx, net, |side| {
+            alter(Settings::of(ctx, side, &ports, speech))
+        })?;
         Ok(Self { speech, ..mlag })
     }
 
@@ -162,6 +174,29 @@ impl Mlag {
         for daemons in &mut self.daemons {
             daemons.syncd.require_running()?;
             daemons.iccpd.require_running()?;
+        }
+        Ok(())
+    }
+
+    /// Take the power from a chassis: its daemons and its links are gone within a moment.
+    pub fn power_off(&mut self, side: Side) -> Result<()> {
+        let daemons = self.daemons(side);
+        for which in Which::BOTH {
+            daemons.daemon(which).signal(Signal::SIGKILL)?;
+        }
+        self.net.switch(side).power_off(self.net.hosts.len())?;
+        for which in Which::BOTH {
+            self.daemons(side).daemon(which).end(SOON)?;
+        }
+        Ok(())
+    }
+
+    /// Boot a chassis that had no power: first its network, then its daemons.
+    pub fn power_on(&mut self, side: Side) -> Result<()> {
+        let hosts = u8::try_from(self.net.hosts.len())?;
+        self.net.switch(side).boot(hosts)?;
+        for which in Which::BOTH {
+            self.daemons(side).daemon(which).start()?;
         }
         Ok(())
     }

@@ -51,6 +51,8 @@ pub const PEER_LINK: &str = "peerlink";
 pub const TEAMD_DIRECTORY: &str = "/run/teamd";
 /// The port of the orphan host, on each chassis.
 pub const ORPHAN_PORT: &str = "swp10";
+/// The interface of the control session, on each chassis.
+pub const CONTROL: &str = "ctl";
 
 /// More would collide with the names and addresses of the orphan hosts.
 const MOST_HOSTS: u8 = 9;
@@ -309,24 +311,40 @@ pub struct Switch {
     teams: Vec<Daemon>,
     /// What its programs find at [`TEAMD_DIRECTORY`].
     teamd_directory: PathBuf,
+    ageing: Duration,
 }
 
 impl Switch {
     fn new(ctx: &Ctx, side: Side, options: &Options) -> Result<Self> {
-        let ns = NetNs::create(&format!("{}sw{side}", ctx.prefix()))?;
-        let address = device_mac(side, 0);
-        let ageing = options.ageing.as_secs() * 100; // the kernel's unit is 10 ms
-        ns.ip(&format!(
-            "link add {BRIDGE} address {address} type bridge \
-                 vlan_filtering 1 vlan_default_pvid 0 stp_state 0 forward_delay 0 mcast_snooping 0 ageing_time {ageing}
-             link set {BRIDGE} up"
-        ))?;
-        Ok(Self {
+        let switch = Self {
             teamd_directory: ctx.scratch().join(format!("teamd-{side}")),
             teams: Vec::new(),
             side,
-            ns,
-        })
+            ns: NetNs::create(&format!("{}sw{side}", ctx.prefix()))?,
+            ageing: options.ageing,
+        };
+        switch.add_bridge()?;
+        Ok(switch)
+    }
+
+    fn add_bridge(&self) -> Result<()> {
+        let address = device_mac(self.side, 0);
+        let ageing = self.ageing.as_secs() * 100; // the kernel's unit is 10 ms
+        self.ns.ip(&format!(
+            "link add {BRIDGE} address {address} type bridge \
+                 vlan_filtering 1 vlan_default_pvid 0 stp_state 0 forward_delay 0 mcast_snooping 0 ageing_time {ageing}
+             link set {BRIDGE} up"
+        ))
+    }
+
+    /// Take the peer link into the bridge, all VLANs tagged.
+    fn add_peer_link(&self) -> Result<()> {
+        self.ns
+            .ip(&format!("link set {PEER_LINK} master {BRIDGE} up"))?;
+        self.ns.bridge(&format!(
+            "vlan add dev {PEER_LINK} vid {UNTAGGED}
+             vlan add dev {PEER_LINK} vid {TAGGED}"
+        ))
     }
 
     /// Take `port` into the bridge: VLAN 10 untagged, VLAN 20 tagged.
@@ -340,17 +358,24 @@ impl Switch {
 
     /// Make the bond or team towards host `number`, with its only member, and take it into the bridge.
     fn add_mlag_port(&mut self, ctx: &Ctx, lag: Lag, number: u8) -> Result<()> {
-        let port = lag.port(number.into());
-        let member = member_name(number.into());
-        let address = device_mac(self.side, number);
         match lag {
-            Lag::Bond => self.ns.ip(&format!(
-                "link add {port} address {address} type bond mode 802.3ad lacp_rate fast miimon 50
-                 link set {member} master {port}"
-            ))?,
-            Lag::Team => self.start_teamd(ctx, &port, &member, address)?,
+            Lag::Bond => self.add_bond(number)?,
+            Lag::Team => {
+                let address = device_mac(self.side, number);
+                let member = member_name(number.into());
+                self.start_teamd(ctx, &lag.port(number.into()), &member, address)?;
+            }
         }
-        self.add_edge_port(&port)
+        self.add_edge_port(&lag.port(number.into()))
+    }
+
+    fn add_bond(&self, number: u8) -> Result<()> {
+        let (bond, member) = (bond_name(number.into()), member_name(number.into()));
+        let address = device_mac(self.side, number);
+        self.ns.ip(&format!(
+            "link add {bond} address {address} type bond mode 802.3ad lacp_rate fast miimon 50
+             link set {member} master {bond}"
+        ))
     }
 
     /// Have teamd make a team with one member.
@@ -428,6 +453,33 @@ impl Switch {
     /// Put the cable of `dev` in again.
     pub fn plug(&self, dev: &str) -> Result<()> {
         self.ns.ip(&format!("link set {dev} up"))
+    }
+
+    /// Take the power from it, or the nearest thing to it that software has: all its cables lose carrier within a moment.
+    /// Its daemons are the caller's.
+    pub fn power_off(&self, hosts: usize) -> Result<()> {
+        let members = (1..=hosts).map(member_name);
+        let others = [PEER_LINK, ORPHAN_PORT, CONTROL].map(str::to_owned);
+        let down = others.into_iter().chain(members);
+        let down = down.map(|cable| format!("link set {cable} down\n"));
+        self.ns.ip(&down.collect::<String>())
+    }
+
+    /// Boot it after [`Switch::power_off`]: bridge and bonds are new, nothing is filtered and nothing known, and all
+    /// cables are in use. For chassis with bonds.
+    pub fn boot(&self, hosts: u8) -> Result<()> {
+        self.ns.run("nft", &["flush", "ruleset"])?;
+        self.ns.ip(&format!("link delete {BRIDGE}"))?;
+        self.add_bridge()?;
+        for number in 1..=hosts {
+            let bond = bond_name(number.into());
+            self.ns.ip(&format!("link delete {bond}"))?;
+            self.add_bond(number)?;
+            self.add_edge_port(&bond)?;
+        }
+        self.add_peer_link()?;
+        self.add_edge_port(ORPHAN_PORT)?;
+        self.plug(CONTROL)
     }
 
     /// Drop everything that leaves through `dev`, with carrier and without anybody noticing.
@@ -639,28 +691,22 @@ fn connect_chassis(a: &Switch, b: &Switch, control: Control) -> Result<()> {
     cable((&a.ns, PEER_LINK, a_end.1), (&b.ns, PEER_LINK, b_end.1))?;
     if control == Control::OwnLink {
         cable(
-            (&a.ns, "ctl", device_mac_of(a, 0x31)),
-            (&b.ns, "ctl", device_mac_of(b, 0x31)),
+            (&a.ns, CONTROL, device_mac_of(a, 0x31)),
+            (&b.ns, CONTROL, device_mac_of(b, 0x31)),
         )?;
     }
     for switch in [a, b] {
-        switch
-            .ns
-            .ip(&format!("link set {PEER_LINK} master {BRIDGE} up"))?;
-        switch.ns.bridge(&format!(
-            "vlan add dev {PEER_LINK} vid {UNTAGGED}
-             vlan add dev {PEER_LINK} vid {TAGGED}"
-        ))?;
+        switch.add_peer_link()?;
         if control == Control::OverPeerLink {
             switch.ns.ip(&format!(
-                "link add link {PEER_LINK} name ctl type vlan id {CONTROL_VLAN}"
+                "link add link {PEER_LINK} name {CONTROL} type vlan id {CONTROL_VLAN}"
             ))?;
         }
         let address = switch.side.control_address();
         switch
             .ns
             .ip(&format!(
-                "link set ctl up\naddress add {address}/30 dev ctl"
+                "link set {CONTROL} up\naddress add {address}/30 dev {CONTROL}"
             ))
             .context("cannot prepare the control session")?;
     }

@@ -1,5 +1,6 @@
 //! Addresses: both chassis know where a host is, and forget it together.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -51,8 +52,34 @@ pub(super) fn wait_place(mlag: &Mlag, side: Side, mac: Mac, port: Option<&str>) 
     })
 }
 
+/// Wait until both chassis have the same addresses: on the same MLAG port, or behind an orphan port of the one that is
+/// behind the peer link of the other.
+pub(super) fn wait_in_step(mlag: &Mlag) -> Result<()> {
+    let table = |side| -> Result<BTreeMap<_, _>> {
+        let entries = kernel::fdb(&mlag.switch(side).ns, BRIDGE)?.into_iter();
+        let hosts = entries.filter(|entry| entry.vlan.is_some() && !entry.is_permanent());
+        Ok(hosts
+            .map(|entry| ((entry.vlan, entry.mac), entry.ifname))
+            .collect())
+    };
+    let beyond = |port: String| match port.as_str() {
+        PEER_LINK => ORPHAN_PORT.to_owned(),
+        ORPHAN_PORT => PEER_LINK.to_owned(),
+        _ => port,
+    };
+    eventually("the chassis have the same addresses", SOON, || {
+        let (a, b) = (table(Side::A)?, table(Side::B)?);
+        let as_of_b: BTreeMap<_, _> = b
+            .into_iter()
+            .map(|(key, port)| (key, beyond(port)))
+            .collect();
+        ensure!(a == as_of_b, "A has {a:?}\nB has {as_of_b:?}");
+        Ok(())
+    })
+}
+
 /// Send one frame from an address to nobody.
-fn speak(port: &Port, mac: Mac) -> Result<()> {
+pub(super) fn speak(port: &Port, mac: Mac) -> Result<()> {
     Sender::send(port, Stream::new(mac, NOBODY), 1, 1000).map(drop)
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::flows::{self, Flows};
-use super::pair;
-use crate::mlag::{Mlag, Which};
+use super::{addresses, pair};
+use crate::mlag::Mlag;
 use crate::scenario::{Ctx, Scenario};
-use crate::topology::{ORPHAN_PORT, Options, PEER_LINK, Side, UNTAGGED};
-use crate::traffic::{BROADCAST, Receiver, Sender, Stream};
+use crate::topology::{Options, PEER_LINK, Side, UNTAGGED};
+use crate::traffic::{BROADCAST, Receiver, Sender, Stream, learnable};
 use crate::wait::{SOON, eventually};
 use mclag_proto::ctl::SessionState;
 
@@ -32,9 +32,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer",
-        about: "Traffic flows between the orphan of B and a dual-homed host, both ways. All links of A go and both of its \
-                daemons die; they return with an empty kernel filter. Lost frames are counted and printed for both moments, and none arrives \
-                twice. Afterwards everybody reaches everybody.",
+        about: "Traffic flows between the orphan of B and a dual-homed host, both ways. A loses its power: both of its \
+                daemons and all its links are gone. It boots, with new bonds and a new bridge, before its daemons start. Lost \
+                frames are counted and printed for both moments, and none arrives twice. A knows what B learned meanwhile, \
+                everybody reaches everybody, and the addresses are in step.",
         limit: Duration::from_secs(240),
         run: a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer,
     },
@@ -189,78 +190,69 @@ pub(super) fn the_peer_is_out_of_reach(ctx: &Ctx, mlag: &mut Mlag) -> Result<()>
 }
 
 fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> Result<()> {
-    const CABLES: [&str; 3] = ["ctl", PEER_LINK, ORPHAN_PORT];
     let mut mlag = Mlag::up(ctx, Options::default())?;
-    mlag.host().wait_reaches(&mlag.orphan_b, UNTAGGED)?;
     let (host, orphan) = (mlag.host().untagged(), mlag.orphan_b.untagged());
+    mlag.host().wait_reaches(&mlag.orphan_a, UNTAGGED)?;
+    mlag.host().wait_reaches(&mlag.orphan_b, UNTAGGED)?;
     let (at_host, at_orphan) = (Receiver::start(&host)?, Receiver::start(&orphan)?);
-    for (what, is_loss) in [("A is lost", true), ("A returns", false)] {
-        let flows = Flows::start(&[
+    let traffic = || {
+        let to_host = Stream::between(&orphan, &host);
+        let flood = Stream::new(orphan.mac, BROADCAST);
+        let from_host = Stream::between(&host, &orphan);
+        let flood_from_host = Stream::new(host.mac, BROADCAST);
+        Flows::start(&[
+            ("to the host", to_host, &orphan, &at_host),
+            ("broadcast to the host", flood, &orphan, &at_host),
+            ("from the host", from_host, &host, &at_orphan),
             (
-                "to the host",
-                Stream::between(&orphan, &host),
-                &orphan,
-                &at_host,
-            ),
-            (
-                "broadcast",
-                Stream::new(orphan.mac, BROADCAST),
-                &orphan,
-                &at_host,
-            ),
-            (
-                "from the host",
-                Stream::between(&host, &orphan),
+                "broadcast from the host",
+                flood_from_host,
                 &host,
                 &at_orphan,
             ),
-        ])?;
-        if is_loss {
-            mlag.host().unplug(Side::A)?;
-            for cable in CABLES {
-                mlag.a.unplug(cable)?;
-            }
-            for which in Which::BOTH {
-                mlag.daemons(Side::A).daemon(which).kill()?;
-            }
-            mlag.host().wait_bundled(1)?;
-            eventually("B sees the session lost", SOON, || {
-                let session = mlag.at(Side::B).status()?.session;
-                ensure!(session != SessionState::Up, "session {session:?}");
-                Ok(())
-            })?;
-        } else {
-            // What a kernel that was booted has: nothing of ours.
-            mlag.a.ns.run("nft", &["flush", "ruleset"])?;
-            let port = mlag.lag.port(1);
-            mlag.a
-                .ns
-                .ip(&format!("link set {port} type bond min_links 0"))?;
-            for which in Which::BOTH {
-                mlag.daemons(Side::A).daemon(which).start()?;
-            }
-            eventually("the daemons of A have each other", SOON, || {
-                ensure!(mlag.at(Side::A).status()?.syncd.connected, "not yet");
-                Ok(())
-            })?;
-            for cable in CABLES {
-                mlag.a.plug(cable)?;
-            }
-            mlag.host().plug(Side::A)?;
-            mlag.wait_in_step()?;
-            mlag.wait_dual()?;
-        }
-        flows.wait_for_more(u64::from(flows::RATE))?;
-        for (way, sent, heard) in flows.stop()? {
-            let summary = heard.of(sent.frames);
-            ensure!(heard.duplicated == 0, "{what}, {way}: {summary}");
-            ensure!(
-                heard.lost(sent.frames) < u64::from(flows::RATE),
-                "{what}, {way}: a second or more was lost: {summary}"
-            );
-            ctx.measured(format!("{what}, {way}"), summary);
-        }
-    }
+        ])
+    };
+
+    let flows = traffic()?;
+    mlag.power_off(Side::A)?;
+    mlag.host().wait_bundled(1)?;
+    eventually("B sees the session lost", SOON, || {
+        let session = mlag.at(Side::B).status()?.session;
+        ensure!(session != SessionState::Up, "session {session:?}");
+        Ok(())
+    })?;
+    judge(ctx, "A is lost", flows)?;
+
+    // What B learns now, A will be told.
+    let (of_orphan, of_host) = (learnable(1), learnable(2));
+    addresses::speak(&orphan, of_orphan)?;
+    addresses::speak(&mlag.host().leg(Side::B), of_host)?;
+    addresses::wait_place(&mlag, Side::B, of_host, Some("bond1"))?;
+
+    let flows = traffic()?;
+    mlag.power_on(Side::A)?;
+    mlag.wait_in_step()?;
+    mlag.wait_dual()?;
+    judge(ctx, "A returns", flows)?;
+    addresses::wait_place(&mlag, Side::A, of_orphan, Some(PEER_LINK))?;
+    addresses::wait_place(&mlag, Side::A, of_host, Some("bond1"))?;
     pair::everybody_reaches_everybody(&mlag)?;
+    addresses::wait_in_step(&mlag)?;
     mlag.check()
+}
+
+/// After a further second of them: less than a second of each was lost, and nothing arrived twice.
+fn judge(ctx: &Ctx, what: &str, flows: Flows<'_>) -> Result<()> {
+    let second = u64::from(flows::RATE);
+    flows.wait_for_more(second)?;
+    for (way, sent, heard) in flows.stop()? {
+        let summary = heard.of(sent.frames);
+        ctx.measured(format!("{what}, {way}"), summary);
+        ensure!(heard.duplicated == 0, "{what}, {way}: {summary}");
+        ensure!(
+            heard.lost(sent.frames) < second,
+            "{what}, {way}: a second or more was lost: {summary}"
+        );
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::traffic::{Port, Receiver, Sender, Sent, Stream, Tally};
 
 /// Frames a second of each.
-pub(super) const RATE: u32 = 200;
+pub(super) const RATE: u32 = 100;
 
 /// Streams under way, each with its name and the one who counts it.
 pub(super) struct Flows<'a>(Vec<(&'static str, &'a Receiver, Stream, Sender)>);

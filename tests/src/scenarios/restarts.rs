@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::addresses;
 use super::flows::Flows;
 use crate::mlag::{Mlag, Settings, Which};
 use crate::scenario::{Ctx, Scenario};
-use crate::speech::Speech;
-use crate::topology::{Options, Pair, Side, UNTAGGED};
+use crate::speech::{Iccp, Protocol, Speech};
+use crate::topology::{Options, Side, UNTAGGED};
 use crate::traffic::{BROADCAST, NOBODY, Receiver, Sender, Stream, learnable};
 use crate::wait::{SOON, eventually, holds_for};
 use mclag_proto::ctl::SessionState;
@@ -25,11 +26,25 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "a_warm_reboot_is_not_noticed",
-        about: "Both chassis are told to do at a loss of the session what SONiC does. Under broadcast and unicast, iccpd of A is \
-                told that its chassis reboots warm, and both daemons of A stop. For 20 s nothing changes at B; they return, and \
-                nothing was lost and nothing arrived twice. Without a word B lifts its isolation.",
+        about: "Both chassis are told to do at a loss of the session what SONiC does. Under broadcast and unicast, both ways, \
+                iccpd of A is told that its chassis reboots warm and ends, and syncd of A stops. For 20 s nothing changes on \
+                either chassis. The daemons return, and nothing was lost and nothing arrived twice. Without a word B lifts its \
+                isolation.",
         limit: Duration::from_secs(240),
-        run: a_warm_reboot_is_not_noticed,
+        run: |ctx| a_chassis_reboots_warm(ctx, Side::A, Speech::default()),
+    },
+    Scenario {
+        name: "a_warm_reboot_is_not_noticed_in_the_dialects_of_sonic",
+        about: "The same with ICCP fixed to sonic. B reboots, whose daemons speak version 1 of sonic.",
+        limit: Duration::from_secs(240),
+        run: |ctx| {
+            let speech = Speech {
+                iccp: Iccp::Sonic,
+                a: Protocol::V2,
+                b: Protocol::Sonic,
+            };
+            a_chassis_reboots_warm(ctx, Side::B, speech)
+        },
     },
 ];
 
@@ -146,46 +161,55 @@ pub(super) fn they_die_and_return(
 /// Shorter than the 90 s that a peer has for it (`spec/behaviour.md` 14.2), and longer than anything takes.
 const AWAY: Duration = Duration::from_secs(20);
 
-fn a_warm_reboot_is_not_noticed(ctx: &mut Ctx) -> Result<()> {
-    let net = Pair::up(ctx, Options::default())?;
-    let ports = net.mlag_ports();
-    let mut mlag = Mlag::start_on(ctx, net, |side| {
-        Settings::of(ctx, side, &ports, Speech::default()).strict()
-    })?;
+/// The chassis on `side` reboots warm, of a pair that does at a loss of the session what SONiC does.
+fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
+    let options = Options {
+        speech,
+        ..Options::default()
+    };
+    let mut mlag = Mlag::start_with(ctx, options, Settings::strict)?;
     mlag.wait_in_step()?;
     mlag.wait_dual()?;
     let host = mlag.host().untagged();
     let [a, b] = Side::BOTH.map(|side| mlag.orphan(side).untagged());
-    let ear = Receiver::start(&host)?;
+    let [at_host, at_a, at_b] = [
+        Receiver::start(&host)?,
+        Receiver::start(&a)?,
+        Receiver::start(&b)?,
+    ];
     let [from_a, from_b] = [&a, &b].map(|orphan| Stream::new(orphan.mac, BROADCAST));
-    let [to_a, to_b] = [&a, &b].map(|orphan| Stream::between(orphan, &host));
+    let [a_to_host, b_to_host] = [&a, &b].map(|orphan| Stream::between(orphan, &host));
+    let [host_to_a, host_to_b] = [&a, &b].map(|orphan| Stream::between(&host, orphan));
     let flows = Flows::start(&[
-        ("broadcast from A", from_a, &a, &ear),
-        ("broadcast from B", from_b, &b, &ear),
-        ("unicast from A", to_a, &a, &ear),
-        ("unicast from B", to_b, &b, &ear),
+        ("broadcast from A", from_a, &a, &at_host),
+        ("broadcast from B", from_b, &b, &at_host),
+        ("unicast from A", a_to_host, &a, &at_host),
+        ("unicast from B", b_to_host, &b, &at_host),
+        ("unicast to A", host_to_a, &host, &at_a),
+        ("unicast to B", host_to_b, &host, &at_b),
     ])?;
-    let before = mlag.isolated(Side::B)?;
+    addresses::wait_in_step(&mlag)?;
+    let before = settled(&mlag)?;
 
-    mlag.at(Side::A).iccpd.signal(Signal::SIGUSR1)?;
-    for which in Which::BOTH {
-        let status = mlag.daemons(Side::A).daemon(which).stop(SOON)?;
-        ensure!(status.success(), "{which:?} of A: {status}");
-    }
+    mlag.at(side).iccpd.signal(Signal::SIGUSR1)?;
+    let status = mlag.daemons(side).iccpd.end(SOON)?;
+    ensure!(status.success(), "iccpd of {side}: {status}");
+    let status = mlag.daemons(side).syncd.stop(SOON)?;
+    ensure!(status.success(), "syncd of {side}: {status}");
     eventually("the session is lost", SOON, || {
-        let session = mlag.at(Side::B).status()?.session;
+        let session = mlag.at(side.peer()).status()?.session;
         ensure!(session != SessionState::Up, "session {session:?}");
         Ok(())
     })?;
-    holds_for("B goes on as before", AWAY, || {
-        let isolated = mlag.isolated(Side::B)?;
-        ensure!(isolated == before, "it isolates {isolated:?}");
+    holds_for("everything stays as it was", AWAY, || {
+        let now = settled(&mlag)?;
+        ensure!(now == before, "{now:#?}\nbefore: {before:#?}");
         let legs = mlag.host().bond()?.ports;
         ensure!(legs == 2, "the host uses {legs} links");
         Ok(())
     })?;
     for which in Which::BOTH {
-        mlag.daemons(Side::A).daemon(which).start()?;
+        mlag.daemons(side).daemon(which).start()?;
     }
     mlag.wait_in_step()?;
     mlag.wait_dual()?;
@@ -193,11 +217,16 @@ fn a_warm_reboot_is_not_noticed(ctx: &mut Ctx) -> Result<()> {
         let summary = heard.of(sent.frames);
         ensure!(heard.is_exactly_once(sent.frames), "{name}: {summary}");
     }
-    ctx.log("A rebooted warm: nothing lost, nothing twice");
+    eventually("the dataplane is the one from before", SOON, || {
+        let after = settled(&mlag)?;
+        ensure!(after == before, "{after:#?}\nbefore: {before:#?}");
+        Ok(())
+    })?;
+    ctx.log(format!("{side} rebooted warm: nothing lost, nothing twice"));
 
-    mlag.daemons(Side::A).iccpd.kill()?;
-    eventually("B lifts its isolation", SOON, || {
-        let isolated = mlag.isolated(Side::B)?;
+    mlag.daemons(side).iccpd.kill()?;
+    eventually("its peer lifts its isolation", SOON, || {
+        let isolated = mlag.isolated(side.peer())?;
         ensure!(isolated.is_empty(), "it isolates {isolated:?}");
         Ok(())
     })
