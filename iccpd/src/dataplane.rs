@@ -3,7 +3,7 @@
 
 use crate::settings::{self, SyncdProtocol};
 use crate::shim::told::Rest;
-use crate::shim::{Happened, Place, Shim};
+use crate::shim::{Happened, Place, Shim, Tally};
 use crate::syncd::Syncd;
 use iccp_core::{Batch, Input};
 use mclag_proto::sync::model::{Abilities, Op, OpError, PortWant, Section, Traffic};
@@ -99,6 +99,15 @@ impl Dataplane {
             );
         }
         Self::Foreign(Box::new(Foreign::new(Shim::new(places, rest), assistant)))
+    }
+
+    /// Messages to and from a foreign shim; none with our own `syncd`.
+    #[must_use]
+    pub fn tally(&self) -> Option<Tally> {
+        match self {
+            Self::Own(_) => None,
+            Self::Foreign(foreign) => Some(foreign.shim.tally()),
+        }
     }
 
     /// Queue a batch.

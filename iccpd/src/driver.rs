@@ -11,7 +11,7 @@ use crate::ctl::{self, Question};
 use crate::dataplane::Dataplane;
 use crate::kernel::Watch;
 use crate::log;
-use crate::mclagdctl;
+use crate::mclagdctl::{self, counted::Counted, counted::Seen};
 use crate::peer::{self, Endpoints, Peer};
 use crate::settings::OnStop;
 use crate::shim::Happened;
@@ -44,6 +44,8 @@ pub struct Driver {
     pub ctl: ctl::Server,
     /// Operators with the tool of the legacy daemons.
     pub mclagdctl: mclagdctl::server::Server,
+    /// What is counted for that tool outside of the core.
+    pub counted: Counted,
     /// What is logged.
     pub log: log::Control,
     /// How the other chassis is reached, whoever names it.
@@ -161,8 +163,11 @@ impl Driver {
                 Wake::Settings(config) => self.take_settings(config).await,
                 Wake::Question(question) => self.answer(question),
                 Wake::Legacy(question) => {
+                    let (seen, counted) = (self.seen(), &self.counted);
                     let domain = self.pair.as_ref().map(|pair| &pair.domain);
-                    mclagdctl::answer(question, domain, &mut self.log);
+                    mclagdctl::answer(question, domain, &mut self.log, |counters| {
+                        counted.complete(&seen, counters);
+                    });
                 }
                 Wake::Wrote => {}
                 Wake::Due => self.tell_time().await,
@@ -339,9 +344,21 @@ impl Driver {
         if timeout(STOP_TIMEOUT, self.say_goodbye()).await.is_err() {
             tracing::warn!("the pair ended before everybody was told");
         }
-        self.pair = None;
+        if let Some(Pair { domain, peer, .. }) = self.pair.take() {
+            self.counted
+                .pair_ends(domain.legacy_counters(), peer.ends());
+        }
         // What is known to the dataplane's side was told to a pair that is gone.
         self.missed = Missed::everything();
+    }
+
+    fn seen(&self) -> Seen {
+        let peer = self.pair.as_ref().map(|pair| pair.peer.ends());
+        Seen {
+            peer: peer.unwrap_or_default(),
+            kernel_errors: self.kernel.errors(),
+            shim: self.dataplane.tally(),
+        }
     }
 
     fn answer(&mut self, question: Question) {

@@ -119,6 +119,7 @@ async fn serve(
         kernel,
         ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
         mclagdctl: mclagdctl::server::Server::listen(&settings.mclagdctl),
+        counted: Default::default(),
         log,
         is_fixed: config.is_some(),
         pair: config.map(|config| Pair::new(config, reach)),

@@ -2,21 +2,29 @@
 //! (`spec/mclagdctl-protocol.md`).
 //!
 //! * [`server`]: `iccpd` answers legacy tools, and ours under that name.
+//! * [`counted`]: what is counted outside of the core.
 //! * [`client`], [`args`], [`text`]: `mclagctl` called `mclagdctl` behaves as that tool.
 
 pub mod args;
 pub mod client;
+pub mod counted;
 pub mod server;
 pub mod text;
 
 use crate::log;
 use iccp_core::Domain;
 use iccp_core::domain::legacy_view::Page;
-use mclag_proto::mclagdctl::{Command, LogLevel, Outcome};
+use mclag_proto::mclagdctl::{Command, Counters, Data, LogLevel, Outcome};
 use server::{PAGE, Question};
 
-/// Answer a question from live state; without a pair there is little to tell.
-pub fn answer(question: Question, domain: Option<&Domain>, log: &mut log::Control) {
+/// Answer a question from live state; without a pair there is little to tell. `complete` adds to the
+/// counters what the core does not have.
+pub fn answer(
+    question: Question,
+    domain: Option<&Domain>,
+    log: &mut log::Control,
+    complete: impl FnOnce(&mut Counters),
+) {
     let Question {
         request,
         dialect,
@@ -24,13 +32,20 @@ pub fn answer(question: Question, domain: Option<&Domain>, log: &mut log::Contro
         answer,
     } = question;
     let level = LogLevel::from_wire(request.id);
-    let page = if request.command == Command::LogLevel && !log.set_level(level) {
+    let mut page = if request.command == Command::LogLevel && !log.set_level(level) {
         Err(Outcome::Failure)
     } else if let Some(domain) = domain {
         domain.legacy_page(request, dialect, log.level(), after, PAGE)
     } else {
         Page::of_no_domain(request)
     };
+    if let Ok(Page {
+        data: Data::Counters(counters),
+        ..
+    }) = &mut page
+    {
+        complete(counters);
+    }
     // A client that has gone away meanwhile needs no answer.
     let _ = answer.send(page);
 }

@@ -17,6 +17,7 @@
 //! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
 
 mod candidate;
+mod ends;
 mod refusals;
 
 use crate::log::Limit;
@@ -38,6 +39,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use candidate::{Candidate, first_word};
+pub use ends::Ends;
 use refusals::Refusals;
 
 /// Outgoing bytes above which no message is taken. Messages wait in the core then, where newer
@@ -93,6 +95,7 @@ pub struct Peer {
     /// The dialect of the last connection on which it was found out.
     heard: Option<Dialect>,
     refusals: Refusals,
+    ends: Ends,
     limit: Limit,
     buffer: Box<[u8]>,
 }
@@ -150,6 +153,7 @@ impl Peer {
             finishing: VecDeque::new(),
             heard: None,
             refusals: Refusals::default(),
+            ends: Ends::default(),
             limit: Limit::default(),
             buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
@@ -159,6 +163,7 @@ impl Peer {
     pub fn move_to(&mut self, endpoints: Endpoints) {
         *self = Self {
             refusals: std::mem::take(&mut self.refusals),
+            ends: self.ends,
             limit: std::mem::take(&mut self.limit),
             finishing: std::mem::take(&mut self.finishing),
             ..Self::new(endpoints)
@@ -228,6 +233,12 @@ impl Peer {
     #[must_use]
     pub fn refused(&self) -> Vec<Refusal> {
         self.refusals.list()
+    }
+
+    /// How reading ended, in the past.
+    #[must_use]
+    pub const fn ends(&self) -> Ends {
+        self.ends
     }
 
     /// The rest of what was received.
@@ -445,6 +456,15 @@ impl Peer {
 
     fn received(&mut self, result: io::Result<Progress>) -> Option<Input> {
         let connection = self.connection.as_mut()?;
+        let at = match &connection.speech {
+            Speech::Known(decoder) => decoder.buffered(),
+            Speech::Unknown { .. } => 0,
+        };
+        match &result {
+            Ok(Progress::Read(0)) => self.ends.closed(at),
+            Err(_) => self.ends.failed(at),
+            Ok(_) => {}
+        }
         let reason = match (result, &mut connection.speech) {
             (Ok(Progress::Wrote), _) => return None,
             (Ok(Progress::Read(0)), Speech::Known(decoder)) if decoder.buffered() > 0 => {

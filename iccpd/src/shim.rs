@@ -7,12 +7,14 @@
 //! Here: the connection. `translate`: from operations to messages. `told`: the settings that the
 //! shim sends. Bounds: [`WINDOW`] batches of outgoing messages, one read of incoming ones.
 
+mod tally;
 pub mod told;
 pub mod translate;
 
 use crate::log::Limit;
 use iccp_core::{Batch, Config, Input};
 use mclag_proto::Mac;
+use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::frame::{Decoder, Frame};
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpError, OpErrorCode, Sight};
 use mclag_proto::sync::v1::{
@@ -26,6 +28,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
+pub use tally::Tally;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -84,6 +87,8 @@ pub struct Shim {
     rest: Rest,
     /// The settings as reported last.
     reported: Option<Box<Config>>,
+    /// Messages of the connections before.
+    tally: Tally,
     happened: VecDeque<Happened>,
     limit: Limit,
     buffer: Box<[u8]>,
@@ -118,6 +123,7 @@ struct Connection {
     poll_at: Instant,
     /// The dialect was taken for granted, and nothing was heard that tells.
     presumed: bool,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -156,6 +162,7 @@ impl Shim {
             told: Told::default(),
             rest,
             reported: None,
+            tally: Tally::default(),
             happened: VecDeque::new(),
             limit: Limit::default(),
             buffer: vec![0; READ_CHUNK].into_boxed_slice(),
@@ -178,6 +185,7 @@ impl Shim {
             if let Err(error) = connection.queue(message) {
                 report(&mut self.limit, connection.address, &error);
                 if is_list {
+                    connection.tally.refused(ToSyncd::PortIsolation);
                     // A part of the list would lift what is missing from it, so none of it was
                     // said, and nobody may rely on it (P-2).
                     failures = ports_failed(batch, &error);
@@ -235,6 +243,16 @@ impl Shim {
             }
             State::Waiting(_) | State::Connecting(_) => None,
         }
+    }
+
+    /// Messages in both directions since start.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.tally;
+        if let State::Connected(connection) = &self.state {
+            tally.add(&connection.tally);
+        }
+        tally
     }
 
     /// The rest of what was received.
@@ -308,6 +326,7 @@ impl Shim {
             settle: None,
             poll_at: now + SILENCE,
             presumed: false,
+            tally: Tally::default(),
         }));
         self.complained = false;
         if let Some(dialect) = place.dialect {
@@ -342,8 +361,9 @@ impl Shim {
     fn lose(&mut self, reason: &str) {
         let place = self.places.get(self.next_place % self.places.len().max(1));
         let address = place.map(|place| place.address.to_string());
-        if let State::Connected(connection) = &self.state {
+        if let State::Connected(connection) = &mut self.state {
             tracing::warn!(address, reason, "shim lost");
+            self.tally.add(&connection.lost());
             self.complained = true;
             if connection.dialect.is_some() {
                 self.input(Input::SyncdDown);
@@ -460,11 +480,16 @@ impl Shim {
     }
 
     fn frame(&mut self, frame: &Frame, dialect: Dialect) {
-        let State::Connected(connection) = &self.state else {
+        let State::Connected(connection) = &mut self.state else {
             return;
         };
         let address = connection.address;
-        match ServerMessage::decode(frame, dialect) {
+        let decoded = ServerMessage::decode(frame, dialect);
+        let is_whole = matches!(&decoded, Ok(Some(decoded)) if decoded.skipped.is_empty());
+        if !matches!(decoded, Ok(None)) {
+            connection.tally.heard(frame.kind, is_whole);
+        }
+        match decoded {
             Ok(Some(decoded)) => {
                 for error in &decoded.skipped {
                     report(&mut self.limit, address, error);
@@ -600,6 +625,14 @@ impl Connection {
         }
     }
 
+    /// It is no more: what it said and heard, and what it could not say.
+    fn lost(&mut self) -> Tally {
+        for message in self.out.drain(..) {
+            self.tally.unsaid(&message, self.dialect);
+        }
+        self.tally
+    }
+
     /// Nothing for a message that this dialect does not have.
     fn queue(&mut self, message: ClientMessage) -> Result<(), EncodeError> {
         let Some(dialect) = self.dialect else {
@@ -634,6 +667,7 @@ impl Connection {
                     if self.sent == message.len() {
                         self.sent = 0;
                         self.left += 1;
+                        self.tally.said(message, self.dialect);
                         self.out.pop_front();
                     }
                 }

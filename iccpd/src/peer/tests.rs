@@ -2,6 +2,7 @@
 
 use super::*;
 use mclag_proto::iccp::Body;
+use mclag_proto::mclagdctl::{Counters, Global};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -180,6 +181,9 @@ async fn half_a_message_holds_nobody_up() {
     drop(right);
     let reason = "closed by the peer 5 bytes into a message".into();
     assert_eq!(next(&mut one).await, Input::PeerDown { reason });
+    let mut counters = Counters::default();
+    one.ends().add_to(&mut counters);
+    assert_eq!(counters.global(Global::HeaderZeroLength), 1);
 }
 
 /// Input: the peer's address speaks HTTP. Output: closed with a reason, counted.

@@ -2,6 +2,7 @@
 
 use super::*;
 use iccp_core::OnLoss;
+use mclag_proto::mclagdctl::{Counters, FromSyncd, OkError, ToSyncd};
 use mclag_proto::sync::model::{
     DomainWant, FdbWant, Isolation, Op, PairState, PortWant, Section, Traffic,
 };
@@ -114,6 +115,12 @@ fn domain_record(op: DomainOp) -> DomainRecord {
         system_mac: Mac([2, 0, 0, 0, 0, 1]),
         attributes: DomainAttributes::from_bits_retain(0x1f),
     }
+}
+
+fn counters(shim: &Shim) -> Counters {
+    let mut counters = Counters::default();
+    shim.tally().put_into(&mut counters);
+    counters
 }
 
 async fn say(stream: &mut TcpStream, message: &ServerMessage) {
@@ -461,6 +468,37 @@ async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not
     assert!(matches!(next(&mut shim).await, Happened::Settings(Some(_))));
     stream.write_all(&[1, 1, 3, 0]).await.unwrap();
     assert_eq!(input(&mut shim).await, Input::SyncdDown);
+    // `spec/mclagdctl-protocol.md` 5.8: the strange one and the VLAN that cannot be.
+    let counters = counters(&shim);
+    let row = |row: FromSyncd| counters.from_syncd[row as usize];
+    assert_eq!(row(FromSyncd::FdbChange), OkError { ok: 0, error: 2 });
+    assert_eq!(row(FromSyncd::CfgMclag), OkError { ok: 1, error: 0 });
+}
+
+/// `spec/mclagdctl-protocol.md` 5.8
+#[tokio::test]
+async fn messages_to_a_shim_are_counted_when_they_have_left_or_cannot() {
+    let listener = listener().await;
+    let mut shim = shim(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut shim, &listener).await;
+    greeted(&mut shim, Dialect::Sonic).await;
+    shim.send(&Batch {
+        number: 1,
+        ops: vec![entry()],
+    });
+    let set_fdb = |shim: &Shim| counters(shim).to_syncd[ToSyncd::SetFdb as usize];
+    assert_eq!(set_fdb(&shim), OkError { ok: 0, error: 0 });
+    read(&mut shim, &mut stream, 40).await;
+    assert_eq!(set_fdb(&shim), OkError { ok: 1, error: 0 });
+    shim.send(&Batch {
+        number: 2,
+        ops: vec![Op::FdbRelease {
+            key: key(),
+            forget: false,
+        }],
+    });
+    shim.reconnect();
+    assert_eq!(set_fdb(&shim), OkError { ok: 1, error: 1 });
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.16: nothing is pushed, so it is asked for.

@@ -239,6 +239,13 @@ impl Counters {
         self.global[counter as usize]
     }
 
+    /// Count more of something. 32 bits on the wire: as with the daemons that had them, it begins
+    /// anew.
+    pub const fn add(&mut self, counter: Global, by: u32) {
+        let value = &mut self.global[counter as usize];
+        *value = value.wrapping_add(by);
+    }
+
     pub(super) fn encode(&self, out: &mut Writer) {
         let blocks = u8::try_from(self.iccp.len()).unwrap_or(u8::MAX);
         self.global.iter().for_each(|value| out.u32_le(*value));

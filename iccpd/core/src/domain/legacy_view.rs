@@ -10,9 +10,9 @@ use mclag_proto::ctl::{self, MacCursor, MacLine};
 use mclag_proto::iccp::EntryOp;
 use mclag_proto::mclagdctl::text::{PORT_LIST, port_list, vlan_list};
 use mclag_proto::mclagdctl::{
-    AgeFlags, Command, Data, Dialect, LearnedFrom, LocalPort, LogLevel, MacField, MacKind,
-    MacRecord, Neighbour, NeighbourOp, Outcome, PeerPort, PortKind, PortState, Request, Role,
-    State, SyncState, Text, UniqueIp,
+    AgeFlags, Command, Counters, Data, Dialect, LearnedFrom, LocalPort, LogLevel, MacField,
+    MacKind, MacRecord, Neighbour, NeighbourOp, Outcome, PeerPort, PortKind, PortState, Request,
+    Role, State, SyncState, Text, UniqueIp,
 };
 use mclag_proto::sync::model::NeighbourKey;
 use mclag_proto::{AggregatorId, Mac};
@@ -99,9 +99,16 @@ impl Domain {
             Command::UniqueIp => whole(Data::UniqueIp(self.legacy_unique_ip())),
             Command::LocalPorts => whole(Data::LocalPorts(self.legacy_ports(dialect))),
             Command::PeerPorts => whole(Data::PeerPorts(self.legacy_peer_ports())),
-            Command::Counters => whole(Data::Counters(Box::new(self.tally.counters()))),
+            Command::Counters => whole(Data::Counters(Box::new(self.legacy_counters()))),
             Command::LogLevel => whole(Data::LogLevel),
         })
+    }
+
+    /// What was counted since this pair began. Of what the shell sees by itself there is nothing
+    /// in it.
+    #[must_use]
+    pub fn legacy_counters(&self) -> Counters {
+        self.tally.counters()
     }
 
     fn legacy_state(&self, dialect: Dialect, log_level: LogLevel) -> State {

@@ -1,8 +1,8 @@
 //! What is counted for the operator in the rows of the legacy tool
 //! (`spec/mclagdctl-protocol.md` 5.8).
 //!
-//! Rows that a legacy daemon has for the way it reads sockets stay zero: how bytes arrive is the
-//! shell's matter.
+//! How bytes arrive is the shell's matter: it adds what there is to say of reading sockets. It never
+//! waits within a message, nor looks at names of interfaces: the rows for that stay zero.
 
 use crate::input::Input;
 use mclag_proto::iccp::{Body, Tlv};

@@ -3,7 +3,7 @@
 use super::*;
 use crate::log;
 use crate::mclagdctl::{answer, client};
-use iccp_core::{Config, Domain, Input, OnLoss, Time};
+use iccp_core::{Config, Domain, Input, Link, LinkKind, OnLoss, Time};
 use mclag_proto::mclagdctl::{Data, LogLevel, ReplyHeader};
 use mclag_proto::sync::model::{Event, FdbKey, Sight};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
@@ -49,9 +49,9 @@ fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
 }
 
-/// Domain 7 with one port, which nobody has seen.
+/// Domain 7 with one port, which is down.
 fn domain() -> Domain {
-    Domain::new(Config {
+    let mut domain = Domain::new(Config {
         domain: DomainId::new(7).unwrap(),
         local: "192.0.2.1".parse().unwrap(),
         peer: "192.0.2.2".parse().unwrap(),
@@ -68,7 +68,21 @@ fn domain() -> Domain {
         unique_ip: [name("Vlan100")].into(),
         neighbours: true,
         on_loss: OnLoss::Hold,
-    })
+    });
+    let link = Link {
+        index: 3,
+        name: name("bond1"),
+        mac: None,
+        admin_up: true,
+        running: false,
+        master: None,
+        kind: LinkKind::Other,
+        member: None,
+    };
+    for input in [Input::LinksBegin, Input::Link(link), Input::LinksEnd] {
+        domain.handle(input, Time::ZERO);
+    }
+    domain
 }
 
 /// The same, with so many addresses.
@@ -105,7 +119,7 @@ async fn serving_with<T>(
         loop {
             tokio::select! {
                 result = done.as_mut() => return result,
-                question = server.next() => answer(question, domain, log),
+                question = server.next() => answer(question, domain, log, |_| {}),
             }
         }
     };
@@ -182,8 +196,8 @@ async fn every_command_of_our_client_is_answered_in_both_dialects() {
             ),
             (
                 &["dump", "portlist", "local", "-i", "7"],
-                "Type: Unknow\nPortName: bond1\nState: Down\nVlanList: \n",
-                Some("Type: UNKNOW\nPortName: bond1\nState: DOWN\nPortchannelId: 1\n"),
+                "Ifindex: 3\nType: Ethernet\nPortName: bond1\nState: Down\nVlanList: \n",
+                Some("Ifindex: 3\nType: PORT\nPortName: bond1\nState: DOWN\nPortchannelId: 1\n"),
             ),
             (&["dump", "portlist", "peer", "-i", "7"], "", Some("")),
             (

@@ -1,0 +1,173 @@
+//! What was said to a shim and heard from it, in the rows of the legacy tool
+//! (`spec/mclagdctl-protocol.md` 5.8).
+
+use mclag_proto::mclagdctl::{Counters, FromSyncd, OkError, ToSyncd};
+use mclag_proto::sync::v1::Dialect;
+
+/// Messages in both directions, by type.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    said: [OkError; 15],
+    heard: [OkError; 5],
+}
+
+impl Tally {
+    /// These bytes of a message have left.
+    pub(super) fn said(&mut self, message: &[u8], dialect: Option<Dialect>) {
+        if let Some(row) = row(message, dialect) {
+            self.said[row as usize].ok += 1;
+        }
+    }
+
+    /// This message never left as a whole.
+    pub(super) fn unsaid(&mut self, message: &[u8], dialect: Option<Dialect>) {
+        if let Some(row) = row(message, dialect) {
+            self.said[row as usize].error += 1;
+        }
+    }
+
+    /// A message of this type was not sent.
+    pub(super) fn refused(&mut self, row: ToSyncd) {
+        self.said[row as usize].error += 1;
+    }
+
+    /// A message of this type came, and all of it could be read, or not.
+    pub(super) fn heard(&mut self, kind: u8, whole: bool) {
+        let row = match kind {
+            1 => FromSyncd::FdbChange,
+            2 => FromSyncd::CfgMclag,
+            3 => FromSyncd::CfgMclagIface,
+            4 => FromSyncd::VlanMembership,
+            5 => FromSyncd::CfgMclagUniqueIp,
+            _ => return,
+        };
+        let row = &mut self.heard[row as usize];
+        if whole {
+            row.ok += 1;
+        } else {
+            row.error += 1;
+        }
+    }
+
+    /// The same with what another connection counted.
+    pub(super) fn add(&mut self, other: &Self) {
+        let ours = self.said.iter_mut().chain(&mut self.heard);
+        for (row, more) in ours.zip(other.said.iter().chain(&other.heard)) {
+            row.ok += more.ok;
+            row.error += more.error;
+        }
+    }
+
+    /// Put them in the place of what was counted by operations: messages are what the rows are
+    /// about, and here they are known.
+    pub fn put_into(&self, counters: &mut Counters) {
+        counters.to_syncd = self.said;
+        counters.from_syncd = self.heard;
+    }
+}
+
+/// The row of a message as it travels: the second byte is its type, and rows are in the order of
+/// sonic's types.
+fn row(message: &[u8], dialect: Option<Dialect>) -> Option<ToSyncd> {
+    let kind = *message.get(1)?;
+    if dialect == Some(Dialect::LinuxMclag) && kind == 6 {
+        return Some(ToSyncd::FlushFdb);
+    }
+    ToSyncd::ALL.get(usize::from(kind).checked_sub(1)?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mclag_proto::IfName;
+    use mclag_proto::sync::v1::ClientMessage;
+
+    fn port() -> IfName {
+        IfName::new("PortChannel1").unwrap()
+    }
+
+    /// `spec/mclagdctl-protocol.md` 5.8, `spec/mclagsyncd-protocol.md` 3
+    #[test]
+    fn each_message_has_the_row_of_its_type() {
+        let port = port();
+        for (message, dialect, want) in [
+            (ClientMessage::FlushFdb, Dialect::Sonic, ToSyncd::FlushFdb),
+            (
+                ClientMessage::TrafficDistribution {
+                    port,
+                    is_enabled: true,
+                },
+                Dialect::Sonic,
+                ToSyncd::TrafficDistEnable,
+            ),
+            (
+                ClientMessage::TrafficDistribution {
+                    port,
+                    is_enabled: false,
+                },
+                Dialect::Sonic,
+                ToSyncd::TrafficDistDisable,
+            ),
+            (
+                ClientMessage::FlushFdbByPort { port },
+                Dialect::LinuxMclag,
+                ToSyncd::FlushFdb,
+            ),
+            (
+                ClientMessage::SetInterfaceMac {
+                    interface: port,
+                    address: None,
+                    mac: mclag_proto::Mac([2, 0, 0, 0, 0, 1]),
+                },
+                Dialect::Sonic,
+                ToSyncd::SetIfMac,
+            ),
+        ] {
+            let bytes = message.encode(dialect).unwrap();
+            assert_eq!(row(&bytes, Some(dialect)), Some(want), "{message:?}");
+        }
+        let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
+        assert_eq!(row(&poll.unwrap(), Some(Dialect::LinuxMclag)), None);
+        assert_eq!(
+            row(&[1, 14], Some(Dialect::Sonic)),
+            Some(ToSyncd::PeerLinkIsolation)
+        );
+        assert_eq!(
+            row(&[1, 15], Some(Dialect::Sonic)),
+            Some(ToSyncd::SetPeerSystemId)
+        );
+        for none in [&[][..], &[1], &[1, 0], &[1, 16], &[1, 255]] {
+            assert_eq!(row(none, Some(Dialect::Sonic)), None);
+        }
+    }
+
+    #[test]
+    fn what_was_heard_is_counted_by_type_and_connections_add_up() {
+        let mut tally = Tally::default();
+        for kind in 0..=6 {
+            tally.heard(kind, true);
+        }
+        tally.heard(3, false);
+        tally.said(&[1, 1], Some(Dialect::Sonic));
+        tally.unsaid(&[1, 5], Some(Dialect::Sonic));
+        tally.refused(ToSyncd::PortIsolation);
+        let mut sum = tally;
+        sum.add(&tally);
+        let mut counters = Counters::default();
+        sum.put_into(&mut counters);
+        let row = |ok, error| OkError { ok, error };
+        assert_eq!(
+            counters.from_syncd[FromSyncd::FdbChange as usize],
+            row(2, 0)
+        );
+        assert_eq!(
+            counters.from_syncd[FromSyncd::CfgMclagIface as usize],
+            row(2, 2)
+        );
+        assert_eq!(
+            counters.to_syncd[ToSyncd::PortIsolation as usize],
+            row(2, 2)
+        );
+        assert_eq!(counters.to_syncd[ToSyncd::SetFdb as usize], row(0, 2));
+    }
+}
