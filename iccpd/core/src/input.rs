@@ -195,6 +195,8 @@ pub enum LinkKind {
         /// Index of the interface it is on top of.
         parent: u32,
     },
+    /// A VXLAN tunnel.
+    Vxlan,
     /// A VRF: interfaces that are members of it are layer-3 interfaces.
     Vrf,
     /// Anything else.

@@ -214,9 +214,11 @@ impl Links {
             LinkKind::Lag { .. } => {
                 link.admin_up && self.members(link.index).iter().any(|m| m.distributing)
             }
-            LinkKind::Bridge | LinkKind::Vlan { .. } | LinkKind::Vrf | LinkKind::Other => {
-                link.running
-            }
+            LinkKind::Bridge
+            | LinkKind::Vlan { .. }
+            | LinkKind::Vxlan
+            | LinkKind::Vrf
+            | LinkKind::Other => link.running,
         })
     }
 
@@ -231,7 +233,11 @@ impl Links {
     pub fn partner(&self, name: &IfName) -> Option<Mac> {
         match self.by_name(name)?.kind {
             LinkKind::Lag { partner, .. } => partner,
-            LinkKind::Bridge | LinkKind::Vlan { .. } | LinkKind::Vrf | LinkKind::Other => None,
+            LinkKind::Bridge
+            | LinkKind::Vlan { .. }
+            | LinkKind::Vxlan
+            | LinkKind::Vrf
+            | LinkKind::Other => None,
         }
     }
 

@@ -231,7 +231,8 @@ impl View {
                 parent: *parent,
             },
             Kind::Vrf => LinkKind::Vrf,
-            Kind::Vlan { .. } | Kind::Vxlan | Kind::Veth | Kind::Other(_) => LinkKind::Other,
+            Kind::Vxlan => LinkKind::Vxlan,
+            Kind::Vlan { .. } | Kind::Veth | Kind::Other(_) => LinkKind::Other,
         }
     }
 

@@ -2,6 +2,7 @@
 //! once per change, and otherwise without effect.
 
 use super::{Domain, MlagPort, Notice, State};
+use crate::input::LinkKind;
 use mclag_proto::Vid;
 use mclag_proto::iccp::PeerLinkKind;
 use std::collections::BTreeSet;
@@ -38,8 +39,16 @@ impl Domain {
     /// A VXLAN tunnel on one side only; no other kinds are compared (`spec/behaviour.md` 10.6).
     pub(super) fn peer_link_conflict(&self) -> Option<String> {
         let link = self.peer.link?;
-        let vxlan = link.kind == PeerLinkKind::Vxlan;
-        vxlan.then(|| format!("the peer's peer link {} is a VXLAN tunnel", link.name))
+        let own = self.links.by_name(&self.config.peer_link?)?;
+        let name = link.name;
+        match (
+            own.kind == LinkKind::Vxlan,
+            link.kind == PeerLinkKind::Vxlan,
+        ) {
+            (false, true) => Some(format!("the peer's peer link {name} is a VXLAN tunnel")),
+            (true, false) => Some(format!("the peer's peer link {name} is no VXLAN tunnel")),
+            _ => None,
+        }
     }
 
     /// Differences in the settings of a port.

@@ -340,7 +340,7 @@ impl Domain {
             None => PortKind::Unknown,
             Some(LinkKind::Lag { .. }) => PortKind::PortChannel,
             Some(LinkKind::Other) => PortKind::Port,
-            Some(LinkKind::Bridge | LinkKind::Vlan { .. } | LinkKind::Vrf) => {
+            Some(LinkKind::Bridge | LinkKind::Vlan { .. } | LinkKind::Vxlan | LinkKind::Vrf) => {
                 PortKind::Other(Text::default())
             }
         }

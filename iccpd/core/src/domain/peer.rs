@@ -233,6 +233,7 @@ impl Domain {
             let kind = match self.links.by_name(&name).map(|link| link.kind) {
                 Some(LinkKind::Lag { .. }) => PeerLinkKind::PortChannel,
                 Some(LinkKind::Vlan { .. }) => PeerLinkKind::Vlan,
+                Some(LinkKind::Vxlan) => PeerLinkKind::Vxlan,
                 Some(LinkKind::Bridge | LinkKind::Vrf | LinkKind::Other) | None => {
                     PeerLinkKind::Port
                 }

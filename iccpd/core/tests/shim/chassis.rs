@@ -272,7 +272,7 @@ impl Chassis {
     }
 }
 
-fn config(last: u8) -> Config {
+pub fn config(last: u8) -> Config {
     Config {
         domain: DomainId::new(1).unwrap(),
         local: [192, 0, 2, last].into(),

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "a test program exports nothing")]
 
 mod chassis;
+mod events;
 mod layer3;
 mod neighbours;
 mod order;

@@ -1,0 +1,293 @@
+//! Interfaces that come and go, and what is told of it (`spec/behaviour.md` 10.1, 10.4, 10.6, 18).
+
+use crate::chassis::{BOND, BOTH, Chassis, PEER, name};
+use iccp_core::{Input, Link, LinkKind, Notice, Output};
+use mclag_proto::ctl::SessionState;
+use mclag_proto::iccp::{ConfigFlag, PeerLinkInfo, PeerLinkKind, SystemConfig, Tlv};
+use mclag_proto::sync::model::{Isolation, Op};
+
+const PEER_LINK: u32 = 2;
+const BOND_INDEX: u32 = 3;
+const MEMBER: u32 = 4;
+
+/// What was said of the MLAG port: its configuration (true) or its withdrawal, VLANs, its state.
+fn said_of_port(sent: &[Tlv]) -> Vec<String> {
+    let word = |tlv: &Tlv| match tlv {
+        Tlv::AggregatorConfig(config) => Some(match config.flag {
+            ConfigFlag::Present => "config".to_owned(),
+            ConfigFlag::Purge => "purge".to_owned(),
+        }),
+        Tlv::PortChannelInfo(info) => {
+            let vids: Vec<String> = info.vids.iter().map(ToString::to_string).collect();
+            Some(format!("VLANs {}", vids.join(",")))
+        }
+        Tlv::AggregatorState(state) if state.state.is_up() => Some("up".to_owned()),
+        Tlv::AggregatorState(_) => Some("down".to_owned()),
+        _ => None,
+    };
+    sent.iter().filter_map(word).collect()
+}
+
+fn isolation(ops: &[Op], port: &str) -> Option<Isolation> {
+    let wants = ops.iter().rev();
+    wants
+        .filter_map(|op| match op {
+            Op::Port { port: named, want } if *named == name(port) => Some(want.isolation),
+            _ => None,
+        })
+        .next()
+}
+
+fn in_step(mut chassis: Chassis) -> Chassis {
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    chassis.ops();
+    chassis.sent();
+    chassis
+}
+
+fn session(chassis: &Chassis) -> SessionState {
+    chassis.domain.status(chassis.now).session
+}
+
+fn bond() -> Input {
+    let (lacp, partner) = (true, None);
+    let kind = LinkKind::Lag { lacp, partner };
+    let link = Chassis::link(BOND_INDEX, BOND);
+    Input::Link(Link { kind, ..link })
+}
+
+/// E30, 10.1: withdrawn with its interface, told again with all of it when that is back.
+#[test]
+fn a_port_whose_interface_is_made_again_is_told_again() {
+    let mut chassis = in_step(Chassis::active());
+    chassis.feed(Input::LinkGone { index: MEMBER });
+    chassis.feed(Input::LinkGone { index: BOND_INDEX });
+    assert_eq!(said_of_port(&chassis.sent()), ["purge"]);
+    chassis.feed(bond());
+    chassis.vlans(BOND_INDEX, &[10]);
+    assert_eq!(
+        said_of_port(&chassis.sent()),
+        ["config", "VLANs 10", "down"]
+    );
+    chassis.member(true);
+    assert_eq!(said_of_port(&chassis.sent()), ["up"]);
+}
+
+/// 10.1: the news that an interface is gone may be lost; the one of the same name counts.
+#[test]
+fn an_interface_of_the_same_name_with_another_number_takes_the_place_of_the_old_one() {
+    let mut chassis = in_step(Chassis::active());
+    let another = 30;
+    let (lacp, partner) = (true, None);
+    let kind = LinkKind::Lag { lacp, partner };
+    let mac = Some(PEER);
+    let link = Chassis::link(another, BOND);
+    chassis.feed(Input::Link(Link { kind, mac, ..link }));
+    chassis.vlans(another, &[10, 11]);
+    let said = said_of_port(&chassis.sent());
+    assert!(said.contains(&"VLANs 10,11".to_owned()), "{said:?}");
+    assert!(
+        said.contains(&"down".to_owned()),
+        "its members are the old one's: {said:?}"
+    );
+}
+
+/// W-19: a port that is taken out while its interface is away is not one when that is back.
+#[test]
+fn a_port_that_was_deleted_while_its_interface_was_away_stays_deleted() {
+    let mut chassis = in_step(Chassis::active());
+    chassis.feed(Input::LinkGone { index: MEMBER });
+    chassis.feed(Input::LinkGone { index: BOND_INDEX });
+    chassis.sent();
+    chassis.configure(1, |config| config.ports.clear());
+    chassis.ops();
+    chassis.feed(bond());
+    chassis.member(true);
+    assert_eq!(said_of_port(&chassis.sent()), Vec::<String>::new());
+    assert_eq!(isolation(&chassis.ops(), BOND), None);
+    // And one that is put in before its interface exists is one as soon as it does.
+    chassis.configure(1, |config| config.ports.insert(name("PortChannel7")));
+    let mut link = Chassis::link(70, "PortChannel7");
+    link.kind = LinkKind::Lag {
+        lacp: true,
+        partner: None,
+    };
+    chassis.feed(Input::Link(link));
+    let said = said_of_port(&chassis.sent());
+    assert!(said.contains(&"config".to_owned()), "{said:?}");
+}
+
+/// E26, 10.4: every change is told with the complete list.
+#[test]
+fn vlans_of_a_port_are_told_as_they_change() {
+    let mut chassis = in_step(Chassis::active());
+    chassis.vlans(BOND_INDEX, &[10, 20]);
+    assert_eq!(said_of_port(&chassis.sent()), ["config", "VLANs 10,20"]);
+    chassis.vlans(BOND_INDEX, &[20]);
+    assert_eq!(said_of_port(&chassis.sent()), ["config", "VLANs 20"]);
+}
+
+/// E29, 10.5: the peer compares the address of a port.
+#[test]
+fn an_address_of_a_port_is_told() {
+    let mut chassis = in_step(Chassis::active());
+    chassis.routed_bond("203.0.113.1/31");
+    let sent = chassis.sent();
+    let told = sent.iter().rev().find_map(|tlv| match tlv {
+        Tlv::PortChannelInfo(info) => Some((info.l3, info.address.to_string())),
+        _ => None,
+    });
+    assert_eq!(told, Some((true, "203.0.113.1".to_owned())));
+}
+
+/// E8, E10, 7.1: a peer link that is down or away lifts no isolation and ends no session; SONiC's
+/// daemon disconnects when the interface is gone.
+#[test]
+fn the_session_outlives_the_peer_link_and_isolation_stays() {
+    let mut chassis = in_step(Chassis::active());
+    let link = Chassis::link(PEER_LINK, "Ethernet0");
+    let running = false;
+    chassis.feed(Input::Link(Link { running, ..link }));
+    assert_eq!(session(&chassis), SessionState::Up);
+    chassis.feed(Input::LinkGone { index: PEER_LINK });
+    assert_eq!(session(&chassis), SessionState::Up);
+    assert_ne!(isolation(&chassis.ops(), BOND), Some(Isolation::Off));
+    chassis.feed(Input::Link(Chassis::link(PEER_LINK, "Ethernet0")));
+    assert_eq!(session(&chassis), SessionState::Up);
+    assert_ne!(isolation(&chassis.ops(), BOND), Some(Isolation::Off));
+}
+
+/// E11 and 7.1, fourth row: what is down here stays as isolated as it was.
+#[test]
+fn a_port_that_goes_down_here_stays_isolated() {
+    let mut chassis = in_step(Chassis::active());
+    chassis.member(false);
+    assert_ne!(isolation(&chassis.ops(), BOND), Some(Isolation::Off));
+    assert_eq!(said_of_port(&chassis.sent()), ["down"]);
+}
+
+/// E16, W-9: SONiC leaves a port isolated that the peer has no longer.
+#[test]
+fn isolation_is_lifted_when_the_peer_deletes_its_port() {
+    let mut chassis = in_step(Chassis::active());
+    let config = mclag_proto::iccp::AggregatorConfig {
+        id: mclag_proto::AggregatorId::of(&name(BOND)),
+        name: name(BOND),
+        mac: PEER,
+        flag: ConfigFlag::Purge,
+    };
+    chassis.tell(Tlv::AggregatorConfig(config));
+    let ops = chassis.ops();
+    assert_eq!(isolation(&ops, BOND), Some(Isolation::Off));
+    let gone = Op::RemotePortRelease { port: name(BOND) };
+    assert!(ops.contains(&gone), "{ops:?}");
+}
+
+/// E34, `spec/iccp.md` 4.1.
+#[test]
+fn a_node_id_that_the_peer_has_too_is_given_up() {
+    let mut chassis = Chassis::active();
+    chassis.connect_shim(BOTH);
+    let node = |sent: &[Tlv]| {
+        let mut own = sent.iter().filter_map(|tlv| match tlv {
+            Tlv::SystemConfig(system) => Some(system.node),
+            _ => None,
+        });
+        own.next().unwrap()
+    };
+    let own = node(&chassis.session_up());
+    let (system, priority) = (PEER, 0);
+    chassis.tell(Tlv::SystemConfig(SystemConfig {
+        system,
+        priority,
+        node: own,
+    }));
+    chassis.tell(Tlv::SyncRequest { number: 1 });
+    assert_ne!(node(&chassis.sent()), own);
+}
+
+/// W-36, 10.6, 15.1: a tunnel is a peer link like others, told as what it is; that it is one on one side
+/// only is noted.
+#[test]
+fn a_tunnel_as_peer_link_isolates_and_is_compared() {
+    for (own, peers, differ) in [
+        (LinkKind::Other, PeerLinkKind::Port, false),
+        (LinkKind::Other, PeerLinkKind::Vxlan, true),
+        (LinkKind::Vxlan, PeerLinkKind::PortChannel, true),
+        (LinkKind::Vxlan, PeerLinkKind::Vxlan, false),
+    ] {
+        let mut chassis = Chassis::active();
+        chassis.connect_shim(BOTH);
+        let link = Chassis::link(PEER_LINK, "Ethernet0");
+        chassis.feed(Input::Link(Link { kind: own, ..link }));
+        let sent = chassis.session_up();
+        let told = sent.iter().find_map(|tlv| match tlv {
+            Tlv::PeerLinkInfo(info) => Some(info.kind),
+            _ => None,
+        });
+        let is_tunnel = own == LinkKind::Vxlan;
+        assert_eq!(told == Some(PeerLinkKind::Vxlan), is_tunnel, "{own:?}");
+        assert_eq!(
+            isolation(&chassis.ops(), BOND),
+            Some(Isolation::On),
+            "{own:?}"
+        );
+        let info = PeerLinkInfo {
+            name: name("VTTNL0"),
+            kind: peers,
+        };
+        let conflicts = conflicts(&mut chassis, Tlv::PeerLinkInfo(info));
+        assert_eq!(
+            conflicts.len(),
+            usize::from(differ),
+            "{own:?} {peers:?}: {conflicts:?}"
+        );
+        let again = self::conflicts(&mut chassis, Tlv::PeerLinkInfo(info));
+        assert!(again.is_empty(), "once is enough: {again:?}");
+    }
+}
+
+/// What is written down of the settings when the peer says this.
+fn conflicts(chassis: &mut Chassis, tlv: Tlv) -> Vec<String> {
+    let body = mclag_proto::iccp::Body::Application {
+        rg: mclag_proto::iccp::RgId(1),
+        tlv,
+    };
+    let message = mclag_proto::iccp::Message { id: 1, body };
+    chassis
+        .domain
+        .handle(Input::PeerMessage(message), chassis.now);
+    let outputs = std::iter::from_fn(|| chassis.domain.poll_output());
+    outputs
+        .filter_map(|output| match output {
+            Output::Notice(Notice::Conflict { text }) => Some(text),
+            _ => None,
+        })
+        .collect()
+}
+
+/// 12: several attributes at a time restart the session once, and not for a value that is the same.
+#[test]
+fn settings_that_change_together_restart_the_session_once() {
+    let mut chassis = in_step(Chassis::active());
+    let closed = |chassis: &mut Chassis, config: iccp_core::Config| {
+        let input = Input::Configure(Box::new(config));
+        chassis.domain.handle(input, chassis.now);
+        let outputs = std::iter::from_fn(|| chassis.domain.poll_output());
+        outputs
+            .filter(|output| matches!(output, Output::Close { .. }))
+            .count()
+    };
+    let same = crate::chassis::config(1);
+    assert_eq!(closed(&mut chassis, same.clone()), 0);
+    let other = iccp_core::Config {
+        peer: "192.0.2.9".parse().unwrap(),
+        local: "192.0.2.8".parse().unwrap(),
+        peer_link: Some(name("Ethernet8")),
+        keepalive: same.keepalive * 2,
+        session_timeout: same.session_timeout * 2,
+        ..same
+    };
+    assert_eq!(closed(&mut chassis, other), 1);
+}
