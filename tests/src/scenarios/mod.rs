@@ -11,6 +11,7 @@ mod flows;
 mod ground;
 mod kernel_tests;
 mod lacp;
+mod legacy;
 mod neighbours;
 mod pair;
 mod restarts;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Scenario> {
         team::SCENARIOS,
         dialects::SCENARIOS,
         assistant::SCENARIOS,
+        legacy::SCENARIOS,
     ]
     .concat()
 }
