@@ -82,10 +82,8 @@ impl Entry {
         let here = |own: Seen| mine && own.port == seen.port;
         if let Some(local) = self.local.filter(|local| local.configured) {
             // Configured here beats anything the peer learned.
-            if ports.untracked {
-                self.remote = here(local).then_some(seen);
-                self.stale = false;
-            }
+            self.remote = here(local).then_some(seen);
+            self.stale = false;
             return;
         }
         // As long as the dataplane was not told, its own sight stands.
@@ -112,6 +110,7 @@ impl Entry {
             (Some(local), remote) if ports.untracked => {
                 return self.local_target(key, local, remote, ports);
             }
+            (Some(local), _) if local.configured => return None,
             (_, remote) => remote?,
         };
         remote_target(key, seen, ports)
@@ -248,8 +247,15 @@ impl Fdb {
             return;
         }
         let seen = Seen { port, configured };
+        let is_new = !self.entries.contains(&key);
         self.entries.open_or_add(key).unconfirmed = false;
-        if self.ports.outage(&port).is_some() {
+        if self.ports.is_unknown(&port) {
+            // The kernel may be slower than the dataplane; what is known from before is better.
+            if is_new {
+                self.seen(key, seen);
+                self.entries.open_or_add(key).withheld = true;
+            }
+        } else if self.ports.outage(&port).is_some() {
             self.seen_on_down_port(key, seen);
         } else {
             self.seen(key, seen);

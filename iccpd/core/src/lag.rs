@@ -18,10 +18,10 @@
 //! start its 3 s anew.
 
 use crate::Time;
+use crate::links::Vids;
 use mclag_proto::iccp::PortChannelInfo;
 use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
-use mclag_proto::{AggregatorId, IfName, Mac, Vid};
-use std::collections::BTreeSet;
+use mclag_proto::{AggregatorId, IfName, Mac};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub struct PortFacts {
     /// MAC of the network device.
     pub mac: Mac,
     /// VLANs the port is a member of.
-    pub vids: BTreeSet<Vid>,
+    pub vids: Vids,
     /// It is a layer-3 interface: it has an address or belongs to a VRF (`spec/behaviour.md` 10.5).
     pub l3: bool,
     /// Its first IPv4 address; unspecified when it has none.

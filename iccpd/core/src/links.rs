@@ -4,9 +4,13 @@ use crate::input::{Link, LinkKind};
 use ipnetwork::IpNetwork;
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Most ports whose VLANs are kept as a dataplane told them; more than a chassis can have.
 const MAX_TOLD_PORTS: usize = 8192;
+
+/// VLANs of one port: there may be 4094 on each of hundreds, and whoever follows them keeps a copy.
+pub type Vids = Arc<BTreeSet<Vid>>;
 
 /// Every interface the kernel has.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +19,12 @@ pub struct Links {
     by_name: BTreeMap<IfName, u32>,
     /// Members of each LAG or bridge.
     slaves: BTreeMap<u32, BTreeSet<u32>>,
-    vids: BTreeMap<u32, BTreeSet<Vid>>,
+    vids: BTreeMap<u32, Vids>,
     addresses: BTreeMap<u32, Vec<IpNetwork>>,
     /// Interfaces that have, or had, an IPv4 address.
     had_ipv4: BTreeSet<u32>,
     /// VLANs of ports as the dataplane says, which knows better than the kernel.
-    members: BTreeMap<IfName, BTreeSet<Vid>>,
+    members: BTreeMap<IfName, Vids>,
     generation: u64,
     /// Interfaces not reported again since a listing began.
     unconfirmed: Option<BTreeSet<u32>>,
@@ -106,7 +110,7 @@ impl Links {
     /// VLANs of a bridge port as they are now.
     pub fn set_vids(&mut self, index: u32, vids: BTreeSet<Vid>) {
         self.generation += 1;
-        self.vids.insert(index, vids);
+        self.vids.insert(index, vids.into());
     }
 
     /// Addresses of an interface as they are now.
@@ -126,7 +130,7 @@ impl Links {
             return;
         }
         self.generation += 1;
-        let vids = self.members.entry(port).or_default();
+        let vids = Arc::make_mut(self.members.entry(port).or_default());
         if member {
             vids.insert(vid);
         } else {
@@ -243,7 +247,7 @@ impl Links {
 
     /// VLANs of a bridge port; `None` while they are not known.
     #[must_use]
-    pub fn vids(&self, name: &IfName) -> Option<&BTreeSet<Vid>> {
+    pub fn vids(&self, name: &IfName) -> Option<&Vids> {
         let link = self.by_name(name)?;
         let told = self.members.get(name);
         told.or_else(|| self.vids.get(&link.index))
@@ -312,6 +316,10 @@ mod tests {
         }
     }
 
+    fn set<const N: usize>(vids: [Vid; N]) -> Vids {
+        BTreeSet::from(vids).into()
+    }
+
     fn bond_with_member(running: bool, distributing: bool) -> Links {
         let mut links = Links::default();
         let kind = LinkKind::Lag {
@@ -376,11 +384,11 @@ mod tests {
         for (index, text) in [(1, "tmp"), (2, "a"), (1, "b")] {
             links.upsert(link(index, text));
         }
-        assert_eq!(links.vids(&name("a")), Some(&[two].into()));
+        assert_eq!(links.vids(&name("a")), Some(&set([two])));
         links.upsert(link(2, "b"));
         links.upsert(link(1, "a"));
-        assert_eq!(links.vids(&name("a")), Some(&[one].into()));
-        assert_eq!(links.vids(&name("b")), Some(&[two].into()));
+        assert_eq!(links.vids(&name("a")), Some(&set([one])));
+        assert_eq!(links.vids(&name("b")), Some(&set([two])));
     }
 
     /// `spec/mclagsyncd-protocol.md` 5.4: it may be told before the port exists.
@@ -393,12 +401,12 @@ mod tests {
         links.upsert(link(2, "b"));
         links.set_vids(1, [one].into());
         links.set_vids(2, [one].into());
-        assert_eq!(links.vids(&name("a")), Some(&[two].into()));
-        assert_eq!(links.vids(&name("b")), Some(&[one].into()), "not spoken of");
+        assert_eq!(links.vids(&name("a")), Some(&set([two])));
+        assert_eq!(links.vids(&name("b")), Some(&set([one])), "not spoken of");
         links.set_member(name("a"), two, false);
-        assert_eq!(links.vids(&name("a")), Some(&BTreeSet::new()));
+        assert_eq!(links.vids(&name("a")), Some(&set([])));
         links.forget_members();
-        assert_eq!(links.vids(&name("a")), Some(&[one].into()));
+        assert_eq!(links.vids(&name("a")), Some(&set([one])));
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Domain {
     /// Next batch for `syncd`, unless it has to answer earlier ones first.
     #[must_use]
     pub fn poll_batch(&mut self) -> Option<Batch> {
+        self.catch_up();
         if !self.syncd.is_up() || !self.syncd.abilities.neighbours {
             self.neigh.skip_ops();
         }

@@ -127,6 +127,8 @@ pub struct Domain {
     checks_due: bool,
     /// The peer link differs in kind, and that was written down.
     peer_link_noted: bool,
+    /// Something happened at this time from which nothing was derived yet.
+    behind: Option<Time>,
 }
 
 impl Domain {
@@ -172,6 +174,7 @@ impl Domain {
             attached: 0,
             checks_due: false,
             peer_link_noted: false,
+            behind: None,
             config,
         }
     }
@@ -194,7 +197,12 @@ impl Domain {
             Input::Configure(config) => self.configure(*config, now),
             Input::WarmReboot => self.warm_reboot(),
             Input::Addresses { index, addresses } => self.links.set_addresses(index, addresses),
-            Input::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
+            Input::VlanMember { port, vid, member } => {
+                self.links.set_member(port, vid, member);
+                // They come by the thousand.
+                self.behind = Some(now);
+                return;
+            }
             Input::PeerUp { .. } => {}
             // Nothing is derived from neighbours either.
             Input::NeighboursBegin => return self.neigh.listing_begins(),
@@ -246,11 +254,19 @@ impl Domain {
         }
         self.run_session(now);
         self.refresh(now);
+        self.behind = None;
         self.tally.peer_link(self.peer_link_up());
         self.tally.entries(self.fdb.len());
     }
 
     /// Next thing to do; to be drained after every [`Self::handle`].
+    /// Derive what was put off until somebody asks.
+    fn catch_up(&mut self) {
+        if let Some(now) = self.behind.take() {
+            self.refresh(now);
+        }
+    }
+
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

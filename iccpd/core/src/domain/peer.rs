@@ -87,6 +87,7 @@ impl Domain {
     /// Its content is what is true now, however long ago it became worth saying.
     #[must_use]
     pub fn poll_peer_message(&mut self, _now: Time) -> Option<Message> {
+        self.catch_up();
         if self.session.state() == State::Down {
             return None;
         }
@@ -328,7 +329,7 @@ impl Domain {
             name: *name,
             l3: facts.l3,
             address: facts.address,
-            vids: facts.vids.clone(),
+            vids: BTreeSet::clone(&facts.vids),
         }))
     }
 }

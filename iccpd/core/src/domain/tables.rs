@@ -2,6 +2,7 @@
 
 use super::{Domain, IfName, State, Time};
 use crate::fdb::{Outage, Ports};
+use crate::links::Vids;
 use mclag_proto::Mac;
 use mclag_proto::sync::model::InterfaceWant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,10 +149,12 @@ impl Domain {
         let own = || self.config.ports.iter();
         let same_ports =
             known.mlag == self.config.ports && known.peer_link == self.config.peer_link;
-        let (vids, orphans_down) = if links_changed || (links_ready && !same_ports) {
-            (self.port_vids(), self.orphans_down())
+        let (vids, kernel) = if links_changed || (links_ready && !same_ports) {
+            let links = self.links.iter();
+            let kernel = links.map(|link| (link.name, link.running)).collect();
+            (self.port_vids(), kernel)
         } else {
-            (known.vids.clone(), known.orphans_down.clone())
+            (known.vids.clone(), known.kernel.clone())
         };
         let down = own().filter_map(|name| Some((*name, self.outage(name, now)?)));
         let at_peer = own().filter_map(|name| Some((*name, self.peer.ports.get(name)?.up)));
@@ -161,30 +164,22 @@ impl Domain {
             vids,
             untracked: self.untracked(),
             down: down.collect(),
-            orphans_down,
+            kernel,
             peer_link_down: self.peer_link_down(links_ready),
             at_peer: at_peer.collect(),
             no_orphans: !self.peer.traits.orphans,
         }
     }
 
-    fn port_vids(&self) -> BTreeMap<IfName, BTreeSet<mclag_proto::Vid>> {
+    fn port_vids(&self) -> BTreeMap<IfName, Vids> {
         let mut vids = BTreeMap::new();
         for name in self.config.ports.iter().chain(&self.config.peer_link) {
             if !self.links.exists(name) {
-                vids.insert(*name, BTreeSet::new());
+                vids.insert(*name, Vids::default());
             } else if let Some(known) = self.links.vids(name) {
                 vids.insert(*name, known.clone());
             }
         }
         vids
-    }
-
-    fn orphans_down(&self) -> BTreeSet<IfName> {
-        let down = self.links.iter().filter(|link| !link.running);
-        let names = down.map(|link| link.name);
-        names
-            .filter(|name| !self.config.ports.contains(name))
-            .collect()
     }
 }

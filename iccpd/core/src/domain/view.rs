@@ -183,12 +183,8 @@ impl Domain {
     }
 
     pub(super) fn vids(&self, name: &IfName) -> Vec<mclag_proto::Vid> {
-        self.links
-            .vids(name)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect()
+        let vids = self.links.vids(name);
+        vids.map_or_else(Vec::new, |vids| vids.iter().copied().collect())
     }
 
     fn waiting_for(&self) -> Vec<IfName> {

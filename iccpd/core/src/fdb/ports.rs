@@ -1,6 +1,7 @@
 //! What the address table knows of the ports, and what follows when that changes.
 
 use super::{Entry, Fdb, Seen};
+use crate::links::Vids;
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ pub struct Ports {
     pub peer_link: Option<IfName>,
     /// VLANs of each of these; a port without an entry takes any, one that is missing from the
     /// kernel has an empty one.
-    pub vids: BTreeMap<IfName, BTreeSet<Vid>>,
+    pub vids: BTreeMap<IfName, Vids>,
     /// The dataplane neither reports activity on entries that were installed
     /// ([`mclag_proto::sync::model::Abilities::tracking`]) nor knows what to do with the entries
     /// of a port that is down: both are decided here, as `spec/behaviour.md` 9 has it. The states
@@ -22,9 +23,9 @@ pub struct Ports {
     pub untracked: bool,
     /// MLAG ports that are down here.
     pub down: BTreeMap<IfName, Outage>,
-    /// Other ports that the kernel has and that are down. One that it does not have is the
-    /// dataplane's to know.
-    pub orphans_down: BTreeSet<IfName>,
+    /// Every interface that the kernel has, and whether it runs. What is reported on another one
+    /// counts for nothing (`spec/iccp.md` 10.2).
+    pub kernel: BTreeMap<IfName, bool>,
     /// The peer link is down.
     pub peer_link_down: bool,
     /// State of each MLAG port at the peer; missing while the peer has not told it.
@@ -60,8 +61,14 @@ impl Ports {
         self.down.get(port).copied().filter(|_| counts)
     }
 
+    /// A single-homed port that is down, or that the kernel does not have yet.
     pub(super) fn is_orphan_down(&self, port: &IfName) -> bool {
-        self.untracked && self.orphans_down.contains(port)
+        self.untracked && !self.is_mlag(port) && self.kernel.get(port) != Some(&true)
+    }
+
+    /// The kernel has no such interface, where that matters.
+    pub(super) fn is_unknown(&self, port: &IfName) -> bool {
+        self.untracked && !self.kernel.contains_key(port)
     }
 
     /// The peer link, if frames can be sent over it.
@@ -106,19 +113,46 @@ impl Change<'_> {
         !self.before.is_mlag(port) && self.now.is_mlag(port)
     }
 
+    /// The ports whose entries are concerned, or none if all entries are.
+    fn ports(&self) -> Option<BTreeSet<IfName>> {
+        let Self { before, now, .. } = self;
+        let link = |ports: &Ports| {
+            let vids = ports
+                .peer_link
+                .and_then(|port| ports.vids.get(&port).cloned());
+            (ports.peer_link, ports.usable_peer_link(), vids)
+        };
+        let same = before.untracked == now.untracked && before.no_orphans == now.no_orphans;
+        if !same || link(before) != link(now) {
+            return None;
+        }
+        let mut ports: BTreeSet<IfName> = before
+            .mlag
+            .symmetric_difference(&now.mlag)
+            .copied()
+            .collect();
+        differing(&before.vids, &now.vids, &mut ports);
+        if now.untracked {
+            differing(&before.at_peer, &now.at_peer, &mut ports);
+            differing(&before.down, &now.down, &mut ports);
+            differing(&before.kernel, &now.kernel, &mut ports);
+        }
+        Some(ports)
+    }
+
     /// Carry an entry over.
     fn follow(&self, key: FdbKey, entry: &mut Entry) {
         if self.before.untracked && !self.now.untracked {
             entry.belongs_to_dataplane();
         }
         match (entry.local, entry.remote) {
-            (Some(local), _) => self.follow_local(entry, local),
+            (Some(local), _) => self.follow_local(key, entry, local),
             (None, Some(remote)) => self.follow_remote(key, entry, remote),
             (None, None) => {}
         }
     }
 
-    fn follow_local(&self, entry: &mut Entry, local: Seen) {
+    fn follow_local(&self, key: FdbKey, entry: &mut Entry, local: Seen) {
         let port = &local.port;
         if self.joined_domain(port) {
             entry.announced = None; // it was told as an orphan's (W-16)
@@ -134,6 +168,7 @@ impl Change<'_> {
             }
         } else if self.went_down(port) {
             let taken_over = entry.remote.is_none() && self.now.at_peer.get(port) == Some(&true);
+            let learned = !local.configured && !entry.converted;
             entry.converted = false;
             if taken_over {
                 // The peer is not told: the host goes on talking through it, as a rule.
@@ -143,6 +178,9 @@ impl Change<'_> {
             } else {
                 entry.lose_local();
             }
+            if learned && entry.wanted.is_none() && entry.target(key, self.now).is_none() {
+                entry.displaced = Some(local); // it leads nowhere
+            }
         } else if self.came_up(port) {
             entry.withheld = false;
             if std::mem::take(&mut entry.pending) && !local.configured {
@@ -150,6 +188,7 @@ impl Change<'_> {
                 entry.converted = self.now.peer_link.is_some();
                 if !entry.converted {
                     entry.lose_local();
+                    entry.displaced = Some(local);
                 }
             }
         } else if entry.pending && (self.grew_long(port) || self.lost_at_peer(port)) {
@@ -158,6 +197,7 @@ impl Change<'_> {
                 entry.withheld = true;
             } else {
                 entry.lose_local();
+                entry.displaced = entry.wanted.is_none().then_some(local);
             }
         }
         if self.before.is_orphan_down(port) && !self.now.is_orphan_down(port) {
@@ -177,9 +217,22 @@ impl Change<'_> {
     }
 }
 
+/// Add the keys that are not in both, or not with the same value.
+fn differing<V: PartialEq>(
+    before: &BTreeMap<IfName, V>,
+    now: &BTreeMap<IfName, V>,
+    out: &mut BTreeSet<IfName>,
+) {
+    let changed = now
+        .iter()
+        .filter(|(name, value)| before.get(*name) != Some(*value));
+    let gone = before.keys().filter(|name| !now.contains_key(*name));
+    out.extend(changed.map(|(name, _)| name).chain(gone));
+}
+
 impl Fdb {
-    /// Ports, VLANs or their states changed: look at every entry again. Bounded by the number of
-    /// entries; nothing is looked at when nothing changed.
+    /// Ports, VLANs or their states changed: look again at the entries that this may concern.
+    /// Bounded by the number of entries; nothing is looked at when nothing changed.
     ///
     /// `in_step` says that the state of the peer's ports is the peer's word, and not what is left
     /// of a session that is gone.
@@ -194,7 +247,7 @@ impl Fdb {
             now,
             in_step,
         };
-        self.entries.change_all(|key, entry| {
+        let follow = |key: FdbKey, entry: &mut Entry| {
             change.follow(key, entry);
             if self.announcing && entry.for_peer(now) != entry.announced {
                 self.to_announce.insert(key);
@@ -202,7 +255,11 @@ impl Fdb {
             if entry.needs_op(key, now) {
                 self.to_program.insert(key);
             }
-        });
+        };
+        match change.ports() {
+            Some(ports) => self.entries.change_naming(ports.iter(), follow),
+            None => self.entries.change_all(follow),
+        }
     }
 
     /// What the table knows of the ports.

@@ -25,6 +25,7 @@ pub(super) struct Table {
 #[derive(Debug)]
 pub(super) struct Open<'a> {
     entry: Entry,
+    before: Entry,
     packed: &'a mut Packed,
     names: &'a mut Names,
 }
@@ -119,6 +120,30 @@ impl Table {
         }
     }
 
+    /// Change each entry that names one of these ports.
+    pub(super) fn change_naming<'a>(
+        &mut self,
+        ports: impl Iterator<Item = &'a IfName>,
+        mut change: impl FnMut(FdbKey, &mut Entry),
+    ) {
+        let numbers = &self.names.numbers;
+        let mut wanted = vec![false; self.names.by_number.len() + 1];
+        let mut any = false;
+        for number in ports.filter_map(|port| numbers.get(port)) {
+            wanted[usize::from(number.get())] = true;
+            any = true;
+        }
+        if !any {
+            return;
+        }
+        let is_wanted = |number: Number| wanted.get(usize::from(number.get())) == Some(&true);
+        for (key, packed) in &mut self.entries {
+            if packed.numbers().into_iter().flatten().any(is_wanted) {
+                change(*key, &mut Open::new(packed, &mut self.names));
+            }
+        }
+    }
+
     /// Change the entries behind `after`, in order, until told to stop.
     pub(super) fn change_behind(
         &mut self,
@@ -143,8 +168,10 @@ impl Table {
 
 impl<'a> Open<'a> {
     fn new(packed: &'a mut Packed, names: &'a mut Names) -> Self {
+        let entry = names.unpack(packed);
         Self {
-            entry: names.unpack(packed),
+            entry,
+            before: entry,
             packed,
             names,
         }
@@ -167,6 +194,9 @@ impl DerefMut for Open<'_> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
+        if self.entry == self.before {
+            return;
+        }
         // First the new names, so that one that stays is not given back meanwhile.
         let packed = self.names.pack(&self.entry);
         let before = std::mem::replace(self.packed, packed);

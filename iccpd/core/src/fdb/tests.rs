@@ -4,6 +4,7 @@
 mod untracked;
 
 use super::*;
+use crate::links::Vids;
 use mclag_proto::{Mac, Vid};
 use proptest::prelude::*;
 
@@ -149,16 +150,20 @@ fn without_a_peer_link_the_peers_orphans_are_not_programmed() {
 #[test]
 fn an_address_in_a_vlan_the_port_does_not_carry_is_not_programmed() {
     let mut f = Fixture::new();
-    f.change(|ports| ports.vids.insert(port("peerlink"), BTreeSet::new()));
+    f.change(|ports| ports.vids.insert(port("peerlink"), Vids::default()));
     assert_eq!(f.peer(EntryOp::Add, "swp10").ops(), []);
-    f.change(|ports| ports.vids.insert(port("peerlink"), [KEY.vid].into()));
+    f.change(|ports| {
+        ports
+            .vids
+            .insert(port("peerlink"), BTreeSet::from([KEY.vid]).into())
+    });
     assert_eq!(f.ops(), [tracked("peerlink")]);
 }
 
 #[test]
 fn an_mlag_port_missing_here_is_reached_through_the_peer_link() {
     let mut f = Fixture::new();
-    f.change(|ports| ports.vids.insert(port("bond1"), BTreeSet::new()));
+    f.change(|ports| ports.vids.insert(port("bond1"), Vids::default()));
     assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("peerlink")]);
 }
 
@@ -552,7 +557,7 @@ impl Fixture {
                 self.change(|ports| ports.vids.remove(&name));
             }
             Step::Vlan(name, false) => {
-                self.change(|ports| ports.vids.insert(name, BTreeSet::new()));
+                self.change(|ports| ports.vids.insert(name, Vids::default()));
             }
             Step::Untracked(is) => {
                 self.change(|ports| ports.untracked = is);

@@ -3,10 +3,13 @@
 
 use super::*;
 
+const KERNEL: [&str; 5] = ["bond1", "bond2", "swp10", "swp11", "peerlink"];
+
 /// Both MLAG ports up on both chassis, a peer link that is up, in step.
 fn shim() -> Fixture {
     Fixture::with(Ports {
         untracked: true,
+        kernel: KERNEL.map(|name| (port(name), true)).into(),
         at_peer: [(port("bond1"), true), (port("bond2"), true)].into(),
         ..ports()
     })
@@ -109,10 +112,10 @@ mod learned_here {
     #[test]
     fn an_address_on_an_orphan_port_that_is_down_is_told_when_it_is_up() {
         let mut f = shim();
-        f.change(|ports| ports.orphans_down.insert(port("swp10")));
+        f.change(|ports| ports.kernel.insert(port("swp10"), false));
         f.learn("swp10");
         assert_eq!((f.ops(), f.told()), (vec![], vec![]));
-        f.change(|ports| ports.orphans_down.clear());
+        f.change(|ports| ports.kernel.insert(port("swp10"), true));
         assert_eq!(f.told(), [add("swp10")]);
     }
 
@@ -420,9 +423,13 @@ mod told_by_the_peer {
     fn an_address_of_a_vlan_that_the_peer_link_leaves_is_withdrawn() {
         let mut f = shim();
         f.peer(EntryOp::Add, "swp11").ops();
-        f.change(|ports| ports.vids.insert(port("peerlink"), BTreeSet::new()));
+        f.change(|ports| ports.vids.insert(port("peerlink"), Vids::default()));
         assert_eq!(f.ops(), [release()]);
-        f.change(|ports| ports.vids.insert(port("peerlink"), [KEY.vid].into()));
+        f.change(|ports| {
+            ports
+                .vids
+                .insert(port("peerlink"), BTreeSet::from([KEY.vid]).into())
+        });
         assert_eq!(f.ops(), [tracked("peerlink")]);
     }
 
@@ -487,10 +494,10 @@ mod ports_that_come_and_go {
         f.change(|ports| ports.peer_link = None);
         f.learn("bond1").told();
         down(&mut f, "bond1");
-        assert_eq!(f.ops(), []);
+        assert_eq!(f.ops(), [forget()]);
         up(&mut f, "bond1");
         assert_eq!(f.told(), [del("bond1")]);
-        f.ops();
+        assert_eq!(f.ops(), [forget()]);
         assert!(f.fdb.is_empty());
     }
 
@@ -501,7 +508,7 @@ mod ports_that_come_and_go {
         f.change(|ports| ports.peer_link_down = true);
         f.learn("bond1").told();
         down(&mut f, "bond1");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.told()), (vec![forget()], vec![]));
         f.change(|ports| ports.peer_link_down = false);
         assert_eq!(f.ops(), [tracked("peerlink")]);
     }
@@ -514,7 +521,7 @@ mod ports_that_come_and_go {
         f.learn("bond1").told();
         down(&mut f, "bond1");
         assert_eq!(f.told(), [del("bond1")]);
-        f.ops();
+        assert_eq!(f.ops(), [forget()]);
         assert!(f.fdb.is_empty());
         // Likewise if the peer loses its own afterwards.
         let mut f = shim();
