@@ -347,9 +347,9 @@ impl Peer {
     /// The candidate has spoken, or is not waited for any longer.
     fn candidate_spoke(&mut self, word: Result<Dialect, String>) -> Option<Input> {
         let candidate = self.candidate.take()?;
-        let ours = self.endpoints.dialect;
-        let reason = match word {
-            Ok(theirs) if ours.is_none_or(|ours| ours == theirs) => {
+        let reason = match (word, self.endpoints.dialect) {
+            (Ok(theirs), Some(ours)) if ours != theirs => other_dialect(theirs, ours),
+            (Ok(theirs), _) => {
                 let before = self.connection.take();
                 let is_awaited = before.is_some_and(|c| c.is_awaited && !c.is_known());
                 self.heard = Some(theirs);
@@ -357,10 +357,7 @@ impl Peer {
                     .connected(candidate, false, is_awaited)
                     .or_else(|| self.decided(theirs));
             }
-            Ok(theirs) => {
-                format!("speaks the {theirs} dialect of ICCP, beside the connection that is up")
-            }
-            Err(reason) => reason,
+            (Err(reason), _) => reason,
         };
         self.refuse(self.endpoints.peer, &reason);
         None
@@ -399,9 +396,10 @@ impl Peer {
         if let Err(error) = new.pipe.stream().set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
+        let ours = self.endpoints.dialect;
         let patience = match self.heard {
-            Some(_) => FIRST_WORD_AGAIN,
-            None => FIRST_WORD,
+            Some(theirs) if ours.is_none_or(|ours| ours == theirs) => FIRST_WORD_AGAIN,
+            _ => FIRST_WORD,
         };
         self.unreachable = None;
         self.connection = Some(Connection {
@@ -414,7 +412,10 @@ impl Peer {
             is_outbound,
             is_awaited,
         });
-        self.decided(self.endpoints.dialect?)
+        // One that is known to speak otherwise would wait for thousands of bytes (`spec/iccp.md` 14),
+        // every second: it is listened to, in case it has been replaced.
+        let is_plausible = |ours: &Dialect| self.heard.is_none_or(|theirs| theirs == *ours);
+        self.decided(ours.filter(is_plausible)?)
     }
 
     /// The peer was given enough time for its first word (`spec/iccp.md` 14).
@@ -430,7 +431,8 @@ impl Peer {
             return self.lost(reason);
         }
         // One of our own, that waits for us.
-        self.decided(self.heard.unwrap_or(Dialect::Sonic))
+        let dialect = self.endpoints.dialect.or(self.heard);
+        self.decided(dialect.unwrap_or_default())
     }
 
     /// The connection is no more.
@@ -489,7 +491,14 @@ impl Peer {
                     Detection::Undecided => return None,
                     Detection::Decided(dialect) => {
                         self.heard = Some(dialect);
-                        return self.decided(dialect);
+                        match self.endpoints.dialect {
+                            Some(ours) if ours != dialect => {
+                                let reason = other_dialect(dialect, ours);
+                                self.refuse(self.endpoints.peer, &reason);
+                                reason
+                            }
+                            _ => return self.decided(dialect),
+                        }
                     }
                     Detection::Impossible { offset, bytes } => {
                         let reason = no_message(offset, &bytes);
@@ -516,6 +525,11 @@ impl Connection {
     const fn is_known(&self) -> bool {
         matches!(self.speech, Speech::Known(_))
     }
+}
+
+/// Why a peer that speaks like this is refused.
+fn other_dialect(theirs: Dialect, ours: Dialect) -> String {
+    format!("the peer speaks the {theirs} dialect of ICCP, this side speaks {ours}")
 }
 
 /// Why a stream that begins like this is none of ICCP.

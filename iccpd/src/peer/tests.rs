@@ -296,7 +296,7 @@ async fn a_session_outlives_whatever_connects_from_the_peers_address_and_is_no_p
     let other = capability(Dialect::LinuxMclag);
     let cases: [(&[u8], &str); 4] = [
         (b"GET / HTTP/1.0\r\n\r\n", "no message begins with \"GET /"),
-        (&other, "speaks the linux-mclag dialect of ICCP"),
+        (&other, "the peer speaks the linux-mclag dialect of ICCP"),
         (&[0x02], "stopped within its first word"),
         (b"", "said nothing"),
     ];
@@ -535,6 +535,55 @@ async fn a_dialect_is_remembered_as_long_as_it_is_true() {
     assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
     slow.write_all(&capability(Dialect::Sonic)).await.unwrap();
     assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+}
+
+/// `spec/iccp.md` 14: a daemon that is spoken to in the wrong dialect stalls. One that was told to be
+/// of another dialect by mistake is spoken to once, not every second; whoever takes its place is
+/// understood.
+#[tokio::test(flavor = "current_thread")]
+async fn a_peer_of_another_dialect_than_the_selected_one_is_not_spoken_to_again() {
+    for (ours, theirs) in [
+        (Dialect::Sonic, Dialect::LinuxMclag),
+        (Dialect::LinuxMclag, Dialect::Sonic),
+    ] {
+        let [a, b, _] = addresses();
+        let mut one = auto(a, b);
+        one.endpoints.dialect = Some(ours);
+        while_quiet(&mut one, tokio::task::yield_now()).await;
+        let mut wrong = connect(b, a).await;
+        assert_eq!(next(&mut one).await, is_up(ours));
+        wrong.write_all(&capability(theirs)).await.unwrap();
+        let Input::PeerDown { reason } = next(&mut one).await else {
+            panic!("still up");
+        };
+        let spoken = format!("the peer speaks the {theirs} dialect");
+        assert!(reason.starts_with(&spoken), "{reason}");
+
+        let mut again = connect(b, a).await;
+        again.write_all(&capability(theirs)).await.unwrap();
+        let mut received = Vec::new();
+        let _ = while_quiet(&mut one, again.read_to_end(&mut received)).await;
+        assert!(received.is_empty(), "{received:?}");
+        let [refusal] = <[_; 1]>::try_from(one.refused()).unwrap();
+        assert!(refusal.reason.starts_with(&spoken), "{refusal:?}");
+        assert_eq!(refusal.count, 2);
+
+        // It has been replaced by one that waits, then by one that does not.
+        let silent = connect(b, a).await;
+        assert_eq!(next(&mut one).await, is_up(ours));
+        let mut right = connect(b, a).await;
+        right.write_all(&capability(ours)).await.unwrap();
+        assert_eq!(next(&mut one).await, is_up(ours));
+        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        drop((silent, right));
+        let Input::PeerDown { .. } = next(&mut one).await else {
+            panic!("still up");
+        };
+        let _waits = connect(b, a).await;
+        let accepted = Instant::now();
+        assert_eq!(next(&mut one).await, is_up(ours));
+        assert!(accepted.elapsed() < FIRST_WORD_AGAIN);
+    }
 }
 
 /// A connection that came in and was garbage the core never hears of, one that it asked for it
