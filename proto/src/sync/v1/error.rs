@@ -4,6 +4,7 @@ use super::Dialect;
 use crate::addr::{InvalidIfName, InvalidMac};
 use crate::sync::frame::FrameError;
 use crate::{IfName, Mac};
+use std::net::Ipv4Addr;
 
 /// Most characters of a foreign text that an error repeats.
 const SHOWN: usize = 40;
@@ -156,6 +157,12 @@ pub enum Problem {
     /// A text that is no IPv4 address; the beginning of it.
     #[error("{0:?} is not an IPv4 address")]
     Address(String),
+    /// An address that no chassis can have.
+    #[error("{0} is not the address of one host")]
+    Host(Ipv4Addr),
+    /// A time that is none.
+    #[error("{0} is neither -1 nor within 1..=3600 seconds")]
+    Seconds(i32),
     /// An operation that nobody defined.
     #[error("{0} is not known")]
     Op(u32),

@@ -73,10 +73,6 @@ impl<'a> Fields<'a> {
         self.array(field).map(u32::from_le_bytes)
     }
 
-    pub(super) fn i32(&mut self, field: &'static str) -> Result<i32, DecodeError> {
-        self.array(field).map(i32::from_le_bytes)
-    }
-
     pub(super) fn domain(&mut self) -> Result<DomainId, DecodeError> {
         self.take(4, "domain")?.domain()
     }
@@ -146,14 +142,30 @@ impl<'a> Part<'a> {
         })
     }
 
-    /// An IPv4 address, or none if the text is empty.
+    /// The IPv4 address of a chassis, or none if the text is empty.
     pub(super) fn address_if_any(&self) -> Result<Option<Ipv4Addr>, DecodeError> {
         let text = self.text()?;
         if text.is_empty() {
             return Ok(None);
         }
         let refused = |_| self.error(Problem::Address(shown(text)));
-        text.parse().map(Some).map_err(refused)
+        let address: Ipv4Addr = text.parse().map_err(refused)?;
+        if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
+            return Err(self.error(Problem::Host(address)));
+        }
+        Ok(Some(address))
+    }
+
+    pub(super) fn i32(&self) -> Result<i32, DecodeError> {
+        self.array().map(i32::from_le_bytes)
+    }
+
+    /// A number of seconds, -1 for the default (`spec/mclagsyncd-protocol.md` 5.2).
+    pub(super) fn seconds_if_any(&self) -> Result<Option<i32>, DecodeError> {
+        match self.i32()? {
+            seconds @ (-1 | 1..=3600) => Ok(Some(seconds)),
+            other => Err(self.error(Problem::Seconds(other))),
+        }
     }
 
     pub(super) fn domain(&self) -> Result<DomainId, DecodeError> {

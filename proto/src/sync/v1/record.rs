@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::field::Fields;
+use super::field::{Fields, Part};
 use super::{DecodeError, Dialect, EncodeError, Problem, RecordError};
 use crate::bytes::Writer;
 use crate::sync::frame::HEADER_LEN;
@@ -119,9 +119,9 @@ pub struct DomainRecord {
     pub op: DomainOp,
     /// The pair.
     pub domain: DomainId,
-    /// Interval of keepalives in seconds; -1 for the default.
+    /// Interval of keepalives in seconds, if the attributes name it; -1 for the default.
     pub keepalive_s: i32,
-    /// Timeout of the session in seconds; -1 for the default.
+    /// Timeout of the session in seconds; likewise.
     pub session_timeout_s: i32,
     /// Address of this chassis, if the attributes name it.
     pub local: Option<Ipv4Addr>,
@@ -305,8 +305,8 @@ impl Record for DomainRecord {
             other => return Err(DecodeError::new(offset, "operation", Problem::Op(other))),
         };
         let domain = fields.domain()?;
-        let keepalive_s = fields.i32("keepalive interval")?;
-        let session_timeout_s = fields.i32("session timeout")?;
+        let keepalive = fields.take(4, "keepalive interval")?;
+        let session_timeout = fields.take(4, "session timeout")?;
         let local = fields.take(ADDRESS, "local address")?;
         let peer = fields.take(ADDRESS, "peer address")?;
         let peer_link = fields.take(NAME, "peer link")?;
@@ -316,6 +316,19 @@ impl Record for DomainRecord {
         // A field whose bit is not set, or whose value does not matter, holds whatever the
         // sender's memory held. An unreadable value leaves the others alone.
         let has_values = matches!(op, DomainOp::Add | DomainOp::Update);
+        let mut seconds = |attribute, field: Part<'_>| {
+            let named = &mut attributes;
+            if_named(
+                has_values,
+                attribute,
+                named,
+                field.seconds_if_any(),
+                ignored,
+            );
+            field.i32()
+        };
+        let keepalive_s = seconds(DomainAttributes::KEEPALIVE, keepalive)?;
+        let session_timeout_s = seconds(DomainAttributes::SESSION_TIMEOUT, session_timeout)?;
         Ok(Self {
             op,
             domain,

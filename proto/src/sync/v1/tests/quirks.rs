@@ -585,6 +585,42 @@ fn an_attribute_that_cannot_be_read_spoils_no_other() {
     assert_eq!(told, "entry 0: operation at offset 4: 0 is not known");
 }
 
+/// 5.2; `spec/behaviour.md` 3.1, 12: read, and impossible.
+#[test]
+fn values_that_no_pair_can_have_are_refused_with_their_place() {
+    let seconds = i32::to_le_bytes;
+    let cases: [(usize, &[u8], &str); 7] = [
+        (8, &seconds(0), "keepalive interval at offset 12: 0"),
+        (8, &seconds(-2), "keepalive interval at offset 12: -2"),
+        (12, &seconds(3601), "session timeout at offset 16: 3601"),
+        (16, b"0.0.0.0\0", "local address at offset 20: 0.0.0.0"),
+        (32, b"224.0.0.1\0", "peer address at offset 36: 224.0.0.1"),
+        (
+            32,
+            b"255.255.255.255\0",
+            "peer address at offset 36: 255.255.255.255",
+        ),
+        (48, b"PortChannel/1\0", "peer link at offset 52: "),
+    ];
+    for (at, bytes, told) in cases {
+        let decoded = domain_record(at, bytes);
+        let [skipped] = decoded.skipped.as_slice() else {
+            panic!("{told}: {:?}", decoded.skipped);
+        };
+        let text = skipped.error.to_string();
+        assert!(text.starts_with(told), "{text}");
+        let ServerMessage::Domain(records) = decoded.message else {
+            panic!("another message");
+        };
+        let named = records[0].attributes.bits().count_ones();
+        assert_eq!(named, 4, "{told}: the others count");
+    }
+    for seconds in [-1, 1, 3600] {
+        let decoded = domain_record(8, &i32::to_le_bytes(seconds));
+        assert_eq!(decoded.skipped, []);
+    }
+}
+
 /// `spec/behaviour.md` W-32: one bad record spoils no other.
 #[test]
 fn a_bad_record_is_reported_with_its_place_and_value_and_skipped() {

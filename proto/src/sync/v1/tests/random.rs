@@ -115,10 +115,13 @@ fn client_messages() -> impl Strategy<Value = ClientMessage> {
 }
 
 fn domain_records() -> impl Strategy<Value = DomainRecord> {
-    let address = || option::of(any::<[u8; 4]>().prop_map(Ipv4Addr::from));
+    // What a chassis can have: 224.0.0.0 and above are of groups.
+    let host = (1..224_u8, any::<[u8; 3]>()).prop_map(|(a, [b, c, d])| Ipv4Addr::new(a, b, c, d));
+    let address = move || option::of(host.clone());
+    let seconds = || prop_oneof![Just(-1), 1..=3600_i32];
     let op = prop_oneof![Just(DomainOp::Add), Just(DomainOp::Update)];
     let values = (address(), address(), option::of(names()));
-    (op, domains(), any::<[i32; 2]>(), values, macs()).prop_map(
+    (op, domains(), [seconds(), seconds()], values, macs()).prop_map(
         |(op, domain, [keepalive_s, session_timeout_s], (local, peer, peer_link), system_mac)| {
             DomainRecord {
                 op,
