@@ -21,7 +21,7 @@ use mclag_proto::sync::v1::{
     ClientMessage, Detector, Dialect, EncodeError, FdbKind, FdbRecord, RecordOp, ServerMessage,
     Side,
 };
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -504,8 +504,12 @@ impl Shim {
     fn take(&mut self, message: ServerMessage, address: SocketAddr, dialect: Dialect) {
         let refused = match message {
             ServerMessage::Fdb(records) => {
+                let ours = self.own_work(&records, dialect);
                 for record in records {
-                    self.sight(&record, dialect);
+                    let FdbRecord { vid, mac, .. } = record;
+                    if !ours.contains(&FdbKey { vid, mac }) {
+                        self.sight(&record);
+                    }
                 }
                 return;
             }
@@ -521,10 +525,7 @@ impl Shim {
             }
             ServerMessage::Domain(records) => self.told.domains(&records),
             ServerMessage::Interfaces(records) => self.told.interfaces(&records),
-            ServerMessage::UniqueIps(records) => {
-                self.told.unique_ip(&records);
-                Vec::new()
-            }
+            ServerMessage::UniqueIps(records) => self.told.unique_ip(&records),
         };
         for reason in refused {
             report(&mut self.limit, address, &reason);
@@ -537,11 +538,32 @@ impl Shim {
         let config = self.told.config(&self.rest).map(Box::new);
         if is_told && config != self.reported {
             self.reported.clone_from(&config);
-            self.happened.push_back(Happened::Settings(config));
+            // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
+            if let Some(Happened::Settings(before @ Some(_))) = self.happened.back_mut()
+                && config.is_some()
+            {
+                *before = config;
+            } else {
+                self.happened.push_back(Happened::Settings(config));
+            }
         }
     }
 
-    fn sight(&mut self, record: &FdbRecord, dialect: Dialect) {
+    /// Entries that the shim was told of and reports as they are. The comparison of
+    /// `mclagsyncd.py` does so, as an addition or as a deletion with an addition behind it
+    /// (`spec/mclagsyncd-protocol.md` 4.16): told again, it would report them again, for ever.
+    fn own_work(&self, records: &[FdbRecord], dialect: Dialect) -> HashSet<FdbKey> {
+        let reported = records.iter().filter(|_| dialect.is_polled());
+        let ours = reported.filter_map(|record| {
+            let FdbRecord { vid, mac, port, .. } = *record;
+            let key = FdbKey { vid, mac };
+            let as_told = self.translator.is_programmed(&key, &port?);
+            (record.op == RecordOp::Add && as_told).then_some(key)
+        });
+        ours.collect()
+    }
+
+    fn sight(&mut self, record: &FdbRecord) {
         let FdbRecord {
             mac,
             vid,
@@ -551,13 +573,6 @@ impl Shim {
         } = *record;
         let key = FdbKey { vid, mac };
         let sight = match (op, port) {
-            // Its comparison is known to tell what it was itself told
-            // (`spec/mclagsyncd-protocol.md` 4.16).
-            (RecordOp::Add, Some(port))
-                if dialect.is_polled() && self.translator.is_programmed(&key, &port) =>
-            {
-                return;
-            }
             (RecordOp::Add, Some(port)) => Sight::Learned {
                 port,
                 configured: kind == FdbKind::Static,

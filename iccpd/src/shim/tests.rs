@@ -221,6 +221,48 @@ async fn settings_are_reported_when_they_change() {
     assert!(matches!(next(&mut shim).await, Happened::Settings(None)));
 }
 
+/// `spec/mclagsyncd-protocol.md` 5.6, `spec/behaviour.md` 12: what arrives together changes the pair
+/// once, but for a domain that is deleted and added again.
+#[tokio::test]
+async fn settings_that_arrive_together_are_reported_once() {
+    let listener = listener().await;
+    let mut shim = shim(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut shim, &listener).await;
+    greeted(&mut shim, Dialect::Sonic).await;
+    let domain = |op| ServerMessage::Domain(vec![domain_record(op)]);
+    let ports = |count: usize| {
+        let record = |port: &&str| InterfaceRecord {
+            op: RecordOp::Add,
+            domain: DomainId::new(1).unwrap(),
+            port: name(port),
+        };
+        let all = ["PortChannel1", "PortChannel2", "PortChannel3"];
+        ServerMessage::Interfaces(all[..count].iter().map(record).collect())
+    };
+    let messages = [
+        domain(DomainOp::Add),
+        ports(1),
+        ports(2),
+        ports(3),
+        domain(DomainOp::Delete),
+        domain(DomainOp::Add),
+        ports(1),
+    ];
+    let bytes: Vec<Vec<u8>> = messages
+        .iter()
+        .map(|message| message.encode(Dialect::Sonic).unwrap())
+        .collect();
+    stream.write_all(&bytes.concat()).await.unwrap();
+    let mut reported = Vec::new();
+    for _ in 0..3 {
+        let Happened::Settings(config) = next(&mut shim).await else {
+            panic!("no settings");
+        };
+        reported.push(config.map(|config| config.ports.len()));
+    }
+    assert_eq!(reported, [Some(3), None, Some(1)]);
+}
+
 /// `spec/behaviour.md` 14.6.
 #[tokio::test]
 async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settled() {
@@ -571,6 +613,13 @@ async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_sight() {
     let mut answer = ServerMessage::Fdb(vec![record])
         .encode(Dialect::LinuxMclag)
         .unwrap();
+    // As it was recorded: taken out and put in again.
+    let deleted = FdbRecord {
+        op: RecordOp::Delete,
+        ..record
+    };
+    let both = ServerMessage::Fdb(vec![deleted, record]);
+    answer.extend(both.encode(Dialect::LinuxMclag).unwrap());
     record.port = Some(name("swp9"));
     answer.extend(
         ServerMessage::Fdb(vec![record])

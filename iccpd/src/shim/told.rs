@@ -14,6 +14,9 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+/// Most MLAG ports, and most VLAN interfaces of their own address: there are no more VLANs.
+const MAX_NAMES: usize = 4094;
+
 /// What the shim does not say and somebody has to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rest {
@@ -98,13 +101,16 @@ impl Told {
     }
 
     /// Records on VLAN interfaces with an address of their own.
-    pub fn unique_ip(&mut self, records: &[UniqueIpRecord]) {
-        for record in records {
-            if let Some(again) = &mut self.again {
-                again.take_unique_ip(record);
+    /// Answers a line for each that was not taken.
+    pub fn unique_ip(&mut self, records: &[UniqueIpRecord]) -> Vec<String> {
+        let refused = records.iter().filter_map(|record| {
+            let taken = self.said.take_unique_ip(record);
+            match &mut self.again {
+                Some(again) => again.take_unique_ip(record).err(),
+                None => taken.err(),
             }
-            self.said.take_unique_ip(record);
-        }
+        });
+        refused.collect()
     }
 
     /// The configuration for the core, as soon as it is complete: a domain and both addresses
@@ -165,14 +171,12 @@ impl Said {
             (domain, DomainOp::Add) => {
                 let domain = domain.get_or_insert_with(|| Domain::new(id));
                 domain.system_mac = record.system_mac;
-                domain.update(record);
-                Ok(())
+                domain.update(record)
             }
             (Some(domain), DomainOp::Update) => {
                 // The identity comes with every record, and is applied live (W-21).
                 domain.system_mac = record.system_mac;
-                domain.update(record);
-                Ok(())
+                domain.update(record)
             }
             (Some(domain), DomainOp::DeleteAttributes) => {
                 domain.delete(record.attributes);
@@ -192,19 +196,23 @@ impl Said {
             (Some(own), _) if own.id == *domain => {}
             _ => return Err(format!("port {port}: no domain {domain}")),
         }
-        match op {
-            RecordOp::Add => self.ports.insert(*port),
-            RecordOp::Delete => self.ports.remove(port),
-        };
-        Ok(())
+        note(&mut self.ports, *op, *port)
     }
 
-    fn take_unique_ip(&mut self, record: &UniqueIpRecord) {
-        match record.op {
-            RecordOp::Add => self.unique_ip.insert(record.interface),
-            RecordOp::Delete => self.unique_ip.remove(&record.interface),
-        };
+    fn take_unique_ip(&mut self, record: &UniqueIpRecord) -> Result<(), String> {
+        note(&mut self.unique_ip, record.op, record.interface)
     }
+}
+
+fn note(names: &mut BTreeSet<IfName>, op: RecordOp, name: IfName) -> Result<(), String> {
+    match op {
+        RecordOp::Add if names.len() >= MAX_NAMES && !names.contains(&name) => {
+            return Err(format!("{name}: no place for more than {MAX_NAMES}"));
+        }
+        RecordOp::Add => names.insert(name),
+        RecordOp::Delete => names.remove(&name),
+    };
+    Ok(())
 }
 
 impl Domain {
@@ -220,7 +228,8 @@ impl Domain {
         }
     }
 
-    fn update(&mut self, record: &DomainRecord) {
+    /// An error tells of settings that make no pair.
+    fn update(&mut self, record: &DomainRecord) -> Result<(), String> {
         let has = |bit| record.attributes.contains(bit);
         if has(DomainAttributes::LOCAL) {
             self.local = record.local;
@@ -239,6 +248,13 @@ impl Domain {
         }
         if has(DomainAttributes::SESSION_TIMEOUT) {
             self.session_timeout = seconds(record.session_timeout_s, Config::SESSION_TIMEOUT);
+        }
+        match self.local {
+            Some(local) if self.peer == Some(local) => Err(format!(
+                "domain {}: {local} is the address of this chassis and of its peer",
+                self.id
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -263,7 +279,7 @@ impl Domain {
     }
 }
 
-/// -1 asks for the default; so does what makes no sense.
+/// -1 asks for the default. What makes no sense was not named.
 fn seconds(raw: i32, default: Duration) -> Duration {
     match u64::try_from(raw) {
         Ok(seconds @ 1..=3600) => Duration::from_secs(seconds),
@@ -392,6 +408,51 @@ mod tests {
             ["domain 2 is ignored: this chassis is in domain 1"]
         );
         assert_eq!(told.config(&rest()).unwrap().domain, id(1));
+    }
+
+    /// `spec/behaviour.md` 4.1: such a pair never connects.
+    #[test]
+    fn a_chassis_is_not_its_own_peer() {
+        let mut told = Told::default();
+        let mut add = domain(DomainOp::Add, named(0x1f));
+        add.peer = add.local;
+        assert_eq!(
+            told.domains(&[add]),
+            ["domain 1: 10.0.0.1 is the address of this chassis and of its peer"]
+        );
+        assert_eq!(told.config(&rest()), None);
+        assert!(
+            told.domains(&[domain(DomainOp::Update, named(0x03))])
+                .is_empty()
+        );
+        assert!(told.config(&rest()).is_some());
+    }
+
+    #[test]
+    fn names_without_end_take_no_place_without_end() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let many = |end: usize| (0..end).map(|n| format!("Vlan{n}"));
+        let ports: Vec<_> = many(MAX_NAMES + 2)
+            .map(|text| port(RecordOp::Add, &text))
+            .collect();
+        let refused = told.interfaces(&ports);
+        assert_eq!(
+            refused,
+            [
+                "Vlan4094: no place for more than 4094",
+                "Vlan4095: no place for more than 4094"
+            ]
+        );
+        assert!(told.interfaces(&ports[..9]).is_empty(), "known ones stay");
+        let unique: Vec<_> = ports
+            .iter()
+            .map(|record| UniqueIpRecord {
+                op: record.op,
+                interface: record.port,
+            })
+            .collect();
+        assert_eq!(told.unique_ip(&unique).len(), 2);
     }
 
     /// `spec/mclagsyncd-protocol.md` 5.3: one record, then two, then three, then all again.
