@@ -4,6 +4,7 @@
 //! neighbour: all writing goes to bounded buffers, and what does not fit waits in the core, where
 //! newer states replace older ones.
 
+mod bridge;
 mod missed;
 mod notices;
 
@@ -26,6 +27,8 @@ use std::future::{pending, ready};
 use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
+
+pub use bridge::PairBridge;
 
 /// How long a stop may take to tell the peer and `syncd`.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
@@ -50,6 +53,8 @@ pub struct Driver {
     pub log: log::Control,
     /// How the other chassis is reached, whoever names it.
     pub reach: Reach,
+    /// The pair's bridge.
+    pub bridge: PairBridge,
     /// The settings name the pair: those of a shim are ignored.
     pub is_fixed: bool,
     /// The origin of the core's time.
@@ -157,6 +162,7 @@ impl Driver {
     pub async fn run(mut self, signal: impl Future<Output = Signal>) {
         let mut signal = std::pin::pin!(signal);
         let signal = loop {
+            self.follow_bridge();
             let has_more = self.drain().await;
             match self.next_wake(signal.as_mut(), has_more).await {
                 Wake::Input(input) => self.take_in(input).await,
@@ -223,12 +229,24 @@ impl Driver {
 
     fn handle(&mut self, input: Input) {
         let now = self.now();
+        self.bridge.note(&input);
         match &mut self.pair {
             Some(pair) => {
                 pair.domain.handle(input, now);
                 pair.carry_out(&mut self.notices);
             }
             None => self.missed.take_in(input),
+        }
+    }
+
+    /// Its ports may become members of it later than this daemon starts.
+    fn follow_bridge(&mut self) {
+        let Some(pair) = &self.pair else {
+            return;
+        };
+        if let Some(config) = self.bridge.follow(&pair.domain) {
+            tracing::info!(bridge = %config.bridge, "bridge of the pair found");
+            self.handle(Input::Configure(Box::new(config)));
         }
     }
 
@@ -293,7 +311,10 @@ impl Driver {
     }
 
     /// The shim says something else of the pair.
-    async fn settings(&mut self, config: Option<Box<Config>>) {
+    async fn settings(&mut self, mut config: Option<Box<Config>>) {
+        if let Some(config) = &mut config {
+            config.bridge = self.bridge.name();
+        }
         if self.is_fixed {
             if let Some(config) = config {
                 tracing::info!(domain = %config.domain, "settings of the shim are not used");

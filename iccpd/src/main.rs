@@ -3,11 +3,11 @@
 use anyhow::Context as _;
 use clap::Parser;
 use iccpd::dataplane::Dataplane;
-use iccpd::driver::{self, Driver, Pair, Reach, Signal};
+use iccpd::driver::{self, Driver, Pair, PairBridge, Reach, Signal};
 use iccpd::kernel::{Taps, Watch};
-use iccpd::settings::{self, Loaded, Settings, SettingsError};
+use iccpd::settings::{self, Bridge, Loaded, Settings, SettingsError};
 use iccpd::{ctl, log, mclagdctl, node, sandbox};
-use mclag_proto::{IfName, Mac};
+use mclag_proto::Mac;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,12 +88,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(loaded.settings, bridge.name, node.mac, log, taps))
+        .block_on(serve(loaded.settings, bridge, node.mac, log, taps))
 }
 
 async fn serve(
     settings: Settings,
-    bridge: IfName,
+    bridge: Bridge,
     node_mac: Mac,
     log: log::Control,
     taps: Option<Taps>,
@@ -108,14 +108,14 @@ async fn serve(
         dialect: chassis.dialect.fixed(),
     };
     let domain = settings.domain.as_ref();
-    let config = domain.map(|domain| chassis.config(domain, bridge, node_mac));
+    let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
     let names = config.as_ref().map(driver::watched).unwrap_or_default();
     let mut kernel = Watch::open(names).context("cannot follow the kernel's interfaces")?;
     if let Some(taps) = taps {
         kernel.observe(taps);
     }
     let driver = Driver {
-        dataplane: Dataplane::new(&settings.syncd, chassis, bridge, node_mac),
+        dataplane: Dataplane::new(&settings.syncd, chassis, bridge.name, node_mac),
         kernel,
         ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
         mclagdctl: mclagdctl::server::Server::listen(&settings.mclagdctl),
@@ -124,6 +124,7 @@ async fn serve(
         is_fixed: config.is_some(),
         pair: config.map(|config| Pair::new(config, reach)),
         reach,
+        bridge: PairBridge::new(bridge),
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),

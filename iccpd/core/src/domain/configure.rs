@@ -15,10 +15,34 @@
 
 use super::{Domain, MlagPort, State, Time, session_config};
 use crate::config::Config;
+use crate::input::LinkKind;
+use mclag_proto::IfName;
 use mclag_proto::iccp::Tlv;
 use mclag_proto::iccp::ext::{Extension, Goodbye};
 
 impl Domain {
+    /// The settings in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The bridge that the peer link is a member of, or else an MLAG port, in the order of their
+    /// names; none while none is, or while the interfaces are being listed.
+    #[must_use]
+    pub fn bridge_of_ports(&self) -> Option<IfName> {
+        if !self.links.is_complete() || self.links.is_listing() {
+            return None;
+        }
+        let ports = self.config.peer_link.iter().chain(&self.config.ports);
+        let masters =
+            ports.filter_map(|port| self.links.by_index(self.links.by_name(port)?.master?));
+        masters
+            .filter(|master| master.kind == LinkKind::Bridge)
+            .map(|bridge| bridge.name)
+            .next()
+    }
+
     /// Take on other settings.
     pub(super) fn configure(&mut self, config: Config, now: Time) {
         if self.stopping || config == self.config {
