@@ -40,8 +40,9 @@ pub(super) struct Syncd {
 #[derive(Clone, Debug)]
 struct InFlight {
     number: u64,
-    /// Operations on ports, by index: their confirmation means something.
-    ports: Vec<(u32, IfName, PortWant)>,
+    /// Operations on ports, by index: their confirmation means something. None when the port is
+    /// released.
+    ports: Vec<(u32, IfName, Option<PortWant>)>,
     /// Short names of all operations, for the log line of a failure.
     ops: Vec<Op>,
 }
@@ -54,14 +55,10 @@ impl Syncd {
     /// True if something else was said of the port since: what is confirmed now no longer holds.
     fn is_superseded(&self, name: &IfName, isolation: Isolation) -> bool {
         let in_flight = self.in_flight.iter().flat_map(|batch| &batch.ports);
-        let later = in_flight.map(|(_, port, want)| (*port, want.isolation));
-        let queued = self.queued.iter().filter_map(|op| match op {
-            Op::Port { port, want } => Some((*port, want.isolation)),
-            _ => None,
-        });
-        later
-            .chain(queued)
-            .any(|(port, later)| port == *name && later != isolation)
+        let later = in_flight.map(|(_, port, want)| (*port, *want));
+        let queued = self.queued.iter().filter_map(named_port);
+        let mut later = later.chain(queued).filter(|(port, _)| port == name);
+        later.any(|(_, later)| later.map(|want| want.isolation) != Some(isolation))
     }
 
     /// True when nothing is left to be said or confirmed.
@@ -111,10 +108,7 @@ impl Domain {
         let number = self.syncd.last_number;
         let ports = (0_u32..)
             .zip(&ops)
-            .filter_map(|(index, op)| match op {
-                Op::Port { port, want } => Some((index, *port, *want)),
-                _ => None,
-            })
+            .filter_map(|(index, op)| named_port(op).map(|(port, want)| (index, port, want)))
             .collect();
         self.syncd.in_flight.push_back(InFlight {
             number,
@@ -235,6 +229,7 @@ impl Domain {
             );
         }
         for (index, name, want) in done.ports {
+            let Some(want) = want else { continue };
             let failure = failures.iter().find(|(failed, _)| *failed == index);
             // A port that does not exist yet lets nothing out either.
             let in_force = failure.is_none_or(|(_, error)| error.code == OpErrorCode::Waiting);
@@ -314,6 +309,15 @@ impl Domain {
 
     pub(super) fn isolated(&self, port: &MlagPort) -> Option<bool> {
         port.confirmed.map(|confirmed| confirmed == Isolation::On)
+    }
+}
+
+/// The port that an operation is about, and what is wanted of it from then on.
+fn named_port(op: &Op) -> Option<(IfName, Option<PortWant>)> {
+    match op {
+        Op::Port { port, want } => Some((*port, Some(*want))),
+        Op::PortRelease { port } => Some((*port, None)),
+        _ => None,
     }
 }
 

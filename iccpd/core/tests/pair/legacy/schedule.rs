@@ -332,7 +332,7 @@ fn schedules_that_failed_once_hold_now() {
     };
     let (bond, wait) = (1, |millis| Event::Wait { millis });
     let leg = |at, up| Event::Bond { at, bond, up };
-    let schedules: [(Setup, &[Event]); 3] = [
+    let schedules: [(Setup, &[Event]); 4] = [
         // A port that an earlier run held was held for the whole restart hold.
         (
             sonic,
@@ -355,6 +355,17 @@ fn schedules_that_failed_once_hold_now() {
                 leg(At::Legacy, true),
                 wait(7),
                 Event::Detach { bond },
+            ],
+        ),
+        // What had been confirmed of a port before it was detached counted when it was back.
+        (
+            sonic,
+            &[
+                leg(At::Legacy, false),
+                leg(At::Us, false),
+                Event::Detach { bond },
+                leg(At::Legacy, true),
+                wait(1),
             ],
         ),
         // linux-mclag says of an address that it was told that it is its own.
