@@ -10,7 +10,7 @@ use mclag_proto::ctl::dataplane::{Dataplane, Reply};
 use mclag_proto::sync::frame::Decoder;
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::sync::v1::{
-    Dialect, DomainAttributes, DomainOp, FdbRecord, RecordOp, ServerMessage,
+    ClientMessage, Dialect, DomainAttributes, DomainOp, FdbKind, FdbRecord, RecordOp, ServerMessage,
 };
 use mclag_proto::sync::v2;
 use mclag_proto::{DomainId, IfName, Mac, Vid};
@@ -226,7 +226,11 @@ impl Client {
             loop {
                 if let Some(frame) = self.decoder.next_frame().unwrap() {
                     let decoded = ServerMessage::decode(&frame, self.dialect).unwrap();
-                    return Some(decoded.unwrap().message);
+                    match decoded {
+                        Some(decoded) => return Some(decoded.message),
+                        // As a legacy client does with types that it does not know.
+                        None => continue,
+                    }
                 }
                 let mut chunk = [0; 8192];
                 match self.stream.read(&mut chunk).await {
@@ -652,6 +656,36 @@ async fn the_captured_stream_of_a_linux_mclag_client_has_effect() {
     // 5.1: a deletion has its port in this dialect.
     let port = Some(port("Ethernet8"));
     assert_eq!((told[0].op, told[0].port), (RecordOp::Delete, port));
+    rig.stop().await;
+}
+
+/// `spec/mclagsyncd-protocol.md` 9.3: the generation between the two has the address of sonic, and its
+/// first record of 48 bytes gives it away; from then on it is polled, and its records are as wide.
+#[tokio::test]
+async fn a_client_of_the_intermediate_generation_is_recognised_at_the_address_of_sonic() {
+    let rig = Rig::sonic().await;
+    let mut client = rig.connect_to(0, Dialect::Intermediate).await;
+    let record = FdbRecord {
+        mac: key(1).mac,
+        vid: key(1).vid,
+        port: Some(port("PortChannel0001")),
+        kind: FdbKind::Dynamic,
+        op: RecordOp::Add,
+    };
+    let message = ClientMessage::SetFdb(vec![record]);
+    let message = message.encode(Dialect::Intermediate).unwrap();
+    assert_eq!(message.len(), 4 + 48);
+    client.stream.write_all(&message).await.unwrap();
+    rig.until("record", |a| a.fdb.contains_key(&key(1))).await;
+    assert_eq!(rig.ask().await.clients[0].speaks, "intermediate");
+    rig.recorder.hear(key(7), port("Ethernet8"));
+    rig.until("heard", |a| a.fdb.contains_key(&key(7))).await;
+    client.say("01140400").await;
+    let told = client.fdb().await;
+    let told: Vec<_> = told.iter().map(|r| (r.mac, r.port, r.op)).collect();
+    assert_eq!(told, [(key(7).mac, Some(port("Ethernet8")), RecordOp::Add)]);
+    rig.recorder.age(key(7));
+    client.hears_nothing().await;
     rig.stop().await;
 }
 
