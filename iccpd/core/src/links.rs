@@ -25,6 +25,8 @@ pub struct Links {
     had_ipv4: BTreeSet<u32>,
     /// VLANs of ports as the dataplane says, which knows better than the kernel.
     members: BTreeMap<IfName, Vids>,
+    /// What it has said of that since it began to say everything again.
+    members_again: Option<BTreeMap<IfName, Vids>>,
     generation: u64,
     /// Interfaces not reported again since a listing began.
     unconfirmed: Option<BTreeSet<u32>>,
@@ -125,23 +127,27 @@ impl Links {
     /// The dataplane says whether a port, which need not exist, is in a VLAN. From then on its word
     /// counts for this port (`spec/mclagsyncd-protocol.md` 5.4).
     pub fn set_member(&mut self, port: IfName, vid: Vid, member: bool) {
-        let known = self.members.contains_key(&port);
-        if !known && (!member || self.members.len() >= MAX_TOLD_PORTS) {
-            return;
+        if let Some(again) = &mut self.members_again {
+            note_member(again, port, vid, member);
         }
-        self.generation += 1;
-        let vids = Arc::make_mut(self.members.entry(port).or_default());
-        if member {
-            vids.insert(vid);
-        } else {
-            vids.remove(&vid);
+        if note_member(&mut self.members, port, vid, member) {
+            self.generation += 1;
         }
     }
 
-    /// The dataplane is gone: the kernel's word counts.
-    pub fn forget_members(&mut self) {
-        self.generation += 1;
-        self.members.clear();
+    /// The dataplane begins to say everything again. Until it has, what it said before counts, also
+    /// while it is gone (`spec/behaviour.md` 14.6).
+    pub fn members_begin(&mut self) {
+        self.members_again = Some(BTreeMap::new());
+    }
+
+    /// It has said everything: what it did not say again counts no longer, and the kernel's word does
+    /// for ports that it did not name.
+    pub fn members_end(&mut self) {
+        if let Some(again) = self.members_again.take() {
+            self.generation += 1;
+            self.members = again;
+        }
     }
 
     /// An interface is gone.
@@ -294,6 +300,19 @@ impl Links {
     }
 }
 
+/// True if that changed anything.
+fn note_member(members: &mut BTreeMap<IfName, Vids>, port: IfName, vid: Vid, member: bool) -> bool {
+    let is_known = members.contains_key(&port);
+    if !is_known && (!member || members.len() >= MAX_TOLD_PORTS) {
+        return false;
+    }
+    let vids = Arc::make_mut(members.entry(port).or_default());
+    match member {
+        true => vids.insert(vid) || !is_known,
+        false => vids.remove(&vid),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,7 +412,7 @@ mod tests {
 
     /// `spec/mclagsyncd-protocol.md` 5.4: it may be told before the port exists.
     #[test]
-    fn what_the_dataplane_says_of_a_port_s_vlans_counts_while_it_is_there() {
+    fn what_the_dataplane_says_of_a_port_s_vlans_counts() {
         let mut links = Links::default();
         let (one, two) = (Vid::new(1).unwrap(), Vid::new(2).unwrap());
         links.set_member(name("a"), two, true);
@@ -405,8 +424,27 @@ mod tests {
         assert_eq!(links.vids(&name("b")), Some(&set([one])), "not spoken of");
         links.set_member(name("a"), two, false);
         assert_eq!(links.vids(&name("a")), Some(&set([])));
-        links.forget_members();
-        assert_eq!(links.vids(&name("a")), Some(&set([one])));
+    }
+
+    /// `spec/behaviour.md` 14.6: what is not said again is gone, but not before all is said.
+    #[test]
+    fn what_the_dataplane_said_of_a_port_s_vlans_counts_until_it_has_said_it_again() {
+        let mut links = Links::default();
+        let (one, two) = (Vid::new(1).unwrap(), Vid::new(2).unwrap());
+        for (index, text) in [(1, "a"), (2, "b")] {
+            links.upsert(link(index, text));
+            links.set_vids(index, [one].into());
+            links.set_member(name(text), one, true);
+            links.set_member(name(text), two, true);
+        }
+        links.members_begin();
+        links.set_member(name("a"), two, true);
+        assert_eq!(links.vids(&name("a")), Some(&set([one, two])));
+        links.members_end();
+        assert_eq!(links.vids(&name("a")), Some(&set([two])));
+        assert_eq!(links.vids(&name("b")), Some(&set([one])), "not spoken of");
+        links.members_end();
+        assert_eq!(links.vids(&name("a")), Some(&set([two])), "no end of it");
     }
 
     #[test]

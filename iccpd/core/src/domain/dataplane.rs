@@ -204,7 +204,6 @@ impl Domain {
             self.tally.unanswered(&batch.ops);
         }
         self.syncd.listed = false;
-        self.links.forget_members();
         for port in self.ports.values_mut() {
             port.confirmed = None;
             port.told = None;
@@ -298,9 +297,13 @@ impl Domain {
 
     pub(super) fn syncd_event(&mut self, event: Event) {
         match event {
-            Event::SnapshotBegin => self.fdb.local_listing_begins(),
+            Event::SnapshotBegin => {
+                self.fdb.local_listing_begins();
+                self.links.members_begin();
+            }
             Event::SnapshotEnd => {
                 self.fdb.local_listing_ends();
+                self.links.members_end();
                 self.syncd.listed = true;
             }
             Event::Fdb { key, sight } => self.fdb.local_sight(key, sight),

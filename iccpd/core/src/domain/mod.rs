@@ -41,7 +41,7 @@ use dataplane::Syncd;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
-use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
+use mclag_proto::sync::model::{Event, Isolation, PortWant, Traffic};
 use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
@@ -243,6 +243,7 @@ impl Domain {
             }
             Input::SyncdDown => self.syncd_down(),
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
+            Input::SyncdEvent(event @ Event::SnapshotEnd) => self.syncd_event(event),
             Input::SyncdEvent(event) => {
                 self.syncd_event(event);
                 self.tally.entries(self.fdb.len());

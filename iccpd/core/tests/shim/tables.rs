@@ -120,7 +120,8 @@ fn a_peer_link_that_is_down_carries_no_entry() {
     assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
 }
 
-/// P-14, and `spec/mclagsyncd-protocol.md` 5.4: the shim's word on VLANs counts while it is there.
+/// P-14, and `spec/mclagsyncd-protocol.md` 5.4: the shim's word on VLANs counts until it has come
+/// back and said something else (`spec/behaviour.md` 14.6).
 #[test]
 fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
     let mut chassis = in_step();
@@ -136,6 +137,12 @@ fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
     chassis.feed(member(false));
     assert_eq!(installed(&chassis.ops()), [None]);
     chassis.feed(Input::SyncdDown);
+    chassis.feed(Input::SyncdUp {
+        abilities: BOTH,
+        backend: "model".into(),
+        window: 8,
+    });
+    assert_eq!(installed(&chassis.ops()), [], "it has said nothing yet");
     chassis.connect_shim(BOTH);
     let ops = installed(&chassis.ops());
     assert_eq!(ops, on("Ethernet0", FdbKind::Tracked), "the kernel's again");
