@@ -1,5 +1,5 @@
 //! The bridge of a pair whose settings do not name it: the one that its ports are members of
-//! ([`crate::settings::bridge`] has the order), also when it comes later than this daemon.
+//! (`settings/bridge.rs` has the order), also when it comes later than this daemon.
 
 use crate::settings::{Bridge, BridgeOrigin};
 use iccp_core::{Config, Domain, Input};

@@ -6,6 +6,8 @@
 //! 2. the bridge that the peer link is a member of;
 //! 3. the bridge that an MLAG port is a member of, ports in the order of their names;
 //! 4. [`DEFAULT_BRIDGE`], which all ports of a SONiC chassis are members of.
+//!
+//! Here it is looked for once; [`crate::driver::PairBridge`] follows it from then on.
 
 use super::{Chassis, Domain};
 use mclag_proto::IfName;
