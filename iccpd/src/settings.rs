@@ -191,7 +191,9 @@ impl Settings {
     ///
     /// When anything in it is wrong; all of it is reported.
     pub fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
-        file::parse(text).map_err(|problems| SettingsError::wrong(path, text, problems))
+        let parsed = file::parse(text);
+        let parsed = parsed.map_err(|problems| SettingsError::wrong(path, text, problems))?;
+        Ok(parsed.0)
     }
 }
 

@@ -315,6 +315,32 @@ fn local_ports_are_listed_with_their_members_and_for_sonic_the_peer_link_last() 
     assert_eq!((link.kind, link.channel), (PortKind::PortChannel, 9));
 }
 
+/// `spec/mclagdctl-protocol.md` 5.5: by what the port is to the pair. The kernel may know better, but
+/// the tool shows isolation and VLANs of nothing else.
+#[test]
+fn an_mlag_port_is_a_port_channel_whatever_the_kernel_calls_it() {
+    let mut chassis = Chassis::new();
+    for (index, name) in [(1, "bond1"), (9, "bond9")] {
+        chassis.feed(Input::Link(Link {
+            index,
+            name: self::name(name),
+            mac: Some(BOND),
+            admin_up: true,
+            running: true,
+            master: None,
+            kind: LinkKind::Other,
+            member: None,
+        }));
+    }
+    let ports = chassis.ports(Sonic);
+    let kind = |wanted: &str| {
+        let port = ports.iter().find(|port| port.name.as_str() == wanted);
+        port.map(|port| (port.kind, port.channel))
+    };
+    assert_eq!(kind("bond1"), Some((PortKind::PortChannel, 1)));
+    assert_eq!(kind("bond9"), Some((PortKind::Port, -1)));
+}
+
 /// `spec/mclagdctl-protocol.md` 5.1, 5.5: attached ones; a port that is gone is bound again when it
 /// returns (`spec/behaviour.md` 10.1).
 #[test]

@@ -4,6 +4,7 @@ mod mclagdctl;
 mod tables;
 
 use super::duration::Text as DurationText;
+use super::legacy::{MAX_SONIC_ID, Warning};
 use super::problem::{Problem, Shown, line_of};
 use super::{
     Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
@@ -24,8 +25,8 @@ use toml::Spanned;
 const ACK_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 const MAX_RESTART_HOLD: Duration = Duration::from_secs(3600);
 
-/// Parse and check; every problem found, or the settings.
-pub(super) fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
+/// Parse and check; every problem found, or the settings and what is odd about them.
+pub(super) fn parse(text: &str) -> Result<(Settings, Vec<Warning>), Vec<Problem>> {
     let file: File = toml::from_str(text).map_err(|error| {
         vec![Problem {
             span: error.span(),
@@ -35,10 +36,11 @@ pub(super) fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
     let mut check = Check {
         text,
         problems: Vec::new(),
+        warnings: Vec::new(),
     };
     let settings = check.settings(&file);
     if check.problems.is_empty() {
-        Ok(settings)
+        Ok((settings, check.warnings))
     } else {
         Err(check.problems)
     }
@@ -65,6 +67,7 @@ fn describes_pair(table: &DomainTable) -> bool {
 struct Check<'a> {
     text: &'a str,
     problems: Vec<Problem>,
+    warnings: Vec<Warning>,
 }
 
 impl Check<'_> {
@@ -101,6 +104,13 @@ impl Check<'_> {
         let keys = table.map_or(&absent, Spanned::get_ref);
         let names = self.names(keys);
         let chassis = self.chassis(keys, names.bridge, protocol);
+        if let Some(id) = keys.id.as_ref().filter(|id| {
+            protocol == SyncdProtocol::Sonic && *id.get_ref() > i64::from(MAX_SONIC_ID)
+        }) {
+            let message = format!("`id`: SONiC has no numbers above {MAX_SONIC_ID}");
+            let line = self.line(&id.span());
+            self.warnings.push(Warning { line, message });
+        }
         let domain = if table.is_none() && !protocol.brings_domain() {
             self.wrong(span, "missing field `domain`".into());
             None
@@ -308,7 +318,9 @@ impl Check<'_> {
         let mut seen = BTreeMap::new();
         let bridge = table.bridge.as_ref();
         let bridge = bridge.and_then(|n| self.unique(n, "the bridge", &mut seen));
-        let peer_link = table.peer_link.as_ref();
+        // Others write it so when there is none (`spec/config-formats.md` 10).
+        let is_named = |n: &&Spanned<String>| !matches!(n.get_ref().as_str(), "" | "None" | "none");
+        let peer_link = table.peer_link.as_ref().filter(is_named);
         let peer_link = peer_link.and_then(|n| self.unique(n, "the peer link", &mut seen));
         let mut ports = BTreeSet::new();
         let mut numbers: BTreeMap<AggregatorId, (IfName, Range<usize>)> = BTreeMap::new();

@@ -28,6 +28,7 @@ use std::path::Path;
 
 pub use lines::Generation;
 pub(super) use lines::trim_start;
+pub(super) use pair::MAX_SONIC_ID;
 
 /// Most warnings that are kept of one file; of the rest, only the number is told.
 pub const MAX_WARNINGS: usize = 100;

@@ -1,6 +1,6 @@
 //! Reads a settings file of whichever kind.
 
-use super::legacy::{self, Legacy};
+use super::legacy::{self, Legacy, Warning};
 use super::problem::SettingsError;
 use super::{LEGACY_FILE, MAX_FILE, Settings, file};
 use std::io::{self, Read as _};
@@ -13,13 +13,17 @@ pub struct Loaded {
     pub settings: Settings,
     /// What else there is to say when they were an `iccpd.conf`.
     pub legacy: Option<Legacy>,
+    /// What is odd about a TOML file, in the order of its lines.
+    odd: Vec<Warning>,
 }
 
 impl Loaded {
     /// What a reader of the file should know, in the order of its lines.
     #[must_use]
-    pub fn warnings(&self) -> &[legacy::Warning] {
-        self.legacy.as_ref().map_or(&[], |legacy| &legacy.warnings)
+    pub fn warnings(&self) -> &[Warning] {
+        self.legacy
+            .as_ref()
+            .map_or(&self.odd, |legacy| &legacy.warnings)
     }
 
     /// The settings as a TOML file that means the same, with every default written out; `path` is
@@ -75,11 +79,12 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
         path: path.to_owned(),
         source: io::Error::new(io::ErrorKind::InvalidData, error),
     })?;
-    let settings =
+    let (settings, odd) =
         file::parse(text).map_err(|problems| SettingsError::wrong(path, text, problems))?;
     Ok(Loaded {
         settings,
         legacy: None,
+        odd,
     })
 }
 
@@ -97,6 +102,7 @@ fn parse_legacy(path: &Path, bytes: Option<&[u8]>) -> Result<Loaded, SettingsErr
     Ok(Loaded {
         settings,
         legacy: Some(legacy),
+        odd: Vec::new(),
     })
 }
 

@@ -121,6 +121,38 @@ fn what_is_shown_reads_back_as_the_same() {
     assert_eq!(parse(&settings.to_string()), Ok(settings));
 }
 
+/// `spec/config-formats.md` 10: rule 6.
+#[test]
+fn a_peer_link_may_be_said_to_be_none() {
+    for none in ["None", "none", ""] {
+        let text = GOOD.replace("\"peerlink\"", &format!("{none:?}"));
+        let settings = parse(&text).unwrap();
+        assert_eq!(settings.domain.unwrap().peer_link, None, "{none:?}");
+    }
+}
+
+/// `spec/config-formats.md` 10: rule 1.
+#[test]
+fn a_number_that_sonic_has_no_room_for_is_odd_beside_sonics_shim_only() {
+    let number = |id: u16, protocol: &str| {
+        let text = GOOD.replace("id = 10", &format!("id = {id}"));
+        let text = format!("{text}\n[syncd]\nprotocol = \"{protocol}\"\n");
+        let loaded = load::parse(Path::new("iccpd.toml"), text.as_bytes()).unwrap();
+        let warnings = loaded.warnings().iter();
+        let warnings = warnings.map(|w| w.located(Path::new("iccpd.toml")).to_string());
+        warnings.collect::<Vec<_>>()
+    };
+    let line = 1 + GOOD
+        .lines()
+        .position(|line| line.starts_with("id"))
+        .unwrap();
+    let want = format!("iccpd.toml:{line}: warning: `id`: SONiC has no numbers above 4095");
+    assert_eq!(number(4096, "sonic"), [want]);
+    assert_eq!(number(4095, "sonic"), [""; 0]);
+    assert_eq!(number(4096, "2"), [""; 0]);
+    assert_eq!(number(65535, "linux-mclag"), [""; 0]);
+}
+
 #[test]
 fn the_timeout_follows_long_keepalives() {
     let settings = parse(&and("keepalive = \"10s\"")).unwrap();

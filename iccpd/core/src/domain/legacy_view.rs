@@ -195,6 +195,9 @@ impl Domain {
             let channel = i32::from(port.id.0);
             let members = self.members(&port.name);
             records.push(LocalPort {
+                // To a legacy daemon every MLAG port is one, and its tool shows the rest of the
+                // record for nothing else.
+                kind: PortKind::PortChannel,
                 active: port.up,
                 isolated: self.isolated(port) == Some(true),
                 traffic_disabled: port.traffic == Traffic::Held,
@@ -210,13 +213,17 @@ impl Domain {
         if let (Some(name), Dialect::Sonic) = (peer_link, dialect) {
             let members = self.members(&name);
             let up = self.peer_link_up();
-            let lag = matches!(self.kind_of(&name), PortKind::PortChannel);
-            let channel = if lag {
-                i32::from(AggregatorId::of(&name).0)
-            } else {
-                -1
+            // SONiC's daemon goes by the name (`spec/behaviour.md` 10.1).
+            let (kind, channel) = match self.kind_of(&name) {
+                kind if kind == PortKind::PortChannel
+                    || name.as_str().starts_with("PortChannel") =>
+                {
+                    (PortKind::PortChannel, AggregatorId::of(&name).0.into())
+                }
+                kind => (kind, -1),
             };
             records.push(LocalPort {
+                kind,
                 peer_link: true,
                 active: up,
                 ..self.legacy_port(&name, channel, &members, up, dialect)

@@ -196,8 +196,8 @@ async fn every_command_of_our_client_is_answered_in_both_dialects() {
             ),
             (
                 &["dump", "portlist", "local", "-i", "7"],
-                "Ifindex: 3\nType: Ethernet\nPortName: bond1\nState: Down\nVlanList: \n",
-                Some("Ifindex: 3\nType: PORT\nPortName: bond1\nState: DOWN\nPortchannelId: 1\n"),
+                "Ifindex: 3\nType: PortChannel\nPortName: bond1\nMAC: 00:00:00:00:00:00 \n",
+                Some("Ifindex: 3\nType: PORT-CHANNEL\nPortName: bond1\nMAC: 00:00:00:00:00:00 \n"),
             ),
             (&["dump", "portlist", "peer", "-i", "7"], "", Some("")),
             (

@@ -27,7 +27,7 @@ pub(super) struct Draft {
 }
 
 /// Largest number that SONiC's tables have room for (`spec/config-formats.md` 2.1).
-const MAX_SONIC_ID: u16 = 4095;
+pub(in crate::settings) const MAX_SONIC_ID: u16 = 4095;
 
 impl Draft {
     pub(super) const fn new(id: u16, at: usize) -> Self {
