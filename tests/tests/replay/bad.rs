@@ -141,7 +141,8 @@ fn a_length_that_no_message_has_ends_the_connection() {
         "bad-length",
         153,
         "07030003 000000",
-        "length 3 at byte 2 is outside",
+        "length 3 at byte 2 is outside 4..=65532; the connection is closed, since nothing tells where the next \
+         message begins",
         Connection::IsClosed,
     );
 }

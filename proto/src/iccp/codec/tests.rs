@@ -255,6 +255,51 @@ fn bytes_appended_to_application_data_are_ignored() {
     }
 }
 
+/// `spec/iccp.md` 3.1, 4: reserved bits, fields that are always zero, a length beside its text, and
+/// whatever is said twice mean nothing, in whichever dialect.
+#[test]
+fn fields_that_no_receiver_looks_at_may_hold_anything() {
+    let fields = [
+        ("Heartbeat", 20..21),
+        ("Sync Request", 22..28),
+        ("Aggregator Config", 20..28),
+        ("Aggregator Config", 36..40),
+        ("Aggregator Config", 41..42),
+        ("Aggregator State", 20..30),
+        ("Aggregator State", 32..34),
+        ("Port Channel Info", 42..43),
+        ("Port Channel Info", 48..50),
+    ];
+    for pair in pairs() {
+        let ranges = fields
+            .iter()
+            .filter(|(what, _)| pair.what.starts_with(what));
+        let mut ignored: Vec<usize> = ranges.flat_map(|(_, range)| range.clone()).collect();
+        match (pair.what, pair.dialect) {
+            ("ARP Info", Dialect::Sonic) => ignored.extend([24, 45, 56, 57]),
+            ("Port Channel Info", Dialect::LinuxMclag) => {
+                ignored.extend([50, 51].into_iter().chain(56..86))
+            }
+            _ => {}
+        }
+        for at in ignored {
+            let mut bytes = pair.bytes.clone();
+            bytes[at] ^= 0x55;
+            let got = decode_in(pair.dialect, &bytes);
+            assert_eq!(got, [Ok(pair.message.clone())], "{} at {at}", pair.what);
+        }
+    }
+    for dialect in BOTH {
+        let capability = Message {
+            id: 9,
+            body: Body::Capability,
+        };
+        let mut bytes = encoded_in(dialect, &capability);
+        bytes[12..14].fill(0xff);
+        assert_eq!(decode_in(dialect, &bytes), [Ok(capability)]);
+    }
+}
+
 /// `spec/iccp.md` 8.1: the U bit of a message is not consulted, wherever the dialect has it.
 #[test]
 fn the_u_bit_of_a_message_is_stripped() {
