@@ -1,7 +1,8 @@
 //! The server towards legacy clients: who may connect when, and in which order what they say is
 //! carried out and they are told.
 
-use mclag_proto::sync::model::{FdbKey, Op};
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Op};
 use mclag_proto::sync::v1::{ClientMessage, FdbRecord, RecordOp};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -202,11 +203,21 @@ impl<B: Backend> Server<B> {
                 }
                 Ok(None) | Err(_) => None,
             };
+            if let Some(Op::Flush { port }) = ops.last().cloned() {
+                let flush = ops.pop();
+                self.carry_out_legacy(&std::mem::take(&mut ops)).await;
+                ops.extend(self.installed_as_dynamic(port));
+                ops.extend(flush);
+            }
             // A poll is answered as things are after what was said before it, and what depends on
             // the dataplane waits until it is as the messages before want it.
             let is_turn = matches!(
                 message,
-                None | Some(ClientMessage::GetFdbChanges | ClientMessage::FlushFdb)
+                None | Some(
+                    ClientMessage::GetFdbChanges
+                        | ClientMessage::FlushFdb
+                        | ClientMessage::FlushFdbByPort { .. }
+                )
             );
             if is_turn || ops.len() >= OPS_AT_ONCE {
                 self.carry_out_legacy(&std::mem::take(&mut ops)).await;
@@ -221,6 +232,18 @@ impl<B: Backend> Server<B> {
                 Err(lost) => return Err(lost),
             }
         }
+    }
+
+    /// Releases what clients installed as dynamic, on one port or on all. To a legacy server it is
+    /// what the kernel learned, and flushed like that (`spec/mclagsyncd-protocol.md` 4.3, 4.5).
+    fn installed_as_dynamic(&self, port: Option<IfName>) -> impl Iterator<Item = Op> {
+        let wanted = self.reconciler.wanted();
+        let is_meant = move |want: &FdbWant| {
+            want.kind != FdbKind::Static && port.is_none_or(|port| want.port == port)
+        };
+        let entries = wanted.entries().copied();
+        let entries = entries.filter(move |key| wanted.entry(key).is_some_and(is_meant));
+        entries.map(|key| Op::FdbRelease { key, forget: true })
     }
 
     /// What a message means beyond the wanted state.

@@ -689,6 +689,47 @@ async fn a_client_of_the_intermediate_generation_is_recognised_at_the_address_of
     rig.stop().await;
 }
 
+/// `spec/mclagsyncd-protocol.md` 4.3, 4.5, 4.7: what a client installed as dynamic is flushed with what
+/// was learned; what it installed as static is not.
+#[tokio::test]
+async fn a_flush_takes_what_clients_installed_as_dynamic() {
+    let rig = Rig::start(&[Some(Dialect::LinuxMclag)]).await;
+    let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
+    let [here, there] = ["PortChannel0001", "PortChannel1000"].map(port);
+    let flush_port = ClientMessage::FlushFdbByPort { port: here };
+    let left_by_port = [key(2), key(3), key(4)];
+    for (flush, left) in [
+        (flush_port, &left_by_port[..]),
+        (ClientMessage::FlushFdb, &left_by_port[..1]),
+    ] {
+        let installed = [
+            (key(1), here, FdbKind::Dynamic),
+            (key(2), here, FdbKind::Static),
+            (key(3), there, FdbKind::Dynamic),
+        ];
+        let records = installed.map(|(FdbKey { mac, vid }, port, kind)| FdbRecord {
+            mac,
+            vid,
+            port: Some(port),
+            kind,
+            op: RecordOp::Add,
+        });
+        rig.recorder.hear(key(4), port("Ethernet8"));
+        rig.recorder.hear(key(5), here);
+        rig.until("heard", |a| a.fdb.len() >= 2).await;
+        // One write: what is said before counts.
+        let messages = [ClientMessage::SetFdb(records.to_vec()), flush];
+        let messages = messages.map(|m| m.encode(Dialect::LinuxMclag).unwrap());
+        client.stream.write_all(&messages.concat()).await.unwrap();
+        rig.until("flushed", |a| {
+            let keys: std::collections::BTreeSet<_> = a.fdb.keys().copied().collect();
+            keys == left.iter().copied().collect()
+        })
+        .await;
+    }
+    rig.stop().await;
+}
+
 /// `spec/mclagsyncd-protocol.md` 1: each connection has its own private FDB cache.
 #[tokio::test]
 async fn linux_mclag_clients_have_a_base_of_comparison_each() {
