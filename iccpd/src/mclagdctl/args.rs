@@ -193,7 +193,8 @@ fn short_options<'a>(
     Ok(())
 }
 
-/// A number as C's `atoi` reads it: blanks, a sign, digits, whatever follows; 0 without digits.
+/// A number as C's `atoi` reads it: blanks, a sign, digits, whatever follows; 0 without digits. Of one
+/// that is too large the last 32 of 64 bits count, as on the hosts that the legacy tool is made for.
 fn number(text: &str) -> i32 {
     let blank = |c: char| c == ' ' || ('\t'..='\r').contains(&c);
     let text = text.trim_start_matches(blank);
@@ -203,13 +204,13 @@ fn number(text: &str) -> i32 {
         _ => (false, text),
     };
     let digits = digits.bytes().take_while(u8::is_ascii_digit);
-    let magnitude = digits.fold(0_i64, |number, digit| {
-        number
-            .saturating_mul(10)
-            .saturating_add(i64::from(digit - b'0'))
+    let number = digits.fold(0_i64, |number, digit| {
+        let digit = i64::from(digit - b'0');
+        let digit = if negative { -digit } else { digit };
+        number.saturating_mul(10).saturating_add(digit)
     });
-    let number = if negative { -magnitude } else { magnitude };
-    i32::try_from(number).unwrap_or(if negative { i32::MIN } else { i32::MAX })
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
 }
 
 /// The command of these words: the first in the table of which each word is the beginning.
@@ -417,8 +418,11 @@ mod tests {
             ("-1", -1),
             ("x1", 0),
             ("", 0),
-            ("99999999999999999999", i32::MAX),
-            ("-99999999999999999999", i32::MIN),
+            ("2147483647", i32::MAX),
+            ("-2147483648", i32::MIN),
+            ("4294967297", 1),
+            ("99999999999999999999", -1),
+            ("-99999999999999999999", 0),
         ] {
             assert_eq!(number(text), value, "{text:?}");
         }
