@@ -573,10 +573,13 @@ impl Shim {
         } = *record;
         let key = FdbKey { vid, mac };
         let sight = match (op, port) {
-            (RecordOp::Add, Some(port)) => Sight::Learned {
-                port,
-                configured: kind == FdbKind::Static,
-            },
+            (RecordOp::Add, Some(port)) => {
+                self.translator.learned(key, port);
+                Sight::Learned {
+                    port,
+                    configured: kind == FdbKind::Static,
+                }
+            }
             (RecordOp::Delete, _) => {
                 self.translator.vanished(&key);
                 Sight::Aged

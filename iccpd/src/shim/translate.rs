@@ -17,6 +17,7 @@
 mod learning;
 mod pair;
 
+use iccp_core::fdb::MAX_ENTRIES;
 use mclag_proto::sync::model::{
     DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, Op, PairState, PortWant,
     Section, Traffic,
@@ -52,6 +53,8 @@ pub struct Translator {
     remote: BTreeMap<IfName, Said<bool>>,
     interfaces: BTreeMap<IfName, Said<Mac>>,
     entries: HashMap<FdbKey, Said<Entry>>,
+    /// Number of the port on which the shim itself has learned an address.
+    learned: HashMap<FdbKey, u16>,
     names: Names,
     named: Named,
     /// The whole table was flushed once (`spec/mclagsyncd-protocol.md` 4.3).
@@ -167,6 +170,7 @@ impl Translator {
             remote: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             entries: HashMap::new(),
+            learned: HashMap::new(),
             names: Names::default(),
             named: Named::default(),
             flushed: false,
@@ -201,6 +205,7 @@ impl Translator {
             .values_mut()
             .for_each(|said| said.now = false);
         self.entries.values_mut().for_each(|said| said.now = false);
+        self.learned.clear();
         self.list_due = false;
         self.shown.clear();
         self.traffic.clear();
@@ -221,8 +226,17 @@ impl Translator {
         entry.and_then(|said| self.names.get(said.value.port)) == Some(*port)
     }
 
+    /// The shim says that it has learned this address here.
+    pub fn learned(&mut self, key: FdbKey, port: IfName) {
+        let room = self.learned.len() < MAX_ENTRIES || self.learned.contains_key(&key);
+        if let (true, Some(number)) = (room, self.names.number(port)) {
+            self.learned.insert(key, number);
+        }
+    }
+
     /// The shim says that it no longer has this address: told again, it is news.
     pub fn vanished(&mut self, key: &FdbKey) {
+        self.learned.remove(key);
         if let Some(said) = self.entries.get_mut(key) {
             said.now = false;
         }
@@ -290,7 +304,7 @@ impl Translator {
             Op::Port { port, want } => self.port(*port, want),
             Op::PortRelease { port } => self.release_port(*port),
             Op::Fdb { key, want } => self.entry(*key, want),
-            Op::FdbRelease { key, forget: _ } => self.release_entry(*key),
+            Op::FdbRelease { key, forget } => self.release_entry(*key, *forget),
             Op::Pair(pair) => self.pair(*pair),
             Op::RemotePort { port, up } => self.remote_port(*port, *up),
             Op::RemotePortRelease { port } => self.release_remote(*port),
@@ -363,7 +377,7 @@ impl Translator {
                 let gone = self.entries.keys().filter(|key| !named.contains(*key));
                 let gone: Vec<FdbKey> = gone.copied().collect();
                 for key in gone {
-                    self.release_entry(key);
+                    self.release_entry(key, false);
                 }
             }
             Section::Neighbours => {}
@@ -572,7 +586,8 @@ impl Translator {
         let kind = match kind {
             FdbKind::Tracked => v1::FdbKind::Dynamic,
             FdbKind::Static => v1::FdbKind::Static,
-            FdbKind::Ageing => v1::FdbKind::DynamicLocal,
+            FdbKind::Ageing if self.dialect == Dialect::Sonic => v1::FdbKind::DynamicLocal,
+            FdbKind::Ageing => v1::FdbKind::Dynamic, // which is all there is
         };
         let Some(number) = self.names.number(port) else {
             return; // more names than a chassis can have ports
@@ -585,13 +600,19 @@ impl Translator {
         self.record(key, Some(port), kind, RecordOp::Add);
     }
 
-    fn release_entry(&mut self, key: FdbKey) {
+    fn release_entry(&mut self, key: FdbKey, forget: bool) {
         if let Some(named) = &mut self.named.entries {
             named.remove(&key);
         }
-        // An entry that the shim was not told of is its own business.
+        let learned = self.learned.get(&key).filter(|_| forget).copied();
         if let Some(said) = self.entries.remove(&key) {
             let Entry { port, kind } = said.value;
+            let port = learned.unwrap_or(port);
+            self.record(key, self.names.get(port), kind, RecordOp::Delete);
+        } else if let Some(port) = learned {
+            // What the shim was not told of is its own business, unless nobody is to be sent there
+            // (`spec/iccp.md` 10.2, 10.4).
+            let kind = v1::FdbKind::Dynamic;
             self.record(key, self.names.get(port), kind, RecordOp::Delete);
         }
     }

@@ -254,13 +254,12 @@ impl Domain {
             Input::Stop { leave } => self.stop(leave, now),
         }
         self.run_session(now);
-        self.refresh(now);
         self.behind = None;
+        self.refresh(now);
         self.tally.peer_link(self.peer_link_up());
         self.tally.entries(self.fdb.len());
     }
 
-    /// Next thing to do; to be drained after every [`Self::handle`].
     /// Derive what was put off until somebody asks.
     fn catch_up(&mut self) {
         if let Some(now) = self.behind.take() {
@@ -268,6 +267,7 @@ impl Domain {
         }
     }
 
+    /// Next thing to do; to be drained after every [`Self::handle`].
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -1,6 +1,7 @@
 //! One test per row of `spec/behaviour.md` 9.13 that the table decides, and per rule of 9.3–9.5, for
 //! a dataplane that tracks what is installed. `untracked.rs`: for one that does not.
 
+mod rows;
 mod untracked;
 
 use super::*;

@@ -306,6 +306,36 @@ fn entries_travel_together_with_their_kinds_and_once() {
     assert!(apply(&mut translator, &[release]).is_empty());
 }
 
+/// `spec/iccp.md` 10.2, 10.4, `spec/mclagsyncd-protocol.md` 4.5: a deletion of what the shim learned
+/// itself, on the port that it named; linux-mclag's cannot carry one out without.
+#[test]
+fn an_address_that_is_to_be_forgotten_is_deleted_though_the_shim_was_never_told_of_it() {
+    let forget = |forget| Op::FdbRelease {
+        key: key(1),
+        forget,
+    };
+    for dialect in [Dialect::Sonic, Dialect::LinuxMclag] {
+        let mut translator = translator(dialect);
+        translator.learned(key(1), name("PortChannel1"));
+        assert!(apply(&mut translator, &[forget(false)]).is_empty());
+        let said = apply(&mut translator, &[forget(true)]);
+        assert_eq!(said, ["fdb Delete 1 PortChannel1 Dynamic"]);
+        translator.vanished(&key(1));
+        assert!(apply(&mut translator, &[forget(true)]).is_empty(), "gone");
+    }
+}
+
+/// `spec/mclagsyncd-protocol.md` 4.5: linux-mclag knows no third kind, and 6: a session that is lost
+/// costs deletions only.
+#[test]
+fn an_entry_that_is_to_age_from_now_on_is_not_told_to_linux_mclag_again() {
+    let mut translator = translator(Dialect::LinuxMclag);
+    let said = apply(&mut translator, &[fdb(1, "PortChannel1", FdbKind::Tracked)]);
+    assert_eq!(said, ["fdb Add 1 PortChannel1 Dynamic"]);
+    let said = apply(&mut translator, &[fdb(1, "PortChannel1", FdbKind::Ageing)]);
+    assert!(said.is_empty(), "{said:?}");
+}
+
 /// `spec/behaviour.md` 9.4 and 9.15: what was flushed is put back.
 #[test]
 fn an_entry_that_the_shim_lost_is_told_again() {

@@ -6,7 +6,7 @@ use super::*;
 const KERNEL: [&str; 5] = ["bond1", "bond2", "swp10", "swp11", "peerlink"];
 
 /// Both MLAG ports up on both chassis, a peer link that is up, in step.
-fn shim() -> Fixture {
+pub(super) fn shim() -> Fixture {
     Fixture::with(Ports {
         untracked: true,
         kernel: KERNEL.map(|name| (port(name), true)).into(),
