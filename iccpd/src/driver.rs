@@ -55,6 +55,8 @@ pub struct Driver {
     pub reach: Reach,
     /// The pair's bridge.
     pub bridge: PairBridge,
+    /// What the settings say of the pair by now; none if that cannot be used, which is written down.
+    pub reread: Box<dyn Fn() -> Option<Config>>,
     /// The settings name the pair: those of a shim are ignored.
     pub is_fixed: bool,
     /// The origin of the core's time.
@@ -89,13 +91,15 @@ pub struct Pair {
     endpoints: Endpoints,
 }
 
-/// Why the daemon goes.
+/// What the daemon is told to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
     /// It is to stop.
     Stop,
     /// The chassis reboots warm (`spec/behaviour.md` 14.1).
     WarmReboot,
+    /// The settings are to be read again (`spec/behaviour.md` 14.5).
+    Reload,
 }
 
 /// What the loop woke up for.
@@ -158,13 +162,12 @@ const fn endpoints(config: &Config, reach: Reach) -> Endpoints {
 }
 
 impl Driver {
-    /// Run until `signal` resolves, then say goodbye.
-    pub async fn run(mut self, signal: impl Future<Output = Signal>) {
-        let mut signal = std::pin::pin!(signal);
+    /// Run until `signals` says to stop, then say goodbye. Futures of it are dropped at will.
+    pub async fn run(mut self, mut signals: impl AsyncFnMut() -> Signal) {
         let signal = loop {
             self.follow_bridge();
             let has_more = self.drain().await;
-            match self.next_wake(signal.as_mut(), has_more).await {
+            match self.next_wake(signals(), has_more).await {
                 Wake::Input(input) => self.take_in(input).await,
                 Wake::Settings(config) => self.take_settings(config).await,
                 Wake::Question(question) => self.answer(question),
@@ -177,6 +180,7 @@ impl Driver {
                 }
                 Wake::Wrote => {}
                 Wake::Due => self.tell_time().await,
+                Wake::Signal(Signal::Reload) => self.reload(),
                 Wake::Signal(signal) => break signal,
             }
         };
@@ -328,18 +332,34 @@ impl Driver {
                 tracing::info!("the shim no longer has a pair");
                 self.end().await;
             }
-            (Some(pair), Some(config)) => {
-                tracing::info!(domain = %config.domain, "settings of the pair changed");
-                let reached = endpoints(&config, self.reach);
-                self.kernel.watch(watched(&config));
-                self.dataplane.set_node_mac(config.node_mac);
-                let moved = pair.endpoints != reached;
-                self.handle(Input::Configure(config));
-                if moved && let Some(pair) = &mut self.pair {
-                    pair.endpoints = reached;
-                    pair.peer.move_to(reached);
-                }
-            }
+            (Some(_), Some(config)) => self.reconfigure(config),
+        }
+    }
+
+    fn reconfigure(&mut self, config: Box<Config>) {
+        tracing::info!(domain = %config.domain, "settings of the pair changed");
+        let reached = endpoints(&config, self.reach);
+        self.kernel.watch(watched(&config));
+        self.dataplane.set_node_mac(config.node_mac);
+        self.handle(Input::Configure(config));
+        if let Some(pair) = &mut self.pair
+            && pair.endpoints != reached
+        {
+            pair.endpoints = reached;
+            pair.peer.move_to(reached);
+        }
+    }
+
+    /// Take on what the settings say of the pair by now.
+    fn reload(&mut self) {
+        if !self.is_fixed {
+            tracing::info!("the shim describes the pair; other settings take a restart");
+        } else if let Some(mut config) = (self.reread)() {
+            tracing::info!(
+                "settings read again; those that do not describe the pair take a restart"
+            );
+            config.bridge = self.bridge.instead_of(config.bridge);
+            self.reconfigure(Box::new(config));
         }
     }
 

@@ -2,13 +2,14 @@
 
 use anyhow::Context as _;
 use clap::Parser;
+use iccp_core::Config;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, Reach, Signal};
 use iccpd::kernel::{Taps, Watch};
 use iccpd::settings::{self, Bridge, Loaded, Settings, SettingsError};
 use iccpd::{ctl, log, mclagdctl, node, sandbox};
 use mclag_proto::Mac;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -23,7 +24,8 @@ use tokio::time::Instant;
     after_help = "Exit status: 0 stopped by a signal, or settings are good; \
                   1 anything failed; 2 wrong arguments.\n\n\
                   Signals: SIGTERM and SIGINT stop it; what that means for the dataplane \
-                  is decided by `on-stop` in the settings. SIGUSR1 announces a warm reboot to \
+                  is decided by `on-stop` in the settings. SIGHUP has it read the settings again and \
+                  take on what they say of the pair. SIGUSR1 announces a warm reboot to \
                   the peer and stops it, and leaves everything as it is."
 )]
 struct Args {
@@ -88,10 +90,18 @@ fn run(args: &Args) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?
-        .block_on(serve(loaded.settings, bridge, node.mac, log, taps))
+        .block_on(serve(
+            &args.settings,
+            loaded.settings,
+            bridge,
+            node.mac,
+            log,
+            taps,
+        ))
 }
 
 async fn serve(
+    file: &Path,
     settings: Settings,
     bridge: Bridge,
     node_mac: Mac,
@@ -100,6 +110,7 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
+    let mut reload = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
     let mut warm = signal(SignalKind::user_defined1()).context("cannot catch SIGUSR1")?;
     let chassis = &settings.chassis;
     let reach = Reach {
@@ -125,6 +136,10 @@ async fn serve(
         pair: config.map(|config| Pair::new(config, reach)),
         reach,
         bridge: PairBridge::new(bridge),
+        reread: {
+            let file = file.to_owned();
+            Box::new(move || reread(&file, node_mac))
+        },
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),
@@ -132,14 +147,41 @@ async fn serve(
         later: None,
     };
     driver
-        .run(async {
+        .run(async || {
             tokio::select! {
                 _ = terminate.recv() => Signal::Stop,
                 _ = interrupt.recv() => Signal::Stop,
                 _ = warm.recv() => Signal::WarmReboot,
+                _ = reload.recv() => Signal::Reload,
             }
         })
         .await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What the settings say of the pair by now. An address that was found for this chassis at the
+/// start stays: hosts would renegotiate.
+fn reread(file: &Path, node_mac: Mac) -> Option<Config> {
+    let loaded = match settings::load(file) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!(%error, "settings cannot be used, those of before count");
+            return None;
+        }
+    };
+    for warning in loaded.warnings() {
+        let (file, line, what) = (file.display(), warning.line, &warning.message);
+        tracing::warn!(%file, line, what, "settings");
+    }
+    let Settings {
+        chassis, domain, ..
+    } = &loaded.settings;
+    let Some(domain) = domain else {
+        tracing::warn!("the settings no longer describe a pair, which takes a restart");
+        return None;
+    };
+    let bridge = chassis.find_bridge(Some(domain)).name;
+    let node_mac = chassis.node_mac.unwrap_or(node_mac);
+    Some(chassis.config(domain, bridge, node_mac))
 }

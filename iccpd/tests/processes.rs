@@ -324,6 +324,64 @@ fn a_chassis_that_leaves_says_so() {
     assert!(!log.contains("stopped before everybody was told"), "{log}");
 }
 
+/// `spec/behaviour.md` 14.1: the peer is told, and nothing is undone, whatever a stop means.
+#[test]
+fn a_chassis_that_reboots_warm_takes_nothing_down() {
+    let place = Place::new("warm");
+    obliging_syncd(&place.path("syncd2.sock"), 1);
+    let one = Daemon::start(&place, 10, 1);
+    let mut two = Daemon::start_with(&place, 10, 2, "on-stop = \"leave\"");
+    one.wait("status", |status| status["macs"]["peer"] == 1);
+    two.wait("status", |status| status["syncd"]["connected"] == true);
+    two.signal(Signal::SIGUSR1);
+    assert_eq!(two.child.wait().unwrap().code(), Some(0));
+    let status = one.wait("status", |status| status["session"] == "down");
+    assert_eq!(status["macs"]["peer"], 1, "what it said is kept: {status}");
+    let log = std::fs::read_to_string(place.path("iccpd2.log")).unwrap();
+    assert!(log.contains("stopping leave=false"), "{log}");
+    let log = std::fs::read_to_string(place.path("iccpd1.log")).unwrap();
+    assert!(!log.contains("leaving=true"), "{log}");
+}
+
+/// `spec/behaviour.md` 14.5. Input: a port more in the settings, then settings that make no sense.
+/// Output: the port is waited for, and the session is the same; the old settings still count.
+#[test]
+fn settings_are_read_again_when_the_daemon_is_told_to() {
+    let place = Place::new("reload");
+    let one = Daemon::start(&place, 11, 1);
+    let _two = Daemon::start(&place, 11, 2);
+    one.wait("status", |status| status["session"] == "up");
+    let file = place.path("iccpd1.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let ports = r#"ports = ["bond-absent1", "bond-absent2"]"#;
+    let more = before.replace(r#"ports = ["bond-absent1"]"#, ports);
+    std::fs::write(&file, more).unwrap();
+    one.signal(Signal::SIGHUP);
+    let waits = |status: &Value| status["waiting_for"].as_array().map(Vec::len) == Some(4);
+    let status = one.wait("status", waits);
+    assert_eq!(status["session"], "up");
+
+    std::fs::write(&file, before.replace("id = 7", "id = \"seven\"")).unwrap();
+    one.signal(Signal::SIGHUP);
+    let start = Instant::now();
+    let complained = || {
+        let log = std::fs::read_to_string(place.path("iccpd1.log")).unwrap();
+        log.contains("settings cannot be used, those of before count")
+    };
+    while !complained() {
+        assert!(start.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(10));
+    }
+    let status = one.wait("status", waits);
+    assert_eq!(
+        (&status["session"], &status["domain"]),
+        (&"up".into(), &7.into())
+    );
+    let peer = one.wait("peer", |_| true);
+    let counters = peer["counters"].as_array().unwrap();
+    assert!(counters.contains(&serde_json::json!({"name": "sessions", "value": 1})));
+}
+
 /// `spec/behaviour.md` 21, invariant 7: silence is measured from the last message, also from one
 /// that waits in the socket of a daemon that was stopped, or starved.
 #[test]

@@ -31,6 +31,14 @@ impl PairBridge {
         self.name
     }
 
+    /// The bridge when the settings name this one by now, or seem to.
+    pub const fn instead_of(&mut self, named: IfName) -> IfName {
+        if self.is_fixed {
+            self.name = named;
+        }
+        self.name
+    }
+
     /// Take note of what may change it.
     pub const fn note(&mut self, input: &Input) {
         self.is_due |= matches!(
