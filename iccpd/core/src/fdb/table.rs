@@ -432,6 +432,34 @@ mod tests {
         }
     }
 
+    /// `spec/behaviour.md` 9.17: what happens to one port costs nothing for the addresses of others.
+    #[test]
+    fn only_entries_that_name_a_port_are_looked_at() {
+        let mut table = Table::default();
+        let on = |number| {
+            let (port, configured) = (name(number), false);
+            Some(Seen { port, configured })
+        };
+        table.open_or_add(key(1)).local = on(1);
+        table.open_or_add(key(2)).remote = on(2);
+        table.open_or_add(key(3)).displaced = on(1);
+        *table.open_or_add(key(4)) = Entry {
+            local: on(3),
+            announced: on(2),
+            ..Entry::default()
+        };
+        let mut named = |ports: &[usize]| {
+            let ports: Vec<IfName> = ports.iter().copied().map(name).collect();
+            let mut keys = Vec::new();
+            table.change_naming(ports.iter(), |key, _| keys.push(key));
+            keys
+        };
+        assert_eq!(named(&[1]), [key(1), key(3)]);
+        assert_eq!(named(&[2]), [key(2), key(4)]);
+        assert_eq!(named(&[3, 1]), [key(1), key(3), key(4)]);
+        assert_eq!(named(&[7]), []);
+    }
+
     #[test]
     fn names_that_nobody_uses_make_room_for_others() {
         let mut table = Table::default();
