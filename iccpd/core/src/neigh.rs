@@ -153,6 +153,8 @@ pub struct Neighbours {
     telling: Telling,
     /// The peer is being told.
     announcing: bool,
+    /// See [`Neighbours::peer_keeps_one_sight`].
+    one_sight: bool,
     ignored: u64,
 }
 
@@ -377,6 +379,13 @@ impl Neighbours {
         self.to_announce.iter().any(|queue| !queue.is_empty())
     }
 
+    /// Whether the peer knows of one sight only: what it is told to be gone it forgets, whoever it
+    /// had it from (`spec/iccp.md` 11.2). Then its word for that is gone, too, which was perhaps no
+    /// more than ours: it tells everything it has when a session begins.
+    pub const fn peer_keeps_one_sight(&mut self, yes: bool) {
+        self.one_sight = yes;
+    }
+
     /// The next announcements for the peer, up to `max`, IPv4 first.
     pub fn next_announcements(&mut self, max: usize) -> Option<Tlv> {
         let [v4, v6] = &mut self.to_announce;
@@ -386,13 +395,29 @@ impl Neighbours {
             IpAddr::V6(_) => None,
         });
         if !v4.is_empty() {
+            self.gone_at_peer(&v4);
             return Some(Tlv::ArpInfo(v4));
         }
         let v6 = announce(v6, entries, interfaces, max, |address| match address {
             IpAddr::V6(v6) => Some(v6),
             IpAddr::V4(_) => None,
         });
+        self.gone_at_peer(&v6);
         (!v6.is_empty()).then_some(Tlv::NdiscInfo(v6))
+    }
+
+    fn gone_at_peer<A: Copy + Into<IpAddr>>(&mut self, told: &[NeighbourEntry<A>]) {
+        let gone = told.iter().filter(|entry| entry.op == EntryOp::Delete);
+        for told in gone.filter(|_| self.one_sight) {
+            let (interface, address) = (told.interface, told.address.into());
+            let key = NeighbourKey { interface, address };
+            if let Some(entry) = self.entries.get_mut(&key)
+                && entry.remote.is_some_and(|remote| !remote.permanent)
+            {
+                entry.remote = None;
+                self.to_install.insert(key);
+            }
+        }
     }
 
     /// `syncd` knows nothing any more; say every change from now on.

@@ -194,11 +194,13 @@ impl Domain {
     }
 
     pub(super) fn next_neighbours(&mut self) -> Option<Tlv> {
-        let max = if self.peer.announce.is_some() {
+        let ours = self.peer.announce.is_some();
+        let max = if ours {
             NEIGHBOURS_PER_MESSAGE
         } else {
             LEGACY_NEIGHBOURS_PER_MESSAGE
         };
+        self.neigh.peer_keeps_one_sight(!ours);
         self.neigh.next_announcements(max)
     }
 

@@ -461,6 +461,22 @@ fn an_interface_that_is_gone_takes_what_the_kernel_knew_with_it() {
     assert_eq!(f.told(), [(false, key(V4), HOST)]);
 }
 
+/// `spec/behaviour.md` 6.3, 11.4: a legacy daemon tells what it was told when a session begins, and
+/// drops what it is told to be gone. What it said is not put back for ever.
+#[test]
+fn a_legacy_peer_that_is_told_of_a_loss_no_longer_claims_the_address() {
+    for one_sight in [true, false] {
+        let mut f = Fixture::new();
+        f.0.peer_keeps_one_sight(one_sight);
+        f.sees(key(V4), HOST, Kernel);
+        assert_eq!(f.told(), [(true, key(V4), HOST)]);
+        f.peer(key(V4), HOST).loses(key(V4));
+        assert_eq!(f.told(), [(false, key(V4), HOST)]);
+        let put_back = install(key(V4), HOST);
+        assert_eq!(f.ops().contains(&put_back), !one_sight);
+    }
+}
+
 #[test]
 fn messages_hold_one_family_and_no_more_than_asked_for() {
     let mut f = Fixture::new();

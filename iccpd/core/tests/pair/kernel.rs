@@ -4,8 +4,10 @@
 //! reports activity, a dynamic one is deleted when it ages, both survive loss of carrier on a
 //! port with a backup.
 
+use iccp_core::{NeighbourFrom, NeighbourSight};
 use mclag_proto::sync::model::{
-    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Op, PortWant, Section, Sight, Traffic,
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, NeighbourKey, Op, PortWant, Section,
+    Sight, Traffic,
 };
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +47,10 @@ pub struct Kernel {
     pub released: BTreeSet<IfName>,
     /// LACP system ids that were given to ports.
     pub system_macs: BTreeMap<IfName, Mac>,
+    /// Neighbours, and whether `syncd` installed them.
+    pub neighbours: BTreeMap<NeighbourKey, (Mac, bool)>,
+    /// What changed of them.
+    pub neighbour_events: Vec<(NeighbourKey, Option<NeighbourSight>)>,
     events: Vec<Event>,
 }
 
@@ -93,6 +99,31 @@ impl Kernel {
         }
     }
 
+    /// A neighbour was resolved, or no longer answers.
+    pub fn resolve(&mut self, key: NeighbourKey, mac: Option<Mac>) {
+        self.set_neighbour(key, mac.map(|mac| (mac, false)));
+    }
+
+    /// What the kernel says of a neighbour that it has.
+    pub fn neighbour_sight((mac, installed): (Mac, bool)) -> NeighbourSight {
+        let from = match installed {
+            true => NeighbourFrom::Installed,
+            false => NeighbourFrom::Kernel,
+        };
+        NeighbourSight { mac, from }
+    }
+
+    fn set_neighbour(&mut self, key: NeighbourKey, neighbour: Option<(Mac, bool)>) {
+        let before = match neighbour {
+            Some(neighbour) => self.neighbours.insert(key, neighbour),
+            None => self.neighbours.remove(&key),
+        };
+        if before != neighbour {
+            let sight = neighbour.map(Self::neighbour_sight);
+            self.neighbour_events.push((key, sight));
+        }
+    }
+
     /// A port leaves a VLAN: the entries it had there go.
     pub fn leave_vlan(&mut self, port: IfName, vid: Vid) {
         let there = |(key, entry): &(&FdbKey, &Entry)| key.vid == vid && entry.port() == port;
@@ -128,6 +159,7 @@ pub struct Syncd {
     pub fdb: BTreeMap<FdbKey, FdbWant>,
     named_ports: Option<BTreeSet<IfName>>,
     named_fdb: Option<BTreeSet<FdbKey>>,
+    named_neighbours: Option<BTreeSet<NeighbourKey>>,
 }
 
 impl Syncd {
@@ -212,6 +244,32 @@ impl Syncd {
                     remove(kernel, *key);
                 } else {
                     release(kernel, *key);
+                }
+            }
+            Op::SnapshotBegin(Section::Neighbours) => {
+                self.named_neighbours = Some(BTreeSet::new());
+            }
+            Op::SnapshotEnd(Section::Neighbours) => {
+                let named = self.named_neighbours.take().unwrap_or_default();
+                let installed = kernel
+                    .neighbours
+                    .iter()
+                    .filter(|(_, (_, installed))| *installed);
+                let stale = installed.filter(|(key, _)| !named.contains(key));
+                let stale: Vec<NeighbourKey> = stale.map(|(key, _)| *key).collect();
+                for key in stale {
+                    kernel.set_neighbour(key, None);
+                }
+            }
+            Op::Neighbour { key, want } => {
+                if let Some(named) = &mut self.named_neighbours {
+                    named.insert(*key);
+                }
+                kernel.set_neighbour(*key, Some((want.mac, true)));
+            }
+            Op::NeighbourRelease { key } => {
+                if let Some((_, true)) = kernel.neighbours.get(key) {
+                    kernel.set_neighbour(*key, None);
                 }
             }
             other => panic!("{other:?} is not for this dataplane"),

@@ -9,7 +9,7 @@ use mclag_proto::iccp::{
 };
 use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Entries in one message: addresses and neighbours.
 const BATCH: [usize; 2] = [30, 40];
@@ -186,30 +186,44 @@ impl Daemon {
     }
 
     fn tell_neighbours(&mut self) {
-        let queued = std::mem::take(&mut self.neighbours_queued);
-        let known = &self.neighbours;
-        let entries: Vec<_> = queued
-            .iter()
-            .filter_map(|address| known.get(address).cloned())
-            .collect();
-        for batch in entries.chunks(BATCH[1]) {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for (address, interface, mac) in std::mem::take(&mut self.neighbours_queued) {
+            match address {
+                IpAddr::V4(address) => v4.push(neighbour(interface, address, mac)),
+                IpAddr::V6(address) => v6.push(neighbour(interface, address, mac)),
+            }
+        }
+        for batch in v4.chunks(BATCH[1]) {
             self.tell(Tlv::ArpInfo(batch.to_vec()));
+        }
+        for batch in v6.chunks(BATCH[1]) {
+            self.tell(Tlv::NdiscInfo(batch.to_vec()));
         }
     }
 
-    /// A neighbour its kernel learned.
-    pub fn neighbour_learned(&mut self, interface: IfName, address: Ipv4Addr, mac: Mac) {
-        let entry = NeighbourEntry {
-            op: EntryOp::Add,
-            flags: NeighbourFlags::default(),
-            interface,
-            address,
-            mac,
-        };
-        self.neighbours.insert(address, entry);
-        if self.app == App::Exchange {
-            self.neighbours_queued.push(address);
+    /// A neighbour that its kernel learned, or that no longer answers; the older family knows IPv4
+    /// only. A deletion is told of an entry that there was (`spec/iccp.md` 11.1).
+    pub fn neighbour_event(&mut self, interface: IfName, address: IpAddr, mac: Option<Mac>) {
+        if !self.sonic() && address.is_ipv6() {
+            return;
         }
+        let before = match mac {
+            Some(mac) => self.neighbours.insert(address, (interface, mac)),
+            None => self.neighbours.remove(&address),
+        };
+        if self.app == App::Exchange && (mac.is_some() || before.is_some()) {
+            self.neighbours_queued.push((address, interface, mac));
+        }
+    }
+
+    /// What the peer says cancels what was to be said of the same address (`spec/iccp.md` 11.2).
+    fn peer_neighbour(&mut self, op: EntryOp, interface: IfName, address: IpAddr, mac: Mac) {
+        self.neighbours_queued
+            .retain(|(queued, ..)| *queued != address);
+        match op {
+            EntryOp::Add => self.neighbours.insert(address, (interface, mac)),
+            _ => self.neighbours.remove(&address),
+        };
     }
 
     fn process(&mut self, tlv: Tlv, plane: &mut Plane, now: Time) {
@@ -242,12 +256,12 @@ impl Daemon {
             }
             Tlv::ArpInfo(entries) => {
                 for entry in entries {
-                    self.neighbours_queued.retain(|a| *a != entry.address);
-                    if entry.op == EntryOp::Add {
-                        self.neighbours.insert(entry.address, entry);
-                    } else {
-                        self.neighbours.remove(&entry.address);
-                    }
+                    self.peer_neighbour(entry.op, entry.interface, entry.address.into(), entry.mac);
+                }
+            }
+            Tlv::NdiscInfo(entries) => {
+                for entry in entries {
+                    self.peer_neighbour(entry.op, entry.interface, entry.address.into(), entry.mac);
                 }
             }
             Tlv::InterfaceUpAck(ack) => {
@@ -419,5 +433,19 @@ impl Daemon {
         for name in due {
             self.table.purge_pending(name, plane);
         }
+    }
+}
+
+fn neighbour<A>(interface: IfName, address: A, mac: Option<Mac>) -> NeighbourEntry<A> {
+    let op = match mac {
+        Some(_) => EntryOp::Add,
+        None => EntryOp::Delete,
+    };
+    NeighbourEntry {
+        op,
+        flags: NeighbourFlags::default(),
+        interface,
+        address,
+        mac: mac.unwrap_or_default(),
     }
 }

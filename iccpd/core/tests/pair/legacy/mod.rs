@@ -17,11 +17,11 @@ mod wire;
 mod world;
 
 use iccp_core::{PeerTraits, Time};
-use mclag_proto::iccp::{Body, Dialect, Message, NeighbourEntry, RgId, Status, Tlv};
+use mclag_proto::iccp::{Body, Dialect, Message, RgId, Status, Tlv};
 use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use plane::Plane;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Longest time between two turns of its loop.
@@ -144,8 +144,9 @@ pub struct Daemon {
     remote: BTreeMap<IfName, RemotePort>,
     pub peer_link_up: bool,
     table: table::Table,
-    pub neighbours: BTreeMap<Ipv4Addr, NeighbourEntry<Ipv4Addr>>,
-    neighbours_queued: Vec<Ipv4Addr>,
+    /// By address alone (W-17).
+    pub neighbours: BTreeMap<IpAddr, (IfName, Mac)>,
+    neighbours_queued: Vec<(IpAddr, IfName, Option<Mac>)>,
     pub peer_system: Option<Mac>,
     /// Wants the shell to connect.
     pub dial: bool,
@@ -274,7 +275,9 @@ impl Daemon {
         self.step_connection(now);
         if self.connection == Connection::Operational && self.app == App::Init {
             self.app = App::Stage1;
-            self.neighbours_queued = self.neighbours.keys().copied().collect();
+            let known = self.neighbours.iter();
+            let known = known.map(|(address, (interface, mac))| (*address, *interface, Some(*mac)));
+            self.neighbours_queued = known.collect();
             if !self.sonic() {
                 self.table.queue_all();
             }

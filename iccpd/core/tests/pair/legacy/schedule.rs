@@ -7,6 +7,7 @@ use iccp_core::{Input, OnLoss};
 use mclag_proto::IfName;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 const HOSTS: u8 = 4;
@@ -61,6 +62,13 @@ enum Event {
         bond: usize,
         yes: bool,
     },
+    /// A neighbour answers one of them, or no longer.
+    Neighbour {
+        host: u8,
+        at: At,
+        v6: bool,
+        answers: bool,
+    },
     /// The VLAN of the hosts, on one bond.
     Vlan {
         at: At,
@@ -104,6 +112,9 @@ fn event() -> impl Strategy<Value = Event> {
         1 => bond().prop_map(|bond| Event::Attach { bond }),
         1 => bond().prop_map(|bond| Event::LegacyDetach { bond }),
         2 => (bond(), any::<bool>()).prop_map(|(bond, yes)| Event::Exists { bond, yes }),
+        4 => (0..HOSTS, at(), any::<bool>(), any::<bool>()).prop_map(|(host, at, v6, answers)| {
+            Event::Neighbour { host, at, v6, answers }
+        }),
         3 => (at(), bond(), any::<bool>())
             .prop_map(|(at, bond, member)| Event::Vlan { at, bond, member }),
         1 => (1_u64..5).prop_map(|seconds| Event::Keepalive { seconds }),
@@ -170,6 +181,14 @@ impl Run {
             }),
             Event::LegacyDetach { bond } => world.legacy_detach(bond),
             Event::Exists { bond, yes } => world.set_exists(bond, yes),
+            Event::Neighbour {
+                host: number,
+                at,
+                v6,
+                answers,
+            } => {
+                world.resolve(at, address(number, v6), answers.then(|| host(number).mac));
+            }
             Event::Vlan { at, bond, member } => world.set_vlan(at, bond, member),
             Event::Keepalive { seconds } => {
                 world.configure(|config| config.keepalive = Duration::from_secs(seconds));
@@ -247,6 +266,33 @@ impl Run {
         }
     }
 
+    /// Both know what one resolves, and forget it when it no longer answers. Of addresses that were
+    /// not spoken of before: a legacy daemon cancels what it was about to say of an address of which
+    /// the peer says something at the same time.
+    fn check_neighbours(&mut self) {
+        let world = &mut self.world;
+        let families = if world.sonic() { 2 } else { 1 };
+        for (number, at) in (HOSTS..).zip(At::BOTH) {
+            for v6 in [false, true].into_iter().take(families) {
+                let (address, mac) = (address(number, v6), Some(host(number).mac));
+                world.resolve(at, address, mac);
+                world.run_for(Duration::from_secs(1));
+                assert_eq!(
+                    world.resolved(address),
+                    [mac; 2],
+                    "{address} answers {at:?}"
+                );
+                world.resolve(at, address, None);
+                world.run_for(Duration::from_secs(1));
+                assert_eq!(
+                    world.resolved(address),
+                    [None; 2],
+                    "{address} answers nobody"
+                );
+            }
+        }
+    }
+
     fn check_hosts(&mut self) {
         for number in 0..HOSTS {
             // linux-mclag never forgets an address it got from a peer (`spec/iccp.md` 10.4), and so
@@ -295,6 +341,14 @@ fn run(setup: Setup, events: &[Event]) {
     run.mend();
     run.check_mended();
     run.check_hosts();
+    run.check_neighbours();
+}
+
+fn address(number: u8, v6: bool) -> IpAddr {
+    match v6 {
+        true => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 100 + u16::from(number)).into(),
+        false => [192, 0, 2, 100 + number].into(),
+    }
 }
 
 /// As many as take some seconds, or as `PROPTEST_CASES` says.

@@ -753,12 +753,13 @@ fn neighbours_of_a_legacy_daemon_are_taken_in_both_stages() {
         let interface = name("vlan10");
         for number in 0..50 {
             let legacy = world.legacy.as_mut().unwrap();
-            legacy.neighbour_learned(interface, [192, 0, 2, number].into(), host(number).mac);
+            let mac = Some(host(number).mac);
+            legacy.neighbour_event(interface, [192, 0, 2, number].into(), mac);
         }
         world.run_for(SECOND * 10);
         assert!(world.in_step(), "{setup:?}");
         let legacy = world.legacy.as_mut().unwrap();
-        legacy.neighbour_learned(interface, [192, 0, 2, 99].into(), host(99).mac);
+        legacy.neighbour_event(interface, [192, 0, 2, 99].into(), Some(host(99).mac));
         world.run_for(SECOND);
         assert!(world.in_step(), "{setup:?}");
         assert!(world.said_by(At::Legacy, |tlv| matches!(tlv, Tlv::ArpInfo(_))) >= 3);

@@ -7,13 +7,25 @@ use crate::kernel::{Kernel, Syncd};
 use crate::world::{
     ABILITIES, BONDS, LATENCY, ORPHAN, PEER_LINK, config, lag, member, name, peer_link,
 };
-use iccp_core::{Batch, Config, Domain, Input, Notice, OnLoss, Output, Time};
+use iccp_core::{
+    Batch, Config, Domain, Input, Link, LinkKind, NeighbourSight, Notice, OnLoss, Output, Time,
+};
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
-use mclag_proto::sync::model::{Event, FdbKey};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, NeighbourKey};
 use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+
+/// The layer-3 interface of the hosts' VLAN, on both.
+pub const SVI: &str = "vlan1";
+const SVI_INDEX: u32 = 40;
+
+/// The older model knows of no neighbours.
+const ABLE: Abilities = Abilities {
+    neighbours: true,
+    ..ABILITIES
+};
 
 /// A single-homed port of the legacy chassis.
 pub const LEGACY_ORPHAN: &str = "swp20";
@@ -563,6 +575,7 @@ impl World {
                     return;
                 };
                 syncd.apply(&batch.ops, &mut self.kernel);
+                self.tell_neighbours();
                 self.queue_local(Local::Result(batch.number));
                 self.pump();
             }
@@ -592,7 +605,7 @@ impl World {
         };
         let listing = syncd.greet(&mut self.kernel);
         self.feed(Input::SyncdUp {
-            abilities: ABILITIES,
+            abilities: ABLE,
             backend: "model".into(),
             window: 8,
         });
@@ -618,7 +631,78 @@ impl World {
         let index = link.index;
         self.feed(Input::Link(link));
         self.feed(Input::Vlans { index, vids });
+        let (vid, parent) = (Vid::DEFAULT, 1);
+        let plain = peer_link(true);
+        for (index, text, kind) in [
+            (parent, "br0", LinkKind::Bridge),
+            (SVI_INDEX, SVI, LinkKind::Vlan { vid, parent }),
+        ] {
+            let name = name(text);
+            let link = plain.clone();
+            self.feed(Input::Link(Link {
+                index,
+                name,
+                kind,
+                ..link
+            }));
+        }
+        let addresses = ["192.0.2.1/24", "2001:db8::1/64"];
+        let addresses = addresses.map(|address| address.parse().unwrap()).to_vec();
+        let index = SVI_INDEX;
+        self.feed(Input::Addresses { index, addresses });
         self.feed(Input::LinksEnd);
+        self.feed(Input::NeighboursBegin);
+        self.kernel.neighbour_events.clear();
+        for (key, neighbour) in self.kernel.neighbours.clone() {
+            self.neighbour(key, Some(Kernel::neighbour_sight(neighbour)));
+        }
+        self.feed(Input::NeighboursEnd);
+    }
+
+    fn neighbour(&mut self, key: NeighbourKey, sight: Option<NeighbourSight>) {
+        let (index, address) = (SVI_INDEX, key.address);
+        self.feed(Input::Neighbour {
+            index,
+            address,
+            sight,
+        });
+    }
+
+    fn tell_neighbours(&mut self) {
+        for (key, sight) in std::mem::take(&mut self.kernel.neighbour_events) {
+            self.neighbour(key, sight);
+        }
+    }
+
+    /// A neighbour answers one of the two, or no longer.
+    pub fn resolve(&mut self, at: At, address: IpAddr, mac: Option<Mac>) {
+        let interface = name(SVI);
+        match at {
+            At::Us => {
+                self.kernel
+                    .resolve(NeighbourKey { interface, address }, mac);
+                self.tell_neighbours();
+            }
+            At::Legacy => {
+                if let Some(daemon) = &mut self.legacy {
+                    daemon.neighbour_event(interface, address, mac);
+                }
+            }
+        }
+    }
+
+    /// What both have for an address.
+    pub fn resolved(&self, address: IpAddr) -> [Option<Mac>; 2] {
+        let interface = name(SVI);
+        let here = self
+            .kernel
+            .neighbours
+            .get(&NeighbourKey { interface, address });
+        let there = self
+            .legacy
+            .as_ref()
+            .and_then(|l| l.neighbours.get(&address));
+        [here.map(|(mac, _)| *mac), there.map(|(_, mac)| *mac)]
     }
 
     pub fn feed(&mut self, input: Input) {
