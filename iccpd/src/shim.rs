@@ -4,22 +4,23 @@
 //! Connects again whenever the connection is lost, and says everything again then. Version 1 has
 //! no answers: an operation counts as done when the socket took the message.
 //!
-//! Here: the connection. `translate`: from operations to messages. `told`: the settings that the
+//! Here: who is connected, and what that means. `connection`: one connection. `translate`: from operations to messages. `told`: the settings that the
 //! shim sends. Bounds: [`WINDOW`] batches of outgoing messages, one read of incoming ones.
 
+mod connection;
 mod tally;
 pub mod told;
 pub mod translate;
 
 use crate::log::Limit;
+use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
 use iccp_core::{Batch, Config, Input};
 use mclag_proto::Mac;
 use mclag_proto::mclagdctl::ToSyncd;
-use mclag_proto::sync::frame::{Decoder, Frame};
+use mclag_proto::sync::frame::Frame;
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpError, OpErrorCode, Sight};
 use mclag_proto::sync::v1::{
-    ClientMessage, Detector, Dialect, EncodeError, FdbKind, FdbRecord, RecordOp, ServerMessage,
-    Side,
+    ClientMessage, Dialect, EncodeError, FdbKind, FdbRecord, RecordOp, ServerMessage,
 };
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
@@ -29,7 +30,6 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 pub use tally::Tally;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use told::{Rest, Told};
@@ -40,16 +40,6 @@ pub const WINDOW: u32 = 8;
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// The shim marks no end of what it says on its own after a connection; it is quiet for this long
-/// then, ...
-const SETTLE_QUIET: Duration = Duration::from_millis(1500);
-/// ... and at the latest after this time it counts as complete. A shim that named a pair before and
-/// says nothing at all is given as long: its socket takes connections before it serves them.
-const SETTLE_LATEST: Duration = Duration::from_secs(30);
-/// How long a shim of unknown dialect may be silent before it is asked for something that only one
-/// of them answers, and then before it is taken for a silent one of SONiC
-/// (`spec/mclagsyncd-protocol.md` 9.2).
-const SILENCE: Duration = Duration::from_secs(2);
 /// How often a shim that pushes nothing is asked for changes of its forwarding table. The daemon
 /// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
 const POLL: Duration = Duration::from_secs(5);
@@ -101,51 +91,6 @@ enum State {
 }
 
 type Connect = dyn Future<Output = io::Result<TcpStream>> + Send;
-
-struct Connection {
-    stream: TcpStream,
-    address: SocketAddr,
-    detector: Detector,
-    /// What is spoken, once that is known; until then the core does not know of the connection.
-    dialect: Option<Dialect>,
-    /// The shim was asked for something, to hear how it speaks.
-    probed: bool,
-    decoder: Decoder,
-    /// Messages that have not left; the first one maybe in part.
-    out: VecDeque<Vec<u8>>,
-    /// Bytes of the first one that have left.
-    sent: usize,
-    /// Batches whose messages have not left.
-    unanswered: VecDeque<Unanswered>,
-    queued: u64,
-    left: u64,
-    settle: Option<Settle>,
-    poll_at: Instant,
-    /// The dialect was taken for granted, and nothing was heard that tells.
-    presumed: bool,
-    tally: Tally,
-}
-
-#[derive(Debug)]
-struct Unanswered {
-    batch: u64,
-    /// How many messages have to leave before.
-    after: u64,
-    failures: Vec<(u32, OpError)>,
-}
-
-struct Settle {
-    quiet_at: Instant,
-    latest: Instant,
-}
-
-/// What a wait on a connection ended with.
-enum Woke {
-    Read(usize),
-    Wrote,
-    Settled,
-    Poll,
-}
 
 impl Shim {
     /// Not connected yet: that begins with the first [`Shim::next`]. The places are tried in turn;
@@ -310,24 +255,7 @@ impl Shim {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let now = Instant::now();
-        self.state = State::Connected(Box::new(Connection {
-            stream,
-            address: place.address,
-            detector: Detector::new(Side::Server, place.dialect),
-            dialect: None,
-            probed: false,
-            decoder: Decoder::v1(),
-            out: VecDeque::new(),
-            sent: 0,
-            unanswered: VecDeque::new(),
-            queued: 0,
-            left: 0,
-            settle: None,
-            poll_at: now + SILENCE,
-            presumed: false,
-            tally: Tally::default(),
-        }));
+        self.state = State::Connected(Box::new(Connection::new(stream, place)));
         self.complained = false;
         if let Some(dialect) = place.dialect {
             self.decided(dialect);
@@ -618,114 +546,6 @@ fn ports_failed(batch: &Batch, error: &EncodeError) -> Vec<(u32, OpError)> {
 fn report(limit: &mut Limit, address: SocketAddr, error: &dyn std::fmt::Display) {
     if let Some(suppressed) = limit.allow("shim", std::time::Instant::now()) {
         tracing::warn!(%address, %error, suppressed, "message of the shim protocol skipped");
-    }
-}
-
-impl Connection {
-    /// The core hears of the connection. What was said for the core in another dialect is not
-    /// said, and not answered.
-    fn begin(&mut self, dialect: Dialect, now: Instant, quiet: Duration) {
-        self.dialect = Some(dialect);
-        self.unanswered.clear();
-        self.out.truncate(usize::from(self.sent > 0));
-        self.queued = self.left + u64::from(self.sent > 0);
-        self.settle = Some(Settle {
-            quiet_at: now + quiet,
-            latest: now + SETTLE_LATEST,
-        });
-        self.poll_at = now;
-    }
-
-    /// The shim is saying something: not before it is quiet again has it said everything.
-    fn heard(&mut self) {
-        if let Some(settle) = &mut self.settle {
-            settle.quiet_at = Instant::now() + SETTLE_QUIET;
-        }
-    }
-
-    /// It is no more: what it said and heard, and what it could not say.
-    fn lost(&mut self) -> Tally {
-        for message in self.out.drain(..) {
-            self.tally.unsaid(&message, self.dialect);
-        }
-        self.tally
-    }
-
-    /// Nothing for a message that this dialect does not have.
-    fn queue(&mut self, message: ClientMessage) -> Result<(), EncodeError> {
-        let Some(dialect) = self.dialect else {
-            return Ok(());
-        };
-        for part in message.split(dialect) {
-            match part.encode(dialect) {
-                Ok(bytes) => self.queue_bytes(bytes),
-                // What the shim does not know it need not be told.
-                Err(error) if error.is_harmless() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn queue_bytes(&mut self, bytes: Vec<u8>) {
-        self.queued += 1;
-        self.out.push_back(bytes);
-    }
-
-    /// True if something left. Each message is one write: a server of linux-mclag does not put
-    /// together what it reads in parts (`spec/mclagsyncd-protocol.md` 2.4).
-    fn poll_send(&mut self, cx: &mut std::task::Context<'_>) -> io::Result<bool> {
-        let mut wrote = false;
-        while let Some(message) = self.out.front() {
-            match Pin::new(&mut self.stream).poll_write(cx, &message[self.sent..]) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => {
-                    wrote = true;
-                    self.sent += count;
-                    if self.sent == message.len() {
-                        self.sent = 0;
-                        self.left += 1;
-                        self.tally.said(message, self.dialect);
-                        self.out.pop_front();
-                    }
-                }
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => break,
-            }
-        }
-        Ok(wrote)
-    }
-
-    async fn wait(&mut self, buffer: &mut [u8]) -> io::Result<Woke> {
-        let is_known = self.dialect.is_some();
-        let settle = self.settle.as_ref().filter(|_| is_known);
-        let settle = settle.map(|s| s.quiet_at.min(s.latest));
-        let is_polled = self.presumed || self.dialect.is_none_or(Dialect::is_polled);
-        let poll = is_polled.then_some(self.poll_at);
-        let deadline = settle.into_iter().chain(poll).min();
-        let progress = poll_fn(|cx| {
-            let wrote = match self.poll_send(cx) {
-                Ok(wrote) => wrote,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            let mut into = ReadBuf::new(buffer);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
-                Poll::Ready(Ok(())) => Poll::Ready(Ok(Woke::Read(into.filled().len()))),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending if wrote => Poll::Ready(Ok(Woke::Wrote)),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        let Some(deadline) = deadline else {
-            return progress.await;
-        };
-        tokio::select! {
-            result = progress => result,
-            () = sleep_until(deadline) => Ok(match settle {
-                Some(at) if at <= deadline => Woke::Settled,
-                _ => Woke::Poll,
-            }),
-        }
     }
 }
 
