@@ -82,15 +82,30 @@ impl Mlag {
     ) -> Result<Self> {
         let net = Pair::up(ctx, options)?;
         let (speech, ports) = (options.speech, net.mlag_ports());
-        for side in Side::BOTH {
-            if !speech.protocol(side).carries_system_id() {
-                net.set_system_mac_of(side, SYSTEM_MAC)?;
-            }
-        }
+        configure_bonds(&net, speech)?;
         let mlag = Self::start_on(ctx, net, |side| {
             alter(Settings::of(ctx, side, &ports, speech))
         })?;
         Ok(Self { speech, ..mlag })
+    }
+
+    /// Kill all four daemons and start them anew, with other dialects.
+    pub fn change_speech(&mut self, ctx: &Ctx, speech: Speech) -> Result<()> {
+        for daemons in &mut self.daemons {
+            daemons.iccpd.kill()?;
+            daemons.syncd.kill()?;
+        }
+        configure_bonds(&self.net, speech)?;
+        let ports = self.mlag_ports();
+        for side in Side::BOTH {
+            let switch = self.net.switch(side);
+            let settings = Settings::of(ctx, side, &ports, speech);
+            let teamd = switch.teamd_directory();
+            let started = Daemons::start_with(ctx, &switch.ns, side, &settings, teamd)?;
+            *self.daemons(side) = started;
+        }
+        self.speech = speech;
+        Ok(())
     }
 
     /// Start all four daemons on a topology, with settings of the caller's.
@@ -238,6 +253,16 @@ impl Mlag {
             fdb,
         })
     }
+}
+
+/// Where nobody tells `syncd` the LACP system id of the pair, bonds have it from who made them.
+fn configure_bonds(net: &Pair, speech: Speech) -> Result<()> {
+    for side in Side::BOTH {
+        if !speech.protocol(side).carries_system_id() {
+            net.set_system_mac_of(side, SYSTEM_MAC)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the product has put into a kernel.

@@ -1,12 +1,14 @@
 //! A pair at rest: it forms, hosts bundle their links, everybody reaches everybody.
 
+use std::thread;
+
 use anyhow::{Result, ensure};
 
 use crate::kernel;
 use crate::mlag::{Mlag, SYSTEM_MAC};
 use crate::scenario::{Ctx, Scenario};
 use crate::speech::Iccp;
-use crate::topology::{Options, Side, TAGGED, UNTAGGED};
+use crate::topology::{Host, Options, Side, TAGGED, UNTAGGED};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -95,12 +97,23 @@ fn everybody_reaches_everybody_in_both_vlans(ctx: &mut Ctx) -> Result<()> {
 }
 
 pub(super) fn everybody_reaches_everybody(mlag: &Mlag) -> Result<()> {
-    for from in mlag.all_hosts() {
+    let reaches_the_others = |from: &Host| {
         for to in mlag.all_hosts().filter(|to| to.name != from.name) {
             for vid in [UNTAGGED, TAGGED] {
                 from.wait_reaches(to, vid)?;
             }
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    // All at once: a ping waits most of its time.
+    thread::scope(|scope| {
+        let hosts = mlag.all_hosts();
+        let pinging: Vec<_> = hosts
+            .map(|from| scope.spawn(move || reaches_the_others(from)))
+            .collect();
+        pinging.into_iter().try_for_each(|one| {
+            let joined = one.join();
+            joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })
 }
