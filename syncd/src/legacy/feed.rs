@@ -311,10 +311,14 @@ const MAX_VLAN_RECORDS: usize = 146;
 
 /// What the client is to know of an entry: where this chassis hears the host. What it installed
 /// itself is not echoed before the host speaks here, and what is behind the peer link is not this
-/// chassis' to tell (`spec/mclagsyncd-protocol.md` 5.1). To those who poll a configured entry is
-/// like one that was learned (4.16).
+/// chassis' to tell (`spec/mclagsyncd-protocol.md` 5.1). What it installed to stay is not echoed at
+/// all: taking it for learned, a client would withdraw it (`spec/iccp.md` 10.2). To those who poll
+/// a configured entry is like one that was learned (4.16).
 fn seen(actual: &Actual, peer_link: Option<IfName>, key: &FdbKey, is_polled: bool) -> Option<Told> {
     let entry = actual.fdb.get(key)?;
+    if matches!(entry.kind, EntryKind::Ours { sticky: true, .. }) {
+        return None;
+    }
     let port = entry.seen_on().filter(|port| Some(*port) != peer_link)?;
     let kind = match entry.kind {
         EntryKind::Configured if !is_polled => FdbKind::Static,

@@ -69,6 +69,11 @@ const ACTIVE: EntryKind = EntryKind::Ours {
     sticky: false,
 };
 
+const STICKY: EntryKind = EntryKind::Ours {
+    active: true,
+    sticky: true,
+};
+
 fn all(feed: &mut Feed, actual: &Actual) -> Vec<ServerMessage> {
     let peer_link = Some(port("PortChannel1000"));
     std::iter::from_fn(|| feed.next(actual, peer_link)).collect()
@@ -435,6 +440,55 @@ fn what_the_client_installed_is_reported_when_the_host_speaks_here() {
     }
 }
 
+/// `spec/behaviour.md` 9.2, 9.14, `spec/iccp.md` 10.2: a client that heard of a static entry as
+/// learned would take it over as dynamic and withdraw what it installed.
+#[test]
+fn a_static_entry_of_the_client_is_not_reported_though_the_host_speaks() {
+    let (lag, orphan) = ("PortChannel0001", "Ethernet8");
+    let add = |name| vec![(key(1), RecordOp::Add, Some(port(name)))];
+    let delete = vec![(key(1), RecordOp::Delete, None)];
+    for (before, now, told) in [
+        (None, entry(lag, STICKY), vec![]),
+        (Some(entry(lag, INACTIVE)), entry(lag, STICKY), vec![]),
+        // It was told that the host is here, and what is installed now is its own word.
+        (
+            Some(entry(orphan, EntryKind::Dynamic)),
+            entry(lag, STICKY),
+            delete,
+        ),
+        (Some(entry(lag, STICKY)), entry(lag, ACTIVE), add(lag)),
+        (
+            Some(entry(lag, STICKY)),
+            entry(orphan, EntryKind::Dynamic),
+            add(orphan),
+        ),
+        (
+            Some(entry(lag, STICKY)),
+            entry(lag, EntryKind::Configured),
+            add(lag),
+        ),
+    ] {
+        for dialect in [Dialect::Sonic, Dialect::LinuxMclag] {
+            let mut actual = actual();
+            actual.fdb.extend(before.map(|before| (key(1), before)));
+            let mut feed = Feed::new(dialect, &Options::default());
+            feed.ask();
+            let _ = all(&mut feed, &actual);
+            actual.fdb.insert(key(1), now);
+            feed.mark(key(1), 1);
+            feed.ask();
+            let heard: Vec<_> = fdb(&all(&mut feed, &actual))
+                .into_iter()
+                .map(|(key, op, port)| (key, op, port.filter(|_| op == RecordOp::Add)))
+                .collect();
+            // Those who poll know what they did themselves.
+            let is_own = dialect.is_polled() && now.kind == STICKY;
+            let told = if is_own { &[][..] } else { &told[..] };
+            assert_eq!(heard, told, "{dialect}: {before:?}, {now:?}");
+        }
+    }
+}
+
 /// `spec/mclagsyncd-protocol.md` 5.1: an add whose port is the peer link is ignored.
 #[test]
 fn what_is_behind_the_peer_link_is_not_reported() {
@@ -591,7 +645,7 @@ proptest! {
     /// Whatever happens and however slowly it is read: in the end the client knows the table.
     #[test]
     fn a_client_ends_up_with_the_truth(
-        steps in proptest::collection::vec((0..12_u16, 0..6_u8, any::<bool>()), 1..200),
+        steps in proptest::collection::vec((0..12_u16, 0..7_u8, any::<bool>()), 1..200),
         is_polled in any::<bool>(),
     ) {
         let dialect = if is_polled { Dialect::LinuxMclag } else { Dialect::Sonic };
@@ -614,6 +668,8 @@ proptest! {
                 1 => Some(entry("Ethernet8", EntryKind::Configured)),
                 2 => Some(entry("PortChannel1000", EntryKind::Dynamic)),
                 3 => Some(entry("PortChannel0001", ACTIVE)),
+                // Those who poll are not told what they did themselves.
+                4 if !is_polled => Some(entry("PortChannel0001", STICKY)),
                 _ => None,
             };
             match now {
@@ -621,7 +677,7 @@ proptest! {
                 None => actual.fdb.remove(&key(last)).map(drop),
             };
             match what {
-                5 => feed.mark_all(),
+                6 => feed.mark_all(),
                 _ => feed.mark(key(last), actual.fdb.len()),
             }
             if reads {
@@ -637,6 +693,7 @@ proptest! {
         let truth: HashMap<FdbKey, IfName> = actual
             .fdb
             .iter()
+            .filter(|(_, entry)| entry.kind != STICKY)
             .filter_map(|(key, entry)| Some((*key, entry.seen_on()?)))
             .filter(|(_, port)| Some(*port) != peer_link)
             .collect();
