@@ -106,10 +106,11 @@ impl Translator {
     }
 
     /// The settings are `now` and were `before`. What clients said stays in force, except which the
-    /// peer link is, if the settings name another. To be followed by [`Translator::refresh`] if
+    /// peer link is, if the settings name another: settings that no longer name one lift no isolation
+    /// that a client still wants. To be followed by [`Translator::refresh`] if
     /// legacy clients say what is wanted.
     pub fn configure(&mut self, before: &Options, now: &Options, ops: &mut Vec<Op>) {
-        if before.peer_link != now.peer_link {
+        if now.peer_link.is_some() && before.peer_link != now.peer_link {
             self.peer_link = now.peer_link;
         }
         self.ports.clone_from(&now.ports);

@@ -584,3 +584,37 @@ fn changed_settings_change_which_ports_are_wanted() {
     bench.translator.refresh(&bench.actual, &mut ops);
     assert_eq!(ops, []);
 }
+
+/// `spec/mclagsyncd-protocol.md` 4.1: what is isolated is the client's word, whatever the settings
+/// say. Settings without a peer link leave it, and one that they name later counts.
+#[test]
+fn settings_without_a_peer_link_lift_no_isolation_that_a_client_wants() {
+    let with = |peer_link: Option<&str>| Options {
+        peer_link: peer_link.map(port),
+        ..options()
+    };
+    let mut bench = Bench::new(Dialect::Sonic);
+    let configure = |bench: &mut Bench, before: Option<&str>, now: Option<&str>| {
+        let mut ops = Vec::new();
+        bench
+            .translator
+            .configure(&with(before), &with(now), &mut ops);
+        bench.translator.refresh(&bench.actual, &mut ops);
+        ops
+    };
+    let _ = configure(&mut bench, None, Some("PortChannel10"));
+    let _ = bench.isolate("PortChannel1");
+    assert_eq!(configure(&mut bench, Some("PortChannel10"), None), []);
+    let peer_link = Some(port("PortChannel10"));
+    assert_eq!(bench.translator.peer_link(), peer_link);
+    let domain = bench.translator.said.domain;
+    assert_eq!(domain.map(|domain| domain.peer_link), Some(peer_link));
+    assert_eq!(bench.isolated(), ["PortChannel1"]);
+
+    let ops = configure(&mut bench, None, Some("Ethernet16"));
+    let named = ops.iter().find_map(|op| match op {
+        Op::Domain(domain) => domain.peer_link,
+        _ => None,
+    });
+    assert_eq!(named, Some(port("Ethernet16")));
+}
