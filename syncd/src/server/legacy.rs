@@ -24,6 +24,8 @@ pub(super) struct Legacy {
     pub(super) options: Options,
     pub(super) sockets: Sockets,
     pub(super) translator: Translator,
+    /// The peer link when clients were last told something: what is behind it they are not told.
+    told_peer_link: Option<IfName>,
     /// When what earlier clients asked for and the present one did not is released.
     sweep_at: Option<Instant>,
     /// It was.
@@ -39,6 +41,7 @@ impl Legacy {
         Self {
             options,
             sockets: Sockets::new(listeners),
+            told_peer_link: translator.peer_link(),
             translator,
             sweep_at: None,
             swept: false,
@@ -346,6 +349,9 @@ impl<B: Backend> Server<B> {
     pub(super) fn tell_legacy(&mut self) {
         let now = Instant::now();
         let peer_link = self.legacy.translator.peer_link();
+        if std::mem::replace(&mut self.legacy.told_peer_link, peer_link) != peer_link {
+            self.legacy.mark_all();
+        }
         let mut lost = Vec::new();
         for id in self.legacy.sockets.ids() {
             let actual = self.reconciler.actual();
