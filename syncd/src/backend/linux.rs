@@ -73,6 +73,8 @@ pub struct LinuxBackend {
     /// Tells when somebody else changed the rules; none if that cannot be heard any more.
     watch: Option<Watch>,
     filter_check: Interval,
+    /// The filter is to be looked at, and was not yet: waiting may be given up in the middle of it.
+    filter_due: bool,
     /// When the filter was looked at last.
     filter_checked: Instant,
 }
@@ -160,6 +162,7 @@ impl LinuxBackend {
             events: VecDeque::new(),
             watch: Some(watch),
             filter_check,
+            filter_due: false,
             filter_checked: Instant::now(),
         })
     }
@@ -501,6 +504,11 @@ impl Backend for LinuxBackend {
 
     async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
         loop {
+            if self.filter_due {
+                self.check_filter().await;
+                self.filter_due = false;
+                continue;
+            }
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
@@ -521,7 +529,7 @@ impl Backend for LinuxBackend {
                     self.heard.extend(heard);
                 }
                 heard = changed(self.watch.as_mut()) => self.rules_changed(heard),
-                _ = self.filter_check.tick() => self.check_filter().await,
+                _ = self.filter_check.tick() => self.filter_due = true,
             }
         }
     }
