@@ -105,11 +105,32 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
+/// The signals that this program listens to.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on they are heard, however late somebody asks.
+    fn catch() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("cannot catch SIGHUP")?,
+        })
+    }
+}
+
 async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
+    // Before anybody can know that we run: what is said until the server listens is not lost.
+    let signals = Signals::catch()?;
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
     let control = settings.access.listen(&settings.control())?;
     let legacy = Listeners::listen(&settings.legacy.listen)?;
+    let listeners = (listener, control, legacy);
     let needed = match settings.backend {
         BackendKind::Linux => Some(Capability::CAP_NET_ADMIN),
         BackendKind::Record => None,
@@ -119,7 +140,7 @@ async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
         (Err(error), _) => Err(error),
         (Ok(()), BackendKind::Linux) => {
             let backend = LinuxBackend::open().context("cannot talk to the kernel")?;
-            serve_with(backend, args, &settings, listener, control, legacy).await
+            serve_with(backend, args, &settings, signals, listeners).await
         }
         (Ok(()), BackendKind::Record) => {
             let backend = RecordBackend::new();
@@ -128,7 +149,7 @@ async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
                 .record_ports
                 .iter()
                 .for_each(|port| recorder.add_port(*port));
-            serve_with(backend, args, &settings, listener, control, legacy).await
+            serve_with(backend, args, &settings, signals, listeners).await
         }
     };
     // Best effort: whoever starts next removes a socket that nobody answers at.
@@ -142,13 +163,14 @@ async fn serve_with(
     backend: impl Backend,
     args: &Args,
     settings: &Settings,
-    listener: UnixListener,
-    control: UnixListener,
-    legacy: Listeners,
+    signals: Signals,
+    (listener, control, legacy): (UnixListener, UnixListener, Listeners),
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
-    let hangup = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
+    let Signals {
+        mut terminate,
+        mut interrupt,
+        hangup,
+    } = signals;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         backend = backend.name(),
