@@ -9,7 +9,9 @@ use super::Filter;
 use crate::attr::Messages;
 use crate::socket::{register, set_receive_buffer};
 
-/// A listener to changes of the rules, of any table. Needs no privilege.
+/// A listener to changes of the rules, of any table. Needs `CAP_NET_ADMIN` when it is opened, in
+/// the user namespace of its network namespace, as far as is known: nfnetlink lets nobody else join
+/// its groups (no `NL_CFG_F_NONROOT_RECV`).
 ///
 /// It lives in the network namespace of the thread that opened it.
 #[derive(Debug)]
