@@ -28,12 +28,15 @@ pub use ports::{Outage, Ports};
 use mclag_proto::IfName;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Op, Section, Sight};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use table::Table;
 
 /// Most addresses that are kept; `syncd` keeps no more either. What a peer or a flood of frames
 /// makes up beyond that is counted and ignored.
 pub const MAX_ENTRIES: usize = 1 << 20;
+
+/// Most addresses whose move to an interface that the kernel does not have yet is remembered.
+const MAX_EARLY: usize = 1 << 16;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Seen {
@@ -203,6 +206,8 @@ pub struct Fdb {
     telling: Telling,
     /// The peer may be told.
     announcing: bool,
+    /// Where known addresses moved to, of ports that the kernel does not have yet.
+    early: BTreeMap<FdbKey, Seen>,
     /// Addresses that found no place.
     ignored: u64,
 }
@@ -216,6 +221,7 @@ impl Default for Fdb {
             to_program: BTreeSet::new(),
             telling: Telling::Changes,
             announcing: false,
+            early: BTreeMap::new(),
             ignored: 0,
         }
     }
@@ -227,6 +233,7 @@ impl Fdb {
         if !key.mac.is_unicast() {
             return;
         }
+        self.early.remove(&key);
         let on_peer_link = sight.port().is_some() && sight.port() == self.ports.peer_link;
         if on_peer_link && self.ports.untracked {
             return; // what the dataplane would learn there is installed
@@ -247,14 +254,8 @@ impl Fdb {
             return;
         }
         let seen = Seen { port, configured };
-        let is_new = !self.entries.contains(&key);
-        self.entries.open_or_add(key).unconfirmed = false;
         if self.ports.is_unknown(&port) {
-            // The kernel may be slower than the dataplane; what is known from before is better.
-            if is_new {
-                self.seen(key, seen);
-                self.entries.open_or_add(key).withheld = true;
-            }
+            self.seen_early(key, seen);
         } else if self.ports.outage(&port).is_some() {
             self.seen_on_down_port(key, seen);
         } else {
@@ -282,6 +283,7 @@ impl Fdb {
     /// `spec/behaviour.md` 9.3, with the port up.
     fn seen(&mut self, key: FdbKey, seen: Seen) {
         let mut entry = self.entries.open_or_add(key);
+        entry.unconfirmed = false;
         let port = seen.port;
         let remote_moved_here = entry
             .remote
@@ -305,6 +307,24 @@ impl Fdb {
         entry.displaced = None;
     }
 
+    /// `spec/iccp.md` 10.2, unknown interface: the kernel may be slower than the dataplane. A new
+    /// address is not told until the port is there and up; of one that somebody sees, what is known
+    /// from before stands until then.
+    fn seen_early(&mut self, key: FdbKey, seen: Seen) {
+        let nobody_sees = |entry: Entry| entry.local.is_none() && entry.remote.is_none();
+        if self.entries.get(&key).is_none_or(nobody_sees) {
+            self.seen(key, seen);
+            self.entries.open_or_add(key).withheld = true;
+            return;
+        }
+        self.entries.open_or_add(key).unconfirmed = false;
+        if self.early.len() < MAX_EARLY {
+            self.early.insert(key, seen);
+        } else {
+            self.ignored += 1;
+        }
+    }
+
     /// `spec/behaviour.md` 9.3: the report and the loss of the port crossed.
     fn seen_on_down_port(&mut self, key: FdbKey, seen: Seen) {
         let long = self.ports.outage(&seen.port) == Some(Outage::Long);
@@ -316,6 +336,7 @@ impl Fdb {
         });
         if at_peer == Some(true) && known_to_peer {
             let mut entry = self.entries.open_or_add(key);
+            entry.unconfirmed = false;
             entry.lose_local();
             entry.renew = true;
             return;
@@ -323,6 +344,7 @@ impl Fdb {
         if at_peer == Some(false) || (long && !seen.configured) {
             // Neither chassis reaches it there.
             let mut entry = self.entries.open_or_add(key);
+            entry.unconfirmed = false;
             entry.lose_local();
             entry.displaced = Some(seen);
             return;
@@ -337,6 +359,7 @@ impl Fdb {
 
     /// The dataplane lists its table: what it does not name is not seen here.
     pub fn local_listing_begins(&mut self) {
+        self.early.clear();
         self.entries.change_all(|_, entry| {
             // It does not list what was installed.
             entry.unconfirmed = !entry.pending && !entry.converted;
@@ -380,6 +403,13 @@ impl Fdb {
                     configured: update.kind == MacType::Static,
                 };
                 let mut entry = self.entries.open_or_add(key);
+                let early = self.early.get(&key);
+                if early.is_some_and(|early| early.port != seen.port && entry.remote != Some(seen))
+                {
+                    // The newer sight wins; the dataplane has one of its own to be replaced.
+                    self.early.remove(&key);
+                    entry.renew = true;
+                }
                 entry.seen_at_peer(seen, mine, &self.ports);
                 if lost {
                     entry.remote = None;

@@ -2,7 +2,7 @@
 
 use super::{Entry, Fdb, Seen};
 use crate::links::Vids;
-use mclag_proto::sync::model::FdbKey;
+use mclag_proto::sync::model::{FdbKey, Sight};
 use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,9 @@ pub struct Ports {
     pub untracked: bool,
     /// MLAG ports that are down here.
     pub down: BTreeMap<IfName, Outage>,
-    /// Every interface that the kernel has, and whether it runs. What is reported on another one
-    /// counts for nothing (`spec/iccp.md` 10.2).
+    /// Every interface that the kernel has, and whether it runs. Of what is reported on another one
+    /// (`spec/iccp.md` 10.2) a new address is kept, and not told to the peer; a known one stays where
+    /// it was. Both count when the interface is there.
     pub kernel: BTreeMap<IfName, bool>,
     /// The peer link is down.
     pub peer_link_down: bool,
@@ -200,7 +201,8 @@ impl Change<'_> {
                 entry.displaced = entry.wanted.is_none().then_some(local);
             }
         }
-        if self.before.is_orphan_down(port) && !self.now.is_orphan_down(port) {
+        let silent = |ports: &Ports| ports.is_unknown(port) || ports.is_orphan_down(port);
+        if silent(self.before) && !silent(self.now) && self.now.outage(port).is_none() {
             entry.withheld = false;
         }
     }
@@ -259,6 +261,19 @@ impl Fdb {
         match change.ports() {
             Some(ports) => self.entries.change_naming(ports.iter(), follow),
             None => self.entries.change_all(follow),
+        }
+        self.replay_early();
+    }
+
+    /// What was reported on a port before the kernel had it counts now.
+    fn replay_early(&mut self) {
+        let early = self.early.iter();
+        let due: Vec<(FdbKey, Seen)> = early
+            .filter(|(_, seen)| !self.ports.is_unknown(&seen.port))
+            .map(|(key, seen)| (*key, *seen))
+            .collect();
+        for (key, Seen { port, configured }) in due {
+            self.local_sight(key, Sight::Learned { port, configured });
         }
     }
 

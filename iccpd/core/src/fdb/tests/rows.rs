@@ -39,9 +39,17 @@ fn happen(f: &mut Fixture, what: &str) {
             ports.down.remove(&port(on));
         })),
         "peer-down" => drop(f.change(|ports| ports.at_peer.insert(port(on), false))),
+        "missing" => drop(f.change(|ports| ports.kernel.remove(&port(on)))),
+        "kernel-unread" => drop(f.change(|ports| ports.kernel.clear())),
         "link-down" => drop(f.change(|ports| ports.peer_link_down = true)),
         "link-up" => drop(f.change(|ports| ports.peer_link_down = false)),
         "no-link" => drop(f.change(|ports| ports.peer_link = None)),
+        "mlag" => drop(f.change(|ports| ports.mlag.insert(port(on)))),
+        "no-mlag" => drop(f.change(|ports| ports.mlag.remove(&port(on)))),
+        "list" => {
+            f.fdb.local_listing_begins();
+            f.fdb.local_listing_ends();
+        }
         "lost" => f.fdb.session_down(true),
         "exchange" => f.fdb.session_up(),
         _ => panic!("{what}"),
@@ -172,6 +180,74 @@ fn an_address_on_an_unknown_interface_is_told_when_the_kernel_has_it() {
          10.3, orphan up         ; learn swp99 ; up swp99    ;  ; +swp99 ; P
         ",
     );
+}
+
+/// `spec/iccp.md` 10.2, the exception, for MLAG ports: the session may be in EXCHANGE before the kernel
+/// listed its interfaces.
+#[test]
+fn an_address_on_an_mlag_port_is_told_when_the_kernel_has_it_and_it_is_up() {
+    check(
+        "
+         unread         ; kernel-unread, exchange              ; learn bond1 ;                      ;        ; P
+         read           ; kernel-unread, exchange, learn bond1 ; up bond1    ;                      ; +bond1 ; P
+         read, down     ; kernel-unread, exchange, learn bond1 ; down bond1  ; add peerlink dynamic ;        ; P
+         missing        ; missing bond1, learn bond1           ; up bond1    ;                      ; +bond1 ; P
+         missing, joins ; no-mlag, missing bond1, learn bond1  ; mlag        ;                      ;        ; P
+        ",
+    );
+}
+
+/// `spec/iccp.md` 10.2: the shim reports a move once, and may be faster than the kernel.
+#[test]
+fn a_move_to_an_unknown_interface_counts_as_soon_as_the_kernel_has_it() {
+    check(
+        "
+         before                ; learn swp10                             ; learn swp99 ;     ;        ; P
+         moved here            ; learn swp10, learn swp99                ; up swp99    ;     ; +swp99 ; P
+         moved from the peer   ; told swp11, learn swp99                 ; up swp99    ; del ; +swp99 ; P
+         other interface       ; learn swp10, learn swp99                ; up swp98    ;     ;        ; P
+         moved back            ; learn swp10, learn swp99, learn swp10   ; up swp99    ;     ;        ; P
+         to the peer link      ; told swp11, learn swp99, learn peerlink ; up swp99    ;     ;        ; L
+         aged                  ; told swp11, learn swp99, age            ; up swp99    ;     ;        ; L
+         withdrawn by the peer ; told swp11, learn swp99, withdrawn      ; up swp99    ;     ; +swp99 ; P
+         moved at the peer     ; told swp11, learn swp99, told bond1     ; up swp99    ;     ;        ; L
+         said again there      ; told swp11, learn swp99, told swp11     ; up swp99    ; del ; +swp99 ; P
+         listed anew           ; told swp11, learn swp99, list           ; up swp99    ;     ;        ; L
+        ",
+    );
+    let mut f = shim();
+    f.learn("swp10").told();
+    f.sight(Sight::Aged).learn("swp99");
+    assert_eq!(
+        peer_told(&mut f),
+        "-swp10",
+        "an entry that nobody sees is not known"
+    );
+    happen(&mut f, "up swp99");
+    assert_eq!(peer_told(&mut f), "+swp99");
+}
+
+#[test]
+fn moves_to_unknown_interfaces_are_remembered_up_to_a_bound() {
+    let mut f = shim();
+    let keys = (0..=u32::try_from(MAX_EARLY).unwrap()).map(|number| {
+        let [_, a, b, c] = number.to_be_bytes();
+        let mac = Mac([2, 0, 0, a, b, c]);
+        FdbKey { mac, ..KEY }
+    });
+    let sight = |on| Sight::Learned {
+        port: port(on),
+        configured: false,
+    };
+    for key in keys {
+        f.fdb.local_sight(key, sight("swp10"));
+        f.fdb.local_sight(key, sight("swp99"));
+        f.fdb.local_sight(key, sight("swp99"));
+    }
+    assert_eq!(f.fdb.early.len(), MAX_EARLY);
+    assert_eq!(f.fdb.ignored(), 2, "both reports of the last one");
+    happen(&mut f, "up swp99");
+    assert!(f.fdb.early.is_empty());
 }
 
 /// `spec/iccp.md` 10.3.
