@@ -2,6 +2,7 @@
 
 use super::sections::Told;
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
+use crate::config::OnLoss;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{
     Abilities, DomainWant, Event, Isolation, Op, OpError, OpErrorCode, Section,
@@ -119,9 +120,11 @@ impl Domain {
     }
 
     /// A shim hears of the addresses that a session leaves behind before it hears that the session
-    /// is gone (`spec/behaviour.md` 6.6). One that tracks them by itself hears of the ports first.
+    /// is gone (`spec/behaviour.md` 6.6). One that tracks them by itself hears of the ports first;
+    /// so does any where addresses outlive the session: there is nothing to be taken back.
     fn table_goes_first(&self) -> bool {
-        !self.syncd.abilities.tracking && self.syncd.queued.is_empty() && self.tells_down()
+        let takes_back = !self.syncd.abilities.tracking && self.config.on_loss == OnLoss::Release;
+        takes_back && self.syncd.queued.is_empty() && self.tells_down()
     }
 
     /// True when `syncd` has confirmed everything, or is not there to.

@@ -1,7 +1,7 @@
 //! `spec/behaviour.md` 6.5, 6.6, 14.6 and `spec/mclagsyncd-protocol.md` 6, 7.
 
 use crate::chassis::{BOND, BOTH, Chassis, OWN, PEER, name, vid};
-use iccp_core::Input;
+use iccp_core::{Input, OnLoss};
 use mclag_proto::Mac;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
 use mclag_proto::sync::model::{Abilities, Isolation, Op, PairState, PortWant, Section, Traffic};
@@ -132,6 +132,35 @@ fn addresses_go_before_down_is_said() {
     let gone = |op: &&Op| matches!(op, Op::FdbRelease { .. });
     assert_eq!(ops[..down].iter().filter(gone).count(), 5000);
     assert_eq!(ops[down..].iter().filter(gone).count(), 0);
+}
+
+/// 13.1: where nothing is taken back at the loss of the session, a failover does not wait behind what
+/// is left to be said of the table.
+#[test]
+fn ports_go_before_addresses_where_the_session_may_come_back() {
+    let mut chassis = Chassis::active();
+    chassis.configure(1, |config| config.on_loss = OnLoss::Hold);
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    chassis.pass(std::time::Duration::from_secs(11));
+    chassis.ops();
+    for number in 0..5000_u16 {
+        let [high, low] = number.to_be_bytes();
+        chassis.tell(Tlv::MacInfo(vec![MacEntry {
+            op: EntryOp::Add,
+            kind: MacType::Dynamic,
+            mac: Mac([2, 0, 0, 1, high, low]),
+            vid: vid(10),
+            port: name("Ethernet40"),
+        }]));
+    }
+    chassis.session_down();
+    let ops = chassis.ops();
+    let down = |op: &Op| matches!(op, Op::Pair(PairState { up: false, .. }));
+    let down = ops.iter().position(down).unwrap();
+    let address = |op: &&Op| matches!(op, Op::Fdb { .. });
+    assert_eq!(ops[..down].iter().filter(address).count(), 0);
+    assert_eq!(ops[down..].iter().filter(address).count(), 5000);
 }
 
 /// 6.6: *down* first, then isolation is lifted; invariant 3 of section 21.
