@@ -28,9 +28,21 @@ pub(super) struct Outbox {
     pub(super) purges: BTreeSet<IfName>,
     pub(super) system_pending: bool,
     pub(super) mac_sync_end: bool,
+    turn: Turn,
     /// Message id of the last System Config, to recognise its NAK.
     pub(super) system_config_id: Option<u32>,
     last_id: u32,
+}
+
+/// What goes first where both addresses and neighbours wait.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Turn {
+    /// Addresses, until all that this session began with were said.
+    #[default]
+    Transfer,
+    Addresses,
+    /// Addresses had theirs: under steady change neighbours would never be said.
+    Neighbours,
 }
 
 /// One item of the queue that goes first.
@@ -157,18 +169,7 @@ impl Domain {
         if self.push_own_addresses() {
             return self.next_control();
         }
-        let ours = self.peer.announce.is_some();
-        let max = if ours {
-            MACS_PER_MESSAGE
-        } else {
-            LEGACY_MACS_PER_MESSAGE
-        };
-        let entries = self.fdb.next_announcements(max);
-        if !entries.is_empty() {
-            self.counters.macs_sent += entries.len() as u64;
-            return Some(self.application(Tlv::MacInfo(entries)));
-        }
-        if let Some(tlv) = self.next_neighbours() {
+        if let Some(tlv) = self.next_of_tables() {
             return Some(self.application(tlv));
         }
         // Not before our own dataplane has told all it sees: the peer drops what is not named.
@@ -177,6 +178,32 @@ impl Domain {
             return Some(self.application(Tlv::Extension(Extension::MacSyncEnd)));
         }
         None
+    }
+
+    /// The next addresses or neighbours, in turns once the first transfer is over.
+    fn next_of_tables(&mut self) -> Option<Tlv> {
+        if self.outbox.turn == Turn::Neighbours {
+            self.outbox.turn = Turn::Addresses;
+            if let Some(tlv) = self.next_neighbours() {
+                return Some(tlv);
+            }
+        }
+        let ours = self.peer.announce.is_some();
+        let max = if ours {
+            MACS_PER_MESSAGE
+        } else {
+            LEGACY_MACS_PER_MESSAGE
+        };
+        let entries = self.fdb.next_announcements(max);
+        if entries.is_empty() {
+            self.outbox.turn = Turn::Addresses;
+            return self.next_neighbours();
+        }
+        if self.outbox.turn == Turn::Addresses {
+            self.outbox.turn = Turn::Neighbours;
+        }
+        self.counters.macs_sent += entries.len() as u64;
+        Some(Tlv::MacInfo(entries))
     }
 
     fn next_control(&mut self) -> Option<Body> {

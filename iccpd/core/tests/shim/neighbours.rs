@@ -3,7 +3,7 @@
 use crate::chassis::{BOTH, Chassis, OWN, PEER, VLAN, VLAN_INDEX, name, vid};
 use iccp_core::{NeighbourFrom, NeighbourSight};
 use mclag_proto::Mac;
-use mclag_proto::iccp::{EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
+use mclag_proto::iccp::{Body, EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
 use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, NeighbourWant, Op};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -85,6 +85,70 @@ fn addresses_are_said_before_neighbours() {
     let [Tlv::MacInfo(_), Tlv::ArpInfo(_), Tlv::NdiscInfo(_)] = &sent[..] else {
         panic!("{sent:?}");
     };
+}
+
+/// `spec/iccp.md` 6: the first transfer keeps the order, and a peer that reads slowly while addresses
+/// change all the time hears of neighbours nevertheless.
+#[test]
+fn neighbours_take_turns_with_addresses_once_the_first_transfer_is_over() {
+    let mut chassis = Chassis::standby();
+    chassis.connect_shim(BOTH);
+    chassis.addresses(VLAN_INDEX, &["198.51.100.1/24"]);
+    let mut next = 0_u16;
+    let mut learn = |chassis: &mut Chassis| {
+        for _ in 0..200 {
+            next += 1;
+            let [high, low] = next.to_be_bytes();
+            let (vid, mac) = (vid(10), Mac([2, 0, 0, 2, high, low]));
+            chassis.learn(FdbKey { vid, mac }, "PortChannel1");
+        }
+    };
+    let kinds = |chassis: &mut Chassis, count: usize| -> String {
+        let messages =
+            std::iter::from_fn(|| chassis.domain.poll_peer_message(chassis.now)).take(count);
+        let kinds = messages.map(|message| match message.body {
+            Body::Application { tlv, .. } => match tlv {
+                Tlv::MacInfo(_) => 'M',
+                Tlv::ArpInfo(_) => 'A',
+                _ => '?',
+            },
+            _ => '?',
+        });
+        kinds.collect()
+    };
+    for session in 0..2 {
+        // Up to EXCHANGE, and nothing read of what follows.
+        chassis.stage_two();
+        chassis.tell(Tlv::SyncRequest { number: 0 });
+        learn(&mut chassis);
+        let mut sent = String::new();
+        while !sent.contains('M') {
+            sent = kinds(&mut chassis, 1);
+            assert!(!sent.is_empty());
+        }
+        chassis.neighbour(
+            VLAN_INDEX,
+            &format!("198.51.100.{}", 50 + session),
+            resolved(HOST),
+        );
+        let all = kinds(&mut chassis, 99);
+        assert!(
+            all.ends_with("MA") && all.matches('A').count() == 1,
+            "{all}"
+        );
+        // From here on there is always another address.
+        for round in 2..5 {
+            learn(&mut chassis);
+            let address = format!("198.51.100.{}", round + 10 * session);
+            chassis.neighbour(VLAN_INDEX, &address, resolved(HOST));
+            assert_eq!(
+                kinds(&mut chassis, 2),
+                "MA",
+                "session {session}, round {round}"
+            );
+        }
+        chassis.session_down();
+    }
 }
 
 /// `spec/behaviour.md` 6.3: between Peer Link Info and the end.
