@@ -1,10 +1,14 @@
 //! Interfaces that come and go, and what is told of it (`spec/behaviour.md` 10.1, 10.4, 10.6, 18).
 
-use crate::chassis::{BOND, BOTH, Chassis, PEER, name};
+use crate::chassis::{BOND, BOTH, Chassis, PEER, name, vid};
 use iccp_core::{Input, Link, LinkKind, Notice, Output};
+use mclag_proto::AggregatorId;
 use mclag_proto::ctl::SessionState;
-use mclag_proto::iccp::{ConfigFlag, PeerLinkInfo, PeerLinkKind, SystemConfig, Tlv};
+use mclag_proto::iccp::{
+    ConfigFlag, PeerLinkInfo, PeerLinkKind, PortChannelInfo, SystemConfig, Tlv,
+};
 use mclag_proto::sync::model::{Isolation, Op};
+use std::net::Ipv4Addr;
 
 const PEER_LINK: u32 = 2;
 const BOND_INDEX: u32 = 3;
@@ -172,7 +176,7 @@ fn a_port_that_goes_down_here_stays_isolated() {
 fn isolation_is_lifted_when_the_peer_deletes_its_port() {
     let mut chassis = in_step(Chassis::active());
     let config = mclag_proto::iccp::AggregatorConfig {
-        id: mclag_proto::AggregatorId::of(&name(BOND)),
+        id: AggregatorId::of(&name(BOND)),
         name: name(BOND),
         mac: PEER,
         flag: ConfigFlag::Purge,
@@ -245,6 +249,55 @@ fn a_tunnel_as_peer_link_isolates_and_is_compared() {
         );
         let again = self::conflicts(&mut chassis, Tlv::PeerLinkInfo(info));
         assert!(again.is_empty(), "once is enough: {again:?}");
+    }
+}
+
+/// 15.1, check 3, in both directions: each VLAN that one side alone has on a port; and of each port the
+/// first difference only.
+#[test]
+fn vlans_that_differ_are_written_down_unless_something_before_them_differs() {
+    let numbers = |text: &str| -> Vec<u16> {
+        let numbers = text.split(',').filter(|number| !number.is_empty());
+        numbers.map(|number| number.parse().unwrap()).collect()
+    };
+    let none = Ipv4Addr::UNSPECIFIED;
+    let other = Ipv4Addr::new(198, 51, 100, 9);
+    // (VLANs here, at the peer, layer 3 there, address there, what is written down)
+    let cases = [
+        ("10,20", "10,20", false, none, ""),
+        ("10,20,30", "10", false, none, "VLAN 20,30 only here"),
+        ("10", "10,20,30", false, none, "VLAN 20,30 only at the peer"),
+        ("10,20", "10,30", false, none, "VLAN 20 only here"),
+        ("10", "", false, none, "VLAN 10 only here"),
+        (
+            "10",
+            "20",
+            false,
+            other,
+            "address 0.0.0.0 here, 198.51.100.9 at the peer",
+        ),
+        ("10", "20", true, other, "a layer-3 port at the peer only"),
+    ];
+    for (here, there, l3, address, want) in cases {
+        let mut chassis = Chassis::active();
+        chassis.connect_shim(BOTH);
+        chassis.vlans(BOND_INDEX, &numbers(here));
+        chassis.session_up();
+        let info = Tlv::PortChannelInfo(PortChannelInfo {
+            id: AggregatorId::of(&name(BOND)),
+            name: name(BOND),
+            l3,
+            address,
+            vids: numbers(there).into_iter().map(vid).collect(),
+        });
+        let said = conflicts(&mut chassis, info.clone());
+        let want: Vec<String> = Some(want)
+            .filter(|text| !text.is_empty())
+            .map(|text| format!("{BOND}: {text}"))
+            .into_iter()
+            .collect();
+        assert_eq!(said, want, "{here:?} {there:?}");
+        assert!(conflicts(&mut chassis, info).is_empty(), "once is enough");
     }
 }
 
