@@ -604,7 +604,12 @@ impl Translator {
         if let Some(named) = &mut self.named.entries {
             named.remove(&key);
         }
-        let learned = self.learned.get(&key).filter(|_| forget).copied();
+        // It is no longer there once it is deleted, and what the shim learns again it says again.
+        let learned = if forget {
+            self.learned.remove(&key)
+        } else {
+            None
+        };
         if let Some(said) = self.entries.remove(&key) {
             let Entry { port, kind } = said.value;
             let port = learned.unwrap_or(port);

@@ -320,6 +320,8 @@ fn an_address_that_is_to_be_forgotten_is_deleted_though_the_shim_was_never_told_
         assert!(apply(&mut translator, &[forget(false)]).is_empty());
         let said = apply(&mut translator, &[forget(true)]);
         assert_eq!(said, ["fdb Delete 1 PortChannel1 Dynamic"]);
+        assert!(apply(&mut translator, &[forget(true)]).is_empty(), "once");
+        translator.learned(key(1), name("PortChannel2"));
         translator.vanished(&key(1));
         assert!(apply(&mut translator, &[forget(true)]).is_empty(), "gone");
     }
