@@ -1,9 +1,10 @@
 //! A second connection from the peer's address, beside the one that is there.
 //!
 //! The peer has restarted unseen, or something else on its chassis looks what listens here: a port
-//! scan, an operator's `telnet`. Its first word tells them apart. Until then the connection that is
-//! there goes on, and nothing is sent on the new one (`spec/iccp.md` 1.2 would refuse it: whoever
-//! restarted had to wait until the old one is seen to be dead).
+//! scan, an operator's `telnet`. Its first word tells them apart: that of a peer is a Capability
+//! (`spec/iccp.md` 5). Until all of it is there the connection that is up goes on, and nothing is
+//! sent on the new one (1.2 would refuse it: whoever restarted had to wait until the old one is seen
+//! to be dead).
 
 use crate::pipe::{Pipe, Progress};
 use mclag_proto::iccp::{Detection, Detector, Dialect};
@@ -61,7 +62,11 @@ pub(super) async fn first_word(candidate: Option<&mut Candidate>) -> Result<Dial
         candidate.has_begun = true;
         match candidate.detector.push(&buffer[..count]) {
             Detection::Undecided => {}
-            Detection::Decided(dialect) => return Ok(dialect),
+            Detection::Decided(dialect) => match candidate.detector.begins_with_capability() {
+                None => {}
+                Some(true) => return Ok(dialect),
+                Some(false) => return Err("its first word is not a capability".to_owned()),
+            },
             Detection::Impossible { offset, bytes } => {
                 return Err(super::no_message(offset, &bytes));
             }

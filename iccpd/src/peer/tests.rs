@@ -294,7 +294,12 @@ async fn a_session_outlives_whatever_connects_from_the_peers_address_and_is_no_p
     assert_eq!(next(&mut one).await, PEER_UP);
 
     let other = capability(Dialect::LinuxMclag);
-    let cases: [(&[u8], &str); 4] = [
+    let mut wrong = capability(Dialect::Sonic);
+    wrong[8] = 0x07;
+    let cases: [(&[u8], &str); 7] = [
+        (&[0x07, 0x03, 0, 4], "its first word is not a capability"),
+        (&wrong, "its first word is not a capability"),
+        (&wrong[..4], "stopped within its first word"),
         (b"GET / HTTP/1.0\r\n\r\n", "no message begins with \"GET /"),
         (&other, "the peer speaks the linux-mclag dialect of ICCP"),
         (&[0x02], "stopped within its first word"),

@@ -1,7 +1,7 @@
 //! Which dialect a peer speaks, from its first bytes (`spec/iccp.md` 14).
 
 use super::code::message;
-use super::{Decoder, Dialect, Excerpt, MAX_LENGTH, MIN_LENGTH};
+use super::{Body, Decoder, Dialect, Excerpt, MAX_LENGTH, MIN_LENGTH, Message};
 
 /// The length field of the only Capability there is (3.1).
 const CAPABILITY_LENGTH: u16 = 12;
@@ -50,6 +50,24 @@ impl Detector {
     pub fn push(&mut self, bytes: &[u8]) -> Detection {
         self.bytes.extend_from_slice(bytes);
         detect(&self.bytes)
+    }
+
+    /// Whether the stream begins with a Capability that can be read, as every peer's does (5).
+    /// `None` while more bytes are needed to tell.
+    #[must_use]
+    pub fn begins_with_capability(&self) -> Option<bool> {
+        let dialect = match detect(&self.bytes) {
+            Detection::Undecided => return None,
+            Detection::Decided(dialect) => dialect,
+            Detection::Impossible { .. } => return Some(false),
+        };
+        let (kind, _) = dialect.header(*self.bytes.first_chunk()?);
+        if kind != message::CAPABILITY {
+            return Some(false);
+        }
+        let first = self.clone().into_decoder(dialect).next()?;
+        let body = first.map(|Message { body, .. }| body);
+        Some(body == Ok(Body::Capability))
     }
 
     /// A decoder that has been pushed the same bytes.

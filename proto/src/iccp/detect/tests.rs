@@ -96,6 +96,33 @@ fn the_decoder_goes_on_with_what_was_looked_at() {
     }
 }
 
+/// `spec/iccp.md` 5: both sides send it first. Its length alone, or four bytes, are none.
+#[test]
+fn a_stream_begins_with_a_capability_when_all_of_it_is_there() {
+    for bytes in [SONIC, LINUX_MCLAG] {
+        let mut detector = Detector::default();
+        for (at, byte) in bytes.iter().enumerate() {
+            assert_eq!(detector.begins_with_capability(), None, "{at} bytes");
+            detector.push(&[*byte]);
+        }
+        assert_eq!(detector.begins_with_capability(), Some(true));
+        detector.push(&[7, 3]);
+        assert_eq!(detector.begins_with_capability(), Some(true), "and more");
+        for at in [8, 9] {
+            let mut wrong = bytes;
+            wrong[at] ^= 0xff;
+            let mut detector = Detector::default();
+            detector.push(&wrong);
+            assert_eq!(detector.begins_with_capability(), Some(false), "byte {at}");
+        }
+    }
+    for other in [[7, 3, 0, 4], [6, 14, 4, 0], [2, 2, 0, 13], *b"GET "] {
+        let mut detector = Detector::default();
+        detector.push(&other);
+        assert_eq!(detector.begins_with_capability(), Some(false));
+    }
+}
+
 proptest! {
     /// A verdict stands whatever follows, and the decoder of that dialect agrees.
     #[test]
