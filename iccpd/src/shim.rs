@@ -4,8 +4,9 @@
 //! Connects again whenever the connection is lost, and says everything again then. Version 1 has
 //! no answers: an operation counts as done when the socket took the message.
 //!
-//! Here: who is connected, and what that means. `connection`: one connection. `translate`: from operations to messages. `told`: the settings that the
-//! shim sends. Bounds: [`WINDOW`] batches of outgoing messages, one read of incoming ones.
+//! Here: who is connected, and what that means. `connection`: one connection. `translate`: from
+//! operations to messages. `told`: the settings that the shim sends. Bounds: [`WINDOW`] batches of
+//! outgoing messages, one read of incoming ones.
 
 mod connection;
 mod tally;

@@ -40,6 +40,9 @@ struct Domain {
     id: DomainId,
     local: Option<Ipv4Addr>,
     peer: Option<Ipv4Addr>,
+    /// Both of them, when they last made a pair; none while one is missing. The shim sends what
+    /// differs from what it sent before, so addresses that make none are remembered, not used.
+    ends: Option<(Ipv4Addr, Ipv4Addr)>,
     peer_link: Option<IfName>,
     keepalive: Duration,
     session_timeout: Duration,
@@ -128,10 +131,7 @@ impl Told {
         } else {
             rest.node_mac
         };
-        let (local, peer) = (domain.local?, domain.peer?);
-        if local == peer {
-            return None;
-        }
+        let (local, peer) = domain.ends?;
         let mut ports = ports.clone();
         if let Some(peer_link) = &domain.peer_link {
             ports.remove(peer_link);
@@ -221,6 +221,7 @@ impl Domain {
             id,
             local: None,
             peer: None,
+            ends: None,
             peer_link: None,
             keepalive: Config::KEEPALIVE,
             session_timeout: Config::SESSION_TIMEOUT,
@@ -228,7 +229,7 @@ impl Domain {
         }
     }
 
-    /// An error tells of settings that make no pair.
+    /// An error tells of addresses that make no pair: those of before count.
     fn update(&mut self, record: &DomainRecord) -> Result<(), String> {
         let has = |bit| record.attributes.contains(bit);
         if has(DomainAttributes::LOCAL) {
@@ -249,23 +250,31 @@ impl Domain {
         if has(DomainAttributes::SESSION_TIMEOUT) {
             self.session_timeout = seconds(record.session_timeout_s, Config::SESSION_TIMEOUT);
         }
-        match self.local {
-            Some(local) if self.peer == Some(local) => Err(format!(
-                "domain {}: {local} is the address of this chassis and of its peer",
-                self.id
-            )),
-            _ => Ok(()),
-        }
+        self.decide_ends()
+    }
+
+    fn decide_ends(&mut self) -> Result<(), String> {
+        self.ends = match (self.local, self.peer) {
+            (Some(local), Some(peer)) if local == peer => {
+                return Err(format!(
+                    "domain {}: {local} is the address of this chassis and of its peer",
+                    self.id
+                ));
+            }
+            (Some(local), Some(peer)) => Some((local, peer)),
+            _ => None,
+        };
+        Ok(())
     }
 
     /// All of them, where SONiC takes the first only (W-20).
     fn delete(&mut self, attributes: DomainAttributes) {
         let has = |bit| attributes.contains(bit);
         if has(DomainAttributes::LOCAL) {
-            self.local = None;
+            (self.local, self.ends) = (None, None);
         }
         if has(DomainAttributes::PEER) {
-            self.peer = None;
+            (self.peer, self.ends) = (None, None);
         }
         if has(DomainAttributes::PEER_LINK) {
             self.peer_link = None;
@@ -426,6 +435,32 @@ mod tests {
                 .is_empty()
         );
         assert!(told.config(&rest()).is_some());
+    }
+
+    /// Input: the peer is given the address of this chassis, then this chassis another one. Output:
+    /// what is refused changes nothing, and what comes after it counts: the shim does not repeat
+    /// itself.
+    #[test]
+    fn a_pair_outlives_addresses_that_make_none() {
+        let mut told = Told::default();
+        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let before = told.config(&rest());
+        assert!(before.is_some());
+        let mut update = domain(DomainOp::Update, DomainAttributes::PEER);
+        update.peer = update.local;
+        assert_eq!(
+            told.domains(std::slice::from_ref(&update)),
+            ["domain 1: 10.0.0.1 is the address of this chassis and of its peer"]
+        );
+        assert_eq!(told.config(&rest()), before);
+        update.attributes = DomainAttributes::LOCAL;
+        update.local = Some(Ipv4Addr::new(10, 0, 0, 3));
+        assert!(told.domains(&[update]).is_empty());
+        let config = told.config(&rest()).unwrap();
+        let ends = [config.local, config.peer].map(|end| end.to_string());
+        assert_eq!(ends, ["10.0.0.3", "10.0.0.1"]);
+        told.domains(&[domain(DomainOp::DeleteAttributes, DomainAttributes::PEER)]);
+        assert_eq!(told.config(&rest()), None);
     }
 
     #[test]
