@@ -1,8 +1,9 @@
 //! Feeds the core and carries out what it asks for.
 //!
-//! One loop owns the pair. It waits in one place (`next_wake`), hands what happened to the core, and drains the core until it has nothing more to ask. Nothing here waits for a
-//! neighbour: all writing goes to bounded buffers, and what does not fit waits in the core, where
-//! newer states replace older ones.
+//! One loop owns the pair. It waits in one place (`next_wake`), hands what happened to the core, and
+//! drains the core until it has nothing more to ask. Nothing here waits for a neighbour: all writing
+//! goes to bounded buffers, and what does not fit waits in the core, where newer states replace older
+//! ones.
 
 mod bridge;
 mod missed;
@@ -14,7 +15,7 @@ use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen};
 use crate::peer::{self, Endpoints, Peer};
-use crate::settings::OnStop;
+use crate::settings::{Bridge, OnStop};
 use crate::shim::Happened;
 use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_proto::IfName;
@@ -55,8 +56,9 @@ pub struct Driver {
     pub reach: Reach,
     /// The pair's bridge.
     pub bridge: PairBridge,
-    /// What the settings say of the pair by now; none if that cannot be used, which is written down.
-    pub reread: Box<dyn Fn() -> Option<Config>>,
+    /// What the settings say of the pair by now, and where its bridge is from; none if that cannot
+    /// be used, which is written down.
+    pub reread: Box<dyn Fn() -> Option<(Config, Bridge)>>,
     /// The settings name the pair: those of a shim are ignored.
     pub is_fixed: bool,
     /// The origin of the core's time.
@@ -304,6 +306,8 @@ impl Driver {
             {
                 pair.peer.send(&message);
             }
+            // What was overtaken by newer states is noticed only when it would have left.
+            pair.carry_out(&mut self.notices);
             was_full = !pair.peer.has_room();
         }
         // Now rather than after the next wake-up: an outage lasts as long as these messages take.
@@ -337,6 +341,11 @@ impl Driver {
     }
 
     fn reconfigure(&mut self, config: Box<Config>) {
+        let before = self.pair.as_ref().map(|pair| pair.domain.config());
+        if before == Some(&*config) {
+            tracing::info!(domain = %config.domain, "settings of the pair are the same");
+            return;
+        }
         tracing::info!(domain = %config.domain, "settings of the pair changed");
         let reached = endpoints(&config, self.reach);
         self.kernel.watch(watched(&config));
@@ -354,11 +363,11 @@ impl Driver {
     fn reload(&mut self) {
         if !self.is_fixed {
             tracing::info!("the shim describes the pair; other settings take a restart");
-        } else if let Some(mut config) = (self.reread)() {
+        } else if let Some((mut config, found)) = (self.reread)() {
             tracing::info!(
                 "settings read again; those that do not describe the pair take a restart"
             );
-            config.bridge = self.bridge.instead_of(config.bridge);
+            config.bridge = self.bridge.found_again(found);
             self.reconfigure(Box::new(config));
         }
     }
@@ -371,6 +380,7 @@ impl Driver {
         // The rest of a listing whose beginning nobody took: everything is listed again.
         while self.kernel.ready().is_some() {}
         self.kernel.watch(watched(&config));
+        self.kernel.report_again();
         self.dataplane.set_node_mac(config.node_mac);
         self.pair = Some(Pair::new(config, self.reach));
         match std::mem::take(&mut self.missed).into_inputs() {

@@ -3,8 +3,8 @@
 //! Listens on sockets of its own, opened before the first dump, so nothing can be missed in
 //! between. When the kernel lost events (an overrun), everything is read again; the core
 //! compares. Neighbours have a socket of their own: ten thousand of them may change at once, and
-//! that must not cost the news of a link. Of several events about one interface that are there at the same time, the last
-//! one counts: each says all of it.
+//! that must not cost the news of a link. Of several events about one interface that are there at
+//! the same time, the last one counts: each says all of it.
 //!
 //! The kernel does not announce every change of LACP's state, so the MLAG bonds and their
 //! members are also read again: often while LACP is busy, now and then otherwise.
@@ -119,10 +119,14 @@ impl Watch {
         self.observer = Observer::new(taps);
     }
 
-    /// Other interfaces matter from now on. Everything is reported again: whoever asks may have
-    /// ignored what was reported before.
+    /// These interfaces matter from now on. Everything is reported again if they are others.
     pub fn watch(&mut self, names: BTreeSet<IfName>) {
+        self.dump_due |= self.names != names;
         self.names = names;
+    }
+
+    /// Report everything again, to one who may have ignored what was reported before.
+    pub const fn report_again(&mut self) {
         self.dump_due = true;
     }
 
@@ -177,10 +181,21 @@ impl Watch {
             if let Some(input) = self.ready() {
                 return input;
             }
+            let asking_teams = self.teams.is_some();
             if let Some(reader) = self.reader.as_mut().filter(|reader| reader.is_busy()) {
-                // Events wait meanwhile: an answer must not overtake what comes after it.
-                let answer = reader.answer().await;
-                self.answered(answer);
+                // The kernel's events wait meanwhile: an answer must not overtake what comes after
+                // it. Whoever else speaks does not: the answer may take seconds.
+                tokio::select! {
+                    biased;
+                    answer = reader.answer() => self.answered(answer),
+                    states = answer(self.teams.as_mut()), if asking_teams => {
+                        self.teams = None;
+                        self.teams_answered(states);
+                    }
+                    sightings = self.observer.next() => {
+                        self.layer3.sightings(&sightings, Instant::now());
+                    }
+                }
                 continue;
             }
             if self.monitors.is_none() {

@@ -160,9 +160,9 @@ async fn serve(
     Ok(())
 }
 
-/// What the settings say of the pair by now. An address that was found for this chassis at the
+/// What the settings say of the pair by now, and where its bridge is from. An address that was found for this chassis at the
 /// start stays: hosts would renegotiate.
-fn reread(file: &Path, node_mac: Mac) -> Option<Config> {
+fn reread(file: &Path, node_mac: Mac) -> Option<(Config, Bridge)> {
     let loaded = match settings::load(file) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -181,7 +181,7 @@ fn reread(file: &Path, node_mac: Mac) -> Option<Config> {
         tracing::warn!("the settings no longer describe a pair, which takes a restart");
         return None;
     };
-    let bridge = chassis.find_bridge(Some(domain)).name;
+    let bridge = chassis.find_bridge(Some(domain));
     let node_mac = chassis.node_mac.unwrap_or(node_mac);
-    Some(chassis.config(domain, bridge, node_mac))
+    Some((chassis.config(domain, bridge.name, node_mac), bridge))
 }

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// A number, and a file with a test, or a directory of the lab's scenarios with one. Behind a `-`,
 /// why there is none.
 const CATALOGUE: &str = "\
-W-1  iccpd/src/kernel/reader.rs a_kernel_that_lets_a_question_wait_holds_nothing_else_up
+W-1  iccpd/src/kernel/reader.rs an_answer_that_does_not_come_can_be_waited_for_beside_others
+W-1  iccpd/src/kernel/tests.rs a_kernel_that_lets_a_question_wait_holds_nobody_else_up
 W-1  iccpd/src/peer/tests.rs half_a_message_holds_nobody_up
 W-1  tests/tests/replay/bad.rs half_a_message_stalls_nobody_else
 W-2  tests/tests/catalogue.rs the_daemons_run_no_other_programs

@@ -31,11 +31,14 @@ impl PairBridge {
         self.name
     }
 
-    /// The bridge when the settings name this one by now, or seem to.
-    pub const fn instead_of(&mut self, named: IfName) -> IfName {
-        if self.is_fixed {
-            self.name = named;
+    /// The bridge, when the settings were read again and it was found like this. If nothing names
+    /// it the last one counts, until its ports are members of another one.
+    pub fn found_again(&mut self, found: Bridge) -> IfName {
+        self.is_fixed = found.from == BridgeOrigin::Settings;
+        if found.from != BridgeOrigin::Default {
+            self.name = found.name;
         }
+        self.is_due = true;
         self.name
     }
 
@@ -150,6 +153,52 @@ mod tests {
         let none = ["Bridge"; 5];
         let expected = [&none[..], &["br10", "br10", "br11", "br10", "br10"]].concat();
         assert_eq!(followed(BridgeOrigin::Default, events()), expected);
+    }
+
+    /// Input: settings without a bridge are read again with one, then without. Output: the one
+    /// they name, and from then on the one that the ports are members of.
+    #[test]
+    fn settings_that_are_read_again_name_the_bridge_or_no_longer_do() {
+        let found = |text, from| Bridge {
+            name: name(text),
+            from,
+        };
+        let mut bridge = PairBridge::new(found("Bridge", BridgeOrigin::Default));
+        let mut domain = domain();
+        let config = domain.config().clone();
+        let now = Time::new(Duration::ZERO);
+        let mut configure = |bridge: &mut PairBridge, config| {
+            let input = Input::Configure(Box::new(config));
+            bridge.note(&input);
+            domain.handle(input, now);
+            bridge.follow(&domain)
+        };
+        let with = |bridge| Config {
+            bridge,
+            ..config.clone()
+        };
+
+        let named = bridge.found_again(found("br7", BridgeOrigin::Settings));
+        assert_eq!(named, name("br7"));
+        assert_eq!(configure(&mut bridge, with(named)), None);
+        let last = bridge.found_again(found("Bridge", BridgeOrigin::Default));
+        assert_eq!(last, name("br7"), "nothing names another one");
+        assert_eq!(configure(&mut bridge, with(last)), None);
+        let member = BridgeOrigin::Member(name("bond1"));
+        let other = bridge.found_again(found("br8", member));
+        assert_eq!(other, name("br8"));
+        assert_eq!(configure(&mut bridge, with(other)), None);
+
+        for input in events() {
+            bridge.note(&input);
+            domain.handle(input, now);
+        }
+        let followed = bridge.follow(&domain);
+        assert_eq!(followed, None, "its ports are members of none");
+        domain.handle(link(1, "bond1", Some(10), LinkKind::Other), now);
+        bridge.found_again(found("Bridge", BridgeOrigin::Default));
+        let followed = bridge.follow(&domain).map(|config| config.bridge);
+        assert_eq!(followed, Some(name("br10")));
     }
 
     #[test]

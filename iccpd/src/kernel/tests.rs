@@ -202,3 +202,40 @@ fn kinds_of_interfaces_reach_the_core() {
         assert!(found, "{all:#?}");
     });
 }
+
+/// `spec/behaviour.md` 2.4, W-1. Input: a question that the kernel does not answer, and a teamd that
+/// does. Output: what teamd said is taken in meanwhile.
+#[tokio::test]
+async fn a_kernel_that_lets_a_question_wait_holds_nobody_else_up() {
+    let mut watch = Watch::open(BTreeSet::new()).unwrap();
+    let (_release, held) = std::sync::mpsc::channel::<()>();
+    let mut reader = Reader::start_with(async move |_| {
+        let _ = held.recv_timeout(PATIENCE);
+        Err(ReadError::Gone)
+    })
+    .unwrap();
+    reader.ask(Question::All);
+    watch.reader = Some(reader);
+    let team = IfName::new("team0").unwrap();
+    let answer = vec![(1, team, Err(TeamError::Silent))];
+    watch.teams = Some(Box::pin(std::future::ready(answer)));
+    assert!(
+        timeout(Duration::from_millis(50), watch.next())
+            .await
+            .is_err()
+    );
+    assert!(watch.teams.is_none() && watch.silent_teams.contains(&team));
+}
+
+#[tokio::test]
+async fn everything_is_read_again_for_other_interfaces_and_on_demand() {
+    let names = ["bond1", "bond2"].map(|name| IfName::new(name).unwrap());
+    let mut watch = Watch::open(names.into()).unwrap();
+    watch.dump_due = false;
+    watch.watch(names.into());
+    assert!(!watch.dump_due, "the same ones");
+    watch.watch(names[..1].iter().copied().collect());
+    assert!(std::mem::take(&mut watch.dump_due));
+    watch.report_again();
+    assert!(watch.dump_due);
+}
