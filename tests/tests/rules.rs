@@ -73,6 +73,7 @@ impl Tree {
             self.pure_crates_depend_on_nothing_impure(),
             self.pure_crates_do_not_ask_for_the_time(),
             self.core_and_syncd_do_not_know_each_other(),
+            self.core_knows_no_dialect(),
             self.only_the_netlink_crate_names_netlink_types(),
             self.only_one_file_names_bincode(),
             self.unsafe_code_stays_where_it_is_allowed(),
@@ -114,6 +115,20 @@ impl Tree {
                 .is_some_and(|known| known.contains(other))
             {
                 found.push(format!("{one} depends on {other}"));
+            }
+        }
+        found
+    }
+
+    /// Of the peer protocol; what an operator's tool asks for is another thing.
+    fn core_knows_no_dialect(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (path, text) in &self.sources {
+            if crate_of(path) == "iccp-core" && !is_test(path) {
+                let code = without_comments(&without_tests(text));
+                if names_within(&code, "iccp", "Dialect") {
+                    found.push(format!("{path} mentions iccp::Dialect"));
+                }
             }
         }
         found
@@ -247,6 +262,30 @@ fn crate_of(path: &str) -> &'static str {
             .is_some_and(|rest| rest.starts_with('/'))
     });
     owner.map_or("no crate", |(name, _)| name)
+}
+
+/// Whether code names `item` of `module`: with its path, or in a list behind it, however deep.
+fn names_within(code: &str, module: &str, item: &str) -> bool {
+    let is_of_word = |character: char| character.is_alphanumeric() || character == '_';
+    let words = |text: &str| text.split(|c| !is_of_word(c)).any(|word| word == item);
+    let prefix = format!("{module}::");
+    code.match_indices(&prefix).any(|(at, _)| {
+        if code[..at].ends_with(is_of_word) {
+            return false;
+        }
+        let rest = &code[at + prefix.len()..];
+        let mut depth = 0_usize;
+        // A path ends with what is no part of one, a list with its last brace.
+        let end = rest.find(|character: char| {
+            match character {
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && !is_of_word(character) && character != ':'
+        });
+        words(&rest[..end.unwrap_or(rest.len())])
+    })
 }
 
 /// True for files that hold nothing but tests.
@@ -579,6 +618,29 @@ fn a_core_that_knows_a_backend_is_found() {
         violations_with_dependency("iccp-core", "syncd"),
         ["iccp-core depends on syncd"]
     );
+}
+
+#[test]
+fn a_core_that_knows_a_dialect_is_found() {
+    let path = "iccpd/core/src/session.rs";
+    for text in [
+        "use mclag_proto::iccp::Dialect;",
+        "use mclag_proto::iccp::{Message, Dialect};",
+        "use mclag_proto::iccp::{\n    codec::{Decoder, Dialect},\n    Message,\n};",
+        "use mclag_proto::{Mac, iccp::{self, Dialect}};",
+        "if dialect == iccp::Dialect::Sonic {}",
+    ] {
+        let found = [format!("{path} mentions iccp::Dialect")];
+        assert_eq!(violations_with(path, text), found, "{text}");
+        assert!(violations_with("iccpd/src/peer.rs", text).is_empty());
+    }
+    for text in [
+        "use mclag_proto::iccp::{Message, Tlv};\nuse mclag_proto::mclagdctl::Dialect;",
+        "use mclag_proto::{iccp::Tlv, mclagdctl::Dialect};",
+        "/// Not iccp::Dialect.\nfn f() {}",
+    ] {
+        assert!(violations_with(path, text).is_empty(), "{text}");
+    }
 }
 
 #[test]
