@@ -12,11 +12,16 @@ const MAX_TOLD_PORTS: usize = 8192;
 /// VLANs of one port: there may be 4094 on each of hundreds, and whoever follows them keeps a copy.
 pub type Vids = Arc<BTreeSet<Vid>>;
 
+/// Whether each interface that the kernel has runs: there may be thousands, whoever follows them
+/// keeps a copy, and most of what is reported changes none of it.
+pub type Running = Arc<BTreeMap<IfName, bool>>;
+
 /// Every interface the kernel has.
 #[derive(Clone, Debug, Default)]
 pub struct Links {
     by_index: BTreeMap<u32, Link>,
     by_name: BTreeMap<IfName, u32>,
+    running: Running,
     /// Members of each LAG or bridge.
     slaves: BTreeMap<u32, BTreeSet<u32>>,
     vids: BTreeMap<u32, Vids>,
@@ -95,11 +100,13 @@ impl Links {
         if let Some(before) = self.by_index.get(&link.index) {
             if before.name != link.name && self.by_name.get(&before.name) == Some(&link.index) {
                 self.by_name.remove(&before.name);
+                note_running(&mut self.running, before.name, None);
             }
             if let Some(master) = before.master {
                 self.detach(link.index, master);
             }
         }
+        note_running(&mut self.running, link.name, Some(link.running));
         if let Some(master) = link.master {
             self.slaves.entry(master).or_default().insert(link.index);
         }
@@ -157,6 +164,7 @@ impl Links {
             && self.by_name.get(&link.name) == Some(&index)
         {
             self.by_name.remove(&link.name);
+            note_running(&mut self.running, link.name, None);
         }
         self.forget(index);
     }
@@ -270,6 +278,12 @@ impl Links {
         self.by_index.values()
     }
 
+    /// Whether each interface runs; the same copy as long as that does not change.
+    #[must_use]
+    pub const fn running(&self) -> &Running {
+        &self.running
+    }
+
     /// Addresses of an interface.
     #[must_use]
     pub fn addresses(&self, name: &IfName) -> &[IpNetwork] {
@@ -298,6 +312,18 @@ impl Links {
         self.addresses(name).iter().any(global)
             || master.is_some_and(|master| master.kind == LinkKind::Vrf)
     }
+}
+
+/// An interface runs, does not, or is gone.
+fn note_running(known: &mut Running, name: IfName, running: Option<bool>) {
+    if known.get(&name).copied() == running {
+        return;
+    }
+    let known = Arc::make_mut(known);
+    match running {
+        Some(running) => known.insert(name, running),
+        None => known.remove(&name),
+    };
 }
 
 /// True if that changed anything.
@@ -454,6 +480,47 @@ mod tests {
         links.upsert(link(1, "b"));
         assert!(!links.exists(&name("a")));
         assert_eq!(links.by_name(&name("b")).unwrap().index, 1);
+    }
+
+    #[test]
+    fn who_runs_is_copied_only_when_that_changes() {
+        let mut links = Links::default();
+        for index in 1..4 {
+            links.upsert(link(
+                index,
+                ["a", "b", "c"][usize::try_from(index).unwrap() - 1],
+            ));
+        }
+        let before = links.running().clone();
+        links.begin();
+        for (index, text) in [(1, "a"), (2, "b"), (3, "c")] {
+            links.upsert(Link {
+                master: Some(9),
+                ..link(index, text)
+            });
+        }
+        links.end();
+        links.set_addresses(1, vec!["192.0.2.1/24".parse().unwrap()]);
+        links.set_vids(2, BTreeSet::new());
+        assert!(Arc::ptr_eq(&before, links.running()));
+        let running = |links: &Links| -> Vec<String> {
+            let each = links.running().iter();
+            each.map(|(name, runs)| format!("{name} {runs}")).collect()
+        };
+        links.upsert(Link {
+            running: false,
+            ..link(1, "a")
+        });
+        links.upsert(link(2, "d"));
+        links.upsert(link(4, "c"));
+        links.remove(3); // of a name that is another's now
+        assert_eq!(running(&links), ["a false", "c true", "d true"]);
+        links.remove(4);
+        links.begin();
+        links.upsert(link(2, "a"));
+        links.end();
+        assert_eq!(running(&links), ["a true"]);
+        assert_eq!(before.len(), 3, "who keeps a copy is not disturbed");
     }
 
     #[test]

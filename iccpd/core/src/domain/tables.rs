@@ -2,7 +2,7 @@
 
 use super::{Domain, IfName, State, Time};
 use crate::fdb::{Outage, Ports};
-use crate::links::Vids;
+use crate::links::{Running, Vids};
 use mclag_proto::Mac;
 use mclag_proto::sync::model::InterfaceWant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,12 +149,16 @@ impl Domain {
         let own = || self.config.ports.iter();
         let same_ports =
             known.mlag == self.config.ports && known.peer_link == self.config.peer_link;
-        let (vids, kernel) = if links_changed || (links_ready && !same_ports) {
-            let links = self.links.iter();
-            let kernel = links.map(|link| (link.name, link.running)).collect();
-            (self.port_vids(), kernel)
+        let vids = if links_changed || (links_ready && !same_ports) {
+            self.port_vids()
         } else {
-            (known.vids.clone(), known.kernel.clone())
+            known.vids.clone()
+        };
+        let untracked = self.untracked();
+        let kernel = match (untracked, links_ready) {
+            (false, _) => Running::default(),
+            (true, false) => Running::clone(&known.kernel),
+            (true, true) => Running::clone(self.links.running()),
         };
         let down = own().filter_map(|name| Some((*name, self.outage(name, now)?)));
         let at_peer = own().filter_map(|name| Some((*name, self.peer.ports.get(name)?.up)));
@@ -162,7 +166,7 @@ impl Domain {
             mlag: self.config.ports.clone(),
             peer_link: self.config.peer_link,
             vids,
-            untracked: self.untracked(),
+            untracked,
             down: down.collect(),
             kernel,
             peer_link_down: self.peer_link_down(links_ready),

@@ -1,10 +1,11 @@
 //! What the address table knows of the ports, and what follows when that changes.
 
 use super::{Entry, Fdb, Seen};
-use crate::links::Vids;
+use crate::links::{Running, Vids};
 use mclag_proto::sync::model::{FdbKey, Sight};
 use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What the table has to know of the ports.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -25,8 +26,8 @@ pub struct Ports {
     pub down: BTreeMap<IfName, Outage>,
     /// Every interface that the kernel has, and whether it runs. Of what is reported on another one
     /// (`spec/iccp.md` 10.2) a new address is kept, and not told to the peer; a known one stays where
-    /// it was. Both count when the interface is there.
-    pub kernel: BTreeMap<IfName, bool>,
+    /// it was. Both count when the interface is there. Empty while the dataplane tracks.
+    pub kernel: Running,
     /// The peer link is down.
     pub peer_link_down: bool,
     /// State of each MLAG port at the peer; missing while the peer has not told it.
@@ -136,7 +137,9 @@ impl Change<'_> {
         if now.untracked {
             differing(&before.at_peer, &now.at_peer, &mut ports);
             differing(&before.down, &now.down, &mut ports);
-            differing(&before.kernel, &now.kernel, &mut ports);
+            if !Arc::ptr_eq(&before.kernel, &now.kernel) {
+                differing(&before.kernel, &now.kernel, &mut ports);
+            }
         }
         Some(ports)
     }

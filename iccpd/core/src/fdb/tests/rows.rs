@@ -2,7 +2,7 @@
 //! what happened before, what happens, what the shim and the peer are told of it, and who sees the
 //! host then (*L*: the peer alone, *P*: this chassis alone).
 
-use super::untracked::shim;
+use super::untracked::{kernel, shim};
 use super::*;
 
 /// The cells of each row.
@@ -28,19 +28,19 @@ fn happen(f: &mut Fixture, what: &str) {
         "told-static" => drop(f.peer_of_kind(EntryOp::Add, on, MacType::Static)),
         "withdrawn" => drop(f.peer(EntryOp::Delete, on)),
         "down" => drop(f.change(|ports| {
-            ports.kernel.insert(port(on), false);
+            kernel(ports).insert(port(on), false);
             if ports.mlag.contains(&port(on)) {
                 ports.down.insert(port(on), Outage::Fresh);
             }
         })),
         "600s" => drop(f.change(|ports| ports.down.insert(port(on), Outage::Long))),
         "up" => drop(f.change(|ports| {
-            ports.kernel.insert(port(on), true);
+            kernel(ports).insert(port(on), true);
             ports.down.remove(&port(on));
         })),
         "peer-down" => drop(f.change(|ports| ports.at_peer.insert(port(on), false))),
-        "missing" => drop(f.change(|ports| ports.kernel.remove(&port(on)))),
-        "kernel-unread" => drop(f.change(|ports| ports.kernel.clear())),
+        "missing" => drop(f.change(|ports| kernel(ports).remove(&port(on)))),
+        "kernel-unread" => drop(f.change(|ports| kernel(ports).clear())),
         "link-down" => drop(f.change(|ports| ports.peer_link_down = true)),
         "link-up" => drop(f.change(|ports| ports.peer_link_down = false)),
         "no-link" => drop(f.change(|ports| ports.peer_link = None)),

@@ -2,6 +2,7 @@
 //! what was installed: version-1 shims.
 
 use super::*;
+use std::sync::Arc;
 
 const KERNEL: [&str; 5] = ["bond1", "bond2", "swp10", "swp11", "peerlink"];
 
@@ -9,10 +10,15 @@ const KERNEL: [&str; 5] = ["bond1", "bond2", "swp10", "swp11", "peerlink"];
 pub(super) fn shim() -> Fixture {
     Fixture::with(Ports {
         untracked: true,
-        kernel: KERNEL.map(|name| (port(name), true)).into(),
+        kernel: BTreeMap::from(KERNEL.map(|name| (port(name), true))).into(),
         at_peer: [(port("bond1"), true), (port("bond2"), true)].into(),
         ..ports()
     })
+}
+
+/// The interfaces that the kernel has, to be changed.
+pub(super) fn kernel(ports: &mut Ports) -> &mut BTreeMap<IfName, bool> {
+    Arc::make_mut(&mut ports.kernel)
 }
 
 fn down(f: &mut Fixture, name: &str) {
@@ -112,10 +118,10 @@ mod learned_here {
     #[test]
     fn an_address_on_an_orphan_port_that_is_down_is_told_when_it_is_up() {
         let mut f = shim();
-        f.change(|ports| ports.kernel.insert(port("swp10"), false));
+        f.change(|ports| kernel(ports).insert(port("swp10"), false));
         f.learn("swp10");
         assert_eq!((f.ops(), f.told()), (vec![], vec![]));
-        f.change(|ports| ports.kernel.insert(port("swp10"), true));
+        f.change(|ports| kernel(ports).insert(port("swp10"), true));
         assert_eq!(f.told(), [add("swp10")]);
     }
 
