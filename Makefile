@@ -22,7 +22,7 @@ test: unit-tests lab
 
 unit-tests: deps
 	$(CARGO) test --workspace --exclude mclag-tests
-	$(CARGO) test -p mclag-tests --test fuzz
+	$(CARGO) test -p mclag-tests --test fuzz --test catalogue
 
 # The scenarios run the programs that lie next to mclag-lab, so these are built first and with the same profile.
 lab: deps

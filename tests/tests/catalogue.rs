@@ -53,7 +53,7 @@ W-21 iccpd/core/tests/pair/legacy/stories.rs another_system_mac_is_told_at_once
 W-22 iccpd/core/src/isolation.rs decision_table
 W-22 tests/src/scenarios a_peer_out_of_reach_changes_nothing_and_comes_back
 W-23 iccpd/core/tests/pair/legacy/stories.rs a_warm_reboot_of_sonic_changes_nothing_for_ninety_seconds_and_then_is_a_loss
-W-24 iccpd/core/tests/pair/roles.rs dialler_role_and_order_of_synchronisation_agree
+W-24 - a daemon has one domain, and its state is a value without static variables
 W-25 iccpd/core/tests/pair/legacy/stories.rs a_refused_system_config_is_said_again_with_the_node_id_before
 W-25 iccpd/core/tests/pair/legacy/stories.rs nothing_that_a_peer_says_makes_us_reject_it_or_ask_again
 W-26 proto/src/iccp/codec/tests/hostile.rs no_count_is_trusted
@@ -67,7 +67,8 @@ W-31 iccpd/src/peer/tests.rs a_stranger_is_refused_and_counted
 W-31 iccpd/src/settings/tests.rs mistakes_are_reported_with_line_column_and_value
 W-32 syncd/src/server/legacy/tests.rs garbage_ends_a_connection_and_nothing_else
 W-32 syncd/src/server/tests.rs a_frame_of_an_unknown_type_is_skipped
-W-33 syncd/src/legacy/feed/tests.rs a_configured_entry_is_dynamic_to_pollers_and_static_to_sonic
+W-33 - a linux-mclag server reports static entries with type 2 (mclagsyncd-protocol 4.16), and so do we
+W-33 proto/netlink/tests/kernel/filter.rs isolated_ports_get_nothing_from_the_peer_link_and_held_ports_nothing_at_all
 W-34 syncd/src/server/legacy/tests.rs the_dialect_is_told_from_what_is_said_where_the_address_does_not_tell
 W-35 iccpd/src/shim/told.rs a_second_domain_is_refused_with_both_numbers
 W-36 iccpd/core/tests/shim/events.rs a_tunnel_as_peer_link_isolates_and_is_compared
@@ -146,6 +147,8 @@ E14  iccpd/core/tests/shim/neighbours.rs neighbours_are_told_again_when_the_peer
 E15  iccpd/core/tests/pair/legacy/stories.rs a_port_that_the_peer_had_first_is_isolated_as_soon_as_it_is_one_here
 E15  iccpd/core/tests/shim/layer3.rs a_layer_3_port_is_taken_on_while_the_peer_has_it
 E16  iccpd/core/tests/shim/events.rs isolation_is_lifted_when_the_peer_deletes_its_port
+E16  iccpd/core/tests/shim/layer3.rs a_layer_3_port_is_taken_on_while_the_peer_has_it
+E16  iccpd/core/src/fdb/tests/untracked.rs what_the_peer_saw_on_a_port_it_lost_ages_here_and_is_told
 E17  iccpd/core/src/fdb/tests.rs a_host_seen_here_alone_is_left_to_the_kernel_and_announced
 E18  iccpd/core/src/fdb/tests.rs an_entry_goes_when_neither_side_sees_the_host
 E19  iccpd/core/src/fdb/tests.rs a_moving_host_is_followed_and_every_move_is_announced
