@@ -283,6 +283,102 @@ fn two_daemons_make_a_pair() {
     assert!(text(&output.stderr).starts_with("mclagctl: iccpd is not running"));
 }
 
+/// `spec/mclagdctl-protocol.md` 7. Input: a pair with a port that is up on both chassis, for which
+/// the loopback stands in, and a host that the second one sees. Output: the tables of the legacy tool
+/// on the first.
+#[test]
+fn the_legacy_tool_shows_what_a_pair_has() {
+    const NETWORK: u8 = 12;
+    let place = Place::new("populated");
+    obliging_syncd(&place.path("syncd1.sock"), 0);
+    obliging_syncd(&place.path("syncd2.sock"), 1);
+    let _daemons = [1, 2].map(|node| {
+        let control = place.path(&format!("control{node}.sock"));
+        let text = format!(
+            r#"
+            [domain]
+            id = 7
+            local = "{}"
+            peer = "{}"
+            tcp-port = {PORT}
+            bridge = "br-absent"
+            peer-link = "peer-absent"
+            ports = ["lo"]
+            unique-ip = ["Vlan-absent"]
+            [syncd]
+            socket = "{}"
+            [control]
+            socket = "{}"
+            [[control.mclagdctl]]
+            socket = "{}"
+            "#,
+            address(NETWORK, node),
+            address(NETWORK, 3 - node),
+            place.path(&format!("syncd{node}.sock")).display(),
+            control.display(),
+            place.path(&format!("legacy{node}.sock")).display(),
+        );
+        let settings = place.path(&format!("iccpd{node}.toml"));
+        std::fs::write(&settings, text).unwrap();
+        Daemon::run(&place, node, &settings, control)
+    });
+    let tool = place.path("mclagdctl");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mclagctl"), &tool).unwrap();
+
+    let rule = "-".repeat(60);
+    let mac = format!(
+        "{:<60}\n\
+         No.   TYPE MAC                 VID  DEV                 ORIGIN-DEV          AGE  \n\
+         1     D    02:00:5e:00:00:00   1    peer-absent         swp7                L    \n",
+        "TYPE: S-STATIC, D-DYNAMIC; AGE: L-Local age, P-Peer age"
+    );
+    let local = format!(
+        "{rule}\nIfindex: 1\nType: PortChannel\nPortName: lo\nMAC: 00:00:00:00:00:00 \n\
+         IPv4Address: 127.0.0.1\nPrefixlen: 8\nState: Up\nIsL3Interface: Yes\nMemberPorts: \n\
+         PortchannelIsUp: 1\nIsIsolateWithPeerlink: Yes\nIsTrafficDisable: No\nVlanList: \n\
+         {rule}\n\n"
+    );
+    let peer = format!(
+        "{rule}\nIfindex: 17803\nType: PortChannel\nPortName: lo\nMAC: 00:00:00:00:00:00 \n\
+         State: Up\n{rule}\n\n"
+    );
+    let unique = format!(
+        "{rule}\nIfname              Active\n{rule}\nVlan-absent           No   \n{rule}\n\n"
+    );
+    // This machine may have neighbours of its own.
+    let arp = "No.   IP                  MAC                 DEV                 Flag\n";
+    for (table, wanted) in [
+        ("mac", mac.as_str()),
+        ("arp", arp),
+        ("portlist local", &local),
+        ("portlist peer", &peer),
+        ("unique_ip", &unique),
+    ] {
+        let dump = || {
+            let output = Command::new(&tool)
+                .args(["-i", "7", "dump"])
+                .args(table.split(' '))
+                .env("MCLAGDCTL_SOCKET", place.path("legacy1.sock"))
+                .env_remove("MCLAGDCTL_DIALECT")
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            text_of(&output)
+        };
+        let is_wanted = |text: &str| match table {
+            "arp" => text.starts_with(wanted),
+            _ => text == wanted,
+        };
+        let start = Instant::now();
+        let mut text = dump();
+        while !is_wanted(&text) {
+            assert!(start.elapsed() < PATIENCE, "{table}: {text}");
+            thread::sleep(Duration::from_millis(50));
+            text = dump();
+        }
+    }
+}
+
 /// Input: a `syncd` that sees ten thousand hosts. Output: the other daemon knows them, in far
 /// fewer messages.
 #[test]
