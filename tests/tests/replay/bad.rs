@@ -58,6 +58,21 @@ fn with_session(
     daemon.is_alive()
 }
 
+/// A counter of a view; none if it is not shown.
+fn counter(view: &Value, name: &str) -> Option<u64> {
+    let counters = view["counters"].as_array()?;
+    let found = counters.iter().find(|counter| counter["name"] == name)?;
+    found["value"].as_u64()
+}
+
+/// How much of what the client of `syncd` said could not be used.
+fn faults(shown: &Value) -> Option<u64> {
+    let client = &shown["clients"][0];
+    let [messages, records] =
+        ["unreadable messages", "skipped records"].map(|n| counter(client, n));
+    Some(messages? + records?)
+}
+
 /// Bytes as a text of hexadecimal digits.
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
@@ -79,6 +94,8 @@ fn after_bring_up(name: &str, network: u8, bad: &str, logged: &str, expected: Co
                 player.listen(Duration::from_millis(1200))?;
                 daemon.wait_for_log(logged)?;
                 daemon.wait("status", |status| status["session"] == "up")?;
+                let is_counted = |peer: &Value| counter(peer, "unreadable messages") == Some(1);
+                daemon.wait("peer", is_counted)?;
                 let complaints = player.receiver().complaints();
                 ensure!(complaints.is_empty(), "{complaints:#?}");
             }
@@ -86,6 +103,8 @@ fn after_bring_up(name: &str, network: u8, bad: &str, logged: &str, expected: Co
                 player.until_closed(Duration::from_secs(10))?;
                 daemon.wait_for_log(logged)?;
                 daemon.wait("status", |status| status["session"] != "up")?;
+                let is_counted = |peer: &Value| counter(peer, "unreadable messages") == Some(1);
+                daemon.wait("peer", is_counted)?;
             }
         }
         let log = daemon.log();
@@ -416,17 +435,21 @@ fn legacy_clients_that_talk_nonsense_cost_no_more_than_what_they_said() {
             Ok(stream)
         };
         let mut stream = connect()?;
+        let mut counted = 0;
         for bad in &table {
             let before = warnings(&daemon.log()).len();
             stream.write_all(&bad.message)?;
+            counted += 1;
             if bad.then == Connection::IsClosed {
                 until_closed(&mut stream)?;
                 stream = connect()?;
+                counted = 0;
             }
             entries += 1;
             stream.write_all(&message(5, &fdb(0x10 + entries, 10, PORT_NAME, 1)))?;
             let is_wanted = |shown: &Value| shown["entries"]["wanted"] == entries;
-            daemon.wait("dataplane", is_wanted).context(bad.what)?;
+            let shown = daemon.wait("dataplane", is_wanted).context(bad.what)?;
+            ensure!(faults(&shown) == Some(counted), "{}: {shown}", bad.what);
             warned_once(&daemon, before, bad).with_context(|| dialect.to_string())?;
         }
         drop(stream);
