@@ -1,8 +1,8 @@
 //! TCP to the other chassis (`spec/iccp.md` 1).
 //!
 //! Listens, dials when told to, and lets nobody in but the configured peer. A new connection
-//! from the peer replaces an older one that came in as soon as it says its first word: whoever
-//! restarted need not wait until the old one is seen to be dead (`candidate.rs`). One that this
+//! from the peer replaces an older one that came in as soon as it says its first word, a Capability:
+//! whoever restarted need not wait until the old one is seen to be dead (`candidate.rs`). One that this
 //! chassis made itself is not replaced: a peer that lives does not dial the one that dials.
 //!
 //! The core hears of a connection when it is known which dialect the peer speaks: nothing may be

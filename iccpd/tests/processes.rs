@@ -439,9 +439,9 @@ fn a_chassis_that_reboots_warm_takes_nothing_down() {
     assert!(!log.contains("leaving=true"), "{log}");
 }
 
-/// `spec/behaviour.md` 14.5. Input: the same settings, then a port more, then settings that make no
-/// sense. Output: nothing; the port is waited for, and the session is the same; the old settings
-/// still count.
+/// `spec/behaviour.md` 14.5. Input: the same settings, then a port more, then no bridge and another
+/// one, then settings that make no sense. Output: nothing; the port is waited for, and the session is
+/// the same; so is the bridge until another is named; the old settings still count.
 #[test]
 fn settings_are_read_again_when_the_daemon_is_told_to() {
     let place = Place::new("reload");
@@ -467,11 +467,25 @@ fn settings_are_read_again_when_the_daemon_is_told_to() {
     let before = std::fs::read_to_string(&file).unwrap();
     let ports = r#"ports = ["bond-absent1", "bond-absent2"]"#;
     let more = before.replace(r#"ports = ["bond-absent1"]"#, ports);
-    std::fs::write(&file, more).unwrap();
+    std::fs::write(&file, &more).unwrap();
     one.signal(Signal::SIGHUP);
     let waits = |status: &Value| status["waiting_for"].as_array().map(Vec::len) == Some(4);
     let status = one.wait("status", waits);
     assert_eq!(status["session"], "up");
+
+    // No longer named the bridge is the last one, since no port is a member of one.
+    let bridge = r#"bridge = "br-absent""#;
+    for (line, expected) in [("", "br-absent"), (r#"bridge = "br-other""#, "br-other")] {
+        std::fs::write(&file, before.replace(bridge, line)).unwrap();
+        one.signal(Signal::SIGHUP);
+        one.wait("status", |status| {
+            let waiting = status["waiting_for"].as_array();
+            waiting.is_some_and(|names| names.len() == 3 && names[0] == expected)
+        });
+    }
+    std::fs::write(&file, &more).unwrap();
+    one.signal(Signal::SIGHUP);
+    one.wait("status", waits);
 
     std::fs::write(&file, before.replace("id = 7", "id = \"seven\"")).unwrap();
     one.signal(Signal::SIGHUP);
