@@ -306,7 +306,7 @@ impl Driver {
             {
                 pair.peer.send(&message);
             }
-            // What was overtaken by newer states is noticed only when it would have left.
+            // What was put off is decided when it is asked for, and may be worth a line.
             pair.carry_out(&mut self.notices);
             was_full = !pair.peer.has_room();
         }
