@@ -3,13 +3,14 @@
 //! A scenario is a function that builds a [`topology::Pair`] in network namespaces, does something to it and says what
 //! must be seen. Scenarios need root and a kernel with bonding, 802.1Q, VLAN-aware bridges and the bridge family of
 //! nftables. Where the running system has all that they run on it; otherwise [`vm`] boots the distribution's own
-//! kernel in QEMU, on the host's root file system (read only), and they run there. One boot serves all scenarios.
+//! kernel in QEMU, on the host's root file system (read only), and they run there. One boot serves many scenarios; the
+//! tests use two machines at a time ([`lanes`]).
 //!
 //! Who runs where:
 //!
 //! ```text
 //! cargo test --test lab          on the host: session.rs starts what follows and maps scenarios to tests
-//!   └ QEMU (vm/)                 or nothing, where the host itself will do
+//!   └ QEMU (vm/)                 two of them, or nothing, where the host itself will do
 //!      └ mclag-lab guest         guest.rs: one scenario after the other, each with a deadline
 //!         └ mclag-lab scenario   scenario.rs: one scenario in a process of its own
 //!            └ iccpd, syncd      daemon.rs: in the namespaces of the topology
@@ -24,6 +25,7 @@ pub mod fuzz;
 pub mod gateway;
 pub mod guest;
 pub mod kernel;
+pub mod lanes;
 pub mod measure;
 pub mod mlag;
 pub mod netns;

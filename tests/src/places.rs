@@ -14,9 +14,10 @@ pub const PROGRAMS: [&str; 3] = ["iccpd", "syncd", "mclagctl"];
 pub struct Places {
     /// The `mclag-lab` program; the programs under test lie next to it.
     pub lab: PathBuf,
-    /// The unpacked kernel package and the initramfs of the virtual machine.
+    /// The unpacked kernel package of the virtual machine.
     pub state: PathBuf,
-    /// Logs of the latest run: the console, and what the programs under test wrote.
+    /// Logs of the latest run: the console, and what the programs under test wrote. Beside them lies what belongs to
+    /// this run alone, under the same name: a lock, and the initramfs of the virtual machine.
     pub results: PathBuf,
 }
 
@@ -41,6 +42,21 @@ impl Places {
         Self::of(&env::current_exe().context("cannot find the running program")?)
     }
 
+    /// The same with another directory of logs below the same state, so that both can be used at the same time.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        Self {
+            results: self.state.join(name),
+            ..self.clone()
+        }
+    }
+
+    /// The initramfs of the virtual machine.
+    #[must_use]
+    pub fn initramfs(&self) -> PathBuf {
+        self.results.with_extension("initramfs")
+    }
+
     /// The console of the virtual machine.
     #[must_use]
     pub fn console(&self) -> PathBuf {
@@ -54,7 +70,7 @@ impl Places {
     pub fn take(&self, waiting: impl FnOnce()) -> Result<File> {
         fs::create_dir_all(&self.state)
             .with_context(|| format!("cannot create {}", self.state.display()))?;
-        let path = self.state.join("lock");
+        let path = self.results.with_extension("lock");
         let lock =
             File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         match lock.try_lock() {
@@ -84,6 +100,24 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn runs_with_logs_of_their_own_do_not_wait_for_each_other() {
+        let state = env::temp_dir().join(format!("mclag-places-beside-{}", std::process::id()));
+        let places = Places {
+            lab: PathBuf::new(),
+            results: state.join("results"),
+            state: state.clone(),
+        };
+        let nobody = || panic!("nobody uses the same directory");
+        let first = places.take(nobody).unwrap();
+        let beside = places.beside("results-2");
+        let second = beside.take(nobody).unwrap();
+        assert!(places.results.exists() && beside.results.exists());
+        assert_ne!(places.initramfs(), beside.initramfs());
+        drop((first, second));
+        fs::remove_dir_all(state).unwrap();
+    }
 
     #[test]
     fn two_runs_do_not_share_their_places() {

@@ -1,4 +1,4 @@
-//! Every scenario of the lab as a test. All chosen ones share one boot of the virtual machine, where one is needed.
+//! Every scenario of the lab as a test. All chosen ones share the boots of two virtual machines, where such are needed.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +6,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
+use mclag_tests::lanes::{self, LANES};
 use mclag_tests::places::Places;
 use mclag_tests::probe::{self, Ground};
 use mclag_tests::protocol::Event;
@@ -19,9 +21,9 @@ const LOG_TAIL: usize = 60;
 
 fn main() {
     let mut args = Arguments::from_args();
-    // The scenarios run one after the other in their guest. A second thread makes the harness print a test's line when
+    // The scenarios run one after the other in their guests. Several threads make the harness print a test's line when
     // it ends and not when it starts, so that figures can be printed above it.
-    args.test_threads = Some(2);
+    args.test_threads = Some(1 + LANES);
 
     let mut senders = HashMap::new();
     let mut trials = Vec::new();
@@ -44,7 +46,7 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
-/// Held by the guest that is running: a second one beside it would disturb what is measured.
+/// Held while guests are running: the one with broken scenarios is not to disturb them.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn run(senders: HashMap<String, (Scenario, Sender<Verdict>)>) {
@@ -53,11 +55,36 @@ fn run(senders: HashMap<String, (Scenario, Sender<Verdict>)>) {
         .into_iter()
         .filter(|scenario| senders.contains_key(scenario.name))
         .collect();
-    let mut tests = Tests { senders };
-    match Places::of(Path::new(env!("CARGO_BIN_EXE_mclag-lab"))) {
-        Ok(places) => session::run(&places, &chosen, &mut tests),
-        Err(error) => eprintln!("lab: {error:#}"),
+    if let Err(error) = run_lanes(&chosen, senders) {
+        eprintln!("lab: {error:#}");
     }
+}
+
+/// On this system's own kernel they run one after the other: that is quick, and some tables are those of all namespaces.
+fn run_lanes(
+    chosen: &[Scenario],
+    mut senders: HashMap<String, (Scenario, Sender<Verdict>)>,
+) -> Result<()> {
+    let places = Places::of(Path::new(env!("CARGO_BIN_EXE_mclag-lab")))?;
+    let lanes = match probe::ground()? {
+        Ground::Host => 1,
+        Ground::Machine(_) => LANES,
+    };
+    thread::scope(|scope| {
+        for (lane, number) in lanes::deal(chosen, lanes).into_iter().zip(1..) {
+            let places = match number {
+                1 => places.clone(),
+                _ => places.beside(&format!("results-{number}")),
+            };
+            let senders = lane
+                .iter()
+                .filter_map(|scenario| senders.remove_entry(scenario.name))
+                .collect();
+            let mut tests = Tests { senders };
+            scope.spawn(move || session::run(&places, &lane, &mut tests));
+        }
+    });
+    Ok(())
 }
 
 /// The lab itself: run scenarios that go wrong in every way, in a guest of their own.
@@ -70,8 +97,7 @@ fn broken_scenarios() -> Result<(), Failed> {
         scenarios.retain(|scenario| scenario.name != "broken_panics_the_kernel");
     }
     let mut verdicts = Verdicts::default();
-    let mut places = Places::of(Path::new(env!("CARGO_BIN_EXE_mclag-lab")))?;
-    places.results = places.results.with_file_name("results-broken");
+    let places = Places::of(Path::new(env!("CARGO_BIN_EXE_mclag-lab")))?.beside("results-broken");
     session::run(&places, &scenarios, &mut verdicts);
     for scenario in scenarios {
         let reason = match scenario.name {

@@ -167,7 +167,7 @@ impl Vm {
     /// test run leaves nothing behind.
     pub fn boot(places: &Places, accel: Accel) -> Result<(Self, ChildStdout)> {
         let kernel = Kernel::find(&places.state)?;
-        let initramfs = places.state.join("initramfs");
+        let initramfs = places.initramfs();
         fs::write(&initramfs, build_initramfs(&kernel, &places.lab)?)
             .with_context(|| format!("cannot write {}", initramfs.display()))?;
         let console = places.console();
