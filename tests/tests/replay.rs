@@ -6,5 +6,7 @@
 mod bad;
 #[path = "replay/iccp.rs"]
 mod iccp;
+#[path = "replay/polled.rs"]
+mod polled;
 #[path = "replay/shim.rs"]
 mod shim;

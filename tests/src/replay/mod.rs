@@ -16,9 +16,11 @@
 //! * [`values`]: what it accepts within a message.
 //! * [`shim`]: models of both ends of version 1 of the mclagsyncd protocol.
 //! * [`player`]: one conversation.
+//! * [`polled`]: a stand-in for the shim that says nothing unasked.
 //! * [`process`]: the daemons as processes, and their surroundings.
 
 pub mod player;
+pub mod polled;
 pub mod process;
 pub mod raw;
 pub mod receiver;
