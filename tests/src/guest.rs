@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -24,6 +25,7 @@ use crate::places::{PROGRAMS, Places};
 use crate::protocol::{Event, Job};
 use crate::scenario::{Ctx, Scenario};
 use crate::scenarios;
+use crate::speech::Usual;
 
 /// Directory of everything that lives only as long as the lab.
 const RUN: &str = "/run/mclag-lab";
@@ -45,7 +47,7 @@ pub fn run(path: &Path) -> Result<()> {
         })?;
         let start = Instant::now();
         let prefix = format!("lab{}-{number}-", std::process::id());
-        let mut outcome = run_apart(name, &prefix, &job.results, &programs);
+        let mut outcome = run_apart(name, &prefix, &job, &programs);
         let left = sweep(&prefix);
         if outcome.is_ok() {
             outcome = left;
@@ -62,9 +64,15 @@ pub fn run(path: &Path) -> Result<()> {
 }
 
 /// Run one scenario in this process. The failure, if any, is the program's error.
-pub fn run_scenario(name: &str, prefix: &str, results: &Path, programs: &Path) -> Result<()> {
+pub fn run_scenario(
+    name: &str,
+    prefix: &str,
+    results: &Path,
+    programs: &Path,
+    usual: Usual,
+) -> Result<()> {
     let scenario = find(name)?;
-    let mut ctx = Ctx::new(name, prefix, results, programs)?;
+    let mut ctx = Ctx::new(name, prefix, results, programs, usual)?;
     (scenario.run)(&mut ctx)
 }
 
@@ -83,13 +91,16 @@ fn find(name: &str) -> Result<Scenario> {
 }
 
 /// Run one scenario in a process of its own, and end it and all its children when its time is over.
-fn run_apart(name: &str, prefix: &str, results: &Path, programs: &Path) -> Result<()> {
+fn run_apart(name: &str, prefix: &str, job: &Job, programs: &Path) -> Result<()> {
     let limit = find(name)?.limit;
+    let results = job.results.as_path();
+    let speech = job.speech.to_possible_value().context("no such speech")?;
     let errors = results.join(format!("{name}.stderr"));
     let mut child = Command::new(std::env::current_exe()?)
         .arg("scenario")
         .args([name, prefix])
         .args([results, programs])
+        .arg(speech.get_name())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(

@@ -81,7 +81,7 @@ impl Mlag {
         alter: impl Fn(Settings) -> Settings,
     ) -> Result<Self> {
         let net = Pair::up(ctx, options)?;
-        let (speech, ports) = (options.speech, net.mlag_ports());
+        let (speech, ports) = (options.speech.unwrap_or(ctx.speech()), net.mlag_ports());
         configure_bonds(&net, speech)?;
         let mlag = Self::start_on(ctx, net, |side| {
             alter(Settings::of(ctx, side, &ports, speech))

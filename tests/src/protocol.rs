@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::speech::Usual;
+
 /// What the guest is asked to run. Handed over as a file, because a kernel command line is short.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Job {
@@ -13,6 +15,9 @@ pub struct Job {
     pub scenarios: Vec<String>,
     /// Where logs go, as seen by the guest.
     pub results: PathBuf,
+    /// What pairs speak, where a scenario does not choose.
+    #[serde(default)]
+    pub speech: Usual,
 }
 
 impl Job {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::places::Places;
 use crate::protocol::Event;
+use crate::speech::{Speech, Usual};
 
 /// A story with an expected end.
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +37,18 @@ pub struct Ctx {
     results: PathBuf,
     programs: PathBuf,
     scratch: PathBuf,
+    usual: Usual,
 }
 
 impl Ctx {
     /// The surroundings of scenario `name`, with its own directory below `results` and its own prefix for names.
-    pub fn new(name: &str, prefix: &str, results: &Path, programs: &Path) -> Result<Self> {
+    pub fn new(
+        name: &str,
+        prefix: &str,
+        results: &Path,
+        programs: &Path,
+        usual: Usual,
+    ) -> Result<Self> {
         let results = results.join(name);
         fs::create_dir_all(&results)
             .with_context(|| format!("cannot create {}", results.display()))?;
@@ -52,6 +60,7 @@ impl Ctx {
             results,
             programs: programs.to_owned(),
             scratch,
+            usual,
         })
     }
 
@@ -77,6 +86,12 @@ impl Ctx {
     pub fn kernel_tests(&self) -> Result<PathBuf> {
         let lab = Places::of_this_program()?.lab;
         Ok(lab.with_file_name("kernel-tests"))
+    }
+
+    /// What the pair of this scenario speaks if it does not choose.
+    #[must_use]
+    pub const fn speech(&self) -> Speech {
+        self.usual.speech()
     }
 
     /// The program under test of that name.

@@ -3,7 +3,54 @@
 //! Each process of ours can stand where one of SONiC's or of linux-mclag's stood, so each of the three connections of
 //! a pair may speak several dialects. The dataplane has to come out the same.
 
+use std::env;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
 use crate::topology::Side;
+
+/// What the pairs of a run speak, where a scenario does not choose.
+///
+/// ```text
+/// MCLAG_LAB_SPEECH=sonic make lab LAB=lost_leg
+/// ```
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Usual {
+    /// What our own daemons agree on.
+    #[default]
+    Own,
+    /// That of SONiC's daemons, all three connections.
+    Sonic,
+    /// That of linux-mclag's.
+    LinuxMclag,
+}
+
+impl Usual {
+    /// What `MCLAG_LAB_SPEECH` asks for: `own`, `sonic` or `linux-mclag`.
+    pub fn of_environment() -> Result<Self> {
+        let word = env::var("MCLAG_LAB_SPEECH").unwrap_or_default();
+        if word.is_empty() {
+            return Ok(Self::default());
+        }
+        match Self::from_str(&word, false) {
+            Ok(usual) => Ok(usual),
+            Err(_) => bail!("MCLAG_LAB_SPEECH: {word:?} is none of own, sonic, linux-mclag"),
+        }
+    }
+
+    /// The same for each of the three connections.
+    #[must_use]
+    pub const fn speech(self) -> Speech {
+        match self {
+            Self::Own => Speech::both(Iccp::Auto, Protocol::V2),
+            Self::Sonic => Speech::both(Iccp::Sonic, Protocol::Sonic),
+            Self::LinuxMclag => Speech::both(Iccp::LinuxMclag, Protocol::LinuxMclag),
+        }
+    }
+}
 
 /// The dialects of a pair.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -70,8 +70,8 @@ pub struct Options {
     pub ageing: Duration,
     /// How hosts choose a member of their bond for a frame.
     pub hash: &'static str,
-    /// What the daemons speak, for those who start them.
-    pub speech: Speech,
+    /// What the daemons speak, for those who start them, if it is not what is usual in this run.
+    pub speech: Option<Speech>,
 }
 
 impl Default for Options {
@@ -82,7 +82,7 @@ impl Default for Options {
             control: Control::OwnLink,
             ageing: Duration::from_secs(300),
             hash: "layer3+4",
-            speech: Speech::default(),
+            speech: None,
         }
     }
 }

@@ -44,7 +44,7 @@ const AGEING: Duration = Duration::from_secs(10);
 
 fn options(speech: Speech) -> Options {
     Options {
-        speech,
+        speech: Some(speech),
         ageing: AGEING,
         ..Options::with_hosts(2)
     }

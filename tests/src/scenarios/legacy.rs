@@ -114,7 +114,7 @@ fn isolation(chassis: &Chassis, client: &mut Client) -> Result<()> {
     let (peer, orphan) = (&chassis.peer, &chassis.orphan);
     client.say(sonic::ISOLATE_NONE)?;
     chassis.wait_filtered("isolated", &[])?;
-    ensure!(chassis.reaches_host(peer)?, "cut off before isolation");
+    chassis.wait_reaches_host(peer)?;
     // Said twice and by members, it is one port.
     client.say(sonic::ISOLATE)?;
     client.say(sonic::ISOLATE)?;
@@ -123,13 +123,10 @@ fn isolation(chassis: &Chassis, client: &mut Client) -> Result<()> {
         !chassis.reaches_host(peer)?,
         "isolation lets frames through"
     );
-    ensure!(
-        chassis.reaches_host(orphan)?,
-        "isolation is for the peer link"
-    );
+    chassis.wait_reaches_host(orphan)?;
     client.say(sonic::ISOLATE_NONE)?;
     chassis.wait_filtered("isolated", &[])?;
-    ensure!(chassis.reaches_host(peer)?, "isolation is not lifted");
+    chassis.wait_reaches_host(peer)?;
     Ok(())
 }
 
@@ -166,10 +163,7 @@ fn traffic(chassis: &Chassis, client: &mut Client) -> Result<()> {
     })?;
     client.say(sonic::TRAFFIC_ON)?;
     chassis.wait_filtered("held", &[])?;
-    ensure!(
-        chassis.reaches_host(orphan)?,
-        "an enabled port carries no data"
-    );
+    chassis.wait_reaches_host(orphan)?;
     Ok(())
 }
 
@@ -362,16 +356,10 @@ fn a_legacy_iccpd_of_linux_mclag_drives_syncd(ctx: &mut Ctx) -> Result<()> {
         !chassis.reaches_host(&chassis.peer)?,
         "isolation lets frames through"
     );
-    ensure!(
-        chassis.reaches_host(&chassis.orphan)?,
-        "isolation is for the peer link"
-    );
+    chassis.wait_reaches_host(&chassis.orphan)?;
     client.say(linux_mclag::ISOLATE_NOT)?;
     chassis.wait_filtered("isolated", &[])?;
-    ensure!(
-        chassis.reaches_host(&chassis.peer)?,
-        "isolation is not lifted"
-    );
+    chassis.wait_reaches_host(&chassis.peer)?;
     ctx.log("isolation is in force and is lifted");
 
     let mac = Mac([0, 0x11, 0x22, 0x33, 0x44, 0x55]);

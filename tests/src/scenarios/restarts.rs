@@ -31,7 +31,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 either chassis. The daemons return, and nothing was lost and nothing arrived twice. Without a word B lifts its \
                 isolation.",
         limit: Duration::from_secs(240),
-        run: |ctx| a_chassis_reboots_warm(ctx, Side::A, Speech::default()),
+        run: |ctx| a_chassis_reboots_warm(ctx, Side::A, ctx.speech()),
     },
     Scenario {
         name: "a_warm_reboot_is_not_noticed_in_the_dialects_of_sonic",
@@ -164,7 +164,7 @@ const AWAY: Duration = Duration::from_secs(20);
 /// The chassis on `side` reboots warm, of a pair that does at a loss of the session what SONiC does.
 fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
     let options = Options {
-        speech,
+        speech: Some(speech),
         ..Options::default()
     };
     let mut mlag = Mlag::start_with(ctx, options, Settings::strict)?;

@@ -138,6 +138,10 @@ impl Chassis {
             }
             chassis.host_is_bundled()
         })?;
+        // A member that is in the bundle may not carry data yet.
+        for from in [&chassis.peer, &chassis.orphan] {
+            chassis.wait_reaches_host(from)?;
+        }
         Ok(chassis)
     }
 
@@ -233,6 +237,13 @@ impl Chassis {
             sent.frames
         );
         Ok(heard > 0)
+    }
+
+    pub(super) fn wait_reaches_host(&self, from: &Port) -> Result<()> {
+        eventually(&format!("{} reaches the host", from.dev), SOON, || {
+            ensure!(self.reaches_host(from)?, "no broadcast arrived");
+            Ok(())
+        })
     }
 
     /// What an operator is shown.
