@@ -528,6 +528,7 @@ const fn abilities(dialect: Dialect) -> Abilities {
         pair: true,
         interfaces: true,
         neighbours: false,
+        silent: true,
     }
 }
 

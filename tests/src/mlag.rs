@@ -82,7 +82,9 @@ impl Mlag {
     ) -> Result<Self> {
         let net = Pair::up(ctx, options)?;
         let (speech, ports) = (options.speech.unwrap_or(ctx.speech()), net.mlag_ports());
-        configure_bonds(&net, speech)?;
+        for side in Side::BOTH {
+            configure_bonds(&net, speech, side)?;
+        }
         let mlag = Self::start_on(ctx, net, |side| {
             alter(Settings::of(ctx, side, &ports, speech))
         })?;
@@ -95,7 +97,9 @@ impl Mlag {
             daemons.iccpd.kill()?;
             daemons.syncd.kill()?;
         }
-        configure_bonds(&self.net, speech)?;
+        for side in Side::BOTH {
+            configure_bonds(&self.net, speech, side)?;
+        }
         let ports = self.mlag_ports();
         for side in Side::BOTH {
             let switch = self.net.switch(side);
@@ -210,6 +214,7 @@ impl Mlag {
     pub fn power_on(&mut self, side: Side) -> Result<()> {
         let hosts = u8::try_from(self.net.hosts.len())?;
         self.net.switch(side).boot(hosts)?;
+        configure_bonds(&self.net, self.speech, side)?;
         for which in Which::BOTH {
             self.daemons(side).daemon(which).start()?;
         }
@@ -256,11 +261,9 @@ impl Mlag {
 }
 
 /// Where nobody tells `syncd` the LACP system id of the pair, bonds have it from who made them.
-fn configure_bonds(net: &Pair, speech: Speech) -> Result<()> {
-    for side in Side::BOTH {
-        if !speech.protocol(side).carries_system_id() {
-            net.set_system_mac_of(side, SYSTEM_MAC)?;
-        }
+fn configure_bonds(net: &Pair, speech: Speech, side: Side) -> Result<()> {
+    if !speech.protocol(side).carries_system_id() {
+        net.set_system_mac_of(side, SYSTEM_MAC)?;
     }
     Ok(())
 }

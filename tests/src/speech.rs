@@ -74,6 +74,13 @@ impl Speech {
         }
     }
 
+    /// Whether a port that comes up stays shut until the other chassis has isolated its own. Otherwise it opens at the
+    /// word of the bond, and some frames may arrive twice.
+    #[must_use]
+    pub fn guards_ports(&self) -> bool {
+        self.iccp.acknowledges() && self.a.holds() && self.b.holds()
+    }
+
     /// The protocol between the daemons of that chassis.
     #[must_use]
     pub const fn protocol(&self, side: Side) -> Protocol {
@@ -113,6 +120,12 @@ impl Iccp {
         !matches!(self, Self::LinuxMclag)
     }
 
+    /// Whether a chassis can announce that it reboots warm.
+    #[must_use]
+    pub const fn knows_warm_reboots(self) -> bool {
+        !matches!(self, Self::LinuxMclag)
+    }
+
     /// Whether addresses behind single-homed ports are exchanged.
     #[must_use]
     pub const fn knows_orphans(self) -> bool {
@@ -146,6 +159,13 @@ impl Protocol {
     /// Whether somebody has to be asked to keep a port that comes up from carrying data.
     #[must_use]
     pub const fn holds(self) -> bool {
+        !matches!(self, Self::LinuxMclag)
+    }
+
+    /// Whether the forwarding table outlives a session: a daemon of linux-mclag has it flushed when one comes up
+    /// (`spec/mclagsyncd-protocol.md` 6).
+    #[must_use]
+    pub const fn keeps_table(self) -> bool {
         !matches!(self, Self::LinuxMclag)
     }
 

@@ -268,11 +268,11 @@ impl Pair {
 
     /// The same on one chassis.
     pub fn set_system_mac_of(&self, side: Side, mac: Mac) -> Result<()> {
-        for number in 1..=self.hosts.len() {
-            self.switch(side).ns.ip(&format!(
-                "link set {} type bond ad_actor_system {mac}",
-                bond_name(number)
-            ))?;
+        for port in self.mlag_ports() {
+            self.switch(side).ns.ip(&match self.lag {
+                Lag::Bond => format!("link set {port} type bond ad_actor_system {mac}"),
+                Lag::Team => format!("link set {port} address {mac}"),
+            })?;
         }
         Ok(())
     }

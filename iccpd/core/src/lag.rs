@@ -33,6 +33,12 @@ const RESEND: Duration = Duration::from_secs(1);
 /// loop, with as much again to spare (`spec/behaviour.md` 3.1).
 pub const SETTLED: Duration = Duration::from_secs(4);
 
+/// How long what a dataplane was told that answers nothing
+/// ([`mclag_proto::sync::model::Abilities::silent`]) may take to be in force. The peer opens its
+/// port at our word, often within a millisecond, and a shim with much to do is slower. Not longer,
+/// for meanwhile neither chassis serves the port.
+pub const TAKES_EFFECT: Duration = Duration::from_millis(50);
+
 /// The port of the same name at the peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RemotePort {
@@ -108,6 +114,8 @@ pub struct MlagPort {
     pub traffic: Traffic,
     /// Isolation as `syncd` confirmed it; `None` while unknown or changing.
     pub confirmed: Option<Isolation>,
+    /// From when on what was confirmed is in force, where `syncd` only was told of it.
+    pub effective: Option<Time>,
     /// What `syncd` was told last.
     pub told: Option<PortWant>,
     /// The peer waits for our acknowledgement.
@@ -139,6 +147,7 @@ impl MlagPort {
             isolation: Isolation::Keep,
             traffic: Traffic::Keep,
             confirmed: None,
+            effective: None,
             told: None,
             ack_owed: false,
             facts: None,
@@ -207,12 +216,14 @@ impl MlagPort {
     /// When [`Self::due`] is to be asked.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let wait = self.await_ack?;
-        Some(wait.resend.map_or(wait.over, |at| wait.over.min(at)))
+        let wait = self.await_ack;
+        let answer = wait.map(|wait| wait.resend.map_or(wait.over, |at| wait.over.min(at)));
+        answer.into_iter().chain(self.effective).min()
     }
 
     /// What the time asks for.
     pub fn due(&mut self, now: Time) -> Due {
+        self.effective.take_if(|at| *at <= now);
         match &mut self.await_ack {
             Some(wait) if wait.over <= now => {
                 let presumed = wait.resend.is_none();
@@ -229,13 +240,14 @@ impl MlagPort {
         }
     }
 
-    /// True once `syncd` confirmed that frames from the peer link do not leave here.
+    /// True once frames from the peer link do not leave here, as far as `syncd` can tell.
     #[must_use]
     pub fn is_isolated(&self) -> bool {
         let told = self.told.map(|told| told.isolation);
         self.isolation == Isolation::On
             && told == Some(Isolation::On)
             && self.confirmed == Some(Isolation::On)
+            && self.effective.is_none()
     }
 }
 

@@ -25,6 +25,7 @@ const ASSISTS: Abilities = Abilities {
     pair: false,
     interfaces: true,
     neighbours: true,
+    silent: false,
 };
 
 /// Both partners of a chassis, and what they listen on.
@@ -138,6 +139,7 @@ fn is_up(neighbours: bool) -> Input {
             pair: true,
             interfaces: true,
             neighbours,
+            silent: true,
         },
         backend: "shim, sonic".into(),
         window: crate::shim::WINDOW,

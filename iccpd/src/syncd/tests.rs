@@ -16,6 +16,7 @@ const ABILITIES: Abilities = Abilities {
     pair: false,
     interfaces: false,
     neighbours: false,
+    silent: false,
 };
 
 /// A place for a socket, removed at the end.

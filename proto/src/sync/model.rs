@@ -382,4 +382,7 @@ pub struct Abilities {
     pub interfaces: bool,
     /// It keeps neighbours (section [`Section::Neighbours`]).
     pub neighbours: bool,
+    /// It answers nothing: what it was told counts as done, and is in force a moment later. Of the
+    /// shims of version 1; no server of version 2 is.
+    pub silent: bool,
 }

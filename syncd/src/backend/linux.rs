@@ -288,7 +288,7 @@ impl LinuxBackend {
         // The kernel tells the system id in answers to questions only.
         view::keep_untold(&mut link, self.links.by_index.get(&index));
         let bridge_appeared = Some(name) == self.bridge && !self.is_our_bridge(index);
-        if view::speaks_lacp(&link) && view::is_held(&link) != self.held.contains(&name) {
+        if self.is_in_doubt(&link) {
             self.doubts.insert(index);
         }
         let was_filtering = self.is_filtering();
@@ -306,11 +306,23 @@ impl LinuxBackend {
         self.report_port(name);
     }
 
+    /// True for a bond whose `min_links` is not the one we set.
+    fn is_in_doubt(&self, link: &LinkInfo) -> bool {
+        let by_filter = self.is_held_by_filter(&link.name);
+        let by_min_links = self.held.contains(&link.name) && !by_filter;
+        view::speaks_lacp(link) && view::is_held(link) != by_min_links
+    }
+
+    fn is_held_by_filter(&self, port: &IfName) -> bool {
+        let filter = self.filter_state.as_ref();
+        filter.is_some_and(|filter| filter.held.contains(port))
+    }
+
     /// An event spoke of another `min_links` than the one we set. As a rule it is older than our
     /// request; only the kernel knows.
     async fn resolve(&mut self, index: u32) {
         match self.kernel.link_at(index).await {
-            Ok(Some(now)) if view::is_held(&now) != self.held.contains(&now.name) => {
+            Ok(Some(now)) if self.is_in_doubt(&now) => {
                 self.look_again("somebody else changed min_links of a bond");
             }
             Ok(_) => {}
@@ -461,6 +473,7 @@ impl Backend for LinuxBackend {
             pair: true,
             interfaces: true,
             neighbours: true,
+            silent: false,
         }
     }
 

@@ -89,7 +89,7 @@ pub(super) fn a_leg_is_lost_and_returns(ctx: &Ctx, mlag: &Mlag) -> Result<()> {
             let heard = ear.hear(&sent)?;
             ctx.measured(format!("{what}, {direction}"), heard.of(sent.frames));
             ensure!(
-                heard.duplicated == 0,
+                heard.duplicated == 0 || !mlag.speech.guards_ports(),
                 "{what}, {direction}: {}",
                 heard.of(sent.frames)
             );
@@ -221,7 +221,7 @@ fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> R
         ensure!(session != SessionState::Up, "session {session:?}");
         Ok(())
     })?;
-    judge(ctx, "A is lost", flows)?;
+    judge(ctx, "A is lost", flows, false)?;
 
     // What B learns now, A will be told.
     let (of_orphan, of_host) = (learnable(1), learnable(2));
@@ -233,22 +233,31 @@ fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> R
     mlag.power_on(Side::A)?;
     mlag.wait_in_step()?;
     mlag.wait_dual()?;
-    judge(ctx, "A returns", flows)?;
-    addresses::wait_place(&mlag, Side::A, of_orphan, Some(PEER_LINK))?;
+    // The system id that an operator gave a bond is there before the daemons are, and the host begins to use the link.
+    let speech = &mlag.speech;
+    let is_guarded = speech.guards_ports() && speech.protocol(Side::A).carries_system_id();
+    judge(ctx, "A returns", flows, !is_guarded)?;
+    addresses::wait_place(
+        &mlag,
+        Side::A,
+        of_orphan,
+        addresses::behind_peer_link(&mlag),
+    )?;
     addresses::wait_place(&mlag, Side::A, of_host, Some("bond1"))?;
     pair::everybody_reaches_everybody(&mlag)?;
     addresses::wait_in_step(&mlag)?;
     mlag.check()
 }
 
-/// After a further second of them: less than a second of each was lost, and nothing arrived twice.
-fn judge(ctx: &Ctx, what: &str, flows: Flows<'_>) -> Result<()> {
+/// After a further second of them: less than a second of each was lost, and nothing, or little, arrived twice.
+fn judge(ctx: &Ctx, what: &str, flows: Flows<'_>, some_twice: bool) -> Result<()> {
     let second = u64::from(flows::RATE);
     flows.wait_for_more(second)?;
     for (way, sent, heard) in flows.stop()? {
         let summary = heard.of(sent.frames);
         ctx.measured(format!("{what}, {way}"), summary);
-        ensure!(heard.duplicated == 0, "{what}, {way}: {summary}");
+        let limit = if some_twice { second } else { 1 };
+        ensure!(heard.duplicated < limit, "{what}, {way}: {summary}");
         ensure!(
             heard.lost(sent.frames) < second,
             "{what}, {way}: a second or more was lost: {summary}"

@@ -153,6 +153,10 @@ fn traffic(chassis: &Chassis, client: &mut Client) -> Result<()> {
         !chassis.reaches_host(orphan)?,
         "a disabled port carries data"
     );
+    // News of the bond is none of its hold, which is not by `min_links`.
+    chassis
+        .sw
+        .ip(&format!("link set {} alias news", SONIC.lag))?;
     holds_for("LACP goes on", Duration::from_secs(4), || {
         chassis.host_is_bundled()?;
         ensure!(
@@ -161,6 +165,10 @@ fn traffic(chassis: &Chassis, client: &mut Client) -> Result<()> {
         );
         Ok(())
     })?;
+    ensure!(
+        !chassis.syncd.log().contains("changed min_links"),
+        "syncd doubts its own hold"
+    );
     client.say(sonic::TRAFFIC_ON)?;
     chassis.wait_filtered("held", &[])?;
     chassis.wait_reaches_host(orphan)?;

@@ -6,6 +6,7 @@ use mclag_proto::addr::Mac;
 use crate::gateway::{self, SHARED};
 use crate::mlag::Mlag;
 use crate::scenario::{Ctx, Scenario};
+use crate::speech::{Protocol, Speech};
 use crate::topology::{ORPHAN_PORT, Options, Side, UNTAGGED};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -21,7 +22,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
 const GATEWAY: Mac = Mac([0x02, 0x00, 0x00, 0xdd, 0x00, 0x01]);
 
 fn a_neighbour_of_one_chassis_is_known_to_both(ctx: &mut Ctx) -> Result<()> {
-    let mut mlag = Mlag::up(ctx, Options::default())?;
+    // A shim of version 1 writes no neighbours, whatever the chassis speak to each other.
+    let options = Options {
+        speech: Some(Speech::both(ctx.speech().iccp, Protocol::V2)),
+        ..Options::default()
+    };
+    let mut mlag = Mlag::up(ctx, options)?;
     for side in Side::BOTH {
         gateway::add(mlag.switch(side), UNTAGGED, SHARED, Some(GATEWAY))?;
     }

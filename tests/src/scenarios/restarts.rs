@@ -163,6 +163,11 @@ const AWAY: Duration = Duration::from_secs(20);
 
 /// The chassis on `side` reboots warm, of a pair that does at a loss of the session what SONiC does.
 fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
+    ensure!(
+        speech.iccp.knows_warm_reboots(),
+        "{:?} has no word for a warm reboot",
+        speech.iccp
+    );
     let options = Options {
         speech: Some(speech),
         ..Options::default()
@@ -233,5 +238,12 @@ fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
 }
 
 fn settled(mlag: &Mlag) -> Result<[crate::mlag::Dataplane; 2]> {
-    Ok([mlag.dataplane(Side::A)?, mlag.dataplane(Side::B)?])
+    let dataplane = |side| {
+        let mut found = mlag.dataplane(side)?;
+        if !mlag.speech.protocol(side).keeps_table() {
+            found.fdb.clear();
+        }
+        Ok::<_, anyhow::Error>(found)
+    };
+    Ok([dataplane(Side::A)?, dataplane(Side::B)?])
 }

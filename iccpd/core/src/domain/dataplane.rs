@@ -3,6 +3,7 @@
 use super::sections::Told;
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
 use crate::config::OnLoss;
+use crate::lag::TAKES_EFFECT;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{
     Abilities, DomainWant, Event, Isolation, Op, OpError, OpErrorCode, Section,
@@ -209,6 +210,7 @@ impl Domain {
         self.syncd.listed = false;
         for port in self.ports.values_mut() {
             port.confirmed = None;
+            port.effective = None;
             port.told = None;
         }
     }
@@ -252,6 +254,9 @@ impl Domain {
             return;
         }
         let before = port.confirmed;
+        if self.syncd.abilities.silent && before != Some(want.isolation) {
+            port.effective = Some(now + TAKES_EFFECT);
+        }
         port.confirmed = match want.isolation {
             Isolation::Keep => None,
             decided => Some(decided),

@@ -40,6 +40,7 @@ pub const BOTH: Abilities = Abilities {
     pair: true,
     interfaces: true,
     neighbours: true,
+    silent: true,
 };
 
 pub struct Chassis {

@@ -310,6 +310,7 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
             pair: false,
             interfaces: false,
             neighbours: false,
+            silent: false,
         },
         backend: "linux".to_owned(),
         window: 16,
@@ -322,6 +323,7 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
             pair: true,
             interfaces: true,
             neighbours: true,
+            silent: false,
         },
         ..hello.clone()
     };

@@ -357,6 +357,7 @@ fn ability_bits(abilities: Abilities) -> u64 {
         pair,
         interfaces,
         neighbours,
+        silent: _,
     } = abilities;
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
     bit(redirect, ABILITY_REDIRECT)
@@ -376,6 +377,7 @@ const fn abilities_of(bits: u64) -> Abilities {
         pair: bits & ABILITY_PAIR != 0,
         interfaces: bits & ABILITY_INTERFACES != 0,
         neighbours: bits & ABILITY_NEIGHBOURS != 0,
+        silent: false,
     }
 }
 

@@ -89,11 +89,7 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
         Action::Release { port } => filter(FilterSet::Isolated, port, false),
         Action::Hold { port } | Action::Unhold { port } => {
             let hold = matches!(action, Action::Hold { .. });
-            let in_filter = backend
-                .filter_state
-                .as_ref()
-                .is_some_and(|f| f.held.contains(port));
-            let by_filter = in_filter || (hold && backend.keeps_carrier);
+            let by_filter = backend.is_held_by_filter(port) || (hold && backend.keeps_carrier);
             match backend.links.named(port) {
                 Some(bond) if view::speaks_lacp(bond) && !by_filter => {
                     let own = view::own_min_links(bond);

@@ -22,6 +22,7 @@ const SONIC: Abilities = Abilities {
     pair: true,
     interfaces: true,
     neighbours: false,
+    silent: true,
 };
 
 fn mac(last: u8) -> Mac {
