@@ -14,7 +14,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::ValueEnum;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -25,7 +24,7 @@ use crate::places::{PROGRAMS, Places};
 use crate::protocol::{Event, Job};
 use crate::scenario::{Ctx, Scenario};
 use crate::scenarios;
-use crate::speech::Usual;
+use crate::speech::Speech;
 
 /// Directory of everything that lives only as long as the lab.
 const RUN: &str = "/run/mclag-lab";
@@ -69,10 +68,10 @@ pub fn run_scenario(
     prefix: &str,
     results: &Path,
     programs: &Path,
-    usual: Usual,
+    speech: Speech,
 ) -> Result<()> {
     let scenario = find(name)?;
-    let mut ctx = Ctx::new(name, prefix, results, programs, usual)?;
+    let mut ctx = Ctx::new(name, prefix, results, programs, speech)?;
     (scenario.run)(&mut ctx)
 }
 
@@ -94,13 +93,12 @@ fn find(name: &str) -> Result<Scenario> {
 fn run_apart(name: &str, prefix: &str, job: &Job, programs: &Path) -> Result<()> {
     let limit = find(name)?.limit;
     let results = job.results.as_path();
-    let speech = job.speech.to_possible_value().context("no such speech")?;
     let errors = results.join(format!("{name}.stderr"));
     let mut child = Command::new(std::env::current_exe()?)
         .arg("scenario")
         .args([name, prefix])
         .args([results, programs])
-        .arg(speech.get_name())
+        .arg(job.speech.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(

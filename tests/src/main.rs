@@ -9,7 +9,7 @@ use mclag_tests::places::Places;
 use mclag_tests::protocol::Event;
 use mclag_tests::scenario::Scenario;
 use mclag_tests::session::{self, Audience, Verdict};
-use mclag_tests::speech::Usual;
+use mclag_tests::speech::Speech;
 use mclag_tests::{demo, guest, measure, netns, probe, scenarios};
 
 /// Two MC-LAG chassis and their hosts on a real kernel, for tests, measurements and a demonstration.
@@ -48,7 +48,7 @@ enum What {
         prefix: String,
         results: PathBuf,
         programs: PathBuf,
-        speech: Usual,
+        speech: Speech,
     },
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::speech::Usual;
+use crate::speech::Speech;
 
 /// What the guest is asked to run. Handed over as a file, because a kernel command line is short.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -17,7 +17,7 @@ pub struct Job {
     pub results: PathBuf,
     /// What pairs speak, where a scenario does not choose.
     #[serde(default)]
-    pub speech: Usual,
+    pub speech: Speech,
 }
 
 impl Job {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::places::Places;
 use crate::protocol::Event;
-use crate::speech::{Speech, Usual};
+use crate::speech::Speech;
 
 /// A story with an expected end.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub struct Ctx {
     results: PathBuf,
     programs: PathBuf,
     scratch: PathBuf,
-    usual: Usual,
+    speech: Speech,
 }
 
 impl Ctx {
@@ -47,7 +47,7 @@ impl Ctx {
         prefix: &str,
         results: &Path,
         programs: &Path,
-        usual: Usual,
+        speech: Speech,
     ) -> Result<Self> {
         let results = results.join(name);
         fs::create_dir_all(&results)
@@ -60,7 +60,7 @@ impl Ctx {
             results,
             programs: programs.to_owned(),
             scratch,
-            usual,
+            speech,
         })
     }
 
@@ -91,7 +91,7 @@ impl Ctx {
     /// What the pair of this scenario speaks if it does not choose.
     #[must_use]
     pub const fn speech(&self) -> Speech {
-        self.usual.speech()
+        self.speech
     }
 
     /// The program under test of that name.

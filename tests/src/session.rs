@@ -17,7 +17,7 @@ use crate::places::Places;
 use crate::probe::{self, Ground};
 use crate::protocol::{Event, Job};
 use crate::scenario::Scenario;
-use crate::speech::Usual;
+use crate::speech::Speech;
 use crate::vm::{Accel, Vm};
 
 /// What a scenario may take beyond its own limit, for the guest to end it and to clean up.
@@ -270,7 +270,7 @@ impl Guest {
         let mut job = Job {
             scenarios: scenarios.to_vec(),
             results: places.results.clone(),
-            speech: Usual::of_environment()?,
+            speech: Speech::of_environment()?,
         };
         match probe::ground()? {
             Ground::Host => {

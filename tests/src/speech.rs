@@ -4,56 +4,22 @@
 //! a pair may speak several dialects. The dataplane has to come out the same.
 
 use std::env;
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
 
-use anyhow::{Result, bail};
-use clap::ValueEnum;
+use anyhow::{Context, Error, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::topology::Side;
 
-/// What the pairs of a run speak, where a scenario does not choose.
+/// The dialects of a pair. As text, the three separated by commas, or `sonic` or `linux-mclag` for all of them.
 ///
 /// ```text
 /// MCLAG_LAB_SPEECH=sonic make lab LAB=lost_leg
+/// MCLAG_LAB_SPEECH=auto,2,linux-mclag make lab LAB=lost_leg
 /// ```
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Usual {
-    /// What our own daemons agree on.
-    #[default]
-    Own,
-    /// That of SONiC's daemons, all three connections.
-    Sonic,
-    /// That of linux-mclag's.
-    LinuxMclag,
-}
-
-impl Usual {
-    /// What `MCLAG_LAB_SPEECH` asks for: `own`, `sonic` or `linux-mclag`.
-    pub fn of_environment() -> Result<Self> {
-        let word = env::var("MCLAG_LAB_SPEECH").unwrap_or_default();
-        if word.is_empty() {
-            return Ok(Self::default());
-        }
-        match Self::from_str(&word, false) {
-            Ok(usual) => Ok(usual),
-            Err(_) => bail!("MCLAG_LAB_SPEECH: {word:?} is none of own, sonic, linux-mclag"),
-        }
-    }
-
-    /// The same for each of the three connections.
-    #[must_use]
-    pub const fn speech(self) -> Speech {
-        match self {
-            Self::Own => Speech::both(Iccp::Auto, Protocol::V2),
-            Self::Sonic => Speech::both(Iccp::Sonic, Protocol::Sonic),
-            Self::LinuxMclag => Speech::both(Iccp::LinuxMclag, Protocol::LinuxMclag),
-        }
-    }
-}
-
-/// The dialects of a pair.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Speech {
     /// Between the two chassis.
     pub iccp: Iccp,
@@ -64,6 +30,16 @@ pub struct Speech {
 }
 
 impl Speech {
+    /// What `MCLAG_LAB_SPEECH` asks for; what our own daemons agree on if it asks for nothing.
+    pub fn of_environment() -> Result<Self> {
+        let text = env::var("MCLAG_LAB_SPEECH").unwrap_or_default();
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        text.parse()
+            .with_context(|| format!("MCLAG_LAB_SPEECH: {text:?}"))
+    }
+
     /// The same dataplane protocol on both chassis.
     #[must_use]
     pub const fn both(iccp: Iccp, protocol: Protocol) -> Self {
@@ -88,6 +64,52 @@ impl Speech {
             Side::A => self.a,
             Side::B => self.b,
         }
+    }
+}
+
+impl Display for Speech {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let [iccp, a, b] = [self.iccp.setting(), self.a.setting(), self.b.setting()];
+        write!(f, "{iccp},{a},{b}")
+    }
+}
+
+impl FromStr for Speech {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let words: Vec<&str> = text.split(',').collect();
+        let [iccp, a, b] = match words[..] {
+            [word @ ("sonic" | "linux-mclag")] => [word; 3],
+            [iccp, a, b] => [iccp, a, b],
+            _ => bail!("neither sonic, linux-mclag, nor three words"),
+        };
+        let iccps = [Iccp::Auto, Iccp::Sonic, Iccp::LinuxMclag];
+        let protocols = [Protocol::V2, Protocol::Sonic, Protocol::LinuxMclag];
+        let protocol = |word| {
+            let found = protocols.into_iter().find(|p| p.setting() == word);
+            found.with_context(|| format!("{word:?} is none of 2, sonic, linux-mclag"))
+        };
+        let found = iccps.into_iter().find(|known| known.setting() == iccp);
+        Ok(Self {
+            iccp: found.with_context(|| format!("{iccp:?} is none of auto, sonic, linux-mclag"))?,
+            a: protocol(a)?,
+            b: protocol(b)?,
+        })
+    }
+}
+
+impl TryFrom<String> for Speech {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Speech> for String {
+    fn from(speech: Speech) -> Self {
+        speech.to_string()
     }
 }
 
@@ -174,5 +196,38 @@ impl Protocol {
     #[must_use]
     pub const fn carries_system_id(self) -> bool {
         matches!(self, Self::V2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speech_is_written_as_it_is_read() {
+        let mixed = Speech {
+            iccp: Iccp::Auto,
+            a: Protocol::V2,
+            b: Protocol::LinuxMclag,
+        };
+        assert_eq!(mixed.to_string(), "auto,2,linux-mclag");
+        for speech in [mixed, Speech::default()] {
+            assert_eq!(speech.to_string().parse::<Speech>().unwrap(), speech);
+        }
+        let all = Speech::both(Iccp::Sonic, Protocol::Sonic);
+        assert_eq!("sonic".parse::<Speech>().unwrap(), all);
+    }
+
+    #[test]
+    fn a_speech_nobody_knows_is_refused_with_the_word() {
+        for (text, word) in [
+            ("clag", "neither"),
+            ("auto,2", "neither"),
+            ("2,2,2", "\"2\" is none of auto"),
+            ("auto,2,auto", "\"auto\" is none of 2"),
+        ] {
+            let error = text.parse::<Speech>().unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
     }
 }

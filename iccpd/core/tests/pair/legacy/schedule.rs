@@ -126,10 +126,12 @@ fn event() -> impl Strategy<Value = Event> {
 fn setup() -> impl Strategy<Value = Setup> {
     let family = prop_oneof![2 => Just(Family::Sonic), 1 => Just(Family::LinuxMclag)];
     let on_loss = prop_oneof![Just(OnLoss::Hold), Just(OnLoss::Release)];
-    (family, any::<bool>(), on_loss).prop_map(|(family, active, on_loss)| Setup {
+    let silent = prop::bool::weighted(0.3);
+    (family, any::<bool>(), on_loss, silent).prop_map(|(family, active, on_loss, silent)| Setup {
         family,
         active,
         on_loss,
+        silent,
     })
 }
 
@@ -379,6 +381,7 @@ fn schedules_that_failed_once_hold_now() {
         family: Family::Sonic,
         active: false,
         on_loss: OnLoss::Hold,
+        silent: false,
     };
     let linux = Setup {
         family: Family::LinuxMclag,

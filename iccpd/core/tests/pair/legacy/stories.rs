@@ -15,6 +15,7 @@ const SONIC: Setup = Setup {
     family: Family::Sonic,
     active: true,
     on_loss: OnLoss::Release,
+    silent: false,
 };
 
 const LINUX: Setup = Setup {
@@ -152,6 +153,28 @@ fn a_leg_of_sonics_that_returns_gets_its_acknowledgement() {
         world.run_for(SECOND / 2);
         assert!(!world.plane.disabled.contains(&port), "{setup:?}");
         assert_eq!(isolated(&world), [true, true]);
+    }
+}
+
+/// A shim that answers nothing takes its time, and the peer opens its port at our word.
+#[test]
+fn an_acknowledgement_gives_a_silent_shim_time() {
+    for setup in sonic() {
+        let mut world = World::settled(Setup {
+            silent: true,
+            ..setup
+        });
+        let port = name(BONDS[0]);
+        world.set_bond(At::Legacy, 0, false);
+        world.run_for(SECOND);
+        assert_eq!(isolated(&world), [false, true]);
+        world.set_bond(At::Legacy, 0, true);
+        for _ in 0..500 {
+            world.run_for(Duration::from_millis(1));
+            let open = !world.plane.disabled.contains(&port);
+            assert!(!open || isolated(&world)[0], "{setup:?}");
+        }
+        assert!(!world.plane.disabled.contains(&port), "{setup:?}");
     }
 }
 

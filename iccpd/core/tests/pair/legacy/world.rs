@@ -33,6 +33,9 @@ pub const LEGACY_ORPHAN: &str = "swp20";
 /// A wait that is longer than this is one for ever: one ack timeout without a session, one with.
 const PATIENCE: Duration = Duration::from_secs(11);
 
+/// What a shim takes.
+const SHIM_LAG: Duration = Duration::from_millis(30);
+
 /// Which of the two chassis.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum At {
@@ -64,6 +67,9 @@ pub struct Setup {
     /// We dial and are mLACP-active.
     pub active: bool,
     pub on_loss: OnLoss,
+    /// Our dataplane is a shim of version 1: what it was told counts as done, and is done
+    /// [`SHIM_LAG`] later.
+    pub silent: bool,
 }
 
 impl Setup {
@@ -77,6 +83,7 @@ impl Setup {
                         family,
                         active,
                         on_loss,
+                        silent: false,
                     });
                 }
             }
@@ -576,7 +583,9 @@ impl World {
                 };
                 syncd.apply(&batch.ops, &mut self.kernel);
                 self.tell_neighbours();
-                self.queue_local(Local::Result(batch.number));
+                if !self.setup.silent {
+                    self.queue_local(LATENCY, Local::Result(batch.number));
+                }
                 self.pump();
             }
             Local::Result(batch) => self.feed(Input::SyncdResult {
@@ -587,14 +596,16 @@ impl World {
         }
     }
 
-    fn queue_local(&mut self, local: Local) {
-        self.local.push_back((self.now + LATENCY, local));
+    fn queue_local(&mut self, delay: Duration, local: Local) {
+        let at = self.now + delay;
+        let behind = self.local.partition_point(|(other, _)| *other <= at);
+        self.local.insert(behind, (at, local));
     }
 
     fn pump(&mut self) {
         if let (Some(syncd), true) = (&self.syncd, self.domain.is_some()) {
             for event in syncd.events(&mut self.kernel) {
-                self.queue_local(Local::Event(event));
+                self.queue_local(LATENCY, Local::Event(event));
             }
         }
     }
@@ -605,12 +616,15 @@ impl World {
         };
         let listing = syncd.greet(&mut self.kernel);
         self.feed(Input::SyncdUp {
-            abilities: ABLE,
+            abilities: Abilities {
+                silent: self.setup.silent,
+                ..ABLE
+            },
             backend: "model".into(),
             window: 8,
         });
         for event in listing {
-            self.queue_local(Local::Event(event));
+            self.queue_local(LATENCY, Local::Event(event));
         }
     }
 
@@ -732,7 +746,12 @@ impl World {
             if let Some(output) = domain.poll_output() {
                 self.carry_out(output);
             } else if let Some(batch) = domain.poll_batch() {
-                self.queue_local(Local::Batch(batch));
+                let silent = self.setup.silent;
+                if silent {
+                    self.queue_local(LATENCY, Local::Result(batch.number));
+                }
+                let delay = if silent { SHIM_LAG } else { LATENCY };
+                self.queue_local(delay, Local::Batch(batch));
             } else if let Some(message) = domain.poll_peer_message(self.now) {
                 self.send(&message);
             } else {
