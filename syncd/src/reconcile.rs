@@ -331,6 +331,11 @@ impl Reconciler {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
                     self.verdicts.insert(Subject::Fdb(*key), error);
+                    // What cannot be done once is done never; what nobody wants goes all the same.
+                    if matches!(directive, Directive::Once { .. }) {
+                        let instead = self.plan_entry(key, &Directive::Check);
+                        actions.extend(instead.ok().flatten());
+                    }
                 }
             }
         }
@@ -386,6 +391,10 @@ impl Reconciler {
                     };
                     if code == OpErrorCode::Refused {
                         self.try_again(subject);
+                    } else if let Subject::Fdb(key) = subject
+                        && self.is_for_once(&key)
+                    {
+                        self.retry.insert(key, Directive::Check);
                     }
                     worsen(
                         &mut self.verdicts,
@@ -423,7 +432,7 @@ impl Reconciler {
         };
         let before = self.actual.fdb.get(&key).copied();
         self.actual.apply(action);
-        let is_once = matches!(self.in_flight.get(&key), Some(Directive::Once { .. }));
+        let is_once = self.is_for_once(&key);
         match change_of_sight(before.as_ref(), self.actual.fdb.get(&key)) {
             Some(sight @ (Sight::Inactive | Sight::Aged)) => {
                 self.ended.push(Event::Fdb { key, sight });
@@ -432,6 +441,10 @@ impl Reconciler {
             Some(sight) if is_once => self.ended.push(Event::Fdb { key, sight }),
             _ => {}
         }
+    }
+
+    fn is_for_once(&self, key: &FdbKey) -> bool {
+        matches!(self.in_flight.get(key), Some(Directive::Once { .. }))
     }
 
     /// Sights that actions of ours ended since the last call, or began as the dataplane's own, to

@@ -1410,6 +1410,31 @@ fn an_ageing_entry_is_installed_once_and_reported_like_a_learned_one() {
     assert_eq!(bench.settle().0, []);
 }
 
+/// The wish cannot be fulfilled, and what it named is nobody's wish any more.
+#[test]
+fn an_ageing_entry_that_cannot_be_had_does_not_keep_what_nobody_wants() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Fdb),
+        fdb_op(1, "bond1"),
+        Op::SnapshotEnd(Section::Fdb),
+    ]);
+    let ageing = Op::Fdb {
+        key: key(1),
+        want: FdbWant {
+            port: port("nowhere"),
+            kind: FdbKind::Ageing,
+        },
+    };
+    let (actions, results) = bench.ask(&[ageing]);
+    let gone = Action::FdbDelete {
+        key: key(1),
+        port: port("bond1"),
+    };
+    assert_eq!(actions, [gone]);
+    assert_eq!(results, ["Waiting: waiting for interface nowhere"]);
+}
+
 /// `spec/mclagsyncd-protocol.md` 4.3, 4.7.
 #[test]
 fn a_flush_forgets_what_was_learned_and_nothing_else() {
