@@ -1077,8 +1077,17 @@ fn check_plan(before: &Actual, actions: &[Action]) -> Result<(), TestCaseError> 
     Ok(())
 }
 
+/// More than the rest: each costs little.
+fn cases() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig {
+        cases: usual.cases.max(2000),
+        ..usual
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn a_plan_that_was_carried_out_leaves_nothing_to_plan(

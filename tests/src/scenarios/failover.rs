@@ -221,7 +221,7 @@ fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> R
         ensure!(session != SessionState::Up, "session {session:?}");
         Ok(())
     })?;
-    judge(ctx, "A is lost", flows, false)?;
+    judge(ctx, "A is lost", flows, 1, false)?;
 
     // What B learns now, A will be told.
     let (of_orphan, of_host) = (learnable(1), learnable(2));
@@ -236,7 +236,13 @@ fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> R
     // The system id that an operator gave a bond is there before the daemons are, and the host begins to use the link.
     let speech = &mlag.speech;
     let is_guarded = speech.guards_ports() && speech.protocol(Side::A).carries_system_id();
-    judge(ctx, "A returns", flows, !is_guarded)?;
+    judge(
+        ctx,
+        "A returns",
+        flows,
+        opening(&mlag, Side::A),
+        !is_guarded,
+    )?;
     addresses::wait_place(
         &mlag,
         Side::A,
@@ -249,8 +255,8 @@ fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> R
     mlag.check()
 }
 
-/// After a further second of them: less than a second of each was lost, and nothing, or little, arrived twice.
-fn judge(ctx: &Ctx, what: &str, flows: Flows<'_>, some_twice: bool) -> Result<()> {
+/// After a further second of them: less than so many seconds of each were lost, and nothing, or little, arrived twice.
+fn judge(ctx: &Ctx, what: &str, flows: Flows<'_>, seconds: u64, some_twice: bool) -> Result<()> {
     let second = u64::from(flows::RATE);
     flows.wait_for_more(second)?;
     for (way, sent, heard) in flows.stop()? {
@@ -259,8 +265,8 @@ fn judge(ctx: &Ctx, what: &str, flows: Flows<'_>, some_twice: bool) -> Result<()
         let limit = if some_twice { second } else { 1 };
         ensure!(heard.duplicated < limit, "{what}, {way}: {summary}");
         ensure!(
-            heard.lost(sent.frames) < second,
-            "{what}, {way}: a second or more was lost: {summary}"
+            heard.lost(sent.frames) < second * seconds,
+            "{what}, {way}: {seconds} s or more were lost: {summary}"
         );
     }
     Ok(())
