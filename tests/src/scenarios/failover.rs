@@ -117,7 +117,7 @@ pub(super) fn a_leg_is_lost_and_returns(ctx: &Ctx, mlag: &Mlag) -> Result<()> {
 /// linux-mclag has no word for "isolated", and its daemon isolates 3 s after the port came up: ours waits for that. Of
 /// two of ours the other one isolates at once, so that nothing is served meanwhile. Where nobody can hold a port there
 /// is no such time.
-fn opening(mlag: &Mlag, side: Side) -> u64 {
+pub(super) fn opening(mlag: &Mlag, side: Side) -> u64 {
     let waits = !mlag.speech.iccp.acknowledges() && mlag.speech.protocol(side).holds();
     if waits { 6 } else { 1 }
 }

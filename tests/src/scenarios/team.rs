@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use super::failover::opening;
 use super::flows::{Flows, RATE};
 use crate::kernel;
 use crate::mlag::{Mlag, SYSTEM_MAC};
@@ -155,9 +156,10 @@ fn a_lost_leg_is_replaced(ctx: &Ctx, mlag: &Mlag, side: Side) -> Result<()> {
             let what = format!("the link to {side} {what}, {way}");
             let some_twice = !cut && !mlag.speech.guards_ports();
             ensure!(heard.duplicated == 0 || some_twice, "{what}: {summary}");
+            let seconds = if cut { 1 } else { opening(mlag, side) };
             ensure!(
-                heard.lost(sent.frames) < u64::from(RATE),
-                "{what}: a second or more was lost: {summary}"
+                heard.lost(sent.frames) < u64::from(RATE) * seconds,
+                "{what}: {seconds} s or more were lost: {summary}"
             );
             ctx.measured(what, summary);
         }
