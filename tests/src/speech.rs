@@ -50,11 +50,11 @@ impl Speech {
         }
     }
 
-    /// Whether a port that comes up stays shut until the other chassis has isolated its own. Otherwise it opens at the
-    /// word of the bond, and some frames may arrive twice.
+    /// Whether a port that comes up stays shut until the other chassis says that it has isolated its own, or must have.
+    /// Otherwise it opens at the word of the bond, and some frames may arrive twice.
     #[must_use]
-    pub fn guards_ports(&self) -> bool {
-        self.iccp.acknowledges() && self.a.holds() && self.b.holds()
+    pub const fn guards_ports(&self) -> bool {
+        self.a.holds() && self.b.holds()
     }
 
     /// The protocol between the daemons of that chassis.

@@ -172,7 +172,7 @@ pub(super) fn the_host_flaps(
         let sent = sender.stop()?;
         let heard = ear.hear(&sent)?;
         ctx.measured(format!("{what} of orphan {side}"), heard.of(sent.frames));
-        // Without acknowledgement, or without somebody to hold the port, it opens at the word of the bond.
+        // Without somebody to hold the port, it opens at the word of the bond.
         let is_guarded = mlag.speech.guards_ports();
         ensure!(
             heard.duplicated == 0 || (!is_guarded && heard.duplicated < sent.frames / 10),

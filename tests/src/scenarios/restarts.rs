@@ -238,12 +238,13 @@ fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
 }
 
 fn settled(mlag: &Mlag) -> Result<[crate::mlag::Dataplane; 2]> {
-    let dataplane = |side| {
-        let mut found = mlag.dataplane(side)?;
-        if !mlag.speech.protocol(side).keeps_table() {
-            found.fdb.clear();
-        }
-        Ok::<_, anyhow::Error>(found)
-    };
-    Ok([dataplane(Side::A)?, dataplane(Side::B)?])
+    let mut found = [mlag.dataplane(Side::A)?, mlag.dataplane(Side::B)?];
+    // What one flushes, the other hears of again, later.
+    if !Side::BOTH
+        .into_iter()
+        .all(|side| mlag.speech.protocol(side).keeps_table())
+    {
+        found.iter_mut().for_each(|dataplane| dataplane.fdb.clear());
+    }
+    Ok(found)
 }

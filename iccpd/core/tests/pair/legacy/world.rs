@@ -307,6 +307,10 @@ impl World {
     }
 
     pub fn set_bond(&mut self, at: At, bond: usize, up: bool) {
+        if self.setup.silent && up {
+            // LACP takes longer to come back than a shim to hold the port.
+            self.run_for(SHIM_LAG * 2);
+        }
         match at {
             At::Us => {
                 self.bond_up[bond] = up;
