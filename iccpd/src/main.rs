@@ -160,8 +160,8 @@ async fn serve(
     Ok(())
 }
 
-/// What the settings say of the pair by now, and where its bridge is from. An address that was found for this chassis at the
-/// start stays: hosts would renegotiate.
+/// What the settings say of the pair by now, and where its bridge is from. An address that was found
+/// for this chassis at the start stays: hosts would renegotiate.
 fn reread(file: &Path, node_mac: Mac) -> Option<(Config, Bridge)> {
     let loaded = match settings::load(file) {
         Ok(loaded) => loaded,

@@ -48,6 +48,7 @@ impl Drop for Place {
 struct Daemon {
     child: Child,
     control: PathBuf,
+    log: PathBuf,
 }
 
 impl Daemon {
@@ -94,14 +95,18 @@ impl Daemon {
     }
 
     fn run(place: &Place, node: u8, settings: &Path, control: PathBuf) -> Self {
-        let log = std::fs::File::create(place.path(&format!("iccpd{node}.log"))).unwrap();
+        let log = place.path(&format!("iccpd{node}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_iccpd"))
             .arg("--settings")
             .arg(settings)
-            .stderr(log)
+            .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Self { child, control }
+        Self {
+            child,
+            control,
+            log,
+        }
     }
 
     fn ask(&self, view: &str) -> Option<Value> {
@@ -123,6 +128,10 @@ impl Daemon {
             thread::sleep(Duration::from_millis(10));
         }
         panic!("{view} is still {last:#?}");
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
     }
 
     fn signal(&self, signal: Signal) {
@@ -414,9 +423,9 @@ fn a_chassis_that_leaves_says_so() {
         start.elapsed()
     );
     one.wait("status", |status| status["session"] == "down");
-    let log = std::fs::read_to_string(place.path("iccpd1.log")).unwrap();
+    let log = one.log();
     assert!(log.contains("peer says goodbye leaving=true"), "{log}");
-    let log = std::fs::read_to_string(place.path("iccpd2.log")).unwrap();
+    let log = two.log();
     assert!(!log.contains("stopped before everybody was told"), "{log}");
 }
 
@@ -433,9 +442,9 @@ fn a_chassis_that_reboots_warm_takes_nothing_down() {
     assert_eq!(two.child.wait().unwrap().code(), Some(0));
     let status = one.wait("status", |status| status["session"] == "down");
     assert_eq!(status["macs"]["peer"], 1, "what it said is kept: {status}");
-    let log = std::fs::read_to_string(place.path("iccpd2.log")).unwrap();
+    let log = two.log();
     assert!(log.contains("stopping leave=false"), "{log}");
-    let log = std::fs::read_to_string(place.path("iccpd1.log")).unwrap();
+    let log = one.log();
     assert!(!log.contains("leaving=true"), "{log}");
 }
 
@@ -451,7 +460,7 @@ fn settings_are_read_again_when_the_daemon_is_told_to() {
     let said = |what: &str| {
         let start = Instant::now();
         loop {
-            let log = std::fs::read_to_string(place.path("iccpd1.log")).unwrap();
+            let log = one.log();
             if log.contains(what) {
                 return log;
             }

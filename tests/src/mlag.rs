@@ -97,11 +97,9 @@ impl Mlag {
             daemons.iccpd.kill()?;
             daemons.syncd.kill()?;
         }
-        for side in Side::BOTH {
-            configure_bonds(&self.net, speech, side)?;
-        }
         let ports = self.mlag_ports();
         for side in Side::BOTH {
+            configure_bonds(&self.net, speech, side)?;
             let switch = self.net.switch(side);
             let settings = Settings::of(ctx, side, &ports, speech);
             let teamd = switch.teamd_directory();

@@ -101,14 +101,18 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn runs_with_logs_of_their_own_do_not_wait_for_each_other() {
-        let state = env::temp_dir().join(format!("mclag-places-beside-{}", std::process::id()));
-        let places = Places {
+    fn places(test: &str) -> Places {
+        let state = env::temp_dir().join(format!("mclag-places-{test}-{}", std::process::id()));
+        Places {
             lab: PathBuf::new(),
             results: state.join("results"),
-            state: state.clone(),
-        };
+            state,
+        }
+    }
+
+    #[test]
+    fn runs_with_logs_of_their_own_do_not_wait_for_each_other() {
+        let places = places("beside");
         let nobody = || panic!("nobody uses the same directory");
         let first = places.take(nobody).unwrap();
         let beside = places.beside("results-2");
@@ -116,17 +120,12 @@ mod tests {
         assert!(places.results.exists() && beside.results.exists());
         assert_ne!(places.initramfs(), beside.initramfs());
         drop((first, second));
-        fs::remove_dir_all(state).unwrap();
+        fs::remove_dir_all(places.state).unwrap();
     }
 
     #[test]
     fn two_runs_do_not_share_their_places() {
-        let state = env::temp_dir().join(format!("mclag-places-{}", std::process::id()));
-        let places = Places {
-            lab: PathBuf::new(),
-            results: state.join("results"),
-            state: state.clone(),
-        };
+        let places = places("shared");
         let first = places.take(|| panic!("nobody else is here")).unwrap();
         fs::write(places.results.join("log"), "first").unwrap();
         let (sender, waits) = mpsc::channel();
@@ -139,6 +138,6 @@ mod tests {
         drop(first);
         second.join().unwrap().unwrap();
         assert!(!places.results.join("log").exists());
-        fs::remove_dir_all(state).unwrap();
+        fs::remove_dir_all(places.state).unwrap();
     }
 }

@@ -16,7 +16,6 @@ pub struct Job {
     /// Where logs go, as seen by the guest.
     pub results: PathBuf,
     /// What pairs speak, where a scenario does not choose.
-    #[serde(default)]
     pub speech: Speech,
 }
 

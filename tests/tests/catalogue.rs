@@ -15,7 +15,7 @@ W-1  iccpd/src/kernel/reader.rs an_answer_that_does_not_come_can_be_waited_for_b
 W-1  iccpd/src/kernel/tests.rs a_kernel_that_lets_a_question_wait_holds_nobody_else_up
 W-1  iccpd/src/peer/tests.rs half_a_message_holds_nobody_up
 W-1  tests/tests/replay/bad.rs half_a_message_stalls_nobody_else
-W-2  tests/tests/catalogue.rs the_daemons_run_no_other_programs
+W-2  tests/tests/rules.rs the_daemons_run_no_other_programs
 W-3  iccpd/src/kernel/tests.rs kinds_of_interfaces_reach_the_core
 W-3  iccpd/src/kernel/view/tests.rs teamd_decides_about_members_as_long_as_it_answers
 W-3  tests/src/scenarios teams_are_mlag_ports_whether_or_not_teamd_may_be_asked
@@ -24,7 +24,7 @@ W-4  iccpd/src/syncd/tests.rs the_client_comes_back
 W-5  iccpd/core/tests/pair/legacy/stories.rs the_role_is_decided_anew_when_the_addresses_change
 W-6  proto/netlink/tests/kernel/links.rs a_vlan_interface_changes_its_address_without_losing_carrier
 W-6  proto/netlink/tests/kernel/bond.rs a_bond_changes_its_address_without_losing_carrier
-W-6  tests/tests/catalogue.rs nothing_takes_an_interface_down
+W-6  tests/tests/rules.rs nothing_takes_an_interface_down
 W-7  iccpd/core/src/session/tests.rs a_request_in_exchange_is_answered_without_leaving_it
 W-7  iccpd/core/tests/pair/legacy/stories.rs a_legacy_daemon_that_asks_again_in_exchange_gets_everything_and_nothing_changes
 W-8  iccpd/src/peer/tests.rs a_peer_that_does_not_read_costs_bounded_memory
@@ -95,7 +95,7 @@ P-11 iccpd/src/shim/tests.rs messages_are_put_together_however_they_arrive
 P-11 syncd/src/server/legacy/tests.rs a_stream_may_be_cut_at_any_byte
 P-12 iccpd/src/kernel/view/tests.rs running_needs_admin_up_and_an_operational_state_or_carrier_where_there_is_none
 P-13 proto/netlink/tests/kernel/bond.rs a_bond_changes_its_address_without_losing_carrier
-P-13 tests/tests/catalogue.rs nothing_takes_an_interface_down
+P-13 tests/tests/rules.rs nothing_takes_an_interface_down
 P-14 iccpd/core/src/fdb/tests.rs an_address_in_a_vlan_the_port_does_not_carry_is_not_programmed
 P-14 iccpd/core/src/fdb/tests/untracked.rs an_address_of_a_vlan_that_the_peer_link_leaves_is_withdrawn
 P-15 iccpd/core/tests/shim/layer3.rs the_peer_link_in_its_vlan_is_enough_for_a_vlan_interface
@@ -111,7 +111,7 @@ P-22 iccpd/core/tests/shim/order.rs what_a_dataplane_does_not_take_it_is_not_tol
 P-23 - there is one way to a dataplane on each platform so far
 P-24 proto/src/iccp/codec/tests/hostile.rs no_count_is_trusted
 P-24 tests/tests/replay/bad.rs a_count_beyond_the_message_is_named_and_the_session_stays
-P-24 tests/tests/catalogue.rs the_daemons_run_no_other_programs
+P-24 tests/tests/rules.rs the_daemons_run_no_other_programs
 P-25 syncd/src/server/legacy/tests.rs a_client_that_does_not_read_is_told_the_final_state
 P-25 iccpd/core/tests/single.rs a_peer_that_talks_and_does_not_read_costs_no_memory
 P-26 iccpd/core/tests/shim/events.rs a_tunnel_as_peer_link_isolates_and_is_compared
@@ -245,52 +245,4 @@ fn every_known_fault_and_every_event_has_a_test() {
     assert!(!says("tests/src/scenarios", "no_such_scenario"));
     assert!(!says("iccpd/src/peer/tests.rs", "no_such_test"));
     assert!(missing.is_empty(), "no such tests:\n{}", missing.join("\n"));
-}
-
-/// What a crate's daemons are made of, tests aside.
-fn code() -> Vec<(PathBuf, String)> {
-    let crates = [
-        "iccpd/src",
-        "iccpd/core/src",
-        "syncd/src",
-        "proto/src",
-        "proto/netlink/src",
-    ];
-    let all = crates
-        .iter()
-        .flat_map(|directory| sources(&root().join(directory)));
-    let is_test = |path: &Path| {
-        let mut parts = path.components();
-        parts.any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
-    };
-    let all = all.filter(|(path, _)| !is_test(path));
-    all.map(|(path, text)| {
-        let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-        (path, text[..end].to_owned())
-    })
-    .collect()
-}
-
-/// W-2, P-24: no shell, no `ip`, no `bridge`, with whatever name an interface has.
-#[test]
-fn the_daemons_run_no_other_programs() {
-    let code = code();
-    assert!(code.len() > 100, "{} files", code.len());
-    for (path, text) in code {
-        for forbidden in ["process::Command", "Command::new(", "execv", "fn system("] {
-            assert!(!text.contains(forbidden), "{}: {forbidden}", path.display());
-        }
-    }
-}
-
-/// W-6, P-13: an address is changed while the interface is up, whoever wants it changed.
-#[test]
-fn nothing_takes_an_interface_down() {
-    let forbidden = "AdminUp(";
-    for (path, text) in code() {
-        if path.starts_with(root().join("proto/netlink")) {
-            continue; // where it is written and tested
-        }
-        assert!(!text.contains(forbidden), "{}: {forbidden}", path.display());
-    }
 }

@@ -2,6 +2,18 @@
 //!
 //! Needs the programs: `cargo build -p iccpd -p syncd` with the same profile.
 
+use std::thread;
+
+use anyhow::Result;
+use mclag_tests::replay::stream::{Message, parse};
+
+/// Recorded conversations: their names, and what was said.
+macro_rules! recordings {
+    ($kind:literal: $($name:literal)*) => {
+        [$(($name, include_str!(concat!("../../replay/", $kind, "-", $name, ".txt")))),*]
+    };
+}
+
 #[path = "replay/bad.rs"]
 mod bad;
 #[path = "replay/iccp.rs"]
@@ -10,3 +22,28 @@ mod iccp;
 mod polled;
 #[path = "replay/shim.rs"]
 mod shim;
+
+/// The messages of a recording, whatever connections they were on.
+fn messages(text: &str) -> Vec<Message> {
+    let sessions = parse(text).unwrap();
+    sessions
+        .into_iter()
+        .flat_map(|session| session.messages)
+        .collect()
+}
+
+/// All of `runs`, side by side.
+fn side_by_side<T: Send>(runs: Vec<T>, run: impl Fn(u8, T) -> Result<()> + Sync) {
+    let run = &run;
+    let failures: Vec<String> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..)
+            .zip(runs)
+            .map(|(number, one)| scope.spawn(move || run(number, one)))
+            .collect();
+        let results = threads.into_iter().map(|thread| thread.join().unwrap());
+        results
+            .filter_map(|result| Some(format!("{:?}", result.err()?)))
+            .collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}

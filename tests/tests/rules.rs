@@ -37,6 +37,9 @@ const NETLINK: [&str; 3] = ["netlink_packet", "netlink_sys", "rtnetlink"];
 /// is such a process, and what it calls its backend when it introduces itself, the core may know.
 const BACKENDS: [&str; 4] = ["syncd::", "switchdev", "nftables", "Recorder"];
 
+/// Ways to run another program.
+const PROGRAMS: [&str; 4] = ["process::Command", "Command::new(", "execv", "fn system("];
+
 /// Lines of code that a file may have without saying why.
 const LONGEST: usize = 600;
 
@@ -76,6 +79,8 @@ impl Tree {
             self.core_knows_no_dialect(),
             self.only_the_netlink_crate_names_netlink_types(),
             self.only_one_file_names_bincode(),
+            self.the_daemons_run_no_other_programs(),
+            self.nothing_takes_an_interface_down(),
             self.unsafe_code_stays_where_it_is_allowed(),
             self.long_files_give_a_reason(),
             self.every_crate_has_the_lints_of_the_workspace(),
@@ -212,6 +217,23 @@ impl Tree {
             }
         }
         found
+    }
+
+    /// No shell, no `ip`, no `bridge`, with whatever name an interface has (`spec/behaviour.md` W-2, P-24).
+    fn the_daemons_run_no_other_programs(&self) -> Vec<String> {
+        let ours = CRATES.iter().filter(|(name, _)| *name != "mclag-tests");
+        ours.flat_map(|(name, _)| self.mentions(name, &PROGRAMS))
+            .collect()
+    }
+
+    /// An address is changed while the interface is up, whoever wants it changed (`spec/behaviour.md` W-6, P-13). The
+    /// netlink crate is where taking it down is written, and tested.
+    fn nothing_takes_an_interface_down(&self) -> Vec<String> {
+        let users = ["iccpd", "iccp-core", "syncd", "mclag-proto"];
+        users
+            .iter()
+            .flat_map(|name| self.mentions(name, &["AdminUp("]))
+            .collect()
     }
 
     /// Where the production code of a crate contains one of `words`: one line per file.
@@ -483,7 +505,7 @@ fn this_project_keeps_its_rules() {
     let tree = Tree::real();
     // Nothing is wrong with an empty tree either.
     assert!(
-        tree.sources.len() > 20,
+        tree.sources.len() > 100,
         "only {} sources were found",
         tree.sources.len()
     );
@@ -667,6 +689,29 @@ fn a_second_file_that_names_bincode_is_found() {
         violations_with("syncd/src/server.rs", "bincode::encode()"),
         ["syncd/src/server.rs mentions bincode"]
     );
+}
+
+#[test]
+fn a_program_that_is_run_is_found() {
+    let text = "fn f() { std::process::Command::new(\"ip\"); }";
+    let path = "syncd/src/backend/linux.rs";
+    let found = violations_with(path, text);
+    let words = ["process::Command", "Command::new("];
+    assert_eq!(found, words.map(|word| format!("{path} mentions {word}")));
+    for free in ["tests/src/netns.rs", "syncd/tests/signals.rs"] {
+        assert!(violations_with(free, text).is_empty(), "{free}");
+    }
+}
+
+#[test]
+fn an_interface_that_is_taken_down_is_found() {
+    let text = "fn f() { set(link, LinkSetting::AdminUp(false)); }";
+    let path = "syncd/src/backend/linux.rs";
+    assert_eq!(
+        violations_with(path, text),
+        [format!("{path} mentions AdminUp(")]
+    );
+    assert!(violations_with("proto/netlink/src/link.rs", text).is_empty());
 }
 
 #[test]

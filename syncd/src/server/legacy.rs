@@ -206,7 +206,7 @@ impl<B: Backend> Server<B> {
                 }
                 Ok(None) | Err(_) => None,
             };
-            if let Some(Op::Flush { port }) = ops.last().cloned() {
+            if let Some(&Op::Flush { port }) = ops.last() {
                 let flush = ops.pop();
                 self.carry_out_legacy(&std::mem::take(&mut ops)).await;
                 ops.extend(self.installed_as_dynamic(port));

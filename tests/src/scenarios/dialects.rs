@@ -136,13 +136,9 @@ impl Talker {
         Ok(sender)
     }
 
-    /// Both chassis know it, all the time.
-    ///
-    /// What a linux-mclag shim was told is not news when it is asked for some (`spec/mclagsyncd-protocol.md` 4.16): that
-    /// the host changed to another leg is found out when the entry is gone, and at the next poll.
+    /// Both chassis know it, all the time if no shim is asked for news ([`addresses::may_be_unknown`]).
     fn stays_known(&self, mlag: &Mlag) -> Result<()> {
-        let is_told = |side| mlag.speech.protocol(side) != Protocol::LinuxMclag;
-        if Side::BOTH.map(is_told) == [true; 2] {
+        if addresses::may_be_unknown(mlag).is_zero() {
             return self.is_known(mlag);
         }
         eventually("both chassis know the host", SOON, || self.is_known(mlag))

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,6 +14,8 @@ use mclag_tests::replay::process::{Daemon, Place, Standin, accept, dial_until, l
 use mclag_tests::replay::raw::{self, kind, tlv};
 use mclag_tests::replay::receiver::{Part, Receiver, Stage};
 use mclag_tests::replay::stream::{Message, Session, Side, parse};
+
+use super::side_by_side;
 
 /// TCP port of the sessions.
 const PORT: u16 = 18_891;
@@ -322,18 +323,9 @@ fn all(dialect: Dialect, ours: Side, has_ports: bool) {
             has_ports,
         })
     });
-    let failures: Vec<String> = thread::scope(|scope| {
-        let runs: Vec<_> = cases
-            .map(|case| (case, scope.spawn(move || run(case))))
-            .collect();
-        let results = runs
-            .into_iter()
-            .map(|(case, run)| (case, run.join().unwrap()));
-        results
-            .filter_map(|(case, result)| Some(format!("{}: {:?}", case.name(), result.err()?)))
-            .collect()
+    side_by_side(cases.collect(), |_, case| {
+        run(case).with_context(|| case.name())
     });
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 fn run(case: Case) -> Result<()> {

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use mclag_tests::netns::NetNs;
 use mclag_tests::replay::polled::{Heard, Key, Polled, kind, recorded};
 use mclag_tests::replay::process::{Daemon, Place, accept, loopback};
-use mclag_tests::replay::stream::{Side, parse};
+use mclag_tests::replay::stream::Side;
 use serde_json::Value;
+
+use super::{messages, side_by_side};
 
 /// TCP port of the shim.
 const PORT: u16 = 12_626;
@@ -33,36 +34,8 @@ const HOST: &str = "00:aa:00:00:00:01";
 const OTHER_HOST: &str = "00:bb:00:00:00:02";
 
 /// What mclagsyncd.py said in each recording.
-const RECORDINGS: [(&str, &str); 7] = [
-    (
-        "01-a",
-        include_str!("../../replay/mclagsyncd-legacy-01-a.txt"),
-    ),
-    (
-        "01-b",
-        include_str!("../../replay/mclagsyncd-legacy-01-b.txt"),
-    ),
-    (
-        "02-b",
-        include_str!("../../replay/mclagsyncd-legacy-02-b.txt"),
-    ),
-    (
-        "03-b",
-        include_str!("../../replay/mclagsyncd-legacy-03-b.txt"),
-    ),
-    (
-        "04-b",
-        include_str!("../../replay/mclagsyncd-legacy-04-b.txt"),
-    ),
-    (
-        "05-a",
-        include_str!("../../replay/mclagsyncd-legacy-05-a.txt"),
-    ),
-    (
-        "05-b",
-        include_str!("../../replay/mclagsyncd-legacy-05-b.txt"),
-    ),
-];
+const RECORDINGS: [(&str, &str); 7] =
+    recordings!("mclagsyncd-legacy": "01-a" "01-b" "02-b" "03-b" "04-b" "05-a" "05-b");
 
 fn settings(local: Ipv4Addr, peer: Ipv4Addr, node: u8, shim: SocketAddrV4) -> String {
     format!(
@@ -127,10 +100,8 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
     let (local, peer) = (loopback(180 + number, 1), loopback(180 + number, 2));
     let mut daemon = Daemon::start(&place, "iccpd", &settings(local, peer, 1, address))?;
     let mut shim = Polled::new(accept(&server)?)?;
-    let sessions = parse(text)?;
-    let said = sessions
+    let said = messages(text)
         .into_iter()
-        .flat_map(|session| session.messages)
         .filter(|m| m.from == Side::Server);
     let said: Vec<Vec<u8>> = said.map(|message| message.bytes).collect();
     // What is there in the end. Nothing else is said of an address than that it was added or deleted.
@@ -165,19 +136,9 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
 /// what that server takes.
 #[test]
 fn our_iccpd_polls_a_recorded_mclagsyncd_py() {
-    let failures: Vec<String> = thread::scope(|scope| {
-        let runs: Vec<_> = (0..)
-            .zip(RECORDINGS)
-            .map(|(number, (name, text))| {
-                scope.spawn(move || polls_a_recording(number, name, text))
-            })
-            .collect();
-        let results = runs.into_iter().map(|run| run.join().unwrap());
-        results
-            .filter_map(|result| Some(format!("{:?}", result.err()?)))
-            .collect()
+    side_by_side(RECORDINGS.to_vec(), |number, (name, text)| {
+        polls_a_recording(number, name, text)
     });
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 /// One of a pair: a network namespace with the ports, our daemon in it, and its shim.

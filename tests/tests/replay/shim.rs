@@ -2,25 +2,20 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use mclag_proto::sync::v1::Dialect;
 use mclag_tests::replay::process::{Daemon, Place, accept, dial_until, loopback};
 use mclag_tests::replay::shim::Listener;
-use mclag_tests::replay::stream::{Message, Side, parse};
+use mclag_tests::replay::stream::{Message, Side};
+
+use super::{messages, side_by_side};
 
 const PORT: u16 = 12_626;
 
 /// Longest pause that is kept of those in a recording.
 const LONGEST_PAUSE: Duration = Duration::from_millis(15);
-
-macro_rules! recordings {
-    ($($name:literal)*) => {
-        [$(($name, include_str!(concat!("../../replay/mclagsyncd-", $name, ".txt")))),*]
-    };
-}
 
 /// Read what is there for a while.
 fn listen(stream: &mut TcpStream, listener: &mut Listener, span: Duration) -> Result<()> {
@@ -66,15 +61,6 @@ fn play(
     }
     *said = messages.len();
     listen(stream, listener, Duration::from_millis(500))
-}
-
-/// The messages of a recording, whatever connections they were on.
-fn messages(text: &str) -> Vec<Message> {
-    let sessions = parse(text).unwrap();
-    sessions
-        .into_iter()
-        .flat_map(|session| session.messages)
-        .collect()
 }
 
 fn to_syncd(name: &str, text: &str, dialect: Dialect, network: u8) -> Result<()> {
@@ -140,25 +126,9 @@ fn to_syncd(name: &str, text: &str, dialect: Dialect, network: u8) -> Result<()>
     Ok(())
 }
 
-/// All of `runs`, side by side.
-fn side_by_side<T: Send>(runs: Vec<T>, run: impl Fn(u8, T) -> Result<()> + Sync) {
-    let run = &run;
-    let failures: Vec<String> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..)
-            .zip(runs)
-            .map(|(number, one)| scope.spawn(move || run(number, one)))
-            .collect();
-        let results = threads.into_iter().map(|thread| thread.join().unwrap());
-        results
-            .filter_map(|result| Some(format!("{:?}", result.err()?)))
-            .collect()
-    });
-    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-}
-
 #[test]
 fn our_syncd_serves_recorded_sonic_clients() {
-    let recordings = recordings!("sonic-01-a" "sonic-02-a" "sonic-03-a" "sonic-04-a" "sonic-05-a" "sonic-06-a"
+    let recordings = recordings!("mclagsyncd": "sonic-01-a" "sonic-02-a" "sonic-03-a" "sonic-04-a" "sonic-05-a" "sonic-06-a"
         "sonic-01-b" "sonic-02-b" "sonic-03-b" "sonic-05-b" "sonic-06-b");
     side_by_side(recordings.to_vec(), |number, (name, text)| {
         to_syncd(name, text, Dialect::Sonic, 200 + number)
@@ -167,7 +137,7 @@ fn our_syncd_serves_recorded_sonic_clients() {
 
 #[test]
 fn our_syncd_serves_recorded_linux_mclag_clients() {
-    let recordings = recordings!("legacy-01-a" "legacy-05-a"
+    let recordings = recordings!("mclagsyncd": "legacy-01-a" "legacy-05-a"
         "legacy-01-b" "legacy-02-b" "legacy-03-b" "legacy-04-b" "legacy-05-b");
     side_by_side(recordings.to_vec(), |number, (name, text)| {
         to_syncd(name, text, Dialect::LinuxMclag, 220 + number)
@@ -178,7 +148,8 @@ fn our_syncd_serves_recorded_linux_mclag_clients() {
 /// that comes back is what that server takes.
 #[test]
 fn our_iccpd_is_a_client_that_mclagsyncd_understands() {
-    let recordings = recordings!("sonic-07-a" "sonic-01-a" "sonic-02-a" "sonic-05-a" "sonic-06-a");
+    let recordings =
+        recordings!("mclagsyncd": "sonic-07-a" "sonic-01-a" "sonic-02-a" "sonic-05-a" "sonic-06-a");
     side_by_side(recordings.to_vec(), |number, (name, text)| {
         let place = Place::new(&format!("to-iccpd-{name}"))?;
         let address = SocketAddrV4::new(loopback(240 + number, 6), PORT);
@@ -190,7 +161,7 @@ fn our_iccpd_is_a_client_that_mclagsyncd_understands() {
         let first = if name == "sonic-07-a" {
             text
         } else {
-            recordings!("sonic-01-a")[0].1
+            recordings!("mclagsyncd": "sonic-01-a")[0].1
         };
         let first = messages(first)
             .into_iter()

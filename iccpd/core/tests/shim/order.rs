@@ -105,15 +105,8 @@ fn nothing_is_decided_of_ports_on_the_way_into_step() {
     assert_eq!(last.traffic, Traffic::Held);
 }
 
-/// 6.6: the addresses of a session that is gone are taken back before *down* is said, in as many
-/// batches as that takes.
-#[test]
-fn addresses_go_before_down_is_said() {
-    let mut chassis = Chassis::active();
-    chassis.connect_shim(BOTH);
-    chassis.session_up();
-    // A first session that ends before everything of it is known replaces the whole table instead.
-    chassis.pass(std::time::Duration::from_secs(11));
+/// The peer tells 5000 addresses behind an orphan port.
+fn tell_addresses(chassis: &mut Chassis) {
     for number in 0..5000_u16 {
         let [high, low] = number.to_be_bytes();
         chassis.tell(Tlv::MacInfo(vec![MacEntry {
@@ -124,6 +117,18 @@ fn addresses_go_before_down_is_said() {
             port: name("Ethernet40"),
         }]));
     }
+}
+
+/// 6.6: the addresses of a session that is gone are taken back before *down* is said, in as many
+/// batches as that takes.
+#[test]
+fn addresses_go_before_down_is_said() {
+    let mut chassis = Chassis::active();
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    // A first session that ends before everything of it is known replaces the whole table instead.
+    chassis.pass(std::time::Duration::from_secs(11));
+    tell_addresses(&mut chassis);
     chassis.ops();
     chassis.session_down();
     let ops = chassis.ops();
@@ -144,16 +149,7 @@ fn ports_go_before_addresses_where_the_session_may_come_back() {
     chassis.session_up();
     chassis.pass(std::time::Duration::from_secs(11));
     chassis.ops();
-    for number in 0..5000_u16 {
-        let [high, low] = number.to_be_bytes();
-        chassis.tell(Tlv::MacInfo(vec![MacEntry {
-            op: EntryOp::Add,
-            kind: MacType::Dynamic,
-            mac: Mac([2, 0, 0, 1, high, low]),
-            vid: vid(10),
-            port: name("Ethernet40"),
-        }]));
-    }
+    tell_addresses(&mut chassis);
     chassis.session_down();
     let ops = chassis.ops();
     let down = |op: &Op| matches!(op, Op::Pair(PairState { up: false, .. }));
