@@ -234,6 +234,39 @@ fn what_is_no_longer_isolated_is_no_longer_acknowledged() {
     assert_eq!(chassis.acks(), 0);
 }
 
+/// A port that went down at the peer waits for nothing any more: a word that comes all the same would
+/// count for the next time it comes up, before anything is isolated.
+#[test]
+fn a_port_that_went_down_at_the_peer_is_no_longer_acknowledged() {
+    for taken_out in [true, false] {
+        let mut chassis = Chassis::in_step();
+        chassis.port("bond1", PortState::Up);
+        assert_eq!(chassis.acks(), 0, "nothing confirmed it");
+        chassis.port("bond1", PortState::Down);
+        if taken_out {
+            let config = Config {
+                ports: Default::default(),
+                ..chassis.domain.config().clone()
+            };
+            chassis.feed(Input::Configure(Box::new(config)));
+        } else {
+            // Made again there: it counts as up, and has not said that it is.
+            for flag in [ConfigFlag::Purge, ConfigFlag::Present] {
+                chassis.tell(Tlv::AggregatorConfig(AggregatorConfig {
+                    id: AggregatorId::of(&name("bond1")),
+                    name: name("bond1"),
+                    mac: Mac([2, 0, 0, 0, 0, 2]),
+                    flag,
+                }));
+            }
+            let (batch, isolation) = chassis.batch().unwrap();
+            assert_eq!(isolation, Some(Isolation::On));
+            chassis.answer(&batch, None);
+        }
+        assert_eq!(chassis.acks(), 0, "taken out: {taken_out}");
+    }
+}
+
 /// On, off, on: the answer to the first says nothing of the last.
 #[test]
 fn an_isolation_that_was_lifted_meanwhile_is_confirmed_by_its_own_answer_only() {

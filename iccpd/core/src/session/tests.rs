@@ -147,6 +147,22 @@ fn a_request_in_exchange_is_answered_without_leaving_it() {
     assert_eq!(f.session.state(), State::Exchange);
 }
 
+/// `spec/iccp.md` 6: the standby asks first, so what ends its first stage is the answer. A request of
+/// the active that comes before it is answered and does not end the synchronisation.
+#[test]
+fn a_request_in_the_first_stage_of_the_standby_does_not_bring_it_in_step() {
+    let mut f = Fixture::operational(false);
+    assert_eq!(f.session.state(), State::Stage1);
+    let actions = f.tlv(Tlv::SyncRequest { number: 7 });
+    assert_eq!(actions, [Action::Answer { number: 7 }]);
+    assert_eq!(f.session.state(), State::Stage1);
+    f.tlv(Tlv::SyncData {
+        number: 0,
+        end: true,
+    });
+    assert_eq!(f.session.state(), State::Stage2);
+}
+
 fn connect(rg: u32) -> Body {
     Body::Connect {
         rg: RgId(rg),

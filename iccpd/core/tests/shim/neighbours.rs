@@ -8,6 +8,7 @@ use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, NeighbourWant, O
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const HOST: Mac = Mac([2, 0, 0, 0, 1, 7]);
+const OTHER: Mac = Mac([2, 0, 0, 0, 1, 8]);
 const NONE: NeighbourFlags = NeighbourFlags::empty();
 const SELF: NeighbourFlags = NeighbourFlags::OWN_ADDRESS;
 
@@ -223,6 +224,84 @@ fn what_the_peer_says_is_installed_where_it_can_be_used() {
     chassis.member(true);
     let ops = neighbours(&chassis.ops());
     assert_eq!(ops, [install("2001:db8::7", HOST, false)]);
+}
+
+/// 11.4: the peer's newer word took the place of ours; to withdraw ours afterwards would take the
+/// peer's own away from it.
+#[test]
+fn what_the_peer_said_otherwise_is_not_withdrawn_as_ours() {
+    let mut chassis = addressed();
+    chassis.session_up();
+    chassis.neighbour(VLAN_INDEX, "198.51.100.7", resolved(HOST));
+    let told = [arp(EntryOp::Add, NONE, "198.51.100.7", HOST)];
+    assert_eq!(chassis.sent(), told);
+    chassis.tell(arp(EntryOp::Add, NONE, "198.51.100.7", OTHER));
+    chassis.neighbour(VLAN_INDEX, "198.51.100.7", None);
+    assert_eq!(chassis.sent(), []);
+    let ops = neighbours(&chassis.ops());
+    assert!(
+        ops.contains(&install("198.51.100.7", OTHER, false)),
+        "{ops:?}"
+    );
+}
+
+/// 11.4, flag 0x02: what the peer says of its own address ends with its own word, and with no other: a
+/// withdrawal of what was known of it here leaves it in place.
+#[test]
+fn an_address_of_the_peer_itself_goes_with_its_own_withdrawal_only() {
+    let mut chassis = addressed();
+    chassis.session_up();
+    chassis.neighbour(VLAN_INDEX, "198.51.100.7", resolved(HOST));
+    chassis.sent();
+    chassis.tell(arp(EntryOp::Add, SELF, "198.51.100.7", HOST));
+    assert_eq!(
+        neighbours(&chassis.ops()),
+        [install("198.51.100.7", HOST, true)]
+    );
+    chassis.neighbour(VLAN_INDEX, "198.51.100.7", None);
+    let told = [arp(EntryOp::Delete, NONE, "198.51.100.7", HOST)];
+    assert_eq!(chassis.sent(), told);
+    assert_eq!(
+        neighbours(&chassis.ops()),
+        [install("198.51.100.7", HOST, true)],
+        "put back where the kernel gave it up"
+    );
+    chassis.tell(arp(EntryOp::Delete, SELF, "198.51.100.7", HOST));
+    let release = Op::NeighbourRelease {
+        key: key("198.51.100.7"),
+    };
+    assert_eq!(neighbours(&chassis.ops()), [release]);
+    assert_eq!(chassis.domain.neighbours(None).count(), 0);
+}
+
+/// 11.4: no echo, whoever was first, whether the peer's word was installed or resolved here as well;
+/// and of the peer's own address not in the next session either.
+#[test]
+fn what_the_peer_said_is_not_told_back_to_it() {
+    let mut chassis = addressed();
+    chassis.session_up();
+    // Ours waits to be told when the peer's comes.
+    chassis.neighbour(VLAN_INDEX, "198.51.100.7", resolved(HOST));
+    chassis.tell(arp(EntryOp::Add, NONE, "198.51.100.7", HOST));
+    assert_eq!(chassis.sent(), []);
+    // The peer's is there when ours comes.
+    chassis.tell(arp(EntryOp::Add, NONE, "198.51.100.8", HOST));
+    chassis.neighbour(VLAN_INDEX, "198.51.100.8", resolved(HOST));
+    assert_eq!(chassis.sent(), []);
+    chassis.tell(arp(EntryOp::Add, SELF, "198.51.100.9", PEER));
+    chassis.neighbour(VLAN_INDEX, "198.51.100.9", resolved(OTHER));
+    assert_eq!(chassis.sent(), []);
+    chassis.session_down();
+    let again = chassis.session_up();
+    let addresses: Vec<_> = again
+        .iter()
+        .filter_map(|tlv| match tlv {
+            Tlv::ArpInfo(entries) => Some(entries.iter().map(|entry| entry.address.octets()[3])),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    assert_eq!(addresses, [7, 8], "{again:?}");
 }
 
 /// 11.3: the peer's port came up while ours is.

@@ -5,6 +5,7 @@ use iccp_core::{Input, OnLoss};
 use mclag_proto::Mac;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
 use mclag_proto::sync::model::{Abilities, Isolation, Op, PairState, PortWant, Section, Traffic};
+use std::time::Duration;
 
 /// One word for each operation, in order.
 fn words(ops: &[Op]) -> Vec<String> {
@@ -127,7 +128,7 @@ fn addresses_go_before_down_is_said() {
     chassis.connect_shim(BOTH);
     chassis.session_up();
     // A first session that ends before everything of it is known replaces the whole table instead.
-    chassis.pass(std::time::Duration::from_secs(11));
+    chassis.pass(Duration::from_secs(11));
     tell_addresses(&mut chassis);
     chassis.ops();
     chassis.session_down();
@@ -147,7 +148,7 @@ fn ports_go_before_addresses_where_the_session_may_come_back() {
     chassis.configure(1, |config| config.on_loss = OnLoss::Hold);
     chassis.connect_shim(BOTH);
     chassis.session_up();
-    chassis.pass(std::time::Duration::from_secs(11));
+    chassis.pass(Duration::from_secs(11));
     chassis.ops();
     tell_addresses(&mut chassis);
     chassis.session_down();
@@ -193,11 +194,62 @@ fn a_peer_that_reboots_warm_changes_nothing() {
     chassis.tell(Tlv::WarmBoot);
     chassis.session_down();
     assert_eq!(words(&chassis.ops()), Vec::<String>::new());
-    chassis.pass(std::time::Duration::from_secs(91));
+    chassis.pass(Duration::from_secs(91));
     assert!(
         words(&chassis.ops()).contains(&"down".into()),
         "90 s is enough"
     );
+}
+
+/// 3.1, 14.2: a reboot takes its time, however short the operator wants to wait for a daemon that is
+/// restarted.
+#[test]
+fn a_short_restart_hold_does_not_shorten_the_time_of_a_warm_reboot() {
+    let mut chassis = Chassis::standby();
+    chassis.configure(3, |config| {
+        config.on_loss = OnLoss::Hold;
+        config.restart_hold = Duration::from_secs(10);
+    });
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    chassis.pass(Duration::from_secs(11));
+    chassis.tell(Tlv::Heartbeat);
+    chassis.ops();
+    chassis.tell(Tlv::WarmBoot);
+    chassis.session_down();
+    for _ in 0..8 {
+        chassis.pass(Duration::from_secs(11));
+        assert_eq!(words(&chassis.ops()), Vec::<String>::new());
+    }
+    chassis.pass(Duration::from_secs(3));
+    let said = words(&chassis.ops());
+    assert!(said.contains(&"down".into()), "{said:?}");
+    assert!(said.contains(&"learning on".into()), "{said:?}");
+}
+
+/// 5: a legacy active never takes over the identity that is configured here, so it is its own that the
+/// hosts see on both chassis, and that routed traffic is sent to.
+#[test]
+fn beside_a_legacy_active_its_system_mac_counts_and_not_the_configured_one() {
+    let mut chassis = Chassis::standby();
+    chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
+    let configured = Mac([2, 0, 0, 0, 0, 0xff]);
+    chassis.configure(3, |config| config.system_mac = Some(configured));
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    let ops = chassis.ops();
+    let ids = ops.iter().filter_map(|op| match op {
+        Op::Pair(pair) => Some(pair.system_mac),
+        Op::Port { want, .. } => Some(want.system_mac),
+        _ => None,
+    });
+    let ids: Vec<_> = ids.collect();
+    assert_eq!(ids.last(), Some(&Some(PEER)), "{ops:?}");
+    let adopted = ops.iter().rev().find_map(|op| match op {
+        Op::Interface { name, want } => Some((*name, want.mac)),
+        _ => None,
+    });
+    assert_eq!(adopted, Some((name("Vlan10"), PEER)));
 }
 
 #[test]

@@ -24,6 +24,14 @@ fn entry(port: &str) -> Tlv {
     }])
 }
 
+fn withdrawn(port: &str) -> Tlv {
+    let Tlv::MacInfo(mut entries) = entry(port) else {
+        unreachable!("made above")
+    };
+    entries[0].op = EntryOp::Delete;
+    Tlv::MacInfo(entries)
+}
+
 /// Where addresses are forwarded to, as last said.
 fn installed(ops: &[Op]) -> Vec<Option<(String, FdbKind)>> {
     let entries = ops.iter().filter_map(|op| match op {
@@ -158,6 +166,50 @@ fn a_port_that_leaves_the_domain_and_joins_again_is_followed() {
     assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
     chassis.configure(1, |_| {});
     assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Tracked));
+}
+
+/// 9.12: what waited behind the peer link for its MLAG port waits for nothing when that becomes an
+/// orphan port: nobody sees the host any more, and the peer hears it.
+#[test]
+fn what_waited_for_a_port_that_leaves_is_dropped_and_withdrawn() {
+    let mut chassis = in_step();
+    chassis.learn(key(), BOND);
+    assert_eq!(chassis.sent(), [entry(BOND)]);
+    chassis.member(false);
+    assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
+    chassis.sent();
+    chassis.configure(1, |config| config.ports.clear());
+    assert_eq!(installed(&chassis.ops()), [None]);
+    let sent = chassis.sent();
+    assert!(sent.contains(&withdrawn(BOND)), "{sent:?}");
+    let macs = chassis.domain.status(chassis.now).macs;
+    assert_eq!(macs.local + macs.peer + macs.both, 0, "{macs:?}");
+}
+
+/// 9.12, W-15: of a host that both saw on the port, the dataplane's own entry leads to the orphan port
+/// until it is told otherwise, and it is told to forget that.
+#[test]
+fn a_host_that_both_saw_on_a_port_that_leaves_is_reached_through_the_peer() {
+    let mut chassis = in_step();
+    chassis.learn(key(), BOND);
+    chassis.tell(entry(BOND));
+    chassis.ops();
+    chassis.sent();
+    chassis.configure(1, |config| config.ports.clear());
+    let ops = chassis.ops();
+    assert_eq!(installed(&ops), on("Ethernet0", FdbKind::Tracked));
+    let sent = chassis.sent();
+    assert!(sent.contains(&withdrawn(BOND)), "{sent:?}");
+    // Without a peer link it leads nowhere, and the entry on the port has to go all the same.
+    let mut chassis = in_step();
+    chassis.learn(key(), BOND);
+    chassis.tell(entry(BOND));
+    chassis.ops();
+    let mut link = Chassis::link(2, "Ethernet0");
+    link.running = false;
+    chassis.feed(Input::Link(link));
+    chassis.configure(1, |config| config.ports.clear());
+    assert_eq!(installed(&chassis.ops()), [None]);
 }
 
 /// An orphan port that is down (9.3, fourth row).
