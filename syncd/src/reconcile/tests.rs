@@ -10,6 +10,10 @@ use crate::dataplane::{
     BridgePort, Filter, InterfaceActual, Lacp, NeighbourActual, NeighbourKind, PortActual,
 };
 
+mod bounds;
+mod order;
+mod results;
+
 const SYSTEM: Mac = Mac([0x02, 0, 0x5e, 0, 0, 1]);
 
 fn port(text: &str) -> IfName {

@@ -1,0 +1,139 @@
+//! What must not be done too early: before anybody spoke, before an interface is there, before
+//! what depends on it.
+
+use super::*;
+
+fn with_filter(isolated: &[&str]) -> Actual {
+    let mut actual = fresh();
+    actual.filter = Some(Filter {
+        peer_link: Some(port("peer")),
+        isolated: isolated.iter().map(|name| port(name)).collect(),
+    });
+    actual
+}
+
+#[test]
+fn the_filter_stays_until_a_client_has_said_that_there_is_no_pair() {
+    let actual = with_filter(&["bond1"]);
+    let mut bench = Bench::new(actual.clone());
+    assert_eq!(bench.settle().0, []);
+    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+    assert_eq!(bench.settle().0, []);
+    assert_eq!(bench.ask(&[Op::SnapshotBegin(Section::Ports)]).0, []);
+    bench.reconciler.client_gone();
+    assert_eq!(bench.settle().0, []);
+    assert_eq!(bench.dataplane, actual);
+    let (actions, _) = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        Op::SnapshotEnd(Section::Ports),
+    ]);
+    let port = port("bond1");
+    assert_eq!(actions, [Action::Release { port }, Action::RemoveFilter]);
+}
+
+/// A port that a filter of an earlier run does not name may have been decided on, as long as the
+/// ports are being named; afterwards it is new.
+#[test]
+fn a_port_that_comes_after_the_snapshot_is_isolated_whatever_an_earlier_run_left() {
+    let mut bench = Bench::new(with_filter(&[]));
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::Keep, Traffic::Keep),
+        Op::SnapshotEnd(Section::Ports),
+    ]);
+    let isolated = |bench: &Bench| bench.dataplane.filter.clone().unwrap().isolated;
+    assert_eq!(isolated(&bench), BTreeSet::new());
+    let (actions, _) = bench.ask(&[port_op("bond2", Isolation::Keep, Traffic::Keep)]);
+    let port = port("bond2");
+    assert_eq!(actions.first(), Some(&Action::Isolate { port }));
+    assert_eq!(isolated(&bench), BTreeSet::from([port]));
+}
+
+#[test]
+fn a_port_gets_its_backup_when_the_peer_link_is_there_and_not_before() {
+    let mut actual = fresh();
+    let peer_link = actual.ports.remove(&port("peer"));
+    let mut bench = Bench::new(actual);
+    let (actions, told) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
+    let waits = "Waiting: waiting for interface peer";
+    assert_eq!(told, [waits, waits]);
+    let is_backup = |action: &Action| matches!(action, Action::SetBackup { .. });
+    assert!(!actions.iter().any(is_backup), "{actions:?}");
+    bench.see_port("peer", peer_link);
+    let (actions, _) = bench.settle();
+    let (peer, bond1) = (port("peer"), port("bond1"));
+    assert!(actions.contains(&Action::SetBackup {
+        port: bond1,
+        backup: peer
+    }));
+}
+
+/// The peer link left the bridge: whether the ports' backups go is up to the dataplane, and what
+/// they were before us is restored when nobody wants them any more.
+#[test]
+fn a_backup_is_not_taken_back_because_the_peer_link_is_away() {
+    let mut bench = Bench::running();
+    bench.see_port("peer", None);
+    assert_eq!(bench.settle().0, []);
+    bench.see_port("peer", Some(bridge_port()));
+    let (actions, _) = bench.settle();
+    let set_backup = |action: &Action| matches!(action, Action::SetBackup { .. });
+    assert!(!actions.iter().any(set_backup), "it still is: {actions:?}");
+}
+
+/// Where the peer link learns, an address of a host behind both chassis moves there with the first
+/// frame that comes back over it.
+#[test]
+fn learning_on_the_peer_link_ends_before_addresses_go_there_and_begins_after_they_are_gone() {
+    let peer = port("peer");
+    let learns = |peer_link_learning| {
+        Op::Domain(DomainWant {
+            bridge: port("br0"),
+            peer_link: Some(peer),
+            peer_link_learning,
+        })
+    };
+    let set = |learning| Action::SetLearning {
+        port: peer,
+        learning,
+    };
+    let mut bench = Bench::new(fresh());
+    let (actions, _) = bench.ask(&[fdb_op(1, "peer"), learns(false)]);
+    let filter = Action::EnsureFilter {
+        peer_link: Some(peer),
+    };
+    assert_eq!(actions, [filter, set(false), install(1, "peer", false)]);
+    let (actions, _) = bench.ask(&[learns(true), release_op(1, false), fdb_op(2, "bond1")]);
+    let (key, port) = (key(1), peer);
+    let delete = Action::FdbDelete { key, port };
+    assert_eq!(actions, [delete, install(2, "bond1", false), set(true)]);
+}
+
+/// The peer link learns again before anything is opened: the next frame of a host may come by it.
+#[test]
+fn a_plan_opens_after_everything_else() {
+    let peer_link_learning = true;
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[port_op("bond1", Isolation::On, Traffic::Held)]);
+    let (actions, _) = bench.ask(&[
+        port_op("bond1", Isolation::Off, Traffic::Pass),
+        Op::Domain(DomainWant {
+            bridge: port("br0"),
+            peer_link: Some(port("peer")),
+            peer_link_learning,
+        }),
+    ]);
+    let [peer, bond1] = ["peer", "bond1"].map(port);
+    assert_eq!(
+        actions,
+        [
+            Action::SetLearning {
+                port: peer,
+                learning: true
+            },
+            Action::Unhold { port: bond1 },
+            Action::Release { port: bond1 },
+        ]
+    );
+}
