@@ -293,3 +293,81 @@ impl Connection {
         poll(&mut fds, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    use mclag_proto::sync::model::FdbKey;
+    use mclag_proto::sync::v1::ServerMessage;
+    use mclag_proto::{IfName, Mac, Vid};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::dataplane::{Actual, EntryKind, FdbEntry};
+
+    /// A dataplane that learned the addresses of so many hosts.
+    fn with_hosts(count: u8) -> Actual {
+        let port = IfName::new("Ethernet8").unwrap();
+        let kind = EntryKind::Dynamic;
+        let entry = |last| {
+            let (vid, mac) = (Vid::DEFAULT, Mac([2, 0, 0, 0, 0, last]));
+            (FdbKey { vid, mac }, FdbEntry { port, kind })
+        };
+        Actual {
+            fdb: (0..count).map(entry).collect(),
+            ..Actual::default()
+        }
+    }
+
+    /// `spec/mclagsyncd-protocol.md` 2.4: at most 56 records in a message, and time between two.
+    #[tokio::test]
+    async fn a_large_answer_to_a_poll_is_sent_in_parts_with_time_in_between() {
+        let dialect = Dialect::LinuxMclag;
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
+        let listener = TcpListener::bind(address).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(at).await.unwrap();
+        let (stream, from) = listener.accept().await.unwrap();
+        let start = Instant::now();
+        let place = Place {
+            address,
+            dialect: Some(dialect),
+        };
+        let mut connection = Connection::new(stream, from, place, start);
+        connection.stream.writable().await.unwrap();
+        connection.follow(&Options::default());
+        connection.feed.as_mut().unwrap().ask();
+
+        let actual = with_hosts(120);
+        let mut sent_at = Vec::new();
+        for after in 0..1000 {
+            let now = start + Duration::from_millis(after);
+            let before = connection.counters.sent;
+            connection
+                .write(now, |feed| feed.next(&actual, None))
+                .unwrap();
+            let sent = connection.counters.sent - before;
+            sent_at.extend(std::iter::repeat_n(now, usize::try_from(sent).unwrap()));
+        }
+        for pair in sent_at.windows(2) {
+            let gap = pair[1] - pair[0];
+            assert!(gap >= Duration::from_millis(50), "{sent_at:?}");
+        }
+        drop(connection);
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).await.unwrap();
+        let mut decoder = Decoder::v1();
+        decoder.push(&bytes);
+        let mut parts = Vec::new();
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            let decoded = ServerMessage::decode(&frame, dialect).unwrap().unwrap();
+            if let ServerMessage::Fdb(records) = decoded.message {
+                parts.push(records.len());
+            }
+        }
+        assert_eq!(parts, [56, 56, 8]);
+        assert!(sent_at.len() >= parts.len());
+    }
+}

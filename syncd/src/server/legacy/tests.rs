@@ -789,22 +789,18 @@ async fn linux_mclag_clients_have_a_base_of_comparison_each() {
     rig.stop().await;
 }
 
-/// `spec/mclagsyncd-protocol.md` 2.4: at most 56 records in a message, and time between two.
+/// `spec/mclagsyncd-protocol.md` 2.4: at most 56 records in a message. The time between two is tested
+/// on the connection, with a clock of its own.
 #[tokio::test]
-async fn a_large_answer_to_a_poll_is_sent_in_parts_with_time_in_between() {
+async fn a_large_answer_to_a_poll_is_sent_in_parts() {
     let rig = Rig::start(&[Some(Dialect::LinuxMclag)]).await;
     for host in 0..120 {
         rig.recorder.hear(key(host), port("Ethernet8"));
     }
     let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
     client.say("01140400").await;
-    let mut times = Vec::new();
     for expected in [56, 56, 8] {
         assert_eq!(client.fdb().await.len(), expected);
-        times.push(std::time::Instant::now());
-    }
-    for pair in times.windows(2) {
-        assert!(pair[1] - pair[0] >= Duration::from_millis(50), "{times:?}");
     }
     rig.stop().await;
 }
