@@ -9,7 +9,7 @@ mod bridge;
 mod missed;
 mod notices;
 
-use crate::ctl::{self, Question};
+use crate::ctl;
 use crate::dataplane::Dataplane;
 use crate::kernel::Watch;
 use crate::log;
@@ -18,6 +18,7 @@ use crate::peer::{self, Endpoints, Peer};
 use crate::settings::{Bridge, OnStop};
 use crate::shim::Happened;
 use iccp_core::{Config, Domain, Input, Output, Time};
+use mclag_daemon::ctl::{Question, Server};
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request};
 use mclag_proto::iccp::Dialect;
@@ -30,6 +31,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub use bridge::PairBridge;
+pub use mclag_daemon::signals::Signal;
 
 /// How long a stop may take to tell the peer and `syncd`.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
@@ -45,7 +47,7 @@ pub struct Driver {
     /// The kernel's interfaces.
     pub kernel: Watch,
     /// Operators.
-    pub ctl: ctl::Server,
+    pub ctl: Server<Request, Reply>,
     /// Operators with the tool of the legacy daemons.
     pub mclagdctl: mclagdctl::server::Server,
     /// What is counted for that tool outside of the core.
@@ -93,22 +95,11 @@ pub struct Pair {
     endpoints: Endpoints,
 }
 
-/// What the daemon is told to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Signal {
-    /// It is to stop.
-    Stop,
-    /// The chassis reboots warm (`spec/behaviour.md` 14.1).
-    WarmReboot,
-    /// The settings are to be read again (`spec/behaviour.md` 14.5).
-    Reload,
-}
-
 /// What the loop woke up for.
 enum Wake {
     Input(Input),
     Settings(Option<Box<Config>>),
-    Question(Question),
+    Question(Question<Request, Reply>),
     Legacy(mclagdctl::server::Question),
     /// There may be room for messages to the peer.
     Wrote,
@@ -412,7 +403,7 @@ impl Driver {
         }
     }
 
-    fn answer(&mut self, question: Question) {
+    fn answer(&mut self, question: Question<Request, Reply>) {
         let now = self.now();
         let reply = match &self.pair {
             Some(Pair { domain, peer, .. }) => match question.request {

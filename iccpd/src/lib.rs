@@ -23,7 +23,6 @@ pub mod mclagdctl;
 pub mod node;
 pub mod peer;
 pub mod pipe;
-pub mod sandbox;
 pub mod settings;
 pub mod shim;
 pub mod syncd;

@@ -1,41 +1,10 @@
-//! Structured logs on standard error.
-//!
-//! Under the journal each line carries its priority (`sd-daemon(3)`). Time stamps have
-//! microseconds: fail-over latency is measured from them.
+//! What is logged, in the words of the legacy daemons (`spec/mclagdctl-protocol.md` 5.9).
 
+use mclag_daemon::log::{self, EnvFilter};
 use mclag_proto::mclagdctl::LogLevel;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::fmt::MakeWriter;
-
-/// Parse a filter such as `info` or `info,iccpd::peer=debug`.
-///
-/// # Errors
-///
-/// When a directive of it cannot be read.
-pub fn parse_filter(text: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(text)
-}
-
-/// Log from now on. What is returned changes what is logged.
-pub fn init(filter: EnvFilter) -> Control {
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let level = level_of(filter.max_level_hint());
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(Stderr { journal })
-        .with_env_filter(filter)
-        .with_filter_reloading();
-    let handle = subscriber.reload_handle();
-    subscriber.init();
-    Control::new(level, move |filter| handle.reload(filter).is_ok())
-}
 
 /// What is logged, changeable while the daemon runs.
 pub struct Control {
@@ -51,6 +20,13 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
+    /// Log what passes this filter from now on.
+    #[must_use]
+    pub fn start(filter: EnvFilter) -> Self {
+        let level = level_of(filter.max_level_hint());
+        Self::new(level, log::init(filter))
+    }
+
     /// What is logged is at this level now; `reload` changes the filter and says whether it could.
     pub(crate) fn new(
         level: LogLevel,
@@ -102,95 +78,6 @@ fn level_of(filter: Option<LevelFilter>) -> LogLevel {
     }
 }
 
-/// Standard error, with journal priorities if it leads to the journal.
-#[derive(Clone, Copy, Debug)]
-struct Stderr {
-    journal: bool,
-}
-
-impl<'a> MakeWriter<'a> for Stderr {
-    type Writer = Line;
-
-    fn make_writer(&'a self) -> Line {
-        Line { priority: "" }
-    }
-
-    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line {
-        let priority = match *meta.level() {
-            _ if !self.journal => "",
-            Level::ERROR => "<3>",
-            Level::WARN => "<4>",
-            Level::INFO => "<6>",
-            Level::DEBUG | Level::TRACE => "<7>",
-        };
-        Line { priority }
-    }
-}
-
-/// Writer of one event; `tracing-subscriber` hands an event over in one piece.
-#[derive(Debug)]
-struct Line {
-    priority: &'static str,
-}
-
-impl Write for Line {
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let mut stderr = io::stderr().lock();
-        if !self.priority.is_empty() {
-            stderr.write_all(self.priority.as_bytes())?;
-        }
-        stderr.write_all(event)?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
-/// Keeps what others can provoke from filling the log: at first [`Limit::BURST`] lines of a
-/// kind, then one per [`Limit::REFILL`].
-#[derive(Debug, Default)]
-pub struct Limit {
-    kinds: BTreeMap<&'static str, Bucket>,
-}
-
-#[derive(Debug)]
-struct Bucket {
-    tokens: u32,
-    since: Instant,
-    suppressed: u64,
-}
-
-impl Limit {
-    /// Lines of one kind that are written at once.
-    pub const BURST: u32 = 10;
-    /// Interval at which one more is.
-    pub const REFILL: Duration = Duration::from_secs(1);
-
-    /// Whether a line of this kind may be written now; if so, how many before it were not.
-    pub fn allow(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
-        let bucket = self.kinds.entry(kind).or_insert(Bucket {
-            tokens: Self::BURST,
-            since: now,
-            suppressed: 0,
-        });
-        let elapsed = now.saturating_duration_since(bucket.since);
-        let refills = elapsed.as_millis() / Self::REFILL.as_millis();
-        let refills = u32::try_from(refills).unwrap_or(u32::MAX);
-        if refills > 0 {
-            bucket.tokens = bucket.tokens.saturating_add(refills).min(Self::BURST);
-            bucket.since = now;
-        }
-        if bucket.tokens == 0 {
-            bucket.suppressed += 1;
-            return None;
-        }
-        bucket.tokens -= 1;
-        Some(std::mem::take(&mut bucket.suppressed))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +91,7 @@ mod tests {
             ("trace", LogLevel::Debug),
             ("off", LogLevel::Critical),
         ] {
-            let filter = parse_filter(filter).unwrap();
+            let filter = log::parse_filter(filter).unwrap();
             assert_eq!(level_of(filter.max_level_hint()), level, "{filter}");
         }
     }
@@ -214,24 +101,11 @@ mod tests {
     fn every_level_of_the_legacy_daemons_is_a_filter() {
         let mut before = None;
         for level in LogLevel::ALL {
-            let filter = parse_filter(directive(level)).unwrap();
+            let filter = log::parse_filter(directive(level)).unwrap();
             let hint = filter.max_level_hint();
             assert!(hint >= before, "{level:?}");
             before = hint;
         }
         assert_eq!(before, Some(LevelFilter::DEBUG));
-    }
-
-    #[test]
-    fn a_flood_of_lines_is_cut_and_counted() {
-        let mut limit = Limit::default();
-        let start = Instant::now();
-        let written = (0..100)
-            .filter(|_| limit.allow("x", start).is_some())
-            .count();
-        assert_eq!(written, 10);
-        assert_eq!(limit.allow("y", start), Some(0), "kinds are independent");
-        assert_eq!(limit.allow("x", start + Limit::REFILL), Some(90));
-        assert_eq!(limit.allow("x", start + Limit::REFILL), None);
     }
 }

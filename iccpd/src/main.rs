@@ -6,12 +6,14 @@ use iccp_core::Config;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, Reach, Signal};
 use iccpd::kernel::{Taps, Watch};
-use iccpd::settings::{self, Bridge, Loaded, Settings, SettingsError};
-use iccpd::{ctl, log, mclagdctl, node, sandbox};
+use iccpd::settings::{self, Bridge, Loaded, Settings};
+use iccpd::{ctl, log, mclagdctl, node};
+use mclag_daemon::log::parse_filter;
+use mclag_daemon::signals::Signals;
+use mclag_daemon::{process, sandbox};
 use mclag_proto::Mac;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 /// The MC-LAG control plane: talks to the other chassis, follows the kernel, decides.
@@ -39,18 +41,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // What is wrong in a file begins with its name, as editors expect it.
-            match error.downcast_ref() {
-                Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
-                _ => eprintln!("iccpd: {error:#}"),
-            }
-            ExitCode::FAILURE
-        }
-    }
+    process::exit("iccpd", run(&Args::parse()))
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
@@ -72,8 +63,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
     // The last thing that takes a privilege; without it there is less to be seen.
     let taps = settings.chassis.neighbours.then(Taps::open);
     // Before the runtime: capabilities belong to threads, and there is only one yet.
-    sandbox::enter().context("cannot give up privileges")?;
-    let log = log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
+    sandbox::enter(None).context("cannot give up privileges")?;
+    let log = log::Control::start(parse_filter(&settings.log_filter).context("cannot log")?);
     for warning in loaded.warnings() {
         let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "settings");
@@ -86,18 +77,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         bridge = %bridge.name, bridge_from = %bridge.from,
         node_mac = %node.mac, node_mac_from = %node.from, "starting"
     );
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    let (file, settings) = (&args.settings, loaded.settings);
+    process::block_on(serve(file, settings, bridge, node.mac, log, taps))
         .context("cannot start the runtime")?
-        .block_on(serve(
-            &args.settings,
-            loaded.settings,
-            bridge,
-            node.mac,
-            log,
-            taps,
-        ))
 }
 
 async fn serve(
@@ -108,10 +90,7 @@ async fn serve(
     log: log::Control,
     taps: Option<Taps>,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot catch SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot catch SIGINT")?;
-    let mut reload = signal(SignalKind::hangup()).context("cannot catch SIGHUP")?;
-    let mut warm = signal(SignalKind::user_defined1()).context("cannot catch SIGUSR1")?;
+    let mut signals = Signals::catch(&[Signal::Stop, Signal::Reload, Signal::WarmReboot])?;
     let chassis = &settings.chassis;
     let reach = Reach {
         port: chassis.tcp_port,
@@ -128,7 +107,7 @@ async fn serve(
     let driver = Driver {
         dataplane: Dataplane::new(&settings.syncd, chassis, bridge.name, node_mac),
         kernel,
-        ctl: ctl::Server::listen(&settings.control_socket, settings.control_mode)?,
+        ctl: ctl::listen(&settings.control_socket, settings.control_mode)?,
         mclagdctl: mclagdctl::server::Server::listen(&settings.mclagdctl),
         counted: Default::default(),
         log,
@@ -146,16 +125,7 @@ async fn serve(
         missed: Default::default(),
         later: None,
     };
-    driver
-        .run(async || {
-            tokio::select! {
-                _ = terminate.recv() => Signal::Stop,
-                _ = interrupt.recv() => Signal::Stop,
-                _ = warm.recv() => Signal::WarmReboot,
-                _ = reload.recv() => Signal::Reload,
-            }
-        })
-        .await;
+    driver.run(async || signals.next().await).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -20,9 +20,9 @@ mod candidate;
 mod ends;
 mod refusals;
 
-use crate::log::Limit;
 use crate::pipe::{Pipe, Progress};
 use iccp_core::{Input, PeerTraits};
+use mclag_daemon::log::Limit;
 use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
 use mclag_proto::iccp::{

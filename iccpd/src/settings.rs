@@ -13,7 +13,6 @@ mod duration;
 mod file;
 pub mod legacy;
 mod load;
-mod problem;
 mod text;
 
 use iccp_core::{Config, OnLoss};
@@ -28,7 +27,7 @@ use std::time::Duration;
 pub use bridge::{Bridge, BridgeOrigin, DEFAULT_BRIDGE};
 pub use duration::Text as DurationText;
 pub use load::{Loaded, load, parse};
-pub use problem::{Problem, SettingsError};
+pub use mclag_daemon::settings::{Problem, SettingsError};
 
 /// Where the settings are read from unless told otherwise.
 pub const DEFAULT_FILE: &str = "/etc/mclag/iccpd.toml";

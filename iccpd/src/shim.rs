@@ -13,9 +13,9 @@ mod tally;
 pub mod told;
 pub mod translate;
 
-use crate::log::Limit;
 use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
 use iccp_core::{Batch, Config, Input};
+use mclag_daemon::log::Limit;
 use mclag_proto::Mac;
 use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::frame::Frame;

@@ -7,7 +7,8 @@ use clap::{Parser, Subcommand};
 use iccpd::ctl::client::{Client, ClientError};
 use iccpd::ctl::show;
 use iccpd::mclagdctl::client as legacy;
-use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET, SettingsError};
+use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET};
+use mclag_daemon::process;
 use mclag_proto::ctl::MacLine;
 use mclag_proto::{IfName, Mac, Vid};
 use serde::Serialize;
@@ -150,11 +151,7 @@ fn main() -> ExitCode {
             });
         }
         Err(Failure::Config(error)) => {
-            // What is wrong in a file begins with its name, as editors expect it.
-            match error.downcast_ref() {
-                Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
-                _ => eprintln!("mclagctl: {error:#}"),
-            }
+            process::complain("mclagctl", error.as_ref());
             return ExitCode::from(FAILED);
         }
     };

@@ -1,7 +1,13 @@
 use super::client::{Client, ClientError};
 use super::*;
-use mclag_proto::ctl::{Interface, MacCursor, MacLine, PortStatus};
+use mclag_proto::ctl::{Interface, MAX_REQUEST, MacCursor, MacLine, PortStatus};
 use mclag_proto::{IfName, Mac, Vid};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -12,7 +18,7 @@ fn place(name: &str) -> PathBuf {
 
 /// Serve with `answer` until `done`.
 async fn serving<T>(
-    server: &mut Server,
+    server: &mut Server<Request, Reply>,
     answer: impl Fn(Request) -> Reply,
     done: impl Future<Output = T>,
 ) -> T {
@@ -58,7 +64,9 @@ fn mac_line(last: u8) -> MacLine {
 /// Pages of ten addresses out of 25.
 fn macs(request: Request) -> Reply {
     let Request::Macs { after } = request else {
-        return error("not asked for");
+        return Reply::Error {
+            message: "not asked for".into(),
+        };
     };
     let start = after.map_or(0, |cursor| cursor.mac.0[5] + 1);
     let end = (start + 10).min(25);
@@ -75,7 +83,7 @@ fn macs(request: Request) -> Reply {
 #[tokio::test(flavor = "current_thread")]
 async fn questions_are_answered_one_after_the_other() {
     let path = place("answers");
-    let mut server = Server::listen(&path, 0o600).unwrap();
+    let mut server = listen(&path, 0o600).unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let client = async {
@@ -93,7 +101,7 @@ async fn questions_are_answered_one_after_the_other() {
 #[tokio::test(flavor = "current_thread")]
 async fn pages_are_put_together_and_filtered() {
     let path = place("pages");
-    let mut server = Server::listen(&path, 0o600).unwrap();
+    let mut server = listen(&path, 0o600).unwrap();
     let asked = path.clone();
     let client = tokio::task::spawn_blocking(move || {
         let mut client = Client::connect(&asked).unwrap();
@@ -111,7 +119,7 @@ async fn pages_are_put_together_and_filtered() {
 #[tokio::test(flavor = "current_thread")]
 async fn an_unreadable_request_is_answered_with_why() {
     let path = place("unreadable");
-    let mut server = Server::listen(&path, 0o600).unwrap();
+    let mut server = listen(&path, 0o600).unwrap();
     let client = async {
         let mut stream = UnixStream::connect(&path).await.unwrap();
         let reply = ask(&mut stream, b"{\"request\":\"selfdestruct\"}\n").await;
@@ -130,7 +138,7 @@ async fn an_unreadable_request_is_answered_with_why() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_request_that_does_not_end_is_cut_off() {
     let path = place("endless");
-    let mut server = Server::listen(&path, 0o600).unwrap();
+    let mut server = listen(&path, 0o600).unwrap();
     let client = async {
         let mut stream = UnixStream::connect(&path).await.unwrap();
         let reply = ask(&mut stream, &[b'x'; MAX_REQUEST]).await;
@@ -144,7 +152,7 @@ async fn a_request_that_does_not_end_is_cut_off() {
 #[tokio::test(flavor = "current_thread")]
 async fn one_client_too_many_is_told_so() {
     let path = place("many");
-    let mut server = Server::listen(&path, 0o600).unwrap();
+    let mut server = listen(&path, 0o600).unwrap();
     let clients = async {
         let mut clients = Vec::new();
         for _ in 0..MAX_CLIENTS {
@@ -155,7 +163,7 @@ async fn one_client_too_many_is_told_so() {
         }
         let mut extra = UnixStream::connect(&path).await.unwrap();
         let reply = ask(&mut extra, b"").await;
-        let message = BUSY.into();
+        let message = "too many clients at a time".into();
         assert_eq!(reply, Some(Reply::Error { message }));
         // Once one has gone there is room again.
         drop(clients.pop());
@@ -177,7 +185,7 @@ async fn one_client_too_many_is_told_so() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_client_that_does_not_read_holds_nobody_up() {
     let path = place("slow");
-    let mut server = Server::listen(&path, 0o600).unwrap();
+    let mut server = listen(&path, 0o600).unwrap();
     let vids: Vec<Vid> = (1..=4094).filter_map(Vid::new).collect();
     let port = Interface {
         name: IfName::new("bond1").unwrap(),
@@ -218,8 +226,8 @@ async fn a_client_that_does_not_read_holds_nobody_up() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_socket_in_use_is_not_taken_and_a_left_over_one_is() {
     let path = place("inuse");
-    let server = Server::listen(&path, 0o600).unwrap();
-    let error = Server::listen(&path, 0o600).unwrap_err();
+    let server = listen(&path, 0o600).unwrap();
+    let error = listen(&path, 0o600).unwrap_err();
     let want = format!("another iccpd listens on {}", path.display());
     assert_eq!(error.to_string(), want);
     drop(server);
@@ -227,10 +235,10 @@ async fn a_socket_in_use_is_not_taken_and_a_left_over_one_is() {
     // As a killed daemon leaves it.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    drop(Server::listen(&path, 0o600).unwrap());
+    drop(listen(&path, 0o600).unwrap());
 
     std::fs::write(&path, "precious").unwrap();
-    let error = Server::listen(&path, 0o600).unwrap_err();
+    let error = listen(&path, 0o600).unwrap_err();
     assert!(matches!(error, ListenError::NotASocket(_)), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     std::fs::remove_file(&path).unwrap();

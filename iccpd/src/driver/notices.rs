@@ -3,8 +3,8 @@
 //! Messages are constant, what varies is in the fields. What a peer or a broken dataplane can
 //! provoke at will is limited in rate.
 
-use crate::log::Limit;
 use iccp_core::Notice;
+use mclag_daemon::log::Limit;
 use std::time::Instant;
 
 /// Writes notices down.

@@ -87,7 +87,7 @@ async fn next(listener: Option<&mut Listener>) -> io::Result<Vec<Sighting>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox;
+    use mclag_daemon::sandbox;
 
     /// Input: a process without any capability. Output: no sockets, and a reason that names the
     /// lack of permission.
@@ -95,7 +95,7 @@ mod tests {
     fn without_privilege_there_are_no_sockets_and_a_reason() {
         // Capabilities are per thread: this one is sacrificed.
         let thread = std::thread::spawn(|| {
-            sandbox::enter().unwrap();
+            sandbox::enter(None).unwrap();
             let taps = Taps::open();
             let error = taps.error().unwrap();
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");

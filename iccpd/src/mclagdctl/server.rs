@@ -9,20 +9,17 @@
 //! backlog, as they wait for a legacy daemon. [`PAGE`] records per question. A client that says
 //! nothing for 5 s, or takes nothing for 5 s, is dropped, and any after a minute.
 
-use crate::ctl::{self, ListenError};
 use crate::settings::LegacySocket;
 use iccp_core::domain::legacy_view::{Cursor, Page};
+use mclag_daemon::socket::{self, ListenError};
 use mclag_proto::mclagdctl::{Command, Dialect, Outcome, ReplyWriter, Request};
-use std::fs::DirBuilder;
 use std::future::poll_fn;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -37,15 +34,13 @@ pub const MAX_TABLES: usize = 4;
 pub const PAGE: usize = 1000;
 
 /// Connections that wait to be accepted (section 1).
-const BACKLOG: u32 = 5;
+const BACKLOG: i32 = 5;
 
 /// Silence after which a client is dropped (section 1).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that is never silent, and never done, is dropped after this time.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// Mode of the directory that is made for a socket (section 1).
-const DIRECTORY_MODE: u32 = 0o755;
 
 /// A question and where the answer goes.
 #[derive(Debug)]
@@ -81,34 +76,23 @@ struct Context {
 
 #[derive(Debug)]
 struct Listener {
-    socket: UnixListener,
-    path: PathBuf,
+    socket: socket::Listener,
     dialect: Dialect,
 }
 
 impl Listener {
-    /// A directory that is missing is made, a socket that nobody listens on is replaced.
     fn open(socket: &LegacySocket) -> Result<Self, ListenError> {
-        let LegacySocket {
-            path,
-            dialect,
-            mode,
-        } = socket;
-        make_directory(path).map_err(|source| ListenError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        let listening = socket::Listener::bind(socket::Place {
+            program: "iccpd",
+            path: socket.path.clone(),
+            mode: socket.mode,
+            group: None,
+            backlog: BACKLOG,
+        });
         Ok(Self {
-            socket: ctl::bind(path, *mode, BACKLOG)?,
-            path: path.clone(),
-            dialect: *dialect,
+            socket: listening?,
+            dialect: socket.dialect,
         })
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -150,7 +134,7 @@ impl Server {
             let room = self.clients.len() < MAX_CLIENTS;
             tokio::select! {
                 Some(question) = self.questions.recv() => return question,
-                accepted = accept(&self.listeners), if room => match accepted {
+                accepted = accept(&mut self.listeners), if room => match accepted {
                     Ok((stream, dialect)) => {
                         let serving = self.context.clone().serve(stream, dialect);
                         self.clients.spawn(async move {
@@ -170,22 +154,12 @@ impl Server {
     }
 }
 
-fn make_directory(socket: &Path) -> io::Result<()> {
-    match socket.parent() {
-        Some(parent) if !parent.is_dir() => DirBuilder::new()
-            .recursive(true)
-            .mode(DIRECTORY_MODE)
-            .create(parent),
-        _ => Ok(()),
-    }
-}
-
 /// A connection to any of the sockets. Waits for ever when there is none.
-async fn accept(listeners: &[Listener]) -> io::Result<(UnixStream, Dialect)> {
+async fn accept(listeners: &mut [Listener]) -> io::Result<(UnixStream, Dialect)> {
     poll_fn(|context| {
-        for listener in listeners {
+        for listener in &mut *listeners {
             if let Poll::Ready(accepted) = listener.socket.poll_accept(context) {
-                return Poll::Ready(accepted.map(|(stream, _)| (stream, listener.dialect)));
+                return Poll::Ready(accepted.map(|stream| (stream, listener.dialect)));
             }
         }
         Poll::Pending

@@ -5,13 +5,13 @@ mod tables;
 
 use super::duration::Text as DurationText;
 use super::legacy::{MAX_SONIC_ID, Warning};
-use super::problem::{Problem, Shown, line_of};
 use super::{
     Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
     DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
     MAX_SESSION_TIMEOUT, MAX_SOCKET_PATH, OnStop, Settings, Syncd, SyncdProtocol,
 };
 use iccp_core::{Config, OnLoss};
+use mclag_daemon::settings::{Problem, Shown, line_of};
 use mclag_proto::iccp::PORT;
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
 use std::collections::{BTreeMap, BTreeSet};
@@ -511,7 +511,7 @@ impl Check<'_> {
             return DEFAULT_LOG_FILTER.into();
         };
         let text = value.get_ref();
-        if let Err(error) = crate::log::parse_filter(text) {
+        if let Err(error) = mclag_daemon::log::parse_filter(text) {
             let text = Shown(text);
             self.wrong(value.span(), format!("{text} is not a log filter: {error}"));
         }

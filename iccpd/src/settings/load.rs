@@ -1,9 +1,9 @@
 //! Reads a settings file of whichever kind.
 
 use super::legacy::{self, Legacy, Warning};
-use super::problem::SettingsError;
 use super::{LEGACY_FILE, MAX_FILE, Settings, file};
-use std::io::{self, Read as _};
+use mclag_daemon::settings::{self as daemon, SettingsError};
+use std::io;
 use std::path::Path;
 
 /// Settings, and how they came about.
@@ -47,22 +47,14 @@ impl Loaded {
 /// When it cannot be read, or what it says cannot be used. An `iccpd.conf` is read as leniently
 /// as the earlier daemons do, see [`legacy`].
 pub fn load(path: &Path) -> Result<Loaded, SettingsError> {
-    let unreadable = |source| SettingsError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let bytes = match read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path == Path::new(LEGACY_FILE) => {
+    let bytes = match daemon::read(path, MAX_FILE) {
+        Err(SettingsError::Unreadable { source, .. })
+            if source.kind() == io::ErrorKind::NotFound && path == Path::new(LEGACY_FILE) =>
+        {
             return parse_legacy(path, None);
         }
-        result => result.map_err(unreadable)?,
+        result => result?,
     };
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-        return Err(SettingsError::TooLong {
-            path: path.to_owned(),
-            limit: MAX_FILE,
-        });
-    }
     parse(path, &bytes)
 }
 
@@ -75,10 +67,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
     if looks_like_legacy(path, bytes) {
         return parse_legacy(path, Some(bytes));
     }
-    let text = str::from_utf8(bytes).map_err(|error| SettingsError::Unreadable {
-        path: path.to_owned(),
-        source: io::Error::new(io::ErrorKind::InvalidData, error),
-    })?;
+    let text = daemon::text(path, bytes)?;
     let (settings, odd) =
         file::parse(text).map_err(|problems| SettingsError::wrong(path, text, problems))?;
     Ok(Loaded {
@@ -86,13 +75,6 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
         legacy: None,
         odd,
     })
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn parse_legacy(path: &Path, bytes: Option<&[u8]>) -> Result<Loaded, SettingsError> {

@@ -8,6 +8,7 @@ use mclag_proto::mclagdctl::{Data, LogLevel, ReplyHeader};
 use mclag_proto::sync::model::{Event, FdbKey, Sight};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use Dialect::{LinuxMclag, Sonic};

@@ -4,8 +4,8 @@
 use super::lines::{Generation, Key, Line, MAX_LINE, Original, lines, meant, original};
 use super::pair::Draft;
 use super::{MAX_WARNINGS, Warning};
-use crate::settings::problem::Shown;
 use crate::settings::{Chassis, DurationText, MAX_SOCKET_PATH, Syncd, SyncdProtocol};
+use mclag_daemon::settings::Shown;
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

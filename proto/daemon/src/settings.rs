@@ -1,6 +1,7 @@
-//! What is wrong with a settings file, and where.
+//! Reads a settings file, and says what is wrong with it, and where.
 
 use std::fmt;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ pub enum SettingsError {
         /// The file.
         path: PathBuf,
         /// The system's words.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file is longer than any settings can be.
     #[error("settings {} are longer than {limit} bytes", .path.display())]
@@ -45,8 +46,17 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
+    /// The system does not let us read `path`, or what it has is no text.
+    #[must_use]
+    pub fn unreadable(path: &Path, source: io::Error) -> Self {
+        Self::Unreadable {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// Problems with the text of a file, in the order in which they stand there.
-    pub(super) fn wrong(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
+    pub fn wrong(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|p| p.span.as_ref().map_or(0, |s| s.start));
         let shown: Vec<String> = problems
             .iter()
@@ -63,6 +73,37 @@ impl SettingsError {
             report: shown.join("\n"),
         }
     }
+}
+
+/// The contents of a settings file.
+///
+/// # Errors
+///
+/// When it cannot be read, or has more than `limit` bytes.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SettingsError> {
+    let unreadable = |source| SettingsError::unreadable(path, source);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let limited = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+    let length = limited.map_err(unreadable)?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > limit {
+        return Err(SettingsError::TooLong {
+            path: path.to_owned(),
+            limit,
+        });
+    }
+    Ok(bytes)
+}
+
+/// A settings file as text.
+///
+/// # Errors
+///
+/// When it is not UTF-8.
+pub fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, SettingsError> {
+    str::from_utf8(bytes).map_err(|error| {
+        SettingsError::unreadable(path, io::Error::new(io::ErrorKind::InvalidData, error))
+    })
 }
 
 /// A problem with the line it is in.
@@ -100,7 +141,7 @@ impl fmt::Display for Located<'_> {
 }
 
 /// Number of the line that holds byte `at`, counted from 1, and where it begins.
-pub(super) fn line_of(text: &str, at: usize) -> (usize, usize) {
+pub fn line_of(text: &str, at: usize) -> (usize, usize) {
     let mut line = 1;
     let mut start = 0;
     for (index, _) in text
@@ -114,7 +155,7 @@ pub(super) fn line_of(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// A text in quotes, of which nobody wants to read more than a line.
-pub(super) struct Shown<'a>(pub(super) &'a str);
+pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,17 @@
+//! What the daemons of MC-LAG need as processes, whatever they do: they are two, and this is written once.
+//!
+//! * [`ctl`]: the operator's socket.
+//! * [`log`]: structured logs on standard error.
+//! * [`process`]: the frame of a main program.
+//! * [`sandbox`]: gives up privileges.
+//! * [`settings`]: reads a settings file, and says what is wrong with it.
+//! * [`signals`]: what a daemon is told by signals.
+//! * [`socket`]: Unix sockets that a daemon listens on.
+
+pub mod ctl;
+pub mod log;
+pub mod process;
+pub mod sandbox;
+pub mod settings;
+pub mod signals;
+pub mod socket;

@@ -1,0 +1,48 @@
+//! The frame of a daemon's main program.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use crate::settings::SettingsError;
+
+/// Say what a program failed with, if it did, and how it ends.
+pub fn exit<E: AsRef<dyn Error + Send + Sync>>(program: &str, result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(program, error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Say what failed. What is wrong in a file begins with its name, as editors expect it.
+pub fn complain(program: &str, error: &(dyn Error + Send + Sync + 'static)) {
+    match error.downcast_ref() {
+        Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
+        _ => eprintln!("{program}: {}", chain(error)),
+    }
+}
+
+/// An error and all that caused it, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Run all of a daemon on this thread.
+///
+/// # Errors
+///
+/// When the runtime cannot be started.
+pub fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    Ok(runtime.enable_all().build()?.block_on(work))
+}
