@@ -24,7 +24,8 @@ impl Control {
     #[must_use]
     pub fn start(filter: EnvFilter) -> Self {
         let level = level_of(filter.max_level_hint());
-        Self::new(level, log::init(filter))
+        let log = log::init(filter);
+        Self::new(level, move |filter| log.set_filter(filter))
     }
 
     /// What is logged is at this level now; `reload` changes the filter and says whether it could.

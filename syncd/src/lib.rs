@@ -10,18 +10,13 @@
 //! * [`reconcile`]: from wanted and actual to actions; pure.
 //! * [`backend`]: the boundary to a dataplane, and its implementations.
 //! * [`server`]: the socket, its one client, flow control.
-//! * [`ctl`]: the operator's socket.
 //! * [`legacy`]: clients that speak version 1 of the protocol.
 //! * [`settings`]: the settings file.
-//! * [`log`]: structured logs on standard error.
-//! * [`sandbox`]: gives up every privilege but one.
+//! * [`mclag_daemon`]: what it needs as a process, whatever it does.
 
 pub mod backend;
-pub mod ctl;
 pub mod dataplane;
 pub mod legacy;
-pub mod log;
 pub mod reconcile;
-pub mod sandbox;
 pub mod server;
 pub mod settings;

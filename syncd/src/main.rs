@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use caps::Capability;
 use clap::{Parser, ValueEnum};
+use mclag_daemon::sandbox::Capability;
+use mclag_daemon::signals::{Signal, Signals};
+use mclag_daemon::socket::Listener;
+use mclag_daemon::{log, process, sandbox};
 use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::record::RecordBackend;
 use syncd::legacy::Listeners;
 use syncd::server::{Options, Server};
-use syncd::settings::{self, BackendKind, OnStop, Settings, SettingsError};
-use syncd::{log, sandbox};
-use tokio::net::UnixListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use syncd::settings::{self, BackendKind, OnStop, Settings};
 use tokio::sync::mpsc;
 
 /// Carries decisions of the MC-LAG control plane out on the dataplane. Decides nothing.
@@ -59,18 +59,7 @@ enum BackendArg {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // What is wrong in a file begins with its name, as editors expect it.
-            match error.downcast_ref() {
-                Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
-                _ => eprintln!("syncd: {error:#}"),
-            }
-            ExitCode::FAILURE
-        }
-    }
+    process::exit("syncd", run(&Args::parse()))
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
@@ -79,12 +68,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
         print!("{settings}");
         return Ok(());
     }
-    log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?
-        .block_on(serve(args, settings))
+    let _log = log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
+    process::block_on(serve(args, settings)).context("cannot start the runtime")?
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -105,27 +90,12 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-/// The signals that this program listens to.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    /// From now on they are heard, however late somebody asks.
-    fn catch() -> anyhow::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("cannot catch SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("cannot catch SIGINT")?,
-            hangup: signal(SignalKind::hangup()).context("cannot catch SIGHUP")?,
-        })
-    }
-}
-
 async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
     // Before anybody can know that we run: what is said until the server listens is not lost.
-    let signals = Signals::catch()?;
+    let signals = (
+        Signals::catch(&[Signal::Stop])?,
+        Signals::catch(&[Signal::Reload])?,
+    );
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
     let control = settings.access.listen(&settings.control())?;
@@ -136,7 +106,7 @@ async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
         BackendKind::Record => None,
     };
     let entered = sandbox::enter(needed).context("cannot give up privileges");
-    let served = match (entered, settings.backend) {
+    match (entered, settings.backend) {
         (Err(error), _) => Err(error),
         (Ok(()), BackendKind::Linux) => {
             let backend = LinuxBackend::open().context("cannot talk to the kernel")?;
@@ -151,26 +121,16 @@ async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
                 .for_each(|port| recorder.add_port(*port));
             serve_with(backend, args, &settings, signals, listeners).await
         }
-    };
-    // Best effort: whoever starts next removes a socket that nobody answers at.
-    for socket in [settings.socket(), settings.control()] {
-        let _ = std::fs::remove_file(socket);
     }
-    served
 }
 
 async fn serve_with(
     backend: impl Backend,
     args: &Args,
     settings: &Settings,
-    signals: Signals,
-    (listener, control, legacy): (UnixListener, UnixListener, Listeners),
+    (mut stops, reloads_asked): (Signals, Signals),
+    (listener, control, legacy): (Listener, Listener, Listeners),
 ) -> anyhow::Result<()> {
-    let Signals {
-        mut terminate,
-        mut interrupt,
-        hangup,
-    } = signals;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         backend = backend.name(),
@@ -179,10 +139,7 @@ async fn serve_with(
     );
     let server = Server::start(backend, options(settings)).await?;
     let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        stops.next().await;
     };
     for address in legacy.addresses() {
         tracing::info!(%address, "listening for legacy clients");
@@ -192,7 +149,7 @@ async fn serve_with(
     let server = server.with_reloads(reloads);
     tokio::select! {
         ended = server.run(listener, stop) => ended?,
-        never = reload_settings(args, settings, hangup, reload) => match never {},
+        never = reload_settings(args, settings, reloads_asked, reload) => match never {},
     }
     tracing::info!("stopped");
     Ok(())
@@ -212,10 +169,11 @@ fn options(settings: &Settings) -> Options {
 async fn reload_settings(
     args: &Args,
     started: &Settings,
-    mut hangup: Signal,
+    mut asked: Signals,
     reload: mpsc::Sender<Options>,
 ) -> Infallible {
-    while let Some(()) = hangup.recv().await {
+    loop {
+        asked.next().await;
         match settings(args) {
             Ok(now) => {
                 let later = now.for_next_start(started);
@@ -231,5 +189,4 @@ async fn reload_settings(
             Err(error) => tracing::error!("settings stay as they were: {error:#}"),
         }
     }
-    std::future::pending().await
 }

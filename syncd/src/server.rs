@@ -25,23 +25,26 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mclag_daemon::ctl::{self, Question};
+use mclag_daemon::process::chain;
+use mclag_daemon::socket::Listener;
+use mclag_proto::ctl::dataplane;
 use mclag_proto::sync::model::{Isolation, Op, OpError};
 use mclag_proto::sync::v2::{
     self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
 };
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use crate::backend::{Backend, BackendError, BackendEvent};
-use crate::ctl::{Control, Question};
 use crate::dataplane::Subject;
 use crate::legacy::{Happening, Listeners, Translator};
 use crate::reconcile::{Original, Originals, Reconciler};
 
+pub use access::Access;
 use access::Refusals;
-pub use access::{Access, ListenError};
 use connection::{Connection, Lost, Peer};
 use legacy::Legacy;
 pub use store::{Store, StoreError};
@@ -59,6 +62,9 @@ mod tests;
 
 /// Batches that a client may have unanswered.
 pub const WINDOW: u32 = 16;
+
+/// Operators served at a time; more are told so and closed.
+const MAX_OPERATORS: usize = 8;
 
 /// How long a connection may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,7 +103,7 @@ pub struct Server<B> {
     client: Option<Connection>,
     legacy: Legacy,
     writer: Writer,
-    control: Control,
+    control: ctl::Server<dataplane::Request, dataplane::Reply>,
     reloads: Option<mpsc::Receiver<Options>>,
     candidate: Option<(Connection, Instant)>,
     retry_at: Option<Instant>,
@@ -141,7 +147,7 @@ enum Next {
     Legacy(Happening),
     LegacyDue,
     Reload(Options),
-    Question(Question),
+    Question(Question<dataplane::Request, dataplane::Reply>),
     Event(Result<BackendEvent, BackendError>),
     HelloTimeout,
     Accept,
@@ -198,7 +204,7 @@ impl<B: Backend> Server<B> {
             client: None,
             legacy,
             writer: Writer::Unknown,
-            control: Control::new(None),
+            control: control(None),
             reloads: None,
             candidate: None,
             retry_at: None,
@@ -212,8 +218,8 @@ impl<B: Backend> Server<B> {
 
     /// Answer operators at this socket, too.
     #[must_use]
-    pub fn with_control(mut self, listener: UnixListener) -> Self {
-        self.control = Control::new(Some(listener));
+    pub fn with_control(mut self, listener: Listener) -> Self {
+        self.control = control(Some(listener));
         self
     }
 
@@ -240,10 +246,10 @@ impl<B: Backend> Server<B> {
     /// When the backend has no more events.
     pub async fn run(
         mut self,
-        listener: UnixListener,
+        mut listener: Listener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
-        let ended = self.serve(&listener, stop).await;
+        let ended = self.serve(&mut listener, stop).await;
         match &ended {
             Ok(()) => {
                 if self.options.restore_on_stop {
@@ -253,14 +259,14 @@ impl<B: Backend> Server<B> {
                 }
                 self.close_all(ErrorCode::Stopping, "syncd is stopping");
             }
-            Err(error) => self.close_all(ErrorCode::Failed, &connection::chain(error)),
+            Err(error) => self.close_all(ErrorCode::Failed, &chain(error)),
         }
         ended
     }
 
     async fn serve(
         &mut self,
-        listener: &UnixListener,
+        listener: &mut Listener,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         let mut stop = std::pin::pin!(stop);
@@ -318,7 +324,7 @@ impl<B: Backend> Server<B> {
 
     async fn next(
         &mut self,
-        listener: &UnixListener,
+        listener: &mut Listener,
         stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> Next {
         let client = self.client.as_ref();
@@ -326,7 +332,7 @@ impl<B: Backend> Server<B> {
         let hello_by = self.candidate.as_ref().map(|(_, by)| *by);
         let legacy_at = self.legacy.deadline();
         tokio::select! {
-            accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted.map(|(stream, _)| stream)),
+            accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted),
             ready = readiness(client) => Next::Client(ready),
             ready = readiness(candidate) => Next::Candidate(ready),
             happening = self.legacy.sockets.next() => Next::Legacy(happening),
@@ -541,6 +547,11 @@ impl<B: Backend> Server<B> {
             connection.close(code, text);
         }
     }
+}
+
+fn control(listener: Option<Listener>) -> ctl::Server<dataplane::Request, dataplane::Reply> {
+    let refusal = |message| dataplane::Reply::Error { message };
+    ctl::Server::new(listener, MAX_OPERATORS, refusal)
 }
 
 fn refuse(connection: Connection, lost: &Lost) {

@@ -4,20 +4,23 @@
 //! reported with file, line and column.
 
 use std::fmt;
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mclag_daemon::log;
+use mclag_daemon::settings::{self as daemon, Problem};
 use mclag_proto::IfName;
 use nix::unistd::{Group, User};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::legacy;
 use crate::server::Access;
-use crate::{legacy, log};
 
 mod legacy_table;
+
+pub use mclag_daemon::settings::SettingsError;
 
 /// Where settings are read from unless told otherwise.
 pub const DEFAULT_FILE: &str = "/etc/mclag/syncd.toml";
@@ -130,14 +133,6 @@ enum Value {
     Text(String),
 }
 
-/// One thing that is wrong.
-#[derive(Debug)]
-struct Problem {
-    /// Where, in bytes.
-    span: Option<Range<usize>>,
-    message: String,
-}
-
 impl Settings {
     /// Read and check a file.
     ///
@@ -145,20 +140,8 @@ impl Settings {
     ///
     /// When it cannot be read, or anything in it is wrong.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let unreadable = |source| SettingsError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        let mut text = String::new();
-        let limited = file.take(MAX_FILE + 1).read_to_string(&mut text);
-        let length = limited.map_err(unreadable)?;
-        if u64::try_from(length).unwrap_or(u64::MAX) > MAX_FILE {
-            return Err(SettingsError::TooLong {
-                path: path.to_owned(),
-            });
-        }
-        Self::parse(path, &text)
+        let bytes = daemon::read(path, MAX_FILE)?;
+        Self::parse(path, daemon::text(path, &bytes)?)
     }
 
     /// Check the text of a file; `path` is what errors call it.
@@ -181,10 +164,7 @@ impl Settings {
         if problems.is_empty() {
             return Ok(settings);
         }
-        let shown: Vec<String> = problems.iter().map(|p| p.shown(path, text)).collect();
-        Err(SettingsError::Wrong {
-            report: shown.join("\n"),
-        })
+        Err(SettingsError::wrong(path, text, problems))
     }
 
     /// The socket.
@@ -354,22 +334,6 @@ fn group_id(name: &str) -> nix::Result<Option<u32>> {
     Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
 }
 
-impl Problem {
-    fn shown(&self, path: &Path, text: &str) -> String {
-        let path = path.display();
-        let Some(start) = self.span.as_ref().map(|span| span.start) else {
-            return format!("{path}: {}", self.message);
-        };
-        let before = text.get(..start).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before[line_start..].chars().count() + 1;
-        let shown = text[line_start..].lines().next().unwrap_or_default();
-        let shown: String = shown.chars().take(120).collect();
-        format!("{path}:{line}:{column}: {}\n    {shown}", self.message)
-    }
-}
-
 /// What would be used, as a settings file.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -398,32 +362,6 @@ impl fmt::Display for Settings {
         }
         legacy_table::show(&self.legacy, f)
     }
-}
-
-/// Settings that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettingsError {
-    /// The file could not be read.
-    #[error("cannot read settings {}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
-    /// The file is longer than any settings can be.
-    #[error("settings {} are longer than {MAX_FILE} bytes", .path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file was read, and says something that cannot be.
-    #[error("{report}")]
-    Wrong {
-        /// All of it, each with file, line and column, ready to be shown.
-        report: String,
-    },
 }
 
 #[cfg(test)]

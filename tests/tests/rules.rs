@@ -47,7 +47,8 @@ const LONGEST: usize = 600;
 const EXCUSE: &str = "Longer than 600 lines because";
 
 /// Crates and their directories, the inner ones first.
-const CRATES: [(&str, &str); 6] = [
+const CRATES: [(&str, &str); 7] = [
+    ("mclag-daemon", "proto/daemon"),
     ("mclag-netlink", "proto/netlink"),
     ("mclag-proto", "proto"),
     ("iccp-core", "iccpd/core"),
@@ -77,6 +78,7 @@ impl Tree {
             self.pure_crates_do_not_ask_for_the_time(),
             self.core_and_syncd_do_not_know_each_other(),
             self.core_knows_no_dialect(),
+            self.what_the_daemons_share_is_no_concern_of_others(),
             self.only_the_netlink_crate_names_netlink_types(),
             self.only_one_file_names_bincode(),
             self.the_daemons_run_no_other_programs(),
@@ -125,6 +127,22 @@ impl Tree {
         found
     }
 
+    /// The crate of what both daemons need as processes knows none of their work, and only they know it.
+    fn what_the_daemons_share_is_no_concern_of_others(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, known) in &self.dependencies {
+            let strangers: &[&str] = match name.as_str() {
+                "mclag-daemon" => &["mclag-netlink", "iccp-core", "iccpd", "syncd"],
+                "iccpd" | "syncd" | "mclag-tests" => &[],
+                _ => &["mclag-daemon"],
+            };
+            for stranger in strangers.iter().filter(|name| known.contains(**name)) {
+                found.push(format!("{name} depends on {stranger}"));
+            }
+        }
+        found
+    }
+
     /// Of the peer protocol; what an operator's tool asks for is another thing.
     fn core_knows_no_dialect(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -165,8 +183,8 @@ impl Tree {
         for (path, text) in &self.sources {
             let code = without_comments(text);
             let allowed = crate_of(path) == "mclag-netlink"
-                || path.ends_with("/sandbox.rs")
-                || path.contains("/sandbox/")
+                || path == "proto/daemon/src/sandbox.rs"
+                || path.starts_with("proto/daemon/src/sandbox/")
                 || path == "tests/src/traffic/packet.rs";
             let permits = ["allow(unsafe_code", "expect(unsafe_code"]
                 .iter()
@@ -730,7 +748,7 @@ fn unsafe_code_elsewhere_is_found() {
     }
     for path in [
         "proto/netlink/src/socket.rs",
-        "iccpd/src/sandbox.rs",
+        "proto/daemon/src/sandbox.rs",
         "tests/src/traffic/packet.rs",
     ] {
         assert!(violations_with(path, text).is_empty(), "{path}");
@@ -739,6 +757,21 @@ fn unsafe_code_elsewhere_is_found() {
         violations_with("proto/netlink/src/socket.rs", "#![allow(unsafe_code)]"),
         ["proto/netlink/src/socket.rs allows unsafe code for more than one function"]
     );
+}
+
+#[test]
+fn a_crate_that_knows_too_much_of_the_daemons_is_found() {
+    for (name, dependency) in [
+        ("mclag-daemon", "iccp-core"),
+        ("mclag-daemon", "mclag-netlink"),
+        ("mclag-netlink", "mclag-daemon"),
+    ] {
+        let wanted = format!("{name} depends on {dependency}");
+        assert_eq!(violations_with_dependency(name, dependency), [wanted]);
+    }
+    for name in ["iccpd", "syncd"] {
+        assert!(violations_with_dependency(name, "mclag-daemon").is_empty());
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! microseconds: fail-over latency is measured from them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 use tracing::{Level, Metadata};
@@ -21,8 +22,8 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::builder().parse(text)
 }
 
-/// Log from now on. What is returned changes what is logged, and says whether it could.
-pub fn init(filter: EnvFilter) -> impl Fn(EnvFilter) -> bool + Send {
+/// Log from now on.
+pub fn init(filter: EnvFilter) -> Log {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -31,7 +32,26 @@ pub fn init(filter: EnvFilter) -> impl Fn(EnvFilter) -> bool + Send {
         .with_filter_reloading();
     let handle = subscriber.reload_handle();
     subscriber.init();
-    move |filter| handle.reload(filter).is_ok()
+    let reload = Box::new(move |filter| handle.reload(filter).is_ok());
+    Log { reload }
+}
+
+/// The log of this process.
+pub struct Log {
+    reload: Box<dyn Fn(EnvFilter) -> bool + Send>,
+}
+
+impl Log {
+    /// Log what passes this filter from now on. False when that was not possible.
+    pub fn set_filter(&self, filter: EnvFilter) -> bool {
+        (self.reload)(filter)
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
 }
 
 /// Standard error, with journal priorities if it leads to the journal.

@@ -1,17 +1,10 @@
 //! Who may connect: the socket's file mode, and the credentials that the kernel vouches for.
 
 use std::collections::HashMap;
-use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
-};
-use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Gid, Group, Uid, User, chown};
-use tokio::net::UnixListener;
+use mclag_daemon::socket::{ListenError, Listener, Place};
+use nix::unistd::{Gid, Group, Uid, User};
 
 use super::connection::Peer;
 
@@ -46,50 +39,20 @@ impl Access {
         self.group.or((own != 0).then_some(own))
     }
 
-    /// Create the run directory if it is not there, and listen in it.
+    /// Listen at this socket, in a directory that is made if it is not there.
     ///
     /// # Errors
     ///
-    /// When another server answers there, or the system refuses.
-    pub fn listen(&self, path: &Path) -> Result<UnixListener, ListenError> {
-        let fail = |doing, source| ListenError::Io {
-            doing,
+    /// When another server listens there, or the system refuses.
+    pub fn listen(&self, path: &Path) -> Result<Listener, ListenError> {
+        Listener::bind(Place {
+            program: "syncd",
             path: path.to_owned(),
-            source,
-        };
-        if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(|e| fail("create the directory of", e))?;
-        }
-        match std::os::unix::net::UnixStream::connect(path) {
-            Ok(_) => return Err(ListenError::Taken(path.to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                // Left behind by a server that was killed.
-                std::fs::remove_file(path).map_err(|e| fail("remove the old socket", e))?;
-            }
-            Err(error) => return Err(fail("look for another server at", error)),
-        }
-        let listener = bind_closed(path).map_err(|e| fail("listen at", e))?;
-        if let Some(group) = self.group {
-            chown(path, None, Some(Gid::from_raw(group)))
-                .map_err(|e| fail("give to its group the socket", e.into()))?;
-        }
-        let mode = std::fs::Permissions::from_mode(0o660);
-        std::fs::set_permissions(path, mode).map_err(|e| fail("set the mode of", e))?;
-        Ok(listener)
+            mode: 0o660,
+            group: self.group,
+            backlog: BACKLOG,
+        })
     }
-}
-
-/// Listen at a socket that nobody but root can connect to before its mode is set.
-fn bind_closed(path: &Path) -> io::Result<UnixListener> {
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    // The file gets the mode of its descriptor. The umask would do the same to every file that
-    // another thread creates meanwhile.
-    fchmod(&socket, Mode::empty())?;
-    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-    listen(&socket, Backlog::new(BACKLOG)?)?;
-    UnixListener::from_std(socket.into())
 }
 
 fn is_member(peer: Peer, group: u32) -> bool {
@@ -103,25 +66,6 @@ fn is_member(peer: Peer, group: u32) -> bool {
         (Some(user), Some(group)) => group.mem.contains(&user.name),
         _ => false,
     }
-}
-
-/// The socket cannot be listened at.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ListenError {
-    /// Somebody else does.
-    #[error("another syncd answers at {}", .0.display())]
-    Taken(PathBuf),
-    /// The system refuses.
-    #[error("cannot {doing} {}", .path.display())]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// The socket.
-        path: PathBuf,
-        /// The system's words.
-        source: io::Error,
-    },
 }
 
 /// Counts refusals, so that each user is logged once.

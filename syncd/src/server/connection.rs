@@ -3,6 +3,7 @@
 
 use std::io;
 
+use mclag_daemon::process::chain;
 use mclag_proto::sync::v2::{
     ClientMessage, DecodeError, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE, ServerCodec,
     ServerMessage,
@@ -212,15 +213,4 @@ impl Connection {
     const fn waiting(&self) -> usize {
         self.out.len() - self.written
     }
-}
-
-/// An error and all that caused it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

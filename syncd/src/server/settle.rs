@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 
+use mclag_daemon::process::chain;
 use mclag_proto::sync::model::{Event, OpError, OpErrorCode};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::{RETRY, Server, ServerError, connection};
+use super::{RETRY, Server, ServerError};
 use crate::backend::{Backend, BackendError, BackendEvent};
 use crate::dataplane::{Action, InterfaceActual, Subject};
 
@@ -170,10 +171,7 @@ impl<B: Backend> Server<B> {
         if let Some(store) = &self.store
             && let Err(error) = store.save(originals)
         {
-            error!(
-                error = connection::chain(&error),
-                "originals cannot be kept"
-            );
+            error!(error = chain(&error), "originals cannot be kept");
         }
         self.stored = originals.clone();
     }

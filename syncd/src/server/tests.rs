@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mclag_daemon::socket::ListenError;
 use mclag_proto::sync::frame;
 use mclag_proto::sync::model::*;
 use mclag_proto::sync::v2::{ClientCodec, MAX_OPS_PER_BATCH};
@@ -650,7 +651,7 @@ async fn the_socket_is_for_owner_and_group_and_belongs_to_one_server() {
         .mode();
     assert_eq!(mode & 0o777, 0o660);
     let error = Access::default().listen(&rig.socket()).unwrap_err();
-    assert!(matches!(error, ListenError::Taken(_)), "{error}");
+    assert!(matches!(error, ListenError::InUse { .. }), "{error}");
     let _ = rig.client().await;
     rig.stop().await;
 }

@@ -1,5 +1,6 @@
 //! The dataplane as an operator sees it.
 
+use mclag_daemon::ctl::Question;
 use mclag_proto::ctl::Counter;
 use mclag_proto::ctl::dataplane::{
     Client, Dataplane, Entries, Interface, Pair, Port, RemotePort, Reply, Request,
@@ -7,12 +8,11 @@ use mclag_proto::ctl::dataplane::{
 
 use super::{Server, Writer};
 use crate::backend::Backend;
-use crate::ctl::Question;
 use crate::dataplane::EntryKind;
 
 impl<B: Backend> Server<B> {
     /// Answer an operator.
-    pub(super) fn answer(&self, question: Question) {
+    pub(super) fn answer(&self, question: Question<Request, Reply>) {
         let Question { request, answer } = question;
         let reply = match request {
             Request::Dataplane => Reply::Dataplane(Box::new(self.view())),
