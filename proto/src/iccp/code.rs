@@ -1,38 +1,76 @@
 //! The registry of code points (`spec/iccp.md` 2.1): what a type is called, and how it is written.
+//!
+//! Message types, and the type of the ICCP Capability TLV, are assigned by IANA in
+//! [LDP Parameters](https://www.iana.org/assignments/ldp-namespaces), other TLV types below 0x1000
+//! in "ICC RG Parameter Types" of
+//! [Pseudowire Name Spaces](https://www.iana.org/assignments/pwe3-parameters). TLV types from 0x1000
+//! up, and Heartbeat, are no registry's: they are SONiC's or linux-mclag's, and from 0x1100 up ours.
 
 use std::fmt;
 
 /// Message types, 15 bits.
 pub(super) mod message {
+    /// Capability: [RFC 5561, section 3](https://www.rfc-editor.org/rfc/rfc5561#section-3).
     pub(in super::super) const CAPABILITY: u16 = 0x0202;
+    /// RG Connect: [RFC 7275, section 6.2](https://www.rfc-editor.org/rfc/rfc7275#section-6.2).
     pub(in super::super) const CONNECT: u16 = 0x0700;
+    /// RG Disconnect: [RFC 7275, section 6.3](https://www.rfc-editor.org/rfc/rfc7275#section-6.3).
     pub(in super::super) const DISCONNECT: u16 = 0x0701;
+    /// RG Notification: [RFC 7275, section 6.4](https://www.rfc-editor.org/rfc/rfc7275#section-6.4).
     pub(in super::super) const NOTIFICATION: u16 = 0x0702;
+    /// RG Application Data: [RFC 7275, section 6.5](https://www.rfc-editor.org/rfc/rfc7275#section-6.5).
     pub(in super::super) const APPLICATION: u16 = 0x0703;
 }
 
 /// TLV types, 14 bits.
 pub(super) mod tlv {
+    /// ICC Sender Name: [RFC 7275, section 6.2.1](https://www.rfc-editor.org/rfc/rfc7275#section-6.2.1).
     pub(in super::super) const SENDER_NAME: u16 = 0x0001;
+    /// NAK: [RFC 7275, section 6.4.1](https://www.rfc-editor.org/rfc/rfc7275#section-6.4.1).
     pub(in super::super) const NAK: u16 = 0x0002;
+    /// Disconnect Code: [RFC 7275, section 6.3](https://www.rfc-editor.org/rfc/rfc7275#section-6.3).
     pub(in super::super) const DISCONNECT_CODE: u16 = 0x0004;
+    /// ICC RG ID: [RFC 7275, section 6.1.1](https://www.rfc-editor.org/rfc/rfc7275#section-6.1.1).
     pub(in super::super) const RG_ID: u16 = 0x0005;
+    /// mLACP System Config: [RFC 7275, section 7.2.3](https://www.rfc-editor.org/rfc/rfc7275#section-7.2.3).
     pub(in super::super) const SYSTEM_CONFIG: u16 = 0x0032;
+    /// mLACP Aggregator Config: [RFC 7275, section
+    /// 7.2.4](https://www.rfc-editor.org/rfc/rfc7275#section-7.2.4), with a name of fixed length
+    /// (`spec/iccp.md` 4.2).
     pub(in super::super) const AGGREGATOR_CONFIG: u16 = 0x0036;
+    /// mLACP Aggregator State: [RFC 7275, section
+    /// 7.2.8](https://www.rfc-editor.org/rfc/rfc7275#section-7.2.8).
     pub(in super::super) const AGGREGATOR_STATE: u16 = 0x0037;
+    /// mLACP Synchronization Request: [RFC 7275, section
+    /// 7.2.9](https://www.rfc-editor.org/rfc/rfc7275#section-7.2.9).
     pub(in super::super) const SYNC_REQUEST: u16 = 0x0038;
+    /// mLACP Synchronization Data: [RFC 7275, section
+    /// 7.2.10](https://www.rfc-editor.org/rfc/rfc7275#section-7.2.10).
     pub(in super::super) const SYNC_DATA: u16 = 0x0039;
+    /// Heartbeat, SONiC's and linux-mclag's own: the RFC has none, and may have given its number to another
+    /// (`spec/iccp.md` 12).
     pub(in super::super) const HEARTBEAT: u16 = 0x003a;
+    /// ICCP Capability: [RFC 7275, section 8](https://www.rfc-editor.org/rfc/rfc7275#section-8).
     pub(in super::super) const CAPABILITY: u16 = 0x0700;
+    /// Port Channel Info, SONiC's and linux-mclag's own (`spec/iccp.md` 4.7).
     pub(in super::super) const PORT_CHANNEL_INFO: u16 = 0x1034;
+    /// Peer Link Info, SONiC's and linux-mclag's own (`spec/iccp.md` 4.8).
     pub(in super::super) const PEER_LINK_INFO: u16 = 0x1035;
+    /// ARP Info, SONiC's and linux-mclag's own (`spec/iccp.md` 4.9).
     pub(in super::super) const ARP_INFO: u16 = 0x1036;
+    /// MAC Info, SONiC's and linux-mclag's own (`spec/iccp.md` 4.11).
     pub(in super::super) const MAC_INFO: u16 = 0x1038;
+    /// Warm Boot Flag, SONiC's own (`spec/iccp.md` 4.12).
     pub(in super::super) const WARM_BOOT: u16 = 0x1039;
+    /// NDISC Info, SONiC's own (`spec/iccp.md` 4.10).
     pub(in super::super) const NDISC_INFO: u16 = 0x103a;
+    /// Interface Up Ack, SONiC's own (`spec/iccp.md` 4.13).
     pub(in super::super) const INTERFACE_UP_ACK: u16 = 0x103b;
+    /// Announce, ours: [`Announce`](super::super::ext::Announce).
     pub(in super::super) const ANNOUNCE: u16 = 0x1100;
+    /// Goodbye, ours: [`Goodbye`](super::super::ext::Goodbye).
     pub(in super::super) const GOODBYE: u16 = 0x1101;
+    /// MAC Sync End, ours: [`Extension`](super::super::ext::Extension).
     pub(in super::super) const MAC_SYNC_END: u16 = 0x1102;
 }
 

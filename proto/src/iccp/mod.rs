@@ -31,7 +31,7 @@ pub use wire::Dialect;
 
 use codec::{MAX_LENGTH, MIN_LENGTH};
 
-/// TCP port of the peer protocol (`spec/iccp.md` 1).
+/// TCP port of the peer protocol (`spec/iccp.md` 1); LDP's, which RFC 7275 uses, is another.
 pub const PORT: u16 = 8888;
 
 /// MAC entries in one message that a legacy receiver takes (`spec/iccp.md` 2.4).
@@ -119,7 +119,9 @@ impl Body {
     }
 }
 
-/// Status code of a disconnect or NAK (`spec/iccp.md` 3.5; RFC 7275, section 12).
+/// Status code of a disconnect or NAK (`spec/iccp.md` 3.5), from the status codes of
+/// [LDP Parameters](https://www.iana.org/assignments/ldp-namespaces)
+/// ([RFC 7275, section 12](https://www.rfc-editor.org/rfc/rfc7275#section-12)).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Status(pub u32);
 
