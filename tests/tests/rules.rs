@@ -11,6 +11,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 
+#[path = "rules/citations.rs"]
+mod citations;
+
 /// Crates that are free of I/O and of the clock.
 const PURE: [&str; 2] = ["mclag-proto", "iccp-core"];
 
@@ -57,8 +60,8 @@ const CRATES: [(&str, &str); 7] = [
     ("mclag-tests", "tests"),
 ];
 
-/// This file names everything that is forbidden.
-const THIS_FILE: &str = "tests/tests/rules.rs";
+/// These files name everything that is forbidden.
+const THESE_FILES: &str = "tests/tests/rules";
 
 /// What is checked.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +72,10 @@ struct Tree {
     sources: BTreeMap<String, String>,
     /// Manifests, likewise.
     manifests: BTreeMap<String, String>,
+    /// Documents in Markdown, likewise.
+    docs: BTreeMap<String, String>,
+    /// Paths of all files that a document may link to.
+    files: BTreeSet<String>,
 }
 
 impl Tree {
@@ -86,6 +93,8 @@ impl Tree {
             self.unsafe_code_stays_where_it_is_allowed(),
             self.long_files_give_a_reason(),
             self.every_crate_has_the_lints_of_the_workspace(),
+            self.citations_resolve(),
+            self.links_resolve(),
         ]
         .concat()
     }
@@ -288,9 +297,15 @@ impl Tree {
         for (_, directory) in CRATES {
             let manifest = format!("{directory}/Cargo.toml");
             tree.manifests.insert(manifest.clone(), read(&manifest));
-            collect(root, directory, &mut tree.sources);
         }
-        tree.sources.remove(THIS_FILE);
+        collect(root, "", &mut tree.files);
+        for path in &tree.files {
+            if path.ends_with(".md") {
+                tree.docs.insert(path.clone(), read(path));
+            } else if path.ends_with(".rs") && !path.starts_with(THESE_FILES) {
+                tree.sources.insert(path.clone(), read(path));
+            }
+        }
         tree
     }
 }
@@ -411,19 +426,24 @@ fn literal_len(text: &str) -> Option<usize> {
     )
 }
 
-fn collect(root: &Path, directory: &str, sources: &mut BTreeMap<String, String>) {
+/// Paths of all files below a directory, but for what is built and what is hidden.
+fn collect(root: &Path, directory: &str, files: &mut BTreeSet<String>) {
     let entries =
         fs::read_dir(root.join(directory)).unwrap_or_else(|error| panic!("{directory}: {error}"));
     for entry in entries {
         let entry = entry.expect("the directory can be read");
         let name = entry.file_name().into_string().expect("names are UTF-8");
-        let path = format!("{directory}/{name}");
+        if name.starts_with('.') || name == "target" {
+            continue;
+        }
+        let path = match directory {
+            "" => name,
+            directory => format!("{directory}/{name}"),
+        };
         if entry.file_type().expect("the type is known").is_dir() {
-            collect(root, &path, sources);
-        } else if name.ends_with(".rs") {
-            let text =
-                fs::read_to_string(entry.path()).unwrap_or_else(|error| panic!("{path}: {error}"));
-            sources.insert(path, text);
+            collect(root, &path, files);
+        } else {
+            files.insert(path);
         }
     }
 }
@@ -526,6 +546,10 @@ fn this_project_keeps_its_rules() {
         tree.sources.len() > 100,
         "only {} sources were found",
         tree.sources.len()
+    );
+    assert!(
+        tree.docs.contains_key("docs/spec/behaviour.md"),
+        "the specifications were not found"
     );
     assert!(
         tree.dependencies["iccpd"].contains("tokio"),

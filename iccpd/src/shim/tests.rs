@@ -449,7 +449,7 @@ async fn messages_are_put_together_however_they_arrive() {
     }
 }
 
-/// `spec/mclagsyncd-protocol.md` 10.6: type 0 and no port.
+/// `spec/mclagsyncd-protocol.md` 10, item 6: type 0 and no port.
 #[tokio::test]
 async fn a_deletion_without_a_port_is_a_host_that_is_gone() {
     let listener = listener().await;

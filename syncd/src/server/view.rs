@@ -94,8 +94,8 @@ impl<B: Backend> Server<B> {
     fn pair(&self) -> Option<Pair> {
         let state = self.reconciler.wanted().pair().state()?;
         let is_legacy = self.writer == Writer::Legacy;
-        // A client that is gone said nothing of how things are now (4.11 of
-        // `spec/mclagsyncd-protocol.md`); a linux-mclag one never does.
+        // A client that is gone said nothing of how things are now (`spec/mclagsyncd-protocol.md`
+        // 4.11); a linux-mclag one never does.
         let is_known = match is_legacy {
             true => !self.legacy.sockets.is_empty(),
             false => self.client.is_some(),

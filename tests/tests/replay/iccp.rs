@@ -1,4 +1,4 @@
-//! The peer protocol: our `iccpd` in the place of either daemon of a recorded pair.
+//! The peer protocol: our `iccpd` in the place of either daemon of a recorded pair (`spec/iccp.md`).
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};

@@ -1,4 +1,4 @@
-//! Version 1 of the mclagsyncd protocol, linux-mclag: our `iccpd` polls a stand-in for `mclagsyncd.py`.
+//! Version 1 of the mclagsyncd protocol, linux-mclag (`spec/mclagsyncd-protocol.md`): our `iccpd` polls a stand-in for `mclagsyncd.py`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};

@@ -1,4 +1,4 @@
-//! Version 1 of the mclagsyncd protocol: our `syncd` to a recorded `iccpd`, our `iccpd` to a recorded `mclagsyncd`.
+//! Version 1 of the mclagsyncd protocol (`spec/mclagsyncd-protocol.md`): our `syncd` to a recorded `iccpd`, our `iccpd` to a recorded `mclagsyncd`.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};

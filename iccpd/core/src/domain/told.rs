@@ -180,7 +180,7 @@ impl Domain {
     }
 
     /// A NAK (`spec/iccp.md` 8). Asking for everything again would push a legacy peer into its
-    /// ERROR state (7.3), so only the node id is acted upon.
+    /// ERROR state (`spec/iccp.md` 7.3), so only the node id is acted upon.
     pub(super) fn rejected(&mut self, id: u32) {
         self.counters.refused += 1;
         if self.outbox.system_config_id == Some(id) {

@@ -1,4 +1,4 @@
-//! What the address table hears of ports by way of the domain.
+//! What the address table hears of ports by way of the domain (`spec/behaviour.md` 9).
 
 use crate::chassis::{BOND, BOTH, Chassis, name, vid};
 use iccp_core::Input;

@@ -184,7 +184,7 @@ fn a_session_that_comes_up_is_told_in_the_order_of_sonic() {
     );
 }
 
-/// `spec/mclagsyncd-protocol.md` 6, session down, and 10.12: "down" before isolation is cleared.
+/// `spec/mclagsyncd-protocol.md` 6, session down, and 10, item 12: "down" before isolation is cleared.
 #[test]
 fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
     let (mut translator, _) = up();

@@ -1,4 +1,4 @@
-//! Legacy clients over real sockets, with the recording dataplane behind the server.
+//! Legacy clients over real sockets, with the recording dataplane behind the server (`spec/mclagsyncd-protocol.md`).
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
