@@ -4,7 +4,7 @@ mod mclagdctl;
 mod tables;
 
 use super::duration::Text as DurationText;
-use super::legacy::{MAX_SONIC_ID, Warning};
+use super::legacy::{MAX_SONIC_ID, Warning, Weight};
 use super::{
     Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
     DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
@@ -109,7 +109,12 @@ impl Check<'_> {
         }) {
             let message = format!("`id`: SONiC has no numbers above {MAX_SONIC_ID}");
             let line = self.line(&id.span());
-            self.warnings.push(Warning { line, message });
+            self.warnings.push(Warning {
+                line,
+                weight: Weight::Note,
+                message,
+                instead: Vec::new(),
+            });
         }
         let domain = if table.is_none() && !protocol.brings_domain() {
             self.wrong(span, "missing field `domain`".into());

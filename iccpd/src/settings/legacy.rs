@@ -38,8 +38,21 @@ pub const MAX_WARNINGS: usize = 100;
 pub struct Warning {
     /// The line, counted from 1; 0 when it is about the whole file.
     pub line: usize,
-    /// What.
+    /// What it does to the meaning of the file.
+    pub weight: Weight,
+    /// What, in one line.
     pub message: String,
+    /// What to write instead, one line of the file each; empty if that is for the author to know.
+    pub instead: Vec<String>,
+}
+
+/// What a [`Warning`] does to the meaning of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Weight {
+    /// The file is read as it was meant, by the earlier daemon as well.
+    Note,
+    /// The daemon that the file is for makes something else of it than it says.
+    Misread,
 }
 
 impl Warning {
@@ -51,7 +64,11 @@ impl Warning {
             if self.line > 0 {
                 write!(f, "{}:", self.line)?;
             }
-            write!(f, " warning: {}", self.message)
+            write!(f, " warning: {}", self.message)?;
+            for line in &self.instead {
+                write!(f, "\n  instead: {}", line.escape_debug())?;
+            }
+            Ok(())
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Reads a settings file of whichever kind.
 
-use super::legacy::{self, Legacy, Warning};
+use super::legacy::{self, Legacy, Warning, Weight};
 use super::{LEGACY_FILE, MAX_FILE, Settings, file};
 use mclag_daemon::settings::{self as daemon, SettingsError};
 use std::io;
@@ -24,6 +24,14 @@ impl Loaded {
         self.legacy
             .as_ref()
             .map_or(&self.odd, |legacy| &legacy.warnings)
+    }
+
+    /// How many of the warnings are of something that the daemon for which the file was written reads
+    /// otherwise than it was meant.
+    #[must_use]
+    pub fn misread(&self) -> usize {
+        let warnings = self.warnings().iter();
+        warnings.filter(|w| w.weight == Weight::Misread).count()
     }
 
     /// The settings as a TOML file that means the same, with every default written out; `path` is
@@ -64,8 +72,17 @@ pub fn load(path: &Path) -> Result<Loaded, SettingsError> {
 ///
 /// See [`load`].
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
-    if looks_like_legacy(path, bytes) {
-        return parse_legacy(path, Some(bytes));
+    match kind(path, bytes) {
+        Kind::Toml => {}
+        Kind::Legacy => return parse_legacy(path, Some(bytes)),
+        Kind::Interfaces { line } => {
+            let path = path.display();
+            let report = format!(
+                "{path}:{line}: this is a file of interfaces (ifupdown), which describes no pair: \
+                 neither settings in TOML nor an iccpd.conf"
+            );
+            return Err(SettingsError::Wrong { report });
+        }
     }
     let text = daemon::text(path, bytes)?;
     let (settings, odd) =
@@ -91,21 +108,39 @@ fn parse_legacy(path: &Path, bytes: Option<&[u8]>) -> Result<Loaded, SettingsErr
 /// How every TOML file of ours begins, but for comments.
 const TOML_BEGINS: [&[u8]; 5] = [b"on-stop", b"[domain]", b"[syncd]", b"[control]", b"[log]"];
 
+/// How an `/etc/network/interfaces` begins, but for comments.
+const INTERFACES_BEGINS: [&[u8]; 4] = [b"auto ", b"iface ", b"allow-hotplug ", b"source"];
+
+/// What a file is.
+enum Kind {
+    Toml,
+    Legacy,
+    /// None of ours; the line, counted from 1, that tells.
+    Interfaces {
+        line: usize,
+    },
+}
+
 /// The first line that says anything tells: a table of ours begins a TOML file, a known key an
 /// `iccpd.conf`. Where neither does, the file's name decides.
-fn looks_like_legacy(path: &Path, bytes: &[u8]) -> bool {
+fn kind(path: &Path, bytes: &[u8]) -> Kind {
     let extension = path.extension().and_then(|e| e.to_str());
     if extension == Some("toml") {
-        return false;
+        return Kind::Toml;
     }
-    for line in bytes.split(|b| *b == b'\n') {
+    for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
         let line = legacy::trim_start(line);
-        if TOML_BEGINS.iter().any(|begin| line.starts_with(begin)) {
-            return false;
-        }
-        if legacy::is_known(line) {
-            return true;
+        let begins = |words: &[&[u8]]| words.iter().any(|word| line.starts_with(word));
+        if begins(&TOML_BEGINS) {
+            return Kind::Toml;
+        } else if legacy::is_known(line) {
+            return Kind::Legacy;
+        } else if begins(&INTERFACES_BEGINS) {
+            return Kind::Interfaces { line: at + 1 };
         }
     }
-    extension == Some("conf")
+    match extension {
+        Some("conf") => Kind::Legacy,
+        _ => Kind::Toml,
+    }
 }

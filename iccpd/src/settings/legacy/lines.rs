@@ -13,6 +13,8 @@ pub(super) struct Line<'a> {
     pub(super) bytes: &'a [u8],
     /// It is the rest of a line that is longer than [`MAX_LINE`].
     pub(super) is_rest: bool,
+    /// The whole of a line that is longer than [`MAX_LINE`], with its beginning.
+    pub(super) whole: Option<&'a [u8]>,
     /// Something behind a NUL was not read.
     pub(super) is_cut_by_nul: bool,
 }
@@ -26,13 +28,15 @@ pub(super) fn lines(mut text: &[u8]) -> impl Iterator<Item = Line<'_>> {
             let reach = &text[..text.len().min(MAX_LINE)];
             let newline = reach.iter().position(|b| *b == b'\n');
             let (read, behind) = text.split_at(newline.map_or(reach.len(), |at| at + 1));
-            text = behind;
+            let is_cut = newline.is_none() && !is_rest && !behind.is_empty();
             let mut line = Line {
                 number,
                 bytes: read,
                 is_rest,
+                whole: is_cut.then(|| trim_start(first_line(text))),
                 is_cut_by_nul: false,
             };
+            text = behind;
             is_rest = newline.is_none();
             number += usize::from(newline.is_some());
             if let Some(nul) = read.iter().position(|b| *b == 0) {
@@ -46,6 +50,12 @@ pub(super) fn lines(mut text: &[u8]) -> impl Iterator<Item = Line<'_>> {
         }
         None
     })
+}
+
+/// Up to the end of the line.
+fn first_line(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|b| *b == b'\n');
+    &text[..end.unwrap_or(text.len())]
 }
 
 /// White space of the C locale.
@@ -226,6 +236,39 @@ pub(super) fn meant(line: &[u8]) -> Option<(Key, &[u8])> {
     let behind = trim(behind);
     let value = behind.strip_prefix(b":").or(behind.strip_prefix(b"="));
     Some((*key, trim(value.unwrap_or(behind))))
+}
+
+/// What editors of other systems put before the first line. The earlier daemons take it for a part
+/// of the first key.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The line behind a byte order mark, if it begins with one.
+pub(super) fn behind_mark(line: &[u8]) -> Option<&[u8]> {
+    line.strip_prefix(BYTE_ORDER_MARK).map(trim_start)
+}
+
+/// What the author of a value probably meant: no quotes and brackets around names and addresses, as
+/// lists of other languages have them, and no length of a prefix behind an address.
+pub(super) fn plain(key: Key, value: &str) -> String {
+    let quotes = |c: char| matches!(c, '[' | ']' | '(' | ')' | '\'' | '"');
+    if key.is_list() {
+        let names = names(value).map(|name| name.trim_matches(quotes));
+        let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        return names.join(",");
+    }
+    let value = value.trim_matches(quotes);
+    let is_length = |text: &str| text.parse::<u8>().is_ok_and(|length| length <= 128);
+    match (key, value.split_once('/')) {
+        (Key::LocalIp | Key::PeerIp, Some((address, length))) if is_length(length) => address,
+        _ => value,
+    }
+    .into()
+}
+
+/// The names in a list.
+pub(super) fn names(value: &str) -> impl Iterator<Item = &str> {
+    let names = value.split(|c: char| c == ',' || c.is_ascii_whitespace());
+    names.filter(|name| !name.is_empty())
 }
 
 /// A comment begins with `#` at the beginning or behind a blank: `#` may be part of a name.

@@ -100,7 +100,8 @@ impl Reading<'_> {
         let Some(index) = chosen else {
             if syncd.protocol.brings_domain() {
                 let message = "no pair is described completely; it has to arrive from the shim";
-                self.warn(0, message.into());
+                // A file without a word of a pair means just that.
+                self.note(0, message.into());
             }
             return None;
         };
@@ -119,7 +120,7 @@ impl Reading<'_> {
         let is_sonics = self.rules() == Generation::Sonic;
         if is_sonics && draft.id > MAX_SONIC_ID {
             let message = format!("`mclag_id`: SONiC has no numbers above {MAX_SONIC_ID}");
-            self.warn(draft.at, message);
+            self.note(draft.at, message);
         }
         if !is_sonics && draft.peer_link.is_none() {
             let message = "linux-mclag's iccpd does nothing without `peer_link`; this one does";

@@ -1,9 +1,10 @@
 //! From lines to what they say: each as the earlier daemon reads it, and only if it gets nothing
 //! out of it, as it was meant.
 
-use super::lines::{Generation, Key, Line, MAX_LINE, Original, lines, meant, original};
+use super::lines::{Generation, Key, Line, MAX_LINE, Original};
+use super::lines::{behind_mark, lines, meant, names, original, plain};
 use super::pair::Draft;
-use super::{MAX_WARNINGS, Warning};
+use super::{MAX_WARNINGS, Warning, Weight};
 use crate::settings::{Chassis, DurationText, MAX_SOCKET_PATH, Syncd, SyncdProtocol};
 use mclag_daemon::settings::Shown;
 use mclag_proto::{IfName, Mac};
@@ -27,6 +28,8 @@ pub(super) struct Reading<'a> {
     /// lines.
     max_warnings: usize,
     dropped_warnings: usize,
+    /// One of them was of something that the earlier daemon reads otherwise.
+    dropped_misread: bool,
     pub(super) origins: BTreeMap<&'static str, String>,
 }
 
@@ -42,6 +45,7 @@ impl<'a> Reading<'a> {
             warnings: Vec::new(),
             max_warnings: MAX_WARNINGS / 2,
             dropped_warnings: 0,
+            dropped_misread: false,
             origins: BTreeMap::new(),
         }
     }
@@ -62,11 +66,42 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// The earlier daemon does not do what the line says.
     pub(super) fn warn(&mut self, line: usize, message: String) {
+        self.keep(Warning {
+            line,
+            weight: Weight::Misread,
+            message,
+            instead: Vec::new(),
+        });
+    }
+
+    /// Odd, but it does what the line says.
+    pub(super) fn note(&mut self, line: usize, message: String) {
+        self.keep(Warning {
+            line,
+            weight: Weight::Note,
+            message,
+            instead: Vec::new(),
+        });
+    }
+
+    /// As [`Self::warn`], with what would say it.
+    fn suggest(&mut self, line: usize, message: String, instead: Vec<String>) {
+        self.keep(Warning {
+            line,
+            weight: Weight::Misread,
+            message,
+            instead,
+        });
+    }
+
+    fn keep(&mut self, warning: Warning) {
         if self.warnings.len() < self.max_warnings {
-            self.warnings.push(Warning { line, message });
+            self.warnings.push(warning);
         } else {
             self.dropped_warnings += 1;
+            self.dropped_misread |= warning.weight == Weight::Misread;
         }
     }
 
@@ -74,8 +109,15 @@ impl<'a> Reading<'a> {
     pub(super) fn finish(mut self) -> (Vec<Warning>, BTreeMap<&'static str, String>) {
         self.warnings.sort_by_key(|w| w.line);
         if self.dropped_warnings > 0 {
-            let message = format!("{} more warnings are not shown", self.dropped_warnings);
-            self.warnings.push(Warning { line: 0, message });
+            self.warnings.push(Warning {
+                line: 0,
+                weight: match self.dropped_misread {
+                    true => Weight::Misread,
+                    false => Weight::Note,
+                },
+                message: format!("{} more warnings are not shown", self.dropped_warnings),
+                instead: Vec::new(),
+            });
         }
         (self.warnings, self.origins)
     }
@@ -107,11 +149,22 @@ impl<'a> Reading<'a> {
         if line.bytes.is_empty() || line.bytes.starts_with(b"#") {
             return;
         }
+        if let Some(bytes) = behind_mark(line.bytes).filter(|_| at == 1) {
+            let message = format!(
+                "the file begins with a byte order mark, which hides its first line from {}; \
+                 save it without one",
+                self.reader()
+            );
+            self.warn(at, message);
+            return self.line(Line { bytes, ..line }, syncd, chassis);
+        }
         let read = original(line.bytes, self.rules());
         let meant = meant(line.bytes);
         let Some(read) = read else {
             return match meant {
                 Some((key, value)) => self.extra(at, key, &text(value), syncd, chassis),
+                // Told with the line that it is a part of.
+                None if line.is_rest => {}
                 None => {
                     let shown = text(line.bytes);
                     self.warn(
@@ -122,6 +175,28 @@ impl<'a> Reading<'a> {
             };
         };
         self.known(at, read, meant);
+        if let Some(whole) = line.whole {
+            self.cut(at, read, whole);
+        }
+    }
+
+    /// A list that is longer than a line can be: which names are lost, and how to write it.
+    fn cut(&mut self, at: usize, read: Original<'_>, whole: &[u8]) {
+        let key = read.key;
+        let Some((_, list)) = meant(whole).filter(|(k, _)| *k == key && key.is_list()) else {
+            return;
+        };
+        let all = plain(key, &text(list));
+        let taken = text(read.value);
+        // The last one may be cut.
+        let lost = names(&all).filter(|name| !names(&taken).any(|taken| taken == *name));
+        let message = format!(
+            "a line has at most {MAX_LINE} bytes: {} of {} names in `{}` are not read",
+            lost.count(),
+            names(&all).count(),
+            key.name()
+        );
+        self.suggest(at, message, list_lines(key, &all));
     }
 
     /// A line that the earlier daemon reads.
@@ -135,45 +210,36 @@ impl<'a> Reading<'a> {
         let name = key.name();
         let value = text(value);
         let meant = meant.filter(|(k, _)| *k == key).map(|(_, v)| text(v));
-        let result = self.value(at, key, &value);
-        let Err(why) = result else {
-            let odd = separator.filter(|s| !matches!(s, b':' | b'='));
+        let odd = separator.filter(|s| !matches!(s, b':' | b'='));
+        let odd = odd.map(|odd| {
+            let odd = char::from(odd).to_string();
+            let (odd, value) = (Shown(&odd), Shown(&value));
+            format!("{odd} stands where ':' belongs; `{name}` is read as {value}")
+        });
+        let Err(why) = self.value(at, key, &value) else {
             if let Some(odd) = odd {
-                let odd = char::from(odd).to_string();
-                let message = format!(
-                    "{} stands where ':' belongs; `{name}` is read as {}",
-                    Shown(&odd),
-                    Shown(&value)
-                );
-                self.warn(at, message);
+                self.note(at, odd);
             }
             if !rest.is_empty() {
-                let rest = text(rest);
-                let mut message = format!(
-                    "a blank ends the value of `{name}`: {} is not read",
-                    Shown(&rest)
-                );
-                if let Some(meant) = meant.filter(|_| key.is_list()) {
-                    let names: Vec<&str> = names(&meant).collect();
-                    let names = names.join(",");
-                    message += &format!("; probably meant: {}", Shown(&names));
-                }
-                self.warn(at, message);
+                self.blank_ends(at, key, &text(rest), meant.as_deref());
             }
             return;
         };
-        let second = match &meant {
-            Some(meant) if *meant != value => Some(self.value(at, key, meant)),
-            _ => None,
-        };
-        match (second, meant) {
-            (Some(Ok(())), Some(meant)) => {
+        let plainly = meant.map(|meant| plain(key, &meant));
+        let plainly = plainly.filter(|plain| *plain != value);
+        let second = plainly.as_deref().map(|plain| self.value(at, key, plain));
+        match (second, plainly) {
+            (Some(Ok(())), Some(plain)) => {
                 let reader = self.reader();
                 let message = format!(
                     "{reader} gets no usable value of `{name}` out of this; read as {}",
-                    Shown(&meant)
+                    Shown(&plain)
                 );
-                self.warn(at, message);
+                let instead = match key.is_list() {
+                    true => list_lines(key, &plain),
+                    false => vec![format!("{name}:{plain}")],
+                };
+                self.suggest(at, message, instead);
             }
             (second, _) => {
                 let why = second.and_then(Result::err).unwrap_or(why);
@@ -182,8 +248,23 @@ impl<'a> Reading<'a> {
                     self.enter(0, at);
                 }
                 self.warn(at, format!("`{name}`: {why}"));
+                if let Some(odd) = odd.filter(|_| key.is_list()) {
+                    self.note(at, odd);
+                }
             }
         }
+    }
+
+    /// The earlier daemon takes what stands before a blank, and not the rest.
+    fn blank_ends(&mut self, at: usize, key: Key, rest: &str, meant: Option<&str>) {
+        let message = format!(
+            "a blank ends the value of `{}`: {} is not read",
+            key.name(),
+            Shown(rest)
+        );
+        let list = meant.filter(|_| key.is_list());
+        let instead = list.map(|list| list_lines(key, &plain(key, list)));
+        self.suggest(at, message, instead.unwrap_or_default());
     }
 
     /// A line that the earlier daemon ignores, with a key that means something all the same.
@@ -329,10 +410,14 @@ impl<'a> Reading<'a> {
             }
             _ => {
                 let mut dropped = Vec::new();
+                let list = match key {
+                    Key::UniqueIp => &mut draft.unique_ip,
+                    _ => &mut draft.ports,
+                };
+                let before = list.len();
                 for text in names(value) {
                     match list_name(key, text, is_sonics) {
-                        Ok(name) if key == Key::UniqueIp => draft.unique_ip.push((name, at)),
-                        Ok(name) => draft.ports.push((name, at)),
+                        Ok(name) => list.push((name, at)),
                         Err(why) => {
                             dropped.push(why);
                             // One bad length ends the line (`spec/config-formats.md` 1.2).
@@ -342,6 +427,9 @@ impl<'a> Reading<'a> {
                             }
                         }
                     }
+                }
+                if list.len() == before {
+                    return Err(dropped.join("; "));
                 }
                 for why in dropped {
                     self.warn(at, format!("`{}`: {why}", key.name()));
@@ -382,10 +470,20 @@ fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// The names in a list.
-fn names(value: &str) -> impl Iterator<Item = &str> {
-    let names = value.split(|c: char| c == ',' || c.is_ascii_whitespace());
-    names.filter(|name| !name.is_empty())
+/// A list as lines that the earlier daemons read whole: several of them add up.
+fn list_lines(key: Key, list: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for name in names(list) {
+        match lines.last_mut() {
+            // With the end of the line.
+            Some(line) if line.len() + name.len() + 2 <= MAX_LINE => {
+                line.push(',');
+                line.push_str(name);
+            }
+            _ => lines.push(format!("{}:{name}", key.name())),
+        }
+    }
+    lines
 }
 
 /// Digits at the beginning, with a sign at most, of which 16 bits count; and whether that is all.

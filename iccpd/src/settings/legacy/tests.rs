@@ -47,7 +47,10 @@ fn short(settings: &Settings) -> String {
 
 fn warnings(legacy: &Legacy) -> Vec<String> {
     let warnings = legacy.warnings.iter();
-    let warnings = warnings.map(|w| format!("{}: {}", w.line, w.message));
+    let warnings = warnings.map(|w| {
+        let instead = w.instead.iter().map(|line| format!(" | {line}"));
+        format!("{}: {}{}", w.line, w.message, instead.collect::<String>())
+    });
     warnings.collect()
 }
 
@@ -136,8 +139,8 @@ fn lines_are_read_as_the_earlier_daemon_does_and_what_it_swallows_is_told() {
             "mclag_interface:PortChannel1, PortChannel2",
             " PortChannel1 PortChannel9",
             &[
-                "5: a blank ends the value of `mclag_interface`: \"PortChannel2\" is not read; \
-               probably meant: \"PortChannel1,PortChannel2\"",
+                "5: a blank ends the value of `mclag_interface`: \"PortChannel2\" is not read \
+               | mclag_interface:PortChannel1,PortChannel2",
             ],
         ),
         (
@@ -318,7 +321,7 @@ fn what_was_useless_to_the_earlier_daemon_is_read_as_it_was_meant() {
             " via Ethernet0 PortChannel9",
             &[
                 "5: SONiC's iccpd gets no usable value of `peer_link` out of this; read as \
-               \"Ethernet0\"",
+               \"Ethernet0\" | peer_link:Ethernet0",
             ],
         ),
         (
@@ -326,7 +329,7 @@ fn what_was_useless_to_the_earlier_daemon_is_read_as_it_was_meant() {
             " via Ethernet0 PortChannel9",
             &[
                 "5: SONiC's iccpd gets no usable value of `peer_link` out of this; read as \
-               \"Ethernet0\"",
+               \"Ethernet0\" | peer_link:Ethernet0",
             ],
         ),
         (
@@ -334,8 +337,40 @@ fn what_was_useless_to_the_earlier_daemon_is_read_as_it_was_meant() {
             " PortChannel1 PortChannel2 PortChannel9",
             &[
                 "5: SONiC's iccpd gets no usable value of `mclag_interface` out of this; read as \
-               \"PortChannel1 , PortChannel2\"",
+               \"PortChannel1,PortChannel2\" | mclag_interface:PortChannel1,PortChannel2",
             ],
+        ),
+        // Lists of other languages, quotes.
+        (
+            "mclag_interface:['PortChannel1', \"PortChannel2\"]",
+            " PortChannel1 PortChannel2 PortChannel9",
+            &[
+                "5: SONiC's iccpd gets no usable value of `mclag_interface` out of this; read as \
+               \"PortChannel1,PortChannel2\" | mclag_interface:PortChannel1,PortChannel2",
+            ],
+        ),
+        (
+            "peer_link:\"Ethernet0\"",
+            " via Ethernet0 PortChannel9",
+            &[
+                "5: SONiC's iccpd gets no usable value of `peer_link` out of this; read as \
+               \"Ethernet0\" | peer_link:Ethernet0",
+            ],
+        ),
+        // The length of a prefix.
+        (
+            "peer_ip:10.0.0.2/31",
+            " PortChannel9",
+            &[
+                "5: `peer_ip` replaces that of line 3",
+                "5: SONiC's iccpd gets no usable value of `peer_ip` out of this; read as \
+               \"10.0.0.2\" | peer_ip:10.0.0.2",
+            ],
+        ),
+        (
+            "peer_ip:10.0.0.2/310",
+            " PortChannel9",
+            &["5: `peer_ip`: \"10.0.0.2/310\" is not an IP address"],
         ),
         // What it does not like, it would not like without the blank either.
         (
@@ -416,9 +451,14 @@ fn a_long_line_is_several() {
     assert_eq!(
         warnings,
         [
+            format!(
+                "5: a line has at most 511 bytes: 1 of 35 names in `mclag_interface` are not read \
+                 | {},PortChannel4567",
+                list.trim_end_matches(',')
+            ),
             "5: the line is longer than 511 bytes: the rest is read as a line of its own, \
-             beginning with \"567\\n\"",
-            "5: unknown line \"567\" is ignored",
+             beginning with \"567\\n\""
+                .into(),
         ]
     );
 
@@ -850,4 +890,95 @@ fn the_largest_files_are_read_in_bounded_time_and_space() {
     check(&vec![b'x'; max]);
     check(&vec![0; max]);
     check(&vec![b'\n'; max]);
+}
+
+/// `spec/config-formats.md` 1.1: what was made of each of these by the daemon that it is for was not what
+/// stands in it.
+#[test]
+fn a_file_that_means_something_else_to_its_daemon_is_told_from_one_that_is_odd() {
+    let misread = |text: &str| parse(text.as_bytes()).unwrap().misread() > 0;
+    let with = |line: &str| format!("{PAIR}{line}\n");
+    for plain in [
+        SONIC.into(),
+        LINUX_MCLAG.into(),
+        with("# a comment"),
+        with("keepalive:2"),
+        with("peer_linkxEthernet0"),
+        String::new(),
+        PAIR.replace("mclag_id:1", "mclag_id:4096"),
+    ] {
+        assert!(!misread(&plain), "{plain:?}");
+    }
+    for odd in [
+        with("mclag_interface:PortChannel1, PortChannel2"),
+        with("mclag_interface:PortChannel1,bond2"),
+        with("mclag_interface:PortChannel09"),
+        with(&format!("mclag_interface:PortChannel1,{}", "x".repeat(600))),
+        with("peer_link:PortChannel10 x"),
+        with("peer_link: PortChannel10"),
+        with("peerlink:PortChannel10"),
+        with("local_ip:10.0.0.1/24"),
+        with("local_ip:10.0.0.300"),
+        with("init_delay:5"),
+        with("mclag_id:2\nlocal_ip:10.0.0.1\npeer_ip:10.0.0.2"),
+        with(&"?\n".repeat(200)),
+        format!("\u{feff}{PAIR}"),
+        PAIR.replace("mclag_id:1", "mclag_id:1x"),
+        "mclag_id:1\nlocal_ip:10.0.0.1\n".into(),
+        LINUX_MCLAG.replace("peer_link:peerlink\n", ""),
+    ] {
+        assert!(misread(&odd), "{odd:?}");
+    }
+}
+
+/// Editors of other systems write one.
+#[test]
+fn a_byte_order_mark_hides_nothing_but_is_told() {
+    let (got, warnings) = summary(&format!("\u{feff}{}", PAIR.replace('\n', "\r\n")));
+    assert_eq!(got, format!("{PAIR_IS} PortChannel9"));
+    assert_eq!(
+        warnings,
+        [
+            "1: the file begins with a byte order mark, which hides its first line from SONiC's iccpd; \
+          save it without one"
+        ]
+    );
+    let (_, warnings) = summary(&format!("{PAIR}\u{feff}peer_link:Ethernet0\n"));
+    assert_eq!(
+        warnings,
+        ["5: unknown line \"\\u{feff}peer_link:Ethernet0\" is ignored"]
+    );
+}
+
+/// Every name of a list that is too long for a line is in the suggestion, and that is read whole.
+#[test]
+fn what_is_suggested_for_a_long_list_says_what_the_list_says() {
+    let list: Vec<String> = (100..=227).map(|n| format!("PortChannel{n:04}")).collect();
+    let text = format!("{PAIR}mclag_interface:{}\n", list.join(","));
+    let (_, legacy) = read(&text);
+    let mut instead = legacy.warnings.iter().filter(|w| !w.instead.is_empty());
+    let lines = &instead.next().unwrap().instead;
+    assert_eq!(instead.next(), None);
+    let (settings, legacy) = read(&format!("{PAIR}{}\n", lines.join("\n")));
+    assert_eq!(warnings(&legacy), [""; 0]);
+    let ports = settings.domain.unwrap().ports;
+    for name in list {
+        assert!(ports.contains(&IfName::new(&name).unwrap()), "{name}");
+    }
+}
+
+/// It begins neither as settings of ours nor as an `iccpd.conf`.
+#[test]
+fn a_file_of_interfaces_is_called_by_its_name() {
+    let text = b"# This file\n\nauto lo\niface lo inet loopback\n";
+    for name in ["interfaces", "iccpd.conf"] {
+        let error = load::parse(Path::new(name), text).unwrap_err();
+        let want = format!(
+            "{name}:3: this is a file of interfaces (ifupdown), which describes no pair: neither \
+             settings in TOML nor an iccpd.conf"
+        );
+        assert_eq!(error.to_string(), want);
+    }
+    let error = load::parse(Path::new("iccpd.toml"), text).unwrap_err();
+    assert!(error.to_string().contains("key with no value"), "{error}");
 }
