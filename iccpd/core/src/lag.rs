@@ -50,8 +50,6 @@ pub struct RemotePort {
     pub mac: Mac,
     /// VLANs and layer-3 mode, if told.
     pub info: Option<PortChannelInfo>,
-    /// Told in the present session.
-    pub confirmed: bool,
 }
 
 /// What the peer is told of a port that exists.

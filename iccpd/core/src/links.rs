@@ -2,6 +2,7 @@
 
 use crate::input::{Link, LinkKind};
 use ipnetwork::IpNetwork;
+use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,8 +34,7 @@ pub struct Links {
     /// What it has said of that since it began to say everything again.
     members_again: Option<BTreeMap<IfName, Vids>>,
     generation: u64,
-    /// Interfaces not reported again since a listing began.
-    unconfirmed: Option<BTreeSet<u32>>,
+    listing: Snapshot<u32>,
     complete: bool,
 }
 
@@ -59,14 +59,16 @@ impl Links {
     /// A full listing begins.
     pub fn begin(&mut self) {
         self.generation += 1;
-        self.unconfirmed = Some(self.by_index.keys().copied().collect());
+        self.listing.begin();
     }
 
     /// The listing is complete: what was not in it is gone.
     pub fn end(&mut self) {
         self.generation += 1;
-        for index in self.unconfirmed.take().unwrap_or_default() {
-            self.remove(index);
+        if let Some(named) = self.listing.end() {
+            for index in named.unnamed(self.by_index.keys()) {
+                self.remove(index);
+            }
         }
         let known = &self.by_index;
         self.vids.retain(|index, _| known.contains_key(index));
@@ -78,7 +80,7 @@ impl Links {
     /// True while a listing is under way: what it has not named yet may be gone.
     #[must_use]
     pub const fn is_listing(&self) -> bool {
-        self.unconfirmed.is_some()
+        self.listing.is_under_way()
     }
 
     /// True once a full listing has been seen.
@@ -110,9 +112,7 @@ impl Links {
         if let Some(master) = link.master {
             self.slaves.entry(master).or_default().insert(link.index);
         }
-        if let Some(unconfirmed) = &mut self.unconfirmed {
-            unconfirmed.remove(&link.index);
-        }
+        self.listing.name(link.index);
         self.by_index.insert(link.index, link);
     }
 

@@ -22,11 +22,13 @@ use mclag_proto::sync::model::{
     DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, Op, PairState, PortWant,
     Section, Traffic,
 };
+use mclag_proto::sync::snapshot::{Named, Snapshot};
 use mclag_proto::sync::v1::{
     self, ClientMessage, Dialect, FdbRecord, IsolatedPort, PortIsolate, RecordOp,
 };
 use mclag_proto::{DomainId, IfName, Mac};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 /// What a shim was told, and what it has yet to be told.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ pub struct Translator {
     /// Number of the port on which the shim itself has learned an address.
     learned: HashMap<FdbKey, u16>,
     names: Names,
-    named: Named,
+    named: Snapshots,
     /// The whole table was flushed once (`spec/mclagsyncd-protocol.md` 4.3).
     flushed: bool,
     /// The isolation list has to be sent.
@@ -112,14 +114,14 @@ struct Port {
 
 /// What the snapshots that are under way have named.
 #[derive(Clone, Debug, Default)]
-struct Named {
-    /// And whether the domain was named.
-    ports: Option<(bool, BTreeSet<IfName>)>,
-    /// And whether the pair was named.
-    remote: Option<(bool, BTreeSet<IfName>)>,
-    members: Option<BTreeSet<IfName>>,
-    interfaces: Option<BTreeSet<IfName>>,
-    entries: Option<HashSet<FdbKey>>,
+struct Snapshots {
+    domain: Snapshot<()>,
+    ports: Snapshot<IfName>,
+    pair: Snapshot<()>,
+    remote: Snapshot<IfName>,
+    members: Snapshot<IfName>,
+    interfaces: Snapshot<IfName>,
+    entries: Snapshot<FdbKey>,
 }
 
 /// Names of ports by number: a table of addresses names few of them very often.
@@ -172,7 +174,7 @@ impl Translator {
             entries: HashMap::new(),
             learned: HashMap::new(),
             names: Names::default(),
-            named: Named::default(),
+            named: Snapshots::default(),
             flushed: false,
             list_due: false,
             list_sent: false,
@@ -199,7 +201,7 @@ impl Translator {
         self.learning_at = None;
         self.ports_known = false;
         self.pair = None;
-        self.named = Named::default();
+        self.named = Snapshots::default();
         self.remote.values_mut().for_each(|said| said.now = false);
         self.interfaces
             .values_mut()
@@ -323,13 +325,17 @@ impl Translator {
 
     fn begin(&mut self, section: Section) {
         match section {
-            Section::Ports => self.named.ports = Some((false, BTreeSet::new())),
-            Section::Pair => {
-                self.named.remote = Some((false, BTreeSet::new()));
-                self.named.members = Some(BTreeSet::new());
+            Section::Ports => {
+                self.named.domain.begin();
+                self.named.ports.begin();
             }
-            Section::Interfaces => self.named.interfaces = Some(BTreeSet::new()),
-            Section::Fdb => self.named.entries = Some(HashSet::new()),
+            Section::Pair => {
+                self.named.pair.begin();
+                self.named.remote.begin();
+                self.named.members.begin();
+            }
+            Section::Interfaces => self.named.interfaces.begin(),
+            Section::Fdb => self.named.entries.begin(),
             Section::Neighbours => {}
         }
     }
@@ -337,12 +343,12 @@ impl Translator {
     fn end(&mut self, section: Section) {
         match section {
             Section::Ports => {
-                let (named_domain, named) = self.named.ports.take().unwrap_or_default();
-                for port in unnamed(&self.ports, &named) {
+                let domain = self.named.domain.end();
+                for port in unnamed(self.named.ports.end(), self.ports.keys()) {
                     self.release_port(port);
                 }
                 self.ports_known = true;
-                if !named_domain {
+                if domain.is_some_and(|named| !named.contains(&())) {
                     self.domain(DomainWant {
                         peer_link: None,
                         ..self.domain
@@ -350,15 +356,16 @@ impl Translator {
                 }
             }
             Section::Pair => {
-                let (named_pair, named) = self.named.remote.take().unwrap_or_default();
-                for port in unnamed(&self.remote, &named) {
+                for port in unnamed(self.named.remote.end(), self.remote.keys()) {
                     self.release_remote(port);
                 }
-                let named = self.named.members.take().unwrap_or_default();
-                for port in unnamed(&self.members, &named) {
+                for port in unnamed(self.named.members.end(), self.members.keys()) {
                     self.members(port, &[]);
                 }
-                if !named_pair && let Some(domain) = self.published.take() {
+                let pair = self.named.pair.end();
+                if pair.is_some_and(|named| !named.contains(&()))
+                    && let Some(domain) = self.published.take()
+                {
                     self.pair = None;
                     self.role = None;
                     self.identity = None;
@@ -367,16 +374,12 @@ impl Translator {
                 }
             }
             Section::Interfaces => {
-                let named = self.named.interfaces.take().unwrap_or_default();
-                for name in unnamed(&self.interfaces, &named) {
+                for name in unnamed(self.named.interfaces.end(), self.interfaces.keys()) {
                     self.release_interface(name);
                 }
             }
             Section::Fdb => {
-                let named = self.named.entries.take().unwrap_or_default();
-                let gone = self.entries.keys().filter(|key| !named.contains(*key));
-                let gone: Vec<FdbKey> = gone.copied().collect();
-                for key in gone {
+                for key in unnamed(self.named.entries.end(), self.entries.keys()) {
                     self.release_entry(key, false);
                 }
             }
@@ -385,9 +388,7 @@ impl Translator {
     }
 
     fn domain(&mut self, want: DomainWant) {
-        if let Some((named, _)) = &mut self.named.ports {
-            *named = true;
-        }
+        self.named.domain.name(());
         if let Some(before) = self.domain.peer_link
             && want.peer_link != Some(before)
             && self.list_sent
@@ -409,9 +410,7 @@ impl Translator {
     }
 
     fn port(&mut self, name: IfName, want: &PortWant) {
-        if let Some((_, named)) = &mut self.named.ports {
-            named.insert(name);
-        }
+        self.named.ports.name(name);
         self.lifted.remove(&name);
         let port = self.ports.entry(name).or_default();
         let isolated = match want.isolation {
@@ -452,9 +451,7 @@ impl Translator {
     }
 
     fn release_port(&mut self, name: IfName) {
-        if let Some((_, named)) = &mut self.named.ports {
-            named.remove(&name);
-        }
+        self.named.ports.withdraw(&name);
         let Some(port) = self.ports.remove(&name) else {
             return;
         };
@@ -481,7 +478,7 @@ impl Translator {
 
     /// Likewise, but for the traffic of ports. False while nothing may be sent.
     fn flush_isolation(&mut self) -> bool {
-        if !self.ports_known || self.named.ports.is_some() {
+        if !self.ports_known || self.named.ports.is_under_way() {
             return false;
         }
         if !self.list_due && self.shown.is_empty() {
@@ -527,9 +524,7 @@ impl Translator {
     }
 
     fn members(&mut self, port: IfName, members: &[IfName]) {
-        if let Some(named) = &mut self.named.members {
-            named.insert(port);
-        }
+        self.named.members.name(port);
         let before = self.members.get(&port).map_or(&[][..], Vec::as_slice);
         if before == members {
             return;
@@ -551,9 +546,7 @@ impl Translator {
     }
 
     fn interface(&mut self, name: IfName, want: InterfaceWant) {
-        if let Some(named) = &mut self.named.interfaces {
-            named.insert(name);
-        }
+        self.named.interfaces.name(name);
         let InterfaceWant { mac } = want;
         let before = self.interfaces.insert(name, Said::now(mac));
         if !before.is_some_and(|said| said.is(&mac)) {
@@ -562,9 +555,7 @@ impl Translator {
     }
 
     fn release_interface(&mut self, name: IfName) {
-        if let Some(named) = &mut self.named.interfaces {
-            named.remove(&name);
-        }
+        self.named.interfaces.withdraw(&name);
         if self.interfaces.remove(&name).is_some() {
             self.set_mac(name, self.node_mac);
         }
@@ -579,9 +570,7 @@ impl Translator {
     }
 
     fn entry(&mut self, key: FdbKey, want: &FdbWant) {
-        if let Some(named) = &mut self.named.entries {
-            named.insert(key);
-        }
+        self.named.entries.name(key);
         let FdbWant { port, kind } = *want;
         let kind = match kind {
             FdbKind::Tracked => v1::FdbKind::Dynamic,
@@ -601,9 +590,7 @@ impl Translator {
     }
 
     fn release_entry(&mut self, key: FdbKey, forget: bool) {
-        if let Some(named) = &mut self.named.entries {
-            named.remove(&key);
-        }
+        self.named.entries.withdraw(&key);
         // It is no longer there once it is deleted, and what the shim learns again it says again.
         let learned = if forget {
             self.learned.remove(&key)
@@ -634,10 +621,12 @@ impl Translator {
     }
 }
 
-/// Names that are known and were not named.
-fn unnamed<T>(known: &BTreeMap<IfName, T>, named: &BTreeSet<IfName>) -> Vec<IfName> {
-    let names = known.keys().filter(|name| !named.contains(*name));
-    names.copied().collect()
+/// What is known and a snapshot that is complete did not name.
+fn unnamed<'a, K>(named: Option<Named<K>>, known: impl Iterator<Item = &'a K>) -> Vec<K>
+where
+    K: Copy + Eq + Hash + 'a,
+{
+    named.map_or_else(Vec::new, |named| named.unnamed(known))
 }
 
 const fn traffic(port: IfName, is_enabled: bool) -> ClientMessage {

@@ -3,6 +3,7 @@
 //!
 //! * [`model`]: what is said, independent of the version: [`model::Op`] towards the dataplane,
 //!   [`model::Event`] back.
+//! * [`snapshot`]: what the receiver of a snapshot keeps until its end.
 //! * [`frame`]: the header that both versions share.
 //! * [`v1`]: frozen, as SONiC speaks it.
 //! * [`v2`]: our own, with bincode bodies.
@@ -10,5 +11,6 @@
 mod body;
 pub mod frame;
 pub mod model;
+pub mod snapshot;
 pub mod v1;
 pub mod v2;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Op, OpError, PairState};
+use mclag_proto::sync::snapshot::Snapshot;
 
 use super::wanted::full;
 
@@ -17,73 +18,78 @@ pub const MAX_MEMBERS: usize = 256;
 /// How the pair stands.
 #[derive(Clone, Debug, Default)]
 pub struct Pair {
-    known: Known,
-    /// What a snapshot that has begun named so far; it replaces the rest at its end.
-    snapshot: Option<Known>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Known {
     state: Option<PairState>,
     remote: BTreeMap<IfName, bool>,
     members: BTreeMap<IfName, Vec<IfName>>,
+    snapshots: Snapshots,
+}
+
+/// What the snapshot that is under way has named.
+#[derive(Clone, Debug, Default)]
+struct Snapshots {
+    state: Snapshot<()>,
+    remote: Snapshot<IfName>,
+    members: Snapshot<IfName>,
 }
 
 impl Pair {
     /// State of the pair, if the client told.
     #[must_use]
     pub const fn state(&self) -> Option<&PairState> {
-        self.known.state.as_ref()
+        self.state.as_ref()
     }
 
     /// Ports of the other chassis, and whether they are up there.
     #[must_use]
     pub const fn remote(&self) -> &BTreeMap<IfName, bool> {
-        &self.known.remote
+        &self.remote
     }
 
     /// Members of the MLAG ports.
     #[must_use]
     pub const fn members(&self) -> &BTreeMap<IfName, Vec<IfName>> {
-        &self.known.members
-    }
-
-    pub(super) fn apply(&mut self, op: &Op) -> Result<(), OpError> {
-        self.known.apply(op)?;
-        match &mut self.snapshot {
-            Some(snapshot) => snapshot.apply(op),
-            None => Ok(()),
-        }
+        &self.members
     }
 
     pub(super) fn begin_snapshot(&mut self) {
-        self.snapshot = Some(Known::default());
+        self.snapshots.state.begin();
+        self.snapshots.remote.begin();
+        self.snapshots.members.begin();
     }
 
     /// None if no snapshot had begun.
     pub(super) fn end_snapshot(&mut self) -> Option<()> {
-        self.known = self.snapshot.take()?;
+        let state = self.snapshots.state.end()?;
+        let remote = self.snapshots.remote.end()?;
+        let members = self.snapshots.members.end()?;
+        self.state = self.state.filter(|_| state.contains(&()));
+        self.remote.retain(|port, _| remote.contains(port));
+        self.members.retain(|port, _| members.contains(port));
         Some(())
     }
 
     pub(super) fn abandon_snapshot(&mut self) {
-        self.snapshot = None;
+        self.snapshots = Snapshots::default();
     }
-}
 
-impl Known {
-    fn apply(&mut self, op: &Op) -> Result<(), OpError> {
+    pub(super) fn apply(&mut self, op: &Op) -> Result<(), OpError> {
         match op {
-            Op::Pair(state) => self.state = Some(*state),
+            Op::Pair(state) => {
+                self.state = Some(*state);
+                self.snapshots.state.name(());
+            }
             Op::RemotePort { port, up } => {
                 check(&self.remote, port)?;
                 self.remote.insert(*port, *up);
+                self.snapshots.remote.name(*port);
             }
             Op::RemotePortRelease { port } => {
                 self.remote.remove(port);
+                self.snapshots.remote.withdraw(port);
             }
             Op::Members { port, members } if members.is_empty() => {
                 self.members.remove(port);
+                self.snapshots.members.withdraw(port);
             }
             Op::Members { port, members } => {
                 check(&self.members, port)?;
@@ -91,6 +97,7 @@ impl Known {
                     return Err(full(&format!("members of {port}"), MAX_MEMBERS));
                 }
                 self.members.insert(*port, members.clone());
+                self.snapshots.members.name(*port);
             }
             _ => {}
         }

@@ -1,11 +1,12 @@
 //! The wanted state, built from the client's operations.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mclag_proto::sync::model::{
     DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, NeighbourKey, NeighbourWant,
     Op, OpError, OpErrorCode, PortWant, Section, Traffic,
 };
+use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, Mac};
 
 use super::pair::Pair;
@@ -36,10 +37,7 @@ pub struct Wanted {
     pair: Pair,
     /// Ports that were released by name before a snapshot said what all ports are.
     released: BTreeSet<IfName>,
-    ports_snapshot: Option<PortsSnapshot>,
-    fdb_snapshot: Option<HashSet<FdbKey>>,
-    interfaces_snapshot: Option<BTreeSet<IfName>>,
-    neighbours_snapshot: Option<HashSet<NeighbourKey>>,
+    snapshots: Snapshots,
     /// A snapshot of the ports was complete: what is not wanted is not to be.
     knows_all_ports: bool,
     /// A snapshot of the entries was complete.
@@ -50,12 +48,15 @@ pub struct Wanted {
     filter_was_there: bool,
 }
 
-/// What a snapshot has named so far.
+/// What the snapshots that are under way have named, by section.
 #[derive(Clone, Debug, Default)]
-struct PortsSnapshot {
-    domain: bool,
-    ports: BTreeSet<IfName>,
-    learning: BTreeSet<IfName>,
+struct Snapshots {
+    domain: Snapshot<()>,
+    ports: Snapshot<IfName>,
+    learning: Snapshot<IfName>,
+    entries: Snapshot<FdbKey>,
+    interfaces: Snapshot<IfName>,
+    neighbours: Snapshot<NeighbourKey>,
 }
 
 /// What is wanted of one port, with *keep* resolved as far as it can be.
@@ -201,29 +202,25 @@ impl Wanted {
                 Ok(Change::Rest(Section::Pair))
             }
             Op::SnapshotEnd(Section::Interfaces) => {
-                let named = self.interfaces_snapshot.take().ok_or_else(no_begin)?;
+                let named = self.snapshots.interfaces.end().ok_or_else(no_begin)?;
                 self.interfaces.retain(|name, _| named.contains(name));
                 Ok(Change::Rest(Section::Interfaces))
             }
             Op::SnapshotEnd(Section::Neighbours) => {
-                let named = self.neighbours_snapshot.take().ok_or_else(no_begin)?;
+                let named = self.snapshots.neighbours.end().ok_or_else(no_begin)?;
                 self.neighbours.retain(|key, _| named.contains(key));
                 self.knows_all_neighbours = true;
                 Ok(Change::Rest(Section::Neighbours))
             }
             Op::Domain(want) => {
                 self.domain = Some(*want);
-                if let Some(snapshot) = &mut self.ports_snapshot {
-                    snapshot.domain = true;
-                }
+                self.snapshots.domain.name(());
                 Ok(Change::Domain)
             }
             Op::Port { port, want } => self.want_port(*port, want),
             Op::PortRelease { port } => {
                 self.ports.remove(port);
-                if let Some(snapshot) = &mut self.ports_snapshot {
-                    snapshot.ports.remove(port);
-                }
+                self.snapshots.ports.withdraw(port);
                 if !self.knows_all_ports && self.released.len() < MAX_WANTED_PORTS {
                     self.released.insert(*port);
                 }
@@ -232,9 +229,7 @@ impl Wanted {
             Op::Fdb { key, want } => self.want_entry(*key, *want),
             Op::FdbRelease { key, forget } => {
                 self.entries.remove(key);
-                if let Some(named) = &mut self.fdb_snapshot {
-                    named.remove(key);
-                }
+                self.snapshots.entries.withdraw(key);
                 let forget = *forget;
                 Ok(Change::Entry(*key, fdb::Directive::Release { forget }))
             }
@@ -248,17 +243,13 @@ impl Wanted {
             Op::Interface { name, want } => self.want_interface(*name, *want),
             Op::InterfaceRelease { name } => {
                 self.interfaces.remove(name);
-                if let Some(named) = &mut self.interfaces_snapshot {
-                    named.remove(name);
-                }
+                self.snapshots.interfaces.withdraw(name);
                 Ok(Change::Interface(*name))
             }
             Op::Neighbour { key, want } => self.want_neighbour(*key, *want),
             Op::NeighbourRelease { key } => {
                 self.neighbours.remove(key);
-                if let Some(named) = &mut self.neighbours_snapshot {
-                    named.remove(key);
-                }
+                self.snapshots.neighbours.withdraw(key);
                 Ok(Change::Neighbour(*key, neighbours::Directive::Undo))
             }
             Op::Learning { port, learning } => self.want_learning(*port, *learning),
@@ -268,11 +259,15 @@ impl Wanted {
 
     fn begin_snapshot(&mut self, section: Section) {
         match section {
-            Section::Ports => self.ports_snapshot = Some(PortsSnapshot::default()),
-            Section::Fdb => self.fdb_snapshot = Some(HashSet::new()),
+            Section::Ports => {
+                self.snapshots.domain.begin();
+                self.snapshots.ports.begin();
+                self.snapshots.learning.begin();
+            }
+            Section::Fdb => self.snapshots.entries.begin(),
             Section::Pair => self.pair.begin_snapshot(),
-            Section::Interfaces => self.interfaces_snapshot = Some(BTreeSet::new()),
-            Section::Neighbours => self.neighbours_snapshot = Some(HashSet::new()),
+            Section::Interfaces => self.snapshots.interfaces.begin(),
+            Section::Neighbours => self.snapshots.neighbours.begin(),
         }
     }
 
@@ -288,9 +283,7 @@ impl Wanted {
             )));
         }
         self.interfaces.insert(name, want);
-        if let Some(named) = &mut self.interfaces_snapshot {
-            named.insert(name);
-        }
+        self.snapshots.interfaces.name(name);
         Ok(Change::Interface(name))
     }
 
@@ -313,9 +306,7 @@ impl Wanted {
             return Err(refused(text));
         }
         self.neighbours.insert(key, want);
-        if let Some(named) = &mut self.neighbours_snapshot {
-            named.insert(key);
-        }
+        self.snapshots.neighbours.name(key);
         Ok(Change::Neighbour(key, neighbours::Directive::Want))
     }
 
@@ -325,9 +316,7 @@ impl Wanted {
             return Err(full(&port.to_string(), MAX_WANTED_PORTS));
         }
         self.learning.insert(port, learning);
-        if let Some(snapshot) = &mut self.ports_snapshot {
-            snapshot.learning.insert(port);
-        }
+        self.snapshots.learning.name(port);
         Ok(Change::Port(port))
     }
 
@@ -357,9 +346,7 @@ impl Wanted {
             (Traffic::Keep, before) => before.and_then(|before| before.held),
         };
         self.released.remove(&port);
-        if let Some(snapshot) = &mut self.ports_snapshot {
-            snapshot.ports.insert(port);
-        }
+        self.snapshots.ports.name(port);
         self.ports.insert(
             port,
             WantedPort {
@@ -387,44 +374,36 @@ impl Wanted {
         if want.kind == FdbKind::Ageing {
             // Done once, and then nobody's wish: a snapshot has nothing to keep of it.
             self.entries.remove(&key);
-            if let Some(named) = &mut self.fdb_snapshot {
-                named.remove(&key);
-            }
+            self.snapshots.entries.withdraw(&key);
             let port = want.port;
             return Ok(Change::Entry(key, fdb::Directive::Once { port }));
         }
         self.entries.insert(key, want);
-        if let Some(named) = &mut self.fdb_snapshot {
-            named.insert(key);
-        }
+        self.snapshots.entries.name(key);
         Ok(Change::Entry(key, fdb::Directive::Want))
     }
 
     fn end_ports_snapshot(&mut self) -> Result<Change, OpError> {
-        let snapshot = self.ports_snapshot.take().ok_or_else(no_begin)?;
-        self.ports.retain(|port, _| snapshot.ports.contains(port));
-        self.learning
-            .retain(|port, _| snapshot.learning.contains(port));
-        if !snapshot.domain {
-            self.domain = None;
-        }
+        let ports = self.snapshots.ports.end().ok_or_else(no_begin)?;
+        let learning = self.snapshots.learning.end().ok_or_else(no_begin)?;
+        let domain = self.snapshots.domain.end().ok_or_else(no_begin)?;
+        self.ports.retain(|port, _| ports.contains(port));
+        self.learning.retain(|port, _| learning.contains(port));
+        self.domain = self.domain.filter(|_| domain.contains(&()));
         self.knows_all_ports = true;
         self.released.clear();
         Ok(Change::Rest(Section::Ports))
     }
 
     fn end_fdb_snapshot(&mut self) -> Result<Change, OpError> {
-        let named = self.fdb_snapshot.take().ok_or_else(no_begin)?;
+        let named = self.snapshots.entries.end().ok_or_else(no_begin)?;
         self.entries.retain(|key, _| named.contains(key));
         self.knows_all_entries = true;
         Ok(Change::Rest(Section::Fdb))
     }
 
     pub(super) fn abandon_snapshots(&mut self) {
-        self.ports_snapshot = None;
-        self.fdb_snapshot = None;
-        self.interfaces_snapshot = None;
-        self.neighbours_snapshot = None;
+        self.snapshots = Snapshots::default();
         self.pair.abandon_snapshot();
     }
 

@@ -42,6 +42,7 @@ use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant, Traffic};
+use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
@@ -63,6 +64,8 @@ struct Peer {
     link: Option<PeerLinkInfo>,
     /// Its ports, by name. Kept when the session is gone.
     ports: BTreeMap<IfName, RemotePort>,
+    /// Ports that it has named since it began to tell everything.
+    sync: Snapshot<IfName>,
     /// It has told all of its ports in this session.
     told_ports: bool,
     /// It said that it leaves the pair.

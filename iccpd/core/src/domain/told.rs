@@ -18,13 +18,13 @@ const MAX_FOREIGN_PORTS: usize = 1024;
 impl Domain {
     pub(super) fn peer_sync(&mut self, end: bool) {
         if end {
-            self.peer.ports.retain(|_, port| port.confirmed);
+            if let Some(named) = self.peer.sync.end() {
+                self.peer.ports.retain(|name, _| named.contains(name));
+            }
             self.peer.told_ports = true;
             self.checks_due = true;
         } else {
-            for port in self.peer.ports.values_mut() {
-                port.confirmed = false;
-            }
+            self.peer.sync.begin();
         }
     }
 
@@ -105,11 +105,10 @@ impl Domain {
                     up: true,
                     mac: config.mac,
                     info: None,
-                    confirmed: true,
                 });
                 port.id = config.id;
                 port.mac = config.mac;
-                port.confirmed = true;
+                self.peer.sync.name(config.name);
             }
             ConfigFlag::Purge => {
                 // A deleted port is a port that is down (W-9).

@@ -8,9 +8,7 @@ use mclag_proto::{DomainId, IfName, Mac};
 
 impl Translator {
     pub(super) fn pair(&mut self, pair: PairState) {
-        if let Some((named, _)) = &mut self.named.remote {
-            *named = true;
-        }
+        self.named.pair.name(());
         if let Some(other) = self.published
             && other != pair.domain
         {
@@ -103,9 +101,7 @@ impl Translator {
     }
 
     pub(super) fn remote_port(&mut self, port: IfName, up: bool) {
-        if let Some((_, named)) = &mut self.named.remote {
-            named.insert(port);
-        }
+        self.named.remote.name(port);
         let before = self.remote.insert(port, Said::now(up));
         if !before.is_some_and(|said| said.is(&up))
             && let Some(domain) = self.published
@@ -119,9 +115,7 @@ impl Translator {
     }
 
     pub(super) fn release_remote(&mut self, port: IfName) {
-        if let Some((_, named)) = &mut self.named.remote {
-            named.remove(&port);
-        }
+        self.named.remote.withdraw(&port);
         if self.remote.remove(&port).is_some()
             && let Some(domain) = self.published
         {
