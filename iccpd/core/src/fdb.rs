@@ -208,6 +208,8 @@ pub struct Fdb {
     announcing: bool,
     /// Where known addresses moved to, of ports that the kernel does not have yet.
     early: BTreeMap<FdbKey, Seen>,
+    /// Some entries may be of a session that is gone.
+    has_stale: bool,
     /// Addresses that found no place.
     ignored: u64,
 }
@@ -222,6 +224,7 @@ impl Default for Fdb {
             telling: Telling::Changes,
             announcing: false,
             early: BTreeMap::new(),
+            has_stale: false,
             ignored: 0,
         }
     }
@@ -443,8 +446,12 @@ impl Fdb {
             .collect();
     }
 
-    /// Forget what the peer said in a session that is gone and did not repeat.
+    /// Forget what the peer said in a session that is gone and did not repeat. Looks at nothing when
+    /// that was done since: the peer can have it done as often as it likes.
     pub fn purge_stale(&mut self) {
+        if !std::mem::take(&mut self.has_stale) {
+            return;
+        }
         let mut stale: Vec<FdbKey> = Vec::new();
         self.entries.change_all(|key, entry| {
             if std::mem::take(&mut entry.stale) {

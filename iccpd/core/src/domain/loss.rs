@@ -20,8 +20,12 @@ impl Domain {
         self.timers.stop(Timer::LegacySync);
         let announced = self.timers.is_set(Timer::PeerWarm) || self.peer.restarting;
         self.timers.stop(Timer::PeerWarm);
-        self.fdb.session_down(false);
-        self.neighbours_session_down();
+        let was_one = from >= State::Stage1;
+        if was_one {
+            // Looks at every entry; a peer can connect and vanish a thousand times a second.
+            self.fdb.session_down(false);
+            self.neighbours_session_down();
+        }
         self.peer.told_ports = false;
         self.peer.announce = None;
         for port in self.ports.values_mut() {
@@ -30,7 +34,6 @@ impl Domain {
             port.config_pending = false;
             port.state_pending = false;
         }
-        let was_one = from >= State::Stage1;
         if self.stopping {
             // It is the next run's to decide, or everything was given up before.
         } else if self.peer.leaving {

@@ -1,9 +1,9 @@
 //! One domain: the composition of session, ports and address table.
 //!
 //! [`Domain::handle`] is total: every input has an outcome in every state. After each call drain
-//! [`Domain::poll_output`] and [`Domain::poll_batch`], take [`Domain::poll_peer_message`] for as
-//! long as the transport has room, and call again no later than [`Domain::deadline`]. Spurious
-//! calls are harmless.
+//! [`Domain::poll_output`]; when no more inputs wait, [`Domain::poll_batch`], too, take
+//! [`Domain::poll_peer_message`] for as long as the transport has room, drain the outputs once more,
+//! and call again no later than [`Domain::deadline`]. Spurious calls are harmless.
 //!
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
 //! change. `told.rs`: what the peer says. `derive.rs`: what follows from it all. `checks.rs`: what
@@ -192,6 +192,9 @@ impl Domain {
                 .set(Timer::RestartHold, now + self.config.restart_hold);
         }
         self.tally.input(&input);
+        if !self.may_wait(&input) {
+            self.catch_up();
+        }
         match input {
             Input::PeerUp { traits } if !self.stopping => {
                 self.peer.traits = traits;
@@ -225,12 +228,21 @@ impl Domain {
                 // Dropped, but counted (`spec/iccp.md` 8.1).
                 let is_unknown = matches!(message.body, Body::Unknown { .. });
                 self.counters.unknown += u64::from(is_unknown);
+                let before = self.session.state();
                 self.session.message(message.body, &mut self.timers, now);
+                self.run_session(now);
+                // They come by the thousand, too, and only what they add up to counts.
+                if before == State::Exchange && self.session.state() == before {
+                    self.behind = Some(now);
+                    return;
+                }
             }
             Input::PeerGarbage { reason } => {
                 self.counters.garbage += 1;
                 self.session.heard(&mut self.timers, now);
                 self.notice(Notice::Refused { reason });
+                // Nothing follows from it.
+                return self.run_session(now);
             }
             Input::LinksBegin => self.links.begin(),
             Input::Link(link) => self.links.upsert(link),
@@ -257,17 +269,40 @@ impl Domain {
             Input::Stop { leave } => self.stop(leave, now),
         }
         self.run_session(now);
+        self.derive(now);
+    }
+
+    /// What follows from it may be derived later, together with what follows from others like it.
+    /// Of anything else not: a state that the peer reported last counts even if the session ends with
+    /// the next input.
+    fn may_wait(&self, input: &Input) -> bool {
+        match input {
+            Input::PeerMessage(message) => {
+                let in_step = self.session.state() == State::Exchange;
+                in_step && matches!(message.body, Body::Application { .. })
+            }
+            Input::PeerGarbage { .. }
+            | Input::VlanMember { .. }
+            | Input::Neighbour { .. }
+            | Input::SyncdEvent(Event::Fdb { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// Derive what was put off while inputs came one after the other: addresses, neighbours, and
+    /// what a peer in step says. To be called when no more of them wait; the `poll_*` functions for
+    /// batches and messages do it themselves.
+    pub fn catch_up(&mut self) {
+        if let Some(now) = self.behind.take() {
+            self.derive(now);
+        }
+    }
+
+    fn derive(&mut self, now: Time) {
         self.behind = None;
         self.refresh(now);
         self.tally.peer_link(self.peer_link_up());
         self.tally.entries(self.fdb.len());
-    }
-
-    /// Derive what was put off until somebody asks.
-    fn catch_up(&mut self) {
-        if let Some(now) = self.behind.take() {
-            self.refresh(now);
-        }
     }
 
     /// Next thing to do; to be drained after every [`Self::handle`].

@@ -23,6 +23,8 @@ const MACS_PER_MESSAGE: usize = 500;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
     control: VecDeque<Item>,
+    /// Number of the request that [`Item::Answer`] answers when its turn comes.
+    answer: Option<u16>,
     acks_owed: BTreeSet<AggregatorId>,
     /// Ports that the peer was told of and that are none any more.
     pub(super) purges: BTreeSet<IfName>,
@@ -49,10 +51,8 @@ enum Turn {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Item {
     Body(Body),
-    /// Everything, as it is when the item is reached.
-    Answer {
-        number: u16,
-    },
+    /// Everything, as it is when the item is reached. Queued once at most.
+    Answer,
 }
 
 impl Outbox {
@@ -76,12 +76,12 @@ impl Outbox {
         self.acks_owed.insert(id);
     }
 
-    /// Answer a request for everything. One that has not left yet answers this one as well, so a
-    /// peer that asks without reading costs no memory.
+    /// Answer a request for everything. It takes the place of one that was not answered yet: the
+    /// answer is everything either way, and a peer that asks without reading costs neither memory
+    /// nor work.
     pub(super) fn answer(&mut self, number: u16) {
-        let item = Item::Answer { number };
-        if !self.control.contains(&item) {
-            self.control.push_back(item);
+        if self.answer.replace(number).is_none() {
+            self.control.push_back(Item::Answer);
         }
     }
 
@@ -109,9 +109,10 @@ impl Domain {
 
     pub(super) fn take_farewell(&mut self) -> Vec<Message> {
         let items = std::mem::take(&mut self.outbox.control);
+        self.outbox.answer = None;
         let bodies = items.into_iter().filter_map(|item| match item {
             Item::Body(body) => Some(body),
-            Item::Answer { .. } => None,
+            Item::Answer => None,
         });
         bodies.map(|body| self.numbered(body)).collect()
     }
@@ -209,7 +210,8 @@ impl Domain {
     fn next_control(&mut self) -> Option<Body> {
         match self.outbox.control.pop_front()? {
             Item::Body(body) => Some(body),
-            Item::Answer { number } => {
+            Item::Answer => {
+                let number = self.outbox.answer.take().unwrap_or_default();
                 // In front of what was queued behind the request.
                 let later = std::mem::take(&mut self.outbox.control);
                 self.push_everything(number);

@@ -291,6 +291,7 @@ impl Fdb {
     pub fn session_down(&mut self, release: bool) {
         self.announcing = false;
         self.to_announce.clear();
+        self.has_stale = true;
         let mut touched: Vec<FdbKey> = Vec::new();
         self.entries.change_all(|key, entry| {
             entry.announced = None;

@@ -311,6 +311,7 @@ fn conflicts(chassis: &mut Chassis, tlv: Tlv) -> Vec<String> {
     chassis
         .domain
         .handle(Input::PeerMessage(message), chassis.now);
+    chassis.domain.catch_up();
     let outputs = std::iter::from_fn(|| chassis.domain.poll_output());
     outputs
         .filter_map(|output| match output {
