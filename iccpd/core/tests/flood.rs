@@ -1,0 +1,510 @@
+//! A peer that repeats itself: work, memory and log lines do not grow with the number of its messages
+//! (`docs/security.md`).
+
+use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, OnLoss, Output, PeerTraits, Time};
+use mclag_proto::iccp::ext::{Announce, Extension, Goodbye, VERSION};
+use mclag_proto::iccp::{
+    AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
+    MacType, Message, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
+    PortState, RgId, Status, SystemConfig, Tlv,
+};
+use mclag_proto::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
+use std::collections::BTreeSet;
+
+const RG: RgId = RgId(1);
+/// Messages of each kind.
+const MANY: u32 = 20_000;
+/// What an answer to a Sync Request consists of with one port: two marks, System Config, three for the
+/// port, Peer Link Info.
+const ANSWER: usize = 7;
+/// Where every bound is written down.
+const DOCUMENT: &str = include_str!("../../../docs/security.md");
+
+/// One kind of message, and what it may lead to however often it comes.
+struct Kind {
+    /// Its name in the document.
+    name: &'static str,
+    /// The message of this number: as different from the one before as it can be.
+    make: fn(u32) -> Input,
+    /// Messages that may wait for the peer afterwards.
+    waiting: usize,
+}
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn body(body: Body) -> Input {
+    Input::PeerMessage(Message { id: 1, body })
+}
+
+fn tlv(tlv: Tlv) -> Input {
+    body(Body::Application { rg: RG, tlv })
+}
+
+fn mac(n: u32) -> Mac {
+    let [a, b, c, d] = n.to_be_bytes();
+    Mac([2, 1, a, b, c, d])
+}
+
+/// The low half of a number, which goes round.
+fn low(n: u32) -> u16 {
+    u16::try_from(n & 0xffff).unwrap()
+}
+
+fn neighbour<A>(n: u32, address: A) -> NeighbourEntry<A> {
+    NeighbourEntry {
+        op: if n % 2 == 0 {
+            EntryOp::Add
+        } else {
+            EntryOp::Delete
+        },
+        flags: NeighbourFlags::ACK,
+        interface: name("Vlan10"),
+        address,
+        mac: mac(n),
+    }
+}
+
+const KINDS: [Kind; 23] = [
+    Kind {
+        name: "Capability",
+        make: |_| body(Body::Capability),
+        waiting: 0,
+    },
+    Kind {
+        name: "RG Connect",
+        make: |n| {
+            body(Body::Connect {
+                rg: RgId(n),
+                sender: n.to_string(),
+            })
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "RG Disconnect",
+        make: |n| {
+            body(Body::Disconnect {
+                rg: RgId(n),
+                status: Status::RG_REMOVED,
+            })
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "RG Notification",
+        make: |n| {
+            body(Body::Notification {
+                rg: RG,
+                status: Status::NONE,
+                rejected: n,
+            })
+        },
+        waiting: 2,
+    },
+    Kind {
+        name: "unknown message",
+        make: |n| {
+            body(Body::Unknown {
+                kind: low(n) | 0x8000,
+            })
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "unreadable message",
+        make: |n| Input::PeerGarbage {
+            reason: n.to_string(),
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "System Config",
+        make: |n| {
+            tlv(Tlv::SystemConfig(SystemConfig {
+                system: mac(n),
+                priority: 0,
+                node: NodeId(0),
+            }))
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "Aggregator Config",
+        make: |n| {
+            let port = if n % 4 < 2 {
+                name("bond1")
+            } else {
+                name(&format!("bond{}", low(n)))
+            };
+            tlv(Tlv::AggregatorConfig(AggregatorConfig {
+                id: AggregatorId::of(&port),
+                name: port,
+                mac: mac(n),
+                flag: if n % 2 == 0 {
+                    ConfigFlag::Present
+                } else {
+                    ConfigFlag::Purge
+                },
+            }))
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "Aggregator State",
+        make: |n| {
+            let state = if n % 2 == 0 {
+                PortState::Down
+            } else {
+                PortState::Up
+            };
+            tlv(Tlv::AggregatorState(AggregatorState {
+                id: AggregatorId(1),
+                state,
+            }))
+        },
+        waiting: 1,
+    },
+    Kind {
+        name: "Sync Request",
+        make: |n| tlv(Tlv::SyncRequest { number: low(n) }),
+        waiting: ANSWER,
+    },
+    Kind {
+        name: "Sync Data",
+        make: |n| {
+            tlv(Tlv::SyncData {
+                number: low(n),
+                end: n % 2 == 1,
+            })
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "Heartbeat",
+        make: |_| tlv(Tlv::Heartbeat),
+        waiting: 0,
+    },
+    Kind {
+        name: "Port Channel Info",
+        make: |n| {
+            tlv(Tlv::PortChannelInfo(PortChannelInfo {
+                id: AggregatorId(1),
+                name: name("bond1"),
+                l3: n % 2 == 0,
+                address: n.into(),
+                vids: [Vid::new(low(n % 4000) + 1).unwrap()].into(),
+            }))
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "Peer Link Info",
+        make: |n| {
+            let kind = if n % 2 == 0 {
+                PeerLinkKind::Vxlan
+            } else {
+                PeerLinkKind::Port
+            };
+            tlv(Tlv::PeerLinkInfo(PeerLinkInfo {
+                name: name("peerlink"),
+                kind,
+            }))
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "ARP Info",
+        make: |n| tlv(Tlv::ArpInfo(vec![neighbour(n, n.into())])),
+        waiting: 0,
+    },
+    Kind {
+        name: "NDISC Info",
+        make: |n| tlv(Tlv::NdiscInfo(vec![neighbour(n, u128::from(n).into())])),
+        waiting: 0,
+    },
+    Kind {
+        name: "MAC Info",
+        make: |n| {
+            tlv(Tlv::MacInfo(vec![MacEntry {
+                op: if n % 2 == 0 {
+                    EntryOp::Add
+                } else {
+                    EntryOp::Delete
+                },
+                kind: MacType::Dynamic,
+                mac: mac(n % 3),
+                vid: Vid::DEFAULT,
+                port: name("bond1"),
+            }]))
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "Interface Up Ack",
+        make: |n| {
+            let id = AggregatorId(low(n));
+            tlv(Tlv::InterfaceUpAck(InterfaceUpAck { id, isolated: true }))
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "Warm Boot",
+        make: |_| tlv(Tlv::WarmBoot),
+        waiting: 0,
+    },
+    Kind {
+        name: "Announce",
+        make: |n| {
+            tlv(Tlv::Extension(Extension::Announce(Announce {
+                version: VERSION,
+                priority: if n % 2 == 0 { 0 } else { u16::MAX },
+                node_mac: mac(n),
+                software: n.to_string(),
+            })))
+        },
+        waiting: 1,
+    },
+    Kind {
+        name: "Goodbye",
+        make: |n| {
+            let goodbye = if n % 2 == 0 {
+                Goodbye::Leave
+            } else {
+                Goodbye::Restart
+            };
+            tlv(Tlv::Extension(Extension::Goodbye(goodbye)))
+        },
+        waiting: 0,
+    },
+    Kind {
+        name: "MAC Sync End",
+        make: |_| tlv(Tlv::Extension(Extension::MacSyncEnd)),
+        waiting: 0,
+    },
+    Kind {
+        name: "unknown TLV",
+        make: |n| {
+            tlv(Tlv::Unknown {
+                kind: low(n) & 0x0fff,
+            })
+        },
+        waiting: 0,
+    },
+];
+
+/// The name in the document of what arrives. Every message that can be read has one: without it this
+/// does not build.
+fn name_of(input: &Input) -> &'static str {
+    let Input::PeerMessage(message) = input else {
+        return "unreadable message";
+    };
+    match &message.body {
+        Body::Capability => "Capability",
+        Body::Connect { .. } => "RG Connect",
+        Body::Disconnect { .. } => "RG Disconnect",
+        Body::Notification { .. } => "RG Notification",
+        Body::Unknown { .. } => "unknown message",
+        Body::Application { tlv, .. } => match tlv {
+            Tlv::SystemConfig(_) => "System Config",
+            Tlv::AggregatorConfig(_) => "Aggregator Config",
+            Tlv::AggregatorState(_) => "Aggregator State",
+            Tlv::SyncRequest { .. } => "Sync Request",
+            Tlv::SyncData { .. } => "Sync Data",
+            Tlv::Heartbeat => "Heartbeat",
+            Tlv::PortChannelInfo(_) => "Port Channel Info",
+            Tlv::PeerLinkInfo(_) => "Peer Link Info",
+            Tlv::ArpInfo(_) => "ARP Info",
+            Tlv::NdiscInfo(_) => "NDISC Info",
+            Tlv::MacInfo(_) => "MAC Info",
+            Tlv::InterfaceUpAck(_) => "Interface Up Ack",
+            Tlv::WarmBoot => "Warm Boot",
+            Tlv::Extension(Extension::Announce(_)) => "Announce",
+            Tlv::Extension(Extension::Goodbye(_)) => "Goodbye",
+            Tlv::Extension(Extension::MacSyncEnd) => "MAC Sync End",
+            Tlv::Unknown { .. } => "unknown TLV",
+        },
+    }
+}
+
+/// A chassis in step with a peer of our own, to which everything was said.
+fn in_step() -> Domain {
+    let config = Config {
+        domain: DomainId::new(1).unwrap(),
+        local: "192.0.2.1".parse().unwrap(),
+        peer: "192.0.2.2".parse().unwrap(),
+        bridge: name("br0"),
+        peer_link: Some(name("peerlink")),
+        ports: [name("bond1")].into(),
+        system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
+        node_mac: Mac([2, 0, 0, 0, 0, 1]),
+        priority: Config::PRIORITY,
+        keepalive: Config::KEEPALIVE,
+        session_timeout: Config::SESSION_TIMEOUT,
+        ack_timeout: Config::ACK_TIMEOUT,
+        restart_hold: Config::RESTART_HOLD,
+        unique_ip: Default::default(),
+        neighbours: true,
+        on_loss: OnLoss::Hold,
+    };
+    let mut domain = Domain::new(config);
+    let link = |index, text: &str, kind| {
+        Input::Link(Link {
+            index,
+            name: name(text),
+            mac: None,
+            admin_up: true,
+            running: true,
+            master: None,
+            kind,
+            member: None,
+        })
+    };
+    let lag = LinkKind::Lag {
+        lacp: false,
+        partner: None,
+    };
+    let sender = "192.0.2.2".to_owned();
+    let inputs = [
+        Input::LinksBegin,
+        link(1, "peerlink", LinkKind::Other),
+        link(2, "bond1", lag),
+        Input::LinksEnd,
+        Input::PeerUp {
+            traits: PeerTraits::default(),
+        },
+        body(Body::Capability),
+        body(Body::Connect { rg: RG, sender }),
+        (KINDS
+            .iter()
+            .find(|kind| kind.name == "Announce")
+            .unwrap()
+            .make)(1),
+        tlv(Tlv::SyncRequest { number: 0 }),
+        tlv(Tlv::SyncData {
+            number: 0,
+            end: false,
+        }),
+        tlv(Tlv::AggregatorConfig(AggregatorConfig {
+            id: AggregatorId::of(&name("bond1")),
+            name: name("bond1"),
+            mac: mac(1),
+            flag: ConfigFlag::Present,
+        })),
+        tlv(Tlv::SyncData {
+            number: 0,
+            end: true,
+        }),
+    ];
+    for input in inputs {
+        domain.handle(input, Time::ZERO);
+        sent(&mut domain);
+    }
+    notices(&mut domain);
+    domain
+}
+
+fn sent(domain: &mut Domain) -> Vec<Body> {
+    std::iter::from_fn(|| domain.poll_peer_message(Time::ZERO))
+        .map(|message| message.body)
+        .collect()
+}
+
+fn notices(domain: &mut Domain) -> Vec<Notice> {
+    std::iter::from_fn(|| domain.poll_output())
+        .filter_map(|output| match output {
+            Output::Notice(notice) => Some(notice),
+            Output::Connect | Output::Close { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn however_often_a_message_comes_no_more_waits_for_the_peer() {
+    for kind in &KINDS {
+        let mut domain = in_step();
+        for n in 0..MANY {
+            domain.handle((kind.make)(n), Time::ZERO);
+            notices(&mut domain);
+        }
+        let waiting = sent(&mut domain);
+        let (count, most) = (waiting.len(), kind.waiting);
+        let first = waiting.into_iter().take(3).collect::<Vec<_>>();
+        assert!(
+            count <= most,
+            "{}: {count} messages, such as {first:?}",
+            kind.name
+        );
+    }
+}
+
+/// What a port, a role or a difference in the settings was meanwhile is nobody's business.
+#[test]
+fn what_follows_from_many_messages_is_derived_once() {
+    for kind in &KINDS {
+        let mut domain = in_step();
+        let mut written = 0;
+        for n in 0..MANY {
+            domain.handle((kind.make)(n), Time::ZERO);
+            written += notices(&mut domain)
+                .iter()
+                .filter(|notice| matches!(notice, Notice::Role { .. } | Notice::Isolation { .. }))
+                .count();
+        }
+        assert_eq!(written, 0, "{}: derived while more was coming", kind.name);
+        domain.catch_up();
+        assert!(notices(&mut domain).len() <= 2, "{}", kind.name);
+    }
+}
+
+#[test]
+fn the_answer_is_to_the_latest_request() {
+    let mut domain = in_step();
+    for number in 0..=u16::MAX {
+        domain.handle(tlv(Tlv::SyncRequest { number }), Time::ZERO);
+    }
+    let numbers: Vec<(u16, bool)> = sent(&mut domain)
+        .iter()
+        .filter_map(|body| match body {
+            Body::Application {
+                tlv: Tlv::SyncData { number, end },
+                ..
+            } => Some((*number, *end)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(numbers, [(u16::MAX, false), (u16::MAX, true)]);
+}
+
+/// One that comes while an answer is being sent is answered after that one: the answer may be older
+/// than what the request is about.
+#[test]
+fn a_request_behind_a_begun_answer_gets_one_of_its_own() {
+    let mut domain = in_step();
+    domain.handle(tlv(Tlv::SyncRequest { number: 1 }), Time::ZERO);
+    let begun = domain.poll_peer_message(Time::ZERO).unwrap();
+    let begin = Tlv::SyncData {
+        number: 1,
+        end: false,
+    };
+    assert_eq!(begun.body, Body::Application { rg: RG, tlv: begin });
+    for number in 2..1000 {
+        domain.handle(tlv(Tlv::SyncRequest { number }), Time::ZERO);
+    }
+    assert_eq!(sent(&mut domain).len(), 2 * ANSWER - 1);
+}
+
+#[test]
+fn every_message_has_its_bound_in_the_document() {
+    let rows: BTreeSet<&str> = DOCUMENT
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| ")?.split_once(" |")?.0))
+        .filter(|name| *name != "Message" && !name.starts_with("---"))
+        .collect();
+    let kinds: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    assert_eq!(rows, kinds);
+    for kind in &KINDS {
+        assert_eq!(name_of(&(kind.make)(0)), kind.name);
+    }
+}
