@@ -8,6 +8,7 @@ use mclag_proto::iccp::{
     MacType, Message, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
     PortState, RgId, Status, SystemConfig, Tlv,
 };
+use mclag_proto::sync::model::{Event, FdbKey, Sight};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
 use std::collections::BTreeSet;
 
@@ -54,7 +55,7 @@ fn low(n: u32) -> u16 {
 
 fn neighbour<A>(n: u32, address: A) -> NeighbourEntry<A> {
     NeighbourEntry {
-        op: if n % 2 == 0 {
+        op: if n.is_multiple_of(2) {
             EntryOp::Add
         } else {
             EntryOp::Delete
@@ -142,7 +143,7 @@ const KINDS: [Kind; 23] = [
                 id: AggregatorId::of(&port),
                 name: port,
                 mac: mac(n),
-                flag: if n % 2 == 0 {
+                flag: if n.is_multiple_of(2) {
                     ConfigFlag::Present
                 } else {
                     ConfigFlag::Purge
@@ -154,7 +155,7 @@ const KINDS: [Kind; 23] = [
     Kind {
         name: "Aggregator State",
         make: |n| {
-            let state = if n % 2 == 0 {
+            let state = if n.is_multiple_of(2) {
                 PortState::Down
             } else {
                 PortState::Up
@@ -176,7 +177,7 @@ const KINDS: [Kind; 23] = [
         make: |n| {
             tlv(Tlv::SyncData {
                 number: low(n),
-                end: n % 2 == 1,
+                end: !n.is_multiple_of(2),
             })
         },
         waiting: 0,
@@ -192,7 +193,7 @@ const KINDS: [Kind; 23] = [
             tlv(Tlv::PortChannelInfo(PortChannelInfo {
                 id: AggregatorId(1),
                 name: name("bond1"),
-                l3: n % 2 == 0,
+                l3: n.is_multiple_of(2),
                 address: n.into(),
                 vids: [Vid::new(low(n % 4000) + 1).unwrap()].into(),
             }))
@@ -202,7 +203,7 @@ const KINDS: [Kind; 23] = [
     Kind {
         name: "Peer Link Info",
         make: |n| {
-            let kind = if n % 2 == 0 {
+            let kind = if n.is_multiple_of(2) {
                 PeerLinkKind::Vxlan
             } else {
                 PeerLinkKind::Port
@@ -228,7 +229,7 @@ const KINDS: [Kind; 23] = [
         name: "MAC Info",
         make: |n| {
             tlv(Tlv::MacInfo(vec![MacEntry {
-                op: if n % 2 == 0 {
+                op: if n.is_multiple_of(2) {
                     EntryOp::Add
                 } else {
                     EntryOp::Delete
@@ -259,7 +260,7 @@ const KINDS: [Kind; 23] = [
         make: |n| {
             tlv(Tlv::Extension(Extension::Announce(Announce {
                 version: VERSION,
-                priority: if n % 2 == 0 { 0 } else { u16::MAX },
+                priority: if n.is_multiple_of(2) { 0 } else { u16::MAX },
                 node_mac: mac(n),
                 software: n.to_string(),
             })))
@@ -269,7 +270,7 @@ const KINDS: [Kind; 23] = [
     Kind {
         name: "Goodbye",
         make: |n| {
-            let goodbye = if n % 2 == 0 {
+            let goodbye = if n.is_multiple_of(2) {
                 Goodbye::Leave
             } else {
                 Goodbye::Restart
@@ -493,6 +494,37 @@ fn a_request_behind_a_begun_answer_gets_one_of_its_own() {
         domain.handle(tlv(Tlv::SyncRequest { number }), Time::ZERO);
     }
     assert_eq!(sent(&mut domain).len(), 2 * ANSWER - 1);
+}
+
+/// What changes here is not lost on a peer that never stops asking.
+#[test]
+fn between_two_answers_something_else_is_said() {
+    let mut domain = in_step();
+    domain.handle(tlv(Tlv::SyncRequest { number: 1 }), Time::ZERO);
+    domain.poll_peer_message(Time::ZERO).unwrap();
+    let key = FdbKey {
+        vid: Vid::DEFAULT,
+        mac: mac(7),
+    };
+    let sight = Sight::Learned {
+        port: name("swp7"),
+        configured: false,
+    };
+    domain.handle(Input::SyncdEvent(Event::Fdb { key, sight }), Time::ZERO);
+    for number in 2..100 {
+        domain.handle(tlv(Tlv::SyncRequest { number }), Time::ZERO);
+        let said = domain.poll_peer_message(Time::ZERO).unwrap();
+        if matches!(
+            said.body,
+            Body::Application {
+                tlv: Tlv::MacInfo(_),
+                ..
+            }
+        ) {
+            return;
+        }
+    }
+    panic!("the address was never announced");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) struct Outbox {
     control: VecDeque<Item>,
     /// Number of the request that [`Item::Answer`] answers when its turn comes.
     answer: Option<u16>,
+    /// An answer was given.
+    answered: bool,
     acks_owed: BTreeSet<AggregatorId>,
     /// Ports that the peer was told of and that are none any more.
     pub(super) purges: BTreeSet<IfName>,
@@ -151,9 +153,18 @@ impl Domain {
     }
 
     fn next_body(&mut self) -> Option<Body> {
-        if let Some(body) = self.next_control() {
-            return Some(body);
+        let answers_again = self.outbox.control.front() == Some(&Item::Answer);
+        if answers_again && std::mem::take(&mut self.outbox.answered) {
+            // A peer that asks without end hears of the rest, too.
+            if let Some(body) = self.next_in_step() {
+                return Some(body);
+            }
         }
+        self.next_control().or_else(|| self.next_in_step())
+    }
+
+    /// What is said beside the handshake and its answers.
+    fn next_in_step(&mut self) -> Option<Body> {
         if self.session.state() != State::Exchange {
             return None;
         }
@@ -215,6 +226,7 @@ impl Domain {
                 // In front of what was queued behind the request.
                 let later = std::mem::take(&mut self.outbox.control);
                 self.push_everything(number);
+                self.outbox.answered = true;
                 self.outbox.control.extend(later);
                 self.next_control()
             }
