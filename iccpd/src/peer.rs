@@ -12,7 +12,8 @@
 //! are what it grows them to by itself, and asking ends that at `net.core.rmem_max`, which is less.
 //!
 //! Bounds: [`WRITE_LIMIT`] outgoing bytes, one message of incoming ones, one connection and one that
-//! would replace it, `MAX_FINISHING` that are being finished, a few dozen addresses of strangers.
+//! would replace it, `MAX_FINISHING` that are being finished, a few dozen addresses of strangers, two new
+//! connections of the peer a second.
 //!
 //! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
 
@@ -22,7 +23,7 @@ mod refusals;
 
 use crate::pipe::{Pipe, Progress};
 use iccp_core::{Input, PeerTraits};
-use mclag_daemon::log::Limit;
+use mclag_daemon::limit::{Bucket, Kind, Log, Rate};
 use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
 use mclag_proto::iccp::{
@@ -61,6 +62,14 @@ const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 const LISTEN_RETRY: Duration = Duration::from_secs(1);
 /// Delay after `accept` failed, which is usually a lack of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Connections of the peer that are let in at once, and how soon another one is: each of them begins a
+/// session and ends another, which looks at every address.
+const ADMISSION: Rate = Rate {
+    burst: 20,
+    every: Duration::from_millis(500),
+};
+const REFUSED: Kind = Kind::new("connection refused");
+const CONNECTED: Kind = Kind::new("connected to the peer");
 const BACKLOG: u32 = 20;
 const READ_CHUNK: usize = 64 * 1024;
 
@@ -96,7 +105,9 @@ pub struct Peer {
     heard: Option<Dialect>,
     refusals: Refusals,
     ends: Ends,
-    limit: Limit,
+    log: Log,
+    /// Connections of the peer that are let in.
+    admission: Bucket,
     buffer: Box<[u8]>,
 }
 
@@ -154,7 +165,8 @@ impl Peer {
             heard: None,
             refusals: Refusals::default(),
             ends: Ends::default(),
-            limit: Limit::default(),
+            log: Log::default(),
+            admission: Bucket::full(ADMISSION, std::time::Instant::now()),
             buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
     }
@@ -164,7 +176,8 @@ impl Peer {
         *self = Self {
             refusals: std::mem::take(&mut self.refusals),
             ends: self.ends,
-            limit: std::mem::take(&mut self.limit),
+            log: std::mem::take(&mut self.log),
+            admission: self.admission,
             finishing: std::mem::take(&mut self.finishing),
             ..Self::new(endpoints)
         };
@@ -318,6 +331,7 @@ impl Peer {
                         return Event::Input(input);
                     }
                 }
+                () = self.log.say_what_was_left_out() => {}
                 index = finished(&mut self.finishing) => {
                     self.finishing.remove(index);
                     return Event::Wrote;
@@ -330,6 +344,10 @@ impl Peer {
         let from = from.ip().to_canonical();
         if from != self.endpoints.peer {
             self.refuse(from, "not the configured peer");
+            return None;
+        }
+        if !self.admission.take(std::time::Instant::now()) {
+            self.refuse(from, "too many connections");
             return None;
         }
         match &self.connection {
@@ -450,7 +468,9 @@ impl Peer {
         };
         let decoder = std::mem::take(detector).into_decoder(dialect);
         connection.speech = Speech::Known(decoder);
-        tracing::info!(%dialect, "connected to the peer");
+        if self.log.takes(CONNECTED, "") {
+            tracing::info!(%dialect, "connected to the peer");
+        }
         Some(Input::PeerUp {
             traits: traits(dialect),
         })
@@ -513,10 +533,8 @@ impl Peer {
     }
 
     fn refuse(&mut self, address: IpAddr, reason: &str) {
-        if self.refusals.add(address, reason)
-            && let Some(suppressed) = self.limit.allow("refused", std::time::Instant::now())
-        {
-            tracing::warn!(%address, reason, suppressed, "connection refused");
+        if self.refusals.add(address, reason) && self.log.takes(REFUSED, "") {
+            tracing::warn!(%address, reason, "connection refused");
         }
     }
 }

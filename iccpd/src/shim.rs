@@ -15,7 +15,7 @@ pub mod translate;
 
 use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
 use iccp_core::{Batch, Config, Input};
-use mclag_daemon::log::Limit;
+use mclag_daemon::limit::{self, Log};
 use mclag_proto::Mac;
 use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::frame::Frame;
@@ -81,7 +81,7 @@ pub struct Shim {
     /// Messages of the connections before.
     tally: Tally,
     happened: VecDeque<Happened>,
-    limit: Limit,
+    log: Log,
     buffer: Box<[u8]>,
 }
 
@@ -110,7 +110,7 @@ impl Shim {
             reported: None,
             tally: Tally::default(),
             happened: VecDeque::new(),
-            limit: Limit::default(),
+            log: Log::default(),
             buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
     }
@@ -129,7 +129,7 @@ impl Shim {
         for message in self.translator.apply(&batch.ops) {
             let is_list = matches!(message, ClientMessage::PortIsolate(_));
             if let Err(error) = connection.queue(message) {
-                report(&mut self.limit, connection.address, &error);
+                report(&mut self.log, connection.address, &error);
                 if is_list {
                     connection.tally.refused(ToSyncd::PortIsolation);
                     // A part of the list would lift what is missing from it, so none of it was
@@ -354,7 +354,7 @@ impl Shim {
         let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
         match poll {
             Ok(bytes) => connection.queue_bytes(bytes),
-            Err(error) => report(&mut self.limit, connection.address, &error),
+            Err(error) => report(&mut self.log, connection.address, &error),
         }
     }
 
@@ -421,12 +421,12 @@ impl Shim {
         match decoded {
             Ok(Some(decoded)) => {
                 for error in &decoded.skipped {
-                    report(&mut self.limit, address, error);
+                    report(&mut self.log, address, error);
                 }
                 self.take(decoded.message, address, dialect);
             }
             Ok(None) => {}
-            Err(error) => report(&mut self.limit, address, &error),
+            Err(error) => report(&mut self.log, address, &error),
         }
     }
 
@@ -457,7 +457,7 @@ impl Shim {
             ServerMessage::UniqueIps(records) => self.told.unique_ip(&records),
         };
         for reason in refused {
-            report(&mut self.limit, address, &reason);
+            report(&mut self.log, address, &reason);
         }
         self.report_settings();
     }
@@ -545,9 +545,10 @@ fn ports_failed(batch: &Batch, error: &EncodeError) -> Vec<(u32, OpError)> {
     ports.map(failure).collect()
 }
 
-fn report(limit: &mut Limit, address: SocketAddr, error: &dyn std::fmt::Display) {
-    if let Some(suppressed) = limit.allow("shim", std::time::Instant::now()) {
-        tracing::warn!(%address, %error, suppressed, "message of the shim protocol skipped");
+fn report(log: &mut Log, address: SocketAddr, error: &dyn std::fmt::Display) {
+    const SKIPPED: limit::Kind = limit::Kind::new("message of the shim protocol skipped");
+    if log.takes(SKIPPED, "") {
+        tracing::warn!(%address, %error, "message of the shim protocol skipped");
     }
 }
 

@@ -1,66 +1,73 @@
 //! What the core wants an operator to read, as log lines.
 //!
-//! Messages are constant, what varies is in the fields. What a peer or a broken dataplane can
-//! provoke at will is limited in rate.
+//! Messages are constant, what varies is in the fields. Each is of a kind that is limited in rate: a
+//! peer, a broken dataplane or a cable that flaps can provoke any of them at will.
 
 use iccp_core::Notice;
-use mclag_daemon::log::Limit;
-use std::time::Instant;
+use mclag_daemon::limit::{Kind, Log};
 
 /// Writes notices down.
 #[derive(Debug, Default)]
 pub struct Notices {
-    limit: Limit,
+    log: Log,
 }
 
 impl Notices {
     /// Write one down, unless there were too many of its kind.
     pub fn write(&mut self, notice: Notice) {
-        match notice {
-            Notice::Session { from, to, reason } => {
-                let reason = reason.as_deref();
-                tracing::info!(from, to, reason, "session state changed");
-            }
-            Notice::Role { role, by } => tracing::info!(?role, ?by, "role decided"),
-            Notice::LocalPort { port, up } => tracing::info!(%port, up, "local port changed"),
-            Notice::RemotePort { port, up } => tracing::info!(%port, up, "remote port changed"),
-            Notice::Isolation { port, on } => tracing::info!(%port, on, "isolation changed"),
-            Notice::Held { port, held } => tracing::info!(%port, held, "port held"),
-            Notice::Goodbye { leaving } => tracing::info!(leaving, "peer says goodbye"),
-            Notice::AckTimeout { port } => {
-                if let Some(suppressed) = self.allow("ack") {
-                    tracing::warn!(%port, suppressed, "peer did not acknowledge the port in time");
-                }
-            }
-            Notice::Refused { reason } => {
-                if let Some(suppressed) = self.allow("refused") {
-                    tracing::warn!(reason, suppressed, "message from the peer refused");
-                }
-            }
-            Notice::OpFailed { op, text } => {
-                if let Some(suppressed) = self.allow("op") {
-                    tracing::warn!(
-                        op,
-                        text,
-                        suppressed,
-                        "syncd could not carry out an operation"
-                    );
-                }
-            }
-            Notice::Conflict { text } => {
-                if let Some(suppressed) = self.allow("conflict") {
-                    tracing::warn!(
-                        text,
-                        suppressed,
-                        "the two chassis are configured differently"
-                    );
-                }
-            }
-            other => tracing::info!(notice = ?other, "notice"),
+        let (kind, subject) = kind(&notice);
+        if self.log.takes(kind, subject) {
+            write(notice);
         }
     }
 
-    fn allow(&mut self, kind: &'static str) -> Option<u64> {
-        self.limit.allow(kind, Instant::now())
+    /// Write down what was left out of a flood that is over. Does not end; dropping it loses nothing.
+    pub async fn say_what_was_left_out(&mut self) {
+        self.log.say_what_was_left_out().await;
+    }
+}
+
+/// Of which kind a notice is, and what it is about.
+fn kind(notice: &Notice) -> (Kind, &str) {
+    match notice {
+        // A session that comes up and ends again makes six lines.
+        Notice::Session { .. } => (Kind::new("session state changed").at_once(30), ""),
+        Notice::Role { .. } => (Kind::new("role decided"), ""),
+        Notice::LocalPort { port, .. } => (Kind::new("local port changed"), port.as_str()),
+        Notice::RemotePort { port, .. } => (Kind::new("remote port changed"), port.as_str()),
+        Notice::Isolation { port, .. } => (Kind::new("isolation changed"), port.as_str()),
+        Notice::Held { port, .. } => (Kind::new("port held"), port.as_str()),
+        Notice::Goodbye { .. } => (Kind::new("peer says goodbye"), ""),
+        Notice::AckTimeout { .. } => (Kind::new("port not acknowledged"), ""),
+        Notice::Refused { .. } => (Kind::new("message refused"), ""),
+        Notice::OpFailed { .. } => (Kind::new("operation failed"), ""),
+        Notice::Conflict { .. } => (Kind::new("configured differently"), ""),
+        _ => (Kind::new("notice"), ""),
+    }
+}
+
+fn write(notice: Notice) {
+    match notice {
+        Notice::Session { from, to, reason } => {
+            let reason = reason.as_deref();
+            tracing::info!(from, to, reason, "session state changed");
+        }
+        Notice::Role { role, by } => tracing::info!(?role, ?by, "role decided"),
+        Notice::LocalPort { port, up } => tracing::info!(%port, up, "local port changed"),
+        Notice::RemotePort { port, up } => tracing::info!(%port, up, "remote port changed"),
+        Notice::Isolation { port, on } => tracing::info!(%port, on, "isolation changed"),
+        Notice::Held { port, held } => tracing::info!(%port, held, "port held"),
+        Notice::Goodbye { leaving } => tracing::info!(leaving, "peer says goodbye"),
+        Notice::AckTimeout { port } => {
+            tracing::warn!(%port, "peer did not acknowledge the port in time");
+        }
+        Notice::Refused { reason } => tracing::warn!(reason, "message from the peer refused"),
+        Notice::OpFailed { op, text } => {
+            tracing::warn!(op, text, "syncd could not carry out an operation");
+        }
+        Notice::Conflict { text } => {
+            tracing::warn!(text, "the two chassis are configured differently");
+        }
+        other => tracing::info!(notice = ?other, "notice"),
     }
 }

@@ -1,6 +1,7 @@
 //! What the daemons of MC-LAG need as processes, whatever they do: they are two, and this is written once.
 //!
 //! * [`ctl`]: the operator's socket.
+//! * [`limit`]: keeps what others can provoke from filling the log.
 //! * [`log`]: structured logs on standard error.
 //! * [`process`]: the frame of a main program.
 //! * [`sandbox`]: gives up privileges.
@@ -9,6 +10,7 @@
 //! * [`socket`]: Unix sockets that a daemon listens on.
 
 pub mod ctl;
+pub mod limit;
 pub mod log;
 pub mod process;
 pub mod sandbox;
