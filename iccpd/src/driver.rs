@@ -35,8 +35,16 @@ pub use mclag_daemon::signals::Signal;
 
 /// How long a stop may take to tell the peer and `syncd`.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
-/// Reads from each neighbour before time is told. One that lives has said so in the first.
-const READS_BEFORE_TIME: usize = 32;
+/// Messages of the peer before this chassis' own news have their turn again.
+const PEER_SHARE: usize = 256;
+/// The same in time: some messages are long, and lead to much.
+const PEER_TIME: Duration = Duration::from_millis(2);
+/// Reads from the kernel and from the dataplane in a turn. One read gives as much as one message or one
+/// listing has.
+const OWN_READS: usize = 8;
+/// Turns before time is told, if there is that much to be heard. A peer that lives has said so in the
+/// first.
+const TURNS_BEFORE_TIME: usize = 32;
 
 /// The daemon, wired up.
 pub struct Driver {
@@ -73,6 +81,8 @@ pub struct Driver {
     pub missed: Missed,
     /// Settings that came while a pair was ending.
     pub later: Option<Option<Box<Config>>>,
+    /// Turns that were taken since the deadline has passed.
+    pub overdue: usize,
 }
 
 /// How the other chassis is reached, as far as it does not depend on which one it is.
@@ -161,8 +171,14 @@ impl Driver {
             self.follow_bridge();
             let has_more = self.drain().await;
             match self.next_wake(signals(), has_more).await {
-                Wake::Input(input) => self.take_in(input).await,
-                Wake::Settings(config) => self.take_settings(config).await,
+                Wake::Input(input) => {
+                    self.handle(input);
+                    self.take_turn().await;
+                }
+                Wake::Settings(config) => {
+                    self.settings(config).await;
+                    self.take_turn().await;
+                }
                 Wake::Question(question) => self.answer(question),
                 Wake::Legacy(question) => {
                     let (seen, counted) = (self.seen(), &self.counted);
@@ -180,48 +196,81 @@ impl Driver {
         self.stop(signal).await;
     }
 
-    /// Hand this to the core, and what has arrived together with it, before anything is sent: a
-    /// thousand addresses that came in one message go on in a few, not in a thousand.
-    async fn take_in(&mut self, input: Input) {
-        self.handle(input);
-        self.take_rest().await;
-    }
-
-    async fn take_settings(&mut self, config: Option<Box<Config>>) {
-        self.settings(config).await;
-        self.take_rest().await;
-    }
-
     /// Time has passed: first comes what was said before. A daemon that was stopped, or starved,
     /// would take a peer for silent whose words wait in the socket, or miss what a port waits for.
     async fn tell_time(&mut self) {
-        // Has the runtime look at the sockets.
-        yield_now().await;
-        for _ in 0..READS_BEFORE_TIME {
-            let said = tokio::select! {
-                biased;
-                event = next_of(self.pair.as_mut()) => Wake::from(event),
-                happened = self.dataplane.next() => happened.into(),
-                () = ready(()) => break,
-            };
-            match said {
-                Wake::Input(input) => self.take_in(input).await,
-                Wake::Settings(config) => self.take_settings(config).await,
-                _ => {}
-            }
+        self.overdue += 1;
+        if self.overdue > TURNS_BEFORE_TIME || !self.take_turn().await {
+            self.overdue = 0;
+            self.handle(Input::Timeout);
         }
-        self.handle(Input::Timeout);
     }
 
-    async fn take_rest(&mut self) {
-        while let Some(wake) = self.ready() {
-            match wake {
-                Wake::Input(input) => self.handle(input),
-                Wake::Settings(config) => self.settings(config).await,
-                Wake::Question(_) | Wake::Legacy(_) | Wake::Wrote | Wake::Due | Wake::Signal(_) => {
-                }
+    /// Hand over what has arrived, before anything is sent: a thousand addresses that came in one
+    /// message go on in a few, not in a thousand. A share from each, this chassis' own news first: what
+    /// the peer says is without end, if it likes. Returns true if there was anything.
+    async fn take_turn(&mut self) -> bool {
+        // Has the runtime look at the sockets, which it does not while one of them has something.
+        yield_now().await;
+        let kernel = self.take_from_kernel().await;
+        let dataplane = self.take_from_dataplane().await;
+        let peer = self.take_from_peer().await;
+        kernel || dataplane || peer
+    }
+
+    async fn take_from_kernel(&mut self) -> bool {
+        for reads in 0..OWN_READS {
+            let input = tokio::select! {
+                biased;
+                input = self.kernel.next() => input,
+                () = ready(()) => return reads > 0,
+            };
+            self.handle(input);
+            while let Some(input) = self.kernel.ready() {
+                self.handle(input);
             }
         }
+        true
+    }
+
+    async fn take_from_dataplane(&mut self) -> bool {
+        for reads in 0..OWN_READS {
+            let happened = tokio::select! {
+                biased;
+                happened = next_of_dataplane(&mut self.later, &mut self.dataplane) => happened,
+                () = ready(()) => return reads > 0,
+            };
+            self.take_happened(happened).await;
+            while let Some(happened) = self.dataplane.ready() {
+                self.take_happened(happened).await;
+            }
+        }
+        true
+    }
+
+    async fn take_happened(&mut self, happened: Happened) {
+        match happened {
+            Happened::Input(input) => self.handle(input),
+            Happened::Settings(config) => self.settings(config).await,
+        }
+    }
+
+    async fn take_from_peer(&mut self) -> bool {
+        let over = Instant::now() + PEER_TIME;
+        for messages in 0..PEER_SHARE {
+            let event = tokio::select! {
+                biased;
+                event = next_of(self.pair.as_mut()) => event,
+                () = ready(()) => return messages > 0,
+            };
+            if let peer::Event::Input(input) = event {
+                self.handle(input);
+            }
+            if Instant::now() >= over {
+                break;
+            }
+        }
+        true
     }
 
     fn handle(&mut self, input: Input) {
@@ -247,21 +296,6 @@ impl Driver {
         }
     }
 
-    /// What has been read and not handed over yet. Each neighbour reads a bounded amount at a
-    /// time, and none reads here.
-    fn ready(&mut self) -> Option<Wake> {
-        if let Some(config) = self.later.take() {
-            return Some(Wake::Settings(config));
-        }
-        if let Some(input) = self.kernel.ready() {
-            return Some(Wake::Input(input));
-        }
-        if let Some(input) = self.pair.as_mut().and_then(|pair| pair.peer.ready()) {
-            return Some(Wake::Input(input));
-        }
-        self.dataplane.ready().map(Wake::from)
-    }
-
     fn now(&self) -> Time {
         Time::new(self.origin.elapsed())
     }
@@ -270,13 +304,17 @@ impl Driver {
     async fn next_wake(&mut self, signal: impl Future<Output = Signal>, has_more: bool) -> Wake {
         let deadline = self.pair.as_ref().and_then(|pair| pair.domain.deadline());
         let deadline = deadline.map(|at| self.origin + at.since_origin());
+        if deadline.is_none_or(|at| at > Instant::now()) {
+            self.overdue = 0;
+        }
         tokio::select! {
             signal = signal => Wake::Signal(signal),
             () = ready(()), if has_more => Wake::Wrote,
             () = wait_until(deadline) => Wake::Due,
             input = self.kernel.next() => Wake::Input(input),
             event = next_of(self.pair.as_mut()) => event.into(),
-            happened = self.dataplane.next() => happened.into(),
+            happened = next_of_dataplane(&mut self.later, &mut self.dataplane) => happened.into(),
+            () = self.notices.say_what_was_left_out() => Wake::Wrote,
             question = self.ctl.next() => Wake::Question(question),
             question = self.mclagdctl.next() => Wake::Legacy(question),
         }
@@ -502,6 +540,17 @@ async fn next_of(pair: Option<&mut Pair>) -> peer::Event {
     match pair {
         Some(pair) => pair.peer.next().await,
         None => pending().await,
+    }
+}
+
+/// What the dataplane says, behind settings that it sent before.
+async fn next_of_dataplane(
+    later: &mut Option<Option<Box<Config>>>,
+    dataplane: &mut Dataplane,
+) -> Happened {
+    match later.take() {
+        Some(config) => Happened::Settings(config),
+        None => dataplane.next().await,
     }
 }
 

@@ -124,6 +124,7 @@ async fn serve(
         notices: Default::default(),
         missed: Default::default(),
         later: None,
+        overdue: 0,
     };
     driver.run(async || signals.next().await).await;
     tracing::info!("stopped");

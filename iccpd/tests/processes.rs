@@ -1,6 +1,9 @@
 //! The programs as an operator runs them: real processes, real sockets, no network beyond
 //! loopback and no privilege.
 
+#[path = "processes/flood.rs"]
+mod flood;
+
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Sight};
 use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, MAX_EVENTS_PER_MESSAGE, ServerCodec, ServerHello, ServerMessage,
