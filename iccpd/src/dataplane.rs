@@ -435,6 +435,7 @@ fn for_assistant(op: &Op, abilities: Abilities) -> Option<Op> {
         }
         Op::Interface { .. } | Op::InterfaceRelease { .. } => abilities.interfaces,
         Op::Neighbour { .. } | Op::NeighbourRelease { .. } => abilities.neighbours,
+        Op::NodeMac(_) => abilities.node_mac,
     };
     wanted.then(|| match op {
         Op::Port { port, want } => Op::Port {

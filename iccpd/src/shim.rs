@@ -444,11 +444,11 @@ impl Shim {
             }
             ServerMessage::VlanMembers(records) => {
                 for record in records {
-                    self.input(Input::VlanMember {
+                    self.input(Input::SyncdEvent(Event::VlanMember {
                         port: record.port,
                         vid: record.vid,
                         member: record.op == RecordOp::Add,
-                    });
+                    }));
                 }
                 return;
             }
@@ -528,6 +528,7 @@ const fn abilities(dialect: Dialect) -> Abilities {
         pair: true,
         interfaces: true,
         neighbours: false,
+        node_mac: false,
         silent: true,
     }
 }

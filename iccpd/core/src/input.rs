@@ -38,23 +38,13 @@ pub enum Input {
     LinksBegin,
     /// An interface as it is now.
     Link(Link),
-    /// VLANs of a bridge port as they are now; empty when it left the bridge.
+    /// VLANs of a bridge port as they are now; empty when it left the bridge. For a port whose
+    /// VLANs the dataplane tells ([`Event::VlanMember`]) that counts instead, while it is connected.
     Vlans {
         /// The port's index.
         index: u32,
         /// Its VLANs.
         vids: BTreeSet<Vid>,
-    },
-    /// A port is, or is no longer, in a VLAN, as a dataplane says that knows better than the
-    /// kernel (`spec/mclagsyncd-protocol.md` 5.4). Counts for a port only while that dataplane is
-    /// connected, and then instead of [`Input::Vlans`].
-    VlanMember {
-        /// The port, which need not exist.
-        port: IfName,
-        /// The VLAN.
-        vid: Vid,
-        /// Whether it is in it.
-        member: bool,
     },
     /// Addresses of an interface as they are now, all of them.
     Addresses {

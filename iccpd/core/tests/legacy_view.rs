@@ -685,11 +685,11 @@ fn what_the_kernel_and_syncd_report_is_counted() {
     let (gone, sight) = (key(100, 1), Sight::Aged);
     chassis.feed(Input::SyncdEvent(Event::Fdb { key: gone, sight }));
     chassis.feed(Input::WarmReboot);
-    chassis.feed(Input::VlanMember {
+    chassis.feed(Input::SyncdEvent(Event::VlanMember {
         port: name("bond1"),
         vid: Vid::DEFAULT,
         member: true,
-    });
+    }));
     chassis.feed(Input::LinkGone { index: 9 });
     chassis.feed(Input::PeerDown {
         reason: "test".into(),

@@ -85,6 +85,7 @@ impl Chassis {
                 pair: false,
                 interfaces: false,
                 neighbours: false,
+                node_mac: false,
                 silent: false,
             },
             backend: "model".into(),
@@ -323,6 +324,7 @@ fn isolation_that_nobody_confirms_is_given_time_before_it_is_acknowledged() {
     chassis.feed(Input::SyncdUp {
         abilities: Abilities {
             hold: true,
+            node_mac: false,
             silent: true,
             ..Abilities::default()
         },

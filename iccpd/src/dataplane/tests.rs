@@ -25,6 +25,7 @@ const ASSISTS: Abilities = Abilities {
     pair: false,
     interfaces: true,
     neighbours: true,
+    node_mac: false,
     silent: false,
 };
 
@@ -139,6 +140,7 @@ fn is_up(neighbours: bool) -> Input {
             pair: true,
             interfaces: true,
             neighbours,
+            node_mac: false,
             silent: true,
         },
         backend: "shim, sonic".into(),

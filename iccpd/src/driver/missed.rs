@@ -39,7 +39,7 @@ impl Missed {
             {
                 self.kept.push(input);
             }
-            Input::SyncdEvent(_) | Input::VlanMember { .. } => self.more = true,
+            Input::SyncdEvent(_) => self.more = true,
             _ => {}
         }
     }

@@ -320,6 +320,7 @@ impl Translator {
                 learning: *learning,
             }),
             Op::Flush { .. } => {}
+            Op::NodeMac(mac) => self.node_mac = *mac,
         }
     }
 

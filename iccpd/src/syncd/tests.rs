@@ -16,6 +16,7 @@ const ABILITIES: Abilities = Abilities {
     pair: false,
     interfaces: false,
     neighbours: false,
+    node_mac: false,
     silent: false,
 };
 

@@ -3,6 +3,7 @@
 //!
 //! * [`model`]: what is said, independent of the version: [`model::Op`] towards the dataplane,
 //!   [`model::Event`] back.
+//! * [`settings`]: the settings of the pair, from a dataplane that has them.
 //! * [`snapshot`]: what the receiver of a snapshot keeps until its end.
 //! * [`frame`]: the header that both versions share.
 //! * [`v1`]: frozen, as SONiC speaks it.
@@ -11,6 +12,7 @@
 mod body;
 pub mod frame;
 pub mod model;
+pub mod settings;
 pub mod snapshot;
 pub mod v1;
 pub mod v2;

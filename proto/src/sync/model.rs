@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
+use super::settings::Setting;
 use crate::{DomainId, IfName, Mac, Vid};
 
 /// A part of the state that is replaced as a whole by a snapshot.
@@ -138,6 +139,10 @@ pub enum Op {
         /// The port; none for all.
         port: Option<IfName>,
     },
+    /// This chassis' own MAC, for dataplanes that cannot find out what an interface had before
+    /// ([`Abilities::node_mac`]): an interface that is released gets it back. Belongs to
+    /// [`Section::Pair`] and is said before the pair.
+    NodeMac(Mac),
 }
 
 /// How the pair stands, for displays and for dataplanes that publish it.
@@ -305,6 +310,18 @@ pub enum Event {
         /// What the dataplane sees of it.
         sight: Sight,
     },
+    /// A port is, or is no longer, in a VLAN, as a dataplane says that knows better than the kernel
+    /// (`spec/mclagsyncd-protocol.md` 5.4). Part of the listing between the marks, like addresses.
+    VlanMember {
+        /// The port, which need not exist.
+        port: IfName,
+        /// The VLAN.
+        vid: Vid,
+        /// Whether it is in it.
+        member: bool,
+    },
+    /// A part of the settings of the pair, from a dataplane that has them.
+    Settings(Setting),
 }
 
 /// What this chassis' dataplane sees of an address.
@@ -382,6 +399,8 @@ pub struct Abilities {
     pub interfaces: bool,
     /// It keeps neighbours (section [`Section::Neighbours`]).
     pub neighbours: bool,
+    /// It wants to be told this chassis' own MAC ([`Op::NodeMac`]).
+    pub node_mac: bool,
     /// It answers nothing: what it was told counts as done, and is in force a moment later. Of the
     /// shims of version 1; no server of version 2 is.
     pub silent: bool,

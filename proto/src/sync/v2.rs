@@ -122,10 +122,12 @@ pub struct ServerHello {
 bitflags::bitflags! {
     /// Optional parts of the protocol, used when both sides announce them.
     ///
-    /// None is defined yet. Unknown bits are kept and mean nothing, so that a later program can
-    /// announce more.
+    /// Unknown bits are kept and mean nothing, so that a later program can announce more.
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
     pub struct Capabilities: u64 {
+        /// Events of the settings of the pair and of VLAN members ([`Event::Settings`],
+        /// [`Event::VlanMember`]): a server sends them only to a client that announced this.
+        const SETTINGS = 1;
         const _ = !0;
     }
 }

@@ -473,6 +473,7 @@ impl Backend for LinuxBackend {
             pair: true,
             interfaces: true,
             neighbours: true,
+            node_mac: false,
             silent: false,
         }
     }

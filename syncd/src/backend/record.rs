@@ -80,6 +80,7 @@ impl Backend for RecordBackend {
             pair: true,
             interfaces: true,
             neighbours: true,
+            node_mac: false,
             silent: false,
         }
     }

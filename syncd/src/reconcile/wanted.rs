@@ -254,6 +254,8 @@ impl Wanted {
             }
             Op::Learning { port, learning } => self.want_learning(*port, *learning),
             Op::Flush { port } => Ok(Change::Flush(*port)),
+            // Originals are remembered where they are changed.
+            Op::NodeMac(_) => Ok(Change::Nothing),
         }
     }
 

@@ -218,6 +218,7 @@ mod tests {
                                 None => into.remove(&key),
                             };
                         }
+                        other => panic!("{other:?}"),
                     }
                 }
                 known.clone()

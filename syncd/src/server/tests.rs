@@ -185,7 +185,7 @@ impl Client {
         }
         let sights = events.iter().filter_map(|event| match event {
             Event::Fdb { key, sight } => Some((*key, *sight)),
-            Event::SnapshotBegin | Event::SnapshotEnd => None,
+            _ => None,
         });
         sights.collect()
     }
@@ -416,7 +416,7 @@ async fn a_client_that_reads_nothing_costs_no_memory_and_misses_nothing() {
                 ServerMessage::Events { events, .. } => {
                     seen.extend(events.into_iter().filter_map(|event| match event {
                         Event::Fdb { key, .. } => Some(key),
-                        Event::SnapshotBegin | Event::SnapshotEnd => None,
+                        _ => None,
                     }));
                 }
                 other => panic!("{other:?}"),

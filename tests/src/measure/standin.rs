@@ -505,6 +505,7 @@ const ABILITIES: Abilities = Abilities {
     pair: false,
     interfaces: true,
     neighbours: true,
+    node_mac: false,
     silent: false,
 };
 

@@ -315,6 +315,9 @@ impl Domain {
                 self.syncd.listed = true;
             }
             Event::Fdb { key, sight } => self.fdb.local_sight(key, sight),
+            Event::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
+            // The pair is described by whoever made this domain.
+            Event::Settings(_) => {}
         }
     }
 
@@ -354,5 +357,6 @@ fn describe(op: &Op) -> String {
         Op::Learning { port, .. } => format!("learning on {port}"),
         Op::Flush { port: Some(port) } => format!("flush of {port}"),
         Op::Flush { port: None } => "flush".to_owned(),
+        Op::NodeMac(mac) => format!("own MAC {mac}"),
     }
 }

@@ -203,12 +203,6 @@ impl Domain {
             Input::Configure(config) => self.configure(*config, now),
             Input::WarmReboot => self.warm_reboot(),
             Input::Addresses { index, addresses } => self.links.set_addresses(index, addresses),
-            Input::VlanMember { port, vid, member } => {
-                self.links.set_member(port, vid, member);
-                // They come by the thousand.
-                self.behind = Some(now);
-                return;
-            }
             Input::PeerUp { .. } => {}
             // Nothing is derived from neighbours either.
             Input::NeighboursBegin => return self.neigh.listing_begins(),
@@ -259,6 +253,12 @@ impl Domain {
             Input::SyncdDown => self.syncd_down(),
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
             Input::SyncdEvent(event @ Event::SnapshotEnd) => self.syncd_event(event),
+            Input::SyncdEvent(event @ Event::VlanMember { .. }) => {
+                self.syncd_event(event);
+                // They come by the thousand.
+                self.behind = Some(now);
+                return;
+            }
             Input::SyncdEvent(event) => {
                 self.syncd_event(event);
                 self.tally.entries(self.fdb.len());

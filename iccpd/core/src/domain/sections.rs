@@ -8,12 +8,14 @@
 
 use super::dataplane::Syncd;
 use super::{Domain, IfName, Role, State};
+use mclag_proto::Mac;
 use mclag_proto::sync::model::{InterfaceWant, Op, PairState, Section};
 use std::collections::BTreeMap;
 
 /// What was said on this connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
+    node_mac: Option<Mac>,
     pair: Option<PairState>,
     remote: BTreeMap<IfName, bool>,
     members: BTreeMap<IfName, Vec<IfName>>,
@@ -40,6 +42,7 @@ impl Domain {
             self.queue_everything();
             return;
         }
+        self.queue_node_mac();
         let pair = self.pair_state();
         let goes_down = self.goes_down();
         if goes_down {
@@ -70,6 +73,7 @@ impl Domain {
     fn queue_everything(&mut self) {
         if self.syncd.abilities.pair {
             self.syncd.begin(Section::Pair);
+            self.queue_node_mac();
             self.queue_pair(self.pair_state());
             self.queue_remote_ports();
             self.queue_members();
@@ -94,6 +98,14 @@ impl Domain {
             },
             up: self.frozen || self.session.state() == State::Exchange,
             system_mac: self.system_mac(),
+        }
+    }
+
+    fn queue_node_mac(&mut self) {
+        let now = Some(self.config.node_mac);
+        if self.syncd.abilities.node_mac && self.syncd.told.node_mac != now {
+            self.syncd.told.node_mac = now;
+            self.syncd.queued.extend(now.map(Op::NodeMac));
         }
     }
 

@@ -69,7 +69,7 @@ impl Tally {
             }
             Input::WarmReboot => self.count(Global::WarmBoot, 1),
             Input::Configure(_) => self.from_syncd[FromSyncd::CfgMclag as usize].ok += 1,
-            Input::VlanMember { .. } => {
+            Input::SyncdEvent(Event::VlanMember { .. }) => {
                 self.from_syncd[FromSyncd::VlanMembership as usize].ok += 1;
             }
             Input::SyncdEvent(Event::Fdb { sight, .. }) => {
@@ -91,7 +91,7 @@ impl Tally {
             | Input::LinksEnd
             | Input::SyncdUp { .. }
             | Input::SyncdResult { .. }
-            | Input::SyncdEvent(Event::SnapshotBegin | Event::SnapshotEnd)
+            | Input::SyncdEvent(Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_))
             | Input::Timeout
             | Input::Stop { .. } => {}
         }
@@ -215,6 +215,7 @@ const fn syncd_rows(op: &Op) -> &'static [ToSyncd] {
         Op::SnapshotBegin(_)
         | Op::SnapshotEnd(_)
         | Op::Neighbour { .. }
-        | Op::NeighbourRelease { .. } => &[],
+        | Op::NeighbourRelease { .. }
+        | Op::NodeMac(_) => &[],
     }
 }

@@ -25,6 +25,7 @@ pub const ABILITIES: Abilities = Abilities {
     pair: false,
     interfaces: false,
     neighbours: false,
+    node_mac: false,
     silent: false,
 };
 

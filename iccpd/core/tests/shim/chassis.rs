@@ -40,6 +40,7 @@ pub const BOTH: Abilities = Abilities {
     pair: true,
     interfaces: true,
     neighbours: true,
+    node_mac: false,
     silent: true,
 };
 

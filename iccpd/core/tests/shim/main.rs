@@ -5,6 +5,7 @@
 
 mod chassis;
 mod events;
+mod identity;
 mod layer3;
 mod neighbours;
 mod order;

@@ -4,7 +4,7 @@ use crate::chassis::{BOND, BOTH, Chassis, name, vid};
 use iccp_core::Input;
 use mclag_proto::Mac;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
-use mclag_proto::sync::model::{FdbKey, FdbKind, Op};
+use mclag_proto::sync::model::{Event, FdbKey, FdbKind, Op};
 use std::time::Duration;
 
 fn key() -> FdbKey {
@@ -135,10 +135,12 @@ fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
     let mut chassis = in_step();
     chassis.tell(entry("Ethernet20"));
     chassis.ops();
-    let member = |member| Input::VlanMember {
-        port: name("Ethernet0"),
-        vid: vid(10),
-        member,
+    let member = |member| {
+        Input::SyncdEvent(Event::VlanMember {
+            port: name("Ethernet0"),
+            vid: vid(10),
+            member,
+        })
     };
     chassis.feed(member(true));
     assert_eq!(installed(&chassis.ops()), []);

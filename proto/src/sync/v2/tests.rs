@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::sync::model::*;
+use crate::sync::settings::{DomainSettings, Setting};
 use crate::{DomainId, IfName, Mac, Vid};
 
 const CLIENT_HELLO: &str = "\
@@ -120,6 +121,37 @@ const ERROR: &str = "\
     02 84 27 00 03 00 00 00 17 00 00 00 00 00 00 00 \
     62 61 74 63 68 20 34 20 66 6f 6c 6c 6f 77 73 20 \
     62 61 74 63 68 20 32 \
+";
+
+const CLIENT_HELLO_SETTINGS: &str = "\
+    02 01 29 00 02 02 01 00 00 00 00 00 00 00 0b 00 \
+    00 00 00 00 00 00 69 63 63 70 64 20 30 2e 32 2e \
+    30 08 00 00 00 00 00 00 00 \
+";
+
+const SERVER_HELLO_SETTINGS: &str = "\
+    02 81 35 00 02 01 00 00 00 00 00 00 00 5c 00 00 \
+    00 00 00 00 00 14 00 00 00 00 00 00 00 6d 63 6c \
+    61 67 73 79 6e 63 64 2d 76 31 2c 20 73 6f 6e 69 \
+    63 08 00 00 00 \
+";
+
+const EVENTS_SETTINGS: &str = "\
+    02 83 9b 00 01 00 00 00 00 00 00 00 08 00 00 00 \
+    00 00 00 00 03 00 00 00 04 00 00 00 00 00 00 00 \
+    73 77 70 33 0a 00 01 03 00 00 00 04 00 00 00 00 \
+    00 00 00 73 77 70 34 14 00 00 04 00 00 00 05 00 \
+    00 00 01 00 00 00 00 00 0a ff 00 01 00 00 00 00 \
+    0a ff 00 02 01 08 00 00 00 00 00 00 00 70 65 65 \
+    72 6c 69 6e 6b 01 02 00 5e 00 00 01 01 02 00 00 \
+    06 00 00 00 05 00 00 00 00 00 00 00 62 6f 6e 64 \
+    31 07 00 00 00 06 00 00 00 00 00 00 00 76 6c 61 \
+    6e 31 30 08 00 00 00 04 00 00 00 \
+";
+
+const BATCH_NODE_MAC: &str = "\
+    02 02 1e 00 04 00 00 00 00 00 00 00 01 00 00 00 \
+    00 00 00 00 11 00 00 00 02 00 5e 00 00 01 \
 ";
 
 fn port(text: &str) -> IfName {
@@ -291,7 +323,19 @@ fn client_cases() -> Vec<(&'static str, ClientMessage)> {
     let batch = |number, ops| ClientMessage::Batch { number, ops };
     vec![
         (BATCH_FURTHER, batch(3, further)),
+        (
+            CLIENT_HELLO_SETTINGS,
+            ClientMessage::Hello(ClientHello {
+                capabilities: Capabilities::SETTINGS,
+                software: "iccpd 0.2.0".to_owned(),
+                ..hello.clone()
+            }),
+        ),
         (CLIENT_HELLO, ClientMessage::Hello(hello)),
+        (
+            BATCH_NODE_MAC,
+            batch(4, vec![Op::NodeMac(Mac([0x02, 0, 0x5e, 0, 0, 1]))]),
+        ),
         (BATCH_SNAPSHOT, batch(1, snapshot)),
         (BATCH_CHANGES, batch(2, changes)),
         (CREDIT, ClientMessage::Credit { up_to: 0x0102 }),
@@ -310,10 +354,24 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
             pair: false,
             interfaces: false,
             neighbours: false,
+            node_mac: false,
             silent: false,
         },
         backend: "linux".to_owned(),
         window: 16,
+    };
+    let hello_settings = ServerHello {
+        version: 2,
+        capabilities: Capabilities::SETTINGS,
+        abilities: Abilities {
+            hold: true,
+            pair: true,
+            interfaces: true,
+            node_mac: true,
+            ..Abilities::default()
+        },
+        backend: "mclagsyncd-v1, sonic".to_owned(),
+        window: 8,
     };
     let hello_all = ServerHello {
         abilities: Abilities {
@@ -323,6 +381,7 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
             pair: true,
             interfaces: true,
             neighbours: true,
+            node_mac: false,
             silent: false,
         },
         ..hello.clone()
@@ -353,6 +412,32 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
         sight(1, 8, Sight::Inactive),
         sight(4094, 9, Sight::Aged),
     ];
+    let member = |text, number, member| Event::VlanMember {
+        port: port(text),
+        vid: Vid::new(number).unwrap(),
+        member,
+    };
+    let settings = [
+        Setting::Begin,
+        Setting::Domain(DomainSettings {
+            domain: DomainId::new(1).unwrap(),
+            local: [10, 255, 0, 1].into(),
+            peer: [10, 255, 0, 2].into(),
+            peer_link: Some(port("peerlink")),
+            system_mac: Some(Mac([0x02, 0, 0x5e, 0, 0, 1])),
+            keepalive_s: Some(2),
+            session_timeout_s: None,
+        }),
+        Setting::Port(port("bond1")),
+        Setting::UniqueIp(port("vlan10")),
+        Setting::End,
+        Setting::Begin,
+    ];
+    let members = [member("swp3", 10, true), member("swp4", 20, false)];
+    let settings = members
+        .into_iter()
+        .chain(settings.map(Event::Settings))
+        .collect();
     let error = ServerMessage::Error {
         code: ErrorCode::Unexpected,
         text: "batch 4 follows batch 2".to_owned(),
@@ -364,6 +449,14 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
         (RESULT_ALL_WELL, result(1, vec![Ok(()); 6])),
         (RESULT_FAILURES, result(2, some_failed)),
         (EVENTS, ServerMessage::Events { number: 3, events }),
+        (SERVER_HELLO_SETTINGS, ServerMessage::Hello(hello_settings)),
+        (
+            EVENTS_SETTINGS,
+            ServerMessage::Events {
+                number: 1,
+                events: settings,
+            },
+        ),
         (ERROR, error),
     ]
 }
@@ -499,12 +592,16 @@ fn a_full_message_of_the_longest_events_fits() {
             configured: true,
         },
     );
-    let events = |count| ServerMessage::Events {
-        number: u64::MAX,
-        events: vec![event.clone(); count],
-    };
-    assert!(events(MAX_EVENTS_PER_MESSAGE).encode().is_ok());
-    assert!(events(MAX_EVENTS_PER_MESSAGE + 1).encode().is_err());
+    let name = port("12345678901234567890");
+    let names = [Setting::Port(name), Setting::UniqueIp(name)].map(Event::Settings);
+    for event in names.into_iter().chain([event]) {
+        let events = |count| ServerMessage::Events {
+            number: u64::MAX,
+            events: vec![event.clone(); count],
+        };
+        assert!(events(MAX_EVENTS_PER_MESSAGE).encode().is_ok());
+        assert!(events(MAX_EVENTS_PER_MESSAGE + 1).encode().is_err());
+    }
 }
 
 /// Decode a server message after one byte of its body was changed.

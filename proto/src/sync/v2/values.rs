@@ -1,5 +1,6 @@
 //! Operations and events as they travel within a body. **Frozen**, like everything in
-//! [`super::wire`] and for the same reason.
+//! [`super::wire`] and for the same reason. An enum may gain alternatives at its end, which are sent
+//! only to programs that announced to know them.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,7 @@ use crate::sync::model::{
     DomainWant, Event, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, NeighbourKey,
     NeighbourWant, Op, OpErrorCode, PairState, PortWant, Section, Sight, Traffic,
 };
+use crate::sync::settings::{DomainSettings, Setting};
 use crate::{DomainId, IfName, Mac, Vid};
 use std::net::IpAddr;
 
@@ -30,6 +32,8 @@ pub(super) enum OpV2 {
     NeighbourRelease(NeighbourKeyV2),
     Learning { port: String, learning: bool },
     Flush { port: Option<String> },
+    // Added for servers whose abilities ask for it.
+    NodeMac { mac: [u8; 6] },
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -136,6 +140,32 @@ pub(super) enum EventV2 {
     SnapshotBegin,
     SnapshotEnd,
     Fdb(SightingV2),
+    // Added for clients with the capability "settings".
+    VlanMember {
+        port: String,
+        vid: u16,
+        member: bool,
+    },
+    SettingsBegin,
+    SettingsDomain(DomainSettingsV2),
+    SettingsPort {
+        port: String,
+    },
+    SettingsUniqueIp {
+        interface: String,
+    },
+    SettingsEnd,
+}
+
+#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct DomainSettingsV2 {
+    domain: u16,
+    local: AddressV2,
+    peer: AddressV2,
+    peer_link: Option<String>,
+    system_mac: Option<[u8; 6]>,
+    keepalive_s: Option<u16>,
+    session_timeout_s: Option<u16>,
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -241,6 +271,7 @@ impl From<&Op> for OpV2 {
             Op::Flush { port } => Self::Flush {
                 port: port.map(|name| name.to_string()),
             },
+            Op::NodeMac(Mac(mac)) => Self::NodeMac { mac: *mac },
         }
     }
 }
@@ -324,6 +355,7 @@ impl TryFrom<OpV2> for Op {
             OpV2::Flush { port } => Self::Flush {
                 port: port.as_deref().map(name).transpose()?,
             },
+            OpV2::NodeMac { mac } => Self::NodeMac(Mac(mac)),
         })
     }
 }
@@ -364,15 +396,30 @@ impl TryFrom<PairV2> for PairState {
     }
 }
 
+impl From<IpAddr> for AddressV2 {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4(address.octets()),
+            IpAddr::V6(address) => Self::V6(address.octets()),
+        }
+    }
+}
+
+impl From<AddressV2> for IpAddr {
+    fn from(address: AddressV2) -> Self {
+        match address {
+            AddressV2::V4(octets) => Self::from(octets),
+            AddressV2::V6(octets) => Self::from(octets),
+        }
+    }
+}
+
 impl From<NeighbourKey> for NeighbourKeyV2 {
     fn from(key: NeighbourKey) -> Self {
         let NeighbourKey { interface, address } = key;
         Self {
             interface: interface.to_string(),
-            address: match address {
-                IpAddr::V4(address) => AddressV2::V4(address.octets()),
-                IpAddr::V6(address) => AddressV2::V6(address.octets()),
-            },
+            address: address.into(),
         }
     }
 }
@@ -384,10 +431,7 @@ impl TryFrom<NeighbourKeyV2> for NeighbourKey {
         let NeighbourKeyV2 { interface, address } = key;
         Ok(Self {
             interface: name(&interface)?,
-            address: match address {
-                AddressV2::V4(octets) => IpAddr::from(octets),
-                AddressV2::V6(octets) => IpAddr::from(octets),
-            },
+            address: address.into(),
         })
     }
 }
@@ -426,6 +470,20 @@ impl From<&Event> for EventV2 {
                 key: (*key).into(),
                 sight: (*sight).into(),
             }),
+            Event::VlanMember { port, vid, member } => Self::VlanMember {
+                port: port.to_string(),
+                vid: vid.get(),
+                member: *member,
+            },
+            Event::Settings(Setting::Begin) => Self::SettingsBegin,
+            Event::Settings(Setting::Domain(domain)) => Self::SettingsDomain((*domain).into()),
+            Event::Settings(Setting::Port(port)) => Self::SettingsPort {
+                port: port.to_string(),
+            },
+            Event::Settings(Setting::UniqueIp(interface)) => Self::SettingsUniqueIp {
+                interface: interface.to_string(),
+            },
+            Event::Settings(Setting::End) => Self::SettingsEnd,
         }
     }
 }
@@ -441,6 +499,66 @@ impl TryFrom<EventV2> for Event {
                 key: key.try_into()?,
                 sight: sight.try_into()?,
             },
+            EventV2::VlanMember { port, vid, member } => Self::VlanMember {
+                port: name(&port)?,
+                vid: Vid::try_from(vid)?,
+                member,
+            },
+            EventV2::SettingsBegin => Self::Settings(Setting::Begin),
+            EventV2::SettingsDomain(domain) => Self::Settings(Setting::Domain(domain.try_into()?)),
+            EventV2::SettingsPort { port } => Self::Settings(Setting::Port(name(&port)?)),
+            EventV2::SettingsUniqueIp { interface } => {
+                Self::Settings(Setting::UniqueIp(name(&interface)?))
+            }
+            EventV2::SettingsEnd => Self::Settings(Setting::End),
+        })
+    }
+}
+
+impl From<DomainSettings> for DomainSettingsV2 {
+    fn from(settings: DomainSettings) -> Self {
+        let DomainSettings {
+            domain,
+            local,
+            peer,
+            peer_link,
+            system_mac,
+            keepalive_s,
+            session_timeout_s,
+        } = settings;
+        Self {
+            domain: domain.get(),
+            local: local.into(),
+            peer: peer.into(),
+            peer_link: peer_link.map(|name| name.to_string()),
+            system_mac: system_mac.map(|Mac(bytes)| bytes),
+            keepalive_s,
+            session_timeout_s,
+        }
+    }
+}
+
+impl TryFrom<DomainSettingsV2> for DomainSettings {
+    type Error = ValueError;
+
+    fn try_from(settings: DomainSettingsV2) -> Result<Self, ValueError> {
+        let DomainSettingsV2 {
+            domain,
+            local,
+            peer,
+            peer_link,
+            system_mac,
+            keepalive_s,
+            session_timeout_s,
+        } = settings;
+        Ok(Self {
+            domain: DomainId::new(domain).ok_or(ValueError::Domain)?,
+            local: local.into(),
+            peer: peer.into(),
+            peer_link: peer_link.as_deref().map(name).transpose()?,
+            system_mac: system_mac.map(Mac),
+            keepalive_s,
+            session_timeout_s,
         })
     }
 }

@@ -133,6 +133,7 @@ const ABILITY_HOLD: u64 = 1 << 2;
 const ABILITY_PAIR: u64 = 1 << 3;
 const ABILITY_INTERFACES: u64 = 1 << 4;
 const ABILITY_NEIGHBOURS: u64 = 1 << 5;
+const ABILITY_NODE_MAC: u64 = 1 << 6;
 
 pub(super) fn encode_client_hello(hello: &ClientHello) -> Result<Vec<u8>, EncodeError> {
     let ClientHello {
@@ -357,6 +358,7 @@ fn ability_bits(abilities: Abilities) -> u64 {
         pair,
         interfaces,
         neighbours,
+        node_mac,
         silent: _,
     } = abilities;
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
@@ -366,6 +368,7 @@ fn ability_bits(abilities: Abilities) -> u64 {
         | bit(pair, ABILITY_PAIR)
         | bit(interfaces, ABILITY_INTERFACES)
         | bit(neighbours, ABILITY_NEIGHBOURS)
+        | bit(node_mac, ABILITY_NODE_MAC)
 }
 
 /// Unknown bits mean nothing: a later server may announce more.
@@ -377,6 +380,7 @@ const fn abilities_of(bits: u64) -> Abilities {
         pair: bits & ABILITY_PAIR != 0,
         interfaces: bits & ABILITY_INTERFACES != 0,
         neighbours: bits & ABILITY_NEIGHBOURS != 0,
+        node_mac: bits & ABILITY_NODE_MAC != 0,
         silent: false,
     }
 }

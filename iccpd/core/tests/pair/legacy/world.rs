@@ -621,6 +621,7 @@ impl World {
         let listing = syncd.greet(&mut self.kernel);
         self.feed(Input::SyncdUp {
             abilities: Abilities {
+                node_mac: false,
                 silent: self.setup.silent,
                 ..ABLE
             },

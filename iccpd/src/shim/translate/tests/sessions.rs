@@ -22,6 +22,7 @@ const SONIC: Abilities = Abilities {
     pair: true,
     interfaces: true,
     neighbours: false,
+    node_mac: false,
     silent: true,
 };
 
