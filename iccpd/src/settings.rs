@@ -34,7 +34,7 @@ pub const DEFAULT_FILE: &str = "/etc/mclag/iccpd.toml";
 /// Where the earlier daemons read theirs from.
 pub const LEGACY_FILE: &str = "/etc/iccpd/iccpd.conf";
 /// Where `syncd` listens unless told otherwise.
-pub const DEFAULT_SYNCD_SOCKET: &str = "/run/mclag/syncd.sock";
+pub const DEFAULT_SYNCD_SOCKET: &str = "/run/mclag/mclagsyncd.sock";
 /// Where `iccpd` listens for `mclagctl` unless told otherwise.
 pub const DEFAULT_CONTROL_SOCKET: &str = "/run/mclag/iccpd.sock";
 /// Who may use the control socket unless told otherwise: owner and group.

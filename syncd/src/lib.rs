@@ -1,4 +1,4 @@
-//! `syncd`: carries decisions of the MC-LAG control plane out on a dataplane. Decides nothing.
+//! `syncd`, the crate of `mclagsyncd`: carries decisions of the MC-LAG control plane out on a dataplane. Decides nothing.
 //!
 //! ```text
 //!            Unix socket                                       netlink, nftables
@@ -12,11 +12,13 @@
 //! * [`server`]: the socket, its one client, flow control.
 //! * [`legacy`]: clients that speak version 1 of the protocol.
 //! * [`settings`]: the settings file.
+//! * [`migrate`]: what is found under the names of earlier versions.
 //! * [`mclag_daemon`]: what it needs as a process, whatever it does.
 
 pub mod backend;
 pub mod dataplane;
 pub mod legacy;
+pub mod migrate;
 pub mod reconcile;
 pub mod server;
 pub mod settings;

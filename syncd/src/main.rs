@@ -1,11 +1,11 @@
-//! `syncd`: settings, sandbox, wiring; nothing else.
+//! `mclagsyncd`: settings, sandbox, wiring; nothing else.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use mclag_daemon::sandbox::Capability;
 use mclag_daemon::signals::{Signal, Signals};
 use mclag_daemon::socket::Listener;
@@ -14,6 +14,7 @@ use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::record::RecordBackend;
 use syncd::legacy::Listeners;
+use syncd::migrate::{self, SettingsFile};
 use syncd::server::{Options, Server};
 use syncd::settings::{self, BackendKind, OnStop, Settings};
 use tokio::sync::mpsc;
@@ -27,6 +28,7 @@ use tokio::sync::mpsc;
 /// Needs CAP_NET_ADMIN and gives up every other privilege. Logs go to standard error.
 #[derive(Parser)]
 #[command(
+    name = NAME,
     version,
     after_help = "Exit status: 0 stopped by a signal, or settings are good; \
                   1 anything failed; 2 wrong arguments.\n\n\
@@ -39,7 +41,7 @@ struct Args {
     /// Settings file; without one, the defaults count.
     #[arg(short = 'c', long, visible_alias = "config", value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Directory of the socket `syncd.sock`; overrides `run-dir` of the settings.
+    /// Directory of the socket `mclagsyncd.sock`; overrides `run-dir` of the settings.
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
     /// Dataplane to work on; overrides `backend` of the settings.
@@ -58,26 +60,44 @@ enum BackendArg {
     Record,
 }
 
+/// What this program is called.
+const NAME: &str = env!("CARGO_BIN_NAME");
+
+/// What it is called where a foreign program has that name.
+const NAME_BESIDE: &str = "mclag-syncd";
+
 fn main() -> ExitCode {
-    process::exit("syncd", run(&Args::parse()))
+    let called = std::env::args_os().next().unwrap_or_default();
+    let name = match Path::new(&called).file_name() {
+        Some(file) if file == NAME_BESIDE => NAME_BESIDE,
+        _ => NAME,
+    };
+    let matches = Args::command().name(name).get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    process::exit(name, run(&args))
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
     let settings = settings(args)?;
+    let old_name = old_name(args);
     if args.check {
         print!("{settings}");
+        if let Some(notice) = old_name {
+            eprintln!("{notice}");
+        }
         return Ok(());
     }
     let _log = log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
+    if let Some(notice) = old_name {
+        tracing::warn!("{notice}");
+    }
     process::block_on(serve(args, settings)).context("cannot start the runtime")?
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
-    let default = Path::new(settings::DEFAULT_FILE);
-    let mut settings = match &args.settings {
-        Some(path) => Settings::read(path)?,
-        None if default.exists() => Settings::read(default)?,
-        None => Settings::parse(default, "")?,
+    let mut settings = match file(args) {
+        Some(file) => Settings::read(&file.path)?,
+        None => Settings::parse(Path::new("no settings file"), "")?,
     };
     if let Some(dir) = &args.run_dir {
         settings.run_dir = std::path::absolute(dir).context("cannot use --run-dir")?;
@@ -90,12 +110,36 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
+/// The settings file, if there is one.
+fn file(args: &Args) -> Option<SettingsFile> {
+    match &args.settings {
+        Some(path) => Some(SettingsFile {
+            path: path.clone(),
+            better: None,
+        }),
+        None => SettingsFile::find(Path::new(settings::DEFAULT_DIRECTORY)),
+    }
+}
+
+/// What is said of a settings file with the name of earlier versions.
+fn old_name(args: &Args) -> Option<String> {
+    let SettingsFile { path, better } = file(args)?;
+    let (path, better) = (path.display(), better?);
+    let better = better.display();
+    Some(format!(
+        "settings are read from {path}, the name of earlier versions: rename it to {better}"
+    ))
+}
+
 async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
     // Before anybody can know that we run: what is said until the server listens is not lost.
     let signals = (
         Signals::catch(&[Signal::Stop])?,
         Signals::catch(&[Signal::Reload])?,
     );
+    for notice in migrate::take_over(&settings.run_dir)? {
+        tracing::warn!("{notice}");
+    }
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
     let control = settings.access.listen(&settings.control())?;

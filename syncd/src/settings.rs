@@ -22,8 +22,8 @@ mod legacy_table;
 
 pub use mclag_daemon::settings::SettingsError;
 
-/// Where settings are read from unless told otherwise.
-pub const DEFAULT_FILE: &str = "/etc/mclag/syncd.toml";
+/// Where the settings file is unless told otherwise.
+pub const DEFAULT_DIRECTORY: &str = "/etc/mclag";
 
 /// Run directory unless told otherwise.
 pub const DEFAULT_RUN_DIR: &str = "/run/mclag";
@@ -35,13 +35,13 @@ pub const DEFAULT_LOG_FILTER: &str = "info";
 pub const MAX_FILE: u64 = 1 << 20;
 
 /// Name of the socket in the run directory.
-const SOCKET: &str = "syncd.sock";
+pub(crate) const SOCKET: &str = "mclagsyncd.sock";
 
 /// Name of the operator's socket in the run directory.
-const CONTROL: &str = "syncd-ctl.sock";
+pub(crate) const CONTROL: &str = "mclagsyncd-ctl.sock";
 
 /// Name of the file in the run directory that remembers settings from before.
-const ORIGINALS: &str = "syncd-originals.json";
+pub(crate) const ORIGINALS: &str = "mclagsyncd-originals.json";
 
 /// Longest path that `sun_path` of a Unix socket holds, without the final NUL.
 const MAX_SOCKET_PATH: usize = 107;
@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(settings.backend, BackendKind::Linux);
         assert_eq!(settings.on_stop, OnStop::Leave);
         assert_eq!(settings.restore_after, None);
-        assert_eq!(settings.socket(), Path::new("/run/mclag/syncd.sock"));
+        assert_eq!(settings.socket(), Path::new("/run/mclag/mclagsyncd.sock"));
     }
 
     #[test]
@@ -466,7 +466,7 @@ mod tests {
     /// The example, as it is and with every line in it that is switched off.
     #[test]
     fn the_example_can_be_used_and_shows_what_there_is() {
-        let example = include_str!("../../packaging/examples/syncd.toml");
+        let example = include_str!("../../packaging/examples/mclagsyncd.toml");
         assert_eq!(parse(example), parse(""));
         let switched_on = example.lines().map(|line| {
             let setting = line.strip_prefix("# ").filter(|rest| {

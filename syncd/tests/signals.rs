@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 /// What has to happen, happens within this time, however slow the machine.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A running `syncd` in a directory of its own.
+/// A running `mclagsyncd` in a directory of its own.
 struct Syncd {
     dir: PathBuf,
     child: Child,
@@ -24,7 +24,7 @@ impl Syncd {
         std::fs::create_dir_all(&dir).unwrap();
         let settings = dir.join("syncd.toml");
         std::fs::write(&settings, "").unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_syncd"))
+        let child = Command::new(env!("CARGO_BIN_EXE_mclagsyncd"))
             .args(["--backend", "record", "--settings"])
             .arg(&settings)
             .arg("--run-dir")
@@ -38,7 +38,7 @@ impl Syncd {
     /// Wait for its first socket, without a pause: what is looked for is what comes right behind.
     fn wait_for_socket(&self) {
         let start = Instant::now();
-        while !self.dir.join("syncd.sock").exists() {
+        while !self.dir.join("mclagsyncd.sock").exists() {
             assert!(start.elapsed() < SOON, "no socket");
         }
     }

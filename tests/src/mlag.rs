@@ -309,11 +309,11 @@ impl Daemons {
     ) -> Result<Self> {
         let run = run_directory(ctx, side);
         make_directory(&run, SYNCD)?;
-        let syncd_settings = run.join("syncd.toml");
+        let syncd_settings = run.join("mclagsyncd.toml");
         write(&syncd_settings, &settings.syncd)?;
         let iccpd_settings = run.join("iccpd.toml");
         write(&iccpd_settings, &settings.iccpd)?;
-        let syncd = Program::new(ctx, "syncd", ns, SYNCD)?
+        let syncd = Program::new(ctx, "mclagsyncd", ns, SYNCD)?
             .arg("--config")
             .arg(&syncd_settings);
         let mut iccpd = Program::new(ctx, "iccpd", ns, ICCPD)?
@@ -450,7 +450,7 @@ pub fn run_directory(ctx: &Ctx, side: Side) -> PathBuf {
 /// The socket of that chassis' `syncd`.
 #[must_use]
 pub fn syncd_socket(ctx: &Ctx, side: Side) -> PathBuf {
-    run_directory(ctx, side).join("syncd.sock")
+    run_directory(ctx, side).join("mclagsyncd.sock")
 }
 
 /// One of the two daemons of a chassis.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The programs under test, by file name.
-pub const PROGRAMS: [&str; 3] = ["iccpd", "syncd", "mclagctl"];
+pub const PROGRAMS: [&str; 3] = ["iccpd", "mclagsyncd", "mclagctl"];
 
 /// The directories that one run of the lab uses on the host.
 #[derive(Clone, Debug)]

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 /// Show the state of an MC-LAG pair, as this chassis sees it.
 #[derive(Parser)]
 #[command(
+    name = env!("CARGO_BIN_NAME"),
     version,
     after_help = "\
 Examples:
@@ -44,7 +45,7 @@ Exit status:
   0  answered; the settings can be used
   1  no usable answer, or another error; the settings cannot be used
   2  wrong arguments
-  3  iccpd, or for `dataplane` syncd, is not running"
+  3  iccpd, or for `dataplane` mclagsyncd, is not running"
 )]
 struct Args {
     /// Print the answer as JSON. Fields may be added in later versions, never renamed.
@@ -130,7 +131,7 @@ fn parse_vid(text: &str) -> Result<Vid, String> {
 }
 
 /// Where `syncd` answers operators unless told otherwise.
-const DEFAULT_SYNCD_CONTROL_SOCKET: &str = "/run/mclag/syncd-ctl.sock";
+const DEFAULT_SYNCD_CONTROL_SOCKET: &str = "/run/mclag/mclagsyncd-ctl.sock";
 
 const FAILED: u8 = 1;
 const NOT_RUNNING: u8 = 3;

@@ -35,8 +35,8 @@ pub enum ClientError {
     NotRunning(PathBuf),
     /// Nobody listens where `syncd` should.
     #[error(
-        "syncd is not running: nobody listens on {}\n\
-         Start it with `systemctl start syncd`, or name its socket with --syncd-socket.",
+        "mclagsyncd is not running: nobody listens on {}\n\
+         Start it with `systemctl start mclagsyncd`, or name its socket with --syncd-socket.",
         .0.display()
     )]
     SyncdNotRunning(PathBuf),
@@ -52,7 +52,7 @@ pub enum ClientError {
     #[error("iccpd answers: {0}")]
     Refused(String),
     /// `syncd` refused.
-    #[error("syncd answers: {0}")]
+    #[error("mclagsyncd answers: {0}")]
     SyncdRefused(String),
     /// The answer makes no sense: the two are of different versions, or it is another
     /// daemon.

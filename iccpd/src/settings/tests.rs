@@ -52,7 +52,7 @@ strict-sonic = false
 
 [syncd]
 protocol = "2"
-socket = "/run/mclag/syncd.sock"
+socket = "/run/mclag/mclagsyncd.sock"
 
 [control]
 socket = "/run/mclag/iccpd.sock"
@@ -370,12 +370,12 @@ fn mistakes_are_reported_with_line_column_and_value() {
              protocol is \"2\"",
         ),
         (
-            and("[syncd]\nassistant = \"/run/mclag/syncd.sock\""),
+            and("[syncd]\nassistant = \"/run/mclag/mclagsyncd.sock\""),
             "9:13: `assistant` goes with the protocols \"sonic\", \"linux-mclag\" and \"auto\"; \
              protocol is \"2\"",
         ),
         (
-            and("[syncd]\nprotocol = \"sonic\"\nsocket = \"/run/mclag/syncd.sock\""),
+            and("[syncd]\nprotocol = \"sonic\"\nsocket = \"/run/mclag/mclagsyncd.sock\""),
             "10:10: protocol \"sonic\" is spoken over TCP: `address` says where; our own syncd \
              beside that server is the `assistant`",
         ),

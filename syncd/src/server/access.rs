@@ -46,7 +46,7 @@ impl Access {
     /// When another server listens there, or the system refuses.
     pub fn listen(&self, path: &Path) -> Result<Listener, ListenError> {
         Listener::bind(Place {
-            program: "syncd",
+            program: "mclagsyncd",
             path: path.to_owned(),
             mode: 0o660,
             group: self.group,

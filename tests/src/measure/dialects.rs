@@ -372,7 +372,7 @@ impl Prepared {
             .scratch()
             .join(format!("{}-{side}", setup.name().replace(' ', "")));
         make_directory(&run, ICCPD)?;
-        let (control, syncd) = (run.join("iccpd.sock"), run.join("syncd.sock"));
+        let (control, syncd) = (run.join("iccpd.sock"), run.join("mclagsyncd.sock"));
         let pair = format!(
             "id = {DOMAIN}\nlocal = \"{}\"\npeer = \"{}\"\npeer-link = {PEER_LINK:?}\nports = [{PORT:?}]\n",
             side.control_address(),

@@ -85,14 +85,14 @@ pub struct Daemon {
 
 impl Daemon {
     /// Run the program with these settings, to which the place of the control socket is added for `iccpd`; that of
-    /// `syncd` is in its directory, `run`.
+    /// `mclagsyncd` is in its directory, `run`.
     ///
     /// # Errors
     ///
     /// When it cannot be started.
     pub fn start(place: &Place, name: &str, settings: &str) -> Result<Self> {
         let control = match name {
-            "syncd" => place.path("run").join("syncd-ctl.sock"),
+            "mclagsyncd" => place.path("run").join("mclagsyncd-ctl.sock"),
             _ => place.path("control.sock"),
         };
         let file = place.path(&format!("{name}.toml"));

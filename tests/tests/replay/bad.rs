@@ -396,7 +396,7 @@ fn legacy_clients_that_talk_nonsense_cost_no_more_than_what_they_said() {
         place.path("run")
     );
     std::fs::create_dir_all(place.path("run")).unwrap();
-    let mut daemon = Daemon::start(&place, "syncd", &settings).unwrap();
+    let mut daemon = Daemon::start(&place, "mclagsyncd", &settings).unwrap();
     let mut entries = 0;
     let mut run = |dialect: v1::Dialect, hello: &str, at: [&'static str; 4]| -> Result<()> {
         let fdb = |host, vid, port, op| record(dialect, host, vid, port, op);

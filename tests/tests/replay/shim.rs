@@ -76,7 +76,7 @@ fn to_syncd(name: &str, text: &str, dialect: Dialect, network: u8) -> Result<()>
         place.path("run")
     );
     std::fs::create_dir_all(place.path("run"))?;
-    let mut daemon = Daemon::start(&place, "syncd", &settings)?;
+    let mut daemon = Daemon::start(&place, "mclagsyncd", &settings)?;
     let mut stream = dial_until(Ipv4Addr::LOCALHOST, address)?;
     let mut listener = Listener::new(dialect, false);
     let played = play(

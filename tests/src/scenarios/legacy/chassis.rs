@@ -101,14 +101,14 @@ impl Chassis {
 
         let run = ctx.scratch().join("run");
         make_directory(&run, SYNCD)?;
-        let settings = run.join("syncd.toml");
+        let settings = run.join("mclagsyncd.toml");
         let basis = format!(
             "run-dir = {run:?}\n[access]\nusers = [{}]\n[legacy]\nlisten = [{:?}]\nbridge = {BRIDGE:?}\n",
             ICCPD.uid,
             names.dialect.to_string()
         );
         fs::write(&settings, format!("{basis}{told}")).context("cannot write settings")?;
-        let syncd = Program::new(ctx, "syncd", &sw, SYNCD)?
+        let syncd = Program::new(ctx, "mclagsyncd", &sw, SYNCD)?
             .arg("--config")
             .arg(&settings);
         let port = |ns: &NetNs, dev: &str, last| Port {
@@ -123,7 +123,7 @@ impl Chassis {
                 .arg("--json")
                 .arg("dataplane")
                 .arg("--syncd-socket")
-                .arg(run.join("syncd-ctl.sock")),
+                .arg(run.join("mclagsyncd-ctl.sock")),
             settings,
             basis,
             host: port(&host, "bond0", 1),

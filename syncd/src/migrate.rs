@@ -1,0 +1,265 @@
+//! What an installation has under the names from when this program was called `syncd`.
+//!
+//! SONiC's ASIC daemon has that name, so the program has another now. Nothing has to be moved by hand: settings under the old
+//! name are read, what is remembered of the dataplane is taken over, and the old names of the sockets lead to the new ones.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use crate::settings::{CONTROL, ORIGINALS, SOCKET};
+
+/// Name of the settings file.
+const SETTINGS: &str = "mclagsyncd.toml";
+
+/// What it was called.
+const OLD_SETTINGS: &str = "syncd.toml";
+
+/// Sockets of the run directory, and what they were called.
+const SOCKETS: [(&str, &str); 2] = [(SOCKET, "syncd.sock"), (CONTROL, "syncd-ctl.sock")];
+
+/// What the file was called that remembers settings from before.
+const OLD_ORIGINALS: &str = "syncd-originals.json";
+
+/// The settings file of a directory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SettingsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it should be called, if it has its old name.
+    pub better: Option<PathBuf>,
+}
+
+impl SettingsFile {
+    /// The file in `directory`, if there is one. One with the old name counts only without one with the new.
+    #[must_use]
+    pub fn find(directory: &Path) -> Option<Self> {
+        let (path, old) = (directory.join(SETTINGS), directory.join(OLD_SETTINGS));
+        if path.exists() {
+            return Some(Self { path, better: None });
+        }
+        old.exists().then_some(Self {
+            path: old,
+            better: Some(path),
+        })
+    }
+}
+
+/// Something was found under an old name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The file that remembers settings from before has its new name now.
+    TakenOver {
+        /// The new name.
+        path: PathBuf,
+    },
+    /// Both are there: the one with the new name counts.
+    Ignored {
+        /// The old name.
+        path: PathBuf,
+    },
+    /// An old name does not lead to the socket.
+    NotLinked {
+        /// The old name.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakenOver { path } => {
+                let path = path.display();
+                write!(f, "what an earlier version remembered is in {path} now")
+            }
+            Self::Ignored { path } => {
+                let path = path.display();
+                write!(f, "{path} of an earlier version is ignored; remove it")
+            }
+            Self::NotLinked { path, reason } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "clients that use the old name {path} are not served: {reason}"
+                )
+            }
+        }
+    }
+}
+
+/// An earlier version is in the way.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// It runs.
+    #[error("an earlier version of this program answers at {}; stop it first", .0.display())]
+    Running(PathBuf),
+    /// What it remembers cannot be taken over.
+    #[error("cannot rename {}", .path.display())]
+    Rename {
+        /// The file with the old name.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+}
+
+/// Take over what an earlier version left in the run directory. To be called before anything listens there.
+///
+/// # Errors
+///
+/// When an earlier version runs, or what it remembers of the dataplane cannot be taken over.
+pub fn take_over(run_dir: &Path) -> Result<Vec<Notice>, MigrateError> {
+    // It may answer at either socket, and nothing is touched if it does.
+    for (_, old) in SOCKETS {
+        let old = run_dir.join(old);
+        if !old.is_symlink() && UnixStream::connect(&old).is_ok() {
+            return Err(MigrateError::Running(old));
+        }
+    }
+    let mut notices: Vec<Notice> = originals(run_dir)?.into_iter().collect();
+    for (new, old) in SOCKETS {
+        let path = run_dir.join(old);
+        if let Err(error) = link(new, &path) {
+            let reason = error.to_string();
+            notices.push(Notice::NotLinked { path, reason });
+        }
+    }
+    Ok(notices)
+}
+
+fn originals(run_dir: &Path) -> Result<Option<Notice>, MigrateError> {
+    let (new, old) = (run_dir.join(ORIGINALS), run_dir.join(OLD_ORIGINALS));
+    if !old.exists() {
+        return Ok(None);
+    }
+    if new.exists() {
+        return Ok(Some(Notice::Ignored { path: old }));
+    }
+    match std::fs::rename(&old, &new) {
+        Ok(()) => Ok(Some(Notice::TakenOver { path: new })),
+        Err(source) => Err(MigrateError::Rename { path: old, source }),
+    }
+}
+
+/// Make `old` lead to the file `new` of the same directory, in the place of a socket that nobody answers at.
+fn link(new: &str, old: &Path) -> io::Result<()> {
+    match old.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => return Ok(()),
+        Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(old)?,
+        Ok(_) => return Err(io::Error::other("it is not a socket")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    symlink(new, old)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A directory of its own, removed at the end.
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let name = format!("mclagsyncd-migrate-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            std::fs::write(self.0.join(name), text).unwrap();
+        }
+
+        fn read(&self, name: &str) -> Option<String> {
+            std::fs::read_to_string(self.0.join(name)).ok()
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn settings_with_the_old_name_are_read_as_long_as_there_are_none_with_the_new() {
+        let dir = Dir::new("settings");
+        let (new, old) = (dir.0.join("mclagsyncd.toml"), dir.0.join("syncd.toml"));
+        assert_eq!(SettingsFile::find(&dir.0), None);
+        dir.write("syncd.toml", "");
+        let found = SettingsFile::find(&dir.0).unwrap();
+        assert_eq!((found.path, found.better), (old, Some(new.clone())));
+        dir.write("mclagsyncd.toml", "");
+        let found = SettingsFile::find(&dir.0).unwrap();
+        assert_eq!((found.path, found.better), (new, None));
+    }
+
+    #[test]
+    fn what_an_earlier_version_remembered_is_taken_over_once() {
+        let dir = Dir::new("originals");
+        dir.write("syncd-originals.json", "old");
+        let path = dir.0.join("mclagsyncd-originals.json");
+        assert_eq!(take_over(&dir.0).unwrap(), [Notice::TakenOver { path }]);
+        assert_eq!(dir.read("mclagsyncd-originals.json").unwrap(), "old");
+        assert_eq!(dir.read("syncd-originals.json"), None);
+        assert_eq!(take_over(&dir.0).unwrap(), []);
+        // What came later counts, and nothing is lost.
+        dir.write("syncd-originals.json", "older");
+        let path = dir.0.join("syncd-originals.json");
+        assert_eq!(take_over(&dir.0).unwrap(), [Notice::Ignored { path }]);
+        assert_eq!(dir.read("mclagsyncd-originals.json").unwrap(), "old");
+        assert_eq!(dir.read("syncd-originals.json").unwrap(), "older");
+    }
+
+    #[test]
+    fn old_names_of_sockets_lead_to_the_new_ones() {
+        let dir = Dir::new("sockets");
+        // Left behind by an earlier version that was killed.
+        drop(UnixListener::bind(dir.0.join("syncd.sock")).unwrap());
+        assert_eq!(take_over(&dir.0).unwrap(), []);
+        for (new, old) in [
+            ("mclagsyncd.sock", "syncd.sock"),
+            ("mclagsyncd-ctl.sock", "syncd-ctl.sock"),
+        ] {
+            let listener = UnixListener::bind(dir.0.join(new)).unwrap();
+            UnixStream::connect(dir.0.join(old)).unwrap();
+            listener.accept().unwrap();
+        }
+        assert_eq!(take_over(&dir.0).unwrap(), [], "and they stay");
+    }
+
+    #[test]
+    fn an_earlier_version_that_runs_is_left_alone() {
+        let dir = Dir::new("running");
+        let socket = dir.0.join("syncd-ctl.sock");
+        let _running = UnixListener::bind(&socket).unwrap();
+        dir.write("syncd-originals.json", "its own");
+        let error = take_over(&dir.0).unwrap_err().to_string();
+        assert!(error.contains("syncd-ctl.sock"), "{error}");
+        assert_eq!(dir.read("syncd-originals.json").unwrap(), "its own");
+        UnixStream::connect(&socket).unwrap();
+        assert!(!dir.0.join("syncd.sock").is_symlink());
+    }
+
+    #[test]
+    fn what_is_no_socket_is_not_replaced() {
+        let dir = Dir::new("file");
+        dir.write("syncd.sock", "somebody's");
+        let notices = take_over(&dir.0).unwrap();
+        assert!(
+            matches!(&notices[..], [Notice::NotLinked { path, .. }] if path.ends_with("syncd.sock")),
+            "{notices:?}"
+        );
+        assert_eq!(dir.read("syncd.sock").unwrap(), "somebody's");
+    }
+}
