@@ -143,3 +143,24 @@ fn the_tool_shows_a_running_daemon_and_sets_what_it_logs() {
     let first = format!("{} [options] command [command args]\n", name.display());
     assert!(text(&help.stdout).starts_with(&first));
 }
+
+#[test]
+fn the_tool_says_what_it_is_called_and_the_legacy_tool_knows_no_version() {
+    let output = Command::new(env!("CARGO_BIN_EXE_mclagctl"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    let wanted = format!("mclagctl {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(text(&output.stdout), wanted);
+
+    let dir = std::env::temp_dir().join(format!("mclagdctl-version-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let tool = dir.join("mclagdctl");
+    symlink(env!("CARGO_BIN_EXE_mclagctl"), &tool).unwrap();
+    let output = Command::new(&tool).arg("--version").output().unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    let name = tool.display();
+    let wanted = format!("{name}: unrecognized option '--version'\nunknown option.\n");
+    assert_eq!(text(&output.stderr), wanted);
+    assert_eq!(output.status.code(), Some(1));
+}
