@@ -282,9 +282,8 @@ impl Domain {
                 in_step && matches!(message.body, Body::Application { .. })
             }
             Input::PeerGarbage { .. }
-            | Input::VlanMember { .. }
             | Input::Neighbour { .. }
-            | Input::SyncdEvent(Event::Fdb { .. }) => true,
+            | Input::SyncdEvent(Event::VlanMember { .. } | Event::Fdb { .. }) => true,
             _ => false,
         }
     }
