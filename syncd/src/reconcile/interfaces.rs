@@ -22,9 +22,11 @@ pub(super) fn plan(plan: &mut Plan, wanted: &Wanted, actual: &Actual, originals:
         let is = actual.interfaces.get(&name);
         let mut original = originals.of(&name);
         let subject = Subject::Interface(name);
+        let may_restore = wanted.may_restore_identity(&name);
         match is.map(|is| is.mac) {
             Some(Some(mac)) => {
-                if let Some(mac) = original.mac.toward(want.map(|want| want.mac), mac) {
+                let wanted_mac = want.map(|want| want.mac);
+                if let Some(mac) = original.mac.toward(wanted_mac, mac, may_restore) {
                     let interface = name;
                     plan.actions
                         .push(Action::SetInterfaceMac { interface, mac });
@@ -42,7 +44,8 @@ pub(super) fn plan(plan: &mut Plan, wanted: &Wanted, actual: &Actual, originals:
             .zip(svi)
             .map(|(want, vid)| LocalAddress { vid, mac: want.mac });
         let interface = name;
-        for gone in original.local.iter().filter(|is| Some(**is) != local) {
+        let is_gone = |is: &LocalAddress| Some(*is) != local && (want.is_some() || may_restore);
+        for gone in original.local.iter().filter(|is| is_gone(is)) {
             let key = gone.key();
             if actual.is_local(&key) {
                 plan.actions.push(Action::LocalDelete { interface, key });

@@ -67,7 +67,8 @@ pub enum Original<T> {
 
 impl<T: Copy + PartialEq> Original<T> {
     /// The value that a setting has to get, if it has to be changed. Remembers what it was.
-    pub(super) fn toward(&mut self, wanted: Option<T>, actual: T) -> Option<T> {
+    /// `may_restore`: what is not wanted is to be as it was.
+    pub(super) fn toward(&mut self, wanted: Option<T>, actual: T, may_restore: bool) -> Option<T> {
         match wanted {
             Some(wanted) if wanted == actual => None,
             Some(wanted) => {
@@ -77,7 +78,7 @@ impl<T: Copy + PartialEq> Original<T> {
                 Some(wanted)
             }
             None => match *self {
-                Self::Was(before) if before != actual => Some(before),
+                Self::Was(before) if may_restore && before != actual => Some(before),
                 Self::Was(_) | Self::Untouched => None,
             },
         }

@@ -110,8 +110,13 @@ impl Plan {
             };
             let want = settings_wanted(wanted, &port);
             let mut original = originals.of(&port);
+            let may_restore = wanted.may_restore(&port);
             if let Some(is) = &interface.bridge_port {
-                if let Some(learning) = original.learning.toward(want.learning, is.learning) {
+                let may_learn = wanted.may_restore_learning(&port);
+                let learning = original
+                    .learning
+                    .toward(want.learning, is.learning, may_learn);
+                if let Some(learning) = learning {
                     self.actions.push(Action::SetLearning { port, learning });
                 }
                 // The peer link may not be there yet; until then nothing can go to it.
@@ -120,7 +125,7 @@ impl Plan {
                     None => true,
                 });
                 if want.backup.is_none() || backup.is_some() {
-                    match original.backup.toward(backup, is.backup) {
+                    match original.backup.toward(backup, is.backup, may_restore) {
                         Some(Some(backup)) => {
                             self.actions.push(Action::SetBackup { port, backup });
                         }
@@ -134,7 +139,10 @@ impl Plan {
             let keeps_system_mac = wanted_port.is_some_and(|want| want.system_mac.is_none());
             if let Some(is) = interface.lacp
                 && !keeps_system_mac
-                && let Some(mac) = original.system_mac.toward(want.system_mac, is.system_mac)
+                && let Some(mac) =
+                    original
+                        .system_mac
+                        .toward(want.system_mac, is.system_mac, may_restore)
             {
                 self.actions.push(Action::SetSystemMac { port, mac });
             }

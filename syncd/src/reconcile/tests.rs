@@ -12,6 +12,7 @@ use crate::dataplane::{
 
 mod bounds;
 mod order;
+mod restart;
 mod results;
 
 const SYSTEM: Mac = Mac([0x02, 0, 0x5e, 0, 0, 1]);

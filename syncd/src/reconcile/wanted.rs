@@ -37,9 +37,15 @@ pub struct Wanted {
     pair: Pair,
     /// Ports that were released by name before a snapshot said what all ports are.
     released: BTreeSet<IfName>,
+    /// Ports whose learning was spoken of before a snapshot said what all ports are.
+    spoken_of: BTreeSet<IfName>,
+    /// Interfaces that were released by name before a snapshot said what all interfaces are.
+    released_interfaces: BTreeSet<IfName>,
     snapshots: Snapshots,
     /// A snapshot of the ports was complete: what is not wanted is not to be.
     knows_all_ports: bool,
+    /// A snapshot of the interfaces was complete.
+    knows_all_interfaces: bool,
     /// A snapshot of the entries was complete.
     knows_all_entries: bool,
     /// A snapshot of the neighbours was complete.
@@ -173,6 +179,27 @@ impl Wanted {
         !self.ports.contains_key(port) && (self.knows_all_ports || self.released.contains(port))
     }
 
+    /// Whether settings of a port that are not wanted are to be as they were before us: they were
+    /// wanted by somebody whom a restart made us forget, until this client has said what it wants
+    /// of the port, or of all.
+    #[must_use]
+    pub fn may_restore(&self, port: &IfName) -> bool {
+        let is_named = self.domain.is_some() && self.ports.contains_key(port);
+        is_named || self.knows_all_ports || self.released.contains(port)
+    }
+
+    /// The same for the learning of a port, which may be the peer link.
+    #[must_use]
+    pub fn may_restore_learning(&self, port: &IfName) -> bool {
+        self.knows_all_ports || self.spoken_of.contains(port)
+    }
+
+    /// The same for the identity of an interface.
+    #[must_use]
+    pub fn may_restore_identity(&self, name: &IfName) -> bool {
+        self.knows_all_interfaces || self.released_interfaces.contains(name)
+    }
+
     /// Whether nothing of the pair is wanted at all.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
@@ -204,6 +231,8 @@ impl Wanted {
             Op::SnapshotEnd(Section::Interfaces) => {
                 let named = self.snapshots.interfaces.end().ok_or_else(no_begin)?;
                 self.interfaces.retain(|name, _| named.contains(name));
+                self.knows_all_interfaces = true;
+                self.released_interfaces.clear();
                 Ok(Change::Rest(Section::Interfaces))
             }
             Op::SnapshotEnd(Section::Neighbours) => {
@@ -215,6 +244,7 @@ impl Wanted {
             Op::Domain(want) => {
                 self.domain = Some(*want);
                 self.snapshots.domain.name(());
+                self.speak_of(want.peer_link);
                 Ok(Change::Domain)
             }
             Op::Port { port, want } => self.want_port(*port, want),
@@ -244,6 +274,10 @@ impl Wanted {
             Op::InterfaceRelease { name } => {
                 self.interfaces.remove(name);
                 self.snapshots.interfaces.withdraw(name);
+                let has_room = self.released_interfaces.len() < MAX_WANTED_INTERFACES;
+                if !self.knows_all_interfaces && has_room {
+                    self.released_interfaces.insert(*name);
+                }
                 Ok(Change::Interface(*name))
             }
             Op::Neighbour { key, want } => self.want_neighbour(*key, *want),
@@ -284,6 +318,7 @@ impl Wanted {
                 "{name}: {mac} is not the address of one host"
             )));
         }
+        self.released_interfaces.remove(&name);
         self.interfaces.insert(name, want);
         self.snapshots.interfaces.name(name);
         Ok(Change::Interface(name))
@@ -319,7 +354,14 @@ impl Wanted {
         }
         self.learning.insert(port, learning);
         self.snapshots.learning.name(port);
+        self.speak_of(Some(port));
         Ok(Change::Port(port))
+    }
+
+    fn speak_of(&mut self, port: Option<IfName>) {
+        let has_room = self.spoken_of.len() < MAX_WANTED_PORTS;
+        self.spoken_of
+            .extend(port.filter(|_| has_room && !self.knows_all_ports));
     }
 
     fn want_port(&mut self, port: IfName, want: &PortWant) -> Result<Change, OpError> {
@@ -394,6 +436,7 @@ impl Wanted {
         self.domain = self.domain.filter(|_| domain.contains(&()));
         self.knows_all_ports = true;
         self.released.clear();
+        self.spoken_of.clear();
         Ok(Change::Rest(Section::Ports))
     }
 
@@ -416,6 +459,7 @@ impl Wanted {
     pub(super) fn clear(&mut self) {
         *self = Self {
             knows_all_ports: true,
+            knows_all_interfaces: true,
             knows_all_entries: true,
             knows_all_neighbours: true,
             ..Self::default()
