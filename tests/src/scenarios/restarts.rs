@@ -1,15 +1,18 @@
 //! Daemons die and return under traffic.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::addresses;
 use super::flows::Flows;
 use crate::mlag::{Mlag, Settings, Which};
 use crate::scenario::{Ctx, Scenario};
 use crate::speech::{Iccp, Protocol, Speech};
-use crate::topology::{Options, Side, UNTAGGED};
+use crate::topology::{Host, Options, Side, UNTAGGED};
 use crate::traffic::{BROADCAST, NOBODY, Receiver, Sender, Stream, learnable};
 use crate::wait::{SOON, eventually, holds_for};
 use mclag_proto::ctl::SessionState;
@@ -23,6 +26,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
             afterwards is the one from before.",
         limit: Duration::from_secs(600),
         run: killing_any_daemon_leaves_no_trace,
+    },
+    Scenario {
+        name: "a_link_that_blinks_while_daemons_restart_costs_the_others_nothing",
+        about: "Under broadcast and unicast to a host, the cable of another host to A is pulled out and put in all the \
+                time, while syncd of A is killed and returns, then both daemons, of which iccpd returns long after syncd. \
+                To the first host nothing is lost and nothing arrives twice, and the ports are the ones from before.",
+        limit: Duration::from_secs(400),
+        run: a_link_that_blinks_while_daemons_restart_costs_the_others_nothing,
     },
     Scenario {
         name: "a_warm_reboot_is_not_noticed",
@@ -110,6 +121,44 @@ pub(super) fn they_die_and_return(
     name: &str,
     victims: &[(Side, Which)],
 ) -> Result<()> {
+    nothing_is_lost(ctx, mlag, &format!("{name} killed"), |mlag, traffic| {
+        for (side, which) in victims {
+            mlag.daemons(*side).daemon(*which).kill()?;
+        }
+        traffic.passes(GONE)?;
+        for (side, which) in victims {
+            mlag.daemons(*side).daemon(*which).start()?;
+        }
+        mlag.wait_in_step()?;
+        mlag.wait_dual()?;
+        traffic.passes(GONE / 3)
+    })
+}
+
+/// Traffic under way from the orphans to the first host.
+struct Traffic {
+    ear: Receiver,
+    flows: Vec<(Stream, Sender)>,
+}
+
+impl Traffic {
+    /// Wait until so many more frames of each sort have arrived.
+    fn passes(&self, frames: u64) -> Result<()> {
+        for (stream, _) in &self.flows {
+            let seen = self.ear.tally(stream.id)?.received;
+            self.ear.wait_for(stream.id, seen + frames)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tell a story under traffic from the orphans to the first host that is neither lost nor doubled.
+fn nothing_is_lost(
+    ctx: &Ctx,
+    mlag: &mut Mlag,
+    name: &str,
+    story: impl FnOnce(&mut Mlag, &Traffic) -> Result<()>,
+) -> Result<()> {
     let host = mlag.host().untagged();
     let orphans = Side::BOTH.map(|side| mlag.orphan(side).untagged());
     let ear = Receiver::start(&host)?;
@@ -122,40 +171,91 @@ pub(super) fn they_die_and_return(
             flows.push((stream, Sender::start(orphan, stream, RATE)?));
         }
     }
-    for (stream, _) in &flows {
-        ear.wait_for(stream.id, 20)?;
-    }
-    for (side, which) in victims {
-        mlag.daemons(*side).daemon(*which).kill()?;
-    }
-    for (stream, _) in &flows {
-        let seen = ear.tally(stream.id)?.received;
-        ear.wait_for(stream.id, seen + GONE)?;
-    }
-    for (side, which) in victims {
-        mlag.daemons(*side).daemon(*which).start()?;
-    }
-    mlag.wait_in_step()
-        .with_context(|| format!("after killing {name}"))?;
-    mlag.wait_dual()
-        .with_context(|| format!("after killing {name}"))?;
-    for (stream, _) in &flows {
-        let seen = ear.tally(stream.id)?.received;
-        ear.wait_for(stream.id, seen + GONE / 3)?;
-    }
+    let traffic = Traffic { ear, flows };
+    traffic.passes(20)?;
+    story(mlag, &traffic).with_context(|| name.to_owned())?;
+    let Traffic { ear, flows } = traffic;
     for (_, sender) in flows {
         let sent = sender.stop()?;
         let heard = ear.hear(&sent)?;
         let summary = heard.of(sent.frames);
-        ensure!(
-            heard.is_exactly_once(sent.frames),
-            "{name} killed: {summary}"
-        );
+        ensure!(heard.is_exactly_once(sent.frames), "{name}: {summary}");
     }
-    ctx.log(format!(
-        "{name} killed and back: nothing lost, nothing twice"
-    ));
+    ctx.log(format!("{name}: nothing lost, nothing twice"));
     Ok(())
+}
+
+/// A cable that is pulled out and put in again, over and over.
+struct Blinking {
+    stop: Arc<AtomicBool>,
+    blinks: JoinHandle<Result<u32>>,
+}
+
+impl Blinking {
+    fn start(host: &Host, side: Side) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let leg = host.leg(side);
+        let blinks = std::thread::spawn(move || {
+            let mut blinks = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                for state in ["down", "up"] {
+                    leg.ns.ip(&format!("link set {} {state}", leg.dev))?;
+                }
+                blinks += 1;
+            }
+            Ok(blinks)
+        });
+        Self { stop, blinks }
+    }
+
+    /// Leave the cable in. Answers how often it was out.
+    fn stop(self) -> Result<u32> {
+        self.stop.store(true, Ordering::Relaxed);
+        let blinks = self.blinks.join();
+        blinks.map_err(|_| anyhow!("the thread that moves the cable is gone"))?
+    }
+}
+
+fn a_link_that_blinks_while_daemons_restart_costs_the_others_nothing(ctx: &mut Ctx) -> Result<()> {
+    let mut mlag = Mlag::up(ctx, Options::with_hosts(2))?;
+    mlag.host().wait_reaches(&mlag.orphan_a, UNTAGGED)?;
+    mlag.host().wait_reaches(&mlag.orphan_b, UNTAGGED)?;
+    let systems =
+        |mlag: &Mlag| -> Result<_> { Ok(settled(mlag)?.map(|dataplane| dataplane.ports)) };
+    let before = systems(&mlag)?;
+    for (name, is_alone) in [
+        ("syncd of A is killed and back", false),
+        (
+            "both of A are killed, and syncd is back long before iccpd",
+            true,
+        ),
+    ] {
+        nothing_is_lost(ctx, &mut mlag, name, |mlag, traffic| {
+            let cable = Blinking::start(&mlag.hosts[1], Side::A);
+            if is_alone {
+                mlag.daemons(Side::A).iccpd.kill()?;
+            }
+            mlag.daemons(Side::A).syncd.kill()?;
+            traffic.passes(GONE)?;
+            mlag.daemons(Side::A).syncd.start()?;
+            traffic.passes(GONE)?;
+            if is_alone {
+                mlag.daemons(Side::A).iccpd.start()?;
+            }
+            mlag.wait_in_step()?;
+            let blinks = cable.stop()?;
+            ctx.measured(format!("{name}, the cable of another host was out"), blinks);
+            mlag.wait_dual()?;
+            traffic.passes(GONE / 3)
+        })?;
+        eventually("the ports are the ones from before", SOON, || {
+            let after = systems(&mlag)?;
+            ensure!(after == before, "{name}: {after:#?}\nbefore: {before:#?}");
+            Ok(())
+        })?;
+    }
+    mlag.check()
 }
 
 /// Shorter than the 90 s that a peer has for it (`spec/behaviour.md` 14.2), and longer than anything takes.
