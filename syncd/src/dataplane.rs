@@ -279,8 +279,10 @@ pub enum Action {
 pub enum Subject {
     /// The bridge, its filter.
     Domain,
-    /// A port, the peer link included.
+    /// Isolation and hold of a port: what the other chassis is told depends on.
     Port(IfName),
+    /// What else is set on a port, the peer link included: learning, backup, LACP system id.
+    Settings(IfName),
     /// A forwarding entry.
     Fdb(FdbKey),
     /// The identity of an interface on layer 3.
@@ -297,12 +299,12 @@ impl Action {
             Self::EnsureFilter { .. } | Self::RemoveFilter => Subject::Domain,
             Self::Isolate { port }
             | Self::Hold { port }
-            | Self::SetLearning { port, .. }
-            | Self::SetBackup { port, .. }
-            | Self::ClearBackup { port }
-            | Self::SetSystemMac { port, .. }
             | Self::Unhold { port }
             | Self::Release { port } => Subject::Port(*port),
+            Self::SetLearning { port, .. }
+            | Self::SetBackup { port, .. }
+            | Self::ClearBackup { port }
+            | Self::SetSystemMac { port, .. } => Subject::Settings(*port),
             Self::FdbInstall { key, .. }
             | Self::FdbMakeDynamic { key, .. }
             | Self::FdbDelete { key, .. } => Subject::Fdb(*key),
@@ -484,6 +486,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Domain => f.write_str("bridge"),
             Self::Port(port) => port.fmt(f),
+            Self::Settings(port) => write!(f, "settings of {port}"),
             Self::Fdb(FdbKey { vid, mac }) => write!(f, "{mac} vlan {vid}"),
             Self::Interface(interface) => interface.fmt(f),
             Self::Neighbour(NeighbourKey { interface, address }) => {

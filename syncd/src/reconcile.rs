@@ -195,6 +195,10 @@ impl Reconciler {
                 self.ports_changed = true;
                 About::One(Subject::Port(port))
             }
+            Change::Learning(port) => {
+                self.ports_changed = true;
+                About::One(Subject::Settings(port))
+            }
             Change::Entry(key, directive) => {
                 self.retry.remove(&key);
                 self.pending.insert(key, directive);
@@ -380,7 +384,7 @@ impl Reconciler {
                 Ok(()) => self.done(action),
                 Err(error) => {
                     let subject = action.subject();
-                    ports_failed |= matches!(subject, Subject::Domain | Subject::Port(_));
+                    ports_failed |= section_of(&subject) == Section::Ports;
                     // The filter takes ports that do not exist, so what is missing is the filter:
                     // a client that is told to wait would take the port for isolated.
                     let in_filter =
@@ -465,7 +469,9 @@ impl Reconciler {
                     self.neighbours.retry.insert(key, *directive);
                 }
             }
-            Subject::Domain | Subject::Port(_) | Subject::Interface(_) => self.retry_ports = true,
+            Subject::Domain | Subject::Port(_) | Subject::Settings(_) | Subject::Interface(_) => {
+                self.retry_ports = true;
+            }
         }
     }
 
@@ -478,7 +484,7 @@ impl Reconciler {
                 About::Nothing | About::Rest(_) => None,
                 About::One(Subject::Domain) => {
                     let peer_link = self.wanted.domain().and_then(|domain| domain.peer_link);
-                    let peer_link = peer_link.map(Subject::Port);
+                    let peer_link = peer_link.map(Subject::Settings);
                     let domain = verdicts.get(&Subject::Domain);
                     domain.or_else(|| verdicts.get(&peer_link?))
                 }
@@ -499,9 +505,10 @@ impl Reconciler {
         }
         for (Asked { about, .. }, result) in asked.iter().zip(&mut results) {
             if let About::Rest(section) = about {
-                let rest = verdicts
-                    .iter()
-                    .find(|(subject, _)| section_of(subject) == *section);
+                // Settings are nobody's word: they are logged here and tried again.
+                let rest = verdicts.iter().find(|(subject, _)| {
+                    section_of(subject) == *section && !matches!(subject, Subject::Settings(_))
+                });
                 if let Some((_, error)) = rest {
                     *result = Err(error.clone());
                 }
@@ -579,7 +586,7 @@ fn is_our_neighbour((_, entry): &(&NeighbourKey, &NeighbourActual)) -> bool {
 
 const fn section_of(subject: &Subject) -> Section {
     match subject {
-        Subject::Domain | Subject::Port(_) => Section::Ports,
+        Subject::Domain | Subject::Port(_) | Subject::Settings(_) => Section::Ports,
         Subject::Fdb(_) => Section::Fdb,
         Subject::Interface(_) => Section::Interfaces,
         Subject::Neighbour(_) => Section::Neighbours,

@@ -163,11 +163,11 @@ impl Plan {
         if let Some(peer_link) = &domain.peer_link
             && actual.bridge_port(peer_link).is_none()
         {
-            self.wait_for(Subject::Port(*peer_link), peer_link);
+            self.wait_for(Subject::Settings(*peer_link), peer_link);
         }
         for port in wanted.ports_with_learning() {
             if actual.bridge_port(port).is_none() {
-                self.wait_for(Subject::Port(*port), port);
+                self.wait_for(Subject::Settings(*port), port);
             }
         }
         for (port, want) in wanted.ports() {
@@ -183,11 +183,6 @@ impl Plan {
                 if actual.bridge_port(&interface).is_none() {
                     self.wait_for(subject, &interface);
                 }
-            }
-            let interface = actual.ports.get(port);
-            if want.system_mac.is_some() && interface.is_some_and(|port| port.lacp.is_none()) {
-                let text = format!("{port} has no LACP system id");
-                self.fail(subject, OpErrorCode::Unsupported, text);
             }
         }
     }

@@ -600,14 +600,27 @@ fn the_peer_link_cannot_be_an_mlag_port() {
     assert!(!bench.dataplane.is_isolated(&port("peer")));
 }
 
+/// A static bond or a plain interface is isolated and held like any other port.
 #[test]
-fn a_port_without_lacp_is_told_so_and_gets_the_rest() {
+fn a_port_without_lacp_needs_no_system_id_and_gets_the_rest() {
     let mut actual = fresh();
     actual.ports.get_mut(&port("bond1")).unwrap().lacp = None;
     let mut bench = Bench::new(actual);
-    let (_, told) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
-    assert_eq!(told[1], "Unsupported: bond1 has no LACP system id");
-    assert!(bench.dataplane.is_isolated(&port("bond1")));
+    let (actions, told) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Held)]);
+    assert_eq!(told, ["ok", "ok"]);
+    let sets_id = |action: &Action| matches!(action, Action::SetSystemMac { .. });
+    assert!(!actions.iter().any(sets_id), "{actions:?}");
+    let bond1 = port("bond1");
+    assert!(bench.dataplane.is_isolated(&bond1));
+    assert!(bench.dataplane.held.contains(&bond1));
+    assert!(
+        bench.dataplane.ports[&bond1]
+            .bridge_port
+            .unwrap()
+            .backup
+            .is_some()
+    );
+    assert!(!bench.reconciler.is_unfinished());
 }
 
 #[test]

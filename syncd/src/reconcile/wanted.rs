@@ -84,6 +84,8 @@ pub(super) enum Change {
     Nothing,
     Domain,
     Port(IfName),
+    /// The learning of a port that is not the peer link.
+    Learning(IfName),
     Entry(FdbKey, fdb::Directive),
     Interface(IfName),
     Neighbour(NeighbourKey, neighbours::Directive),
@@ -355,7 +357,7 @@ impl Wanted {
         self.learning.insert(port, learning);
         self.snapshots.learning.name(port);
         self.speak_of(Some(port));
-        Ok(Change::Port(port))
+        Ok(Change::Learning(port))
     }
 
     fn speak_of(&mut self, port: Option<IfName>) {

@@ -116,3 +116,58 @@ fn an_entry_that_waits_or_is_not_supported_is_told_so_and_not_tried_again() {
         assert!(!bench.reconciler.is_unfinished(), "{code:?}");
     }
 }
+
+/// The peer opens its port when it hears that this one is isolated: that must not hang on anything
+/// else. What failed is tried again all the same.
+#[test]
+fn a_setting_that_fails_says_nothing_of_isolation_and_hold() {
+    let [peer, bond1] = ["peer", "bond1"].map(port);
+    let settings = [
+        Action::SetBackup {
+            port: bond1,
+            backup: peer,
+        },
+        Action::SetSystemMac {
+            port: bond1,
+            mac: Some(SYSTEM),
+        },
+    ];
+    for refused in settings {
+        let mut bench = Bench::new(fresh());
+        bench.refused = vec![refused.clone()];
+        let (_, told) = bench.ask(&[
+            Op::SnapshotBegin(Section::Ports),
+            domain(),
+            port_op("bond1", Isolation::On, Traffic::Held),
+            Op::SnapshotEnd(Section::Ports),
+        ]);
+        assert_eq!(told, ["ok"; 4], "{refused:?}");
+        assert!(bench.reconciler.is_unfinished(), "{refused:?}");
+        bench.refused.clear();
+        bench.reconciler.retry();
+        assert_eq!(bench.settle().0, [refused]);
+    }
+}
+
+/// The other way round, too: what is asked for by itself is answered by itself.
+#[test]
+fn learning_that_cannot_be_switched_is_told_to_who_asked_for_it() {
+    let [peer, swp1] = ["peer", "swp1"].map(port);
+    let off = |port| Action::SetLearning {
+        port,
+        learning: false,
+    };
+    let mut bench = Bench::new(fresh());
+    bench.refused = vec![off(peer), off(swp1)];
+    let learning = Op::Learning {
+        port: swp1,
+        learning: false,
+    };
+    let (_, told) = bench.ask(&[
+        domain(),
+        learning,
+        port_op("bond1", Isolation::On, Traffic::Pass),
+    ]);
+    let refused = ["settings of peer", "settings of swp1"].map(busy);
+    assert_eq!(told, [&refused[0], &refused[1], "ok"]);
+}
