@@ -270,8 +270,6 @@ fn what_a_client_names_it_may_take_back_without_naming_everything() {
 }
 
 proptest! {
-    #![proptest_config(cases())]
-
     #[test]
     fn links_that_blink_all_through_a_restart_undo_nothing(
         steps in proptest::collection::vec(
