@@ -15,6 +15,7 @@ pub mod links;
 pub mod neigh;
 pub mod output;
 pub mod session;
+mod table;
 pub mod time;
 pub mod timer;
 

@@ -6,23 +6,24 @@
 //! other what it knows, and installs what it was told. The key is interface *and* address: two
 //! VRFs may use the same one (W-17).
 //!
-//! As in the address table there are two sights of an entry: *local*, what this chassis' kernel
-//! resolved or heard on the wire, and *remote*, what the peer says. They agree on the MAC; where
-//! they differ the newer word wins. What the kernel resolved itself is left to it; what the peer
-//! said, or what was merely heard, is installed. The kernel validates what was installed as it does
-//! any other entry; if it gives one up that the peer still claims, it is put back.
+//! The rules of the table, for the engine in `table.rs`: *local* is what this chassis' kernel resolved
+//! or heard on the wire, *remote* what the peer says. They agree on the MAC; where they differ the
+//! newer word wins. What the kernel resolved itself is left to it; what the peer said, or what was
+//! merely heard, is installed. The kernel validates what was installed as it does any other entry; if
+//! it gives one up that the peer still claims, it is put back.
 //!
 //! Which interfaces count, and how, is decided in `domain/neigh.rs`.
 
 mod view;
 
 use crate::input::{NeighbourFrom, NeighbourSight};
+use crate::table::{self, Concerns, Entry, Operation, Plain, Table};
 use mclag_proto::iccp::{EntryOp, NeighbourEntry, NeighbourFlags, Tlv};
 use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, Op, Section};
 use mclag_proto::{IfName, Mac};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ops::{Bound, RangeInclusive};
+use std::ops::RangeInclusive;
 
 pub use view::Owner;
 
@@ -54,6 +55,7 @@ impl Interface {
     }
 }
 
+/// What this chassis observes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Local {
     mac: Mac,
@@ -61,101 +63,161 @@ struct Local {
     absent: bool,
 }
 
+/// What the peer advertises.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Remote {
     mac: Mac,
     /// The peer's own address.
     permanent: bool,
-    /// Said in a session that is gone, and not repeated since.
-    stale: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    local: Option<Local>,
-    remote: Option<Remote>,
-    /// What the kernel had when the peer's newer word replaced it: a late report of it means
-    /// nothing.
-    displaced: Option<Mac>,
-    /// What the peer was told in this session.
-    announced: Option<Mac>,
-    /// Worth telling although nothing changed.
-    repeat: bool,
-    /// What `syncd` was told last.
-    wanted: Option<NeighbourWant>,
-    /// What `syncd` was told last may no longer be in place.
-    renew: bool,
-    /// Not reported since the kernel's listing began.
-    unconfirmed: bool,
+/// The rules, with the layer-3 interfaces they depend on.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Policy {
+    interfaces: BTreeMap<IfName, Interface>,
 }
 
-impl Entry {
-    const fn is_idle(&self) -> bool {
-        self.local.is_none()
-            && self.remote.is_none()
-            && self.announced.is_none()
-            && self.wanted.is_none()
+impl table::Policy for Policy {
+    type Key = NeighbourKey;
+    type Local = Local;
+    type Remote = Remote;
+    type Advertised = Mac;
+    type Programmed = NeighbourWant;
+    type Op = Op;
+    type Layout = Plain;
+
+    const MAX_ENTRIES: usize = MAX_ENTRIES;
+    const LANES: usize = 2;
+    const FORGETS_SUPERSEDED: bool = false;
+
+    fn lane(key: &NeighbourKey) -> usize {
+        match key.address {
+            IpAddr::V4(_) => V4,
+            IpAddr::V6(_) => V6,
+        }
     }
 
-    fn for_peer(&self, key: NeighbourKey, interface: Option<&Interface>) -> Option<Mac> {
-        let interface = interface?;
+    fn advertise(&self, key: NeighbourKey, entry: &Entry<Self>) -> Option<Mac> {
+        let interface = self.interfaces.get(&key.interface)?;
         let told = interface.tells(key.address) && !interface.own.contains(&key.address);
         // What the peer said before the session was lost it may have forgotten.
-        let echo = self
+        let echo = entry
             .remote
-            .filter(|remote| remote.stale && !remote.permanent);
-        let known = self.local.map(|local| local.mac);
+            .filter(|remote| entry.stale && !remote.permanent);
+        let known = entry.local.map(|local| local.mac);
         known.or(echo.map(|remote| remote.mac)).filter(|_| told)
     }
 
-    fn target(&self, key: NeighbourKey, interface: Option<&Interface>) -> Option<NeighbourWant> {
-        let interface = interface.filter(|interface| !interface.own.contains(&key.address))?;
-        let want = match (self.local, self.remote) {
-            (None, Some(Remote { mac, permanent, .. }))
+    fn program(&self, key: NeighbourKey, entry: &Entry<Self>) -> Option<NeighbourWant> {
+        let interface = self.interfaces.get(&key.interface)?;
+        if interface.own.contains(&key.address) {
+            return None;
+        }
+        let want = match (entry.local, entry.remote) {
+            (None, Some(Remote { mac, permanent }))
             | (
                 _,
                 Some(Remote {
                     mac,
                     permanent: permanent @ true,
-                    ..
                 }),
             ) => NeighbourWant { mac, permanent },
             (Some(Local { mac, absent: true }), _) if interface.tells(key.address) => {
-                NeighbourWant {
-                    mac,
-                    permanent: false,
-                }
+                let permanent = false;
+                NeighbourWant { mac, permanent }
             }
             (Some(_) | None, _) => return None,
         };
-        let stays = interface.lasting && self.wanted == Some(want);
+        let stays = interface.lasting && entry.programmed == Some(want);
         (interface.reachable || stays).then_some(want)
+    }
+
+    /// The peer has it, and said so itself.
+    fn is_echo(&self, entry: &Entry<Self>, advertise: Option<&Mac>) -> bool {
+        let remote = entry.remote.as_ref().filter(|_| !entry.stale);
+        entry.advertised.is_none() && remote.is_some_and(|remote| Some(&remote.mac) == advertise)
+    }
+
+    fn op(operation: Operation<Self>) -> Op {
+        match operation {
+            Operation::SnapshotBegin => Op::SnapshotBegin(Section::Neighbours),
+            Operation::Program { key, want } => Op::Neighbour { key, want },
+            Operation::Release { key, .. } => Op::NeighbourRelease { key },
+            Operation::SnapshotEnd => Op::SnapshotEnd(Section::Neighbours),
+        }
     }
 }
 
-/// How the table is being told to `syncd`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Telling {
-    /// Changes only.
-    #[default]
-    Changes,
-    /// A snapshot; entries up to this key have been named.
-    Snapshot(Option<NeighbourKey>),
+impl Entry<Policy> {
+    /// The kernel, or the wire, says that it is there.
+    fn observed(&mut self, mac: Mac, from: NeighbourFrom) -> Concerns {
+        self.unconfirmed = false;
+        let heard = from == NeighbourFrom::Wire;
+        if self.superseded.is_some_and(|before| before.mac == mac) && !heard {
+            return Concerns::Nobody; // a late report of what the peer's newer word replaced
+        }
+        self.superseded = None;
+        match self.remote {
+            Some(remote) if remote.mac == mac => {}
+            Some(remote) if remote.permanent => {
+                self.reprogram = true; // the peer knows its own address
+                return Concerns::Both;
+            }
+            Some(_) | None => self.set_remote(None),
+        }
+        let known = self.local.filter(|local| local.mac == mac);
+        let absent = heard && known.is_none_or(|local| local.absent);
+        self.local = Some(Local { mac, absent });
+        self.readvertise |= heard;
+        Concerns::Both
+    }
+
+    /// The kernel has it no longer.
+    fn gone(&mut self, interface: Option<&Interface>) {
+        self.unconfirmed = false;
+        self.superseded = None;
+        let parted = interface.is_some_and(|interface| interface.parted);
+        if let (true, Some(local)) = (parted, &mut self.local) {
+            local.absent = true;
+        } else {
+            self.local = None;
+            if self.stale {
+                self.set_remote(None); // nobody vouches for it any more
+            }
+        }
+        self.reprogram = true;
+    }
+
+    fn advertised_by_peer(&mut self, remote: Remote) {
+        if let Some(local) = self.local.filter(|local| local.mac != remote.mac) {
+            self.superseded = Some(local).filter(|local| !local.absent);
+            self.local = None;
+        }
+        if self.local.is_none() {
+            self.advertised = None; // to withdraw it would take the peer's own away
+        }
+        self.readvertise = false;
+        self.set_remote(Some(remote));
+    }
+
+    fn withdrawn_by_peer(&mut self) {
+        self.set_remote(None);
+        // The peer has just found that it cannot use it. To say it again at once would go on for
+        // ever; the next change, or the next answer on the wire, is news.
+        self.advertised = self.local.map(|local| local.mac);
+    }
 }
+
+/// The queues to the peer: a message holds one family.
+const V4: usize = 0;
+const V6: usize = 1;
 
 /// The neighbour table.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    interfaces: BTreeMap<IfName, Interface>,
-    entries: BTreeMap<NeighbourKey, Entry>,
-    to_announce: [BTreeSet<NeighbourKey>; 2],
-    to_install: BTreeSet<NeighbourKey>,
-    telling: Telling,
-    /// The peer is being told.
-    announcing: bool,
+    table: Table<Policy>,
     /// See [`Neighbours::peer_keeps_one_sight`].
     one_sight: bool,
-    ignored: u64,
 }
 
 impl Neighbours {
@@ -165,83 +227,40 @@ impl Neighbours {
             return;
         }
         match sight {
-            Some(sight) if sight.mac.is_unicast() => self.seen(key, sight),
+            Some(NeighbourSight { mac, from }) if mac.is_unicast() => self.observed(key, mac, from),
             // Broadcast: with IPv4 it counts as gone, with IPv6 it does not count.
             Some(_) if key.address.is_ipv6() => {}
-            Some(_) | None => self.gone(key),
+            Some(_) | None => self.table.change(key, |entry, policy| {
+                entry.gone(policy.interfaces.get(&key.interface));
+                Concerns::Both
+            }),
         }
     }
 
-    fn seen(&mut self, key: NeighbourKey, sight: NeighbourSight) {
-        let NeighbourSight { mac, from } = sight;
+    fn observed(&mut self, key: NeighbourKey, mac: Mac, from: NeighbourFrom) {
         if from == NeighbourFrom::Installed {
-            if let Some(entry) = self.entries.get_mut(&key) {
+            self.table.change(key, |entry, _| {
                 entry.unconfirmed = false;
-                entry.displaced = None;
-            }
-            return;
+                entry.superseded = None;
+                Concerns::Nobody
+            });
+        } else if !self.is_full_for(&key) {
+            self.table
+                .change_or_add(key, |entry, _| entry.observed(mac, from));
         }
-        if self.is_full_for(&key) {
-            return;
-        }
-        let entry = self.entries.entry(key).or_default();
-        entry.unconfirmed = false;
-        let heard = from == NeighbourFrom::Wire;
-        if entry.displaced == Some(mac) && !heard {
-            return;
-        }
-        entry.displaced = None;
-        match entry.remote {
-            Some(remote) if remote.mac == mac => {}
-            Some(remote) if remote.permanent => {
-                entry.renew = true; // the peer knows its own address
-                self.touch(key);
-                return;
-            }
-            Some(_) | None => entry.remote = None,
-        }
-        let known = entry.local.filter(|local| local.mac == mac);
-        let absent = heard && known.is_none_or(|local| local.absent);
-        entry.local = Some(Local { mac, absent });
-        entry.repeat |= heard;
-        self.touch(key);
-    }
-
-    fn gone(&mut self, key: NeighbourKey) {
-        let parted = self
-            .interfaces
-            .get(&key.interface)
-            .is_some_and(|i| i.parted);
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return;
-        };
-        entry.unconfirmed = false;
-        entry.displaced = None;
-        if let (true, Some(local)) = (parted, &mut entry.local) {
-            local.absent = true;
-        } else {
-            entry.local = None;
-            // Nobody vouches for it any more.
-            entry.remote = entry.remote.filter(|remote| !remote.stale);
-        }
-        entry.renew = true;
-        self.touch(key);
     }
 
     /// The kernel lists its neighbours: what it does not name is gone.
     pub fn listing_begins(&mut self) {
-        for entry in self.entries.values_mut() {
-            entry.unconfirmed = entry.local.is_some_and(|local| !local.absent);
-        }
+        self.table
+            .listing_begins(|entry| entry.local.is_some_and(|local| !local.absent));
     }
 
     /// The listing is complete.
     pub fn listing_ends(&mut self) {
-        let unconfirmed = self.entries.iter().filter(|(_, entry)| entry.unconfirmed);
-        let gone: Vec<NeighbourKey> = unconfirmed.map(|(key, _)| *key).collect();
-        for key in gone {
-            self.gone(key);
-        }
+        self.table.listing_ends(|key, entry, policy| {
+            entry.gone(policy.interfaces.get(&key.interface));
+        });
     }
 
     /// The peer reports a neighbour (`spec/iccp.md` 11.2).
@@ -255,75 +274,45 @@ impl Neighbours {
         if !can_be_a_neighbour(key.address) || self.is_own(&key) {
             return;
         }
+        // What waits to be told about it would only be an echo: it concerns the dataplane alone.
         match op {
-            EntryOp::Add => self.told(key, mac, flags),
-            EntryOp::Delete | EntryOp::Reserved(_) => self.told_gone(key),
+            EntryOp::Add if !mac.is_unicast() || self.is_full_for(&key) => {}
+            EntryOp::Add => self.table.change_or_add(key, |entry, _| {
+                let own = NeighbourFlags::OWN_ADDRESS | NeighbourFlags::OWN_LINK_LOCAL;
+                let permanent = flags.intersects(own);
+                entry.advertised_by_peer(Remote { mac, permanent });
+                Concerns::Dataplane
+            }),
+            EntryOp::Delete | EntryOp::Reserved(_) => self.table.change(key, |entry, _| {
+                entry.withdrawn_by_peer();
+                Concerns::Dataplane
+            }),
         }
-    }
-
-    fn told(&mut self, key: NeighbourKey, mac: Mac, flags: NeighbourFlags) {
-        if !mac.is_unicast() || self.is_full_for(&key) {
-            return;
-        }
-        let own = NeighbourFlags::OWN_ADDRESS | NeighbourFlags::OWN_LINK_LOCAL;
-        let entry = self.entries.entry(key).or_default();
-        if let Some(local) = entry.local.filter(|local| local.mac != mac) {
-            entry.displaced = Some(local.mac).filter(|_| !local.absent);
-            entry.local = None;
-        }
-        if entry.local.is_none() {
-            entry.announced = None; // to withdraw it would take the peer's own away
-        }
-        entry.repeat = false;
-        entry.remote = Some(Remote {
-            mac,
-            permanent: flags.intersects(own),
-            stale: false,
-        });
-        // What waits to be told about it would only be an echo.
-        self.queue_of(&key).remove(&key);
-        self.to_install.insert(key);
-    }
-
-    fn told_gone(&mut self, key: NeighbourKey) {
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return;
-        };
-        entry.remote = None;
-        // The peer has just found that it cannot use it. To say it again at once would go on for
-        // ever; the next change, or the next answer on the wire, is news.
-        entry.announced = entry.local.map(|local| local.mac);
-        self.queue_of(&key).remove(&key);
-        self.to_install.insert(key);
     }
 
     /// Interfaces, or what is to be done on them, changed.
     pub fn set_interfaces(&mut self, now: BTreeMap<IfName, Interface>) {
-        if self.interfaces == now {
+        if self.interfaces() == &now {
             return;
         }
-        let before = std::mem::replace(&mut self.interfaces, now);
-        let all: BTreeSet<IfName> = before
-            .keys()
-            .chain(self.interfaces.keys())
-            .copied()
-            .collect();
+        let before = self.table.replace_policy(Policy { interfaces: now });
+        let now = self.interfaces().keys();
+        let all: BTreeSet<IfName> = before.interfaces.keys().chain(now).copied().collect();
         for name in all {
-            if before.get(&name) != self.interfaces.get(&name) {
-                self.touch_all(name, |_| {});
+            if before.interfaces.get(&name) != self.interfaces().get(&name) {
+                self.review(name, |_| {});
             }
         }
     }
 
     /// The kernel has no neighbours on interfaces that it does not have.
     pub fn forget_interfaces(&mut self, exists: impl Fn(&IfName) -> bool) {
-        let mut next = self.entries.keys().next().copied();
+        let mut next = self.table.key_behind(None);
         while let Some(NeighbourKey { interface, .. }) = next {
             if !exists(&interface) {
-                self.touch_all(interface, |entry| entry.local = None);
+                self.review(interface, |entry| entry.local = None);
             }
-            let behind = (Bound::Excluded(*all_of(interface).end()), Bound::Unbounded);
-            next = self.entries.range(behind).next().map(|(key, _)| *key);
+            next = self.table.key_behind(Some(*all_of(interface).end()));
         }
     }
 
@@ -331,7 +320,7 @@ impl Neighbours {
     /// back (`spec/behaviour.md` 11.5).
     pub fn reinstall(&mut self, interfaces: &BTreeSet<IfName>) {
         for name in interfaces {
-            self.touch_all(*name, |entry| entry.renew = true);
+            self.review(*name, |entry| entry.reprogram = true);
         }
     }
 
@@ -339,44 +328,19 @@ impl Neighbours {
     /// (`spec/behaviour.md` 11.3).
     pub fn repeat(&mut self, interfaces: &BTreeSet<IfName>) {
         for name in interfaces {
-            self.touch_all(*name, |entry| entry.repeat = entry.local.is_some());
+            self.review(*name, |entry| entry.readvertise = entry.local.is_some());
         }
     }
 
     /// Both are about to tell each other everything.
     pub fn session_begins(&mut self) {
-        self.announcing = true;
-        for (&key, entry) in &mut self.entries {
-            entry.announced = None;
-            let interface = self.interfaces.get(&key.interface);
-            if entry.for_peer(key, interface).is_some() {
-                self.to_announce[usize::from(key.address.is_ipv6())].insert(key);
-            } else if entry.is_idle() {
-                self.to_install.insert(key);
-            }
-        }
+        self.table
+            .start_advertising(|entry, _| entry.advertised = None);
     }
 
     /// The session is gone. What is known stays known (`spec/behaviour.md` 6.6).
     pub fn session_down(&mut self) {
-        self.announcing = false;
-        self.to_announce.iter_mut().for_each(BTreeSet::clear);
-        for (&key, entry) in &mut self.entries {
-            entry.announced = None;
-            entry.repeat = false;
-            if let Some(remote) = &mut entry.remote {
-                remote.stale = true;
-            }
-            if entry.is_idle() {
-                self.to_install.insert(key);
-            }
-        }
-    }
-
-    /// True if there is something to tell the peer.
-    #[must_use]
-    pub fn has_announcements(&self) -> bool {
-        self.to_announce.iter().any(|queue| !queue.is_empty())
+        self.table.session_down(|_, _, _| false);
     }
 
     /// Whether the peer knows of one sight only: what it is told to be gone it forgets, whoever it
@@ -388,207 +352,96 @@ impl Neighbours {
 
     /// The next announcements for the peer, up to `max`, IPv4 first.
     pub fn next_announcements(&mut self, max: usize) -> Option<Tlv> {
-        let [v4, v6] = &mut self.to_announce;
-        let (entries, interfaces) = (&mut self.entries, &self.interfaces);
-        let v4 = announce(v4, entries, interfaces, max, |address| match address {
+        let v4 = self.announcements(V4, max, |address| match address {
             IpAddr::V4(v4) => Some(v4),
             IpAddr::V6(_) => None,
         });
         if !v4.is_empty() {
-            self.gone_at_peer(&v4);
             return Some(Tlv::ArpInfo(v4));
         }
-        let v6 = announce(v6, entries, interfaces, max, |address| match address {
+        let v6 = self.announcements(V6, max, |address| match address {
             IpAddr::V6(v6) => Some(v6),
             IpAddr::V4(_) => None,
         });
-        self.gone_at_peer(&v6);
         (!v6.is_empty()).then_some(Tlv::NdiscInfo(v6))
     }
 
-    fn gone_at_peer<A: Copy + Into<IpAddr>>(&mut self, told: &[NeighbourEntry<A>]) {
-        let gone = told.iter().filter(|entry| entry.op == EntryOp::Delete);
+    fn announcements<A: Copy + Into<IpAddr>>(
+        &mut self,
+        lane: usize,
+        max: usize,
+        family: impl Fn(IpAddr) -> Option<A>,
+    ) -> Vec<NeighbourEntry<A>> {
+        let batch = self.table.next_advertisements(lane, max, |op, key, mac| {
+            Some(NeighbourEntry {
+                op,
+                flags: NeighbourFlags::empty(),
+                interface: key.interface,
+                address: family(key.address)?,
+                mac,
+            })
+        });
+        let gone = batch.iter().filter(|entry| entry.op == EntryOp::Delete);
         for told in gone.filter(|_| self.one_sight) {
             let (interface, address) = (told.interface, told.address.into());
-            let key = NeighbourKey { interface, address };
-            if let Some(entry) = self.entries.get_mut(&key)
-                && entry.remote.is_some_and(|remote| !remote.permanent)
-            {
-                entry.remote = None;
-                self.to_install.insert(key);
-            }
+            self.table
+                .change(NeighbourKey { interface, address }, |entry, _| {
+                    if entry.remote.is_some_and(|remote| !remote.permanent) {
+                        entry.set_remote(None);
+                    }
+                    Concerns::Dataplane
+                });
         }
+        batch
     }
 
     /// `syncd` knows nothing any more; say every change from now on.
     pub fn syncd_up(&mut self) {
-        self.telling = Telling::Changes;
-        self.to_install.clear();
-        for (&key, entry) in &mut self.entries {
-            entry.wanted = None;
-            let interface = self.interfaces.get(&key.interface);
-            if entry.is_idle() || entry.target(key, interface).is_some() {
-                self.to_install.insert(key);
-            }
-        }
+        self.table.dataplane_up();
     }
 
     /// Name everything that is wanted, so that `syncd` drops the rest.
-    pub fn tell_everything(&mut self) {
-        self.telling = Telling::Snapshot(None);
+    pub const fn tell_everything(&mut self) {
+        self.table.start_snapshot();
     }
 
     /// True if there is something to tell `syncd`.
     #[must_use]
     pub fn has_ops(&self) -> bool {
-        !self.to_install.is_empty() || self.telling != Telling::Changes
+        self.table.has_ops()
     }
 
     /// Drop what only waits to be dropped, where no dataplane wants neighbours.
     pub fn skip_ops(&mut self) {
-        self.telling = Telling::Changes;
-        while let Some(key) = self.to_install.pop_first() {
-            if self.entries.get(&key).is_some_and(Entry::is_idle) {
-                self.entries.remove(&key);
-            }
-        }
+        self.table.skip_ops();
     }
 
     /// Append up to about `max` operations for `syncd`.
     pub fn next_ops(&mut self, max: usize, out: &mut Vec<Op>) {
-        let limit = out.len() + max;
-        if let Telling::Snapshot(named) = self.telling {
-            self.next_of_snapshot(named, limit, out);
-        }
-        while out.len() < limit {
-            let Some(key) = self.to_install.pop_first() else {
-                return;
-            };
-            let Some(entry) = self.entries.get_mut(&key) else {
-                continue;
-            };
-            let target = entry.target(key, self.interfaces.get(&key.interface));
-            let again = std::mem::take(&mut entry.renew) && target.is_some();
-            if target != entry.wanted || again {
-                entry.wanted = target;
-                out.push(match target {
-                    Some(want) => Op::Neighbour { key, want },
-                    None => Op::NeighbourRelease { key },
-                });
-            }
-            if entry.is_idle() {
-                self.entries.remove(&key);
-            }
-        }
+        self.table.next_ops(max, out);
     }
 
-    fn next_of_snapshot(&mut self, named: Option<NeighbourKey>, limit: usize, out: &mut Vec<Op>) {
-        if named.is_none() {
-            out.push(Op::SnapshotBegin(Section::Neighbours));
-        }
-        let from = named.map_or(Bound::Unbounded, Bound::Excluded);
-        for (&key, entry) in self.entries.range_mut((from, Bound::Unbounded)) {
-            if out.len() >= limit {
-                return;
-            }
-            entry.wanted = entry.target(key, self.interfaces.get(&key.interface));
-            if let Some(want) = entry.wanted {
-                out.push(Op::Neighbour { key, want });
-            }
-            self.telling = Telling::Snapshot(Some(key));
-        }
-        out.push(Op::SnapshotEnd(Section::Neighbours));
-        self.telling = Telling::Changes;
+    const fn interfaces(&self) -> &BTreeMap<IfName, Interface> {
+        &self.table.policy().interfaces
     }
 
     fn is_own(&self, key: &NeighbourKey) -> bool {
-        let interface = self.interfaces.get(&key.interface);
+        let interface = self.interfaces().get(&key.interface);
         interface.is_some_and(|interface| interface.own.contains(&key.address))
     }
 
     fn is_full_for(&mut self, key: &NeighbourKey) -> bool {
-        let full = self.entries.len() >= MAX_ENTRIES && !self.entries.contains_key(key);
-        self.ignored += u64::from(full);
+        let full = self.table.is_full_for(key);
+        if full {
+            self.table.ignore();
+        }
         full
     }
 
-    fn queue_of(&mut self, key: &NeighbourKey) -> &mut BTreeSet<NeighbourKey> {
-        &mut self.to_announce[usize::from(key.address.is_ipv6())]
+    fn review(&mut self, name: IfName, change: impl Fn(&mut Entry<Policy>)) {
+        self.table
+            .review(all_of(name), |_| true, |_, entry, _| change(entry));
     }
-
-    fn touch_all(&mut self, name: IfName, change: impl Fn(&mut Entry)) {
-        let keys: Vec<NeighbourKey> = self
-            .entries
-            .range_mut(all_of(name))
-            .map(|(key, entry)| {
-                change(entry);
-                *key
-            })
-            .collect();
-        for key in keys {
-            self.touch(key);
-        }
-    }
-
-    fn touch(&mut self, key: NeighbourKey) {
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return;
-        };
-        let for_peer = entry.for_peer(key, self.interfaces.get(&key.interface));
-        if for_peer.is_none() || !self.announcing {
-            entry.repeat = false;
-        }
-        // The peer has it, and said so itself.
-        let redundant = entry.announced.is_none()
-            && entry
-                .remote
-                .is_some_and(|remote| !remote.stale && Some(remote.mac) == for_peer);
-        let changed = for_peer != entry.announced && !redundant;
-        if self.announcing && (changed || entry.repeat) {
-            self.queue_of(&key).insert(key);
-        }
-        self.to_install.insert(key);
-    }
-}
-
-fn announce<A>(
-    queue: &mut BTreeSet<NeighbourKey>,
-    entries: &mut BTreeMap<NeighbourKey, Entry>,
-    interfaces: &BTreeMap<IfName, Interface>,
-    max: usize,
-    family: impl Fn(IpAddr) -> Option<A>,
-) -> Vec<NeighbourEntry<A>> {
-    let mut batch = Vec::with_capacity(max.min(queue.len()));
-    while batch.len() < max {
-        let Some(key) = queue.pop_first() else {
-            break;
-        };
-        let (Some(entry), Some(address)) = (entries.get_mut(&key), family(key.address)) else {
-            continue;
-        };
-        let for_peer = entry.for_peer(key, interfaces.get(&key.interface));
-        let repeat = std::mem::take(&mut entry.repeat);
-        if for_peer == entry.announced && !repeat {
-            continue;
-        }
-        let (op, mac) = match (for_peer, entry.announced) {
-            (Some(mac), _) => (EntryOp::Add, mac),
-            (None, Some(mac)) => (EntryOp::Delete, mac),
-            (None, None) => continue,
-        };
-        entry.announced = for_peer;
-        if entry.is_idle() {
-            entries.remove(&key);
-        }
-        batch.push(NeighbourEntry {
-            op,
-            flags: NeighbourFlags::empty(),
-            interface: key.interface,
-            address,
-            mac,
-        });
-    }
-    batch
 }
 
 fn all_of(interface: IfName) -> RangeInclusive<NeighbourKey> {

@@ -1,6 +1,7 @@
 //! One test per rule of `spec/behaviour.md` 11 and `spec/iccp.md` 11 that the table decides.
 
 use super::*;
+use crate::table::Policy as _;
 use NeighbourFrom::{Installed, Kernel, Wire};
 use proptest::prelude::*;
 
@@ -59,7 +60,7 @@ impl Fixture {
     }
 
     fn set(&mut self, interface: &str, state: Interface) -> &mut Self {
-        let mut interfaces = self.0.interfaces.clone();
+        let mut interfaces = self.0.interfaces().clone();
         interfaces.insert(name(interface), state);
         self.0.set_interfaces(interfaces);
         self
@@ -91,14 +92,18 @@ impl Fixture {
     /// Everything the peer is told, as (add, interface, address, MAC).
     fn told(&mut self) -> Vec<(bool, NeighbourKey, Mac)> {
         let mut told = Vec::new();
-        while let Some(tlv) = self.0.next_announcements(2) {
-            match tlv {
-                Tlv::ArpInfo(entries) => told.extend(entries.iter().map(flat)),
-                Tlv::NdiscInfo(entries) => told.extend(entries.iter().map(flat)),
-                other => panic!("{other:?}"),
-            }
+        while let Some(batch) = self.next_told(2) {
+            told.extend(batch);
         }
         told
+    }
+
+    fn next_told(&mut self, max: usize) -> Option<Vec<(bool, NeighbourKey, Mac)>> {
+        Some(match self.0.next_announcements(max)? {
+            Tlv::ArpInfo(entries) => entries.iter().map(flat).collect(),
+            Tlv::NdiscInfo(entries) => entries.iter().map(flat).collect(),
+            other => panic!("{other:?}"),
+        })
     }
 
     fn ops(&mut self) -> Vec<Op> {
@@ -567,6 +572,8 @@ enum Step {
     Session(bool),
     SyncdUp(bool),
     Listing,
+    /// The peer and the dataplane have room for so many.
+    Room(usize, usize),
     Drain,
 }
 
@@ -608,7 +615,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => any::<bool>().prop_map(Step::Session),
         1 => any::<bool>().prop_map(Step::SyncdUp),
         1 => Just(Step::Listing),
-        3 => Just(Step::Drain),
+        3 => (0..3_usize, 0..3_usize).prop_map(|(peer, syncd)| Step::Room(peer, syncd)),
+        2 => Just(Step::Drain),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -645,16 +653,24 @@ proptest! {
                     f.0.listing_begins();
                     f.0.listing_ends();
                 }
-                Step::Drain => {
-                    for (add, key, mac) in f.told() {
-                        prop_assert!(f.0.announcing);
+                Step::Room(..) | Step::Drain => {
+                    let (told, ops) = match step {
+                        Step::Room(peer, syncd) => {
+                            let mut ops = Vec::new();
+                            f.0.next_ops(syncd, &mut ops);
+                            (f.next_told(peer).unwrap_or_default(), ops)
+                        }
+                        _ => (f.told(), f.ops()),
+                    };
+                    for (add, key, mac) in told {
+                        prop_assert!(f.0.table.is_advertising());
                         if add {
                             at_peer.insert(key, mac);
                         } else {
                             at_peer.remove(&key);
                         }
                     }
-                    for op in f.ops() {
+                    for op in ops {
                         match op {
                             Op::Neighbour { key, want } => drop(installed.insert(key, want)),
                             Op::NeighbourRelease { key } => {
@@ -664,16 +680,19 @@ proptest! {
                             _ => {}
                         }
                     }
-                    for (key, entry) in &f.0.entries {
-                        let interface = f.0.interfaces.get(&key.interface);
+                    if !matches!(step, Step::Drain) {
+                        continue;
+                    }
+                    for (key, entry) in f.0.table.iter(None) {
+                        let wanted = f.0.table.policy().program(key, &entry);
                         prop_assert!(!entry.is_idle(), "{key:?} {entry:?}");
-                        prop_assert_eq!(entry.wanted, entry.target(*key, interface));
-                        prop_assert_eq!(entry.wanted.as_ref(), installed.get(key));
+                        prop_assert_eq!(entry.programmed, wanted);
+                        prop_assert_eq!(entry.programmed.as_ref(), installed.get(&key));
                         if let (Some(local), Some(remote)) = (entry.local, entry.remote) {
                             prop_assert_eq!(local.mac, remote.mac);
                         }
                     }
-                    prop_assert!(installed.keys().all(|key| f.0.entries.contains_key(key)));
+                    prop_assert!(installed.keys().all(|key| f.0.table.contains(key)));
                 }
             }
         }

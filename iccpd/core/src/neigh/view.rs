@@ -3,7 +3,6 @@
 use super::{NeighbourKey, Neighbours};
 use mclag_proto::Mac;
 use mclag_proto::ctl::{NeighbourCursor, NeighbourLine};
-use std::ops::Bound;
 
 /// Who knows a neighbour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,12 +19,11 @@ impl Neighbours {
         &self,
         after: Option<NeighbourKey>,
     ) -> impl Iterator<Item = (NeighbourKey, Mac, Owner)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries
-            .range((from, Bound::Unbounded))
+        self.table
+            .iter(after)
             .filter_map(|(key, entry)| match (entry.local, entry.remote) {
-                (Some(local), _) => Some((*key, local.mac, Owner::Local)),
-                (None, Some(remote)) => Some((*key, remote.mac, Owner::Remote)),
+                (Some(local), _) => Some((key, local.mac, Owner::Local)),
+                (None, Some(remote)) => Some((key, remote.mac, Owner::Remote)),
                 (None, None) => None,
             })
     }
@@ -37,27 +35,24 @@ impl Neighbours {
         after: Option<NeighbourCursor>,
         limit: usize,
     ) -> (Vec<NeighbourLine>, Option<NeighbourCursor>) {
-        let from = after.map_or(Bound::Unbounded, |cursor| {
+        let after = after.map(|cursor| {
             let NeighbourCursor { interface, address } = cursor;
-            Bound::Excluded(NeighbourKey { interface, address })
+            NeighbourKey { interface, address }
         });
-        let mut rest = self
-            .entries
-            .range((from, Bound::Unbounded))
-            .filter_map(|(key, entry)| {
-                let local = entry.local.map(|local| local.mac);
-                let remote = entry.remote.map(|remote| remote.mac);
-                Some(NeighbourLine {
-                    interface: key.interface,
-                    address: key.address,
-                    mac: local.or(remote)?,
-                    local: local.is_some(),
-                    remote: remote.is_some(),
-                    permanent: entry.remote.is_some_and(|remote| remote.permanent),
-                    installed: entry.wanted.is_some(),
-                    stale: entry.remote.is_some_and(|remote| remote.stale),
-                })
-            });
+        let mut rest = self.table.iter(after).filter_map(|(key, entry)| {
+            let local = entry.local.map(|local| local.mac);
+            let remote = entry.remote.map(|remote| remote.mac);
+            Some(NeighbourLine {
+                interface: key.interface,
+                address: key.address,
+                mac: local.or(remote)?,
+                local: local.is_some(),
+                remote: remote.is_some(),
+                permanent: entry.remote.is_some_and(|remote| remote.permanent),
+                installed: entry.programmed.is_some(),
+                stale: entry.stale,
+            })
+        });
         let lines: Vec<NeighbourLine> = rest.by_ref().take(limit).collect();
         let next = match (rest.next(), lines.last()) {
             (Some(_), Some(last)) => Some(NeighbourCursor {
@@ -72,25 +67,25 @@ impl Neighbours {
     /// Number of neighbours held, in whatever state.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.table.len()
     }
 
     /// True when no neighbour is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.table.is_empty()
     }
 
     /// Neighbours that were ignored because the table was full.
     #[must_use]
     pub const fn ignored(&self) -> u64 {
-        self.ignored
+        self.table.ignored()
     }
 
     /// True if something is to be installed.
     #[must_use]
     pub fn wants_anything(&self) -> bool {
-        let mut interfaces = self.interfaces.values();
-        interfaces.any(|interface| interface.reachable) && !self.entries.is_empty()
+        let mut interfaces = self.interfaces().values();
+        interfaces.any(|interface| interface.reachable) && !self.table.is_empty()
     }
 }

@@ -1,0 +1,635 @@
+//! One engine for what both chassis keep in step: addresses, neighbours, and what comes next.
+//!
+//! Of each key there are two observations: *local*, what this chassis observes, and *remote*, what
+//! the peer advertises. What is advertised to the peer and what is programmed into the dataplane
+//! follow from both. They are computed whenever something changes and compared with what was sent
+//! last: a message that was never sent is never missed, and several changes before it could be sent
+//! become one. What waits is a mark per key and is written when there is room, so a peer or a
+//! dataplane that does not read costs no more memory than the table.
+//!
+//! Snapshots in both directions are here as well: what a listing of the dataplane, or a session of
+//! the peer, does not name again is gone at its end; and the dataplane is named everything that is
+//! wanted, in pieces, before it hears of changes.
+//!
+//! What an observation is, which of two wins and what follows from them are the rules of a table, its
+//! [`Policy`]. `queue.rs`: what waits, in fair order. `store.rs`: how entries are kept.
+
+mod queue;
+mod store;
+
+pub(crate) use store::{Layout, Plain};
+
+use mclag_proto::iccp::EntryOp;
+use queue::Queue;
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use store::{Store, behind};
+
+/// The rules of one table, with what they have to know of the world to decide.
+pub(crate) trait Policy: Clone + Debug + Default + Eq {
+    /// What an entry is found by.
+    type Key: Copy + Debug + Ord;
+    /// What this chassis observes.
+    type Local: Clone + Debug + Eq;
+    /// What the peer advertises.
+    type Remote: Clone + Debug + Eq;
+    /// What the peer is told.
+    type Advertised: Clone + Debug + Eq;
+    /// What the dataplane is told.
+    type Programmed: Clone + Debug + Eq;
+    /// An operation for the dataplane.
+    type Op;
+    /// How entries are kept in memory.
+    type Layout: Layout<Entry<Self>>;
+
+    /// Most entries that are kept. What others make up beyond that is counted and ignored.
+    const MAX_ENTRIES: usize;
+
+    /// Number of queues to the peer, because one message cannot hold all keys.
+    const LANES: usize = 1;
+
+    /// The dataplane does not report again what it reported before, and therefore has to be told to
+    /// forget an observation that was superseded.
+    const FORGETS_SUPERSEDED: bool;
+
+    /// The queue to the peer in which a key waits, less than [`Self::LANES`].
+    fn lane(_key: &Self::Key) -> usize {
+        0
+    }
+
+    /// What the peer is to be told.
+    fn advertise(&self, key: Self::Key, entry: &Entry<Self>) -> Option<Self::Advertised>;
+
+    /// What the dataplane is to be told.
+    fn program(&self, key: Self::Key, entry: &Entry<Self>) -> Option<Self::Programmed>;
+
+    /// False where nothing that happens to the entry can concern the dataplane. Cheaper than
+    /// [`Self::program`], for tables most of whose entries are seen on one chassis only.
+    fn concerns_dataplane(&self, _entry: &Entry<Self>) -> bool {
+        true
+    }
+
+    /// The peer has just said itself what it is to be told.
+    fn is_echo(&self, _entry: &Entry<Self>, _advertise: Option<&Self::Advertised>) -> bool {
+        false
+    }
+
+    /// An operation as the dataplane is sent it.
+    fn op(operation: Operation<Self>) -> Self::Op;
+}
+
+/// One operation for the dataplane.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Operation<P: Policy> {
+    /// Everything that is wanted follows.
+    SnapshotBegin,
+    /// An entry is wanted.
+    Program {
+        /// Its key.
+        key: P::Key,
+        /// What is wanted.
+        want: P::Programmed,
+    },
+    /// An entry is wanted no longer.
+    Release {
+        /// Its key.
+        key: P::Key,
+        /// The dataplane is to forget what it learned itself as well.
+        forget: bool,
+    },
+    /// What was not named since the begin is wanted no longer.
+    SnapshotEnd,
+}
+
+/// What is known of one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Entry<P: Policy> {
+    /// What this chassis observes.
+    pub(crate) local: Option<P::Local>,
+    /// What the peer advertises.
+    pub(crate) remote: Option<P::Remote>,
+    /// The remote observation is of a session that is gone.
+    pub(crate) stale: bool,
+    /// The local observation that the peer's newer one replaced: the dataplane still has it, or may
+    /// be late to report it.
+    pub(crate) superseded: Option<P::Local>,
+    /// What the peer was told last in this session.
+    pub(crate) advertised: Option<P::Advertised>,
+    /// Worth telling the peer although nothing changed.
+    pub(crate) readvertise: bool,
+    /// What the dataplane was told last.
+    pub(crate) programmed: Option<P::Programmed>,
+    /// What the dataplane was told last may no longer be in place.
+    pub(crate) reprogram: bool,
+    /// Not observed since the dataplane's listing began.
+    pub(crate) unconfirmed: bool,
+}
+
+impl<P: Policy> Default for Entry<P> {
+    fn default() -> Self {
+        Self {
+            local: None,
+            remote: None,
+            stale: false,
+            superseded: None,
+            advertised: None,
+            readvertise: false,
+            programmed: None,
+            reprogram: false,
+            unconfirmed: false,
+        }
+    }
+}
+
+impl<P: Policy> Entry<P> {
+    /// True if nothing is left that has to be remembered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.local.is_none()
+            && self.remote.is_none()
+            && self.advertised.is_none()
+            && self.programmed.is_none()
+            && !self.has_to_forget()
+    }
+
+    /// The peer advertises this, or no longer anything.
+    pub(crate) fn set_remote(&mut self, remote: Option<P::Remote>) {
+        self.remote = remote;
+        self.stale = false;
+    }
+
+    const fn has_to_forget(&self) -> bool {
+        P::FORGETS_SUPERSEDED && self.superseded.is_some()
+    }
+
+    /// True if the dataplane has to be told, or the entry dropped.
+    fn needs_op(&self, key: P::Key, policy: &P) -> bool {
+        self.reprogram
+            || self.has_to_forget()
+            || self.is_idle()
+            || policy.program(key, self) != self.programmed
+    }
+}
+
+/// Who has to hear of what happened to an entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Concerns {
+    /// Nobody.
+    Nobody,
+    /// The dataplane. What waits for the peer is taken back: it has just spoken of it itself.
+    Dataplane,
+    /// The peer and the dataplane, as far as it changed anything for them.
+    Both,
+}
+
+/// How the dataplane is being programmed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Programming<K> {
+    /// Changes only.
+    Changes,
+    /// A snapshot; entries up to this key have been named.
+    Snapshot(Option<K>),
+}
+
+/// A table that both chassis keep in step.
+#[derive(Clone, Debug)]
+pub(crate) struct Table<P: Policy> {
+    policy: P,
+    store: Store<P>,
+    waiting: Waiting<P>,
+    programming: Programming<P::Key>,
+    /// The peer may be told.
+    advertising: bool,
+    ignored: u64,
+}
+
+impl<P: Policy> Default for Table<P> {
+    fn default() -> Self {
+        Self {
+            policy: P::default(),
+            store: Store::default(),
+            waiting: Waiting {
+                to_advertise: vec![Queue::default(); P::LANES],
+                to_program: Queue::default(),
+            },
+            programming: Programming::Changes,
+            advertising: false,
+            ignored: 0,
+        }
+    }
+}
+
+/// What is known.
+impl<P: Policy> Table<P> {
+    /// The rules in force.
+    pub(crate) const fn policy(&self) -> &P {
+        &self.policy
+    }
+
+    /// Other rules from now on; returns those of before. [`Self::review`] the entries that this
+    /// concerns.
+    pub(crate) const fn replace_policy(&mut self, policy: P) -> P {
+        std::mem::replace(&mut self.policy, policy)
+    }
+
+    /// How entries are kept.
+    pub(crate) const fn layout(&self) -> &P::Layout {
+        &self.store.layout
+    }
+
+    /// One entry.
+    pub(crate) fn get(&self, key: &P::Key) -> Option<Entry<P>> {
+        self.store.get(key)
+    }
+
+    /// The entries behind `after`, in order.
+    pub(crate) fn iter(&self, after: Option<P::Key>) -> impl Iterator<Item = (P::Key, Entry<P>)> {
+        self.store.iter(after)
+    }
+
+    /// The first key behind `after`.
+    pub(crate) fn key_behind(&self, after: Option<P::Key>) -> Option<P::Key> {
+        self.store.key_behind(after)
+    }
+
+    /// Number of entries, in whatever state.
+    pub(crate) fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// True when there is no entry.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.store.len() == 0
+    }
+
+    /// True if the entry exists.
+    pub(crate) fn contains(&self, key: &P::Key) -> bool {
+        self.store.contains(key)
+    }
+
+    /// Number of observations that found no place.
+    pub(crate) const fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// An observation found no place.
+    pub(crate) const fn ignore(&mut self) {
+        self.ignored += 1;
+    }
+
+    /// True if there is no place for one more entry.
+    pub(crate) fn is_full_for(&self, key: &P::Key) -> bool {
+        self.store.len() >= P::MAX_ENTRIES && !self.store.contains(key)
+    }
+}
+
+/// What is observed.
+impl<P: Policy> Table<P> {
+    /// Change an entry, if there is one.
+    pub(crate) fn change(
+        &mut self,
+        key: P::Key,
+        change: impl FnOnce(&mut Entry<P>, &P) -> Concerns,
+    ) {
+        let (policy, advertising) = (&self.policy, self.advertising);
+        let result = self.store.change(&key, |entry| {
+            let concerns = change(entry, policy);
+            Due::of(concerns, key, entry, policy, advertising)
+        });
+        if let Some(due) = result {
+            self.waiting.mark(key, due);
+        }
+    }
+
+    /// Change an entry, a new one if there was none. Ask [`Self::is_full_for`] before.
+    pub(crate) fn change_or_add(
+        &mut self,
+        key: P::Key,
+        change: impl FnOnce(&mut Entry<P>, &P) -> Concerns,
+    ) {
+        let (policy, advertising) = (&self.policy, self.advertising);
+        let due = self.store.change_or_add(key, |entry| {
+            let concerns = change(entry, policy);
+            Due::of(concerns, key, entry, policy, advertising)
+        });
+        self.waiting.mark(key, due);
+    }
+
+    /// The dataplane, or the kernel, begins to list what it has; `listed` picks the entries that it
+    /// would name.
+    pub(crate) fn listing_begins(&mut self, listed: impl Fn(&Entry<P>) -> bool) {
+        self.store
+            .change_all(|_, entry| entry.unconfirmed = listed(entry));
+    }
+
+    /// The listing is complete: what it did not name is `gone`.
+    pub(crate) fn listing_ends(&mut self, gone: impl Fn(P::Key, &mut Entry<P>, &P)) {
+        self.sweep(|key, entry, policy| {
+            let is_gone = std::mem::take(&mut entry.unconfirmed);
+            if is_gone {
+                gone(key, entry, policy);
+            }
+            is_gone
+        });
+    }
+
+    /// Forget what the peer advertised in a session that is gone, and has not since.
+    pub(crate) fn purge_stale(&mut self) {
+        self.sweep(|_, entry, _| {
+            let is_stale = entry.stale;
+            if is_stale {
+                entry.set_remote(None);
+            }
+            is_stale
+        });
+    }
+
+    /// Change each entry, and look at those again that did change.
+    fn sweep(&mut self, mut change: impl FnMut(P::Key, &mut Entry<P>, &P) -> bool) {
+        let Self {
+            policy,
+            store,
+            waiting,
+            advertising,
+            ..
+        } = self;
+        store.change_all(|key, entry| {
+            if change(key, entry, policy) {
+                let due = Due::of(Concerns::Both, key, entry, policy, *advertising);
+                waiting.mark(key, due);
+            }
+        });
+    }
+
+    /// Rules changed: `follow`, and look again at the entries in a range that `concerned` picks by how
+    /// they are kept.
+    pub(crate) fn review(
+        &mut self,
+        range: impl RangeBounds<P::Key>,
+        concerned: impl Fn(&<P::Layout as Layout<Entry<P>>>::Packed) -> bool,
+        mut follow: impl FnMut(P::Key, &mut Entry<P>, &P),
+    ) {
+        let Self {
+            policy,
+            store,
+            waiting,
+            advertising,
+            ..
+        } = self;
+        store.change_range(range, concerned, |key, entry| {
+            follow(key, entry, policy);
+            let due = Due {
+                program: entry.needs_op(key, policy),
+                ..Due::of(Concerns::Both, key, entry, policy, *advertising)
+            };
+            waiting.mark(key, due);
+            true
+        });
+    }
+}
+
+/// What is sent to the peer.
+impl<P: Policy> Table<P> {
+    /// True while the peer may be told.
+    #[cfg(test)]
+    pub(crate) const fn is_advertising(&self) -> bool {
+        self.advertising
+    }
+
+    /// Advertise everything, and changes from then on. `follow` is what the beginning of a session
+    /// means for an entry.
+    pub(crate) fn start_advertising(&mut self, follow: impl Fn(&mut Entry<P>, &P)) {
+        self.advertising = true;
+        let (policy, waiting) = (&self.policy, &mut self.waiting);
+        let mut due = vec![Vec::new(); P::LANES];
+        self.store.change_all(|key, entry| {
+            follow(entry, policy);
+            if entry.is_idle() {
+                waiting.to_program.insert(key);
+            } else if policy.advertise(key, entry).is_some()
+                && let Some(lane) = due.get_mut(P::lane(&key))
+            {
+                lane.push(key);
+            }
+        });
+        for (queue, due) in waiting.to_advertise.iter_mut().zip(due) {
+            queue.extend(due);
+        }
+    }
+
+    /// The session is gone. What the peer advertised is kept, and may be old, unless `release` says
+    /// otherwise and returns true.
+    pub(crate) fn session_down(&mut self, release: impl Fn(P::Key, &mut Entry<P>, &P) -> bool) {
+        self.advertising = false;
+        let (policy, waiting) = (&self.policy, &mut self.waiting);
+        waiting.to_advertise.iter_mut().for_each(Queue::clear);
+        self.store.change_all(|key, entry| {
+            entry.advertised = None;
+            entry.readvertise = false;
+            entry.stale = entry.remote.is_some();
+            if entry.is_idle() || (release(key, entry, policy) && entry.needs_op(key, policy)) {
+                waiting.to_program.insert(key);
+            }
+        });
+    }
+
+    /// True if there is something to tell the peer.
+    pub(crate) fn has_advertisements(&self) -> bool {
+        self.waiting.to_advertise.iter().any(|q| !q.is_empty())
+    }
+
+    /// Up to `max` records for the peer from one queue, each with what is true now.
+    pub(crate) fn next_advertisements<T>(
+        &mut self,
+        lane: usize,
+        max: usize,
+        record: impl Fn(EntryOp, P::Key, P::Advertised) -> Option<T>,
+    ) -> Vec<T> {
+        let (policy, store) = (&self.policy, &mut self.store);
+        let Some(queue) = self.waiting.to_advertise.get_mut(lane) else {
+            return Vec::new();
+        };
+        let mut batch = Vec::with_capacity(max.min(queue.len()));
+        while batch.len() < max
+            && let Some(key) = queue.pop()
+        {
+            let news = store.settle(key, |entry| {
+                let now = policy.advertise(key, entry);
+                let again = std::mem::take(&mut entry.readvertise);
+                let before = std::mem::replace(&mut entry.advertised, now.clone());
+                match (now, before) {
+                    (Some(now), before) if again || before.as_ref() != Some(&now) => {
+                        Some((EntryOp::Add, now))
+                    }
+                    (None, Some(before)) => Some((EntryOp::Delete, before)),
+                    _ => None,
+                }
+            });
+            let news = news.flatten();
+            batch.extend(news.and_then(|(op, what)| record(op, key, what)));
+        }
+        batch
+    }
+}
+
+/// What is sent to the dataplane.
+impl<P: Policy> Table<P> {
+    /// The dataplane knows nothing any more; name every change from now on.
+    pub(crate) fn dataplane_up(&mut self) {
+        self.programming = Programming::Changes;
+        let (policy, to_program) = (&self.policy, &mut self.waiting.to_program);
+        to_program.clear();
+        self.store.change_all(|key, entry| {
+            entry.programmed = None;
+            if entry.needs_op(key, policy) {
+                to_program.insert(key);
+            }
+        });
+    }
+
+    /// Name everything that is wanted, so that the dataplane drops the rest.
+    pub(crate) const fn start_snapshot(&mut self) {
+        self.programming = Programming::Snapshot(None);
+    }
+
+    /// True if there is something to tell the dataplane.
+    pub(crate) fn has_ops(&self) -> bool {
+        !self.waiting.to_program.is_empty() || self.programming != Programming::Changes
+    }
+
+    /// Drop what only waits to be dropped, where the dataplane has no such table.
+    pub(crate) fn skip_ops(&mut self) {
+        self.programming = Programming::Changes;
+        while let Some(key) = self.waiting.to_program.pop() {
+            self.store.settle(key, |_| {});
+        }
+    }
+
+    /// Append up to about `max` operations for the dataplane.
+    pub(crate) fn next_ops(&mut self, max: usize, out: &mut Vec<P::Op>) {
+        let limit = out.len() + max;
+        if let Programming::Snapshot(named) = self.programming {
+            self.next_of_snapshot(named, limit, out);
+        }
+        let policy = &self.policy;
+        while out.len() < limit
+            && let Some(key) = self.waiting.to_program.pop()
+        {
+            self.store.settle(key, |entry| {
+                let program = policy.program(key, entry);
+                // Both sides may claim a host at once and both withdraw: then nothing is wanted, but
+                // the dataplane has to forget its own observation, or it would never report the host
+                // again. Also if something had been programmed before: that may have failed, or the
+                // host been seen since. For the same reason what is still wanted is named again: the
+                // host moved the entry.
+                let forget = P::FORGETS_SUPERSEDED && entry.superseded.take().is_some();
+                let again = std::mem::take(&mut entry.reprogram) && program.is_some();
+                if program != entry.programmed || forget || again {
+                    entry.programmed.clone_from(&program);
+                    out.push(P::op(match program {
+                        Some(want) => Operation::Program { key, want },
+                        None => Operation::Release { key, forget },
+                    }));
+                }
+            });
+        }
+    }
+
+    fn next_of_snapshot(&mut self, named: Option<P::Key>, limit: usize, out: &mut Vec<P::Op>) {
+        if named.is_none() {
+            out.push(P::op(Operation::SnapshotBegin));
+        }
+        let (policy, programming) = (&self.policy, &mut self.programming);
+        let mut is_complete = true;
+        let rest = (behind(named), Bound::Unbounded);
+        self.store.change_range(
+            rest,
+            |_| true,
+            |key, entry| {
+                is_complete = out.len() < limit;
+                if is_complete {
+                    entry.programmed = policy.program(key, entry);
+                    let want = entry.programmed.clone();
+                    out.extend(want.map(|want| P::op(Operation::Program { key, want })));
+                    *programming = Programming::Snapshot(Some(key));
+                }
+                is_complete
+            },
+        );
+        if is_complete {
+            out.push(P::op(Operation::SnapshotEnd));
+            self.programming = Programming::Changes;
+        }
+    }
+}
+
+/// What waits to be sent.
+#[derive(Clone, Debug)]
+struct Waiting<P: Policy> {
+    to_advertise: Vec<Queue<P::Key>>,
+    to_program: Queue<P::Key>,
+}
+
+impl<P: Policy> Waiting<P> {
+    fn mark(&mut self, key: P::Key, due: Due) {
+        if let Some(advertise) = due.advertise
+            && let Some(queue) = self.to_advertise.get_mut(P::lane(&key))
+        {
+            if advertise {
+                queue.insert(key);
+            } else {
+                queue.remove(&key);
+            }
+        }
+        if due.program {
+            self.to_program.insert(key);
+        }
+    }
+}
+
+/// What is due after an entry changed.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    /// None to leave it as it is.
+    advertise: Option<bool>,
+    program: bool,
+}
+
+impl Due {
+    fn of<P: Policy>(
+        concerns: Concerns,
+        key: P::Key,
+        entry: &mut Entry<P>,
+        policy: &P,
+        advertising: bool,
+    ) -> Self {
+        match concerns {
+            Concerns::Nobody => Self {
+                advertise: None,
+                program: false,
+            },
+            Concerns::Dataplane => Self {
+                advertise: Some(false),
+                program: true,
+            },
+            Concerns::Both => Self {
+                advertise: is_news(key, entry, policy, advertising).then_some(true),
+                program: policy.concerns_dataplane(entry),
+            },
+        }
+    }
+}
+
+/// True if the peer has to be told.
+fn is_news<P: Policy>(key: P::Key, entry: &mut Entry<P>, policy: &P, advertising: bool) -> bool {
+    if !advertising {
+        entry.readvertise = false;
+        return false;
+    }
+    let advertise = policy.advertise(key, entry);
+    entry.readvertise &= advertise.is_some();
+    let changed = advertise != entry.advertised && !policy.is_echo(entry, advertise.as_ref());
+    changed || entry.readvertise
+}
+
+#[cfg(test)]
+mod tests;
