@@ -199,6 +199,8 @@ pub(crate) struct Table<P: Policy> {
     programming: Programming<P::Key>,
     /// The peer may be told.
     advertising: bool,
+    /// Some entries may be of a session that is gone.
+    has_stale: bool,
     ignored: u64,
 }
 
@@ -213,6 +215,7 @@ impl<P: Policy> Default for Table<P> {
             },
             programming: Programming::Changes,
             advertising: false,
+            has_stale: false,
             ignored: 0,
         }
     }
@@ -332,8 +335,12 @@ impl<P: Policy> Table<P> {
         });
     }
 
-    /// Forget what the peer advertised in a session that is gone, and has not since.
+    /// Forget what the peer advertised in a session that is gone, and has not since. Looks at nothing
+    /// when that was done since: the peer can have it done as often as it likes.
     pub(crate) fn purge_stale(&mut self) {
+        if !std::mem::take(&mut self.has_stale) {
+            return;
+        }
         self.sweep(|_, entry, _| {
             let is_stale = entry.stale;
             if is_stale {
@@ -420,6 +427,7 @@ impl<P: Policy> Table<P> {
     /// otherwise and returns true.
     pub(crate) fn session_down(&mut self, release: impl Fn(P::Key, &mut Entry<P>, &P) -> bool) {
         self.advertising = false;
+        self.has_stale = true;
         let (policy, waiting) = (&self.policy, &mut self.waiting);
         waiting.to_advertise.iter_mut().for_each(Queue::clear);
         self.store.change_all(|key, entry| {

@@ -6,8 +6,11 @@ mod untracked;
 
 use super::*;
 use crate::links::Vids;
+use crate::table::Policy as _;
+use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{Mac, Vid};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 fn port(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -28,6 +31,10 @@ const KEY: FdbKey = FdbKey {
 
 struct Fixture {
     fdb: Fdb,
+    /// What the peer and the dataplane know from what they were sent.
+    peer: BTreeMap<FdbKey, Place>,
+    dataplane: BTreeMap<FdbKey, FdbWant>,
+    snapshot: Snapshot<FdbKey>,
 }
 
 impl Fixture {
@@ -39,7 +46,12 @@ impl Fixture {
         let mut fdb = Fdb::default();
         fdb.set_ports(ports, false);
         fdb.session_up();
-        Self { fdb }
+        Self {
+            fdb,
+            peer: BTreeMap::new(),
+            dataplane: BTreeMap::new(),
+            snapshot: Snapshot::default(),
+        }
     }
 
     /// Ports change while both are in step.
@@ -81,16 +93,60 @@ impl Fixture {
     }
 
     fn told(&mut self) -> Vec<(EntryOp, String)> {
-        let batch = self.fdb.next_announcements(100);
-        batch
+        self.tell_peer(100)
             .into_iter()
             .map(|e| (e.op, e.port.to_string()))
             .collect()
     }
 
     fn ops(&mut self) -> Vec<Op> {
+        self.tell_dataplane(100)
+    }
+
+    /// The peer has room for so many.
+    fn tell_peer(&mut self, max: usize) -> Vec<MacEntry> {
+        let batch = self.fdb.next_announcements(max);
+        assert!(batch.len() <= max);
+        for &MacEntry {
+            op,
+            kind,
+            mac,
+            vid,
+            port,
+        } in &batch
+        {
+            let key = FdbKey { vid, mac };
+            let configured = kind == MacType::Static;
+            match op {
+                EntryOp::Add => drop(self.peer.insert(key, Place { port, configured })),
+                _ => drop(self.peer.remove(&key)),
+            }
+        }
+        batch
+    }
+
+    /// The dataplane has room for so many.
+    fn tell_dataplane(&mut self, max: usize) -> Vec<Op> {
         let mut ops = Vec::new();
-        self.fdb.next_ops(100, &mut ops);
+        self.fdb.next_ops(max, &mut ops);
+        for op in &ops {
+            match op {
+                Op::SnapshotBegin(Section::Fdb) => self.snapshot.begin(),
+                Op::Fdb { key, want } => {
+                    self.snapshot.name(*key);
+                    self.dataplane.insert(*key, *want);
+                }
+                Op::FdbRelease { key, .. } => {
+                    self.snapshot.withdraw(key);
+                    self.dataplane.remove(key);
+                }
+                Op::SnapshotEnd(Section::Fdb) => {
+                    let named = self.snapshot.end().expect("it began");
+                    self.dataplane.retain(|key, _| named.contains(key));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
         ops
     }
 }
@@ -478,6 +534,8 @@ enum Step {
     SyncdUp(bool),
     Purge,
     Listing,
+    /// The peer and the dataplane have room for so many.
+    Room(usize, usize),
     Drain,
 }
 
@@ -526,7 +584,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::SyncdUp),
         1 => Just(Step::Purge),
         1 => Just(Step::Listing),
-        3 => Just(Step::Drain),
+        4 => (0..3_usize, 0..4_usize).prop_map(|(peer, syncd)| Step::Room(peer, syncd)),
+        2 => Just(Step::Drain),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -563,13 +622,19 @@ impl Fixture {
             Step::Untracked(is) => {
                 self.change(|ports| ports.untracked = is);
             }
-            Step::SessionDown(release) => self.fdb.session_down(release),
-            Step::SessionUp if self.fdb.announcing => {}
+            Step::SessionDown(release) => {
+                self.fdb.session_down(release);
+                self.peer.clear();
+            }
+            Step::SessionUp if self.fdb.table.is_advertising() => {}
             Step::SessionUp => self.fdb.session_up(),
             Step::SyncdUp(complete) => {
                 self.fdb.syncd_up();
+                self.snapshot.abandon();
                 if complete {
                     self.fdb.tell_everything();
+                } else {
+                    self.dataplane.clear();
                 }
             }
             Step::Purge => self.fdb.purge_stale(),
@@ -577,6 +642,7 @@ impl Fixture {
                 self.fdb.local_listing_begins();
                 self.fdb.local_listing_ends();
             }
+            Step::Room(peer, syncd) => drop((self.tell_peer(peer), self.tell_dataplane(syncd))),
             Step::Drain => drop((self.ops(), self.told())),
         }
     }
@@ -585,27 +651,44 @@ impl Fixture {
     fn check(&mut self) {
         self.ops();
         self.told();
-        let ports = self.fdb.ports.clone();
-        for (key, entry) in self.fdb.entries.iter(None) {
+        let entries: Vec<_> = self.fdb.table.iter(None).collect();
+        let programmed = entries
+            .iter()
+            .filter_map(|(k, e)| Some((*k, e.programmed?)));
+        assert_eq!(self.dataplane, programmed.collect());
+        let advertised = entries
+            .iter()
+            .filter_map(|(k, e)| Some((*k, e.advertised?)));
+        assert_eq!(self.peer, advertised.collect());
+        let policy = self.fdb.table.policy();
+        let ports = &policy.ports;
+        for (key, entry) in self.fdb.table.iter(None) {
             assert!(!entry.is_idle(), "{key:?} {entry:?}");
-            assert_eq!(entry.wanted, entry.target(key, &ports), "{key:?} {entry:?}");
-            if self.fdb.announcing {
-                assert_eq!(entry.announced, entry.for_peer(&ports), "{key:?} {entry:?}");
+            assert_eq!(
+                entry.programmed,
+                policy.program(key, &entry),
+                "{key:?} {entry:?}"
+            );
+            if self.fdb.table.is_advertising() {
+                let for_peer = policy.advertise(key, &entry);
+                assert_eq!(entry.advertised, for_peer, "{key:?} {entry:?}");
             }
-            if let (Some(local), Some(remote)) = (entry.local, entry.remote) {
+            let local = entry.local.map(|local| local.place);
+            if let (Some(local), Some(remote)) = (local, entry.remote) {
                 assert_eq!(local.port, remote.port, "{key:?}: a host is in one place");
                 assert!(ports.is_mlag(&local.port), "{key:?}: W-15");
             }
             // Invariant 4 of section 21.
-            let origin = entry.local.or(entry.remote).map(|seen| seen.port);
+            let origin = local.or(entry.remote).map(|place| place.port);
             let over_peer_link = entry
-                .wanted
+                .programmed
                 .is_some_and(|want| Some(want.port) == ports.peer_link);
             if let Some(origin) = origin.filter(|name| ports.is_mlag(name)) {
                 let up = ports.outage(&origin).is_none() && ports.carries(&origin, key.vid);
                 assert!(!(up && over_peer_link), "{key:?} {entry:?}");
             }
-            assert!(!entry.pending || ports.outage(&origin.unwrap()).is_some());
+            let waits = |local: Local| local.standing == Standing::ViaPeerLink;
+            assert!(!entry.local.is_some_and(waits) || ports.outage(&origin.unwrap()).is_some());
         }
     }
 }

@@ -1,15 +1,39 @@
 //! The address table as an operator sees it.
 
-use super::{Entry, Fdb};
+use super::{Entry, Fdb, Policy};
 use mclag_proto::ctl::{MacCounts, MacCursor, MacLine};
-use mclag_proto::sync::model::FdbKey;
+use mclag_proto::sync::model::{FdbKey, FdbWant};
 
 impl Fdb {
+    /// What `syncd` was last told of an address.
+    #[must_use]
+    pub fn wanted(&self, key: FdbKey) -> Option<FdbWant> {
+        self.table.get(&key)?.programmed
+    }
+
+    /// Number of addresses held, in whatever state.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// True when no address is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Addresses that were ignored because the table was full.
+    #[must_use]
+    pub const fn ignored(&self) -> u64 {
+        self.table.ignored()
+    }
+
     /// Number of addresses by who sees them.
     #[must_use]
     pub fn counts(&self) -> MacCounts {
         let mut counts = MacCounts::default();
-        for (_, entry) in self.entries.iter(None) {
+        for (_, entry) in self.table.iter(None) {
             match (entry.local, entry.remote) {
                 (Some(_), Some(_)) => counts.both += 1,
                 (Some(_), None) => counts.local += 1,
@@ -30,7 +54,7 @@ impl Fdb {
     ) -> (Vec<MacLine>, Option<MacCursor>) {
         let after = after.map(|MacCursor { vid, mac }| FdbKey { vid, mac });
         let mut rest = self
-            .entries
+            .table
             .iter(after)
             .filter(|(_, entry)| entry.local.is_some() || entry.remote.is_some());
         let lines: Vec<MacLine> = rest
@@ -49,18 +73,19 @@ impl Fdb {
     }
 }
 
-fn line(key: FdbKey, entry: &Entry) -> MacLine {
-    let local = entry.local.map(|seen| seen.port);
-    let configured = [entry.local, entry.remote]
+fn line(key: FdbKey, entry: &Entry<Policy>) -> MacLine {
+    let place = entry.local.map(|local| local.place);
+    let local = place.map(|place| place.port);
+    let configured = [place, entry.remote]
         .iter()
         .flatten()
-        .any(|seen| seen.configured);
+        .any(|place| place.configured);
     MacLine {
         vid: key.vid,
         mac: key.mac,
-        port: entry.wanted.map(|want| want.port).or(local),
+        port: entry.programmed.map(|want| want.port).or(local),
         local,
-        remote: entry.remote.map(|seen| seen.port),
+        remote: entry.remote.map(|place| place.port),
         configured,
         stale: entry.stale,
     }

@@ -82,7 +82,7 @@ fn peer_told(f: &mut Fixture) -> String {
 }
 
 fn age(f: &Fixture) -> &'static str {
-    match f.fdb.entries.get(&KEY) {
+    match f.fdb.table.get(&KEY) {
         None => "gone",
         Some(entry) => match (entry.local, entry.remote) {
             (Some(_), Some(_)) => "",
@@ -332,11 +332,11 @@ fn where_frames_go() {
             happen(&mut f, what);
             drop((f.ops(), f.told()));
         }
-        let is = match f.fdb.entries.get(&KEY) {
+        let is = match f.fdb.table.get(&KEY) {
             None => "gone".to_owned(),
-            Some(entry) => match (entry.wanted, entry.local) {
+            Some(entry) => match (entry.programmed, entry.local) {
                 (Some(FdbWant { port, kind }), _) => format!("{port} {kind:?}"),
-                (None, Some(local)) => format!("own {}", local.port),
+                (None, Some(local)) => format!("own {}", local.place.port),
                 (None, None) => "none".to_owned(),
             },
         };
