@@ -170,7 +170,7 @@ impl Entry<Policy> {
     pub(super) fn follow_domain(&mut self, local: Local, change: &Change<'_>) {
         let place = local.place;
         if change.joined_domain(&place.port) {
-            self.advertised = None; // it was told as an orphan's (W-16)
+            self.readvertise = true; // it was told as an orphan's (W-16)
         }
         if !change.left_domain(&place.port) {
             return;

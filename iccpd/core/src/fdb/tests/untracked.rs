@@ -665,6 +665,15 @@ mod ports_that_come_and_go {
         assert_eq!(f.told(), [add("bond1")]);
     }
 
+    #[test]
+    fn an_address_that_goes_before_its_port_was_told_to_have_joined_is_withdrawn() {
+        let mut f = shim();
+        f.change(|ports| ports.mlag.remove(&port("bond1")));
+        assert_eq!(f.learn("bond1").told(), [add("bond1")]);
+        f.change(|ports| ports.mlag.insert(port("bond1")));
+        assert_eq!(f.sight(Sight::Aged).told(), [del("bond1")]);
+    }
+
     /// 9.12.
     #[test]
     fn a_port_that_leaves_the_domain_is_an_orphan() {
