@@ -12,6 +12,9 @@
 //!    +--- transport down, silence, refusal --- Exchange <--- Stage2 <--- Stage1
 //! ```
 //!
+//! Every pair of state and event is an arm of [`Session::step`]; the table of all of them is in its
+//! test. What is not in there is data: when the peer was heard, who it is, what came too early.
+//!
 //! Stage 1: the standby asks for everything, the active answers. Stage 2: the other way round.
 //! Which is which follows from the addresses alone ([`crate::election::dials`]).
 //!
@@ -47,8 +50,12 @@ const MAX_EARLY: usize = 16;
 pub enum State {
     /// No transport (NONEXISTENT).
     Down,
+    /// No transport; the peer is being dialled (NONEXISTENT).
+    Dialling,
     /// Own capability sent (CAPSENT).
     CapSent,
+    /// Own capability sent, and the peer's RG Connect was there before its capability (CAPSENT).
+    ConnectFirst,
     /// RG Connect sent (CONNECTING).
     Connecting,
     /// Operational; the standby is being told everything.
@@ -64,12 +71,86 @@ impl State {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Down => "DOWN",
-            Self::CapSent => "CAPSENT",
+            Self::Down | Self::Dialling => "DOWN",
+            Self::CapSent | Self::ConnectFirst => "CAPSENT",
             Self::Connecting => "CONNECTING",
             Self::Stage1 => "STAGE1",
             Self::Stage2 => "STAGE2",
             Self::Exchange => "EXCHANGE",
+        }
+    }
+
+    /// There is a transport to the peer.
+    #[must_use]
+    pub fn is_connected(self) -> bool {
+        self >= Self::CapSent
+    }
+
+    /// Both sides agreed on the group.
+    #[must_use]
+    pub fn is_operational(self) -> bool {
+        self >= Self::Stage1
+    }
+}
+
+/// One thing that happens to a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Event {
+    /// Somebody should dial.
+    Start,
+    TransportUp,
+    /// The transport is gone, or could not be made.
+    TransportDown {
+        reason: String,
+    },
+    /// This chassis ends the session.
+    Close {
+        reason: String,
+    },
+    /// This chassis ends the session, or the attempt to make one: it is to be another one.
+    Restart {
+        reason: String,
+    },
+    Capability,
+    /// RG Connect for our group.
+    Connect,
+    /// RG Connect for another group.
+    ConnectTo {
+        rg: RgId,
+    },
+    /// The peer does not accept our group.
+    GroupRefused,
+    /// The peer leaves our group.
+    Left,
+    /// The peer rejected a message of ours.
+    Rejected {
+        id: u32,
+    },
+    /// Application data.
+    Data(Tlv),
+    /// A message without consequence.
+    Nothing,
+    /// The peer has been silent for too long.
+    Silence,
+    /// There was time enough to get in step.
+    InStepOver,
+    /// The next keepalive is due.
+    KeepaliveDue,
+}
+
+impl Event {
+    fn of(body: Body, rg: RgId) -> Self {
+        match body {
+            Body::Capability => Self::Capability,
+            Body::Connect { rg: said, .. } if said == rg => Self::Connect,
+            Body::Connect { rg, .. } => Self::ConnectTo { rg },
+            Body::Disconnect { rg: said, status } if said == rg && status == Status::RG_REMOVED => {
+                Self::Left
+            }
+            Body::Notification { status, .. } if status == Status::UNKNOWN_RG => Self::GroupRefused,
+            Body::Notification { rejected, .. } => Self::Rejected { id: rejected },
+            Body::Application { tlv, .. } => Self::Data(tlv),
+            Body::Disconnect { .. } | Body::Unknown { .. } => Self::Nothing,
         }
     }
 }
@@ -154,13 +235,10 @@ pub struct Session {
     config: SessionConfig,
     state: State,
     since: Time,
-    capability_seen: bool,
-    connect_seen: bool,
     /// The wrong group was refused in this session; once is enough.
     group_refused: bool,
     /// The peer announced itself as one of ours.
     ours: bool,
-    dialling: bool,
     last_heard: Option<Time>,
     /// What came before the application was operational.
     early: Vec<Tlv>,
@@ -175,11 +253,8 @@ impl Session {
             config,
             state: State::Down,
             since: Time::ZERO,
-            capability_seen: false,
-            connect_seen: false,
             group_refused: false,
             ours: false,
-            dialling: false,
             last_heard: None,
             early: Vec::new(),
             actions: VecDeque::new(),
@@ -207,7 +282,13 @@ impl Session {
     /// True once both sides agreed on the group.
     #[must_use]
     pub fn is_operational(&self) -> bool {
-        self.state >= State::Stage1
+        self.state.is_operational()
+    }
+
+    /// True while there is a transport.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state.is_connected()
     }
 
     /// Next action; to be drained after every call.
@@ -217,103 +298,117 @@ impl Session {
     }
 
     /// Dial if it is our turn to. Harmless when it is not.
-    pub fn start(&mut self, timers: &mut Timers) {
-        let waiting = self.state == State::Down && !self.dialling && !timers.is_set(Timer::Retry);
-        if self.config.dials && waiting {
-            self.dialling = true;
-            self.actions.push_back(Action::Connect);
-        }
+    pub fn start(&mut self, timers: &mut Timers, now: Time) {
+        self.step(Event::Start, timers, now);
     }
 
     /// The transport is up; an older one is gone.
     pub fn transport_up(&mut self, timers: &mut Timers, now: Time) {
-        if self.state != State::Down {
-            self.reset("replaced by a new connection".into(), timers, now);
-        }
-        self.dialling = false;
-        timers.stop(Timer::Retry);
-        timers.set(Timer::Session, now + self.config.silence(self.ours));
-        // Any message is a sign of life, so a peer that never gets anywhere has to be given up
-        // by another clock.
-        timers.set(Timer::InStep, now + self.in_step_within());
-        self.last_heard = Some(now);
-        // Both sides send their capability unasked; neither waits (`spec/iccp.md` 5).
-        self.send(Body::Capability);
-        self.enter(State::CapSent, None, now);
+        self.step(Event::TransportUp, timers, now);
     }
 
     /// The transport is gone, or could not be made.
     pub fn transport_down(&mut self, reason: String, timers: &mut Timers, now: Time) {
-        self.dialling = false;
-        if self.state != State::Down {
-            self.reset(reason, timers, now);
-        }
-        timers.set(Timer::Retry, now + RETRY);
+        self.step(Event::TransportDown { reason }, timers, now);
     }
 
     /// Leave the session on our own account.
     pub fn close(&mut self, reason: String, timers: &mut Timers, now: Time) {
-        if self.state != State::Down {
-            self.actions.push_back(Action::Close {
-                reason: reason.clone(),
-            });
-            self.reset(reason, timers, now);
-            timers.set(Timer::Retry, now + RETRY);
-        }
+        self.step(Event::Close { reason }, timers, now);
     }
 
     /// A message arrived. Any message is a sign of life (`spec/iccp.md` 9.1).
     pub fn message(&mut self, body: Body, timers: &mut Timers, now: Time) {
-        if self.state == State::Down {
-            return; // left over from a transport that is gone
-        }
         self.heard(timers, now);
-        match body {
-            Body::Capability => {
-                if !self.capability_seen {
-                    self.capability_seen = true;
-                    self.send(Body::Connect {
-                        rg: self.config.rg,
-                        sender: self.config.sender.clone(),
-                    });
-                    self.enter(State::Connecting, None, now);
-                    self.maybe_operational(timers, now);
+        self.step(Event::of(body, self.config.rg), timers, now);
+    }
+
+    /// Advance the session. Total: every event is defined in every state.
+    fn step(&mut self, event: Event, timers: &mut Timers, now: Time) {
+        let active = self.config.dials;
+        match (self.state, event) {
+            (State::Down, Event::Start) if active && !timers.is_set(Timer::Retry) => {
+                self.actions.push_back(Action::Connect);
+                self.enter(State::Dialling, None, now);
+            }
+            (_, Event::Start) => {}
+
+            (State::Down | State::Dialling, Event::TransportUp) => self.open(timers, now),
+            (_, Event::TransportUp) => {
+                self.reset("replaced by a new connection".into(), timers, now);
+                self.open(timers, now);
+            }
+
+            (_, Event::TransportDown { reason }) | (State::Down, Event::Restart { reason }) => {
+                self.end(reason, timers, now)
+            }
+            (State::Down | State::Dialling, Event::Close { .. }) => {}
+            (_, Event::Close { reason } | Event::Restart { reason }) => {
+                self.hang_up(reason, timers, now);
+            }
+
+            // Left over from a transport that is gone.
+            (State::Down | State::Dialling, _) => {}
+
+            (State::CapSent, Event::Capability) => self.connect(now),
+            (State::ConnectFirst, Event::Capability) => {
+                self.connect(now);
+                self.operate(timers, now);
+            }
+            (_, Event::Capability) => {}
+            (State::CapSent, Event::Connect) => self.enter(State::ConnectFirst, None, now),
+            (State::Connecting, Event::Connect) => self.operate(timers, now),
+            (_, Event::Connect) => {}
+            (state, Event::ConnectTo { .. }) if state.is_operational() => {}
+            (_, Event::ConnectTo { rg }) => self.refuse_group(rg),
+            (_, Event::GroupRefused) => self.group_refused(),
+            (_, Event::Left) => self.peer_left(timers, now),
+            (_, Event::Rejected { id }) => self.actions.push_back(Action::Rejected { id }),
+
+            (State::CapSent | State::ConnectFirst | State::Connecting, Event::Data(tlv)) => {
+                self.too_early(tlv);
+            }
+            (_, Event::Data(Tlv::Heartbeat) | Event::Nothing) => {}
+            (state, Event::Data(Tlv::SyncRequest { number })) => {
+                self.actions.push_back(Action::Answer { number });
+                // A request in any other state is answered without changing it: a legacy daemon
+                // that does so would be stuck for ever (W-7).
+                match state {
+                    State::Stage1 if active => {
+                        self.enter(State::Stage2, None, now);
+                        self.ask();
+                    }
+                    State::Stage2 if !active => self.enter(State::Exchange, None, now),
+                    _ => {}
                 }
             }
-            Body::Connect { rg, .. } if rg == self.config.rg => {
-                self.connect_seen = true;
-                self.maybe_operational(timers, now);
-            }
-            Body::Connect { rg, .. } => self.refuse_group(rg),
-            Body::Disconnect { rg, status } => {
-                if status == Status::RG_REMOVED && rg == self.config.rg {
-                    self.actions.push_back(Action::PeerLeaves);
-                    self.send(Body::Disconnect {
-                        rg: self.config.rg,
-                        status: Status::NONE,
-                    });
-                    self.close("peer left the group".into(), timers, now);
+            (state, Event::Data(Tlv::SyncData { end, .. })) => {
+                self.actions.push_back(Action::PeerSync { end });
+                match state {
+                    State::Stage1 if end && !active => self.enter(State::Stage2, None, now),
+                    State::Stage2 if end && active => self.enter(State::Exchange, None, now),
+                    _ => {}
                 }
             }
-            Body::Notification { status, .. } if status == Status::UNKNOWN_RG => {
-                // A legacy peer says so with each turn of its loop, ten times a second.
-                if !std::mem::replace(&mut self.group_refused, true) {
-                    let reason = format!("peer does not accept domain {}", self.config.rg.0);
-                    self.actions.push_back(Action::Refused { reason });
-                }
+            (_, Event::Data(other)) => self.actions.push_back(Action::Deliver(other)),
+
+            (_, Event::Silence) => {
+                let silence = self.config.silence(self.ours);
+                self.hang_up(format!("nothing heard for {silence:?}"), timers, now);
             }
-            Body::Notification { rejected, .. } => {
-                self.actions.push_back(Action::Rejected { id: rejected });
+            (State::Exchange, Event::InStepOver) => {}
+            (_, Event::InStepOver) => {
+                let within = self.in_step_within();
+                self.hang_up(format!("not in step after {within:?}"), timers, now);
             }
-            Body::Application { tlv, .. } if !self.is_operational() => self.too_early(tlv),
-            Body::Application { tlv, .. } => self.application(tlv, now),
-            Body::Unknown { .. } => {}
+            (state, Event::KeepaliveDue) if state.is_operational() => self.heartbeat(timers, now),
+            (_, Event::KeepaliveDue) => {}
         }
     }
 
     /// A message arrived that could not be read: still a sign of life.
     pub fn heard(&mut self, timers: &mut Timers, now: Time) {
-        if self.state != State::Down {
+        if self.is_connected() {
             self.last_heard = Some(now);
             timers.set(Timer::Session, now + self.config.silence(self.ours));
         }
@@ -327,14 +422,7 @@ impl Session {
 
     /// End whatever there is, also an attempt to dial: it is another session from now on.
     pub fn restart(&mut self, reason: String, timers: &mut Timers, now: Time) {
-        if self.state == State::Down {
-            if std::mem::take(&mut self.dialling) {
-                self.actions.push_back(Action::Close { reason });
-            }
-            timers.set(Timer::Retry, now + RETRY);
-        } else {
-            self.close(reason, timers, now);
-        }
+        self.step(Event::Restart { reason }, timers, now);
     }
 
     /// Other settings; [`Self::restart`] first if they make it another session. Intervals take
@@ -343,10 +431,9 @@ impl Session {
     pub fn configure(&mut self, config: SessionConfig, timers: &mut Timers, now: Time) {
         let before = std::mem::replace(&mut self.config, config);
         if before.keepalive != self.config.keepalive {
-            self.heartbeat(timers, now);
+            self.step(Event::KeepaliveDue, timers, now);
         }
-        if self.state != State::Down && before.silence(self.ours) != self.config.silence(self.ours)
-        {
+        if self.is_connected() && before.silence(self.ours) != self.config.silence(self.ours) {
             let heard = self.last_heard.unwrap_or(now);
             timers.set(Timer::Session, heard + self.config.silence(self.ours));
         }
@@ -354,30 +441,77 @@ impl Session {
 
     /// Look at the timers of the session.
     pub fn timeout(&mut self, timers: &mut Timers, now: Time) {
-        if timers.take_expired(Timer::Session, now) {
-            let reason = format!("nothing heard for {:?}", self.config.silence(self.ours));
-            self.close(reason, timers, now);
-        }
-        if timers.take_expired(Timer::InStep, now) && self.state != State::Exchange {
-            let reason = format!("not in step after {:?}", self.in_step_within());
-            self.close(reason, timers, now);
-        }
-        if timers.take_expired(Timer::Keepalive, now) {
-            self.heartbeat(timers, now);
+        for (timer, event) in [
+            (Timer::Session, Event::Silence),
+            (Timer::InStep, Event::InStepOver),
+            (Timer::Keepalive, Event::KeepaliveDue),
+        ] {
+            if timers.take_expired(timer, now) {
+                self.step(event, timers, now);
+            }
         }
         timers.take_expired(Timer::Retry, now);
-        self.start(timers);
+        self.start(timers, now);
     }
 
     fn in_step_within(&self) -> Duration {
         self.config.timeout.max(IN_STEP)
     }
 
+    fn open(&mut self, timers: &mut Timers, now: Time) {
+        timers.stop(Timer::Retry);
+        timers.set(Timer::Session, now + self.config.silence(self.ours));
+        // Any message is a sign of life, so a peer that never gets anywhere has to be given up
+        // by another clock.
+        timers.set(Timer::InStep, now + self.in_step_within());
+        self.last_heard = Some(now);
+        // Both sides send their capability unasked; neither waits (`spec/iccp.md` 5).
+        self.send(Body::Capability);
+        self.enter(State::CapSent, None, now);
+    }
+
+    fn connect(&mut self, now: Time) {
+        self.send(Body::Connect {
+            rg: self.config.rg,
+            sender: self.config.sender.clone(),
+        });
+        self.enter(State::Connecting, None, now);
+    }
+
+    fn operate(&mut self, timers: &mut Timers, now: Time) {
+        // First of all a sign of life (`spec/iccp.md` 7, step 3).
+        self.heartbeat(timers, now);
+        self.enter(State::Stage1, None, now);
+        if !self.config.dials {
+            self.ask();
+        }
+        for tlv in std::mem::take(&mut self.early) {
+            self.step(Event::Data(tlv), timers, now);
+        }
+    }
+
+    fn peer_left(&mut self, timers: &mut Timers, now: Time) {
+        self.actions.push_back(Action::PeerLeaves);
+        self.send(Body::Disconnect {
+            rg: self.config.rg,
+            status: Status::NONE,
+        });
+        self.hang_up("peer left the group".into(), timers, now);
+    }
+
+    /// A legacy peer says so with each turn of its loop, ten times a second.
+    fn group_refused(&mut self) {
+        if !std::mem::replace(&mut self.group_refused, true) {
+            let reason = format!("peer does not accept domain {}", self.config.rg.0);
+            self.actions.push_back(Action::Refused { reason });
+        }
+    }
+
     /// The second field of this NAK is the group that was received, not a message id
     /// (`spec/iccp.md` 8). Said once: a legacy receiver sleeps for a second on each. The session is
     /// left to its timeout unless the peer says the right group before.
     fn refuse_group(&mut self, received: RgId) {
-        if self.is_operational() || std::mem::replace(&mut self.group_refused, true) {
+        if std::mem::replace(&mut self.group_refused, true) {
             return;
         }
         self.send(Body::Notification {
@@ -403,55 +537,9 @@ impl Session {
         }
     }
 
-    fn application(&mut self, tlv: Tlv, now: Time) {
-        let asks_first = !self.config.dials;
-        match tlv {
-            Tlv::Heartbeat => {}
-            Tlv::SyncRequest { number } => {
-                self.actions.push_back(Action::Answer { number });
-                // A request in any other state is answered without changing it: a legacy daemon
-                // that does so would be stuck for ever (W-7).
-                match self.state {
-                    State::Stage1 if !asks_first => {
-                        self.enter(State::Stage2, None, now);
-                        self.ask();
-                    }
-                    State::Stage2 if asks_first => self.enter(State::Exchange, None, now),
-                    _ => {}
-                }
-            }
-            Tlv::SyncData { end, .. } => {
-                self.actions.push_back(Action::PeerSync { end });
-                match self.state {
-                    State::Stage1 if end && asks_first => self.enter(State::Stage2, None, now),
-                    State::Stage2 if end && !asks_first => self.enter(State::Exchange, None, now),
-                    _ => {}
-                }
-            }
-            other => self.actions.push_back(Action::Deliver(other)),
-        }
-    }
-
-    fn maybe_operational(&mut self, timers: &mut Timers, now: Time) {
-        if self.state == State::Connecting && self.capability_seen && self.connect_seen {
-            // First of all a sign of life (`spec/iccp.md` 7, step 3).
-            self.send_tlv(Tlv::Heartbeat);
-            timers.set(Timer::Keepalive, now + self.config.keepalive);
-            self.enter(State::Stage1, None, now);
-            if !self.config.dials {
-                self.ask();
-            }
-            for tlv in std::mem::take(&mut self.early) {
-                self.application(tlv, now);
-            }
-        }
-    }
-
     fn heartbeat(&mut self, timers: &mut Timers, now: Time) {
-        if self.is_operational() {
-            self.send_tlv(Tlv::Heartbeat);
-            timers.set(Timer::Keepalive, now + self.config.keepalive);
-        }
+        self.send_tlv(Tlv::Heartbeat);
+        timers.set(Timer::Keepalive, now + self.config.keepalive);
     }
 
     fn ask(&mut self) {
@@ -469,16 +557,28 @@ impl Session {
         self.actions.push_back(Action::Send(body));
     }
 
+    /// To the outside a state is what the specification calls it.
     fn enter(&mut self, to: State, reason: Option<String>, now: Time) {
-        let from = self.state;
-        self.state = to;
-        self.since = now;
-        self.actions.push_back(Action::Entered { from, to, reason });
+        let from = std::mem::replace(&mut self.state, to);
+        if from.name() != to.name() {
+            self.since = now;
+            self.actions.push_back(Action::Entered { from, to, reason });
+        }
+    }
+
+    fn hang_up(&mut self, reason: String, timers: &mut Timers, now: Time) {
+        self.actions.push_back(Action::Close {
+            reason: reason.clone(),
+        });
+        self.end(reason, timers, now);
+    }
+
+    fn end(&mut self, reason: String, timers: &mut Timers, now: Time) {
+        self.reset(reason, timers, now);
+        timers.set(Timer::Retry, now + RETRY);
     }
 
     fn reset(&mut self, reason: String, timers: &mut Timers, now: Time) {
-        self.capability_seen = false;
-        self.connect_seen = false;
         self.group_refused = false;
         self.ours = false;
         self.last_heard = None;

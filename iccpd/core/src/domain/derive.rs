@@ -18,7 +18,7 @@ impl Domain {
         }
         let has_peer_link = self.config.peer_link.is_some();
         let alone = self.config.on_loss == OnLoss::Hold
-            && self.session.state() == State::Down
+            && !self.session.is_connected()
             && self.links.is_complete()
             && !self.links.is_listing()
             && !self.peer_link_up();
@@ -44,7 +44,7 @@ impl Domain {
         let in_step = self.session.state() == State::Exchange;
         let peer_link_up = self.peer_link_up();
         let hold = self.syncd.abilities.hold;
-        let connected = self.session.state() != State::Down;
+        let connected = self.session.is_connected();
         let operational = self.session.is_operational();
         let strict = self.config.on_loss == OnLoss::Release;
         let unsettled = self.timers.is_set(Timer::RestartHold);

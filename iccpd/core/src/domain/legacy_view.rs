@@ -273,9 +273,11 @@ impl Domain {
             channel,
             active: false,
             sync: match self.session.state() {
-                SessionState::Down | SessionState::CapSent | SessionState::Connecting => {
-                    SyncState::Init
-                }
+                SessionState::Down
+                | SessionState::Dialling
+                | SessionState::CapSent
+                | SessionState::ConnectFirst
+                | SessionState::Connecting => SyncState::Init,
                 SessionState::Stage1 => SyncState::Stage1,
                 SessionState::Stage2 => SyncState::Stage2,
                 SessionState::Exchange => SyncState::Exchange,

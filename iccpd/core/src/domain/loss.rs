@@ -20,7 +20,7 @@ impl Domain {
         self.timers.stop(Timer::LegacySync);
         let announced = self.timers.is_set(Timer::PeerWarm) || self.peer.restarting;
         self.timers.stop(Timer::PeerWarm);
-        let was_one = from >= State::Stage1;
+        let was_one = from.is_operational();
         if was_one {
             // Looks at every entry; a peer can connect and vanish a thousand times a second.
             self.fdb.session_down(false);

@@ -413,7 +413,7 @@ impl Domain {
 
     fn run_session(&mut self, now: Time) {
         if !self.stopping {
-            self.session.start(&mut self.timers);
+            self.session.start(&mut self.timers, now);
         }
         while let Some(action) = self.session.poll_action() {
             match action {
@@ -439,7 +439,7 @@ impl Domain {
     }
 
     fn entered(&mut self, from: State, to: State, reason: Option<String>, now: Time) {
-        if from == State::Down {
+        if !from.is_connected() {
             self.peer.leaving = false;
             self.peer.restarting = false;
         }
@@ -452,10 +452,14 @@ impl Domain {
             State::Exchange => self.in_step(now),
             State::Down => {
                 self.last_error.clone_from(&reason);
-                self.tally.session_down(from >= State::Stage1);
+                self.tally.session_down(from.is_operational());
                 self.session_down(from, now);
             }
-            State::CapSent | State::Connecting | State::Stage2 => {}
+            State::Dialling
+            | State::CapSent
+            | State::ConnectFirst
+            | State::Connecting
+            | State::Stage2 => {}
         }
         self.notice(Notice::Session {
             from: from.name(),

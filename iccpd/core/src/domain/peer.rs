@@ -102,7 +102,7 @@ impl Domain {
     #[must_use]
     pub fn poll_peer_message(&mut self, _now: Time) -> Option<Message> {
         self.catch_up();
-        if self.session.state() == State::Down {
+        if !self.session.is_connected() {
             return None;
         }
         let body = self.next_body()?;

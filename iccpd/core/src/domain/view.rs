@@ -150,8 +150,10 @@ impl Domain {
 
     const fn session_state(&self) -> ctl::SessionState {
         match self.session.state() {
-            State::Down => ctl::SessionState::Down,
-            State::CapSent | State::Connecting => ctl::SessionState::Connecting,
+            State::Down | State::Dialling => ctl::SessionState::Down,
+            State::CapSent | State::ConnectFirst | State::Connecting => {
+                ctl::SessionState::Connecting
+            }
             State::Stage1 | State::Stage2 => ctl::SessionState::Syncing,
             State::Exchange => ctl::SessionState::Up,
         }

@@ -106,7 +106,7 @@ fn connect_may_arrive_before_our_connect_is_sent() {
         rg: RG,
         sender: String::new(),
     });
-    assert_eq!(f.session.state(), State::CapSent);
+    assert_eq!(f.session.state(), State::ConnectFirst);
     f.receive(Body::Capability);
     assert_eq!(f.session.state(), State::Stage1);
 }
@@ -285,7 +285,7 @@ fn another_keepalive_interval_is_followed_by_a_keepalive_and_another_timeout_hol
 #[test]
 fn other_settings_end_an_attempt_to_dial() {
     let mut f = Fixture::new(true);
-    f.session.start(&mut f.timers);
+    f.session.start(&mut f.timers, f.now);
     f.drain();
     f.session.restart("new".into(), &mut f.timers, f.now);
     assert!(matches!(&f.drain()[..], [Action::Close { .. }]));
@@ -349,9 +349,9 @@ fn keepalives_go_out_at_the_configured_interval() {
 #[test]
 fn only_the_lower_address_dials_and_not_more_than_once_a_second() {
     let mut f = Fixture::new(true);
-    f.session.start(&mut f.timers);
+    f.session.start(&mut f.timers, f.now);
     assert_eq!(f.drain(), [Action::Connect]);
-    f.session.start(&mut f.timers);
+    f.session.start(&mut f.timers, f.now);
     assert_eq!(f.drain(), [], "already dialling");
     f.session
         .transport_down("refused".into(), &mut f.timers, f.now);
@@ -362,7 +362,7 @@ fn only_the_lower_address_dials_and_not_more_than_once_a_second() {
     assert!(f.pass(Duration::from_millis(1)).contains(&Action::Connect));
 
     let mut f = Fixture::new(false);
-    f.session.start(&mut f.timers);
+    f.session.start(&mut f.timers, f.now);
     assert_eq!(f.drain(), []);
 }
 
@@ -371,4 +371,221 @@ fn a_message_of_a_transport_that_is_gone_changes_nothing() {
     let mut f = Fixture::new(true);
     assert_eq!(f.receive(Body::Capability), []);
     assert_eq!(f.session.state(), State::Down);
+}
+
+/// What is said of an action in the table below.
+fn word(action: &Action) -> String {
+    match action {
+        Action::Connect => "dial".into(),
+        Action::Close { .. } => "close".into(),
+        Action::Send(Body::Capability) => "send Capability".into(),
+        Action::Send(Body::Connect { .. }) => "send Connect".into(),
+        Action::Send(Body::Disconnect { .. }) => "send Disconnect".into(),
+        Action::Send(Body::Notification { .. }) => "send NAK".into(),
+        Action::Send(Body::Application { tlv, .. }) => match tlv {
+            Tlv::Heartbeat => "send Heartbeat".into(),
+            Tlv::SyncRequest { .. } => "ask".into(),
+            other => panic!("{other:?}"),
+        },
+        Action::Send(Body::Unknown { .. }) => unreachable!("nobody sends these"),
+        Action::Answer { .. } => "answer".into(),
+        Action::Entered { to, .. } => format!("enter {}", to.name()),
+        Action::PeerSync { end: false } => "peer begins".into(),
+        Action::PeerSync { end: true } => "peer ends".into(),
+        Action::Deliver(_) => "deliver".into(),
+        Action::Rejected { .. } => "rejected".into(),
+        Action::PeerLeaves => "peer leaves".into(),
+        Action::Refused { .. } => "refused".into(),
+    }
+}
+
+fn data(tlv: Tlv) -> Event {
+    Event::Data(tlv)
+}
+
+/// Every event, with a name.
+fn events() -> Vec<(&'static str, Event)> {
+    let reason = || String::new();
+    let (number, sync) = (0, |end| data(Tlv::SyncData { number: 0, end }));
+    vec![
+        ("start", Event::Start),
+        ("transport up", Event::TransportUp),
+        ("transport down", Event::TransportDown { reason: reason() }),
+        ("close", Event::Close { reason: reason() }),
+        ("restart", Event::Restart { reason: reason() }),
+        ("Capability", Event::Capability),
+        ("Connect", Event::Connect),
+        ("other Connect", Event::ConnectTo { rg: RgId(2) }),
+        ("group refused", Event::GroupRefused),
+        ("left", Event::Left),
+        ("NAK", Event::Rejected { id: 1 }),
+        ("Heartbeat", data(Tlv::Heartbeat)),
+        ("Sync Request", data(Tlv::SyncRequest { number })),
+        ("Sync begin", sync(false)),
+        ("Sync end", sync(true)),
+        ("TLV", data(Tlv::WarmBoot)),
+        ("nothing", Event::Nothing),
+        ("silence", Event::Silence),
+        ("in step over", Event::InStepOver),
+        ("keepalive due", Event::KeepaliveDue),
+    ]
+}
+
+/// Role (a for active, s for standby, * for both), state, event => state, actions. What is not in the
+/// table changes nothing and asks for nothing.
+const TRANSITIONS: &str = "
+    a Down         start          => Dialling     : dial
+    * Down         transport up   => CapSent      : send Capability, enter CAPSENT
+
+    * Dialling     transport up   => CapSent      : send Capability, enter CAPSENT
+    * Dialling     transport down => Down         :
+    * Dialling     restart        => Down         : close
+
+    * CapSent      transport up   => CapSent      : enter DOWN, send Capability, enter CAPSENT
+    * CapSent      transport down => Down         : enter DOWN
+    * CapSent      close          => Down         : close, enter DOWN
+    * CapSent      restart        => Down         : close, enter DOWN
+    * CapSent      Capability     => Connecting   : send Connect, enter CONNECTING
+    * CapSent      Connect        => ConnectFirst :
+    * CapSent      other Connect  => CapSent      : send NAK, refused
+    * CapSent      group refused  => CapSent      : refused
+    * CapSent      left           => Down         : peer leaves, send Disconnect, close, enter DOWN
+    * CapSent      NAK            => CapSent      : rejected
+    * CapSent      silence        => Down         : close, enter DOWN
+    * CapSent      in step over   => Down         : close, enter DOWN
+
+    * ConnectFirst transport up   => CapSent      : enter DOWN, send Capability, enter CAPSENT
+    * ConnectFirst transport down => Down         : enter DOWN
+    * ConnectFirst close          => Down         : close, enter DOWN
+    * ConnectFirst restart        => Down         : close, enter DOWN
+    a ConnectFirst Capability     => Stage1       : send Connect, enter CONNECTING, send Heartbeat, enter STAGE1
+    s ConnectFirst Capability     => Stage1       : send Connect, enter CONNECTING, send Heartbeat, enter STAGE1, ask
+    * ConnectFirst other Connect  => ConnectFirst : send NAK, refused
+    * ConnectFirst group refused  => ConnectFirst : refused
+    * ConnectFirst left           => Down         : peer leaves, send Disconnect, close, enter DOWN
+    * ConnectFirst NAK            => ConnectFirst : rejected
+    * ConnectFirst silence        => Down         : close, enter DOWN
+    * ConnectFirst in step over   => Down         : close, enter DOWN
+
+    * Connecting   transport up   => CapSent      : enter DOWN, send Capability, enter CAPSENT
+    * Connecting   transport down => Down         : enter DOWN
+    * Connecting   close          => Down         : close, enter DOWN
+    * Connecting   restart        => Down         : close, enter DOWN
+    a Connecting   Connect        => Stage1       : send Heartbeat, enter STAGE1
+    s Connecting   Connect        => Stage1       : send Heartbeat, enter STAGE1, ask
+    * Connecting   other Connect  => Connecting   : send NAK, refused
+    * Connecting   group refused  => Connecting   : refused
+    * Connecting   left           => Down         : peer leaves, send Disconnect, close, enter DOWN
+    * Connecting   NAK            => Connecting   : rejected
+    * Connecting   silence        => Down         : close, enter DOWN
+    * Connecting   in step over   => Down         : close, enter DOWN
+
+    * Stage1       transport up   => CapSent      : enter DOWN, send Capability, enter CAPSENT
+    * Stage1       transport down => Down         : enter DOWN
+    * Stage1       close          => Down         : close, enter DOWN
+    * Stage1       restart        => Down         : close, enter DOWN
+    * Stage1       group refused  => Stage1       : refused
+    * Stage1       left           => Down         : peer leaves, send Disconnect, close, enter DOWN
+    * Stage1       NAK            => Stage1       : rejected
+    a Stage1       Sync Request   => Stage2       : answer, enter STAGE2, ask
+    s Stage1       Sync Request   => Stage1       : answer
+    * Stage1       Sync begin     => Stage1       : peer begins
+    a Stage1       Sync end       => Stage1       : peer ends
+    s Stage1       Sync end       => Stage2       : peer ends, enter STAGE2
+    * Stage1       TLV            => Stage1       : deliver
+    * Stage1       silence        => Down         : close, enter DOWN
+    * Stage1       in step over   => Down         : close, enter DOWN
+    * Stage1       keepalive due  => Stage1       : send Heartbeat
+
+    * Stage2       transport up   => CapSent      : enter DOWN, send Capability, enter CAPSENT
+    * Stage2       transport down => Down         : enter DOWN
+    * Stage2       close          => Down         : close, enter DOWN
+    * Stage2       restart        => Down         : close, enter DOWN
+    * Stage2       group refused  => Stage2       : refused
+    * Stage2       left           => Down         : peer leaves, send Disconnect, close, enter DOWN
+    * Stage2       NAK            => Stage2       : rejected
+    a Stage2       Sync Request   => Stage2       : answer
+    s Stage2       Sync Request   => Exchange     : answer, enter EXCHANGE
+    * Stage2       Sync begin     => Stage2       : peer begins
+    a Stage2       Sync end       => Exchange     : peer ends, enter EXCHANGE
+    s Stage2       Sync end       => Stage2       : peer ends
+    * Stage2       TLV            => Stage2       : deliver
+    * Stage2       silence        => Down         : close, enter DOWN
+    * Stage2       in step over   => Down         : close, enter DOWN
+    * Stage2       keepalive due  => Stage2       : send Heartbeat
+
+    * Exchange     transport up   => CapSent      : enter DOWN, send Capability, enter CAPSENT
+    * Exchange     transport down => Down         : enter DOWN
+    * Exchange     close          => Down         : close, enter DOWN
+    * Exchange     restart        => Down         : close, enter DOWN
+    * Exchange     group refused  => Exchange     : refused
+    * Exchange     left           => Down         : peer leaves, send Disconnect, close, enter DOWN
+    * Exchange     NAK            => Exchange     : rejected
+    * Exchange     Sync Request   => Exchange     : answer
+    * Exchange     Sync begin     => Exchange     : peer begins
+    * Exchange     Sync end       => Exchange     : peer ends
+    * Exchange     TLV            => Exchange     : deliver
+    * Exchange     silence        => Down         : close, enter DOWN
+    * Exchange     keepalive due  => Exchange     : send Heartbeat
+";
+
+const STATES: [State; 8] = [
+    State::Down,
+    State::Dialling,
+    State::CapSent,
+    State::ConnectFirst,
+    State::Connecting,
+    State::Stage1,
+    State::Stage2,
+    State::Exchange,
+];
+
+/// `spec/iccp.md` 5, 6, for every role, state and event.
+#[test]
+fn transition_table() {
+    let rows: Vec<[&str; 5]> = TRANSITIONS
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| {
+            let (before, after) = line.trim().split_once("=>").unwrap();
+            let (role, before) = before.trim().split_once(' ').unwrap();
+            let (from, event) = before.trim().split_once(' ').unwrap();
+            let (to, actions) = after.split_once(':').unwrap();
+            [role, from, event.trim(), to.trim(), actions.trim()]
+        })
+        .collect();
+    let mut used = vec![0; rows.len()];
+    for (role, dials) in [("a", true), ("s", false)] {
+        for state in STATES {
+            for (name, event) in events() {
+                let is_row = |row: &[&str; 5]| {
+                    ["*", role].contains(&row[0])
+                        && row[1] == format!("{state:?}")
+                        && row[2] == name
+                };
+                let mut rows_of = rows.iter().enumerate().filter(|(_, row)| is_row(row));
+                let unchanged = format!("{state:?}");
+                let (to, actions) = match rows_of.next() {
+                    Some((number, row)) => {
+                        used[number] += 1;
+                        (row[3], row[4])
+                    }
+                    None => (unchanged.as_str(), ""),
+                };
+                assert!(rows_of.next().is_none(), "{role} {state:?} + {name}: twice");
+                let mut f = Fixture::new(dials);
+                f.session.state = state;
+                f.session.step(event, &mut f.timers, f.now);
+                let done: Vec<String> = f.drain().iter().map(word).collect();
+                assert_eq!(
+                    (format!("{:?}", f.session.state()), done.join(", ")),
+                    (to.to_owned(), actions.to_owned()),
+                    "{role} {state:?} + {name}"
+                );
+            }
+        }
+    }
+    for (row, used) in rows.iter().zip(used) {
+        assert_eq!(used, if row[0] == "*" { 2 } else { 1 }, "{row:?}");
+    }
 }
