@@ -38,7 +38,7 @@ impl Domain {
             // It is the next run's to decide, or everything was given up before.
         } else if self.peer.leaving {
             self.forget_peer();
-        } else if announced {
+        } else if announced && !self.peer.released {
             self.frozen = true;
             let window = match self.config.on_loss {
                 OnLoss::Hold => self.config.restart_hold.max(WARM_WINDOW),

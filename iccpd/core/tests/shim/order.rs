@@ -3,6 +3,7 @@
 use crate::chassis::{BOND, BOTH, Chassis, OWN, PEER, name, vid};
 use iccp_core::{Input, OnLoss};
 use mclag_proto::Mac;
+use mclag_proto::iccp::ext::{Extension, Goodbye};
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
 use mclag_proto::sync::model::{Abilities, Isolation, Op, PairState, PortWant, Section, Traffic};
 use std::time::Duration;
@@ -199,6 +200,22 @@ fn a_peer_that_reboots_warm_changes_nothing() {
         words(&chassis.ops()).contains(&"down".into()),
         "90 s is enough"
     );
+}
+
+/// 6.6: what was given up is not taken for in step because the peer, on its way back, restarts once
+/// more: there is nothing that could be kept until it is back.
+#[test]
+fn a_peer_that_was_given_up_and_restarts_on_its_way_back_stays_given_up() {
+    let mut chassis = Chassis::standby();
+    chassis.connect_shim(BOTH);
+    chassis.session_up();
+    chassis.session_down();
+    chassis.ops();
+    chassis.stage_two();
+    chassis.tell(Tlv::Extension(Extension::Goodbye(Goodbye::Restart)));
+    chassis.session_down();
+    let said = words(&chassis.ops());
+    assert!(!said.contains(&"up".into()), "{said:?}");
 }
 
 /// 3.1, 14.2: a reboot takes its time, however short the operator wants to wait for a daemon that is
