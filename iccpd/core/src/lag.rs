@@ -19,7 +19,6 @@
 
 use crate::Time;
 use crate::links::Vids;
-use mclag_proto::iccp::PortChannelInfo;
 use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use mclag_proto::{AggregatorId, IfName, Mac};
 use std::net::Ipv4Addr;
@@ -38,19 +37,6 @@ pub const SETTLED: Duration = Duration::from_secs(4);
 /// port at our word, often within a millisecond, and a shim with much to do is slower. Not longer,
 /// for meanwhile neither chassis serves the port.
 pub const TAKES_EFFECT: Duration = Duration::from_millis(50);
-
-/// The port of the same name at the peer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RemotePort {
-    /// Number the peer gave it.
-    pub id: AggregatorId,
-    /// It can carry data there.
-    pub up: bool,
-    /// MAC of the peer's network device.
-    pub mac: Mac,
-    /// VLANs and layer-3 mode, if told.
-    pub info: Option<PortChannelInfo>,
-}
 
 /// What the peer is told of a port that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]

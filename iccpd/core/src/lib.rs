@@ -14,6 +14,7 @@ pub mod lag;
 pub mod links;
 pub mod neigh;
 pub mod output;
+pub mod peer;
 pub mod session;
 mod table;
 pub mod time;

@@ -38,7 +38,7 @@ impl Domain {
 
     /// A VXLAN tunnel on one side only; no other kinds are compared (`spec/behaviour.md` 10.6).
     pub(super) fn peer_link_conflict(&self) -> Option<String> {
-        let link = self.peer.link?;
+        let link = self.peer.link()?;
         let own = self.links.by_name(&self.config.peer_link?)?;
         let name = link.name;
         match (
@@ -59,14 +59,14 @@ impl Domain {
             let (id, name) = (port.id, other.name);
             conflicts.push(format!("has number {id} in common with {name}"));
         }
-        if !self.peer.told_ports || self.peer.released {
+        if !self.peer.known().is_told() || self.peer.known().is_released() {
             return conflicts;
         }
-        let Some(remote) = self.peer.ports.get(&port.name) else {
+        let Some(remote) = self.peer.port(&port.name) else {
             conflicts.push("not an MLAG port at the peer".to_owned());
             return conflicts;
         };
-        let (Some(facts), Some(info)) = (&port.facts, &remote.info) else {
+        let (Some(facts), Some(info)) = (&port.facts, remote.info()) else {
             return conflicts;
         };
         match (facts.l3, info.l3) {

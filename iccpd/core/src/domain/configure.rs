@@ -16,6 +16,7 @@
 use super::{Domain, MlagPort, State, Time, session_config};
 use crate::config::Config;
 use crate::input::LinkKind;
+use crate::peer::RemotePort;
 use mclag_proto::IfName;
 use mclag_proto::iccp::Tlv;
 use mclag_proto::iccp::ext::{Extension, Goodbye};
@@ -71,11 +72,7 @@ impl Domain {
         }
         if stranger && self.counters.sessions > 0 {
             self.forget_peer();
-            self.peer = super::Peer {
-                told_ports: true,
-                released: self.peer.released,
-                ..Default::default()
-            };
+            self.peer.replace();
         }
         if addresses {
             self.decide_role_by_address();
@@ -108,14 +105,11 @@ impl Domain {
             }
             if port.ack_owed {
                 // Nothing is left to isolate, and the peer still waits.
-                let remote = self.peer.ports.get(name);
-                self.outbox
-                    .owe_ack(remote.map_or(port.id, |remote| remote.id));
+                let remote = self.peer.port(name);
+                self.outbox.owe_ack(remote.map_or(port.id, RemotePort::id));
             }
             self.syncd_release_port(*name);
-            if let Some(remote) = self.peer.ports.get_mut(name) {
-                remote.info = None; // of a port that is not here only the state is kept
-            }
+            self.peer.drop_info(name);
         }
         for name in now.difference(was) {
             let mut port = MlagPort::new(*name);

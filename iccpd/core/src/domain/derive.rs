@@ -26,12 +26,12 @@ impl Domain {
         // (`spec/behaviour.md` 6.3, 7.1).
         let on_the_way = matches!(self.session.state(), State::Stage1 | State::Stage2);
         for port in self.ports.values_mut() {
-            let remote = match self.peer.ports.get(&port.name) {
+            let remote = match self.peer.port_is_up(&port.name) {
                 _ if alone => Remote::Unreachable,
-                _ if on_the_way || !self.peer.told_ports => Remote::Untold,
+                _ if on_the_way || !self.peer.known().is_told() => Remote::Untold,
                 None => Remote::Absent,
-                Some(remote) if remote.up => Remote::Up,
-                Some(_) => Remote::Down,
+                Some(true) => Remote::Up,
+                Some(false) => Remote::Down,
             };
             port.isolation = isolation::decide(has_peer_link, remote, port.isolation);
         }
@@ -75,8 +75,7 @@ impl Domain {
                     up,
                 });
                 port.state_pending = in_step;
-                let at_peer = self.peer.ports.get(&port.name);
-                let down_at_peer = at_peer.is_none_or(|remote| !remote.up);
+                let down_at_peer = self.peer.port_is_up(&port.name) != Some(true);
                 if !up {
                     port.links_lost();
                 } else if in_step && down_at_peer && matches!(consent, Consent::Presumed(_)) {
@@ -94,7 +93,7 @@ impl Domain {
             port.looked_at = true;
             // The peer forwards for the host, as far as this chassis knows: carrying data beside
             // it without its consent would deliver frames twice.
-            let at_peer = self.peer.ports.get(&port.name).map(|remote| remote.up);
+            let at_peer = self.peer.port_is_up(&port.name);
             let peer_serves = peer_link_up && at_peer == Some(true);
             // Right after a start nothing is known of the peer: it may.
             let may_serve = peer_link_up && at_peer != Some(false) && unsettled;
@@ -110,7 +109,7 @@ impl Domain {
                 port.pass();
                 unasked = true;
             }
-            if unasked && !self.peer.told_ports {
+            if unasked && !self.peer.known().is_told() {
                 // It carries data without the peer's consent, and the peer's may come up in the
                 // same way (`spec/behaviour.md` 7.1, third row).
                 port.isolation = Isolation::On;
@@ -129,7 +128,7 @@ impl Domain {
 
     pub(super) fn elect(&mut self) {
         let dials = election::dials(self.config.local, self.config.peer);
-        let peer = match &self.peer.announce {
+        let peer = match self.peer.announce() {
             Some(announce) => Some(Candidate {
                 priority: announce.priority,
                 mac: announce.node_mac,

@@ -17,9 +17,9 @@ impl Domain {
     /// chassis' address.
     pub(super) fn adopted_mac(&self) -> Option<Mac> {
         let standby = self.role.0 == Role::Secondary && self.role_is_settled();
-        let shared_id = self.config.system_mac.is_some() && !self.peer.legacy;
-        let peer = self.peer.system.map(|peer| peer.system);
-        let given_up = self.peer.released || shared_id;
+        let shared_id = self.config.system_mac.is_some() && !self.peer.is_of_another_make();
+        let peer = self.peer.system_mac();
+        let given_up = self.peer.known().is_released() || shared_id;
         peer.filter(|mac| mac.is_unicast() && standby && !given_up)
     }
 
@@ -32,7 +32,7 @@ impl Domain {
             let carried = self.svi_vid(link).is_some_and(|vid| self.pair_carries(vid));
             carried && !self.config.unique_ip.contains(&link.name)
         });
-        let known = |name: &&IfName| self.peer.ports.contains_key(*name);
+        let known = |name: &&IfName| self.peer.port(name).is_some();
         let ports = self.config.ports.iter().filter(known).copied();
         vlans
             .map(|link| link.name)

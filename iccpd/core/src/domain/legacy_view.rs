@@ -289,19 +289,19 @@ impl Domain {
     }
 
     fn legacy_peer_ports(&self) -> Vec<PeerPort> {
-        let ports = self.peer.ports.iter().rev();
-        let record = |(name, port): (&IfName, &crate::lag::RemotePort)| PeerPort {
-            aggregator: port.id.0.into(),
+        let ports = self.peer.ports().rev();
+        let record = |(name, port): (&IfName, &crate::peer::RemotePort)| PeerPort {
+            aggregator: port.id().0.into(),
             kind: PortKind::PortChannel,
             name: text(*name),
-            mac: port.mac,
-            state: if port.up {
+            mac: port.mac(),
+            state: if port.is_up() {
                 PortState::Up
             } else {
                 PortState::Down
             },
-            channel: port.id.0.into(),
-            active: port.up,
+            channel: port.id().0.into(),
+            active: port.is_up(),
         };
         ports.map(record).collect()
     }

@@ -5,8 +5,9 @@
 //! everything up at once, unless the peer announced a warm reboot ([`crate::OnLoss::Release`],
 //! `spec/behaviour.md` 6.6, 14.2).
 
-use super::{Domain, Notice, Peer, State, Time, Timer, candidate, election};
+use super::{Domain, Goodbye, Notice, State, Time, Timer, candidate, election};
 use crate::config::{Config, OnLoss};
+use crate::peer::Change;
 use std::time::Duration;
 
 /// How long a peer may take to reboot warm, and how long its announcement of that holds
@@ -18,7 +19,8 @@ impl Domain {
     pub(super) fn session_down(&mut self, from: State, now: Time) {
         self.outbox.clear();
         self.timers.stop(Timer::LegacySync);
-        let announced = self.timers.is_set(Timer::PeerWarm) || self.peer.restarting;
+        let goodbye = self.peer.goodbye();
+        let announced = self.timers.is_set(Timer::PeerWarm) || goodbye == Some(Goodbye::Restart);
         self.timers.stop(Timer::PeerWarm);
         let was_one = from.is_operational();
         if was_one {
@@ -26,38 +28,44 @@ impl Domain {
             self.fdb.session_down(false);
             self.neighbours_session_down();
         }
-        self.peer.told_ports = false;
-        self.peer.announce = None;
         for port in self.ports.values_mut() {
             port.ack_owed = false;
             port.announced = false;
             port.config_pending = false;
             port.state_pending = false;
         }
-        if self.stopping {
+        let strict = self.config.on_loss == OnLoss::Release;
+        let leaves = goodbye == Some(Goodbye::Leave);
+        self.peer.lost(match () {
             // It is the next run's to decide, or everything was given up before.
-        } else if self.peer.leaving {
-            self.forget_peer();
-        } else if announced && !self.peer.released {
-            self.frozen = true;
-            let window = match self.config.on_loss {
-                OnLoss::Hold => self.config.restart_hold.max(WARM_WINDOW),
-                OnLoss::Release => WARM_WINDOW,
-            };
-            self.timers.set(Timer::RestartHold, now + window);
-        } else if was_one && !self.frozen && self.config.on_loss == OnLoss::Release {
-            self.release_peer();
-        } else if self.peer.released {
-            self.peer.told_ports = true;
-        } else if was_one && !self.timers.is_set(Timer::RestartHold) {
-            self.timers
-                .set(Timer::RestartHold, now + self.config.restart_hold);
+            () if self.stopping || leaves => Change::Lost,
+            () if announced => Change::LostToRestart,
+            () if was_one && strict => Change::LostAtOnce,
+            () => Change::Lost,
+        });
+        match self.peer.known() {
+            _ if self.stopping => {}
+            _ if leaves => self.forget_peer(),
+            known if known.is_released() && was_one && strict => self.release_peer(),
+            known if known.is_released() => {}
+            _ if announced => {
+                let window = match self.config.on_loss {
+                    OnLoss::Hold => self.config.restart_hold.max(WARM_WINDOW),
+                    OnLoss::Release => WARM_WINDOW,
+                };
+                self.timers.set(Timer::RestartHold, now + window);
+            }
+            _ if was_one && !self.timers.is_set(Timer::RestartHold) => {
+                let hold = self.config.restart_hold;
+                self.timers.set(Timer::RestartHold, now + hold);
+            }
+            _ => {}
         }
     }
 
     /// The peer did not come back in time.
     pub(super) fn restart_hold_over(&mut self) {
-        self.frozen = false;
+        self.peer.overdue();
         self.neighbours_complete();
         match self.config.on_loss {
             _ if self.session.state() == State::Exchange => self.peer_macs_complete(),
@@ -81,8 +89,7 @@ impl Domain {
     pub(super) fn forget_peer(&mut self) {
         match self.config.on_loss {
             OnLoss::Hold => {
-                self.peer.ports.clear();
-                self.peer.told_ports = true;
+                self.peer.forget();
                 self.timers.stop(Timer::RestartHold);
                 self.restart_hold_over();
             }
@@ -93,17 +100,9 @@ impl Domain {
     /// As SONiC: isolation is lifted, ports carry data, what the peer said is forgotten, and the
     /// standby is itself again. Learning on the peer link stays off (`spec/behaviour.md` 6.6).
     fn release_peer(&mut self) {
-        self.frozen = false;
         self.fdb.session_down(true);
         self.peer_macs_complete();
-        self.peer = Peer {
-            traits: self.peer.traits,
-            // All the ports that count, which are none: isolation is lifted.
-            told_ports: true,
-            leaving: self.peer.leaving,
-            released: true,
-            ..Peer::default()
-        };
+        self.peer.release();
         for port in self.ports.values_mut() {
             port.pass();
         }

@@ -6,10 +6,10 @@
 //! and call again no later than [`Domain::deadline`]. Spurious calls are harmless.
 //!
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
-//! change. `told.rs`: what the peer says. `derive.rs`: what follows from it all. `checks.rs`: what
-//! both are configured differently in. `peer.rs`: what is sent to the peer. `dataplane.rs`:
-//! what is sent to `syncd`. `view.rs`: what an operator sees; `legacy_view.rs`, with the legacy tool;
-//! `tally.rs`: what is counted for that one.
+//! change. `told.rs`: what the peer says; [`crate::peer`]: what is known of it. `derive.rs`: what
+//! follows from it all. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent
+//! to the peer. `dataplane.rs`: what is sent to `syncd`. `view.rs`: what an operator sees;
+//! `legacy_view.rs`, with the legacy tool; `tally.rs`: what is counted for that one.
 
 mod checks;
 mod configure;
@@ -29,20 +29,20 @@ mod view;
 use crate::config::Config;
 use crate::election::{self, Candidate};
 use crate::fdb::Fdb;
-use crate::input::{Input, PeerTraits};
-use crate::lag::{Consent, Due, MlagPort, RemotePort, SETTLED};
+use crate::input::Input;
+use crate::lag::{Consent, Due, MlagPort, SETTLED};
 use crate::links::Links;
 use crate::neigh::Neighbours;
 use crate::output::{Notice, Output};
+use crate::peer::Peer;
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Time};
 use dataplane::Syncd;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
-use mclag_proto::iccp::{Body, Message, PeerLinkInfo, RgId, SystemConfig, Tlv};
+use mclag_proto::iccp::{Body, Message, RgId, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant, Traffic};
-use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
@@ -52,29 +52,6 @@ use tables::Tables;
 /// A legacy peer sends its addresses right after the synchronisation and marks no end; by then
 /// it has (`spec/iccp.md` 7, step 16).
 const LEGACY_SYNC: Duration = Duration::from_secs(10);
-
-/// What the peer said of itself.
-#[derive(Clone, Debug, Default)]
-struct Peer {
-    traits: PeerTraits,
-    announce: Option<Announce>,
-    /// In the last session that came to be it did not announce itself: it is none of ours.
-    legacy: bool,
-    system: Option<SystemConfig>,
-    link: Option<PeerLinkInfo>,
-    /// Its ports, by name. Kept when the session is gone.
-    ports: BTreeMap<IfName, RemotePort>,
-    /// Ports that it has named since it began to tell everything.
-    sync: Snapshot<IfName>,
-    /// It has told all of its ports in this session.
-    told_ports: bool,
-    /// It said that it leaves the pair.
-    leaving: bool,
-    /// It said that it restarts and goes on forwarding meanwhile.
-    restarting: bool,
-    /// Everything it said was given up when the session was lost (`spec/behaviour.md` 6.6).
-    released: bool,
-}
 
 /// Counters for the operator.
 #[derive(Clone, Debug, Default)]
@@ -122,8 +99,6 @@ pub struct Domain {
     stopping: bool,
     /// This chassis reboots warm: nothing changes when it stops.
     warm: bool,
-    /// The peer reboots warm: nothing changes until [`Timer::RestartHold`].
-    frozen: bool,
     /// Ports that have appeared so far.
     attached: u64,
     /// Settings of both chassis are to be compared again.
@@ -173,7 +148,6 @@ impl Domain {
             started: false,
             stopping: false,
             warm: false,
-            frozen: false,
             attached: 0,
             checks_due: false,
             peer_link_noted: false,
@@ -197,7 +171,7 @@ impl Domain {
         }
         match input {
             Input::PeerUp { traits } if !self.stopping => {
-                self.peer.traits = traits;
+                self.peer.connected(traits);
                 self.session.transport_up(&mut self.timers, now);
             }
             Input::Configure(config) => self.configure(*config, now),
@@ -357,7 +331,7 @@ impl Domain {
         };
         let held = port.traffic == Traffic::Held;
         port.pass();
-        if held && !self.peer.told_ports {
+        if held && !self.peer.known().is_told() {
             port.isolation = Isolation::On;
         }
         if in_vain && held {
@@ -374,7 +348,7 @@ impl Domain {
 
     /// How it comes to be known that the peer has isolated a port.
     fn consent(&self) -> Consent {
-        if self.peer.traits.acknowledges {
+        if self.peer.traits().acknowledges {
             Consent::Acknowledged(self.config.ack_timeout)
         } else {
             Consent::Presumed(self.config.ack_timeout.min(SETTLED))
@@ -398,7 +372,7 @@ impl Domain {
     }
 
     fn farewell(&mut self, goodbye: Goodbye) {
-        if self.peer.announce.is_some() && self.session.is_operational() {
+        if self.peer.is_native() && self.session.is_operational() {
             self.push_tlv(Tlv::Extension(Extension::Goodbye(goodbye)));
         }
     }
@@ -439,10 +413,6 @@ impl Domain {
     }
 
     fn entered(&mut self, from: State, to: State, reason: Option<String>, now: Time) {
-        if !from.is_connected() {
-            self.peer.leaving = false;
-            self.peer.restarting = false;
-        }
         match to {
             State::Stage1 => {
                 self.neigh.session_begins();
@@ -473,13 +443,11 @@ impl Domain {
         self.counters.sessions += 1;
         self.peer_link_learning = false;
         self.timers.stop(Timer::PeerWarm);
-        self.frozen = false;
-        self.peer.released = false;
-        self.peer.legacy = self.peer.announce.is_none();
+        self.peer.in_step();
         self.checks_due = true;
         self.fdb.session_up();
         self.neighbours_in_step();
-        if self.peer.legacy {
+        if self.peer.is_of_another_make() {
             self.timers.set(Timer::LegacySync, now + LEGACY_SYNC);
         } else {
             self.outbox.mac_sync_end = true;
@@ -509,15 +477,15 @@ impl Domain {
     /// LACP system id of the pair, as far as it is known (`spec/behaviour.md` 5).
     fn system_mac(&self) -> Option<Mac> {
         let configured = self.config.system_mac;
-        let peers = self.peer.system.map(|peer| peer.system);
+        let peers = self.peer.system_mac();
         let peers = peers.filter(|mac| !mac.is_zero());
         match self.role.0 {
             // An earlier run may have known better; hosts renegotiate when it changes.
             _ if !self.role_is_settled() => configured,
             Role::Primary => Some(self.own_system_mac()),
-            _ if self.peer.released => Some(self.own_system_mac()),
+            _ if self.peer.known().is_released() => Some(self.own_system_mac()),
             // A legacy active never takes ours, so ours is what has to give way.
-            _ if self.peer.legacy => peers.or(configured),
+            _ if self.peer.is_of_another_make() => peers.or(configured),
             _ => configured.or(peers),
         }
     }

@@ -194,7 +194,7 @@ impl Domain {
     }
 
     pub(super) fn next_neighbours(&mut self) -> Option<Tlv> {
-        let ours = self.peer.announce.is_some();
+        let ours = self.peer.is_native();
         let max = if ours {
             NEIGHBOURS_PER_MESSAGE
         } else {
@@ -207,7 +207,7 @@ impl Domain {
     /// Queue what the peer has to hear of own addresses. Returns false if there is nothing.
     pub(super) fn push_own_addresses(&mut self) -> bool {
         // A peer without single-homed addresses has no place for these either.
-        if !self.peer.traits.orphans {
+        if !self.peer.traits().orphans {
             self.own_addresses.due = None;
             self.own_addresses.owed.clear();
             return false;

@@ -6,6 +6,7 @@
 
 use super::{Body, Domain, Message, MlagPort, Time, Tlv};
 use crate::input::LinkKind;
+use crate::peer::RemotePort;
 use crate::session::State;
 use mclag_proto::iccp::ext::Extension;
 use mclag_proto::iccp::{
@@ -126,8 +127,8 @@ impl Domain {
         let id = match self.ports.values_mut().find(ready) {
             Some(port) => {
                 port.ack_owed = false;
-                let remote = self.peer.ports.get(&port.name);
-                remote.map_or(port.id, |remote| remote.id)
+                let remote = self.peer.port(&port.name);
+                remote.map_or(port.id, RemotePort::id)
             }
             None => self.outbox.acks_owed.pop_first()?,
         };
@@ -200,7 +201,7 @@ impl Domain {
                 return Some(tlv);
             }
         }
-        let ours = self.peer.announce.is_some();
+        let ours = self.peer.is_native();
         let max = if ours {
             MACS_PER_MESSAGE
         } else {

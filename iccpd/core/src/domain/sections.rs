@@ -96,7 +96,7 @@ impl Domain {
                 Role::Secondary => Some(false),
                 Role::Undecided => None,
             },
-            up: self.frozen || self.session.state() == State::Exchange,
+            up: self.peer.known().is_restarting() || self.session.state() == State::Exchange,
             system_mac: self.system_mac(),
         }
     }
@@ -121,8 +121,8 @@ impl Domain {
             return;
         }
         let up = self.syncd.told.pair.is_some_and(|pair| pair.up);
-        let known = self.peer.ports.iter().filter(|_| up);
-        let now: BTreeMap<IfName, bool> = known.map(|(name, port)| (*name, port.up)).collect();
+        let known = self.peer.ports().filter(|_| up);
+        let now: BTreeMap<IfName, bool> = known.map(|(name, port)| (*name, port.is_up())).collect();
         let Syncd { told, queued, .. } = &mut self.syncd;
         for port in told.remote.keys().filter(|name| !now.contains_key(name)) {
             queued.push_back(Op::RemotePortRelease { port: *port });

@@ -132,14 +132,14 @@ impl Domain {
     fn ports_differ(&self, links_ready: bool, now: Time) -> bool {
         let known = self.fdb.ports();
         let name_differs = |name: &IfName| {
-            let at_peer = self.peer.ports.get(name).map(|port| port.up);
+            let at_peer = self.peer.port_is_up(name);
             known.at_peer.get(name).copied() != at_peer
                 || known.down.get(name).copied() != self.outage(name, now)
         };
         known.mlag != self.config.ports
             || known.peer_link != self.config.peer_link
             || known.untracked != self.untracked()
-            || known.no_orphans == self.peer.traits.orphans
+            || known.no_orphans == self.peer.traits().orphans
             || known.peer_link_down != self.peer_link_down(links_ready)
             || self.config.ports.iter().any(name_differs)
     }
@@ -161,7 +161,7 @@ impl Domain {
             (true, true) => Running::clone(self.links.running()),
         };
         let down = own().filter_map(|name| Some((*name, self.outage(name, now)?)));
-        let at_peer = own().filter_map(|name| Some((*name, self.peer.ports.get(name)?.up)));
+        let at_peer = own().filter_map(|name| Some((*name, self.peer.port_is_up(name)?)));
         Ports {
             mlag: self.config.ports.clone(),
             peer_link: self.config.peer_link,
@@ -171,7 +171,7 @@ impl Domain {
             kernel,
             peer_link_down: self.peer_link_down(links_ready),
             at_peer: at_peer.collect(),
-            no_orphans: !self.peer.traits.orphans,
+            no_orphans: !self.peer.traits().orphans,
         }
     }
 

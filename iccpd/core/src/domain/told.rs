@@ -2,7 +2,6 @@
 
 use super::loss::WARM_WINDOW;
 use super::{Domain, Notice, State, Time, Timer};
-use crate::lag::RemotePort;
 use mclag_proto::NodeId;
 use mclag_proto::iccp::ext::{Extension, Goodbye};
 use mclag_proto::iccp::{
@@ -10,28 +9,15 @@ use mclag_proto::iccp::{
     Tlv,
 };
 
-/// Most ports of the peer that are kept beside those that are here, too: a peer can name any
-/// number. One that becomes an MLAG port here while the session lasts must be known then, since a
-/// legacy peer may not be asked again (`spec/iccp.md` 7.3).
-const MAX_FOREIGN_PORTS: usize = 1024;
-
 impl Domain {
     pub(super) fn peer_sync(&mut self, end: bool) {
-        if end {
-            if let Some(named) = self.peer.sync.end() {
-                self.peer.ports.retain(|name, _| named.contains(name));
-            }
-            self.peer.told_ports = true;
-            self.checks_due = true;
-        } else {
-            self.peer.sync.begin();
-        }
+        self.peer.sync(end);
+        self.checks_due |= end;
     }
 
     pub(super) fn peer_goodbye(&mut self, goodbye: Goodbye) {
         let leaving = goodbye == Goodbye::Leave;
-        self.peer.leaving = leaving;
-        self.peer.restarting = !leaving;
+        self.peer.says_goodbye(goodbye);
         self.notice(Notice::Goodbye { leaving });
     }
 
@@ -42,7 +28,7 @@ impl Domain {
             Tlv::AggregatorState(state) => self.peer_port_state(state),
             Tlv::PortChannelInfo(info) => self.peer_port_info(info),
             Tlv::PeerLinkInfo(info) => {
-                self.peer.link = Some(info);
+                self.peer.set_link(info);
                 self.checks_due = true;
             }
             Tlv::MacInfo(entries) => {
@@ -53,10 +39,10 @@ impl Domain {
             }
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
             Tlv::Extension(Extension::Announce(announce)) => {
-                self.peer.announce = Some(announce);
+                let in_step = self.session.state() == State::Exchange;
+                self.peer.announced(announce, in_step);
                 self.session.peer_is_ours(&mut self.timers, now);
-                if self.session.state() == State::Exchange {
-                    self.peer.legacy = false;
+                if in_step {
                     self.timers.stop(Timer::LegacySync);
                     self.outbox.mac_sync_end = true;
                 }
@@ -79,13 +65,13 @@ impl Domain {
         }
         if let Some(own) = self.config.system_mac
             && own != system.system
-            && self.peer.announce.is_some()
-            && self.peer.system.map(|before| before.system) != Some(system.system)
+            && self.peer.is_native()
+            && self.peer.system_mac() != Some(system.system)
         {
             let text = format!("system MAC {own} here, {} at the peer", system.system);
             self.notice(Notice::Conflict { text });
         }
-        self.peer.system = Some(system);
+        self.peer.set_system(system);
     }
 
     /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name. Purging one that is not
@@ -94,26 +80,15 @@ impl Domain {
         let own = self.ports.contains_key(&config.name);
         match config.flag {
             ConfigFlag::Present => {
-                let room = self.peer.ports.len() < MAX_FOREIGN_PORTS + self.ports.len();
-                if !own && !room && !self.peer.ports.contains_key(&config.name) {
+                if !self.peer.port_exists(&config, &self.ports) {
                     self.counters.refused += 1;
                     return;
                 }
-                let port = self.peer.ports.entry(config.name).or_insert(RemotePort {
-                    id: config.id,
-                    // Up until it says otherwise: too much isolation is safe, too little is not.
-                    up: true,
-                    mac: config.mac,
-                    info: None,
-                });
-                port.id = config.id;
-                port.mac = config.mac;
-                self.peer.sync.name(config.name);
             }
             ConfigFlag::Purge => {
                 // A deleted port is a port that is down (W-9).
-                let gone = self.peer.ports.remove(&config.name);
-                if own && gone.is_some_and(|port| port.up) {
+                let was_up = self.peer.port_is_gone(&config.name);
+                if own && was_up == Some(true) {
                     let (port, up) = (config.name, false);
                     self.notice(Notice::RemotePort { port, up });
                 }
@@ -122,31 +97,14 @@ impl Domain {
         self.checks_due |= own;
     }
 
-    /// Port Channel Info (`spec/iccp.md` 4.7): matched by number. Kept of ports to compare with.
     fn peer_port_info(&mut self, info: PortChannelInfo) {
-        let own = &self.ports;
-        let mut ports = self.peer.ports.iter_mut();
-        let known = ports.find(|(name, port)| port.id == info.id && own.contains_key(name));
-        if let Some((_, port)) = known {
-            port.info = Some(info);
-            self.checks_due = true;
-        }
+        self.checks_due |= self.peer.port_info(info, &self.ports);
     }
 
     /// Aggregator State (`spec/iccp.md` 4.3): ports are matched by number.
     pub(super) fn peer_port_state(&mut self, state: AggregatorState) {
         let up = state.state.is_up();
-        // Ports that are here first: numbers need not be unique among the rest.
-        let own = &self.ports;
-        let mut known: Vec<_> = self.peer.ports.iter_mut().collect();
-        known.retain(|(_, port)| port.id == state.id);
-        let here = known.iter().position(|(name, _)| own.contains_key(*name));
-        let known = known.into_iter().nth(here.unwrap_or(0));
-        let name = known.map(|(name, port)| {
-            let changed = port.up != up;
-            port.up = up;
-            (*name, changed)
-        });
+        let name = self.peer.port_state(state, &self.ports);
         if let Some((port, true)) = name
             && self.ports.contains_key(&port)
         {
@@ -157,7 +115,7 @@ impl Domain {
         {
             port.ack_owed = false;
         }
-        if up && self.peer.traits.acknowledges && self.session.state() == State::Exchange {
+        if up && self.peer.traits().acknowledges && self.session.state() == State::Exchange {
             let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
             match local {
                 Some(port) if self.config.peer_link.is_some() => port.ack_owed = true,

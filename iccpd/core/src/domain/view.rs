@@ -1,6 +1,6 @@
 //! What an operator sees: live state, nothing derived a second time.
 
-use super::{Domain, IfName, MlagPort, Peer, Time, Traffic};
+use super::{Domain, IfName, MlagPort, Time, Traffic};
 use crate::election;
 use crate::session::State;
 use mclag_proto::ctl;
@@ -104,17 +104,15 @@ impl Domain {
     /// The session with the other chassis. Who was refused is the shell's to add.
     #[must_use]
     pub fn peer(&self, now: Time) -> ctl::Peer {
-        let Peer {
-            announce, system, ..
-        } = &self.peer;
+        let (announce, system) = (self.peer.announce(), self.peer.system_config());
         ctl::Peer {
             address: self.config.peer,
             session: self.session_state(),
             dialling: election::dials(self.config.local, self.config.peer),
-            software: announce.as_ref().map(|a| a.software.clone()),
+            software: announce.map(|a| a.software.clone()),
             system_mac: system.map(|s| s.system),
             node: system.map(|s| s.node),
-            priority: announce.as_ref().map(|a| a.priority),
+            priority: announce.map(|a| a.priority),
             last_heard_ms: self.session.last_heard().map(|at| millis(now - at)),
             keepalive_ms: millis(self.config.keepalive),
             timeout_ms: millis(self.config.session_timeout),
@@ -160,7 +158,7 @@ impl Domain {
     }
 
     fn remote_up(&self, port: &MlagPort) -> Option<bool> {
-        self.peer.ports.get(&port.name).map(|remote| remote.up)
+        self.peer.port_is_up(&port.name)
     }
 
     fn port_status(&self, name: &IfName, up: bool) -> ctl::PortStatus {
@@ -209,9 +207,9 @@ impl Domain {
             warnings.push("the peer link is down".to_owned());
         }
         warnings.extend(self.peer_link_conflict());
-        if let (Some(own), Some(peer)) = (self.config.system_mac, self.peer.system)
+        if let (Some(own), Some(peer)) = (self.config.system_mac, self.peer.system_config())
             && own != peer.system
-            && self.peer.announce.is_some()
+            && self.peer.is_native()
         {
             warnings.push(format!(
                 "system MAC {own} here, {} at the peer",

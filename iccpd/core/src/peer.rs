@@ -1,0 +1,449 @@
+//! What is known of the other chassis.
+//!
+//! Its word is kept when the session is gone, since its dataplane probably goes on; how much that word
+//! is worth then is one value, [`Known`], which follows the session by [`Known::after`].
+//!
+//! Not responsible for what follows from it: that is `domain/loss.rs` and `domain/derive.rs`.
+
+use crate::input::PeerTraits;
+use mclag_proto::iccp::ext::{Announce, Goodbye};
+use mclag_proto::iccp::{
+    AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
+};
+use mclag_proto::sync::snapshot::Snapshot;
+use mclag_proto::{AggregatorId, IfName, Mac};
+use std::collections::BTreeMap;
+
+/// Most ports of the peer that are kept beside those that are here, too: a peer can name any
+/// number. One that becomes an MLAG port here while the session lasts must be known then, since a
+/// legacy peer may not be asked again (`spec/iccp.md` 7.3).
+const MAX_FOREIGN_PORTS: usize = 1024;
+
+/// What the peer's word on its ports is worth.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Known {
+    /// No session, or one in which it has not told all of its ports: what was known before stands.
+    Before(Past),
+    /// It has told all of its ports in this session, and both are not in step yet; what was known
+    /// before stands again if that fails.
+    Synchronised(Past),
+    /// In step: its word counts.
+    Current,
+}
+
+/// What is left of earlier sessions.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Past {
+    /// Nothing: it never told all of its ports.
+    #[default]
+    Unknown,
+    /// Everything, as it was when the session was lost.
+    Stale,
+    /// Everything, and it announced that it restarts and goes on forwarding meanwhile: nothing changes
+    /// (`spec/behaviour.md` 14.2).
+    Restarting,
+    /// Nothing: it left the pair, or is no longer the peer. That it has no ports it never said.
+    Forgotten,
+    /// Nothing: everything was given up when the session was lost (`spec/behaviour.md` 6.6).
+    Released,
+}
+
+/// What changes that.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Change {
+    /// It has told all of its ports.
+    Told,
+    /// Both are in step.
+    InStep,
+    /// The session is gone, and what was told in it stands.
+    Lost,
+    /// The session is gone, and the peer announced that it restarts.
+    LostToRestart,
+    /// The session is gone, and with it goes what was told, unless the peer is expected back.
+    LostAtOnce,
+    /// It did not come back in time from its restart.
+    Overdue,
+    /// It left the pair, or another one is the peer.
+    Forgotten,
+    /// Everything is given up.
+    Released,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self::Before(Past::Unknown)
+    }
+}
+
+impl Known {
+    /// What is known after `change`. Total: every change is defined in every state.
+    #[must_use]
+    pub const fn after(self, change: Change) -> Self {
+        match (self, change) {
+            (Self::Before(past) | Self::Synchronised(past), Change::Told) => {
+                Self::Synchronised(past)
+            }
+            (Self::Current, Change::Told) | (_, Change::InStep) => Self::Current,
+            (Self::Before(past) | Self::Synchronised(past), Change::Lost) => {
+                Self::Before(past.again())
+            }
+            (Self::Before(past) | Self::Synchronised(past), Change::LostToRestart) => match past {
+                Past::Released => Self::Before(past),
+                _ => Self::Before(Past::Restarting),
+            },
+            (Self::Before(past) | Self::Synchronised(past), Change::LostAtOnce) => match past {
+                Past::Restarting => Self::Before(past),
+                _ => Self::Before(Past::Released),
+            },
+            (Self::Current, Change::Lost) => Self::Before(Past::Stale),
+            (Self::Current, Change::LostToRestart) => Self::Before(Past::Restarting),
+            (Self::Current, Change::LostAtOnce) => Self::Before(Past::Released),
+            (Self::Before(Past::Restarting), Change::Overdue) => Self::Before(Past::Stale),
+            (Self::Synchronised(Past::Restarting), Change::Overdue) => {
+                Self::Synchronised(Past::Stale)
+            }
+            (_, Change::Overdue) => self,
+            (_, Change::Forgotten) => Self::Before(Past::Forgotten),
+            (_, Change::Released) => Self::Before(Past::Released),
+        }
+    }
+}
+
+impl Known {
+    /// It has told all of its ports, or is known to have none that count.
+    #[must_use]
+    pub const fn is_told(self) -> bool {
+        matches!(
+            self,
+            Self::Current | Self::Synchronised(_) | Self::Before(Past::Forgotten | Past::Released)
+        )
+    }
+
+    /// Everything was given up, and both have not been in step since.
+    #[must_use]
+    pub const fn is_released(self) -> bool {
+        matches!(
+            self,
+            Self::Before(Past::Released) | Self::Synchronised(Past::Released)
+        )
+    }
+
+    /// It is expected back from a restart that it announced.
+    #[must_use]
+    pub const fn is_restarting(self) -> bool {
+        matches!(
+            self,
+            Self::Before(Past::Restarting) | Self::Synchronised(Past::Restarting)
+        )
+    }
+}
+
+impl Past {
+    /// One more session was lost before both were in step; it may have told some of its ports.
+    const fn again(self) -> Self {
+        match self {
+            Self::Forgotten | Self::Stale => Self::Stale,
+            Self::Unknown | Self::Restarting | Self::Released => self,
+        }
+    }
+}
+
+/// The port of the same name at the peer, or one that only the peer has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RemotePort {
+    id: AggregatorId,
+    up: bool,
+    mac: Mac,
+    info: Option<PortChannelInfo>,
+}
+
+impl RemotePort {
+    /// Number the peer gave it.
+    #[must_use]
+    pub const fn id(&self) -> AggregatorId {
+        self.id
+    }
+
+    /// It can carry data there.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// MAC of the peer's network device.
+    #[must_use]
+    pub const fn mac(&self) -> Mac {
+        self.mac
+    }
+
+    /// VLANs and layer-3 mode, if told.
+    #[must_use]
+    pub const fn info(&self) -> Option<&PortChannelInfo> {
+        self.info.as_ref()
+    }
+}
+
+/// Who the peer turned out to be when both were last in step.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Make {
+    #[default]
+    Unknown,
+    /// It announced itself as one of our own.
+    Native,
+    Other,
+}
+
+/// What the peer said of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    traits: PeerTraits,
+    known: Known,
+    make: Make,
+    /// Of the present session.
+    announce: Option<Announce>,
+    /// What it said in the present session that it is about to do.
+    goodbye: Option<Goodbye>,
+    system: Option<SystemConfig>,
+    link: Option<PeerLinkInfo>,
+    ports: BTreeMap<IfName, RemotePort>,
+    /// Ports that it has named since it began to tell everything.
+    sync: Snapshot<IfName>,
+}
+
+impl Peer {
+    /// What its encoding can carry.
+    #[must_use]
+    pub const fn traits(&self) -> PeerTraits {
+        self.traits
+    }
+
+    /// It is connected, and speaks like this.
+    pub fn connected(&mut self, traits: PeerTraits) {
+        self.traits = traits;
+    }
+
+    /// What its word on its ports is worth.
+    #[must_use]
+    pub const fn known(&self) -> Known {
+        self.known
+    }
+
+    /// As it announced itself in this session, if it is one of our own.
+    #[must_use]
+    pub const fn announce(&self) -> Option<&Announce> {
+        self.announce.as_ref()
+    }
+
+    /// In this session it has announced itself as one of our own.
+    #[must_use]
+    pub const fn is_native(&self) -> bool {
+        self.announce.is_some()
+    }
+
+    /// In the last session that came to be it did not announce itself: it is none of ours.
+    #[must_use]
+    pub fn is_of_another_make(&self) -> bool {
+        self.make == Make::Other
+    }
+
+    /// It announces itself; `in_step` when both are.
+    pub fn announced(&mut self, announce: Announce, in_step: bool) {
+        self.announce = Some(announce);
+        if in_step {
+            self.make = Make::Native;
+        }
+    }
+
+    /// What it said that it is about to do, in this session.
+    #[must_use]
+    pub const fn goodbye(&self) -> Option<Goodbye> {
+        self.goodbye
+    }
+
+    /// It says that it is about to stop.
+    pub const fn says_goodbye(&mut self, goodbye: Goodbye) {
+        self.goodbye = Some(goodbye);
+    }
+
+    /// What its dataplane is called.
+    #[must_use]
+    pub const fn system_config(&self) -> Option<SystemConfig> {
+        self.system
+    }
+
+    /// Its LACP system id, as it tells it.
+    #[must_use]
+    pub fn system_mac(&self) -> Option<Mac> {
+        self.system.map(|system| system.system)
+    }
+
+    /// It tells its identity.
+    pub const fn set_system(&mut self, system: SystemConfig) {
+        self.system = Some(system);
+    }
+
+    /// Its peer link.
+    #[must_use]
+    pub const fn link(&self) -> Option<PeerLinkInfo> {
+        self.link
+    }
+
+    /// It tells its peer link.
+    pub const fn set_link(&mut self, link: PeerLinkInfo) {
+        self.link = Some(link);
+    }
+
+    /// Its ports, by name.
+    pub fn ports(&self) -> impl DoubleEndedIterator<Item = (&IfName, &RemotePort)> {
+        self.ports.iter()
+    }
+
+    /// Its port of this name.
+    #[must_use]
+    pub fn port(&self, name: &IfName) -> Option<&RemotePort> {
+        self.ports.get(name)
+    }
+
+    /// State of its port of this name; none while it has none.
+    #[must_use]
+    pub fn port_is_up(&self, name: &IfName) -> Option<bool> {
+        self.ports.get(name).map(RemotePort::is_up)
+    }
+
+    /// It begins (false), or has finished (true), telling everything.
+    pub fn sync(&mut self, end: bool) {
+        if end {
+            if let Some(named) = self.sync.end() {
+                self.ports.retain(|name, _| named.contains(name));
+            }
+            self.known = self.known.after(Change::Told);
+        } else {
+            self.sync.begin();
+        }
+    }
+
+    /// A port of it exists (`spec/iccp.md` 4.2). Returns false if there is no room for it beside the
+    /// `own` ports.
+    pub fn port_exists(&mut self, config: &AggregatorConfig, own: &impl OwnPorts) -> bool {
+        let known = own.has(&config.name) || self.ports.contains_key(&config.name);
+        if !known && self.ports.len() >= MAX_FOREIGN_PORTS + own.count() {
+            return false;
+        }
+        let port = self.ports.entry(config.name).or_insert(RemotePort {
+            id: config.id,
+            // Up until it says otherwise: too much isolation is safe, too little is not.
+            up: true,
+            mac: config.mac,
+            info: None,
+        });
+        port.id = config.id;
+        port.mac = config.mac;
+        self.sync.name(config.name);
+        true
+    }
+
+    /// A port of it is gone. Returns whether it was up, if it was known.
+    pub fn port_is_gone(&mut self, name: &IfName) -> Option<bool> {
+        self.ports.remove(name).map(|port| port.up)
+    }
+
+    /// Port Channel Info (`spec/iccp.md` 4.7): matched by number, and kept of ports to compare with.
+    /// Returns true if there is one.
+    pub fn port_info(&mut self, info: PortChannelInfo, own: &impl OwnPorts) -> bool {
+        let mut ports = self.ports.iter_mut();
+        let known = ports.find(|(name, port)| port.id == info.id && own.has(name));
+        let Some((_, port)) = known else { return false };
+        port.info = Some(info);
+        true
+    }
+
+    /// A port is no longer here to compare with: only its state is kept.
+    pub fn drop_info(&mut self, name: &IfName) {
+        if let Some(port) = self.ports.get_mut(name) {
+            port.info = None;
+        }
+    }
+
+    /// Aggregator State (`spec/iccp.md` 4.3): matched by number, with the ports that are here first:
+    /// numbers need not be unique among the rest. Returns the port, and whether that is news.
+    pub fn port_state(
+        &mut self,
+        state: AggregatorState,
+        own: &impl OwnPorts,
+    ) -> Option<(IfName, bool)> {
+        let mut known: Vec<_> = self.ports.iter_mut().collect();
+        known.retain(|(_, port)| port.id == state.id);
+        let here = known.iter().position(|(name, _)| own.has(name));
+        let (name, port) = known.into_iter().nth(here.unwrap_or(0))?;
+        let up = state.state.is_up();
+        let changed = std::mem::replace(&mut port.up, up) != up;
+        Some((*name, changed))
+    }
+
+    /// Both are in step.
+    pub fn in_step(&mut self) {
+        self.known = self.known.after(Change::InStep);
+        self.make = if self.is_native() {
+            Make::Native
+        } else {
+            Make::Other
+        };
+    }
+
+    /// The session is gone.
+    pub fn lost(&mut self, change: Change) {
+        self.known = self.known.after(change);
+        self.announce = None;
+        self.goodbye = None;
+        self.sync.abandon();
+    }
+
+    /// It did not come back in time.
+    pub fn overdue(&mut self) {
+        self.known = self.known.after(Change::Overdue);
+    }
+
+    /// It left the pair: it has no ports any more.
+    pub fn forget(&mut self) {
+        self.known = self.known.after(Change::Forgotten);
+        self.ports.clear();
+    }
+
+    /// Everything it said is given up.
+    pub fn release(&mut self) {
+        *self = Self {
+            traits: self.traits,
+            known: self.known.after(Change::Released),
+            ..Self::default()
+        };
+    }
+
+    /// Another one is the peer from now on.
+    pub fn replace(&mut self) {
+        *self = Self {
+            known: self.known,
+            ..Self::default()
+        };
+    }
+}
+
+/// The MLAG ports of this chassis, as far as the peer's are matched with them.
+pub trait OwnPorts {
+    /// One of this name is here.
+    fn has(&self, name: &IfName) -> bool;
+    /// How many there are.
+    fn count(&self) -> usize;
+}
+
+impl<V> OwnPorts for BTreeMap<IfName, V> {
+    fn has(&self, name: &IfName) -> bool {
+        self.contains_key(name)
+    }
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;
