@@ -1,4 +1,4 @@
-//! One MLAG port: its state here and at the peer, and when it may carry data.
+//! One MLAG port: when it may carry data, and what both the peer and the dataplane were told of it.
 //!
 //! Port-up ordering (`spec/behaviour.md` 8): before a port that comes back carries data, the
 //! other chassis must keep its own copy of the port from sending what came over the peer link,
@@ -6,27 +6,34 @@
 //! links are back it says so to the peer and waits for the acknowledgement.
 //!
 //! ```text
-//!              links lost                     links back                acknowledged
-//!   passing ---------------> held (down) ---------------> held (up) ----------------> passing
-//!                                 ^   links lost              |   or ack timeout
-//!                                 +---------------------------+
+//!                links lost              held                links back                 consent
+//!   Forwarding ------------> DownOpen ---------> DownHeld ---------------> WaitingHeld ---------> Forwarding
+//!                                                   ^        links lost          |    or time over
+//!                                                   +----------------------------+
 //! ```
 //!
 //! A linux-mclag peer never acknowledges: it isolates 3 s after the last change of a port
 //! (`spec/behaviour.md` 3.1). Where it has the port up, its consent is presumed after
 //! [`SETTLED`] ([`Consent::Presumed`]); nothing is said to it again meanwhile, since that would
 //! start its 3 s anew.
+//!
+//! Three small machines, each total, with its table as a test: [`State`], [`Advertised`],
+//! [`Programmed`]. What is decided from outside, and why, is in `domain/derive.rs`.
+
+mod port;
 
 use crate::Time;
 use crate::links::Vids;
+use mclag_proto::Mac;
 use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
-use mclag_proto::{AggregatorId, IfName, Mac};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+pub use port::MlagPort;
+
 /// How often the peer is told again that a port is up while it does not acknowledge
 /// (`spec/behaviour.md` 8.5).
-const RESEND: Duration = Duration::from_secs(1);
+pub const RESEND: Duration = Duration::from_secs(1);
 
 /// By now a peer that does not acknowledge has isolated its port: 3 s of its own and a turn of its
 /// loop, with as much again to spare (`spec/behaviour.md` 3.1).
@@ -60,247 +67,319 @@ pub enum Consent {
     Presumed(Duration),
 }
 
-/// Waiting for the peer to isolate its port.
+/// What a port that is up and does not carry data waits for, at most until [`Self::over`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct AwaitAck {
+pub struct Wait {
+    kind: Awaited,
     over: Time,
     /// When to tell the peer again; none if that would do no good.
     resend: Option<Time>,
 }
 
-/// What a deadline of a port asks for.
+/// What a port waits for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Due {
-    /// Nothing.
-    Nothing,
-    /// Tell the peer again.
-    Resend,
-    /// The peer did not answer in time; the port no longer waits.
-    GaveUp,
-    /// A peer that never answers has had its time.
-    Presumed,
+pub enum Awaited {
+    /// The peer's acknowledgement.
+    Acknowledgement,
+    /// That the peer has had its time.
+    Time,
 }
 
-/// One MLAG port of this chassis.
-#[derive(Clone, Debug)]
-pub struct MlagPort {
-    /// Its name, the same on both chassis.
-    pub name: IfName,
-    /// Its number towards the peer.
-    pub id: AggregatorId,
-    /// Its links could carry data.
-    pub up: bool,
-    /// Its links have been looked at before: a change from now on is a change of the links.
-    pub looked_at: bool,
-    /// Isolation as decided.
-    pub isolation: Isolation,
-    /// Whether it may carry data, as decided.
-    pub traffic: Traffic,
-    /// Isolation as `syncd` confirmed it; `None` while unknown or changing.
-    pub confirmed: Option<Isolation>,
-    /// From when on what was confirmed is in force, where `syncd` only was told of it.
-    pub effective: Option<Time>,
-    /// What `syncd` was told last.
-    pub told: Option<PortWant>,
-    /// The peer waits for our acknowledgement.
-    pub ack_owed: bool,
-    /// As the kernel has it; `None` while the interface does not exist.
-    pub facts: Option<PortFacts>,
-    /// Counts up as ports appear: the peer is told of the latest one first (`spec/iccp.md` 7).
-    pub attached: u64,
-    /// The difference to the peer's settings that was last written down.
-    pub noted: Option<String>,
-    /// The peer was told in this session that the port exists.
-    pub announced: bool,
-    /// The peer has yet to hear of its configuration.
-    pub config_pending: bool,
-    /// The peer has yet to hear of its state.
-    pub state_pending: bool,
-    await_ack: Option<AwaitAck>,
-}
-
-impl MlagPort {
-    /// A port nothing is known of.
+impl Wait {
+    /// Wait from `now` on.
     #[must_use]
-    pub fn new(name: IfName) -> Self {
-        Self {
-            name,
-            id: AggregatorId::of(&name),
-            up: false,
-            looked_at: false,
-            isolation: Isolation::Keep,
-            traffic: Traffic::Keep,
-            confirmed: None,
-            effective: None,
-            told: None,
-            ack_owed: false,
-            facts: None,
-            attached: 0,
-            noted: None,
-            announced: false,
-            config_pending: false,
-            state_pending: false,
-            await_ack: None,
-        }
-    }
-
-    /// Its links were lost.
-    pub fn links_lost(&mut self) {
-        self.up = false;
-        self.await_ack = None;
-    }
-
-    /// Its links are back and the peer is there: wait for its consent.
-    pub fn links_back(&mut self, consent: Consent, now: Time) {
-        self.up = true;
-        if self.traffic != Traffic::Pass {
-            self.traffic = Traffic::Held;
-            self.ask(consent, now);
-        }
-    }
-
-    /// Wait for the peer's consent; what the port does meanwhile stays as it is.
-    pub fn ask(&mut self, consent: Consent, now: Time) {
-        self.await_ack = Some(match consent {
-            Consent::Acknowledged(timeout) => AwaitAck {
+    pub fn new(consent: Consent, now: Time) -> Self {
+        match consent {
+            Consent::Acknowledged(timeout) => Self {
+                kind: Awaited::Acknowledgement,
                 over: now + timeout,
                 resend: Some(now + RESEND),
             },
-            Consent::Presumed(after) => AwaitAck {
+            Consent::Presumed(after) => Self {
+                kind: Awaited::Time,
                 over: now + after,
                 resend: None,
             },
-        });
+        }
     }
+}
 
+/// Whether a port is up and may carry data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Its links are down; whether it may carry data is as an earlier run left it.
+    Down,
+    /// Down, and held: it will not carry data when its links are back.
+    DownHeld,
+    /// Down, and will carry data as soon as its links are back.
+    DownOpen,
+    /// Its links are back and the peer's consent is waited for; as an earlier run left it meanwhile.
+    Waiting(Awaited),
+    /// Its links are back; it is held until the peer consents.
+    WaitingHeld(Awaited),
+    /// It carries data.
+    Forwarding,
+}
+
+/// What happens to a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// Its links are lost.
+    LinksLost,
+    /// Its links are back, and the peer is there to ask.
+    LinksBack(Wait),
+    /// Its links are back, and nobody else delivers a frame.
+    LinksBackUnopposed,
     /// Its links are back and nobody is there to ask. If it is held, maybe since an earlier run of
     /// this daemon, not for longer than an acknowledgement may take.
-    pub fn links_returned(&mut self, ack_timeout: Duration, now: Time) {
-        self.up = true;
-        if self.traffic != Traffic::Pass {
-            self.ask(Consent::Acknowledged(ack_timeout), now);
-        }
-    }
-
-    /// The peer has isolated its copy. Returns true if the port was waiting for that.
-    pub fn acknowledged(&mut self) -> bool {
-        let waiting = self.await_ack.take().is_some() && self.up;
-        if waiting {
-            self.traffic = Traffic::Pass;
-        }
-        waiting
-    }
-
+    LinksBackAlone(Wait),
+    /// It is not to carry data when it comes back.
+    Hold,
+    /// Both chassis are in step: ask the peer from now on.
+    Ask(Wait),
+    /// The peer has isolated its copy.
+    Acknowledged,
+    /// The time to wait is over.
+    WaitOver,
     /// Carry data, whatever the peer thinks.
-    pub fn pass(&mut self) {
-        self.await_ack = None;
-        self.traffic = Traffic::Pass;
-    }
+    Release,
+}
 
-    /// When [`Self::due`] is to be asked.
+impl State {
+    /// The state after `event`. Total.
     #[must_use]
-    pub fn deadline(&self) -> Option<Time> {
-        let wait = self.await_ack;
-        let answer = wait.map(|wait| wait.resend.map_or(wait.over, |at| wait.over.min(at)));
-        answer.into_iter().chain(self.effective).min()
-    }
+    pub const fn after(self, event: Event) -> Self {
+        match (self, event) {
+            (Self::Waiting(_), Event::LinksLost) => Self::Down,
+            (Self::WaitingHeld(_), Event::LinksLost) => Self::DownHeld,
+            (Self::Forwarding, Event::LinksLost) => Self::DownOpen,
 
-    /// What the time asks for.
-    pub fn due(&mut self, now: Time) -> Due {
-        self.effective.take_if(|at| *at <= now);
-        match &mut self.await_ack {
-            Some(wait) if wait.over <= now => {
-                let presumed = wait.resend.is_none();
-                self.await_ack = None;
-                if presumed { Due::Presumed } else { Due::GaveUp }
+            (Self::Down | Self::DownHeld, Event::LinksBack(wait))
+            | (Self::DownHeld, Event::LinksBackAlone(wait)) => Self::WaitingHeld(wait.kind),
+            (Self::Down, Event::LinksBackAlone(wait)) => Self::Waiting(wait.kind),
+            (Self::DownOpen, Event::LinksBack(_) | Event::LinksBackAlone(_))
+            | (Self::Down | Self::DownHeld | Self::DownOpen, Event::LinksBackUnopposed) => {
+                Self::Forwarding
             }
-            Some(AwaitAck {
-                resend: Some(at), ..
-            }) if *at <= now => {
-                *at = now + RESEND;
-                Due::Resend
-            }
-            _ => Due::Nothing,
+
+            (Self::Down | Self::DownHeld | Self::DownOpen, Event::Hold) => Self::DownHeld,
+
+            (Self::Waiting(_), Event::Ask(wait)) => Self::Waiting(wait.kind),
+            (Self::WaitingHeld(_), Event::Ask(wait)) => Self::WaitingHeld(wait.kind),
+            (
+                Self::Waiting(_) | Self::WaitingHeld(_),
+                Event::Acknowledged | Event::WaitOver | Event::Release,
+            ) => Self::Forwarding,
+
+            (Self::Down | Self::DownHeld | Self::DownOpen, Event::Release) => Self::DownOpen,
+
+            (Self::Down | Self::DownHeld | Self::DownOpen, Event::LinksLost)
+            | (
+                Self::Down | Self::DownHeld | Self::DownOpen,
+                Event::Ask(_) | Event::Acknowledged | Event::WaitOver,
+            )
+            | (
+                Self::Waiting(_) | Self::WaitingHeld(_) | Self::Forwarding,
+                Event::LinksBack(_)
+                | Event::LinksBackUnopposed
+                | Event::LinksBackAlone(_)
+                | Event::Hold,
+            )
+            | (
+                Self::Forwarding,
+                Event::Ask(_) | Event::Acknowledged | Event::WaitOver | Event::Release,
+            ) => self,
         }
     }
 
-    /// True once frames from the peer link do not leave here, as far as `syncd` can tell.
+    /// Its links could carry data.
     #[must_use]
-    pub fn is_isolated(&self) -> bool {
-        let told = self.told.map(|told| told.isolation);
-        self.isolation == Isolation::On
-            && told == Some(Isolation::On)
-            && self.confirmed == Some(Isolation::On)
-            && self.effective.is_none()
+    pub const fn is_up(self) -> bool {
+        matches!(
+            self,
+            Self::Waiting(_) | Self::WaitingHeld(_) | Self::Forwarding
+        )
+    }
+
+    /// What it waits for.
+    #[must_use]
+    pub const fn awaited(self) -> Option<Awaited> {
+        match self {
+            Self::Waiting(awaited) | Self::WaitingHeld(awaited) => Some(awaited),
+            Self::Down | Self::DownHeld | Self::DownOpen | Self::Forwarding => None,
+        }
+    }
+
+    /// What the dataplane is to do with it.
+    #[must_use]
+    pub const fn traffic(self) -> Traffic {
+        match self {
+            Self::Down | Self::Waiting(_) => Traffic::Keep,
+            Self::DownHeld | Self::WaitingHeld(_) => Traffic::Held,
+            Self::DownOpen | Self::Forwarding => Traffic::Pass,
+        }
+    }
+}
+
+/// What the peer was told of a port in this session.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Advertised {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Nothing; and when it is told everything it is to hear of the state once more.
+    NothingTwice,
+    /// Everything.
+    Current,
+    /// All but its present state.
+    StateDue,
+    /// All but its present configuration.
+    ConfigDue,
+    /// That it exists.
+    BothDue,
+}
+
+/// What changes that.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum News {
+    /// The state changed, or is to be said again.
+    State,
+    /// The configuration changed.
+    Config,
+    /// It was part of the answer to a request for everything.
+    Answered,
+    /// All that was due was said.
+    Said,
+    /// It was withdrawn.
+    Withdrawn,
+    /// The session is gone.
+    SessionLost,
+}
+
+impl Advertised {
+    /// What the peer knows after `news`. Total.
+    #[must_use]
+    pub const fn after(self, news: News) -> Self {
+        match (self, news) {
+            (_, News::SessionLost) => Self::Nothing,
+            (_, News::Said) => Self::Current,
+            (Self::Nothing | Self::NothingTwice, News::State) => Self::NothingTwice,
+            (Self::Current | Self::StateDue, News::State) => Self::StateDue,
+            (Self::ConfigDue | Self::BothDue, News::State) => Self::BothDue,
+            (Self::Nothing | Self::NothingTwice, News::Config | News::Withdrawn) => self,
+            (Self::Current | Self::ConfigDue, News::Config) => Self::ConfigDue,
+            (Self::StateDue | Self::BothDue, News::Config) => Self::BothDue,
+            (Self::Nothing | Self::Current | Self::ConfigDue, News::Answered) => Self::Current,
+            (Self::NothingTwice | Self::StateDue | Self::BothDue, News::Answered) => Self::StateDue,
+            (Self::Current | Self::ConfigDue, News::Withdrawn) => Self::Nothing,
+            (Self::StateDue | Self::BothDue, News::Withdrawn) => Self::NothingTwice,
+        }
+    }
+
+    /// The peer knows that the port exists.
+    #[must_use]
+    pub const fn is_known(self) -> bool {
+        !matches!(self, Self::Nothing | Self::NothingTwice)
+    }
+
+    /// Its configuration, its state, or both have to be said.
+    #[must_use]
+    pub const fn due(self) -> (bool, bool) {
+        match self {
+            Self::Nothing | Self::NothingTwice | Self::BothDue => (true, true),
+            Self::ConfigDue => (true, false),
+            Self::StateDue => (false, true),
+            Self::Current => (false, false),
+        }
+    }
+}
+
+/// What the dataplane was told of a port, and whether that is so.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Programmed {
+    /// Nothing on this connection, or it is to be said again.
+    #[default]
+    Nothing,
+    /// This; its isolation is not confirmed.
+    Told(PortWant),
+    /// This; a dataplane that confirms nothing was given it, and may take a moment.
+    TakingEffect(PortWant),
+    /// This, and its isolation is in force.
+    InForce(PortWant),
+}
+
+/// What changes that.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Report {
+    /// It was told something else, or the same again.
+    Told(PortWant),
+    /// It carried it out.
+    Done,
+    /// It took it.
+    Taken,
+    /// It has had the time it takes.
+    TimeOver,
+    /// It could not.
+    Failed,
+    /// What could not be carried out is to be said again.
+    Repair,
+    /// It is gone.
+    Lost,
+}
+
+impl Programmed {
+    /// What is programmed after `report`. Total.
+    #[must_use]
+    pub fn after(self, report: Report) -> Self {
+        match (self, report) {
+            // The isolation that stands is not in doubt because something else changed.
+            (Self::InForce(was), Report::Told(want)) if was.isolation == want.isolation => {
+                Self::InForce(want)
+            }
+            (Self::TakingEffect(was), Report::Told(want)) if was.isolation == want.isolation => {
+                Self::TakingEffect(want)
+            }
+            (_, Report::Told(want)) => Self::Told(want),
+            // As it was before is nothing that could be confirmed.
+            (Self::Told(want), Report::Done | Report::Taken)
+                if want.isolation == Isolation::Keep =>
+            {
+                self
+            }
+            (Self::Told(want), Report::Done) => Self::InForce(want),
+            (Self::Told(want), Report::Taken) => Self::TakingEffect(want),
+            (Self::TakingEffect(want), Report::TimeOver) => Self::InForce(want),
+            (Self::Told(want) | Self::TakingEffect(want) | Self::InForce(want), Report::Failed) => {
+                Self::Told(want)
+            }
+            (Self::Told(_), Report::Repair) | (_, Report::Lost) => Self::Nothing,
+            (
+                Self::Nothing | Self::TakingEffect(_) | Self::InForce(_),
+                Report::Done | Report::Taken | Report::Repair,
+            )
+            | (Self::Nothing | Self::Told(_) | Self::InForce(_), Report::TimeOver)
+            | (Self::Nothing, Report::Failed) => self,
+        }
+    }
+
+    /// What it was told.
+    #[must_use]
+    pub const fn told(self) -> Option<PortWant> {
+        match self {
+            Self::Nothing => None,
+            Self::Told(want) | Self::TakingEffect(want) | Self::InForce(want) => Some(want),
+        }
+    }
+
+    /// Isolation as it was confirmed; none while that is unknown or changing.
+    #[must_use]
+    pub const fn confirmed(self) -> Option<Isolation> {
+        match self {
+            Self::Nothing | Self::Told(_) => None,
+            Self::TakingEffect(want) | Self::InForce(want) => Some(want.isolation),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn port() -> MlagPort {
-        MlagPort::new(IfName::new("bond1").unwrap())
-    }
-
-    const ACK: Consent = Consent::Acknowledged(Duration::from_secs(5));
-
-    fn after(seconds: u64) -> Time {
-        Time::ZERO + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn a_port_that_comes_back_waits_for_the_acknowledgement() {
-        let mut port = port();
-        port.links_lost();
-        port.traffic = Traffic::Held;
-        port.links_back(ACK, Time::ZERO);
-        assert_eq!(port.traffic, Traffic::Held);
-        assert!(port.acknowledged());
-        assert_eq!(port.traffic, Traffic::Pass);
-        assert!(!port.acknowledged(), "a second one means nothing");
-    }
-
-    #[test]
-    fn an_acknowledgement_for_a_port_that_is_down_again_is_ignored() {
-        let mut port = port();
-        port.links_back(ACK, Time::ZERO);
-        port.links_lost();
-        port.traffic = Traffic::Held;
-        assert!(!port.acknowledged());
-        assert_eq!(port.traffic, Traffic::Held);
-    }
-
-    /// W-12: a lost acknowledgement left the port out of service for ever.
-    #[test]
-    fn a_lost_acknowledgement_is_asked_for_every_second_until_it_is_given_up() {
-        let mut port = port();
-        port.links_back(ACK, Time::ZERO);
-        assert_eq!(port.due(Time::ZERO), Due::Nothing);
-        for second in 1..5 {
-            assert_eq!(port.deadline(), Some(after(second)));
-            assert_eq!(port.due(after(second)), Due::Resend);
-        }
-        assert_eq!(port.due(after(5)), Due::GaveUp);
-        assert_eq!(port.deadline(), None);
-    }
-
-    /// `spec/behaviour.md` 2.3, 3.1: no acknowledgements, and isolation 3 s after the last change.
-    #[test]
-    fn a_peer_that_never_acknowledges_is_told_once_and_presumed_to_have_isolated() {
-        let mut port = port();
-        port.links_back(Consent::Presumed(SETTLED), Time::ZERO);
-        assert_eq!(port.deadline(), Some(after(4)));
-        assert_eq!(port.due(after(3)), Due::Nothing);
-        assert_eq!(port.due(after(4)), Due::Presumed);
-        assert_eq!(port.deadline(), None);
-    }
-
-    #[test]
-    fn a_port_that_was_passing_is_not_held_for_being_reported_up() {
-        let mut port = port();
-        port.pass();
-        port.links_back(ACK, Time::ZERO);
-        assert_eq!(port.traffic, Traffic::Pass);
-    }
-}
+mod tests;

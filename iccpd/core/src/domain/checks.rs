@@ -21,9 +21,8 @@ impl Domain {
             .map(|port| self.conflicts(port).into_iter().next())
             .collect();
         for (port, first) in self.ports.values_mut().zip(found) {
-            if port.noted != first {
-                port.noted.clone_from(&first);
-                news.extend(first.map(|text| format!("{}: {text}", port.name)));
+            if port.note(first.as_ref()) {
+                news.extend(first.map(|text| format!("{}: {text}", port.name())));
             }
         }
         let other_kind = self.peer_link_conflict();
@@ -54,19 +53,19 @@ impl Domain {
     /// Differences in the settings of a port.
     pub(super) fn conflicts(&self, port: &MlagPort) -> Vec<String> {
         let mut conflicts = Vec::new();
-        let mut others = self.ports.values().filter(|other| other.id == port.id);
-        if let Some(other) = others.find(|other| other.name != port.name) {
-            let (id, name) = (port.id, other.name);
+        let mut others = self.ports.values().filter(|other| other.id() == port.id());
+        if let Some(other) = others.find(|other| other.name() != port.name()) {
+            let (id, name) = (port.id(), other.name());
             conflicts.push(format!("has number {id} in common with {name}"));
         }
         if !self.peer.known().is_told() || self.peer.known().is_released() {
             return conflicts;
         }
-        let Some(remote) = self.peer.port(&port.name) else {
+        let Some(remote) = self.peer.port(&port.name()) else {
             conflicts.push("not an MLAG port at the peer".to_owned());
             return conflicts;
         };
-        let (Some(facts), Some(info)) = (&port.facts, remote.info()) else {
+        let (Some(facts), Some(info)) = (port.facts(), remote.info()) else {
             return conflicts;
         };
         match (facts.l3, info.l3) {

@@ -16,6 +16,7 @@
 use super::{Domain, MlagPort, State, Time, session_config};
 use crate::config::Config;
 use crate::input::LinkKind;
+use crate::lag::{Event, News};
 use crate::peer::RemotePort;
 use mclag_proto::IfName;
 use mclag_proto::iccp::Tlv;
@@ -32,7 +33,7 @@ impl Domain {
     /// names; none while none is, or while the interfaces are being listed.
     #[must_use]
     pub fn bridge_of_ports(&self) -> Option<IfName> {
-        if !self.links.is_complete() || self.links.is_listing() {
+        if !self.links_ready() {
             return None;
         }
         let ports = self.config.peer_link.iter().chain(&self.config.ports);
@@ -100,14 +101,16 @@ impl Domain {
             let Some(port) = self.ports.remove(name) else {
                 continue;
             };
-            if port.announced {
+            if port.advertised().is_known() {
                 self.outbox.purges.insert(*name);
             }
-            if port.ack_owed {
+            if port.owes_ack() {
                 // Nothing is left to isolate, and the peer still waits.
                 let remote = self.peer.port(name);
-                self.outbox.owe_ack(remote.map_or(port.id, RemotePort::id));
+                self.outbox
+                    .owe_ack(remote.map_or(port.id(), RemotePort::id));
             }
+            self.timers.stop_port(*name);
             self.syncd_release_port(*name);
             self.peer.drop_info(name);
         }
@@ -115,12 +118,16 @@ impl Domain {
             let mut port = MlagPort::new(*name);
             if self.links.port_is_up(name) {
                 // It carried data before: it is not held for becoming an MLAG port.
-                port.pass();
+                port.step(Event::Release, &mut self.timers);
             }
             // Back before the peer heard that it was gone.
-            port.announced = self.outbox.purges.remove(name);
-            port.config_pending = true;
-            port.state_pending = self.session.state() == State::Exchange;
+            if self.outbox.purges.remove(name) {
+                port.advertise(News::Said);
+            }
+            port.advertise(News::Config);
+            if self.session.state() == State::Exchange {
+                port.advertise(News::State);
+            }
             self.ports.insert(*name, port);
         }
     }

@@ -3,7 +3,7 @@
 use super::sections::Told;
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
 use crate::config::OnLoss;
-use crate::lag::TAKES_EFFECT;
+use crate::lag::Report;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{
     Abilities, DomainWant, Event, Isolation, Op, OpError, OpErrorCode, Section,
@@ -153,17 +153,14 @@ impl Domain {
         let wants: Vec<(IfName, PortWant)> = self
             .ports
             .values()
-            .map(|port| (port.name, self.port_want(port)))
+            .map(|port| (port.name(), self.port_want(port)))
             .collect();
         for (name, want) in wants {
             let Some(port) = self.ports.get_mut(&name) else {
                 continue;
             };
-            if whole || port.told != Some(want) {
-                if port.told.map(|told| told.isolation) != Some(want.isolation) {
-                    port.confirmed = None;
-                }
-                port.told = Some(want);
+            if whole || port.programmed().told() != Some(want) {
+                port.program(Report::Told(want), &mut self.timers);
                 self.syncd.queued.push_back(Op::Port { port: name, want });
             }
         }
@@ -209,9 +206,7 @@ impl Domain {
         }
         self.syncd.listed = false;
         for port in self.ports.values_mut() {
-            port.confirmed = None;
-            port.effective = None;
-            port.told = None;
+            port.program(Report::Lost, &mut self.timers);
         }
     }
 
@@ -250,18 +245,16 @@ impl Domain {
         };
         if !in_force {
             self.timers.set(Timer::Repair, now + REPAIR);
-            port.confirmed = None;
+            port.program(Report::Failed, &mut self.timers);
             return;
         }
-        let before = port.confirmed;
-        if self.syncd.abilities.silent && before != Some(want.isolation) {
-            port.effective = Some(now + TAKES_EFFECT);
+        let before = port.programmed().confirmed();
+        if self.syncd.abilities.silent {
+            port.taken(&mut self.timers, now);
+        } else {
+            port.program(Report::Done, &mut self.timers);
         }
-        port.confirmed = match want.isolation {
-            Isolation::Keep => None,
-            decided => Some(decided),
-        };
-        let (port, after) = (port.name, port.confirmed);
+        let (port, after) = (port.name(), port.programmed().confirmed());
         if before != after
             && let Some(isolation) = after
         {
@@ -287,12 +280,8 @@ impl Domain {
 
     /// Say again what was refused.
     pub(super) fn syncd_repair(&mut self) {
-        for port in self
-            .ports
-            .values_mut()
-            .filter(|port| port.confirmed.is_none())
-        {
-            port.told = None;
+        for port in self.ports.values_mut() {
+            port.program(Report::Repair, &mut self.timers);
         }
     }
 
@@ -322,7 +311,8 @@ impl Domain {
     }
 
     pub(super) fn isolated(&self, port: &MlagPort) -> Option<bool> {
-        port.confirmed.map(|confirmed| confirmed == Isolation::On)
+        let confirmed = port.programmed().confirmed();
+        confirmed.map(|confirmed| confirmed == Isolation::On)
     }
 }
 

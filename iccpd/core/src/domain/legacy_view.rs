@@ -1,7 +1,7 @@
 //! What the legacy tool `mclagdctl` is shown (`spec/mclagdctl-protocol.md` 5, 8): live state in
 //! its records, a page at a time.
 
-use super::{Domain, IfName, MlagPort, Traffic};
+use super::{Domain, IfName, MlagPort};
 use crate::input::LinkKind;
 use crate::neigh::Owner;
 use crate::session::State as SessionState;
@@ -114,7 +114,11 @@ impl Domain {
     fn legacy_state(&self, dialect: Dialect, log_level: LogLevel) -> State {
         let peer_link = self.config.peer_link;
         let peer_link = peer_link.filter(|name| self.links.exists(name));
-        let ports = self.attached_ports();
+        let ports: Vec<IfName> = self
+            .attached_ports()
+            .into_iter()
+            .map(MlagPort::name)
+            .collect();
         State {
             id: Some(self.config.domain.get().into()),
             operational: self.session.is_operational(),
@@ -129,7 +133,7 @@ impl Domain {
                 ctl::Role::Undecided => Role::None,
             },
             ports: port_list(
-                ports.iter().map(|port| port.name.as_str()),
+                ports.iter().map(IfName::as_str),
                 dialect == Dialect::LinuxMclag,
             ),
             session_timeout: seconds(self.config.session_timeout),
@@ -192,16 +196,16 @@ impl Domain {
     fn legacy_ports(&self, dialect: Dialect) -> Vec<LocalPort> {
         let mut records = Vec::new();
         for port in self.attached_ports() {
-            let channel = i32::from(port.id.0);
-            let members = self.members(&port.name);
+            let channel = i32::from(port.id().0);
+            let members = self.members(&port.name());
             records.push(LocalPort {
                 // To a legacy daemon every MLAG port is one, and its tool shows the rest of the
                 // record for nothing else.
                 kind: PortKind::PortChannel,
-                active: port.up,
+                active: port.is_up(),
                 isolated: self.isolated(port) == Some(true),
-                traffic_disabled: port.traffic == Traffic::Held,
-                ..self.legacy_port(&port.name, channel, &members, port.up, dialect)
+                traffic_disabled: port.is_held(),
+                ..self.legacy_port(&port.name(), channel, &members, port.is_up(), dialect)
             });
             for member in members.iter().rev() {
                 let up = self.links.is_running(&member.name);
@@ -309,8 +313,8 @@ impl Domain {
     /// The MLAG ports that exist, the most recently attached first.
     fn attached_ports(&self) -> Vec<&MlagPort> {
         let ports = self.ports.values();
-        let mut ports: Vec<&MlagPort> = ports.filter(|port| port.facts.is_some()).collect();
-        ports.sort_by_key(|port| Reverse((port.attached, port.name)));
+        let mut ports: Vec<&MlagPort> = ports.filter(|port| port.exists()).collect();
+        ports.sort_by_key(|port| Reverse((port.attached(), port.name())));
         ports
     }
 
@@ -339,7 +343,7 @@ impl Domain {
     /// none.
     fn unprogrammed_port(&self, line: &MacLine) -> Option<IfName> {
         let origin = line.local.or(line.remote)?;
-        let is_up = self.ports.get(&origin).is_some_and(|port| port.up);
+        let is_up = self.ports.get(&origin).is_some_and(|port| port.is_up());
         let peer_link = self.config.peer_link.filter(|_| !is_up);
         Some(peer_link.unwrap_or(origin))
     }

@@ -7,6 +7,7 @@
 
 use super::{Domain, Goodbye, Notice, State, Time, Timer, candidate, election};
 use crate::config::{Config, OnLoss};
+use crate::lag::{Event, News};
 use crate::peer::Change;
 use std::time::Duration;
 
@@ -29,10 +30,8 @@ impl Domain {
             self.neighbours_session_down();
         }
         for port in self.ports.values_mut() {
-            port.ack_owed = false;
-            port.announced = false;
-            port.config_pending = false;
-            port.state_pending = false;
+            port.owe_ack(false);
+            port.advertise(News::SessionLost);
         }
         let strict = self.config.on_loss == OnLoss::Release;
         let leaves = goodbye == Some(Goodbye::Leave);
@@ -75,7 +74,7 @@ impl Domain {
                 // Nobody is left to say what is behind the peer link (W-37).
                 self.peer_link_learning = true;
                 for port in self.ports.values_mut() {
-                    port.pass();
+                    port.step(Event::Release, &mut self.timers);
                 }
             }
             // What it is saying just now is the next session's.
@@ -104,7 +103,7 @@ impl Domain {
         self.peer_macs_complete();
         self.peer.release();
         for port in self.ports.values_mut() {
-            port.pass();
+            port.step(Event::Release, &mut self.timers);
         }
         self.decide_role_by_address();
     }

@@ -30,7 +30,9 @@ use crate::config::Config;
 use crate::election::{self, Candidate};
 use crate::fdb::Fdb;
 use crate::input::Input;
-use crate::lag::{Consent, Due, MlagPort, SETTLED};
+use crate::lag::{
+    Awaited, Consent, Event as PortEvent, MlagPort, News, RESEND, Report, SETTLED, Wait,
+};
 use crate::links::Links;
 use crate::neigh::Neighbours;
 use crate::output::{Notice, Output};
@@ -42,7 +44,7 @@ use dataplane::Syncd;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
-use mclag_proto::sync::model::{Event, Isolation, PortWant, Traffic};
+use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
@@ -287,10 +289,7 @@ impl Domain {
     /// When [`Input::Timeout`] is next due.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let ports = self.ports.values().filter_map(MlagPort::deadline);
-        let outages = self.outage_deadline();
-        let timers = self.timers.next().into_iter().chain(outages);
-        timers.chain(ports).min()
+        self.timers.next()
     }
 
     fn timeout(&mut self, now: Time) {
@@ -308,31 +307,37 @@ impl Domain {
         if self.timers.take_expired(Timer::Repair, now) {
             self.syncd_repair();
         }
-        let mut over = Vec::new();
-        for port in self.ports.values_mut() {
-            match port.due(now) {
-                Due::Nothing => {}
-                Due::Resend => port.state_pending = true,
-                Due::GaveUp => over.push((port.name, true)),
-                Due::Presumed => over.push((port.name, false)),
-            }
+        for timer in self.timers.take_expired_of_ports(now) {
+            self.port_timeout(timer, now);
         }
-        for (port, in_vain) in over {
-            self.wait_over(port, in_vain);
+    }
+
+    fn port_timeout(&mut self, timer: Timer, now: Time) {
+        let name = timer.port();
+        let Some(port) = name.and_then(|name| self.ports.get_mut(&name)) else {
+            return;
+        };
+        match timer {
+            Timer::Consent(name) => self.wait_over(name),
+            Timer::Resend(_) => drop(port.resend(now + RESEND, &mut self.timers)),
+            Timer::InForce(_) => port.program(Report::TimeOver, &mut self.timers),
+            // What follows is derived anew after each input.
+            _ => {}
         }
     }
 
     /// The time to wait for the peer's acknowledgement is over: it did not come (W-12), or was not
     /// to be expected. A held port runs LACP, so the host sends through it, and what it sends is
     /// lost: worse than what is delivered twice.
-    fn wait_over(&mut self, name: IfName, in_vain: bool) {
+    fn wait_over(&mut self, name: IfName) {
         let Some(port) = self.ports.get_mut(&name) else {
             return;
         };
-        let held = port.traffic == Traffic::Held;
-        port.pass();
+        let held = port.is_held();
+        let in_vain = port.state().awaited() == Some(Awaited::Acknowledgement);
+        port.step(PortEvent::WaitOver, &mut self.timers);
         if held && !self.peer.known().is_told() {
-            port.isolation = Isolation::On;
+            port.set_isolation(Isolation::On);
         }
         if in_vain && held {
             self.counters.ack_timeouts += 1;
@@ -456,10 +461,10 @@ impl Domain {
         for port in self.ports.values_mut() {
             // Said again although the synchronisation had it: only now does a legacy peer
             // acknowledge (`spec/iccp.md` 4.3). The answer itself may not have left yet.
-            port.state_pending = port.announced || port.facts.is_some();
-            if port.up && port.traffic != Traffic::Pass {
-                port.ask(consent, now);
+            if port.advertised().is_known() || port.exists() {
+                port.advertise(News::State);
             }
+            port.step(PortEvent::Ask(Wait::new(consent, now)), &mut self.timers);
         }
     }
 
@@ -508,8 +513,8 @@ impl Domain {
 
     fn port_want(&self, port: &MlagPort) -> PortWant {
         PortWant {
-            isolation: port.isolation,
-            traffic: port.traffic,
+            isolation: port.isolation(),
+            traffic: port.state().traffic(),
             redirect: self.config.peer_link.is_some() && self.syncd.abilities.redirect,
             system_mac: self.system_mac(),
         }

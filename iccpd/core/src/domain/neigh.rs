@@ -1,7 +1,7 @@
 //! Neighbours: which interfaces count, and the addresses of the interfaces that are each chassis'
 //! own (*unique IP*, `spec/behaviour.md` 11.6).
 
-use super::{Domain, IfName, Mac, State};
+use super::{Domain, IfName, Mac, MlagPort, State};
 use crate::fdb::Ports;
 use crate::input::NeighbourSight;
 use crate::neigh::{Interface, Owner};
@@ -90,7 +90,7 @@ impl Domain {
         let enabled = self.config.neighbours;
         let ports = self.fdb.ports();
         let own = |name: &IfName| self.links.addresses(name).iter().map(|a| a.ip()).collect();
-        let up = |name: &IfName| self.ports.get(name).is_some_and(|port| port.up);
+        let up = |name: &IfName| self.ports.get(name).is_some_and(MlagPort::is_up);
         let vlans = self.links.iter().filter_map(|link| {
             let own_bridge = link.name == self.config.bridge;
             let vid = self.svi_vid(link);

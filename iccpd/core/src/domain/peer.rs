@@ -6,6 +6,7 @@
 
 use super::{Body, Domain, Message, MlagPort, Time, Tlv};
 use crate::input::LinkKind;
+use crate::lag::{Advertised, News};
 use crate::peer::RemotePort;
 use crate::session::State;
 use mclag_proto::iccp::ext::Extension;
@@ -123,13 +124,11 @@ impl Domain {
     /// The next acknowledgement: of a port that `syncd` confirmed to be isolated now, and of no
     /// other (`spec/behaviour.md` 21, invariant 2).
     fn next_ack(&mut self) -> Option<Tlv> {
-        let ready = |port: &&mut MlagPort| port.ack_owed && port.is_isolated();
-        let id = match self.ports.values_mut().find(ready) {
-            Some(port) => {
-                port.ack_owed = false;
-                let remote = self.peer.port(&port.name);
-                remote.map_or(port.id, RemotePort::id)
-            }
+        let id = match self.ports.values_mut().find_map(|port| {
+            let ready = port.take_ack();
+            ready.then_some((port.name(), port.id()))
+        }) {
+            Some((name, id)) => self.peer.port(&name).map_or(id, RemotePort::id),
             None => self.outbox.acks_owed.pop_first()?,
         };
         self.counters.acks_sent += 1;
@@ -238,7 +237,7 @@ impl Domain {
     fn push_everything(&mut self, number: u16) {
         self.push_tlv(Tlv::SyncData { number, end: false });
         self.push_system_config();
-        let names = self.latest_first(|port| port.facts.is_some());
+        let names = self.latest_first(MlagPort::exists);
         for build in [
             Self::aggregator_config,
             Self::aggregator_state,
@@ -248,9 +247,8 @@ impl Domain {
                 self.push_port_tlv(build, name);
             }
         }
-        for port in self.ports.values_mut().filter(|port| port.facts.is_some()) {
-            port.announced = true;
-            port.config_pending = false;
+        for port in self.ports.values_mut().filter(|port| port.exists()) {
+            port.advertise(News::Answered);
         }
         self.push_peer_link();
         self.push_neighbours();
@@ -289,8 +287,8 @@ impl Domain {
     /// the one that appeared last comes first (`spec/iccp.md` 7).
     fn latest_first(&self, wanted: impl Fn(&MlagPort) -> bool) -> Vec<IfName> {
         let mut ports: Vec<&MlagPort> = self.ports.values().filter(|port| wanted(port)).collect();
-        ports.sort_by_key(|port| std::cmp::Reverse(port.attached));
-        ports.into_iter().map(|port| port.name).collect()
+        ports.sort_by_key(|port| std::cmp::Reverse(port.attached()));
+        ports.into_iter().map(MlagPort::name).collect()
     }
 
     /// Queue what the peer has to hear of one port: of one that is gone before all others, else of
@@ -298,27 +296,25 @@ impl Domain {
     fn push_port_change(&mut self) -> bool {
         // Only ever a name that the peer knows: an unknown one upsets a legacy daemon (7.3).
         let gone = self.outbox.purges.pop_first().or_else(|| {
-            let gone = |port: &&mut MlagPort| port.announced && port.facts.is_none();
+            let gone = |port: &&mut MlagPort| port.advertised().is_known() && !port.exists();
             let port = self.ports.values_mut().find(gone)?;
-            port.announced = false;
-            Some(port.name)
+            port.advertise(News::Withdrawn);
+            Some(port.name())
         });
         if let Some(name) = gone {
             let tlv = self.aggregator(&name, ConfigFlag::Purge);
             self.push_tlv(tlv);
             return true;
         }
-        let changed = |port: &&mut MlagPort| {
-            port.facts.is_some() && (port.config_pending || port.state_pending || !port.announced)
-        };
+        let changed =
+            |port: &&mut MlagPort| port.exists() && port.advertised() != Advertised::Current;
         let ports = self.ports.values_mut().filter(changed);
-        let Some(port) = ports.max_by_key(|port| port.attached) else {
+        let Some(port) = ports.max_by_key(|port| port.attached()) else {
             return false;
         };
-        let name = port.name;
-        let new = !std::mem::replace(&mut port.announced, true);
-        let config = std::mem::take(&mut port.config_pending) || new;
-        let state = std::mem::take(&mut port.state_pending) || new;
+        let name = port.name();
+        let (config, state) = port.advertised().due();
+        port.advertise(News::Said);
         if config {
             self.push_port_tlv(Self::aggregator_config, &name);
             self.push_port_tlv(Self::port_channel_info, &name);
@@ -338,7 +334,7 @@ impl Domain {
     fn aggregator(&self, name: &IfName, flag: ConfigFlag) -> Tlv {
         let port = self.ports.get(name);
         let mac = port
-            .and_then(|port| Some(port.facts.as_ref()?.mac))
+            .and_then(|port| Some(port.facts()?.mac))
             .unwrap_or_default();
         Tlv::AggregatorConfig(AggregatorConfig {
             id: AggregatorId::of(name),
@@ -349,25 +345,28 @@ impl Domain {
     }
 
     fn aggregator_config(&self, name: &IfName) -> Option<Tlv> {
-        self.ports.get(name)?.facts.as_ref()?;
+        self.ports.get(name)?.facts()?;
         Some(self.aggregator(name, ConfigFlag::Present))
     }
 
     fn aggregator_state(&self, name: &IfName) -> Option<Tlv> {
         let port = self.ports.get(name)?;
-        let state = if port.up {
+        let state = if port.is_up() {
             PortState::Up
         } else {
             PortState::Down
         };
-        Some(Tlv::AggregatorState(AggregatorState { id: port.id, state }))
+        Some(Tlv::AggregatorState(AggregatorState {
+            id: port.id(),
+            state,
+        }))
     }
 
     fn port_channel_info(&self, name: &IfName) -> Option<Tlv> {
         let port = self.ports.get(name)?;
-        let facts = port.facts.as_ref()?;
+        let facts = port.facts()?;
         Some(Tlv::PortChannelInfo(PortChannelInfo {
-            id: port.id,
+            id: port.id(),
             name: *name,
             l3: facts.l3,
             address: facts.address,

@@ -1,6 +1,6 @@
 //! What the tables of addresses and neighbours have to know of ports and interfaces.
 
-use super::{Domain, IfName, State, Time};
+use super::{Domain, IfName, State, Time, Timer};
 use crate::fdb::{Outage, Ports};
 use crate::links::{Running, Vids};
 use mclag_proto::Mac;
@@ -86,21 +86,21 @@ impl Domain {
 
     fn note_outages(&mut self, now: Time) {
         let ports = &self.ports;
+        let timers = &mut self.timers;
         let since = &mut self.tables.down_since;
-        since.retain(|name, _| ports.get(name).is_some_and(|port| !port.up));
-        for port in ports.values().filter(|port| !port.up) {
-            since.entry(port.name).or_insert(now);
-        }
-    }
-
-    /// When the next outage grows long.
-    pub(super) fn outage_deadline(&self) -> Option<Time> {
-        let ports = self.fdb.ports();
-        let fresh =
-            self.tables.down_since.iter().filter(|(name, _)| {
-                ports.untracked && ports.down.get(*name) == Some(&Outage::Fresh)
+        since.retain(|name, _| {
+            let down = ports.get(name).is_some_and(|port| !port.is_up());
+            if !down {
+                timers.stop(Timer::LongOutage(*name));
+            }
+            down
+        });
+        for port in ports.values().filter(|port| !port.is_up()) {
+            since.entry(port.name()).or_insert_with(|| {
+                timers.set(Timer::LongOutage(port.name()), now + LONG_OUTAGE);
+                now
             });
-        fresh.map(|(_, since)| *since + LONG_OUTAGE).min()
+        }
     }
 
     fn outage(&self, name: &IfName, now: Time) -> Option<Outage> {

@@ -2,6 +2,7 @@
 
 use super::loss::WARM_WINDOW;
 use super::{Domain, Notice, State, Time, Timer};
+use crate::lag::Event;
 use mclag_proto::NodeId;
 use mclag_proto::iccp::ext::{Extension, Goodbye};
 use mclag_proto::iccp::{
@@ -113,12 +114,12 @@ impl Domain {
         if let (false, Some((name, _))) = (up, name)
             && let Some(port) = self.ports.get_mut(&name)
         {
-            port.ack_owed = false;
+            port.owe_ack(false);
         }
         if up && self.peer.traits().acknowledges && self.session.state() == State::Exchange {
             let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
             match local {
-                Some(port) if self.config.peer_link.is_some() => port.ack_owed = true,
+                Some(port) if self.config.peer_link.is_some() => port.owe_ack(true),
                 // Nothing to isolate; the peer waits all the same.
                 _ => self.outbox.owe_ack(state.id),
             }
@@ -127,11 +128,12 @@ impl Domain {
 
     pub(super) fn acknowledged(&mut self, ack: InterfaceUpAck) {
         self.counters.acks_received += 1;
-        let port = self.ports.values_mut().find(|port| port.id == ack.id);
+        let port = self.ports.values_mut().find(|port| port.id() == ack.id);
         if let Some(port) = port
-            && port.acknowledged()
+            && port.state().awaited().is_some()
         {
-            let port = port.name;
+            port.step(Event::Acknowledged, &mut self.timers);
+            let port = port.name();
             self.notice(Notice::Held { port, held: false });
         }
     }

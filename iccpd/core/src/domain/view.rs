@@ -1,6 +1,6 @@
 //! What an operator sees: live state, nothing derived a second time.
 
-use super::{Domain, IfName, MlagPort, Time, Traffic};
+use super::{Domain, IfName, MlagPort, Time};
 use crate::election;
 use crate::session::State;
 use mclag_proto::ctl;
@@ -13,7 +13,7 @@ impl Domain {
         let mut counts = [0_usize; 4];
         for port in self.ports.values() {
             let remote = self.remote_up(port) == Some(true);
-            counts[usize::from(port.up) * 2 + usize::from(remote)] += 1;
+            counts[usize::from(port.is_up()) * 2 + usize::from(remote)] += 1;
         }
         let [ports_down, ports_peer_only, ports_local_only, ports_dual] = counts;
         ctl::Status {
@@ -64,17 +64,17 @@ impl Domain {
         let ports = self.ports.values().map(|port| {
             let remote_up = self.remote_up(port);
             ctl::Interface {
-                name: port.name,
+                name: port.name(),
                 peer_link: false,
-                id: Some(port.id),
-                local: self.port_status(&port.name, port.up),
+                id: Some(port.id()),
+                local: self.port_status(&port.name(), port.is_up()),
                 remote: remote_up.map(status_of),
-                dual: port.up && remote_up == Some(true),
+                dual: port.is_up() && remote_up == Some(true),
                 isolated: self.isolated(port),
-                held: port.traffic == Traffic::Held,
-                partner: self.links.partner(&port.name),
-                members: self.members(&port.name),
-                vids: self.vids(&port.name),
+                held: port.is_held(),
+                partner: self.links.partner(&port.name()),
+                members: self.members(&port.name()),
+                vids: self.vids(&port.name()),
                 conflicts: self.conflicts(port),
             }
         });
@@ -158,7 +158,7 @@ impl Domain {
     }
 
     fn remote_up(&self, port: &MlagPort) -> Option<bool> {
-        self.peer.port_is_up(&port.name)
+        self.peer.port_is_up(&port.name())
     }
 
     fn port_status(&self, name: &IfName, up: bool) -> ctl::PortStatus {
@@ -238,7 +238,7 @@ impl Domain {
             warnings.extend(
                 conflicts
                     .into_iter()
-                    .map(|text| format!("{}: {text}", port.name)),
+                    .map(|text| format!("{}: {text}", port.name())),
             );
         }
         warnings

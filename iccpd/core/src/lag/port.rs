@@ -1,0 +1,255 @@
+//! An MLAG port of this chassis: its machines, and what is known of it.
+
+use super::{
+    Advertised, Awaited, Event, News, PortFacts, Programmed, Report, State, TAKES_EFFECT, Wait,
+};
+use crate::Time;
+use crate::timer::{Timer, Timers};
+use mclag_proto::sync::model::{Isolation, Traffic};
+use mclag_proto::{AggregatorId, IfName};
+
+/// One MLAG port of this chassis.
+#[derive(Clone, Debug)]
+pub struct MlagPort {
+    name: IfName,
+    id: AggregatorId,
+    /// As the kernel has it; `None` while the interface does not exist.
+    facts: Option<PortFacts>,
+    /// Counts up as ports appear: the peer is told of the latest one first (`spec/iccp.md` 7).
+    attached: u64,
+    /// Its links have been looked at before: a change from now on is a change of the links.
+    looked_at: bool,
+    state: State,
+    isolation: Isolation,
+    advertised: Advertised,
+    /// The peer waits for our acknowledgement.
+    ack_owed: bool,
+    programmed: Programmed,
+    /// The difference to the peer's settings that was last written down.
+    noted: Option<String>,
+}
+
+impl MlagPort {
+    /// A port nothing is known of.
+    #[must_use]
+    pub fn new(name: IfName) -> Self {
+        Self {
+            name,
+            id: AggregatorId::of(&name),
+            facts: None,
+            attached: 0,
+            looked_at: false,
+            state: State::Down,
+            isolation: Isolation::Keep,
+            advertised: Advertised::Nothing,
+            ack_owed: false,
+            programmed: Programmed::Nothing,
+            noted: None,
+        }
+    }
+
+    /// Its name, the same on both chassis.
+    #[must_use]
+    pub const fn name(&self) -> IfName {
+        self.name
+    }
+
+    /// Its number towards the peer.
+    #[must_use]
+    pub const fn id(&self) -> AggregatorId {
+        self.id
+    }
+
+    /// As the kernel has it; `None` while the interface does not exist.
+    #[must_use]
+    pub const fn facts(&self) -> Option<&PortFacts> {
+        self.facts.as_ref()
+    }
+
+    /// The interface exists.
+    #[must_use]
+    pub const fn exists(&self) -> bool {
+        self.facts.is_some()
+    }
+
+    /// Its place in the order of appearance.
+    #[must_use]
+    pub const fn attached(&self) -> u64 {
+        self.attached
+    }
+
+    /// What the kernel has now; `next` is its place in the order, should it appear. Returns true if
+    /// that is news for the peer.
+    pub fn set_facts(&mut self, facts: Option<PortFacts>, next: u64) -> bool {
+        if self.facts == facts {
+            return false;
+        }
+        if self.facts.is_none() {
+            self.attached = next;
+        }
+        self.facts = facts;
+        // Also before both are in step: the peer may have been answered already.
+        self.advertise(News::Config);
+        true
+    }
+
+    /// Its links are looked at. Returns true if they were before.
+    pub const fn look_at(&mut self) -> bool {
+        std::mem::replace(&mut self.looked_at, true)
+    }
+
+    /// Whether it is up and may carry data.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Its links could carry data.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.state.is_up()
+    }
+
+    /// It is not to carry data.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state.traffic() == Traffic::Held
+    }
+
+    /// It may carry data when its links are up.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state.traffic() == Traffic::Pass
+    }
+
+    /// Advance it. Its timers follow.
+    pub fn step(&mut self, event: Event, timers: &mut Timers) {
+        self.state = self.state.after(event);
+        let (consent, resend) = (Timer::Consent(self.name), Timer::Resend(self.name));
+        match (self.state.awaited(), event) {
+            (
+                Some(_),
+                Event::LinksBack(Wait {
+                    over,
+                    resend: again,
+                    ..
+                })
+                | Event::LinksBackAlone(Wait {
+                    over,
+                    resend: again,
+                    ..
+                })
+                | Event::Ask(Wait {
+                    over,
+                    resend: again,
+                    ..
+                }),
+            ) => {
+                timers.set(consent, over);
+                match again {
+                    Some(at) => timers.set(resend, at),
+                    None => timers.stop(resend),
+                }
+            }
+            (Some(_), _) => {}
+            (None, _) => {
+                timers.stop(consent);
+                timers.stop(resend);
+            }
+        }
+    }
+
+    /// The peer is to be told again that it is up, and is told so once more at `next`. Returns false
+    /// if it is no longer waited for.
+    pub fn resend(&mut self, next: Time, timers: &mut Timers) -> bool {
+        let waiting = self.state.awaited() == Some(Awaited::Acknowledgement);
+        if waiting {
+            timers.set(Timer::Resend(self.name), next);
+            self.advertise(News::State);
+        }
+        waiting
+    }
+
+    /// Isolation as decided.
+    #[must_use]
+    pub const fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// Isolation is decided.
+    pub const fn set_isolation(&mut self, isolation: Isolation) {
+        self.isolation = isolation;
+    }
+
+    /// What the peer was told of it.
+    #[must_use]
+    pub const fn advertised(&self) -> Advertised {
+        self.advertised
+    }
+
+    /// Something of it is news for the peer, or was told.
+    pub const fn advertise(&mut self, news: News) {
+        self.advertised = self.advertised.after(news);
+    }
+
+    /// The peer waits for our acknowledgement, or no longer does.
+    pub const fn owe_ack(&mut self, owed: bool) {
+        self.ack_owed = owed;
+    }
+
+    /// The peer waits for our acknowledgement.
+    #[must_use]
+    pub const fn owes_ack(&self) -> bool {
+        self.ack_owed
+    }
+
+    /// Take the acknowledgement that the peer waits for, if what it is about is in force.
+    pub fn take_ack(&mut self) -> bool {
+        let ready = self.ack_owed && self.is_isolated();
+        self.ack_owed &= !ready;
+        ready
+    }
+
+    /// True once frames from the peer link do not leave here, as far as `syncd` can tell.
+    #[must_use]
+    fn is_isolated(&self) -> bool {
+        match self.programmed {
+            Programmed::InForce(want) => {
+                (self.isolation, want.isolation) == (Isolation::On, Isolation::On)
+            }
+            Programmed::Nothing | Programmed::Told(_) | Programmed::TakingEffect(_) => false,
+        }
+    }
+
+    /// What the dataplane was told of it.
+    #[must_use]
+    pub const fn programmed(&self) -> Programmed {
+        self.programmed
+    }
+
+    /// The dataplane was told, or reports, something of it.
+    pub fn program(&mut self, report: Report, timers: &mut Timers) {
+        self.programmed = self.programmed.after(report);
+        if !matches!(self.programmed, Programmed::TakingEffect(_)) {
+            timers.stop(Timer::InForce(self.name));
+        }
+    }
+
+    /// A dataplane that confirms nothing took what it was told.
+    pub fn taken(&mut self, timers: &mut Timers, now: Time) {
+        let before = self.programmed;
+        self.program(Report::Taken, timers);
+        if before != self.programmed {
+            timers.set(Timer::InForce(self.name), now + TAKES_EFFECT);
+        }
+    }
+
+    /// The first difference to the peer's settings. Returns true if it is another one than before.
+    pub fn note(&mut self, difference: Option<&String>) -> bool {
+        let news = self.noted.as_ref() != difference;
+        if news {
+            self.noted = difference.cloned();
+        }
+        news
+    }
+}

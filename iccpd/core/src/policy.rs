@@ -1,0 +1,3 @@
+//! Decisions that are tables: what is read, what is decided, and nothing else.
+
+pub mod decision;

@@ -1,0 +1,189 @@
+//! What a chassis does with an MLAG port: forward, hold, isolate.
+//!
+//! *Hold* and *forward* are about the host (`spec/behaviour.md` 8): a port that is held does not come
+//! up for it. *Isolate* is about the peer link (`spec/behaviour.md` 7): frames that came over it do
+//! not leave through the port.
+//!
+//! Everything there is to know of the peer comes in as three values: how it can be reached
+//! ([`Reachability`]), whether it has told its ports, and the state of this one there. Another way to
+//! reach it is another input of [`Reachability::of`].
+
+use crate::lag::{Consent, Event, State, Wait};
+use crate::session;
+use crate::{OnLoss, Time};
+use mclag_proto::sync::model::Isolation;
+use std::time::Duration;
+
+/// How the peer can be reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reachability {
+    /// Both are in step.
+    InStep,
+    /// In session: each is telling the other everything.
+    Synchronising,
+    /// The session is being made, and frames reach the peer over the peer link.
+    Connecting,
+    /// The session is being made, and nothing reaches the peer over the peer link.
+    ConnectingApart,
+    /// No session; frames reach the peer, if there is one, over the peer link.
+    PeerLink,
+    /// Not at all.
+    Nowhere,
+}
+
+impl Reachability {
+    /// What the session and the peer link say together. While the interfaces are not known the peer
+    /// link counts as up: nothing follows from it but caution.
+    #[must_use]
+    pub fn of(session: session::State, peer_link_up: bool) -> Self {
+        match session {
+            session::State::Exchange => Self::InStep,
+            session::State::Stage1 | session::State::Stage2 => Self::Synchronising,
+            session::State::CapSent | session::State::ConnectFirst | session::State::Connecting => {
+                if peer_link_up {
+                    Self::Connecting
+                } else {
+                    Self::ConnectingApart
+                }
+            }
+            session::State::Down | session::State::Dialling => {
+                if peer_link_up {
+                    Self::PeerLink
+                } else {
+                    Self::Nowhere
+                }
+            }
+        }
+    }
+}
+
+/// What counts for every port alike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Situation {
+    /// How the peer can be reached.
+    pub reach: Reachability,
+    /// What losing it means.
+    pub on_loss: OnLoss,
+    /// There is a peer link in the settings, from which frames could come.
+    pub has_peer_link: bool,
+    /// It has told all of its ports, or is known to have none that count.
+    pub told: bool,
+    /// It has had time to come back since this chassis started, or since it was lost.
+    pub settled: bool,
+}
+
+/// What is to become of a port's traffic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It stays as it is.
+    Keep,
+    /// It is held: before it carries data again the peer is to be asked.
+    Hold,
+    /// It carries data without having asked.
+    Forward,
+}
+
+impl Situation {
+    /// What to do with a port in this state, whose state at the peer, as far as it was ever told, is
+    /// `at_peer`.
+    #[must_use]
+    pub const fn verdict(self, port: State, at_peer: Option<bool>) -> Verdict {
+        match (port, self.on_loss, self.reach) {
+            (State::Forwarding | State::Waiting(_), _, _) => Verdict::Keep,
+
+            // Before the peer hears that it is down and lifts its isolation. As SONiC
+            // (`spec/behaviour.md` 8.3):
+            (State::Down | State::DownHeld | State::DownOpen, OnLoss::Release, reach) => {
+                match reach {
+                    Reachability::InStep => Verdict::Hold,
+                    _ => Verdict::Keep,
+                }
+            }
+            (State::Down | State::DownHeld | State::DownOpen, OnLoss::Hold, reach) => {
+                match (reach, at_peer) {
+                    (Reachability::InStep | Reachability::Synchronising, _)
+                    // The peer forwards for the host, as far as this chassis knows: carrying data
+                    // beside it without its consent would deliver frames twice.
+                    | (Reachability::Connecting | Reachability::PeerLink, Some(true)) => {
+                        Verdict::Hold
+                    }
+                    (Reachability::Connecting | Reachability::PeerLink, _)
+                    | (Reachability::ConnectingApart | Reachability::Nowhere, _) => Verdict::Keep,
+                }
+            }
+
+            (State::WaitingHeld(_), _, Reachability::Nowhere) => Verdict::Forward,
+            // Right after a start, or a loss, nothing is known of the peer: it may serve the host.
+            (State::WaitingHeld(_), _, Reachability::PeerLink) => match at_peer {
+                Some(false) => Verdict::Forward,
+                Some(true) | None if self.settled => Verdict::Forward,
+                Some(true) | None => Verdict::Keep,
+            },
+            (
+                State::WaitingHeld(_),
+                _,
+                Reachability::InStep
+                | Reachability::Synchronising
+                | Reachability::Connecting
+                | Reachability::ConnectingApart,
+            ) => Verdict::Keep,
+        }
+    }
+
+    /// Isolation of a port, which was `before`; `unasked` when it has just come to carry data without
+    /// the peer's consent.
+    ///
+    /// A frame from the peer link has been, or will be, delivered by the peer itself if the port is
+    /// up there; only then must it not leave here. The local port's state does not matter: while it
+    /// is down nothing leaves, and when it comes up the filter must already be right.
+    ///
+    /// While the session is down nothing is lifted: the peer's daemon may be gone and its dataplane
+    /// alive, and then both would deliver every flooded frame (W-22). What the peer tells on the way
+    /// counts as soon as both are in step, and not before (`spec/behaviour.md` 6.3, 7.1).
+    #[must_use]
+    pub const fn isolation(
+        self,
+        at_peer: Option<bool>,
+        before: Isolation,
+        unasked: bool,
+    ) -> Isolation {
+        match (self.reach, self.on_loss) {
+            _ if !self.has_peer_link => Isolation::Off,
+            // Isolating costs nothing now, and will be right when the peer link is back before the
+            // session is.
+            (Reachability::Nowhere, OnLoss::Hold) => Isolation::On,
+            // The peer's may come up in the same way (`spec/behaviour.md` 7.1, third row).
+            _ if unasked && !self.told => Isolation::On,
+            (Reachability::Synchronising, _) => before,
+            _ if !self.told => before,
+            _ => match at_peer {
+                Some(true) => Isolation::On,
+                Some(false) | None => Isolation::Off,
+            },
+        }
+    }
+
+    /// How a port whose links are back begins. `ack_timeout` bounds the wait where nobody is there to
+    /// ask.
+    #[must_use]
+    pub fn links_back(
+        self,
+        at_peer: Option<bool>,
+        consent: Consent,
+        ack_timeout: Duration,
+        now: Time,
+    ) -> Event {
+        match (self.reach, consent, at_peer) {
+            // Nobody delivers a frame beside it, and waiting would cost the host its only leg for
+            // seconds: a peer that does not acknowledge does not wait either.
+            (Reachability::InStep, Consent::Presumed(_), Some(false) | None) => {
+                Event::LinksBackUnopposed
+            }
+            (Reachability::InStep, _, _) => Event::LinksBack(Wait::new(consent, now)),
+            _ => Event::LinksBackAlone(Wait::new(Consent::Acknowledged(ack_timeout), now)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

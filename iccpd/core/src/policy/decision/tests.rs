@@ -1,0 +1,276 @@
+use super::*;
+use crate::lag::{Awaited, SETTLED};
+use Isolation::{Keep, Off, On};
+
+const REACHES: [Reachability; 6] = [
+    Reachability::InStep,
+    Reachability::Synchronising,
+    Reachability::Connecting,
+    Reachability::ConnectingApart,
+    Reachability::PeerLink,
+    Reachability::Nowhere,
+];
+const AT_PEER: [(&str, Option<bool>); 3] =
+    [("up", Some(true)), ("down", Some(false)), ("none", None)];
+const ON_LOSS: [(&str, OnLoss); 2] = [("hold", OnLoss::Hold), ("release", OnLoss::Release)];
+const NO_YES: [(&str, bool); 2] = [("no", false), ("yes", true)];
+
+/// Cells of a table: the inputs, which may be `*` or alternatives with `|`, then `=>` and the outcome.
+struct Table<'a> {
+    rows: Vec<(Vec<&'a str>, &'a str, usize)>,
+}
+
+impl<'a> Table<'a> {
+    fn new(text: &'a str) -> Self {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let rows = lines.map(|line| {
+            let (inputs, outcome) = line.split_once("=>").unwrap();
+            (inputs.split_whitespace().collect(), outcome.trim(), 0)
+        });
+        Self {
+            rows: rows.collect(),
+        }
+    }
+
+    /// The outcome of the one row for these inputs.
+    fn outcome(&mut self, inputs: &[&str]) -> &'a str {
+        let mut fitting = self.rows.iter_mut().filter(|(cells, ..)| {
+            assert_eq!(cells.len(), inputs.len(), "{cells:?}");
+            let fits = |(cell, input): (&&str, &&str)| {
+                *cell == "*" || cell.split('|').any(|choice| choice == *input)
+            };
+            cells.iter().zip(inputs).all(fits)
+        });
+        let Some((_, outcome, used)) = fitting.next() else {
+            panic!("no row for {inputs:?}")
+        };
+        assert!(fitting.next().is_none(), "two rows for {inputs:?}");
+        *used += 1;
+        outcome
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.rows.iter().all(|(.., used)| *used > 0)
+    }
+}
+
+fn situation(reach: Reachability, on_loss: OnLoss) -> Situation {
+    Situation {
+        reach,
+        on_loss,
+        has_peer_link: true,
+        told: true,
+        settled: true,
+    }
+}
+
+/// Every combination of inputs has one row.
+#[test]
+fn verdict_table() {
+    // on loss | reachability                                   | at peer | settled | port => verdict
+    let mut table = Table::new(
+        "
+        *       *                                                 *         *   waiting|forwarding => keep
+
+        hold    InStep|Synchronising                              *         *   down => hold
+        hold    Connecting|PeerLink                               up        *   down => hold
+        hold    Connecting|PeerLink                               down|none *   down => keep
+        hold    ConnectingApart|Nowhere                           *         *   down => keep
+        release InStep                                            *         *   down => hold
+        release Synchronising|Connecting|ConnectingApart          *         *   down => keep
+        release PeerLink|Nowhere                                  *         *   down => keep
+
+        *       InStep|Synchronising|Connecting|ConnectingApart   *         *   held => keep
+        *       Nowhere                                           *         *   held => forward
+        *       PeerLink                                          down      *   held => forward
+        *       PeerLink                                          up|none   yes held => forward
+        *       PeerLink                                          up|none   no  held => keep
+        ",
+    );
+    let waits = [Awaited::Acknowledgement, Awaited::Time];
+    let mut ports = vec![
+        ("down", State::Down),
+        ("down", State::DownHeld),
+        ("down", State::DownOpen),
+        ("forwarding", State::Forwarding),
+    ];
+    ports.extend(waits.map(|wait| ("waiting", State::Waiting(wait))));
+    ports.extend(waits.map(|wait| ("held", State::WaitingHeld(wait))));
+    for reach in REACHES {
+        for (loss, on_loss) in ON_LOSS {
+            for (peer, at_peer) in AT_PEER {
+                for (yes, settled) in NO_YES {
+                    for (word, port) in &ports {
+                        let reached = format!("{reach:?}");
+                        let want = table.outcome(&[loss, &reached, peer, yes, word]);
+                        let situation = Situation {
+                            settled,
+                            ..situation(reach, on_loss)
+                        };
+                        let is = match situation.verdict(*port, at_peer) {
+                            Verdict::Keep => "keep",
+                            Verdict::Hold => "hold",
+                            Verdict::Forward => "forward",
+                        };
+                        assert_eq!(is, want, "{loss} {reach:?} {peer} {yes} {port:?}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(table.is_used_up());
+}
+
+/// Every combination of inputs has one row.
+#[test]
+fn isolation_table() {
+    // peer link | on loss | reachability                  | told | at peer | unasked => isolation
+    let mut table = Table::new(
+        "
+        no  *       *                                        *   *         *   => off
+
+        yes hold    Nowhere                                  *   *         *   => on
+
+        yes hold    InStep|Connecting|ConnectingApart        yes up        *   => on
+        yes hold    InStep|Connecting|ConnectingApart        yes down|none *   => off
+        yes hold    InStep|Connecting|ConnectingApart        no  *         no  => as it was
+        yes hold    InStep|Connecting|ConnectingApart        no  *         yes => on
+        yes hold    PeerLink                                 yes up        *   => on
+        yes hold    PeerLink                                 yes down|none *   => off
+        yes hold    PeerLink                                 no  *         no  => as it was
+        yes hold    PeerLink                                 no  *         yes => on
+        yes hold    Synchronising                            no  *         yes => on
+        yes hold    Synchronising                            no  *         no  => as it was
+        yes hold    Synchronising                            yes *         *   => as it was
+
+        yes release InStep|Connecting|ConnectingApart        yes up        *   => on
+        yes release InStep|Connecting|ConnectingApart        yes down|none *   => off
+        yes release InStep|Connecting|ConnectingApart        no  *         no  => as it was
+        yes release InStep|Connecting|ConnectingApart        no  *         yes => on
+        yes release PeerLink|Nowhere                         yes up        *   => on
+        yes release PeerLink|Nowhere                         yes down|none *   => off
+        yes release PeerLink|Nowhere                         no  *         no  => as it was
+        yes release PeerLink|Nowhere                         no  *         yes => on
+        yes release Synchronising                            no  *         yes => on
+        yes release Synchronising                            no  *         no  => as it was
+        yes release Synchronising                            yes *         *   => as it was
+        ",
+    );
+    for reach in REACHES {
+        for (loss, on_loss) in ON_LOSS {
+            for (link, has_peer_link) in NO_YES {
+                for (tells, told) in NO_YES {
+                    for (peer, at_peer) in AT_PEER {
+                        for (asks, unasked) in NO_YES {
+                            let reached = format!("{reach:?}");
+                            let inputs = [link, loss, &reached, tells, peer, asks];
+                            let want = table.outcome(&inputs);
+                            for before in [Keep, Off, On] {
+                                let situation = Situation {
+                                    has_peer_link,
+                                    told,
+                                    ..situation(reach, on_loss)
+                                };
+                                let want = match want {
+                                    "on" => On,
+                                    "off" => Off,
+                                    "as it was" => before,
+                                    other => panic!("{other}"),
+                                };
+                                let is = situation.isolation(at_peer, before, unasked);
+                                assert_eq!(is, want, "{inputs:?} {before:?}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(table.is_used_up());
+}
+
+/// A port asks where there is somebody to ask who answers, or who delivers frames meanwhile.
+#[test]
+fn a_port_that_comes_back_asks_if_there_is_somebody_to_ask() {
+    let mut table = Table::new(
+        "
+        InStep                                     acknowledged *         => asks
+        InStep                                     presumed     up        => asks
+        InStep                                     presumed     down|none => unopposed
+        Synchronising|Connecting|ConnectingApart   *            *         => alone
+        PeerLink|Nowhere                           *            *         => alone
+        ",
+    );
+    let timeout = Duration::from_secs(5);
+    let consents = [
+        ("acknowledged", Consent::Acknowledged(timeout)),
+        ("presumed", Consent::Presumed(SETTLED)),
+    ];
+    for reach in REACHES {
+        for (word, consent) in consents {
+            for (peer, at_peer) in AT_PEER {
+                let reached = format!("{reach:?}");
+                let want = table.outcome(&[&reached, word, peer]);
+                let situation = situation(reach, OnLoss::Hold);
+                let now = Time::ZERO;
+                let is = match situation.links_back(at_peer, consent, timeout, now) {
+                    Event::LinksBack(wait) => {
+                        assert_eq!(wait, Wait::new(consent, now));
+                        "asks"
+                    }
+                    Event::LinksBackUnopposed => "unopposed",
+                    Event::LinksBackAlone(wait) => {
+                        assert_eq!(wait, Wait::new(Consent::Acknowledged(timeout), now));
+                        "alone"
+                    }
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(is, want, "{reach:?} {word} {peer}");
+            }
+        }
+    }
+    assert!(table.is_used_up());
+}
+
+/// What session and peer link say, as one value.
+#[test]
+fn reachability_table() {
+    use session::State::{
+        CapSent, ConnectFirst, Connecting, Dialling, Down, Exchange, Stage1, Stage2,
+    };
+    // (session, with the peer link, without)
+    let table = [
+        (Down, Reachability::PeerLink, Reachability::Nowhere),
+        (Dialling, Reachability::PeerLink, Reachability::Nowhere),
+        (
+            CapSent,
+            Reachability::Connecting,
+            Reachability::ConnectingApart,
+        ),
+        (
+            ConnectFirst,
+            Reachability::Connecting,
+            Reachability::ConnectingApart,
+        ),
+        (
+            Connecting,
+            Reachability::Connecting,
+            Reachability::ConnectingApart,
+        ),
+        (
+            Stage1,
+            Reachability::Synchronising,
+            Reachability::Synchronising,
+        ),
+        (
+            Stage2,
+            Reachability::Synchronising,
+            Reachability::Synchronising,
+        ),
+        (Exchange, Reachability::InStep, Reachability::InStep),
+    ];
+    for (session, with, without) in table {
+        assert_eq!(Reachability::of(session, true), with, "{session:?}");
+        assert_eq!(Reachability::of(session, false), without, "{session:?}");
+    }
+}
