@@ -1,73 +1,16 @@
 //! What is sent to `syncd`: the wanted dataplane, as numbered batches of changes.
 
-use super::sections::Told;
+use super::syncd::{InFlight, Syncd, named_port};
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
 use crate::config::OnLoss;
 use crate::lag::Report;
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{
-    Abilities, DomainWant, Event, Isolation, Op, OpError, OpErrorCode, Section,
-};
+use mclag_proto::sync::model::{Abilities, Event, Isolation, Op, OpError, OpErrorCode};
 use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Delay before an operation that was refused is tried again.
 const REPAIR: Duration = Duration::from_secs(1);
-
-/// The connection to `syncd`.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Syncd {
-    pub(super) backend: Option<String>,
-    pub(super) abilities: Abilities,
-    window: usize,
-    last_number: u64,
-    in_flight: VecDeque<InFlight>,
-    /// The ports have not been named on this connection.
-    pub(super) ports_due: bool,
-    /// Something happened that may change what is wanted.
-    pub(super) dirty: bool,
-    pub(super) told: Told,
-    domain_told: Option<DomainWant>,
-    /// Operations on domain and ports that fit into no batch yet. Bounded: the whole is said once
-    /// per connection, and a port again only when what is wanted of it changed.
-    pub(super) queued: VecDeque<Op>,
-    /// It has listed every address it sees, on this connection.
-    pub(super) listed: bool,
-    pub(super) failed: u64,
-    pub(super) last_failure: Option<String>,
-}
-
-/// A batch that was not answered yet.
-#[derive(Clone, Debug)]
-struct InFlight {
-    number: u64,
-    /// Operations on ports, by index: their confirmation means something. None when the port is
-    /// released.
-    ports: Vec<(u32, IfName, Option<PortWant>)>,
-    /// Short names of all operations, for the log line of a failure.
-    ops: Vec<Op>,
-}
-
-impl Syncd {
-    pub(super) const fn is_up(&self) -> bool {
-        self.backend.is_some()
-    }
-
-    /// True if something else was said of the port since: what is confirmed now no longer holds.
-    fn is_superseded(&self, name: &IfName, isolation: Isolation) -> bool {
-        let in_flight = self.in_flight.iter().flat_map(|batch| &batch.ports);
-        let later = in_flight.map(|(_, port, want)| (*port, *want));
-        let queued = self.queued.iter().filter_map(named_port);
-        let mut later = later.chain(queued).filter(|(port, _)| port == name);
-        later.any(|(_, later)| later.map(|want| want.isolation) != Some(isolation))
-    }
-
-    /// True when nothing is left to be said or confirmed.
-    fn is_idle(&self) -> bool {
-        self.in_flight.is_empty() && !self.ports_due && self.queued.is_empty()
-    }
-}
 
 impl Domain {
     /// Next batch for `syncd`, unless it has to answer earlier ones first.
@@ -132,41 +75,6 @@ impl Domain {
     #[must_use]
     pub fn syncd_is_idle(&self) -> bool {
         !self.syncd.is_up() || self.syncd.is_idle()
-    }
-
-    pub(super) fn queue_port_ops(&mut self) {
-        let whole = std::mem::take(&mut self.syncd.ports_due);
-        if whole {
-            self.syncd
-                .queued
-                .push_back(Op::SnapshotBegin(Section::Ports));
-        }
-        let domain = DomainWant {
-            bridge: self.config.bridge,
-            peer_link: self.config.peer_link,
-            peer_link_learning: self.peer_link_learning,
-        };
-        if whole || self.syncd.domain_told != Some(domain) {
-            self.syncd.domain_told = Some(domain);
-            self.syncd.queued.push_back(Op::Domain(domain));
-        }
-        let wants: Vec<(IfName, PortWant)> = self
-            .ports
-            .values()
-            .map(|port| (port.name(), self.port_want(port)))
-            .collect();
-        for (name, want) in wants {
-            let Some(port) = self.ports.get_mut(&name) else {
-                continue;
-            };
-            if whole || port.programmed().told() != Some(want) {
-                port.program(Report::Told(want), &mut self.timers);
-                self.syncd.queued.push_back(Op::Port { port: name, want });
-            }
-        }
-        if whole {
-            self.syncd.queued.push_back(Op::SnapshotEnd(Section::Ports));
-        }
     }
 
     pub(super) fn syncd_up(&mut self, abilities: Abilities, backend: String, window: u32) {
@@ -313,15 +221,6 @@ impl Domain {
     pub(super) fn isolated(&self, port: &MlagPort) -> Option<bool> {
         let confirmed = port.programmed().confirmed();
         confirmed.map(|confirmed| confirmed == Isolation::On)
-    }
-}
-
-/// The port that an operation is about, and what is wanted of it from then on.
-fn named_port(op: &Op) -> Option<(IfName, Option<PortWant>)> {
-    match op {
-        Op::Port { port, want } => Some((*port, Some(*want))),
-        Op::PortRelease { port } => Some((*port, None)),
-        _ => None,
     }
 }
 

@@ -8,7 +8,8 @@
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
 //! change. `told.rs`: what the peer says; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent
-//! to the peer. `dataplane.rs`: what is sent to `syncd`. `view.rs`: what an operator sees;
+//! to the peer. `sections.rs`: what `syncd` is to be told, in which order;
+//! `dataplane.rs`: in batches; `syncd.rs`: the connection. `view.rs`: what an operator sees;
 //! `legacy_view.rs`, with the legacy tool; `tally.rs`: what is counted for that one.
 
 mod checks;
@@ -21,6 +22,7 @@ mod loss;
 mod neigh;
 mod peer;
 mod sections;
+mod syncd;
 mod tables;
 mod tally;
 mod told;
@@ -40,7 +42,6 @@ use crate::peer::Peer;
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Time};
-use dataplane::Syncd;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
@@ -49,6 +50,7 @@ use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+use syncd::Syncd;
 use tables::Tables;
 
 /// A legacy peer sends its addresses right after the synchronisation and marks no end; by then

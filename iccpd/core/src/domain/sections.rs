@@ -1,4 +1,4 @@
-//! What `syncd` is told beside ports and addresses: how the pair stands, the peer's ports, members,
+//! What `syncd` is told beside the tables: ports, how the pair stands, the peer's ports, members,
 //! and whose address layer-3 interfaces have. And in which order.
 //!
 //! A dataplane that publishes the state of the pair reads meaning into the order
@@ -6,31 +6,10 @@
 //! the session is down and empties it while it is up. So *down* goes before anything that lifts
 //! isolation, *up* behind learning and ports.
 
-use super::dataplane::Syncd;
-use super::{Domain, IfName, Role, State};
-use mclag_proto::Mac;
-use mclag_proto::sync::model::{InterfaceWant, Op, PairState, Section};
+use super::{Domain, IfName, PortWant, Role, State};
+use crate::lag::Report;
+use mclag_proto::sync::model::{DomainWant, Op, PairState, Section};
 use std::collections::BTreeMap;
-
-/// What was said on this connection.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Told {
-    node_mac: Option<Mac>,
-    pair: Option<PairState>,
-    remote: BTreeMap<IfName, bool>,
-    members: BTreeMap<IfName, Vec<IfName>>,
-    interfaces: BTreeMap<IfName, InterfaceWant>,
-}
-
-impl Syncd {
-    fn begin(&mut self, section: Section) {
-        self.queued.push_back(Op::SnapshotBegin(section));
-    }
-
-    fn end(&mut self, section: Section) {
-        self.queued.push_back(Op::SnapshotEnd(section));
-    }
-}
 
 impl Domain {
     /// Queue what changed of everything but the tables. Does nothing while nothing happened.
@@ -66,7 +45,7 @@ impl Domain {
     }
 
     fn goes_down(&self) -> bool {
-        !self.pair_state().up && self.syncd.told.pair.is_some_and(|told| told.up)
+        !self.pair_state().up && self.syncd.sent.pair.is_some_and(|told| told.up)
     }
 
     /// The order of `spec/behaviour.md` 14.6.
@@ -103,16 +82,49 @@ impl Domain {
 
     fn queue_node_mac(&mut self) {
         let now = Some(self.config.node_mac);
-        if self.syncd.abilities.node_mac && self.syncd.told.node_mac != now {
-            self.syncd.told.node_mac = now;
+        if self.syncd.abilities.node_mac && self.syncd.sent.node_mac != now {
+            self.syncd.sent.node_mac = now;
             self.syncd.queued.extend(now.map(Op::NodeMac));
         }
     }
 
     fn queue_pair(&mut self, pair: PairState) {
-        if self.syncd.abilities.pair && self.syncd.told.pair != Some(pair) {
-            self.syncd.told.pair = Some(pair);
-            self.syncd.queued.push_back(Op::Pair(pair));
+        if self.syncd.abilities.pair && self.syncd.sent.pair != Some(pair) {
+            self.syncd.sent.pair = Some(pair);
+            self.syncd.queue(Op::Pair(pair));
+        }
+    }
+
+    fn queue_port_ops(&mut self) {
+        let whole = std::mem::take(&mut self.syncd.ports_due);
+        if whole {
+            self.syncd.begin(Section::Ports);
+        }
+        let domain = DomainWant {
+            bridge: self.config.bridge,
+            peer_link: self.config.peer_link,
+            peer_link_learning: self.peer_link_learning,
+        };
+        if whole || self.syncd.sent.domain != Some(domain) {
+            self.syncd.sent.domain = Some(domain);
+            self.syncd.queue(Op::Domain(domain));
+        }
+        let wants: Vec<(IfName, PortWant)> = self
+            .ports
+            .values()
+            .map(|port| (port.name(), self.port_want(port)))
+            .collect();
+        for (name, want) in wants {
+            let Some(port) = self.ports.get_mut(&name) else {
+                continue;
+            };
+            if whole || port.programmed().told() != Some(want) {
+                port.program(Report::Told(want), &mut self.timers);
+                self.syncd.queue(Op::Port { port: name, want });
+            }
+        }
+        if whole {
+            self.syncd.end(Section::Ports);
         }
     }
 
@@ -120,19 +132,15 @@ impl Domain {
         if !self.syncd.abilities.pair {
             return;
         }
-        let up = self.syncd.told.pair.is_some_and(|pair| pair.up);
+        let up = self.syncd.sent.pair.is_some_and(|pair| pair.up);
         let known = self.peer.ports().filter(|_| up);
         let now: BTreeMap<IfName, bool> = known.map(|(name, port)| (*name, port.is_up())).collect();
-        let Syncd { told, queued, .. } = &mut self.syncd;
-        for port in told.remote.keys().filter(|name| !now.contains_key(name)) {
-            queued.push_back(Op::RemotePortRelease { port: *port });
+        for (port, _, now) in self.syncd.sent.remote.update(now) {
+            self.syncd.queue(match now {
+                Some(up) => Op::RemotePort { port, up },
+                None => Op::RemotePortRelease { port },
+            });
         }
-        for (&port, &up) in &now {
-            if told.remote.get(&port) != Some(&up) {
-                queued.push_back(Op::RemotePort { port, up });
-            }
-        }
-        told.remote = now;
     }
 
     fn queue_members(&mut self) {
@@ -148,45 +156,26 @@ impl Domain {
         // The peer link's, because learning stops on each.
         let named = self.ports.keys().chain(&self.config.peer_link);
         let now: BTreeMap<IfName, Vec<IfName>> = named.map(members).collect();
-        let Syncd { told, queued, .. } = &mut self.syncd;
-        let none: &[IfName] = &[];
-        for (&port, before) in &told.members {
-            if !now.contains_key(&port) && !before.is_empty() {
-                let members = Vec::new();
-                queued.push_back(Op::Members { port, members });
+        for (port, before, now) in self.syncd.sent.members.update(now) {
+            let (before, members) = (before.unwrap_or_default(), now.unwrap_or_default());
+            if before != members {
+                self.syncd.queue(Op::Members { port, members });
             }
         }
-        for (&port, members) in &now {
-            if told.members.get(&port).map_or(none, Vec::as_slice) != members {
-                let members = members.clone();
-                queued.push_back(Op::Members { port, members });
-            }
-        }
-        told.members = now;
     }
 
     fn queue_interfaces(&mut self) {
-        if !self.syncd.abilities.interfaces {
-            return;
-        }
         let now = &self.tables.identities;
-        let Syncd { told, queued, .. } = &mut self.syncd;
-        if told.interfaces == *now {
+        if !self.syncd.abilities.interfaces || self.syncd.sent.interfaces.is(now) {
             return;
         }
-        for name in told
-            .interfaces
-            .keys()
-            .filter(|name| !now.contains_key(name))
-        {
-            queued.push_back(Op::InterfaceRelease { name: *name });
+        let now = now.clone();
+        for (name, _, now) in self.syncd.sent.interfaces.update(now) {
+            self.syncd.queue(match now {
+                Some(want) => Op::Interface { name, want },
+                None => Op::InterfaceRelease { name },
+            });
         }
-        for (&name, &want) in now {
-            if told.interfaces.get(&name) != Some(&want) {
-                queued.push_back(Op::Interface { name, want });
-            }
-        }
-        told.interfaces = now.clone();
     }
 
     /// Want nothing any more: neither ports nor addresses, which would never age.
@@ -194,7 +183,7 @@ impl Domain {
         let abilities = self.syncd.abilities;
         self.syncd.queued.clear();
         self.syncd.ports_due = false;
-        if self.syncd.told.pair.is_some() {
+        if self.syncd.sent.pair.is_some() {
             let up = false;
             self.queue_pair(PairState {
                 up,
