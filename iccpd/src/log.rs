@@ -3,6 +3,7 @@
 use mclag_daemon::log::{self, EnvFilter};
 use mclag_proto::mclagdctl::LogLevel;
 use std::fmt;
+use std::io;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
@@ -21,11 +22,14 @@ impl fmt::Debug for Control {
 
 impl Control {
     /// Log what passes this filter from now on.
-    #[must_use]
-    pub fn start(filter: EnvFilter) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// See [`log::init`].
+    pub fn start(filter: EnvFilter) -> io::Result<Self> {
         let level = level_of(filter.max_level_hint());
-        let log = log::init(filter);
-        Self::new(level, move |filter| log.set_filter(filter))
+        let log = log::init(filter)?;
+        Ok(Self::new(level, move |filter| log.set_filter(filter)))
     }
 
     /// What is logged is at this level now; `reload` changes the filter and says whether it could.

@@ -8,7 +8,7 @@ use iccpd::driver::{self, Driver, Pair, PairBridge, Reach, Signal};
 use iccpd::kernel::{Taps, Watch};
 use iccpd::settings::{self, Bridge, Loaded, Settings};
 use iccpd::{ctl, log, mclagdctl, node};
-use mclag_daemon::log::parse_filter;
+use mclag_daemon::log::{parse_filter, say};
 use mclag_daemon::signals::Signals;
 use mclag_daemon::{process, sandbox};
 use mclag_proto::Mac;
@@ -51,20 +51,22 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let node = node::mac(&settings.chassis, settings.domain.as_ref(), bridge.name);
     if args.check {
         for warning in loaded.warnings() {
-            eprintln!("{}", warning.located(&args.settings));
+            say(&warning.located(&args.settings).to_string());
         }
         let mut used = loaded.settings;
         used.chassis.bridge = Some(bridge.name);
         used.chassis.node_mac = Some(node.mac);
-        println!("# bridge is from {}.", bridge.from);
-        println!("# node-mac is from {}.\n{used}", node.from);
-        return Ok(());
+        let (bridge, node) = (bridge.from, node.from);
+        return Ok(process::print(&format!(
+            "# bridge is from {bridge}.\n# node-mac is from {node}.\n{used}\n"
+        ))?);
     }
     // The last thing that takes a privilege; without it there is less to be seen.
     let taps = settings.chassis.neighbours.then(Taps::open);
     // Before the runtime: capabilities belong to threads, and there is only one yet.
     sandbox::enter(None).context("cannot give up privileges")?;
-    let log = log::Control::start(parse_filter(&settings.log_filter).context("cannot log")?);
+    let filter = parse_filter(&settings.log_filter).context("cannot log")?;
+    let log = log::Control::start(filter).context("cannot log")?;
     for warning in loaded.warnings() {
         let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "settings");

@@ -81,17 +81,13 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let settings = settings(args)?;
     let old_name = old_name(args);
     if args.check {
-        print!("{settings}");
+        process::print(&settings.to_string())?;
         if let Some(notice) = old_name {
-            eprintln!("{notice}");
+            log::say(&notice);
         }
         return Ok(());
     }
-    let _log = log::init(log::parse_filter(&settings.log_filter).context("cannot log")?);
-    if let Some(notice) = old_name {
-        tracing::warn!("{notice}");
-    }
-    process::block_on(serve(args, settings)).context("cannot start the runtime")?
+    process::block_on(serve(args, settings, old_name)).context("cannot start the runtime")?
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -131,15 +127,14 @@ fn old_name(args: &Args) -> Option<String> {
     ))
 }
 
-async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
+async fn serve(args: &Args, settings: Settings, old_name: Option<String>) -> anyhow::Result<()> {
     // Before anybody can know that we run: what is said until the server listens is not lost.
     let signals = (
         Signals::catch(&[Signal::Stop])?,
         Signals::catch(&[Signal::Reload])?,
     );
-    for notice in migrate::take_over(&settings.run_dir)? {
-        tracing::warn!("{notice}");
-    }
+    let mut notices = migrate::take_over(&settings.run_dir)?;
+    notices.extend(old_name);
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
     let control = settings.access.listen(&settings.control())?;
@@ -149,14 +144,19 @@ async fn serve(args: &Args, settings: Settings) -> anyhow::Result<()> {
         BackendKind::Linux => Some(Capability::CAP_NET_ADMIN),
         BackendKind::Record => None,
     };
-    let entered = sandbox::enter(needed).context("cannot give up privileges");
-    match (entered, settings.backend) {
-        (Err(error), _) => Err(error),
-        (Ok(()), BackendKind::Linux) => {
+    sandbox::enter(needed).context("cannot give up privileges")?;
+    // It starts a thread, and capabilities belong to threads.
+    let filter = log::parse_filter(&settings.log_filter).context("cannot log")?;
+    let _log = log::init(filter).context("cannot log")?;
+    for notice in notices {
+        tracing::warn!("{notice}");
+    }
+    match settings.backend {
+        BackendKind::Linux => {
             let backend = LinuxBackend::open().context("cannot talk to the kernel")?;
             serve_with(backend, args, &settings, signals, listeners).await
         }
-        (Ok(()), BackendKind::Record) => {
+        BackendKind::Record => {
             let backend = RecordBackend::new();
             let recorder = backend.recorder();
             settings

@@ -8,13 +8,14 @@ use iccpd::ctl::client::{Client, ClientError};
 use iccpd::ctl::show;
 use iccpd::mclagdctl::client as legacy;
 use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET};
+use mclag_daemon::log::say;
 use mclag_daemon::process;
 use mclag_proto::ctl::MacLine;
 use mclag_proto::{IfName, Mac, Vid};
 use serde::Serialize;
 use serde_json::json;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -145,7 +146,7 @@ fn main() -> ExitCode {
     let text = match run(&args) {
         Ok(text) => text,
         Err(Failure::Client(error)) => {
-            eprintln!("mclagctl: {error}");
+            process::complain("mclagctl", &error);
             return ExitCode::from(match error {
                 ClientError::NotRunning(_) | ClientError::SyncdNotRunning(_) => NOT_RUNNING,
                 _ => FAILED,
@@ -156,14 +157,12 @@ fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+    match process::print(&text) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("mclagctl: cannot print: {error}");
+            process::complain("mclagctl", &error);
             ExitCode::from(FAILED)
         }
-        Ok(()) => ExitCode::SUCCESS,
     }
 }
 
@@ -258,7 +257,7 @@ fn config(command: &Config) -> anyhow::Result<String> {
     let (Config::Convert { file, .. } | Config::Check { file, .. }) = command;
     let loaded = settings::load(file)?;
     for warning in loaded.warnings() {
-        eprintln!("{}", warning.located(file));
+        say(&warning.located(file).to_string());
     }
     match command {
         Config::Check { strict, .. } => {

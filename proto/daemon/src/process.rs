@@ -1,9 +1,10 @@
 //! The frame of a daemon's main program.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::log;
 use crate::settings::SettingsError;
 
 /// Say what a program failed with, if it did, and how it ends.
@@ -20,10 +21,29 @@ pub fn exit<E: AsRef<dyn Error + Send + Sync>>(program: &str, result: Result<(),
 /// Say what failed. What is wrong in a file begins with its name, as editors expect it.
 pub fn complain(program: &str, error: &(dyn Error + Send + Sync + 'static)) {
     match error.downcast_ref() {
-        Some(SettingsError::Wrong { report }) => eprintln!("{report}"),
-        _ => eprintln!("{program}: {}", chain(error)),
+        Some(SettingsError::Wrong { report }) => log::say(report),
+        _ => log::say(&format!("{program}: {}", chain(error))),
     }
 }
+
+/// Print to standard output. That whoever reads there has seen enough is no error.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn print(text: &str) -> Result<(), PrintError> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(PrintError(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Standard output takes nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot print")]
+pub struct PrintError(#[source] io::Error);
 
 /// An error and all that caused it, in one line.
 #[must_use]
