@@ -445,7 +445,11 @@ impl Driver {
         let now = self.now();
         let reply = match &self.pair {
             Some(Pair { domain, peer, .. }) => match question.request {
-                Request::Status => Reply::Status(Box::new(domain.status(now))),
+                Request::Status => {
+                    let mut status = domain.status(now);
+                    status.lost_log_lines = mclag_daemon::log::lost();
+                    Reply::Status(Box::new(status))
+                }
                 Request::Interfaces => Reply::Interfaces {
                     interfaces: domain.interfaces(),
                 },

@@ -128,6 +128,9 @@ pub struct Status {
     pub macs: MacCounts,
     /// Interfaces named in the settings that do not exist yet.
     pub waiting_for: Vec<IfName>,
+    /// Lines of the log of `iccpd` that could not be written since its start.
+    #[serde(default)]
+    pub lost_log_lines: u64,
     /// Anything an operator should look at.
     pub warnings: Vec<String>,
 }

@@ -58,6 +58,7 @@ impl<B: Backend> Server<B> {
             counters: vec![
                 counter("refused clients of version 2", self.refusals.total()),
                 counter("refused legacy clients", self.legacy.refused),
+                counter("log lines lost", mclag_daemon::log::lost()),
             ],
         }
     }

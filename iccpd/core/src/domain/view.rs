@@ -40,6 +40,7 @@ impl Domain {
             ports_down,
             macs: self.fdb.counts(),
             waiting_for: self.waiting_for(),
+            lost_log_lines: 0,
             warnings: self.warnings(),
         }
     }

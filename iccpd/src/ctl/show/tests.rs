@@ -57,6 +57,7 @@ fn a_status() -> Status {
             stale: 0,
         },
         waiting_for: vec![],
+        lost_log_lines: 0,
         warnings: vec![],
     }
 }
@@ -100,6 +101,7 @@ fn status_of_a_pair_in_trouble() {
             ..a_status().macs
         },
         waiting_for: vec![name("br0"), name("bond2")],
+        lost_log_lines: 7,
         warnings: vec![
             "syncd is not connected".into(),
             "the peer link is down".into(),
@@ -122,6 +124,7 @@ fn status_of_a_pair_in_trouble() {
           last failure       set FDB 02:00:5e:00:00:07 on bond1:�[2J no such device
         MLAG ports           12 up on both, 1 here only, 0 at the peer only, 2 down
         MAC addresses        1000 seen by both, 3 here only, 4 by the peer only; 4 kept from the last session
+        Log lines lost       7
         Waiting for          br0, bond2
         Warning              syncd is not connected
         Warning              the peer link is down
