@@ -9,6 +9,7 @@ mod bridge;
 mod missed;
 mod notices;
 
+use crate::claim::Claim;
 use crate::ctl;
 use crate::dataplane::Dataplane;
 use crate::kernel::Watch;
@@ -19,6 +20,7 @@ use crate::settings::{Bridge, OnStop};
 use crate::shim::Happened;
 use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_daemon::ctl::{Question, Server};
+use mclag_daemon::lock::LockError;
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request};
 use mclag_proto::iccp::Dialect;
@@ -69,6 +71,8 @@ pub struct Driver {
     /// What the settings say of the pair by now, and where its bridge is from; none if that cannot
     /// be used, which is written down.
     pub reread: Box<dyn Fn() -> Option<(Config, Bridge)>>,
+    /// What no other daemon of the chassis may have.
+    pub claim: Claim,
     /// The settings name the pair: those of a shim are ignored.
     pub is_fixed: bool,
     /// The origin of the core's time.
@@ -79,6 +83,8 @@ pub struct Driver {
     pub notices: Notices,
     /// What the dataplane said while there was no pair to take it.
     pub missed: Missed,
+    /// Why the pair that the shim names cannot be had.
+    pub taken: Option<LockError>,
     /// Settings that came while a pair was ending.
     pub later: Option<Option<Box<Config>>>,
     /// Turns that were taken since the deadline has passed.
@@ -166,8 +172,16 @@ const fn endpoints(config: &Config, reach: Reach) -> Endpoints {
 
 impl Driver {
     /// Run until `signals` says to stop, then say goodbye. Futures of it are dropped at will.
-    pub async fn run(mut self, mut signals: impl AsyncFnMut() -> Signal) {
+    ///
+    /// # Errors
+    ///
+    /// When another daemon has the pair that the shim names.
+    pub async fn run(mut self, mut signals: impl AsyncFnMut() -> Signal) -> Result<(), LockError> {
         let signal = loop {
+            if let Some(error) = self.taken.take() {
+                self.dataplane.bye().await;
+                return Err(error);
+            }
             self.follow_bridge();
             let has_more = self.drain().await;
             match self.next_wake(signals(), has_more).await {
@@ -194,6 +208,7 @@ impl Driver {
             }
         };
         self.stop(signal).await;
+        Ok(())
     }
 
     /// Time has passed: first comes what was said before. A daemon that was stopped, or starved,
@@ -375,6 +390,10 @@ impl Driver {
             tracing::info!(domain = %config.domain, "settings of the pair are the same");
             return;
         }
+        if let Err(error) = self.claim.change(&config, self.reach) {
+            tracing::error!(domain = %config.domain, %error, "settings of the pair cannot be used");
+            return;
+        }
         tracing::info!(domain = %config.domain, "settings of the pair changed");
         let reached = endpoints(&config, self.reach);
         self.kernel.watch(watched(&config));
@@ -402,6 +421,10 @@ impl Driver {
     }
 
     fn begin(&mut self, config: Config) {
+        if let Err(error) = self.claim.change(&config, self.reach) {
+            self.taken = Some(error);
+            return;
+        }
         tracing::info!(
             domain = %config.domain, local = %config.local, peer = %config.peer,
             ports = config.ports.len(), "the shim names a pair"

@@ -13,6 +13,7 @@
 //!                               iccp_core::Domain
 //! ```
 
+pub mod claim;
 pub mod ctl;
 pub mod dataplane;
 pub mod driver;

@@ -3,10 +3,11 @@
 use anyhow::Context as _;
 use clap::Parser;
 use iccp_core::Config;
+use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, Reach, Signal};
 use iccpd::kernel::{Taps, Watch};
-use iccpd::settings::{self, Bridge, Loaded, Settings};
+use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
 use iccpd::{ctl, log, mclagdctl, node};
 use mclag_daemon::log::{parse_filter, say};
 use mclag_daemon::signals::Signals;
@@ -61,6 +62,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
             "# bridge is from {bridge}.\n# node-mac is from {node}.\n{used}\n"
         ))?);
     }
+    // Before anything is touched that another one may use.
+    let mut claim = Claim::default();
+    if let Some(domain) = &settings.domain {
+        let config = settings.chassis.config(domain, bridge.name, node.mac);
+        claim.change(&config, reach(&settings.chassis))?;
+    }
     // The last thing that takes a privilege; without it there is less to be seen.
     let taps = settings.chassis.neighbours.then(Taps::open);
     // Before the runtime: capabilities belong to threads, and there is only one yet.
@@ -80,25 +87,44 @@ fn run(args: &Args) -> anyhow::Result<()> {
         node_mac = %node.mac, node_mac_from = %node.from, "starting"
     );
     let (file, settings) = (&args.settings, loaded.settings);
-    process::block_on(serve(file, settings, bridge, node.mac, log, taps))
-        .context("cannot start the runtime")?
+    let started = Started {
+        bridge,
+        node_mac: node.mac,
+        log,
+        claim,
+        taps,
+    };
+    process::block_on(serve(file, settings, started)).context("cannot start the runtime")?
 }
 
-async fn serve(
-    file: &Path,
-    settings: Settings,
+/// What was found out and taken before anything is served.
+struct Started {
     bridge: Bridge,
     node_mac: Mac,
     log: log::Control,
+    claim: Claim,
     taps: Option<Taps>,
-) -> anyhow::Result<()> {
-    let mut signals = Signals::catch(&[Signal::Stop, Signal::Reload, Signal::WarmReboot])?;
-    let chassis = &settings.chassis;
-    let reach = Reach {
+}
+
+fn reach(chassis: &Chassis) -> Reach {
+    Reach {
         port: chassis.tcp_port,
         device: chassis.bind_device,
         dialect: chassis.dialect.fixed(),
-    };
+    }
+}
+
+async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Result<()> {
+    let Started {
+        bridge,
+        node_mac,
+        log,
+        claim,
+        taps,
+    } = started;
+    let mut signals = Signals::catch(&[Signal::Stop, Signal::Reload, Signal::WarmReboot])?;
+    let chassis = &settings.chassis;
+    let reach = reach(chassis);
     let domain = settings.domain.as_ref();
     let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
     let names = config.as_ref().map(driver::watched).unwrap_or_default();
@@ -113,6 +139,7 @@ async fn serve(
         mclagdctl: mclagdctl::server::Server::listen(&settings.mclagdctl),
         counted: Default::default(),
         log,
+        claim,
         is_fixed: config.is_some(),
         pair: config.map(|config| Pair::new(config, reach)),
         reach,
@@ -125,10 +152,11 @@ async fn serve(
         on_stop: settings.on_stop,
         notices: Default::default(),
         missed: Default::default(),
+        taken: None,
         later: None,
         overdue: 0,
     };
-    driver.run(async || signals.next().await).await;
+    driver.run(async || signals.next().await).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -557,9 +557,9 @@ fn the_daemon_holds_no_capability() {
     }
 }
 
-/// Input: a second daemon on the same control socket. Output: it refuses, the first goes on.
+/// Input: a second daemon with the same settings. Output: it refuses, the first goes on.
 #[test]
-fn one_control_socket_serves_one_daemon() {
+fn one_pair_has_one_daemon() {
     let place = Place::new("twice");
     let daemon = Daemon::start(&place, 3, 1);
     daemon.wait("status", |_| true);
@@ -570,10 +570,8 @@ fn one_control_socket_serves_one_daemon() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = text(&output.stderr);
-    let want = format!(
-        "iccpd: another iccpd listens on {}",
-        daemon.control.display()
-    );
+    let (pid, local) = (daemon.child.id(), address(3, 1));
+    let want = format!("iccpd: another iccpd (pid {pid}) has domain 7 at {local}");
     assert!(stderr.lines().any(|line| line == want), "{stderr}");
     daemon.wait("status", |_| true);
 }
@@ -773,7 +771,7 @@ fn role(id: u16) -> v1::ClientMessage {
 /// taken back when the shim takes it back, whatever follows at once.
 #[test]
 fn a_pair_comes_changes_and_goes_with_a_shim() {
-    const NETWORK: u8 = 9;
+    const NETWORK: u8 = 13;
     let place = Place::new("shim");
     let listener = TcpListener::bind((address(NETWORK, 6), 0)).unwrap();
     let control = place.path("control.sock");

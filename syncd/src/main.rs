@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use mclag_daemon::lock::Lock;
 use mclag_daemon::sandbox::Capability;
 use mclag_daemon::signals::{Signal, Signals};
 use mclag_daemon::socket::Listener;
@@ -52,6 +53,9 @@ struct Args {
     check: bool,
 }
 
+/// What only one of these daemons may have, by the name that its error has for it.
+const KERNEL: &str = "the dataplane of the kernel";
+
 #[derive(Clone, Copy, ValueEnum)]
 enum BackendArg {
     /// The running kernel.
@@ -87,6 +91,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    // Before anything is touched that another one may use. Two at one kernel would undo what the other does.
+    let _lock = match settings.backend {
+        BackendKind::Linux => Some(Lock::take("mclagsyncd", KERNEL.to_owned())?),
+        BackendKind::Record => None,
+    };
     process::block_on(serve(args, settings, old_name)).context("cannot start the runtime")?
 }
 
@@ -133,8 +142,7 @@ async fn serve(args: &Args, settings: Settings, old_name: Option<String>) -> any
         Signals::catch(&[Signal::Stop])?,
         Signals::catch(&[Signal::Reload])?,
     );
-    let mut notices = migrate::take_over(&settings.run_dir)?;
-    notices.extend(old_name);
+    let notices = migrate::take_over(&settings.run_dir)?;
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
     let control = settings.access.listen(&settings.control())?;
@@ -148,7 +156,8 @@ async fn serve(args: &Args, settings: Settings, old_name: Option<String>) -> any
     // It starts a thread, and capabilities belong to threads.
     let filter = log::parse_filter(&settings.log_filter).context("cannot log")?;
     let _log = log::init(filter).context("cannot log")?;
-    for notice in notices {
+    let notices = notices.into_iter().map(|notice| notice.to_string());
+    for notice in notices.chain(old_name) {
         tracing::warn!("{notice}");
     }
     match settings.backend {

@@ -14,11 +14,11 @@ fn with_log(name: &str, check: impl FnOnce(&Logging)) {
         format!("backend = \"record\"\nrun-dir = {dir:?}\n[record]\nports = [{ports}]\n")
     };
     check(&Logging {
-        program: env!("CARGO_BIN_EXE_syncd"),
+        program: env!("CARGO_BIN_EXE_mclagsyncd"),
         args: vec!["--settings".into(), settings.clone()],
         texts: [text("\"bond1\""), text(&"\"a b\",\n".repeat(1000))],
         settings,
-        control: place.path("run/syncd-ctl.sock"),
+        control: place.path("run/mclagsyncd-ctl.sock"),
         request: "dataplane",
         lost: |answer| {
             let counters = answer["counters"].as_array()?;

@@ -228,7 +228,8 @@ async fn a_socket_in_use_is_not_taken_and_a_left_over_one_is() {
     let path = place("inuse");
     let server = listen(&path, 0o600).unwrap();
     let error = listen(&path, 0o600).unwrap_err();
-    let want = format!("another iccpd listens on {}", path.display());
+    let pid = std::process::id();
+    let want = format!("another iccpd (pid {pid}) listens on {}", path.display());
     assert_eq!(error.to_string(), want);
     drop(server);
 

@@ -2,6 +2,7 @@
 //!
 //! * [`ctl`]: the operator's socket.
 //! * [`limit`]: keeps what others can provoke from filling the log.
+//! * [`lock`]: what only one process of a chassis may have.
 //! * [`log`]: structured logs on standard error.
 //! * [`process`]: the frame of a main program.
 //! * [`sandbox`]: gives up privileges.
@@ -11,6 +12,7 @@
 
 pub mod ctl;
 pub mod limit;
+pub mod lock;
 pub mod log;
 pub mod process;
 pub mod sandbox;

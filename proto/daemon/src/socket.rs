@@ -1,24 +1,36 @@
 //! Unix sockets that a daemon listens on.
 //!
 //! A socket is made under another name and renamed when it has its group and mode: nobody can connect before. One that
-//! nobody listens on is replaced; anything else that is in the way is left alone.
+//! nobody listens on is replaced; anything else that is in the way is left alone. One that is removed while it is
+//! listened on is made again: without its file nobody can connect.
 
 use std::fs::{self, DirBuilder};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
-};
+use nix::errno::Errno;
+use nix::sys::socket::{Backlog, UnixAddr, bind, connect, listen};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, chown};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::lock::{Holder, peer, unix_socket};
+use crate::process::chain;
+
+/// How often a socket is looked for.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Flag of a socket that listens, in `/proc/net/unix`: `__SO_ACCEPTCON`.
+const LISTENS: u32 = 1 << 16;
 
 /// Mode of a directory that is made for a socket.
 const DIRECTORY_MODE: u32 = 0o755;
@@ -43,12 +55,14 @@ pub struct Place {
 #[non_exhaustive]
 pub enum ListenError {
     /// Somebody listens there already.
-    #[error("another {program} listens on {}", .path.display())]
+    #[error("another {program}{} listens on {}", Holder(*.pid), .path.display())]
     InUse {
         /// This daemon.
         program: &'static str,
         /// The socket.
         path: PathBuf,
+        /// Who it is, if that can be said.
+        pid: Option<i32>,
     },
     /// Something that is not a socket is in the way.
     #[error("{} exists and is not a socket", .0.display())]
@@ -68,7 +82,17 @@ pub enum ListenError {
 pub struct Listener {
     socket: UnixListener,
     /// None for a socket that somebody else made.
-    file: Option<(Place, FileId)>,
+    file: Option<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    place: Place,
+    id: FileId,
+    /// When to look whether it is still there.
+    look: Interval,
+    /// Why it cannot be made again was written down.
+    complained: bool,
 }
 
 /// Device and inode.
@@ -95,10 +119,15 @@ impl Listener {
             source,
         });
         let (socket, id) = made?;
-        Ok(Self {
-            socket,
-            file: Some((place, id)),
-        })
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let file = Some(File {
+            place,
+            id,
+            look,
+            complained: false,
+        });
+        Ok(Self { socket, file })
     }
 
     /// The next connection. Dropping the future loses nothing.
@@ -112,8 +141,50 @@ impl Listener {
 
     /// The same for whoever waits for several of them.
     pub fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<UnixStream>> {
+        if let Some(file) = &mut self.file {
+            while file.look.poll_tick(cx).is_ready() {
+                if let Some(socket) = file.made_again() {
+                    self.socket = socket;
+                }
+            }
+        }
         let accepted = self.socket.poll_accept(cx);
         accepted.map_ok(|(stream, _)| stream)
+    }
+}
+
+impl File {
+    /// The socket that takes the place of ours, if that is gone.
+    fn made_again(&mut self) -> Option<UnixListener> {
+        let Place { program, path, .. } = &self.place;
+        if FileId::of(path).is_ok_and(|there| there == self.id) {
+            self.complained = false;
+            return None;
+        }
+        let made = check_free(program, path);
+        let made = made.and_then(|()| {
+            make(&self.place).map_err(|source| ListenError::Io {
+                path: path.clone(),
+                source,
+            })
+        });
+        let path = path.display();
+        match made {
+            Ok((socket, id)) => {
+                tracing::warn!(%path, "socket was removed and is made again");
+                self.id = id;
+                self.complained = false;
+                Some(socket)
+            }
+            Err(error) => {
+                if !self.complained {
+                    let error = chain(&error);
+                    tracing::error!(%path, error, "socket was removed and cannot be made again");
+                }
+                self.complained = true;
+                None
+            }
+        }
     }
 }
 
@@ -126,7 +197,7 @@ impl From<UnixListener> for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some((place, id)) = &self.file
+        if let Some(File { place, id, .. }) = &self.file
             && FileId::of(&place.path).is_ok_and(|there| there == *id)
         {
             let _ = fs::remove_file(&place.path);
@@ -143,15 +214,12 @@ fn make(place: &Place) -> io::Result<(UnixListener, FileId)> {
             .create(parent)?,
         _ => {}
     }
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
-    let fresh = PathBuf::from(fresh);
+    let fresh = fresh(path);
     match fs::remove_file(&fresh) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let socket = unix_socket()?;
     // The file gets the mode of its descriptor.
     fchmod(&socket, Mode::empty())?;
     bind(socket.as_raw_fd(), &UnixAddr::new(&fresh)?)?;
@@ -180,11 +248,58 @@ fn check_free(program: &'static str, path: &Path) -> Result<(), ListenError> {
     if !existing.file_type().is_socket() {
         return Err(ListenError::NotASocket(path.to_owned()));
     }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Err(ListenError::InUse {
+    match listener(path).map_err(|error| failed(error.into()))? {
+        None => Ok(()),
+        Some(pid) => Err(ListenError::InUse {
             program,
             path: path.to_owned(),
+            pid,
         }),
-        Err(_) => Ok(()),
     }
+}
+
+/// Whether somebody listens at this socket, and who, if that can be said.
+fn listener(path: &Path) -> nix::Result<Option<Option<i32>>> {
+    let socket = unix_socket()?;
+    match connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
+        Ok(()) => Ok(Some(peer(&socket))),
+        // More wait to be accepted than may.
+        Err(Errno::EAGAIN) => Ok(Some(None)),
+        // We may not ask, but the kernel lists who listens.
+        Err(Errno::EACCES) => Ok(is_listed(path).then_some(None)),
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the kernel knows a socket that listens at this path, or was made for it under another name.
+fn is_listed(path: &Path) -> bool {
+    let Ok(list) = fs::read("/proc/net/unix") else {
+        // Rather not replace what may be in use.
+        return true;
+    };
+    let fresh = fresh(path);
+    list.split(|byte| *byte == b'\n').any(|line| {
+        // Number, references, protocol, flags, type, state, inode, path.
+        let mut fields = line.splitn(4, |byte| *byte == b' ').skip(3);
+        let listens = fields.next().is_some_and(|rest| {
+            u32::from_str_radix(
+                &String::from_utf8_lossy(rest.get(..8).unwrap_or_default()),
+                16,
+            )
+            .is_ok_and(|flags| flags & LISTENS != 0)
+        });
+        listens
+            && [path, fresh.as_path()].iter().any(|path| {
+                line.strip_suffix(path.as_os_str().as_bytes())
+                    .is_some_and(|rest| rest.ends_with(b" "))
+            })
+    })
+}
+
+/// The name that a socket is made under.
+fn fresh(path: &Path) -> PathBuf {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    PathBuf::from(fresh)
 }

@@ -1,0 +1,36 @@
+//! A second daemon at the same kernel ends, says so, and makes no socket.
+
+#[allow(dead_code)]
+#[path = "../../proto/daemon/tests/support/mod.rs"]
+mod support;
+
+use std::process::Command;
+
+use mclag_daemon::lock::Lock;
+use support::Place;
+
+#[test]
+fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
+    let place = Place::new("syncd-second");
+    let settings = place.write("syncd.toml", "");
+    // If this machine has one, that one has it.
+    let _first = Lock::take("mclagsyncd", "the dataplane of the kernel".to_owned());
+    let output = Command::new(env!("CARGO_BIN_EXE_mclagsyncd"))
+        .arg("--settings")
+        .arg(settings)
+        .arg("--run-dir")
+        .arg(place.path("run"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("mclagsyncd: another mclagsyncd (pid "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with(") has the dataplane of the kernel\n"),
+        "{said}"
+    );
+    assert!(!place.path("run").exists());
+}
