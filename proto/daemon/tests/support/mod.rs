@@ -60,7 +60,14 @@ impl Process {
     ) -> Self {
         let mut command = Command::new(program);
         command.args(args).envs(env.iter().copied());
-        Self(command.stdin(Stdio::null()).stderr(log).spawn().unwrap())
+        Self(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .unwrap(),
+        )
     }
 
     pub(crate) fn id(&self) -> u32 {
