@@ -2,8 +2,7 @@
 //! beside it (`docs/adr/0011-foreign-shims.md`).
 
 use crate::settings::{self, SyncdProtocol};
-use crate::shim::told::Rest;
-use crate::shim::{Happened, Place, Shim, Tally};
+use crate::shim::{Happened, Place, Rest, Shim, Tally};
 use crate::syncd::Syncd;
 use iccp_core::{Batch, Input};
 use mclag_proto::sync::model::{Abilities, Op, OpError, PortWant, Section, Traffic};
@@ -363,7 +362,7 @@ impl Foreign {
 
     /// The dataplane as a whole begins anew, if there is a shim.
     fn restart(&mut self) {
-        let (Some((backend, window)), Some((mut abilities, _))) =
+        let (Some((backend, window)), Some(mut abilities)) =
             (self.shim_up.clone(), self.shim.abilities())
         else {
             return;

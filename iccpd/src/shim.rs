@@ -1,59 +1,15 @@
-//! Client of a foreign shim: the mclagsyncd protocol, version 1, over TCP
-//! (`spec/mclagsyncd-protocol.md`).
-//!
-//! Connects again whenever the connection is lost, and says everything again then. Version 1 has
-//! no answers: an operation counts as done when the socket took the message.
-//!
-//! Here: who is connected, and what that means. `connection`: one connection. `translate`: from
-//! operations to messages. `told`: the settings that the shim sends. Bounds: [`WINDOW`] batches of
-//! outgoing messages, one read of incoming ones.
+//! A foreign `mclagsyncd` as the core sees it: what happens at it as inputs, and the settings that it
+//! sends as those of a pair. The connection itself is the backend's
+//! ([`syncd::backend::mclagsyncd`]), which our own `syncd` has as well.
 
-mod connection;
-mod tally;
-pub mod told;
-pub mod translate;
-
-use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
-use iccp_core::{Batch, Config, Input};
-use mclag_daemon::limit::{self, Log};
-use mclag_proto::Mac;
-use mclag_proto::mclagdctl::ToSyncd;
-use mclag_proto::sync::frame::Frame;
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpError, OpErrorCode, Sight};
-use mclag_proto::sync::v1::{
-    ClientMessage, Dialect, EncodeError, FdbKind, FdbRecord, RecordOp, ServerMessage,
-};
-use std::collections::{HashSet, VecDeque};
-use std::future::poll_fn;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::Poll;
+use iccp_core::{Batch, Config, Input, OnLoss};
+use mclag_proto::sync::model::Abilities;
+use mclag_proto::sync::settings::PairSettings;
+use mclag_proto::{IfName, Mac};
 use std::time::Duration;
-pub use tally::Tally;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use told::{Rest, Told};
-use translate::Translator;
+use syncd::backend::mclagsyncd::{self, Client};
 
-/// Batches that may wait for the socket.
-pub const WINDOW: u32 = 8;
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(1);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a shim that pushes nothing is asked for changes of its forwarding table. The daemon
-/// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
-const POLL: Duration = Duration::from_secs(5);
-const READ_CHUNK: usize = 64 * 1024;
-
-/// Where a shim may be found, and how it speaks there.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Place {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Its dialect, if the address tells.
-    pub dialect: Option<Dialect>,
-}
+pub use mclagsyncd::{Place, Tally, WINDOW};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -64,34 +20,64 @@ pub enum Happened {
     Settings(Option<Box<Config>>),
 }
 
-/// The connection to a foreign shim.
+/// What a shim does not say and somebody has to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rest {
+    /// The bridge.
+    pub bridge: IfName,
+    /// A MAC of this chassis, for a shim that names none.
+    pub node_mac: Mac,
+    /// See [`Config::ack_timeout`].
+    pub ack_timeout: Duration,
+    /// See [`Config::restart_hold`].
+    pub restart_hold: Duration,
+    /// See [`Config::neighbours`].
+    pub neighbours: bool,
+    /// See [`Config::on_loss`].
+    pub on_loss: OnLoss,
+}
+
+/// A foreign shim.
 #[derive(Debug)]
 pub struct Shim {
-    places: Vec<Place>,
-    /// Which of them is tried next.
-    next_place: usize,
-    state: State,
-    retry: Duration,
-    complained: bool,
-    translator: Translator,
-    told: Told,
+    client: Client,
     rest: Rest,
-    /// The settings as reported last.
-    reported: Option<Box<Config>>,
-    /// Messages of the connections before.
-    tally: Tally,
-    happened: VecDeque<Happened>,
-    log: Log,
-    buffer: Box<[u8]>,
+    /// What it can do, while it is there.
+    up: Option<Abilities>,
 }
 
-enum State {
-    Waiting(Pin<Box<Sleep>>),
-    Connecting(Pin<Box<Connect>>),
-    Connected(Box<Connection>),
+impl Rest {
+    /// These settings, and what they do not say.
+    #[must_use]
+    pub fn config(&self, settings: PairSettings) -> Config {
+        let PairSettings {
+            domain,
+            ports,
+            unique_ip,
+        } = settings;
+        let seconds = |told: Option<u16>, default| {
+            told.map_or(default, |told| Duration::from_secs(told.into()))
+        };
+        Config {
+            domain: domain.domain,
+            local: domain.local,
+            peer: domain.peer,
+            bridge: self.bridge,
+            peer_link: domain.peer_link,
+            ports,
+            system_mac: None,
+            node_mac: domain.system_mac.unwrap_or(self.node_mac),
+            priority: Config::PRIORITY,
+            keepalive: seconds(domain.keepalive_s, Config::KEEPALIVE),
+            session_timeout: seconds(domain.session_timeout_s, Config::SESSION_TIMEOUT),
+            ack_timeout: self.ack_timeout,
+            restart_hold: self.restart_hold,
+            unique_ip,
+            neighbours: self.neighbours,
+            on_loss: self.on_loss,
+        }
+    }
 }
-
-type Connect = dyn Future<Output = io::Result<TcpStream>> + Send;
 
 impl Shim {
     /// Not connected yet: that begins with the first [`Shim::next`]. The places are tried in turn;
@@ -99,469 +85,159 @@ impl Shim {
     #[must_use]
     pub fn new(places: Vec<Place>, rest: Rest) -> Self {
         Self {
-            translator: Translator::new(Dialect::Sonic, rest.bridge, rest.node_mac),
-            places,
-            next_place: 0,
-            state: State::Waiting(Box::pin(sleep_until(Instant::now()))),
-            retry: RETRY_MIN,
-            complained: false,
-            told: Told::default(),
+            client: Client::new(places, rest.node_mac),
             rest,
-            reported: None,
-            tally: Tally::default(),
-            happened: VecDeque::new(),
-            log: Log::default(),
-            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
+            up: None,
         }
     }
 
     /// The identity that interfaces go back to.
     pub const fn set_node_mac(&mut self, mac: Mac) {
-        self.translator.set_node_mac(mac);
+        self.client.set_node_mac(mac);
     }
 
     /// Queue what a batch means; without a connection it is dropped.
     pub fn send(&mut self, batch: &Batch) {
-        let State::Connected(connection) = &mut self.state else {
-            return;
-        };
-        let mut failures = Vec::new();
-        for message in self.translator.apply(&batch.ops) {
-            let is_list = matches!(message, ClientMessage::PortIsolate(_));
-            if let Err(error) = connection.queue(message) {
-                report(&mut self.log, connection.address, &error);
-                if is_list {
-                    connection.tally.refused(ToSyncd::PortIsolation);
-                    // A part of the list would lift what is missing from it, so none of it was
-                    // said, and nobody may rely on it (P-2).
-                    failures = ports_failed(batch, &error);
-                    self.translator.list_failed();
-                }
-            }
-        }
-        connection.unanswered.push_back(Unanswered {
-            batch: batch.number,
-            after: connection.queued,
-            failures,
-        });
-        self.answer();
+        self.client.send(batch.number, &batch.ops);
     }
 
     /// Write what the socket takes at once.
     pub async fn flush_now(&mut self) {
-        if let State::Connected(connection) = &mut self.state {
-            // Errors show up when reading.
-            let _ = poll_fn(|cx| Poll::Ready(connection.poll_send(cx))).await;
-            self.answer();
-        }
+        self.client.flush_now().await;
     }
 
     /// True when everything has left, or nobody is there to take it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        match &self.state {
-            State::Connected(connection) => connection.out.is_empty(),
-            State::Waiting(_) | State::Connecting(_) => true,
-        }
+        self.client.is_idle()
     }
 
     /// Drop the connection and make a new one: the shim says everything again then.
     pub fn reconnect(&mut self) {
-        if matches!(self.state, State::Connected(_)) {
-            self.lose("to hear everything again");
-        }
+        self.client.reconnect();
     }
 
     /// Nobody waits any more for the answers to what was sent.
     pub fn forget_batches(&mut self) {
-        if let State::Connected(connection) = &mut self.state {
-            connection.unanswered.clear();
-        }
+        self.client.forget_batches();
     }
 
     /// What the shim can do, if it is there.
     #[must_use]
-    pub fn abilities(&self) -> Option<(Abilities, Dialect)> {
-        match &self.state {
-            State::Connected(connection) => {
-                let dialect = connection.dialect?;
-                Some((abilities(dialect), dialect))
-            }
-            State::Waiting(_) | State::Connecting(_) => None,
-        }
+    pub const fn abilities(&self) -> Option<Abilities> {
+        self.up
     }
 
     /// Messages in both directions since start.
     #[must_use]
     pub fn tally(&self) -> Tally {
-        let mut tally = self.tally;
-        if let State::Connected(connection) = &self.state {
-            tally.add(&connection.tally);
-        }
-        tally
+        self.client.tally()
     }
 
     /// The rest of what was received.
     pub fn ready(&mut self) -> Option<Happened> {
-        self.happened.pop_front()
+        let happened = self.client.ready()?;
+        Some(self.told(happened))
     }
 
     /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Happened {
-        loop {
-            if let Some(happened) = self.ready() {
-                return happened;
-            }
-            match &mut self.state {
-                State::Waiting(until) => {
-                    until.as_mut().await;
-                    self.connect();
-                }
-                State::Connecting(attempt) => match attempt.as_mut().await {
-                    Ok(stream) => self.connected(stream),
-                    Err(error) => self.lose(&error.to_string()),
-                },
-                State::Connected(connection) => match connection.wait(&mut self.buffer).await {
-                    Ok(Woke::Read(0)) => self.lose("closed by the shim"),
-                    Ok(Woke::Read(count)) => {
-                        // Something may have left as well.
-                        self.answer();
-                        self.received(count);
-                    }
-                    Ok(Woke::Wrote) => self.answer(),
-                    Ok(Woke::Settled) => self.settled(),
-                    Ok(Woke::Poll) => self.poll(),
-                    Err(error) => self.lose(&error.to_string()),
-                },
-            }
-        }
+        let happened = self.client.next().await;
+        self.told(happened)
     }
 
-    fn connect(&mut self) {
-        let Some(place) = self.places.get(self.next_place % self.places.len().max(1)) else {
-            return;
-        };
-        let address = place.address;
-        self.state = State::Connecting(Box::pin(async move {
-            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(result) => result,
-                Err(_) => Err(io::ErrorKind::TimedOut.into()),
-            }
-        }));
-    }
-
-    fn connected(&mut self, stream: TcpStream) {
-        // The address that answers decides the dialect (`spec/mclagsyncd-protocol.md` 9.2).
-        let place = self.places[self.next_place % self.places.len()];
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
-        }
-        self.state = State::Connected(Box::new(Connection::new(stream, place)));
-        self.complained = false;
-        if let Some(dialect) = place.dialect {
-            self.decided(dialect);
-        }
-    }
-
-    /// It is known how the shim speaks: for the core the connection begins.
-    fn decided(&mut self, dialect: Dialect) {
-        let State::Connected(connection) = &mut self.state else {
-            return;
-        };
-        tracing::info!(address = %connection.address, %dialect, "shim connected");
-        let now = Instant::now();
-        let is_told = dialect.has_settings() && self.reported.is_some();
-        connection.begin(
-            dialect,
-            now,
-            if is_told { SETTLE_LATEST } else { SETTLE_QUIET },
-        );
-        self.translator.connected(dialect);
-        self.told.connected();
-        let up = Input::SyncdUp {
-            abilities: abilities(dialect),
-            backend: format!("shim, {dialect}"),
-            window: WINDOW,
-        };
-        self.input(up);
-        self.input(Input::SyncdEvent(Event::SnapshotBegin));
-    }
-
-    fn lose(&mut self, reason: &str) {
-        let place = self.places.get(self.next_place % self.places.len().max(1));
-        let address = place.map(|place| place.address.to_string());
-        if let State::Connected(connection) = &mut self.state {
-            tracing::warn!(address, reason, "shim lost");
-            self.tally.add(&connection.lost());
-            self.complained = true;
-            if connection.dialect.is_some() {
-                self.input(Input::SyncdDown);
-            }
-        } else {
-            // Somebody else may be found at the next place.
-            self.next_place = (self.next_place + 1) % self.places.len().max(1);
-            if !self.complained && self.next_place == 0 {
-                tracing::warn!(address, reason, "shim is not reachable");
-                self.complained = true;
-            }
-        }
-        self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + self.retry)));
-        self.retry = (self.retry * 2).min(RETRY_MAX);
-    }
-
-    fn input(&mut self, input: Input) {
-        self.happened.push_back(Happened::Input(input));
-    }
-
-    /// Report the batches whose messages have all left.
-    fn answer(&mut self) {
-        let State::Connected(connection) = &mut self.state else {
-            return;
-        };
-        while let Some(front) = connection.unanswered.front()
-            && front.after <= connection.left
-        {
-            let Some(Unanswered {
-                batch, failures, ..
-            }) = connection.unanswered.pop_front()
-            else {
-                return;
-            };
-            self.happened
-                .push_back(Happened::Input(Input::SyncdResult { batch, failures }));
-        }
-    }
-
-    fn poll(&mut self) {
-        let State::Connected(connection) = &mut self.state else {
-            return;
-        };
-        if connection.dialect.is_none() && connection.probed {
-            connection.presumed = true;
-            self.decided(Dialect::Sonic);
-            return;
-        }
-        connection.poll_at = Instant::now()
-            + match connection.dialect {
-                Some(_) => POLL,
-                None => SILENCE,
-            };
-        connection.probed = true;
-        if !connection.out.is_empty() {
-            return; // it does not read, and they would pile up
-        }
-        // The same bytes in both dialects that know it; the other skips it.
-        let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
-        match poll {
-            Ok(bytes) => connection.queue_bytes(bytes),
-            Err(error) => report(&mut self.log, connection.address, &error),
-        }
-    }
-
-    fn settled(&mut self) {
-        if let State::Connected(connection) = &mut self.state {
-            connection.settle = None;
-        }
-        // Not before: one that takes connections and drops them is not to be dialled in a hurry.
-        self.retry = RETRY_MIN;
-        self.told.settle();
-        self.input(Input::SyncdEvent(Event::SnapshotEnd));
-        self.report_settings();
-    }
-
-    fn received(&mut self, count: usize) {
-        let State::Connected(connection) = &mut self.state else {
-            return;
-        };
-        connection.decoder.push(&self.buffer[..count]);
-        connection.heard();
-        loop {
-            let State::Connected(connection) = &mut self.state else {
-                return;
-            };
-            let frame = match connection.decoder.next_frame() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return,
-                Err(error) => {
-                    // Where the next message begins is unknown.
-                    self.lose(&error.to_string());
-                    return;
-                }
-            };
-            let before = connection.dialect;
-            let told = connection.detector.frame(&frame).or(before);
-            connection.presumed &= connection.detector.dialect().is_none();
-            if let Some(dialect) = told
-                && before != told
-            {
-                if before.is_some() {
-                    self.input(Input::SyncdDown);
-                }
-                self.decided(dialect);
-                if let State::Connected(connection) = &mut self.state {
-                    connection.heard();
+    fn told(&mut self, happened: mclagsyncd::Happened) -> Happened {
+        Happened::Input(match happened {
+            mclagsyncd::Happened::Up { abilities, name } => {
+                self.up = Some(abilities);
+                Input::SyncdUp {
+                    abilities,
+                    backend: name,
+                    window: WINDOW,
                 }
             }
-            if let Some(dialect) = told {
-                self.frame(&frame, dialect);
+            mclagsyncd::Happened::Down => {
+                self.up = None;
+                Input::SyncdDown
             }
-        }
-    }
-
-    fn frame(&mut self, frame: &Frame, dialect: Dialect) {
-        let State::Connected(connection) = &mut self.state else {
-            return;
-        };
-        let address = connection.address;
-        let decoded = ServerMessage::decode(frame, dialect);
-        let is_whole = matches!(&decoded, Ok(Some(decoded)) if decoded.skipped.is_empty());
-        if !matches!(decoded, Ok(None)) {
-            connection.tally.heard(frame.kind, is_whole);
-        }
-        match decoded {
-            Ok(Some(decoded)) => {
-                for error in &decoded.skipped {
-                    report(&mut self.log, address, error);
-                }
-                self.take(decoded.message, address, dialect);
+            // The core waits itself for what a silent dataplane does.
+            mclagsyncd::Happened::Done {
+                batch,
+                failures,
+                isolates: _,
+            } => Input::SyncdResult { batch, failures },
+            mclagsyncd::Happened::Event(event) => Input::SyncdEvent(event),
+            mclagsyncd::Happened::Settings(settings) => {
+                let config = settings.map(|settings| Box::new(self.rest.config(*settings)));
+                return Happened::Settings(config);
             }
-            Ok(None) => {}
-            Err(error) => report(&mut self.log, address, &error),
-        }
-    }
-
-    fn take(&mut self, message: ServerMessage, address: SocketAddr, dialect: Dialect) {
-        let refused = match message {
-            ServerMessage::Fdb(records) => {
-                let ours = self.own_work(&records, dialect);
-                for record in records {
-                    let FdbRecord { vid, mac, .. } = record;
-                    if !ours.contains(&FdbKey { vid, mac }) {
-                        self.sight(&record);
-                    }
-                }
-                return;
-            }
-            ServerMessage::VlanMembers(records) => {
-                for record in records {
-                    self.input(Input::SyncdEvent(Event::VlanMember {
-                        port: record.port,
-                        vid: record.vid,
-                        member: record.op == RecordOp::Add,
-                    }));
-                }
-                return;
-            }
-            ServerMessage::Domain(records) => self.told.domains(&records),
-            ServerMessage::Interfaces(records) => self.told.interfaces(&records),
-            ServerMessage::UniqueIps(records) => self.told.unique_ip(&records),
-        };
-        for reason in refused {
-            report(&mut self.log, address, &reason);
-        }
-        self.report_settings();
-    }
-
-    fn report_settings(&mut self) {
-        let is_told = self.abilities().is_some_and(|(_, d)| d.has_settings());
-        let config = self.told.config(&self.rest).map(Box::new);
-        if is_told && config != self.reported {
-            self.reported.clone_from(&config);
-            // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
-            if let Some(Happened::Settings(before @ Some(_))) = self.happened.back_mut()
-                && config.is_some()
-            {
-                *before = config;
-            } else {
-                self.happened.push_back(Happened::Settings(config));
-            }
-        }
-    }
-
-    /// Entries that the shim was told of and reports as they are. The comparison of
-    /// `mclagsyncd.py` does so, as an addition or as a deletion with an addition behind it
-    /// (`spec/mclagsyncd-protocol.md` 4.16): told again, it would report them again, for ever.
-    fn own_work(&self, records: &[FdbRecord], dialect: Dialect) -> HashSet<FdbKey> {
-        let reported = records.iter().filter(|_| dialect.is_polled());
-        let ours = reported.filter_map(|record| {
-            let FdbRecord { vid, mac, port, .. } = *record;
-            let key = FdbKey { vid, mac };
-            let as_told = self.translator.is_programmed(&key, &port?);
-            (record.op == RecordOp::Add && as_told).then_some(key)
-        });
-        ours.collect()
-    }
-
-    fn sight(&mut self, record: &FdbRecord) {
-        let FdbRecord {
-            mac,
-            vid,
-            port,
-            kind,
-            op,
-        } = *record;
-        let key = FdbKey { vid, mac };
-        let sight = match (op, port) {
-            (RecordOp::Add, Some(port)) => {
-                self.translator.learned(key, port);
-                Sight::Learned {
-                    port,
-                    configured: kind == FdbKind::Static,
-                }
-            }
-            (RecordOp::Delete, _) => {
-                self.translator.vanished(&key);
-                Sight::Aged
-            }
-            (RecordOp::Add, None) => return,
-        };
-        self.input(Input::SyncdEvent(Event::Fdb { key, sight }));
-    }
-}
-
-/// What a shim of this dialect can do.
-const fn abilities(dialect: Dialect) -> Abilities {
-    Abilities {
-        redirect: false,
-        tracking: false,
-        hold: matches!(dialect, Dialect::Sonic),
-        pair: true,
-        interfaces: true,
-        neighbours: false,
-        node_mac: false,
-        silent: true,
-    }
-}
-
-/// A failure for each operation on a port.
-fn ports_failed(batch: &Batch, error: &EncodeError) -> Vec<(u32, OpError)> {
-    let ports = (0_u32..)
-        .zip(&batch.ops)
-        .filter(|(_, op)| matches!(op, Op::Port { .. }));
-    let failure = |(index, _)| {
-        let code = OpErrorCode::Refused;
-        let text = format!("isolation list: {error}");
-        (index, OpError { code, text })
-    };
-    ports.map(failure).collect()
-}
-
-fn report(log: &mut Log, address: SocketAddr, error: &dyn std::fmt::Display) {
-    const SKIPPED: limit::Kind = limit::Kind::new("message of the shim protocol skipped");
-    if log.takes(SKIPPED, "") {
-        tracing::warn!(%address, %error, "message of the shim protocol skipped");
-    }
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Waiting(_) => "Waiting",
-            Self::Connecting(_) => "Connecting",
-            Self::Connected(_) => "Connected",
         })
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use mclag_proto::DomainId;
+    use mclag_proto::sync::settings::DomainSettings;
+
+    fn name(text: &str) -> IfName {
+        IfName::new(text).unwrap()
+    }
+
+    fn rest() -> Rest {
+        Rest {
+            bridge: name("Bridge"),
+            node_mac: Mac([2, 0, 0, 0, 0, 9]),
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
+            neighbours: true,
+            on_loss: OnLoss::Release,
+        }
+    }
+
+    fn settings() -> PairSettings {
+        PairSettings {
+            domain: DomainSettings {
+                domain: DomainId::new(1).unwrap(),
+                local: [10, 0, 0, 1].into(),
+                peer: [10, 0, 0, 2].into(),
+                peer_link: None,
+                system_mac: None,
+                keepalive_s: None,
+                session_timeout_s: None,
+            },
+            ports: ["PortChannel1"].map(name).into(),
+            unique_ip: ["Vlan10"].map(name).into(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_told_has_its_default() {
+        let config = rest().config(settings());
+        assert_eq!(config.keepalive, Config::KEEPALIVE);
+        assert_eq!(config.session_timeout, Config::SESSION_TIMEOUT);
+        assert_eq!(config.node_mac, Mac([2, 0, 0, 0, 0, 9]));
+        assert_eq!(config.on_loss, OnLoss::Release);
+        assert_eq!(config.bridge, name("Bridge"));
+    }
+
+    #[test]
+    fn what_is_told_is_used() {
+        let mut settings = settings();
+        settings.domain.peer_link = Some(name("PortChannel10"));
+        settings.domain.system_mac = Some(Mac([2, 0, 0, 0, 0, 1]));
+        settings.domain.keepalive_s = Some(2);
+        settings.domain.session_timeout_s = Some(30);
+        let config = rest().config(settings);
+        assert_eq!(config.keepalive, Duration::from_secs(2));
+        assert_eq!(config.session_timeout, Duration::from_secs(30));
+        assert_eq!(config.node_mac, Mac([2, 0, 0, 0, 0, 1]));
+        assert_eq!(config.system_mac, None);
+        assert_eq!(config.peer_link, Some(name("PortChannel10")));
+        assert_eq!(config.ports, ["PortChannel1"].map(name).into());
+        assert_eq!(config.unique_ip, ["Vlan10"].map(name).into());
+        let ends = [config.local, config.peer].map(|end| end.to_string());
+        assert_eq!(ends, ["10.0.0.1", "10.0.0.2"]);
+    }
+}

@@ -2,11 +2,11 @@
 //! the protocol (`spec/mclagsyncd-protocol.md`).
 //!
 //! ```text
-//!   iccpd ── messages ──> connection ──> translate ── Op ──> reconciler
+//!   iccpd ── messages ──> connection ──> v1::from ── Op ──> reconciler
 //!         <── records ─── connection <── feed <── what the dataplane is and sees
 //! ```
 //!
-//! * `translate`: what a client says as operations of the model; pure.
+//! * [`crate::v1::from`]: what a client says as operations of the model; pure.
 //! * `feed`: what a client has to know and was not told yet; pure.
 //! * `connection`: one socket, its decoder and what waits to be written.
 //! * here: the listening sockets and all connections.
@@ -32,13 +32,12 @@ use std::os::fd::AsRawFd;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+pub use crate::v1::from::Translator;
 pub(crate) use connection::{Connection, Lost};
 pub(crate) use feed::Feed;
-pub use translate::Translator;
 
 pub(crate) mod connection;
 mod feed;
-mod translate;
 
 /// Connections at a time; further ones are closed. An address of sonic has one.
 pub const MAX_CLIENTS: usize = 8;

@@ -11,6 +11,7 @@
 //! * [`backend`]: the boundary to a dataplane, and its implementations.
 //! * [`server`]: the socket, its one client, flow control.
 //! * [`legacy`]: clients that speak version 1 of the protocol.
+//! * [`v1`]: version 1 of the protocol and the model, in both directions; pure.
 //! * [`settings`]: the settings file.
 //! * [`migrate`]: what is found under the names of earlier versions.
 //! * [`mclag_daemon`]: what it needs as a process, whatever it does.
@@ -22,3 +23,4 @@ pub mod migrate;
 pub mod reconcile;
 pub mod server;
 pub mod settings;
+pub mod v1;

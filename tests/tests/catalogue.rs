@@ -19,7 +19,7 @@ W-2  tests/tests/rules.rs the_daemons_run_no_other_programs
 W-3  iccpd/src/kernel/tests.rs kinds_of_interfaces_reach_the_core
 W-3  iccpd/src/kernel/view/tests.rs teamd_decides_about_members_as_long_as_it_answers
 W-3  tests/src/scenarios teams_are_mlag_ports_whether_or_not_teamd_may_be_asked
-W-4  iccpd/src/shim/tests.rs a_lost_shim_is_noticed_and_connected_to_again
+W-4  syncd/src/backend/mclagsyncd/tests.rs a_lost_shim_is_noticed_and_connected_to_again
 W-4  iccpd/src/syncd/tests.rs the_client_comes_back
 W-5  iccpd/core/tests/pair/legacy/stories.rs the_role_is_decided_anew_when_the_addresses_change
 W-6  proto/netlink/tests/kernel/links.rs a_vlan_interface_changes_its_address_without_losing_carrier
@@ -34,7 +34,7 @@ W-10 iccpd/core/tests/pair/stories.rs any_process_may_die_without_a_trace_in_the
 W-10 iccpd/core/tests/shim/order.rs a_chassis_that_leaves_wants_nothing_of_any_section
 W-10 syncd/src/reconcile/tests.rs an_empty_snapshot_restores_what_was_before
 W-10 syncd/src/server/legacy/tests.rs what_the_next_client_does_not_say_again_goes_when_it_is_in_step
-W-11 iccpd/src/shim/translate/tests.rs a_held_port_that_leaves_the_pair_carries_data
+W-11 syncd/src/v1/to/tests.rs a_held_port_that_leaves_the_pair_carries_data
 W-11 syncd/src/reconcile/tests.rs a_port_released_by_name_is_undone_at_once
 W-12 iccpd/core/src/lag.rs a_lost_acknowledgement_is_asked_for_every_second_until_it_is_given_up
 W-12 iccpd/core/tests/pair/legacy/stories.rs a_sonic_that_never_acknowledges_is_asked_every_second_and_then_no_longer_waited_for
@@ -48,7 +48,7 @@ W-17 iccpd/core/src/neigh/tests.rs one_address_on_two_interfaces_is_two_neighbou
 W-18 iccpd/core/src/neigh/tests.rs a_host_that_got_another_mac_is_told_again_with_both_families
 W-18 iccpd/core/src/neigh/tests.rs neighbours_of_a_layer_3_port_go_and_come_with_it
 W-19 iccpd/core/tests/shim/events.rs a_port_that_was_deleted_while_its_interface_was_away_stays_deleted
-W-20 iccpd/src/shim/told.rs every_attribute_of_a_deletion_is_deleted
+W-20 syncd/src/backend/mclagsyncd/told.rs every_attribute_of_a_deletion_is_deleted
 W-21 iccpd/core/tests/pair/legacy/stories.rs another_system_mac_is_told_at_once
 W-22 iccpd/core/src/isolation.rs decision_table
 W-22 tests/src/scenarios a_peer_out_of_reach_changes_nothing_and_comes_back
@@ -70,14 +70,14 @@ W-32 syncd/src/server/tests.rs a_frame_of_an_unknown_type_is_skipped
 W-33 - a linux-mclag server reports static entries with type 2 (mclagsyncd-protocol 4.16), and so do we
 W-33 proto/netlink/tests/kernel/filter.rs isolated_ports_get_nothing_from_the_peer_link_and_held_ports_nothing_at_all
 W-34 syncd/src/server/legacy/tests.rs the_dialect_is_told_from_what_is_said_where_the_address_does_not_tell
-W-35 iccpd/src/shim/told.rs a_second_domain_is_refused_with_both_numbers
+W-35 syncd/src/backend/mclagsyncd/told.rs a_second_domain_is_refused_with_both_numbers
 W-36 iccpd/core/tests/shim/events.rs a_tunnel_as_peer_link_isolates_and_is_compared
 W-37 iccpd/core/tests/pair/stories.rs a_peer_that_stays_away_is_forgotten_after_the_hold_time
 P-1  proto/src/sync/v1/tests/isolation.rs a_list_that_does_not_fit_is_refused_and_linux_mclags_can_be_split
-P-2  iccpd/src/shim/tests.rs an_isolation_list_that_does_not_fit_fails_its_ports_each_time
+P-2  syncd/src/backend/mclagsyncd/tests.rs an_isolation_list_that_does_not_fit_fails_its_ports_each_time
 P-2  proto/src/sync/v1/tests/isolation.rs a_list_of_4096_bytes_with_its_message_fits
 P-3  proto/netlink/tests/kernel/bond.rs min_links_takes_a_bond_out_of_service_while_lacp_goes_on
-P-3  syncd/src/legacy/translate/tests.rs traffic_is_held_until_it_is_enabled
+P-3  syncd/src/v1/from/tests.rs traffic_is_held_until_it_is_enabled
 P-4  syncd/src/server/tests.rs a_port_that_cannot_be_isolated_is_not_opened
 P-4  syncd/src/reconcile/tests.rs a_filter_that_somebody_removed_is_installed_again_with_all_it_isolated
 P-4  iccpd/core/tests/single.rs an_isolation_that_was_refused_is_asked_for_again_and_not_acknowledged_before
@@ -89,9 +89,9 @@ P-7  syncd/src/reconcile/tests.rs an_ageing_entry_is_installed_once_and_reported
 P-8  tests/tests/fuzz.rs variations_of_the_seeds_break_nothing
 P-8  syncd/src/server/legacy/tests.rs one_sonic_client_at_a_time_and_each_is_told_everything
 P-9  iccpd/core/tests/shim/order.rs a_peer_that_reboots_warm_changes_nothing
-P-10 iccpd/src/shim/translate/tests.rs a_large_table_is_cut_into_messages_that_fit
+P-10 syncd/src/v1/to/tests.rs a_large_table_is_cut_into_messages_that_fit
 P-10 syncd/src/legacy/feed/tests.rs a_large_table_is_told_in_full_messages
-P-11 iccpd/src/shim/tests.rs messages_are_put_together_however_they_arrive
+P-11 syncd/src/backend/mclagsyncd/tests.rs messages_are_put_together_however_they_arrive
 P-11 syncd/src/server/legacy/tests.rs a_stream_may_be_cut_at_any_byte
 P-12 iccpd/src/kernel/view/tests.rs running_needs_admin_up_and_an_operational_state_or_carrier_where_there_is_none
 P-13 proto/netlink/tests/kernel/bond.rs a_bond_changes_its_address_without_losing_carrier
@@ -105,7 +105,7 @@ P-18 - a host without LACP is not served by an MLAG port that speaks it
 P-19 iccpd/src/ctl/show/tests.rs status_of_a_pair_in_trouble
 P-19 proto/src/iccp/codec/tests/lists.rs all_vlans_fit_a_port_channel_info_of_either_dialect
 P-20 iccpd/src/log.rs a_flood_of_lines_is_cut_and_counted
-P-21 syncd/src/legacy/translate/tests.rs a_sonic_list_isolates_the_lags_it_names
+P-21 syncd/src/v1/from/tests.rs a_sonic_list_isolates_the_lags_it_names
 P-21 proto/src/sync/v1/tests/isolation.rs a_list_survives_the_way_to_a_receiver_who_knows_the_lags
 P-22 iccpd/core/tests/shim/order.rs what_a_dataplane_does_not_take_it_is_not_told
 P-23 - there is one way to a dataplane on each platform so far
@@ -122,13 +122,13 @@ E1   tests/src/scenarios killing_any_daemon_leaves_no_trace
 E1   syncd/src/reconcile/tests.rs keep_leaves_what_an_earlier_run_decided
 E2   iccpd/tests/processes.rs an_iccpd_conf_is_checked_converted_and_used
 E3   iccpd/tests/processes.rs a_pair_comes_changes_and_goes_with_a_shim
-E3   iccpd/src/shim/told.rs a_new_connection_replaces_what_the_old_one_said_once_it_has_settled
+E3   syncd/src/backend/mclagsyncd/told.rs a_new_connection_replaces_what_the_old_one_said_once_it_has_settled
 E4   iccpd/core/src/session/tests.rs bring_up_runs_through_all_states_in_order
 E4   iccpd/core/tests/pair/legacy/stories.rs the_bring_up_is_said_in_the_order_of_the_specification
 E5   iccpd/core/tests/shim/order.rs up_is_said_after_the_ports_and_before_those_of_the_peer
-E5   iccpd/src/shim/translate/tests.rs a_session_that_comes_up_is_told_in_the_order_of_sonic
+E5   syncd/src/v1/to/tests.rs a_session_that_comes_up_is_told_in_the_order_of_sonic
 E6   iccpd/core/tests/shim/order.rs down_is_said_before_isolation_is_lifted
-E6   iccpd/src/shim/translate/tests.rs a_session_that_goes_down_is_told_before_isolation_is_cleared
+E6   syncd/src/v1/to/tests.rs a_session_that_goes_down_is_told_before_isolation_is_cleared
 E6   iccpd/core/tests/pair/legacy/stories.rs strict_sonic_gives_everything_up_with_the_session
 E7   iccpd/core/tests/pair/legacy/stories.rs a_peer_that_disconnects_from_the_group_is_answered_and_gone
 E8   iccpd/core/tests/shim/events.rs the_session_outlives_the_peer_link_and_isolation_stays
@@ -162,7 +162,7 @@ E26  iccpd/core/tests/shim/events.rs vlans_of_a_port_are_told_as_they_change
 E27  iccpd/core/tests/shim/layer3.rs the_peer_link_in_its_vlan_is_enough_for_a_vlan_interface
 E27  iccpd/core/src/fdb/tests/untracked.rs an_address_of_a_vlan_that_the_peer_link_leaves_is_withdrawn
 E28  iccpd/core/tests/shim/order.rs members_that_change_are_told
-E28  iccpd/src/shim/translate/tests.rs a_layer_3_port_that_gains_a_member_is_told_its_address_again
+E28  syncd/src/v1/to/tests.rs a_layer_3_port_that_gains_a_member_is_told_its_address_again
 E29  iccpd/core/tests/shim/events.rs an_address_of_a_port_is_told
 E29  iccpd/core/tests/shim/layer3.rs a_vlan_interface_is_taken_on_while_it_has_an_address
 E29  iccpd/core/tests/shim/neighbours.rs an_address_that_changes_is_withdrawn_and_told
@@ -182,7 +182,7 @@ E38  iccpd/tests/processes.rs a_chassis_that_reboots_warm_takes_nothing_down
 E39  iccpd/tests/processes.rs a_chassis_that_leaves_says_so
 E39  tests/src/scenarios killing_any_daemon_leaves_no_trace
 E40  iccpd/core/tests/shim/order.rs a_shim_that_connects_is_told_everything_in_order
-E41  iccpd/src/shim/translate/tests.rs a_pair_that_is_no_more_is_deleted
+E41  syncd/src/v1/to/tests.rs a_pair_that_is_no_more_is_deleted
 E42  iccpd/core/tests/shim/neighbours.rs a_mark_is_told_with_a_request_to_answer_and_its_end_withdraws
 E43  iccpd/src/kernel/tests.rs a_flood_of_neighbours_costs_the_links_nothing
 E43  syncd/src/server/tests.rs a_dataplane_that_lost_events_is_looked_at_and_told_anew

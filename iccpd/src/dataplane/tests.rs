@@ -140,10 +140,10 @@ fn is_up(neighbours: bool) -> Input {
             pair: true,
             interfaces: true,
             neighbours,
-            node_mac: false,
+            node_mac: true,
             silent: true,
         },
-        backend: "shim, sonic".into(),
+        backend: "mclagsyncd-v1, sonic".into(),
         window: crate::shim::WINDOW,
     }
 }

@@ -2,7 +2,7 @@
 //! (`spec/mclagdctl-protocol.md` 5.8).
 
 use crate::{peer, shim};
-use mclag_proto::mclagdctl::{Counters, Global};
+use mclag_proto::mclagdctl::{Counters, FromSyncd, Global, ToSyncd};
 
 /// Counters since the daemon started, as far as the core of the present pair does not have them.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,13 @@ impl Counted {
         seen.peer.add_to(counters);
         counters.add(Global::NetlinkError, seen.kernel_errors);
         if let Some(tally) = seen.shim {
-            tally.put_into(counters);
+            // Messages are what the rows are about, and here they are known.
+            for (row, sum) in ToSyncd::ALL.iter().zip(&mut counters.to_syncd) {
+                *sum = tally.to(*row);
+            }
+            for (row, sum) in FromSyncd::ALL.iter().zip(&mut counters.from_syncd) {
+                *sum = tally.from(*row);
+            }
         }
     }
 }
@@ -56,7 +62,7 @@ fn add(sum: &mut Counters, more: &Counters) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mclag_proto::mclagdctl::{OkError, ToSyncd, TxRx};
+    use mclag_proto::mclagdctl::{OkError, TxRx};
 
     fn of_a_pair() -> Counters {
         let mut counters = Counters {

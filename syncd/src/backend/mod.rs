@@ -1,7 +1,9 @@
 //! The boundary to a dataplane: plain data in both directions.
 //!
-//! A backend carries out and reports; it never decides. What to do is computed by
-//! [`crate::reconcile`] from what is wanted and what is.
+//! A backend carries out and reports; it never decides. Of a dataplane that can be read, what to do is
+//! computed by [`crate::reconcile`] from what is wanted and what is ([`Backend`]). One behind another
+//! program that cannot be read is told what is wanted, and remembers what it was told
+//! ([`mclagsyncd::Client`]); beside it the first kind does the rest ([`composition`]).
 
 use std::future::Future;
 
@@ -10,7 +12,9 @@ use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, OpErrorCode};
 
 use crate::dataplane::{Action, Actual, FdbEntry, InterfaceActual, NeighbourActual, PortActual};
 
+pub mod composition;
 pub mod linux;
+pub mod mclagsyncd;
 pub mod record;
 
 /// What a dataplane must be able to do.

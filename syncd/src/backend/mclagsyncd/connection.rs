@@ -1,9 +1,5 @@
-//! One connection to a foreign shim: what is on its way there, and when to look at it again.
+//! One connection to a foreign server: what is on its way there, and when to look at it again.
 
-use super::{Place, Tally};
-use mclag_proto::sync::frame::Decoder;
-use mclag_proto::sync::model::OpError;
-use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, EncodeError, Side};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -11,17 +7,23 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
+
+use mclag_proto::sync::frame::Decoder;
+use mclag_proto::sync::model::OpError;
+use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, EncodeError, Side};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-/// The shim marks no end of what it says on its own after a connection; it is quiet for this long
+use super::{Place, Tally};
+
+/// The server marks no end of what it says on its own after a connection; it is quiet for this long
 /// then, ...
 pub(super) const SETTLE_QUIET: Duration = Duration::from_millis(1500);
-/// ... and at the latest after this time it counts as complete. A shim that named a pair before and
+/// ... and at the latest after this time it counts as complete. A server that named a pair before and
 /// says nothing at all is given as long: its socket takes connections before it serves them.
 pub(super) const SETTLE_LATEST: Duration = Duration::from_secs(30);
-/// How long a shim of unknown dialect may be silent before it is asked for something that only one
+/// How long a server of unknown dialect may be silent before it is asked for something that only one
 /// of them answers, and then before it is taken for a silent one of SONiC
 /// (`spec/mclagsyncd-protocol.md` 9.2).
 pub(super) const SILENCE: Duration = Duration::from_secs(2);
@@ -33,7 +35,7 @@ pub(super) struct Connection {
     pub(super) detector: Detector,
     /// What is spoken, once that is known; until then the core does not know of the connection.
     pub(super) dialect: Option<Dialect>,
-    /// The shim was asked for something, to hear how it speaks.
+    /// The server was asked for something, to hear how it speaks.
     pub(super) probed: bool,
     pub(super) decoder: Decoder,
     /// Messages that have not left; the first one maybe in part.
@@ -58,9 +60,11 @@ pub(super) struct Unanswered {
     /// How many messages have to leave before.
     pub(super) after: u64,
     pub(super) failures: Vec<(u32, OpError)>,
+    /// It changes which ports are isolated.
+    pub(super) isolates: bool,
 }
 
-/// When the shim has said everything that it says on its own.
+/// When the server has said everything that it says on its own.
 pub(super) struct Settle {
     pub(super) quiet_at: Instant,
     pub(super) latest: Instant,
@@ -109,7 +113,7 @@ impl Connection {
         self.poll_at = now;
     }
 
-    /// The shim is saying something: not before it is quiet again has it said everything.
+    /// The server is saying something: not before it is quiet again has it said everything.
     pub(super) fn heard(&mut self) {
         if let Some(settle) = &mut self.settle {
             settle.quiet_at = Instant::now() + SETTLE_QUIET;
@@ -132,7 +136,7 @@ impl Connection {
         for part in message.split(dialect) {
             match part.encode(dialect) {
                 Ok(bytes) => self.queue_bytes(bytes),
-                // What the shim does not know it need not be told.
+                // What the server does not know it need not be told.
                 Err(error) if error.is_harmless() => {}
                 Err(error) => return Err(error),
             }

@@ -1,12 +1,27 @@
 //! What a shim hears of whole sessions, with the operations that the core really names.
 
-use super::*;
 use iccp_core::{
     Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, Output, PeerTraits, Time,
 };
 use mclag_proto::iccp::{Body, EntryOp, MacEntry, MacType, Message, RgId, Tlv};
 use mclag_proto::sync::model::Abilities;
+use mclag_proto::sync::v1::Dialect;
+use mclag_proto::{DomainId, IfName, Mac, Vid};
 use std::time::Duration;
+use syncd::v1::to::Translator;
+
+#[path = "../../syncd/src/v1/to/tests/words.rs"]
+mod words;
+
+const PEER_LINK: &str = "PortChannel10";
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn domain_id() -> DomainId {
+    DomainId::new(1).unwrap()
+}
 
 /// One chassis with a shim of SONiC.
 struct Chassis {
@@ -22,7 +37,7 @@ const SONIC: Abilities = Abilities {
     pair: true,
     interfaces: true,
     neighbours: false,
-    node_mac: false,
+    node_mac: true,
     silent: true,
 };
 
@@ -88,7 +103,7 @@ impl Chassis {
         });
         let mut chassis = Self {
             domain,
-            translator: Translator::new(Dialect::Sonic, name("Bridge"), mac(own)),
+            translator: Translator::new(Dialect::Sonic, mac(own)),
             said: Vec::new(),
         };
         chassis.hear(Input::LinksBegin);
@@ -116,7 +131,7 @@ impl Chassis {
     fn hear(&mut self, input: Input) {
         self.domain.handle(input, NOW);
         while let Some(batch) = self.domain.poll_batch() {
-            let said = apply(&mut self.translator, &batch.ops);
+            let said = words::words(&self.translator.apply(&batch.ops), Dialect::Sonic);
             self.said.extend(said);
             let failures = Vec::new();
             let batch = batch.number;

@@ -1,7 +1,7 @@
-//! From the wanted dataplane to what a version-1 shim is told, without I/O.
+//! From the wanted dataplane to what a version-1 server is told.
 //!
-//! The core names states; version 1 has messages. What was said last is remembered, across
-//! connections too, so that an operation that changes nothing costs no message and a shim that
+//! Operations name states; version 1 has messages. What was said last is remembered, across
+//! connections too, so that an operation that changes nothing costs no message and a server that
 //! comes back with old state is told of what is no longer wanted.
 //!
 //! Order is that of the operations (`spec/mclagsyncd-protocol.md` 6), with these exceptions:
@@ -17,10 +17,9 @@
 mod learning;
 mod pair;
 
-use iccp_core::fdb::MAX_ENTRIES;
 use mclag_proto::sync::model::{
     DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, Op, PairState, PortWant,
-    Section, Traffic,
+    Section, Sight, Traffic,
 };
 use mclag_proto::sync::snapshot::{Named, Snapshot};
 use mclag_proto::sync::v1::{
@@ -30,16 +29,18 @@ use mclag_proto::{DomainId, IfName, Mac};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-/// What a shim was told, and what it has yet to be told.
+use crate::reconcile::MAX_WANTED_ENTRIES;
+
+/// What a server was told, and what it has yet to be told.
 #[derive(Clone, Debug)]
 pub struct Translator {
     dialect: Dialect,
     /// Identity that an interface goes back to.
     node_mac: Mac,
-    domain: DomainWant,
+    domain: Domain,
     /// The domain was named on this connection.
     domain_known: bool,
-    /// Port whose learning is switched off at the shim, with its members at that time.
+    /// Port whose learning is switched off at the server, with its members at that time.
     learning_off: Option<Said<(IfName, Vec<IfName>)>>,
     /// Where in `out` learning is to be switched off, once it is known of which port.
     learning_at: Option<usize>,
@@ -50,14 +51,13 @@ pub struct Translator {
     lifted: BTreeMap<IfName, Vec<IfName>>,
     members: BTreeMap<IfName, Vec<IfName>>,
     pair: Option<PairState>,
-    /// Domain whose records the shim may still hold.
+    /// Domain whose records the server may still hold.
     published: Option<DomainId>,
     remote: BTreeMap<IfName, Said<bool>>,
     interfaces: BTreeMap<IfName, Said<Mac>>,
     entries: HashMap<FdbKey, Said<Entry>>,
-    /// Number of the port on which the shim itself has learned an address.
-    learned: HashMap<FdbKey, u16>,
-    names: Names,
+    /// What the server itself has learned.
+    learned: HashMap<FdbKey, Learned>,
     named: Snapshots,
     /// The whole table was flushed once (`spec/mclagsyncd-protocol.md` 4.3).
     flushed: bool,
@@ -76,7 +76,7 @@ pub struct Translator {
     out: Vec<ClientMessage>,
 }
 
-/// Something the shim was told, on this connection or on one before.
+/// Something the server was told, on this connection or on one before.
 #[derive(Clone, Copy, Debug)]
 struct Said<T> {
     value: T,
@@ -98,9 +98,23 @@ impl<T: PartialEq> Said<T> {
 /// A forwarding entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Entry {
-    /// Number of the port's name.
-    port: u16,
+    port: IfName,
     kind: v1::FdbKind,
+}
+
+/// Where a server has learned an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Learned {
+    port: IfName,
+    /// An operator said so.
+    configured: bool,
+}
+
+/// The peer link, as far as it was named.
+#[derive(Clone, Copy, Debug)]
+struct Domain {
+    peer_link: Option<IfName>,
+    peer_link_learning: bool,
 }
 
 /// One MLAG port as told on this connection.
@@ -124,39 +138,14 @@ struct Snapshots {
     entries: Snapshot<FdbKey>,
 }
 
-/// Names of ports by number: a table of addresses names few of them very often.
-#[derive(Clone, Debug, Default)]
-struct Names {
-    by_number: Vec<IfName>,
-    numbers: HashMap<IfName, u16>,
-}
-
-impl Names {
-    /// `None` when there are more names than anybody has ports.
-    fn number(&mut self, name: IfName) -> Option<u16> {
-        if let Some(number) = self.numbers.get(&name) {
-            return Some(*number);
-        }
-        let number = u16::try_from(self.by_number.len()).ok()?;
-        self.by_number.push(name);
-        self.numbers.insert(name, number);
-        Some(number)
-    }
-
-    fn get(&self, number: u16) -> Option<IfName> {
-        self.by_number.get(usize::from(number)).copied()
-    }
-}
-
 impl Translator {
-    /// A translator for a shim that was never told anything.
+    /// A translator for a server that was never told anything.
     #[must_use]
-    pub fn new(dialect: Dialect, bridge: IfName, node_mac: Mac) -> Self {
+    pub fn new(dialect: Dialect, node_mac: Mac) -> Self {
         Self {
             dialect,
             node_mac,
-            domain: DomainWant {
-                bridge,
+            domain: Domain {
                 peer_link: None,
                 peer_link_learning: true,
             },
@@ -173,7 +162,6 @@ impl Translator {
             interfaces: BTreeMap::new(),
             entries: HashMap::new(),
             learned: HashMap::new(),
-            names: Names::default(),
             named: Snapshots::default(),
             flushed: false,
             list_due: false,
@@ -186,7 +174,7 @@ impl Translator {
         }
     }
 
-    /// A new connection, maybe to a shim that started anew: everything has to be said again. What
+    /// A new connection, maybe to a server that started anew: everything has to be said again. What
     /// was published or programmed before may still be there, and is remembered for that.
     pub fn connected(&mut self, dialect: Dialect) {
         self.dialect = dialect;
@@ -221,22 +209,35 @@ impl Translator {
         self.node_mac = mac;
     }
 
-    /// Whether the shim was told to forward this address to this port.
+    /// Whether the server was told to forward this address to this port.
     #[must_use]
     pub fn is_programmed(&self, key: &FdbKey, port: &IfName) -> bool {
         let entry = self.entries.get(key);
-        entry.and_then(|said| self.names.get(said.value.port)) == Some(*port)
+        entry.is_some_and(|said| said.value.port == *port)
     }
 
-    /// The shim says that it has learned this address here.
-    pub fn learned(&mut self, key: FdbKey, port: IfName) {
-        let room = self.learned.len() < MAX_ENTRIES || self.learned.contains_key(&key);
-        if let (true, Some(number)) = (room, self.names.number(port)) {
-            self.learned.insert(key, number);
+    /// The server says that it has learned this address here.
+    pub fn learned(&mut self, key: FdbKey, port: IfName, configured: bool) {
+        if self.learned.len() < MAX_WANTED_ENTRIES || self.learned.contains_key(&key) {
+            self.learned.insert(key, Learned { port, configured });
         }
     }
 
-    /// The shim says that it no longer has this address: told again, it is news.
+    /// Every address that the server has learned, as it said on this connection.
+    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
+        self.learned.iter().map(|(key, learned)| {
+            let Learned { port, configured } = *learned;
+            (*key, Sight::Learned { port, configured })
+        })
+    }
+
+    /// Number of the addresses that the server has learned.
+    #[must_use]
+    pub fn learned_len(&self) -> usize {
+        self.learned.len()
+    }
+
+    /// The server says that it no longer has this address: told again, it is news.
     pub fn vanished(&mut self, key: &FdbKey) {
         self.learned.remove(key);
         if let Some(said) = self.entries.get_mut(key) {
@@ -244,13 +245,13 @@ impl Translator {
         }
     }
 
-    /// The isolation list could not be sent: the shim has the one before, and the next operations
+    /// The isolation list could not be sent: the server has the one before, and the next operations
     /// try again.
     pub const fn list_failed(&mut self) {
         self.list_due = true;
     }
 
-    /// Take in operations; answers what the shim has to be told for them, in order.
+    /// Take in operations; answers what the server has to be told for them, in order.
     #[must_use]
     pub fn apply(&mut self, ops: &[Op]) -> Vec<ClientMessage> {
         for op in ops {
@@ -274,7 +275,7 @@ impl Translator {
         join_tables(messages, self.dialect)
     }
 
-    /// True of operations that a shim is told behind the isolation list
+    /// True of operations that a server is told behind the isolation list
     /// (`spec/mclagsyncd-protocol.md` 6, `spec/behaviour.md` 14.6).
     fn is_behind_ports(&self, op: &Op) -> bool {
         match op {
@@ -302,7 +303,14 @@ impl Translator {
         match op {
             Op::SnapshotBegin(section) => self.begin(*section),
             Op::SnapshotEnd(section) => self.end(*section),
-            Op::Domain(want) => self.domain(*want),
+            Op::Domain(DomainWant {
+                bridge: _,
+                peer_link,
+                peer_link_learning,
+            }) => self.domain(Domain {
+                peer_link: *peer_link,
+                peer_link_learning: *peer_link_learning,
+            }),
             Op::Port { port, want } => self.port(*port, want),
             Op::PortRelease { port } => self.release_port(*port),
             Op::Fdb { key, want } => self.entry(*key, want),
@@ -313,7 +321,7 @@ impl Translator {
             Op::Members { port, members } => self.members(*port, members),
             Op::Interface { name, want } => self.interface(*name, *want),
             Op::InterfaceRelease { name } => self.release_interface(*name),
-            // What no version-1 shim does; our own `syncd` beside it is told as well.
+            // What no version-1 server does: the backend beside it is told as well.
             Op::Neighbour { .. } | Op::NeighbourRelease { .. } => {}
             Op::Learning { port, learning } => self.out.push(ClientMessage::MacLearnMode {
                 ports: vec![*port],
@@ -350,7 +358,7 @@ impl Translator {
                 }
                 self.ports_known = true;
                 if domain.is_some_and(|named| !named.contains(&())) {
-                    self.domain(DomainWant {
+                    self.domain(Domain {
                         peer_link: None,
                         ..self.domain
                     });
@@ -388,7 +396,7 @@ impl Translator {
         }
     }
 
-    fn domain(&mut self, want: DomainWant) {
+    fn domain(&mut self, want: Domain) {
         self.named.domain.name(());
         if let Some(before) = self.domain.peer_link
             && want.peer_link != Some(before)
@@ -579,20 +587,17 @@ impl Translator {
             FdbKind::Ageing if self.dialect == Dialect::Sonic => v1::FdbKind::DynamicLocal,
             FdbKind::Ageing => v1::FdbKind::Dynamic, // which is all there is
         };
-        let Some(number) = self.names.number(port) else {
-            return; // more names than a chassis can have ports
-        };
-        let entry = Entry { port: number, kind };
+        let entry = Entry { port, kind };
         let before = self.entries.insert(key, Said::now(entry));
         if before.is_some_and(|said| said.is(&entry)) {
             return;
         }
-        self.record(key, Some(port), kind, RecordOp::Add);
+        self.record(key, port, kind, RecordOp::Add);
     }
 
     fn release_entry(&mut self, key: FdbKey, forget: bool) {
         self.named.entries.withdraw(&key);
-        // It is no longer there once it is deleted, and what the shim learns again it says again.
+        // It is no longer there once it is deleted, and what the server learns again it says again.
         let learned = if forget {
             self.learned.remove(&key)
         } else {
@@ -600,22 +605,22 @@ impl Translator {
         };
         if let Some(said) = self.entries.remove(&key) {
             let Entry { port, kind } = said.value;
-            let port = learned.unwrap_or(port);
-            self.record(key, self.names.get(port), kind, RecordOp::Delete);
-        } else if let Some(port) = learned {
-            // What the shim was not told of is its own business, unless nobody is to be sent there
+            let port = learned.map_or(port, |learned| learned.port);
+            self.record(key, port, kind, RecordOp::Delete);
+        } else if let Some(Learned { port, .. }) = learned {
+            // What the server was not told of is its own business, unless nobody is to be sent there
             // (`spec/iccp.md` 10.2, 10.4).
             let kind = v1::FdbKind::Dynamic;
-            self.record(key, self.names.get(port), kind, RecordOp::Delete);
+            self.record(key, port, kind, RecordOp::Delete);
         }
     }
 
-    fn record(&mut self, key: FdbKey, port: Option<IfName>, kind: v1::FdbKind, op: RecordOp) {
+    fn record(&mut self, key: FdbKey, port: IfName, kind: v1::FdbKind, op: RecordOp) {
         let FdbKey { vid, mac } = key;
         self.out.push(ClientMessage::SetFdb(vec![FdbRecord {
             mac,
             vid,
-            port,
+            port: Some(port),
             kind,
             op,
         }]));

@@ -6,7 +6,7 @@ use mclag_proto::IfName;
 use mclag_proto::sync::v1::ClientMessage;
 
 impl Translator {
-    /// It has to be said again: for another session, or to a shim that may have started anew.
+    /// It has to be said again: for another session, or to a server that may have started anew.
     pub(super) fn learning_unsaid(&mut self) {
         if let Some(said) = &mut self.learning_off {
             said.now = false;

@@ -1,4 +1,4 @@
-//! What a legacy client says as operations of the model. Pure: no I/O, no clock.
+//! What a legacy client says as operations of the model.
 //!
 //! The [`Translator`] keeps what was said and answers the operations that change the wanted state
 //! accordingly. It outlives connections: what a client said stays in force when it is gone. Ports
@@ -16,8 +16,8 @@ use mclag_proto::sync::v1::{
 };
 use mclag_proto::{DomainId, IfName, Mac};
 
-use super::Options;
 use crate::dataplane::{Actual, EntryKind};
+use crate::legacy::Options;
 
 #[cfg(test)]
 mod tests;

@@ -1,51 +1,32 @@
-//! What a version-1 shim says of the pair's configuration (`spec/mclagsyncd-protocol.md` 5.2, 5.3,
+//! What a version-1 server says of the pair's configuration (`spec/mclagsyncd-protocol.md` 5.2, 5.3,
 //! 5.5), kept until it makes up a whole.
 //!
-//! The shim repeats itself: lists come cumulatively, and everything comes again on each
+//! The server repeats itself: lists come cumulatively, and everything comes again on each
 //! connection. So records are taken into sets, and what a new connection did not name again by
 //! the time it has [settled](Told::settle) is gone.
 
-use iccp_core::{Config, OnLoss};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use mclag_proto::sync::settings::{DomainSettings, MAX_NAMES, PairSettings};
 use mclag_proto::sync::v1::{
     DomainAttributes, DomainOp, DomainRecord, InterfaceRecord, RecordOp, UniqueIpRecord,
 };
 use mclag_proto::{DomainId, IfName, Mac};
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
-use std::time::Duration;
 
-/// Most MLAG ports, and most VLAN interfaces of their own address: there are no more VLANs.
-const MAX_NAMES: usize = 4094;
-
-/// What the shim does not say and somebody has to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Rest {
-    /// The bridge.
-    pub bridge: IfName,
-    /// A MAC of this chassis, for a shim that names none.
-    pub node_mac: Mac,
-    /// See [`Config::ack_timeout`].
-    pub ack_timeout: Duration,
-    /// See [`Config::restart_hold`].
-    pub restart_hold: Duration,
-    /// See [`Config::neighbours`].
-    pub neighbours: bool,
-    /// See [`Config::on_loss`].
-    pub on_loss: OnLoss,
-}
-
-/// A domain as the shim has named it so far.
+/// A domain as the server has named it so far.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Domain {
     id: DomainId,
     local: Option<Ipv4Addr>,
     peer: Option<Ipv4Addr>,
-    /// Both of them, when they last made a pair; none while one is missing. The shim sends what
+    /// Both of them, when they last made a pair; none while one is missing. The server sends what
     /// differs from what it sent before, so addresses that make none are remembered, not used.
     ends: Option<(Ipv4Addr, Ipv4Addr)>,
     peer_link: Option<IfName>,
-    keepalive: Duration,
-    session_timeout: Duration,
+    /// In seconds; none for the client's default.
+    keepalive_s: Option<u16>,
+    session_timeout_s: Option<u16>,
     system_mac: Mac,
 }
 
@@ -59,7 +40,7 @@ struct Said {
 
 /// The configuration as told.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub(super) struct Told {
     said: Said,
     /// What the present connection has repeated or said anew; none once it has settled.
     again: Option<Said>,
@@ -67,19 +48,19 @@ pub struct Told {
 
 impl Told {
     /// A connection begins; what the one before said holds until this one has settled.
-    pub fn connected(&mut self) {
+    pub(super) fn connected(&mut self) {
         self.again = Some(Said::default());
     }
 
-    /// The shim has said everything it says on its own: what it did not repeat is gone.
-    pub fn settle(&mut self) {
+    /// The server has said everything it says on its own: what it did not repeat is gone.
+    pub(super) fn settle(&mut self) {
         if let Some(again) = self.again.take() {
             self.said = again;
         }
     }
 
     /// Records on domains. Answers a line for each that was not taken.
-    pub fn domains(&mut self, records: &[DomainRecord]) -> Vec<String> {
+    pub(super) fn domains(&mut self, records: &[DomainRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
             let taken = self.said.take_domain(record);
             // What fits into what is said now is no reason to complain.
@@ -92,7 +73,7 @@ impl Told {
     }
 
     /// Records on MLAG ports. Answers a line for each that was not taken.
-    pub fn interfaces(&mut self, records: &[InterfaceRecord]) -> Vec<String> {
+    pub(super) fn interfaces(&mut self, records: &[InterfaceRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
             let taken = self.said.take_port(record);
             match &mut self.again {
@@ -105,7 +86,7 @@ impl Told {
 
     /// Records on VLAN interfaces with an address of their own.
     /// Answers a line for each that was not taken.
-    pub fn unique_ip(&mut self, records: &[UniqueIpRecord]) -> Vec<String> {
+    pub(super) fn unique_ip(&mut self, records: &[UniqueIpRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
             let taken = self.said.take_unique_ip(record);
             match &mut self.again {
@@ -116,43 +97,33 @@ impl Told {
         refused.collect()
     }
 
-    /// The configuration for the core, as soon as it is complete: a domain and both addresses
+    /// The settings, as soon as they are complete: a domain and both addresses
     /// (`spec/iccp.md` 1).
     #[must_use]
-    pub fn config(&self, rest: &Rest) -> Option<Config> {
+    pub(super) fn settings(&self) -> Option<PairSettings> {
         let Said {
             domain,
             ports,
             unique_ip,
         } = &self.said;
         let domain = domain.as_ref()?;
-        let node_mac = if domain.system_mac.is_unicast() {
-            domain.system_mac
-        } else {
-            rest.node_mac
-        };
         let (local, peer) = domain.ends?;
         let mut ports = ports.clone();
         if let Some(peer_link) = &domain.peer_link {
             ports.remove(peer_link);
         }
-        Some(Config {
-            domain: domain.id,
-            local: local.into(),
-            peer: peer.into(),
-            bridge: rest.bridge,
-            peer_link: domain.peer_link,
+        Some(PairSettings {
+            domain: DomainSettings {
+                domain: domain.id,
+                local: local.into(),
+                peer: peer.into(),
+                peer_link: domain.peer_link,
+                system_mac: Some(domain.system_mac).filter(|mac| mac.is_unicast()),
+                keepalive_s: domain.keepalive_s,
+                session_timeout_s: domain.session_timeout_s,
+            },
             ports,
-            system_mac: None,
-            node_mac,
-            priority: Config::PRIORITY,
-            keepalive: domain.keepalive,
-            session_timeout: domain.session_timeout,
-            ack_timeout: rest.ack_timeout,
-            restart_hold: rest.restart_hold,
             unique_ip: unique_ip.clone(),
-            neighbours: rest.neighbours,
-            on_loss: rest.on_loss,
         })
     }
 }
@@ -223,8 +194,8 @@ impl Domain {
             peer: None,
             ends: None,
             peer_link: None,
-            keepalive: Config::KEEPALIVE,
-            session_timeout: Config::SESSION_TIMEOUT,
+            keepalive_s: None,
+            session_timeout_s: None,
             system_mac: Mac([0; 6]),
         }
     }
@@ -245,10 +216,10 @@ impl Domain {
             self.peer_link = record.peer_link.filter(named);
         }
         if has(DomainAttributes::KEEPALIVE) {
-            self.keepalive = seconds(record.keepalive_s, Config::KEEPALIVE);
+            self.keepalive_s = seconds(record.keepalive_s);
         }
         if has(DomainAttributes::SESSION_TIMEOUT) {
-            self.session_timeout = seconds(record.session_timeout_s, Config::SESSION_TIMEOUT);
+            self.session_timeout_s = seconds(record.session_timeout_s);
         }
         self.decide_ends()
     }
@@ -280,20 +251,19 @@ impl Domain {
             self.peer_link = None;
         }
         if has(DomainAttributes::KEEPALIVE) {
-            self.keepalive = Config::KEEPALIVE;
+            self.keepalive_s = None;
         }
         if has(DomainAttributes::SESSION_TIMEOUT) {
-            self.session_timeout = Config::SESSION_TIMEOUT;
+            self.session_timeout_s = None;
         }
     }
 }
 
 /// -1 asks for the default. What makes no sense was not named.
-fn seconds(raw: i32, default: Duration) -> Duration {
-    match u64::try_from(raw) {
-        Ok(seconds @ 1..=3600) => Duration::from_secs(seconds),
-        _ => default,
-    }
+fn seconds(raw: i32) -> Option<u16> {
+    u16::try_from(raw)
+        .ok()
+        .filter(|seconds| (1..=3600).contains(seconds))
 }
 
 #[cfg(test)]
@@ -306,17 +276,6 @@ mod tests {
 
     fn id(raw: u16) -> DomainId {
         DomainId::new(raw).unwrap()
-    }
-
-    fn rest() -> Rest {
-        Rest {
-            bridge: name("Bridge"),
-            node_mac: Mac([2, 0, 0, 0, 0, 9]),
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
-            neighbours: true,
-            on_loss: OnLoss::Release,
-        }
     }
 
     fn domain(op: DomainOp, attributes: DomainAttributes) -> DomainRecord {
@@ -346,24 +305,24 @@ mod tests {
     }
 
     fn ports(told: &Told) -> Vec<String> {
-        let config = told.config(&rest()).unwrap();
+        let config = told.settings().unwrap();
         config.ports.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_domain_is_complete_with_both_addresses() {
         let mut told = Told::default();
-        assert_eq!(told.config(&rest()), None);
+        assert_eq!(told.settings(), None);
         let add = domain(DomainOp::Add, DomainAttributes::LOCAL);
         assert!(told.domains(&[add]).is_empty());
-        assert_eq!(told.config(&rest()), None);
+        assert_eq!(told.settings(), None);
         let update = domain(DomainOp::Update, DomainAttributes::PEER);
         assert!(told.domains(&[update]).is_empty());
-        let config = told.config(&rest()).unwrap();
-        assert_eq!(config.peer_link, None, "its bit was not set");
-        assert_eq!(config.keepalive, Config::KEEPALIVE);
-        assert_eq!(config.node_mac, Mac([2, 0, 0, 0, 0, 1]));
-        assert_eq!(config.session_timeout, Config::SESSION_TIMEOUT);
+        let config = told.settings().unwrap();
+        assert_eq!(config.domain.peer_link, None, "its bit was not set");
+        assert_eq!(config.domain.keepalive_s, None);
+        assert_eq!(config.domain.system_mac, Some(Mac([2, 0, 0, 0, 0, 1])));
+        assert_eq!(config.domain.session_timeout_s, None);
     }
 
     /// `spec/mclagsyncd-protocol.md` 5.2: an update has the differing bits only.
@@ -375,9 +334,9 @@ mod tests {
         update.keepalive_s = -1;
         update.session_timeout_s = 77;
         told.domains(&[update]);
-        let config = told.config(&rest()).unwrap();
-        assert_eq!(config.keepalive, Config::KEEPALIVE);
-        assert_eq!(config.session_timeout, Duration::from_secs(30));
+        let config = told.settings().unwrap();
+        assert_eq!(config.domain.keepalive_s, None);
+        assert_eq!(config.domain.session_timeout_s, Some(30));
     }
 
     /// W-20: SONiC loses all but the first.
@@ -386,12 +345,12 @@ mod tests {
         let mut told = Told::default();
         told.domains(&[domain(DomainOp::Add, named(0x1f))]);
         told.domains(&[domain(DomainOp::DeleteAttributes, named(0x1c))]);
-        let config = told.config(&rest()).unwrap();
-        assert_eq!(config.peer_link, None);
-        assert_eq!(config.keepalive, Config::KEEPALIVE);
-        assert_eq!(config.session_timeout, Config::SESSION_TIMEOUT);
+        let config = told.settings().unwrap();
+        assert_eq!(config.domain.peer_link, None);
+        assert_eq!(config.domain.keepalive_s, None);
+        assert_eq!(config.domain.session_timeout_s, None);
         told.domains(&[domain(DomainOp::DeleteAttributes, named(0x01))]);
-        assert_eq!(told.config(&rest()), None);
+        assert_eq!(told.settings(), None);
     }
 
     /// `spec/config-formats.md` 2.1.
@@ -401,7 +360,7 @@ mod tests {
         let mut add = domain(DomainOp::Add, named(0x1f));
         add.peer_link = Some(name("None"));
         told.domains(&[add]);
-        assert_eq!(told.config(&rest()).unwrap().peer_link, None);
+        assert_eq!(told.settings().unwrap().domain.peer_link, None);
     }
 
     /// W-35: a second domain would otherwise mix with the first.
@@ -416,7 +375,7 @@ mod tests {
             refused,
             ["domain 2 is ignored: this chassis is in domain 1"]
         );
-        assert_eq!(told.config(&rest()).unwrap().domain, id(1));
+        assert_eq!(told.settings().unwrap().domain.domain, id(1));
     }
 
     /// `spec/behaviour.md` 4.1: such a pair never connects.
@@ -429,22 +388,22 @@ mod tests {
             told.domains(&[add]),
             ["domain 1: 10.0.0.1 is the address of this chassis and of its peer"]
         );
-        assert_eq!(told.config(&rest()), None);
+        assert_eq!(told.settings(), None);
         assert!(
             told.domains(&[domain(DomainOp::Update, named(0x03))])
                 .is_empty()
         );
-        assert!(told.config(&rest()).is_some());
+        assert!(told.settings().is_some());
     }
 
     /// Input: the peer is given the address of this chassis, then this chassis another one. Output:
-    /// what is refused changes nothing, and what comes after it counts: the shim does not repeat
+    /// what is refused changes nothing, and what comes after it counts: the server does not repeat
     /// itself.
     #[test]
     fn a_pair_outlives_addresses_that_make_none() {
         let mut told = Told::default();
         told.domains(&[domain(DomainOp::Add, named(0x1f))]);
-        let before = told.config(&rest());
+        let before = told.settings();
         assert!(before.is_some());
         let mut update = domain(DomainOp::Update, DomainAttributes::PEER);
         update.peer = update.local;
@@ -452,15 +411,15 @@ mod tests {
             told.domains(std::slice::from_ref(&update)),
             ["domain 1: 10.0.0.1 is the address of this chassis and of its peer"]
         );
-        assert_eq!(told.config(&rest()), before);
+        assert_eq!(told.settings(), before);
         update.attributes = DomainAttributes::LOCAL;
         update.local = Some(Ipv4Addr::new(10, 0, 0, 3));
         assert!(told.domains(&[update]).is_empty());
-        let config = told.config(&rest()).unwrap();
-        let ends = [config.local, config.peer].map(|end| end.to_string());
+        let config = told.settings().unwrap();
+        let ends = [config.domain.local, config.domain.peer].map(|end| end.to_string());
         assert_eq!(ends, ["10.0.0.3", "10.0.0.1"]);
         told.domains(&[domain(DomainOp::DeleteAttributes, DomainAttributes::PEER)]);
-        assert_eq!(told.config(&rest()), None);
+        assert_eq!(told.settings(), None);
     }
 
     #[test]
@@ -522,19 +481,19 @@ mod tests {
         told.domains(&[domain(DomainOp::Add, named(0x1f))]);
         let both = ["PortChannel1", "PortChannel2"].map(|p| port(RecordOp::Add, p));
         told.interfaces(&both);
-        let before = told.config(&rest());
+        let before = told.settings();
         told.connected();
-        assert_eq!(told.config(&rest()), before);
+        assert_eq!(told.settings(), before);
         told.domains(&[domain(DomainOp::Add, named(0x1f))]);
         told.interfaces(&both[..1]);
-        assert_eq!(told.config(&rest()), before);
+        assert_eq!(told.settings(), before);
         told.settle();
         assert_eq!(ports(&told), ["PortChannel1"]);
         told.settle();
         assert_eq!(ports(&told), ["PortChannel1"]);
         told.connected();
         told.settle();
-        assert_eq!(told.config(&rest()), None);
+        assert_eq!(told.settings(), None);
     }
 
     /// Its number was changed while nobody was connected.
@@ -550,9 +509,9 @@ mod tests {
         let mut record = port(RecordOp::Add, "PortChannel2");
         record.domain = id(2);
         assert!(told.interfaces(&[record]).is_empty());
-        assert_eq!(told.config(&rest()).unwrap().domain, id(1));
+        assert_eq!(told.settings().unwrap().domain.domain, id(1));
         told.settle();
-        assert_eq!(told.config(&rest()).unwrap().domain, id(2));
+        assert_eq!(told.settings().unwrap().domain.domain, id(2));
         assert_eq!(ports(&told), ["PortChannel2"]);
     }
 
@@ -562,7 +521,7 @@ mod tests {
         told.domains(&[domain(DomainOp::Add, named(0x1f))]);
         told.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
         told.domains(&[domain(DomainOp::Delete, named(0))]);
-        assert_eq!(told.config(&rest()), None);
+        assert_eq!(told.settings(), None);
         told.domains(&[domain(DomainOp::Add, named(0x1f))]);
         assert!(ports(&told).is_empty());
     }

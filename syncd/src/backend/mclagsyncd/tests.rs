@@ -1,8 +1,7 @@
 //! Real sockets on loopback addresses, one address per test.
 
 use super::*;
-use iccp_core::OnLoss;
-use mclag_proto::mclagdctl::{Counters, FromSyncd, OkError, ToSyncd};
+use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
 use mclag_proto::sync::model::{
     DomainWant, FdbWant, Isolation, Op, PairState, PortWant, Section, Traffic,
 };
@@ -28,29 +27,21 @@ async fn listener() -> TcpListener {
     TcpListener::bind((address, 0)).await.unwrap()
 }
 
-fn shim(listener: &TcpListener, dialect: Option<Dialect>) -> Shim {
+fn client(listener: &TcpListener, dialect: Option<Dialect>) -> Client {
     let place = Place {
         address: listener.local_addr().unwrap(),
         dialect,
     };
-    let rest = Rest {
-        bridge: name("Bridge"),
-        node_mac: Mac([2, 0, 0, 0, 0, 9]),
-        ack_timeout: Config::ACK_TIMEOUT,
-        restart_hold: Config::RESTART_HOLD,
-        neighbours: true,
-        on_loss: OnLoss::Release,
-    };
-    Shim::new(vec![place], rest)
+    Client::new(vec![place], Mac([2, 0, 0, 0, 0, 9]))
 }
 
 /// The server's end of the next connection. What happens meanwhile happens next.
-async fn accept(shim: &mut Shim, listener: &TcpListener) -> TcpStream {
+async fn accept(client: &mut Client, listener: &TcpListener) -> TcpStream {
     let accepting = async {
         tokio::select! {
             accepted = listener.accept() => accepted.unwrap().0,
-            happened = shim.next() => {
-                shim.happened.push_front(happened);
+            happened = client.next() => {
+                client.happened.push_front(happened);
                 listener.accept().await.unwrap().0
             }
         }
@@ -58,36 +49,34 @@ async fn accept(shim: &mut Shim, listener: &TcpListener) -> TcpStream {
     timeout(PATIENCE, accepting).await.expect("connects")
 }
 
-async fn next(shim: &mut Shim) -> Happened {
-    timeout(PATIENCE, shim.next())
+async fn next(client: &mut Client) -> Happened {
+    timeout(PATIENCE, client.next())
         .await
         .expect("something happens")
 }
 
-async fn input(shim: &mut Shim) -> Input {
-    match next(shim).await {
-        Happened::Input(input) => input,
-        Happened::Settings(settings) => panic!("settings {settings:?}"),
+async fn event(client: &mut Client) -> Event {
+    match next(client).await {
+        Happened::Event(event) => event,
+        other => panic!("{other:?}"),
     }
 }
 
-async fn greeted(shim: &mut Shim, dialect: Dialect) {
-    let Input::SyncdUp {
+async fn greeted(client: &mut Client, dialect: Dialect) {
+    let Happened::Up {
         abilities: can,
-        backend,
-        window,
-    } = input(shim).await
+        name,
+    } = next(client).await
     else {
         panic!("not connected");
     };
     assert_eq!(can, abilities(dialect));
-    assert_eq!(backend, format!("shim, {dialect}"));
-    assert_eq!(window, WINDOW);
-    assert_eq!(input(shim).await, Input::SyncdEvent(Event::SnapshotBegin));
+    assert_eq!(name, format!("mclagsyncd-v1, {dialect}"));
+    assert_eq!(event(client).await, Event::SnapshotBegin);
 }
 
-/// So many bytes from the shim's client, which runs meanwhile.
-async fn read(shim: &mut Shim, stream: &mut TcpStream, count: usize) -> Vec<u8> {
+/// So many bytes from the client's client, which runs meanwhile.
+async fn read(client: &mut Client, stream: &mut TcpStream, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     let reading = async {
         let exactly = stream.read_exact(&mut bytes);
@@ -95,7 +84,7 @@ async fn read(shim: &mut Shim, stream: &mut TcpStream, count: usize) -> Vec<u8> 
         loop {
             tokio::select! {
                 result = &mut exactly => return result.unwrap(),
-                happened = shim.next() => drop(happened),
+                happened = client.next() => drop(happened),
             }
         }
     };
@@ -115,12 +104,6 @@ fn domain_record(op: DomainOp) -> DomainRecord {
         system_mac: Mac([2, 0, 0, 0, 0, 1]),
         attributes: DomainAttributes::from_bits_retain(0x1f),
     }
-}
-
-fn counters(shim: &Shim) -> Counters {
-    let mut counters = Counters::default();
-    shim.tally().put_into(&mut counters);
-    counters
 }
 
 async fn say(stream: &mut TcpStream, message: &ServerMessage) {
@@ -147,21 +130,20 @@ fn entry() -> Op {
 #[tokio::test]
 async fn a_batch_is_done_when_its_messages_have_left() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
-    shim.send(&Batch {
-        number: 1,
-        ops: vec![entry()],
-    });
-    assert!(!shim.is_idle());
-    let Input::SyncdResult { batch, failures } = input(&mut shim).await else {
-        panic!("no result");
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
+    client.send(1, &[entry()]);
+    assert!(!client.is_idle());
+    let done = Happened::Done {
+        batch: 1,
+        failures: Vec::new(),
+        isolates: false,
     };
-    assert_eq!((batch, failures), (1, Vec::new()));
-    assert!(shim.is_idle());
+    assert_eq!(next(&mut client).await, done);
+    assert!(client.is_idle());
     // The vector of `spec/mclagsyncd-protocol.md` 11.1, SET_FDB add.
-    let bytes = read(&mut shim, &mut stream, 40).await;
+    let bytes = read(&mut client, &mut stream, 40).await;
     assert_eq!(
         bytes[..12],
         [1, 5, 0x28, 0, 0, 0x11, 0x22, 0x33, 0x44, 0x55, 0, 0]
@@ -173,19 +155,19 @@ async fn a_batch_is_done_when_its_messages_have_left() {
 #[tokio::test]
 async fn a_batch_without_messages_is_done_too() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let _stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
-    shim.send(&Batch {
-        number: 1,
-        ops: vec![
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let _stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
+    client.send(
+        1,
+        &[
             Op::SnapshotBegin(Section::Neighbours),
             Op::SnapshotEnd(Section::Neighbours),
         ],
-    });
+    );
     assert!(matches!(
-        input(&mut shim).await,
-        Input::SyncdResult { batch: 1, .. }
+        next(&mut client).await,
+        Happened::Done { batch: 1, .. }
     ));
 }
 
@@ -193,16 +175,16 @@ async fn a_batch_without_messages_is_done_too() {
 #[tokio::test]
 async fn settings_are_reported_when_they_change() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     let add = ServerMessage::Domain(vec![domain_record(DomainOp::Add)]);
     say(&mut stream, &add).await;
-    let Happened::Settings(Some(config)) = next(&mut shim).await else {
+    let Happened::Settings(Some(config)) = next(&mut client).await else {
         panic!("no settings");
     };
-    assert_eq!(config.peer_link, Some(name("PortChannel10")));
-    assert_eq!(config.node_mac, Mac([2, 0, 0, 0, 0, 1]));
+    assert_eq!(config.domain.peer_link, Some(name("PortChannel10")));
+    assert_eq!(config.domain.system_mac, Some(Mac([2, 0, 0, 0, 0, 1])));
     say(&mut stream, &add).await;
     let port = |port| InterfaceRecord {
         op: RecordOp::Add,
@@ -212,13 +194,13 @@ async fn settings_are_reported_when_they_change() {
     let ports = ServerMessage::Interfaces(vec![port("PortChannel1")]);
     say(&mut stream, &ports).await;
     say(&mut stream, &ports).await;
-    let Happened::Settings(Some(config)) = next(&mut shim).await else {
+    let Happened::Settings(Some(config)) = next(&mut client).await else {
         panic!("no settings");
     };
     assert_eq!(config.ports.len(), 1);
     let delete = ServerMessage::Domain(vec![domain_record(DomainOp::Delete)]);
     say(&mut stream, &delete).await;
-    assert!(matches!(next(&mut shim).await, Happened::Settings(None)));
+    assert!(matches!(next(&mut client).await, Happened::Settings(None)));
 }
 
 /// `spec/mclagsyncd-protocol.md` 5.6, `spec/behaviour.md` 12: what arrives together changes the pair
@@ -226,9 +208,9 @@ async fn settings_are_reported_when_they_change() {
 #[tokio::test]
 async fn settings_that_arrive_together_are_reported_once() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     let domain = |op| ServerMessage::Domain(vec![domain_record(op)]);
     let ports = |count: usize| {
         let record = |port: &&str| InterfaceRecord {
@@ -255,7 +237,7 @@ async fn settings_that_arrive_together_are_reported_once() {
     stream.write_all(&bytes.concat()).await.unwrap();
     let mut reported = Vec::new();
     for _ in 0..3 {
-        let Happened::Settings(config) = next(&mut shim).await else {
+        let Happened::Settings(config) = next(&mut client).await else {
             panic!("no settings");
         };
         reported.push(config.map(|config| config.ports.len()));
@@ -267,48 +249,50 @@ async fn settings_that_arrive_together_are_reported_once() {
 #[tokio::test]
 async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settled() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     say(
         &mut stream,
         &ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
     )
     .await;
-    assert!(matches!(next(&mut shim).await, Happened::Settings(Some(_))));
+    assert!(matches!(
+        next(&mut client).await,
+        Happened::Settings(Some(_))
+    ));
     drop(stream);
-    assert_eq!(input(&mut shim).await, Input::SyncdDown);
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    assert_eq!(next(&mut client).await, Happened::Down);
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     say(&mut stream, &ServerMessage::Interfaces(Vec::new())).await;
-    assert_eq!(
-        input(&mut shim).await,
-        Input::SyncdEvent(Event::SnapshotEnd)
-    );
-    assert!(matches!(next(&mut shim).await, Happened::Settings(None)));
+    assert_eq!(event(&mut client).await, Event::SnapshotEnd);
+    assert!(matches!(next(&mut client).await, Happened::Settings(None)));
 }
 
-/// A shim serves one client, and the socket takes the next one before that (`spec/mclagsyncd-protocol.md`
+/// A client serves one client, and the socket takes the next one before that (`spec/mclagsyncd-protocol.md`
 /// 1): the pair is not given up because nobody has spoken yet.
 #[tokio::test]
 async fn a_shim_that_named_a_pair_and_is_silent_now_is_waited_for() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     let add = ServerMessage::Domain(vec![domain_record(DomainOp::Add)]);
     say(&mut stream, &add).await;
-    assert!(matches!(next(&mut shim).await, Happened::Settings(Some(_))));
+    assert!(matches!(
+        next(&mut client).await,
+        Happened::Settings(Some(_))
+    ));
     drop(stream);
-    assert_eq!(input(&mut shim).await, Input::SyncdDown);
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
-    let more = timeout(2 * SETTLE_QUIET, shim.next()).await;
+    assert_eq!(next(&mut client).await, Happened::Down);
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
+    let more = timeout(2 * SETTLE_QUIET, client.next()).await;
     assert!(more.is_err(), "{more:?}");
     say(&mut stream, &add).await;
-    let end = Input::SyncdEvent(Event::SnapshotEnd);
-    assert_eq!(input(&mut shim).await, end);
-    let more = timeout(SETTLE_QUIET, shim.next()).await;
+    assert_eq!(event(&mut client).await, Event::SnapshotEnd);
+    let more = timeout(SETTLE_QUIET, client.next()).await;
     assert!(more.is_err(), "the same settings: {more:?}");
 }
 
@@ -316,21 +300,18 @@ async fn a_shim_that_named_a_pair_and_is_silent_now_is_waited_for() {
 #[tokio::test]
 async fn batches_that_leave_while_the_shim_speaks_are_answered() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     stream.write_all(&[1, 99, 4, 0]).await.unwrap();
     stream.flush().await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    shim.send(&Batch {
-        number: 1,
-        ops: vec![entry()],
-    });
+    client.send(1, &[entry()]);
     // Both the write and the read are possible now.
     loop {
-        match input(&mut shim).await {
-            Input::SyncdResult { batch, .. } => return assert_eq!(batch, 1),
-            Input::SyncdEvent(Event::SnapshotEnd) => panic!("no answer"),
+        match next(&mut client).await {
+            Happened::Done { batch, .. } => return assert_eq!(batch, 1),
+            Happened::Event(Event::SnapshotEnd) => panic!("no answer"),
             _ => {}
         }
     }
@@ -341,18 +322,15 @@ async fn batches_that_leave_while_the_shim_speaks_are_answered() {
 #[tokio::test]
 async fn a_server_taken_for_sonics_turns_out_to_be_linux_mclags() {
     let listener = listener().await;
-    let mut shim = shim(&listener, None);
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, None);
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     assert_eq!(
-        read(&mut shim, &mut stream, 8).await,
+        read(&mut client, &mut stream, 8).await,
         [1, 20, 4, 0, 1, 20, 4, 0]
     );
-    shim.send(&Batch {
-        number: 1,
-        ops: vec![entry()],
-    });
-    assert!(shim.ready().is_none());
+    client.send(1, &[entry()]);
+    assert!(client.ready().is_none());
     let record = FdbRecord {
         mac: key().mac,
         vid: key().vid,
@@ -364,20 +342,19 @@ async fn a_server_taken_for_sonics_turns_out_to_be_linux_mclags() {
     let answer = answer.encode(Dialect::LinuxMclag).unwrap();
     stream.write_all(&answer).await.unwrap();
     loop {
-        match input(&mut shim).await {
-            Input::SyncdDown => break,
-            Input::SyncdEvent(_) | Input::SyncdResult { .. } => {}
+        match next(&mut client).await {
+            Happened::Down => break,
+            Happened::Event(_) | Happened::Done { .. } => {}
             other => panic!("{other:?}"),
         }
     }
-    greeted(&mut shim, Dialect::LinuxMclag).await;
+    greeted(&mut client, Dialect::LinuxMclag).await;
     let port = name("swp1");
     let configured = false;
     let sight = Sight::Learned { port, configured };
-    let event = Event::Fdb { key: key(), sight };
-    assert_eq!(input(&mut shim).await, Input::SyncdEvent(event));
-    let end = Input::SyncdEvent(Event::SnapshotEnd);
-    assert_eq!(input(&mut shim).await, end);
+    let seen = Event::Fdb { key: key(), sight };
+    assert_eq!(event(&mut client).await, seen);
+    assert_eq!(event(&mut client).await, Event::SnapshotEnd);
 }
 
 /// `spec/mclagsyncd-protocol.md` 2.2: SONiC's list is the whole, and 4096 bytes hold no more. Nobody
@@ -385,9 +362,9 @@ async fn a_server_taken_for_sonics_turns_out_to_be_linux_mclags() {
 #[tokio::test]
 async fn an_isolation_list_that_does_not_fit_fails_its_ports_each_time() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let _stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let _stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     let port = |number: u32| Op::Port {
         port: name(&format!("PortChannel{number:04}")),
         want: PortWant {
@@ -408,8 +385,11 @@ async fn an_isolation_list_that_does_not_fit_fails_its_ports_each_time() {
     ops.extend((0..256).map(port));
     ops.push(Op::SnapshotEnd(Section::Ports));
     for (number, ops, failed) in [(1, ops, 256), (2, vec![port(0)], 1)] {
-        shim.send(&Batch { number, ops });
-        let Input::SyncdResult { batch, failures } = input(&mut shim).await else {
+        client.send(number, &ops);
+        let Happened::Done {
+            batch, failures, ..
+        } = next(&mut client).await
+        else {
             panic!("no result");
         };
         assert_eq!((batch, failures.len()), (number, failed));
@@ -420,9 +400,9 @@ async fn an_isolation_list_that_does_not_fit_fails_its_ports_each_time() {
 #[tokio::test]
 async fn messages_are_put_together_however_they_arrive() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     let record = FdbRecord {
         mac: key().mac,
         vid: key().vid,
@@ -444,8 +424,8 @@ async fn messages_are_put_together_however_they_arrive() {
             port: name("PortChannel1"),
             configured: false,
         };
-        let event = Event::Fdb { key: key(), sight };
-        assert_eq!(input(&mut shim).await, Input::SyncdEvent(event));
+        let seen = Event::Fdb { key: key(), sight };
+        assert_eq!(event(&mut client).await, seen);
     }
 }
 
@@ -453,9 +433,9 @@ async fn messages_are_put_together_however_they_arrive() {
 #[tokio::test]
 async fn a_deletion_without_a_port_is_a_host_that_is_gone() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     // The second record of the vector in `spec/mclagsyncd-protocol.md` 11.2.
     let mut bytes = vec![
         1, 1, 40, 0, 0, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0, 0, 0xc8, 0, 0, 0,
@@ -467,23 +447,23 @@ async fn a_deletion_without_a_port_is_a_host_that_is_gone() {
         vid: Vid::new(200).unwrap(),
         mac: Mac([0, 0xaa, 0xbb, 0xcc, 0xdd, 0xee]),
     };
-    let event = Event::Fdb {
+    let seen = Event::Fdb {
         key,
         sight: Sight::Aged,
     };
-    assert_eq!(input(&mut shim).await, Input::SyncdEvent(event));
+    assert_eq!(event(&mut client).await, seen);
 }
 
 /// W-4: the daemons of SONiC never notice.
 #[tokio::test]
 async fn a_lost_shim_is_noticed_and_connected_to_again() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
+    let mut client = client(&listener, Some(Dialect::Sonic));
     for _ in 0..3 {
-        let stream = accept(&mut shim, &listener).await;
-        greeted(&mut shim, Dialect::Sonic).await;
+        let stream = accept(&mut client, &listener).await;
+        greeted(&mut client, Dialect::Sonic).await;
         drop(stream);
-        assert_eq!(input(&mut shim).await, Input::SyncdDown);
+        assert_eq!(next(&mut client).await, Happened::Down);
     }
 }
 
@@ -491,9 +471,9 @@ async fn a_lost_shim_is_noticed_and_connected_to_again() {
 #[tokio::test]
 async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
     // Another version, an unknown type, a VLAN that cannot be.
     stream.write_all(&[7, 1, 4, 0]).await.unwrap();
     stream.write_all(&[1, 99, 5, 0, 0]).await.unwrap();
@@ -507,12 +487,14 @@ async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not
         &ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
     )
     .await;
-    assert!(matches!(next(&mut shim).await, Happened::Settings(Some(_))));
+    assert!(matches!(
+        next(&mut client).await,
+        Happened::Settings(Some(_))
+    ));
     stream.write_all(&[1, 1, 3, 0]).await.unwrap();
-    assert_eq!(input(&mut shim).await, Input::SyncdDown);
+    assert_eq!(next(&mut client).await, Happened::Down);
     // `spec/mclagdctl-protocol.md` 5.8: the strange one and the VLAN that cannot be.
-    let counters = counters(&shim);
-    let row = |row: FromSyncd| counters.from_syncd[row as usize];
+    let row = |row: FromSyncd| client.tally().from(row);
     assert_eq!(row(FromSyncd::FdbChange), OkError { ok: 0, error: 2 });
     assert_eq!(row(FromSyncd::CfgMclag), OkError { ok: 1, error: 0 });
 }
@@ -521,55 +503,55 @@ async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not
 #[tokio::test]
 async fn messages_to_a_shim_are_counted_when_they_have_left_or_cannot() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::Sonic));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::Sonic).await;
-    shim.send(&Batch {
-        number: 1,
-        ops: vec![entry()],
-    });
-    let set_fdb = |shim: &Shim| counters(shim).to_syncd[ToSyncd::SetFdb as usize];
-    assert_eq!(set_fdb(&shim), OkError { ok: 0, error: 0 });
-    read(&mut shim, &mut stream, 40).await;
-    assert_eq!(set_fdb(&shim), OkError { ok: 1, error: 0 });
-    shim.send(&Batch {
-        number: 2,
-        ops: vec![Op::FdbRelease {
+    let mut client = client(&listener, Some(Dialect::Sonic));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::Sonic).await;
+    client.send(1, &[entry()]);
+    let set_fdb = |client: &Client| client.tally().to(ToSyncd::SetFdb);
+    assert_eq!(set_fdb(&client), OkError { ok: 0, error: 0 });
+    read(&mut client, &mut stream, 40).await;
+    assert_eq!(set_fdb(&client), OkError { ok: 1, error: 0 });
+    client.send(
+        2,
+        &[Op::FdbRelease {
             key: key(),
             forget: false,
         }],
-    });
-    shim.reconnect();
-    assert_eq!(set_fdb(&shim), OkError { ok: 1, error: 1 });
+    );
+    client.reconnect();
+    assert_eq!(set_fdb(&client), OkError { ok: 1, error: 1 });
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.16: nothing is pushed, so it is asked for.
 #[tokio::test]
 async fn a_shim_of_linux_mclag_is_polled() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::LinuxMclag));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::LinuxMclag).await;
-    assert_eq!(read(&mut shim, &mut stream, 4).await, [1, 20, 4, 0]);
+    let mut client = client(&listener, Some(Dialect::LinuxMclag));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::LinuxMclag).await;
+    assert_eq!(read(&mut client, &mut stream, 4).await, [1, 20, 4, 0]);
 }
 
 /// `spec/mclagsyncd-protocol.md` 9.2: on an address that says nothing, what the server sends does.
 #[tokio::test]
 async fn the_dialect_of_an_unknown_address_is_heard() {
     let listener = listener().await;
-    let mut shim = shim(&listener, None);
-    let mut stream = accept(&mut shim, &listener).await;
+    let mut client = client(&listener, None);
+    let mut stream = accept(&mut client, &listener).await;
     say(
         &mut stream,
         &ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
     )
     .await;
-    greeted(&mut shim, Dialect::Sonic).await;
-    assert!(matches!(next(&mut shim).await, Happened::Settings(Some(_))));
+    greeted(&mut client, Dialect::Sonic).await;
+    assert!(matches!(
+        next(&mut client).await,
+        Happened::Settings(Some(_))
+    ));
 
     let listener = self::listener().await;
-    let mut shim = self::shim(&listener, None);
-    let mut stream = accept(&mut shim, &listener).await;
+    let mut client = self::client(&listener, None);
+    let mut stream = accept(&mut client, &listener).await;
     let record = FdbRecord {
         mac: key().mac,
         vid: key().vid,
@@ -580,9 +562,9 @@ async fn the_dialect_of_an_unknown_address_is_heard() {
     let answer = ServerMessage::Fdb(vec![record]);
     let answer = answer.encode(Dialect::LinuxMclag).unwrap();
     // It speaks when it is asked.
-    assert_eq!(read(&mut shim, &mut stream, 4).await, [1, 20, 4, 0]);
+    assert_eq!(read(&mut client, &mut stream, 4).await, [1, 20, 4, 0]);
     stream.write_all(&answer).await.unwrap();
-    greeted(&mut shim, Dialect::LinuxMclag).await;
+    greeted(&mut client, Dialect::LinuxMclag).await;
 }
 
 /// The comparison of a linux-mclag server may report what it was itself told
@@ -590,19 +572,16 @@ async fn the_dialect_of_an_unknown_address_is_heard() {
 #[tokio::test]
 async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_sight() {
     let listener = listener().await;
-    let mut shim = shim(&listener, Some(Dialect::LinuxMclag));
-    let mut stream = accept(&mut shim, &listener).await;
-    greeted(&mut shim, Dialect::LinuxMclag).await;
+    let mut client = client(&listener, Some(Dialect::LinuxMclag));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::LinuxMclag).await;
     let pair = Op::Pair(PairState {
         domain: DomainId::new(1).unwrap(),
         active: None,
         up: false,
         system_mac: None,
     });
-    shim.send(&Batch {
-        number: 1,
-        ops: vec![pair, entry()],
-    });
+    client.send(1, &[pair, entry()]);
     let mut record = FdbRecord {
         mac: key().mac,
         vid: key().vid,
@@ -628,14 +607,14 @@ async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_sight() {
     );
     stream.write_all(&answer).await.unwrap();
     loop {
-        match input(&mut shim).await {
-            Input::SyncdEvent(Event::Fdb { sight, .. }) => {
+        match next(&mut client).await {
+            Happened::Event(Event::Fdb { sight, .. }) => {
                 let port = name("swp9");
                 let configured = false;
                 assert_eq!(sight, Sight::Learned { port, configured });
                 return;
             }
-            Input::SyncdResult { .. } | Input::SyncdEvent(_) => {}
+            Happened::Done { .. } | Happened::Event(_) => {}
             other => panic!("{other:?}"),
         }
     }

@@ -1,7 +1,7 @@
-//! What was said to a shim and heard from it, in the rows of the legacy tool
+//! What was said to a server and heard from it, in the rows of the legacy tool
 //! (`spec/mclagdctl-protocol.md` 5.8).
 
-use mclag_proto::mclagdctl::{Counters, FromSyncd, OkError, ToSyncd};
+use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
 use mclag_proto::sync::v1::Dialect;
 
 /// Messages in both directions, by type.
@@ -58,11 +58,16 @@ impl Tally {
         }
     }
 
-    /// Put them in the place of what was counted by operations: messages are what the rows are
-    /// about, and here they are known.
-    pub fn put_into(&self, counters: &mut Counters) {
-        counters.to_syncd = self.said;
-        counters.from_syncd = self.heard;
+    /// Messages that left, and that could not be said.
+    #[must_use]
+    pub fn to(&self, row: ToSyncd) -> OkError {
+        self.said[row as usize]
+    }
+
+    /// Messages that came, and that could not be read as a whole.
+    #[must_use]
+    pub fn from(&self, row: FromSyncd) -> OkError {
+        self.heard[row as usize]
     }
 }
 
@@ -153,21 +158,10 @@ mod tests {
         tally.refused(ToSyncd::PortIsolation);
         let mut sum = tally;
         sum.add(&tally);
-        let mut counters = Counters::default();
-        sum.put_into(&mut counters);
         let row = |ok, error| OkError { ok, error };
-        assert_eq!(
-            counters.from_syncd[FromSyncd::FdbChange as usize],
-            row(2, 0)
-        );
-        assert_eq!(
-            counters.from_syncd[FromSyncd::CfgMclagIface as usize],
-            row(2, 2)
-        );
-        assert_eq!(
-            counters.to_syncd[ToSyncd::PortIsolation as usize],
-            row(2, 2)
-        );
-        assert_eq!(counters.to_syncd[ToSyncd::SetFdb as usize], row(0, 2));
+        assert_eq!(sum.from(FromSyncd::FdbChange), row(2, 0));
+        assert_eq!(sum.from(FromSyncd::CfgMclagIface), row(2, 2));
+        assert_eq!(sum.to(ToSyncd::PortIsolation), row(2, 2));
+        assert_eq!(sum.to(ToSyncd::SetFdb), row(0, 2));
     }
 }

@@ -1,7 +1,9 @@
 use super::*;
 use mclag_proto::Vid;
 
-mod sessions;
+mod words;
+
+use words::words;
 
 fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -16,7 +18,7 @@ fn domain_id() -> DomainId {
 }
 
 fn translator(dialect: Dialect) -> Translator {
-    let mut translator = Translator::new(dialect, name("Bridge"), OWN);
+    let mut translator = Translator::new(dialect, OWN);
     translator.connected(dialect);
     let ports = Section::Ports;
     let said = translator.apply(&[Op::SnapshotBegin(ports), Op::SnapshotEnd(ports)]);
@@ -84,50 +86,6 @@ fn key(last: u8) -> FdbKey {
         vid: Vid::new(100).unwrap(),
         mac: Mac([0, 1, 2, 3, 4, last]),
     }
-}
-
-/// Each message in a few words, as the encoding of the dialect has it.
-fn words(messages: &[ClientMessage], dialect: Dialect) -> Vec<String> {
-    let word = |message: &ClientMessage| match message {
-        ClientMessage::PortIsolate(_) => {
-            let bytes = message.encode(dialect).unwrap();
-            let at = 8 + usize::from(bytes[6]) + 4;
-            format!("isolate {}", String::from_utf8_lossy(&bytes[at..]))
-        }
-        ClientMessage::MacLearnMode { ports, learning } => format!("learn {} {learning}", ports[0]),
-        ClientMessage::FlushFdb => "flush".into(),
-        ClientMessage::SetInterfaceMac { interface, mac, .. } => format!("mac {interface} {mac}"),
-        ClientMessage::SetFdb(records) => {
-            let line = |r: &FdbRecord| {
-                let port = r.port.map_or("-".to_owned(), |port| port.to_string());
-                format!("{:?} {} {port} {:?}", r.op, r.mac.0[5], r.kind)
-            };
-            let lines: Vec<String> = records.iter().map(line).collect();
-            format!("fdb {}", lines.join(", "))
-        }
-        ClientMessage::TrafficDistribution { port, is_enabled } => {
-            format!("traffic {port} {is_enabled}")
-        }
-        ClientMessage::IccpState { is_up, .. } => format!("iccp {is_up}"),
-        ClientMessage::IccpRole {
-            is_active,
-            system_id,
-            ..
-        } => {
-            let id = system_id.map_or("-".to_owned(), |mac| mac.to_string());
-            format!("role active={is_active} {id}")
-        }
-        ClientMessage::IccpSystemId { system_id, .. } => format!("system {system_id}"),
-        ClientMessage::DeleteIccpInfo { domain } => format!("delete domain {domain}"),
-        ClientMessage::RemoteInterfaceState { port, is_up, .. } => format!("remote {port} {is_up}"),
-        ClientMessage::DeleteRemoteInterface { port, .. } => format!("delete remote {port}"),
-        ClientMessage::PeerLinkIsolation {
-            port, is_isolated, ..
-        } => format!("isolated {port} {is_isolated}"),
-        ClientMessage::GetFdbChanges => "poll".into(),
-        other => format!("{other:?}"),
-    };
-    messages.iter().map(word).collect()
 }
 
 fn apply(translator: &mut Translator, ops: &[Op]) -> Vec<String> {
@@ -226,7 +184,7 @@ fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
     );
 }
 
-/// `spec/behaviour.md` 21, invariant 2: a port is isolated at the shim before another carries data.
+/// `spec/behaviour.md` 21, invariant 2: a port is isolated at the server before another carries data.
 #[test]
 fn isolation_leaves_before_traffic_is_let_through() {
     let (mut translator, _) = up();
@@ -306,7 +264,7 @@ fn entries_travel_together_with_their_kinds_and_once() {
     assert!(apply(&mut translator, &[release]).is_empty());
 }
 
-/// `spec/iccp.md` 10.2, 10.4, `spec/mclagsyncd-protocol.md` 4.5: a deletion of what the shim learned
+/// `spec/iccp.md` 10.2, 10.4, `spec/mclagsyncd-protocol.md` 4.5: a deletion of what the server learned
 /// itself, on the port that it named; linux-mclag's cannot carry one out without.
 #[test]
 fn an_address_that_is_to_be_forgotten_is_deleted_though_the_shim_was_never_told_of_it() {
@@ -316,12 +274,12 @@ fn an_address_that_is_to_be_forgotten_is_deleted_though_the_shim_was_never_told_
     };
     for dialect in [Dialect::Sonic, Dialect::LinuxMclag] {
         let mut translator = translator(dialect);
-        translator.learned(key(1), name("PortChannel1"));
+        translator.learned(key(1), name("PortChannel1"), false);
         assert!(apply(&mut translator, &[forget(false)]).is_empty());
         let said = apply(&mut translator, &[forget(true)]);
         assert_eq!(said, ["fdb Delete 1 PortChannel1 Dynamic"]);
         assert!(apply(&mut translator, &[forget(true)]).is_empty(), "once");
-        translator.learned(key(1), name("PortChannel2"));
+        translator.learned(key(1), name("PortChannel2"), false);
         translator.vanished(&key(1));
         assert!(apply(&mut translator, &[forget(true)]).is_empty(), "gone");
     }
@@ -364,7 +322,7 @@ fn a_large_table_is_cut_into_messages_that_fit() {
     assert_eq!(sizes, [4 + 113 * 36, 4 + 113 * 36, 4 + 24 * 36]);
 }
 
-/// `spec/mclagsyncd-protocol.md` 7: a shim that comes back is told everything again, and what it
+/// `spec/mclagsyncd-protocol.md` 7: a server that comes back is told everything again, and what it
 /// may still hold from before and nobody wants any more is taken back.
 #[test]
 fn a_shim_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
@@ -628,7 +586,7 @@ fn isolation_is_shown_when_it_was_said() {
     );
 }
 
-/// Members that left while the shim was away are not named (`spec/mclagsyncd-protocol.md` 4.1).
+/// Members that left while the server was away are not named (`spec/mclagsyncd-protocol.md` 4.1).
 #[test]
 fn members_are_those_of_the_last_snapshot() {
     let (mut translator, _) = up();
@@ -745,11 +703,11 @@ fn a_held_port_that_leaves_the_pair_carries_data() {
     );
 }
 
-/// `spec/behaviour.md` 14.6: learning off before "up", also when the shim comes later than the
+/// `spec/behaviour.md` 14.6: learning off before "up", also when the server comes later than the
 /// session, and when another port has become the peer link while it was away.
 #[test]
 fn learning_is_off_before_the_session_is_up_at_a_shim_that_comes_late() {
-    let mut translator = Translator::new(Dialect::Sonic, name("Bridge"), OWN);
+    let mut translator = Translator::new(Dialect::Sonic, OWN);
     let begin = Op::SnapshotBegin;
     let end = Op::SnapshotEnd;
     let link = |peer_link: &str| {
@@ -858,4 +816,33 @@ fn a_layer_3_port_that_gains_a_member_is_told_its_address_again() {
     let one = members("PortChannel2", &["Ethernet8"]);
     let said = apply(&mut translator, &[one]);
     assert!(said.iter().all(|word| !word.starts_with("mac")), "{said:?}");
+}
+
+/// A chassis that makes and removes interfaces for years is told of each like of the first.
+#[test]
+fn names_that_come_and_go_are_said_for_ever() {
+    let mut translator = translator(Dialect::Sonic);
+    for number in 0..70_000 {
+        let port = format!("veth{number}");
+        let said = apply(&mut translator, &[fdb(1, &port, FdbKind::Tracked)]);
+        assert_eq!(said, [format!("fdb Add 1 {port} Dynamic")]);
+        let key = key(1);
+        let forget = false;
+        let said = apply(&mut translator, &[Op::FdbRelease { key, forget }]);
+        assert_eq!(said, [format!("fdb Delete 1 {port} Dynamic")]);
+    }
+}
+
+/// The role of a session that is gone is said last; one that changes meanwhile is not said before it.
+#[test]
+fn a_role_that_changes_when_a_session_is_gone_is_the_last_that_is_said() {
+    let (mut translator, _) = up();
+    let said = apply(
+        &mut translator,
+        &[
+            pair(Some(true), false, Some(OWN)),
+            pair(Some(false), false, Some(OWN)),
+        ],
+    );
+    assert_eq!(said.last().map(String::as_str), Some("role active=false -"));
 }

@@ -25,7 +25,7 @@ impl Translator {
         let was_up = before.is_some_and(|before| before.up);
         let goes_down = was_up && !up;
         if goes_down {
-            // Before anything that clears isolation: the shim deletes its group then instead of
+            // Before anything that clears isolation: the server deletes its group then instead of
             // emptying it (`spec/behaviour.md` 6.6).
             self.state(domain, false);
         }
@@ -44,7 +44,8 @@ impl Translator {
                 is_active,
                 system_id,
             };
-            match goes_down {
+            // What waits for the end of the operations is not said behind what came after it.
+            match goes_down || self.role.is_some() {
                 true => self.role = Some(role),
                 false => self.out.push(role),
             }
@@ -54,7 +55,7 @@ impl Translator {
             && (mac_before != system_mac || active_before != active)
         {
             let identity = ClientMessage::IccpSystemId { domain, system_id };
-            match goes_down {
+            match goes_down || self.identity.is_some() || self.role.is_some() {
                 true => self.identity = Some(identity),
                 false => self.out.push(identity),
             }
@@ -83,7 +84,7 @@ impl Translator {
     }
 
     fn came_up(&mut self, domain: DomainId) {
-        // Said for each session, as it is by the daemon that the shim was made for.
+        // Said for each session, as it is by the daemon that the server was made for.
         self.learning_unsaid();
         self.learning();
         if self.dialect.is_polled() {
@@ -95,7 +96,7 @@ impl Translator {
         }
         self.flush_list();
         self.state(domain, true);
-        // Once more behind it: the shim keeps an empty group only if it knows that the session is
+        // Once more behind it: the server keeps an empty group only if it knows that the session is
         // up (`spec/behaviour.md` 6.5, step 8).
         self.list_due = true;
     }

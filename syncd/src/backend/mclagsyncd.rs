@@ -1,0 +1,641 @@
+//! A foreign `mclagsyncd` as a dataplane: the client of version 1 of the protocol, over TCP
+//! (`spec/mclagsyncd-protocol.md`).
+//!
+//! Connects again whenever the connection is lost; then everything has to be said again. Version 1
+//! has no answers: an operation counts as done when the socket took the message.
+//!
+//! Here: who is connected, and what that means. `connection`: one connection. [`crate::v1::to`]: from
+//! operations to messages. `told`: the settings that the server sends. Bounds: [`WINDOW`] batches of
+//! outgoing messages, one read of incoming ones, and the table of what the server has learned.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use mclag_daemon::limit::{self, Log};
+use mclag_proto::mclagdctl::ToSyncd;
+use mclag_proto::sync::frame::Frame;
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpError, OpErrorCode, Sight};
+use mclag_proto::sync::settings::PairSettings;
+use mclag_proto::sync::v1::{
+    ClientMessage, Dialect, EncodeError, FdbKind, FdbRecord, RecordOp, ServerMessage,
+};
+use mclag_proto::{IfName, Mac, Vid};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::v1::to::Translator;
+use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
+pub use tally::Tally;
+use told::Told;
+
+mod connection;
+mod tally;
+mod told;
+
+#[cfg(test)]
+mod tests;
+
+/// Batches that may wait for the socket.
+pub const WINDOW: u32 = 8;
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a server that pushes nothing is asked for changes of its forwarding table. The daemon
+/// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
+const POLL: Duration = Duration::from_secs(5);
+const READ_CHUNK: usize = 64 * 1024;
+/// Most memberships of ports in VLANs that are remembered.
+const MAX_VLAN_MEMBERS: usize = 1 << 18;
+
+/// Where a server may be found, and how it speaks there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its dialect, if the address tells.
+    pub dialect: Option<Dialect>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happened {
+    /// The server is there, and it is known how it speaks: everything has to be said to it.
+    Up {
+        /// What it can do.
+        abilities: Abilities,
+        /// What to call it.
+        name: String,
+    },
+    /// It is gone.
+    Down,
+    /// The messages of a batch have left.
+    Done {
+        /// Its number.
+        batch: u64,
+        /// The operations that could not be said, by index.
+        failures: Vec<(u32, OpError)>,
+        /// They change which ports are isolated.
+        isolates: bool,
+    },
+    /// What the server sees. [`Event::SnapshotBegin`] comes with the connection,
+    /// [`Event::SnapshotEnd`] when the server has said everything that it says on its own.
+    Event(Event),
+    /// The settings of the pair changed; none while they are not complete.
+    Settings(Option<Box<PairSettings>>),
+}
+
+/// The connection to a foreign server.
+#[derive(Debug)]
+pub struct Client {
+    places: Vec<Place>,
+    /// Which of them is tried next.
+    next_place: usize,
+    state: State,
+    retry: Duration,
+    complained: bool,
+    translator: Translator,
+    told: Told,
+    /// The settings as reported last.
+    reported: Option<Box<PairSettings>>,
+    /// The server said of this connection or of one before all that it says of the settings.
+    is_told: bool,
+    /// Memberships of ports in VLANs, as said on this connection.
+    vlan_members: BTreeSet<(IfName, Vid)>,
+    /// Messages of the connections before.
+    tally: Tally,
+    happened: VecDeque<Happened>,
+    log: Log,
+    buffer: Box<[u8]>,
+}
+
+enum State {
+    Waiting(Pin<Box<Sleep>>),
+    Connecting(Pin<Box<Connect>>),
+    Connected(Box<Connection>),
+}
+
+type Connect = dyn Future<Output = io::Result<TcpStream>> + Send;
+
+impl Client {
+    /// Not connected yet: that begins with the first [`Client::next`]. The places are tried in turn;
+    /// there is at least one.
+    #[must_use]
+    pub fn new(places: Vec<Place>, node_mac: Mac) -> Self {
+        Self {
+            translator: Translator::new(Dialect::Sonic, node_mac),
+            places,
+            next_place: 0,
+            state: State::Waiting(Box::pin(sleep_until(Instant::now()))),
+            retry: RETRY_MIN,
+            complained: false,
+            told: Told::default(),
+            reported: None,
+            is_told: false,
+            vlan_members: BTreeSet::new(),
+            tally: Tally::default(),
+            happened: VecDeque::new(),
+            log: Log::default(),
+            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
+        }
+    }
+
+    /// The identity that interfaces go back to, until an operation or the server names another.
+    pub const fn set_node_mac(&mut self, mac: Mac) {
+        self.translator.set_node_mac(mac);
+    }
+
+    /// Queue what a batch means; without a connection it is dropped.
+    pub fn send(&mut self, batch: u64, ops: &[Op]) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        let mut failures = Vec::new();
+        let mut isolates = false;
+        for message in self.translator.apply(ops) {
+            let is_list = matches!(message, ClientMessage::PortIsolate(_));
+            isolates |= is_list;
+            if let Err(error) = connection.queue(message) {
+                report(&mut self.log, connection.address, &error);
+                if is_list {
+                    connection.tally.refused(ToSyncd::PortIsolation);
+                    // A part of the list would lift what is missing from it, so none of it was
+                    // said, and nobody may rely on it (P-2).
+                    failures = ports_failed(ops, &error);
+                    self.translator.list_failed();
+                }
+            }
+        }
+        connection.unanswered.push_back(Unanswered {
+            batch,
+            after: connection.queued,
+            failures,
+            isolates,
+        });
+        self.answer();
+    }
+
+    /// Write what the socket takes at once.
+    pub async fn flush_now(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            // Errors show up when reading.
+            let _ = poll_fn(|cx| Poll::Ready(connection.poll_send(cx))).await;
+            self.answer();
+        }
+    }
+
+    /// True when everything has left, or nobody is there to take it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        match &self.state {
+            State::Connected(connection) => connection.out.is_empty(),
+            State::Waiting(_) | State::Connecting(_) => true,
+        }
+    }
+
+    /// Drop the connection and make a new one: the server says everything again then.
+    pub fn reconnect(&mut self) {
+        if matches!(self.state, State::Connected(_)) {
+            self.lose("to hear everything again");
+        }
+    }
+
+    /// Nobody waits any more for the answers to what was sent.
+    pub fn forget_batches(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            connection.unanswered.clear();
+        }
+    }
+
+    /// What the server can do, if it is there.
+    #[must_use]
+    pub fn abilities(&self) -> Option<(Abilities, Dialect)> {
+        match &self.state {
+            State::Connected(connection) => {
+                let dialect = connection.dialect?;
+                Some((abilities(dialect), dialect))
+            }
+            State::Waiting(_) | State::Connecting(_) => None,
+        }
+    }
+
+    /// Messages in both directions since start.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let mut tally = self.tally;
+        if let State::Connected(connection) = &self.state {
+            tally.add(&connection.tally);
+        }
+        tally
+    }
+
+    /// What the server has learned, as it said on this connection.
+    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
+        self.translator.sights()
+    }
+
+    /// Number of addresses that the server has learned.
+    #[must_use]
+    pub fn table_len(&self) -> usize {
+        self.translator.learned_len()
+    }
+
+    /// Ports that are in a VLAN, as the server said on this connection.
+    pub fn vlan_members(&self) -> impl Iterator<Item = (IfName, Vid)> {
+        self.vlan_members.iter().copied()
+    }
+
+    /// Whether the server has said everything that it says on its own.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match &self.state {
+            State::Connected(c) => c.dialect.is_some() && c.settle.is_none(),
+            State::Waiting(_) | State::Connecting(_) => false,
+        }
+    }
+
+    /// The settings of the pair; none while it is not known whether there is one.
+    #[must_use]
+    pub fn settings(&self) -> Option<Option<&PairSettings>> {
+        let is_known = self.is_told || self.reported.is_some();
+        is_known.then_some(self.reported.as_deref())
+    }
+
+    /// The rest of what was received.
+    pub fn ready(&mut self) -> Option<Happened> {
+        self.happened.pop_front()
+    }
+
+    /// What happens next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Happened {
+        loop {
+            if let Some(happened) = self.ready() {
+                return happened;
+            }
+            match &mut self.state {
+                State::Waiting(until) => {
+                    until.as_mut().await;
+                    self.connect();
+                }
+                State::Connecting(attempt) => match attempt.as_mut().await {
+                    Ok(stream) => self.connected(stream),
+                    Err(error) => self.lose(&error.to_string()),
+                },
+                State::Connected(connection) => match connection.wait(&mut self.buffer).await {
+                    Ok(Woke::Read(0)) => self.lose("closed by the server"),
+                    Ok(Woke::Read(count)) => {
+                        // Something may have left as well.
+                        self.answer();
+                        self.received(count);
+                    }
+                    Ok(Woke::Wrote) => self.answer(),
+                    Ok(Woke::Settled) => self.settled(),
+                    Ok(Woke::Poll) => self.poll(),
+                    Err(error) => self.lose(&error.to_string()),
+                },
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        let Some(place) = self.places.get(self.next_place % self.places.len().max(1)) else {
+            return;
+        };
+        let address = place.address;
+        self.state = State::Connecting(Box::pin(async move {
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(result) => result,
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            }
+        }));
+    }
+
+    fn connected(&mut self, stream: TcpStream) {
+        // The address that answers decides the dialect (`spec/mclagsyncd-protocol.md` 9.2).
+        let place = self.places[self.next_place % self.places.len()];
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        self.state = State::Connected(Box::new(Connection::new(stream, place)));
+        self.complained = false;
+        if let Some(dialect) = place.dialect {
+            self.decided(dialect);
+        }
+    }
+
+    /// It is known how the server speaks: for the core the connection begins.
+    fn decided(&mut self, dialect: Dialect) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        tracing::info!(address = %connection.address, %dialect, "mclagsyncd server connected");
+        let now = Instant::now();
+        self.vlan_members.clear();
+        let is_told = dialect.has_settings() && self.reported.is_some();
+        connection.begin(
+            dialect,
+            now,
+            if is_told { SETTLE_LATEST } else { SETTLE_QUIET },
+        );
+        self.translator.connected(dialect);
+        self.told.connected();
+        self.happened.push_back(Happened::Up {
+            abilities: abilities(dialect),
+            name: format!("mclagsyncd-v1, {dialect}"),
+        });
+        self.event(Event::SnapshotBegin);
+    }
+
+    fn lose(&mut self, reason: &str) {
+        let place = self.places.get(self.next_place % self.places.len().max(1));
+        let address = place.map(|place| place.address.to_string());
+        if let State::Connected(connection) = &mut self.state {
+            tracing::warn!(address, reason, "mclagsyncd server lost");
+            self.tally.add(&connection.lost());
+            self.complained = true;
+            if connection.dialect.is_some() {
+                self.happened.push_back(Happened::Down);
+            }
+        } else {
+            // Somebody else may be found at the next place.
+            self.next_place = (self.next_place + 1) % self.places.len().max(1);
+            if !self.complained && self.next_place == 0 {
+                tracing::warn!(address, reason, "mclagsyncd server is not reachable");
+                self.complained = true;
+            }
+        }
+        self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + self.retry)));
+        self.retry = (self.retry * 2).min(RETRY_MAX);
+    }
+
+    fn event(&mut self, event: Event) {
+        self.happened.push_back(Happened::Event(event));
+    }
+
+    /// Report the batches whose messages have all left.
+    fn answer(&mut self) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        while let Some(front) = connection.unanswered.front()
+            && front.after <= connection.left
+        {
+            let Some(done) = connection.unanswered.pop_front() else {
+                return;
+            };
+            let Unanswered {
+                batch,
+                after: _,
+                failures,
+                isolates,
+            } = done;
+            self.happened.push_back(Happened::Done {
+                batch,
+                failures,
+                isolates,
+            });
+        }
+    }
+
+    fn poll(&mut self) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        if connection.dialect.is_none() && connection.probed {
+            connection.presumed = true;
+            self.decided(Dialect::Sonic);
+            return;
+        }
+        connection.poll_at = Instant::now()
+            + match connection.dialect {
+                Some(_) => POLL,
+                None => SILENCE,
+            };
+        connection.probed = true;
+        if !connection.out.is_empty() {
+            return; // it does not read, and they would pile up
+        }
+        // The same bytes in both dialects that know it; the other skips it.
+        let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
+        match poll {
+            Ok(bytes) => connection.queue_bytes(bytes),
+            Err(error) => report(&mut self.log, connection.address, &error),
+        }
+    }
+
+    fn settled(&mut self) {
+        if let State::Connected(connection) = &mut self.state {
+            connection.settle = None;
+        }
+        // Not before: one that takes connections and drops them is not to be dialled in a hurry.
+        self.retry = RETRY_MIN;
+        self.told.settle();
+        let dialect = self.abilities().map(|(_, dialect)| dialect);
+        self.is_told |= dialect.is_some_and(Dialect::has_settings);
+        self.event(Event::SnapshotEnd);
+        self.report_settings();
+    }
+
+    fn received(&mut self, count: usize) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        connection.decoder.push(&self.buffer[..count]);
+        connection.heard();
+        loop {
+            let State::Connected(connection) = &mut self.state else {
+                return;
+            };
+            let frame = match connection.decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => {
+                    // Where the next message begins is unknown.
+                    self.lose(&error.to_string());
+                    return;
+                }
+            };
+            let before = connection.dialect;
+            let told = connection.detector.frame(&frame).or(before);
+            connection.presumed &= connection.detector.dialect().is_none();
+            if let Some(dialect) = told
+                && before != told
+            {
+                if before.is_some() {
+                    self.happened.push_back(Happened::Down);
+                }
+                self.decided(dialect);
+                if let State::Connected(connection) = &mut self.state {
+                    connection.heard();
+                }
+            }
+            if let Some(dialect) = told {
+                self.frame(&frame, dialect);
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, dialect: Dialect) {
+        let State::Connected(connection) = &mut self.state else {
+            return;
+        };
+        let address = connection.address;
+        let decoded = ServerMessage::decode(frame, dialect);
+        let is_whole = matches!(&decoded, Ok(Some(decoded)) if decoded.skipped.is_empty());
+        if !matches!(decoded, Ok(None)) {
+            connection.tally.heard(frame.kind, is_whole);
+        }
+        match decoded {
+            Ok(Some(decoded)) => {
+                for error in &decoded.skipped {
+                    report(&mut self.log, address, error);
+                }
+                self.take(decoded.message, address, dialect);
+            }
+            Ok(None) => {}
+            Err(error) => report(&mut self.log, address, &error),
+        }
+    }
+
+    fn take(&mut self, message: ServerMessage, address: SocketAddr, dialect: Dialect) {
+        let refused = match message {
+            ServerMessage::Fdb(records) => {
+                let ours = self.own_work(&records, dialect);
+                for record in records {
+                    let FdbRecord { vid, mac, .. } = record;
+                    if !ours.contains(&FdbKey { vid, mac }) {
+                        self.sight(&record);
+                    }
+                }
+                return;
+            }
+            ServerMessage::VlanMembers(records) => {
+                for record in records {
+                    self.vlan_member(record.port, record.vid, record.op == RecordOp::Add);
+                }
+                return;
+            }
+            ServerMessage::Domain(records) => self.told.domains(&records),
+            ServerMessage::Interfaces(records) => self.told.interfaces(&records),
+            ServerMessage::UniqueIps(records) => self.told.unique_ip(&records),
+        };
+        for reason in refused {
+            report(&mut self.log, address, &reason);
+        }
+        self.report_settings();
+    }
+
+    fn report_settings(&mut self) {
+        let is_told = self.abilities().is_some_and(|(_, d)| d.has_settings());
+        let config = self.told.settings().map(Box::new);
+        if is_told && config != self.reported {
+            self.reported.clone_from(&config);
+            if let Some(mac) = config.as_ref().and_then(|pair| pair.domain.system_mac) {
+                self.translator.set_node_mac(mac);
+            }
+            // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
+            if let Some(Happened::Settings(before @ Some(_))) = self.happened.back_mut()
+                && config.is_some()
+            {
+                *before = config;
+            } else {
+                self.happened.push_back(Happened::Settings(config));
+            }
+        }
+    }
+
+    /// Entries that the server was told of and reports as they are. The comparison of
+    /// `mclagsyncd.py` does so, as an addition or as a deletion with an addition behind it
+    /// (`spec/mclagsyncd-protocol.md` 4.16): told again, it would report them again, for ever.
+    fn own_work(&self, records: &[FdbRecord], dialect: Dialect) -> HashSet<FdbKey> {
+        let reported = records.iter().filter(|_| dialect.is_polled());
+        let ours = reported.filter_map(|record| {
+            let FdbRecord { vid, mac, port, .. } = *record;
+            let key = FdbKey { vid, mac };
+            let as_told = self.translator.is_programmed(&key, &port?);
+            (record.op == RecordOp::Add && as_told).then_some(key)
+        });
+        ours.collect()
+    }
+
+    fn sight(&mut self, record: &FdbRecord) {
+        let FdbRecord {
+            mac,
+            vid,
+            port,
+            kind,
+            op,
+        } = *record;
+        let key = FdbKey { vid, mac };
+        let sight = match (op, port) {
+            (RecordOp::Add, Some(port)) => {
+                let configured = kind == FdbKind::Static;
+                self.translator.learned(key, port, configured);
+                Sight::Learned { port, configured }
+            }
+            (RecordOp::Delete, _) => {
+                self.translator.vanished(&key);
+                Sight::Aged
+            }
+            (RecordOp::Add, None) => return,
+        };
+        self.event(Event::Fdb { key, sight });
+    }
+
+    fn vlan_member(&mut self, port: IfName, vid: Vid, member: bool) {
+        if !member {
+            self.vlan_members.remove(&(port, vid));
+        } else if self.vlan_members.len() < MAX_VLAN_MEMBERS {
+            self.vlan_members.insert((port, vid));
+        }
+        self.event(Event::VlanMember { port, vid, member });
+    }
+}
+
+/// What a server of this dialect can do.
+const fn abilities(dialect: Dialect) -> Abilities {
+    Abilities {
+        redirect: false,
+        tracking: false,
+        hold: matches!(dialect, Dialect::Sonic),
+        pair: true,
+        interfaces: true,
+        neighbours: false,
+        node_mac: true,
+        silent: true,
+    }
+}
+
+/// A failure for each operation on a port.
+fn ports_failed(ops: &[Op], error: &EncodeError) -> Vec<(u32, OpError)> {
+    let ports = (0_u32..)
+        .zip(ops)
+        .filter(|(_, op)| matches!(op, Op::Port { .. }));
+    let failure = |(index, _)| {
+        let code = OpErrorCode::Refused;
+        let text = format!("isolation list: {error}");
+        (index, OpError { code, text })
+    };
+    ports.map(failure).collect()
+}
+
+fn report(log: &mut Log, address: SocketAddr, error: &dyn std::fmt::Display) {
+    const SKIPPED: limit::Kind = limit::Kind::new("message of mclagsyncd skipped");
+    if log.takes(SKIPPED, "") {
+        tracing::warn!(%address, %error, "message of mclagsyncd skipped");
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Waiting(_) => "Waiting",
+            Self::Connecting(_) => "Connecting",
+            Self::Connected(_) => "Connected",
+        })
+    }
+}

@@ -1,0 +1,14 @@
+//! Version 1 of the mclagsyncd protocol and the model that everything else speaks, in both
+//! directions (`spec/mclagsyncd-protocol.md`). Pure: no I/O, no clock.
+//!
+//! * [`to`]: from operations to what a foreign server is told.
+//! * [`from`]: from what a foreign client says to operations.
+//!
+//! What version 1 can carry is the same wanted state after both, which a test with random
+//! operations holds true.
+
+pub mod from;
+pub mod to;
+
+#[cfg(test)]
+mod tests;
