@@ -11,8 +11,10 @@ use mclag_daemon::sandbox::Capability;
 use mclag_daemon::signals::{Signal, Signals};
 use mclag_daemon::socket::Listener;
 use mclag_daemon::{log, process, sandbox};
+use mclag_proto::Mac;
 use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
+use syncd::backend::mclagsyncd;
 use syncd::backend::record::RecordBackend;
 use syncd::legacy::Listeners;
 use syncd::migrate::{self, SettingsFile};
@@ -199,7 +201,12 @@ async fn serve_with(
     }
     let (reload, reloads) = mpsc::channel(1);
     let server = server.with_control(control).with_legacy(legacy);
-    let server = server.with_reloads(reloads);
+    let mut server = server.with_reloads(reloads);
+    if let Some(mclagsyncd) = &settings.mclagsyncd {
+        // Until the server or iccpd names one.
+        let node_mac = Mac::ZERO;
+        server = server.with_mclagsyncd(mclagsyncd::Client::new(mclagsyncd.places(), node_mac));
+    }
     tokio::select! {
         ended = server.run(listener, stop) => ended?,
         never = reload_settings(args, settings, reloads_asked, reload) => match never {},

@@ -29,7 +29,7 @@ use mclag_daemon::ctl::{self, Question};
 use mclag_daemon::process::chain;
 use mclag_daemon::socket::Listener;
 use mclag_proto::ctl::dataplane;
-use mclag_proto::sync::model::{Isolation, Op, OpError};
+use mclag_proto::sync::model::{Event, FdbKey, Isolation, Op, OpError, Sight};
 use mclag_proto::sync::v2::{
     self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
 };
@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use crate::backend::{Backend, BackendError, BackendEvent};
+use crate::backend::{Backend, BackendError, BackendEvent, mclagsyncd};
 use crate::dataplane::Subject;
 use crate::legacy::{Happening, Listeners, Translator};
 use crate::reconcile::{Original, Originals, Reconciler};
@@ -46,11 +46,13 @@ use crate::reconcile::{Original, Originals, Reconciler};
 pub use access::Access;
 use access::Refusals;
 use connection::{Connection, Lost, Peer};
+use foreign::Foreign;
 use legacy::Legacy;
 pub use store::{Store, StoreError};
 
 mod access;
 mod connection;
+mod foreign;
 mod legacy;
 mod outbox;
 mod settle;
@@ -68,6 +70,10 @@ const MAX_OPERATORS: usize = 8;
 
 /// How long a connection may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client is kept waiting for a part of the dataplane before it is told that this is not
+/// there: shorter than the client's own patience.
+const ABSENCE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Pause after the system refused to accept a connection, so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -105,7 +111,8 @@ pub struct Server<B> {
     writer: Writer,
     control: ctl::Server<dataplane::Request, dataplane::Reply>,
     reloads: Option<mpsc::Receiver<Options>>,
-    candidate: Option<(Connection, Instant)>,
+    candidate: Option<Candidate>,
+    foreign: Option<Foreign>,
     retry_at: Option<Instant>,
     retry_pause: Duration,
     restore_at: Option<Instant>,
@@ -115,6 +122,16 @@ pub struct Server<B> {
     failing: HashSet<Subject>,
     /// Why the bridge could not be looked at last time.
     blind: Option<String>,
+}
+
+/// A connection that is not the client yet.
+#[derive(Debug)]
+struct Candidate {
+    connection: Connection,
+    /// It is closed when it has not become the client by then.
+    by: Instant,
+    /// What it said, when it waits for a part of the dataplane.
+    hello: Option<ClientHello>,
 }
 
 /// Who said last what is wanted.
@@ -146,6 +163,8 @@ enum Next {
     Candidate(std::io::Result<()>),
     Legacy(Happening),
     LegacyDue,
+    Foreign(mclagsyncd::Happened),
+    ForeignDue,
     Reload(Options),
     Question(Question<dataplane::Request, dataplane::Reply>),
     Event(Result<BackendEvent, BackendError>),
@@ -207,6 +226,7 @@ impl<B: Backend> Server<B> {
             control: control(None),
             reloads: None,
             candidate: None,
+            foreign: None,
             retry_at: None,
             retry_pause: RETRY.0,
             restore_at,
@@ -256,6 +276,7 @@ impl<B: Backend> Server<B> {
                     info!("restoring the dataplane");
                     self.reconciler.want_nothing();
                     let _ = self.settle().await;
+                    self.release_foreign().await;
                 }
                 self.close_all(ErrorCode::Stopping, "syncd is stopping");
             }
@@ -294,12 +315,9 @@ impl<B: Backend> Server<B> {
                 Next::Reload(options) => self.reload(options).await,
                 Next::Question(question) => self.answer(question),
                 Next::Event(event) => self.observe(event?).await?,
-                Next::HelloTimeout => {
-                    if let Some((connection, _)) = self.candidate.take() {
-                        let lost = Lost::Unexpected("no hello in time".to_owned());
-                        refuse(connection, &lost);
-                    }
-                }
+                Next::HelloTimeout => self.give_up_candidate(),
+                Next::Foreign(happened) => self.hear_foreign(happened),
+                Next::ForeignDue => {}
                 Next::Retry => {
                     self.retry_at = None;
                     self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
@@ -314,6 +332,7 @@ impl<B: Backend> Server<B> {
                     // Nobody's word is in force any more that could be said again.
                     self.writer = Writer::Unknown;
                     let _ = self.settle().await;
+                    self.release_foreign().await;
                 }
                 Next::Stop => return Ok(()),
             }
@@ -328,8 +347,11 @@ impl<B: Backend> Server<B> {
         stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> Next {
         let client = self.client.as_ref();
-        let candidate = self.candidate.as_ref().map(|(connection, _)| connection);
-        let hello_by = self.candidate.as_ref().map(|(_, by)| *by);
+        let candidate = self.candidate.as_ref();
+        let hello_by = candidate.map(|candidate| candidate.by);
+        let speaking = candidate.filter(|candidate| candidate.hello.is_none());
+        let candidate = speaking.map(|candidate| &candidate.connection);
+        let foreign_at = self.foreign.as_ref().and_then(Foreign::deadline);
         let legacy_at = self.legacy.deadline();
         tokio::select! {
             accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted),
@@ -337,6 +359,8 @@ impl<B: Backend> Server<B> {
             ready = readiness(candidate) => Next::Candidate(ready),
             happening = self.legacy.sockets.next() => Next::Legacy(happening),
             () = at(legacy_at) => Next::LegacyDue,
+            happened = foreign::next_of(self.foreign.as_mut()) => Next::Foreign(happened),
+            () = at(foreign_at) => Next::ForeignDue,
             options = reload(self.reloads.as_mut()) => Next::Reload(options),
             question = self.control.next() => Next::Question(question),
             event = self.backend.next_event() => Next::Event(event),
@@ -390,8 +414,13 @@ impl<B: Backend> Server<B> {
         }
         debug!(uid, gid, pid, "connection accepted");
         let by = Instant::now() + HELLO_TIMEOUT;
-        if let Some((before, _)) = self.candidate.replace((connection, by)) {
-            before.close(
+        let newer = Candidate {
+            connection,
+            by,
+            hello: None,
+        };
+        if let Some(before) = self.candidate.replace(newer) {
+            before.connection.close(
                 ErrorCode::Replaced,
                 "a newer connection came before the hello",
             );
@@ -399,21 +428,41 @@ impl<B: Backend> Server<B> {
     }
 
     fn hear_candidate(&mut self, ready: std::io::Result<()>) {
-        let Some((mut connection, by)) = self.candidate.take() else {
+        let Some(Candidate {
+            mut connection, by, ..
+        }) = self.candidate.take()
+        else {
             return;
         };
         let heard = ready.map_err(Lost::from);
         let heard = heard.and_then(|()| connection.transfer());
         match heard.and_then(|()| connection.next_message()) {
-            Ok(None) => self.candidate = Some((connection, by)),
-            Ok(Some(ClientMessage::Hello(hello))) => match self.greet(&mut connection, &hello) {
-                Ok(()) => self.welcome(connection, &hello),
-                Err(lost) => refuse(connection, &lost),
-            },
+            Ok(None) => {
+                self.candidate = Some(Candidate {
+                    connection,
+                    by,
+                    hello: None,
+                });
+            }
+            Ok(Some(ClientMessage::Hello(hello))) if self.dataplane().is_none() => {
+                self.candidate = Some(Candidate {
+                    connection,
+                    by: Instant::now() + ABSENCE_TIMEOUT,
+                    hello: Some(hello),
+                });
+            }
+            Ok(Some(ClientMessage::Hello(hello))) => self.let_in(connection, &hello),
             Ok(Some(_)) => {
                 let lost = Lost::Unexpected("the first message has to be a hello".to_owned());
                 refuse(connection, &lost);
             }
+            Err(lost) => refuse(connection, &lost),
+        }
+    }
+
+    fn let_in(&mut self, mut connection: Connection, hello: &ClientHello) {
+        match self.greet(&mut connection, hello) {
+            Ok(()) => self.welcome(connection, hello),
             Err(lost) => refuse(connection, &lost),
         }
     }
@@ -433,14 +482,18 @@ impl<B: Backend> Server<B> {
                 "client speaks versions {min} to {max}, server speaks {version}"
             )));
         };
+        let (abilities, backend) = self.dataplane().ok_or(Lost::Absent)?;
+        let capabilities = hello.capabilities & self.capabilities();
         connection.credit = hello.events_up_to;
+        connection.capabilities = capabilities;
         connection.outbox.resync();
+        self.begin_events(connection);
         connection.send(&ServerMessage::Hello(ServerHello {
             version,
-            capabilities: Capabilities::empty(),
-            abilities: self.backend.abilities(),
-            backend: self.backend.name().to_owned(),
-            window: WINDOW,
+            capabilities,
+            abilities,
+            backend,
+            window: self.window(),
         }))
     }
 
@@ -453,7 +506,7 @@ impl<B: Backend> Server<B> {
                 "client replaced by a newer connection"
             );
             before.close(ErrorCode::Replaced, "a newer client connected");
-            self.reconciler.client_gone();
+            self.client_gone();
         }
         self.restore_at = None;
         // Its snapshots replace what legacy clients said.
@@ -471,20 +524,33 @@ impl<B: Backend> Server<B> {
 
     async fn hear_client(&mut self) -> Result<(), Lost> {
         loop {
+            self.answer_shared()?;
             let Some(client) = &mut self.client else {
                 return Ok(());
             };
             // Before the bridge is known nothing is seen, which is not to say that nothing is there.
-            if self.reconciler.actual().bridge.is_some() {
-                client.send_events(|| self.reconciler.sights())?;
+            match &self.foreign {
+                Some(foreign) => {
+                    let knows_members = client.capabilities.contains(Capabilities::SETTINGS);
+                    client.send_events(|| foreign.table(knows_members))?;
+                }
+                None if self.reconciler.actual().bridge.is_some() => {
+                    client.send_events(|| self.reconciler.sights().map(sight))?;
+                }
+                None => {}
             }
             client.flush()?;
             match client.next_message()? {
                 None => return Ok(()),
                 Some(ClientMessage::Batch { number, ops }) => {
-                    let results = self.carry_out_batch(number, &ops).await?;
-                    if let Some(client) = &mut self.client {
-                        client.send(&ServerMessage::BatchResult { number, results })?;
+                    client.count_batch(number)?;
+                    if self.foreign.is_some() {
+                        self.share_batch(number, &ops).await?;
+                    } else {
+                        let results = self.carry_out_batch(number, &ops).await;
+                        if let Some(client) = &mut self.client {
+                            client.send(&ServerMessage::BatchResult { number, results })?;
+                        }
                     }
                 }
                 Some(ClientMessage::Credit { up_to }) => {
@@ -498,25 +564,20 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    async fn carry_out_batch(
-        &mut self,
-        number: u64,
-        ops: &[Op],
-    ) -> Result<Vec<Result<(), OpError>>, Lost> {
-        if let Some(client) = &mut self.client {
-            if number != client.batch.wrapping_add(1) {
-                let last = client.batch;
-                return Err(Lost::Unexpected(format!(
-                    "batch {number} follows batch {last}"
-                )));
-            }
-            client.batch = number;
-        }
+    async fn carry_out_batch(&mut self, number: u64, ops: &[Op]) -> Vec<Result<(), OpError>> {
         self.reconciler.accept(ops);
         let results = self.settle().await;
         let failed = results.iter().filter(|result| result.is_err()).count();
         debug!(number, ops = ops.len(), failed, "batch carried out");
-        Ok(results)
+        results
+    }
+
+    /// What it had begun will not end, and nobody waits for answers.
+    fn client_gone(&mut self) {
+        self.reconciler.client_gone();
+        if let Some(foreign) = &mut self.foreign {
+            foreign.forget_batches();
+        }
     }
 
     fn drop_client(&mut self, lost: &Lost) {
@@ -534,7 +595,7 @@ impl<B: Backend> Server<B> {
         if let Some(code) = lost.code() {
             client.close(code, &lost.to_string());
         }
-        self.reconciler.client_gone();
+        self.client_gone();
         self.restore_at = self
             .options
             .restore_after
@@ -543,7 +604,9 @@ impl<B: Backend> Server<B> {
 
     fn close_all(&mut self, code: ErrorCode, text: &str) {
         let connections = self.client.take().into_iter();
-        for connection in connections.chain(self.candidate.take().map(|(c, _)| c)) {
+        for connection in
+            connections.chain(self.candidate.take().map(|candidate| candidate.connection))
+        {
             connection.close(code, text);
         }
     }
@@ -554,9 +617,18 @@ fn control(listener: Option<Listener>) -> ctl::Server<dataplane::Request, datapl
     ctl::Server::new(listener, MAX_OPERATORS, refusal)
 }
 
+fn sight((key, sight): (FdbKey, Sight)) -> Event {
+    Event::Fdb { key, sight }
+}
+
 fn refuse(connection: Connection, lost: &Lost) {
     let Peer { uid, gid: _, pid } = connection.peer;
     match lost.code() {
+        // It comes again and again, and why is written down where the connection is made.
+        Some(code) if matches!(lost, Lost::Absent) => {
+            debug!(uid, pid, reason = %lost, "connection refused");
+            connection.close(code, &lost.to_string());
+        }
         Some(code) => {
             warn!(uid, pid, reason = %lost, "connection refused");
             connection.close(code, &lost.to_string());

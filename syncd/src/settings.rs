@@ -19,6 +19,9 @@ use crate::legacy;
 use crate::server::Access;
 
 mod legacy_table;
+mod mclagsyncd_table;
+
+pub use mclagsyncd_table::{Mclagsyncd, Protocol};
 
 pub use mclag_daemon::settings::SettingsError;
 
@@ -65,6 +68,8 @@ pub struct Settings {
     pub record_ports: Vec<IfName>,
     /// Where legacy clients are listened for, and what they are told.
     pub legacy: legacy::Options,
+    /// A foreign server that keeps the forwarding table; the dataplane does the rest beside it.
+    pub mclagsyncd: Option<Mclagsyncd>,
 }
 
 /// Which dataplane to work on.
@@ -101,6 +106,7 @@ struct File {
     log: LogTable,
     record: RecordTable,
     legacy: legacy_table::LegacyTable,
+    mclagsyncd: Option<Spanned<mclagsyncd_table::MclagsyncdTable>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -197,6 +203,7 @@ impl Settings {
                 "[legacy] bridge",
                 self.legacy.bridge != started.legacy.bridge,
             ),
+            ("[mclagsyncd]", self.mclagsyncd != started.mclagsyncd),
         ];
         let differs = differs.into_iter().filter(|(_, differs)| *differs);
         differs.map(|(name, _)| name).collect()
@@ -219,6 +226,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         log,
         record,
         legacy,
+        mclagsyncd,
     } = file;
     let mut wrong = |span: Range<usize>, message: String| {
         problems.push(Problem {
@@ -280,6 +288,14 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         }
     }
     let legacy = legacy_table::check(legacy, &mut wrong);
+    let mclagsyncd = mclagsyncd.map(|table| {
+        if !legacy.listen.is_empty() {
+            let message = "a legacy client connects to that server itself: `listen` of [legacy] \
+                           cannot be used beside it";
+            wrong(table.span(), message.to_owned());
+        }
+        mclagsyncd_table::check(table.get_ref(), &mut wrong)
+    });
     Settings {
         backend,
         run_dir,
@@ -289,6 +305,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
         record_ports,
         legacy,
+        mclagsyncd,
     }
 }
 
@@ -360,7 +377,11 @@ impl fmt::Display for Settings {
         if self.backend == BackendKind::Record {
             writeln!(f, "\n[record]\nports = {:?}", self.record_ports)?;
         }
-        legacy_table::show(&self.legacy, f)
+        legacy_table::show(&self.legacy, f)?;
+        match &self.mclagsyncd {
+            Some(mclagsyncd) => mclagsyncd.fmt(f),
+            None => Ok(()),
+        }
     }
 }
 
@@ -475,7 +496,16 @@ mod tests {
             setting.unwrap_or(line)
         });
         let all: Vec<&str> = switched_on.collect();
-        let settings = parse(&all.join("\n")).unwrap();
+        // One of the two servers of version 1 at a time.
+        let all = all.join("\n");
+        let (all, keeper) = all.split_once("[mclagsyncd]").unwrap();
+        let settings = parse(&format!("[mclagsyncd]{keeper}")).unwrap();
+        assert!(
+            settings
+                .mclagsyncd
+                .is_some_and(|keeper| keeper.address.is_some())
+        );
+        let settings = parse(all).unwrap();
         let legacy = &settings.legacy;
         assert_eq!(legacy.listen.len(), 2);
         assert_eq!(legacy.ports.len(), 2);

@@ -4,9 +4,11 @@
 use std::io;
 
 use mclag_daemon::process::chain;
+use mclag_proto::sync::model::Event;
+use mclag_proto::sync::settings::PairSettings;
 use mclag_proto::sync::v2::{
-    ClientMessage, DecodeError, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE, ServerCodec,
-    ServerMessage,
+    Capabilities, ClientMessage, DecodeError, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE,
+    ServerCodec, ServerMessage,
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -36,6 +38,8 @@ pub(super) struct Connection {
     /// Greatest number that such a message may have.
     pub(super) credit: u64,
     pub(super) outbox: Outbox,
+    /// Optional parts of the protocol that both know.
+    pub(super) capabilities: Capabilities,
 }
 
 /// Who a client is.
@@ -76,6 +80,8 @@ pub(super) enum Lost {
     Busy(String),
     #[error("cannot be said: {0}")]
     Encode(#[from] EncodeError),
+    #[error("there is no connection to the mclagsyncd server that keeps the table")]
+    Absent,
 }
 
 impl Lost {
@@ -87,7 +93,7 @@ impl Lost {
             Self::Unexpected(_) => Some(ErrorCode::Unexpected),
             Self::Version(_) => Some(ErrorCode::Version),
             Self::Busy(_) => Some(ErrorCode::Denied),
-            Self::Encode(_) => Some(ErrorCode::Failed),
+            Self::Encode(_) | Self::Absent => Some(ErrorCode::Failed),
         }
     }
 }
@@ -104,6 +110,7 @@ impl Connection {
             events: 0,
             credit: 0,
             outbox: Outbox::default(),
+            capabilities: Capabilities::empty(),
         }
     }
 
@@ -152,12 +159,7 @@ impl Connection {
     /// Send events, as far as credit and room go. `table` names all that is seen.
     pub(super) fn send_events<I>(&mut self, table: impl Fn() -> I) -> Result<(), Lost>
     where
-        I: Iterator<
-            Item = (
-                mclag_proto::sync::model::FdbKey,
-                mclag_proto::sync::model::Sight,
-            ),
-        >,
+        I: Iterator<Item = Event>,
     {
         loop {
             while self.may_send_events() && self.has_room() {
@@ -174,6 +176,36 @@ impl Connection {
                 return Ok(());
             }
         }
+    }
+
+    /// Tell what happened when there is next credit, if the client knows such events.
+    pub(super) fn push(&mut self, event: Event, table: usize) {
+        let is_known = match event {
+            Event::VlanMember { .. } => self.capabilities.contains(Capabilities::SETTINGS),
+            _ => true,
+        };
+        if is_known {
+            self.outbox.push(event, table);
+        }
+    }
+
+    /// Tell the settings of the pair, if the client knows such events.
+    pub(super) fn push_settings(&mut self, settings: Option<PairSettings>) {
+        if self.capabilities.contains(Capabilities::SETTINGS) {
+            self.outbox.push_settings(settings);
+        }
+    }
+
+    /// Take note of a batch.
+    pub(super) fn count_batch(&mut self, number: u64) -> Result<(), Lost> {
+        let last = self.batch;
+        if number != last.wrapping_add(1) {
+            return Err(Lost::Unexpected(format!(
+                "batch {number} follows batch {last}"
+            )));
+        }
+        self.batch = number;
+        Ok(())
     }
 
     fn may_send_events(&self) -> bool {

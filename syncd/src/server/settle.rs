@@ -66,8 +66,9 @@ impl<B: Backend> Server<B> {
         if let Event::Fdb { key, sight } = event {
             debug!(mac = %key.mac, vid = %key.vid, ?sight, "seen");
             let table = self.reconciler.actual().fdb.len();
-            if let Some(client) = &mut self.client {
-                client.outbox.push(*key, *sight, table);
+            // A foreign server that keeps the table sees the same bridge.
+            if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
+                client.push(event.clone(), table);
             }
             self.legacy.mark(*key, table);
         }
@@ -82,7 +83,7 @@ impl<B: Backend> Server<B> {
                     info!(bridge = ?bridge, ports = actual.ports.len(), entries, "looked at bridge");
                     self.blind = None;
                     self.reconciler.adopt(actual);
-                    if let Some(client) = &mut self.client {
+                    if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
                         client.outbox.resync();
                     }
                     self.legacy.mark_all();

@@ -19,6 +19,8 @@ use super::*;
 use crate::backend::record::{RecordBackend, Recorder};
 use crate::dataplane::{Action, EntryKind, FdbEntry};
 
+mod foreign;
+
 /// What has to happen, happens within this time, however slow the machine.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -32,6 +34,11 @@ struct Rig {
 
 impl Rig {
     async fn start(options: Options) -> Self {
+        Self::start_beside(options, None).await
+    }
+
+    /// With a foreign server that keeps the table.
+    async fn start_beside(options: Options, keeper: Option<mclagsyncd::Client>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("syncd-test-{}-{number}", std::process::id());
@@ -40,14 +47,27 @@ impl Rig {
         for name in ["peer", "bond1", "bond2", "swp1"] {
             recorder.add_port(port(name));
         }
-        Self::start_on(std::env::temp_dir().join(name), backend, options).await
+        let dir = std::env::temp_dir().join(name);
+        Self::serve(dir, backend, options, keeper).await
     }
 
-    async fn start_on(dir: PathBuf, backend: RecordBackend, mut options: Options) -> Self {
+    async fn start_on(dir: PathBuf, backend: RecordBackend, options: Options) -> Self {
+        Self::serve(dir, backend, options, None).await
+    }
+
+    async fn serve(
+        dir: PathBuf,
+        backend: RecordBackend,
+        mut options: Options,
+        keeper: Option<mclagsyncd::Client>,
+    ) -> Self {
         let recorder = backend.recorder();
         let listener = options.access.listen(&dir.join("sock")).unwrap();
         options.originals = Some(dir.join("originals"));
-        let server = Server::start(backend, options).await.unwrap();
+        let mut server = Server::start(backend, options).await.unwrap();
+        if let Some(keeper) = keeper {
+            server = server.with_mclagsyncd(keeper);
+        }
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server.run(listener, async {
             let _ = stopped.await;

@@ -5,6 +5,7 @@ use mclag_proto::ctl::Counter;
 use mclag_proto::ctl::dataplane::{
     Client, Dataplane, Entries, Interface, Pair, Port, RemotePort, Reply, Request,
 };
+use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
 
 use super::{Server, Writer};
 use crate::backend::Backend;
@@ -37,7 +38,10 @@ impl<B: Backend> Server<B> {
         });
         let remote = wanted.pair().remote().iter();
         Dataplane {
-            backend: self.backend.name().to_owned(),
+            backend: self.dataplane().map_or_else(
+                || format!("{}, without its mclagsyncd server", self.backend.name()),
+                |(_, name)| name,
+            ),
             bridge: domain.map(|domain| domain.bridge),
             peer_link,
             peer_link_learning: learning.map(|port| port.learning),
@@ -55,12 +59,32 @@ impl<B: Backend> Server<B> {
             entries: self.entries(),
             neighbours: wanted.neighbours().count(),
             unfinished: self.reconciler.is_unfinished(),
-            counters: vec![
-                counter("refused clients of version 2", self.refusals.total()),
-                counter("refused legacy clients", self.legacy.refused),
-                counter("log lines lost", mclag_daemon::log::lost()),
-            ],
+            counters: self.counters(),
         }
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        let mut counters = vec![
+            counter("refused clients of version 2", self.refusals.total()),
+            counter("refused legacy clients", self.legacy.refused),
+            counter("log lines lost", mclag_daemon::log::lost()),
+        ];
+        if let Some(foreign) = &self.foreign {
+            let tally = foreign.client.tally();
+            let to = ToSyncd::ALL
+                .iter()
+                .map(|row| ("to", row.label(), tally.to(*row)));
+            let from = FromSyncd::ALL.iter();
+            let from = from.map(|row| ("from", row.label(), tally.from(*row)));
+            for (way, label, OkError { ok, error }) in to.chain(from) {
+                if ok > 0 || error > 0 {
+                    let name = format!("{label} {way} mclagsyncd");
+                    counters.push(counter(&name, ok));
+                    counters.push(counter(&format!("{name}, failed"), error));
+                }
+            }
+        }
+        counters
     }
 
     fn clients(&self) -> Vec<Client> {
