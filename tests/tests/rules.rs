@@ -40,6 +40,19 @@ const NETLINK: [&str; 3] = ["netlink_packet", "netlink_sys", "rtnetlink"];
 /// is such a process, and what it calls its backend when it introduces itself, the core may know.
 const BACKENDS: [&str; 4] = ["syncd::", "switchdev", "nftables", "Recorder"];
 
+/// Ways to ask which implementation the peer is.
+const PEER_KINDS: [&str; 6] = [
+    "LEGACY_",
+    "is_legacy",
+    "is_native",
+    "traits.acknowledges",
+    "traits.orphans",
+    "announce().is_",
+];
+
+/// Where the core may ask that.
+const PEER_POLICY: &str = "iccpd/core/src/policy/peer.rs";
+
 /// Ways to run another program.
 const PROGRAMS: [&str; 4] = ["process::Command", "Command::new(", "execv", "fn system("];
 
@@ -85,6 +98,7 @@ impl Tree {
             self.pure_crates_do_not_ask_for_the_time(),
             self.core_and_syncd_do_not_know_each_other(),
             self.core_knows_no_dialect(),
+            self.who_the_peer_is_matters_in_one_file_of_the_core(),
             self.what_the_daemons_share_is_no_concern_of_others(),
             self.only_the_netlink_crate_names_netlink_types(),
             self.only_one_file_names_bincode(),
@@ -164,6 +178,14 @@ impl Tree {
             }
         }
         found
+    }
+
+    /// What depends on it is a field of the policy, with its source beside it.
+    fn who_the_peer_is_matters_in_one_file_of_the_core(&self) -> Vec<String> {
+        let mentions = self.mentions("iccp-core", &PEER_KINDS).into_iter();
+        mentions
+            .filter(|mention| !mention.starts_with(PEER_POLICY))
+            .collect()
     }
 
     fn only_the_netlink_crate_names_netlink_types(&self) -> Vec<String> {
@@ -636,6 +658,17 @@ fn a_look_at_the_clock_is_found() {
         ["proto/src/x.rs mentions SystemTime::now"]
     );
     assert!(violations_with("iccpd/src/driver.rs", text).is_empty());
+}
+
+#[test]
+fn a_rule_about_a_kind_of_peer_outside_its_policy_is_found() {
+    let text =
+        "fn f(peer: &Peer) -> usize {\n    if peer.is_legacy() { LEGACY_MACS } else { 500 }\n}\n";
+    let path = "iccpd/core/src/domain/x.rs";
+    let found = ["LEGACY_", "is_legacy"].map(|word| format!("{path} mentions {word}"));
+    assert_eq!(violations_with(path, text), found);
+    assert!(violations_with("iccpd/core/src/policy/peer.rs", text).is_empty());
+    assert!(violations_with("iccpd/src/x.rs", text).is_empty());
 }
 
 #[test]

@@ -14,7 +14,7 @@
 //!
 //! A linux-mclag peer never acknowledges: it isolates 3 s after the last change of a port
 //! (`spec/behaviour.md` 3.1). Where it has the port up, its consent is presumed after
-//! [`SETTLED`] ([`Consent::Presumed`]); nothing is said to it again meanwhile, since that would
+//! [`SETTLED`](crate::policy::peer::SETTLED) ([`Consent::Presumed`]); nothing is said to it again meanwhile, since that would
 //! start its 3 s anew.
 //!
 //! Three small machines, each total, with its table as a test: [`State`], [`Advertised`],
@@ -34,10 +34,6 @@ pub use port::MlagPort;
 /// How often the peer is told again that a port is up while it does not acknowledge
 /// (`spec/behaviour.md` 8.5).
 pub const RESEND: Duration = Duration::from_secs(1);
-
-/// By now a peer that does not acknowledge has isolated its port: 3 s of its own and a turn of its
-/// loop, with as much again to spare (`spec/behaviour.md` 3.1).
-pub const SETTLED: Duration = Duration::from_secs(4);
 
 /// How long what a dataplane was told that answers nothing
 /// ([`mclag_proto::sync::model::Abilities::silent`]) may take to be in force. The peer opens its

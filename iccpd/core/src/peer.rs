@@ -6,6 +6,7 @@
 //! Not responsible for what follows from it: that is `domain/loss.rs` and `domain/derive.rs`.
 
 use crate::input::PeerTraits;
+use crate::policy::peer::PeerPolicy;
 use mclag_proto::iccp::ext::{Announce, Goodbye};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
@@ -183,22 +184,14 @@ impl RemotePort {
     }
 }
 
-/// Who the peer turned out to be when both were last in step.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Make {
-    #[default]
-    Unknown,
-    /// It announced itself as one of our own.
-    Native,
-    Other,
-}
-
 /// What the peer said of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Peer {
     traits: PeerTraits,
     known: Known,
-    make: Make,
+    policy: PeerPolicy,
+    /// The policy that was in force when both were last in step.
+    agreed: Option<PeerPolicy>,
     /// Of the present session.
     announce: Option<Announce>,
     /// What it said in the present session that it is about to do.
@@ -211,15 +204,16 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// What its encoding can carry.
+    /// What depends on who it is, as far as it has said in this session.
     #[must_use]
-    pub const fn traits(&self) -> PeerTraits {
-        self.traits
+    pub const fn policy(&self) -> PeerPolicy {
+        self.policy
     }
 
     /// It is connected, and speaks like this.
-    pub fn connected(&mut self, traits: PeerTraits) {
+    pub const fn connected(&mut self, traits: PeerTraits) {
         self.traits = traits;
+        self.policy = PeerPolicy::of(traits, false);
     }
 
     /// What its word on its ports is worth.
@@ -234,23 +228,25 @@ impl Peer {
         self.announce.as_ref()
     }
 
-    /// In this session it has announced itself as one of our own.
+    /// What depended on who it was when both were last in step; none if they never were, or it was given
+    /// up.
     #[must_use]
-    pub const fn is_native(&self) -> bool {
-        self.announce.is_some()
+    pub const fn agreed(&self) -> Option<PeerPolicy> {
+        self.agreed
     }
 
-    /// In the last session that came to be it did not announce itself: it is none of ours.
+    /// Its own system MAC counts, not the one configured here ([`PeerPolicy::keeps_its_mac`]).
     #[must_use]
-    pub fn is_of_another_make(&self) -> bool {
-        self.make == Make::Other
+    pub fn keeps_its_mac(&self) -> bool {
+        self.agreed.is_some_and(|policy| policy.keeps_its_mac)
     }
 
     /// It announces itself; `in_step` when both are.
     pub fn announced(&mut self, announce: Announce, in_step: bool) {
         self.announce = Some(announce);
+        self.policy = PeerPolicy::of(self.traits, true);
         if in_step {
-            self.make = Make::Native;
+            self.agreed = Some(self.policy);
         }
     }
 
@@ -383,17 +379,14 @@ impl Peer {
     /// Both are in step.
     pub fn in_step(&mut self) {
         self.known = self.known.after(Change::InStep);
-        self.make = if self.is_native() {
-            Make::Native
-        } else {
-            Make::Other
-        };
+        self.agreed = Some(self.policy);
     }
 
     /// The session is gone.
     pub fn lost(&mut self, change: Change) {
         self.known = self.known.after(change);
         self.announce = None;
+        self.policy = PeerPolicy::of(self.traits, false);
         self.goodbye = None;
         self.sync.abandon();
     }
@@ -413,6 +406,7 @@ impl Peer {
     pub fn release(&mut self) {
         *self = Self {
             traits: self.traits,
+            policy: PeerPolicy::of(self.traits, false),
             known: self.known.after(Change::Released),
             ..Self::default()
         };

@@ -21,11 +21,12 @@
 //! Two things here are for legacy peers. A session in the wrong group is refused once and then left
 //! to its timeout, as they do it: closing it would have both sides reconnect every second
 //! ([`Session::message`]). And a peer counts as silent only when it would by its own clock, which
-//! knows whole seconds ([`SessionConfig::timeout`]).
+//! knows whole seconds ([`PeerPolicy::silence`]).
 //!
 //! Not responsible for what the application TLVs mean: they are handed on as they are.
 
 use crate::Time;
+use crate::policy::peer::PeerPolicy;
 use crate::timer::{Timer, Timers};
 use mclag_proto::iccp::{Body, RgId, Status, Tlv};
 use std::collections::VecDeque;
@@ -33,10 +34,6 @@ use std::time::Duration;
 
 /// Delay before the peer is dialled again (`spec/iccp.md` 1.2).
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What whole seconds and strict comparisons add to each timer of a legacy peer (`spec/iccp.md`
-/// 9.1).
-const LEGACY_SLACK: Duration = Duration::from_secs(1);
 
 /// Least time to get in step. A legacy peer takes a turn of its loop for each step, and sleeps for a
 /// second on each NAK; its session timeout may be as short as a second (`spec/behaviour.md` 3.1).
@@ -213,19 +210,14 @@ pub struct SessionConfig {
     pub dials: bool,
     /// Interval of keepalives.
     pub keepalive: Duration,
-    /// Silence after which the session is given up, if the peer is one of ours. A legacy peer gets
-    /// a second more, and never less than two of its keepalives take: it compares whole seconds
-    /// strictly, so an interval of 1 s makes a keepalive every 2 s (`spec/iccp.md` 9.1).
+    /// Silence after which the session is given up; what is added for the peer's clock is its
+    /// policy's ([`PeerPolicy::silence`]).
     pub timeout: Duration,
 }
 
 impl SessionConfig {
-    fn silence(&self, ours: bool) -> Duration {
-        if ours {
-            self.timeout
-        } else {
-            self.timeout.max(self.keepalive + LEGACY_SLACK) + LEGACY_SLACK
-        }
+    fn silence(&self, peer: PeerPolicy) -> Duration {
+        peer.silence(self.timeout, self.keepalive)
     }
 }
 
@@ -237,8 +229,8 @@ pub struct Session {
     since: Time,
     /// The wrong group was refused in this session; once is enough.
     group_refused: bool,
-    /// The peer announced itself as one of ours.
-    ours: bool,
+    /// What has to be allowed for the peer.
+    peer: PeerPolicy,
     last_heard: Option<Time>,
     /// What came before the application was operational.
     early: Vec<Tlv>,
@@ -248,13 +240,13 @@ pub struct Session {
 impl Session {
     /// A session that has no transport yet.
     #[must_use]
-    pub const fn new(config: SessionConfig) -> Self {
+    pub fn new(config: SessionConfig) -> Self {
         Self {
             config,
             state: State::Down,
             since: Time::ZERO,
             group_refused: false,
-            ours: false,
+            peer: PeerPolicy::default(),
             last_heard: None,
             early: Vec::new(),
             actions: VecDeque::new(),
@@ -393,7 +385,7 @@ impl Session {
             (_, Event::Data(other)) => self.actions.push_back(Action::Deliver(other)),
 
             (_, Event::Silence) => {
-                let silence = self.config.silence(self.ours);
+                let silence = self.config.silence(self.peer);
                 self.hang_up(format!("nothing heard for {silence:?}"), timers, now);
             }
             (State::Exchange, Event::InStepOver) => {}
@@ -410,13 +402,13 @@ impl Session {
     pub fn heard(&mut self, timers: &mut Timers, now: Time) {
         if self.is_connected() {
             self.last_heard = Some(now);
-            timers.set(Timer::Session, now + self.config.silence(self.ours));
+            timers.set(Timer::Session, now + self.config.silence(self.peer));
         }
     }
 
-    /// The peer announced itself as one of ours.
-    pub fn peer_is_ours(&mut self, timers: &mut Timers, now: Time) {
-        self.ours = true;
+    /// It turned out who the peer is.
+    pub fn set_peer(&mut self, peer: PeerPolicy, timers: &mut Timers, now: Time) {
+        self.peer = peer;
         self.heard(timers, now);
     }
 
@@ -433,9 +425,9 @@ impl Session {
         if before.keepalive != self.config.keepalive {
             self.step(Event::KeepaliveDue, timers, now);
         }
-        if self.is_connected() && before.silence(self.ours) != self.config.silence(self.ours) {
+        if self.is_connected() && before.silence(self.peer) != self.config.silence(self.peer) {
             let heard = self.last_heard.unwrap_or(now);
-            timers.set(Timer::Session, heard + self.config.silence(self.ours));
+            timers.set(Timer::Session, heard + self.config.silence(self.peer));
         }
     }
 
@@ -460,7 +452,7 @@ impl Session {
 
     fn open(&mut self, timers: &mut Timers, now: Time) {
         timers.stop(Timer::Retry);
-        timers.set(Timer::Session, now + self.config.silence(self.ours));
+        timers.set(Timer::Session, now + self.config.silence(self.peer));
         // Any message is a sign of life, so a peer that never gets anywhere has to be given up
         // by another clock.
         timers.set(Timer::InStep, now + self.in_step_within());
@@ -580,7 +572,7 @@ impl Session {
 
     fn reset(&mut self, reason: String, timers: &mut Timers, now: Time) {
         self.group_refused = false;
-        self.ours = false;
+        self.peer = PeerPolicy::default();
         self.last_heard = None;
         self.early.clear();
         timers.stop(Timer::Session);

@@ -17,7 +17,7 @@ impl Domain {
     /// chassis' address.
     pub(super) fn adopted_mac(&self) -> Option<Mac> {
         let standby = self.role.0 == Role::Secondary && self.role_is_settled();
-        let shared_id = self.config.system_mac.is_some() && !self.peer.is_of_another_make();
+        let shared_id = self.config.system_mac.is_some() && !self.peer.keeps_its_mac();
         let peer = self.peer.system_mac();
         let given_up = self.peer.known().is_released() || shared_id;
         peer.filter(|mac| mac.is_unicast() && standby && !given_up)

@@ -32,9 +32,7 @@ use crate::config::Config;
 use crate::election::{self, Candidate};
 use crate::fdb::Fdb;
 use crate::input::Input;
-use crate::lag::{
-    Awaited, Consent, Event as PortEvent, MlagPort, News, RESEND, Report, SETTLED, Wait,
-};
+use crate::lag::{Awaited, Consent, Event as PortEvent, MlagPort, News, RESEND, Report, Wait};
 use crate::links::Links;
 use crate::neigh::Neighbours;
 use crate::output::{Notice, Output};
@@ -49,13 +47,8 @@ use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 use syncd::Syncd;
 use tables::Tables;
-
-/// A legacy peer sends its addresses right after the synchronisation and marks no end; by then
-/// it has (`spec/iccp.md` 7, step 16).
-const LEGACY_SYNC: Duration = Duration::from_secs(10);
 
 /// Counters for the operator.
 #[derive(Clone, Debug, Default)]
@@ -355,11 +348,7 @@ impl Domain {
 
     /// How it comes to be known that the peer has isolated a port.
     fn consent(&self) -> Consent {
-        if self.peer.traits().acknowledges {
-            Consent::Acknowledged(self.config.ack_timeout)
-        } else {
-            Consent::Presumed(self.config.ack_timeout.min(SETTLED))
-        }
+        self.peer.policy().consent(self.config.ack_timeout)
     }
 
     /// A peer of our own is told what the stop means. A legacy one hears nothing: it takes the end
@@ -379,7 +368,7 @@ impl Domain {
     }
 
     fn farewell(&mut self, goodbye: Goodbye) {
-        if self.peer.is_native() && self.session.is_operational() {
+        if self.peer.policy().hears_goodbye && self.session.is_operational() {
             self.push_tlv(Tlv::Extension(Extension::Goodbye(goodbye)));
         }
     }
@@ -454,10 +443,9 @@ impl Domain {
         self.checks_due = true;
         self.fdb.session_up();
         self.neighbours_in_step();
-        if self.peer.is_of_another_make() {
-            self.timers.set(Timer::LegacySync, now + LEGACY_SYNC);
-        } else {
-            self.outbox.mac_sync_end = true;
+        match self.peer.policy().all_said_after {
+            Some(after) => self.timers.set(Timer::LegacySync, now + after),
+            None => self.outbox.mac_sync_end = true,
         }
         let consent = self.consent();
         for port in self.ports.values_mut() {
@@ -492,7 +480,7 @@ impl Domain {
             Role::Primary => Some(self.own_system_mac()),
             _ if self.peer.known().is_released() => Some(self.own_system_mac()),
             // A legacy active never takes ours, so ours is what has to give way.
-            _ if self.peer.is_of_another_make() => peers.or(configured),
+            _ if self.peer.keeps_its_mac() => peers.or(configured),
             _ => configured.or(peers),
         }
     }

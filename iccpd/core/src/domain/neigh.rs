@@ -6,15 +6,10 @@ use crate::fdb::Ports;
 use crate::input::NeighbourSight;
 use crate::neigh::{Interface, Owner};
 use mclag_proto::Vid;
-use mclag_proto::iccp::{
-    EntryOp, LEGACY_NEIGHBOURS_PER_MESSAGE, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv,
-};
+use mclag_proto::iccp::{EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
 use mclag_proto::sync::model::NeighbourKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// Neighbours in one message to one of our own.
-const NEIGHBOURS_PER_MESSAGE: usize = 400;
 
 /// What the peer is told of this chassis' own addresses.
 #[derive(Clone, Debug, Default)]
@@ -194,20 +189,15 @@ impl Domain {
     }
 
     pub(super) fn next_neighbours(&mut self) -> Option<Tlv> {
-        let ours = self.peer.is_native();
-        let max = if ours {
-            NEIGHBOURS_PER_MESSAGE
-        } else {
-            LEGACY_NEIGHBOURS_PER_MESSAGE
-        };
-        self.neigh.peer_keeps_one_sight(!ours);
-        self.neigh.next_announcements(max)
+        let policy = self.peer.policy();
+        self.neigh.peer_keeps_one_sight(policy.keeps_one_sight);
+        self.neigh.next_announcements(policy.neighbours_per_message)
     }
 
     /// Queue what the peer has to hear of own addresses. Returns false if there is nothing.
     pub(super) fn push_own_addresses(&mut self) -> bool {
         // A peer without single-homed addresses has no place for these either.
-        if !self.peer.traits().orphans {
+        if !self.peer.policy().orphans {
             self.own_addresses.due = None;
             self.own_addresses.owed.clear();
             return false;
@@ -325,7 +315,7 @@ impl Domain {
             mac,
         });
         let (v4, v6): (Vec<_>, Vec<_>) = (v4.collect(), v6.collect());
-        let max = LEGACY_NEIGHBOURS_PER_MESSAGE;
+        let max = self.peer.policy().own_addresses_per_message;
         out.extend(v4.chunks(max).map(|part| Tlv::ArpInfo(part.to_vec())));
         out.extend(v6.chunks(max).map(|part| Tlv::NdiscInfo(part.to_vec())));
     }

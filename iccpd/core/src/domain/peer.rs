@@ -11,15 +11,11 @@ use crate::peer::RemotePort;
 use crate::session::State;
 use mclag_proto::iccp::ext::Extension;
 use mclag_proto::iccp::{
-    AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, LEGACY_MACS_PER_MESSAGE,
-    PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, SystemConfig,
+    AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PeerLinkInfo, PeerLinkKind,
+    PortChannelInfo, PortState, SystemConfig,
 };
 use mclag_proto::{AggregatorId, IfName};
 use std::collections::{BTreeSet, VecDeque};
-
-/// Addresses in one message to one of our own: large enough to be cheap, small enough for a
-/// keepalive to slip in between.
-const MACS_PER_MESSAGE: usize = 500;
 
 /// What waits to be sent.
 #[derive(Clone, Debug, Default)]
@@ -200,12 +196,7 @@ impl Domain {
                 return Some(tlv);
             }
         }
-        let ours = self.peer.is_native();
-        let max = if ours {
-            MACS_PER_MESSAGE
-        } else {
-            LEGACY_MACS_PER_MESSAGE
-        };
+        let max = self.peer.policy().macs_per_message;
         let entries = self.fdb.next_announcements(max);
         if entries.is_empty() {
             self.outbox.turn = Turn::Addresses;

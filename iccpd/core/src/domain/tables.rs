@@ -139,7 +139,7 @@ impl Domain {
         known.mlag != self.config.ports
             || known.peer_link != self.config.peer_link
             || known.untracked != self.untracked()
-            || known.no_orphans == self.peer.traits().orphans
+            || known.no_orphans == self.peer.policy().orphans
             || known.peer_link_down != self.peer_link_down(links_ready)
             || self.config.ports.iter().any(name_differs)
     }
@@ -171,7 +171,7 @@ impl Domain {
             kernel,
             peer_link_down: self.peer_link_down(links_ready),
             at_peer: at_peer.collect(),
-            no_orphans: !self.peer.traits().orphans,
+            no_orphans: !self.peer.policy().orphans,
         }
     }
 

@@ -42,7 +42,8 @@ impl Domain {
             Tlv::Extension(Extension::Announce(announce)) => {
                 let in_step = self.session.state() == State::Exchange;
                 self.peer.announced(announce, in_step);
-                self.session.peer_is_ours(&mut self.timers, now);
+                self.session
+                    .set_peer(self.peer.policy(), &mut self.timers, now);
                 if in_step {
                     self.timers.stop(Timer::LegacySync);
                     self.outbox.mac_sync_end = true;
@@ -66,7 +67,7 @@ impl Domain {
         }
         if let Some(own) = self.config.system_mac
             && own != system.system
-            && self.peer.is_native()
+            && !self.peer.policy().keeps_its_mac
             && self.peer.system_mac() != Some(system.system)
         {
             let text = format!("system MAC {own} here, {} at the peer", system.system);
@@ -116,7 +117,7 @@ impl Domain {
         {
             port.owe_ack(false);
         }
-        if up && self.peer.traits().acknowledges && self.session.state() == State::Exchange {
+        if up && self.peer.policy().acknowledges && self.session.state() == State::Exchange {
             let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
             match local {
                 Some(port) if self.config.peer_link.is_some() => port.owe_ack(true),

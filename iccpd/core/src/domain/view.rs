@@ -210,7 +210,7 @@ impl Domain {
         warnings.extend(self.peer_link_conflict());
         if let (Some(own), Some(peer)) = (self.config.system_mac, self.peer.system_config())
             && own != peer.system
-            && self.peer.is_native()
+            && !self.peer.policy().keeps_its_mac
         {
             warnings.push(format!(
                 "system MAC {own} here, {} at the peer",

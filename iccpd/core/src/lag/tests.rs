@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::peer::SETTLED;
 use crate::timer::{Timer, Timers};
 use mclag_proto::IfName;
 

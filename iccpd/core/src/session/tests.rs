@@ -227,7 +227,8 @@ fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
     for (ours, limit) in [(true, 15), (false, 16)] {
         let mut f = Fixture::in_step();
         if ours {
-            f.session.peer_is_ours(&mut f.timers, f.now);
+            let native = PeerPolicy::of(Default::default(), true);
+            f.session.set_peer(native, &mut f.timers, f.now);
         }
         for _ in 0..3 {
             f.pass(Duration::from_secs(limit - 1));

@@ -1,5 +1,6 @@
 use super::*;
-use crate::lag::{Awaited, SETTLED};
+use crate::lag::Awaited;
+use crate::policy::peer::SETTLED;
 use Isolation::{Keep, Off, On};
 
 const REACHES: [Reachability; 6] = [
