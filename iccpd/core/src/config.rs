@@ -1,12 +1,14 @@
 //! What an operator decided. The shell reads files; this is the result.
 
 use mclag_proto::{DomainId, IfName, Mac};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// Settings of one domain.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Number of the pair.
     pub domain: DomainId,
@@ -46,7 +48,12 @@ pub struct Config {
 }
 
 /// What losing the session means for the dataplane.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum OnLoss {
     /// Isolation and the peer's addresses stay for [`Config::restart_hold`]: the peer's dataplane
     /// probably goes on.

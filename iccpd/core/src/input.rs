@@ -3,11 +3,17 @@
 use mclag_proto::iccp::Message;
 use mclag_proto::sync::model::{Abilities, Event, OpError};
 use mclag_proto::{IfName, Mac, Vid};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// One thing that happened.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Input {
     /// The transport to the peer is up, and it is known how the peer speaks. An older one, if
     /// any, is gone.
@@ -107,7 +113,8 @@ pub enum Input {
 }
 
 /// What the encoding of a peer can carry. The core knows no more of dialects.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PeerTraits {
     /// It acknowledges that a port is up (Interface Up Ack).
     pub acknowledges: bool,
@@ -125,7 +132,8 @@ impl Default for PeerTraits {
 }
 
 /// What is known of a neighbour.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NeighbourSight {
     /// Its address on layer 2.
     pub mac: Mac,
@@ -134,7 +142,12 @@ pub struct NeighbourSight {
 }
 
 /// Where a neighbour comes from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum NeighbourFrom {
     /// The kernel resolved it, or heard of it.
     Kernel,
@@ -145,7 +158,8 @@ pub enum NeighbourFrom {
 }
 
 /// An interface, as far as decisions depend on it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Link {
     /// The kernel's number.
     pub index: u32,
@@ -167,7 +181,12 @@ pub struct Link {
 }
 
 /// Kind of an interface.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum LinkKind {
     /// A LAG: bond or team.
     Lag {
@@ -194,7 +213,8 @@ pub enum LinkKind {
 }
 
 /// What a LAG says of one of its members.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LagMember {
     /// The LAG lets it carry data: for LACP, collecting and distributing.
     pub distributing: bool,

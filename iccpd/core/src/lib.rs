@@ -15,6 +15,7 @@ pub mod neigh;
 pub mod output;
 pub mod peer;
 pub mod policy;
+pub mod record;
 pub mod session;
 mod table;
 pub mod time;

@@ -8,6 +8,7 @@ use super::code::tlv::{ANNOUNCE, GOODBYE, MAC_SYNC_END};
 use super::error::DecodeError;
 use super::wire::{Fields, Output, TlvKind, clip, lossy};
 use crate::Mac;
+use serde::{Deserialize, Serialize};
 
 /// First TLV type of this range.
 pub const FIRST_TYPE: u16 = 0x1100;
@@ -16,7 +17,12 @@ pub const FIRST_TYPE: u16 = 0x1100;
 pub const VERSION: u16 = 1;
 
 /// An extension TLV.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Extension {
     /// 0x1100: the sender speaks these extensions.
     Announce(Announce),
@@ -74,7 +80,8 @@ impl Extension {
 // +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |                               |       n       | Software, n bytes
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Announce {
     /// [`VERSION`] of the sender; the lower of both is spoken.
     pub version: u16,
@@ -127,7 +134,12 @@ impl Announce {
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |    Reason     |
 // +-+-+-+-+-+-+-+-+
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Goodbye {
     /// 0: it restarts; its dataplane goes on forwarding as it is.
     Restart,

@@ -30,6 +30,7 @@ pub use tlv::{
 pub use wire::Dialect;
 
 use codec::{MAX_LENGTH, MIN_LENGTH};
+use serde::{Deserialize, Serialize};
 
 /// TCP port of the peer protocol (`spec/iccp.md` 1); LDP's, which RFC 7275 uses, is another.
 pub const PORT: u16 = 8888;
@@ -41,7 +42,8 @@ pub const LEGACY_MACS_PER_MESSAGE: usize = 30;
 pub const LEGACY_NEIGHBOURS_PER_MESSAGE: usize = 40;
 
 /// One message (`spec/iccp.md` 2).
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Message {
     /// Message id; receivers use it only to match NAKs.
     pub id: u32,
@@ -52,7 +54,8 @@ pub struct Message {
 /// The redundancy group a message speaks of: the domain id, as it stands on the wire.
 ///
 /// Not a [`crate::DomainId`]: a peer may send any 32-bit number, and the answer repeats it.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
 pub struct RgId(pub u32);
 
 impl From<crate::DomainId> for RgId {
@@ -62,7 +65,12 @@ impl From<crate::DomainId> for RgId {
 }
 
 /// What a message says (`spec/iccp.md` 3).
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Body {
     /// ICCP capability 1.0 with the advertise bit set (3.1). The only message without a group.
     Capability,
@@ -122,7 +130,8 @@ impl Body {
 /// Status code of a disconnect or NAK (`spec/iccp.md` 3.5), from the status codes of
 /// [LDP Parameters](https://www.iana.org/assignments/ldp-namespaces)
 /// ([RFC 7275, section 12](https://www.rfc-editor.org/rfc/rfc7275#section-12)).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Status(pub u32);
 
 impl Status {

@@ -7,6 +7,7 @@ mod neighbour;
 mod sync;
 mod system;
 
+use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::code::tlv as code;
@@ -22,7 +23,12 @@ pub use neighbour::{NeighbourEntry, NeighbourFlags};
 pub use system::SystemConfig;
 
 /// One TLV of application data.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Tlv {
     /// The sender's identity (4.1).
     SystemConfig(SystemConfig),

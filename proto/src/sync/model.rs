@@ -4,6 +4,7 @@
 //! with what the dataplane has and does the difference. `syncd` never decides: it reports what
 //! the dataplane learned ([`Event`]).
 
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -234,7 +235,8 @@ pub enum Traffic {
 }
 
 /// Key of a forwarding entry. Ordered by VLAN, then address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FdbKey {
     /// The VLAN; [`Vid::DEFAULT`] on a bridge without VLAN filtering.
     pub vid: Vid,
@@ -296,7 +298,12 @@ pub enum FdbKind {
 }
 
 /// Something the dataplane reports.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Event {
     /// The address table follows, up to [`Event::SnapshotEnd`]: what is not named in between is
     /// not seen by this chassis.
@@ -325,7 +332,12 @@ pub enum Event {
 }
 
 /// What this chassis' dataplane sees of an address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Sight {
     /// Learned on this port (or configured there).
     Learned {
@@ -364,7 +376,8 @@ impl Sight {
 }
 
 /// Why one operation of a batch was not carried out.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct OpError {
     /// What kind of failure.
     pub code: OpErrorCode,
@@ -373,7 +386,12 @@ pub struct OpError {
 }
 
 /// Kind of failure of an operation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum OpErrorCode {
     /// The object is not there (yet); it will be dealt with when it appears.
     Waiting,
@@ -384,7 +402,8 @@ pub enum OpErrorCode {
 }
 
 /// What a dataplane can do, announced in the hello.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Abilities {
     /// It redirects a port without carrier to the peer link by itself ([`PortWant::redirect`]).
     pub redirect: bool,

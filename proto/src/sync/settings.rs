@@ -4,6 +4,7 @@
 //! They are told as a whole: [`Setting::Begin`], at most one [`Setting::Domain`], the names, and
 //! [`Setting::End`]. Without a domain there is no pair.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -14,7 +15,12 @@ use crate::{DomainId, IfName, Mac};
 pub const MAX_NAMES: usize = 4094;
 
 /// A part of the settings, as it is told.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum Setting {
     /// Everything follows, up to [`Setting::End`].
     Begin,
@@ -29,7 +35,8 @@ pub enum Setting {
 }
 
 /// The pair.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DomainSettings {
     /// Its number.
     pub domain: DomainId,

@@ -5,6 +5,7 @@ use super::super::code::tlv::{AGGREGATOR_CONFIG, AGGREGATOR_STATE, INTERFACE_UP_
 use super::super::error::DecodeError;
 use super::super::wire::{Fields, Output};
 use crate::{AggregatorId, IfName, Mac};
+use serde::{Deserialize, Serialize};
 
 /// mLACP Aggregator Config 0x0036 (4.2).
 //
@@ -25,7 +26,8 @@ use crate::{AggregatorId, IfName, Mac};
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |     Flags     |  Name Length  |  Name, 20 bytes, NUL-padded   |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+             ...               +
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AggregatorConfig {
     /// Number of the LAG.
     pub id: AggregatorId,
@@ -72,7 +74,12 @@ impl AggregatorConfig {
 }
 
 /// Whether an aggregator is there.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum ConfigFlag {
     /// Flag 0x01: present.
     Present,
@@ -113,7 +120,8 @@ impl ConfigFlag {
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |         Actor Key = 0         |     State     |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AggregatorState {
     /// Number of the LAG.
     pub id: AggregatorId,
@@ -141,7 +149,12 @@ impl AggregatorState {
 }
 
 /// State of a LAG as its chassis reports it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum PortState {
     /// Carries traffic, or will as soon as the receiver has acknowledged.
     Up,
@@ -189,7 +202,8 @@ impl PortState {
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |   Kind = 1    |   Isolation   |         Aggregator ID         |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct InterfaceUpAck {
     /// Number of the LAG, copied from the Aggregator State.
     pub id: AggregatorId,

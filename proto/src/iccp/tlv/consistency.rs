@@ -1,6 +1,7 @@
 //! What the two chassis tell each other in order to compare: Port Channel Info and Peer Link Info
 //! (`spec/iccp.md` 4.7, 4.8).
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -32,7 +33,8 @@ use crate::{AggregatorId, IfName, Vid};
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |         n VLAN IDs            |              ...
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PortChannelInfo {
     /// Number of the LAG.
     pub id: AggregatorId,
@@ -142,7 +144,8 @@ fn address_from_wire(mut octets: [u8; 4], dialect: Dialect) -> Ipv4Addr {
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |     Kind      |
 // +-+-+-+-+-+-+-+-+
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PeerLinkInfo {
     /// Name of the sender's peer link.
     pub name: IfName,
@@ -166,7 +169,12 @@ impl PeerLinkInfo {
 }
 
 /// Kind of the interface that is the peer link.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum PeerLinkKind {
     /// A physical port.
     Port,

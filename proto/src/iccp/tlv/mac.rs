@@ -32,6 +32,7 @@ use super::super::code::tlv::MAC_INFO;
 use super::super::error::DecodeError;
 use super::super::wire::{Dialect, Fields, Output, vid};
 use crate::{IfName, Mac, Vid};
+use serde::{Deserialize, Serialize};
 
 /// MAC entries that fit one message, for a receiver that takes any message of legal size.
 pub const MAX_MACS_PER_MESSAGE: usize = (MAX_MESSAGE - FIRST_ENTRY) / MacEntry::LEN;
@@ -59,7 +60,8 @@ const INTERMEDIATE_TEXT: usize = 18;
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |            VLAN ID            |  Port, 20 bytes, NUL-padded   |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+             ...               +
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct MacEntry {
     /// Learned or forgotten.
     pub op: EntryOp,
@@ -162,7 +164,12 @@ pub(super) fn decode(
 }
 
 /// What happened to an entry.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum EntryOp {
     /// 1: there.
     Add,
@@ -191,7 +198,12 @@ impl EntryOp {
 }
 
 /// How an address came to be known.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
 pub enum MacType {
     /// 1: configured; may not move.
     Static,

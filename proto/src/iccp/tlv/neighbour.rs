@@ -27,6 +27,7 @@
 // SONiC's intermediate generation (14.1): a count and entries of the same size, but without the
 // flags; the name begins in their place, and three bytes of padding follow it.
 
+use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::MAX_MESSAGE;
@@ -63,7 +64,8 @@ pub(in super::super) const MAX_NDISCS: usize =
 // +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |                               |            Pad = 0            |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NeighbourEntry<A> {
     /// Learned or forgotten. Never [`EntryOp::Reserved`] when received: whatever is no *add* is a
     /// *delete* here (11.2).
@@ -80,7 +82,8 @@ pub struct NeighbourEntry<A> {
 
 bitflags::bitflags! {
     /// What kind of neighbour an entry speaks of (4.9). Bits that nobody has defined are ignored.
-    #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+    #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+    #[serde(try_from = "u8", into = "u8")]
     pub struct NeighbourFlags: u8 {
         /// The sender wants the receiver's own addresses of that interface in return.
         const ACK = 0x01;
@@ -88,6 +91,21 @@ bitflags::bitflags! {
         const OWN_LINK_LOCAL = 0x02;
         /// The address is the sender's own one on the interface.
         const OWN_ADDRESS = 0x04;
+    }
+}
+
+impl From<NeighbourFlags> for u8 {
+    fn from(flags: NeighbourFlags) -> Self {
+        flags.bits()
+    }
+}
+
+impl TryFrom<u8> for NeighbourFlags {
+    type Error = String;
+
+    fn try_from(bits: u8) -> Result<Self, Self::Error> {
+        Self::from_bits(bits)
+            .ok_or_else(|| format!("flags {bits:#04x}, of which some mean nothing"))
     }
 }
 

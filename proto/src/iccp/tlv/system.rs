@@ -4,6 +4,7 @@ use super::super::code::tlv::SYSTEM_CONFIG;
 use super::super::error::DecodeError;
 use super::super::wire::{Fields, Output};
 use crate::{Mac, NodeId};
+use serde::{Deserialize, Serialize};
 
 /// mLACP System Config 0x0032 (4.1).
 //
@@ -18,7 +19,8 @@ use crate::{Mac, NodeId};
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |    Node ID    |
 // +-+-+-+-+-+-+-+-+
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SystemConfig {
     /// System MAC of the sender.
     pub system: Mac,

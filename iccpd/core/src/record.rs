@@ -1,0 +1,453 @@
+//! Recordings: what a domain was told and when it was asked, so that it decides the same again.
+//!
+//! One JSON object per line. The first is a [`Header`], each other one an [`Entry`]. A domain has no
+//! clock and no I/O, so the entries are all that its decisions depend on: fed with them, one of the same
+//! version decides the same, to the byte. Nothing in them is a secret: the core is told none.
+//!
+//! A recording is read as strictly as what a peer sends: what cannot be read is named with its line,
+//! column and field ([`RecordingError`]).
+
+use crate::{Batch, Config, Domain, Input, Output, Time};
+use mclag_proto::iccp::Message;
+use serde::{Deserialize, Serialize};
+use std::fmt::{Debug, Write as _};
+use std::time::Duration;
+
+/// Version of the format.
+pub const FORMAT: u16 = 1;
+
+/// Longest line that is read, in bytes. The longest that is written is a MAC Info of 64 KiB.
+pub const MAX_LINE: usize = 4 << 20;
+
+/// The first line.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Header {
+    /// [`FORMAT`].
+    pub mclag_recording: u16,
+    /// Version of the program that wrote it.
+    pub software: String,
+    /// The domain had been told nothing before. Of one that had, the decisions are not the same.
+    pub from_start: bool,
+    /// Its configuration.
+    pub config: Config,
+}
+
+impl Header {
+    /// Of a recording that this build writes.
+    #[must_use]
+    pub fn new(config: Config, from_start: bool) -> Self {
+        Self {
+            mclag_recording: FORMAT,
+            software: concat!("mclag ", env!("CARGO_PKG_VERSION")).to_owned(),
+            from_start,
+            config,
+        }
+    }
+
+    /// The line, with its end.
+    #[must_use]
+    pub fn line(&self) -> String {
+        line(self)
+    }
+}
+
+/// Any other line. Times are in nanoseconds since the start of the program.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case"
+)]
+pub enum Entry {
+    /// Something happened.
+    Input {
+        /// When.
+        at: u64,
+        /// What.
+        what: Input,
+    },
+    /// The domain was asked what is to be sent.
+    Polled {
+        /// When.
+        at: u64,
+        /// Batches for `syncd` that it gave.
+        batches: u32,
+        /// Messages for the peer that it gave.
+        messages: u32,
+        /// It was asked for messages until there was none, rather than no room.
+        exhausted: bool,
+        /// Digest of both, see [`Digest`].
+        digest: u64,
+    },
+}
+
+impl Entry {
+    /// An input.
+    #[must_use]
+    pub fn input(what: Input, now: Time) -> Self {
+        let at = nanoseconds(now);
+        Self::Input { at, what }
+    }
+
+    /// The line, with its end.
+    #[must_use]
+    pub fn line(&self) -> String {
+        line(self)
+    }
+
+    const fn at(&self) -> u64 {
+        match self {
+            Self::Input { at, .. } | Self::Polled { at, .. } => *at,
+        }
+    }
+}
+
+/// What a domain gave when it was asked, as a number that tells whether it gives the same again: FNV-1a
+/// over its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Digest {
+    hash: u64,
+    batches: u32,
+    messages: u32,
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self {
+            hash: 0xcbf2_9ce4_8422_2325,
+            batches: 0,
+            messages: 0,
+        }
+    }
+}
+
+impl Digest {
+    /// One batch more.
+    pub fn batch(&mut self, batch: &Batch) {
+        self.batches = self.batches.saturating_add(1);
+        self.add(batch);
+    }
+
+    /// One message more.
+    pub fn message(&mut self, message: &Message) {
+        self.messages = self.messages.saturating_add(1);
+        self.add(message);
+    }
+
+    /// Nothing was given.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.batches == 0 && self.messages == 0
+    }
+
+    /// The entry.
+    #[must_use]
+    pub fn entry(self, exhausted: bool, now: Time) -> Entry {
+        Entry::Polled {
+            at: nanoseconds(now),
+            batches: self.batches,
+            messages: self.messages,
+            exhausted,
+            digest: self.hash,
+        }
+    }
+
+    fn add(&mut self, value: &dyn Debug) {
+        // Writing to it does not fail.
+        let _ = write!(self, "{value:?}");
+    }
+}
+
+impl std::fmt::Write for Digest {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for byte in text.bytes() {
+            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        Ok(())
+    }
+}
+
+/// A recording that was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Recording {
+    /// Its first line.
+    pub header: Header,
+    /// The others.
+    pub entries: Vec<Entry>,
+}
+
+/// Why a recording cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("line {line}, column {column}: {reason}")]
+pub struct RecordingError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in bytes, from 1; 0 where it is about the whole line.
+    pub column: usize,
+    /// What is wrong, and with which field.
+    pub reason: String,
+}
+
+/// What came of a replay.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Replayed {
+    /// What happened and what was decided, for a reader.
+    pub text: String,
+    /// Lines of the recording at which something else was decided than when it was written.
+    pub differing: Vec<usize>,
+}
+
+impl Recording {
+    /// Read one.
+    ///
+    /// # Errors
+    ///
+    /// With the first line that cannot be read.
+    pub fn read(text: &str) -> Result<Self, RecordingError> {
+        let mut lines = (1..).zip(text.lines());
+        let (number, first) = lines.next().unwrap_or((1, ""));
+        let header: Header = parse(number, first)?;
+        if header.mclag_recording != FORMAT {
+            let version = header.mclag_recording;
+            let reason = format!("mclag-recording: format {version}, this program reads {FORMAT}");
+            return Err(whole_line(number, reason));
+        }
+        let mut entries: Vec<Entry> = Vec::new();
+        for (number, line) in lines {
+            let entry: Entry = parse(number, line)?;
+            let before = entries.last().map_or(0, Entry::at);
+            if entry.at() < before {
+                let reason = format!("at: {} is before {before}, of the entry before", entry.at());
+                return Err(whole_line(number, reason));
+            }
+            entries.push(entry);
+        }
+        Ok(Self { header, entries })
+    }
+
+    /// Have a new domain decide.
+    #[must_use]
+    pub fn replay(&self) -> Replayed {
+        let mut replayed = Replayed::default();
+        let mut domain = Domain::new(self.header.config.clone());
+        // The first line is the header.
+        for (number, entry) in (2..).zip(&self.entries) {
+            let now = Time::new(Duration::from_nanos(entry.at()));
+            match entry {
+                Entry::Input { what, .. } => {
+                    replayed.say(now, "<", what);
+                    domain.handle(what.clone(), now);
+                    replayed.outputs(&mut domain, now);
+                }
+                Entry::Polled { exhausted, .. } => {
+                    let digest = replayed.polled(&mut domain, entry, now);
+                    replayed.outputs(&mut domain, now);
+                    if digest.entry(*exhausted, now) != *entry {
+                        replayed.differing.push(number);
+                    }
+                }
+            }
+        }
+        replayed
+    }
+}
+
+impl Replayed {
+    fn say(&mut self, now: Time, arrow: &str, what: &dyn Debug) {
+        let seconds = now.since_origin().as_secs();
+        let micros = now.since_origin().subsec_micros();
+        // Writing to text does not fail.
+        let _ = writeln!(self.text, "{seconds:>6}.{micros:06} {arrow} {what:?}");
+    }
+
+    fn outputs(&mut self, domain: &mut Domain, now: Time) {
+        while let Some(output) = domain.poll_output() {
+            match output {
+                Output::Notice(notice) => self.say(now, "! ", &notice),
+                other => self.say(now, "> ", &other),
+            }
+        }
+    }
+
+    /// As the shell asks: for batches until there is none, then for messages.
+    fn polled(&mut self, domain: &mut Domain, entry: &Entry, now: Time) -> Digest {
+        let Entry::Polled {
+            messages,
+            exhausted,
+            ..
+        } = entry
+        else {
+            return Digest::default();
+        };
+        let mut digest = Digest::default();
+        while let Some(batch) = domain.poll_batch() {
+            digest.batch(&batch);
+            for op in &batch.ops {
+                self.say(now, &format!("> batch {}:", batch.number), op);
+            }
+        }
+        let asked = if *exhausted { u32::MAX } else { *messages };
+        for _ in 0..asked {
+            let Some(message) = domain.poll_peer_message(now) else {
+                break;
+            };
+            digest.message(&message);
+            self.say(now, &format!("> message {}:", message.id), &message.body);
+        }
+        digest
+    }
+}
+
+fn nanoseconds(now: Time) -> u64 {
+    u64::try_from(now.since_origin().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn line(value: &impl Serialize) -> String {
+    // Numbers, text and lists of them can be written as JSON; a map with other keys is not among them.
+    let mut line = serde_json::to_string(value).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+const fn whole_line(line: usize, reason: String) -> RecordingError {
+    RecordingError {
+        line,
+        column: 0,
+        reason,
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(line: usize, text: &'a str) -> Result<T, RecordingError> {
+    if text.len() > MAX_LINE {
+        let reason = format!("{} bytes long, {MAX_LINE} are read", text.len());
+        return Err(whole_line(line, reason));
+    }
+    serde_json::from_str(text).map_err(|error| {
+        let column = error.column();
+        let said = error.to_string();
+        // It reads one line, so where it says that it is means nothing.
+        let said = said
+            .rsplit_once(" at line ")
+            .map_or(&*said, |(said, _)| said);
+        let names_field = ["unknown field", "missing field", "duplicate field"]
+            .iter()
+            .any(|what| said.starts_with(what));
+        let reason = match field_before(text, column).filter(|_| !names_field) {
+            Some(field) => format!("{field}: {said}"),
+            None => said.to_owned(),
+        };
+        RecordingError {
+            line,
+            column,
+            reason,
+        }
+    })
+}
+
+/// Name of the last field that begins before this column.
+fn field_before(text: &str, column: usize) -> Option<&str> {
+    let before = text.get(..column.min(text.len()))?;
+    let (name, _) = before.rsplit_once("\":")?;
+    let (_, name) = name.rsplit_once('"')?;
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mclag_proto::{DomainId, IfName, Mac};
+    use std::net::IpAddr;
+
+    fn error(text: &str) -> String {
+        Recording::read(text).unwrap_err().to_string()
+    }
+
+    fn config() -> Config {
+        let name = |text| IfName::new(text).unwrap();
+        Config {
+            domain: DomainId::new(1).unwrap(),
+            local: IpAddr::from([192, 0, 2, 1]),
+            peer: IpAddr::from([192, 0, 2, 2]),
+            bridge: name("br0"),
+            peer_link: Some(name("peerlink")),
+            ports: [name("bond1")].into(),
+            system_mac: None,
+            node_mac: Mac([2, 0, 0, 0, 0, 1]),
+            priority: Config::PRIORITY,
+            keepalive: Config::KEEPALIVE,
+            session_timeout: Config::SESSION_TIMEOUT,
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
+            unique_ip: Default::default(),
+            neighbours: true,
+            on_loss: crate::OnLoss::Hold,
+        }
+    }
+
+    fn header() -> String {
+        Header::new(config(), true).line()
+    }
+
+    #[test]
+    fn what_was_written_reads_the_same() {
+        let entries = [
+            Entry::input(Input::Timeout, Time::new(Duration::from_millis(1))),
+            Entry::input(
+                Input::PeerDown {
+                    reason: "a \"quoted\" reason\n".into(),
+                },
+                Time::new(Duration::from_secs(2)),
+            ),
+            Digest::default().entry(true, Time::new(Duration::from_secs(3))),
+        ];
+        let text = header() + &entries.iter().map(Entry::line).collect::<String>();
+        let recording = Recording::read(&text).unwrap();
+        assert_eq!(recording.entries, entries);
+        assert_eq!(recording.header.line(), header());
+    }
+
+    #[test]
+    fn a_bad_line_is_named_with_its_place_and_field() {
+        let good = Entry::input(Input::Timeout, Time::ZERO).line();
+        for (line, said) in [
+            ("", "line 3, column 0: EOF while parsing a value"),
+            ("{}", "line 3, column 2: expected value"),
+            (
+                r#"{"input":{"at":"soon","what":"timeout"}}"#,
+                "line 3, column 21: at: invalid type: string \"soon\", expected u64",
+            ),
+            (
+                r#"{"input":{"at":1,"what":"time-out"}}"#,
+                "line 3, column 34: what: unknown variant `time-out`",
+            ),
+            (
+                r#"{"input":{"at":1,"what":{"link-gone":{"index":1,"name":"x"}}}}"#,
+                "line 3, column 54: unknown field `name`, expected `index`",
+            ),
+            (
+                r#"{"input":{"at":1}}"#,
+                "line 3, column 17: missing field `what`",
+            ),
+        ] {
+            let text = format!("{}{good}{line}\n", header());
+            let found = error(&text);
+            assert!(found.starts_with(said), "{line}: {found}");
+        }
+    }
+
+    #[test]
+    fn time_does_not_go_back() {
+        let line = |at| Entry::input(Input::Timeout, Time::new(Duration::from_nanos(at))).line();
+        let text = header() + &line(2) + &line(1);
+        let said = "line 3, column 0: at: 1 is before 2, of the entry before";
+        assert_eq!(error(&text), said);
+    }
+
+    #[test]
+    fn another_format_is_not_read() {
+        let text = header().replace("\"mclag-recording\":1", "\"mclag-recording\":2");
+        let said = "line 1, column 0: mclag-recording: format 2, this program reads 1";
+        assert_eq!(error(&text), said);
+    }
+}
