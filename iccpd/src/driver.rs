@@ -16,6 +16,7 @@ use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen};
 use crate::peer::{self, Endpoints, Peer};
+use crate::record::Recorder;
 use crate::settings::{Bridge, OnStop};
 use crate::shim::Happened;
 use iccp_core::{Config, Domain, Input, Output, Time};
@@ -87,6 +88,8 @@ pub struct Driver {
     pub taken: Option<LockError>,
     /// Settings that came while a pair was ending.
     pub later: Option<Option<Box<Config>>>,
+    /// What the core is told, written down.
+    pub recorder: Recorder,
     /// Turns that were taken since the deadline has passed.
     pub overdue: usize,
 }
@@ -177,6 +180,9 @@ impl Driver {
     ///
     /// When another daemon has the pair that the shim names.
     pub async fn run(mut self, mut signals: impl AsyncFnMut() -> Signal) -> Result<(), LockError> {
+        if let Some(pair) = &self.pair {
+            self.recorder.begin(pair.domain.config(), true);
+        }
         let signal = loop {
             if let Some(error) = self.taken.take() {
                 self.dataplane.bye().await;
@@ -204,6 +210,10 @@ impl Driver {
                 Wake::Wrote => {}
                 Wake::Due => self.tell_time().await,
                 Wake::Signal(Signal::Reload) => self.reload(),
+                Wake::Signal(Signal::Record) => {
+                    let config = self.pair.as_ref().map(|pair| pair.domain.config());
+                    self.recorder.toggle(config);
+                }
                 Wake::Signal(signal) => break signal,
             }
         };
@@ -293,6 +303,7 @@ impl Driver {
         self.bridge.note(&input);
         match &mut self.pair {
             Some(pair) => {
+                self.recorder.input(&input, now);
                 pair.domain.handle(input, now);
                 pair.carry_out(&mut self.notices);
             }
@@ -343,13 +354,16 @@ impl Driver {
         if let Some(pair) = &mut self.pair {
             pair.carry_out(&mut self.notices);
             while let Some(batch) = pair.domain.poll_batch() {
+                self.recorder.batch(&batch);
                 self.dataplane.send(batch);
             }
             while pair.peer.has_room()
                 && let Some(message) = pair.domain.poll_peer_message(now)
             {
+                self.recorder.message(&message);
                 pair.peer.send(&message);
             }
+            self.recorder.polled(pair.peer.has_room(), now);
             // What was put off is decided when it is asked for, and may be worth a line.
             pair.carry_out(&mut self.notices);
             was_full = !pair.peer.has_room();
@@ -434,6 +448,7 @@ impl Driver {
         self.kernel.watch(watched(&config));
         self.kernel.report_again();
         self.dataplane.set_node_mac(config.node_mac);
+        self.recorder.begin(&config, true);
         self.pair = Some(Pair::new(config, self.reach));
         match std::mem::take(&mut self.missed).into_inputs() {
             Some(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
@@ -447,6 +462,7 @@ impl Driver {
         if timeout(STOP_TIMEOUT, self.say_goodbye()).await.is_err() {
             tracing::warn!("the pair ended before everybody was told");
         }
+        self.recorder.end("the pair is no more");
         if let Some(Pair { domain, peer, .. }) = self.pair.take() {
             self.counted
                 .pair_ends(domain.legacy_counters(), peer.ends());

@@ -24,6 +24,7 @@ pub mod mclagdctl;
 pub mod node;
 pub mod peer;
 pub mod pipe;
+pub mod record;
 pub mod settings;
 pub mod shim;
 pub mod syncd;

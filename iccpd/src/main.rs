@@ -7,6 +7,7 @@ use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, Reach, Signal};
 use iccpd::kernel::{Taps, Watch};
+use iccpd::record::Recorder;
 use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
 use iccpd::{ctl, log, mclagdctl, node};
 use mclag_daemon::log::{parse_filter, say};
@@ -29,7 +30,8 @@ use tokio::time::Instant;
                   Signals: SIGTERM and SIGINT stop it; what that means for the dataplane \
                   is decided by `on-stop` in the settings. SIGHUP has it read the settings again and \
                   take on what they say of the pair. SIGUSR1 announces a warm reboot to \
-                  the peer and stops it, and leaves everything as it is."
+                  the peer and stops it, and leaves everything as it is. SIGUSR2 begins and ends a \
+                  recording in the file that `[record]` names."
 )]
 struct Args {
     /// Settings file.
@@ -122,7 +124,12 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         claim,
         taps,
     } = started;
-    let mut signals = Signals::catch(&[Signal::Stop, Signal::Reload, Signal::WarmReboot])?;
+    let mut signals = Signals::catch(&[
+        Signal::Stop,
+        Signal::Reload,
+        Signal::WarmReboot,
+        Signal::Record,
+    ])?;
     let chassis = &settings.chassis;
     let reach = reach(chassis);
     let domain = settings.domain.as_ref();
@@ -155,6 +162,7 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         taken: None,
         later: None,
         overdue: 0,
+        recorder: Recorder::new(settings.record),
     };
     driver.run(async || signals.next().await).await?;
     tracing::info!("stopped");

@@ -15,6 +15,7 @@ pub mod legacy;
 mod load;
 mod text;
 
+use crate::record::Place;
 use iccp_core::{Config, OnLoss};
 use mclag_proto::iccp::Dialect;
 use mclag_proto::{DomainId, IfName, Mac};
@@ -73,6 +74,8 @@ pub struct Settings {
     pub mclagdctl: Vec<LegacySocket>,
     /// What is logged, in the syntax of `tracing-subscriber`'s `EnvFilter`.
     pub log_filter: String,
+    /// Where a recording of what the core is told goes.
+    pub record: Option<Place>,
 }
 
 /// The pair: what a file says, or what a shim says at run time.

@@ -3,6 +3,8 @@
 
 #[path = "processes/flood.rs"]
 mod flood;
+#[path = "processes/record.rs"]
+mod record;
 
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Sight};
 use mclag_proto::sync::v2::{

@@ -10,6 +10,7 @@ use super::{
     DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
     MAX_SESSION_TIMEOUT, MAX_SOCKET_PATH, OnStop, Settings, Syncd, SyncdProtocol,
 };
+use crate::record::Place;
 use iccp_core::{Config, OnLoss};
 use mclag_daemon::settings::{Problem, Shown, line_of};
 use mclag_proto::iccp::PORT;
@@ -19,10 +20,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
-use tables::{DialectText, DomainTable, File, OnStopText, ProtocolText, SyncdTable};
+use tables::{DialectText, DomainTable, File, OnStopText, ProtocolText, RecordTable, SyncdTable};
 use toml::Spanned;
 
 const ACK_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+/// Bytes that a recording may have.
+const RECORD_SIZE: RangeInclusive<u64> = (64 << 10)..=(4 << 30);
 const MAX_RESTART_HOLD: Duration = Duration::from_secs(3600);
 
 /// Parse and check; every problem found, or the settings and what is odd about them.
@@ -78,6 +81,7 @@ impl Check<'_> {
         let control_mode = self.mode(file.control.mode.as_ref());
         let mclagdctl = self.mclagdctl(&file.control.mclagdctl, &control_socket);
         let log_filter = self.filter(file.log.filter.as_ref());
+        let record = file.record.as_ref().map(|record| self.record(record));
         Settings {
             domain,
             chassis,
@@ -90,6 +94,7 @@ impl Check<'_> {
             control_mode,
             mclagdctl,
             log_filter,
+            record,
         }
     }
 
@@ -509,6 +514,27 @@ impl Check<'_> {
             );
             DEFAULT_CONTROL_MODE
         })
+    }
+
+    fn record(&mut self, table: &RecordTable) -> Place {
+        let file = table.file.get_ref();
+        if !file.is_absolute() {
+            let message = format!("{} is not an absolute path", file.display());
+            self.wrong(table.file.span(), message);
+        }
+        let max_size = table.max_size.as_ref().map_or(Place::MAX_SIZE, |value| {
+            let bytes = u64::try_from(*value.get_ref()).unwrap_or(0);
+            if !RECORD_SIZE.contains(&bytes) {
+                let (least, most) = RECORD_SIZE.into_inner();
+                let message = format!("{} is not within {least} and {most} bytes", value.get_ref());
+                self.wrong(value.span(), message);
+            }
+            bytes
+        });
+        Place {
+            file: file.clone(),
+            max_size,
+        }
     }
 
     fn filter(&mut self, value: Option<&Spanned<String>>) -> String {

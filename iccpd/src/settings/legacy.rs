@@ -171,6 +171,7 @@ pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warn
             mode: DEFAULT_CONTROL_MODE,
         }],
         log_filter: DEFAULT_LOG_FILTER.into(),
+        record: None,
     };
     let legacy = Legacy {
         generation,

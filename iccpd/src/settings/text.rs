@@ -1,6 +1,7 @@
 //! Settings as a file that means the same, with every default written out.
 
 use super::{Chassis, Domain, DurationText, LegacySocket, OnStop, Settings, Syncd, SyncdProtocol};
+use crate::record::Place;
 use iccp_core::OnLoss;
 use mclag_proto::IfName;
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ impl fmt::Display for Settings {
             control_mode,
             mclagdctl,
             log_filter,
+            record,
         } = self;
         let on_stop = match on_stop {
             OnStop::Keep => "keep",
@@ -45,7 +47,13 @@ impl fmt::Display for Settings {
             writeln!(f, "\n[[control.mclagdctl]]\nsocket = {}", Quoted(&path))?;
             writeln!(f, "dialect = \"{dialect}\"\nmode = \"{mode:04o}\"")?;
         }
-        write!(f, "\n[log]\nfilter = {}", Quoted(log_filter))
+        write!(f, "\n[log]\nfilter = {}", Quoted(log_filter))?;
+        if let Some(Place { file, max_size }) = record {
+            let file = file.to_string_lossy();
+            write!(f, "\n\n[record]\nfile = {}", Quoted(&file))?;
+            write!(f, "\nmax-size = {max_size}")?;
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Signal {
     Reload,
     /// The chassis reboots warm: SIGUSR1 (`spec/behaviour.md` 14.1).
     WarmReboot,
+    /// A recording is to begin, or to end: SIGUSR2.
+    Record,
 }
 
 impl Signal {
@@ -23,6 +25,7 @@ impl Signal {
             Self::Stop => vec![SignalKind::terminate(), SignalKind::interrupt()],
             Self::Reload => vec![SignalKind::hangup()],
             Self::WarmReboot => vec![SignalKind::user_defined1()],
+            Self::Record => vec![SignalKind::user_defined2()],
         }
     }
 }

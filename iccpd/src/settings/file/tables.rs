@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) control: ControlTable,
     #[serde(default)]
     pub(super) log: LogTable,
+    pub(super) record: Option<RecordTable>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -100,4 +101,11 @@ pub(super) struct MclagdctlTable {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct LogTable {
     pub(super) filter: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RecordTable {
+    pub(super) file: Spanned<PathBuf>,
+    pub(super) max_size: Option<Spanned<i64>>,
 }

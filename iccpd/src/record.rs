@@ -1,0 +1,297 @@
+//! Writes down what the core is told, so that it can decide the same again ([`iccp_core::record`]).
+//!
+//! A thread writes; nothing here waits for the disk. A disk that is slower than what happens ends the
+//! recording, and so does its bound: one with a gap, or without its beginning, could not be replayed.
+//!
+//! The file is made with mode 0600. One that is there already is replaced if it is a plain file of our
+//! own with one name; a link is not followed.
+
+use iccp_core::record::{Digest, Entry, Header};
+use iccp_core::{Batch, Config, Input, Time};
+use mclag_proto::iccp::Message;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread;
+
+/// Lines that may wait for the disk.
+const QUEUE: usize = 1 << 14;
+
+/// Where a recording goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Bytes after which the recording ends.
+    pub max_size: u64,
+}
+
+impl Place {
+    /// Bytes after which a recording ends, unless the settings say so: hours of a quiet pair.
+    pub const MAX_SIZE: u64 = 64 << 20;
+}
+
+/// The recording, if there is one.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    place: Option<Place>,
+    writing: Option<Writing>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    lines: SyncSender<String>,
+    /// Bytes that may still come.
+    room: u64,
+    /// What was given since the domain was asked last.
+    digest: Digest,
+    /// It was told something since.
+    told: bool,
+}
+
+impl Recorder {
+    /// Nothing is recorded until [`Recorder::begin`].
+    #[must_use]
+    pub const fn new(place: Option<Place>) -> Self {
+        Self {
+            place,
+            writing: None,
+        }
+    }
+
+    /// Record what a domain of this configuration is told from now on. `from_start` says that it was
+    /// told nothing before.
+    pub fn begin(&mut self, config: &Config, from_start: bool) {
+        self.end("another begins");
+        let Some(Place { file, max_size }) = self.place.clone() else {
+            return;
+        };
+        let (lines, queue) = sync_channel(QUEUE);
+        let name = file.display().to_string();
+        let spawned = thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || write(&file, &queue));
+        if let Err(error) = spawned {
+            tracing::warn!(file = name, %error, "cannot record");
+            return;
+        }
+        tracing::info!(file = name, from_start, max_size, "recording begins");
+        self.writing = Some(Writing {
+            lines,
+            room: max_size,
+            digest: Digest::default(),
+            told: false,
+        });
+        self.add(Header::new(config.clone(), from_start).line());
+    }
+
+    /// Begin if nothing is recorded, else end.
+    pub fn toggle(&mut self, config: Option<&Config>) {
+        match config {
+            _ if self.writing.is_some() => self.end("asked to"),
+            _ if self.place.is_none() => {
+                tracing::warn!("nothing is recorded: the settings name no file in [record]");
+            }
+            Some(config) => self.begin(config, false),
+            None => tracing::warn!("nothing is recorded: there is no pair"),
+        }
+    }
+
+    /// End it, for this reason.
+    pub fn end(&mut self, reason: &str) {
+        if self.writing.take().is_some() {
+            tracing::info!(reason, "recording ends");
+        }
+    }
+
+    /// The domain is told this.
+    pub fn input(&mut self, input: &Input, now: Time) {
+        if let Some(writing) = &mut self.writing {
+            writing.told = true;
+            self.add(Entry::input(input.clone(), now).line());
+        }
+    }
+
+    /// It gave a batch.
+    pub fn batch(&mut self, batch: &Batch) {
+        if let Some(writing) = &mut self.writing {
+            writing.digest.batch(batch);
+        }
+    }
+
+    /// It gave a message.
+    pub fn message(&mut self, message: &Message) {
+        if let Some(writing) = &mut self.writing {
+            writing.digest.message(message);
+        }
+    }
+
+    /// It was asked for all batches, and for messages until there was none more (`exhausted`) or no
+    /// room.
+    pub fn polled(&mut self, exhausted: bool, now: Time) {
+        if let Some(writing) = &mut self.writing {
+            let digest = std::mem::take(&mut writing.digest);
+            if std::mem::take(&mut writing.told) || !digest.is_empty() {
+                self.add(digest.entry(exhausted, now).line());
+            }
+        }
+    }
+
+    fn add(&mut self, line: String) {
+        let Some(writing) = &mut self.writing else {
+            return;
+        };
+        let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        let Some(room) = writing.room.checked_sub(length) else {
+            return self.end("the file has its size");
+        };
+        writing.room = room;
+        match writing.lines.try_send(line) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => self.end("the disk is too slow"),
+            Err(TrySendError::Disconnected(_)) => self.end("the file cannot be written"),
+        }
+    }
+}
+
+/// What the thread does, until nobody sends.
+fn write(path: &Path, lines: &Receiver<String>) {
+    if let Err(error) = try_write(path, lines) {
+        tracing::warn!(file = %path.display(), %error, "cannot record");
+    }
+}
+
+fn try_write(path: &Path, lines: &Receiver<String>) -> io::Result<()> {
+    let mut file = io::BufWriter::new(open(path)?);
+    loop {
+        let line = match lines.try_recv() {
+            Ok(line) => line,
+            Err(TryRecvError::Disconnected) => return file.flush(),
+            Err(TryRecvError::Empty) => {
+                file.flush()?;
+                match lines.recv() {
+                    Ok(line) => line,
+                    Err(_) => return Ok(()),
+                }
+            }
+        };
+        file.write_all(line.as_bytes())?;
+    }
+}
+
+/// A file that is there is emptied only when it is known to be ours.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits())
+        .open(path)?;
+    let meta = file.metadata()?;
+    let refused = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what.to_owned()));
+    if !meta.is_file() {
+        return refused("it is no plain file");
+    }
+    if meta.nlink() != 1 || meta.uid() != nix::unistd::geteuid().as_raw() {
+        return refused("it belongs to somebody else, or has another name");
+    }
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A directory of its own, removed at the end.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("record-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn file(&self, name: &str) -> PathBuf {
+            self.0.join(name)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn recorder(max_size: u64, lines: SyncSender<String>) -> Recorder {
+        Recorder {
+            place: None,
+            writing: Some(Writing {
+                lines,
+                room: max_size,
+                digest: Digest::default(),
+                told: false,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_link_is_not_followed_and_another_kind_of_file_not_written() {
+        let directory = Directory::new("kinds");
+        let target = directory.file("target");
+        std::fs::write(&target, "precious").unwrap();
+        let link = directory.file("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(open(&link).is_err());
+        let second = directory.file("second");
+        std::fs::hard_link(&target, &second).unwrap();
+        assert!(open(&second).is_err());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+        assert!(open(&directory.0).is_err());
+        let fifo = directory.file("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(open(&fifo).is_err(), "and nobody waits for its reader");
+    }
+
+    #[test]
+    fn the_file_is_for_its_owner_alone_also_when_it_is_there_already() {
+        let directory = Directory::new("mode");
+        let path = directory.file("recording");
+        std::fs::write(&path, "of before").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+        open(&path).unwrap();
+        let meta = std::fs::metadata(&path).unwrap();
+        assert_eq!((meta.mode() & 0o7777, meta.len()), (0o600, 0));
+    }
+
+    #[test]
+    fn a_recording_ends_at_its_bound() {
+        let (lines, queue) = sync_channel(100);
+        let mut recorder = recorder(100, lines);
+        for _ in 0..10 {
+            recorder.input(&Input::Timeout, Time::ZERO);
+        }
+        assert!(recorder.writing.is_none());
+        let written: usize = queue.try_iter().map(|line| line.len()).sum();
+        assert!((50..=100).contains(&written), "{written}");
+    }
+
+    #[test]
+    fn a_disk_that_is_too_slow_ends_the_recording_and_holds_nobody_up() {
+        let (lines, queue) = sync_channel(3);
+        let mut recorder = recorder(u64::MAX, lines);
+        for _ in 0..10 {
+            recorder.input(&Input::Timeout, Time::ZERO);
+        }
+        assert!(recorder.writing.is_none());
+        assert_eq!(queue.try_iter().count(), 3);
+    }
+}
