@@ -25,7 +25,7 @@ test: unit-tests lab
 unit-tests: export PROPTEST_RNG_SEED ?= 1
 unit-tests: deps
 	$(CARGO) test --workspace --exclude mclag-tests
-	$(CARGO) test -p mclag-tests --test fuzz --test catalogue
+	$(CARGO) test -p mclag-tests --test fuzz --test catalogue --test recordings
 
 # The scenarios run the programs that lie next to mclag-lab, so these are built first and with the same profile.
 lab: deps

@@ -1,10 +1,11 @@
 //! `mclag-lab`: the lab without a test harness around it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
+use iccp_core::record::Recording;
 use mclag_tests::places::Places;
 use mclag_tests::protocol::Event;
 use mclag_tests::scenario::Scenario;
@@ -36,6 +37,13 @@ enum What {
     },
     /// List the scenarios and what each is about.
     List,
+    /// Have the core decide again what it decided when a recording was made, and print it.
+    ///
+    /// Exits with an error if it decides otherwise, as another version may.
+    Replay {
+        /// A recording of iccpd, see `[record]` in its settings.
+        file: PathBuf,
+    },
     /// Tell whether scenarios can run on this system's own kernel.
     Probe,
     /// Run a job where the scenarios can run (started by the other commands).
@@ -91,6 +99,7 @@ fn run(what: What) -> Result<()> {
             }
             Ok(())
         }
+        What::Replay { file } => replay(&file),
         What::Guest { job } => guest::run(&job),
         What::Scenario {
             name,
@@ -99,6 +108,26 @@ fn run(what: What) -> Result<()> {
             programs,
             speech,
         } => guest::run_scenario(&name, &prefix, &results, &programs, speech),
+    }
+}
+
+fn replay(file: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let recording = Recording::read(&text).with_context(|| file.display().to_string())?;
+    let header = &recording.header;
+    let replayed = recording.replay();
+    println!("# {} domain {}", header.software, header.config.domain);
+    if !header.from_start {
+        println!("# begun while it ran: what it knew before is missing");
+    }
+    print!("{}", replayed.text);
+    match replayed.differing.first() {
+        None => Ok(()),
+        Some(_) if !header.from_start => Ok(()),
+        Some(line) => bail!(
+            "{} decisions are others than when it was recorded, the first at line {line}",
+            replayed.differing.len()
+        ),
     }
 }
 

@@ -14,6 +14,7 @@ mod control;
 mod iccp;
 mod input;
 mod packet;
+mod recording;
 mod settings;
 mod syncd;
 
@@ -21,6 +22,7 @@ pub use control::{ctl_reply, ctl_request, mclagdctl_reply, mclagdctl_request};
 pub use iccp::{iccp_detector, iccp_linux_mclag, iccp_sonic};
 pub use input::{Mutations, cuttings};
 pub use packet::{arp, neighbour_advertisement};
+pub use recording::recording;
 pub use settings::{iccpd_conf, iccpd_toml, syncd_toml};
 pub use syncd::{
     syncd_v1_client_intermediate, syncd_v1_client_linux_mclag, syncd_v1_client_sonic,
@@ -99,4 +101,5 @@ targets! {
     syncd_toml: "syncd_toml.txt",
     arp: "arp.txt",
     neighbour_advertisement: "neighbour_advertisement.txt",
+    recording: "recording.txt",
 }
