@@ -149,36 +149,67 @@ async fn a_request_that_does_not_end_is_cut_off() {
     serving(&mut server, nothing, client).await;
 }
 
+const QUESTION: &[u8] = b"{\"request\":\"interfaces\"}\n";
+
+/// Input: more clients than there are places, which say nothing, a part of a question, or no more. Output: each that
+/// asks is answered; the ones that were silent for longest are closed.
 #[tokio::test(flavor = "current_thread")]
-async fn one_client_too_many_is_told_so() {
+async fn clients_that_say_nothing_lock_nobody_out() {
     let path = place("many");
     let mut server = listen(&path, 0o600).unwrap();
     let clients = async {
-        let mut clients = Vec::new();
-        for _ in 0..MAX_CLIENTS {
+        let mut silent = Vec::new();
+        for number in 0..3 * MAX_CLIENTS {
             let mut stream = UnixStream::connect(&path).await.unwrap();
-            let reply = ask(&mut stream, b"{\"request\":\"interfaces\"}\n").await;
-            assert!(reply.is_some());
-            clients.push(stream);
-        }
-        let mut extra = UnixStream::connect(&path).await.unwrap();
-        let reply = ask(&mut extra, b"").await;
-        let message = "too many clients at a time".into();
-        assert_eq!(reply, Some(Reply::Error { message }));
-        // Once one has gone there is room again.
-        drop(clients.pop());
-        loop {
-            let mut stream = UnixStream::connect(&path).await.unwrap();
-            let asked = stream.write_all(b"{\"request\":\"interfaces\"}\n").await;
-            if asked.is_ok()
-                && matches!(ask(&mut stream, b"").await, Some(Reply::Interfaces { .. }))
-            {
-                break;
+            match number % 3 {
+                0 => {}
+                1 => stream.write_all(b"{\"request").await.unwrap(),
+                _ => assert!(ask(&mut stream, QUESTION).await.is_some()),
             }
-            tokio::task::yield_now().await;
+            silent.push(stream);
+            let mut operator = UnixStream::connect(&path).await.unwrap();
+            let reply = ask(&mut operator, QUESTION).await;
+            assert_eq!(reply, Some(nothing(Request::Status)), "client {number}");
         }
+        let mut first = silent.swap_remove(0);
+        assert_eq!(first.read(&mut [0; 1]).await.unwrap(), 0);
+        // The last one has its place still.
+        let mut last = silent.pop().unwrap();
+        assert!(ask(&mut last, QUESTION).await.is_some());
     };
     serving(&mut server, nothing, clients).await;
+}
+
+/// Input: as many questions as there are places, which are not answered. Output: one more client is told so, and none
+/// of the others loses its place.
+#[tokio::test(flavor = "current_thread")]
+async fn one_client_too_many_is_told_so() {
+    let path = place("busy");
+    let mut server = listen(&path, 0o600).unwrap();
+    let mut clients = Vec::new();
+    let mut questions = Vec::new();
+    for _ in 0..MAX_CLIENTS {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(QUESTION).await.unwrap();
+        clients.push(stream);
+        questions.push(timeout(PATIENCE, server.next()).await.unwrap());
+    }
+    let extra = async {
+        let mut extra = UnixStream::connect(&path).await.unwrap();
+        ask(&mut extra, b"").await
+    };
+    let message = "too many clients at a time".into();
+    let reply = serving(&mut server, nothing, extra).await;
+    assert_eq!(reply, Some(Reply::Error { message }));
+    for question in questions {
+        question.answer.send(nothing(question.request)).unwrap();
+    }
+    let answers = async {
+        for client in &mut clients {
+            assert!(ask(client, b"").await.is_some());
+        }
+    };
+    serving(&mut server, nothing, answers).await;
 }
 
 /// Input: a client that asks for much and reads nothing. Output: others are served meanwhile.

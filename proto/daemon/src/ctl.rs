@@ -3,7 +3,14 @@
 //! A task per client; the daemon sees only questions, each with the place to put its answer, so no client can hold it
 //! up. Bounds: as many clients as the daemon says, one question per client, [`MAX_REQUEST`] bytes of request. A client
 //! that does not read its answer, or says nothing for a minute, is dropped.
+//!
+//! When all places are taken, the newest gets that of a client that is waited for: of the user who has most of them, the
+//! one that has been for longest. So neither clients that say nothing nor the many of one user lock others out.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mclag_proto::ctl::MAX_REQUEST;
@@ -12,8 +19,8 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::socket::Listener;
 
@@ -39,8 +46,32 @@ pub struct Server<Q, A> {
     /// Makes an answer of what is wrong with a question.
     refusal: fn(String) -> A,
     clients: JoinSet<()>,
+    seats: HashMap<Id, Seat>,
     sender: mpsc::Sender<Question<Q, A>>,
     questions: mpsc::Receiver<Question<Q, A>>,
+}
+
+/// A client as the one who gives away its place sees it.
+#[derive(Debug)]
+struct Seat {
+    /// None if the system does not say.
+    uid: Option<u32>,
+    task: AbortHandle,
+    pace: Arc<Pace>,
+}
+
+/// Since when a client has been waited for, to ask or to take its answer; none while it waits for us.
+#[derive(Debug)]
+struct Pace(Mutex<Option<Instant>>);
+
+impl Pace {
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn get(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<Q, A> Server<Q, A>
@@ -48,8 +79,8 @@ where
     Q: DeserializeOwned + Send + 'static,
     A: Serialize + Send + 'static,
 {
-    /// Answer at this socket at most `limit` clients at a time; more are told so and closed. Without a socket no
-    /// question ever comes.
+    /// Answer at this socket at most `limit` clients at a time; more are told so and closed, if no other can be. Without
+    /// a socket no question ever comes.
     #[must_use]
     pub fn new(listener: Option<Listener>, limit: usize, refusal: fn(String) -> A) -> Self {
         let (sender, questions) = mpsc::channel(limit);
@@ -58,6 +89,7 @@ where
             limit,
             refusal,
             clients: JoinSet::new(),
+            seats: HashMap::new(),
             sender,
             questions,
         }
@@ -65,36 +97,71 @@ where
 
     /// The next question. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Question<Q, A> {
-        let Some(listener) = &mut self.listener else {
-            return std::future::pending().await;
-        };
         loop {
             tokio::select! {
                 Some(question) = self.questions.recv() => return question,
-                accepted = listener.accept() => match accepted {
-                    Ok(stream) if self.clients.len() < self.limit => {
-                        let client = Client { refusal: self.refusal, questions: self.sender.clone() };
-                        self.clients.spawn(client.serve(stream));
-                    }
-                    Ok(stream) => {
-                        // Fits any socket buffer; a client that misses it sees the end of the stream.
-                        let _ = stream.try_write(&line(&(self.refusal)(BUSY.to_owned())));
-                    }
+                accepted = accept(self.listener.as_mut()) => match accepted {
+                    Ok(stream) => self.admit(stream),
                     Err(error) => {
                         tracing::debug!(%error, "accept failed on the control socket");
                         // Usually a lack of descriptors. Questions wait, too, which frees some.
                         sleep(ACCEPT_RETRY).await;
                     }
                 },
-                Some(_) = self.clients.join_next() => {}
+                Some(ended) = self.clients.join_next_with_id() => {
+                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                    self.seats.remove(&id);
+                }
             }
         }
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        if self.seats.len() >= self.limit && !self.make_room() {
+            // Fits any socket buffer; a client that misses it sees the end of the stream.
+            let _ = stream.try_write(&line(&(self.refusal)(BUSY.to_owned())));
+            return;
+        }
+        let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
+        let pace = Arc::new(Pace(Mutex::new(Some(Instant::now()))));
+        let client = Client {
+            refusal: self.refusal,
+            questions: self.sender.clone(),
+            pace: Arc::clone(&pace),
+        };
+        let task = self.clients.spawn(client.serve(stream));
+        self.seats.insert(task.id(), Seat { uid, task, pace });
+    }
+
+    /// Close a client that is waited for. False if there is none.
+    fn make_room(&mut self) -> bool {
+        let of = |uid| self.seats.values().filter(|seat| seat.uid == uid).count();
+        let waited_for = self.seats.iter().filter_map(|(id, seat)| {
+            let since = seat.pace.get()?;
+            Some((Reverse(of(seat.uid)), since, *id))
+        });
+        let Some((.., id)) = waited_for.min_by_key(|(count, since, _)| (*count, *since)) else {
+            return false;
+        };
+        if let Some(seat) = self.seats.remove(&id) {
+            seat.task.abort();
+        }
+        true
+    }
+}
+
+/// For ever if there is no socket.
+async fn accept(listener: Option<&mut Listener>) -> io::Result<UnixStream> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 
 struct Client<Q, A> {
     refusal: fn(String) -> A,
     questions: mpsc::Sender<Question<Q, A>>,
+    pace: Arc<Pace>,
 }
 
 impl<Q: DeserializeOwned, A: Serialize> Client<Q, A> {
@@ -110,6 +177,7 @@ impl<Q: DeserializeOwned, A: Serialize> Client<Q, A> {
                 Ok(Ok(len)) if len > 0 => {}
                 Ok(Ok(_) | Err(_)) | Err(_) => return,
             }
+            self.pace.set(None);
             let complete = request.ends_with(b"\n");
             let reply = if complete {
                 self.answer(&request).await
@@ -118,6 +186,7 @@ impl<Q: DeserializeOwned, A: Serialize> Client<Q, A> {
                     "a request is one line of at most {MAX_REQUEST} bytes"
                 ))
             };
+            self.pace.set(Some(Instant::now()));
             match timeout(WRITE_TIMEOUT, write.write_all(&line(&reply))).await {
                 // Where an incomplete line ends is not known.
                 Ok(Ok(())) if complete => {}
