@@ -1,9 +1,13 @@
 //! Reads a settings file, and says what is wrong with it, and where.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 /// Longest part of a line that is shown, in characters.
 const MAX_EXCERPT: usize = 100;
@@ -83,7 +87,18 @@ impl SettingsError {
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SettingsError> {
     let unreadable = |source| SettingsError::unreadable(path, source);
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    // A pipe that nobody writes to, or a terminal, would be waited for.
+    let nonblocking = OFlag::O_NONBLOCK.bits();
+    let opened = File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path);
+    let file = opened.map_err(unreadable)?;
+    let is_file = file.metadata().map_err(unreadable)?.is_file();
+    if !is_file {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+        return Err(unreadable(error));
+    }
     let limited = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
     let length = limited.map_err(unreadable)?;
     if u64::try_from(length).unwrap_or(u64::MAX) > limit {
@@ -161,5 +176,32 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: String = self.0.chars().take(40).collect();
         write!(f, "{shown:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let name = format!("mclag-settings-fifo-{}", std::process::id());
+        let fifo = std::env::temp_dir().join(name);
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        for path in [&fifo, Path::new("/dev/zero"), Path::new("/")] {
+            let error = read(path, 100).unwrap_err();
+            let SettingsError::Unreadable { source, .. } = error else {
+                panic!("{error}");
+            };
+            assert_eq!(
+                source.to_string(),
+                "not a regular file",
+                "{}",
+                path.display()
+            );
+        }
+        std::fs::remove_file(fifo).unwrap();
     }
 }
