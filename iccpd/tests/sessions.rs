@@ -63,6 +63,7 @@ fn links() -> Vec<Link> {
     let lag = |lacp| LinkKind::Lag {
         lacp,
         partner: lacp.then_some(mac(0x99)),
+        min_links: 0,
     };
     let member = |index, text, master| Link {
         master: Some(master),

@@ -194,6 +194,9 @@ pub enum LinkKind {
         lacp: bool,
         /// MAC of its LACP partner, when there is one.
         partner: Option<Mac>,
+        /// It has carrier only while so many members can be used, as its operator set it. Zero is
+        /// one.
+        min_links: u32,
     },
     /// A bridge.
     Bridge,

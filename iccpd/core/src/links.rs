@@ -221,23 +221,66 @@ impl Links {
         members
     }
 
-    /// Whether an MLAG port could carry data.
+    /// Whether the kernel would carry data through an MLAG port, as a port of that bridge or as a
+    /// layer-3 interface.
     ///
     /// For a LAG its members decide, not its own carrier: the kernel reports a member's loss at
     /// once and the LAG's only at its next poll, and the LAG of a port that is held back has no
     /// carrier although it could have.
     #[must_use]
-    pub fn port_is_up(&self, name: &IfName) -> bool {
-        self.by_name(name).is_some_and(|link| match link.kind {
-            LinkKind::Lag { .. } => {
-                link.admin_up && self.members(link.index).iter().any(|m| m.distributing)
-            }
-            LinkKind::Bridge
-            | LinkKind::Vlan { .. }
-            | LinkKind::Vxlan
-            | LinkKind::Vrf
-            | LinkKind::Other => link.running,
+    pub fn port_is_up(&self, name: &IfName, bridge: &IfName) -> bool {
+        self.by_name(name).is_some_and(|link| {
+            let carries = match link.kind {
+                LinkKind::Lag { min_links, .. } => {
+                    let members = self.members(link.index).into_iter();
+                    let usable = members.filter(|member| member.distributing).count();
+                    link.admin_up && is_enough(usable, min_links)
+                }
+                LinkKind::Bridge
+                | LinkKind::Vlan { .. }
+                | LinkKind::Vxlan
+                | LinkKind::Vrf
+                | LinkKind::Other => link.running,
+            };
+            carries && self.has_place(link, bridge)
         })
+    }
+
+    /// Whether LACP runs on an MLAG port that would carry nothing all the same, whatever LACP
+    /// agrees on: too few of its members have carrier for its `min_links`, or it is no port of the
+    /// bridge, or the bridge is down. The host sends into it, for all that LACP says.
+    #[must_use]
+    pub fn is_stranded(&self, name: &IfName, bridge: &IfName) -> bool {
+        self.by_name(name).is_some_and(|link| match link.kind {
+            LinkKind::Lag {
+                lacp: true,
+                min_links,
+                ..
+            } => {
+                let members = self.members(link.index).into_iter();
+                let running = members.filter(|member| member.running).count();
+                let carries = is_enough(running, min_links) && self.has_place(link, bridge);
+                link.admin_up && running > 0 && !carries
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether frames that arrive on an interface go anywhere: it, or a VLAN interface on top of
+    /// it, is a port of the bridge, which is up, or it works on layer 3. Where the kernel has no
+    /// such bridge, it is not the kernel that forwards.
+    fn has_place(&self, link: &Link, bridge: &IfName) -> bool {
+        let Some(bridge) = self.by_name(bridge) else {
+            return true;
+        };
+        let ports = self.slaves.get(&bridge.index).into_iter().flatten();
+        let mut ports = ports.filter_map(|port| self.by_index.get(port));
+        let is_it = |port: &Link| match port.kind {
+            _ if port.index == link.index => true,
+            LinkKind::Vlan { parent, .. } => parent == link.index,
+            _ => false,
+        };
+        (bridge.admin_up && ports.any(is_it)) || self.is_layer3(&link.name)
     }
 
     /// Whether an ordinary interface can carry frames.
@@ -314,6 +357,12 @@ impl Links {
     }
 }
 
+/// Whether a LAG with so many usable members has carrier.
+fn is_enough(members: usize, min_links: u32) -> bool {
+    let needed = usize::try_from(min_links.max(1)).unwrap_or(usize::MAX);
+    members >= needed
+}
+
 /// An interface runs, does not, or is gone.
 fn note_running(known: &mut Running, name: IfName, running: Option<bool>) {
     if known.get(&name).copied() == running {
@@ -370,6 +419,7 @@ mod tests {
         let kind = LinkKind::Lag {
             lacp: true,
             partner: None,
+            min_links: 0,
         };
         links.upsert(Link {
             kind,
@@ -388,9 +438,142 @@ mod tests {
 
     #[test]
     fn a_lag_is_up_when_a_running_member_distributes_whatever_its_own_carrier_says() {
-        assert!(bond_with_member(true, true).port_is_up(&name("bond1")));
-        assert!(!bond_with_member(false, true).port_is_up(&name("bond1")));
-        assert!(!bond_with_member(true, false).port_is_up(&name("bond1")));
+        assert!(bond_with_member(true, true).port_is_up(&name("bond1"), &name("br0")));
+        assert!(!bond_with_member(false, true).port_is_up(&name("bond1"), &name("br0")));
+        assert!(!bond_with_member(true, false).port_is_up(&name("bond1"), &name("br0")));
+    }
+
+    /// `br0` with `bond1` as its port, whose two members run and distribute; then what is given.
+    fn bridged(changes: impl IntoIterator<Item = Link>) -> Links {
+        let mut links = Links::default();
+        let bridge = Link {
+            kind: LinkKind::Bridge,
+            ..link(9, "br0")
+        };
+        let members = [member(2, "swp1", true, true), member(3, "swp2", true, true)];
+        for link in [bridge, bond(0)].into_iter().chain(members).chain(changes) {
+            links.upsert(link);
+        }
+        links
+    }
+
+    fn bond(min_links: u32) -> Link {
+        let (lacp, partner) = (true, None);
+        Link {
+            kind: LinkKind::Lag {
+                lacp,
+                partner,
+                min_links,
+            },
+            master: Some(9),
+            running: false,
+            ..link(1, "bond1")
+        }
+    }
+
+    fn member(index: u32, text: &str, running: bool, distributing: bool) -> Link {
+        Link {
+            master: Some(1),
+            running,
+            member: Some(LagMember { distributing }),
+            ..link(index, text)
+        }
+    }
+
+    /// `(what is otherwise) => (up, LACP runs on it and nothing would be carried)`.
+    #[test]
+    fn a_lag_is_up_when_the_kernel_would_carry_its_data() {
+        let off = |index, text| member(index, text, false, false);
+        let out = Link {
+            master: None,
+            ..bond(0)
+        };
+        let down = Link {
+            admin_up: false,
+            ..bond(0)
+        };
+        let bridge_down = Link {
+            kind: LinkKind::Bridge,
+            admin_up: false,
+            ..link(9, "br0")
+        };
+        let elsewhere = Link {
+            master: Some(7),
+            ..bond(0)
+        };
+        let (vid, parent) = (Vid::DEFAULT, 1);
+        let vlan = Link {
+            kind: LinkKind::Vlan { vid, parent },
+            master: Some(9),
+            ..link(20, "bond1.1")
+        };
+        let one_negotiates = member(3, "swp2", true, false);
+        let table = [
+            (vec![], (true, false)),
+            (vec![bond(1)], (true, false)),
+            (vec![bond(2)], (true, false)),
+            (vec![bond(3)], (false, true)),
+            (vec![off(3, "swp2")], (true, false)),
+            (vec![bond(2), off(3, "swp2")], (false, true)),
+            // It will be: LACP is not done.
+            (vec![bond(2), one_negotiates], (false, false)),
+            // Nobody hears what it says.
+            (
+                vec![bond(2), off(2, "swp1"), off(3, "swp2")],
+                (false, false),
+            ),
+            (vec![off(2, "swp1"), off(3, "swp2")], (false, false)),
+            (vec![down], (false, false)),
+            (vec![out.clone()], (false, true)),
+            (vec![elsewhere], (false, true)),
+            (vec![bridge_down], (false, true)),
+            (vec![out, vlan], (true, false)),
+        ];
+        for (changes, expected) in table {
+            let links = bridged(changes.clone());
+            let [bond1, br0] = ["bond1", "br0"].map(name);
+            let is = (
+                links.port_is_up(&bond1, &br0),
+                links.is_stranded(&bond1, &br0),
+            );
+            assert_eq!(is, expected, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn a_lag_with_an_address_needs_no_bridge_and_neither_does_one_where_there_is_none() {
+        let out = Link {
+            master: None,
+            ..bond(0)
+        };
+        let [bond1, br0, other] = ["bond1", "br0", "br7"].map(name);
+        let mut links = bridged([out]);
+        assert!(!links.port_is_up(&bond1, &br0));
+        assert!(
+            links.port_is_up(&bond1, &other),
+            "the kernel does not forward"
+        );
+        links.set_addresses(1, vec!["192.0.2.1/24".parse().unwrap()]);
+        assert!(links.port_is_up(&bond1, &br0));
+        assert!(!links.is_stranded(&bond1, &br0));
+    }
+
+    #[test]
+    fn a_plain_interface_is_up_as_a_port_of_the_bridge_alone() {
+        let [swp9, br0] = ["swp9", "br0"].map(name);
+        for (master, running, is_up) in [
+            (Some(9), true, true),
+            (Some(9), false, false),
+            (None, true, false),
+        ] {
+            let links = bridged([Link {
+                master,
+                running,
+                ..link(30, "swp9")
+            }]);
+            assert_eq!(links.port_is_up(&swp9, &br0), is_up);
+            assert!(!links.is_stranded(&swp9, &br0), "it speaks no LACP");
+        }
     }
 
     #[test]
@@ -412,7 +595,7 @@ mod tests {
             master: None,
             ..link(2, "swp1")
         });
-        assert!(!links.port_is_up(&name("bond1")));
+        assert!(!links.port_is_up(&name("bond1"), &name("br0")));
         let mut links = bond_with_member(true, true);
         links.remove(2);
         assert_eq!(links.members(1), []);

@@ -365,6 +365,7 @@ fn in_step() -> Domain {
     let lag = LinkKind::Lag {
         lacp: false,
         partner: None,
+        min_links: 0,
     };
     let sender = "192.0.2.2".to_owned();
     let inputs = [

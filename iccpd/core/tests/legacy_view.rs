@@ -61,6 +61,7 @@ impl Chassis {
         let lag = LinkKind::Lag {
             lacp: true,
             partner: None,
+            min_links: 0,
         };
         let link = |index, text: &str, kind, master| Link {
             index,
@@ -78,8 +79,8 @@ impl Chassis {
             parent: 50,
         };
         for link in [
-            link(9, "bond9", lag, None),
-            link(1, "bond1", lag, None),
+            link(9, "bond9", lag, Some(50)),
+            link(1, "bond1", lag, Some(50)),
             link(11, "swp1", LinkKind::Other, Some(1)),
             link(12, "swp2", LinkKind::Other, Some(1)),
             link(50, "br0", LinkKind::Bridge, None),

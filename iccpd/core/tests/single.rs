@@ -10,7 +10,7 @@ use mclag_proto::iccp::{
     PortState, RgId, Tlv,
 };
 use mclag_proto::sync::model::{
-    Abilities, Event, FdbKey, Isolation, Op, OpError, OpErrorCode, Section, Sight,
+    Abilities, Event, FdbKey, Isolation, Op, OpError, OpErrorCode, Section, Sight, Traffic,
 };
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
 use std::time::Duration;
@@ -117,6 +117,7 @@ impl Chassis {
             kind: LinkKind::Lag {
                 lacp: true,
                 partner: None,
+                min_links: 0,
             },
             ..link(2, "bond1")
         }));
@@ -197,6 +198,77 @@ impl Chassis {
         let failures = failures.collect();
         let batch = batch.number;
         self.feed(Input::SyncdResult { batch, failures });
+    }
+}
+
+/// The host leaves a leg only when it has another LACP partner there: holding is not enough.
+#[test]
+fn a_port_that_cannot_carry_is_held_and_leaves_the_pair_s_system_id_until_it_can() {
+    let mut chassis = Chassis::in_step();
+    let (batch, _) = chassis.batch().unwrap();
+    chassis.answer(&batch, None);
+    let own = Mac([2, 0, 0, 0, 0, 2]);
+    let link = |index, text: &str, kind, master| Link {
+        index,
+        name: name(text),
+        mac: Some(own),
+        admin_up: true,
+        running: true,
+        master,
+        kind,
+        member: None,
+    };
+    let bond = |min_links, master| {
+        let (lacp, partner) = (true, None);
+        let kind = LinkKind::Lag {
+            lacp,
+            partner,
+            min_links,
+        };
+        Input::Link(link(2, "bond1", kind, master))
+    };
+    let bridge = |admin_up| {
+        Input::Link(Link {
+            admin_up,
+            ..link(9, "br0", LinkKind::Bridge, None)
+        })
+    };
+    chassis.feed(bond(0, Some(9)));
+    chassis.feed(bridge(true));
+    let _ = chassis.batch();
+    let shared = Mac([2, 0, 0, 0, 0, 0xff]);
+    let wanted = |chassis: &mut Chassis| {
+        let mut wants = Vec::new();
+        while let Some((batch, _)) = chassis.batch() {
+            wants.extend(batch.ops.iter().filter_map(|op| match op {
+                Op::Port { want, .. } => Some((want.traffic, want.system_mac)),
+                _ => None,
+            }));
+            chassis.answer(&batch, None);
+        }
+        wants.last().copied()
+    };
+    let is_up = |sent: Vec<Tlv>| {
+        sent.into_iter().rev().find_map(|tlv| match tlv {
+            Tlv::AggregatorState(state) => Some(state.state == PortState::Up),
+            _ => None,
+        })
+    };
+    let _ = wanted(&mut chassis);
+    chassis.sent();
+    for (fault, mended) in [
+        (bond(2, Some(9)), bond(1, Some(9))),
+        (bond(0, None), bond(0, Some(9))),
+        (bridge(false), bridge(true)),
+    ] {
+        let what = format!("{fault:?}");
+        chassis.feed(fault);
+        let held = Some((Traffic::Held, Some(own)));
+        assert_eq!(wanted(&mut chassis), held, "{what}");
+        assert_eq!(is_up(chassis.sent()), Some(false), "{what}");
+        chassis.feed(mended);
+        assert_eq!(wanted(&mut chassis).unwrap().1, Some(shared), "{what}");
+        assert_eq!(is_up(chassis.sent()), Some(true), "{what}");
     }
 }
 

@@ -220,6 +220,7 @@ impl View {
                 LinkKind::Lag {
                     lacp: state.is_some_and(|s| s.lacp),
                     partner: state.and_then(|s| s.partner),
+                    min_links: 0,
                 }
             }
             Kind::Bridge { .. } => LinkKind::Bridge,

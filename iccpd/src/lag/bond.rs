@@ -11,6 +11,8 @@ pub fn kind(bond: &BondInfo) -> LinkKind {
     LinkKind::Lag {
         lacp: bond.mode == BondMode::Lacp,
         partner: partner.filter(|mac| !mac.is_zero()),
+        // Without what holding adds: that is no wish of the operator's.
+        min_links: bond.own_min_links(),
     }
 }
 

@@ -34,7 +34,7 @@ pub use fdb::{Activity, FdbAction, FdbEntry, FdbOp, FdbState};
 pub use kernel::{Kernel, Op};
 pub use link::{
     BondInfo, BondMember, BondMode, BridgePort, LacpInfo, LacpState, LinkInfo, LinkKind, LinkOp,
-    LinkSetting, Oper, PortState,
+    LinkSetting, MIN_LINKS_HOLD, Oper, PortState,
 };
 pub use monitor::{Event, Groups, Monitor};
 pub use neigh::{

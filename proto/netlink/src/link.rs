@@ -170,6 +170,24 @@ pub struct BondInfo {
     pub lacp: Option<LacpInfo>,
 }
 
+/// Added to a bond's own `min_links` to keep it without carrier while LACP runs: more members than
+/// any bond has. What it was before can be read from it, also by a process that did not do it.
+pub const MIN_LINKS_HOLD: u32 = 1_000_000;
+
+impl BondInfo {
+    /// True for a bond that is kept without carrier by [`MIN_LINKS_HOLD`].
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.min_links >= MIN_LINKS_HOLD
+    }
+
+    /// `min_links` as its operator set it, whether it is held or not.
+    #[must_use]
+    pub const fn own_min_links(&self) -> u32 {
+        self.min_links % MIN_LINKS_HOLD
+    }
+}
+
 /// What LACP agreed on with the partner of a bond.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LacpInfo {

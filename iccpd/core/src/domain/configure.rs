@@ -116,7 +116,7 @@ impl Domain {
         }
         for name in now.difference(was) {
             let mut port = MlagPort::new(*name);
-            if self.links.port_is_up(name) {
+            if self.links.port_is_up(name, &self.config.bridge) {
                 // It carried data before: it is not held for becoming an MLAG port.
                 port.step(Event::Release, &mut self.timers);
             }

@@ -62,7 +62,7 @@ impl Domain {
             self.checks_due = true;
         }
         let at_peer = self.peer.port_is_up(&name);
-        let up = self.links.port_is_up(&name);
+        let up = self.links.port_is_up(&name, &self.config.bridge);
         let looked_at = port.look_at();
         let mut unasked = false;
         if port.is_up() != up {

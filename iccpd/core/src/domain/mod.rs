@@ -506,8 +506,22 @@ impl Domain {
             isolation: port.isolation(),
             traffic: port.state().traffic(),
             redirect: self.config.peer_link.is_some() && self.syncd.abilities.redirect,
-            system_mac: self.system_mac(),
+            system_mac: self.lacp_system(&port.name()),
         }
+    }
+
+    /// The LACP system id of a port: the pair's, but its own while LACP runs on it and the kernel
+    /// would drop what the host sends. The host then has another partner on this leg, and uses the
+    /// leg to the peer alone; holding by itself does not make it leave, for LACP runs on.
+    fn lacp_system(&self, port: &IfName) -> Option<Mac> {
+        let shared = self.system_mac();
+        if !self.links_ready() || !self.links.is_stranded(port, &self.config.bridge) {
+            return shared;
+        }
+        self.links
+            .by_name(port)
+            .and_then(|link| link.mac)
+            .or(shared)
     }
 
     fn own_announce(&self) -> Announce {

@@ -623,6 +623,7 @@ pub fn lag(bond: usize, text: &str) -> Link {
         kind: LinkKind::Lag {
             lacp: true,
             partner: None,
+            min_links: 0,
         },
         running: true,
         master: Some(1),

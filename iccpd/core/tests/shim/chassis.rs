@@ -22,7 +22,7 @@ pub const VLAN_INDEX: u32 = 10;
 const PEER_LINK: u32 = 2;
 const BOND_INDEX: u32 = 3;
 const MEMBER: u32 = 4;
-const BRIDGE: u32 = 1;
+pub const BRIDGE: u32 = 1;
 
 pub fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -95,9 +95,18 @@ impl Chassis {
         self.feed(Input::Link(Link { kind, ..bridge }));
         self.feed(Input::Link(Self::link(PEER_LINK, "Ethernet0")));
         let (lacp, partner) = (true, None);
-        let kind = LinkKind::Lag { lacp, partner };
+        let kind = LinkKind::Lag {
+            lacp,
+            partner,
+            min_links: 0,
+        };
+        let master = Some(BRIDGE);
         let bond = Self::link(BOND_INDEX, BOND);
-        self.feed(Input::Link(Link { kind, ..bond }));
+        self.feed(Input::Link(Link {
+            kind,
+            master,
+            ..bond
+        }));
         self.member(true);
         self.vlan(VLAN_INDEX, VLAN, 10);
         self.vlans(PEER_LINK, &[10]);

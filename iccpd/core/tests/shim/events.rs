@@ -1,6 +1,6 @@
 //! Interfaces that come and go, and what is told of it (`spec/behaviour.md` 10.1, 10.4, 10.6, 18).
 
-use crate::chassis::{BOND, BOTH, Chassis, PEER, name, vid};
+use crate::chassis::{BOND, BOTH, BRIDGE, Chassis, PEER, name, vid};
 use iccp_core::{Input, Link, LinkKind, Notice, Output};
 use mclag_proto::AggregatorId;
 use mclag_proto::ctl::SessionState;
@@ -56,9 +56,19 @@ fn session(chassis: &Chassis) -> SessionState {
 
 fn bond() -> Input {
     let (lacp, partner) = (true, None);
-    let kind = LinkKind::Lag { lacp, partner };
+    let min_links = 0;
+    let kind = LinkKind::Lag {
+        lacp,
+        partner,
+        min_links,
+    };
     let link = Chassis::link(BOND_INDEX, BOND);
-    Input::Link(Link { kind, ..link })
+    let master = Some(BRIDGE);
+    Input::Link(Link {
+        kind,
+        master,
+        ..link
+    })
 }
 
 /// E30, 10.1: withdrawn with its interface, told again with all of it when that is back.
@@ -84,10 +94,20 @@ fn an_interface_of_the_same_name_with_another_number_takes_the_place_of_the_old_
     let mut chassis = in_step(Chassis::active());
     let another = 30;
     let (lacp, partner) = (true, None);
-    let kind = LinkKind::Lag { lacp, partner };
+    let min_links = 0;
+    let kind = LinkKind::Lag {
+        lacp,
+        partner,
+        min_links,
+    };
     let mac = Some(PEER);
     let link = Chassis::link(another, BOND);
-    chassis.feed(Input::Link(Link { kind, mac, ..link }));
+    chassis.feed(Input::Link(Link {
+        kind,
+        mac,
+        master: Some(BRIDGE),
+        ..link
+    }));
     chassis.vlans(another, &[10, 11]);
     let said = said_of_port(&chassis.sent());
     assert!(said.contains(&"VLANs 10,11".to_owned()), "{said:?}");
@@ -116,6 +136,7 @@ fn a_port_that_was_deleted_while_its_interface_was_away_stays_deleted() {
     link.kind = LinkKind::Lag {
         lacp: true,
         partner: None,
+        min_links: 0,
     };
     chassis.feed(Input::Link(link));
     let said = said_of_port(&chassis.sent());

@@ -109,7 +109,8 @@ fn a_dump_is_told_between_begin_and_end() {
         lag.kind,
         LinkKind::Lag {
             lacp: true,
-            partner
+            partner,
+            min_links: 0,
         }
     );
     assert_eq!(eth.member, Some(LagMember { distributing: true }));
@@ -324,8 +325,12 @@ fn teamd_decides_about_members_as_long_as_it_answers() {
     let Input::Link(team) = &inputs[0] else {
         panic!("{inputs:?}");
     };
-    let (lacp, partner) = (state.lacp, state.partner);
-    assert_eq!(team.kind, LinkKind::Lag { lacp, partner });
+    let kind = LinkKind::Lag {
+        lacp: state.lacp,
+        partner: state.partner,
+        min_links: 0,
+    };
+    assert_eq!(team.kind, kind);
     view.team(5, Some(state));
     assert_eq!(drain(&mut view), []);
     view.team(5, None);

@@ -2,8 +2,8 @@
 
 use mclag_netlink::nft::{FilterChange, FilterSet};
 use mclag_netlink::{
-    Activity, FdbAction, FdbOp, LinkInfo, LinkKind, LinkOp, LinkSetting, NeighbourAction,
-    NeighbourOp, NetlinkError, Op,
+    Activity, FdbAction, FdbOp, LinkInfo, LinkKind, LinkOp, LinkSetting, MIN_LINKS_HOLD,
+    NeighbourAction, NeighbourOp, NetlinkError, Op,
 };
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, NeighbourKey, OpErrorCode};
@@ -94,7 +94,7 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
                 Some(bond) if view::speaks_lacp(bond) && !by_filter => {
                     let own = view::own_min_links(bond);
                     let count = if hold {
-                        own.saturating_add(view::HOLD)
+                        own.saturating_add(MIN_LINKS_HOLD)
                     } else {
                         own
                     };

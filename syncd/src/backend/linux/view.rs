@@ -16,10 +16,6 @@ use crate::dataplane::{
     NeighbourKind, PortActual,
 };
 
-/// Added to a bond's own `min_links` to hold it: more members than any bond has, and what it was
-/// before can be read from it, also by a process that did not do it.
-pub(super) const HOLD: u32 = 1_000_000;
-
 pub(super) const fn is_bridge(link: &LinkInfo) -> bool {
     matches!(link.kind, LinkKind::Bridge { .. })
 }
@@ -43,15 +39,14 @@ pub(super) fn speaks_lacp(link: &LinkInfo) -> bool {
 /// `min_links` of a bond, without what holding adds.
 pub(super) fn own_min_links(link: &LinkInfo) -> u32 {
     match &link.kind {
-        LinkKind::Bond(bond) if bond.min_links >= HOLD => bond.min_links - HOLD,
-        LinkKind::Bond(bond) => bond.min_links,
+        LinkKind::Bond(bond) => bond.own_min_links(),
         _ => 0,
     }
 }
 
 /// True for a bond that is held by its `min_links`.
 pub(super) fn is_held(link: &LinkInfo) -> bool {
-    matches!(&link.kind, LinkKind::Bond(bond) if bond.min_links >= HOLD)
+    matches!(&link.kind, LinkKind::Bond(bond) if bond.is_held())
 }
 
 /// Every port that is held, whichever way.
