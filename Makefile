@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore fuzz clean
+.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore fuzz mutants clean
 
 help:
 	@echo 'make demo    show a pair at work, in a screenful'
@@ -10,6 +10,7 @@ help:
 	@echo 'make ci      format, lints, documentation, dependencies, then make test'
 	@echo 'make explore search for schedules and values that break a property: CASES=number'
 	@echo 'make fuzz    search for inputs on which a decoder fails: TARGET=name TIME=seconds'
+	@echo 'make mutants see whether a test fails where the code is broken: COUNT=number SEED=number'
 	@echo 'make deps    install what is lacking (the others do it by themselves)'
 
 deps:
@@ -57,6 +58,10 @@ explore: deps
 # Not part of the tests, which run the same targets on a fixed list of inputs: see CONTRIBUTING.md.
 fuzz:
 	@tests/scripts/fuzz '$(TARGET)' '$(or $(TIME),60)'
+
+# By hand: it takes hours, and goes on where it was stopped.
+mutants:
+	@tests/scripts/mutants '$(or $(COUNT),400)' '$(or $(SEED),1)'
 
 clean:
 	$(CARGO) clean
