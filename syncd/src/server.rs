@@ -105,6 +105,8 @@ pub struct Server<B> {
     options: Options,
     store: Option<Store>,
     stored: Originals,
+    /// Why originals could not be stored last time; they are tried again.
+    unstored: Option<String>,
     refusals: Refusals,
     client: Option<Connection>,
     legacy: Legacy,
@@ -219,6 +221,7 @@ impl<B: Backend> Server<B> {
             options,
             store,
             stored,
+            unstored: None,
             refusals: Refusals::default(),
             client: None,
             legacy,

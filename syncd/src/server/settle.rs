@@ -105,7 +105,7 @@ impl<B: Backend> Server<B> {
             self.tell(&event);
         }
         self.keep_originals();
-        if !self.reconciler.is_unfinished() {
+        if !self.reconciler.is_unfinished() && self.unstored.is_none() {
             self.retry_at = None;
             self.retry_pause = RETRY.0;
         } else if self.retry_at.is_none() {
@@ -167,14 +167,29 @@ impl<B: Backend> Server<B> {
     fn keep_originals(&mut self) {
         let originals = self.reconciler.originals();
         if *originals == self.stored {
+            self.unstored = None;
             return;
         }
-        if let Some(store) = &self.store
-            && let Err(error) = store.save(originals)
-        {
-            error!(error = chain(&error), "originals cannot be kept");
+        let saved = match &self.store {
+            Some(store) => store.save(originals),
+            None => Ok(()),
+        };
+        match saved {
+            Ok(()) => {
+                if self.unstored.take().is_some() {
+                    info!("originals are kept again");
+                }
+                self.stored = originals.clone();
+            }
+            // What is in the file is of before: it is tried again, and logged when it changes.
+            Err(error) => {
+                let error = chain(&error);
+                if self.unstored.as_ref() != Some(&error) {
+                    error!(error, "originals cannot be kept");
+                    self.unstored = Some(error);
+                }
+            }
         }
-        self.stored = originals.clone();
     }
 
     fn log(&mut self, actions: &[Action], results: &[Result<(), BackendError>]) {

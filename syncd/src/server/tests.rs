@@ -693,6 +693,23 @@ async fn a_client_lost_leaves_the_dataplane_as_it_is() {
     assert_eq!(recorder.actual(), before, "nor does a stop change it");
 }
 
+/// A full disk, for example, which is emptied later.
+#[tokio::test(start_paused = true)]
+async fn originals_that_could_not_be_stored_are_stored_as_soon_as_that_is_possible() {
+    let rig = Rig::start(Options::default()).await;
+    let in_the_way = rig.dir.join("originals.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let mut client = rig.client().await;
+    let _ = client
+        .ask(&[domain(), port_op("bond1", Isolation::On)])
+        .await;
+    let originals = rig.dir.join("originals");
+    assert!(!originals.exists());
+    std::fs::remove_dir(&in_the_way).unwrap();
+    rig.until(|_| originals.exists()).await;
+    rig.stop().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_dataplane_is_restored_when_no_client_comes_back_if_so_configured() {
     let rig = Rig::start(Options {
