@@ -567,6 +567,38 @@ fn an_empty_snapshot_restores_what_was_before() {
     assert!(bench.reconciler.originals().is_empty());
 }
 
+/// Nobody is there to move it when the host speaks elsewhere, and it would age for minutes.
+#[test]
+fn an_entry_on_a_port_without_carrier_is_removed_and_not_left_to_age() {
+    for (running, expected) in [
+        (
+            true,
+            Action::FdbMakeDynamic {
+                key: key(1),
+                port: port("bond1"),
+            },
+        ),
+        (
+            false,
+            Action::FdbDelete {
+                key: key(1),
+                port: port("bond1"),
+            },
+        ),
+    ] {
+        let mut bench = Bench::running();
+        bench.see(1, Some(ours("bond1", true)));
+        let bond1 = InterfaceActual {
+            running,
+            ..interface("bond1")
+        };
+        bench.see_interface("bond1", Some(bond1));
+        bench.reconciler.want_nothing();
+        let (actions, _) = bench.settle();
+        assert!(actions.contains(&expected), "{actions:?}");
+    }
+}
+
 #[test]
 fn originals_survive_a_restart_and_a_round_trip_through_text() {
     let mut bench = Bench::running();
