@@ -1,7 +1,7 @@
 //! Structured logs on standard error.
 //!
-//! Under the journal each line carries its priority (`sd-daemon(3)`). Time stamps have
-//! microseconds: fail-over latency is measured from them.
+//! Under the journal each line carries its priority (`sd-daemon(3)`), and the journal has the time.
+//! Elsewhere time stamps have microseconds: fail-over latency is measured from them.
 //!
 //! No line ends a daemon or holds it up: they go through a queue, and what cannot be written is counted.
 
@@ -37,16 +37,23 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, ParseError> {
 pub fn init(filter: EnvFilter) -> io::Result<Log> {
     let queue = queue()?;
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let subscriber = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(ToQueue { queue, journal })
-        .log_internal_errors(false)
-        .with_env_filter(filter)
-        .with_filter_reloading();
-    let handle = subscriber.reload_handle();
-    subscriber.init();
+        .log_internal_errors(false);
+    let reload: Box<dyn Fn(EnvFilter) -> bool + Send> = if journal {
+        let lines = lines.without_time().with_env_filter(filter);
+        let lines = lines.with_filter_reloading();
+        let handle = lines.reload_handle();
+        lines.init();
+        Box::new(move |filter| handle.reload(filter).is_ok())
+    } else {
+        let lines = lines.with_env_filter(filter).with_filter_reloading();
+        let handle = lines.reload_handle();
+        lines.init();
+        Box::new(move |filter| handle.reload(filter).is_ok())
+    };
     std::panic::set_hook(Box::new(|info| say_panic(info, queue)));
-    let reload = Box::new(move |filter| handle.reload(filter).is_ok());
     Ok(Log { queue, reload })
 }
 
