@@ -383,7 +383,7 @@ impl Driver {
         }
         if self.is_fixed {
             if let Some(config) = config {
-                tracing::info!(domain = %config.domain, "settings of the shim are not used");
+                tracing::info!(domain = %config.domain, "configuration of the shim ignored");
             }
             return;
         }
@@ -401,14 +401,14 @@ impl Driver {
     fn reconfigure(&mut self, config: Box<Config>) {
         let before = self.pair.as_ref().map(|pair| pair.domain.config());
         if before == Some(&*config) {
-            tracing::info!(domain = %config.domain, "settings of the pair are the same");
+            tracing::info!(domain = %config.domain, "configuration of the pair unchanged");
             return;
         }
         if let Err(error) = self.claim.change(&config, self.reach) {
-            tracing::error!(domain = %config.domain, %error, "settings of the pair cannot be used");
+            tracing::error!(domain = %config.domain, %error, "configuration of the pair cannot be used");
             return;
         }
-        tracing::info!(domain = %config.domain, "settings of the pair changed");
+        tracing::info!(domain = %config.domain, "configuration of the pair changed");
         let reached = endpoints(&config, self.reach);
         self.kernel.watch(watched(&config));
         self.dataplane.set_node_mac(config.node_mac);
@@ -424,11 +424,9 @@ impl Driver {
     /// Take on what the settings say of the pair by now.
     fn reload(&mut self) {
         if !self.is_fixed {
-            tracing::info!("the shim describes the pair; other settings take a restart");
+            tracing::info!("the shim describes the pair; other changes need a restart");
         } else if let Some((mut config, found)) = (self.reread)() {
-            tracing::info!(
-                "settings read again; those that do not describe the pair take a restart"
-            );
+            tracing::info!("configuration read again; other changes need a restart");
             config.bridge = self.bridge.found_again(found);
             self.reconfigure(Box::new(config));
         }
@@ -516,7 +514,11 @@ impl Driver {
 
     async fn stop(mut self, signal: Signal) {
         let leave = self.on_stop == OnStop::Leave && signal == Signal::Stop;
-        tracing::info!(leave, ?signal, "stopping");
+        match (signal, leave) {
+            (Signal::WarmReboot, _) => tracing::info!("stopping for a warm reboot"),
+            (_, true) => tracing::info!("stopping, and leaving the pair"),
+            (_, false) => tracing::info!("stopping; the dataplane stays as it is"),
+        }
         if signal == Signal::WarmReboot {
             self.handle(Input::WarmReboot);
             self.drain().await;

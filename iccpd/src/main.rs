@@ -20,25 +20,25 @@ use tokio::time::Instant;
 
 /// The MC-LAG control plane: talks to the other chassis, follows the kernel, decides.
 ///
-/// Needs no privilege and gives up what it is started with; with CAP_NET_RAW it observes answers
-/// of hosts, too. Logs go to standard error.
+/// Runs unprivileged and drops all capabilities after start; if it is started with CAP_NET_RAW, it
+/// observes ARP replies and neighbour advertisements, too. Logs go to standard error.
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 stopped by a signal, or settings are good; \
+    after_help = "Exit status: 0 stopped by a signal, or the configuration is good; \
                   1 anything failed; 2 wrong arguments.\n\n\
                   Signals: SIGTERM and SIGINT stop it; what that means for the dataplane \
-                  is decided by `on-stop` in the settings. SIGHUP has it read the settings again and \
-                  take on what they say of the pair. SIGUSR1 announces a warm reboot to \
+                  is decided by `on-stop` in the configuration. SIGHUP has it read the configuration \
+                  again and take on what it says of the pair. SIGUSR1 announces a warm reboot to \
                   the peer and stops it, and leaves everything as it is. SIGUSR2 begins and ends a \
                   recording in the file that `[record]` names."
 )]
 struct Args {
-    /// Settings file.
+    /// Configuration file.
     #[arg(short = 'c', long, visible_alias = "config", value_name = "FILE",
           default_value = settings::DEFAULT_FILE)]
     settings: PathBuf,
-    /// Check the settings, print what would be used, and exit.
+    /// Check the configuration, print what would be used, and exit.
     #[arg(long)]
     check: bool,
 }
@@ -78,7 +78,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let log = log::Control::start(filter).context("cannot log")?;
     for warning in loaded.warnings() {
         let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
-        tracing::warn!(%file, line, what, "settings");
+        tracing::warn!(%file, line, what, "configuration");
     }
     let domain = settings.domain.as_ref();
     tracing::info!(
@@ -175,19 +175,19 @@ fn reread(file: &Path, node_mac: Mac) -> Option<(Config, Bridge)> {
     let loaded = match settings::load(file) {
         Ok(loaded) => loaded,
         Err(error) => {
-            tracing::error!(%error, "settings cannot be used, those of before count");
+            tracing::error!(%error, "configuration cannot be used, keeping the previous settings");
             return None;
         }
     };
     for warning in loaded.warnings() {
         let (file, line, what) = (file.display(), warning.line, &warning.message);
-        tracing::warn!(%file, line, what, "settings");
+        tracing::warn!(%file, line, what, "configuration");
     }
     let Settings {
         chassis, domain, ..
     } = &loaded.settings;
     let Some(domain) = domain else {
-        tracing::warn!("the settings no longer describe a pair, which takes a restart");
+        tracing::warn!("the configuration no longer describes a pair, which needs a restart");
         return None;
     };
     let bridge = chassis.find_bridge(Some(domain));

@@ -176,7 +176,7 @@ impl Syncd {
             backend,
             window,
         } = hello;
-        tracing::info!(backend, window, ?abilities, "syncd connected");
+        tracing::info!(%backend, window, %abilities, "mclagsyncd connected");
         self.state = State::Connected(Box::new(connection));
         self.retry = RETRY_MIN;
         self.complained = false;
@@ -190,11 +190,11 @@ impl Syncd {
     fn lose(&mut self, lost: &Lost) {
         let socket = self.socket.display();
         if matches!(self.state, State::Connected(_)) {
-            tracing::warn!(%socket, reason = %lost, "syncd lost");
+            tracing::warn!(%socket, reason = %lost, "mclagsyncd lost");
             self.complained = true;
             self.inputs.push_back(Input::SyncdDown);
         } else if !self.complained {
-            tracing::warn!(%socket, reason = %lost, "syncd is not reachable");
+            tracing::warn!(%socket, reason = %lost, "mclagsyncd is not reachable");
             self.complained = true;
         }
         self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + self.retry)));

@@ -429,7 +429,7 @@ fn a_chassis_that_leaves_says_so() {
     );
     one.wait("status", |status| status["session"] == "down");
     let log = one.log();
-    assert!(log.contains("peer says goodbye leaving=true"), "{log}");
+    assert!(log.contains("peer leaves the pair"), "{log}");
     let log = two.log();
     assert!(!log.contains("stopped before everybody was told"), "{log}");
 }
@@ -448,9 +448,9 @@ fn a_chassis_that_reboots_warm_takes_nothing_down() {
     let status = one.wait("status", |status| status["session"] == "down");
     assert_eq!(status["macs"]["peer"], 1, "what it said is kept: {status}");
     let log = two.log();
-    assert!(log.contains("stopping leave=false"), "{log}");
+    assert!(log.contains("stopping for a warm reboot"), "{log}");
     let log = one.log();
-    assert!(!log.contains("leaving=true"), "{log}");
+    assert!(!log.contains("peer leaves the pair"), "{log}");
 }
 
 /// `spec/behaviour.md` 14.5. Input: the same settings, then a port more, then no bridge and another
@@ -474,8 +474,8 @@ fn settings_are_read_again_when_the_daemon_is_told_to() {
         }
     };
     one.signal(Signal::SIGHUP);
-    let log = said("settings of the pair are the same");
-    assert!(!log.contains("settings of the pair changed"), "{log}");
+    let log = said("configuration of the pair unchanged");
+    assert!(!log.contains("configuration of the pair changed"), "{log}");
 
     let file = place.path("iccpd1.toml");
     let before = std::fs::read_to_string(&file).unwrap();
@@ -503,7 +503,7 @@ fn settings_are_read_again_when_the_daemon_is_told_to() {
 
     std::fs::write(&file, before.replace("id = 7", "id = \"seven\"")).unwrap();
     one.signal(Signal::SIGHUP);
-    said("settings cannot be used, those of before count");
+    said("configuration cannot be used, keeping the previous settings");
     let status = one.wait("status", waits);
     assert_eq!(
         (&status["session"], &status["domain"]),

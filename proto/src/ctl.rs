@@ -4,6 +4,8 @@
 //! connection. Field names are part of the `--json` output of `mclagctl`: they may be added to,
 //! never renamed.
 
+use std::fmt;
+
 use crate::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -161,6 +163,16 @@ pub enum Role {
     Undecided,
 }
 
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+            Self::Undecided => "undecided",
+        })
+    }
+}
+
 /// What decided the role.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -171,6 +183,16 @@ pub enum RoleBy {
     Priority,
     /// Equal priorities; the lower MAC.
     Mac,
+}
+
+impl fmt::Display for RoleBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Address => "address",
+            Self::Priority => "priority",
+            Self::Mac => "MAC",
+        })
+    }
 }
 
 /// Connection to `syncd`.

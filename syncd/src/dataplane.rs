@@ -9,6 +9,8 @@ use std::fmt;
 use mclag_proto::sync::model::{FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Mac, Vid};
 
+mod display;
+
 /// Everything about a dataplane that matters here, as it is now.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Actual {

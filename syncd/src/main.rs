@@ -28,29 +28,29 @@ use tokio::sync::mpsc;
 /// with the dataplane and does the difference. Starting and stopping leaves the dataplane as it
 /// is, unless the settings say otherwise.
 ///
-/// Needs CAP_NET_ADMIN and gives up every other privilege. Logs go to standard error.
+/// Keeps CAP_NET_ADMIN and drops all other capabilities after start. Logs go to standard error.
 #[derive(Parser)]
 #[command(
     name = NAME,
     version,
-    after_help = "Exit status: 0 stopped by a signal, or settings are good; \
+    after_help = "Exit status: 0 stopped by a signal, or the configuration is good; \
                   1 anything failed; 2 wrong arguments.\n\n\
-                  Signals: SIGTERM and SIGINT stop it; `on-stop` in the settings decides what \
-                  that means for the dataplane. SIGHUP reads the settings again: who may connect, \
+                  Signals: SIGTERM and SIGINT stop it; `on-stop` in the configuration decides what \
+                  that means for the dataplane. SIGHUP reads the configuration again: who may connect, \
                   what happens without a client and at a stop, and what legacy clients are told \
                   change at once; what needs a restart is logged."
 )]
 struct Args {
-    /// Settings file; without one, the defaults count.
+    /// Configuration file; without one, the defaults are used.
     #[arg(short = 'c', long, visible_alias = "config", value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// Directory of the socket `mclagsyncd.sock`; overrides `run-dir` of the settings.
+    /// Directory of the socket `mclagsyncd.sock`; overrides `run-dir` of the configuration.
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Dataplane to work on; overrides `backend` of the settings.
+    /// Dataplane to work on; overrides `backend` of the configuration.
     #[arg(long, value_enum)]
     backend: Option<BackendArg>,
-    /// Check the settings, print what would be used, and exit.
+    /// Check the configuration, print what would be used, and exit.
     #[arg(long)]
     check: bool,
 }
@@ -134,7 +134,7 @@ fn old_name(args: &Args) -> Option<String> {
     let (path, better) = (path.display(), better?);
     let better = better.display();
     Some(format!(
-        "settings are read from {path}, the name of earlier versions: rename it to {better}"
+        "configuration is read from {path}, the name of earlier versions: rename it to {better}"
     ))
 }
 
@@ -238,15 +238,18 @@ async fn reload_settings(
             Ok(now) => {
                 let later = now.for_next_start(started);
                 if later.is_empty() {
-                    tracing::info!("settings read again");
+                    tracing::info!("configuration read again");
                 } else {
                     let restart = later.join(", ");
-                    tracing::warn!(restart, "settings read again; some need a restart");
+                    tracing::warn!(
+                        restart,
+                        "configuration read again; some changes need a restart"
+                    );
                 }
                 // The server ends before its channel does.
                 let _ = reload.send(options(&now)).await;
             }
-            Err(error) => tracing::error!("settings stay as they were: {error:#}"),
+            Err(error) => tracing::error!("keeping the previous settings: {error:#}"),
         }
     }
 }

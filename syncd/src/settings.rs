@@ -558,7 +558,7 @@ mod tests {
             ),
             (
                 "domain = 1\nsystem-mac = \"01:00:5e:00:00:01\"",
-                "3:14: 01:00:5e:00:00:01 is not the address of one host",
+                "3:14: 01:00:5e:00:00:01 is not a unicast MAC",
             ),
             ("polls = true", "2:1: unknown field `polls`"),
         ] {

@@ -308,23 +308,18 @@ fn measure_failover(ctx: &mut Ctx) -> Result<()> {
         let down = mlag.at(Side::A).iccpd.log().len();
         let gone = mlag.at(Side::B).syncd.log().len();
         mlag.host().unplug(Side::A)?;
-        let at_a = wait_line(
-            &mlag.at(Side::A).iccpd,
-            down,
-            "local port changed",
-            "up=false",
-        )?;
+        let at_a = wait_line(&mlag.at(Side::A).iccpd, down, "local port down", "port=")?;
         let at_b = wait_line(
             &mlag.at(Side::B).syncd,
             gone,
-            "isolation changed",
-            "isolated=false",
+            "port no longer isolated",
+            "port=",
         )?;
         times.push(at_b.saturating_sub(at_a));
         let redirect = mlag.at(Side::A).syncd.log();
         let held = redirect
             .get(..)
-            .and_then(|log| stamp(log, "hold changed", "held=true"));
+            .and_then(|log| stamp(log, "port held", "port="));
         noticed.extend(held.map(|held| held.saturating_sub(at_a)));
         mlag.host().plug(Side::A)?;
         mlag.wait_dual()
@@ -402,11 +397,11 @@ mod tests {
 
     #[test]
     fn the_time_of_a_log_line_is_read() {
-        let log = "2026-11-21T01:02:03.500000Z  INFO syncd::server: hold changed port=bond1 held=true\n\
-                   2026-11-21T01:02:04.000000Z  INFO syncd::server: hold changed port=bond1 held=false\n";
-        let found = stamp(log, "hold changed", "held=true").unwrap();
+        let log = "2026-11-21T01:02:03.500000Z  INFO syncd::server: port held port=bond1\n\
+                   2026-11-21T01:02:04.000000Z  INFO syncd::server: port released port=bond1\n";
+        let found = stamp(log, "port held", "port=").unwrap();
         assert_eq!(found, Duration::from_millis(3_723_500));
-        assert_eq!(stamp(log, "isolation changed", "isolated=true"), None);
+        assert_eq!(stamp(log, "port isolated", "port="), None);
     }
 
     #[test]

@@ -474,7 +474,7 @@ fn a_peer_that_names_any_number_of_ports_nobody_has_costs_little_memory() {
     assert!(kept <= 1025, "{kept}");
 }
 
-/// A peer of another make marks no end of its addresses.
+/// Another implementation marks no end of its addresses.
 #[test]
 fn what_a_legacy_peer_did_not_name_within_ten_seconds_goes() {
     let mut chassis = Chassis::in_step();

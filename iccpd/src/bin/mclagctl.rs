@@ -33,7 +33,7 @@ Examples:
   mclagctl macs --mac 02:00:5e:00:00:01
   mclagctl neighbours --interface vlan10
   mclagctl peer                       What happened to the session, and who was refused?
-  mclagctl dataplane                  What does syncd do, and for whom?
+  mclagctl dataplane                  What does mclagsyncd do, and for whom?
   mclagctl --json macs | jq '.macs[] | select(.stale)'
   mclagctl config check               What does the iccpd.conf of SONiC or linux-mclag say?
   mclagctl config convert -o /etc/mclag/iccpd.toml
@@ -43,8 +43,8 @@ in MCLAGDCTL_SOCKET, and in MCLAGDCTL_DIALECT the dialect, sonic or linux-mclag,
 found out.
 
 Exit status:
-  0  answered; the settings can be used
-  1  no usable answer, or another error; the settings cannot be used
+  0  answered; the configuration can be used
+  1  no usable answer, or another error; the configuration cannot be used
   2  wrong arguments
   3  iccpd, or for `dataplane` mclagsyncd, is not running"
 )]
@@ -91,33 +91,33 @@ enum View {
     },
     /// The session with the other chassis, with counters and refused connections.
     Peer,
-    /// What syncd does and for whom; also for an iccpd of SONiC or linux-mclag.
+    /// What mclagsyncd does and for whom; also for an iccpd of SONiC or linux-mclag.
     Dataplane {
-        /// Control socket of syncd.
+        /// Control socket of mclagsyncd.
         #[arg(long, value_name = "PATH", default_value = DEFAULT_SYNCD_CONTROL_SOCKET)]
         syncd_socket: PathBuf,
     },
-    /// Settings files, iccpd.conf or TOML; iccpd need not be running.
+    /// Configuration files, iccpd.conf or TOML; iccpd need not be running.
     #[command(subcommand)]
     Config(Config),
 }
 
 #[derive(Subcommand)]
 enum Config {
-    /// Print a settings file as TOML, with every default and where values come from.
+    /// Print a configuration file as TOML, with every default and where values come from.
     ///
     /// Warnings, such as what the earlier daemons silently ignore, go to standard error.
     Convert {
-        /// The settings file.
+        /// The configuration file.
         #[arg(default_value = settings::LEGACY_FILE)]
         file: PathBuf,
         /// Where to write to instead of standard output; what is there is replaced.
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Say what is wrong with a settings file, or odd.
+    /// Check a configuration file.
     Check {
-        /// The settings file.
+        /// The configuration file.
         #[arg(default_value = settings::LEGACY_FILE)]
         file: PathBuf,
         /// Fail if there is a warning.

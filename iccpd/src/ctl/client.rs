@@ -28,14 +28,14 @@ pub struct Client {
 pub enum ClientError {
     /// Nobody listens.
     #[error(
-        "iccpd is not running: nobody listens on {}\n\
+        "iccpd is not running: no process is listening on {}\n\
          Start it with `systemctl start iccpd`, or name its socket with --socket.",
         .0.display()
     )]
     NotRunning(PathBuf),
     /// Nobody listens where `syncd` should.
     #[error(
-        "mclagsyncd is not running: nobody listens on {}\n\
+        "mclagsyncd is not running: no process is listening on {}\n\
          Start it with `systemctl start mclagsyncd`, or name its socket with --syncd-socket.",
         .0.display()
     )]

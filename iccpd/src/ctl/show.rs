@@ -359,7 +359,7 @@ const fn port_status(status: PortStatus) -> &'static str {
 fn port_state(port: &Interface) -> String {
     let state = match (port.peer_link, port.local, port.remote) {
         (true, _, _) => "peer link",
-        _ if port.held => "held",
+        _ if port.held => "held (waiting for peer isolation)",
         _ if port.dual => "dual",
         (_, PortStatus::Up, _) => "here only",
         (_, _, Some(PortStatus::Up)) => "peer only",

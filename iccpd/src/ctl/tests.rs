@@ -282,7 +282,7 @@ fn a_daemon_that_is_not_running_is_said_to_be_so() {
     assert!(matches!(error, ClientError::NotRunning(_)));
     assert_eq!(
         error.to_string(),
-        "iccpd is not running: nobody listens on /nonexistent/iccpd.sock\n\
+        "iccpd is not running: no process is listening on /nonexistent/iccpd.sock\n\
          Start it with `systemctl start iccpd`, or name its socket with --socket."
     );
 }

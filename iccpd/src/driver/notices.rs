@@ -37,11 +37,11 @@ fn kind(notice: &Notice) -> (Kind, &str) {
         Notice::RemotePort { port, .. } => (Kind::new("remote port changed"), port.as_str()),
         Notice::Isolation { port, .. } => (Kind::new("isolation changed"), port.as_str()),
         Notice::Held { port, .. } => (Kind::new("port held"), port.as_str()),
-        Notice::Goodbye { .. } => (Kind::new("peer says goodbye"), ""),
+        Notice::Goodbye { .. } => (Kind::new("peer stops"), ""),
         Notice::AckTimeout { .. } => (Kind::new("port not acknowledged"), ""),
         Notice::Refused { .. } => (Kind::new("message refused"), ""),
         Notice::OpFailed { .. } => (Kind::new("operation failed"), ""),
-        Notice::Conflict { .. } => (Kind::new("configured differently"), ""),
+        Notice::Conflict { .. } => (Kind::new("configuration mismatch"), ""),
         _ => (Kind::new("notice"), ""),
     }
 }
@@ -50,24 +50,33 @@ fn write(notice: Notice) {
     match notice {
         Notice::Session { from, to, reason } => {
             let reason = reason.as_deref();
-            tracing::info!(from, to, reason, "session state changed");
+            tracing::info!(%from, %to, reason, "session state changed");
         }
-        Notice::Role { role, by } => tracing::info!(?role, ?by, "role decided"),
-        Notice::LocalPort { port, up } => tracing::info!(%port, up, "local port changed"),
-        Notice::RemotePort { port, up } => tracing::info!(%port, up, "remote port changed"),
-        Notice::Isolation { port, on } => tracing::info!(%port, on, "isolation changed"),
-        Notice::Held { port, held } => tracing::info!(%port, held, "port held"),
-        Notice::Goodbye { leaving } => tracing::info!(leaving, "peer says goodbye"),
+        Notice::Role { role, by } => tracing::info!(%role, %by, "role decided"),
+        Notice::LocalPort { port, up: true } => tracing::info!(%port, "local port up"),
+        Notice::LocalPort { port, up: false } => tracing::info!(%port, "local port down"),
+        Notice::RemotePort { port, up: true } => tracing::info!(%port, "peer's port up"),
+        Notice::RemotePort { port, up: false } => tracing::info!(%port, "peer's port down"),
+        Notice::Isolation { port, on: true } => {
+            tracing::info!(%port, "port isolated from the peer link");
+        }
+        Notice::Isolation { port, on: false } => {
+            tracing::info!(%port, "port no longer isolated from the peer link");
+        }
+        Notice::Held { port, held: true } => {
+            tracing::info!(%port, "port held (waiting for peer isolation)");
+        }
+        Notice::Held { port, held: false } => tracing::info!(%port, "port released"),
+        Notice::Goodbye { leaving: true } => tracing::info!("peer leaves the pair"),
+        Notice::Goodbye { leaving: false } => tracing::info!("peer shuts down"),
         Notice::AckTimeout { port } => {
             tracing::warn!(%port, "peer did not acknowledge the port in time");
         }
         Notice::Refused { reason } => tracing::warn!(reason, "message from the peer refused"),
         Notice::OpFailed { op, text } => {
-            tracing::warn!(op, text, "syncd could not carry out an operation");
+            tracing::warn!(op, text, "mclagsyncd could not carry out an operation");
         }
-        Notice::Conflict { text } => {
-            tracing::warn!(text, "the two chassis are configured differently");
-        }
-        other => tracing::info!(notice = ?other, "notice"),
+        Notice::Conflict { text } => tracing::warn!(text, "configuration mismatch"),
+        _ => tracing::info!("an event that this version has no words for"),
     }
 }

@@ -40,9 +40,11 @@ pub enum BridgeOrigin {
 impl fmt::Display for BridgeOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settings => f.write_str("the settings"),
-            Self::Member(name) => write!(f, "{name}, which is a member of it"),
-            Self::Default => f.write_str("no setting, and no port is a member of a bridge"),
+            Self::Settings => f.write_str("the configuration"),
+            Self::Member(name) => write!(f, "its member {name}"),
+            Self::Default => {
+                f.write_str("the default (bridge not configured, no port is a member of one)")
+            }
         }
     }
 }

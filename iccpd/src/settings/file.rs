@@ -308,10 +308,7 @@ impl Check<'_> {
         let address = address.to_canonical();
         let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
         if address.is_unspecified() || address.is_multicast() || broadcast {
-            self.wrong(
-                value.span(),
-                format!("{address} is not the address of one host"),
-            );
+            self.wrong(value.span(), format!("{address} is not a unicast address"));
         }
         let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
         if link_local && !on_device {
@@ -410,7 +407,7 @@ impl Check<'_> {
         let text = value.get_ref();
         let mac = match text.parse::<Mac>() {
             Ok(mac) if mac.is_unicast() => return Some(mac),
-            Ok(mac) => format!("{mac} is not the address of one host"),
+            Ok(mac) => format!("{mac} is not a unicast MAC"),
             Err(error) => format!("{}: {error}", Shown(text)),
         };
         self.wrong(value.span(), mac);

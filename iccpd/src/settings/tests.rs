@@ -265,11 +265,11 @@ fn mistakes_are_reported_with_line_column_and_value() {
         ),
         (
             with("192.0.2.2", "224.0.0.1"),
-            "4:8: 224.0.0.1 is not the address of one host",
+            "4:8: 224.0.0.1 is not a unicast address",
         ),
         (
             with("192.0.2.1", "0.0.0.0"),
-            "3:9: 0.0.0.0 is not the address of one host",
+            "3:9: 0.0.0.0 is not a unicast address",
         ),
         (
             with("192.0.2.1", "fe80::1").replace("192.0.2.2", "2001:db8::2"),
@@ -281,7 +281,7 @@ fn mistakes_are_reported_with_line_column_and_value() {
         ),
         (
             and("node-mac = \"01:00:5e:00:00:01\""),
-            "8:12: 01:00:5e:00:00:01 is not the address of one host",
+            "8:12: 01:00:5e:00:00:01 is not a unicast MAC",
         ),
         (
             and("keepalive = \"50ms\""),

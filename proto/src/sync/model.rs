@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
@@ -423,4 +424,41 @@ pub struct Abilities {
     /// It answers nothing: what it was told counts as done, and is in force a moment later. Of the
     /// shims of version 1; no server of version 2 is.
     pub silent: bool,
+}
+
+impl fmt::Display for Abilities {
+    /// Names of those that it has, or `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            redirect,
+            tracking,
+            hold,
+            pair,
+            interfaces,
+            neighbours,
+            silent,
+            node_mac,
+        } = *self;
+        let all = [
+            (redirect, "redirect"),
+            (tracking, "activity"),
+            (hold, "hold"),
+            (pair, "pair state"),
+            (interfaces, "interfaces"),
+            (neighbours, "neighbours"),
+            (silent, "no answers"),
+            (node_mac, "node MAC"),
+        ];
+        let names: Vec<&str> = all
+            .into_iter()
+            .filter_map(|(has, name)| has.then_some(name))
+            .collect();
+        f.pad(
+            match names.is_empty() {
+                true => "none".to_owned(),
+                false => names.join(", "),
+            }
+            .as_str(),
+        )
+    }
 }

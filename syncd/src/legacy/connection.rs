@@ -5,6 +5,7 @@
 //! the middle of a message (`spec/mclagsyncd-protocol.md` 10, item 9). What is to be told waits in
 //! the feed, and becomes a message when the one before is on its way.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
@@ -50,6 +51,24 @@ pub(crate) struct Counters {
     pub(crate) sent: u64,
     /// Messages that could not be said.
     pub(crate) unsayable: u64,
+}
+
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            messages,
+            unknown,
+            unreadable,
+            skipped,
+            sent,
+            unsayable,
+        } = self;
+        write!(
+            f,
+            "{messages} messages, {unknown} unknown, {unreadable} unreadable, {skipped} records skipped, \
+             {sent} sent, {unsayable} not sendable"
+        )
+    }
 }
 
 /// A connected client.
@@ -185,7 +204,8 @@ impl Connection {
             if dialect != known {
                 self.settings_at = None;
                 let from = self.from;
-                info!(%from, dialect = ?dialect.map(|d| d.to_string()), "legacy client recognised");
+                let dialect = dialect.map(tracing::field::display);
+                info!(%from, dialect, "legacy client recognised");
             }
             // As long as it is not known: the dialect whose lists are no more than what they name.
             let dialect = dialect.unwrap_or(Dialect::LinuxMclag);
@@ -212,7 +232,7 @@ impl Connection {
         Ok(None)
     }
 
-    fn complain(&self, kind: u8, error: &dyn std::fmt::Display) {
+    fn complain(&self, kind: u8, error: &dyn fmt::Display) {
         let from = self.from;
         let faults = self.counters.unreadable + self.counters.skipped;
         match faults {

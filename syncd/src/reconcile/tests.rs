@@ -855,7 +855,7 @@ fn a_group_address_is_no_host() {
     assert_eq!(actions, []);
     assert_eq!(
         told,
-        ["Refused: 01:00:5e:00:00:01 vlan 1: not the address of one host"]
+        ["Refused: 01:00:5e:00:00:01 vlan 1: not a unicast MAC"]
     );
 }
 

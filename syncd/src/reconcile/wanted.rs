@@ -316,9 +316,7 @@ impl Wanted {
         }
         let InterfaceWant { mac } = want;
         if !mac.is_unicast() {
-            return Err(refused(format!(
-                "{name}: {mac} is not the address of one host"
-            )));
+            return Err(refused(format!("{name}: {mac} is not a unicast MAC")));
         }
         self.released_interfaces.remove(&name);
         self.interfaces.insert(name, want);
@@ -413,9 +411,7 @@ impl Wanted {
         }
         if !key.mac.is_unicast() {
             let FdbKey { vid, mac } = key;
-            return Err(refused(format!(
-                "{mac} vlan {vid}: not the address of one host"
-            )));
+            return Err(refused(format!("{mac} vlan {vid}: not a unicast MAC")));
         }
         if want.kind == FdbKind::Ageing {
             // Done once, and then nobody's wish: a snapshot has nothing to keep of it.

@@ -139,7 +139,7 @@ impl<B: Backend> Server<B> {
             if !std::mem::replace(&mut self.legacy.refusing, true) {
                 let pid = client.peer.pid;
                 warn!(
-                    %from, ?pid,
+                    %from, pid,
                     "legacy client refused: a client of version 2 is connected"
                 );
             }
@@ -155,8 +155,8 @@ impl<B: Backend> Server<B> {
             return;
         };
         self.legacy.refusing = false;
-        let dialect = place.dialect.map(|dialect| dialect.to_string());
-        info!(%from, at = %place.address, ?dialect, "legacy client connected");
+        let dialect = place.dialect.map(tracing::field::display);
+        info!(%from, at = %place.address, dialect, "legacy client connected");
         self.restore_at = None;
         if is_first {
             self.legacy.swept = false;
@@ -303,9 +303,9 @@ impl<B: Backend> Server<B> {
         };
         let (from, counters) = (connection.from, connection.counters);
         match lost {
-            Lost::Closed => info!(%from, ?counters, "legacy client left, the dataplane stays"),
+            Lost::Closed => info!(%from, %counters, "legacy client left, the dataplane stays"),
             lost => {
-                warn!(%from, ?counters, reason = %lost, "legacy client lost, the dataplane stays");
+                warn!(%from, %counters, reason = %lost, "legacy client lost, the dataplane stays");
             }
         }
         if self.legacy.sockets.is_empty() {

@@ -80,7 +80,12 @@ impl<B: Backend> Server<B> {
             match self.backend.snapshot(bridge).await {
                 Ok(actual) => {
                     let entries = actual.fdb.len();
-                    info!(bridge = ?bridge, ports = actual.ports.len(), entries, "looked at bridge");
+                    info!(
+                        bridge = bridge.map(tracing::field::display),
+                        ports = actual.ports.len(),
+                        entries,
+                        "looked at bridge"
+                    );
                     self.blind = None;
                     self.reconciler.adopt(actual);
                     if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
@@ -90,7 +95,7 @@ impl<B: Backend> Server<B> {
                 }
                 Err(error) => {
                     if self.blind.as_ref() != Some(&error.text) {
-                        warn!(bridge = ?bridge, %error, "cannot look at bridge");
+                        warn!(bridge = bridge.map(tracing::field::display), %error, "cannot look at bridge");
                         self.blind = Some(error.text);
                     }
                     self.reconciler.lose_sight();
@@ -205,16 +210,16 @@ impl<B: Backend> Server<B> {
                     }
                 }
                 Err(error) if error.code == OpErrorCode::Waiting => {
-                    debug!(%subject, ?action, %error, "action waits");
+                    debug!(%subject, %action, %error, "action waits");
                 }
                 Err(error) => {
                     let is_new = self.failing.len() < 4096 && self.failing.insert(subject);
                     failures += usize::from(is_new);
                     if is_new && logged < MAX_LOGGED {
                         logged += 1;
-                        warn!(%subject, ?action, %error, "action failed");
+                        warn!(%subject, %action, %error, "action failed");
                     } else {
-                        debug!(%subject, ?action, %error, "action failed");
+                        debug!(%subject, %action, %error, "action failed");
                     }
                 }
             }
@@ -227,15 +232,15 @@ impl<B: Backend> Server<B> {
 
 fn log_success(action: &Action) {
     match action {
-        Action::Isolate { port } => info!(%port, isolated = true, "isolation changed"),
-        Action::Release { port } => info!(%port, isolated = false, "isolation changed"),
-        Action::Hold { port } => info!(%port, held = true, "hold changed"),
-        Action::Unhold { port } => info!(%port, held = false, "hold changed"),
+        Action::Isolate { port } => info!(%port, "port isolated from the peer link"),
+        Action::Release { port } => info!(%port, "port no longer isolated from the peer link"),
+        Action::Hold { port } => info!(%port, "port held"),
+        Action::Unhold { port } => info!(%port, "port released"),
         Action::FdbInstall { .. }
         | Action::FdbMakeDynamic { .. }
         | Action::FdbDelete { .. }
         | Action::NeighbourInstall { .. }
-        | Action::NeighbourDelete { .. } => debug!(?action, "entry changed"),
+        | Action::NeighbourDelete { .. } => debug!(%action, "entry changed"),
         Action::EnsureFilter { .. }
         | Action::RemoveFilter
         | Action::SetLearning { .. }
@@ -244,6 +249,6 @@ fn log_success(action: &Action) {
         | Action::LocalInstall { .. }
         | Action::LocalDelete { .. }
         | Action::SetInterfaceMac { .. }
-        | Action::SetSystemMac { .. } => info!(?action, "dataplane changed"),
+        | Action::SetSystemMac { .. } => info!(%action, "dataplane changed"),
     }
 }

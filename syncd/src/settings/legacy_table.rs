@@ -129,7 +129,7 @@ pub(super) fn check(table: LegacyTable, wrong: &mut impl FnMut(Range<usize>, Str
     let system_mac = system_mac.and_then(|text| match text.get_ref().parse::<Mac>() {
         Ok(mac) if mac.is_unicast() => Some(mac),
         Ok(mac) => {
-            wrong(text.span(), format!("{mac} is not the address of one host"));
+            wrong(text.span(), format!("{mac} is not a unicast MAC"));
             None
         }
         Err(error) => {

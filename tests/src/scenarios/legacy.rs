@@ -315,7 +315,12 @@ fn settings_change(chassis: &Chassis, client: &mut Client) -> Result<()> {
         .replace("[\"PortChannel1\"]", "[\"PortChannel1\", \"PortChannel2\"]")
         .replace("[\"Vlan100\"]", "[]");
     eventually("syncd complains", SOON, || {
-        ensure!(chassis.syncd.log().contains("settings stay as they were"));
+        ensure!(
+            chassis
+                .syncd
+                .log()
+                .contains("keeping the previous settings")
+        );
         Ok(())
     })?;
     chassis.reload(&now)?;

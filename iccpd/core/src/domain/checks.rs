@@ -79,10 +79,10 @@ impl Domain {
         }
         let differ = |a: &BTreeSet<Vid>, b: &BTreeSet<Vid>, place: &str| {
             let only: Vec<String> = a.difference(b).map(ToString::to_string).collect();
-            (!only.is_empty()).then(|| format!("VLAN {} only {place}", only.join(",")))
+            (!only.is_empty()).then(|| format!("VLAN {} missing {place}", only.join(",")))
         };
-        conflicts.extend(differ(&facts.vids, &info.vids, "here"));
-        conflicts.extend(differ(&info.vids, &facts.vids, "at the peer"));
+        conflicts.extend(differ(&facts.vids, &info.vids, "at the peer"));
+        conflicts.extend(differ(&info.vids, &facts.vids, "locally"));
         conflicts
     }
 }

@@ -286,10 +286,16 @@ fn vlans_that_differ_are_written_down_unless_something_before_them_differs() {
     // (VLANs here, at the peer, layer 3 there, address there, what is written down)
     let cases = [
         ("10,20", "10,20", false, none, ""),
-        ("10,20,30", "10", false, none, "VLAN 20,30 only here"),
-        ("10", "10,20,30", false, none, "VLAN 20,30 only at the peer"),
-        ("10,20", "10,30", false, none, "VLAN 20 only here"),
-        ("10", "", false, none, "VLAN 10 only here"),
+        (
+            "10,20,30",
+            "10",
+            false,
+            none,
+            "VLAN 20,30 missing at the peer",
+        ),
+        ("10", "10,20,30", false, none, "VLAN 20,30 missing locally"),
+        ("10,20", "10,30", false, none, "VLAN 20 missing at the peer"),
+        ("10", "", false, none, "VLAN 10 missing at the peer"),
         (
             "10",
             "20",

@@ -114,8 +114,8 @@ fn add_pair(rows: &mut Rows, pair: &Pair) {
     rows.add(
         "Role",
         match pair.active {
-            Some(true) => "active",
-            Some(false) => "standby",
+            Some(true) => "primary",
+            Some(false) => "secondary",
             None => "undecided",
         },
     );
@@ -126,14 +126,20 @@ fn add_pair(rows: &mut Rows, pair: &Pair) {
 }
 
 fn describe(client: &Client) -> String {
-    let counted = client.counters.iter().filter(|counter| counter.value > 0);
+    let counted = client.counters.iter();
+    let counted = counted.filter(|counter| counter.value > 0 && counter.name != "batches");
     let counted: Vec<String> = counted
         .map(|counter| format!("{} {}", counter.value, counter.name))
         .collect();
     let Client { speaks, from, .. } = client;
+    let client = match from.strip_prefix("process ") {
+        Some(pid) => format!("iccpd (pid {pid}), protocol {speaks}"),
+        None if speaks == "v2" => format!("iccpd ({from}), protocol {speaks}"),
+        None => format!("iccpd ({from}), protocol v1 ({speaks})"),
+    };
     match counted.is_empty() {
-        true => format!("{speaks}, {from}"),
-        false => format!("{speaks}, {from}: {}", counted.join(", ")),
+        true => client,
+        false => format!("{client}: {}", counted.join(", ")),
     }
 }
 
@@ -194,9 +200,9 @@ mod tests {
         let text = dataplane(&shown());
         for line in [
             "Peer link      PortChannel10, not learning",
-            "Client         sonic, 127.0.0.1:40000: 17 messages",
+            "Client         iccpd (127.0.0.1:40000), protocol v1 (sonic): 17 messages",
             "Session        up",
-            "Role           standby",
+            "Role           secondary",
             "PortChannel1  up     yes       passes   yes       -",
         ] {
             assert!(text.contains(line), "{line:?} in\n{text}");

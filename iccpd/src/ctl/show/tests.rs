@@ -201,15 +201,15 @@ fn interfaces_in_every_state() {
     assert_text(
         &interfaces(&ports),
         "
-        Port      Here     Peer  State      Isolated  LACP partner       Members                            VLANs
-        peerlink  up       -     peer link  -         -                  swp31, swp32                       1-4094
-        bond1     up       up    dual       yes       02:00:5e:00:00:09  swp1                               1,10-12,20
-        bond2     down     up    peer only  no        -                  swp2 (waiting), swp3 (no carrier)  10,12,14,16,18,20,
-                                                                                                            22,24,26,28,30,32,
-                                                                                                            34,36,38
-        bond3     up       up    held       -         -                  -                                  -
-        bond4     up       down  here only  -         -                  -                                  -
-        bond5     missing  -     down       -         -                  -                                  -
+        Port      Here     Peer  State                              Isolated  LACP partner       Members                            VLANs
+        peerlink  up       -     peer link                          -         -                  swp31, swp32                       1-4094
+        bond1     up       up    dual                               yes       02:00:5e:00:00:09  swp1                               1,10-12,20
+        bond2     down     up    peer only                          no        -                  swp2 (waiting), swp3 (no carrier)  10,12,14,16,18,20,
+                                                                                                                                    22,24,26,28,30,32,
+                                                                                                                                    34,36,38
+        bond3     up       up    held (waiting for peer isolation)  -         -                  -                                  -
+        bond4     up       down  here only                          -         -                  -                                  -
+        bond5     missing  -     down                               -         -                  -                                  -
 
         Warning: bond2: VLANs differ
         ",

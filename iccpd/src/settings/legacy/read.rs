@@ -373,7 +373,7 @@ impl<'a> Reading<'a> {
             .parse()
             .map_err(|error| format!("{}: {error}", Shown(value)))?;
         if !mac.is_unicast() {
-            return Err(format!("{mac} is not the address of one host"));
+            return Err(format!("{mac} is not a unicast MAC"));
         }
         if self.drafts.is_empty() {
             return Err("ignored: it is for the pairs that were named before it".into());
@@ -512,7 +512,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
     let address = address.to_canonical();
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     if address.is_unspecified() || address.is_multicast() || broadcast {
-        return Err(format!("{address} is not the address of one host"));
+        return Err(format!("{address} is not a unicast address"));
     }
     Ok(address)
 }

@@ -269,7 +269,7 @@ fn lines_are_read_as_the_earlier_daemon_does_and_what_it_swallows_is_told() {
         (
             "peer_ip:255.255.255.255",
             " PortChannel9",
-            &["5: `peer_ip`: 255.255.255.255 is not the address of one host"],
+            &["5: `peer_ip`: 255.255.255.255 is not a unicast address"],
         ),
         // Identities.
         (
@@ -296,7 +296,7 @@ fn lines_are_read_as_the_earlier_daemon_does_and_what_it_swallows_is_told() {
         (
             "system_mac:ff:ff:ff:ff:ff:ff",
             " PortChannel9",
-            &["5: `system_mac`: ff:ff:ff:ff:ff:ff is not the address of one host"],
+            &["5: `system_mac`: ff:ff:ff:ff:ff:ff is not a unicast MAC"],
         ),
         // What is not text.
         (

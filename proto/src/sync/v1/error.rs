@@ -158,7 +158,7 @@ pub enum Problem {
     #[error("{0:?} is not an IPv4 address")]
     Address(String),
     /// An address that no chassis can have.
-    #[error("{0} is not the address of one host")]
+    #[error("{0} is not a unicast MAC")]
     Host(Ipv4Addr),
     /// A time that is none.
     #[error("{0} is neither -1 nor within 1..=3600 seconds")]
