@@ -56,6 +56,9 @@ const PEER_POLICY: &str = "iccpd/core/src/policy/peer.rs";
 /// Ways to run another program.
 const PROGRAMS: [&str; 4] = ["process::Command", "Command::new(", "execv", "fn system("];
 
+/// Macros whose lines an operator reads.
+const LOGGED: [&str; 3] = ["info!(", "warn!(", "error!("];
+
 /// Lines of code that a file may have without saying why.
 const LONGEST: usize = 600;
 
@@ -107,6 +110,7 @@ impl Tree {
             self.unsafe_code_stays_where_it_is_allowed(),
             self.long_files_give_a_reason(),
             self.every_crate_has_the_lints_of_the_workspace(),
+            self.logs_are_in_plain_words(),
             self.citations_resolve(),
             self.links_resolve(),
         ]
@@ -285,6 +289,24 @@ impl Tree {
             .collect()
     }
 
+    /// Lines that operators read show values as operators write them; what is for developers, below `info`, need not.
+    fn logs_are_in_plain_words(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (path, text) in &self.sources {
+            if is_test(path) || crate_of(path) == "mclag-tests" {
+                continue;
+            }
+            let code = without_comments(&without_tests(text));
+            for level in LOGGED {
+                let calls = code.split(level).skip(1).map(arguments);
+                if calls.into_iter().any(shows_debug_text) {
+                    found.push(format!("{path} has Debug text in {level}"));
+                }
+            }
+        }
+        found
+    }
+
     /// Where the production code of a crate contains one of `words`: one line per file.
     fn mentions(&self, name: &str, words: &[&str]) -> Vec<String> {
         let mut found = Vec::new();
@@ -363,6 +385,47 @@ fn names_within(code: &str, module: &str, item: &str) -> bool {
         });
         words(&rest[..end.unwrap_or(rest.len())])
     })
+}
+
+/// What stands between the parentheses of a call, of which the first is cut off already.
+fn arguments(text: &str) -> &str {
+    let mut depth = 1_usize;
+    let mut at = 0;
+    while let Some(character) = text[at..].chars().next() {
+        match character {
+            '"' => {
+                at += string_len(&text[at..]);
+                continue;
+            }
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        at += character.len_utf8();
+    }
+    &text[..at]
+}
+
+/// Whether arguments of a log line name a value with `?`, or format one with `:?`.
+fn shows_debug_text(arguments: &str) -> bool {
+    let mut rest = arguments;
+    while let Some(character) = rest.chars().next() {
+        let len = match character {
+            '"' => string_len(rest),
+            _ => character.len_utf8(),
+        };
+        let is_text = len > 1 && character == '"';
+        let before = arguments[..arguments.len() - rest.len()].trim_end();
+        let is_sigil = character == '?' && (before.is_empty() || before.ends_with([',', '=']));
+        if is_sigil || is_text && (rest[..len].contains(":?}") || rest[..len].contains(":#?}")) {
+            return true;
+        }
+        rest = &rest[len..];
+    }
+    false
 }
 
 /// True for files that hold nothing but tests.
@@ -828,6 +891,34 @@ fn a_crate_that_knows_too_much_of_the_daemons_is_found() {
     }
     for name in ["iccpd", "syncd"] {
         assert!(violations_with_dependency(name, "mclag-daemon").is_empty());
+    }
+}
+
+#[test]
+fn a_log_line_with_debug_text_is_found() {
+    let path = "syncd/src/server.rs";
+    for (text, level) in [
+        ("fn f() { info!(?port, \"up\"); }", "info!("),
+        (
+            "fn f() { tracing::warn!(%from, pid = ?pid, \"refused\"); }",
+            "warn!(",
+        ),
+        (
+            "fn f() { error!(\n    reason = %f(a, b),\n    ?code,\n    \"lost\"\n); }",
+            "error!(",
+        ),
+        ("fn f() { info!(\"now {port:?}\"); }", "info!("),
+    ] {
+        let found = [format!("{path} has Debug text in {level}")];
+        assert_eq!(violations_with(path, text), found, "{text}");
+    }
+    for text in [
+        "fn f() { info!(%port, \"up, is it?\"); let x = g()?; }",
+        "fn f() { warn!(count = g()?, \"x\"); }",
+        "fn f() { debug!(?message, \"from the peer\"); }",
+        "#[cfg(test)]\nmod tests {\n    fn f() { info!(?x, \"\"); }\n}\n",
+    ] {
+        assert_eq!(violations_with(path, text), Vec::<String>::new(), "{text}");
     }
 }
 
