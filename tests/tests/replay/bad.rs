@@ -265,7 +265,8 @@ const PORT_NAME: &[u8] = b"PortChannel0001";
 
 /// Lines of a log that warn of what arrived at the place of version 1.
 fn warnings(log: &str) -> Vec<&str> {
-    let is_of_shim = |line: &&str| line.contains("iccpd::shim") || line.contains("legacy");
+    let is_of_shim =
+        |line: &&str| line.contains("syncd::backend::mclagsyncd") || line.contains("legacy");
     let warnings = log.lines().filter(|line| line.contains(" WARN "));
     warnings.filter(is_of_shim).collect()
 }
