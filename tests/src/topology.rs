@@ -348,7 +348,7 @@ impl Switch {
     }
 
     /// Take `port` into the bridge: VLAN 10 untagged, VLAN 20 tagged.
-    fn add_edge_port(&self, port: &str) -> Result<()> {
+    pub fn add_edge_port(&self, port: &str) -> Result<()> {
         self.ns.ip(&format!("link set {port} master {BRIDGE} up"))?;
         self.ns.bridge(&format!(
             "vlan add dev {port} vid {UNTAGGED} pvid untagged

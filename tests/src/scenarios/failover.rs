@@ -1,14 +1,15 @@
 //! Links fail and return under traffic.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
 use super::flows::{self, Flows};
 use super::{addresses, pair};
-use crate::mlag::Mlag;
+use crate::kernel;
+use crate::mlag::{Mlag, SYSTEM_MAC};
 use crate::scenario::{Ctx, Scenario};
-use crate::topology::{Options, PEER_LINK, Side, UNTAGGED};
+use crate::topology::{BRIDGE, Options, PEER_LINK, Side, UNTAGGED};
 use crate::traffic::{BROADCAST, Receiver, Sender, Stream, learnable};
 use crate::wait::{SOON, eventually};
 use mclag_proto::ctl::SessionState;
@@ -21,6 +22,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 for each moment, and none arrives twice.",
         limit: Duration::from_secs(240),
         run: a_lost_leg_is_taken_over_by_the_peer,
+    },
+    Scenario {
+        name: "a_leg_that_cannot_carry_is_left_by_the_host",
+        about: "On A a bond has fewer members than its min_links, then it is taken out of the bridge, then the bridge is down. \
+                LACP runs on all the same. Each time the host leaves the leg, nothing of what it sends from then on is lost, \
+                and it uses both legs again when the operator has mended it. What he set as min_links stays.",
+        limit: Duration::from_secs(300),
+        run: a_leg_that_cannot_carry_is_left_by_the_host,
     },
     Scenario {
         name: "a_peer_out_of_reach_changes_nothing_and_comes_back",
@@ -42,6 +51,71 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 const RATE: u32 = 500;
+
+/// What holding adds to the `min_links` of a bond (`docs/adr/0003-hold-by-min-links.md`).
+const HELD: u64 = 1_000_000;
+
+fn a_leg_that_cannot_carry_is_left_by_the_host(ctx: &mut Ctx) -> Result<()> {
+    let mlag = Mlag::up(ctx, Options::default())?;
+    let (host, bond) = (mlag.host(), mlag.lag.port(1));
+    let a = mlag.switch(Side::A);
+    let min_links = || -> Result<u64> { Ok(kernel::bond(&a.ns, &bond)?.min_links) };
+    for fault in [
+        "min_links is not met",
+        "the bond is out of the bridge",
+        "the bridge is down",
+    ] {
+        let started = Instant::now();
+        match fault {
+            "min_links is not met" => a.ns.ip(&format!("link set {bond} type bond min_links 2"))?,
+            "the bond is out of the bridge" => a.ns.ip(&format!("link set {bond} nomaster"))?,
+            _ => a.unplug(BRIDGE)?,
+        }
+        let left = host.wait_bundled(1)?;
+        let after = started.elapsed().as_secs_f64();
+        ctx.measured(
+            format!("{fault}, the host left the leg after"),
+            format!("{after:.1} s"),
+        );
+        ensure!(
+            left.partner == SYSTEM_MAC,
+            "{fault}: it uses the wrong leg, to {}",
+            left.partner
+        );
+        host.wait_reaches(&mlag.orphan_b, UNTAGGED)?;
+        let (up, down) = (host.untagged(), mlag.orphan_b.untagged());
+        let ear = Receiver::start(&down)?;
+        let stream = Stream::between(&up, &down);
+        let sender = Sender::start(&up, stream, RATE)?;
+        ear.wait_for(stream.id, 300)?;
+        let sent = sender.stop()?;
+        let heard = ear.hear(&sent)?;
+        let summary = heard.of(sent.frames);
+        ensure!(heard.is_exactly_once(sent.frames), "{fault}: {summary}");
+        eventually("the port is held", SOON, || {
+            let now = min_links()?;
+            ensure!(now >= HELD, "{fault}: min_links {now}");
+            Ok(())
+        })?;
+        match fault {
+            "min_links is not met" => {
+                let now = min_links()?;
+                ensure!(now == HELD + 2, "what the operator set is lost: {now}");
+                a.ns.ip(&format!("link set {bond} type bond min_links 0"))?;
+            }
+            "the bond is out of the bridge" => a.add_edge_port(&bond)?,
+            _ => a.plug(BRIDGE)?,
+        }
+        mlag.wait_dual()?;
+        eventually("the hold is over", SOON, || {
+            let now = min_links()?;
+            ensure!(now == 0, "{fault}: min_links {now}");
+            Ok(())
+        })?;
+        host.wait_reaches(&mlag.orphan_a, UNTAGGED)?;
+    }
+    Ok(())
+}
 
 fn a_lost_leg_is_taken_over_by_the_peer(ctx: &mut Ctx) -> Result<()> {
     a_leg_is_lost_and_returns(ctx, &Mlag::up(ctx, Options::default())?)
