@@ -111,6 +111,7 @@ impl Tree {
             self.long_files_give_a_reason(),
             self.every_crate_has_the_lints_of_the_workspace(),
             self.logs_are_in_plain_words(),
+            self.every_dependency_is_used(),
             self.citations_resolve(),
             self.links_resolve(),
         ]
@@ -272,6 +273,32 @@ impl Tree {
         found
     }
 
+    /// By the crate that names it; what the workspace names, by a crate.
+    fn every_dependency_is_used(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (path, text) in &self.manifests {
+            for name in dependencies_of(text) {
+                let word = name.replace('-', "_");
+                let is_used = match CRATES
+                    .iter()
+                    .find(|(_, dir)| *path == format!("{dir}/Cargo.toml"))
+                {
+                    Some((owner, _)) => self
+                        .sources
+                        .iter()
+                        .any(|(source, text)| crate_of(source) == *owner && text.contains(&word)),
+                    None => self.manifests.iter().any(|(other, text)| {
+                        other != path && dependencies_of(text).any(|used| used == name)
+                    }),
+                };
+                if !is_used {
+                    found.push(format!("{path} names {name}, which nothing uses"));
+                }
+            }
+        }
+        found
+    }
+
     /// No shell, no `ip`, no `bridge`, with whatever name an interface has (`spec/behaviour.md` W-2, P-24).
     fn the_daemons_run_no_other_programs(&self) -> Vec<String> {
         let ours = CRATES.iter().filter(|(name, _)| *name != "mclag-tests");
@@ -352,6 +379,19 @@ impl Tree {
         }
         tree
     }
+}
+
+/// Names in the sections of a manifest that list dependencies.
+fn dependencies_of(manifest: &str) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    manifest.lines().filter_map(move |line| {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        }
+        let name = line.split([' ', '.', '=']).next()?;
+        let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+        (inside && !name.is_empty() && name.chars().all(is_name)).then_some(name)
+    })
 }
 
 /// The crate that a source belongs to.
@@ -944,4 +984,24 @@ fn a_crate_without_the_lints_is_found() {
     tree.manifests
         .insert("syncd/Cargo.toml".into(), "[package]\n".into());
     assert_eq!(tree.violations().len(), 1);
+}
+
+#[test]
+fn a_dependency_that_nothing_uses_is_found() {
+    let manifest = "[lints]\nworkspace = true\n[dev-dependencies]\nserde-json.workspace = true\n";
+    let mut tree = good();
+    tree.manifests
+        .insert("syncd/Cargo.toml".into(), manifest.into());
+    let wanted = ["syncd/Cargo.toml names serde-json, which nothing uses"];
+    assert_eq!(tree.violations(), wanted);
+    tree.sources
+        .insert("syncd/src/x.rs".into(), "use serde_json::Value;\n".into());
+    assert!(tree.violations().is_empty());
+    let workspace =
+        "unsafe_code = \"deny\"\n[workspace.dependencies]\nserde-json = \"1\"\nbytes = \"1\"\n";
+    tree.manifests.insert("Cargo.toml".into(), workspace.into());
+    assert_eq!(
+        tree.violations(),
+        ["Cargo.toml names bytes, which nothing uses"]
+    );
 }
