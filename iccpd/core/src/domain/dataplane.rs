@@ -1,6 +1,6 @@
 //! What is sent to `syncd`: the wanted dataplane, as numbered batches of changes.
 
-use super::syncd::{InFlight, Syncd, named_port};
+use super::connection::{InFlight, Syncd, named_port};
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
 use crate::config::OnLoss;
 use crate::lag::Report;

@@ -9,11 +9,12 @@
 //! change. `told.rs`: what the peer says; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent
 //! to the peer. `sections.rs`: what `syncd` is to be told, in which order;
-//! `dataplane.rs`: in batches; `syncd.rs`: the connection. `view.rs`: what an operator sees;
+//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees;
 //! `legacy_view.rs`, with the legacy tool; `tally.rs`: what is counted for that one.
 
 mod checks;
 mod configure;
+mod connection;
 mod dataplane;
 mod derive;
 mod identity;
@@ -22,7 +23,6 @@ mod loss;
 mod neigh;
 mod peer;
 mod sections;
-mod syncd;
 mod tables;
 mod tally;
 mod told;
@@ -40,6 +40,7 @@ use crate::peer::Peer;
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Time};
+use connection::Syncd;
 use mclag_proto::ctl::{Role, RoleBy};
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
@@ -47,7 +48,6 @@ use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
-use syncd::Syncd;
 use tables::Tables;
 
 /// Counters for the operator.
