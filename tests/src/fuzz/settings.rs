@@ -18,8 +18,11 @@ pub fn iccpd_conf(bytes: &[u8]) {
     };
     assert!(loaded.warnings().len() <= MAX_WARNINGS + 1);
     for warning in loaded.warnings() {
+        assert!(!warning.message.contains('\n'), "{warning:?}");
         let text = warning.located(path).to_string();
-        assert!(!text.contains('\n') && text.len() < 2000, "{text}");
+        // What is suggested has lines of its own, as many as it takes.
+        assert_eq!(text.lines().count(), 1 + warning.instead.len(), "{text}");
+        assert!(text.lines().all(|line| line.len() < 2000), "{text}");
     }
     let Some(legacy) = &loaded.legacy else {
         return iccpd_toml(bytes);
