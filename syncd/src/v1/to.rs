@@ -420,8 +420,10 @@ impl Translator {
 
     fn port(&mut self, name: IfName, want: &PortWant) {
         self.named.ports.name(name);
-        self.lifted.remove(&name);
+        let is_lifted = self.lifted.remove(&name).is_some();
         let port = self.ports.entry(name).or_default();
+        // It is isolated by the last list, which another one has yet to take back.
+        port.listed |= is_lifted;
         let isolated = match want.isolation {
             Isolation::On => Some(true),
             Isolation::Off => Some(false),

@@ -846,3 +846,19 @@ fn a_role_that_changes_when_a_session_is_gone_is_the_last_that_is_said() {
     );
     assert_eq!(said.last().map(String::as_str), Some("role active=false -"));
 }
+
+/// A server of linux-mclag changes what a list names, and nothing else (4.1).
+#[test]
+fn a_port_that_comes_and_goes_in_one_batch_is_not_left_isolated() {
+    let mut translator = translator(Dialect::LinuxMclag);
+    let on = port("PortChannel1", Isolation::On, Traffic::Pass);
+    let off = port("PortChannel1", Isolation::Off, Traffic::Pass);
+    let members = members("PortChannel1", &["Ethernet0"]);
+    apply(&mut translator, &[members, domain(false), on]);
+    let gone = release("PortChannel1");
+    let said = apply(&mut translator, &[gone.clone(), off, gone]);
+    assert!(
+        said.iter().any(|said| said.contains("!Ethernet0")),
+        "{said:?}"
+    );
+}
