@@ -32,6 +32,13 @@ fn messages(text: &str) -> Vec<Message> {
         .collect()
 }
 
+/// All of `runs`, one after the other: those whose daemons name the same pair, which a chassis has once.
+fn one_by_one<T>(runs: Vec<T>, run: impl Fn(u8, T) -> Result<()>) {
+    for (number, one) in (0..).zip(runs) {
+        run(number, one).unwrap_or_else(|error| panic!("{error:?}"));
+    }
+}
+
 /// All of `runs`, side by side.
 fn side_by_side<T: Send>(runs: Vec<T>, run: impl Fn(u8, T) -> Result<()> + Sync) {
     let run = &run;

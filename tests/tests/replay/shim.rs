@@ -10,7 +10,7 @@ use mclag_tests::replay::process::{Daemon, Place, accept, dial_until, loopback};
 use mclag_tests::replay::shim::Listener;
 use mclag_tests::replay::stream::{Message, Side};
 
-use super::{messages, side_by_side};
+use super::{messages, one_by_one, side_by_side};
 
 const PORT: u16 = 12_626;
 
@@ -150,7 +150,7 @@ fn our_syncd_serves_recorded_linux_mclag_clients() {
 fn our_iccpd_is_a_client_that_mclagsyncd_understands() {
     let recordings =
         recordings!("mclagsyncd": "sonic-07-a" "sonic-01-a" "sonic-02-a" "sonic-05-a" "sonic-06-a");
-    side_by_side(recordings.to_vec(), |number, (name, text)| {
+    one_by_one(recordings.to_vec(), |number, (name, text)| {
         let place = Place::new(&format!("to-iccpd-{name}"))?;
         let address = SocketAddrV4::new(loopback(240 + number, 6), PORT);
         let server = TcpListener::bind(address)?;
