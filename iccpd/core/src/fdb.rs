@@ -8,7 +8,7 @@
 //! Ageing needs no clock here: the dataplane says when a host falls silent on this chassis, and
 //! an entry goes when neither side sees the host.
 //!
-//! Here: what holds for every dataplane. What does not are the [`Rules`] of one that reports activity
+//! Here: what holds for every dataplane. What does not are the `Rules` of one that reports activity
 //! on what was installed (`activity.rs`), and of one that does not (`unreported.rs`). `ports.rs`: ports
 //! that come and go. `packed.rs`: how it is kept in little memory. `view.rs`: what an operator sees.
 

@@ -63,7 +63,7 @@ pub enum Consent {
     Presumed(Duration),
 }
 
-/// What a port that is up and does not carry data waits for, at most until [`Self::over`].
+/// What a port that is up and does not carry data waits for, at most until `over`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Wait {
     kind: Awaited,

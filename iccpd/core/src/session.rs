@@ -12,7 +12,7 @@
 //!    +--- transport down, silence, refusal --- Exchange <--- Stage2 <--- Stage1
 //! ```
 //!
-//! Every pair of state and event is an arm of [`Session::step`]; the table of all of them is in its
+//! Every pair of state and event is an arm of `Session::step`; the table of all of them is in its
 //! test. What is not in there is data: when the peer was heard, who it is, what came too early.
 //!
 //! Stage 1: the standby asks for everything, the active answers. Stage 2: the other way round.
