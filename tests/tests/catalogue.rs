@@ -36,7 +36,7 @@ W-10 syncd/src/reconcile/tests.rs an_empty_snapshot_restores_what_was_before
 W-10 syncd/src/server/legacy/tests.rs what_the_next_client_does_not_say_again_goes_when_it_is_in_step
 W-11 syncd/src/v1/to/tests.rs a_held_port_that_leaves_the_pair_carries_data
 W-11 syncd/src/reconcile/tests.rs a_port_released_by_name_is_undone_at_once
-W-12 iccpd/core/src/lag.rs a_lost_acknowledgement_is_asked_for_every_second_until_it_is_given_up
+W-12 iccpd/core/src/lag/tests.rs a_lost_acknowledgement_is_asked_for_every_second_until_it_is_given_up
 W-12 iccpd/core/tests/pair/legacy/stories.rs a_sonic_that_never_acknowledges_is_asked_every_second_and_then_no_longer_waited_for
 W-13 iccpd/core/src/fdb/tests/untracked.rs an_address_on_a_port_that_is_down_here_alone_is_reached_through_the_peer
 W-14 iccpd/core/src/fdb/tests.rs a_move_between_two_local_ports_is_announced
@@ -50,7 +50,7 @@ W-18 iccpd/core/src/neigh/tests.rs neighbours_of_a_layer_3_port_go_and_come_with
 W-19 iccpd/core/tests/shim/events.rs a_port_that_was_deleted_while_its_interface_was_away_stays_deleted
 W-20 syncd/src/backend/mclagsyncd/told.rs every_attribute_of_a_deletion_is_deleted
 W-21 iccpd/core/tests/pair/legacy/stories.rs another_system_mac_is_told_at_once
-W-22 iccpd/core/src/isolation.rs decision_table
+W-22 iccpd/core/src/policy/decision/tests.rs isolation_table
 W-22 tests/src/scenarios a_peer_out_of_reach_changes_nothing_and_comes_back
 W-23 iccpd/core/tests/pair/legacy/stories.rs a_warm_reboot_of_sonic_changes_nothing_for_ninety_seconds_and_then_is_a_loss
 W-24 - a daemon has one domain, and its state is a value without static variables
@@ -104,7 +104,7 @@ P-17 proto/netlink/tests/kernel/bond.rs the_system_id_of_a_running_bond_can_be_c
 P-18 - a host without LACP is not served by an MLAG port that speaks it
 P-19 iccpd/src/ctl/show/tests.rs status_of_a_pair_in_trouble
 P-19 proto/src/iccp/codec/tests/lists.rs all_vlans_fit_a_port_channel_info_of_either_dialect
-P-20 iccpd/src/log.rs a_flood_of_lines_is_cut_and_counted
+P-20 proto/daemon/src/limit.rs a_flood_about_one_subject_is_cut_and_counted
 P-21 syncd/src/v1/from/tests.rs a_sonic_list_isolates_the_lags_it_names
 P-21 proto/src/sync/v1/tests/isolation.rs a_list_survives_the_way_to_a_receiver_who_knows_the_lags
 P-22 iccpd/core/tests/shim/order.rs what_a_dataplane_does_not_take_it_is_not_told
