@@ -40,8 +40,8 @@ pub enum Past {
     Unknown,
     /// Everything, as it was when the session was lost.
     Stale,
-    /// Everything, and it announced that it restarts and goes on forwarding meanwhile: nothing changes
-    /// (`spec/behaviour.md` 14.2).
+    /// Everything, and it announced while both were in step that it restarts and goes on forwarding
+    /// meanwhile: nothing changes (`spec/behaviour.md` 14.2).
     Restarting,
     /// Nothing: it left the pair, or is no longer the peer. That it has no ports it never said.
     Forgotten,
@@ -85,13 +85,11 @@ impl Known {
                 Self::Synchronised(past)
             }
             (Self::Current, Change::Told) | (_, Change::InStep) => Self::Current,
-            (Self::Before(past) | Self::Synchronised(past), Change::Lost) => {
-                Self::Before(past.again())
-            }
-            (Self::Before(past) | Self::Synchronised(past), Change::LostToRestart) => match past {
-                Past::Released => Self::Before(past),
-                _ => Self::Before(Past::Restarting),
-            },
+            // Where both were not in step there is nothing that a restart could leave as it is.
+            (
+                Self::Before(past) | Self::Synchronised(past),
+                Change::Lost | Change::LostToRestart,
+            ) => Self::Before(past.again()),
             (Self::Before(past) | Self::Synchronised(past), Change::LostAtOnce) => match past {
                 Past::Restarting => Self::Before(past),
                 _ => Self::Before(Past::Released),
@@ -118,6 +116,12 @@ impl Known {
             self,
             Self::Current | Self::Synchronised(_) | Self::Before(Past::Forgotten | Past::Released)
         )
+    }
+
+    /// It has told all of its ports in this session: one that it did not name it does not have.
+    #[must_use]
+    pub const fn is_heard(self) -> bool {
+        matches!(self, Self::Current | Self::Synchronised(_))
     }
 
     /// Everything was given up, and both have not been in step since.

@@ -58,7 +58,7 @@ impl Domain {
             let (id, name) = (port.id(), other.name());
             conflicts.push(format!("has number {id} in common with {name}"));
         }
-        if !self.peer.known().is_told() || self.peer.known().is_released() {
+        if !self.peer.known().is_heard() {
             return conflicts;
         }
         let Some(remote) = self.peer.port(&port.name()) else {

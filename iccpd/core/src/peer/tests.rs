@@ -7,7 +7,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Unknown), Change::Told, Synchronised(Unknown)),
     (Before(Unknown), Change::InStep, Current),
     (Before(Unknown), Change::Lost, Before(Unknown)),
-    (Before(Unknown), Change::LostToRestart, Before(Restarting)),
+    (Before(Unknown), Change::LostToRestart, Before(Unknown)),
     (Before(Unknown), Change::LostAtOnce, Before(Released)),
     (Before(Unknown), Change::Overdue, Before(Unknown)),
     (Before(Unknown), Change::Forgotten, Before(Forgotten)),
@@ -15,7 +15,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Stale), Change::Told, Synchronised(Stale)),
     (Before(Stale), Change::InStep, Current),
     (Before(Stale), Change::Lost, Before(Stale)),
-    (Before(Stale), Change::LostToRestart, Before(Restarting)),
+    (Before(Stale), Change::LostToRestart, Before(Stale)),
     (Before(Stale), Change::LostAtOnce, Before(Released)),
     (Before(Stale), Change::Overdue, Before(Stale)),
     (Before(Stale), Change::Forgotten, Before(Forgotten)),
@@ -35,7 +35,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Forgotten), Change::Told, Synchronised(Forgotten)),
     (Before(Forgotten), Change::InStep, Current),
     (Before(Forgotten), Change::Lost, Before(Stale)),
-    (Before(Forgotten), Change::LostToRestart, Before(Restarting)),
+    (Before(Forgotten), Change::LostToRestart, Before(Stale)),
     (Before(Forgotten), Change::LostAtOnce, Before(Released)),
     (Before(Forgotten), Change::Overdue, Before(Forgotten)),
     (Before(Forgotten), Change::Forgotten, Before(Forgotten)),
@@ -54,7 +54,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (
         Synchronised(Unknown),
         Change::LostToRestart,
-        Before(Restarting),
+        Before(Unknown),
     ),
     (Synchronised(Unknown), Change::LostAtOnce, Before(Released)),
     (
@@ -67,11 +67,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Synchronised(Stale), Change::Told, Synchronised(Stale)),
     (Synchronised(Stale), Change::InStep, Current),
     (Synchronised(Stale), Change::Lost, Before(Stale)),
-    (
-        Synchronised(Stale),
-        Change::LostToRestart,
-        Before(Restarting),
-    ),
+    (Synchronised(Stale), Change::LostToRestart, Before(Stale)),
     (Synchronised(Stale), Change::LostAtOnce, Before(Released)),
     (Synchronised(Stale), Change::Overdue, Synchronised(Stale)),
     (Synchronised(Stale), Change::Forgotten, Before(Forgotten)),
@@ -114,7 +110,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (
         Synchronised(Forgotten),
         Change::LostToRestart,
-        Before(Restarting),
+        Before(Stale),
     ),
     (
         Synchronised(Forgotten),
@@ -172,21 +168,22 @@ fn transition_table() {
 /// same, since none of them delivers a frame.
 #[test]
 fn what_each_state_means() {
-    // (state, its ports are known, given up, expected back)
+    // (state, its ports are known, named in this session, given up, expected back)
     let rows = [
-        (Before(Unknown), false, false, false),
-        (Before(Stale), false, false, false),
-        (Before(Restarting), false, false, true),
-        (Before(Forgotten), true, false, false),
-        (Before(Released), true, true, false),
-        (Synchronised(Unknown), true, false, false),
-        (Synchronised(Stale), true, false, false),
-        (Synchronised(Restarting), true, false, true),
-        (Synchronised(Forgotten), true, false, false),
-        (Synchronised(Released), true, true, false),
-        (Current, true, false, false),
+        (Before(Unknown), false, false, false, false),
+        (Before(Stale), false, false, false, false),
+        (Before(Restarting), false, false, false, true),
+        (Before(Forgotten), true, false, false, false),
+        (Before(Released), true, false, true, false),
+        (Synchronised(Unknown), true, true, false, false),
+        (Synchronised(Stale), true, true, false, false),
+        (Synchronised(Restarting), true, true, false, true),
+        (Synchronised(Forgotten), true, true, false, false),
+        (Synchronised(Released), true, true, true, false),
+        (Current, true, true, false, false),
     ];
-    for (known, told, released, restarting) in rows {
+    for (known, told, heard, released, restarting) in rows {
+        assert_eq!(known.is_heard(), heard, "{known:?}");
         let is = (known.is_told(), known.is_released(), known.is_restarting());
         assert_eq!(is, (told, released, restarting), "{known:?}");
     }

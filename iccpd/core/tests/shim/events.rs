@@ -1,9 +1,10 @@
 //! Interfaces that come and go, and what is told of it (`spec/behaviour.md` 10.1, 10.4, 10.6, 18).
 
 use crate::chassis::{BOND, BOTH, BRIDGE, Chassis, PEER, name, vid};
-use iccp_core::{Input, Link, LinkKind, Notice, Output};
+use iccp_core::{Input, Link, LinkKind, Notice, OnLoss, Output};
 use mclag_proto::AggregatorId;
 use mclag_proto::ctl::SessionState;
+use mclag_proto::iccp::ext::{Extension, Goodbye};
 use mclag_proto::iccp::{
     ConfigFlag, PeerLinkInfo, PeerLinkKind, PortChannelInfo, SystemConfig, Tlv,
 };
@@ -326,6 +327,20 @@ fn vlans_that_differ_are_written_down_unless_something_before_them_differs() {
         assert_eq!(said, want, "{here:?} {there:?}");
         assert!(conflicts(&mut chassis, info).is_empty(), "once is enough");
     }
+}
+
+/// What is not known is no difference: a peer that left has not said that it has no such port.
+#[test]
+fn a_peer_that_left_does_not_lack_a_port() {
+    let mut chassis = Chassis::active();
+    chassis.configure(1, |config| config.on_loss = OnLoss::Hold);
+    chassis.session_up();
+    chassis.tell(Tlv::Extension(Extension::Goodbye(Goodbye::Leave)));
+    chassis.session_down();
+    for port in chassis.domain.interfaces() {
+        assert!(port.conflicts.is_empty(), "{:?}", port.conflicts);
+    }
+    assert!(!chassis.domain.interfaces().is_empty());
 }
 
 /// What is written down of the settings when the peer says this.

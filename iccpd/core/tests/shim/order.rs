@@ -202,6 +202,27 @@ fn a_peer_that_reboots_warm_changes_nothing() {
     );
 }
 
+/// 14.2 is about a pair that stands: where both were not in step there is none, whatever the peer says.
+#[test]
+fn a_peer_that_restarts_before_both_are_in_step_is_not_up() {
+    for was_in_step in [false, true] {
+        let mut chassis = Chassis::standby();
+        chassis.configure(3, |config| config.on_loss = OnLoss::Hold);
+        chassis.connect_shim(BOTH);
+        if was_in_step {
+            chassis.session_up();
+            chassis.ops();
+            chassis.session_down();
+        }
+        chassis.ops();
+        chassis.stage_two();
+        chassis.tell(Tlv::Extension(Extension::Goodbye(Goodbye::Restart)));
+        chassis.session_down();
+        let said = words(&chassis.ops());
+        assert!(!said.contains(&"up".into()), "{was_in_step}: {said:?}");
+    }
+}
+
 /// 6.6: what was given up is not taken for in step because the peer, on its way back, restarts once
 /// more: there is nothing that could be kept until it is back.
 #[test]
