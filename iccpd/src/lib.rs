@@ -23,7 +23,6 @@ pub mod log;
 pub mod mclagdctl;
 pub mod node;
 pub mod peer;
-pub mod pipe;
 pub mod record;
 pub mod settings;
 pub mod shim;

@@ -20,15 +20,14 @@
 mod candidate;
 mod ends;
 mod refusals;
+mod speech;
 
-use crate::pipe::{Pipe, Progress};
 use iccp_core::{Input, PeerTraits};
 use mclag_daemon::limit::{Bucket, Kind, Log, Rate};
+use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_proto::IfName;
 use mclag_proto::ctl::Refusal;
-use mclag_proto::iccp::{
-    DecodeError, Decoder, Detection, Detector, Dialect, Excerpt, Message, encode,
-};
+use mclag_proto::iccp::{DecodeError, Detection, Dialect, Excerpt, Message};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
 use std::io;
@@ -42,6 +41,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use candidate::{Candidate, first_word};
 pub use ends::Ends;
 use refusals::Refusals;
+use speech::{Heard, Speech};
 
 /// Outgoing bytes above which no message is taken. Messages wait in the core then, where newer
 /// states replace older ones; keepalives wait behind no more than this.
@@ -108,7 +108,6 @@ pub struct Peer {
     log: Log,
     /// Connections of the peer that are let in.
     admission: Bucket,
-    buffer: Box<[u8]>,
 }
 
 type Dial = dyn Future<Output = io::Result<TcpStream>> + Send;
@@ -116,27 +115,16 @@ type Finish = dyn Future<Output = ()> + Send;
 
 #[derive(Debug)]
 struct Connection {
-    pipe: Pipe<TcpStream>,
-    speech: Speech,
+    pipe: Pipe<TcpStream, Speech>,
+    /// The peer has begun to speak.
+    has_begun: bool,
+    /// How long its first word is waited for, while it is not known how it speaks.
+    until: Pin<Box<Sleep>>,
     /// This chassis made it.
     is_outbound: bool,
     /// The core waits for the answer to its dialling: it hears of the end even of a connection
     /// that it never heard of.
     is_awaited: bool,
-}
-
-/// How the peer speaks.
-#[derive(Debug)]
-enum Speech {
-    /// Nobody knows; the core has not heard of the connection.
-    Unknown {
-        detector: Detector,
-        /// The peer has begun to speak.
-        has_begun: bool,
-        until: Pin<Box<Sleep>>,
-    },
-    /// In the dialect of this decoder.
-    Known(Decoder),
 }
 
 /// Something that happened, besides what [`Input`] can say.
@@ -167,7 +155,6 @@ impl Peer {
             ends: Ends::default(),
             log: Log::default(),
             admission: Bucket::full(ADMISSION, std::time::Instant::now()),
-            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
     }
 
@@ -225,11 +212,10 @@ impl Peer {
     /// Queue a message; without a connection it is dropped. Ask [`Peer::has_room`] first.
     pub fn send(&mut self, message: &Message) {
         if let Some(connection) = &mut self.connection
-            && let Speech::Known(decoder) = &connection.speech
+            && connection.is_known()
         {
             tracing::trace!(?message, "message to the peer");
-            let dialect = decoder.dialect();
-            if let Err(reason) = encode(message, dialect, connection.pipe.outgoing()) {
+            if let Err(reason) = connection.pipe.send(message) {
                 tracing::debug!(%reason, "nothing for the peer");
             }
         }
@@ -238,7 +224,7 @@ impl Peer {
     /// Write what the socket takes at once.
     pub async fn flush_now(&mut self) {
         if let Some(connection) = &mut self.connection {
-            connection.pipe.flush_now().await;
+            connection.pipe.flush_now();
         }
     }
 
@@ -259,18 +245,24 @@ impl Peer {
         if let Some(reason) = self.ended.take() {
             return Some(Input::PeerDown { reason });
         }
-        let Speech::Known(decoder) = &mut self.connection.as_mut()?.speech else {
-            return None;
-        };
-        match decoder.next()? {
-            Ok(message) => {
+        match self.connection.as_mut()?.pipe.message() {
+            Ok(heard) => self.heard(heard?),
+            // The codec has none.
+            Err(error) => self.lost(error.to_string()),
+        }
+    }
+
+    fn heard(&mut self, heard: Heard) -> Option<Input> {
+        match heard {
+            Heard::Message(message) => {
                 tracing::trace!(?message, "message from the peer");
                 Some(Input::PeerMessage(message))
             }
-            Err(error) if error.is_fatal() => Some(self.unreadable(&error)),
-            Err(error) => Some(Input::PeerGarbage {
+            Heard::Unreadable(error) if error.is_fatal() => Some(self.unreadable(&error)),
+            Heard::Unreadable(error) => Some(Input::PeerGarbage {
                 reason: error.to_string(),
             }),
+            Heard::Opening(detection) => self.opened(detection),
         }
     }
 
@@ -316,7 +308,7 @@ impl Peer {
                         return Event::Input(input);
                     }
                 }
-                result = progress(self.connection.as_mut(), &mut self.buffer) => {
+                result = progress(self.connection.as_mut()) => {
                     let input = match result {
                         None => self.patience_is_over(),
                         Some(Ok(Progress::Wrote)) => return Event::Wrote,
@@ -422,11 +414,8 @@ impl Peer {
         self.unreachable = None;
         self.connection = Some(Connection {
             pipe: new.pipe,
-            speech: Speech::Unknown {
-                detector: new.detector,
-                has_begun: new.has_begun,
-                until: Box::pin(sleep_until(Instant::now() + patience)),
-            },
+            has_begun: new.has_begun,
+            until: Box::pin(sleep_until(Instant::now() + patience)),
             is_outbound,
             is_awaited,
         });
@@ -439,10 +428,7 @@ impl Peer {
     /// The peer was given enough time for its first word (`spec/iccp.md` 14).
     fn patience_is_over(&mut self) -> Option<Input> {
         let connection = self.connection.as_ref()?;
-        if let Speech::Unknown {
-            has_begun: true, ..
-        } = connection.speech
-        {
+        if connection.has_begun {
             // Whatever it began to say, it may be in another dialect.
             let reason = "stopped within its first word".to_owned();
             self.refuse(self.endpoints.peer, &reason);
@@ -463,11 +449,9 @@ impl Peer {
     /// The dialect of the connection is known from now on.
     fn decided(&mut self, dialect: Dialect) -> Option<Input> {
         let connection = self.connection.as_mut()?;
-        let Speech::Unknown { detector, .. } = &mut connection.speech else {
+        if !connection.pipe.codec_mut().decide(dialect) {
             return None;
-        };
-        let decoder = std::mem::take(detector).into_decoder(dialect);
-        connection.speech = Speech::Known(decoder);
+        }
         if self.log.takes(CONNECTED, "") {
             tracing::info!(%dialect, "connected to the peer");
         }
@@ -478,57 +462,42 @@ impl Peer {
 
     fn received(&mut self, result: io::Result<Progress>) -> Option<Input> {
         let connection = self.connection.as_mut()?;
-        let at = match &connection.speech {
-            Speech::Known(decoder) => decoder.buffered(),
-            Speech::Unknown { .. } => 0,
-        };
-        match &result {
-            Ok(Progress::Read(0)) => self.ends.closed(at),
-            Err(_) => self.ends.failed(at),
-            Ok(_) => {}
-        }
-        let reason = match (result, &mut connection.speech) {
-            (Ok(Progress::Wrote), _) => return None,
-            (Ok(Progress::Read(0)), Speech::Known(decoder)) if decoder.buffered() > 0 => {
-                let bytes = decoder.buffered();
-                format!("closed by the peer {bytes} bytes into a message")
-            }
-            (Ok(Progress::Read(0)), _) => "closed by the peer".to_owned(),
-            (Ok(Progress::Read(count)), Speech::Known(decoder)) => {
-                decoder.push(&self.buffer[..count]);
-                return None;
-            }
-            (
-                Ok(Progress::Read(count)),
-                Speech::Unknown {
-                    detector,
-                    has_begun,
-                    ..
-                },
-            ) => {
-                *has_begun = true;
-                match detector.push(&self.buffer[..count]) {
-                    Detection::Undecided => return None,
-                    Detection::Decided(dialect) => {
-                        self.heard = Some(dialect);
-                        match self.endpoints.dialect {
-                            Some(ours) if ours != dialect => {
-                                let reason = other_dialect(dialect, ours);
-                                self.refuse(self.endpoints.peer, &reason);
-                                reason
-                            }
-                            _ => return self.decided(dialect),
-                        }
-                    }
-                    Detection::Impossible { offset, bytes } => {
-                        let reason = no_message(offset, &bytes);
-                        self.refuse(self.endpoints.peer, &reason);
-                        reason
-                    }
+        let at = connection.pipe.codec().buffered();
+        let reason = match result {
+            Ok(Progress::Wrote) => return None,
+            Ok(Progress::Read(0)) => {
+                self.ends.closed(at);
+                match at {
+                    0 => "closed by the peer".to_owned(),
+                    bytes => format!("closed by the peer {bytes} bytes into a message"),
                 }
             }
-            (Err(error), _) => error.to_string(),
+            Ok(Progress::Read(_)) => {
+                connection.has_begun = true;
+                return None;
+            }
+            Err(error) => {
+                self.ends.failed(at);
+                error.to_string()
+            }
         };
+        self.lost(reason)
+    }
+
+    /// The peer has begun to speak.
+    fn opened(&mut self, detection: Detection) -> Option<Input> {
+        let reason = match detection {
+            Detection::Undecided => return None,
+            Detection::Decided(dialect) => {
+                self.heard = Some(dialect);
+                match self.endpoints.dialect {
+                    Some(ours) if ours != dialect => other_dialect(dialect, ours),
+                    _ => return self.decided(dialect),
+                }
+            }
+            Detection::Impossible { offset, bytes } => no_message(offset, &bytes),
+        };
+        self.refuse(self.endpoints.peer, &reason);
         self.lost(reason)
     }
 
@@ -541,7 +510,7 @@ impl Peer {
 
 impl Connection {
     const fn is_known(&self) -> bool {
-        matches!(self.speech, Speech::Known(_))
+        self.pipe.codec().is_known()
     }
 }
 
@@ -590,21 +559,18 @@ async fn finished(finishing: &mut VecDeque<Pin<Box<Finish>>>) -> usize {
 }
 
 /// What happens to the connection; `None` when the peer was given enough time for its first word.
-async fn progress(
-    connection: Option<&mut Connection>,
-    buffer: &mut [u8],
-) -> Option<io::Result<Progress>> {
-    let Some(Connection { pipe, speech, .. }) = connection else {
+async fn progress(connection: Option<&mut Connection>) -> Option<io::Result<Progress>> {
+    let Some(Connection { pipe, until, .. }) = connection else {
         return pending().await;
     };
-    match speech {
-        Speech::Known(_) => Some(pipe.progress(buffer).await),
-        Speech::Unknown { until, .. } => tokio::select! {
-            // What was said counts, however late it is read.
-            biased;
-            result = pipe.progress(buffer) => Some(result),
-            () = until.as_mut() => None,
-        },
+    if pipe.codec().is_known() {
+        return Some(pipe.progress(READ_CHUNK).await);
+    }
+    tokio::select! {
+        // What was said counts, however late it is read.
+        biased;
+        result = pipe.progress(READ_CHUNK) => Some(result),
+        () = until.as_mut() => None,
     }
 }
 

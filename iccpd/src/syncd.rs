@@ -6,20 +6,22 @@
 //!
 //! Bounds: [`MAX_WINDOW`] batches outgoing, [`EVENT_CREDIT`] messages of events incoming.
 
-use crate::pipe::{Pipe, Progress};
 use iccp_core::{Batch, Input};
+use mclag_daemon::pipe::{Pipe, Progress};
+use mclag_daemon::process::chain;
 use mclag_proto::sync::model::OpError;
 use mclag_proto::sync::v2::{
     Capabilities, ClientCodec, ClientHello, ClientMessage, ServerHello, ServerMessage, VERSION,
 };
 use std::collections::VecDeque;
-use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_util::bytes::BytesMut;
+use tokio_util::codec::{Decoder, Encoder};
 
 /// Messages of events that may be on their way.
 pub const EVENT_CREDIT: u64 = 16;
@@ -44,7 +46,6 @@ pub struct Syncd {
     complained: bool,
     /// What was received and not handed out yet: no more than one message.
     inputs: VecDeque<Input>,
-    buffer: Box<[u8]>,
 }
 
 enum State {
@@ -57,14 +58,39 @@ type Connect = dyn Future<Output = Result<(Connection, ServerHello), Lost>> + Se
 
 #[derive(Debug)]
 struct Connection {
-    pipe: Pipe<UnixStream>,
-    codec: ClientCodec,
+    pipe: Pipe<UnixStream, Codec>,
     /// Unanswered batches: number, and how many operations.
     unanswered: VecDeque<(u64, usize)>,
     /// Number of the last message of events.
     events: u64,
     /// Credit that was granted.
     granted: u64,
+}
+
+/// The messages of a connection.
+#[derive(Debug)]
+struct Codec(ClientCodec);
+
+impl Decoder for Codec {
+    type Item = ServerMessage;
+    type Error = Lost;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<ServerMessage>, Lost> {
+        self.0.push(&bytes.split());
+        let message = self.0.next_message();
+        message.map_err(|error| Lost::Protocol(chain(&error)))
+    }
+}
+
+impl Encoder<&ClientMessage> for Codec {
+    type Error = Lost;
+
+    fn encode(&mut self, message: &ClientMessage, out: &mut BytesMut) -> Result<(), Lost> {
+        let bytes = message.encode();
+        let bytes = bytes.map_err(|error| Lost::Protocol(format!("cannot encode: {error}")))?;
+        out.extend_from_slice(&bytes);
+        Ok(())
+    }
 }
 
 /// Why there is no connection.
@@ -87,7 +113,6 @@ impl Syncd {
             retry: RETRY_MIN,
             complained: false,
             inputs: VecDeque::new(),
-            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
     }
 
@@ -109,7 +134,7 @@ impl Syncd {
     /// Write what the socket takes at once.
     pub async fn flush_now(&mut self) {
         if let State::Connected(connection) = &mut self.state {
-            connection.pipe.flush_now().await;
+            connection.pipe.flush_now();
         }
     }
 
@@ -127,7 +152,7 @@ impl Syncd {
         if let State::Connected(connection) = &mut self.state
             && connection.send(&ClientMessage::Bye).is_ok()
         {
-            connection.pipe.flush_now().await;
+            connection.pipe.flush_now();
         }
     }
 
@@ -159,8 +184,7 @@ impl Syncd {
                     Err(lost) => self.lose(&lost),
                 },
                 State::Connected(connection) => {
-                    if let Err(lost) = connection.receive(&mut self.inputs, &mut self.buffer).await
-                    {
+                    if let Err(lost) = connection.receive(&mut self.inputs).await {
                         self.lose(&lost);
                     }
                 }
@@ -218,8 +242,7 @@ fn connecting(socket: &std::path::Path) -> State {
 async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
     let stream = UnixStream::connect(socket).await?;
     let mut connection = Connection {
-        pipe: Pipe::new(stream),
-        codec: ClientCodec::new(),
+        pipe: Pipe::new(stream, Codec(ClientCodec::new())),
         unanswered: VecDeque::new(),
         events: 0,
         granted: EVENT_CREDIT,
@@ -230,8 +253,7 @@ async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
         software: concat!("iccpd ", env!("CARGO_PKG_VERSION")).into(),
         events_up_to: EVENT_CREDIT,
     }))?;
-    let mut buffer = vec![0; 4096];
-    match connection.message(&mut buffer).await? {
+    match connection.message().await? {
         ServerMessage::Hello(hello) if hello.version == VERSION => Ok((connection, hello)),
         ServerMessage::Hello(hello) => {
             let version = hello.version;
@@ -248,44 +270,30 @@ async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
 
 impl Connection {
     fn send(&mut self, message: &ClientMessage) -> Result<(), Lost> {
-        let bytes = message
-            .encode()
-            .map_err(|error| Lost::Protocol(format!("cannot encode: {error}")))?;
-        self.pipe.outgoing().extend_from_slice(&bytes);
-        Ok(())
+        self.pipe.send(message)
     }
 
     /// The next message. Dropping the future loses nothing.
-    async fn message(&mut self, buffer: &mut [u8]) -> Result<ServerMessage, Lost> {
+    async fn message(&mut self) -> Result<ServerMessage, Lost> {
         loop {
-            let message = self.codec.next_message().map_err(|error| {
-                let source = error.source().map(|s| format!(": {s}")).unwrap_or_default();
-                Lost::Protocol(format!("{error}{source}"))
-            })?;
-            if let Some(message) = message {
+            if let Some(message) = self.pipe.message()? {
                 return Ok(message);
             }
-            match self.pipe.progress(buffer).await? {
-                Progress::Read(0) => return Err(Lost::Protocol("closed by syncd".into())),
-                Progress::Read(count) => self.codec.push(&buffer[..count]),
-                Progress::Wrote => {}
+            if self.pipe.progress(READ_CHUNK).await? == Progress::Read(0) {
+                return Err(Lost::Protocol("closed by syncd".into()));
             }
         }
     }
 
     /// Receive one message and turn it into inputs. Called only when the core has taken all
     /// earlier ones, so this is also where credit is renewed.
-    async fn receive(
-        &mut self,
-        inputs: &mut VecDeque<Input>,
-        buffer: &mut [u8],
-    ) -> Result<(), Lost> {
+    async fn receive(&mut self, inputs: &mut VecDeque<Input>) -> Result<(), Lost> {
         let wanted = self.events.saturating_add(EVENT_CREDIT);
         if wanted.saturating_sub(self.granted) >= EVENT_CREDIT / 2 {
             self.granted = wanted;
             self.send(&ClientMessage::Credit { up_to: wanted })?;
         }
-        match self.message(buffer).await? {
+        match self.message().await? {
             ServerMessage::BatchResult { number, results } => {
                 inputs.push_back(self.answered(number, results)?);
             }

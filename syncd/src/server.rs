@@ -161,8 +161,8 @@ pub enum ServerError {
 
 enum Next {
     Accepted(std::io::Result<UnixStream>),
-    Client(std::io::Result<()>),
-    Candidate(std::io::Result<()>),
+    Client(Result<(), Lost>),
+    Candidate(Result<(), Lost>),
     Legacy(Happening),
     LegacyDue,
     Foreign(mclagsyncd::Happened),
@@ -302,17 +302,9 @@ impl<B: Backend> Server<B> {
                     self.accept_at = Some(Instant::now() + ACCEPT_PAUSE);
                 }
                 Next::Accept => self.accept_at = None,
-                Next::Client(ready) => {
-                    let moved = ready.map_err(Lost::from);
-                    let moved = moved.and_then(|()| match &mut self.client {
-                        Some(client) => client.transfer(),
-                        None => Ok(()),
-                    });
-                    if let Err(lost) = moved {
-                        self.drop_client(&lost);
-                    }
-                }
-                Next::Candidate(ready) => self.hear_candidate(ready),
+                Next::Client(Ok(())) => {}
+                Next::Client(Err(lost)) => self.drop_client(&lost),
+                Next::Candidate(moved) => self.hear_candidate(moved),
                 Next::Legacy(happening) => self.hear_legacy(happening).await,
                 Next::LegacyDue => self.wake_legacy().await,
                 Next::Reload(options) => self.reload(options).await,
@@ -349,17 +341,17 @@ impl<B: Backend> Server<B> {
         listener: &mut Listener,
         stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> Next {
-        let client = self.client.as_ref();
-        let candidate = self.candidate.as_ref();
-        let hello_by = candidate.map(|candidate| candidate.by);
+        let client = self.client.as_mut();
+        let hello_by = self.candidate.as_ref().map(|candidate| candidate.by);
+        let candidate = self.candidate.as_mut();
         let speaking = candidate.filter(|candidate| candidate.hello.is_none());
-        let candidate = speaking.map(|candidate| &candidate.connection);
+        let candidate = speaking.map(|candidate| &mut candidate.connection);
         let foreign_at = self.foreign.as_ref().and_then(Foreign::deadline);
         let legacy_at = self.legacy.deadline();
         tokio::select! {
             accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted),
-            ready = readiness(client) => Next::Client(ready),
-            ready = readiness(candidate) => Next::Candidate(ready),
+            moved = progress(client) => Next::Client(moved),
+            moved = progress(candidate) => Next::Candidate(moved),
             happening = self.legacy.sockets.next() => Next::Legacy(happening),
             () = at(legacy_at) => Next::LegacyDue,
             happened = foreign::next_of(self.foreign.as_mut()) => Next::Foreign(happened),
@@ -430,16 +422,14 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    fn hear_candidate(&mut self, ready: std::io::Result<()>) {
+    fn hear_candidate(&mut self, moved: Result<(), Lost>) {
         let Some(Candidate {
             mut connection, by, ..
         }) = self.candidate.take()
         else {
             return;
         };
-        let heard = ready.map_err(Lost::from);
-        let heard = heard.and_then(|()| connection.transfer());
-        match heard.and_then(|()| connection.next_message()) {
+        match moved.and_then(|()| connection.next_message()) {
             Ok(None) => {
                 self.candidate = Some(Candidate {
                     connection,
@@ -542,7 +532,7 @@ impl<B: Backend> Server<B> {
                 }
                 None => {}
             }
-            client.flush()?;
+            client.flush();
             match client.next_message()? {
                 None => return Ok(()),
                 Some(ClientMessage::Batch { number, ops }) => {
@@ -640,9 +630,9 @@ fn refuse(connection: Connection, lost: &Lost) {
     }
 }
 
-async fn readiness(connection: Option<&Connection>) -> std::io::Result<()> {
+async fn progress(connection: Option<&mut Connection>) -> Result<(), Lost> {
     match connection {
-        Some(connection) => connection.ready().await,
+        Some(connection) => connection.progress().await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,8 @@
 //! sent on the new one (1.2 would refuse it: whoever restarted had to wait until the old one is seen
 //! to be dead).
 
-use crate::pipe::{Pipe, Progress};
+use super::speech::{Heard, Speech};
+use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_proto::iccp::{Detection, Detector, Dialect};
 use std::future::pending;
 use std::pin::Pin;
@@ -17,11 +18,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// How long it may take to say the first word. One of our own that waits for ours takes a second.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
+/// More than a first word takes.
+const READ_CHUNK: usize = 64;
+
 /// A connection that has not said its first word.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    pub(super) pipe: Pipe<TcpStream>,
-    pub(super) detector: Detector,
+    pub(super) pipe: Pipe<TcpStream, Speech>,
     /// It has begun to speak.
     pub(super) has_begun: bool,
     until: Pin<Box<Sleep>>,
@@ -30,8 +33,7 @@ pub(super) struct Candidate {
 impl Candidate {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self {
-            pipe: Pipe::new(stream),
-            detector: Detector::default(),
+            pipe: Pipe::new(stream, Speech::Unknown(Detector::default())),
             has_begun: false,
             until: Box::pin(sleep_until(Instant::now() + PATIENCE)),
         }
@@ -44,32 +46,32 @@ pub(super) async fn first_word(candidate: Option<&mut Candidate>) -> Result<Dial
     let Some(candidate) = candidate else {
         return pending().await;
     };
-    let mut buffer = [0; 64];
     loop {
         let result = tokio::select! {
-            result = candidate.pipe.progress(&mut buffer) => result,
+            result = candidate.pipe.progress(READ_CHUNK) => result,
             () = candidate.until.as_mut() => {
                 let what = if candidate.has_begun { "stopped within its first word" } else { "said nothing" };
                 return Err(format!("{what}, beside the connection that is up"));
             }
         };
-        let count = match result {
+        match result {
             Ok(Progress::Read(0)) => return Err("closed without a word".to_owned()),
-            Ok(Progress::Read(count)) => count,
-            Ok(Progress::Wrote) => continue,
+            Ok(Progress::Read(_)) => candidate.has_begun = true,
+            Ok(Progress::Wrote) => {}
             Err(error) => return Err(error.to_string()),
-        };
-        candidate.has_begun = true;
-        match candidate.detector.push(&buffer[..count]) {
-            Detection::Undecided => {}
-            Detection::Decided(dialect) => match candidate.detector.begins_with_capability() {
-                None => {}
-                Some(true) => return Ok(dialect),
-                Some(false) => return Err("its first word is not a capability".to_owned()),
-            },
-            Detection::Impossible { offset, bytes } => {
+        }
+        match candidate.pipe.message() {
+            Ok(Some(Heard::Opening(Detection::Decided(dialect)))) => {
+                match candidate.pipe.codec().begins_with_capability() {
+                    None => {}
+                    Some(true) => return Ok(dialect),
+                    Some(false) => return Err("its first word is not a capability".to_owned()),
+                }
+            }
+            Ok(Some(Heard::Opening(Detection::Impossible { offset, bytes }))) => {
                 return Err(super::no_message(offset, &bytes));
             }
+            _ => {}
         }
     }
 }

@@ -4,6 +4,7 @@
 //! * [`limit`]: keeps what others can provoke from filling the log.
 //! * [`lock`]: what only one process of a chassis may have.
 //! * [`log`]: structured logs on standard error.
+//! * [`pipe`]: a stream of messages that is written to without waiting.
 //! * [`process`]: the frame of a main program.
 //! * [`sandbox`]: gives up privileges.
 //! * [`settings`]: reads a settings file, and says what is wrong with it.
@@ -14,6 +15,7 @@ pub mod ctl;
 pub mod limit;
 pub mod lock;
 pub mod log;
+pub mod pipe;
 pub mod process;
 pub mod sandbox;
 pub mod settings;

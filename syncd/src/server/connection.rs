@@ -3,6 +3,7 @@
 
 use std::io;
 
+use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::process::chain;
 use mclag_proto::sync::model::Event;
 use mclag_proto::sync::settings::PairSettings;
@@ -10,9 +11,10 @@ use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, DecodeError, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE,
     ServerCodec, ServerMessage,
 };
-use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
+use tokio_util::bytes::BytesMut;
+use tokio_util::codec::{Decoder, Encoder};
 
 use super::outbox::Outbox;
 
@@ -24,11 +26,7 @@ const READ_CHUNK: usize = 16 * 1024;
 /// A connected client.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: UnixStream,
-    codec: ServerCodec,
-    /// Bytes to be written; those before `written` are.
-    out: Vec<u8>,
-    written: usize,
+    pipe: Pipe<UnixStream, Codec>,
     /// Uid and process of the client, for logs.
     pub(super) peer: Peer,
     /// Number of the last batch.
@@ -40,6 +38,29 @@ pub(super) struct Connection {
     pub(super) outbox: Outbox,
     /// Optional parts of the protocol that both know.
     pub(super) capabilities: Capabilities,
+}
+
+/// The messages of a connection.
+#[derive(Debug)]
+struct Codec(ServerCodec);
+
+impl Decoder for Codec {
+    type Item = ClientMessage;
+    type Error = Lost;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<ClientMessage>, Lost> {
+        self.0.push(&bytes.split());
+        Ok(self.0.next_message()?)
+    }
+}
+
+impl Encoder<&ServerMessage> for Codec {
+    type Error = Lost;
+
+    fn encode(&mut self, message: &ServerMessage, out: &mut BytesMut) -> Result<(), Lost> {
+        out.extend_from_slice(&message.encode()?);
+        Ok(())
+    }
 }
 
 /// Who a client is.
@@ -101,10 +122,7 @@ impl Lost {
 impl Connection {
     pub(super) fn new(stream: UnixStream, peer: Peer) -> Self {
         Self {
-            stream,
-            codec: ServerCodec::new(),
-            out: Vec::new(),
-            written: 0,
+            pipe: Pipe::new(stream, Codec(ServerCodec::new())),
             peer,
             batch: 0,
             events: 0,
@@ -114,31 +132,12 @@ impl Connection {
         }
     }
 
-    /// Wait until [`Connection::transfer`] has something to do.
-    pub(super) async fn ready(&self) -> io::Result<()> {
-        let interest = match (self.waiting() > 0, self.has_room()) {
-            (false, _) => Interest::READABLE,
-            (true, true) => Interest::READABLE | Interest::WRITABLE,
-            (true, false) => Interest::WRITABLE,
-        };
-        self.stream.ready(interest).await.map(drop)
-    }
-
-    /// Write and read what can be written and read now.
-    pub(super) fn transfer(&mut self) -> Result<(), Lost> {
-        self.flush()?;
-        if !self.has_room() {
-            return Ok(());
-        }
-        let mut chunk = [0; READ_CHUNK];
-        match self.stream.try_read(&mut chunk) {
-            Ok(0) => Err(Lost::Closed),
-            Ok(count) => {
-                self.codec.push(&chunk[..count]);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
+    /// Write and read until something of it was done. Dropping the future loses nothing.
+    pub(super) async fn progress(&mut self) -> Result<(), Lost> {
+        let most = if self.has_room() { READ_CHUNK } else { 0 };
+        match self.pipe.progress(most).await? {
+            Progress::Read(0) => Err(Lost::Closed),
+            Progress::Read(_) | Progress::Wrote => Ok(()),
         }
     }
 
@@ -147,13 +146,12 @@ impl Connection {
         if !self.has_room() {
             return Ok(None);
         }
-        Ok(self.codec.next_message()?)
+        self.pipe.message()
     }
 
     /// Append a message to what is to be written.
     pub(super) fn send(&mut self, message: &ServerMessage) -> Result<(), Lost> {
-        self.out.extend_from_slice(&message.encode()?);
-        Ok(())
+        self.pipe.send(message)
     }
 
     /// Send events, as far as credit and room go. `table` names all that is seen.
@@ -170,9 +168,9 @@ impl Connection {
                     events,
                 })?;
             }
-            self.flush()?;
+            self.flush();
             // If all of it has left there is room again, and nothing to be woken up for.
-            if self.waiting() > 0 || !self.may_send_events() {
+            if self.pipe.buffered() > 0 || !self.may_send_events() {
                 return Ok(());
             }
         }
@@ -213,36 +211,23 @@ impl Connection {
     }
 
     /// Write what can be written now.
-    pub(super) fn flush(&mut self) -> Result<(), Lost> {
-        while self.waiting() > 0 {
-            match self.stream.try_write(&self.out[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.out.drain(..self.written);
-        self.written = 0;
-        Ok(())
+    pub(super) fn flush(&mut self) {
+        self.pipe.flush_now();
     }
 
     /// Say why, as far as the client still reads, and close.
     pub(super) fn close(mut self, code: ErrorCode, text: &str) {
         let text = text.to_owned();
         let _ = self.send(&ServerMessage::Error { code, text });
-        let _ = self.flush();
+        self.flush();
     }
 
     /// Number of frames that were skipped because nobody knows them.
     pub(super) const fn skipped(&self) -> u64 {
-        self.codec.skipped()
+        self.pipe.codec().0.skipped()
     }
 
     fn has_room(&self) -> bool {
-        self.waiting() < OUT_LIMIT
-    }
-
-    const fn waiting(&self) -> usize {
-        self.out.len() - self.written
+        self.pipe.buffered() < OUT_LIMIT
     }
 }
