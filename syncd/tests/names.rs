@@ -115,7 +115,10 @@ fn state_and_sockets_of_an_earlier_version_are_taken_over() {
     assert!(!place.path("syncd-originals.json").exists());
     let taken_over = fs::read_to_string(place.path("mclagsyncd-originals.json")).unwrap();
     assert_eq!(taken_over, originals);
-    assert!(place.log().contains("remembered is in"), "{}", place.log());
+    // Log lines are written on a thread of their own.
+    place.wait("the line that says so", || {
+        place.log().contains("remembered is in")
+    });
 }
 
 #[test]
