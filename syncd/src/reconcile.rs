@@ -12,6 +12,8 @@
 //! * `pair`: how the pair stands; nothing to be done about it.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `originals`: what settings were before we changed them.
+//! * `plan`, `reasons`, `results`, `sights`: the words in which these modules talk; each uses only modules
+//!   below it.
 //!
 //! Rules that everything here obeys:
 //!
@@ -32,9 +34,12 @@ use crate::dataplane::{
     Action, Actual, EntryKind, FdbEntry, NeighbourActual, NeighbourKind, Subject,
 };
 
-use fdb::Directive;
 pub use originals::{LocalAddress, Original, Originals, PortOriginals};
 pub use pair::{MAX_MEMBERS, MAX_PAIR_PORTS, Pair};
+use plan::Plan;
+use reasons::{EntryReason, NeighbourReason};
+use results::worsen;
+use sights::{change_of_sight, sight_of};
 use wanted::Change;
 pub use wanted::{
     MAX_WANTED_ENTRIES, MAX_WANTED_INTERFACES, MAX_WANTED_NEIGHBOURS, MAX_WANTED_PORTS, Wanted,
@@ -47,7 +52,11 @@ mod neighbours;
 mod observe;
 mod originals;
 mod pair;
+mod plan;
 mod ports;
+mod reasons;
+mod results;
+mod sights;
 mod wanted;
 
 #[cfg(test)]
@@ -68,11 +77,11 @@ pub struct Reconciler {
     ports_changed: bool,
     local: fdb::Local,
     /// Keys to be looked at by the next plan.
-    pending: BTreeMap<FdbKey, Directive>,
+    pending: BTreeMap<FdbKey, EntryReason>,
     /// Keys that the plan being carried out looked at.
-    in_flight: BTreeMap<FdbKey, Directive>,
+    in_flight: BTreeMap<FdbKey, EntryReason>,
     /// What could not be done and may go better later.
-    retry: BTreeMap<FdbKey, Directive>,
+    retry: BTreeMap<FdbKey, EntryReason>,
     retry_ports: bool,
     /// Neighbours to be looked at by the next plan, those that the plan being carried out looked
     /// at, and what could not be done and may go better later.
@@ -87,9 +96,9 @@ pub struct Reconciler {
 /// Neighbours that are looked at.
 #[derive(Debug, Default)]
 struct Keys {
-    pending: BTreeMap<NeighbourKey, neighbours::Directive>,
-    in_flight: BTreeMap<NeighbourKey, neighbours::Directive>,
-    retry: BTreeMap<NeighbourKey, neighbours::Directive>,
+    pending: BTreeMap<NeighbourKey, NeighbourReason>,
+    in_flight: BTreeMap<NeighbourKey, NeighbourReason>,
+    retry: BTreeMap<NeighbourKey, NeighbourReason>,
 }
 
 /// One operation that was accepted and not answered yet.
@@ -145,12 +154,12 @@ impl Reconciler {
         self.originals.forget_missing(&self.actual);
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for key in ours.map(|(key, _)| key).chain(self.wanted.entries()) {
-            self.pending.entry(*key).or_insert(Directive::Check);
+            self.pending.entry(*key).or_insert(EntryReason::Check);
         }
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for key in ours.map(|(key, _)| key).chain(self.wanted.neighbours()) {
             let pending = self.neighbours.pending.entry(*key);
-            pending.or_insert(neighbours::Directive::Check);
+            pending.or_insert(NeighbourReason::Check);
         }
     }
 
@@ -199,18 +208,18 @@ impl Reconciler {
                 self.ports_changed = true;
                 About::One(Subject::Settings(port))
             }
-            Change::Entry(key, directive) => {
+            Change::Entry(key, reason) => {
                 self.retry.remove(&key);
-                self.pending.insert(key, directive);
+                self.pending.insert(key, reason);
                 About::One(Subject::Fdb(key))
             }
             Change::Interface(name) => {
                 self.ports_changed = true;
                 About::One(Subject::Interface(name))
             }
-            Change::Neighbour(key, directive) => {
+            Change::Neighbour(key, reason) => {
                 self.neighbours.retry.remove(&key);
-                self.neighbours.pending.insert(key, directive);
+                self.neighbours.pending.insert(key, reason);
                 About::One(Subject::Neighbour(key))
             }
             Change::Flush(port) => {
@@ -220,7 +229,7 @@ impl Reconciler {
                 let learned = self.actual.fdb.iter().filter(|(_, entry)| is_meant(entry));
                 for (key, _) in learned {
                     // What the client said of the entry itself says more.
-                    self.pending.entry(*key).or_insert(Directive::Flush);
+                    self.pending.entry(*key).or_insert(EntryReason::Flush);
                 }
                 About::Nothing
             }
@@ -233,7 +242,7 @@ impl Reconciler {
                 let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
                 for (key, _) in ours.filter(|(key, _)| self.wanted.neighbour(key).is_none()) {
                     let pending = self.neighbours.pending.entry(*key);
-                    pending.insert_entry(neighbours::Directive::Undo);
+                    pending.insert_entry(NeighbourReason::Undo);
                 }
                 About::Rest(Section::Neighbours)
             }
@@ -242,11 +251,11 @@ impl Reconciler {
                 for (key, _) in ours {
                     if self.wanted.entry(key).is_none() {
                         // A release, or an entry for once, says more; a want that came before the begin is no more.
-                        let is_told = |d: &Directive| {
-                            matches!(d, Directive::Release { .. } | Directive::Once { .. })
+                        let is_told = |d: &EntryReason| {
+                            matches!(d, EntryReason::Release { .. } | EntryReason::Once { .. })
                         };
                         if !self.pending.get(key).is_some_and(is_told) {
-                            self.pending.insert(*key, Directive::Undo);
+                            self.pending.insert(*key, EntryReason::Undo);
                         }
                     }
                 }
@@ -271,7 +280,7 @@ impl Reconciler {
                 self.originals.forget_missing_of(port, &self.actual);
                 if !was_bridge_port && self.actual.bridge_port(port).is_some() {
                     for key in self.wanted.entries_on(port) {
-                        self.pending.entry(*key).or_insert(Directive::Check);
+                        self.pending.entry(*key).or_insert(EntryReason::Check);
                     }
                 }
                 self.ports_changed = true;
@@ -294,12 +303,12 @@ impl Reconciler {
 
     /// Look again at everything that could not be done.
     pub fn retry(&mut self) {
-        for (key, directive) in std::mem::take(&mut self.retry) {
-            self.pending.entry(key).or_insert(directive);
+        for (key, reason) in std::mem::take(&mut self.retry) {
+            self.pending.entry(key).or_insert(reason);
         }
-        for (key, directive) in std::mem::take(&mut self.neighbours.retry) {
+        for (key, reason) in std::mem::take(&mut self.neighbours.retry) {
             let pending = self.neighbours.pending.entry(key);
-            pending.or_insert(directive);
+            pending.or_insert(reason);
         }
         self.ports_changed |= std::mem::take(&mut self.retry_ports);
     }
@@ -317,27 +326,30 @@ impl Reconciler {
         let mut actions = Vec::new();
         if std::mem::take(&mut self.ports_changed) {
             self.update_local();
-            let plan = ports::plan(&self.wanted, &self.actual, &mut self.originals);
+            let mut plan = Plan::default();
+            let (wanted, actual) = (&self.wanted, &self.actual);
+            ports::plan(&mut plan, wanted, actual, &mut self.originals);
+            interfaces::plan(&mut plan, wanted, actual, &mut self.originals);
             actions = plan.actions;
             self.verdicts.extend(plan.verdicts);
             for action in &actions {
                 if let Action::LocalDelete { key, .. } = action {
                     self.local.leaving.insert(*key);
                     if self.wanted.entry(key).is_some() {
-                        self.pending.entry(*key).or_insert(Directive::Check);
+                        self.pending.entry(*key).or_insert(EntryReason::Check);
                     }
                 }
             }
         }
         self.in_flight = std::mem::take(&mut self.pending);
-        for (key, directive) in &self.in_flight {
-            match self.plan_entry(key, directive) {
+        for (key, reason) in &self.in_flight {
+            match self.plan_entry(key, reason) {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
                     self.verdicts.insert(Subject::Fdb(*key), error);
                     // What cannot be done once is done never; what nobody wants goes all the same.
-                    if matches!(directive, Directive::Once { .. }) {
-                        let instead = self.plan_entry(key, &Directive::Check);
+                    if matches!(reason, EntryReason::Once { .. }) {
+                        let instead = self.plan_entry(key, &EntryReason::Check);
                         actions.extend(instead.ok().flatten());
                     }
                 }
@@ -345,8 +357,8 @@ impl Reconciler {
         }
         self.local.leaving.clear();
         self.neighbours.in_flight = std::mem::take(&mut self.neighbours.pending);
-        for (key, directive) in &self.neighbours.in_flight {
-            match neighbours::plan(&self.wanted, &self.actual, key, *directive) {
+        for (key, reason) in &self.neighbours.in_flight {
+            match neighbours::plan(&self.wanted, &self.actual, key, *reason) {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
                     self.verdicts.insert(Subject::Neighbour(*key), error);
@@ -357,8 +369,8 @@ impl Reconciler {
         actions
     }
 
-    fn plan_entry(&self, key: &FdbKey, directive: &Directive) -> Result<Option<Action>, OpError> {
-        fdb::plan(&self.wanted, &self.actual, &self.local, key, directive)
+    fn plan_entry(&self, key: &FdbKey, reason: &EntryReason) -> Result<Option<Action>, OpError> {
+        fdb::plan(&self.wanted, &self.actual, &self.local, key, reason)
     }
 
     fn update_local(&mut self) {
@@ -398,7 +410,7 @@ impl Reconciler {
                     } else if let Subject::Fdb(key) = subject
                         && self.is_for_once(&key)
                     {
-                        self.retry.insert(key, Directive::Check);
+                        self.retry.insert(key, EntryReason::Check);
                     }
                     worsen(
                         &mut self.verdicts,
@@ -448,7 +460,7 @@ impl Reconciler {
     }
 
     fn is_for_once(&self, key: &FdbKey) -> bool {
-        matches!(self.in_flight.get(key), Some(Directive::Once { .. }))
+        matches!(self.in_flight.get(key), Some(EntryReason::Once { .. }))
     }
 
     /// Sights that actions of ours ended since the last call, or began as the dataplane's own, to
@@ -460,13 +472,13 @@ impl Reconciler {
     fn try_again(&mut self, subject: Subject) {
         match subject {
             Subject::Fdb(key) => {
-                if let Some(directive) = self.in_flight.get(&key) {
-                    self.retry.insert(key, *directive);
+                if let Some(reason) = self.in_flight.get(&key) {
+                    self.retry.insert(key, *reason);
                 }
             }
             Subject::Neighbour(key) => {
-                if let Some(directive) = self.neighbours.in_flight.get(&key) {
-                    self.neighbours.retry.insert(key, *directive);
+                if let Some(reason) = self.neighbours.in_flight.get(&key) {
+                    self.neighbours.retry.insert(key, *reason);
                 }
             }
             Subject::Domain | Subject::Port(_) | Subject::Settings(_) | Subject::Interface(_) => {
@@ -532,11 +544,11 @@ impl Reconciler {
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for (key, _) in ours {
             let pending = self.neighbours.pending.entry(*key);
-            pending.insert_entry(neighbours::Directive::Undo);
+            pending.insert_entry(NeighbourReason::Undo);
         }
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for (key, _) in ours {
-            self.pending.insert(*key, Directive::Undo);
+            self.pending.insert(*key, EntryReason::Undo);
         }
     }
 
@@ -565,21 +577,6 @@ impl Reconciler {
     }
 }
 
-/// Of several failures on one subject, the one to tell: a refusal hides that something waits.
-fn worsen(verdicts: &mut HashMap<Subject, OpError>, subject: Subject, error: OpError) {
-    let weight = |error: &OpError| match error.code {
-        OpErrorCode::Refused => 2,
-        OpErrorCode::Unsupported => 1,
-        OpErrorCode::Waiting => 0,
-    };
-    match verdicts.get(&subject) {
-        Some(known) if weight(known) >= weight(&error) => {}
-        _ => {
-            verdicts.insert(subject, error);
-        }
-    }
-}
-
 fn is_our_neighbour((_, entry): &(&NeighbourKey, &NeighbourActual)) -> bool {
     matches!(entry.kind, NeighbourKind::Ours { .. })
 }
@@ -590,34 +587,5 @@ const fn section_of(subject: &Subject) -> Section {
         Subject::Fdb(_) => Section::Fdb,
         Subject::Interface(_) => Section::Interfaces,
         Subject::Neighbour(_) => Section::Neighbours,
-    }
-}
-
-fn sight_of(entry: &FdbEntry) -> Option<Sight> {
-    let port = entry.seen_on()?;
-    Some(match entry.kind {
-        EntryKind::Ours { .. } => Sight::Active { port },
-        EntryKind::Dynamic | EntryKind::Local => Sight::Learned {
-            port,
-            configured: false,
-        },
-        EntryKind::Configured => Sight::Learned {
-            port,
-            configured: true,
-        },
-    })
-}
-
-/// What a change of an entry means for where the host is seen; none if it means nothing.
-fn change_of_sight(before: Option<&FdbEntry>, after: Option<&FdbEntry>) -> Option<Sight> {
-    let was = before.and_then(FdbEntry::seen_on);
-    let is = after.and_then(FdbEntry::seen_on);
-    match (was, is) {
-        (None, None) => None,
-        (Some(was), Some(is)) if was == is => None,
-        (Some(_), Some(port)) => Some(Sight::Moved { port }),
-        (None, Some(_)) => after.and_then(sight_of),
-        (Some(_), None) if after.is_some() => Some(Sight::Inactive),
-        (Some(_), None) => Some(Sight::Aged),
     }
 }

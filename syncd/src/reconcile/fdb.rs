@@ -5,31 +5,9 @@ use std::collections::HashSet;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, OpError, OpErrorCode};
 
+use super::reasons::EntryReason;
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, EntryKind, FdbEntry};
-
-/// Why an entry is looked at.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Directive {
-    /// The client has just asked for it: its word counts more than where the dataplane sees the
-    /// host.
-    Want,
-    /// The client has just released it: what is ours is handed over to the dataplane. To forget
-    /// it means that it goes, learned or ours, so that the dataplane reports the host anew.
-    Release { forget: bool },
-    /// It is ours and nobody wants it: it is handed over where the dataplane sees the host.
-    Undo,
-    /// The client has just asked for an entry that is the dataplane's own from then on.
-    Once {
-        /// Where to.
-        port: IfName,
-    },
-    /// The client has just asked to forget what the dataplane learned.
-    Flush,
-    /// Something else happened. Where the dataplane has seen the host meanwhile counts more than
-    /// what the client wanted before it knew; it will hear of it and ask again.
-    Check,
-}
 
 /// Addresses of layer-3 interfaces: they are the bridge's own, and no host's.
 #[derive(Debug, Default)]
@@ -46,12 +24,12 @@ pub(super) fn plan(
     actual: &Actual,
     local: &Local,
     key: &FdbKey,
-    directive: &Directive,
+    reason: &EntryReason,
 ) -> Result<Option<Action>, OpError> {
     // As a rule there are none, and to find that out takes no look at the key.
     if !local.own.is_empty() && local.own.contains(key) {
-        return match directive {
-            Directive::Want | Directive::Once { .. } => Err(OpError {
+        return match reason {
+            EntryReason::Want | EntryReason::Once { .. } => Err(OpError {
                 code: OpErrorCode::Refused,
                 text: format!("{} vlan {} is the bridge's own", key.mac, key.vid),
             }),
@@ -60,18 +38,22 @@ pub(super) fn plan(
     }
     let entry = actual.fdb.get(key);
     let entry = entry.filter(|_| local.leaving.is_empty() || !local.leaving.contains(key));
-    match (directive, wanted.entry(key)) {
-        (Directive::Release { forget: true }, _) => Ok(forget(key, entry)),
-        (Directive::Release { forget: false }, _) => Ok(hand_over(actual, key, entry)),
-        (Directive::Once { port }, _) => install_once(actual, key, entry, *port),
-        (Directive::Flush, None) => Ok(flush(key, entry)),
-        (Directive::Undo, None) => Ok(hand_over(actual, key, entry)),
-        (Directive::Check, None) if wanted.knows_all_entries() => Ok(hand_over(actual, key, entry)),
-        (Directive::Want | Directive::Flush, Some(want)) => install(actual, key, entry, want, true),
-        (Directive::Check | Directive::Undo, Some(want)) => {
+    match (reason, wanted.entry(key)) {
+        (EntryReason::Release { forget: true }, _) => Ok(forget(key, entry)),
+        (EntryReason::Release { forget: false }, _) => Ok(hand_over(actual, key, entry)),
+        (EntryReason::Once { port }, _) => install_once(actual, key, entry, *port),
+        (EntryReason::Flush, None) => Ok(flush(key, entry)),
+        (EntryReason::Undo, None) => Ok(hand_over(actual, key, entry)),
+        (EntryReason::Check, None) if wanted.knows_all_entries() => {
+            Ok(hand_over(actual, key, entry))
+        }
+        (EntryReason::Want | EntryReason::Flush, Some(want)) => {
+            install(actual, key, entry, want, true)
+        }
+        (EntryReason::Check | EntryReason::Undo, Some(want)) => {
             install(actual, key, entry, want, false)
         }
-        (Directive::Check | Directive::Want, None) => Ok(None),
+        (EntryReason::Check | EntryReason::Want, None) => Ok(None),
     }
 }
 

@@ -9,7 +9,7 @@ use mclag_proto::IfName;
 use mclag_proto::sync::model::OpErrorCode;
 
 use super::originals::{LocalAddress, Originals};
-use super::ports::Plan;
+use super::plan::Plan;
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, EntryKind, Subject};
 

@@ -2,37 +2,26 @@
 
 use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, OpError, OpErrorCode};
 
+use super::reasons::NeighbourReason;
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, NeighbourActual, NeighbourKind};
-
-/// Why a neighbour is looked at.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Directive {
-    /// The client has just asked for it: its word counts more than what the kernel found.
-    Want,
-    /// Nobody wants it, and it is to go if it is ours.
-    Undo,
-    /// Something else happened. What the kernel found meanwhile counts more than what the client
-    /// wanted before; what the kernel dropped is installed again.
-    Check,
-}
 
 /// What has to be done for one neighbour, if anything.
 pub(super) fn plan(
     wanted: &Wanted,
     actual: &Actual,
     key: &NeighbourKey,
-    directive: Directive,
+    reason: NeighbourReason,
 ) -> Result<Option<Action>, OpError> {
     let entry = actual.neighbours.get(key);
-    match (directive, wanted.neighbour(key)) {
-        (Directive::Undo, None) => Ok(remove(key, entry)),
-        (Directive::Check, None) if wanted.knows_all_neighbours() => Ok(remove(key, entry)),
-        (Directive::Want, Some(want)) => install(actual, key, entry, want, true),
-        (Directive::Check | Directive::Undo, Some(want)) => {
+    match (reason, wanted.neighbour(key)) {
+        (NeighbourReason::Undo, None) => Ok(remove(key, entry)),
+        (NeighbourReason::Check, None) if wanted.knows_all_neighbours() => Ok(remove(key, entry)),
+        (NeighbourReason::Want, Some(want)) => install(actual, key, entry, want, true),
+        (NeighbourReason::Check | NeighbourReason::Undo, Some(want)) => {
             install(actual, key, entry, want, false)
         }
-        (Directive::Want | Directive::Check, None) => Ok(None),
+        (NeighbourReason::Want | NeighbourReason::Check, None) => Ok(None),
     }
 }
 

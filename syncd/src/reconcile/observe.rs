@@ -4,8 +4,9 @@
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, FdbKey, NeighbourKey};
 
-use super::fdb::Directive;
-use super::{Reconciler, change_of_sight, neighbours};
+use super::reasons::{EntryReason, NeighbourReason};
+use super::sights::change_of_sight;
+use super::{Reconciler, neighbours};
 use crate::dataplane::{FdbEntry, InterfaceActual, NeighbourActual};
 
 impl Reconciler {
@@ -28,7 +29,7 @@ impl Reconciler {
             let here = self.wanted.neighbours().filter(|key| key.interface == name);
             for key in here {
                 let retry = self.neighbours.retry.entry(*key);
-                retry.or_insert(neighbours::Directive::Check);
+                retry.or_insert(NeighbourReason::Check);
             }
         }
     }
@@ -41,10 +42,10 @@ impl Reconciler {
         if before == entry {
             return;
         }
-        let directive = neighbours::Directive::Check;
-        if let Ok(Some(_)) = neighbours::plan(&self.wanted, &self.actual, &key, directive) {
+        let reason = NeighbourReason::Check;
+        if let Ok(Some(_)) = neighbours::plan(&self.wanted, &self.actual, &key, reason) {
             // Not at once: this may be an echo, and the kernel may be flushing.
-            self.neighbours.retry.entry(key).or_insert(directive);
+            self.neighbours.retry.entry(key).or_insert(reason);
         }
     }
 
@@ -57,9 +58,9 @@ impl Reconciler {
             // The echo of what we did ourselves, as a rule: as expected, and nothing to do.
             return None;
         }
-        if let Ok(Some(_)) = self.plan_entry(&key, &Directive::Check) {
+        if let Ok(Some(_)) = self.plan_entry(&key, &EntryReason::Check) {
             // Not at once: this may be the echo of an action that a later one has overtaken.
-            self.retry.entry(key).or_insert(Directive::Check);
+            self.retry.entry(key).or_insert(EntryReason::Check);
         }
         // An interface may have lost the entry that makes its frames its own, or what was in the
         // way of it is gone.

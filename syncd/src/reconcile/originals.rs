@@ -154,7 +154,7 @@ impl Originals {
         let ports: Vec<IfName> = self.0.keys().copied().collect();
         for port in ports {
             let mut originals = self.of(&port);
-            let want = super::ports::settings_wanted(wanted, &port);
+            let want = wanted.settings_of(&port);
             if let Some(is) = actual.interfaces.get(&port).and_then(|is| is.mac) {
                 let is_wanted = wanted.interface(&port).is_some();
                 originals.mac.forget_if_restored(is_wanted, Some(is));

@@ -7,7 +7,7 @@ use mclag_proto::IfName;
 use mclag_proto::sync::model::{Op, OpError, PairState};
 use mclag_proto::sync::snapshot::Snapshot;
 
-use super::wanted::full;
+use super::results::full;
 
 /// Most ports of the other chassis, and most MLAG ports with members, that are remembered.
 pub const MAX_PAIR_PORTS: usize = 4096;

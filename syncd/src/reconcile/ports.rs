@@ -1,57 +1,22 @@
 //! Filter, holds and port settings: from what is wanted and what is to what has to be done.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use mclag_proto::sync::model::{OpError, OpErrorCode};
-use mclag_proto::{IfName, Mac};
+use mclag_proto::IfName;
+use mclag_proto::sync::model::OpErrorCode;
 
 use super::originals::Originals;
+use super::plan::Plan;
 use super::wanted::Wanted;
-use super::{interfaces, worsen};
 use crate::dataplane::{Action, Actual, Subject};
 
-/// What has to be done, and what cannot be.
-#[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) actions: Vec<Action>,
-    pub(super) verdicts: HashMap<Subject, OpError>,
-}
-
-/// Settings that are wanted of a port; none where its own value is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Settings {
-    pub(super) learning: Option<bool>,
-    pub(super) backup: Option<Option<IfName>>,
-    pub(super) system_mac: Option<Option<Mac>>,
-}
-
-/// Compare everything but forwarding entries. Remembers in `originals` what will be changed.
-pub(super) fn plan(wanted: &Wanted, actual: &Actual, originals: &mut Originals) -> Plan {
-    let mut plan = Plan::default();
+/// Compare ports. Remembers in `originals` what will be changed.
+pub(super) fn plan(plan: &mut Plan, wanted: &Wanted, actual: &Actual, originals: &mut Originals) {
     plan.filter(wanted, actual);
     plan.isolation(wanted, actual);
     plan.holds(wanted, actual);
     plan.settings(wanted, actual, originals);
     plan.waiting(wanted, actual);
-    interfaces::plan(&mut plan, wanted, actual, originals);
-    plan
-}
-
-pub(super) fn settings_wanted(wanted: &Wanted, port: &IfName) -> Settings {
-    let mut settings = Settings::default();
-    let Some(domain) = wanted.domain() else {
-        return settings;
-    };
-    if domain.peer_link == Some(*port) {
-        settings.learning = Some(domain.peer_link_learning);
-        return settings;
-    }
-    settings.learning = wanted.learning(port);
-    if let Some(want) = wanted.ports().get(port) {
-        settings.backup = domain.peer_link.filter(|_| want.redirect).map(Some);
-        settings.system_mac = want.system_mac.map(Some);
-    }
-    settings
 }
 
 impl Plan {
@@ -108,7 +73,7 @@ impl Plan {
             let Some(interface) = actual.ports.get(&port) else {
                 continue;
             };
-            let want = settings_wanted(wanted, &port);
+            let want = wanted.settings_of(&port);
             let mut original = originals.of(&port);
             let may_restore = wanted.may_restore(&port);
             if let Some(is) = &interface.bridge_port {
@@ -185,18 +150,6 @@ impl Plan {
                 }
             }
         }
-    }
-
-    pub(super) fn wait_for(&mut self, subject: Subject, interface: &IfName) {
-        self.wait(subject, &format!("waiting for interface {interface}"));
-    }
-
-    fn wait(&mut self, subject: Subject, text: &str) {
-        self.fail(subject, OpErrorCode::Waiting, text.to_owned());
-    }
-
-    pub(super) fn fail(&mut self, subject: Subject, code: OpErrorCode, text: String) {
-        worsen(&mut self.verdicts, subject, OpError { code, text });
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mclag_proto::sync::model::{
     DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, NeighbourKey, NeighbourWant,
-    Op, OpError, OpErrorCode, PortWant, Section, Traffic,
+    Op, OpError, PortWant, Section, Traffic,
 };
 use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, Mac};
 
 use super::pair::Pair;
-use super::{fdb, neighbours};
+use super::reasons::{EntryReason, NeighbourReason};
+use super::results::{full, no_begin, refused};
 
 /// Most MLAG ports that are remembered for a client.
 pub const MAX_WANTED_PORTS: usize = 4096;
@@ -78,6 +79,14 @@ pub struct WantedPort {
     pub system_mac: Option<Mac>,
 }
 
+/// Settings that are wanted of a port; none where its own value is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settings {
+    pub(super) learning: Option<bool>,
+    pub(super) backup: Option<Option<IfName>>,
+    pub(super) system_mac: Option<Option<Mac>>,
+}
+
 /// What an operation changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Change {
@@ -86,9 +95,9 @@ pub(super) enum Change {
     Port(IfName),
     /// The learning of a port that is not the peer link.
     Learning(IfName),
-    Entry(FdbKey, fdb::Directive),
+    Entry(FdbKey, EntryReason),
     Interface(IfName),
-    Neighbour(NeighbourKey, neighbours::Directive),
+    Neighbour(NeighbourKey, NeighbourReason),
     /// Once: everything that the dataplane learned, on one port or everywhere.
     Flush(Option<IfName>),
     /// Everything of a section that is no longer wanted.
@@ -173,6 +182,24 @@ impl Wanted {
     #[must_use]
     pub const fn pair(&self) -> &Pair {
         &self.pair
+    }
+
+    /// What is wanted of the settings of a port, which may be the peer link.
+    pub(super) fn settings_of(&self, port: &IfName) -> Settings {
+        let mut settings = Settings::default();
+        let Some(domain) = &self.domain else {
+            return settings;
+        };
+        if domain.peer_link == Some(*port) {
+            settings.learning = Some(domain.peer_link_learning);
+            return settings;
+        }
+        settings.learning = self.learning(port);
+        if let Some(want) = self.ports.get(port) {
+            settings.backup = domain.peer_link.filter(|_| want.redirect).map(Some);
+            settings.system_mac = want.system_mac.map(Some);
+        }
+        settings
     }
 
     /// Whether what was done to a port is to be undone.
@@ -263,7 +290,7 @@ impl Wanted {
                 self.entries.remove(key);
                 self.snapshots.entries.withdraw(key);
                 let forget = *forget;
-                Ok(Change::Entry(*key, fdb::Directive::Release { forget }))
+                Ok(Change::Entry(*key, EntryReason::Release { forget }))
             }
             Op::Pair(_)
             | Op::RemotePort { .. }
@@ -286,7 +313,7 @@ impl Wanted {
             Op::NeighbourRelease { key } => {
                 self.neighbours.remove(key);
                 self.snapshots.neighbours.withdraw(key);
-                Ok(Change::Neighbour(*key, neighbours::Directive::Undo))
+                Ok(Change::Neighbour(*key, NeighbourReason::Undo))
             }
             Op::Learning { port, learning } => self.want_learning(*port, *learning),
             Op::Flush { port } => Ok(Change::Flush(*port)),
@@ -344,7 +371,7 @@ impl Wanted {
         }
         self.neighbours.insert(key, want);
         self.snapshots.neighbours.name(key);
-        Ok(Change::Neighbour(key, neighbours::Directive::Want))
+        Ok(Change::Neighbour(key, NeighbourReason::Want))
     }
 
     fn want_learning(&mut self, port: IfName, learning: bool) -> Result<Change, OpError> {
@@ -418,11 +445,11 @@ impl Wanted {
             self.entries.remove(&key);
             self.snapshots.entries.withdraw(&key);
             let port = want.port;
-            return Ok(Change::Entry(key, fdb::Directive::Once { port }));
+            return Ok(Change::Entry(key, EntryReason::Once { port }));
         }
         self.entries.insert(key, want);
         self.snapshots.entries.name(key);
-        Ok(Change::Entry(key, fdb::Directive::Want))
+        Ok(Change::Entry(key, EntryReason::Want))
     }
 
     fn end_ports_snapshot(&mut self) -> Result<Change, OpError> {
@@ -463,19 +490,4 @@ impl Wanted {
             ..Self::default()
         };
     }
-}
-
-pub(super) fn refused(text: String) -> OpError {
-    OpError {
-        code: OpErrorCode::Refused,
-        text,
-    }
-}
-
-pub(super) fn full(what: &str, limit: usize) -> OpError {
-    refused(format!("{what}: more than {limit}"))
-}
-
-fn no_begin() -> OpError {
-    refused("end of a snapshot that did not begin".to_owned())
 }

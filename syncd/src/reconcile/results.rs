@@ -1,0 +1,37 @@
+//! What operations are answered with when something is in the way.
+
+use std::collections::HashMap;
+
+use mclag_proto::sync::model::{OpError, OpErrorCode};
+
+use crate::dataplane::Subject;
+
+/// Of several failures on one subject, the one to tell: a refusal hides that something waits.
+pub(super) fn worsen(verdicts: &mut HashMap<Subject, OpError>, subject: Subject, error: OpError) {
+    let weight = |error: &OpError| match error.code {
+        OpErrorCode::Refused => 2,
+        OpErrorCode::Unsupported => 1,
+        OpErrorCode::Waiting => 0,
+    };
+    match verdicts.get(&subject) {
+        Some(known) if weight(known) >= weight(&error) => {}
+        _ => {
+            verdicts.insert(subject, error);
+        }
+    }
+}
+
+pub(super) fn refused(text: String) -> OpError {
+    OpError {
+        code: OpErrorCode::Refused,
+        text,
+    }
+}
+
+pub(super) fn full(what: &str, limit: usize) -> OpError {
+    refused(format!("{what}: more than {limit}"))
+}
+
+pub(super) fn no_begin() -> OpError {
+    refused("end of a snapshot that did not begin".to_owned())
+}
