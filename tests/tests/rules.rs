@@ -65,6 +65,9 @@ const LONGEST: usize = 600;
 /// What a file with more lines must say in its first comment, with the reason behind it.
 const EXCUSE: &str = "Longer than 600 lines because";
 
+/// Directories whose modules stand one above the other.
+const LAYERED: [&str; 2] = ["syncd/src/reconcile", "iccpd/core/src/domain"];
+
 /// Crates and their directories, the inner ones first.
 const CRATES: [(&str, &str); 7] = [
     ("mclag-daemon", "proto/daemon"),
@@ -112,6 +115,7 @@ impl Tree {
             self.every_crate_has_the_lints_of_the_workspace(),
             self.logs_are_in_plain_words(),
             self.every_dependency_is_used(),
+            self.modules_use_only_modules_below_them(),
             self.citations_resolve(),
             self.links_resolve(),
         ]
@@ -153,6 +157,41 @@ impl Tree {
             }
         }
         found
+    }
+
+    /// No module uses, by way of others, itself.
+    fn modules_use_only_modules_below_them(&self) -> Vec<String> {
+        LAYERED
+            .iter()
+            .flat_map(|directory| {
+                let uses = self.uses_within(directory);
+                let circles = uses.keys().filter(|name| reaches(&uses, name, name));
+                let found =
+                    circles.map(|name| format!("{directory}/{name}.rs is part of a circle"));
+                found.collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Modules of a directory, and which modules beside it each of them uses.
+    fn uses_within(&self, directory: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+        let prefix = format!("{directory}/");
+        let modules: BTreeMap<&str, &String> = self
+            .sources
+            .iter()
+            .filter_map(|(path, text)| {
+                let name = path.strip_prefix(&prefix)?.strip_suffix(".rs")?;
+                let is_module = !name.contains('/') && name != "tests" && name != "mod";
+                is_module.then_some((name, text))
+            })
+            .collect();
+        let users = modules.iter().map(|(name, text)| {
+            let code = without_comments(&without_tests(text));
+            let used = modules.keys().filter(|other| *other != name);
+            let used = used.filter(|other| names_within(&code, "super", other));
+            (*name, used.copied().collect())
+        });
+        users.collect()
     }
 
     /// The crate of what both daemons need as processes knows none of their work, and only they know it.
@@ -401,6 +440,23 @@ fn crate_of(path: &str) -> &'static str {
             .is_some_and(|rest| rest.starts_with('/'))
     });
     owner.map_or("no crate", |(name, _)| name)
+}
+
+/// Whether one module uses another, by way of others or not.
+fn reaches(uses: &BTreeMap<&str, BTreeSet<&str>>, from: &str, to: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(name) = next.pop() {
+        for used in uses.get(name).into_iter().flatten() {
+            if *used == to {
+                return true;
+            }
+            if seen.insert(*used) {
+                next.push(used);
+            }
+        }
+    }
+    false
 }
 
 /// Whether code names `item` of `module`: with its path, or in a list behind it, however deep.
@@ -747,6 +803,26 @@ fn an_impure_dependency_is_found() {
         );
     }
     assert!(violations_with_dependency("iccpd", "tokio").is_empty());
+}
+
+#[test]
+fn modules_that_use_each_other_are_found() {
+    let mut tree = good();
+    for (name, text) in [
+        ("wanted", "use super::{Wide, fdb::Directive};"),
+        ("fdb", "use super::ports;"),
+        ("ports", "fn plan() { super::wanted::full() }"),
+        ("interfaces", "use super::ports::Plan;"),
+        ("tests", "use super::interfaces;"),
+    ] {
+        let path = format!("syncd/src/reconcile/{name}.rs");
+        tree.sources.insert(path, text.into());
+    }
+    let found = |name| format!("syncd/src/reconcile/{name}.rs is part of a circle");
+    assert_eq!(
+        tree.violations(),
+        [found("fdb"), found("ports"), found("wanted")]
+    );
 }
 
 #[test]

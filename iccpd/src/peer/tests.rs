@@ -1,8 +1,8 @@
 //! Real sockets on loopback addresses, one network of them per test.
 
 use super::*;
-use mclag_proto::iccp::{Decoder, encode};
 use mclag_proto::iccp::Body;
+use mclag_proto::iccp::{Decoder, encode};
 use mclag_proto::mclagdctl::{Counters, Global};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
