@@ -331,6 +331,37 @@ impl LinuxBackend {
         self.doubts.remove(&index);
     }
 
+    /// Look at the bonds that are to be held or released: their operator's `min_links` is part of
+    /// what will be written, and an event that tells a new one may still wait to be read. Often
+    /// his change is the very reason for the hold.
+    async fn look_at_holds(&mut self, actions: &[Action]) {
+        let bonds: BTreeSet<u32> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Hold { port } | Action::Unhold { port } => self.links.named(port),
+                _ => None,
+            })
+            .filter(|link| view::speaks_lacp(link))
+            .map(|link| link.index)
+            .collect();
+        for index in bonds {
+            match self.kernel.link_at(index).await {
+                Ok(Some(LinkInfo {
+                    kind: LinkKind::Bond(now),
+                    ..
+                })) => {
+                    let known = self.links.by_index.get_mut(&index);
+                    if let Some(LinkKind::Bond(bond)) = known.map(|link| &mut link.kind) {
+                        bond.min_links = now.min_links;
+                    }
+                }
+                // The request that follows will say so.
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "cannot look at a bond before its hold"),
+            }
+        }
+    }
+
     fn report_port(&mut self, port: IfName) {
         let actual = self
             .links
@@ -499,6 +530,7 @@ impl Backend for LinuxBackend {
     }
 
     async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+        self.look_at_holds(actions).await;
         let mut results = Vec::with_capacity(actions.len());
         for Step { request, actions } in plan::steps(self, actions) {
             let outcome = self.carry_out(&request).await;

@@ -1,0 +1,94 @@
+//! The backend against the running kernel.
+//!
+//! As in `proto/netlink/tests/kernel`: a namespace for each test, and one that cannot run here says so
+//! and passes. The lab runs the same binary on a kernel that has everything.
+
+use std::process::Command;
+use std::thread;
+
+use mclag_netlink::{Kernel, LinkKind, MIN_LINKS_HOLD};
+use mclag_proto::IfName;
+use nix::sched::{CloneFlags, unshare};
+use syncd::backend::Backend;
+use syncd::backend::linux::LinuxBackend;
+use syncd::dataplane::Action;
+
+/// Run a test in a thread and network namespace of its own, after these commands of `ip`.
+fn in_namespace(name: &'static str, commands: &'static [&str], test: impl AsyncFnOnce() + Send) {
+    let body = || {
+        if let Err(errno) = unshare(CloneFlags::CLONE_NEWNET) {
+            eprintln!("{name}: skipped: no network namespace of its own: {errno}");
+            return;
+        }
+        for command in commands {
+            if let Err(text) = ip(command) {
+                assert!(
+                    text.contains("not supported") || text.contains("Unknown device type"),
+                    "{command}: {text}"
+                );
+                eprintln!("{name}: skipped: {command}: {text}");
+                return;
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(test());
+    };
+    thread::scope(|scope| {
+        if let Err(panic) = scope.spawn(body).join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn ip(command: &str) -> Result<(), String> {
+    let output = Command::new("ip").args(command.split(' ')).output();
+    let output = output.map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
+
+async fn min_links(bond: IfName) -> u32 {
+    let mut kernel = Kernel::open().expect("a handle");
+    let link = kernel.link(&bond).await.expect("an answer");
+    match link.expect("a bond").kind {
+        LinkKind::Bond(bond) => bond.min_links,
+        other => panic!("not a bond: {other:?}"),
+    }
+}
+
+/// Input: the operator changes `min_links`; before its event is read, the bond is held, or released.
+/// Output: what he set stays, with what holding adds or without it.
+#[test]
+fn a_hold_keeps_a_min_links_that_changed_a_moment_ago() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add bond1 type bond mode 802.3ad",
+        "link set bond1 master br0",
+    ];
+    in_namespace("min_links and hold", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let bond = name("bond1");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        backend.snapshot(Some(name("br0"))).await.expect("a look");
+
+        ip("link set bond1 type bond min_links 2").expect("min_links");
+        assert_eq!(
+            backend.apply(&[Action::Hold { port: bond }]).await,
+            [Ok(())]
+        );
+        assert_eq!(min_links(bond).await, MIN_LINKS_HOLD + 2);
+
+        let held = MIN_LINKS_HOLD + 1;
+        ip(&format!("link set bond1 type bond min_links {held}")).expect("min_links");
+        assert_eq!(
+            backend.apply(&[Action::Unhold { port: bond }]).await,
+            [Ok(())]
+        );
+        assert_eq!(min_links(bond).await, 1);
+    });
+}
