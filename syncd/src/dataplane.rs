@@ -173,6 +173,8 @@ pub enum Action {
     Hold {
         /// The port.
         port: IfName,
+        /// Whether a bond has to keep its carrier, which it may lose otherwise.
+        keeps_carrier: bool,
     },
     /// Switch learning of a bridge port.
     SetLearning {
@@ -300,7 +302,7 @@ impl Action {
         match self {
             Self::EnsureFilter { .. } | Self::RemoveFilter => Subject::Domain,
             Self::Isolate { port }
-            | Self::Hold { port }
+            | Self::Hold { port, .. }
             | Self::Unhold { port }
             | Self::Release { port } => Subject::Port(*port),
             Self::SetLearning { port, .. }
@@ -382,7 +384,7 @@ impl Actual {
                 }
             }
             Action::RemoveFilter => self.filter = None,
-            Action::Hold { port } => {
+            Action::Hold { port, .. } => {
                 self.held.insert(*port);
             }
             Action::Unhold { port } => {

@@ -552,6 +552,12 @@ impl Reconciler {
         }
     }
 
+    /// Ports that are held from now on keep their carrier, or may lose it; those that are held already
+    /// stay as they are.
+    pub const fn hold_with_carrier(&mut self, keeps_carrier: bool) {
+        self.wanted.hold_with_carrier(keeps_carrier);
+    }
+
     /// Every address that the dataplane sees, for a snapshot of events.
     pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
         let entries = self.actual.fdb.iter();

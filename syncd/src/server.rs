@@ -504,7 +504,7 @@ impl<B: Backend> Server<B> {
         self.restore_at = None;
         // Its snapshots replace what legacy clients said.
         self.writer = Writer::Ours;
-        self.backend.hold_with_carrier(false);
+        self.reconciler.hold_with_carrier(false);
         self.legacy.translator.forget();
     }
 

@@ -58,8 +58,6 @@ pub struct LinuxBackend {
     links: Links,
     /// VLANs of bridge ports, by index.
     vlans: BTreeMap<u32, BridgeVlans>,
-    /// Bonds are held like other ports, so that they keep their carrier.
-    keeps_carrier: bool,
     /// Ports we hold, whichever way.
     held: BTreeSet<IfName>,
     /// What the filter was last known to be.
@@ -154,7 +152,6 @@ impl LinuxBackend {
             filtered: None,
             links: Links::default(),
             vlans: BTreeMap::new(),
-            keeps_carrier: false,
             held: BTreeSet::new(),
             filter_state: None,
             heard: VecDeque::new(),
@@ -544,10 +541,6 @@ impl Backend for LinuxBackend {
         results
     }
 
-    fn hold_with_carrier(&mut self, keeps_carrier: bool) {
-        self.keeps_carrier = keeps_carrier;
-    }
-
     async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
         loop {
             if self.filter_due {
@@ -585,7 +578,7 @@ impl LinuxBackend {
     /// What the kernel will not tell of what was just done.
     fn remember(&mut self, action: &Action) {
         match action {
-            Action::Hold { port } => {
+            Action::Hold { port, .. } => {
                 self.held.insert(*port);
             }
             Action::Unhold { port } => {

@@ -51,13 +51,6 @@ pub trait Backend: Send {
         actions: &[Action],
     ) -> impl Future<Output = Vec<Result<(), BackendError>>> + Send;
 
-    /// From now on a port that is held keeps its carrier, or may lose it.
-    ///
-    /// A client of ours looks at the members of a bond, and its bridge redirects frames while the
-    /// bond has no carrier. A legacy client takes a bond without carrier for down and would wait
-    /// for ever to enable it. Ports that are held already stay as they are.
-    fn hold_with_carrier(&mut self, keeps_carrier: bool);
-
     /// The next thing that happened. Changes that [`Backend::apply`] made are reported like
     /// others. Cancel safe: nothing is lost when the future is dropped.
     ///

@@ -42,7 +42,6 @@ struct State {
     events: VecDeque<BackendEvent>,
     refused: Vec<Action>,
     bridge_is_missing: bool,
-    keeps_carrier: bool,
     is_broken: bool,
 }
 
@@ -104,10 +103,6 @@ impl Backend for RecordBackend {
         results
     }
 
-    fn hold_with_carrier(&mut self, keeps_carrier: bool) {
-        self.0.state().keeps_carrier = keeps_carrier;
-    }
-
     async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
         loop {
             let changed = self.0.0.changed.notified();
@@ -136,12 +131,6 @@ impl Recorder {
     #[must_use]
     pub fn log(&self) -> Vec<Action> {
         self.state().log.iter().cloned().collect()
-    }
-
-    /// Whether a port that is held was asked to keep its carrier.
-    #[must_use]
-    pub fn keeps_carrier(&self) -> bool {
-        self.state().keeps_carrier
     }
 
     /// Number of events that were not taken yet.

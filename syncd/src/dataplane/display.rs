@@ -14,7 +14,7 @@ impl fmt::Display for Action {
             Self::RemoveFilter => f.write_str("remove the filter"),
             Self::Isolate { port } => write!(f, "isolate {port} from the peer link"),
             Self::Release { port } => write!(f, "no longer isolate {port}"),
-            Self::Hold { port } => write!(f, "hold {port}"),
+            Self::Hold { port, .. } => write!(f, "hold {port}"),
             Self::Unhold { port } => write!(f, "release {port}"),
             Self::SetLearning { port, learning } => {
                 let on = if *learning { "on" } else { "off" };

@@ -54,7 +54,10 @@ impl Plan {
         for port in members(wanted) {
             let is = actual.held.contains(port);
             match wanted.ports()[port].held {
-                Some(true) if !is => self.actions.push(Action::Hold { port: *port }),
+                Some(true) if !is => self.actions.push(Action::Hold {
+                    port: *port,
+                    keeps_carrier: wanted.holds_with_carrier(),
+                }),
                 Some(false) if is => self.actions.push(Action::Unhold { port: *port }),
                 Some(_) | None => {}
             }

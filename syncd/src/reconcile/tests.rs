@@ -314,7 +314,10 @@ fn a_fresh_dataplane_is_protected_before_anything_else() {
             },
             Action::Isolate { port: bond1 },
             Action::Isolate { port: bond2 },
-            Action::Hold { port: bond1 },
+            Action::Hold {
+                port: bond1,
+                keeps_carrier: false,
+            },
             Action::SetLearning {
                 port: peer,
                 learning: false

@@ -51,6 +51,8 @@ pub struct Wanted {
     knows_all_entries: bool,
     /// A snapshot of the neighbours was complete.
     knows_all_neighbours: bool,
+    /// A port that is to be held from now on keeps its carrier.
+    holds_with_carrier: bool,
     /// There was a filter when we started, so that an element missing from it means something.
     filter_was_there: bool,
 }
@@ -235,6 +237,12 @@ impl Wanted {
         self.knows_all_ports && self.domain.is_none() && self.ports.is_empty()
     }
 
+    /// Whether a port that is to be held keeps its carrier.
+    #[must_use]
+    pub const fn holds_with_carrier(&self) -> bool {
+        self.holds_with_carrier
+    }
+
     /// Whether an entry of ours that is not wanted is to be undone.
     #[must_use]
     pub const fn knows_all_entries(&self) -> bool {
@@ -243,6 +251,10 @@ impl Wanted {
 
     pub(super) const fn keep_what_is_in_force(&mut self, filter_was_there: bool) {
         self.filter_was_there = filter_was_there;
+    }
+
+    pub(super) const fn hold_with_carrier(&mut self, keeps_carrier: bool) {
+        self.holds_with_carrier = keeps_carrier;
     }
 
     pub(super) fn apply(&mut self, op: &Op) -> Result<Change, OpError> {
@@ -487,6 +499,7 @@ impl Wanted {
             knows_all_interfaces: true,
             knows_all_entries: true,
             knows_all_neighbours: true,
+            holds_with_carrier: self.holds_with_carrier,
             ..Self::default()
         };
     }

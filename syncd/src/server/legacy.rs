@@ -163,7 +163,10 @@ impl<B: Backend> Server<B> {
             self.legacy.sweep_at = None;
             let before = std::mem::replace(&mut self.writer, Writer::Legacy);
             let replaces = before == Writer::Ours;
-            self.backend.hold_with_carrier(true);
+            // A client of ours looks at the members of a bond, and its bridge redirects frames while
+            // the bond has no carrier. A legacy one takes such a bond for down, and would wait for ever
+            // to enable it.
+            self.reconciler.hold_with_carrier(true);
             let actual = self.reconciler.actual();
             let ops = self.legacy.translator.begin(actual, replaces);
             self.carry_out_legacy(&ops).await;

@@ -234,7 +234,7 @@ fn log_success(action: &Action) {
     match action {
         Action::Isolate { port } => info!(%port, "port isolated from the peer link"),
         Action::Release { port } => info!(%port, "port no longer isolated from the peer link"),
-        Action::Hold { port } => info!(%port, "port held"),
+        Action::Hold { port, .. } => info!(%port, "port held"),
         Action::Unhold { port } => info!(%port, "port released"),
         Action::FdbInstall { .. }
         | Action::FdbMakeDynamic { .. }

@@ -87,9 +87,16 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
         Action::RemoveFilter => Request::RemoveFilter,
         Action::Isolate { port } => filter(FilterSet::Isolated, port, true),
         Action::Release { port } => filter(FilterSet::Isolated, port, false),
-        Action::Hold { port } | Action::Unhold { port } => {
+        Action::Hold { port, .. } | Action::Unhold { port } => {
             let hold = matches!(action, Action::Hold { .. });
-            let by_filter = backend.is_held_by_filter(port) || (hold && backend.keeps_carrier);
+            let keeps_carrier = matches!(
+                action,
+                Action::Hold {
+                    keeps_carrier: true,
+                    ..
+                }
+            );
+            let by_filter = backend.is_held_by_filter(port) || keeps_carrier;
             match backend.links.named(port) {
                 Some(bond) if view::speaks_lacp(bond) && !by_filter => {
                     let own = view::own_min_links(bond);

@@ -41,7 +41,10 @@ fn a_failure_is_told_to_the_operation_that_asked_for_it_and_to_no_other() {
         ),
         (
             port_op("bond1", Isolation::On, Traffic::Held),
-            Action::Hold { port: bond1 },
+            Action::Hold {
+                port: bond1,
+                keeps_carrier: false,
+            },
             "bond1",
         ),
     ];

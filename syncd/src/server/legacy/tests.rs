@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mclag_proto::ctl::dataplane::{Dataplane, Reply};
 use mclag_proto::sync::frame::Decoder;
-use mclag_proto::sync::model::FdbKey;
+use mclag_proto::sync::model::{DomainWant, FdbKey, Isolation, Op, PortWant, Traffic};
 use mclag_proto::sync::v1::{
     ClientMessage, Dialect, DomainAttributes, DomainOp, FdbKind, FdbRecord, RecordOp, ServerMessage,
 };
@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::backend::record::{RecordBackend, Recorder};
-use crate::dataplane::{Actual, EntryKind, InterfaceActual};
+use crate::dataplane::{Action, Actual, EntryKind, InterfaceActual};
 use crate::legacy::Domain;
 use crate::server::{Options as ServerOptions, ServerError};
 
@@ -170,6 +170,21 @@ impl Rig {
         let what = format!("isolated: {is_isolated}");
         self.until(&what, |a| a.is_isolated(&lag) == is_isolated)
             .await;
+    }
+
+    async fn until_held(&self, name: &str, keeps_carrier: bool) {
+        let port = port(name);
+        self.until("held", |actual| actual.held.contains(&port))
+            .await;
+        let hold = Action::Hold {
+            port,
+            keeps_carrier,
+        };
+        assert!(
+            self.recorder.log().contains(&hold),
+            "{:?}",
+            self.recorder.log()
+        );
     }
 
     /// What an operator is shown.
@@ -845,7 +860,13 @@ async fn only_one_kind_of_client_at_a_time_says_what_is_wanted() {
     let mut legacy = rig.connect().await;
     assert!(legacy.hear().await.is_some());
     // A legacy client takes a bond without carrier for down and would never enable it.
-    assert!(rig.recorder.keeps_carrier());
+    let disable = ClientMessage::TrafficDistribution {
+        port: port("PortChannel0001"),
+        is_enabled: false,
+    };
+    let disable = disable.encode(Dialect::Sonic).unwrap();
+    legacy.stream.write_all(&disable).await.unwrap();
+    rig.until_held("PortChannel0001", true).await;
     let mut ours = UnixStream::connect(rig.dir.join("sock")).await.unwrap();
     ours.write_all(&hello).await.unwrap();
     let mut answer = Vec::new();
@@ -866,7 +887,29 @@ async fn only_one_kind_of_client_at_a_time_says_what_is_wanted() {
             break ours;
         }
     };
-    assert!(!rig.recorder.keeps_carrier());
+    let want = PortWant {
+        isolation: Isolation::Keep,
+        traffic: Traffic::Held,
+        redirect: false,
+        system_mac: None,
+    };
+    let domain = DomainWant {
+        bridge: port("br0"),
+        peer_link: Some(port("Ethernet0")),
+        peer_link_learning: true,
+    };
+    let batch = v2::ClientMessage::Batch {
+        number: 1,
+        ops: vec![
+            Op::Domain(domain),
+            Op::Port {
+                port: port("Ethernet8"),
+                want,
+            },
+        ],
+    };
+    ours.write_all(&batch.encode().unwrap()).await.unwrap();
+    rig.until_held("Ethernet8", false).await;
     let mut legacy = rig.connect().await;
     assert!(legacy.is_closed().await);
     let bye = v2::ClientMessage::Bye.encode().unwrap();
