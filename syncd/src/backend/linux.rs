@@ -335,7 +335,7 @@ impl LinuxBackend {
         let bonds: BTreeSet<u32> = actions
             .iter()
             .filter_map(|action| match action {
-                Action::Hold { port } | Action::Unhold { port } => self.links.named(port),
+                Action::Hold { port, .. } | Action::Unhold { port } => self.links.named(port),
                 _ => None,
             })
             .filter(|link| view::speaks_lacp(link))
