@@ -78,7 +78,12 @@ fn a_hold_keeps_a_min_links_that_changed_a_moment_ago() {
 
         ip("link set bond1 type bond min_links 2").expect("min_links");
         assert_eq!(
-            backend.apply(&[Action::Hold { port: bond }]).await,
+            backend
+                .apply(&[Action::Hold {
+                    port: bond,
+                    keeps_carrier: false
+                }])
+                .await,
             [Ok(())]
         );
         assert_eq!(min_links(bond).await, MIN_LINKS_HOLD + 2);
