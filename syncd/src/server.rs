@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mclag_daemon::ctl::{self, Question};
+use mclag_daemon::dial::Backoff;
 use mclag_daemon::process::chain;
 use mclag_daemon::socket::Listener;
 use mclag_proto::ctl::dataplane;
@@ -78,8 +79,8 @@ const ABSENCE_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Pause after the system refused to accept a connection, so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Pause before what was refused is tried again: doubled each time up to the second.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Pauses before what was refused is tried again.
+const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// What a server is told by its settings.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +117,7 @@ pub struct Server<B> {
     candidate: Option<Candidate>,
     foreign: Option<Foreign>,
     retry_at: Option<Instant>,
-    retry_pause: Duration,
+    retry_pauses: Backoff,
     restore_at: Option<Instant>,
     /// When connections are accepted again.
     accept_at: Option<Instant>,
@@ -231,7 +232,7 @@ impl<B: Backend> Server<B> {
             candidate: None,
             foreign: None,
             retry_at: None,
-            retry_pause: RETRY.0,
+            retry_pauses: RETRY,
             restore_at,
             accept_at: None,
             failing: HashSet::new(),
@@ -315,7 +316,6 @@ impl<B: Backend> Server<B> {
                 Next::ForeignDue => {}
                 Next::Retry => {
                     self.retry_at = None;
-                    self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
                     self.reconciler.retry();
                     let _ = self.settle().await;
                 }

@@ -1,6 +1,7 @@
 //! What the daemons of MC-LAG need as processes, whatever they do: they are two, and this is written once.
 //!
 //! * [`ctl`]: the operator's socket.
+//! * [`dial`]: tries to connect again and again.
 //! * [`limit`]: keeps what others can provoke from filling the log.
 //! * [`lock`]: what only one process of a chassis may have.
 //! * [`log`]: structured logs on standard error.
@@ -12,6 +13,7 @@
 //! * [`socket`]: Unix sockets that a daemon listens on.
 
 pub mod ctl;
+pub mod dial;
 pub mod limit;
 pub mod lock;
 pub mod log;

@@ -9,13 +9,13 @@
 //! outgoing messages, one read of incoming ones, and the table of what the server has learned.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use mclag_daemon::dial::{Backoff, Dialler};
 use mclag_daemon::limit::{self, Log};
 use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::frame::Frame;
@@ -26,7 +26,7 @@ use mclag_proto::sync::v1::{
 };
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use crate::v1::to::Translator;
 use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
@@ -37,13 +37,23 @@ mod connection;
 mod tally;
 mod told;
 
+/// An attempt to connect.
+async fn dial(place: Option<Place>) -> io::Result<TcpStream> {
+    let Some(Place { address, .. }) = place else {
+        return pending().await;
+    };
+    match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
+        Ok(result) => result,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
 /// Batches that may wait for the socket.
 pub const WINDOW: u32 = 8;
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(1);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a server that pushes nothing is asked for changes of its forwarding table. The daemon
 /// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
@@ -95,8 +105,8 @@ pub struct Client {
     places: Vec<Place>,
     /// Which of them is tried next.
     next_place: usize,
-    state: State,
-    retry: Duration,
+    dialler: Dialler<io::Result<TcpStream>>,
+    connection: Option<Box<Connection>>,
     complained: bool,
     translator: Translator,
     told: Told,
@@ -113,14 +123,6 @@ pub struct Client {
     buffer: Box<[u8]>,
 }
 
-enum State {
-    Waiting(Pin<Box<Sleep>>),
-    Connecting(Pin<Box<Connect>>),
-    Connected(Box<Connection>),
-}
-
-type Connect = dyn Future<Output = io::Result<TcpStream>> + Send;
-
 impl Client {
     /// Not connected yet: that begins with the first [`Client::next`]. The places are tried in turn;
     /// there is at least one.
@@ -128,10 +130,10 @@ impl Client {
     pub fn new(places: Vec<Place>, node_mac: Mac) -> Self {
         Self {
             translator: Translator::new(Dialect::Sonic, node_mac),
+            dialler: Dialler::new(RETRY, dial(places.first().copied())),
             places,
             next_place: 0,
-            state: State::Waiting(Box::pin(sleep_until(Instant::now()))),
-            retry: RETRY_MIN,
+            connection: None,
             complained: false,
             told: Told::default(),
             reported: None,
@@ -151,7 +153,7 @@ impl Client {
 
     /// Queue what a batch means; without a connection it is dropped.
     pub fn send(&mut self, batch: u64, ops: &[Op]) {
-        let State::Connected(connection) = &mut self.state else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
         let mut failures = Vec::new();
@@ -181,7 +183,7 @@ impl Client {
 
     /// Write what the socket takes at once.
     pub async fn flush_now(&mut self) {
-        if let State::Connected(connection) = &mut self.state {
+        if let Some(connection) = &mut self.connection {
             // Errors show up when reading.
             let _ = poll_fn(|cx| Poll::Ready(connection.poll_send(cx))).await;
             self.answer();
@@ -191,22 +193,20 @@ impl Client {
     /// True when everything has left, or nobody is there to take it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        match &self.state {
-            State::Connected(connection) => connection.out.is_empty(),
-            State::Waiting(_) | State::Connecting(_) => true,
-        }
+        let connection = self.connection.as_ref();
+        connection.is_none_or(|connection| connection.out.is_empty())
     }
 
     /// Drop the connection and make a new one: the server says everything again then.
     pub fn reconnect(&mut self) {
-        if matches!(self.state, State::Connected(_)) {
+        if self.connection.is_some() {
             self.lose("to hear everything again");
         }
     }
 
     /// Nobody waits any more for the answers to what was sent.
     pub fn forget_batches(&mut self) {
-        if let State::Connected(connection) = &mut self.state {
+        if let Some(connection) = &mut self.connection {
             connection.unanswered.clear();
         }
     }
@@ -214,20 +214,15 @@ impl Client {
     /// What the server can do, if it is there.
     #[must_use]
     pub fn abilities(&self) -> Option<(Abilities, Dialect)> {
-        match &self.state {
-            State::Connected(connection) => {
-                let dialect = connection.dialect?;
-                Some((abilities(dialect), dialect))
-            }
-            State::Waiting(_) | State::Connecting(_) => None,
-        }
+        let dialect = self.connection.as_ref()?.dialect?;
+        Some((abilities(dialect), dialect))
     }
 
     /// Messages in both directions since start.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = self.tally;
-        if let State::Connected(connection) = &self.state {
+        if let Some(connection) = &self.connection {
             tally.add(&connection.tally);
         }
         tally
@@ -252,10 +247,8 @@ impl Client {
     /// Whether the server has said everything that it says on its own.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        match &self.state {
-            State::Connected(c) => c.dialect.is_some() && c.settle.is_none(),
-            State::Waiting(_) | State::Connecting(_) => false,
-        }
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|c| c.dialect.is_some() && c.settle.is_none())
     }
 
     /// The settings of the pair; none while it is not known whether there is one.
@@ -276,16 +269,12 @@ impl Client {
             if let Some(happened) = self.ready() {
                 return happened;
             }
-            match &mut self.state {
-                State::Waiting(until) => {
-                    until.as_mut().await;
-                    self.connect();
-                }
-                State::Connecting(attempt) => match attempt.as_mut().await {
+            match &mut self.connection {
+                None => match self.dialler.next().await {
                     Ok(stream) => self.connected(stream),
                     Err(error) => self.lose(&error.to_string()),
                 },
-                State::Connected(connection) => match connection.wait(&mut self.buffer).await {
+                Some(connection) => match connection.wait(&mut self.buffer).await {
                     Ok(Woke::Read(0)) => self.lose("closed by the server"),
                     Ok(Woke::Read(count)) => {
                         // Something may have left as well.
@@ -301,26 +290,13 @@ impl Client {
         }
     }
 
-    fn connect(&mut self) {
-        let Some(place) = self.places.get(self.next_place % self.places.len().max(1)) else {
-            return;
-        };
-        let address = place.address;
-        self.state = State::Connecting(Box::pin(async move {
-            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
-                Ok(result) => result,
-                Err(_) => Err(io::ErrorKind::TimedOut.into()),
-            }
-        }));
-    }
-
     fn connected(&mut self, stream: TcpStream) {
         // The address that answers decides the dialect (`spec/mclagsyncd-protocol.md` 9.2).
         let place = self.places[self.next_place % self.places.len()];
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        self.state = State::Connected(Box::new(Connection::new(stream, place)));
+        self.connection = Some(Box::new(Connection::new(stream, place)));
         self.complained = false;
         if let Some(dialect) = place.dialect {
             self.decided(dialect);
@@ -329,7 +305,7 @@ impl Client {
 
     /// It is known how the server speaks: for the core the connection begins.
     fn decided(&mut self, dialect: Dialect) {
-        let State::Connected(connection) = &mut self.state else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
         tracing::info!(address = %connection.address, %dialect, "mclagsyncd server connected");
@@ -353,7 +329,7 @@ impl Client {
     fn lose(&mut self, reason: &str) {
         let place = self.places.get(self.next_place % self.places.len().max(1));
         let address = place.map(|place| place.address.to_string());
-        if let State::Connected(connection) = &mut self.state {
+        if let Some(connection) = &mut self.connection {
             tracing::warn!(address, reason, "mclagsyncd server lost");
             self.tally.add(&connection.lost());
             self.complained = true;
@@ -368,8 +344,9 @@ impl Client {
                 self.complained = true;
             }
         }
-        self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + self.retry)));
-        self.retry = (self.retry * 2).min(RETRY_MAX);
+        self.connection = None;
+        let place = self.places.get(self.next_place);
+        self.dialler.again(dial(place.copied()));
     }
 
     fn event(&mut self, event: Event) {
@@ -378,7 +355,7 @@ impl Client {
 
     /// Report the batches whose messages have all left.
     fn answer(&mut self) {
-        let State::Connected(connection) = &mut self.state else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
         while let Some(front) = connection.unanswered.front()
@@ -402,7 +379,7 @@ impl Client {
     }
 
     fn poll(&mut self) {
-        let State::Connected(connection) = &mut self.state else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
         if connection.dialect.is_none() && connection.probed {
@@ -428,11 +405,11 @@ impl Client {
     }
 
     fn settled(&mut self) {
-        if let State::Connected(connection) = &mut self.state {
+        if let Some(connection) = &mut self.connection {
             connection.settle = None;
         }
         // Not before: one that takes connections and drops them is not to be dialled in a hurry.
-        self.retry = RETRY_MIN;
+        self.dialler.reset();
         self.told.settle();
         let dialect = self.abilities().map(|(_, dialect)| dialect);
         self.is_told |= dialect.is_some_and(Dialect::has_settings);
@@ -441,13 +418,13 @@ impl Client {
     }
 
     fn received(&mut self, count: usize) {
-        let State::Connected(connection) = &mut self.state else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
         connection.decoder.push(&self.buffer[..count]);
         connection.heard();
         loop {
-            let State::Connected(connection) = &mut self.state else {
+            let Some(connection) = &mut self.connection else {
                 return;
             };
             let frame = match connection.decoder.next_frame() {
@@ -469,7 +446,7 @@ impl Client {
                     self.happened.push_back(Happened::Down);
                 }
                 self.decided(dialect);
-                if let State::Connected(connection) = &mut self.state {
+                if let Some(connection) = &mut self.connection {
                     connection.heard();
                 }
             }
@@ -480,7 +457,7 @@ impl Client {
     }
 
     fn frame(&mut self, frame: &Frame, dialect: Dialect) {
-        let State::Connected(connection) = &mut self.state else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
         let address = connection.address;
@@ -627,15 +604,5 @@ fn report(log: &mut Log, address: SocketAddr, error: &dyn std::fmt::Display) {
     const SKIPPED: limit::Kind = limit::Kind::new("message of mclagsyncd skipped");
     if log.takes(SKIPPED, "") {
         tracing::warn!(%address, %error, "message of mclagsyncd skipped");
-    }
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Waiting(_) => "Waiting",
-            Self::Connecting(_) => "Connecting",
-            Self::Connected(_) => "Connected",
-        })
     }
 }

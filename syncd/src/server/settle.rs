@@ -8,7 +8,7 @@ use mclag_proto::sync::model::{Event, OpError, OpErrorCode};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::{RETRY, Server, ServerError};
+use super::{Server, ServerError};
 use crate::backend::{Backend, BackendError, BackendEvent};
 use crate::dataplane::{Action, InterfaceActual, Subject};
 
@@ -112,9 +112,9 @@ impl<B: Backend> Server<B> {
         self.keep_originals();
         if !self.reconciler.is_unfinished() && self.unstored.is_none() {
             self.retry_at = None;
-            self.retry_pause = RETRY.0;
+            self.retry_pauses.reset();
         } else if self.retry_at.is_none() {
-            self.retry_at = Some(Instant::now() + self.retry_pause);
+            self.retry_at = Some(Instant::now() + self.retry_pauses.pause());
         }
         answers
     }

@@ -29,6 +29,7 @@ pub(super) const SETTLE_LATEST: Duration = Duration::from_secs(30);
 pub(super) const SILENCE: Duration = Duration::from_secs(2);
 
 /// One connection.
+#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
@@ -65,6 +66,7 @@ pub(super) struct Unanswered {
 }
 
 /// When the server has said everything that it says on its own.
+#[derive(Debug)]
 pub(super) struct Settle {
     pub(super) quiet_at: Instant,
     pub(super) latest: Instant,
