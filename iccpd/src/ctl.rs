@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod show;
+pub mod words;
 
 use mclag_daemon::ctl::Server;
 use mclag_daemon::socket::{ListenError, Listener, Place};

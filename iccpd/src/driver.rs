@@ -14,7 +14,7 @@ use crate::ctl;
 use crate::dataplane::Dataplane;
 use crate::kernel::Watch;
 use crate::log;
-use crate::mclagdctl::{self, counted::Counted, counted::Seen};
+use crate::mclagdctl::{self, counted::Counted, counted::Seen, view::counters};
 use crate::peer::{self, Endpoints, Peer};
 use crate::record::Recorder;
 use crate::settings::{Bridge, OnStop};
@@ -463,7 +463,7 @@ impl Driver {
         self.recorder.end("the pair is no more");
         if let Some(Pair { domain, peer, .. }) = self.pair.take() {
             self.counted
-                .pair_ends(domain.legacy_counters(), peer.ends());
+                .pair_ends(counters(domain.counters()), peer.ends());
         }
         // What is known to the dataplane's side was told to a pair that is gone.
         self.missed = Missed::everything();

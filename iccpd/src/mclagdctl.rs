@@ -2,7 +2,7 @@
 //! (`spec/mclagdctl-protocol.md`).
 //!
 //! * [`server`]: `iccpd` answers legacy tools, and ours under that name.
-//! * [`counted`]: what is counted outside of the core.
+//! * [`view`]: what is shown of the core; [`counted`]: what is counted outside of it.
 //! * [`client`], [`args`], [`text`]: `mclagctl` called `mclagdctl` behaves as that tool.
 
 pub mod args;
@@ -10,12 +10,13 @@ pub mod client;
 pub mod counted;
 pub mod server;
 pub mod text;
+pub mod view;
 
 use crate::log;
 use iccp_core::Domain;
-use iccp_core::domain::legacy_view::Page;
 use mclag_proto::mclagdctl::{Command, Counters, Data, LogLevel, Outcome};
 use server::{PAGE, Question};
+use view::Page;
 
 /// Answer a question from live state; without a pair there is little to tell. `complete` adds to the
 /// counters what the core does not have.
@@ -35,7 +36,7 @@ pub fn answer(
     let mut page = if request.command == Command::LogLevel && !log.set_level(level) {
         Err(Outcome::Failure)
     } else if let Some(domain) = domain {
-        domain.legacy_page(request, dialect, log.level(), after, PAGE)
+        Page::of(domain, request, dialect, log.level(), after, PAGE)
     } else {
         Page::of_no_domain(request)
     };

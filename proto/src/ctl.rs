@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 pub mod dataplane;
 
@@ -134,7 +134,88 @@ pub struct Status {
     #[serde(default)]
     pub lost_log_lines: u64,
     /// Anything an operator should look at.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
+}
+
+/// Something an operator should look at. How it is put into words is up to whoever shows it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "warning", rename_all = "kebab-case")]
+pub enum Warning {
+    /// `syncd` is not connected: decisions are not carried out.
+    SyncdNotConnected,
+    /// The peer link is down.
+    PeerLinkDown,
+    /// One peer link is a VXLAN tunnel, and the other one is none.
+    PeerLinkKinds {
+        /// Name of the one at the peer.
+        peers: IfName,
+        /// That one is the tunnel.
+        tunnel_at_peer: bool,
+    },
+    /// The two system MACs differ.
+    SystemMacs {
+        /// The one that is configured here.
+        own: Mac,
+        /// The peer's.
+        peers: Mac,
+    },
+    /// The address table is full.
+    MacsIgnored {
+        /// Addresses that found no place.
+        ignored: u64,
+    },
+    /// The neighbour table is full.
+    NeighboursIgnored {
+        /// Neighbours that found no place.
+        ignored: u64,
+    },
+    /// Neighbours of the peer are not installed: no dataplane here takes them.
+    NeighboursNotInstalled,
+    /// A port is configured differently on both sides.
+    Port {
+        /// The port.
+        port: IfName,
+        /// In what.
+        conflict: Conflict,
+    },
+}
+
+/// A difference between the two sides of an MLAG port.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "conflict", rename_all = "kebab-case")]
+pub enum Conflict {
+    /// Two ports of this chassis have the same number towards the peer.
+    SameNumber {
+        /// That number.
+        id: AggregatorId,
+        /// The other port.
+        other: IfName,
+    },
+    /// It is not an MLAG port at the peer.
+    MissingAtPeer,
+    /// It is a layer-3 port on one side only.
+    #[serde(rename = "layer-3")]
+    Layer3 {
+        /// On this one.
+        here: bool,
+    },
+    /// The addresses differ.
+    Addresses {
+        /// Its address here; unspecified without one.
+        own: Ipv4Addr,
+        /// Its address at the peer.
+        peers: Ipv4Addr,
+    },
+    /// VLANs that it has here only.
+    VlansMissingAtPeer {
+        /// Which.
+        vids: Vec<Vid>,
+    },
+    /// VLANs that it has at the peer only.
+    VlansMissingHere {
+        /// Which.
+        vids: Vec<Vid>,
+    },
 }
 
 /// State of the session with the other chassis.
@@ -246,8 +327,8 @@ pub struct Interface {
     pub members: Vec<Member>,
     /// VLANs.
     pub vids: Vec<Vid>,
-    /// Differences between the two sides, in words.
-    pub conflicts: Vec<String>,
+    /// Differences between the two sides.
+    pub conflicts: Vec<Conflict>,
 }
 
 /// State of a port.
@@ -339,16 +420,60 @@ pub struct Peer {
     /// Why the last session ended.
     pub last_error: Option<String>,
     /// Counters by name.
-    pub counters: Vec<Counter>,
+    pub counters: Vec<Counter<CounterName>>,
     /// Connections that were refused, newest first.
     pub refused: Vec<Refusal>,
 }
 
+/// What is counted of the session with the other chassis.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum CounterName {
+    /// Times that both were in step.
+    #[serde(rename = "sessions")]
+    Sessions,
+    /// Messages that could be read.
+    #[serde(rename = "messages received")]
+    Received,
+    /// Messages that were sent.
+    #[serde(rename = "messages sent")]
+    Sent,
+    /// Addresses in messages of the peer.
+    #[serde(rename = "addresses received")]
+    MacsReceived,
+    /// Addresses in messages to the peer.
+    #[serde(rename = "addresses sent")]
+    MacsSent,
+    /// Acknowledgements to the peer.
+    #[serde(rename = "acknowledgements sent")]
+    AcksSent,
+    /// Acknowledgements of the peer.
+    #[serde(rename = "acknowledgements received")]
+    AcksReceived,
+    /// Acknowledgements that did not come in time.
+    #[serde(rename = "acknowledgements missed")]
+    AcksMissed,
+    /// Messages that could not be read.
+    #[serde(rename = "unreadable messages")]
+    Unreadable,
+    /// Addresses that found no place.
+    #[serde(rename = "addresses ignored, table full")]
+    MacsIgnored,
+    /// Neighbours that found no place.
+    #[serde(rename = "neighbours ignored, table full")]
+    NeighboursIgnored,
+    /// Messages and elements of an unknown type.
+    #[serde(rename = "unknown messages and TLVs")]
+    Unknown,
+    /// What one refused of the other's.
+    #[serde(rename = "refusals")]
+    Refusals,
+}
+
 /// A counter since start.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Counter {
+pub struct Counter<N = String> {
     /// What is counted.
-    pub name: String,
+    pub name: N,
     /// How many.
     pub value: u64,
 }

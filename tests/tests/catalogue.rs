@@ -61,7 +61,7 @@ W-26 proto/src/iccp/codec/tests/hostile.rs a_tlv_longer_than_its_message_drops_i
 W-27 iccpd/core/src/neigh/tests.rs own_addresses_are_nobodys_neighbours_from_either_side
 W-28 iccpd/src/kernel/layer3/tests.rs every_change_says_all_addresses_of_the_interface
 W-29 iccpd/tests/processes.rs a_pair_comes_changes_and_goes_with_a_shim
-W-30 iccpd/core/tests/legacy_view.rs a_large_table_comes_in_pages
+W-30 iccpd/src/mclagdctl/view/tests.rs a_large_table_comes_in_pages
 W-30 proto/src/mclagdctl/text.rs a_list_of_vlans_is_cut_at_a_whole_item
 W-31 iccpd/src/peer/tests.rs a_stranger_is_refused_and_counted
 W-31 iccpd/src/settings/tests.rs mistakes_are_reported_with_line_column_and_value

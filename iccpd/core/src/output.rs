@@ -99,8 +99,5 @@ pub enum Notice {
         leaving: bool,
     },
     /// Both chassis are configured differently in a point that matters.
-    Conflict {
-        /// What differs.
-        text: String,
-    },
+    Conflict(mclag_proto::ctl::Warning),
 }

@@ -4,6 +4,7 @@ use iccp_core::lag::TAKES_EFFECT;
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Time,
 };
+use mclag_proto::ctl::CounterName;
 use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, MacEntry, MacType, Message,
@@ -532,7 +533,7 @@ fn what_is_unknown_is_counted_and_not_answered() {
     let unknown = |chassis: &Chassis| {
         let counters = chassis.domain.peer(chassis.now).counters;
         let mut counters = counters.into_iter();
-        let counter = counters.find(|c| c.name == "unknown messages and TLVs");
+        let counter = counters.find(|c| c.name == CounterName::Unknown);
         counter.unwrap().value
     };
     let before = unknown(&chassis);

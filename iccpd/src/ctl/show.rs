@@ -3,6 +3,7 @@
 //! No colours and no lines, so that a column can be cut out and a word be searched for. An empty
 //! cell is a `-`.
 
+use super::words;
 use comfy_table::{Table, presets};
 use mclag_proto::ctl::{
     Interface, MacLine, Member, NeighbourLine, Peer, PortStatus, Role, RoleBy, SessionState, Status,
@@ -86,7 +87,7 @@ pub fn status(status: &Status) -> String {
         rows.add("Waiting for", names(&status.waiting_for));
     }
     for warning in &status.warnings {
-        rows.add("Warning", warning);
+        rows.add("Warning", words::warning(warning));
     }
     rows.text()
 }
@@ -123,6 +124,7 @@ pub fn interfaces(interfaces: &[Interface]) -> String {
     let mut text = lines(&table);
     for port in interfaces {
         for conflict in &port.conflicts {
+            let conflict = words::conflict(conflict);
             text.push_str(&format!("\nWarning: {}: {conflict}", port.name));
         }
     }
@@ -249,7 +251,8 @@ pub fn peer(peer: &Peer) -> String {
     if !peer.counters.is_empty() {
         let mut table = columns(&["Counter", "Value"]);
         for counter in &peer.counters {
-            table.add_row(vec![counter.name.clone(), counter.value.to_string()]);
+            let name = words::counter(counter.name);
+            table.add_row(vec![name.to_owned(), counter.value.to_string()]);
         }
         text.push_str(&format!("\n{}", lines(&table)));
     }

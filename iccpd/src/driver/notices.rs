@@ -3,6 +3,7 @@
 //! Messages are constant, what varies is in the fields. Each is of a kind that is limited in rate: a
 //! peer, a broken dataplane or a cable that flaps can provoke any of them at will.
 
+use crate::ctl::words;
 use iccp_core::Notice;
 use mclag_daemon::limit::{Kind, Log};
 
@@ -41,7 +42,7 @@ fn kind(notice: &Notice) -> (Kind, &str) {
         Notice::AckTimeout { .. } => (Kind::new("port not acknowledged"), ""),
         Notice::Refused { .. } => (Kind::new("message refused"), ""),
         Notice::OpFailed { .. } => (Kind::new("operation failed"), ""),
-        Notice::Conflict { .. } => (Kind::new("configuration mismatch"), ""),
+        Notice::Conflict(_) => (Kind::new("configuration mismatch"), ""),
         _ => (Kind::new("notice"), ""),
     }
 }
@@ -76,7 +77,10 @@ fn write(notice: Notice) {
         Notice::OpFailed { op, text } => {
             tracing::warn!(op, text, "mclagsyncd could not carry out an operation");
         }
-        Notice::Conflict { text } => tracing::warn!(text, "configuration mismatch"),
+        Notice::Conflict(warning) => {
+            let text = words::warning(&warning);
+            tracing::warn!(text, "configuration mismatch");
+        }
         _ => tracing::info!("an event that this version has no words for"),
     }
 }

@@ -9,8 +9,8 @@
 //! backlog, as they wait for a legacy daemon. [`PAGE`] records per question. A client that says
 //! nothing for 5 s, or takes nothing for 5 s, is dropped, and any after a minute.
 
+use super::view::{Cursor, Page};
 use crate::settings::LegacySocket;
-use iccp_core::domain::legacy_view::{Cursor, Page};
 use mclag_daemon::socket::{self, ListenError};
 use mclag_proto::mclagdctl::{Command, Dialect, Outcome, ReplyWriter, Request};
 use std::future::poll_fn;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::{DomainId, IfName, Mac};
+use mclag_proto::ctl::CounterName;
 use mclag_proto::ctl::{PortStatus, SessionState};
 use mclag_proto::sync::v1::{
     ClientMessage, DomainAttributes, DomainOp, DomainRecord, FdbKind, InterfaceRecord, RecordOp,
@@ -244,7 +245,7 @@ fn neighbours_are_exchanged(mlag: &Mlag) -> Result<()> {
 
 fn an_acknowledgement_waits_for_both(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
     let port = mlag.lag.port(1);
-    let acknowledged = || counter(mlag, Side::B, "acknowledgements sent");
+    let acknowledged = || counter(mlag, Side::B, CounterName::AcksSent);
     let isolates = || -> Result<[bool; 2]> {
         Ok([
             shims[1].isolated().contains(&port),
@@ -286,7 +287,7 @@ fn an_acknowledgement_waits_for_both(mlag: &Mlag, shims: &[Shim; 2]) -> Result<(
 }
 
 fn settings_change(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
-    let sessions = || counter(mlag, Side::A, "sessions");
+    let sessions = || counter(mlag, Side::A, CounterName::Sessions);
     let before = sessions()?;
     let [a, _] = shims;
     let keepalive = domain(Side::A, PEER_LINK, 2)?;
@@ -317,9 +318,9 @@ fn settings_change(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
     mlag.wait_dual()
 }
 
-fn counter(mlag: &Mlag, side: Side, name: &str) -> Result<u64> {
+fn counter(mlag: &Mlag, side: Side, name: CounterName) -> Result<u64> {
     let counters = mlag.at(side).peer()?.counters;
     let mut counters = counters.into_iter();
     let found = counters.find(|counter| counter.name == name);
-    Ok(found.with_context(|| format!("no counter {name}"))?.value)
+    Ok(found.with_context(|| format!("no counter {name:?}"))?.value)
 }

@@ -4,6 +4,7 @@
 use super::{Domain, MlagPort, Notice, State};
 use crate::input::LinkKind;
 use mclag_proto::Vid;
+use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::PeerLinkKind;
 use std::collections::BTreeSet;
 
@@ -15,14 +16,15 @@ impl Domain {
             return;
         }
         let mut news = Vec::new();
-        let found: Vec<Option<String>> = self
+        let found: Vec<Option<Conflict>> = self
             .ports
             .values()
             .map(|port| self.conflicts(port).into_iter().next())
             .collect();
         for (port, first) in self.ports.values_mut().zip(found) {
             if port.note(first.as_ref()) {
-                news.extend(first.map(|text| format!("{}: {text}", port.name())));
+                let port = port.name();
+                news.extend(first.map(|conflict| Warning::Port { port, conflict }));
             }
         }
         let other_kind = self.peer_link_conflict();
@@ -30,59 +32,56 @@ impl Domain {
             news.extend(other_kind.clone());
         }
         self.peer_link_noted = other_kind.is_some();
-        for text in news {
-            self.notice(Notice::Conflict { text });
+        for warning in news {
+            self.notice(Notice::Conflict(warning));
         }
     }
 
     /// A VXLAN tunnel on one side only; no other kinds are compared (`spec/behaviour.md` 10.6).
-    pub(super) fn peer_link_conflict(&self) -> Option<String> {
+    pub(super) fn peer_link_conflict(&self) -> Option<Warning> {
         let link = self.peer.link()?;
         let own = self.links.by_name(&self.config.peer_link?)?;
-        let name = link.name;
-        match (
-            own.kind == LinkKind::Vxlan,
-            link.kind == PeerLinkKind::Vxlan,
-        ) {
-            (false, true) => Some(format!("the peer's peer link {name} is a VXLAN tunnel")),
-            (true, false) => Some(format!("the peer's peer link {name} is no VXLAN tunnel")),
-            _ => None,
-        }
+        let tunnel_at_peer = link.kind == PeerLinkKind::Vxlan;
+        let peers = link.name;
+        ((own.kind == LinkKind::Vxlan) != tunnel_at_peer).then_some(Warning::PeerLinkKinds {
+            peers,
+            tunnel_at_peer,
+        })
     }
 
     /// Differences in the settings of a port.
-    pub(super) fn conflicts(&self, port: &MlagPort) -> Vec<String> {
+    pub(super) fn conflicts(&self, port: &MlagPort) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
         let mut others = self.ports.values().filter(|other| other.id() == port.id());
         if let Some(other) = others.find(|other| other.name() != port.name()) {
-            let (id, name) = (port.id(), other.name());
-            conflicts.push(format!("has number {id} in common with {name}"));
+            let (id, other) = (port.id(), other.name());
+            conflicts.push(Conflict::SameNumber { id, other });
         }
         if !self.peer.known().is_heard() {
             return conflicts;
         }
         let Some(remote) = self.peer.port(&port.name()) else {
-            conflicts.push("not an MLAG port at the peer".to_owned());
+            conflicts.push(Conflict::MissingAtPeer);
             return conflicts;
         };
         let (Some(facts), Some(info)) = (port.facts(), remote.info()) else {
             return conflicts;
         };
-        match (facts.l3, info.l3) {
-            (true, false) => conflicts.push("a layer-3 port here only".to_owned()),
-            (false, true) => conflicts.push("a layer-3 port at the peer only".to_owned()),
-            _ => {}
+        if facts.l3 != info.l3 {
+            let here = facts.l3;
+            conflicts.push(Conflict::Layer3 { here });
         }
         if facts.address != info.address {
             let (own, peers) = (facts.address, info.address);
-            conflicts.push(format!("address {own} here, {peers} at the peer"));
+            conflicts.push(Conflict::Addresses { own, peers });
         }
-        let differ = |a: &BTreeSet<Vid>, b: &BTreeSet<Vid>, place: &str| {
-            let only: Vec<String> = a.difference(b).map(ToString::to_string).collect();
-            (!only.is_empty()).then(|| format!("VLAN {} missing {place}", only.join(",")))
+        let only = |a: &BTreeSet<Vid>, b: &BTreeSet<Vid>| -> Option<Vec<Vid>> {
+            let only: Vec<Vid> = a.difference(b).copied().collect();
+            (!only.is_empty()).then_some(only)
         };
-        conflicts.extend(differ(&facts.vids, &info.vids, "at the peer"));
-        conflicts.extend(differ(&info.vids, &facts.vids, "locally"));
+        let (own, peers) = (&facts.vids, &info.vids);
+        conflicts.extend(only(own, peers).map(|vids| Conflict::VlansMissingAtPeer { vids }));
+        conflicts.extend(only(peers, own).map(|vids| Conflict::VlansMissingHere { vids }));
         conflicts
     }
 }

@@ -15,6 +15,7 @@
 
 use super::{Domain, MlagPort, State, Time, session_config};
 use crate::config::Config;
+use crate::counters::Counter;
 use crate::input::LinkKind;
 use crate::lag::{Event, News};
 use crate::peer::RemotePort;
@@ -71,7 +72,7 @@ impl Domain {
                 .restart("settings changed".into(), &mut self.timers, now);
             self.run_session(now);
         }
-        if stranger && self.counters.sessions > 0 {
+        if stranger && self.counters.get(Counter::Sessions) > 0 {
             self.forget_peer();
             self.peer.replace();
         }

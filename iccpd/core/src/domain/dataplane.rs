@@ -110,7 +110,7 @@ impl Domain {
     pub(super) fn syncd_down(&mut self) {
         self.syncd.backend = None;
         for batch in self.syncd.in_flight.drain(..) {
-            self.tally.unanswered(&batch.ops);
+            self.counters.unanswered(&batch.ops);
         }
         self.syncd.listed = false;
         for port in self.ports.values_mut() {
@@ -128,7 +128,7 @@ impl Domain {
         let Some(done) = self.syncd.in_flight.pop_front() else {
             return;
         };
-        self.tally.answered(&done.ops, failures);
+        self.counters.answered(&done.ops, failures);
         for (index, error) in failures {
             self.op_failed(
                 usize::try_from(*index).ok().and_then(|i| done.ops.get(i)),

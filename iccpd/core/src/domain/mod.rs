@@ -9,8 +9,7 @@
 //! change. `told.rs`: what the peer says; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent
 //! to the peer. `sections.rs`: what `syncd` is to be told, in which order;
-//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees;
-//! `legacy_view.rs`, with the legacy tool; `tally.rs`: what is counted for that one.
+//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees.
 
 mod checks;
 mod configure;
@@ -18,17 +17,16 @@ mod connection;
 mod dataplane;
 mod derive;
 mod identity;
-pub mod legacy_view;
 mod loss;
 mod neigh;
 mod peer;
 mod sections;
 mod tables;
-mod tally;
 mod told;
 mod view;
 
 use crate::config::Config;
+use crate::counters::{Counter, Counters};
 use crate::election::{self, Candidate};
 use crate::fdb::Fdb;
 use crate::input::Input;
@@ -49,22 +47,6 @@ use mclag_proto::{IfName, Mac, NodeId};
 use neigh::OwnAddresses;
 use std::collections::{BTreeMap, VecDeque};
 use tables::Tables;
-
-/// Counters for the operator.
-#[derive(Clone, Debug, Default)]
-struct Counters {
-    received: u64,
-    sent: u64,
-    macs_received: u64,
-    macs_sent: u64,
-    garbage: u64,
-    refused: u64,
-    unknown: u64,
-    sessions: u64,
-    acks_sent: u64,
-    acks_received: u64,
-    ack_timeouts: u64,
-}
 
 /// One domain.
 #[derive(Debug)]
@@ -90,7 +72,6 @@ pub struct Domain {
     outbox: peer::Outbox,
     outputs: VecDeque<Output>,
     counters: Counters,
-    tally: tally::Tally,
     last_error: Option<String>,
     started: bool,
     stopping: bool,
@@ -140,7 +121,6 @@ impl Domain {
             outbox: peer::Outbox::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
-            tally: tally::Tally::default(),
             last_error: None,
             started: false,
             stopping: false,
@@ -162,7 +142,7 @@ impl Domain {
             self.timers
                 .set(Timer::RestartHold, now + self.config.restart_hold);
         }
-        self.tally.input(&input);
+        self.counters.input(&input);
         if !self.may_wait(&input) {
             self.catch_up();
         }
@@ -189,10 +169,6 @@ impl Domain {
                 self.session.transport_down(reason, &mut self.timers, now);
             }
             Input::PeerMessage(message) => {
-                self.counters.received += 1;
-                // Dropped, but counted (`spec/iccp.md` 8.1).
-                let is_unknown = matches!(message.body, Body::Unknown { .. });
-                self.counters.unknown += u64::from(is_unknown);
                 let before = self.session.state();
                 self.session.message(message.body, &mut self.timers, now);
                 self.run_session(now);
@@ -203,7 +179,6 @@ impl Domain {
                 }
             }
             Input::PeerGarbage { reason } => {
-                self.counters.garbage += 1;
                 self.session.heard(&mut self.timers, now);
                 self.notice(Notice::Refused { reason });
                 // Nothing follows from it.
@@ -232,7 +207,7 @@ impl Domain {
             }
             Input::SyncdEvent(event) => {
                 self.syncd_event(event);
-                self.tally.entries(self.fdb.len());
+                self.counters.entries(self.fdb.len());
                 // Nothing is derived from addresses, and they come by the thousand.
                 return;
             }
@@ -271,8 +246,8 @@ impl Domain {
     fn derive(&mut self, now: Time) {
         self.behind = None;
         self.refresh(now);
-        self.tally.peer_link(self.peer_link_up());
-        self.tally.entries(self.fdb.len());
+        self.counters.peer_link(self.peer_link_up());
+        self.counters.entries(self.fdb.len());
     }
 
     /// Next thing to do; to be drained after every [`Self::handle`].
@@ -335,7 +310,7 @@ impl Domain {
             port.set_isolation(Isolation::On);
         }
         if in_vain && held {
-            self.counters.ack_timeouts += 1;
+            self.counters.count(Counter::AcksMissed);
             self.notice(Notice::AckTimeout { port: name });
         }
         if held {
@@ -400,7 +375,7 @@ impl Domain {
                 Action::Rejected { id } => self.rejected(id),
                 Action::PeerLeaves => self.peer_goodbye(Goodbye::Leave),
                 Action::Refused { reason } => {
-                    self.counters.refused += 1;
+                    self.counters.count(Counter::Refused);
                     self.last_error = Some(reason.clone());
                     self.notice(Notice::Refused { reason });
                 }
@@ -418,7 +393,9 @@ impl Domain {
             State::Exchange => self.in_step(now),
             State::Down => {
                 self.last_error.clone_from(&reason);
-                self.tally.session_down(from.is_operational());
+                if from.is_operational() {
+                    self.counters.count(Counter::SessionsLost);
+                }
                 self.session_down(from, now);
             }
             State::Dialling
@@ -436,7 +413,7 @@ impl Domain {
 
     /// Entry to EXCHANGE (`spec/behaviour.md` 6.5).
     fn in_step(&mut self, now: Time) {
-        self.counters.sessions += 1;
+        self.counters.count(Counter::Sessions);
         self.peer_link_learning = false;
         self.timers.stop(Timer::PeerWarm);
         self.peer.in_step();
@@ -492,7 +469,8 @@ impl Domain {
 
     /// The peer had its say in the election, or time to come and have it.
     fn role_is_settled(&self) -> bool {
-        self.counters.sessions > 0 || (self.started && !self.timers.is_set(Timer::RestartHold))
+        self.counters.get(Counter::Sessions) > 0
+            || (self.started && !self.timers.is_set(Timer::RestartHold))
     }
 
     fn peer_link_up(&self) -> bool {

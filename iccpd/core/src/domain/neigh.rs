@@ -48,12 +48,6 @@ impl Domain {
         self.neigh.iter(after)
     }
 
-    /// The interfaces that keep their own identity, and whether each exists.
-    pub fn unique_ip(&self) -> impl Iterator<Item = (IfName, bool)> {
-        let names = self.config.unique_ip.iter();
-        names.map(|name| (*name, self.links.exists(name)))
-    }
-
     /// The kernel's word, or the wire's.
     pub(super) fn neighbour(&mut self, index: u32, address: IpAddr, sight: Option<NeighbourSight>) {
         if let Some(link) = self.links.by_index(index) {

@@ -5,6 +5,7 @@
 //! has room, so a peer that does not read costs no memory.
 
 use super::{Body, Domain, Message, MlagPort, Time, Tlv};
+use crate::counters::Counter;
 use crate::input::LinkKind;
 use crate::lag::{Advertised, News};
 use crate::peer::RemotePort;
@@ -127,7 +128,7 @@ impl Domain {
             Some((name, id)) => self.peer.port(&name).map_or(id, RemotePort::id),
             None => self.outbox.acks_owed.pop_first()?,
         };
-        self.counters.acks_sent += 1;
+        self.counters.count(Counter::AcksSent);
         Some(Tlv::InterfaceUpAck(InterfaceUpAck { id, isolated: true }))
     }
 
@@ -143,8 +144,7 @@ impl Domain {
         ) {
             self.outbox.system_config_id = Some(id);
         }
-        self.counters.sent += 1;
-        self.tally.sent(&body);
+        self.counters.sent(&body);
         Message { id, body }
     }
 
@@ -205,7 +205,7 @@ impl Domain {
         if self.outbox.turn == Turn::Addresses {
             self.outbox.turn = Turn::Neighbours;
         }
-        self.counters.macs_sent += entries.len() as u64;
+        self.counters.add(Counter::MacsSent, entries.len());
         Some(Tlv::MacInfo(entries))
     }
 

@@ -2,8 +2,10 @@
 
 use super::loss::WARM_WINDOW;
 use super::{Domain, Notice, State, Time, Timer};
+use crate::counters::Counter;
 use crate::lag::Event;
 use mclag_proto::NodeId;
+use mclag_proto::ctl::Warning;
 use mclag_proto::iccp::ext::{Extension, Goodbye};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortChannelInfo, SystemConfig,
@@ -33,7 +35,7 @@ impl Domain {
                 self.checks_due = true;
             }
             Tlv::MacInfo(entries) => {
-                self.counters.macs_received += entries.len() as u64;
+                self.counters.add(Counter::MacsReceived, entries.len());
                 for entry in &entries {
                     self.fdb.remote_entry(entry);
                 }
@@ -54,7 +56,7 @@ impl Domain {
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
             Tlv::ArpInfo(entries) => self.peer_neighbours(&entries),
             Tlv::NdiscInfo(entries) => self.peer_neighbours(&entries),
-            Tlv::Unknown { .. } => self.counters.unknown += 1,
+            Tlv::Unknown { .. } => self.counters.count(Counter::UnknownTlvs),
             Tlv::Heartbeat | Tlv::SyncRequest { .. } | Tlv::SyncData { .. } => {
                 unreachable!("handled by the session")
             }
@@ -70,8 +72,8 @@ impl Domain {
             && !self.peer.policy().keeps_its_mac
             && self.peer.system_mac() != Some(system.system)
         {
-            let text = format!("system MAC {own} here, {} at the peer", system.system);
-            self.notice(Notice::Conflict { text });
+            let peers = system.system;
+            self.notice(Notice::Conflict(Warning::SystemMacs { own, peers }));
         }
         self.peer.set_system(system);
     }
@@ -83,7 +85,7 @@ impl Domain {
         match config.flag {
             ConfigFlag::Present => {
                 if !self.peer.port_exists(&config, &self.ports) {
-                    self.counters.refused += 1;
+                    self.counters.count(Counter::Refused);
                     return;
                 }
             }
@@ -128,7 +130,7 @@ impl Domain {
     }
 
     pub(super) fn acknowledged(&mut self, ack: InterfaceUpAck) {
-        self.counters.acks_received += 1;
+        self.counters.count(Counter::AcksReceived);
         let port = self.ports.values_mut().find(|port| port.id() == ack.id);
         if let Some(port) = port
             && port.state().awaited().is_some()
@@ -142,7 +144,7 @@ impl Domain {
     /// A NAK (`spec/iccp.md` 8). Asking for everything again would push a legacy peer into its
     /// ERROR state (`spec/iccp.md` 7.3), so only the node id is acted upon.
     pub(super) fn rejected(&mut self, id: u32) {
-        self.counters.refused += 1;
+        self.counters.count(Counter::Refused);
         if self.outbox.system_config_id == Some(id) {
             self.node = NodeId(self.node.0.wrapping_sub(1));
             self.outbox.system_pending = true;

@@ -1,10 +1,57 @@
 //! What an operator sees: live state, nothing derived a second time.
 
 use super::{Domain, IfName, MlagPort, Time};
+use crate::counters::{Counter, Counters};
 use crate::election;
-use crate::session::State;
-use mclag_proto::ctl;
+use crate::links::Links;
+use crate::peer::Peer;
+use crate::session::{Session, State};
+use mclag_proto::ctl::{self, CounterName, Warning};
 use std::time::Duration;
+
+/// The parts, to be looked at.
+impl Domain {
+    /// The interfaces of this chassis.
+    #[must_use]
+    pub const fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// The session with the other chassis.
+    #[must_use]
+    pub const fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The MLAG ports, by name.
+    pub fn ports(&self) -> impl Iterator<Item = &MlagPort> {
+        self.ports.values()
+    }
+
+    /// The interfaces that keep their own identity, and whether each exists.
+    pub fn unique_ip(&self) -> impl Iterator<Item = (IfName, bool)> {
+        let names = self.config.unique_ip.iter();
+        names.map(|name| (*name, self.links.exists(name)))
+    }
+
+    /// What is known of the other chassis.
+    #[must_use]
+    pub const fn known_of_peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Role of this chassis.
+    #[must_use]
+    pub const fn role(&self) -> ctl::Role {
+        self.role.0
+    }
+
+    /// What was counted since this pair began.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
 
 impl Domain {
     /// The pair at a glance.
@@ -118,32 +165,32 @@ impl Domain {
             keepalive_ms: millis(self.config.keepalive),
             timeout_ms: millis(self.config.session_timeout),
             last_error: self.last_error.clone(),
-            counters: self.counters(),
+            counters: self.peer_counters(),
             refused: Vec::new(),
         }
     }
 
-    fn counters(&self) -> Vec<ctl::Counter> {
-        let c = &self.counters;
+    fn peer_counters(&self) -> Vec<ctl::Counter<CounterName>> {
+        let get = |counter| self.counters.get(counter);
         [
-            ("sessions", c.sessions),
-            ("messages received", c.received),
-            ("messages sent", c.sent),
-            ("addresses received", c.macs_received),
-            ("addresses sent", c.macs_sent),
-            ("acknowledgements sent", c.acks_sent),
-            ("acknowledgements received", c.acks_received),
-            ("acknowledgements missed", c.ack_timeouts),
-            ("unreadable messages", c.garbage),
-            ("addresses ignored, table full", self.fdb.ignored()),
-            ("neighbours ignored, table full", self.neigh.ignored()),
-            ("unknown messages and TLVs", c.unknown),
-            ("refusals", c.refused),
+            (CounterName::Sessions, get(Counter::Sessions)),
+            (CounterName::Received, get(Counter::Received)),
+            (CounterName::Sent, get(Counter::Sent)),
+            (CounterName::MacsReceived, get(Counter::MacsReceived)),
+            (CounterName::MacsSent, get(Counter::MacsSent)),
+            (CounterName::AcksSent, get(Counter::AcksSent)),
+            (CounterName::AcksReceived, get(Counter::AcksReceived)),
+            (CounterName::AcksMissed, get(Counter::AcksMissed)),
+            (CounterName::Unreadable, get(Counter::Unreadable)),
+            (CounterName::MacsIgnored, self.fdb.ignored()),
+            (CounterName::NeighboursIgnored, self.neigh.ignored()),
+            (
+                CounterName::Unknown,
+                get(Counter::UnknownMessages) + get(Counter::UnknownTlvs),
+            ),
+            (CounterName::Refusals, get(Counter::Refused)),
         ]
-        .map(|(name, value)| ctl::Counter {
-            name: name.to_owned(),
-            value,
-        })
+        .map(|(name, value)| ctl::Counter { name, value })
         .into()
     }
 
@@ -170,7 +217,7 @@ impl Domain {
         }
     }
 
-    pub(super) fn members(&self, name: &IfName) -> Vec<ctl::Member> {
+    fn members(&self, name: &IfName) -> Vec<ctl::Member> {
         let index = self.links.by_name(name).map(|link| link.index);
         let members = index
             .map(|index| self.links.members(index))
@@ -183,7 +230,7 @@ impl Domain {
         members.into_iter().map(line).collect()
     }
 
-    pub(super) fn vids(&self, name: &IfName) -> Vec<mclag_proto::Vid> {
+    fn vids(&self, name: &IfName) -> Vec<mclag_proto::Vid> {
         let vids = self.links.vids(name);
         vids.map_or_else(Vec::new, |vids| vids.iter().copied().collect())
     }
@@ -199,48 +246,35 @@ impl Domain {
         named.filter(|name| !self.links.exists(name)).collect()
     }
 
-    fn warnings(&self) -> Vec<String> {
+    fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if !self.syncd.is_up() {
-            warnings.push("syncd is not connected: decisions are not carried out".to_owned());
+            warnings.push(Warning::SyncdNotConnected);
         }
         if self.config.peer_link.is_some() && !self.peer_link_up() {
-            warnings.push("the peer link is down".to_owned());
+            warnings.push(Warning::PeerLinkDown);
         }
         warnings.extend(self.peer_link_conflict());
-        if let (Some(own), Some(peer)) = (self.config.system_mac, self.peer.system_config())
-            && own != peer.system
+        if let (Some(own), Some(peers)) = (self.config.system_mac, self.peer.system_mac())
+            && own != peers
             && !self.peer.policy().keeps_its_mac
         {
-            warnings.push(format!(
-                "system MAC {own} here, {} at the peer",
-                peer.system
-            ));
+            warnings.push(Warning::SystemMacs { own, peers });
         }
-        if self.fdb.ignored() > 0 {
-            warnings.push(format!(
-                "{} addresses ignored: the table is full",
-                self.fdb.ignored()
-            ));
+        let ignored = self.fdb.ignored();
+        if ignored > 0 {
+            warnings.push(Warning::MacsIgnored { ignored });
         }
-        if self.neigh.ignored() > 0 {
-            warnings.push(format!(
-                "{} neighbours ignored: the table is full",
-                self.neigh.ignored()
-            ));
+        let ignored = self.neigh.ignored();
+        if ignored > 0 {
+            warnings.push(Warning::NeighboursIgnored { ignored });
         }
         if self.syncd.is_up() && !self.syncd.abilities.neighbours && self.neigh.wants_anything() {
-            warnings.push(
-                "neighbours of the peer are not installed: no dataplane here takes them".to_owned(),
-            );
+            warnings.push(Warning::NeighboursNotInstalled);
         }
         for port in self.ports.values() {
-            let conflicts = self.conflicts(port);
-            warnings.extend(
-                conflicts
-                    .into_iter()
-                    .map(|text| format!("{}: {text}", port.name())),
-            );
+            let (conflicts, port) = (self.conflicts(port).into_iter(), port.name());
+            warnings.extend(conflicts.map(|conflict| Warning::Port { port, conflict }));
         }
         warnings
     }

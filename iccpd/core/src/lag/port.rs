@@ -5,6 +5,7 @@ use super::{
 };
 use crate::Time;
 use crate::timer::{Timer, Timers};
+use mclag_proto::ctl::Conflict;
 use mclag_proto::sync::model::{Isolation, Traffic};
 use mclag_proto::{AggregatorId, IfName};
 
@@ -26,7 +27,7 @@ pub struct MlagPort {
     ack_owed: bool,
     programmed: Programmed,
     /// The difference to the peer's settings that was last written down.
-    noted: Option<String>,
+    noted: Option<Conflict>,
 }
 
 impl MlagPort {
@@ -245,7 +246,7 @@ impl MlagPort {
     }
 
     /// The first difference to the peer's settings. Returns true if it is another one than before.
-    pub fn note(&mut self, difference: Option<&String>) -> bool {
+    pub fn note(&mut self, difference: Option<&Conflict>) -> bool {
         let news = self.noted.as_ref() != difference;
         if news {
             self.noted = difference.cloned();

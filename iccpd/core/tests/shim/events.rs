@@ -3,7 +3,7 @@
 use crate::chassis::{BOND, BOTH, BRIDGE, Chassis, PEER, name, vid};
 use iccp_core::{Input, Link, LinkKind, Notice, OnLoss, Output};
 use mclag_proto::AggregatorId;
-use mclag_proto::ctl::SessionState;
+use mclag_proto::ctl::{Conflict, SessionState, Warning};
 use mclag_proto::iccp::ext::{Extension, Goodbye};
 use mclag_proto::iccp::{
     ConfigFlag, PeerLinkInfo, PeerLinkKind, PortChannelInfo, SystemConfig, Tlv,
@@ -282,29 +282,22 @@ fn vlans_that_differ_are_written_down_unless_something_before_them_differs() {
         let numbers = text.split(',').filter(|number| !number.is_empty());
         numbers.map(|number| number.parse().unwrap()).collect()
     };
+    let vids = |text: &str| numbers(text).into_iter().map(vid).collect();
+    let at_peer = |text| Some(Conflict::VlansMissingAtPeer { vids: vids(text) });
+    let here = |text| Some(Conflict::VlansMissingHere { vids: vids(text) });
     let none = Ipv4Addr::UNSPECIFIED;
-    let other = Ipv4Addr::new(198, 51, 100, 9);
+    let peers = Ipv4Addr::new(198, 51, 100, 9);
+    let addresses = Conflict::Addresses { own: none, peers };
+    let routed = Conflict::Layer3 { here: false };
     // (VLANs here, at the peer, layer 3 there, address there, what is written down)
     let cases = [
-        ("10,20", "10,20", false, none, ""),
-        (
-            "10,20,30",
-            "10",
-            false,
-            none,
-            "VLAN 20,30 missing at the peer",
-        ),
-        ("10", "10,20,30", false, none, "VLAN 20,30 missing locally"),
-        ("10,20", "10,30", false, none, "VLAN 20 missing at the peer"),
-        ("10", "", false, none, "VLAN 10 missing at the peer"),
-        (
-            "10",
-            "20",
-            false,
-            other,
-            "address 0.0.0.0 here, 198.51.100.9 at the peer",
-        ),
-        ("10", "20", true, other, "a layer-3 port at the peer only"),
+        ("10,20", "10,20", false, none, None),
+        ("10,20,30", "10", false, none, at_peer("20,30")),
+        ("10", "10,20,30", false, none, here("20,30")),
+        ("10,20", "10,30", false, none, at_peer("20")),
+        ("10", "", false, none, at_peer("10")),
+        ("10", "20", false, peers, Some(addresses)),
+        ("10", "20", true, peers, Some(routed)),
     ];
     for (here, there, l3, address, want) in cases {
         let mut chassis = Chassis::active();
@@ -319,12 +312,9 @@ fn vlans_that_differ_are_written_down_unless_something_before_them_differs() {
             vids: numbers(there).into_iter().map(vid).collect(),
         });
         let said = conflicts(&mut chassis, info.clone());
-        let want: Vec<String> = Some(want)
-            .filter(|text| !text.is_empty())
-            .map(|text| format!("{BOND}: {text}"))
-            .into_iter()
-            .collect();
-        assert_eq!(said, want, "{here:?} {there:?}");
+        let port = name(BOND);
+        let want = want.map(|conflict| Warning::Port { port, conflict });
+        assert_eq!(said, Vec::from_iter(want), "{here:?} {there:?}");
         assert!(conflicts(&mut chassis, info).is_empty(), "once is enough");
     }
 }
@@ -344,7 +334,7 @@ fn a_peer_that_left_does_not_lack_a_port() {
 }
 
 /// What is written down of the settings when the peer says this.
-fn conflicts(chassis: &mut Chassis, tlv: Tlv) -> Vec<String> {
+fn conflicts(chassis: &mut Chassis, tlv: Tlv) -> Vec<Warning> {
     let body = mclag_proto::iccp::Body::Application {
         rg: mclag_proto::iccp::RgId(1),
         tlv,
@@ -357,7 +347,7 @@ fn conflicts(chassis: &mut Chassis, tlv: Tlv) -> Vec<String> {
     let outputs = std::iter::from_fn(|| chassis.domain.poll_output());
     outputs
         .filter_map(|output| match output {
-            Output::Notice(Notice::Conflict { text }) => Some(text),
+            Output::Notice(Notice::Conflict(warning)) => Some(warning),
             _ => None,
         })
         .collect()

@@ -3,6 +3,7 @@
 use crate::chassis::{BOTH, Chassis, OWN, PEER, VLAN, VLAN_INDEX, name, vid};
 use iccp_core::{NeighbourFrom, NeighbourSight};
 use mclag_proto::Mac;
+use mclag_proto::ctl::Warning;
 use mclag_proto::iccp::{Body, EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
 use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, NeighbourWant, Op};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -353,7 +354,9 @@ fn a_dataplane_that_takes_no_neighbours_is_warned_about_once() {
     chassis.tell(arp(EntryOp::Add, NONE, "198.51.100.7", HOST));
     assert_eq!(neighbours(&chassis.ops()), []);
     let warnings = chassis.domain.status(chassis.now).warnings;
-    let of_neighbours = warnings.iter().filter(|w| w.contains("neighbours"));
+    let of_neighbours = warnings
+        .iter()
+        .filter(|w| **w == Warning::NeighboursNotInstalled);
     assert_eq!(of_neighbours.count(), 1, "{warnings:?}");
     assert_eq!(
         chassis.domain.neighbours(None).count(),

@@ -1,7 +1,7 @@
 //! Each view as a person sees it.
 
 use super::*;
-use mclag_proto::ctl::{Counter, MacCounts, Refusal, SyncdState};
+use mclag_proto::ctl::{Conflict, Counter, CounterName, MacCounts, Refusal, SyncdState, Warning};
 use mclag_proto::{AggregatorId, DomainId, Mac, NodeId};
 
 fn name(text: &str) -> IfName {
@@ -102,10 +102,7 @@ fn status_of_a_pair_in_trouble() {
         },
         waiting_for: vec![name("br0"), name("bond2")],
         lost_log_lines: 7,
-        warnings: vec![
-            "syncd is not connected".into(),
-            "the peer link is down".into(),
-        ],
+        warnings: vec![Warning::SyncdNotConnected, Warning::PeerLinkDown],
         ..a_status()
     };
     assert_text(
@@ -126,7 +123,7 @@ fn status_of_a_pair_in_trouble() {
         MAC addresses        1000 seen by both, 3 here only, 4 by the peer only; 4 kept from the last session
         Log lines lost       7
         Waiting for          br0, bond2
-        Warning              syncd is not connected
+        Warning              syncd is not connected: decisions are not carried out
         Warning              the peer link is down
         ",
     );
@@ -188,7 +185,7 @@ fn interfaces_in_every_state() {
             isolated: Some(false),
             members: vec![member("swp2", true, false), member("swp3", false, false)],
             vids: vlans((10..40).step_by(2)),
-            conflicts: vec!["VLANs differ".into()],
+            conflicts: vec![Conflict::MissingAtPeer],
             ..a_port("bond2", Down, Some(Up))
         },
         Interface {
@@ -211,7 +208,7 @@ fn interfaces_in_every_state() {
         bond4     up       down  here only                          -         -                  -                                  -
         bond5     missing  -     down                               -         -                  -                                  -
 
-        Warning: bond2: VLANs differ
+        Warning: bond2: not an MLAG port at the peer
         ",
     );
 }
@@ -275,11 +272,11 @@ fn a_peer() -> Peer {
         last_error: Some("closed by the peer".into()),
         counters: vec![
             Counter {
-                name: "messages sent".into(),
+                name: CounterName::Sent,
                 value: 12345,
             },
             Counter {
-                name: "messages received".into(),
+                name: CounterName::Received,
                 value: 7,
             },
         ],

@@ -244,7 +244,7 @@ impl Run {
         let us = world.config.node_mac;
         let legacy = world.legacy.as_ref().unwrap();
         for port in world.domain.as_ref().unwrap().interfaces() {
-            assert_eq!(port.conflicts, [""; 0], "{}", port.name);
+            assert_eq!(port.conflicts, [], "{}", port.name);
         }
         for (bond, port) in BONDS.iter().enumerate() {
             let told = legacy.remote_vids(&name(port));

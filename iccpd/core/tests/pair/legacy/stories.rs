@@ -4,9 +4,11 @@ use super::world::{At, LEGACY_ORPHAN, Place, Setup, World};
 use super::{App, Family, Settings};
 use crate::world::{BONDS, ORPHAN, PEER_LINK, host, lag, name};
 use iccp_core::{Input, Notice, OnLoss};
+use mclag_proto::ctl::Conflict;
 use mclag_proto::iccp::{Body, ConfigFlag, Message, PortState, RgId, Status, Tlv};
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::{AggregatorId, Mac, Vid};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -752,7 +754,7 @@ fn layer_three_and_the_first_address_of_a_port_are_told_and_a_difference_is_note
     assert_eq!(infos.len(), 1);
     assert!(infos[0].l3);
     assert_eq!(infos[0].address.to_string(), "192.0.2.9");
-    let noted = |notice: &&Notice| matches!(notice, Notice::Conflict { .. });
+    let noted = |notice: &&Notice| matches!(notice, Notice::Conflict(_));
     assert_eq!(world.notices.iter().filter(noted).count(), 1);
     let ports = world.domain.as_ref().unwrap().interfaces();
     let port = ports
@@ -762,8 +764,11 @@ fn layer_three_and_the_first_address_of_a_port_are_told_and_a_difference_is_note
     assert_eq!(
         port.conflicts,
         [
-            "a layer-3 port here only",
-            "address 192.0.2.9 here, 0.0.0.0 at the peer"
+            Conflict::Layer3 { here: true },
+            Conflict::Addresses {
+                own: Ipv4Addr::new(192, 0, 2, 9),
+                peers: Ipv4Addr::UNSPECIFIED,
+            },
         ]
     );
 }

@@ -1,6 +1,6 @@
 //! What the legacy tool `mclagdctl` is shown of a pair (`spec/mclagdctl-protocol.md` 5, 8).
 
-use iccp_core::domain::legacy_view::Page;
+use super::Page;
 use iccp_core::{
     Config, Domain, Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourSight, OnLoss,
     PeerTraits, Time,
@@ -185,7 +185,7 @@ impl Chassis {
     fn ask_id(&self, command: Command, id: i32, dialect: Dialect) -> Result<Page, Outcome> {
         let request = Request { command, id };
         let level = LogLevel::Warn;
-        self.0.legacy_page(request, dialect, level, None, 1000)
+        Page::of(&self.0, request, dialect, level, None, 1000)
     }
 
     fn ask(&self, command: Command, dialect: Dialect) -> Data {
@@ -490,7 +490,7 @@ fn a_large_table_comes_in_pages() {
     let (mut after, mut seen, mut pages) = (None, Vec::new(), 0);
     loop {
         let level = LogLevel::Notice;
-        let page = chassis.0.legacy_page(request, Sonic, level, after, 7);
+        let page = Page::of(&chassis.0, request, Sonic, level, after, 7);
         let Ok(Page {
             data: Data::Mac(macs),
             next,
@@ -559,7 +559,7 @@ fn neighbours_are_listed_by_family_with_who_learned_them() {
         loop {
             let request = Request { command, id: 7 };
             let level = LogLevel::Notice;
-            let page = chassis.0.legacy_page(request, Sonic, level, after, 1);
+            let page = Page::of(&chassis.0, request, Sonic, level, after, 1);
             let Page { data, next } = page.unwrap();
             match data {
                 Data::Arp(entries) | Data::Nd(entries) => seen.extend(entries),
