@@ -52,7 +52,16 @@ const PEER_KINDS: [&str; 6] = [
 ];
 
 /// Where the core may ask that.
-const PEER_POLICY: &str = "iccpd/core/src/policy/peer.rs";
+const PEER_POLICY: [&str; 1] = ["iccpd/core/src/policy/peer.rs"];
+
+/// Ways to ask what the dataplane can do.
+const DATAPLANE_KINDS: [&str; 4] = ["Abilities", "abilities.", ".tracking", ".silent"];
+
+/// Where the core may ask that; and where it is told.
+const DATAPLANE_POLICY: [&str; 2] = [
+    "iccpd/core/src/policy/dataplane.rs",
+    "iccpd/core/src/input.rs",
+];
 
 /// Ways to run another program.
 const PROGRAMS: [&str; 4] = ["process::Command", "Command::new(", "execv", "fn system("];
@@ -105,7 +114,7 @@ impl Tree {
             self.pure_crates_do_not_ask_for_the_time(),
             self.core_and_syncd_do_not_know_each_other(),
             self.core_knows_no_dialect(),
-            self.who_the_peer_is_matters_in_one_file_of_the_core(),
+            self.who_the_others_are_matters_in_one_file_each_of_the_core(),
             self.what_the_daemons_share_is_no_concern_of_others(),
             self.only_the_netlink_crate_names_netlink_types(),
             self.only_one_file_names_bincode(),
@@ -226,11 +235,15 @@ impl Tree {
     }
 
     /// What depends on it is a field of the policy, with its source beside it.
-    fn who_the_peer_is_matters_in_one_file_of_the_core(&self) -> Vec<String> {
-        let mentions = self.mentions("iccp-core", &PEER_KINDS).into_iter();
-        mentions
-            .filter(|mention| !mention.starts_with(PEER_POLICY))
-            .collect()
+    fn who_the_others_are_matters_in_one_file_each_of_the_core(&self) -> Vec<String> {
+        let outside = |words: &[&str], files: &[&str]| -> Vec<String> {
+            let mut mentions = self.mentions("iccp-core", words);
+            mentions.retain(|mention| !files.iter().any(|file| mention.starts_with(file)));
+            mentions
+        };
+        let mut found = outside(&PEER_KINDS, &PEER_POLICY);
+        found.extend(outside(&DATAPLANE_KINDS, &DATAPLANE_POLICY));
+        found
     }
 
     fn only_the_netlink_crate_names_netlink_types(&self) -> Vec<String> {
@@ -848,6 +861,16 @@ fn a_rule_about_a_kind_of_peer_outside_its_policy_is_found() {
     let found = ["LEGACY_", "is_legacy"].map(|word| format!("{path} mentions {word}"));
     assert_eq!(violations_with(path, text), found);
     assert!(violations_with("iccpd/core/src/policy/peer.rs", text).is_empty());
+    assert!(violations_with("iccpd/src/x.rs", text).is_empty());
+}
+
+#[test]
+fn a_rule_about_a_kind_of_dataplane_outside_its_policy_is_found() {
+    let text = "fn f(syncd: &Syncd) -> bool {\n    syncd.abilities.silent\n}\n";
+    let path = "iccpd/core/src/domain/x.rs";
+    let found = ["abilities.", ".silent"].map(|word| format!("{path} mentions {word}"));
+    assert_eq!(violations_with(path, text), found);
+    assert!(violations_with("iccpd/core/src/policy/dataplane.rs", text).is_empty());
     assert!(violations_with("iccpd/src/x.rs", text).is_empty());
 }
 

@@ -35,12 +35,6 @@ pub use port::MlagPort;
 /// (`spec/behaviour.md` 8.5).
 pub const RESEND: Duration = Duration::from_secs(1);
 
-/// How long what a dataplane was told that answers nothing
-/// ([`mclag_proto::sync::model::Abilities::silent`]) may take to be in force. The peer opens its
-/// port at our word, often within a millisecond, and a shim with much to do is slower. Not longer,
-/// for meanwhile neither chassis serves the port.
-pub const TAKES_EFFECT: Duration = Duration::from_millis(50);
-
 /// What the peer is told of a port that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PortFacts {

@@ -1,4 +1,5 @@
 //! Decisions that are tables: what is read, what is decided, and nothing else.
 
+pub mod dataplane;
 pub mod decision;
 pub mod peer;

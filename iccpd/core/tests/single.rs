@@ -1,6 +1,6 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
-use iccp_core::lag::TAKES_EFFECT;
+use iccp_core::policy::dataplane::TAKES_EFFECT;
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Time,
 };

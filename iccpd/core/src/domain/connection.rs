@@ -1,9 +1,10 @@
 //! The connection to `syncd`: what it can do, what it was sent on it, and what it has to answer.
 
 use super::IfName;
+use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::Mac;
 use mclag_proto::sync::model::{
-    Abilities, DomainWant, InterfaceWant, Isolation, Op, PairState, PortWant, Section,
+    DomainWant, InterfaceWant, Isolation, Op, PairState, PortWant, Section,
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,8 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Syncd {
     pub(super) backend: Option<String>,
-    pub(super) abilities: Abilities,
-    pub(super) window: usize,
+    pub(super) policy: DataplanePolicy,
     pub(super) last_number: u64,
     pub(super) in_flight: VecDeque<InFlight>,
     /// The ports have not been named on this connection.

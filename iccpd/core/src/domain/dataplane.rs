@@ -2,48 +2,44 @@
 
 use super::connection::{InFlight, Syncd, named_port};
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
-use crate::config::OnLoss;
 use crate::lag::Report;
+use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Abilities, Event, Isolation, Op, OpError, OpErrorCode};
+use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode};
 use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
-use std::time::Duration;
-
-/// Delay before an operation that was refused is tried again.
-const REPAIR: Duration = Duration::from_secs(1);
 
 impl Domain {
     /// Next batch for `syncd`, unless it has to answer earlier ones first.
     #[must_use]
     pub fn poll_batch(&mut self) -> Option<Batch> {
         self.catch_up();
-        if !self.syncd.is_up() || !self.syncd.abilities.neighbours {
+        let policy = self.syncd.policy;
+        if !self.syncd.is_up() || !policy.keeps_neighbours {
             self.neigh.skip_ops();
         }
-        if !self.syncd.is_up() || self.syncd.in_flight.len() >= self.syncd.window {
+        let unanswered = self.syncd.in_flight.len();
+        if !self.syncd.is_up() || !policy.takes_batch(unanswered) {
             return None;
         }
         let mut ops = Vec::new();
         if !self.stopping && self.table_goes_first() {
-            self.fdb.next_ops(MAX_OPS_PER_BATCH - 2, &mut ops);
+            let room = DataplanePolicy::room_for_table(0);
+            self.fdb.next_ops(room, &mut ops);
         }
         // What it needs several batches for goes before the rest, too.
-        if !self.stopping && ops.len() < MAX_OPS_PER_BATCH - 2 {
+        if !self.stopping && DataplanePolicy::room_for_table(ops.len()) > 0 {
             self.queue_changes();
         }
         let room = MAX_OPS_PER_BATCH - ops.len();
         let queued = self.syncd.queued.len().min(room);
         ops.extend(self.syncd.queued.drain(..queued));
-        // Half of the window is kept for the ports: a failover does not wait behind a table. Two
-        // places of a batch are kept for the marks of a snapshot.
-        let table_may_go = self.syncd.in_flight.len() <= self.syncd.window / 2;
-        if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
-            let room = MAX_OPS_PER_BATCH - ops.len() - 2;
+        let table_may_go = !self.stopping && policy.takes_table(unanswered);
+        let room = DataplanePolicy::room_for_table(ops.len());
+        if table_may_go && room > 0 {
             self.fdb.next_ops(room, &mut ops);
         }
-        let table_may_go = table_may_go && self.syncd.abilities.neighbours;
-        if !self.stopping && table_may_go && ops.len() + 2 < MAX_OPS_PER_BATCH {
-            let room = MAX_OPS_PER_BATCH - ops.len() - 2;
+        let room = DataplanePolicy::room_for_table(ops.len());
+        if table_may_go && policy.keeps_neighbours && room > 0 {
             self.neigh.next_ops(room, &mut ops);
         }
         if ops.is_empty() {
@@ -63,12 +59,11 @@ impl Domain {
         Some(Batch { number, ops })
     }
 
-    /// A shim hears of the addresses that a session leaves behind before it hears that the session
-    /// is gone (`spec/behaviour.md` 6.6). One that tracks them by itself hears of the ports first;
-    /// so does any where addresses outlive the session: there is nothing to be taken back.
     fn table_goes_first(&self) -> bool {
-        let takes_back = !self.syncd.abilities.tracking && self.config.on_loss == OnLoss::Release;
-        takes_back && self.syncd.queued.is_empty() && self.tells_down()
+        let policy = self.syncd.policy;
+        policy.hears_addresses_before_down(self.config.on_loss)
+            && self.syncd.queued.is_empty()
+            && self.tells_down()
     }
 
     /// True when `syncd` has confirmed everything, or is not there to.
@@ -77,7 +72,7 @@ impl Domain {
         !self.syncd.is_up() || self.syncd.is_idle()
     }
 
-    pub(super) fn syncd_up(&mut self, abilities: Abilities, backend: String, window: u32) {
+    pub(super) fn syncd_up(&mut self, policy: DataplanePolicy, backend: String) {
         // A dataplane that can do more than a moment ago says so without having been gone: what it
         // listed still holds.
         let Syncd {
@@ -88,8 +83,7 @@ impl Domain {
         } = std::mem::take(&mut self.syncd);
         self.syncd = Syncd {
             backend: Some(backend),
-            abilities,
-            window: usize::try_from(window.max(1)).unwrap_or(usize::MAX),
+            policy,
             ports_due: true,
             failed,
             last_failure,
@@ -152,15 +146,15 @@ impl Domain {
             return;
         };
         if !in_force {
-            self.timers.set(Timer::Repair, now + REPAIR);
+            let after = self.syncd.policy.repair_after;
+            self.timers.set(Timer::Repair, now + after);
             port.program(Report::Failed, &mut self.timers);
             return;
         }
         let before = port.programmed().confirmed();
-        if self.syncd.abilities.silent {
-            port.taken(&mut self.timers, now);
-        } else {
-            port.program(Report::Done, &mut self.timers);
+        match self.syncd.policy.takes_effect_after {
+            Some(after) => port.taken(&mut self.timers, now + after),
+            None => port.program(Report::Done, &mut self.timers),
         }
         let (port, after) = (port.name(), port.programmed().confirmed());
         if before != after

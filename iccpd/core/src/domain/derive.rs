@@ -79,7 +79,7 @@ impl Domain {
             unasked = looked_at && matches!(event, Event::LinksBackAlone(_));
         }
         match situation.verdict(port.state(), at_peer) {
-            Verdict::Hold if self.syncd.abilities.hold => port.step(Event::Hold, &mut self.timers),
+            Verdict::Hold if self.syncd.policy.holds => port.step(Event::Hold, &mut self.timers),
             Verdict::Hold | Verdict::Keep => {}
             Verdict::Forward => {
                 port.step(Event::Release, &mut self.timers);

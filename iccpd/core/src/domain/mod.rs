@@ -35,6 +35,7 @@ use crate::links::Links;
 use crate::neigh::Neighbours;
 use crate::output::{Notice, Output};
 use crate::peer::Peer;
+use crate::policy::dataplane::DataplanePolicy;
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Time};
@@ -194,7 +195,7 @@ impl Domain {
                 backend,
                 window,
             } => {
-                self.syncd_up(abilities, backend, window);
+                self.syncd_up(DataplanePolicy::of(abilities, window), backend);
             }
             Input::SyncdDown => self.syncd_down(),
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
@@ -483,7 +484,7 @@ impl Domain {
         PortWant {
             isolation: port.isolation(),
             traffic: port.state().traffic(),
-            redirect: self.config.peer_link.is_some() && self.syncd.abilities.redirect,
+            redirect: self.config.peer_link.is_some() && self.syncd.policy.redirects,
             system_mac: self.lacp_system(&port.name()),
         }
     }

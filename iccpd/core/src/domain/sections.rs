@@ -50,7 +50,7 @@ impl Domain {
 
     /// The order of `spec/behaviour.md` 14.6.
     fn queue_everything(&mut self) {
-        if self.syncd.abilities.pair {
+        if self.syncd.policy.hears_pair {
             self.syncd.begin(Section::Pair);
             self.queue_node_mac();
             self.queue_pair(self.pair_state());
@@ -59,7 +59,7 @@ impl Domain {
             self.syncd.end(Section::Pair);
         }
         self.queue_port_ops();
-        if self.syncd.abilities.interfaces {
+        if self.syncd.policy.keeps_interfaces {
             self.syncd.begin(Section::Interfaces);
             self.queue_interfaces();
             self.syncd.end(Section::Interfaces);
@@ -82,14 +82,14 @@ impl Domain {
 
     fn queue_node_mac(&mut self) {
         let now = Some(self.config.node_mac);
-        if self.syncd.abilities.node_mac && self.syncd.sent.node_mac != now {
+        if self.syncd.policy.hears_node_mac && self.syncd.sent.node_mac != now {
             self.syncd.sent.node_mac = now;
             self.syncd.queued.extend(now.map(Op::NodeMac));
         }
     }
 
     fn queue_pair(&mut self, pair: PairState) {
-        if self.syncd.abilities.pair && self.syncd.sent.pair != Some(pair) {
+        if self.syncd.policy.hears_pair && self.syncd.sent.pair != Some(pair) {
             self.syncd.sent.pair = Some(pair);
             self.syncd.queue(Op::Pair(pair));
         }
@@ -129,7 +129,7 @@ impl Domain {
     }
 
     fn queue_remote_ports(&mut self) {
-        if !self.syncd.abilities.pair {
+        if !self.syncd.policy.hears_pair {
             return;
         }
         let up = self.syncd.sent.pair.is_some_and(|pair| pair.up);
@@ -144,7 +144,7 @@ impl Domain {
     }
 
     fn queue_members(&mut self) {
-        if !self.syncd.abilities.pair {
+        if !self.syncd.policy.hears_pair {
             return;
         }
         let members = |name: &IfName| {
@@ -166,7 +166,7 @@ impl Domain {
 
     fn queue_interfaces(&mut self) {
         let now = &self.tables.identities;
-        if !self.syncd.abilities.interfaces || self.syncd.sent.interfaces.is(now) {
+        if !self.syncd.policy.keeps_interfaces || self.syncd.sent.interfaces.is(now) {
             return;
         }
         let now = now.clone();
@@ -180,7 +180,6 @@ impl Domain {
 
     /// Want nothing any more: neither ports nor addresses, which would never age.
     pub(super) fn syncd_release_all(&mut self) {
-        let abilities = self.syncd.abilities;
         self.syncd.queued.clear();
         self.syncd.ports_due = false;
         if self.syncd.sent.pair.is_some() {
@@ -190,14 +189,7 @@ impl Domain {
                 ..self.pair_state()
             });
         }
-        let sections = [
-            (Section::Ports, true),
-            (Section::Interfaces, abilities.interfaces),
-            (Section::Fdb, true),
-            (Section::Neighbours, abilities.neighbours),
-            (Section::Pair, abilities.pair),
-        ];
-        for (section, _) in sections.into_iter().filter(|(_, able)| *able) {
+        for section in self.syncd.policy.sections() {
             self.syncd.begin(section);
             self.syncd.end(section);
         }

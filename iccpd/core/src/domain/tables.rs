@@ -113,12 +113,8 @@ impl Domain {
     }
 
     /// Without a dataplane the last one's ways count.
-    fn untracked(&self) -> bool {
-        if self.syncd.is_up() {
-            !self.syncd.abilities.tracking
-        } else {
-            self.fdb.ports().untracked
-        }
+    const fn untracked(&self) -> bool {
+        !self.syncd.policy.reports_activity
     }
 
     fn peer_link_down(&self, links_ready: bool) -> bool {

@@ -269,7 +269,8 @@ impl Domain {
         if ignored > 0 {
             warnings.push(Warning::NeighboursIgnored { ignored });
         }
-        if self.syncd.is_up() && !self.syncd.abilities.neighbours && self.neigh.wants_anything() {
+        if self.syncd.is_up() && !self.syncd.policy.keeps_neighbours && self.neigh.wants_anything()
+        {
             warnings.push(Warning::NeighboursNotInstalled);
         }
         for port in self.ports.values() {

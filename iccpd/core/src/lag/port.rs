@@ -1,8 +1,6 @@
 //! An MLAG port of this chassis: its machines, and what is known of it.
 
-use super::{
-    Advertised, Awaited, Event, News, PortFacts, Programmed, Report, State, TAKES_EFFECT, Wait,
-};
+use super::{Advertised, Awaited, Event, News, PortFacts, Programmed, Report, State, Wait};
 use crate::Time;
 use crate::timer::{Timer, Timers};
 use mclag_proto::ctl::Conflict;
@@ -236,12 +234,12 @@ impl MlagPort {
         }
     }
 
-    /// A dataplane that confirms nothing took what it was told.
-    pub fn taken(&mut self, timers: &mut Timers, now: Time) {
+    /// A dataplane that confirms nothing took what it was told, which is in force at that time.
+    pub fn taken(&mut self, timers: &mut Timers, in_force: Time) {
         let before = self.programmed;
         self.program(Report::Taken, timers);
         if before != self.programmed {
-            timers.set(Timer::InForce(self.name), now + TAKES_EFFECT);
+            timers.set(Timer::InForce(self.name), in_force);
         }
     }
 

@@ -460,9 +460,10 @@ fn an_acknowledgement_waits_until_isolation_is_in_force() {
     f.port.set_isolation(Isolation::On);
     f.port.program(Report::Told(want), &mut f.timers);
     assert!(!f.port.take_ack(), "not confirmed");
-    f.port.taken(&mut f.timers, Time::ZERO);
+    let in_force = Time::ZERO + RESEND;
+    f.port.taken(&mut f.timers, in_force);
     assert!(!f.port.take_ack(), "not in force");
-    assert_eq!(f.timers.next(), Some(Time::ZERO + TAKES_EFFECT));
+    assert_eq!(f.timers.next(), Some(in_force));
     f.port.program(Report::TimeOver, &mut f.timers);
     f.port.set_isolation(Isolation::Off);
     assert!(!f.port.take_ack(), "no longer wanted");

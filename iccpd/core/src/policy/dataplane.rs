@@ -1,0 +1,230 @@
+//! Everything that depends on who the dataplane is, as one value chosen when it connects: what it can
+//! do, what it has to be told, in which order, and how it comes to be known that it is so. Nothing else
+//! in the core asks for that.
+//!
+//! | | our `mclagsyncd` | a server of SONiC | a server of linux-mclag |
+//! |---|---|---|---|
+//! | answers what it was told | yes | no: in force a moment later | no |
+//! | reports activity of what it was given | yes | no | no |
+//! | hears of addresses before *down* | no | yes | yes |
+//! | redirects a port without carrier | where the kernel can | no | no |
+
+use crate::config::OnLoss;
+use mclag_proto::sync::model::{Abilities, Section};
+use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
+use std::time::Duration;
+
+/// How long what a dataplane was told that answers nothing may take to be in force. The peer opens its
+/// port at our word, often within a millisecond, and a shim with much to do is slower. Not longer, for
+/// meanwhile neither chassis serves the port.
+pub const TAKES_EFFECT: Duration = Duration::from_millis(50);
+
+/// Delay before an operation that was refused is tried again.
+const REPAIR: Duration = Duration::from_secs(1);
+
+/// Places of a batch that are kept for the marks of a snapshot.
+const MARKS: usize = 2;
+
+/// What there is to know of a dataplane.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DataplanePolicy {
+    /// It redirects a port without carrier to the peer link by itself ([`Abilities::redirect`]).
+    pub redirects: bool,
+    /// It reports activity on the addresses that it was given, and knows what to do with those of a
+    /// port that is down ([`Abilities::tracking`]); else both are decided here (`spec/behaviour.md` 9).
+    pub reports_activity: bool,
+    /// It can keep a port from carrying data while LACP runs ([`Abilities::hold`]).
+    pub holds: bool,
+    /// It is told how the pair stands ([`Abilities::pair`]).
+    pub hears_pair: bool,
+    /// It gives layer-3 interfaces another identity ([`Abilities::interfaces`]).
+    pub keeps_interfaces: bool,
+    /// It keeps neighbours ([`Abilities::neighbours`]).
+    pub keeps_neighbours: bool,
+    /// It is told this chassis' own MAC ([`Abilities::node_mac`]).
+    pub hears_node_mac: bool,
+    /// How long after it took what it was told that is in force; none for one that answers
+    /// ([`Abilities::silent`]).
+    pub takes_effect_after: Option<Duration>,
+    /// How long after it refused an operation that is tried again.
+    pub repair_after: Duration,
+    /// Batches that it takes before the first is answered, at least 1.
+    pub window: usize,
+}
+
+impl DataplanePolicy {
+    /// The policy for a dataplane that says this of itself.
+    #[must_use]
+    pub fn of(abilities: Abilities, window: u32) -> Self {
+        let Abilities {
+            redirect,
+            tracking,
+            hold,
+            pair,
+            interfaces,
+            neighbours,
+            node_mac,
+            silent,
+        } = abilities;
+        Self {
+            redirects: redirect,
+            reports_activity: tracking,
+            holds: hold,
+            hears_pair: pair,
+            keeps_interfaces: interfaces,
+            keeps_neighbours: neighbours,
+            hears_node_mac: node_mac,
+            takes_effect_after: silent.then_some(TAKES_EFFECT),
+            repair_after: REPAIR,
+            window: usize::try_from(window.max(1)).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// It hears of the addresses that a session leaves behind before it hears that the session is gone
+    /// (`spec/behaviour.md` 6.6). One that tracks them by itself hears of the ports first; so does any
+    /// where addresses outlive the session: there is nothing to be taken back.
+    #[must_use]
+    pub fn hears_addresses_before_down(self, on_loss: OnLoss) -> bool {
+        !self.reports_activity && on_loss == OnLoss::Release
+    }
+
+    /// One more batch may be sent while so many are not answered.
+    #[must_use]
+    pub const fn takes_batch(self, unanswered: usize) -> bool {
+        unanswered < self.window
+    }
+
+    /// A table may be part of the batch: half of the window is kept for the ports, since a failover does
+    /// not wait behind a table.
+    #[must_use]
+    pub const fn takes_table(self, unanswered: usize) -> bool {
+        unanswered <= self.window / 2
+    }
+
+    /// Room for a table in a batch of so many operations.
+    #[must_use]
+    pub const fn room_for_table(operations: usize) -> usize {
+        MAX_OPS_PER_BATCH.saturating_sub(operations + MARKS)
+    }
+
+    /// The sections that it has, in the order in which a chassis that leaves empties them.
+    pub fn sections(self) -> impl Iterator<Item = Section> {
+        let sections = [
+            (Section::Ports, true),
+            (Section::Interfaces, self.keeps_interfaces),
+            (Section::Fdb, true),
+            (Section::Neighbours, self.keeps_neighbours),
+            (Section::Pair, self.hears_pair),
+        ];
+        sections
+            .into_iter()
+            .filter_map(|(section, has)| has.then_some(section))
+    }
+}
+
+/// Of one that was never there: it can do nothing, and takes nothing away.
+impl Default for DataplanePolicy {
+    fn default() -> Self {
+        let tracking = true;
+        let abilities = Abilities::default();
+        Self::of(
+            Abilities {
+                tracking,
+                ..abilities
+            },
+            1,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: Abilities = Abilities {
+        redirect: false,
+        tracking: false,
+        hold: false,
+        pair: false,
+        interfaces: false,
+        neighbours: false,
+        node_mac: false,
+        silent: false,
+    };
+
+    #[test]
+    fn what_each_kind_of_dataplane_is_told_and_waited_for() {
+        let ours = Abilities {
+            redirect: true,
+            tracking: true,
+            hold: true,
+            ..NONE
+        };
+        let shim = Abilities {
+            hold: true,
+            pair: true,
+            interfaces: true,
+            silent: true,
+            ..NONE
+        };
+        // What it says; strict and otherwise, addresses before *down*; in force after; its sections.
+        let rows = [
+            (ours, (false, false), None, "Ports Fdb"),
+            (NONE, (true, false), None, "Ports Fdb"),
+            (
+                shim,
+                (true, false),
+                Some(Duration::from_millis(50)),
+                "Ports Interfaces Fdb Pair",
+            ),
+            (
+                Abilities {
+                    neighbours: true,
+                    pair: true,
+                    ..ours
+                },
+                (false, false),
+                None,
+                "Ports Fdb Neighbours Pair",
+            ),
+        ];
+        for (abilities, (strict, hold), after, sections) in rows {
+            let policy = DataplanePolicy::of(abilities, 8);
+            let first = |on_loss| policy.hears_addresses_before_down(on_loss);
+            assert_eq!(
+                (first(OnLoss::Release), first(OnLoss::Hold)),
+                (strict, hold)
+            );
+            assert_eq!(policy.takes_effect_after, after);
+            let names: Vec<String> = policy.sections().map(|s| format!("{s:?}")).collect();
+            assert_eq!(names.join(" "), sections);
+        }
+    }
+
+    /// Window; unanswered; whether one more batch, and a table in it, may be sent.
+    #[test]
+    fn half_of_the_window_is_kept_for_the_ports() {
+        for (window, unanswered, batch, table) in [
+            (0, 0, true, true),
+            (0, 1, false, false),
+            (1, 0, true, true),
+            (8, 4, true, true),
+            (8, 5, true, false),
+            (8, 7, true, false),
+            (8, 8, false, false),
+        ] {
+            let policy = DataplanePolicy::of(NONE, window);
+            let takes = (
+                policy.takes_batch(unanswered),
+                policy.takes_table(unanswered),
+            );
+            assert_eq!(takes, (batch, table), "{window} {unanswered}");
+        }
+        let room = |operations| DataplanePolicy::room_for_table(operations);
+        let most = MAX_OPS_PER_BATCH;
+        assert_eq!(
+            (room(0), room(most - 3), room(most - 2), room(most)),
+            (most - 2, 1, 0, 0)
+        );
+    }
+}
