@@ -486,9 +486,10 @@ impl Fdb {
         self.table.dataplane_up();
     }
 
-    /// Name everything that is wanted, so that `syncd` drops the rest.
-    pub const fn tell_everything(&mut self) {
-        self.table.start_snapshot();
+    /// What is known of the peer is all there is: `syncd` may drop the rest, now and whenever it
+    /// connects.
+    pub const fn complete(&mut self) {
+        self.table.complete();
     }
 
     /// True if there is something to tell `syncd`.

@@ -232,6 +232,8 @@ pub struct Session {
     /// What has to be allowed for the peer.
     peer: PeerPolicy,
     last_heard: Option<Time>,
+    /// Why the last session ended or did not come about, or what was refused in this one.
+    last_error: Option<String>,
     /// What came before the application was operational.
     early: Vec<Tlv>,
     actions: VecDeque<Action>,
@@ -248,9 +250,16 @@ impl Session {
             group_refused: false,
             peer: PeerPolicy::default(),
             last_heard: None,
+            last_error: None,
             early: Vec::new(),
             actions: VecDeque::new(),
         }
+    }
+
+    /// Why the last session ended or did not come about, or what was refused in this one.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
     }
 
     /// The state it is in.
@@ -331,9 +340,12 @@ impl Session {
                 self.open(timers, now);
             }
 
-            (_, Event::TransportDown { reason }) | (State::Down, Event::Restart { reason }) => {
-                self.end(reason, timers, now)
+            (_, Event::TransportDown { reason }) => {
+                // Also of an attempt to connect, which is no session that ends.
+                self.last_error = Some(reason.clone());
+                self.end(reason, timers, now);
             }
+            (State::Down, Event::Restart { reason }) => self.end(reason, timers, now),
             (State::Down | State::Dialling, Event::Close { .. }) => {}
             (_, Event::Close { reason } | Event::Restart { reason }) => {
                 self.hang_up(reason, timers, now);
@@ -495,7 +507,7 @@ impl Session {
     fn group_refused(&mut self) {
         if !std::mem::replace(&mut self.group_refused, true) {
             let reason = format!("peer does not accept domain {}", self.config.rg.0);
-            self.actions.push_back(Action::Refused { reason });
+            self.refuse(reason);
         }
     }
 
@@ -515,7 +527,7 @@ impl Session {
             "peer is in domain {}, this chassis in {}",
             received.0, self.config.rg.0
         );
-        self.actions.push_back(Action::Refused { reason });
+        self.refuse(reason);
     }
 
     /// A message that is ahead of this side's state is no error: it waits until the application is
@@ -525,8 +537,13 @@ impl Session {
             self.early.push(tlv);
         } else {
             let reason = "too much application data before RG Connect".into();
-            self.actions.push_back(Action::Refused { reason });
+            self.refuse(reason);
         }
+    }
+
+    fn refuse(&mut self, reason: String) {
+        self.last_error = Some(reason.clone());
+        self.actions.push_back(Action::Refused { reason });
     }
 
     fn heartbeat(&mut self, timers: &mut Timers, now: Time) {
@@ -554,6 +571,9 @@ impl Session {
         let from = std::mem::replace(&mut self.state, to);
         if from.name() != to.name() {
             self.since = now;
+            if to == State::Down {
+                self.last_error.clone_from(&reason);
+            }
             self.actions.push_back(Action::Entered { from, to, reason });
         }
     }

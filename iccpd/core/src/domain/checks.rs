@@ -1,38 +1,56 @@
 //! What both chassis are configured differently in (`spec/behaviour.md` 15.1): shown, written down
 //! once per change, and otherwise without effect.
 
-use super::{Domain, MlagPort, Notice, State};
+use super::{Domain, IfName, MlagPort, Notice, State};
 use crate::input::LinkKind;
 use mclag_proto::Vid;
 use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::PeerLinkKind;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// When to compare, and what was written down.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Checks {
+    is_due: bool,
+    noted: BTreeMap<IfName, Warning>,
+}
+
+impl Checks {
+    /// What is compared changed, or may have.
+    pub(super) const fn due(&mut self) {
+        self.is_due = true;
+    }
+
+    /// True if it has to be compared; it counts as done then.
+    const fn take_due(&mut self) -> bool {
+        std::mem::replace(&mut self.is_due, false)
+    }
+
+    /// What differs now, at most once for each interface. Returns what did not before.
+    fn note(&mut self, found: Vec<(IfName, Warning)>) -> Vec<Warning> {
+        let is_news = |(name, warning): &&(IfName, Warning)| self.noted.get(name) != Some(warning);
+        let news = found.iter().filter(is_news);
+        let news = news.map(|(_, warning)| warning.clone()).collect();
+        self.noted = found.into_iter().collect();
+        news
+    }
+}
 
 impl Domain {
     /// Write down what differs and did not before; of each port the first difference only, in the
     /// order of the specification.
     pub(super) fn check_consistency(&mut self) {
-        if self.session.state() != State::Exchange || !std::mem::take(&mut self.checks_due) {
+        if self.session.state() != State::Exchange || !self.checks.take_due() {
             return;
         }
-        let mut news = Vec::new();
-        let found: Vec<Option<Conflict>> = self
-            .ports
-            .values()
-            .map(|port| self.conflicts(port).into_iter().next())
-            .collect();
-        for (port, first) in self.ports.values_mut().zip(found) {
-            if port.note(first.as_ref()) {
-                let port = port.name();
-                news.extend(first.map(|conflict| Warning::Port { port, conflict }));
-            }
-        }
-        let other_kind = self.peer_link_conflict();
-        if other_kind.is_some() && !self.peer_link_noted {
-            news.extend(other_kind.clone());
-        }
-        self.peer_link_noted = other_kind.is_some();
-        for warning in news {
+        let first = |port: &MlagPort| {
+            let conflict = self.conflicts(port).into_iter().next()?;
+            let port = port.name();
+            Some((port, Warning::Port { port, conflict }))
+        };
+        let mut found: Vec<(IfName, Warning)> = self.ports.values().filter_map(first).collect();
+        found.extend(self.config.peer_link.zip(self.peer_link_conflict()));
+        for warning in self.checks.note(found) {
             self.notice(Notice::Conflict(warning));
         }
     }
@@ -83,5 +101,45 @@ impl Domain {
         conflicts.extend(only(own, peers).map(|vids| Conflict::VlansMissingAtPeer { vids }));
         conflicts.extend(only(peers, own).map(|vids| Conflict::VlansMissingHere { vids }));
         conflicts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_written_down_once_and_again_when_it_returns() {
+        let name = |text| IfName::new(text).unwrap();
+        let missing = |text| {
+            let (port, conflict) = (name(text), Conflict::MissingAtPeer);
+            (port, Warning::Port { port, conflict })
+        };
+        let routed = |text| {
+            let (port, conflict) = (name(text), Conflict::Layer3 { here: true });
+            (port, Warning::Port { port, conflict })
+        };
+        let mut checks = Checks::default();
+        // What is found, and which of it is news.
+        for (found, news) in [
+            (
+                vec![missing("b"), missing("a")],
+                vec![missing("b"), missing("a")],
+            ),
+            (vec![missing("b"), missing("a")], vec![]),
+            (vec![missing("a")], vec![]),
+            (
+                vec![missing("b"), routed("a")],
+                vec![missing("b"), routed("a")],
+            ),
+            (vec![], vec![]),
+            (vec![routed("a")], vec![routed("a")]),
+        ] {
+            let news: Vec<Warning> = news.into_iter().map(|(_, warning)| warning).collect();
+            assert_eq!(checks.note(found), news);
+        }
+        assert!(!checks.take_due());
+        checks.due();
+        assert!(checks.take_due() && !checks.take_due());
     }
 }

@@ -48,14 +48,14 @@ impl Domain {
 
     /// Take on other settings.
     pub(super) fn configure(&mut self, config: Config, now: Time) {
-        if self.stopping || config == self.config {
+        if self.life.is_stopping() || config == self.config {
             return;
         }
         let before = std::mem::replace(&mut self.config, config);
         self.configure_session(&before, now);
         self.configure_identity(&before);
         self.configure_ports(&before);
-        self.checks_due = true;
+        self.checks.due();
     }
 
     fn configure_session(&mut self, before: &Config, now: Time) {

@@ -15,32 +15,32 @@ impl Domain {
         self.catch_up();
         let policy = self.syncd.policy;
         if !self.syncd.is_up() || !policy.keeps_neighbours {
-            self.neigh.skip_ops();
+            self.tables.neigh.skip_ops();
         }
         let unanswered = self.syncd.in_flight.len();
         if !self.syncd.is_up() || !policy.takes_batch(unanswered) {
             return None;
         }
         let mut ops = Vec::new();
-        if !self.stopping && self.table_goes_first() {
+        if !self.life.is_stopping() && self.table_goes_first() {
             let room = DataplanePolicy::room_for_table(0);
-            self.fdb.next_ops(room, &mut ops);
+            self.tables.fdb.next_ops(room, &mut ops);
         }
         // What it needs several batches for goes before the rest, too.
-        if !self.stopping && DataplanePolicy::room_for_table(ops.len()) > 0 {
+        if !self.life.is_stopping() && DataplanePolicy::room_for_table(ops.len()) > 0 {
             self.queue_changes();
         }
         let room = MAX_OPS_PER_BATCH - ops.len();
         let queued = self.syncd.queued.len().min(room);
         ops.extend(self.syncd.queued.drain(..queued));
-        let table_may_go = !self.stopping && policy.takes_table(unanswered);
+        let table_may_go = !self.life.is_stopping() && policy.takes_table(unanswered);
         let room = DataplanePolicy::room_for_table(ops.len());
         if table_may_go && room > 0 {
-            self.fdb.next_ops(room, &mut ops);
+            self.tables.fdb.next_ops(room, &mut ops);
         }
         let room = DataplanePolicy::room_for_table(ops.len());
         if table_may_go && policy.keeps_neighbours && room > 0 {
-            self.neigh.next_ops(room, &mut ops);
+            self.tables.neigh.next_ops(room, &mut ops);
         }
         if ops.is_empty() {
             return None;
@@ -90,14 +90,8 @@ impl Domain {
             listed,
             ..Syncd::default()
         };
-        self.fdb.syncd_up();
-        if self.fdb_complete {
-            self.fdb.tell_everything();
-        }
-        self.neigh.syncd_up();
-        if self.neigh_complete {
-            self.neigh.tell_everything();
-        }
+        self.tables.fdb.syncd_up();
+        self.tables.neigh.syncd_up();
     }
 
     /// What it carried out stays carried out; what it confirms from now on is unknown.
@@ -197,15 +191,15 @@ impl Domain {
     pub(super) fn syncd_event(&mut self, event: Event) {
         match event {
             Event::SnapshotBegin => {
-                self.fdb.local_listing_begins();
+                self.tables.fdb.local_listing_begins();
                 self.links.members_begin();
             }
             Event::SnapshotEnd => {
-                self.fdb.local_listing_ends();
+                self.tables.fdb.local_listing_ends();
                 self.links.members_end();
                 self.syncd.listed = true;
             }
-            Event::Fdb { key, sight } => self.fdb.local_sight(key, sight),
+            Event::Fdb { key, sight } => self.tables.fdb.local_sight(key, sight),
             Event::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
             // The pair is described by whoever made this domain.
             Event::Settings(_) => {}

@@ -17,7 +17,12 @@ impl Domain {
         let links_ready = self.links_ready();
         let mut notices = Vec::new();
         let mut ports = std::mem::take(&mut self.ports);
+        let mut latest = ports.values().map(MlagPort::attached).max().unwrap_or(0);
         for port in ports.values_mut() {
+            if links_ready && port.set_facts(facts(&self.links, &port.name()), latest + 1) {
+                latest = latest.max(port.attached());
+                self.checks.due();
+            }
             let unasked = links_ready && self.follow_links(port, situation, &mut notices, now);
             let at_peer = self.peer.port_is_up(&port.name());
             port.set_isolation(situation.isolation(at_peer, port.isolation(), unasked));
@@ -57,10 +62,6 @@ impl Domain {
         now: Time,
     ) -> bool {
         let name = port.name();
-        if port.set_facts(facts(&self.links, &name), self.attached + 1) {
-            self.attached = self.attached.max(port.attached());
-            self.checks_due = true;
-        }
         let at_peer = self.peer.port_is_up(&name);
         let up = self.links.port_is_up(&name, &self.config.bridge);
         let looked_at = port.look_at();
@@ -104,8 +105,7 @@ impl Domain {
             None => None,
         };
         let (role, by) = election::elect(dials, candidate(&self.config), peer);
-        if self.role != (role, by) {
-            self.role = (role, by);
+        if self.identity.elected(role, by) {
             self.notice(Notice::Role { role, by });
         }
     }

@@ -6,9 +6,37 @@
 
 use super::{Domain, IfName, Mac, Role};
 use crate::input::{Link, LinkKind};
-use mclag_proto::Vid;
+use mclag_proto::ctl::RoleBy;
 use mclag_proto::sync::model::InterfaceWant;
+use mclag_proto::{NodeId, Vid};
 use std::collections::BTreeMap;
+
+/// Who this chassis is in the pair.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    /// Its number. Both sides may start with the same one; the receiver of an equal one picks another
+    /// (`spec/iccp.md` 4.1).
+    pub(super) node: NodeId,
+    /// Its role.
+    pub(super) role: Role,
+    /// What decided that.
+    pub(super) by: RoleBy,
+}
+
+impl Identity {
+    pub(super) const fn new(node_mac: Mac, role: Role, by: RoleBy) -> Self {
+        let Mac([.., last]) = node_mac;
+        let node = NodeId(0xf0 + last % 15);
+        Self { node, role, by }
+    }
+
+    /// The role is decided. Returns true if it, or what decided it, is another one.
+    pub(super) fn elected(&mut self, role: Role, by: RoleBy) -> bool {
+        let before = (self.role, self.by);
+        (self.role, self.by) = (role, by);
+        before != (role, by)
+    }
+}
 
 impl Domain {
     /// The active's identity, while this chassis is the standby and knows it.
@@ -16,7 +44,7 @@ impl Domain {
     /// None for two of our own that are configured with a common LACP system id: that one is no
     /// chassis' address.
     pub(super) fn adopted_mac(&self) -> Option<Mac> {
-        let standby = self.role.0 == Role::Secondary && self.role_is_settled();
+        let standby = self.identity.role == Role::Secondary && self.role_is_settled();
         let shared_id = self.config.system_mac.is_some() && !self.peer.keeps_its_mac();
         let peer = self.peer.system_mac();
         let given_up = self.peer.known().is_released() || shared_id;
@@ -53,7 +81,7 @@ impl Domain {
 
     /// An MLAG port or the peer link is in the VLAN; the peer link alone is enough (P-15).
     pub(super) fn pair_carries(&self, vid: Vid) -> bool {
-        let ports = self.fdb.ports();
+        let ports = self.tables.fdb.ports();
         let mut names = ports.peer_link.iter().chain(&ports.mlag);
         names.any(|name| ports.carries(name, vid))
     }

@@ -26,7 +26,7 @@ impl Domain {
         let was_one = from.is_operational();
         if was_one {
             // Looks at every entry; a peer can connect and vanish a thousand times a second.
-            self.fdb.session_down(false);
+            self.tables.fdb.session_down(false);
             self.neighbours_session_down();
         }
         for port in self.ports.values_mut() {
@@ -37,13 +37,13 @@ impl Domain {
         let leaves = goodbye == Some(Goodbye::Leave);
         self.peer.lost(match () {
             // It is the next run's to decide, or everything was given up before.
-            () if self.stopping || leaves => Change::Lost,
+            () if self.life.is_stopping() || leaves => Change::Lost,
             () if announced => Change::LostToRestart,
             () if was_one && strict => Change::LostAtOnce,
             () => Change::Lost,
         });
         match self.peer.known() {
-            _ if self.stopping => {}
+            _ if self.life.is_stopping() => {}
             _ if leaves => self.forget_peer(),
             known if known.is_released() && was_one && strict => self.release_peer(),
             known if known.is_released() => {}
@@ -65,14 +65,14 @@ impl Domain {
     /// The peer did not come back in time.
     pub(super) fn restart_hold_over(&mut self) {
         self.peer.overdue();
-        self.neighbours_complete();
+        self.tables.neigh.complete();
         match self.config.on_loss {
             _ if self.session.state() == State::Exchange => self.peer_macs_complete(),
             OnLoss::Hold => {
-                self.fdb.session_down(true);
+                self.tables.fdb.session_down(true);
                 self.peer_macs_complete();
                 // Nobody is left to say what is behind the peer link (W-37).
-                self.peer_link_learning = true;
+                self.tables.peer_link_learning = true;
                 for port in self.ports.values_mut() {
                     port.step(Event::Release, &mut self.timers);
                 }
@@ -99,7 +99,7 @@ impl Domain {
     /// As SONiC: isolation is lifted, ports carry data, what the peer said is forgotten, and the
     /// standby is itself again. Learning on the peer link stays off (`spec/behaviour.md` 6.6).
     fn release_peer(&mut self) {
-        self.fdb.session_down(true);
+        self.tables.fdb.session_down(true);
         self.peer_macs_complete();
         self.peer.release();
         for port in self.ports.values_mut() {
@@ -112,8 +112,7 @@ impl Domain {
     pub(super) fn decide_role_by_address(&mut self) {
         let dials = election::dials(self.config.local, self.config.peer);
         let (role, by) = election::elect(dials, candidate(&self.config), None);
-        if self.role != (role, by) {
-            self.role = (role, by);
+        if self.identity.elected(role, by) {
             self.notice(Notice::Role { role, by });
         }
     }

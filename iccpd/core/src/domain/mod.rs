@@ -17,6 +17,7 @@ mod connection;
 mod dataplane;
 mod derive;
 mod identity;
+mod life;
 mod loss;
 mod neigh;
 mod peer;
@@ -28,25 +29,25 @@ mod view;
 use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::election::{self, Candidate};
-use crate::fdb::Fdb;
 use crate::input::Input;
 use crate::lag::{Awaited, Consent, Event as PortEvent, MlagPort, News, RESEND, Report, Wait};
 use crate::links::Links;
-use crate::neigh::Neighbours;
 use crate::output::{Notice, Output};
 use crate::peer::Peer;
 use crate::policy::dataplane::DataplanePolicy;
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Time};
+use checks::Checks;
 use connection::Syncd;
-use mclag_proto::ctl::{Role, RoleBy};
+use identity::Identity;
+use life::Life;
+use mclag_proto::ctl::Role;
 use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant};
-use mclag_proto::{IfName, Mac, NodeId};
-use neigh::OwnAddresses;
-use std::collections::{BTreeMap, VecDeque};
+use mclag_proto::{IfName, Mac};
+use std::collections::BTreeMap;
 use tables::Tables;
 
 /// One domain.
@@ -58,32 +59,13 @@ pub struct Domain {
     links: Links,
     ports: BTreeMap<IfName, MlagPort>,
     peer: Peer,
-    fdb: Fdb,
     tables: Tables,
-    neigh: Neighbours,
-    /// Likewise of the neighbours.
-    neigh_complete: bool,
-    own_addresses: OwnAddresses,
-    /// What the address table holds is all there is: `syncd` may drop the rest.
-    fdb_complete: bool,
     syncd: Syncd,
-    node: NodeId,
-    role: (Role, RoleBy),
-    peer_link_learning: bool,
+    identity: Identity,
     outbox: peer::Outbox,
-    outputs: VecDeque<Output>,
     counters: Counters,
-    last_error: Option<String>,
-    started: bool,
-    stopping: bool,
-    /// This chassis reboots warm: nothing changes when it stops.
-    warm: bool,
-    /// Ports that have appeared so far.
-    attached: u64,
-    /// Settings of both chassis are to be compared again.
-    checks_due: bool,
-    /// The peer link differs in kind, and that was written down.
-    peer_link_noted: bool,
+    life: Life,
+    checks: Checks,
     /// Something happened at this time from which nothing was derived yet.
     behind: Option<Time>,
 }
@@ -99,36 +81,21 @@ impl Domain {
             .iter()
             .map(|name| (*name, MlagPort::new(*name)))
             .collect();
-        // Both sides may start with the same node id; the receiver of an equal one picks another
-        // (`spec/iccp.md` 4.1).
-        let node = NodeId(0xf0 + config.node_mac.0[5] % 15);
-        let role = election::elect(dials, candidate(&config), None);
+        let (role, by) = election::elect(dials, candidate(&config), None);
+        let identity = Identity::new(config.node_mac, role, by);
         Self {
             session,
             timers: Timers::default(),
             links: Links::default(),
             ports,
             peer: Peer::default(),
-            fdb: Fdb::default(),
             tables: Tables::default(),
-            neigh: Neighbours::default(),
-            neigh_complete: false,
-            own_addresses: OwnAddresses::default(),
-            fdb_complete: false,
             syncd: Syncd::default(),
-            node,
-            role,
-            peer_link_learning: false,
+            identity,
             outbox: peer::Outbox::default(),
-            outputs: VecDeque::new(),
             counters: Counters::default(),
-            last_error: None,
-            started: false,
-            stopping: false,
-            warm: false,
-            attached: 0,
-            checks_due: false,
-            peer_link_noted: false,
+            life: Life::default(),
+            checks: Checks::default(),
             behind: None,
             config,
         }
@@ -136,19 +103,19 @@ impl Domain {
 
     /// Take in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Time) {
-        if !self.started {
-            self.started = true;
+        if !self.life.has_begun() {
             // A daemon that restarts finds a dataplane at work; until the peer is back, or has
             // had time to be, what is not known is left as it is.
             self.timers
                 .set(Timer::RestartHold, now + self.config.restart_hold);
         }
+        self.life = self.life.after(life::Event::Input);
         self.counters.input(&input);
         if !self.may_wait(&input) {
             self.catch_up();
         }
         match input {
-            Input::PeerUp { traits } if !self.stopping => {
+            Input::PeerUp { traits } if !self.life.is_stopping() => {
                 self.peer.connected(traits);
                 self.session.transport_up(&mut self.timers, now);
             }
@@ -157,16 +124,14 @@ impl Domain {
             Input::Addresses { index, addresses } => self.links.set_addresses(index, addresses),
             Input::PeerUp { .. } => {}
             // Nothing is derived from neighbours either.
-            Input::NeighboursBegin => return self.neigh.listing_begins(),
+            Input::NeighboursBegin => return self.tables.neigh.listing_begins(),
             Input::Neighbour {
                 index,
                 address,
                 sight,
             } => return self.neighbour(index, address, sight),
-            Input::NeighboursEnd => return self.neigh.listing_ends(),
+            Input::NeighboursEnd => return self.tables.neigh.listing_ends(),
             Input::PeerDown { reason } => {
-                // Also of an attempt to connect, which is no session that ends.
-                self.last_error = Some(reason.clone());
                 self.session.transport_down(reason, &mut self.timers, now);
             }
             Input::PeerMessage(message) => {
@@ -208,7 +173,7 @@ impl Domain {
             }
             Input::SyncdEvent(event) => {
                 self.syncd_event(event);
-                self.counters.entries(self.fdb.len());
+                self.counters.entries(self.tables.fdb.len());
                 // Nothing is derived from addresses, and they come by the thousand.
                 return;
             }
@@ -248,13 +213,13 @@ impl Domain {
         self.behind = None;
         self.refresh(now);
         self.counters.peer_link(self.peer_link_up());
-        self.counters.entries(self.fdb.len());
+        self.counters.entries(self.tables.fdb.len());
     }
 
     /// Next thing to do; to be drained after every [`Self::handle`].
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outbox.outputs.pop_front()
     }
 
     /// When [`Input::Timeout`] is next due.
@@ -264,7 +229,7 @@ impl Domain {
     }
 
     fn timeout(&mut self, now: Time) {
-        if !self.stopping {
+        if !self.life.is_stopping() {
             self.session.timeout(&mut self.timers, now);
         }
         if self.timers.take_expired(Timer::RestartHold, now) {
@@ -330,8 +295,8 @@ impl Domain {
     /// A peer of our own is told what the stop means. A legacy one hears nothing: it takes the end
     /// of the connection for what it is (`spec/iccp.md` 3.3, 9.4).
     fn stop(&mut self, leave: bool, now: Time) {
-        let leave = leave && !self.warm;
-        self.stopping = true;
+        let leave = leave && self.life != Life::Rebooting;
+        self.life = self.life.after(life::Event::Stop);
         self.farewell(if leave {
             Goodbye::Leave
         } else {
@@ -351,22 +316,24 @@ impl Domain {
 
     /// `spec/behaviour.md` 14.1.
     fn warm_reboot(&mut self) {
-        self.warm = true;
+        self.life = self.life.after(life::Event::WarmReboot);
         if self.session.state() == State::Exchange {
             self.push_tlv(Tlv::WarmBoot);
         }
     }
 
     fn run_session(&mut self, now: Time) {
-        if !self.stopping {
+        if !self.life.is_stopping() {
             self.session.start(&mut self.timers, now);
         }
         while let Some(action) = self.session.poll_action() {
             match action {
-                Action::Connect => self.outputs.push_back(Output::Connect),
+                Action::Connect => self.outbox.outputs.push_back(Output::Connect),
                 Action::Close { reason } => {
                     let farewell = self.take_farewell();
-                    self.outputs.push_back(Output::Close { reason, farewell });
+                    self.outbox
+                        .outputs
+                        .push_back(Output::Close { reason, farewell });
                 }
                 Action::Send(body) => self.outbox.push(body),
                 Action::Answer { number } => self.outbox.answer(number),
@@ -377,7 +344,6 @@ impl Domain {
                 Action::PeerLeaves => self.peer_goodbye(Goodbye::Leave),
                 Action::Refused { reason } => {
                     self.counters.count(Counter::Refused);
-                    self.last_error = Some(reason.clone());
                     self.notice(Notice::Refused { reason });
                 }
             }
@@ -387,13 +353,12 @@ impl Domain {
     fn entered(&mut self, from: State, to: State, reason: Option<String>, now: Time) {
         match to {
             State::Stage1 => {
-                self.neigh.session_begins();
+                self.tables.neigh.session_begins();
                 let announce = self.own_announce();
                 self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
             }
             State::Exchange => self.in_step(now),
             State::Down => {
-                self.last_error.clone_from(&reason);
                 if from.is_operational() {
                     self.counters.count(Counter::SessionsLost);
                 }
@@ -415,11 +380,11 @@ impl Domain {
     /// Entry to EXCHANGE (`spec/behaviour.md` 6.5).
     fn in_step(&mut self, now: Time) {
         self.counters.count(Counter::Sessions);
-        self.peer_link_learning = false;
+        self.tables.peer_link_learning = false;
         self.timers.stop(Timer::PeerWarm);
         self.peer.in_step();
-        self.checks_due = true;
-        self.fdb.session_up();
+        self.checks.due();
+        self.tables.fdb.session_up();
         self.neighbours_in_step();
         match self.peer.policy().all_said_after {
             Some(after) => self.timers.set(Timer::LegacySync, now + after),
@@ -440,11 +405,8 @@ impl Domain {
     fn peer_macs_complete(&mut self) {
         self.timers.stop(Timer::RestartHold);
         self.timers.stop(Timer::LegacySync);
-        self.fdb.purge_stale();
-        if !self.fdb_complete {
-            self.fdb_complete = true;
-            self.fdb.tell_everything();
-        }
+        self.tables.fdb.purge_stale();
+        self.tables.fdb.complete();
     }
 
     /// LACP system id of the pair, as far as it is known (`spec/behaviour.md` 5).
@@ -452,7 +414,7 @@ impl Domain {
         let configured = self.config.system_mac;
         let peers = self.peer.system_mac();
         let peers = peers.filter(|mac| !mac.is_zero());
-        match self.role.0 {
+        match self.identity.role {
             // An earlier run may have known better; hosts renegotiate when it changes.
             _ if !self.role_is_settled() => configured,
             Role::Primary => Some(self.own_system_mac()),
@@ -471,7 +433,7 @@ impl Domain {
     /// The peer had its say in the election, or time to come and have it.
     fn role_is_settled(&self) -> bool {
         self.counters.get(Counter::Sessions) > 0
-            || (self.started && !self.timers.is_set(Timer::RestartHold))
+            || (self.life.has_begun() && !self.timers.is_set(Timer::RestartHold))
     }
 
     fn peer_link_up(&self) -> bool {
@@ -526,7 +488,7 @@ impl Domain {
     }
 
     fn notice(&mut self, notice: Notice) {
-        self.outputs.push_back(Output::Notice(notice));
+        self.outbox.outputs.push_back(Output::Notice(notice));
     }
 }
 

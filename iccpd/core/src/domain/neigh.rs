@@ -45,14 +45,15 @@ impl Domain {
         &self,
         after: Option<NeighbourKey>,
     ) -> impl Iterator<Item = (NeighbourKey, Mac, Owner)> {
-        self.neigh.iter(after)
+        self.tables.neigh.iter(after)
     }
 
     /// The kernel's word, or the wire's.
     pub(super) fn neighbour(&mut self, index: u32, address: IpAddr, sight: Option<NeighbourSight>) {
         if let Some(link) = self.links.by_index(index) {
             let interface = link.name;
-            self.neigh
+            self.tables
+                .neigh
                 .local_sight(NeighbourKey { interface, address }, sight);
         }
     }
@@ -65,11 +66,12 @@ impl Domain {
         for entry in entries {
             let (interface, address) = (entry.interface, entry.address.into());
             let key = NeighbourKey { interface, address };
-            self.neigh
+            self.tables
+                .neigh
                 .remote_entry(key, entry.op, entry.mac, entry.flags);
             let asks = entry.op == EntryOp::Add && entry.flags.contains(NeighbourFlags::ACK);
             if asks && self.config.unique_ip.contains(&interface) {
-                self.own_addresses.owed.insert(interface);
+                self.outbox.own_addresses.owed.insert(interface);
             }
         }
     }
@@ -77,7 +79,7 @@ impl Domain {
     /// The layer-3 interfaces that the pair has in common (`spec/behaviour.md` 11.2, 11.4).
     pub(super) fn layer3(&self) -> BTreeMap<IfName, Interface> {
         let enabled = self.config.neighbours;
-        let ports = self.fdb.ports();
+        let ports = self.tables.fdb.ports();
         let own = |name: &IfName| self.links.addresses(name).iter().map(|a| a.ip()).collect();
         let up = |name: &IfName| self.ports.get(name).is_some_and(MlagPort::is_up);
         let vlans = self.links.iter().filter_map(|link| {
@@ -114,8 +116,8 @@ impl Domain {
 
     /// Ports or interfaces changed; `before` are the ports as they were.
     pub(super) fn refresh_neighbours(&mut self, before: &Ports) {
-        self.neigh.set_interfaces(self.layer3());
-        let now = self.fdb.ports();
+        self.tables.neigh.set_interfaces(self.layer3());
+        let now = self.tables.fdb.ports();
         let up = |ports: &Ports, name: &IfName| !ports.down.contains_key(name);
         let dual = |ports: &Ports, name: &IfName| {
             up(ports, name) && ports.at_peer.get(name) == Some(&true)
@@ -130,19 +132,19 @@ impl Domain {
         let back_here = changed(&up);
         let back_there = changed(&dual);
         if !back_here.is_empty() {
-            self.neigh.reinstall(&self.led_through(&back_here));
+            self.tables.neigh.reinstall(&self.led_through(&back_here));
         }
         if self.session.state() == State::Exchange {
             if !back_there.is_empty() {
-                self.neigh.repeat(&self.led_through(&back_there));
+                self.tables.neigh.repeat(&self.led_through(&back_there));
             }
-            self.own_addresses.due.get_or_insert(Cause::Change);
+            self.outbox.own_addresses.due.get_or_insert(Cause::Change);
         }
     }
 
     /// The layer-3 interfaces whose frames may leave through these ports.
     fn led_through(&self, names: &BTreeSet<IfName>) -> BTreeSet<IfName> {
-        let ports = self.fdb.ports();
+        let ports = self.tables.fdb.ports();
         let vlans = self.links.iter().filter(|link| {
             let vid = self.svi_vid(link);
             vid.is_some_and(|vid| names.iter().any(|name| ports.carries(name, vid)))
@@ -155,28 +157,19 @@ impl Domain {
 
     /// Both chassis are in step.
     pub(super) fn neighbours_in_step(&mut self) {
-        self.own_addresses.told.clear();
-        self.own_addresses.due = Some(Cause::Session);
-        self.neighbours_complete();
-    }
-
-    /// What the table holds of the peer is all there is for now: `syncd` may drop the rest.
-    pub(super) fn neighbours_complete(&mut self) {
-        if !self.neigh_complete {
-            self.neigh_complete = true;
-            self.neigh.tell_everything();
-        }
+        self.outbox.own_addresses.told.clear();
+        self.outbox.own_addresses.due = Some(Cause::Session);
+        self.tables.neigh.complete();
     }
 
     /// The session is gone.
     pub(super) fn neighbours_session_down(&mut self) {
-        self.neigh.session_down();
-        self.own_addresses = OwnAddresses::default();
+        self.tables.neigh.session_down();
     }
 
     /// Everything that waits to be told, in the answer to a Sync Request (`spec/iccp.md` 7).
     pub(super) fn push_neighbours(&mut self) {
-        self.neigh.session_begins();
+        self.tables.neigh.session_begins();
         while let Some(tlv) = self.next_neighbours() {
             self.push_tlv(tlv);
         }
@@ -184,27 +177,31 @@ impl Domain {
 
     pub(super) fn next_neighbours(&mut self) -> Option<Tlv> {
         let policy = self.peer.policy();
-        self.neigh.peer_keeps_one_sight(policy.keeps_one_sight);
-        self.neigh.next_announcements(policy.neighbours_per_message)
+        self.tables
+            .neigh
+            .peer_keeps_one_sight(policy.keeps_one_sight);
+        self.tables
+            .neigh
+            .next_announcements(policy.neighbours_per_message)
     }
 
     /// Queue what the peer has to hear of own addresses. Returns false if there is nothing.
     pub(super) fn push_own_addresses(&mut self) -> bool {
         // A peer without single-homed addresses has no place for these either.
         if !self.peer.policy().orphans {
-            self.own_addresses.due = None;
-            self.own_addresses.owed.clear();
+            self.outbox.own_addresses.due = None;
+            self.outbox.own_addresses.owed.clear();
             return false;
         }
         let mut tlvs = Vec::new();
-        if let Some(cause) = self.own_addresses.due.take() {
+        if let Some(cause) = self.outbox.own_addresses.due.take() {
             let ask = match cause {
                 Cause::Session => NeighbourFlags::empty(),
                 Cause::Change => NeighbourFlags::ACK,
             };
             let now = self.own_records();
-            let told = std::mem::replace(&mut self.own_addresses.told, now);
-            let now = &self.own_addresses.told;
+            let told = std::mem::replace(&mut self.outbox.own_addresses.told, now);
+            let now = &self.outbox.own_addresses.told;
             let none = Records::default();
             for (name, before) in &told {
                 let after = now.get(name).unwrap_or(&none);
@@ -221,8 +218,8 @@ impl Domain {
                 self.tlvs_of(*name, &after.without(before), EntryOp::Add, ask, &mut tlvs);
             }
         }
-        for name in std::mem::take(&mut self.own_addresses.owed) {
-            if let Some(records) = self.own_addresses.told.get(&name) {
+        for name in std::mem::take(&mut self.outbox.own_addresses.owed) {
+            if let Some(records) = self.outbox.own_addresses.told.get(&name) {
                 let ask = NeighbourFlags::empty();
                 self.tlvs_of(name, records, EntryOp::Add, ask, &mut tlvs);
             }

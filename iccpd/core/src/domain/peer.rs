@@ -4,7 +4,8 @@
 //! transfer. Everything else is kept as a mark on what changed and written when the transport
 //! has room, so a peer that does not read costs no memory.
 
-use super::{Body, Domain, Message, MlagPort, Time, Tlv};
+use super::neigh::OwnAddresses;
+use super::{Body, Domain, Message, MlagPort, Output, Time, Tlv};
 use crate::counters::Counter;
 use crate::input::LinkKind;
 use crate::lag::{Advertised, News};
@@ -21,6 +22,9 @@ use std::collections::{BTreeSet, VecDeque};
 /// What waits to be sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
+    /// For the shell.
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) own_addresses: OwnAddresses,
     control: VecDeque<Item>,
     /// Number of the request that [`Item::Answer`] answers when its turn comes.
     answer: Option<u16>,
@@ -86,8 +90,10 @@ impl Outbox {
         }
     }
 
+    /// Nothing waits for the peer any more.
     pub(super) fn clear(&mut self) {
         *self = Self {
+            outputs: std::mem::take(&mut self.outputs),
             last_id: self.last_id,
             ..Self::default()
         };
@@ -197,7 +203,7 @@ impl Domain {
             }
         }
         let max = self.peer.policy().macs_per_message;
-        let entries = self.fdb.next_announcements(max);
+        let entries = self.tables.fdb.next_announcements(max);
         if entries.is_empty() {
             self.outbox.turn = Turn::Addresses;
             return self.next_neighbours();
@@ -255,7 +261,7 @@ impl Domain {
         let system = SystemConfig {
             system: self.own_system_mac(),
             priority: 0,
-            node: self.node,
+            node: self.identity.node,
         };
         self.push_tlv(Tlv::SystemConfig(system));
     }

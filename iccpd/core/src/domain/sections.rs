@@ -70,7 +70,7 @@ impl Domain {
     fn pair_state(&self) -> PairState {
         PairState {
             domain: self.config.domain,
-            active: match self.role.0 {
+            active: match self.identity.role {
                 Role::Primary => Some(true),
                 Role::Secondary => Some(false),
                 Role::Undecided => None,
@@ -103,7 +103,7 @@ impl Domain {
         let domain = DomainWant {
             bridge: self.config.bridge,
             peer_link: self.config.peer_link,
-            peer_link_learning: self.peer_link_learning,
+            peer_link_learning: self.tables.peer_link_learning,
         };
         if whole || self.syncd.sent.domain != Some(domain) {
             self.syncd.sent.domain = Some(domain);

@@ -1,8 +1,9 @@
-//! What the tables of addresses and neighbours have to know of ports and interfaces.
+//! The tables of addresses and neighbours, and what they have to know of ports and interfaces.
 
 use super::{Domain, IfName, State, Time, Timer};
-use crate::fdb::{Outage, Ports};
+use crate::fdb::{Fdb, Outage, Ports};
 use crate::links::{Running, Vids};
+use crate::neigh::Neighbours;
 use mclag_proto::Mac;
 use mclag_proto::sync::model::InterfaceWant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,9 +13,13 @@ use std::time::Duration;
 /// (`spec/behaviour.md` 9.7).
 const LONG_OUTAGE: Duration = Duration::from_secs(600);
 
-/// What was looked at last.
-#[derive(Clone, Debug, Default)]
+/// Both tables, and what was looked at last for them.
+#[derive(Debug, Default)]
 pub(super) struct Tables {
+    pub(super) fdb: Fdb,
+    pub(super) neigh: Neighbours,
+    /// Addresses are learned on the peer link: nobody is left to say what is behind it (W-37).
+    pub(super) peer_link_learning: bool,
     /// State of the links that the ports were derived from.
     links: u64,
     /// Settings that count for layer 3.
@@ -47,16 +52,18 @@ impl Domain {
         let settings_changed = self.settings_changed();
         if differs {
             let ports = self.fdb_ports(links_ready, links_changed, now);
-            let before = self.fdb.ports().clone();
+            let before = self.tables.fdb.ports().clone();
             let in_step = self.session.state() == State::Exchange;
-            self.fdb.set_ports(ports, in_step);
+            self.tables.fdb.set_ports(ports, in_step);
             if links_changed {
                 self.tables.links = self.links.generation();
-                self.neigh.forget_interfaces(|name| self.links.exists(name));
+                self.tables
+                    .neigh
+                    .forget_interfaces(|name| self.links.exists(name));
             }
             self.refresh_neighbours(&before);
         } else if settings_changed {
-            self.refresh_neighbours(&self.fdb.ports().clone());
+            self.refresh_neighbours(&self.tables.fdb.ports().clone());
         }
         let adopted = self.adopted_mac();
         if differs || settings_changed || self.tables.adopted != adopted {
@@ -119,14 +126,14 @@ impl Domain {
 
     fn peer_link_down(&self, links_ready: bool) -> bool {
         if !links_ready {
-            return self.fdb.ports().peer_link_down;
+            return self.tables.fdb.ports().peer_link_down;
         }
         self.config.peer_link.is_some() && !self.peer_link_up()
     }
 
     /// Everything that may change without the links.
     fn ports_differ(&self, links_ready: bool, now: Time) -> bool {
-        let known = self.fdb.ports();
+        let known = self.tables.fdb.ports();
         let name_differs = |name: &IfName| {
             let at_peer = self.peer.port_is_up(name);
             known.at_peer.get(name).copied() != at_peer
@@ -141,7 +148,7 @@ impl Domain {
     }
 
     fn fdb_ports(&self, links_ready: bool, links_changed: bool, now: Time) -> Ports {
-        let known = self.fdb.ports();
+        let known = self.tables.fdb.ports();
         let own = || self.config.ports.iter();
         let same_ports =
             known.mlag == self.config.ports && known.peer_link == self.config.peer_link;

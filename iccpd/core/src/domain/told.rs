@@ -15,7 +15,9 @@ use mclag_proto::iccp::{
 impl Domain {
     pub(super) fn peer_sync(&mut self, end: bool) {
         self.peer.sync(end);
-        self.checks_due |= end;
+        if end {
+            self.checks.due();
+        }
     }
 
     pub(super) fn peer_goodbye(&mut self, goodbye: Goodbye) {
@@ -32,12 +34,12 @@ impl Domain {
             Tlv::PortChannelInfo(info) => self.peer_port_info(info),
             Tlv::PeerLinkInfo(info) => {
                 self.peer.set_link(info);
-                self.checks_due = true;
+                self.checks.due();
             }
             Tlv::MacInfo(entries) => {
                 self.counters.add(Counter::MacsReceived, entries.len());
                 for entry in &entries {
-                    self.fdb.remote_entry(entry);
+                    self.tables.fdb.remote_entry(entry);
                 }
             }
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
@@ -64,8 +66,8 @@ impl Domain {
     }
 
     pub(super) fn peer_system(&mut self, system: SystemConfig) {
-        if system.node == self.node {
-            self.node = NodeId(self.node.0.wrapping_add(1));
+        if system.node == self.identity.node {
+            self.identity.node = NodeId(self.identity.node.0.wrapping_add(1));
         }
         if let Some(own) = self.config.system_mac
             && own != system.system
@@ -98,11 +100,15 @@ impl Domain {
                 }
             }
         }
-        self.checks_due |= own;
+        if own {
+            self.checks.due();
+        }
     }
 
     fn peer_port_info(&mut self, info: PortChannelInfo) {
-        self.checks_due |= self.peer.port_info(info, &self.ports);
+        if self.peer.port_info(info, &self.ports) {
+            self.checks.due();
+        }
     }
 
     /// Aggregator State (`spec/iccp.md` 4.3): ports are matched by number.
@@ -146,7 +152,7 @@ impl Domain {
     pub(super) fn rejected(&mut self, id: u32) {
         self.counters.count(Counter::Refused);
         if self.outbox.system_config_id == Some(id) {
-            self.node = NodeId(self.node.0.wrapping_sub(1));
+            self.identity.node = NodeId(self.identity.node.0.wrapping_sub(1));
             self.outbox.system_pending = true;
         } else {
             let reason = format!("peer rejected message {id}");

@@ -43,7 +43,7 @@ impl Domain {
     /// Role of this chassis.
     #[must_use]
     pub const fn role(&self) -> ctl::Role {
-        self.role.0
+        self.identity.role
     }
 
     /// What was counted since this pair began.
@@ -69,8 +69,8 @@ impl Domain {
             peer: self.config.peer,
             session: self.session_state(),
             session_for_s: (now - self.session.since()).as_secs(),
-            role: self.role.0,
-            role_by: self.role.1,
+            role: self.identity.role,
+            role_by: self.identity.by,
             system_mac: self.system_mac(),
             bridge: self.config.bridge,
             peer_link: self.config.peer_link,
@@ -85,7 +85,7 @@ impl Domain {
             ports_local_only,
             ports_peer_only,
             ports_down,
-            macs: self.fdb.counts(),
+            macs: self.tables.fdb.counts(),
             waiting_for: self.waiting_for(),
             lost_log_lines: 0,
             warnings: self.warnings(),
@@ -136,7 +136,7 @@ impl Domain {
         after: Option<ctl::MacCursor>,
         limit: usize,
     ) -> (Vec<ctl::MacLine>, Option<ctl::MacCursor>) {
-        self.fdb.page(after, limit)
+        self.tables.fdb.page(after, limit)
     }
 
     /// A page of the neighbour table.
@@ -146,7 +146,7 @@ impl Domain {
         after: Option<ctl::NeighbourCursor>,
         limit: usize,
     ) -> (Vec<ctl::NeighbourLine>, Option<ctl::NeighbourCursor>) {
-        self.neigh.page(after, limit)
+        self.tables.neigh.page(after, limit)
     }
 
     /// The session with the other chassis. Who was refused is the shell's to add.
@@ -164,7 +164,7 @@ impl Domain {
             last_heard_ms: self.session.last_heard().map(|at| millis(now - at)),
             keepalive_ms: millis(self.config.keepalive),
             timeout_ms: millis(self.config.session_timeout),
-            last_error: self.last_error.clone(),
+            last_error: self.session.last_error().map(str::to_owned),
             counters: self.peer_counters(),
             refused: Vec::new(),
         }
@@ -182,8 +182,8 @@ impl Domain {
             (CounterName::AcksReceived, get(Counter::AcksReceived)),
             (CounterName::AcksMissed, get(Counter::AcksMissed)),
             (CounterName::Unreadable, get(Counter::Unreadable)),
-            (CounterName::MacsIgnored, self.fdb.ignored()),
-            (CounterName::NeighboursIgnored, self.neigh.ignored()),
+            (CounterName::MacsIgnored, self.tables.fdb.ignored()),
+            (CounterName::NeighboursIgnored, self.tables.neigh.ignored()),
             (
                 CounterName::Unknown,
                 get(Counter::UnknownMessages) + get(Counter::UnknownTlvs),
@@ -261,15 +261,17 @@ impl Domain {
         {
             warnings.push(Warning::SystemMacs { own, peers });
         }
-        let ignored = self.fdb.ignored();
+        let ignored = self.tables.fdb.ignored();
         if ignored > 0 {
             warnings.push(Warning::MacsIgnored { ignored });
         }
-        let ignored = self.neigh.ignored();
+        let ignored = self.tables.neigh.ignored();
         if ignored > 0 {
             warnings.push(Warning::NeighboursIgnored { ignored });
         }
-        if self.syncd.is_up() && !self.syncd.policy.keeps_neighbours && self.neigh.wants_anything()
+        if self.syncd.is_up()
+            && !self.syncd.policy.keeps_neighbours
+            && self.tables.neigh.wants_anything()
         {
             warnings.push(Warning::NeighboursNotInstalled);
         }

@@ -448,7 +448,7 @@ fn a_snapshot_names_all_that_is_wanted_in_pieces_of_any_size() {
     }
     f.learn("swp10");
     f.fdb.syncd_up();
-    f.fdb.tell_everything();
+    f.fdb.complete();
     let mut ops = Vec::new();
     while f.fdb.has_ops() {
         f.fdb.next_ops(3, &mut ops);
@@ -632,7 +632,7 @@ impl Fixture {
                 self.fdb.syncd_up();
                 self.snapshot.abandon();
                 if complete {
-                    self.fdb.tell_everything();
+                    self.fdb.complete();
                 } else {
                     self.dataplane.clear();
                 }

@@ -3,7 +3,6 @@
 use super::{Advertised, Awaited, Event, News, PortFacts, Programmed, Report, State, Wait};
 use crate::Time;
 use crate::timer::{Timer, Timers};
-use mclag_proto::ctl::Conflict;
 use mclag_proto::sync::model::{Isolation, Traffic};
 use mclag_proto::{AggregatorId, IfName};
 
@@ -24,8 +23,6 @@ pub struct MlagPort {
     /// The peer waits for our acknowledgement.
     ack_owed: bool,
     programmed: Programmed,
-    /// The difference to the peer's settings that was last written down.
-    noted: Option<Conflict>,
 }
 
 impl MlagPort {
@@ -43,7 +40,6 @@ impl MlagPort {
             advertised: Advertised::Nothing,
             ack_owed: false,
             programmed: Programmed::Nothing,
-            noted: None,
         }
     }
 
@@ -241,14 +237,5 @@ impl MlagPort {
         if before != self.programmed {
             timers.set(Timer::InForce(self.name), in_force);
         }
-    }
-
-    /// The first difference to the peer's settings. Returns true if it is another one than before.
-    pub fn note(&mut self, difference: Option<&Conflict>) -> bool {
-        let news = self.noted.as_ref() != difference;
-        if news {
-            self.noted = difference.cloned();
-        }
-        news
     }
 }

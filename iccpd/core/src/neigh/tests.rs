@@ -509,7 +509,7 @@ fn a_snapshot_names_all_that_is_wanted_in_pieces_of_any_size() {
     }
     f.sees(key(V6), HOST, Kernel).ops();
     f.0.syncd_up();
-    f.0.tell_everything();
+    f.0.complete();
     let mut ops = Vec::new();
     while f.0.has_ops() {
         f.0.next_ops(3, &mut ops);
@@ -644,7 +644,7 @@ proptest! {
                 Step::SyncdUp(whole) => {
                     f.0.syncd_up();
                     if whole {
-                        f.0.tell_everything();
+                        f.0.complete();
                     } else {
                         installed.clear();
                     }

@@ -212,7 +212,7 @@ fn a_snapshot_comes_in_pieces_and_changes_behind_it() {
     }
     ops(&mut table, 9);
     table.dataplane_up();
-    table.start_snapshot();
+    table.complete();
     let begin = Operation::SnapshotBegin;
     assert_eq!(ops(&mut table, 3), [begin, program(0, 1), program(1, 1)]);
     hear(&mut table, 0, None);
@@ -342,7 +342,7 @@ impl Model {
                 table.dataplane_up();
                 self.snapshot.abandon();
                 if is_same {
-                    table.start_snapshot();
+                    table.complete();
                 } else {
                     self.dataplane.clear();
                 }

@@ -771,7 +771,7 @@ mod sessions {
         at_peer(&mut f, "bond1", false);
         assert_eq!(f.ops(), [ageing("bond1")]);
         f.fdb.syncd_up();
-        f.fdb.tell_everything();
+        f.fdb.complete();
         f.fdb.local_listing_begins();
         f.fdb.local_listing_ends();
         let begin = Op::SnapshotBegin(Section::Fdb);
