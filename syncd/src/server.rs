@@ -31,9 +31,7 @@ use mclag_daemon::process::chain;
 use mclag_daemon::socket::Listener;
 use mclag_proto::ctl::dataplane;
 use mclag_proto::sync::model::{Event, FdbKey, Isolation, Op, OpError, Sight};
-use mclag_proto::sync::v2::{
-    self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
-};
+use mclag_proto::sync::v2::{Capabilities, ClientMessage, ErrorCode, ServerMessage};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -46,12 +44,14 @@ use crate::reconcile::{Original, Originals, Reconciler};
 
 pub use access::Access;
 use access::Refusals;
-use connection::{Connection, Lost, Peer};
+use admission::Candidate;
+use connection::{Connection, Lost};
 use foreign::Foreign;
 use legacy::Legacy;
 pub use store::{Store, StoreError};
 
 mod access;
+mod admission;
 mod connection;
 mod foreign;
 mod legacy;
@@ -68,13 +68,6 @@ pub const WINDOW: u32 = 16;
 
 /// Operators served at a time; more are told so and closed.
 const MAX_OPERATORS: usize = 8;
-
-/// How long a connection may take to say hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a client is kept waiting for a part of the dataplane before it is told that this is not
-/// there: shorter than the client's own patience.
-const ABSENCE_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Pause after the system refused to accept a connection, so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -125,16 +118,6 @@ pub struct Server<B> {
     failing: HashSet<Subject>,
     /// Why the bridge could not be looked at last time.
     blind: Option<String>,
-}
-
-/// A connection that is not the client yet.
-#[derive(Debug)]
-struct Candidate {
-    connection: Connection,
-    /// It is closed when it has not become the client by then.
-    by: Instant,
-    /// What it said, when it waits for a part of the dataplane.
-    hello: Option<ClientHello>,
 }
 
 /// Who said last what is wanted.
@@ -385,129 +368,6 @@ impl<B: Backend> Server<B> {
         self.configure_legacy(legacy).await;
     }
 
-    /// Let somebody in who may, to say hello.
-    fn admit(&mut self, stream: UnixStream) {
-        let peer: Peer = match stream.peer_cred() {
-            Ok(cred) => cred.into(),
-            Err(error) => {
-                warn!(%error, "connection refused: its user is unknown");
-                return;
-            }
-        };
-        let connection = Connection::new(stream, peer);
-        let Peer { uid, gid, pid } = peer;
-        if !self.options.access.allows(peer) {
-            if self.refusals.count(uid) {
-                let total = self.refusals.total();
-                warn!(
-                    uid,
-                    gid, pid, total, "connection refused: user is not allowed"
-                );
-            }
-            connection.close(ErrorCode::Denied, &format!("user {uid} is not allowed"));
-            return;
-        }
-        debug!(uid, gid, pid, "connection accepted");
-        let by = Instant::now() + HELLO_TIMEOUT;
-        let newer = Candidate {
-            connection,
-            by,
-            hello: None,
-        };
-        if let Some(before) = self.candidate.replace(newer) {
-            before.connection.close(
-                ErrorCode::Replaced,
-                "a newer connection came before the hello",
-            );
-        }
-    }
-
-    fn hear_candidate(&mut self, moved: Result<(), Lost>) {
-        let Some(Candidate {
-            mut connection, by, ..
-        }) = self.candidate.take()
-        else {
-            return;
-        };
-        match moved.and_then(|()| connection.next_message()) {
-            Ok(None) => {
-                self.candidate = Some(Candidate {
-                    connection,
-                    by,
-                    hello: None,
-                });
-            }
-            Ok(Some(ClientMessage::Hello(hello))) if self.dataplane().is_none() => {
-                self.candidate = Some(Candidate {
-                    connection,
-                    by: Instant::now() + ABSENCE_TIMEOUT,
-                    hello: Some(hello),
-                });
-            }
-            Ok(Some(ClientMessage::Hello(hello))) => self.let_in(connection, &hello),
-            Ok(Some(_)) => {
-                let lost = Lost::Unexpected("the first message has to be a hello".to_owned());
-                refuse(connection, &lost);
-            }
-            Err(lost) => refuse(connection, &lost),
-        }
-    }
-
-    fn let_in(&mut self, mut connection: Connection, hello: &ClientHello) {
-        match self.greet(&mut connection, hello) {
-            Ok(()) => self.welcome(connection, hello),
-            Err(lost) => refuse(connection, &lost),
-        }
-    }
-
-    fn greet(&self, connection: &mut Connection, hello: &ClientHello) -> Result<(), Lost> {
-        if let Some(legacy) = self.legacy.sockets.iter().next() {
-            let from = legacy.from;
-            return Err(Lost::Busy(format!(
-                "a legacy client is connected from {from}"
-            )));
-        }
-        let served = v2::VERSION..=v2::VERSION;
-        let Some(version) = v2::negotiate(&hello.versions, &served) else {
-            let (min, max) = (hello.versions.start(), hello.versions.end());
-            let version = v2::VERSION;
-            return Err(Lost::Version(format!(
-                "client speaks versions {min} to {max}, server speaks {version}"
-            )));
-        };
-        let (abilities, backend) = self.dataplane().ok_or(Lost::Absent)?;
-        let capabilities = hello.capabilities & self.capabilities();
-        connection.credit = hello.events_up_to;
-        connection.capabilities = capabilities;
-        connection.outbox.resync();
-        self.begin_events(connection);
-        connection.send(&ServerMessage::Hello(ServerHello {
-            version,
-            capabilities,
-            abilities,
-            backend,
-            window: self.window(),
-        }))
-    }
-
-    fn welcome(&mut self, connection: Connection, hello: &ClientHello) {
-        let Peer { uid, gid: _, pid } = connection.peer;
-        info!(uid, pid, software = hello.software, "client connected");
-        if let Some(before) = self.client.replace(connection) {
-            warn!(
-                pid = before.peer.pid,
-                "client replaced by a newer connection"
-            );
-            before.close(ErrorCode::Replaced, "a newer client connected");
-            self.client_gone();
-        }
-        self.restore_at = None;
-        // Its snapshots replace what legacy clients said.
-        self.writer = Writer::Ours;
-        self.reconciler.hold_with_carrier(false);
-        self.legacy.translator.forget();
-    }
-
     /// Carry out what the client asked for, and send it what it may get.
     async fn serve_client(&mut self) {
         if let Err(lost) = self.hear_client().await {
@@ -612,22 +472,6 @@ fn control(listener: Option<Listener>) -> ctl::Server<dataplane::Request, datapl
 
 fn sight((key, sight): (FdbKey, Sight)) -> Event {
     Event::Fdb { key, sight }
-}
-
-fn refuse(connection: Connection, lost: &Lost) {
-    let Peer { uid, gid: _, pid } = connection.peer;
-    match lost.code() {
-        // It comes again and again, and why is written down where the connection is made.
-        Some(code) if matches!(lost, Lost::Absent) => {
-            debug!(uid, pid, reason = %lost, "connection refused");
-            connection.close(code, &lost.to_string());
-        }
-        Some(code) => {
-            warn!(uid, pid, reason = %lost, "connection refused");
-            connection.close(code, &lost.to_string());
-        }
-        None => debug!(uid, pid, reason = %lost, "connection closed before the hello"),
-    }
 }
 
 async fn progress(connection: Option<&mut Connection>) -> Result<(), Lost> {

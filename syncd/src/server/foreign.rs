@@ -11,8 +11,9 @@ use mclag_proto::sync::model::{Abilities, Event, Op, OpError, Section};
 use mclag_proto::sync::v2::{Capabilities, ServerMessage};
 use tokio::time::Instant;
 
+use super::Server;
+use super::admission::{Candidate, refuse};
 use super::connection::{Connection, Lost};
-use super::{Candidate, Server, refuse};
 use crate::backend::Backend;
 use crate::backend::composition::{Share, together};
 use crate::backend::mclagsyncd::{Client, Happened, WINDOW};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mclag_daemon::socket::ListenError;
 use mclag_proto::sync::frame;
 use mclag_proto::sync::model::*;
-use mclag_proto::sync::v2::{ClientCodec, MAX_OPS_PER_BATCH};
+use mclag_proto::sync::v2::{ClientCodec, ClientHello, MAX_OPS_PER_BATCH, ServerHello};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
