@@ -14,22 +14,20 @@
 //! * At a new connection the peer link is named behind the pair, and learning on it is switched off
 //!   before the session is said to be up all the same.
 
+mod entries;
 mod learning;
 mod pair;
 
 use mclag_proto::sync::model::{
-    DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, Op, PairState, PortWant,
-    Section, Sight, Traffic,
+    DomainWant, FdbKey, InterfaceWant, Isolation, Op, PairState, PortWant, Section, Traffic,
 };
 use mclag_proto::sync::snapshot::{Named, Snapshot};
-use mclag_proto::sync::v1::{
-    self, ClientMessage, Dialect, FdbRecord, IsolatedPort, PortIsolate, RecordOp,
-};
+use mclag_proto::sync::v1::{ClientMessage, Dialect, IsolatedPort, PortIsolate};
 use mclag_proto::{DomainId, IfName, Mac};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
-use crate::reconcile::MAX_WANTED_ENTRIES;
+use entries::{Entry, Learned};
 
 /// What a server was told, and what it has yet to be told.
 #[derive(Clone, Debug)]
@@ -93,21 +91,6 @@ impl<T: PartialEq> Said<T> {
     fn is(&self, value: &T) -> bool {
         self.now && self.value == *value
     }
-}
-
-/// A forwarding entry.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Entry {
-    port: IfName,
-    kind: v1::FdbKind,
-}
-
-/// Where a server has learned an address.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Learned {
-    port: IfName,
-    /// An operator said so.
-    configured: bool,
 }
 
 /// The peer link, as far as it was named.
@@ -207,42 +190,6 @@ impl Translator {
     /// The identity that interfaces go back to.
     pub const fn set_node_mac(&mut self, mac: Mac) {
         self.node_mac = mac;
-    }
-
-    /// Whether the server was told to forward this address to this port.
-    #[must_use]
-    pub fn is_programmed(&self, key: &FdbKey, port: &IfName) -> bool {
-        let entry = self.entries.get(key);
-        entry.is_some_and(|said| said.value.port == *port)
-    }
-
-    /// The server says that it has learned this address here.
-    pub fn learned(&mut self, key: FdbKey, port: IfName, configured: bool) {
-        if self.learned.len() < MAX_WANTED_ENTRIES || self.learned.contains_key(&key) {
-            self.learned.insert(key, Learned { port, configured });
-        }
-    }
-
-    /// Every address that the server has learned, as it said on this connection.
-    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
-        self.learned.iter().map(|(key, learned)| {
-            let Learned { port, configured } = *learned;
-            (*key, Sight::Learned { port, configured })
-        })
-    }
-
-    /// Number of the addresses that the server has learned.
-    #[must_use]
-    pub fn learned_len(&self) -> usize {
-        self.learned.len()
-    }
-
-    /// The server says that it no longer has this address: told again, it is news.
-    pub fn vanished(&mut self, key: &FdbKey) {
-        self.learned.remove(key);
-        if let Some(said) = self.entries.get_mut(key) {
-            said.now = false;
-        }
     }
 
     /// The isolation list could not be sent: the server has the one before, and the next operations
@@ -578,54 +525,6 @@ impl Translator {
             address: None,
             mac,
         });
-    }
-
-    fn entry(&mut self, key: FdbKey, want: &FdbWant) {
-        self.named.entries.name(key);
-        let FdbWant { port, kind } = *want;
-        let kind = match kind {
-            FdbKind::Tracked => v1::FdbKind::Dynamic,
-            FdbKind::Static => v1::FdbKind::Static,
-            FdbKind::Ageing if self.dialect == Dialect::Sonic => v1::FdbKind::DynamicLocal,
-            FdbKind::Ageing => v1::FdbKind::Dynamic, // which is all there is
-        };
-        let entry = Entry { port, kind };
-        let before = self.entries.insert(key, Said::now(entry));
-        if before.is_some_and(|said| said.is(&entry)) {
-            return;
-        }
-        self.record(key, port, kind, RecordOp::Add);
-    }
-
-    fn release_entry(&mut self, key: FdbKey, forget: bool) {
-        self.named.entries.withdraw(&key);
-        // It is no longer there once it is deleted, and what the server learns again it says again.
-        let learned = if forget {
-            self.learned.remove(&key)
-        } else {
-            None
-        };
-        if let Some(said) = self.entries.remove(&key) {
-            let Entry { port, kind } = said.value;
-            let port = learned.map_or(port, |learned| learned.port);
-            self.record(key, port, kind, RecordOp::Delete);
-        } else if let Some(Learned { port, .. }) = learned {
-            // What the server was not told of is its own business, unless nobody is to be sent there
-            // (`spec/iccp.md` 10.2, 10.4).
-            let kind = v1::FdbKind::Dynamic;
-            self.record(key, port, kind, RecordOp::Delete);
-        }
-    }
-
-    fn record(&mut self, key: FdbKey, port: IfName, kind: v1::FdbKind, op: RecordOp) {
-        let FdbKey { vid, mac } = key;
-        self.out.push(ClientMessage::SetFdb(vec![FdbRecord {
-            mac,
-            vid,
-            port: Some(port),
-            kind,
-            op,
-        }]));
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use mclag_proto::Vid;
+use mclag_proto::sync::model::{FdbKind, FdbWant};
 
 mod words;
 

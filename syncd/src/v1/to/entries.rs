@@ -1,0 +1,110 @@
+//! Forwarding entries: those that the server was told of, and those that it has learned itself
+//! (`spec/mclagsyncd-protocol.md` 4.3).
+
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Sight};
+use mclag_proto::sync::v1::{self, ClientMessage, Dialect, FdbRecord, RecordOp};
+
+use super::{Said, Translator};
+use crate::reconcile::MAX_WANTED_ENTRIES;
+
+/// A forwarding entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Entry {
+    port: IfName,
+    kind: v1::FdbKind,
+}
+
+/// Where a server has learned an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Learned {
+    port: IfName,
+    /// An operator said so.
+    configured: bool,
+}
+
+impl Translator {
+    /// Whether the server was told to forward this address to this port.
+    #[must_use]
+    pub fn is_programmed(&self, key: &FdbKey, port: &IfName) -> bool {
+        let entry = self.entries.get(key);
+        entry.is_some_and(|said| said.value.port == *port)
+    }
+
+    /// The server says that it has learned this address here.
+    pub fn learned(&mut self, key: FdbKey, port: IfName, configured: bool) {
+        if self.learned.len() < MAX_WANTED_ENTRIES || self.learned.contains_key(&key) {
+            self.learned.insert(key, Learned { port, configured });
+        }
+    }
+
+    /// Every address that the server has learned, as it said on this connection.
+    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
+        self.learned.iter().map(|(key, learned)| {
+            let Learned { port, configured } = *learned;
+            (*key, Sight::Learned { port, configured })
+        })
+    }
+
+    /// Number of the addresses that the server has learned.
+    #[must_use]
+    pub fn learned_len(&self) -> usize {
+        self.learned.len()
+    }
+
+    /// The server says that it no longer has this address: told again, it is news.
+    pub fn vanished(&mut self, key: &FdbKey) {
+        self.learned.remove(key);
+        if let Some(said) = self.entries.get_mut(key) {
+            said.now = false;
+        }
+    }
+
+    pub(super) fn entry(&mut self, key: FdbKey, want: &FdbWant) {
+        self.named.entries.name(key);
+        let FdbWant { port, kind } = *want;
+        let kind = match kind {
+            FdbKind::Tracked => v1::FdbKind::Dynamic,
+            FdbKind::Static => v1::FdbKind::Static,
+            FdbKind::Ageing if self.dialect == Dialect::Sonic => v1::FdbKind::DynamicLocal,
+            FdbKind::Ageing => v1::FdbKind::Dynamic, // which is all there is
+        };
+        let entry = Entry { port, kind };
+        let before = self.entries.insert(key, Said::now(entry));
+        if before.is_some_and(|said| said.is(&entry)) {
+            return;
+        }
+        self.record(key, port, kind, RecordOp::Add);
+    }
+
+    pub(super) fn release_entry(&mut self, key: FdbKey, forget: bool) {
+        self.named.entries.withdraw(&key);
+        // It is no longer there once it is deleted, and what the server learns again it says again.
+        let learned = if forget {
+            self.learned.remove(&key)
+        } else {
+            None
+        };
+        if let Some(said) = self.entries.remove(&key) {
+            let Entry { port, kind } = said.value;
+            let port = learned.map_or(port, |learned| learned.port);
+            self.record(key, port, kind, RecordOp::Delete);
+        } else if let Some(Learned { port, .. }) = learned {
+            // What the server was not told of is its own business, unless nobody is to be sent there
+            // (`spec/iccp.md` 10.2, 10.4).
+            let kind = v1::FdbKind::Dynamic;
+            self.record(key, port, kind, RecordOp::Delete);
+        }
+    }
+
+    fn record(&mut self, key: FdbKey, port: IfName, kind: v1::FdbKind, op: RecordOp) {
+        let FdbKey { vid, mac } = key;
+        self.out.push(ClientMessage::SetFdb(vec![FdbRecord {
+            mac,
+            vid,
+            port: Some(port),
+            kind,
+            op,
+        }]));
+    }
+}
