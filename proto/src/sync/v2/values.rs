@@ -2,14 +2,17 @@
 //! [`super::wire`] and for the same reason. An enum may gain alternatives at its end, which are sent
 //! only to programs that announced to know them.
 
+mod events;
+
 use serde::{Deserialize, Serialize};
+
+pub(super) use events::EventV2;
 
 use super::wire::ValueError;
 use crate::sync::model::{
-    DomainWant, Event, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, NeighbourKey,
-    NeighbourWant, Op, OpErrorCode, PairState, PortWant, Section, Sight, Traffic,
+    DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, NeighbourKey, NeighbourWant,
+    Op, OpErrorCode, PairState, PortWant, Section, Traffic,
 };
-use crate::sync::settings::{DomainSettings, Setting};
 use crate::{DomainId, IfName, Mac, Vid};
 use std::net::IpAddr;
 
@@ -133,54 +136,6 @@ pub(super) enum OpErrorCodeV2 {
     Waiting,
     Refused,
     Unsupported,
-}
-
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) enum EventV2 {
-    SnapshotBegin,
-    SnapshotEnd,
-    Fdb(SightingV2),
-    // Added for clients with the capability "settings".
-    VlanMember {
-        port: String,
-        vid: u16,
-        member: bool,
-    },
-    SettingsBegin,
-    SettingsDomain(DomainSettingsV2),
-    SettingsPort {
-        port: String,
-    },
-    SettingsUniqueIp {
-        interface: String,
-    },
-    SettingsEnd,
-}
-
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct DomainSettingsV2 {
-    domain: u16,
-    local: AddressV2,
-    peer: AddressV2,
-    peer_link: Option<String>,
-    system_mac: Option<[u8; 6]>,
-    keepalive_s: Option<u16>,
-    session_timeout_s: Option<u16>,
-}
-
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct SightingV2 {
-    key: FdbKeyV2,
-    sight: SightV2,
-}
-
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) enum SightV2 {
-    Learned { port: String, configured: bool },
-    Moved { port: String },
-    Active { port: String },
-    Inactive,
-    Aged,
 }
 
 impl From<&Op> for OpV2 {
@@ -457,144 +412,6 @@ impl TryFrom<FdbKeyV2> for FdbKey {
         Ok(Self {
             vid: Vid::try_from(vid)?,
             mac: Mac(mac),
-        })
-    }
-}
-
-impl From<&Event> for EventV2 {
-    fn from(event: &Event) -> Self {
-        match event {
-            Event::SnapshotBegin => Self::SnapshotBegin,
-            Event::SnapshotEnd => Self::SnapshotEnd,
-            Event::Fdb { key, sight } => Self::Fdb(SightingV2 {
-                key: (*key).into(),
-                sight: (*sight).into(),
-            }),
-            Event::VlanMember { port, vid, member } => Self::VlanMember {
-                port: port.to_string(),
-                vid: vid.get(),
-                member: *member,
-            },
-            Event::Settings(Setting::Begin) => Self::SettingsBegin,
-            Event::Settings(Setting::Domain(domain)) => Self::SettingsDomain((*domain).into()),
-            Event::Settings(Setting::Port(port)) => Self::SettingsPort {
-                port: port.to_string(),
-            },
-            Event::Settings(Setting::UniqueIp(interface)) => Self::SettingsUniqueIp {
-                interface: interface.to_string(),
-            },
-            Event::Settings(Setting::End) => Self::SettingsEnd,
-        }
-    }
-}
-
-impl TryFrom<EventV2> for Event {
-    type Error = ValueError;
-
-    fn try_from(event: EventV2) -> Result<Self, ValueError> {
-        Ok(match event {
-            EventV2::SnapshotBegin => Self::SnapshotBegin,
-            EventV2::SnapshotEnd => Self::SnapshotEnd,
-            EventV2::Fdb(SightingV2 { key, sight }) => Self::Fdb {
-                key: key.try_into()?,
-                sight: sight.try_into()?,
-            },
-            EventV2::VlanMember { port, vid, member } => Self::VlanMember {
-                port: name(&port)?,
-                vid: Vid::try_from(vid)?,
-                member,
-            },
-            EventV2::SettingsBegin => Self::Settings(Setting::Begin),
-            EventV2::SettingsDomain(domain) => Self::Settings(Setting::Domain(domain.try_into()?)),
-            EventV2::SettingsPort { port } => Self::Settings(Setting::Port(name(&port)?)),
-            EventV2::SettingsUniqueIp { interface } => {
-                Self::Settings(Setting::UniqueIp(name(&interface)?))
-            }
-            EventV2::SettingsEnd => Self::Settings(Setting::End),
-        })
-    }
-}
-
-impl From<DomainSettings> for DomainSettingsV2 {
-    fn from(settings: DomainSettings) -> Self {
-        let DomainSettings {
-            domain,
-            local,
-            peer,
-            peer_link,
-            system_mac,
-            keepalive_s,
-            session_timeout_s,
-        } = settings;
-        Self {
-            domain: domain.get(),
-            local: local.into(),
-            peer: peer.into(),
-            peer_link: peer_link.map(|name| name.to_string()),
-            system_mac: system_mac.map(|Mac(bytes)| bytes),
-            keepalive_s,
-            session_timeout_s,
-        }
-    }
-}
-
-impl TryFrom<DomainSettingsV2> for DomainSettings {
-    type Error = ValueError;
-
-    fn try_from(settings: DomainSettingsV2) -> Result<Self, ValueError> {
-        let DomainSettingsV2 {
-            domain,
-            local,
-            peer,
-            peer_link,
-            system_mac,
-            keepalive_s,
-            session_timeout_s,
-        } = settings;
-        Ok(Self {
-            domain: DomainId::new(domain).ok_or(ValueError::Domain)?,
-            local: local.into(),
-            peer: peer.into(),
-            peer_link: peer_link.as_deref().map(name).transpose()?,
-            system_mac: system_mac.map(Mac),
-            keepalive_s,
-            session_timeout_s,
-        })
-    }
-}
-
-impl From<Sight> for SightV2 {
-    fn from(sight: Sight) -> Self {
-        match sight {
-            Sight::Learned { port, configured } => Self::Learned {
-                port: port.to_string(),
-                configured,
-            },
-            Sight::Moved { port } => Self::Moved {
-                port: port.to_string(),
-            },
-            Sight::Active { port } => Self::Active {
-                port: port.to_string(),
-            },
-            Sight::Inactive => Self::Inactive,
-            Sight::Aged => Self::Aged,
-        }
-    }
-}
-
-impl TryFrom<SightV2> for Sight {
-    type Error = ValueError;
-
-    fn try_from(sight: SightV2) -> Result<Self, ValueError> {
-        Ok(match sight {
-            SightV2::Learned { port, configured } => Self::Learned {
-                port: name(&port)?,
-                configured,
-            },
-            SightV2::Moved { port } => Self::Moved { port: name(&port)? },
-            SightV2::Active { port } => Self::Active { port: name(&port)? },
-            SightV2::Inactive => Self::Inactive,
-            SightV2::Aged => Self::Aged,
         })
     }
 }
