@@ -20,6 +20,7 @@
 mod candidate;
 mod ends;
 mod refusals;
+mod sockets;
 mod speech;
 
 use iccp_core::{Input, PeerTraits};
@@ -35,20 +36,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use candidate::{Candidate, first_word};
 pub use ends::Ends;
 use refusals::Refusals;
+use sockets::{Listener, dial};
 use speech::{Heard, Speech};
 
 /// Outgoing bytes above which no message is taken. Messages wait in the core then, where newer
 /// states replace older ones; keepalives wait behind no more than this.
 pub const WRITE_LIMIT: usize = 256 * 1024;
 
-/// How long dialling may take.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a peer may take to say the first word, before it is taken for one of our own that
 /// waits for us. Legacy daemons need about 200 ms.
 const FIRST_WORD: Duration = Duration::from_secs(1);
@@ -58,10 +58,6 @@ const FIRST_WORD_AGAIN: Duration = Duration::from_millis(300);
 const MAX_FINISHING: usize = 4;
 /// How long the last words of a closed connection may take to leave.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
-/// Delay before listening is tried again, for example because the address does not exist yet.
-const LISTEN_RETRY: Duration = Duration::from_secs(1);
-/// Delay after `accept` failed, which is usually a lack of descriptors.
-const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// Connections of the peer that are let in at once, and how soon another one is: each of them begins a
 /// session and ends another, which looks at every address.
 const ADMISSION: Rate = Rate {
@@ -70,7 +66,6 @@ const ADMISSION: Rate = Rate {
 };
 const REFUSED: Kind = Kind::new("connection refused");
 const CONNECTED: Kind = Kind::new("connected to the peer");
-const BACKLOG: u32 = 20;
 const READ_CHUNK: usize = 64 * 1024;
 
 /// The two ends of the control session.
@@ -571,87 +566,6 @@ async fn progress(connection: Option<&mut Connection>) -> Option<io::Result<Prog
         biased;
         result = pipe.progress(READ_CHUNK) => Some(result),
         () = until.as_mut() => None,
-    }
-}
-
-/// A socket for either end, bound to our side.
-fn bound(endpoints: &Endpoints, port: u16) -> io::Result<TcpSocket> {
-    let socket = match endpoints.local {
-        IpAddr::V4(_) => TcpSocket::new_v4()?,
-        IpAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    // The device first: it says which link a link-local address is on. Needs no privilege on
-    // a socket that is not confined yet (Linux 5.7).
-    if let Some(device) = &endpoints.device {
-        socket.bind_device(Some(device.as_str().as_bytes()))?;
-    }
-    socket.bind(SocketAddr::new(endpoints.local, port))?;
-    Ok(socket)
-}
-
-async fn dial(endpoints: Endpoints) -> io::Result<TcpStream> {
-    let socket = bound(&endpoints, 0)?;
-    let connecting = socket.connect(SocketAddr::new(endpoints.peer, endpoints.port));
-    match timeout(DIAL_TIMEOUT, connecting).await {
-        Ok(result) => result,
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer within {} ms", DIAL_TIMEOUT.as_millis()),
-        )),
-    }
-}
-
-/// The listening socket, opened again and again until it can be.
-#[derive(Debug, Default)]
-struct Listener {
-    socket: Option<TcpListener>,
-    pause: Option<Pin<Box<Sleep>>>,
-    /// The reason it does not listen was written down.
-    complained: bool,
-}
-
-impl Listener {
-    /// The next connection. Dropping the future loses nothing.
-    async fn accept(&mut self, endpoints: &Endpoints) -> (TcpStream, SocketAddr) {
-        loop {
-            if let Some(pause) = &mut self.pause {
-                pause.as_mut().await;
-                self.pause = None;
-            }
-            let Some(socket) = &self.socket else {
-                self.open(endpoints);
-                continue;
-            };
-            match socket.accept().await {
-                Ok(accepted) => return accepted,
-                Err(error) => {
-                    tracing::debug!(%error, "accept failed");
-                    self.pause(ACCEPT_RETRY);
-                }
-            }
-        }
-    }
-
-    fn open(&mut self, endpoints: &Endpoints) {
-        let address = SocketAddr::new(endpoints.local, endpoints.port);
-        match bound(endpoints, endpoints.port).and_then(|s| s.listen(BACKLOG)) {
-            Ok(socket) => {
-                tracing::info!(%address, "listening for the peer");
-                self.socket = Some(socket);
-            }
-            Err(error) => {
-                if !self.complained {
-                    tracing::warn!(%address, %error, "cannot listen for the peer yet");
-                    self.complained = true;
-                }
-                self.pause(LISTEN_RETRY);
-            }
-        }
-    }
-
-    fn pause(&mut self, duration: Duration) {
-        self.pause = Some(Box::pin(sleep_until(Instant::now() + duration)));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Real sockets on loopback addresses, one network of them per test.
 
+use super::sockets::{BACKLOG, bound};
 use super::*;
 use mclag_proto::iccp::Body;
 use mclag_proto::iccp::{Decoder, encode};

@@ -1,0 +1,99 @@
+//! The sockets of this end: the one that listens, and those that dial.
+
+use super::Endpoints;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// How long dialling may take.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+/// Delay before listening is tried again, for example because the address does not exist yet.
+const LISTEN_RETRY: Duration = Duration::from_secs(1);
+/// Delay after `accept` failed, which is usually a lack of descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+pub(super) const BACKLOG: u32 = 20;
+
+/// A socket for either end, bound to our side.
+pub(super) fn bound(endpoints: &Endpoints, port: u16) -> io::Result<TcpSocket> {
+    let socket = match endpoints.local {
+        IpAddr::V4(_) => TcpSocket::new_v4()?,
+        IpAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    // The device first: it says which link a link-local address is on. Needs no privilege on
+    // a socket that is not confined yet (Linux 5.7).
+    if let Some(device) = &endpoints.device {
+        socket.bind_device(Some(device.as_str().as_bytes()))?;
+    }
+    socket.bind(SocketAddr::new(endpoints.local, port))?;
+    Ok(socket)
+}
+
+/// A connection to the peer, made by us.
+pub(super) async fn dial(endpoints: Endpoints) -> io::Result<TcpStream> {
+    let socket = bound(&endpoints, 0)?;
+    let connecting = socket.connect(SocketAddr::new(endpoints.peer, endpoints.port));
+    match timeout(DIAL_TIMEOUT, connecting).await {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("no answer within {} ms", DIAL_TIMEOUT.as_millis()),
+        )),
+    }
+}
+
+/// The listening socket, opened again and again until it can be.
+#[derive(Debug, Default)]
+pub(super) struct Listener {
+    socket: Option<TcpListener>,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// The reason it does not listen was written down.
+    complained: bool,
+}
+
+impl Listener {
+    /// The next connection. Dropping the future loses nothing.
+    pub(super) async fn accept(&mut self, endpoints: &Endpoints) -> (TcpStream, SocketAddr) {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                pause.as_mut().await;
+                self.pause = None;
+            }
+            let Some(socket) = &self.socket else {
+                self.open(endpoints);
+                continue;
+            };
+            match socket.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::debug!(%error, "accept failed");
+                    self.pause(ACCEPT_RETRY);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, endpoints: &Endpoints) {
+        let address = SocketAddr::new(endpoints.local, endpoints.port);
+        match bound(endpoints, endpoints.port).and_then(|s| s.listen(BACKLOG)) {
+            Ok(socket) => {
+                tracing::info!(%address, "listening for the peer");
+                self.socket = Some(socket);
+            }
+            Err(error) => {
+                if !self.complained {
+                    tracing::warn!(%address, %error, "cannot listen for the peer yet");
+                    self.complained = true;
+                }
+                self.pause(LISTEN_RETRY);
+            }
+        }
+    }
+
+    fn pause(&mut self, duration: Duration) {
+        self.pause = Some(Box::pin(sleep_until(Instant::now() + duration)));
+    }
+}
