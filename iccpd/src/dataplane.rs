@@ -5,7 +5,8 @@ use crate::settings::{self, SyncdProtocol};
 use crate::shim::{Happened, Place, Rest, Shim, Tally};
 use crate::syncd::Syncd;
 use iccp_core::{Batch, Input};
-use mclag_proto::sync::model::{Abilities, Op, OpError, PortWant, Section, Traffic};
+use mclag_proto::sync::model::{Abilities, Event, Op, OpError, PortWant, Section, Traffic};
+use mclag_proto::sync::settings::Assembly;
 use mclag_proto::sync::v1::Dialect;
 use mclag_proto::{IfName, Mac};
 use std::collections::VecDeque;
@@ -16,9 +17,17 @@ use std::net::SocketAddr;
 #[derive(Debug)]
 pub enum Dataplane {
     /// Our own `syncd`.
-    Own(Box<Syncd>),
+    Own(Box<Own>),
     /// A foreign shim.
     Foreign(Box<Foreign>),
+}
+
+/// Our own `syncd`, whose dataplane may have the settings of the pair.
+#[derive(Debug)]
+pub struct Own {
+    syncd: Syncd,
+    rest: Rest,
+    settings: Assembly,
 }
 
 /// A foreign shim and our own `syncd` beside it.
@@ -78,10 +87,6 @@ impl Dataplane {
         bridge: IfName,
         node_mac: Mac,
     ) -> Self {
-        let places = places(syncd);
-        if places.is_empty() {
-            return Self::Own(Box::new(Syncd::new(syncd.socket.clone())));
-        }
         let rest = Rest {
             bridge,
             node_mac,
@@ -90,6 +95,14 @@ impl Dataplane {
             neighbours: chassis.neighbours,
             on_loss: chassis.on_loss,
         };
+        let places = places(syncd);
+        if places.is_empty() {
+            return Self::Own(Box::new(Own {
+                syncd: Syncd::new(syncd.socket.clone()),
+                rest,
+                settings: Assembly::default(),
+            }));
+        }
         let assistant = syncd.assistant.clone().map(Syncd::new);
         if assistant.is_none() {
             tracing::warn!(
@@ -112,7 +125,7 @@ impl Dataplane {
     /// Queue a batch.
     pub fn send(&mut self, batch: Batch) {
         match self {
-            Self::Own(syncd) => syncd.send(batch),
+            Self::Own(own) => own.syncd.send(batch),
             Self::Foreign(foreign) => foreign.send(&batch),
         }
     }
@@ -120,7 +133,7 @@ impl Dataplane {
     /// Write what the sockets take at once.
     pub async fn flush_now(&mut self) {
         match self {
-            Self::Own(syncd) => syncd.flush_now().await,
+            Self::Own(own) => own.syncd.flush_now().await,
             Self::Foreign(foreign) => {
                 foreign.shim.flush_now().await;
                 if let Some(assistant) = &mut foreign.assistant {
@@ -134,7 +147,7 @@ impl Dataplane {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         match self {
-            Self::Own(syncd) => syncd.is_idle(),
+            Self::Own(own) => own.syncd.is_idle(),
             Self::Foreign(foreign) => {
                 let assistant = foreign.assistant.as_ref();
                 let waits = foreign
@@ -149,7 +162,7 @@ impl Dataplane {
     /// Say that the dataplane is to stay as it is.
     pub async fn bye(&mut self) {
         match self {
-            Self::Own(syncd) => syncd.bye().await,
+            Self::Own(own) => own.syncd.bye().await,
             Self::Foreign(foreign) => {
                 if let Some(assistant) = &mut foreign.assistant {
                     assistant.bye().await;
@@ -168,7 +181,7 @@ impl Dataplane {
     /// Something was missed: ask for everything again.
     pub fn start_again(&mut self) {
         match self {
-            Self::Own(syncd) => syncd.reconnect(),
+            Self::Own(own) => own.syncd.reconnect(),
             Self::Foreign(foreign) => foreign.shim.reconnect(),
         }
     }
@@ -176,7 +189,12 @@ impl Dataplane {
     /// What was received and not handed out yet.
     pub fn ready(&mut self) -> Option<Happened> {
         match self {
-            Self::Own(syncd) => syncd.ready().map(Happened::Input),
+            Self::Own(own) => loop {
+                let input = own.syncd.ready()?;
+                if let Some(happened) = own.told(input) {
+                    return Some(happened);
+                }
+            },
             Self::Foreign(foreign) => foreign.ready(),
         }
     }
@@ -184,8 +202,36 @@ impl Dataplane {
     /// What happens next. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Happened {
         match self {
-            Self::Own(syncd) => Happened::Input(syncd.next().await),
+            Self::Own(own) => loop {
+                let input = own.syncd.next().await;
+                if let Some(happened) = own.told(input) {
+                    return happened;
+                }
+            },
             Self::Foreign(foreign) => foreign.next().await,
+        }
+    }
+}
+
+impl Own {
+    /// Put the settings of the pair together; everything else is the core's.
+    fn told(&mut self, input: Input) -> Option<Happened> {
+        let Input::SyncdEvent(Event::Settings(part)) = input else {
+            if let Input::SyncdUp { .. } = input {
+                self.settings = Assembly::default();
+            }
+            return Some(Happened::Input(input));
+        };
+        match self.settings.take(part) {
+            Ok(told) => {
+                let config = |settings| Box::new(self.rest.config(settings));
+                told.map(|settings| Happened::Settings(settings.map(config)))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "syncd tells settings that cannot be");
+                self.syncd.reconnect();
+                None
+            }
         }
     }
 }

@@ -164,6 +164,9 @@ pub struct Syncd {
     pub address: Option<SocketAddr>,
     /// Socket of our own `syncd` that does, beside a server of version 1, what that one cannot.
     pub assistant: Option<PathBuf>,
+    /// Our own `syncd` has a dataplane that describes the pair, so that the settings need not; used
+    /// with [`SyncdProtocol::V2`].
+    pub names_pair: bool,
 }
 
 /// A socket for the legacy `mclagdctl` (`spec/mclagdctl-protocol.md` 9).
@@ -317,6 +320,22 @@ impl Syncd {
         self
     }
 
+    /// Whether the dataplane may describe the pair, so that the settings need not.
+    #[must_use]
+    pub const fn brings_domain(&self) -> bool {
+        self.protocol.brings_domain() || self.names_pair
+    }
+
+    /// What losing the session means unless the settings say so: what it means to those who have
+    /// such a dataplane.
+    #[must_use]
+    pub const fn default_on_loss(&self) -> OnLoss {
+        match self.names_pair {
+            true => OnLoss::Release,
+            false => self.protocol.default_on_loss(),
+        }
+    }
+
     /// Where to look for a server of version 1, in turn, and what is spoken there:
     /// [`SyncdProtocol::Auto`] means that only the first messages show it. Empty with
     /// [`SyncdProtocol::V2`].
@@ -343,6 +362,7 @@ impl Default for Syncd {
             socket: DEFAULT_SYNCD_SOCKET.into(),
             address: None,
             assistant: None,
+            names_pair: false,
         }
     }
 }

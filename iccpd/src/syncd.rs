@@ -249,7 +249,7 @@ async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
     };
     connection.send(&ClientMessage::Hello(ClientHello {
         versions: VERSION..=VERSION,
-        capabilities: Capabilities::empty(),
+        capabilities: Capabilities::SETTINGS,
         software: concat!("iccpd ", env!("CARGO_PKG_VERSION")).into(),
         events_up_to: EVENT_CREDIT,
     }))?;

@@ -3,11 +3,12 @@
 use super::*;
 use crate::syncd::tests::{Place as Socket, Server};
 use iccp_core::{Config, OnLoss};
-use mclag_proto::Vid;
 use mclag_proto::sync::model::{
     DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, OpErrorCode, Sight,
 };
+use mclag_proto::sync::settings::{DomainSettings, PairSettings, Setting};
 use mclag_proto::sync::v2::{ClientMessage, ServerMessage};
+use mclag_proto::{DomainId, Vid};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::time::timeout;
@@ -205,6 +206,59 @@ fn refused() -> OpError {
         code: OpErrorCode::Refused,
         text: "no".into(),
     }
+}
+
+/// `docs/mclagsyncd-v2.md` 7.1: from our own `syncd`, and what makes no sense ends the connection.
+#[tokio::test]
+async fn settings_of_the_pair_arrive_from_our_own_syncd() {
+    let socket = Socket::new("dataplane-settings");
+    let listener = UnixListener::bind(&socket.0).unwrap();
+    let chassis = settings::Chassis::default();
+    let syncd = settings::Syncd {
+        socket: socket.0.clone(),
+        ..settings::Syncd::default()
+    };
+    let mac = Mac([2, 0, 0, 0, 0, 9]);
+    let mut dataplane = Dataplane::new(&syncd, &chassis, name("Bridge"), mac);
+    let serving = async {
+        let mut server = Server::accept(&listener).await;
+        server.greet_as(4, ASSISTS).await;
+        server
+    };
+    let (mut server, up) = tokio::join!(serving, dataplane.next());
+    assert!(matches!(up, Happened::Input(Input::SyncdUp { .. })));
+    let told = PairSettings {
+        domain: DomainSettings {
+            domain: DomainId::new(7).unwrap(),
+            local: [10, 0, 0, 1].into(),
+            peer: [10, 0, 0, 2].into(),
+            peer_link: Some(name("PortChannel10")),
+            system_mac: None,
+            keepalive_s: Some(2),
+            session_timeout_s: None,
+        },
+        ports: ["PortChannel1"].map(name).into(),
+        unique_ip: Default::default(),
+    };
+    let events = PairSettings::events(Some(&told)).chain(PairSettings::events(None));
+    let mut events: Vec<Event> = events.collect();
+    events.push(Event::Settings(Setting::End));
+    server
+        .send(&ServerMessage::Events { number: 1, events })
+        .await;
+    let Happened::Settings(Some(config)) = dataplane.next().await else {
+        panic!("no settings");
+    };
+    assert_eq!(config.domain, told.domain.domain);
+    assert_eq!((config.bridge, config.node_mac), (name("Bridge"), mac));
+    assert_eq!(config.ports, told.ports);
+    assert!(matches!(dataplane.next().await, Happened::Settings(None)));
+    // An end without a beginning.
+    let down = dataplane.next().await;
+    assert!(
+        matches!(down, Happened::Input(Input::SyncdDown)),
+        "{down:?}"
+    );
 }
 
 /// `docs/adr/0011-foreign-shims.md`: no entries, no holding; and the failure is the one of the

@@ -76,7 +76,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn settings(&mut self, file: &File) -> Settings {
         let syncd = self.syncd(&file.syncd);
-        let (domain, chassis) = self.pair(file.domain.as_ref(), syncd.protocol);
+        let (domain, chassis) = self.pair(file.domain.as_ref(), &syncd);
         let control_socket = self.socket(file.control.socket.as_ref(), DEFAULT_CONTROL_SOCKET);
         let control_mode = self.mode(file.control.mode.as_ref());
         let mclagdctl = self.mclagdctl(&file.control.mclagdctl, &control_socket);
@@ -102,15 +102,15 @@ impl Check<'_> {
     fn pair(
         &mut self,
         table: Option<&Spanned<DomainTable>>,
-        protocol: SyncdProtocol,
+        syncd: &Syncd,
     ) -> (Option<Domain>, Chassis) {
         let absent = DomainTable::default();
         let span = table.map_or(0..0, Spanned::span);
         let keys = table.map_or(&absent, Spanned::get_ref);
         let names = self.names(keys);
-        let chassis = self.chassis(keys, names.bridge, protocol);
+        let chassis = self.chassis(keys, names.bridge, syncd.default_on_loss());
         if let Some(id) = keys.id.as_ref().filter(|id| {
-            protocol == SyncdProtocol::Sonic && *id.get_ref() > i64::from(MAX_SONIC_ID)
+            syncd.protocol == SyncdProtocol::Sonic && *id.get_ref() > i64::from(MAX_SONIC_ID)
         }) {
             let message = format!("`id`: SONiC has no numbers above {MAX_SONIC_ID}");
             let line = self.line(&id.span());
@@ -121,10 +121,10 @@ impl Check<'_> {
                 instead: Vec::new(),
             });
         }
-        let domain = if table.is_none() && !protocol.brings_domain() {
+        let domain = if table.is_none() && !syncd.brings_domain() {
             self.wrong(span, "missing field `domain`".into());
             None
-        } else if describes_pair(keys) || !protocol.brings_domain() {
+        } else if describes_pair(keys) || !syncd.brings_domain() {
             self.domain(keys, names, &span)
         } else {
             None
@@ -171,12 +171,7 @@ impl Check<'_> {
         })
     }
 
-    fn chassis(
-        &mut self,
-        table: &DomainTable,
-        bridge: Option<IfName>,
-        protocol: SyncdProtocol,
-    ) -> Chassis {
+    fn chassis(&mut self, table: &DomainTable, bridge: Option<IfName>, on_loss: OnLoss) -> Chassis {
         Chassis {
             dialect: match table.dialect {
                 None | Some(DialectText::Auto) => IccpDialect::Auto,
@@ -200,7 +195,7 @@ impl Check<'_> {
             ),
             neighbours: table.neighbours.unwrap_or(true),
             on_loss: match table.strict_sonic {
-                None => protocol.default_on_loss(),
+                None => on_loss,
                 Some(true) => OnLoss::Release,
                 Some(false) => OnLoss::Hold,
             },
@@ -223,6 +218,11 @@ impl Check<'_> {
             );
             self.wrong(socket.span(), message);
         }
+        let names_pair = table.names_pair.as_ref().filter(|names| *names.get_ref());
+        if let Some(names_pair) = names_pair.filter(|_| !is_v2) {
+            let message = "`names-pair` is about our own syncd, with protocol \"2\"";
+            self.wrong(names_pair.span(), message.to_owned());
+        }
         let address = table.address.as_ref().map(Spanned::span);
         let assistant = table.assistant.as_ref().map(Spanned::span);
         for (key, span) in [("address", address), ("assistant", assistant)] {
@@ -239,6 +239,7 @@ impl Check<'_> {
             socket: self.socket(table.socket.as_ref(), DEFAULT_SYNCD_SOCKET),
             address: table.address.as_ref().and_then(|a| self.tcp_address(a)),
             assistant: table.assistant.as_ref().map(|a| self.socket(Some(a), "")),
+            names_pair: names_pair.is_some(),
         }
         .simplified()
     }

@@ -53,6 +53,7 @@ strict-sonic = false
 [syncd]
 protocol = "2"
 socket = "/run/mclag/mclagsyncd.sock"
+names-pair = false
 
 [control]
 socket = "/run/mclag/iccpd.sock"
@@ -501,6 +502,23 @@ fn a_pair_may_arrive_from_a_shim_that_can_describe_it() {
         let report = parse(syncd).unwrap_err();
         assert!(report.contains("missing field `domain`"), "{report}");
     }
+}
+
+#[test]
+fn a_pair_may_arrive_from_our_own_syncd_where_the_settings_say_so() {
+    let settings = parse("[syncd]\nnames-pair = true\n").unwrap();
+    assert_eq!(settings.domain, None);
+    assert_eq!(settings.chassis.on_loss, OnLoss::Release);
+    assert_eq!(parse(&settings.to_string()), Ok(settings));
+    let fixed = parse(&and("[syncd]\nnames-pair = true\n")).unwrap();
+    assert!(fixed.domain.is_some());
+    let report = parse("[syncd]\nnames-pair = false\n").unwrap_err();
+    assert!(report.contains("missing field `domain`"), "{report}");
+    let report = parse("[syncd]\nprotocol = \"sonic\"\nnames-pair = true\n").unwrap_err();
+    assert!(
+        report.contains("3:14: `names-pair` is about our own syncd, with protocol \"2\""),
+        "{report}"
+    );
 }
 
 #[test]

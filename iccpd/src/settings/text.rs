@@ -131,11 +131,13 @@ impl fmt::Display for Syncd {
             socket,
             address,
             assistant,
+            names_pair,
         } = self;
         writeln!(f, "protocol = \"{}\"", protocol.name())?;
         match protocol {
             SyncdProtocol::V2 => {
                 writeln!(f, "socket = {}", Quoted(&socket.to_string_lossy()))?;
+                writeln!(f, "names-pair = {names_pair}")?;
             }
             SyncdProtocol::Sonic | SyncdProtocol::LinuxMclag | SyncdProtocol::Auto => {
                 // With two of them, naming one would no longer mean the same.

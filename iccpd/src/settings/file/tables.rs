@@ -78,6 +78,7 @@ pub(super) struct SyncdTable {
     pub(super) socket: Option<Spanned<PathBuf>>,
     pub(super) address: Option<Spanned<String>>,
     pub(super) assistant: Option<Spanned<PathBuf>>,
+    pub(super) names_pair: Option<Spanned<bool>>,
 }
 
 #[derive(Default, Deserialize)]
