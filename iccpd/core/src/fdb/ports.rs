@@ -96,8 +96,11 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Not so one that the kernel has yet to make: what was reported there waits for it, whether the
+    /// kernel was listed before the report or after.
     pub(super) fn went_down(&self, port: &IfName) -> bool {
-        self.now.outage(port).is_some() && self.before.outage(port).is_none()
+        let is_awaited = self.before.is_unknown(port) && self.now.is_unknown(port);
+        self.now.outage(port).is_some() && self.before.outage(port).is_none() && !is_awaited
     }
 
     pub(super) fn came_up(&self, port: &IfName) -> bool {

@@ -4,7 +4,7 @@ use iccp_core::{
     Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, Output, PeerTraits, Time,
 };
 use mclag_proto::iccp::{Body, EntryOp, MacEntry, MacType, Message, RgId, Tlv};
-use mclag_proto::sync::model::Abilities;
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Sight};
 use mclag_proto::sync::v1::Dialect;
 use mclag_proto::{DomainId, IfName, Mac, Vid};
 use std::time::Duration;
@@ -79,29 +79,33 @@ fn links() -> Vec<Link> {
     ]
 }
 
+fn config(own: u8) -> Config {
+    let address = |last| [10, 0, 0, last].into();
+    Config {
+        domain: domain_id(),
+        local: address(own),
+        peer: address(3 - own),
+        bridge: name("Bridge"),
+        peer_link: Some(name(PEER_LINK)),
+        ports: ["PortChannel1", "PortChannel2"].map(name).into(),
+        system_mac: None,
+        node_mac: mac(own),
+        priority: Config::PRIORITY,
+        keepalive: Config::KEEPALIVE,
+        session_timeout: Config::SESSION_TIMEOUT,
+        ack_timeout: Config::ACK_TIMEOUT,
+        restart_hold: Config::RESTART_HOLD,
+        unique_ip: Default::default(),
+        neighbours: false,
+        on_loss: OnLoss::Release,
+    }
+}
+
 const NOW: Time = Time::new(Duration::from_secs(1));
 
 impl Chassis {
     fn new(own: u8) -> Self {
-        let address = |last| [10, 0, 0, last].into();
-        let domain = Domain::new(Config {
-            domain: domain_id(),
-            local: address(own),
-            peer: address(3 - own),
-            bridge: name("Bridge"),
-            peer_link: Some(name(PEER_LINK)),
-            ports: ["PortChannel1", "PortChannel2"].map(name).into(),
-            system_mac: None,
-            node_mac: mac(own),
-            priority: Config::PRIORITY,
-            keepalive: Config::KEEPALIVE,
-            session_timeout: Config::SESSION_TIMEOUT,
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
-            unique_ip: Default::default(),
-            neighbours: false,
-            on_loss: OnLoss::Release,
-        });
+        let domain = Domain::new(config(own));
         let mut chassis = Self {
             domain,
             translator: Translator::new(Dialect::Sonic, mac(own)),
@@ -373,5 +377,52 @@ fn a_chassis_that_stops_for_a_moment_says_nothing() {
         }
         active.hear(Input::Stop { leave: false });
         assert!(active.said().is_empty());
+    }
+}
+
+/// `spec/iccp.md` 10.2: the kernel may be slower than the dataplane.
+#[test]
+fn a_host_on_a_port_that_the_kernel_has_yet_to_make_is_known_whenever_the_kernel_is_listed() {
+    for listed_before in [true, false] {
+        let mut domain = Domain::new(config(1));
+        let port = name("PortChannel2");
+        let key = FdbKey {
+            vid: Vid::new(10).unwrap(),
+            mac: mac(0x77),
+        };
+        let listing = [
+            Input::LinksBegin,
+            Input::Link(link(1, "Bridge", true, LinkKind::Bridge)),
+            Input::LinksEnd,
+        ];
+        let configured = false;
+        let sight = Sight::Learned { port, configured };
+        let told = [
+            Input::SyncdUp {
+                abilities: SONIC,
+                backend: "shim".into(),
+                window: 8,
+            },
+            Input::SyncdEvent(Event::SnapshotBegin),
+            Input::SyncdEvent(Event::Fdb { key, sight }),
+        ];
+        let inputs = match listed_before {
+            true => [listing, told].concat(),
+            false => [told, listing].concat(),
+        };
+        for input in inputs
+            .into_iter()
+            .chain([Input::SyncdEvent(Event::SnapshotEnd)])
+        {
+            domain.handle(input, NOW);
+            while domain.poll_batch().is_some() {}
+        }
+        let (macs, _) = domain.macs(None, 9);
+        let known = macs.iter().map(|line| (line.mac, line.local));
+        assert_eq!(
+            known.collect::<Vec<_>>(),
+            [(key.mac, Some(port))],
+            "{listed_before}"
+        );
     }
 }
