@@ -6,26 +6,23 @@
 //! ones.
 
 mod bridge;
-mod missed;
 mod notices;
 
 use crate::claim::Claim;
 use crate::ctl;
-use crate::dataplane::Dataplane;
+use crate::dataplane::{Dataplane, Happened};
 use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen, view::counters};
 use crate::peer::{self, Endpoints, Peer};
 use crate::record::Recorder;
 use crate::settings::{Bridge, OnStop};
-use crate::shim::Happened;
 use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_daemon::ctl::{Question, Server};
 use mclag_daemon::lock::LockError;
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request};
 use mclag_proto::iccp::Dialect;
-use missed::Missed;
 use notices::Notices;
 use std::collections::BTreeSet;
 use std::future::{pending, ready};
@@ -51,7 +48,7 @@ const TURNS_BEFORE_TIME: usize = 32;
 
 /// The daemon, wired up.
 pub struct Driver {
-    /// The pair, if there is one: the settings name it, or the shim does at run time.
+    /// The pair, if there is one: the settings name it, or the dataplane does at run time.
     pub pair: Option<Pair>,
     /// The dataplane.
     pub dataplane: Dataplane,
@@ -74,7 +71,7 @@ pub struct Driver {
     pub reread: Box<dyn Fn() -> Option<(Config, Bridge)>>,
     /// What no other daemon of the chassis may have.
     pub claim: Claim,
-    /// The settings name the pair: those of a shim are ignored.
+    /// The settings name the pair: those of the dataplane are ignored.
     pub is_fixed: bool,
     /// The origin of the core's time.
     pub origin: Instant,
@@ -82,9 +79,7 @@ pub struct Driver {
     pub on_stop: OnStop,
     /// Log lines.
     pub notices: Notices,
-    /// What the dataplane said while there was no pair to take it.
-    pub missed: Missed,
-    /// Why the pair that the shim names cannot be had.
+    /// Why the pair that the dataplane names cannot be had.
     pub taken: Option<LockError>,
     /// Settings that came while a pair was ending.
     pub later: Option<Option<Box<Config>>>,
@@ -178,7 +173,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// When another daemon has the pair that the shim names.
+    /// When another daemon has the pair that the dataplane names.
     pub async fn run(mut self, mut signals: impl AsyncFnMut() -> Signal) -> Result<(), LockError> {
         if let Some(pair) = &self.pair {
             self.recorder.begin(pair.domain.config(), true);
@@ -301,13 +296,10 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let now = self.now();
         self.bridge.note(&input);
-        match &mut self.pair {
-            Some(pair) => {
-                self.recorder.input(&input, now);
-                pair.domain.handle(input, now);
-                pair.carry_out(&mut self.notices);
-            }
-            None => self.missed.take_in(input),
+        if let Some(pair) = &mut self.pair {
+            self.recorder.input(&input, now);
+            pair.domain.handle(input, now);
+            pair.carry_out(&mut self.notices);
         }
     }
 
@@ -376,14 +368,14 @@ impl Driver {
         was_full && self.pair.as_ref().is_some_and(|p| p.peer.has_room())
     }
 
-    /// The shim says something else of the pair.
+    /// The dataplane says something else of the pair.
     async fn settings(&mut self, mut config: Option<Box<Config>>) {
         if let Some(config) = &mut config {
             config.bridge = self.bridge.name();
         }
         if self.is_fixed {
             if let Some(config) = config {
-                tracing::info!(domain = %config.domain, "configuration of the shim ignored");
+                tracing::info!(domain = %config.domain, "configuration from mclagsyncd ignored");
             }
             return;
         }
@@ -391,7 +383,7 @@ impl Driver {
             (None, None) => {}
             (None, Some(config)) => self.begin(*config),
             (Some(_), None) => {
-                tracing::info!("the shim no longer has a pair");
+                tracing::info!("mclagsyncd no longer has a pair");
                 self.end().await;
             }
             (Some(_), Some(config)) => self.reconfigure(config),
@@ -411,7 +403,6 @@ impl Driver {
         tracing::info!(domain = %config.domain, "configuration of the pair changed");
         let reached = endpoints(&config, self.reach);
         self.kernel.watch(watched(&config));
-        self.dataplane.set_node_mac(config.node_mac);
         self.handle(Input::Configure(config));
         if let Some(pair) = &mut self.pair
             && pair.endpoints != reached
@@ -424,7 +415,7 @@ impl Driver {
     /// Take on what the settings say of the pair by now.
     fn reload(&mut self) {
         if !self.is_fixed {
-            tracing::info!("the shim describes the pair; other changes need a restart");
+            tracing::info!("mclagsyncd describes the pair; other changes need a restart");
         } else if let Some((mut config, found)) = (self.reread)() {
             tracing::info!("configuration read again; other changes need a restart");
             config.bridge = self.bridge.found_again(found);
@@ -439,19 +430,15 @@ impl Driver {
         }
         tracing::info!(
             domain = %config.domain, local = %config.local, peer = %config.peer,
-            ports = config.ports.len(), "the shim names a pair"
+            ports = config.ports.len(), "mclagsyncd names a pair"
         );
         // The rest of a listing whose beginning nobody took: everything is listed again.
         while self.kernel.ready().is_some() {}
         self.kernel.watch(watched(&config));
         self.kernel.report_again();
-        self.dataplane.set_node_mac(config.node_mac);
         self.recorder.begin(&config, true);
         self.pair = Some(Pair::new(config, self.reach));
-        match std::mem::take(&mut self.missed).into_inputs() {
-            Some(inputs) => inputs.into_iter().for_each(|input| self.handle(input)),
-            None => self.dataplane.start_again(),
-        }
+        self.dataplane.start_again();
     }
 
     /// The pair is no more: undo what was done for it.
@@ -465,8 +452,6 @@ impl Driver {
             self.counted
                 .pair_ends(counters(domain.counters()), peer.ends());
         }
-        // What is known to the dataplane's side was told to a pair that is gone.
-        self.missed = Missed::everything();
     }
 
     fn seen(&self) -> Seen {
@@ -474,7 +459,6 @@ impl Driver {
         Seen {
             peer: peer.unwrap_or_default(),
             kernel_errors: self.kernel.errors(),
-            shim: self.dataplane.tally(),
         }
     }
 
@@ -505,7 +489,7 @@ impl Driver {
                 }
             },
             None => Reply::Error {
-                message: "no pair is configured; the shim has not named one".to_owned(),
+                message: "no pair is configured; mclagsyncd has not named one".to_owned(),
             },
         };
         // A client that has gone away meanwhile needs no answer.

@@ -25,5 +25,4 @@ pub mod node;
 pub mod peer;
 pub mod record;
 pub mod settings;
-pub mod shim;
 pub mod syncd;

@@ -140,7 +140,7 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         kernel.observe(taps);
     }
     let driver = Driver {
-        dataplane: Dataplane::new(&settings.syncd, chassis, bridge.name, node_mac),
+        dataplane: Dataplane::new(&settings.syncd, chassis.clone(), bridge.name, node_mac),
         kernel,
         ctl: ctl::listen(&settings.control_socket, settings.control_mode)?,
         mclagdctl: mclagdctl::server::Server::listen(&settings.mclagdctl),
@@ -158,7 +158,6 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),
-        missed: Default::default(),
         taken: None,
         later: None,
         overdue: 0,

@@ -13,6 +13,7 @@ mod duration;
 mod file;
 pub mod legacy;
 mod load;
+mod server;
 mod text;
 
 use crate::record::Place;
@@ -20,7 +21,7 @@ use iccp_core::{Config, OnLoss};
 use mclag_proto::iccp::Dialect;
 use mclag_proto::{DomainId, IfName, Mac};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,8 +58,8 @@ const MAX_SOCKET_PATH: usize = 107;
 /// Checked settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
-    /// The pair. `None` when it is not in the file: it arrives from the shim at run time, which
-    /// only [`SyncdProtocol::Sonic`] can do.
+    /// The pair. `None` when it is not in the file: with [`Syncd::names_pair`] it arrives from `syncd`
+    /// at run time.
     pub domain: Option<Domain>,
     /// What this chassis makes of any pair, wherever that is described.
     pub chassis: Chassis,
@@ -78,7 +79,7 @@ pub struct Settings {
     pub record: Option<Place>,
 }
 
-/// The pair: what a file says, or what a shim says at run time.
+/// The pair: what a file says, or what the dataplane says at run time.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Domain {
     /// Number of the pair.
@@ -101,7 +102,7 @@ pub struct Domain {
     pub session_timeout: Duration,
 }
 
-/// What this chassis makes of a pair: settings that no shim knows.
+/// What this chassis makes of a pair: settings that no dataplane knows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Chassis {
     /// What is spoken with the other chassis.
@@ -138,34 +139,12 @@ pub enum IccpDialect {
     LinuxMclag,
 }
 
-/// What is spoken with the dataplane.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum SyncdProtocol {
-    /// Our own, over a Unix socket.
-    #[default]
-    V2,
-    /// Version 1 as SONiC's `mclagsyncd` speaks it, over TCP.
-    Sonic,
-    /// Version 1 as linux-mclag's `mclagsyncd.py` speaks it, over TCP.
-    LinuxMclag,
-    /// Version 1 as whoever answers speaks it (`spec/mclagsyncd-protocol.md` 9.2).
-    Auto,
-}
-
 /// How to reach the dataplane.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Syncd {
-    /// What is spoken.
-    pub protocol: SyncdProtocol,
-    /// Socket of our own `syncd`; used with [`SyncdProtocol::V2`].
+    /// Socket of our own `syncd`.
     pub socket: PathBuf,
-    /// Where a server of version 1 listens, if not where it always does; see
-    /// [`Syncd::addresses`].
-    pub address: Option<SocketAddr>,
-    /// Socket of our own `syncd` that does, beside a server of version 1, what that one cannot.
-    pub assistant: Option<PathBuf>,
-    /// Our own `syncd` has a dataplane that describes the pair, so that the settings need not; used
-    /// with [`SyncdProtocol::V2`].
+    /// It is the client of a server that describes the pair, so that the settings need not.
     pub names_pair: bool,
 }
 
@@ -267,90 +246,14 @@ impl IccpDialect {
     }
 }
 
-impl SyncdProtocol {
-    /// As the settings file spells it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V2 => "2",
-            Self::Sonic => "sonic",
-            Self::LinuxMclag => "linux-mclag",
-            Self::Auto => "auto",
-        }
-    }
-
-    /// Whether the server may describe the pair, so that the settings need not.
-    #[must_use]
-    pub const fn brings_domain(self) -> bool {
-        matches!(self, Self::Sonic | Self::Auto)
-    }
-
-    /// What losing the session means unless the settings say so: whoever has one of the earlier
-    /// daemons' shims expects their behaviour.
-    #[must_use]
-    pub const fn default_on_loss(self) -> OnLoss {
-        match self {
-            Self::V2 => OnLoss::Hold,
-            Self::Sonic | Self::LinuxMclag | Self::Auto => OnLoss::Release,
-        }
-    }
-}
-
 impl Syncd {
-    /// Where SONiC's server listens.
-    pub const SONIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 6)), 2626);
-    /// Where linux-mclag's server listens.
-    pub const LINUX_MCLAG: SocketAddr =
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1)), 2626);
-
-    /// The same without what means nothing: the other protocol's place, and an address where the
-    /// server is looked for anyway.
-    fn simplified(mut self) -> Self {
-        if self.protocol == SyncdProtocol::V2 {
-            self.address = None;
-            self.assistant = None;
-        } else {
-            self.socket = Self::default().socket;
-            let said = self.address.take();
-            self.address = said.filter(|said| match self.addresses().as_slice() {
-                [(usual, _)] => said != usual,
-                _ => true,
-            });
-        }
-        self
-    }
-
-    /// Whether the dataplane may describe the pair, so that the settings need not.
-    #[must_use]
-    pub const fn brings_domain(&self) -> bool {
-        self.protocol.brings_domain() || self.names_pair
-    }
-
-    /// What losing the session means unless the settings say so: what it means to those who have
-    /// such a dataplane.
+    /// What losing the session means unless the settings say so: whoever has a server that describes
+    /// the pair expects what the daemon does that it was made for.
     #[must_use]
     pub const fn default_on_loss(&self) -> OnLoss {
         match self.names_pair {
             true => OnLoss::Release,
-            false => self.protocol.default_on_loss(),
-        }
-    }
-
-    /// Where to look for a server of version 1, in turn, and what is spoken there:
-    /// [`SyncdProtocol::Auto`] means that only the first messages show it. Empty with
-    /// [`SyncdProtocol::V2`].
-    #[must_use]
-    pub fn addresses(&self) -> Vec<(SocketAddr, SyncdProtocol)> {
-        let protocol = self.protocol;
-        match (protocol, self.address) {
-            (SyncdProtocol::V2, _) => Vec::new(),
-            (_, Some(address)) => vec![(address, protocol)],
-            (SyncdProtocol::Sonic, None) => vec![(Self::SONIC, protocol)],
-            (SyncdProtocol::LinuxMclag, None) => vec![(Self::LINUX_MCLAG, protocol)],
-            (SyncdProtocol::Auto, None) => vec![
-                (Self::SONIC, SyncdProtocol::Sonic),
-                (Self::LINUX_MCLAG, SyncdProtocol::LinuxMclag),
-            ],
+            false => OnLoss::Hold,
         }
     }
 }
@@ -358,10 +261,7 @@ impl Syncd {
 impl Default for Syncd {
     fn default() -> Self {
         Self {
-            protocol: SyncdProtocol::default(),
             socket: DEFAULT_SYNCD_SOCKET.into(),
-            address: None,
-            assistant: None,
             names_pair: false,
         }
     }

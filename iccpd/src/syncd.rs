@@ -39,6 +39,8 @@ const READ_CHUNK: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Syncd {
     socket: PathBuf,
+    /// It is expected to have the settings of the pair.
+    names_pair: bool,
     state: State,
     /// Delay before the next attempt.
     retry: Duration,
@@ -104,12 +106,14 @@ enum Lost {
 }
 
 impl Syncd {
-    /// Not connected yet: that begins with the first [`Syncd::next`].
+    /// Not connected yet: that begins with the first [`Syncd::next`]. With `names_pair` it is
+    /// expected to have the settings of the pair.
     #[must_use]
-    pub fn new(socket: PathBuf) -> Self {
+    pub fn new(socket: PathBuf, names_pair: bool) -> Self {
         Self {
             state: connecting(&socket),
             socket,
+            names_pair,
             retry: RETRY_MIN,
             complained: false,
             inputs: VecDeque::new(),
@@ -156,11 +160,21 @@ impl Syncd {
         }
     }
 
-    /// Drop the connection and make a new one: the server says everything again then.
+    /// Drop the connection and make a new one: the server says everything again then. What was
+    /// received and not handed out is lost.
     pub fn reconnect(&mut self) {
         if matches!(self.state, State::Connected(_)) {
-            self.lose(&Lost::Protocol("to hear everything again".into()));
+            tracing::debug!("connecting to mclagsyncd again, to hear everything");
+            self.inputs.clear();
+            self.inputs.push_back(Input::SyncdDown);
+            self.state = connecting(&self.socket);
         }
+    }
+
+    /// Drop the connection because of what the server said.
+    pub fn refuse(&mut self, reason: String) {
+        self.inputs.clear();
+        self.lose(&Lost::Protocol(reason));
     }
 
     /// The rest of a message that was received.
@@ -195,12 +209,18 @@ impl Syncd {
     fn connected(&mut self, connection: Connection, hello: ServerHello) {
         let ServerHello {
             version: _,
-            capabilities: _,
+            capabilities,
             abilities,
             backend,
             window,
         } = hello;
         tracing::info!(%backend, window, %abilities, "mclagsyncd connected");
+        if self.names_pair && !capabilities.contains(Capabilities::SETTINGS) {
+            tracing::warn!(
+                "this mclagsyncd is the client of no server that could describe the pair: its \
+                 configuration needs a table [mclagsyncd]"
+            );
+        }
         self.state = State::Connected(Box::new(connection));
         self.retry = RETRY_MIN;
         self.complained = false;

@@ -11,13 +11,12 @@ use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, MAX_EVENTS_PER_MESSAGE, ServerCodec, ServerHello, ServerMessage,
     VERSION,
 };
-use mclag_proto::sync::{frame, v1};
-use mclag_proto::{DomainId, IfName, Mac, Vid};
+use mclag_proto::{IfName, Mac, Vid};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -658,7 +657,7 @@ fn an_iccpd_conf_is_checked_converted_and_used() {
     assert_eq!(text(&of_conf.stderr), warning);
     assert_eq!(text(&of_toml.stderr), "");
     assert_eq!(text(&of_conf.stdout), text(&of_toml.stdout));
-    assert!(text(&of_conf.stdout).contains("protocol = \"linux-mclag\""));
+    assert!(text(&of_conf.stdout).contains("dialect = \"linux-mclag\""));
 
     // A TOML file is converted to one with every default.
     let output = config(&[Path::new("convert"), &toml]);
@@ -720,131 +719,6 @@ fn wrong_arguments_are_explained() {
     let output = mclagctl(Path::new("/nonexistent"), &["--help"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("Exit status:"));
-}
-
-/// Stands in for the `mclagsyncd` of SONiC.
-struct Shim {
-    stream: TcpStream,
-    decoder: frame::Decoder,
-}
-
-impl Shim {
-    fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self {
-            stream,
-            decoder: frame::Decoder::v1(),
-        }
-    }
-
-    /// Say that the pair has this number, or has it no more.
-    fn name_pair(&mut self, network: u8, id: u16, op: v1::DomainOp) {
-        let v4 = |host| match address(network, host) {
-            IpAddr::V4(v4) => v4,
-            IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-        };
-        let record = v1::DomainRecord {
-            op,
-            domain: DomainId::new(id).unwrap(),
-            keepalive_s: 1,
-            session_timeout_s: 15,
-            local: Some(v4(1)),
-            peer: Some(v4(2)),
-            peer_link: IfName::new("peer-absent").ok(),
-            system_mac: Mac([2, 0, 0, 0, 0, 1]),
-            attributes: v1::DomainAttributes::from_bits_retain(0x1f),
-        };
-        let message = v1::ServerMessage::Domain(vec![record]);
-        let bytes = message.encode(v1::Dialect::Sonic).unwrap();
-        self.stream.write_all(&bytes).unwrap();
-    }
-
-    /// The next message that is one of `wanted`.
-    fn hear(&mut self, wanted: impl Fn(&v1::ClientMessage) -> bool) -> v1::ClientMessage {
-        loop {
-            while let Some(frame) = self.decoder.next_frame().unwrap() {
-                let decoded = v1::ClientMessage::decode(&frame, v1::Dialect::Sonic).unwrap();
-                if let Some(decoded) = decoded
-                    && wanted(&decoded.message)
-                {
-                    return decoded.message;
-                }
-            }
-            let mut buffer = [0; 4096];
-            let len = self.stream.read(&mut buffer).unwrap();
-            assert_ne!(len, 0, "the daemon went away");
-            self.decoder.push(&buffer[..len]);
-        }
-    }
-}
-
-fn role(id: u16) -> v1::ClientMessage {
-    v1::ClientMessage::IccpRole {
-        domain: DomainId::new(id).unwrap(),
-        is_active: true,
-        system_id: Some(Mac([2, 0, 0, 0, 0, 1])),
-    }
-}
-
-/// The pair that a shim names is there without a second connection, changes its number, and is
-/// taken back when the shim takes it back, whatever follows at once.
-#[test]
-fn a_pair_comes_changes_and_goes_with_a_shim() {
-    const NETWORK: u8 = 13;
-    let place = Place::new("shim");
-    let listener = TcpListener::bind((address(NETWORK, 6), 0)).unwrap();
-    let control = place.path("control.sock");
-    let settings = place.path("iccpd.toml");
-    let text = format!(
-        r#"
-        [domain]
-        tcp-port = {PORT}
-        bridge = "br-absent"
-        [syncd]
-        protocol = "sonic"
-        address = "{}"
-        [control]
-        socket = "{}"
-        "#,
-        listener.local_addr().unwrap(),
-        control.display(),
-    );
-    std::fs::write(&settings, text).unwrap();
-    let mut daemon = Daemon::run(&place, 1, &settings, control);
-    let mut shim = Shim::accept(&listener);
-    let output = mclagctl(&daemon.control, &["status"]);
-    assert!(
-        text_of(&output).contains("no pair is configured"),
-        "{output:?}"
-    );
-
-    shim.name_pair(NETWORK, 7, v1::DomainOp::Add);
-    let is_role =
-        |message: &v1::ClientMessage| matches!(message, v1::ClientMessage::IccpRole { .. });
-    assert_eq!(shim.hear(is_role), role(7));
-    daemon.wait("status", |status| status["domain"] == 7);
-    listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "one connection is enough");
-    listener.set_nonblocking(false).unwrap();
-
-    // Both at once: the second must not be lost while the first is carried out.
-    shim.name_pair(NETWORK, 7, v1::DomainOp::Delete);
-    shim.name_pair(NETWORK, 8, v1::DomainOp::Add);
-    let is_end = |message: &v1::ClientMessage| {
-        is_role(message) || matches!(message, v1::ClientMessage::DeleteIccpInfo { .. })
-    };
-    let domain = DomainId::new(7).unwrap();
-    assert_eq!(
-        shim.hear(is_end),
-        v1::ClientMessage::DeleteIccpInfo { domain }
-    );
-    daemon.wait("status", |status| status["domain"] == 8);
-    // Everything has to be said to the new pair.
-    let mut shim = Shim::accept(&listener);
-    shim.name_pair(NETWORK, 8, v1::DomainOp::Add);
-    assert_eq!(shim.hear(is_role), role(8));
-    assert_eq!(daemon.terminate(), 0);
 }
 
 fn text_of(output: &Output) -> String {

@@ -486,6 +486,14 @@ mod tests {
 
     /// The example, as it is and with every line in it that is switched off.
     #[test]
+    fn the_example_beside_a_foreign_server_finds_it_where_it_always_is() {
+        let example = include_str!("../../packaging/examples/mclag-syncd.toml");
+        let settings = parse(example).unwrap();
+        assert_eq!(settings.backend, BackendKind::Linux);
+        assert_eq!(settings.mclagsyncd.unwrap().places().len(), 2);
+    }
+
+    #[test]
     fn the_example_can_be_used_and_shows_what_there_is() {
         let example = include_str!("../../packaging/examples/mclagsyncd.toml");
         assert_eq!(parse(example), parse(""));

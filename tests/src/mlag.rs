@@ -44,6 +44,8 @@ pub struct Mlag {
 pub struct Daemons {
     /// Carries out.
     pub syncd: Daemon,
+    /// Tells that one in version 1 what the next one says; none where that says it itself.
+    pub beside: Option<Daemon>,
     /// Decides.
     pub iccpd: Daemon,
     ctl: Program,
@@ -96,6 +98,9 @@ impl Mlag {
         for daemons in &mut self.daemons {
             daemons.iccpd.kill()?;
             daemons.syncd.kill()?;
+            if let Some(beside) = &mut daemons.beside {
+                beside.kill()?;
+            }
         }
         let ports = self.mlag_ports();
         for side in Side::BOTH {
@@ -191,6 +196,9 @@ impl Mlag {
         for daemons in &mut self.daemons {
             daemons.syncd.require_running()?;
             daemons.iccpd.require_running()?;
+            if let Some(beside) = &mut daemons.beside {
+                beside.require_running()?;
+            }
         }
         Ok(())
     }
@@ -200,6 +208,9 @@ impl Mlag {
         let daemons = self.daemons(side);
         for which in Which::BOTH {
             daemons.daemon(which).signal(Signal::SIGKILL)?;
+        }
+        if let Some(beside) = &mut daemons.beside {
+            beside.kill()?;
         }
         self.net.switch(side).power_off(self.net.hosts.len())?;
         for which in Which::BOTH {
@@ -213,6 +224,9 @@ impl Mlag {
         let hosts = u8::try_from(self.net.hosts.len())?;
         self.net.switch(side).boot(hosts)?;
         configure_bonds(&self.net, self.speech, side)?;
+        if let Some(beside) = &mut self.daemons(side).beside {
+            beside.start()?;
+        }
         for which in Which::BOTH {
             self.daemons(side).daemon(which).start()?;
         }
@@ -316,6 +330,19 @@ impl Daemons {
         let syncd = Program::new(ctx, "mclagsyncd", ns, SYNCD)?
             .arg("--config")
             .arg(&syncd_settings);
+        let beside = match &settings.beside {
+            None => None,
+            Some(text) => {
+                let directory = run.join(BESIDE);
+                make_directory(&directory, SYNCD)?;
+                let file = directory.join("mclagsyncd.toml");
+                write(&file, text)?;
+                let program = Program::new(ctx, "mclagsyncd", ns, SYNCD)?;
+                let log = program.log.with_extension("beside.log");
+                let program = Program { log, ..program };
+                Some(program.arg("--config").arg(&file).start()?)
+            }
+        };
         let mut iccpd = Program::new(ctx, "iccpd", ns, ICCPD)?
             .arg("--config")
             .arg(&iccpd_settings);
@@ -324,6 +351,7 @@ impl Daemons {
         }
         Ok(Self {
             syncd: syncd.start()?,
+            beside,
             iccpd: iccpd.start()?,
             ctl: Program::new(ctx, "mclagctl", ns, ICCPD)?,
             socket: run.join("iccpd.sock"),
@@ -396,6 +424,9 @@ impl Daemons {
 pub struct Settings {
     /// That of `syncd`.
     pub syncd: String,
+    /// That of a second `syncd` between the two, which is the client of the first in version 1; none where `iccpd`
+    /// talks to the first.
+    pub beside: Option<String>,
     /// That of `iccpd`.
     pub iccpd: String,
 }
@@ -418,18 +449,29 @@ impl Settings {
             "[domain]\nid = 7\nlocal = \"{}\"\npeer = \"{}\"\nbridge = {BRIDGE:?}\n\
              peer-link = {PEER_LINK:?}\nports = {ports:?}\nsystem-mac = \"{SYSTEM_MAC}\"\n\
              dialect = {:?}\nstrict-sonic = false\n\
-             [syncd]\nprotocol = {:?}\n{}[control]\nsocket = {:?}\n",
+             [syncd]\nsocket = {:?}\n[control]\nsocket = {:?}\n",
             side.control_address(),
             side.peer().control_address(),
             speech.iccp.setting(),
-            protocol.setting(),
             match protocol {
-                Protocol::V2 => format!("socket = {:?}\n", syncd_socket(ctx, side)),
-                Protocol::Sonic | Protocol::LinuxMclag => String::new(),
+                Protocol::V2 => syncd_socket(ctx, side),
+                Protocol::Sonic | Protocol::LinuxMclag => run.join(BESIDE).join("mclagsyncd.sock"),
             },
             run.join("iccpd.sock"),
         );
-        Self { syncd, iccpd }
+        let beside = (protocol != Protocol::V2).then(|| {
+            format!(
+                "backend = \"record\"\nrun-dir = {:?}\n[access]\nusers = [{}]\n[mclagsyncd]\nprotocol = {:?}\n",
+                run.join(BESIDE),
+                ICCPD.uid,
+                protocol.setting()
+            )
+        });
+        Self {
+            syncd,
+            beside,
+            iccpd,
+        }
     }
 
     /// The same, but losing the session means what it means to SONiC.
@@ -440,6 +482,9 @@ impl Settings {
         self
     }
 }
+
+/// Directory of a second `syncd`, in that of the daemons.
+const BESIDE: &str = "beside";
 
 /// Where the daemons of a chassis have their sockets and settings.
 #[must_use]

@@ -155,7 +155,8 @@ impl Iccp {
     }
 }
 
-/// The protocol between `iccpd` and `syncd`.
+/// The protocol of the dataplane: our own between `iccpd` and `syncd`, or version 1 between a `syncd` that `iccpd`
+/// talks to and the one that has the kernel.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Protocol {
     /// Our own, on a Unix socket.
@@ -168,7 +169,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The value of `protocol` in the settings of `iccpd`.
+    /// The value of `protocol` in the settings of the `syncd` that is a client of version 1.
     #[must_use]
     pub const fn setting(self) -> &'static str {
         match self {

@@ -60,7 +60,7 @@ W-26 proto/src/iccp/codec/tests/hostile.rs no_count_is_trusted
 W-26 proto/src/iccp/codec/tests/hostile.rs a_tlv_longer_than_its_message_drops_it_and_the_next_one_is_read
 W-27 iccpd/core/src/neigh/tests.rs own_addresses_are_nobodys_neighbours_from_either_side
 W-28 iccpd/src/kernel/layer3/tests.rs every_change_says_all_addresses_of_the_interface
-W-29 iccpd/tests/processes.rs a_pair_comes_changes_and_goes_with_a_shim
+W-29 tests/tests/replay/named.rs a_pair_comes_changes_and_goes_with_a_server
 W-30 iccpd/src/mclagdctl/view/tests.rs a_large_table_comes_in_pages
 W-30 proto/src/mclagdctl/text.rs a_list_of_vlans_is_cut_at_a_whole_item
 W-31 iccpd/src/peer/tests.rs a_stranger_is_refused_and_counted
@@ -121,7 +121,7 @@ P-29 - uplinks are not tracked
 E1   tests/src/scenarios killing_any_daemon_leaves_no_trace
 E1   syncd/src/reconcile/tests.rs keep_leaves_what_an_earlier_run_decided
 E2   iccpd/tests/processes.rs an_iccpd_conf_is_checked_converted_and_used
-E3   iccpd/tests/processes.rs a_pair_comes_changes_and_goes_with_a_shim
+E3   tests/tests/replay/named.rs a_pair_comes_changes_and_goes_with_a_server
 E3   syncd/src/backend/mclagsyncd/told.rs a_new_connection_replaces_what_the_old_one_said_once_it_has_settled
 E4   iccpd/core/src/session/tests.rs bring_up_runs_through_all_states_in_order
 E4   iccpd/core/tests/pair/legacy/stories.rs the_bring_up_is_said_in_the_order_of_the_specification

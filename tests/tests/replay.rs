@@ -18,6 +18,8 @@ macro_rules! recordings {
 mod bad;
 #[path = "replay/iccp.rs"]
 mod iccp;
+#[path = "replay/named.rs"]
+mod named;
 #[path = "replay/polled.rs"]
 mod polled;
 #[path = "replay/shim.rs"]

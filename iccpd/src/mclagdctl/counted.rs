@@ -1,8 +1,8 @@
 //! What is counted outside of the core, for `dump debug counters`
 //! (`spec/mclagdctl-protocol.md` 5.8).
 
-use crate::{peer, shim};
-use mclag_proto::mclagdctl::{Counters, FromSyncd, Global, ToSyncd};
+use crate::peer;
+use mclag_proto::mclagdctl::{Counters, Global};
 
 /// Counters since the daemon started, as far as the core of the present pair does not have them.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +18,6 @@ pub struct Seen {
     pub peer: peer::Ends,
     /// Times that netlink failed or lost events.
     pub kernel_errors: u32,
-    /// Messages of a foreign shim.
-    pub shim: Option<shim::Tally>,
 }
 
 impl Counted {
@@ -35,15 +33,6 @@ impl Counted {
         add(counters, &self.past);
         seen.peer.add_to(counters);
         counters.add(Global::NetlinkError, seen.kernel_errors);
-        if let Some(tally) = seen.shim {
-            // Messages are what the rows are about, and here they are known.
-            for (row, sum) in ToSyncd::ALL.iter().zip(&mut counters.to_syncd) {
-                *sum = tally.to(*row);
-            }
-            for (row, sum) in FromSyncd::ALL.iter().zip(&mut counters.from_syncd) {
-                *sum = tally.from(*row);
-            }
-        }
     }
 }
 
@@ -62,7 +51,7 @@ fn add(sum: &mut Counters, more: &Counters) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mclag_proto::mclagdctl::{OkError, TxRx};
+    use mclag_proto::mclagdctl::{OkError, ToSyncd, TxRx};
 
     fn of_a_pair() -> Counters {
         let mut counters = Counters {
@@ -74,7 +63,7 @@ mod tests {
         counters
     }
 
-    /// A shim that deletes its pair and names it again does not make the counters begin anew.
+    /// A dataplane that deletes its pair and names it again does not make the counters begin anew.
     #[test]
     fn what_ended_pairs_counted_is_not_forgotten() {
         let mut counted = Counted::default();
@@ -91,17 +80,5 @@ mod tests {
         let row = counters.to_syncd[ToSyncd::SetFdb as usize];
         assert_eq!((row.ok, row.error), (15, 3));
         assert_eq!(counters.iccp.len(), 1);
-    }
-
-    #[test]
-    fn messages_of_a_shim_replace_what_was_counted_by_operations() {
-        let mut counters = of_a_pair();
-        let seen = Seen {
-            shim: Some(shim::Tally::default()),
-            ..Seen::default()
-        };
-        Counted::default().complete(&seen, &mut counters);
-        let row = counters.to_syncd[ToSyncd::SetFdb as usize];
-        assert_eq!(row, OkError::default());
     }
 }

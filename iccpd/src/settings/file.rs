@@ -8,7 +8,7 @@ use super::legacy::{MAX_SONIC_ID, Warning, Weight};
 use super::{
     Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
     DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
-    MAX_SESSION_TIMEOUT, MAX_SOCKET_PATH, OnStop, Settings, Syncd, SyncdProtocol,
+    MAX_SESSION_TIMEOUT, MAX_SOCKET_PATH, OnStop, Settings, Syncd, server,
 };
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
@@ -16,11 +16,11 @@ use mclag_daemon::settings::{Problem, Shown, line_of};
 use mclag_proto::iccp::PORT;
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
-use tables::{DialectText, DomainTable, File, OnStopText, ProtocolText, RecordTable, SyncdTable};
+use tables::{DialectText, DomainTable, File, OnStopText, RecordTable, SyncdTable};
 use toml::Spanned;
 
 const ACK_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
@@ -75,7 +75,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn settings(&mut self, file: &File) -> Settings {
-        let syncd = self.syncd(&file.syncd);
+        let syncd = self.syncd(&file.syncd, file.domain.as_ref().map(Spanned::get_ref));
         let (domain, chassis) = self.pair(file.domain.as_ref(), &syncd);
         let control_socket = self.socket(file.control.socket.as_ref(), DEFAULT_CONTROL_SOCKET);
         let control_mode = self.mode(file.control.mode.as_ref());
@@ -98,7 +98,7 @@ impl Check<'_> {
         }
     }
 
-    /// The pair, which must be described unless the server of that protocol may do it.
+    /// The pair, which must be described unless the dataplane does it.
     fn pair(
         &mut self,
         table: Option<&Spanned<DomainTable>>,
@@ -109,9 +109,11 @@ impl Check<'_> {
         let keys = table.map_or(&absent, Spanned::get_ref);
         let names = self.names(keys);
         let chassis = self.chassis(keys, names.bridge, syncd.default_on_loss());
-        if let Some(id) = keys.id.as_ref().filter(|id| {
-            syncd.protocol == SyncdProtocol::Sonic && *id.get_ref() > i64::from(MAX_SONIC_ID)
-        }) {
+        if let Some(id) = keys
+            .id
+            .as_ref()
+            .filter(|id| syncd.names_pair && *id.get_ref() > i64::from(MAX_SONIC_ID))
+        {
             let message = format!("`id`: SONiC has no numbers above {MAX_SONIC_ID}");
             let line = self.line(&id.span());
             self.warnings.push(Warning {
@@ -121,10 +123,10 @@ impl Check<'_> {
                 instead: Vec::new(),
             });
         }
-        let domain = if table.is_none() && !syncd.brings_domain() {
+        let domain = if table.is_none() && !syncd.names_pair {
             self.wrong(span, "missing field `domain`".into());
             None
-        } else if describes_pair(keys) || !syncd.brings_domain() {
+        } else if describes_pair(keys) || !syncd.names_pair {
             self.domain(keys, names, &span)
         } else {
             None
@@ -202,73 +204,45 @@ impl Check<'_> {
         }
     }
 
-    fn syncd(&mut self, table: &SyncdTable) -> Syncd {
-        let protocol = match table.protocol {
-            None | Some(ProtocolText::V2) => SyncdProtocol::V2,
-            Some(ProtocolText::Sonic) => SyncdProtocol::Sonic,
-            Some(ProtocolText::LinuxMclag) => SyncdProtocol::LinuxMclag,
-            Some(ProtocolText::Auto) => SyncdProtocol::Auto,
+    fn syncd(&mut self, table: &SyncdTable, domain: Option<&DomainTable>) -> Syncd {
+        let protocol = table
+            .protocol
+            .as_ref()
+            .map(|value| value.get_ref().as_str());
+        let protocol = protocol.filter(|protocol| *protocol != "2");
+        let old = server::Old {
+            protocol,
+            address: table.address.as_ref().map(|value| value.get_ref().as_str()),
+            assistant: table
+                .assistant
+                .as_ref()
+                .map(|path| path.get_ref().as_path()),
+            describes_pair: domain.is_some_and(describes_pair),
+            has_strict_sonic: domain.is_some_and(|domain| domain.strict_sonic.is_some()),
         };
-        let is_v2 = protocol == SyncdProtocol::V2;
-        let name = protocol.name();
-        if let Some(socket) = table.socket.as_ref().filter(|_| !is_v2) {
-            let message = format!(
-                "protocol \"{name}\" is spoken over TCP: `address` says where; our own syncd \
-                 beside that server is the `assistant`"
-            );
-            self.wrong(socket.span(), message);
-        }
-        let names_pair = table.names_pair.as_ref().filter(|names| *names.get_ref());
-        if let Some(names_pair) = names_pair.filter(|_| !is_v2) {
-            let message = "`names-pair` is about our own syncd, with protocol \"2\"";
-            self.wrong(names_pair.span(), message.to_owned());
-        }
-        let address = table.address.as_ref().map(Spanned::span);
-        let assistant = table.assistant.as_ref().map(Spanned::span);
-        for (key, span) in [("address", address), ("assistant", assistant)] {
-            if let Some(span) = span.filter(|_| is_v2) {
-                let message = format!(
-                    "`{key}` goes with the protocols \"sonic\", \"linux-mclag\" and \"auto\"; \
-                     protocol is \"2\""
-                );
+        let unknown = protocol.filter(|protocol| !server::PROTOCOLS.contains(protocol));
+        let span = |value: &Option<Spanned<String>>| value.as_ref().map(Spanned::span);
+        let keys = [
+            (
+                "protocol",
+                span(&table.protocol).filter(|_| protocol.is_some()),
+            ),
+            ("address", span(&table.address)),
+            ("assistant", table.assistant.as_ref().map(Spanned::span)),
+        ];
+        let first = keys.into_iter().find_map(|(key, span)| Some((key, span?)));
+        match (first, unknown) {
+            (Some((_, span)), Some(unknown)) => {
+                let message = format!("{}: iccpd speaks protocol \"2\" alone", Shown(unknown));
                 self.wrong(span, message);
             }
+            (Some((key, span)), None) => self.wrong(span, old.message(key)),
+            (None, _) => {}
         }
         Syncd {
-            protocol,
             socket: self.socket(table.socket.as_ref(), DEFAULT_SYNCD_SOCKET),
-            address: table.address.as_ref().and_then(|a| self.tcp_address(a)),
-            assistant: table.assistant.as_ref().map(|a| self.socket(Some(a), "")),
-            names_pair: names_pair.is_some(),
+            names_pair: table.names_pair || old.brings_pair(),
         }
-        .simplified()
-    }
-
-    /// An address with or without a port.
-    fn tcp_address(&mut self, value: &Spanned<String>) -> Option<SocketAddr> {
-        let text = value.get_ref();
-        let port = Syncd::SONIC.port();
-        let with_port = text.parse::<SocketAddr>();
-        let address = with_port.or_else(|_| text.parse().map(|ip: IpAddr| (ip, port).into()));
-        let Ok(address) = address else {
-            let text = Shown(text);
-            self.wrong(
-                value.span(),
-                format!(
-                    "{text} is not an IP address, with or without a port: \"127.0.0.6:{port}\""
-                ),
-            );
-            return None;
-        };
-        let ip = address.ip().to_canonical();
-        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-        if ip.is_unspecified() || ip.is_multicast() || broadcast || address.port() == 0 {
-            self.wrong(
-                value.span(),
-                format!("{address} is not where one server listens"),
-            );
-        }
-        Some(address)
     }
 
     fn addresses(&mut self, table: &DomainTable) -> (Option<IpAddr>, Option<IpAddr>) {

@@ -9,21 +9,22 @@
 //! Only where they get nothing at all out of a line, it is read as it was probably meant: blanks
 //! around separators and commas, `=` for `:`, IPv6 addresses, and a few keys of ours.
 //!
-//! No mistake makes a file useless as a whole, except that a pair must be described somewhere:
-//! SONiC's shim may do that at run time, linux-mclag's cannot.
+//! No mistake makes a file useless as a whole, except that a pair must be described somewhere: SONiC's
+//! server may do that at run time, linux-mclag's cannot. And a server that the file names is named in
+//! the settings of our own `mclagsyncd`.
 
 mod lines;
 mod pair;
 mod read;
 
 use super::{Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER, OnStop};
-use super::{IccpDialect, LegacySocket, Settings, Syncd, SyncdProtocol};
+use super::{IccpDialect, LegacySocket, Settings, Syncd, server};
 use iccp_core::OnLoss;
 use lines::{Key, original};
 use mclag_proto::mclagdctl;
 use read::Reading;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 pub use lines::Generation;
@@ -66,7 +67,14 @@ impl Warning {
             }
             write!(f, " warning: {}", self.message)?;
             for line in &self.instead {
-                write!(f, "\n  instead: {}", line.escape_debug())?;
+                f.write_str("\n  instead: ")?;
+                for c in line.chars() {
+                    match c {
+                        // The line is to be copied.
+                        '"' | '\'' => f.write_char(c)?,
+                        c => write!(f, "{}", c.escape_debug())?,
+                    }
+                }
             }
             Ok(())
         })
@@ -98,8 +106,15 @@ impl Legacy {
                 None => "a file of SONiC's iccpd (no key tells)",
             }
         );
+        toml += &format!(
+            "# Where the server runs that it was made for, {} has to say so:\n",
+            server::FILE
+        );
+        for line in server::table(self.generation.unwrap_or(Generation::Sonic).server(), None) {
+            toml += &format!("#     {line}\n");
+        }
         if settings.domain.is_none() {
-            toml += "# It does not describe a pair: that has to arrive from the shim.\n";
+            toml += "# It does not describe a pair: that has to arrive from that server.\n";
         }
         if settings.chassis.bridge.is_none() {
             toml += "# `bridge` is not set: it is the one that the peer link or a port is a \
@@ -120,19 +135,19 @@ impl Legacy {
 
 /// Read a file; `None` when there is none. Nothing can be used when the pair is described neither
 /// there nor anywhere else; then the warnings say what is missing.
-pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warning>> {
+pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Unusable> {
     let mut reading = Reading::new(bytes.unwrap_or_default());
     if bytes.is_none() {
         reading.warn(0, "there is no such file".into());
     }
     let generation = reading.generation();
-    let (dialect, protocol) = match generation {
-        Some(Generation::Sonic) => (IccpDialect::Sonic, SyncdProtocol::Sonic),
-        Some(Generation::LinuxMclag) => (IccpDialect::LinuxMclag, SyncdProtocol::LinuxMclag),
-        None => (IccpDialect::Auto, SyncdProtocol::Sonic),
+    let (dialect, names_pair) = match generation {
+        Some(Generation::Sonic) => (IccpDialect::Sonic, true),
+        Some(Generation::LinuxMclag) => (IccpDialect::LinuxMclag, false),
+        None => (IccpDialect::Auto, true),
     };
     let mut syncd = Syncd {
-        protocol,
+        names_pair,
         ..Syncd::default()
     };
     let mut chassis = Chassis {
@@ -142,18 +157,27 @@ pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warn
         ..Chassis::default()
     };
     reading.read(&mut syncd, &mut chassis);
-    let syncd = syncd.simplified();
     let domain = reading.pair(&syncd, &mut chassis);
-    let is_enough = domain.is_some() || syncd.protocol.brings_domain();
+    let is_enough = domain.is_some() || syncd.names_pair;
+    let names_server = reading.names_server;
     let (warnings, mut origins) = reading.finish();
+    if names_server {
+        return Err(Unusable {
+            why: "a server is named that has to be named elsewhere",
+            warnings,
+        });
+    }
     if !is_enough {
-        return Err(warnings);
+        return Err(Unusable {
+            why: "no pair is described completely",
+            warnings,
+        });
     }
     let whose = "as the daemon that the file is for";
     if generation.is_some() {
         origins.insert("dialect", whose.into());
     }
-    origins.entry("protocol").or_insert_with(|| whose.into());
+    origins.entry("names-pair").or_insert_with(|| whose.into());
     origins.insert("strict-sonic", whose.into());
     let settings = Settings {
         domain,
@@ -181,10 +205,17 @@ pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Vec<Warn
     Ok((settings, legacy))
 }
 
+/// A file that cannot be used.
+pub(super) struct Unusable {
+    why: &'static str,
+    /// What is odd about it; among that the reason.
+    warnings: Vec<Warning>,
+}
+
 /// Why a file cannot be used, and what else is odd about it, one line each.
-pub(super) fn report(path: &Path, warnings: &[Warning]) -> String {
-    let mut report = format!("{}: no pair is described completely", path.display());
-    for warning in warnings {
+pub(super) fn report(path: &Path, unusable: &Unusable) -> String {
+    let mut report = format!("{}: {}", path.display(), unusable.why);
+    for warning in &unusable.warnings {
         report += &format!("\n{}", warning.located(path));
     }
     report

@@ -48,7 +48,7 @@ impl Loaded {
 /// Read and check a settings file, TOML or `iccpd.conf`.
 ///
 /// A file whose name ends in `.toml` is TOML; any other is what it looks like. As with the earlier
-/// daemons, [`LEGACY_FILE`] need not exist: then the shim describes the pair.
+/// daemons, [`LEGACY_FILE`] need not exist: then the dataplane describes the pair.
 ///
 /// # Errors
 ///
@@ -95,8 +95,8 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Loaded, SettingsError> {
 }
 
 fn parse_legacy(path: &Path, bytes: Option<&[u8]>) -> Result<Loaded, SettingsError> {
-    let (settings, legacy) = legacy::parse(bytes).map_err(|problems| SettingsError::Wrong {
-        report: legacy::report(path, &problems),
+    let (settings, legacy) = legacy::parse(bytes).map_err(|unusable| SettingsError::Wrong {
+        report: legacy::report(path, &unusable),
     })?;
     Ok(Loaded {
         settings,

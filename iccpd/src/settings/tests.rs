@@ -51,7 +51,6 @@ neighbours = true
 strict-sonic = false
 
 [syncd]
-protocol = "2"
 socket = "/run/mclag/mclagsyncd.sock"
 names-pair = false
 
@@ -134,10 +133,10 @@ fn a_peer_link_may_be_said_to_be_none() {
 
 /// `spec/config-formats.md` 10: rule 1.
 #[test]
-fn a_number_that_sonic_has_no_room_for_is_odd_beside_sonics_shim_only() {
-    let number = |id: u16, protocol: &str| {
+fn a_number_that_sonic_has_no_room_for_is_odd_beside_sonics_server_only() {
+    let number = |id: u16, names_pair: bool| {
         let text = GOOD.replace("id = 10", &format!("id = {id}"));
-        let text = format!("{text}\n[syncd]\nprotocol = \"{protocol}\"\n");
+        let text = format!("{text}\n[syncd]\nnames-pair = {names_pair}\n");
         let loaded = load::parse(Path::new("iccpd.toml"), text.as_bytes()).unwrap();
         let warnings = loaded.warnings().iter();
         let warnings = warnings.map(|w| w.located(Path::new("iccpd.toml")).to_string());
@@ -148,10 +147,9 @@ fn a_number_that_sonic_has_no_room_for_is_odd_beside_sonics_shim_only() {
         .position(|line| line.starts_with("id"))
         .unwrap();
     let want = format!("iccpd.toml:{line}: warning: `id`: SONiC has no numbers above 4095");
-    assert_eq!(number(4096, "sonic"), [want]);
-    assert_eq!(number(4095, "sonic"), [""; 0]);
-    assert_eq!(number(4096, "2"), [""; 0]);
-    assert_eq!(number(65535, "linux-mclag"), [""; 0]);
+    assert_eq!(number(4096, true), [want]);
+    assert_eq!(number(4095, true), [""; 0]);
+    assert_eq!(number(65535, false), [""; 0]);
 }
 
 #[test]
@@ -186,11 +184,11 @@ fn mistakes_are_reported_with_line_column_and_value() {
             "1:1: missing field `id`",
         ),
         (
-            "[domain]\n[syncd]\nprotocol = \"linux-mclag\"".into(),
+            "[domain]\n[syncd]\nprotocol = \"2\"".into(),
             "1:1: missing field `id`",
         ),
         (
-            "[domain]\nkeepalive = 1\n[syncd]\nprotocol = \"sonic\"".into(),
+            "[domain]\nkeepalive = 1\n[syncd]\nnames-pair = true".into(),
             "1:1: missing field `id`",
         ),
         ("".into(), "1:1: missing field `domain`"),
@@ -363,39 +361,11 @@ fn mistakes_are_reported_with_line_column_and_value() {
         ),
         (
             and("[syncd]\nprotocol = \"1\""),
-            "9:12: unknown variant `1`, expected one of `2`, `sonic`, `linux-mclag`, `auto`",
+            "9:12: \"1\": iccpd speaks protocol \"2\" alone",
         ),
         (
-            and("[syncd]\naddress = \"127.0.0.6\""),
-            "9:11: `address` goes with the protocols \"sonic\", \"linux-mclag\" and \"auto\"; \
-             protocol is \"2\"",
-        ),
-        (
-            and("[syncd]\nassistant = \"/run/mclag/mclagsyncd.sock\""),
-            "9:13: `assistant` goes with the protocols \"sonic\", \"linux-mclag\" and \"auto\"; \
-             protocol is \"2\"",
-        ),
-        (
-            and("[syncd]\nprotocol = \"sonic\"\nsocket = \"/run/mclag/mclagsyncd.sock\""),
-            "10:10: protocol \"sonic\" is spoken over TCP: `address` says where; our own syncd \
-             beside that server is the `assistant`",
-        ),
-        (
-            and("[syncd]\nprotocol = \"auto\"\naddress = \"localhost\""),
-            "10:11: \"localhost\" is not an IP address, with or without a port: \
-             \"127.0.0.6:2626\"",
-        ),
-        (
-            and("[syncd]\nprotocol = \"auto\"\naddress = \"0.0.0.0\""),
-            "10:11: 0.0.0.0:2626 is not where one server listens",
-        ),
-        (
-            and("[syncd]\nprotocol = \"auto\"\naddress = \"127.0.0.1:0\""),
-            "10:11: 127.0.0.1:0 is not where one server listens",
-        ),
-        (
-            and("[syncd]\nprotocol = \"sonic\"\nassistant = \"sock\""),
-            "10:13: sock is not an absolute path",
+            and("[syncd]\nnames-pair = \"sonic\""),
+            "9:14: invalid type: string \"sonic\", expected a boolean",
         ),
         (
             and("[syncd]\nsocket = \"syncd.sock\""),
@@ -482,87 +452,118 @@ fn a_file_that_is_not_there_or_is_too_long_is_named() {
 }
 
 #[test]
-fn a_pair_may_arrive_from_a_shim_that_can_describe_it() {
-    for protocol in ["sonic", "auto"] {
-        let syncd = format!("[syncd]\nprotocol = \"{protocol}\"\n");
-        let settings = parse(&syncd).unwrap();
-        assert_eq!(settings.domain, None);
-        // What the shim cannot say may be said without it.
-        let settings = parse(&format!("{syncd}[domain]\ntcp-port = 1\nbridge = \"br0\"")).unwrap();
-        assert_eq!(settings.domain, None);
-        assert_eq!(settings.chassis.tcp_port, 1);
-        assert_eq!(settings.chassis.on_loss, OnLoss::Release);
-        assert_eq!(parse(&settings.to_string()), Ok(settings));
-        // And a pair may be described all the same.
-        let settings = parse(&format!("{GOOD}{syncd}")).unwrap();
-        assert!(settings.domain.is_some());
-        assert_eq!(parse(&settings.to_string()), Ok(settings));
-    }
-    for syncd in ["", "[syncd]\nprotocol = \"linux-mclag\"\n"] {
+fn a_pair_may_arrive_from_syncd_where_the_settings_say_so() {
+    let names_pair = "[syncd]\nnames-pair = true\n";
+    let settings = parse(names_pair).unwrap();
+    assert_eq!(settings.domain, None);
+    // What the dataplane cannot say may be said without it.
+    let text = format!("{names_pair}[domain]\ntcp-port = 1\nbridge = \"br0\"");
+    let settings = parse(&text).unwrap();
+    assert_eq!(settings.domain, None);
+    assert_eq!(settings.chassis.tcp_port, 1);
+    assert_eq!(settings.chassis.on_loss, OnLoss::Release);
+    assert_eq!(parse(&settings.to_string()), Ok(settings));
+    // And a pair may be described all the same.
+    let settings = parse(&and(names_pair)).unwrap();
+    assert!(settings.domain.is_some());
+    assert_eq!(parse(&settings.to_string()), Ok(settings));
+    for syncd in [
+        "",
+        "[syncd]\nnames-pair = false\n",
+        "[syncd]\nprotocol = \"2\"\n",
+    ] {
         let report = parse(syncd).unwrap_err();
         assert!(report.contains("missing field `domain`"), "{report}");
     }
 }
 
+/// Input: settings with which `iccpd` was itself the client of a server of version 1. Output: one
+/// error, at the first of them, with the lines to write to `mclagsyncd`'s settings and to these.
 #[test]
-fn a_pair_may_arrive_from_our_own_syncd_where_the_settings_say_so() {
-    let settings = parse("[syncd]\nnames-pair = true\n").unwrap();
-    assert_eq!(settings.domain, None);
-    assert_eq!(settings.chassis.on_loss, OnLoss::Release);
-    assert_eq!(parse(&settings.to_string()), Ok(settings));
-    let fixed = parse(&and("[syncd]\nnames-pair = true\n")).unwrap();
-    assert!(fixed.domain.is_some());
-    let report = parse("[syncd]\nnames-pair = false\n").unwrap_err();
-    assert!(report.contains("missing field `domain`"), "{report}");
-    let report = parse("[syncd]\nprotocol = \"sonic\"\nnames-pair = true\n").unwrap_err();
-    assert!(
-        report.contains("3:14: `names-pair` is about our own syncd, with protocol \"2\""),
-        "{report}"
-    );
+fn a_server_of_version_1_is_named_in_the_settings_of_mclagsyncd() {
+    let why =
+        "iccpd talks to our own mclagsyncd alone, and that to the server of SONiC or linux-mclag";
+    let there = "Write to /etc/mclag/mclagsyncd.toml:\n    [mclagsyncd]\n    protocol = ";
+    let here = "\n and here, in the place of that:\n    ";
+    let line = GOOD.lines().count() + 2;
+    let cases: [(String, String); 7] = [
+        (
+            "[syncd]\nprotocol = \"sonic\"\n".into(),
+            format!(
+                "2:12: `protocol`: {why}. {there}\"sonic\"{here}[syncd]\n    names-pair = true\n 2 |"
+            ),
+        ),
+        (
+            and("[syncd]\nprotocol = \"sonic\""),
+            format!(
+                "{line}:12: `protocol`: {why}. {there}\"sonic\"{here}[domain]\n    strict-sonic = true\n"
+            ),
+        ),
+        (
+            and(
+                "strict-sonic = false\n[syncd]\nprotocol = \"linux-mclag\"\naddress = \"127.0.0.1:9\"",
+            ),
+            format!(
+                "{}:12: `protocol`: {why}. {there}\"linux-mclag\"\n    address = \"127.0.0.1:9\"\n {} |",
+                line + 1,
+                line + 1
+            ),
+        ),
+        (
+            "[syncd]\nprotocol = \"auto\"\nassistant = \"/run/mclag/mclagsyncd.sock\"\n".into(),
+            format!(
+                "2:12: `protocol`: {why}. {there}\"auto\"{here}[syncd]\n    names-pair = true\n 2 |"
+            ),
+        ),
+        (
+            "[syncd]\nassistant = \"/run/x.sock\"\nprotocol = \"sonic\"\n".into(),
+            format!(
+                "3:12: `protocol`: {why}. {there}\"sonic\"{here}[syncd]\n    socket = \"/run/x.sock\"\n    \
+                 names-pair = true\n 3 |"
+            ),
+        ),
+        (
+            and("[syncd]\naddress = \"127.0.0.6\""),
+            format!(
+                "{line}:11: `address`: {why}. {there}\"auto\"\n    address = \"127.0.0.6\"\n {line} |"
+            ),
+        ),
+        (
+            and("[syncd]\nprotocol = \"2\"\nassistant = \"/run/x.sock\""),
+            format!(
+                "{}:13: `assistant`: {why}{here}[syncd]\n    socket = \"/run/x.sock\"\n",
+                line + 1
+            ),
+        ),
+    ];
+    for (text, want) in cases {
+        let report = parse(&text).unwrap_err();
+        let begins = format!("iccpd.toml:{want}");
+        assert!(
+            report.starts_with(&begins),
+            "{text}\n{report}\nnot\n{begins}"
+        );
+        assert_eq!(
+            report.matches("iccpd.toml:").count(),
+            1,
+            "one error: {report}"
+        );
+    }
+    // It is what iccpd speaks.
+    let settings = parse(&and("[syncd]\nprotocol = \"2\"")).unwrap();
+    assert_eq!(settings, parse(GOOD).unwrap());
 }
 
+/// Whoever has a server that describes the pair gets the behaviour of the daemon that it was made for
+/// unless told otherwise.
 #[test]
-fn each_protocol_has_its_usual_place() {
-    let addresses = |syncd: &str| {
-        let settings = parse(&format!("{GOOD}[syncd]\n{syncd}")).unwrap();
-        assert_eq!(parse(&settings.to_string()), Ok(settings.clone()));
-        let addresses = settings.syncd.addresses().into_iter();
-        let addresses = addresses.map(|(at, what)| format!("{at} {}", what.name()));
-        addresses.collect::<Vec<_>>().join(", ")
-    };
-    assert_eq!(addresses(""), "");
-    assert_eq!(addresses("protocol = \"sonic\""), "127.0.0.6:2626 sonic");
-    assert_eq!(
-        addresses("protocol = \"linux-mclag\""),
-        "127.0.0.1:2626 linux-mclag"
-    );
-    assert_eq!(
-        addresses("protocol = \"auto\""),
-        "127.0.0.6:2626 sonic, 127.0.0.1:2626 linux-mclag"
-    );
-    assert_eq!(
-        addresses("protocol = \"auto\"\naddress = \"127.0.0.1\""),
-        "127.0.0.1:2626 auto"
-    );
-    assert_eq!(
-        addresses("protocol = \"sonic\"\naddress = \"[::1]:99\"\nassistant = \"/run/s\""),
-        "[::1]:99 sonic"
-    );
-    assert_eq!(
-        addresses("protocol = \"sonic\"\naddress = \"127.0.0.6:2626\""),
-        "127.0.0.6:2626 sonic"
-    );
-}
-
-/// Whoever runs beside a shim of the earlier daemons gets their behaviour unless told otherwise.
-#[test]
-fn the_protocol_decides_what_a_lost_session_means_unless_the_settings_do() {
+fn the_dataplane_decides_what_a_lost_session_means_unless_the_settings_do() {
     let on_loss = |more: &str| parse(&and(more)).unwrap().chassis.on_loss;
     assert_eq!(on_loss(""), OnLoss::Hold);
-    assert_eq!(on_loss("[syncd]\nprotocol = \"2\""), OnLoss::Hold);
-    assert_eq!(on_loss("[syncd]\nprotocol = \"sonic\""), OnLoss::Release);
+    assert_eq!(on_loss("[syncd]\nnames-pair = false"), OnLoss::Hold);
+    assert_eq!(on_loss("[syncd]\nnames-pair = true"), OnLoss::Release);
     assert_eq!(
-        on_loss("strict-sonic = false\n[syncd]\nprotocol = \"sonic\""),
+        on_loss("strict-sonic = false\n[syncd]\nnames-pair = true"),
         OnLoss::Hold
     );
     assert_eq!(on_loss("strict-sonic = true"), OnLoss::Release);
@@ -614,14 +615,8 @@ fn the_example_shows_every_setting_with_its_default() {
         if let Some((key, _)) = line.split_once(" = ") {
             keys.insert(key.to_owned());
         }
-        // These have no default, or belong to another protocol than the default one.
-        let is_only_shown = [
-            "bind-device",
-            "system-mac",
-            "node-mac",
-            "address",
-            "assistant",
-        ];
+        // These have no default.
+        let is_only_shown = ["bind-device", "system-mac", "node-mac"];
         if is_only_shown
             .iter()
             .any(|key| line.starts_with(&format!("{key} = ")))

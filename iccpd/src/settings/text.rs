@@ -1,6 +1,6 @@
 //! Settings as a file that means the same, with every default written out.
 
-use super::{Chassis, Domain, DurationText, LegacySocket, OnStop, Settings, Syncd, SyncdProtocol};
+use super::{Chassis, Domain, DurationText, LegacySocket, OnStop, Settings, Syncd};
 use crate::record::Place;
 use iccp_core::OnLoss;
 use mclag_proto::IfName;
@@ -126,34 +126,9 @@ impl fmt::Display for Chassis {
 
 impl fmt::Display for Syncd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            protocol,
-            socket,
-            address,
-            assistant,
-            names_pair,
-        } = self;
-        writeln!(f, "protocol = \"{}\"", protocol.name())?;
-        match protocol {
-            SyncdProtocol::V2 => {
-                writeln!(f, "socket = {}", Quoted(&socket.to_string_lossy()))?;
-                writeln!(f, "names-pair = {names_pair}")?;
-            }
-            SyncdProtocol::Sonic | SyncdProtocol::LinuxMclag | SyncdProtocol::Auto => {
-                // With two of them, naming one would no longer mean the same.
-                let address = match self.addresses().as_slice() {
-                    [(only, _)] => Some(*only),
-                    _ => *address,
-                };
-                if let Some(address) = address {
-                    writeln!(f, "address = \"{address}\"")?;
-                }
-                if let Some(assistant) = assistant {
-                    writeln!(f, "assistant = {}", Quoted(&assistant.to_string_lossy()))?;
-                }
-            }
-        }
-        Ok(())
+        let Self { socket, names_pair } = self;
+        writeln!(f, "socket = {}", Quoted(&socket.to_string_lossy()))?;
+        writeln!(f, "names-pair = {names_pair}")
     }
 }
 

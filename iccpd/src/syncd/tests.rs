@@ -108,7 +108,7 @@ async fn while_quiet<T>(syncd: &mut Syncd, done: impl Future<Output = T>) -> T {
 /// A client that is connected and greeted, and its server.
 async fn connected(place: &Place, window: u32) -> (Syncd, Server, UnixListener) {
     let listener = UnixListener::bind(&place.0).unwrap();
-    let mut syncd = Syncd::new(place.0.clone());
+    let mut syncd = Syncd::new(place.0.clone(), false);
     let serving = async {
         let mut server = Server::accept(&listener).await;
         server.greet(window).await;
@@ -238,7 +238,7 @@ async fn the_client_comes_back() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_server_may_start_later() {
     let place = Place::new("later");
-    let mut syncd = Syncd::new(place.0.clone());
+    let mut syncd = Syncd::new(place.0.clone(), false);
     let start = Instant::now();
     while !matches!(syncd.state, State::Waiting(_)) {
         while_quiet(&mut syncd, tokio::task::yield_now()).await;
@@ -300,7 +300,7 @@ async fn a_server_that_breaks_the_rules_is_left() {
 async fn a_wrong_greeting_is_no_connection() {
     let place = Place::new("greeting");
     let listener = UnixListener::bind(&place.0).unwrap();
-    let mut syncd = Syncd::new(place.0.clone());
+    let mut syncd = Syncd::new(place.0.clone(), false);
     let serving = async {
         let mut server = Server::accept(&listener).await;
         let events = vec![];

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use mclag_proto::sync::v1::{
 use mclag_proto::{DomainId, IfName, Mac, Vid};
 
 use super::standin::{Place, Standin, straight};
-use crate::daemon::{Daemon, ICCPD, Program, make_directory};
+use crate::daemon::{Daemon, ICCPD, Program, SYNCD, make_directory};
 use crate::netns::{self, NetNs};
 use crate::scenario::Ctx;
 use crate::topology::{BRIDGE, Side};
@@ -213,9 +213,9 @@ fn name(text: &str) -> Result<IfName> {
 struct Pair {
     // Daemons end before the namespaces they live in.
     iccpd: [Daemon; 2],
+    /// Our `syncd` between an `iccpd` and a stand-in that speaks version 1.
+    syncd: [Option<Beside>; 2],
     shims: [Standin; 2],
-    /// What stands in for our `syncd`, where that assists a foreign shim.
-    assistants: Option<[Standin; 2]>,
     ns: [NetNs; 2],
     _far: NetNs,
     up_after: Duration,
@@ -224,9 +224,23 @@ struct Pair {
 /// One chassis before its `iccpd` is there.
 struct Prepared {
     shim: Standin,
-    assistant: Option<Standin>,
+    syncd: Option<(Program, PathBuf)>,
     program: Program,
     socket: PathBuf,
+}
+
+/// A running `syncd` and its operators' socket.
+struct Beside {
+    daemon: Daemon,
+    control: PathBuf,
+}
+
+impl Beside {
+    /// Neighbours that it is to have.
+    fn neighbours(&self) -> Result<u64> {
+        let shown = Client::connect_to_syncd(&self.control)?.dataplane()?;
+        Ok(shown.neighbours.try_into()?)
+    }
 }
 
 impl Pair {
@@ -293,14 +307,10 @@ impl Pair {
         };
         ready(&a)?;
         ready(&b)?;
-        let assistants = match (a.assistant, b.assistant) {
-            (Some(a), Some(b)) => Some([a, b]),
-            _ => None,
-        };
         Ok(Self {
             iccpd: [a.iccpd, b.iccpd],
+            syncd: [a.syncd, b.syncd],
             shims: [a.shim, b.shim],
-            assistants,
             ns,
             _far: far,
             up_after,
@@ -312,14 +322,22 @@ impl Pair {
         Ok([a.resident_kib()?, b.resident_kib()?])
     }
 
-    /// End B's daemon without a word and start it anew: A has to tell everything, and nothing else
+    /// End B's daemons without a word and start them anew: A has to tell everything, and nothing else
     /// happens meanwhile.
     fn resync(&mut self, macs: u32) -> Result<Duration> {
         let [_, iccpd] = &mut self.iccpd;
+        let [_, syncd] = &mut self.syncd;
         let [_, b] = &self.shims;
         iccpd.kill()?;
+        // Otherwise it would say nothing of what it said before.
+        if let Some(Beside { daemon, .. }) = syncd {
+            daemon.kill()?;
+        }
         let wanted = b.tally().entries + u64::from(macs);
         let start = Instant::now();
+        if let Some(Beside { daemon, .. }) = syncd {
+            daemon.start()?;
+        }
         iccpd.start()?;
         let arrived = b.wait_entries(wanted)?;
         Ok(arrived.saturating_duration_since(start))
@@ -328,10 +346,7 @@ impl Pair {
     /// Write so many neighbours into A's kernel, and tell how many were written and how long it took
     /// from the first until all were at B.
     fn neighbours(&self, count: u32) -> Result<(u32, Duration)> {
-        let [_, b] = match &self.assistants {
-            Some(assistants) => assistants,
-            None => &self.shims,
-        };
+        let ([_, beside], [_, b]) = (&self.syncd, &self.shims);
         let count = count.min(room_for_neighbours());
         let mut batch = String::new();
         for index in 0..count {
@@ -343,11 +358,32 @@ impl Pair {
                 "neigh add {address} lladdr {mac} dev {BRIDGE} nud reachable"
             )?;
         }
-        let wanted = b.tally().neighbours + u64::from(count);
+        let before = match beside {
+            Some(beside) => beside.neighbours()?,
+            None => b.tally().neighbours,
+        };
+        let wanted = before + u64::from(count);
         let start = Instant::now();
         self.ns[0].ip(&batch)?;
-        let arrived = b.wait_neighbours(wanted)?;
+        let arrived = match beside {
+            Some(beside) => wait_neighbours(beside, wanted)?,
+            None => b.wait_neighbours(wanted)?,
+        };
         Ok((count, arrived.saturating_duration_since(start)))
+    }
+}
+
+/// When it is to have so many.
+fn wait_neighbours(beside: &Beside, wanted: u64) -> Result<Instant> {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let found = beside.neighbours()?;
+        if found >= wanted {
+            return Ok(Instant::now());
+        }
+        ensure!(Instant::now() < deadline, "{found} neighbours of {wanted}");
+        // Not `eventually`: its pauses are longer than what is measured.
+        thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -362,7 +398,7 @@ fn room_for_neighbours() -> u32 {
 struct Started {
     iccpd: Daemon,
     shim: Standin,
-    assistant: Option<Standin>,
+    syncd: Option<Beside>,
     socket: PathBuf,
 }
 
@@ -371,7 +407,7 @@ impl Prepared {
         let run = ctx
             .scratch()
             .join(format!("{}-{side}", setup.name().replace(' ', "")));
-        make_directory(&run, ICCPD)?;
+        make_directory(&run, SYNCD)?;
         let (control, syncd) = (run.join("iccpd.sock"), run.join("mclagsyncd.sock"));
         let pair = format!(
             "id = {DOMAIN}\nlocal = \"{}\"\npeer = \"{}\"\npeer-link = {PEER_LINK:?}\nports = [{PORT:?}]\n",
@@ -381,11 +417,11 @@ impl Prepared {
         let (domain, dataplane) = match setup {
             Setup::Sonic => (
                 "dialect = \"sonic\"\n".to_owned(),
-                format!("protocol = \"sonic\"\nassistant = {syncd:?}\n"),
+                format!("names-pair = true\nsocket = {syncd:?}\n"),
             ),
             Setup::LinuxMclag => (
-                format!("dialect = \"linux-mclag\"\n{pair}"),
-                format!("protocol = \"linux-mclag\"\nassistant = {syncd:?}\n"),
+                format!("dialect = \"linux-mclag\"\nstrict-sonic = true\n{pair}"),
+                format!("socket = {syncd:?}\n"),
             ),
             Setup::Own => (
                 format!("dialect = \"sonic\"\n{pair}"),
@@ -398,8 +434,11 @@ impl Prepared {
         );
         fs::write(&settings, text)
             .with_context(|| format!("cannot write {}", settings.display()))?;
-        let (place, assistant) = match setup.dialect() {
-            Some(dialect) => (Place::tcp(ns, dialect)?, Some(Place::unix(&syncd)?)),
+        let (place, syncd) = match setup.dialect() {
+            Some(dialect) => {
+                let beside = beside(ctx, &run, dialect, ns)?;
+                (Place::tcp(ns, dialect)?, Some(beside))
+            }
             None => (Place::unix(&syncd)?, None),
         };
         let greeting = match setup {
@@ -408,7 +447,7 @@ impl Prepared {
         };
         Ok(Self {
             shim: Standin::serve(place, greeting),
-            assistant: assistant.map(|place| Standin::serve(place, Vec::new())),
+            syncd,
             program: Program::new(ctx, "iccpd", ns, ICCPD)?
                 .arg("--config")
                 .arg(&settings),
@@ -420,19 +459,39 @@ impl Prepared {
     fn start(self) -> (Instant, Result<Started>) {
         let Self {
             shim,
-            assistant,
+            syncd,
             program,
             socket,
         } = self;
         let start = Instant::now();
-        let started = program.start().map(|iccpd| Started {
-            iccpd,
-            shim,
-            assistant,
-            socket,
+        let syncd = syncd.map(|(program, control)| {
+            let daemon = program.start()?;
+            anyhow::Ok(Beside { daemon, control })
+        });
+        let started = syncd.transpose().and_then(|syncd| {
+            Ok(Started {
+                iccpd: program.start()?,
+                shim,
+                syncd,
+                socket,
+            })
         });
         (start, started)
     }
+}
+
+/// Our `syncd` as the client of a server of that dialect, without a kernel, and its operators' socket.
+fn beside(ctx: &Ctx, run: &Path, dialect: Dialect, ns: &NetNs) -> Result<(Program, PathBuf)> {
+    let settings = run.join("mclagsyncd.toml");
+    let text = format!(
+        "backend = \"record\"\nrun-dir = {run:?}\n[access]\nusers = [{}]\n\
+         [mclagsyncd]\nprotocol = \"{dialect}\"\n",
+        ICCPD.uid
+    );
+    fs::write(&settings, text).with_context(|| format!("cannot write {}", settings.display()))?;
+    let program = Program::new(ctx, "mclagsyncd", ns, SYNCD)?;
+    let program = program.arg("--config").arg(&settings);
+    Ok((program, run.join("mclagsyncd-ctl.sock")))
 }
 
 /// What SONiC's server says of the configuration (`spec/mclagsyncd-protocol.md` 5.6).

@@ -16,7 +16,9 @@ use mclag_proto::sync::model::{Abilities, Event, Op};
 use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, ServerCodec, ServerHello, ServerMessage, VERSION,
 };
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// How long something that has to happen may take.
@@ -140,6 +142,28 @@ impl Daemon {
         serde_json::from_slice(&output.stdout).ok()
     }
 
+    /// Ask until the answer is that there is none, with this reason.
+    ///
+    /// # Errors
+    ///
+    /// When it never is.
+    pub fn wait_for_refusal(&self, view: &str, reason: &str) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let output = Command::new(program("mclagctl")?)
+                .arg(view)
+                .arg("--socket")
+                .arg(&self.control)
+                .output()?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            match said.contains(reason) {
+                true => return Ok(()),
+                false if start.elapsed() > PATIENCE => bail!("{view} says {said:?}"),
+                false => thread::sleep(PAUSE),
+            }
+        }
+    }
+
     /// Ask until the answer is as expected.
     ///
     /// # Errors
@@ -177,6 +201,20 @@ impl Daemon {
         }
     }
 
+    /// Stop it as an operator does, and return its exit status.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or a signal ends it.
+    pub fn stop(&mut self) -> Result<i32> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(pid, Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        status
+            .code()
+            .with_context(|| format!("it ended, {status:?}"))
+    }
+
     /// Require that it still runs.
     ///
     /// # Errors
@@ -197,6 +235,62 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Our `mclagsyncd` as the client of a foreign server, without a kernel beside it, and our `iccpd`.
+#[derive(Debug)]
+pub struct Beside {
+    /// The one that decides.
+    pub iccpd: Daemon,
+    /// The one that talks to the server.
+    pub syncd: Daemon,
+}
+
+impl Beside {
+    /// Run both. `protocol` is what the server speaks; `domain` is the table of the pair, and is empty where the
+    /// server describes that.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be started.
+    pub fn start(
+        place: &Place,
+        protocol: &str,
+        server: SocketAddrV4,
+        domain: &str,
+    ) -> Result<Self> {
+        let run = place.path("run");
+        fs::create_dir_all(&run)?;
+        let syncd = format!(
+            "backend = \"record\"\nrun-dir = {run:?}\n[log]\nfilter = \"debug\"\n\
+             [mclagsyncd]\nprotocol = {protocol:?}\naddress = \"{server}\"\n"
+        );
+        let names_pair = !domain.contains("id = ");
+        let iccpd = format!(
+            "{domain}[syncd]\nsocket = {:?}\nnames-pair = {names_pair}\n[log]\nfilter = \"debug\"\n",
+            run.join("mclagsyncd.sock")
+        );
+        Ok(Self {
+            syncd: Daemon::start(place, "mclagsyncd", &syncd)?,
+            iccpd: Daemon::start(place, "iccpd", &iccpd)?,
+        })
+    }
+
+    /// What both logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        format!("{}\n{}", self.syncd.log(), self.iccpd.log())
+    }
+
+    /// Require that both still run.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not.
+    pub fn is_alive(&mut self) -> Result<()> {
+        self.syncd.is_alive()?;
+        self.iccpd.is_alive()
     }
 }
 

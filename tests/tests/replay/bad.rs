@@ -11,7 +11,7 @@ use mclag_proto::sync::model::Abilities;
 use mclag_proto::sync::v1;
 use mclag_tests::replay::player::Player;
 use mclag_tests::replay::process::{
-    Daemon, PATIENCE, Place, Standin, accept, dial_until, loopback,
+    Beside, Daemon, PATIENCE, Place, Standin, accept, dial_until, loopback,
 };
 use mclag_tests::replay::receiver::{Part, Receiver};
 use mclag_tests::replay::stream::{Side, parse};
@@ -298,7 +298,7 @@ fn until_closed(stream: &mut TcpStream) -> Result<()> {
     }
 }
 
-/// Input: what a broken shim says to our `iccpd`, each followed by an address that the next view shows.
+/// Input: what a broken shim says to our daemons, each followed by an address that the next view shows.
 #[test]
 fn a_shim_that_talks_nonsense_costs_no_more_than_what_it_said() {
     let fdb = |host, vid, port, op| record(v1::Dialect::Sonic, host, vid, port, op);
@@ -350,8 +350,7 @@ fn a_shim_that_talks_nonsense_costs_no_more_than_what_it_said() {
     let place = Place::new("bad-shim").unwrap();
     let address = SocketAddrV4::new(loopback(156, 6), 12_626);
     let server = TcpListener::bind(address).unwrap();
-    let settings = format!("[syncd]\nprotocol = \"sonic\"\naddress = \"{address}\"\n");
-    let mut daemon = Daemon::start(&place, "iccpd", &settings).unwrap();
+    let mut daemon = Beside::start(&place, "sonic", address, "").unwrap();
     let recorded = include_str!("../../replay/mclagsyncd-sonic-01-a.txt");
     let recorded = parse(recorded).unwrap().remove(0).messages;
     let recorded = recorded.into_iter().filter(|m| m.from == Side::Server);
@@ -363,9 +362,11 @@ fn a_shim_that_talks_nonsense_costs_no_more_than_what_it_said() {
     };
     let mut run = || -> Result<()> {
         let mut stream = connect()?;
-        daemon.wait("status", |status| status["domain"] == 1)?;
+        daemon
+            .iccpd
+            .wait("status", |status| status["domain"] == 1)?;
         for (host, bad) in (0x10..).zip(&table) {
-            let before = warnings(&daemon.log()).len();
+            let before = warnings(&daemon.syncd.log()).len();
             stream.write_all(&bad.message)?;
             if bad.then == Connection::IsClosed {
                 until_closed(&mut stream)?;
@@ -374,9 +375,9 @@ fn a_shim_that_talks_nonsense_costs_no_more_than_what_it_said() {
             stream.write_all(&message(1, &fdb(host, 10, PORT_NAME, 1)))?;
             let mac = format!("00:aa:00:00:00:{host:02x}");
             let has_mac = |macs: &Value| macs.to_string().contains(&mac);
-            daemon.wait("macs", has_mac).context(bad.what)?;
-            warned_once(&daemon, before, bad)?;
-            let status = daemon.ask("status").context("no answer")?;
+            daemon.iccpd.wait("macs", has_mac).context(bad.what)?;
+            warned_once(&daemon.syncd, before, bad)?;
+            let status = daemon.iccpd.ask("status").context("no answer")?;
             ensure!(status["domain"] == 1, "{}: {status}", bad.what);
         }
         daemon.is_alive()

@@ -1,4 +1,5 @@
-//! Version 1 of the mclagsyncd protocol, linux-mclag (`spec/mclagsyncd-protocol.md`): our `iccpd` polls a stand-in for `mclagsyncd.py`.
+//! Version 1 of the mclagsyncd protocol, linux-mclag (`spec/mclagsyncd-protocol.md`): our `syncd` polls a stand-in
+//! for `mclagsyncd.py` for our `iccpd`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use mclag_tests::netns::NetNs;
 use mclag_tests::replay::polled::{Heard, Key, Polled, kind, recorded};
-use mclag_tests::replay::process::{Daemon, Place, accept, loopback};
+use mclag_tests::replay::process::{Beside, Place, accept, loopback};
 use mclag_tests::replay::stream::Side;
 use serde_json::Value;
 
@@ -37,12 +38,11 @@ const OTHER_HOST: &str = "00:bb:00:00:00:02";
 const RECORDINGS: [(&str, &str); 7] =
     recordings!("mclagsyncd-legacy": "01-a" "01-b" "02-b" "03-b" "04-b" "05-a" "05-b");
 
-fn settings(local: Ipv4Addr, peer: Ipv4Addr, node: u8, shim: SocketAddrV4) -> String {
+fn settings(local: Ipv4Addr, peer: Ipv4Addr, node: u8) -> String {
     format!(
         "[domain]\nid = 1\nlocal = \"{local}\"\npeer = \"{peer}\"\ntcp-port = {SESSION}\n\
          dialect = \"linux-mclag\"\nbridge = \"Bridge\"\npeer-link = \"{LINK}\"\nports = [\"{LAG}\"]\n\
-         node-mac = \"02:00:00:00:00:0{node}\"\n\
-         [syncd]\nprotocol = \"linux-mclag\"\naddress = \"{shim}\"\n[log]\nfilter = \"debug\"\n"
+         node-mac = \"02:00:00:00:00:0{node}\"\nstrict-sonic = true\n"
     )
 }
 
@@ -98,7 +98,7 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
     let address = SocketAddrV4::new(loopback(180 + number, 6), PORT);
     let server = TcpListener::bind(address)?;
     let (local, peer) = (loopback(180 + number, 1), loopback(180 + number, 2));
-    let mut daemon = Daemon::start(&place, "iccpd", &settings(local, peer, 1, address))?;
+    let mut daemon = Beside::start(&place, "linux-mclag", address, &settings(local, peer, 1))?;
     let mut shim = Polled::new(accept(&server)?)?;
     let said = messages(text)
         .into_iter()
@@ -126,6 +126,7 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
         macs["macs"].as_array()?.iter().map(entry).collect()
     };
     daemon
+        .iccpd
         .wait("macs", |macs| known(macs).as_ref() == Some(&table))
         .with_context(|| format!("{name}: not {table:?}"))?;
     daemon.is_alive()?;
@@ -135,17 +136,17 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
 /// Input: what mclagsyncd.py said, in answer to polls. Output: the addresses are known, and all that comes back is
 /// what that server takes.
 #[test]
-fn our_iccpd_polls_a_recorded_mclagsyncd_py() {
+fn our_syncd_polls_a_recorded_mclagsyncd_py() {
     side_by_side(RECORDINGS.to_vec(), |number, (name, text)| {
         polls_a_recording(number, name, text)
     });
 }
 
-/// One of a pair: a network namespace with the ports, our daemon in it, and its shim.
+/// One of a pair: a network namespace with the ports, our daemons in it, and their shim.
 struct Chassis {
     namespace: NetNs,
     server: TcpListener,
-    daemon: Daemon,
+    daemon: Beside,
     _place: Place,
 }
 
@@ -188,10 +189,11 @@ impl Chassis {
         let place = Place::new(&format!("polled-pair-{node}"))?;
         let [local, peer] = [node, 3 - node].map(|host| Ipv4Addr::new(10, 255, 0, host));
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT);
-        let settings = settings(local, peer, node, address);
+        let settings = settings(local, peer, node);
         let (server, daemon) = namespace.enter(|| {
             let server = TcpListener::bind(address)?;
-            Ok((server, Daemon::start(&place, "iccpd", &settings)?))
+            let daemon = Beside::start(&place, "linux-mclag", address, &settings)?;
+            Ok((server, daemon))
         })?;
         let shim = Polled::new(accept(&server)?)?;
         let chassis = Self {
@@ -246,7 +248,7 @@ fn converse(a: &Chassis, a_shim: &mut Polled, b: &Chassis, b_shim: &mut Polled) 
     })?;
     for chassis in [a, b] {
         let is_up = |status: &Value| status["session"] == "up";
-        chassis.daemon.wait("status", is_up)?;
+        chassis.daemon.iccpd.wait("status", is_up)?;
     }
 
     // Of each a host that only its own shim has seen; both are behind the same port.

@@ -1,4 +1,5 @@
-//! Version 1 of the mclagsyncd protocol (`spec/mclagsyncd-protocol.md`): our `syncd` to a recorded `iccpd`, our `iccpd` to a recorded `mclagsyncd`.
+//! Version 1 of the mclagsyncd protocol (`spec/mclagsyncd-protocol.md`): our `syncd` to a recorded `iccpd`, and with our
+//! `iccpd` to a recorded `mclagsyncd`.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use mclag_proto::sync::v1::Dialect;
-use mclag_tests::replay::process::{Daemon, Place, accept, dial_until, loopback};
+use mclag_tests::replay::process::{Beside, Daemon, Place, accept, dial_until, loopback};
 use mclag_tests::replay::shim::Listener;
 use mclag_tests::replay::stream::{Message, Side};
 
@@ -147,17 +148,14 @@ fn our_syncd_serves_recorded_linux_mclag_clients() {
 /// Input: what a real mclagsyncd says, or a recorder in its place. Output: the pair is configured from it, and all
 /// that comes back is what that server takes.
 #[test]
-fn our_iccpd_is_a_client_that_mclagsyncd_understands() {
+fn our_daemons_are_a_client_that_mclagsyncd_understands() {
     let recordings =
         recordings!("mclagsyncd": "sonic-07-a" "sonic-01-a" "sonic-02-a" "sonic-05-a" "sonic-06-a");
     one_by_one(recordings.to_vec(), |number, (name, text)| {
         let place = Place::new(&format!("to-iccpd-{name}"))?;
         let address = SocketAddrV4::new(loopback(240 + number, 6), PORT);
         let server = TcpListener::bind(address)?;
-        let settings = format!(
-            "[syncd]\nprotocol = \"sonic\"\naddress = \"{address}\"\n[log]\nfilter = \"debug\"\n"
-        );
-        let mut daemon = Daemon::start(&place, "iccpd", &settings)?;
+        let mut daemon = Beside::start(&place, "sonic", address, "")?;
         let first = if name == "sonic-07-a" {
             text
         } else {
@@ -172,8 +170,8 @@ fn our_iccpd_is_a_client_that_mclagsyncd_understands() {
         if !matches!(name, "sonic-07-a" | "sonic-01-a") {
             all.splice(0..0, configured.iter().cloned());
         }
-        // A client that heard of a new pair connects anew, to hear everything of it. The server begins with what is
-        // configured then (1.2, 5.6), and goes on.
+        // A client that connects anew hears everything again: the server begins with what is configured then (1.2,
+        // 5.6), and goes on.
         let mut connections = 0;
         let listener = loop {
             connections += 1;
@@ -210,9 +208,13 @@ fn our_iccpd_is_a_client_that_mclagsyncd_understands() {
         );
         // The recording of the real server ends with the domain's deletion.
         if name == "sonic-07-a" {
-            daemon.wait_for_log("the shim no longer has a pair")?;
+            daemon
+                .iccpd
+                .wait_for_log("mclagsyncd no longer has a pair")?;
         } else {
-            let status = daemon.wait("status", |status| status["domain"] == 1)?;
+            let status = daemon
+                .iccpd
+                .wait("status", |status| status["domain"] == 1)?;
             ensure!(status["local"] == "10.255.0.1", "{name}: {status}");
         }
         Ok(())

@@ -36,16 +36,6 @@ pub(super) enum DialectText {
     LinuxMclag,
 }
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum ProtocolText {
-    #[serde(rename = "2")]
-    V2,
-    Sonic,
-    LinuxMclag,
-    Auto,
-}
-
 /// What describes the pair is all there or not at all; the rest has defaults.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -74,11 +64,13 @@ pub(super) struct DomainTable {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SyncdTable {
-    pub(super) protocol: Option<ProtocolText>,
     pub(super) socket: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) names_pair: bool,
+    // Of earlier versions: see `settings::server`.
+    pub(super) protocol: Option<Spanned<String>>,
     pub(super) address: Option<Spanned<String>>,
     pub(super) assistant: Option<Spanned<PathBuf>>,
-    pub(super) names_pair: Option<Spanned<bool>>,
 }
 
 #[derive(Default, Deserialize)]

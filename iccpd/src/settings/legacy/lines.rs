@@ -83,6 +83,16 @@ pub enum Generation {
     LinuxMclag,
 }
 
+impl Generation {
+    /// What our own `mclagsyncd` speaks with its server.
+    pub(super) const fn server(self) -> &'static str {
+        match self {
+            Self::Sonic => "sonic",
+            Self::LinuxMclag => "linux-mclag",
+        }
+    }
+}
+
 /// What a line is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Key {

@@ -98,8 +98,8 @@ impl Reading<'_> {
             }
         }
         let Some(index) = chosen else {
-            if syncd.protocol.brings_domain() {
-                let message = "no pair is described completely; it has to arrive from the shim";
+            if syncd.names_pair {
+                let message = "no pair is described completely; it has to arrive from the server";
                 // A file without a word of a pair means just that.
                 self.note(0, message.into());
             }

@@ -5,7 +5,7 @@ use super::lines::{Generation, Key, Line, MAX_LINE, Original};
 use super::lines::{behind_mark, lines, meant, names, original, plain};
 use super::pair::Draft;
 use super::{MAX_WARNINGS, Warning, Weight};
-use crate::settings::{Chassis, DurationText, MAX_SOCKET_PATH, Syncd, SyncdProtocol};
+use crate::settings::{Chassis, DurationText, MAX_SOCKET_PATH, Syncd, server};
 use mclag_daemon::settings::Shown;
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub(super) struct Reading<'a> {
     /// One of them was of something that the earlier daemon reads otherwise.
     dropped_misread: bool,
     pub(super) origins: BTreeMap<&'static str, String>,
+    /// A line names the server of the dataplane.
+    pub(super) names_server: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -47,6 +49,7 @@ impl<'a> Reading<'a> {
             dropped_warnings: 0,
             dropped_misread: false,
             origins: BTreeMap::new(),
+            names_server: false,
         }
     }
 
@@ -291,7 +294,15 @@ impl<'a> Reading<'a> {
                 .map(|priority| chassis.priority = priority)
                 .map_err(|_| format!("{} is not between 0 and 65535", Shown(value))),
             Key::Bind => name_of(value).map(|device| chassis.bind_device = Some(device)),
-            Key::Syncd => server(value, syncd),
+            Key::Syncd => match server_of(value, self.rules()) {
+                Some(instead) => {
+                    self.names_server = true;
+                    let (why, file) = (server::WHY, server::FILE);
+                    let message = format!("`{name}`: {why}. Write to {file}, not here:");
+                    return self.suggest(at, message, instead);
+                }
+                None => own(value, syncd),
+            },
             Key::BackupIp | Key::InitDelay | Key::Auth => {
                 Err("ignored: there is no such function yet".into())
             }
@@ -562,33 +573,26 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// What is spoken with the dataplane, or where.
-fn server(text: &str, syncd: &mut Syncd) -> Result<(), String> {
-    let address = text.parse::<SocketAddr>().ok();
-    let port = Syncd::SONIC.port();
-    let address = address.or_else(|| text.parse().ok().map(|ip: IpAddr| (ip, port).into()));
-    match (text, address) {
-        ("2", _) => syncd.protocol = SyncdProtocol::V2,
-        ("sonic", _) => syncd.protocol = SyncdProtocol::Sonic,
-        ("linux-mclag", _) => syncd.protocol = SyncdProtocol::LinuxMclag,
-        ("auto", _) => syncd.protocol = SyncdProtocol::Auto,
-        (_, Some(address)) => {
-            let ip = address.ip().to_canonical();
-            if !ip.is_loopback() {
-                return Err(format!("{ip} is not an address of this host alone"));
-            }
-            syncd.address = Some(address);
-        }
-        (path, None) if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH => {
-            syncd.protocol = SyncdProtocol::V2;
+/// What our own `mclagsyncd` has to know of a server that is named by what it speaks, or by where it
+/// is.
+fn server_of(text: &str, rules: Generation) -> Option<Vec<String>> {
+    if server::PROTOCOLS.contains(&text) {
+        return Some(server::table(text, None));
+    }
+    let is_address = text.parse::<SocketAddr>().is_ok() || text.parse::<IpAddr>().is_ok();
+    is_address.then(|| server::table(rules.server(), Some(text)))
+}
+
+/// Where our own `syncd` is.
+fn own(text: &str, syncd: &mut Syncd) -> Result<(), String> {
+    match text {
+        "2" => syncd.names_pair = false,
+        path if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH => {
             syncd.socket = Path::new(path).to_owned();
         }
         _ => {
             let text = Shown(text);
-            return Err(format!(
-                "{text} is neither 2, sonic, linux-mclag, auto, nor an address or the path of a \
-                 socket"
-            ));
+            return Err(format!("{text} is neither 2 nor the path of a socket"));
         }
     }
     Ok(())
@@ -599,7 +603,6 @@ const fn toml_key(key: Key) -> Option<&'static str> {
     match key {
         Key::Priority => Some("priority"),
         Key::Bind => Some("bind-device"),
-        Key::Syncd => Some("protocol"),
         _ => None,
     }
 }

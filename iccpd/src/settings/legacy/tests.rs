@@ -2,7 +2,6 @@ use super::*;
 use crate::settings::load::{self, load};
 use crate::settings::{Domain, SettingsError};
 use mclag_proto::{IfName, Mac};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 fn parse(bytes: &[u8]) -> Result<load::Loaded, SettingsError> {
@@ -94,7 +93,7 @@ fn a_file_of_sonic_is_read_without_a_warning() {
     assert_eq!(settings.chassis.bridge, None);
     assert_eq!(settings.chassis.on_loss, OnLoss::Release);
     assert_eq!(settings.chassis.dialect, IccpDialect::Sonic);
-    assert_eq!(settings.syncd.protocol, SyncdProtocol::Sonic);
+    assert!(settings.syncd.names_pair);
 }
 
 /// `spec/config-formats.md` 1.3.
@@ -106,7 +105,7 @@ fn a_file_of_linux_mclag_is_read_without_a_warning() {
     assert_eq!(warnings(&legacy), [""; 0]);
     assert_eq!(legacy.generation, Some(Generation::LinuxMclag));
     assert_eq!(settings.chassis.dialect, IccpDialect::LinuxMclag);
-    assert_eq!(settings.syncd.protocol, SyncdProtocol::LinuxMclag);
+    assert!(!settings.syncd.names_pair);
     assert_eq!(settings.chassis.on_loss, OnLoss::Release);
 }
 
@@ -572,7 +571,7 @@ fn a_system_mac_is_for_the_pairs_before_it() {
 }
 
 #[test]
-fn a_pair_that_cannot_come_about_is_told_and_may_arrive_from_sonics_shim() {
+fn a_pair_that_cannot_come_about_is_told_and_may_arrive_from_sonics_server() {
     let cases = [
         (
             "peer_ip:10.0.0.1",
@@ -594,9 +593,9 @@ fn a_pair_that_cannot_come_about_is_told_and_may_arrive_from_sonics_shim() {
     assert_eq!(settings.domain, None);
     assert_eq!(
         warnings(&legacy),
-        ["0: no pair is described completely; it has to arrive from the shim"]
+        ["0: no pair is described completely; it has to arrive from the server"]
     );
-    assert_eq!(settings.syncd.protocol, SyncdProtocol::Sonic);
+    assert!(settings.syncd.names_pair);
 }
 
 /// `spec/config-formats.md` 1: absence of the file is not an error, in the usual place.
@@ -611,7 +610,7 @@ fn the_usual_file_need_not_exist() {
 }
 
 #[test]
-fn without_a_shim_that_can_describe_it_a_pair_must_be_complete() {
+fn without_a_server_that_can_describe_it_a_pair_must_be_complete() {
     let report = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         report(&LINUX_MCLAG.replace("peer_ip:", "peer:")),
@@ -640,26 +639,58 @@ fn a_few_keys_are_ours() {
     assert_eq!(domain.unique_ip, vlans.into());
     assert_eq!(settings.chassis.priority, 5);
     assert_eq!(settings.chassis.bind_device, IfName::new("mgmt0").ok());
-    assert_eq!(settings.syncd.protocol, SyncdProtocol::V2);
     assert_eq!(settings.syncd.socket, Path::new("/run/x.sock"));
+    assert!(settings.syncd.names_pair);
+    assert!(!read(&format!("{PAIR}syncd:2\n")).0.syncd.names_pair);
     // Nothing of what an earlier daemon does depends on them.
     assert_eq!(settings.chassis.on_loss, OnLoss::Release);
+}
 
-    let server = |value: &str| {
-        let (settings, legacy) = read(&format!("{PAIR}syncd:{value}\n"));
-        (settings.syncd, warnings(&legacy))
+/// As in TOML: one error with the lines to write to `mclagsyncd`'s settings.
+#[test]
+fn a_file_that_names_the_server_is_refused_with_what_to_write_elsewhere() {
+    let line = |number, lines: &[&str]| {
+        let instead = lines.iter().map(|line| format!("\n  instead: {line}"));
+        format!(
+            "iccpd.conf: a server is named that has to be named elsewhere\n\
+             iccpd.conf:{number}: warning: `syncd`: iccpd talks to our own mclagsyncd alone, and that to the \
+             server of SONiC or linux-mclag. Write to /etc/mclag/mclagsyncd.toml, not here:{}",
+            instead.collect::<String>()
+        )
     };
-    let (syncd, _) = server("127.0.0.1:2627");
-    assert_eq!(syncd.protocol, SyncdProtocol::Sonic);
-    assert_eq!(syncd.address, Some("127.0.0.1:2627".parse().unwrap()));
-    let (syncd, _) = server("127.0.0.6");
-    assert_eq!(syncd.address, None);
-    for (value, protocol) in [
-        ("2", SyncdProtocol::V2),
-        ("auto", SyncdProtocol::Auto),
-        ("linux-mclag", SyncdProtocol::LinuxMclag),
+    for (text, want) in [
+        (
+            format!("{PAIR}syncd:sonic\n"),
+            line(5, &["[mclagsyncd]", "protocol = \"sonic\""]),
+        ),
+        (
+            format!("{PAIR}syncd = auto\n"),
+            line(5, &["[mclagsyncd]", "protocol = \"auto\""]),
+        ),
+        (
+            format!("{LINUX_MCLAG}syncd:127.0.0.1:2627\n"),
+            line(
+                6,
+                &[
+                    "[mclagsyncd]",
+                    "protocol = \"linux-mclag\"",
+                    "address = \"127.0.0.1:2627\"",
+                ],
+            ),
+        ),
+        (
+            format!("{PAIR}syncd:10.0.0.1\n"),
+            line(
+                5,
+                &[
+                    "[mclagsyncd]",
+                    "protocol = \"sonic\"",
+                    "address = \"10.0.0.1\"",
+                ],
+            ),
+        ),
     ] {
-        assert_eq!(server(value).0.protocol, protocol);
+        assert_eq!(parse(text.as_bytes()).unwrap_err().to_string(), want);
     }
 }
 
@@ -694,13 +725,8 @@ fn mistakes_in_our_keys_are_told_and_change_nothing() {
             "`bind`: \"a/b\" is not an interface name: printable, without blank, '/' or ':'",
         ),
         (
-            "syncd:10.0.0.1",
-            "`syncd`: 10.0.0.1 is not an address of this host alone",
-        ),
-        (
             "syncd:tcp",
-            "`syncd`: \"tcp\" is neither 2, sonic, linux-mclag, auto, nor an address or the path \
-             of a socket",
+            "`syncd`: \"tcp\" is neither 2 nor the path of a socket",
         ),
     ] {
         let (settings, legacy) = read(&format!("{PAIR}{line}\n"));
@@ -715,6 +741,9 @@ fn the_toml_says_where_values_come_from() {
     assert_eq!(
         legacy.to_toml(&settings, Path::new("/etc/iccpd/iccpd.conf")),
         r#"# Converted from /etc/iccpd/iccpd.conf, read as a file of SONiC's iccpd.
+# Where the server runs that it was made for, /etc/mclag/mclagsyncd.toml has to say so:
+#     [mclagsyncd]
+#     protocol = "sonic"
 # `bridge` is not set: it is the one that the peer link or a port is a member of when
 # iccpd starts, or else "Bridge".
 on-stop = "keep"
@@ -738,8 +767,8 @@ neighbours = true
 strict-sonic = true  # as the daemon that the file is for
 
 [syncd]
-protocol = "sonic"  # as the daemon that the file is for
-address = "127.0.0.6:2626"
+socket = "/run/mclag/mclagsyncd.sock"
+names-pair = true  # as the daemon that the file is for
 
 [control]
 socket = "/run/mclag/iccpd.sock"
