@@ -1,71 +1,50 @@
 //! What the program is called, and what it finds under the names of earlier versions.
 
+#[allow(dead_code)]
+#[path = "../../proto/daemon/tests/support/mod.rs"]
+mod support;
+
 use std::fs::{self, File};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{Command, Output, Stdio};
 
-/// What has to happen, happens within this time, however slow the machine.
-const SOON: Duration = Duration::from_secs(20);
+use support::{Process, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mclagsyncd");
 
-/// A directory of its own, removed at the end with whatever runs in it.
+/// A directory of its own, and what runs in it.
 struct Place {
-    dir: PathBuf,
-    child: Option<Child>,
+    process: Option<Process>,
+    dir: support::Place,
 }
 
 impl Place {
     fn new(name: &str) -> Self {
-        let name = format!("mclagsyncd-names-{name}-{}", std::process::id());
-        let dir = std::env::temp_dir().join(name);
-        fs::create_dir_all(&dir).unwrap();
-        Self { dir, child: None }
+        let dir = support::Place::new(&format!("mclagsyncd-names-{name}"));
+        Self { process: None, dir }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
+        self.dir.path(name)
     }
 
     fn command(&self, program: &Path) -> Command {
-        let settings = self.path("settings.toml");
-        fs::write(&settings, "").unwrap();
+        let settings = self.dir.write("settings.toml", "");
         let mut command = Command::new(program);
         command.args(["--backend", "record", "--settings"]);
-        command.arg(settings).arg("--run-dir").arg(&self.dir);
+        command.arg(settings).arg("--run-dir").arg(self.path(""));
         command
     }
 
     fn start(&mut self, program: &Path) {
         let mut command = self.command(program);
         command.stderr(File::create(self.path("log")).unwrap());
-        self.child = Some(command.spawn().unwrap());
-    }
-
-    fn wait(&self, what: &str, done: impl Fn() -> bool) {
-        let start = Instant::now();
-        while !done() {
-            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
-            assert!(start.elapsed() < SOON, "not in time: {what}\n{log}");
-            thread::sleep(Duration::from_millis(5));
-        }
+        self.process = Some(command.spawn().unwrap().into());
     }
 
     fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -94,8 +73,8 @@ fn a_process_beside_a_foreign_one_has_a_name_of_its_own() {
     let beside = place.path("mclag-syncd");
     std::os::unix::fs::symlink(PROGRAM, &beside).unwrap();
     place.start(&beside);
-    place.wait("the socket", || place.path("mclagsyncd.sock").exists());
-    let id = place.child.as_ref().unwrap().id();
+    eventually("the socket", || place.path("mclagsyncd.sock").exists());
+    let id = place.process.as_ref().unwrap().id();
     let name = fs::read_to_string(format!("/proc/{id}/comm")).unwrap();
     assert_eq!(name, "mclag-syncd\n");
 }
@@ -108,7 +87,7 @@ fn state_and_sockets_of_an_earlier_version_are_taken_over() {
     fs::write(place.path("syncd-originals.json"), originals).unwrap();
     drop(UnixListener::bind(place.path("syncd.sock")).unwrap());
     place.start(Path::new(PROGRAM));
-    place.wait("a connection by the old name", || {
+    eventually("a connection by the old name", || {
         UnixStream::connect(place.path("syncd.sock")).is_ok()
             && UnixStream::connect(place.path("syncd-ctl.sock")).is_ok()
     });
@@ -116,7 +95,7 @@ fn state_and_sockets_of_an_earlier_version_are_taken_over() {
     let taken_over = fs::read_to_string(place.path("mclagsyncd-originals.json")).unwrap();
     assert_eq!(taken_over, originals);
     // Log lines are written on a thread of their own.
-    place.wait("the line that says so", || {
+    eventually("the line that says so", || {
         place.log().contains("remembered is in")
     });
 }
