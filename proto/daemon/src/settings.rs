@@ -140,18 +140,23 @@ impl fmt::Display for Located<'_> {
         let before = self.text[start..].get(..span.start.saturating_sub(start));
         let column = before.unwrap_or_default().chars().count();
         let marked = self.text.get(span.clone()).unwrap_or_default();
-        let room = MAX_EXCERPT.saturating_sub(column).max(1);
-        let marks = marked
-            .lines()
-            .next()
-            .map_or(1, |m| m.chars().count())
-            .clamp(1, room);
+        let marked = marked.lines().next().map_or(1, |m| m.chars().count());
+
+        // Of a long line, what is around the place.
+        let (cut, begin) = match column {
+            0..MAX_EXCERPT => ("", 0),
+            _ => ("...", column - MAX_EXCERPT / 2),
+        };
+        let excerpt: String = content.chars().skip(begin).take(MAX_EXCERPT).collect();
+        let indent = column - begin;
+        let marks = "^".repeat(marked.clamp(1, MAX_EXCERPT - indent));
+        // Not by a width of the format: those end at 65,535.
+        let indent = " ".repeat(cut.len() + indent);
 
         writeln!(f, "{path}:{line}:{}: {message}", column + 1)?;
         let margin = line.to_string().len();
-        let excerpt: String = content.chars().take(column + room).collect();
-        writeln!(f, " {line} | {excerpt}")?;
-        write!(f, " {:margin$} | {:column$}{}", "", "", "^".repeat(marks))
+        writeln!(f, " {line} | {cut}{excerpt}")?;
+        write!(f, " {:margin$} | {indent}{marks}", "")
     }
 }
 
@@ -203,5 +208,22 @@ mod tests {
             );
         }
         std::fs::remove_file(fifo).unwrap();
+    }
+
+    #[test]
+    fn a_place_far_to_the_right_is_shown_with_what_is_around_it() {
+        let text = format!("a = 1\nx = \"{}\" z\n", "y".repeat(70_000));
+        let at = text.find('z').unwrap();
+        let problem = Problem {
+            span: Some(at..at + 1),
+            message: "not expected".to_owned(),
+        };
+        let error = SettingsError::wrong(Path::new("f"), &text, vec![problem]);
+        let y = "y".repeat(48);
+        let wanted = format!(
+            "f:2:70008: not expected\n 2 | ...{y}\" z\n   | {}^",
+            " ".repeat(53)
+        );
+        assert_eq!(error.to_string(), wanted);
     }
 }
