@@ -12,6 +12,12 @@ use nix::fcntl::OFlag;
 /// Longest part of a line that is shown, in characters.
 const MAX_EXCERPT: usize = 100;
 
+/// Problems that are shown; of more than these, their number.
+const MAX_PROBLEMS: usize = 20;
+
+/// Longest message that is shown, in characters.
+const MAX_MESSAGE: usize = 1000;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
@@ -59,11 +65,13 @@ impl SettingsError {
         }
     }
 
-    /// Problems with the text of a file, in the order in which they stand there.
+    /// Problems with the text of a file, in the order in which they stand there. Of many, the first ones and how many
+    /// more there are.
     pub fn wrong(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|p| p.span.as_ref().map_or(0, |s| s.start));
-        let shown: Vec<String> = problems
+        let mut shown: Vec<String> = problems
             .iter()
+            .take(MAX_PROBLEMS)
             .map(|problem| {
                 Located {
                     path,
@@ -73,6 +81,10 @@ impl SettingsError {
                 .to_string()
             })
             .collect();
+        let more = problems.len().saturating_sub(MAX_PROBLEMS);
+        if more > 0 {
+            shown.push(format!("{}: and {more} more", path.display()));
+        }
         Self::Wrong {
             report: shown.join("\n"),
         }
@@ -132,6 +144,7 @@ impl fmt::Display for Located<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         let message = &self.problem.message;
+        let message: String = message.chars().take(MAX_MESSAGE).collect();
         let Some(span) = &self.problem.span else {
             return write!(f, "{path}: {message}");
         };
@@ -225,5 +238,19 @@ mod tests {
             " ".repeat(53)
         );
         assert_eq!(error.to_string(), wanted);
+    }
+
+    #[test]
+    fn a_report_of_many_problems_names_the_first_ones_and_stays_short() {
+        let text = "wrong ".repeat(2000);
+        let problems = (0..2000).map(|number| Problem {
+            span: Some(number * 6..number * 6 + 5),
+            message: "not known".to_owned(),
+        });
+        let error = SettingsError::wrong(Path::new("f"), &text, problems.collect());
+        let report = error.to_string();
+        assert!(report.len() < 64 << 10, "{}", report.len());
+        assert!(report.starts_with("f:1:1: not known\n"), "{report}");
+        assert!(report.ends_with("\nf: and 1980 more"), "{report}");
     }
 }
