@@ -93,10 +93,7 @@ pub fn lost() -> u64 {
 pub fn say(line: &str) {
     let line = format!("{line}\n");
     match queue() {
-        Ok(queue) => {
-            queue.push(line.as_bytes());
-            queue.drain();
-        }
+        Ok(queue) => queue.say(line.as_bytes()),
         Err(_) => {
             let _ = io::stderr().write_all(line.as_bytes());
         }
@@ -138,8 +135,7 @@ fn say_panic(info: &PanicHookInfo<'_>, queue: &Queue) {
     if trace.status() == BacktraceStatus::Captured {
         text += &format!("{trace}\n");
     }
-    queue.push(text.as_bytes());
-    queue.drain();
+    queue.say(text.as_bytes());
 }
 
 /// Makes events lines of the queue, with journal priorities if that leads to the journal.

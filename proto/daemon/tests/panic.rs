@@ -23,12 +23,13 @@ fn child() {
     for number in 0..lines.parse().unwrap() {
         tracing::info!(number, "{:1000}", "long");
     }
-    panic!("boom");
+    // As long as with a back trace.
+    panic!("{:20000}\nboom", "");
 }
 
 #[test]
 fn a_panic_is_read_where_somebody_reads_and_ends_the_process_everywhere() {
-    for (lines, reads) in [(10, true), (1000, true), (10, false), (1000, false)] {
+    for (lines, reads) in [(10, true), (1000, true), (3000, true), (10, false), (1000, false)] {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let program = std::env::current_exe().unwrap();
         let args = ["--exact", "child", "--nocapture"].map(Path::new);
@@ -42,7 +43,7 @@ fn a_panic_is_read_where_somebody_reads_and_ends_the_process_everywhere() {
         if reads {
             let mut log = String::new();
             reader.read_to_string(&mut log).unwrap();
-            let last = log.lines().nth_back(1).unwrap();
+            let last = log.lines().nth_back(2).unwrap();
             assert!(
                 last.contains("panicked at proto/daemon/tests/panic.rs:"),
                 "{last}"

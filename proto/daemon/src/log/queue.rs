@@ -17,6 +17,9 @@ use nix::unistd::write;
 /// Bytes that may wait: some thousand lines.
 const ROOM: usize = 1 << 20;
 
+/// Bytes that may wait beyond them of what must not be lost, such as why the process ends.
+const RESERVE: usize = 1 << 18;
+
 /// A reader that takes nothing for so long is not waited for.
 const STALLED: Duration = Duration::from_secs(1);
 
@@ -61,8 +64,23 @@ impl Queue {
 
     /// Have a line written, which ends with a line feed.
     pub(super) fn push(&self, line: &[u8]) {
+        self.push_within(line, self.room);
+    }
+
+    /// Have a text of any length written before this returns, as long as somebody reads. It has room of its own,
+    /// however many lines wait before it.
+    pub(super) fn say(&self, text: &[u8]) {
+        for piece in text.chunks(RESERVE) {
+            self.push_within(piece, self.room.saturating_add(RESERVE));
+            if !self.drain() {
+                return;
+            }
+        }
+    }
+
+    fn push_within(&self, line: &[u8], room: usize) {
         let mut state = self.lock();
-        if state.bytes.saturating_add(line.len()) > self.room {
+        if state.bytes.saturating_add(line.len()) > room {
             state.lost = state.lost.saturating_add(1);
             return;
         }
@@ -77,8 +95,8 @@ impl Queue {
         self.lock().lost
     }
 
-    /// Wait until everything is written, as long as somebody takes it.
-    pub(super) fn drain(&self) {
+    /// Wait until everything is written, as long as somebody takes it; whether all was.
+    pub(super) fn drain(&self) -> bool {
         let latest = Instant::now() + LATEST;
         let mut state = self.lock();
         while state.is_writing || !state.lines.is_empty() {
@@ -89,10 +107,11 @@ impl Queue {
             let waited = self.changed.wait_timeout_while(state, STALLED, is_same);
             let (after, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             if timeout.timed_out() || Instant::now() >= latest {
-                return;
+                return false;
             }
             state = after;
         }
+        true
     }
 
     /// Write line after line by `write`, for ever. `report` is told how many lines were lost since it was told last,
@@ -261,6 +280,25 @@ mod tests {
         assert_eq!(queue.lost(), 2);
         queue.push(b"good\n");
         assert_eq!(written(&queue, |_| true), (vec!["good\n".into()], vec![2]));
+    }
+
+    #[test]
+    fn what_is_said_has_room_behind_a_full_queue_and_may_be_longer_than_it() {
+        let queue: &'static Queue = Box::leak(Box::new(Queue::with_room(6)));
+        for _ in 0..4 {
+            queue.push(b"1\n");
+        }
+        let (sender, written) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            queue.write_all(
+                |line| sender.send(line.to_vec()).map_err(io::Error::other),
+                |_| {},
+            );
+        });
+        let text = "all of it\n".repeat(300_000);
+        queue.say(text.as_bytes());
+        let written: Vec<u8> = written.try_iter().flatten().collect();
+        assert_eq!(written, ["1\n1\n1\n", &text].concat().as_bytes());
     }
 
     #[test]
