@@ -1,6 +1,7 @@
 //! Log lines as the journal gets them.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,8 +9,17 @@ use std::time::{Duration, Instant};
 /// What has to happen, happens within this time, however slow the machine.
 const SOON: Duration = Duration::from_secs(20);
 
+/// What the environment says of the journal.
+enum Journal {
+    Nothing,
+    /// It is where standard error leads.
+    Ours,
+    /// It is where that of another process leads.
+    Others,
+}
+
 /// The first line of a start with this in the environment.
-fn first_line(number: u32, journal: Option<&str>) -> String {
+fn first_line(number: u32, journal: &Journal) -> String {
     let name = format!("mclagsyncd-journal-{}-{number}", std::process::id());
     let dir = std::env::temp_dir().join(name);
     fs::create_dir_all(&dir).unwrap();
@@ -20,10 +30,14 @@ fn first_line(number: u32, journal: Option<&str>) -> String {
     fs::write(&settings, "").unwrap();
     command.arg(&dir).arg("--settings").arg(settings);
     command.stdin(Stdio::null());
-    command.stderr(File::create(&log).unwrap());
+    let stderr = File::create(&log).unwrap();
+    let ours = stderr.metadata().unwrap();
+    command.stderr(stderr);
+    let inode = |other| format!("{}:{}", ours.dev(), ours.ino() + other);
     match journal {
-        Some(stream) => command.env("JOURNAL_STREAM", stream),
-        None => command.env_remove("JOURNAL_STREAM"),
+        Journal::Nothing => command.env_remove("JOURNAL_STREAM"),
+        Journal::Ours => command.env("JOURNAL_STREAM", inode(0)),
+        Journal::Others => command.env("JOURNAL_STREAM", inode(1)),
     };
     let mut child = command.spawn().unwrap();
     let start = Instant::now();
@@ -42,9 +56,11 @@ fn first_line(number: u32, journal: Option<&str>) -> String {
 
 #[test]
 fn there_is_one_time_stamp_and_under_the_journal_it_is_the_journal_s() {
-    let with = first_line(1, Some("8:4711"));
+    let with = first_line(1, &Journal::Ours);
     assert!(with.starts_with("<6> INFO "), "{with}");
-    let without = first_line(2, None);
-    let year = without.split('-').next().unwrap();
-    assert!(year.len() == 4 && year.parse::<u16>().is_ok(), "{without}");
+    for (number, journal) in [(2, Journal::Nothing), (3, Journal::Others)] {
+        let without = first_line(number, &journal);
+        let year = without.split('-').next().unwrap();
+        assert!(year.len() == 4 && year.parse::<u16>().is_ok(), "{without}");
+    }
 }

@@ -12,6 +12,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+use nix::sys::stat::fstat;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
@@ -36,7 +38,7 @@ pub fn parse_filter(text: &str) -> Result<EnvFilter, ParseError> {
 /// When the system has no thread for us.
 pub fn init(filter: EnvFilter) -> io::Result<Log> {
     let queue = queue()?;
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let journal = is_journal();
     let lines = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(ToQueue { queue, journal })
@@ -55,6 +57,13 @@ pub fn init(filter: EnvFilter) -> io::Result<Log> {
     };
     std::panic::set_hook(Box::new(|info| say_panic(info, queue)));
     Ok(Log { queue, reload })
+}
+
+/// Whether standard error leads to the journal: `JOURNAL_STREAM` has the device and the inode of what does
+/// (`systemd.exec(5)`), and is inherited by processes whose standard error leads elsewhere.
+fn is_journal() -> bool {
+    let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    fstat(io::stderr()).is_ok_and(|file| stream == format!("{}:{}", file.st_dev, file.st_ino))
 }
 
 /// The log of this process. What was logged is written before this is dropped, as far as somebody reads it.

@@ -29,7 +29,13 @@ fn child() {
 
 #[test]
 fn a_panic_is_read_where_somebody_reads_and_ends_the_process_everywhere() {
-    for (lines, reads) in [(10, true), (1000, true), (3000, true), (10, false), (1000, false)] {
+    for (lines, reads) in [
+        (10, true),
+        (1000, true),
+        (3000, true),
+        (10, false),
+        (1000, false),
+    ] {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let program = std::env::current_exe().unwrap();
         let args = ["--exact", "child", "--nocapture"].map(Path::new);
