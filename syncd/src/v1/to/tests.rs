@@ -863,3 +863,31 @@ fn a_port_that_comes_and_goes_in_one_batch_is_not_left_isolated() {
         "{said:?}"
     );
 }
+
+/// More names of interfaces that come and go than 16 bits can number: none is refused, and nothing of
+/// those that are gone is kept.
+#[test]
+fn interfaces_that_come_and_go_use_nothing_up() {
+    let mut translator = translator(Dialect::Sonic);
+    for number in 0..=u32::from(u16::MAX) + 1 {
+        let interface = format!("tap{number}");
+        let want = InterfaceWant { mac: ACTIVE };
+        let come = Op::Interface {
+            name: name(&interface),
+            want,
+        };
+        let go = Op::InterfaceRelease {
+            name: name(&interface),
+        };
+        let entry = fdb(1, &interface, FdbKind::Tracked);
+        let said = translator.apply(&[come, entry]);
+        assert_eq!(said.len(), 2, "{interface}: {said:?}");
+        let forget = Op::FdbRelease {
+            key: key(1),
+            forget: true,
+        };
+        let said = translator.apply(&[go, forget]);
+        assert_eq!(said.len(), 2, "{interface}: {said:?}");
+    }
+    assert!(translator.interfaces.is_empty() && translator.entries.is_empty());
+}
