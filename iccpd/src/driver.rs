@@ -9,7 +9,7 @@ mod bridge;
 mod notices;
 
 use crate::claim::Claim;
-use crate::ctl;
+use crate::ctl::{self, words};
 use crate::dataplane::{Dataplane, Happened};
 use crate::kernel::Watch;
 use crate::log;
@@ -139,6 +139,7 @@ impl Pair {
             match output {
                 Output::Connect => self.peer.connect(),
                 Output::Close { reason, farewell } => {
+                    let reason = words::reason(&reason);
                     tracing::debug!(reason, "closing the connection to the peer");
                     for message in &farewell {
                         self.peer.send(message);
@@ -468,6 +469,7 @@ impl Driver {
             Some(Pair { domain, peer, .. }) => match question.request {
                 Request::Status => {
                     let mut status = domain.status(now);
+                    status.syncd.last_failure = domain.last_failure().map(words::failure);
                     status.lost_log_lines = mclag_daemon::log::lost();
                     Reply::Status(Box::new(status))
                 }
@@ -484,6 +486,7 @@ impl Driver {
                 }
                 Request::Peer => {
                     let mut state = domain.peer(now);
+                    state.last_error = domain.session().last_error().map(words::reason);
                     state.refused = peer.refused();
                     Reply::Peer(Box::new(state))
                 }

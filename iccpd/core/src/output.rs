@@ -1,5 +1,6 @@
 //! Everything a domain can ask of its shell.
 
+use crate::{OpFailure, Reason};
 use mclag_proto::iccp::Message;
 use mclag_proto::sync::model::Op;
 
@@ -11,7 +12,7 @@ pub enum Output {
     /// Close the transport to the peer.
     Close {
         /// Why.
-        reason: String,
+        reason: Reason,
         /// To be sent before, as far as the transport takes it at once.
         farewell: Vec<Message>,
     },
@@ -39,7 +40,7 @@ pub enum Notice {
         /// Name of the state it entered.
         to: &'static str,
         /// Why, when it went down.
-        reason: Option<String>,
+        reason: Option<Reason>,
     },
     /// The role was decided anew.
     Role {
@@ -84,15 +85,10 @@ pub enum Notice {
     /// A message from the peer was refused.
     Refused {
         /// Why.
-        reason: String,
+        reason: Reason,
     },
     /// `syncd` could not carry an operation out.
-    OpFailed {
-        /// The operation.
-        op: String,
-        /// Its words.
-        text: String,
-    },
+    OpFailed(OpFailure),
     /// The peer said that it is about to stop.
     Goodbye {
         /// True when it leaves the pair.

@@ -25,9 +25,9 @@
 //!
 //! Not responsible for what the application TLVs mean: they are handed on as they are.
 
-use crate::Time;
 use crate::policy::peer::PeerPolicy;
 use crate::timer::{Timer, Timers};
+use crate::{Reason, Time};
 use mclag_proto::iccp::{Body, RgId, Status, Tlv};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -98,15 +98,15 @@ enum Event {
     TransportUp,
     /// The transport is gone, or could not be made.
     TransportDown {
-        reason: String,
+        reason: Reason,
     },
     /// This chassis ends the session.
     Close {
-        reason: String,
+        reason: Reason,
     },
     /// This chassis ends the session, or the attempt to make one: it is to be another one.
     Restart {
-        reason: String,
+        reason: Reason,
     },
     Capability,
     /// RG Connect for our group.
@@ -160,7 +160,7 @@ pub enum Action {
     /// Close the transport.
     Close {
         /// Why.
-        reason: String,
+        reason: Reason,
     },
     /// Send this.
     Send(Body),
@@ -176,7 +176,7 @@ pub enum Action {
         /// The state entered.
         to: State,
         /// Why, when it is [`State::Down`].
-        reason: Option<String>,
+        reason: Option<Reason>,
     },
     /// The peer begins (false) or has finished (true) telling everything.
     PeerSync {
@@ -195,7 +195,7 @@ pub enum Action {
     /// Something the peer sent was refused.
     Refused {
         /// What and why.
-        reason: String,
+        reason: Reason,
     },
 }
 
@@ -233,7 +233,7 @@ pub struct Session {
     peer: PeerPolicy,
     last_heard: Option<Time>,
     /// Why the last session ended or did not come about, or what was refused in this one.
-    last_error: Option<String>,
+    last_error: Option<Reason>,
     /// What came before the application was operational.
     early: Vec<Tlv>,
     actions: VecDeque<Action>,
@@ -258,8 +258,8 @@ impl Session {
 
     /// Why the last session ended or did not come about, or what was refused in this one.
     #[must_use]
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+    pub const fn last_error(&self) -> Option<&Reason> {
+        self.last_error.as_ref()
     }
 
     /// The state it is in.
@@ -309,12 +309,12 @@ impl Session {
     }
 
     /// The transport is gone, or could not be made.
-    pub fn transport_down(&mut self, reason: String, timers: &mut Timers, now: Time) {
+    pub fn transport_down(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
         self.step(Event::TransportDown { reason }, timers, now);
     }
 
     /// Leave the session on our own account.
-    pub fn close(&mut self, reason: String, timers: &mut Timers, now: Time) {
+    pub fn close(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
         self.step(Event::Close { reason }, timers, now);
     }
 
@@ -336,7 +336,7 @@ impl Session {
 
             (State::Down | State::Dialling, Event::TransportUp) => self.open(timers, now),
             (_, Event::TransportUp) => {
-                self.reset("replaced by a new connection".into(), timers, now);
+                self.reset(Reason::Replaced, timers, now);
                 self.open(timers, now);
             }
 
@@ -398,12 +398,12 @@ impl Session {
 
             (_, Event::Silence) => {
                 let silence = self.config.silence(self.peer);
-                self.hang_up(format!("nothing heard for {silence:?}"), timers, now);
+                self.hang_up(Reason::Silent(silence), timers, now);
             }
             (State::Exchange, Event::InStepOver) => {}
             (_, Event::InStepOver) => {
                 let within = self.in_step_within();
-                self.hang_up(format!("not in step after {within:?}"), timers, now);
+                self.hang_up(Reason::NotInStep(within), timers, now);
             }
             (state, Event::KeepaliveDue) if state.is_operational() => self.heartbeat(timers, now),
             (_, Event::KeepaliveDue) => {}
@@ -425,7 +425,7 @@ impl Session {
     }
 
     /// End whatever there is, also an attempt to dial: it is another session from now on.
-    pub fn restart(&mut self, reason: String, timers: &mut Timers, now: Time) {
+    pub fn restart(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
         self.step(Event::Restart { reason }, timers, now);
     }
 
@@ -500,14 +500,14 @@ impl Session {
             rg: self.config.rg,
             status: Status::NONE,
         });
-        self.hang_up("peer left the group".into(), timers, now);
+        self.hang_up(Reason::PeerLeft, timers, now);
     }
 
     /// A legacy peer says so with each turn of its loop, ten times a second.
     fn group_refused(&mut self) {
         if !std::mem::replace(&mut self.group_refused, true) {
-            let reason = format!("peer does not accept domain {}", self.config.rg.0);
-            self.refuse(reason);
+            let own = self.config.rg;
+            self.refuse(Reason::GroupRefused { own });
         }
     }
 
@@ -523,11 +523,8 @@ impl Session {
             status: Status::UNKNOWN_RG,
             rejected: received.0,
         });
-        let reason = format!(
-            "peer is in domain {}, this chassis in {}",
-            received.0, self.config.rg.0
-        );
-        self.refuse(reason);
+        let (peers, own) = (received, self.config.rg);
+        self.refuse(Reason::OtherGroup { peers, own });
     }
 
     /// A message that is ahead of this side's state is no error: it waits until the application is
@@ -536,12 +533,11 @@ impl Session {
         if self.early.len() < MAX_EARLY {
             self.early.push(tlv);
         } else {
-            let reason = "too much application data before RG Connect".into();
-            self.refuse(reason);
+            self.refuse(Reason::TooEarly);
         }
     }
 
-    fn refuse(&mut self, reason: String) {
+    fn refuse(&mut self, reason: Reason) {
         self.last_error = Some(reason.clone());
         self.actions.push_back(Action::Refused { reason });
     }
@@ -567,7 +563,7 @@ impl Session {
     }
 
     /// To the outside a state is what the specification calls it.
-    fn enter(&mut self, to: State, reason: Option<String>, now: Time) {
+    fn enter(&mut self, to: State, reason: Option<Reason>, now: Time) {
         let from = std::mem::replace(&mut self.state, to);
         if from.name() != to.name() {
             self.since = now;
@@ -578,19 +574,19 @@ impl Session {
         }
     }
 
-    fn hang_up(&mut self, reason: String, timers: &mut Timers, now: Time) {
+    fn hang_up(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
         self.actions.push_back(Action::Close {
             reason: reason.clone(),
         });
         self.end(reason, timers, now);
     }
 
-    fn end(&mut self, reason: String, timers: &mut Timers, now: Time) {
+    fn end(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
         self.reset(reason, timers, now);
         timers.set(Timer::Retry, now + RETRY);
     }
 
-    fn reset(&mut self, reason: String, timers: &mut Timers, now: Time) {
+    fn reset(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
         self.group_refused = false;
         self.peer = PeerPolicy::default();
         self.last_heard = None;

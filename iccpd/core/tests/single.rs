@@ -2,7 +2,7 @@
 
 use iccp_core::policy::dataplane::TAKES_EFFECT;
 use iccp_core::{
-    Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Time,
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Reason, Time,
 };
 use mclag_proto::ctl::CounterName;
 use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
@@ -520,8 +520,8 @@ fn why_the_peer_cannot_be_reached_is_shown() {
         chassis.feed(Input::PeerDown {
             reason: reason.into(),
         });
-        let shown = chassis.domain.peer(chassis.now).last_error;
-        assert_eq!(shown.as_deref(), Some(reason));
+        let shown = chassis.domain.session().last_error();
+        assert_eq!(shown, Some(&Reason::Transport(reason.into())));
     }
 }
 

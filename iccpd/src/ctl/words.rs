@@ -1,7 +1,9 @@
 //! What the core means, in the words that an operator reads.
 
+use iccp_core::{OpFailure, Reason};
 use mclag_proto::Vid;
 use mclag_proto::ctl::{Conflict, CounterName, Warning};
+use mclag_proto::sync::model::Op;
 
 /// Something to look at.
 #[must_use]
@@ -71,11 +73,73 @@ pub const fn counter(name: CounterName) -> &'static str {
     }
 }
 
+/// Why something of the session failed.
+#[must_use]
+pub fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Transport(text) => text.clone(),
+        Reason::Replaced => "replaced by a new connection".to_owned(),
+        Reason::Silent(time) => format!("nothing heard for {time:?}"),
+        Reason::NotInStep(time) => format!("not in step after {time:?}"),
+        Reason::PeerLeft => "peer left the group".to_owned(),
+        Reason::GroupRefused { own } => format!("peer does not accept domain {}", own.0),
+        Reason::OtherGroup { peers, own } => {
+            format!("peer is in domain {}, this chassis in {}", peers.0, own.0)
+        }
+        Reason::TooEarly => "too much application data before RG Connect".to_owned(),
+        Reason::Rejected { id } => format!("peer rejected message {id}"),
+        Reason::Stopping => "stopping".to_owned(),
+        Reason::Reconfigured => "settings changed".to_owned(),
+    }
+}
+
+/// An operation that failed, and why.
+#[must_use]
+pub fn failure(failure: &OpFailure) -> String {
+    format!("{}: {}", operation(failure), failure.error.text)
+}
+
+/// An operation that failed.
+#[must_use]
+pub fn operation(failure: &OpFailure) -> String {
+    let op = failure.op.as_ref();
+    op.map_or_else(|| "unknown operation".to_owned(), operation_words)
+}
+
+fn operation_words(op: &Op) -> String {
+    match op {
+        Op::SnapshotBegin(section) => format!("begin of snapshot of {section:?}"),
+        Op::SnapshotEnd(section) => format!("end of snapshot of {section:?}"),
+        Op::Domain(want) => format!("bridge {}", want.bridge),
+        Op::Port { port, .. } => format!("port {port}"),
+        Op::PortRelease { port } => format!("release of port {port}"),
+        Op::Fdb { key, want } => format!("address {} VLAN {} on {}", key.mac, key.vid, want.port),
+        Op::FdbRelease { key, .. } => format!("release of address {} VLAN {}", key.mac, key.vid),
+        Op::Pair(pair) => format!("state of pair {}", pair.domain),
+        Op::RemotePort { port, .. } => format!("peer's port {port}"),
+        Op::RemotePortRelease { port } => format!("release of the peer's port {port}"),
+        Op::Members { port, .. } => format!("members of port {port}"),
+        Op::Interface { name, .. } => format!("interface {name}"),
+        Op::InterfaceRelease { name } => format!("release of interface {name}"),
+        Op::Neighbour { key, .. } => format!("neighbour {} on {}", key.address, key.interface),
+        Op::NeighbourRelease { key } => {
+            format!("release of neighbour {} on {}", key.address, key.interface)
+        }
+        Op::Learning { port, .. } => format!("learning on {port}"),
+        Op::Flush { port: Some(port) } => format!("flush of {port}"),
+        Op::Flush { port: None } => "flush".to_owned(),
+        Op::NodeMac(mac) => format!("own MAC {mac}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mclag_proto::iccp::RgId;
+    use mclag_proto::sync::model::{OpError, OpErrorCode};
     use mclag_proto::{AggregatorId, IfName, Mac};
     use serde_json::json;
+    use std::time::Duration;
 
     /// Each with its stable form, which scripts read, and its words, which people do.
     #[test]
@@ -198,6 +262,56 @@ mod tests {
             CounterName::Refusals,
         ] {
             assert_eq!(serde_json::to_value(name).unwrap(), json!(counter(name)));
+        }
+    }
+
+    #[test]
+    fn every_reason_has_its_words() {
+        let (own, peers) = (RgId(1), RgId(2));
+        let time = Duration::from_secs(16);
+        for (value, words) in [
+            (Reason::Transport("cut".into()), "cut"),
+            (Reason::Replaced, "replaced by a new connection"),
+            (Reason::Silent(time), "nothing heard for 16s"),
+            (Reason::NotInStep(time), "not in step after 16s"),
+            (Reason::PeerLeft, "peer left the group"),
+            (
+                Reason::GroupRefused { own },
+                "peer does not accept domain 1",
+            ),
+            (
+                Reason::OtherGroup { peers, own },
+                "peer is in domain 2, this chassis in 1",
+            ),
+            (
+                Reason::TooEarly,
+                "too much application data before RG Connect",
+            ),
+            (Reason::Rejected { id: 7 }, "peer rejected message 7"),
+            (Reason::Stopping, "stopping"),
+            (Reason::Reconfigured, "settings changed"),
+        ] {
+            assert_eq!(reason(&value), words);
+        }
+    }
+
+    #[test]
+    fn an_operation_that_failed_is_named_with_its_error() {
+        let error = OpError {
+            code: OpErrorCode::Refused,
+            text: "no such device".into(),
+        };
+        let port = IfName::new("bond1").unwrap();
+        for (op, words) in [
+            (
+                Some(Op::PortRelease { port }),
+                "release of port bond1: no such device",
+            ),
+            (Some(Op::Flush { port: None }), "flush: no such device"),
+            (None, "unknown operation: no such device"),
+        ] {
+            let error = error.clone();
+            assert_eq!(failure(&OpFailure { op, error }), words);
         }
     }
 }

@@ -41,7 +41,7 @@ fn kind(notice: &Notice) -> (Kind, &str) {
         Notice::Goodbye { .. } => (Kind::new("peer stops"), ""),
         Notice::AckTimeout { .. } => (Kind::new("port not acknowledged"), ""),
         Notice::Refused { .. } => (Kind::new("message refused"), ""),
-        Notice::OpFailed { .. } => (Kind::new("operation failed"), ""),
+        Notice::OpFailed(_) => (Kind::new("operation failed"), ""),
         Notice::Conflict(_) => (Kind::new("configuration mismatch"), ""),
         _ => (Kind::new("notice"), ""),
     }
@@ -50,7 +50,7 @@ fn kind(notice: &Notice) -> (Kind, &str) {
 fn write(notice: Notice) {
     match notice {
         Notice::Session { from, to, reason } => {
-            let reason = reason.as_deref();
+            let reason = reason.as_ref().map(words::reason);
             tracing::info!(%from, %to, reason, "session state changed");
         }
         Notice::Role { role, by } => tracing::info!(%role, %by, "role decided"),
@@ -73,8 +73,12 @@ fn write(notice: Notice) {
         Notice::AckTimeout { port } => {
             tracing::warn!(%port, "peer did not acknowledge the port in time");
         }
-        Notice::Refused { reason } => tracing::warn!(reason, "message from the peer refused"),
-        Notice::OpFailed { op, text } => {
+        Notice::Refused { reason } => {
+            let reason = words::reason(&reason);
+            tracing::warn!(reason, "message from the peer refused");
+        }
+        Notice::OpFailed(failure) => {
+            let (op, text) = (words::operation(&failure), failure.error.text);
             tracing::warn!(op, text, "mclagsyncd could not carry out an operation");
         }
         Notice::Conflict(warning) => {

@@ -44,7 +44,12 @@ fn a_replay_decides_what_the_daemon_decided() {
     assert!(recording.header.from_start);
     let replayed = recording.replay();
     assert_eq!(replayed.differing, [0; 0], "{}", replayed.text);
-    for decision in ["to: \"EXCHANGE\"", "> batch 1:", "MacInfo", "\"stopping\""] {
+    for decision in [
+        "to: \"EXCHANGE\"",
+        "> batch 1:",
+        "MacInfo",
+        "reason: Stopping",
+    ] {
         assert!(
             replayed.text.contains(decision),
             "{decision}: {}",

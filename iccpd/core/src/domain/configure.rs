@@ -14,6 +14,7 @@
 //! | ack timeout, restart hold, on loss | from the next time on |
 
 use super::{Domain, MlagPort, State, Time, session_config};
+use crate::Reason;
 use crate::config::Config;
 use crate::counters::Counter;
 use crate::input::LinkKind;
@@ -69,7 +70,7 @@ impl Domain {
                 Goodbye::Restart
             });
             self.session
-                .restart("settings changed".into(), &mut self.timers, now);
+                .restart(Reason::Reconfigured, &mut self.timers, now);
             self.run_session(now);
         }
         if stranger && self.counters.get(Counter::Sessions) > 0 {

@@ -1,6 +1,7 @@
 //! The connection to `syncd`: what it can do, what it was sent on it, and what it has to answer.
 
 use super::IfName;
+use crate::OpFailure;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::Mac;
 use mclag_proto::sync::model::{
@@ -26,7 +27,7 @@ pub(super) struct Syncd {
     /// It has listed every address it sees, on this connection.
     pub(super) listed: bool,
     pub(super) failed: u64,
-    pub(super) last_failure: Option<String>,
+    pub(super) last_failure: Option<OpFailure>,
 }
 
 /// A batch that was not answered yet.
@@ -36,7 +37,7 @@ pub(super) struct InFlight {
     /// Operations on ports, by index: their confirmation means something. None when the port is
     /// released.
     pub(super) ports: Vec<(u32, IfName, Option<PortWant>)>,
-    /// Short names of all operations, for the log line of a failure.
+    /// All operations, for what is to be said of one that failed.
     pub(super) ops: Vec<Op>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::connection::{InFlight, Syncd, named_port};
 use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
+use crate::OpFailure;
 use crate::lag::Report;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::IfName;
@@ -166,12 +167,12 @@ impl Domain {
             return; // shown as an interface that is waited for
         }
         self.syncd.failed += 1;
-        let op = op.map_or_else(|| "unknown operation".to_owned(), describe);
-        self.syncd.last_failure = Some(format!("{op}: {}", error.text));
-        self.notice(Notice::OpFailed {
-            op,
-            text: error.text.clone(),
-        });
+        let failure = OpFailure {
+            op: op.cloned(),
+            error: error.clone(),
+        };
+        self.syncd.last_failure = Some(failure.clone());
+        self.notice(Notice::OpFailed(failure));
     }
 
     /// Say again what was refused.
@@ -209,31 +210,5 @@ impl Domain {
     pub(super) fn isolated(&self, port: &MlagPort) -> Option<bool> {
         let confirmed = port.programmed().confirmed();
         confirmed.map(|confirmed| confirmed == Isolation::On)
-    }
-}
-
-fn describe(op: &Op) -> String {
-    match op {
-        Op::SnapshotBegin(section) => format!("begin of snapshot of {section:?}"),
-        Op::SnapshotEnd(section) => format!("end of snapshot of {section:?}"),
-        Op::Domain(want) => format!("bridge {}", want.bridge),
-        Op::Port { port, .. } => format!("port {port}"),
-        Op::PortRelease { port } => format!("release of port {port}"),
-        Op::Fdb { key, want } => format!("address {} VLAN {} on {}", key.mac, key.vid, want.port),
-        Op::FdbRelease { key, .. } => format!("release of address {} VLAN {}", key.mac, key.vid),
-        Op::Pair(pair) => format!("state of pair {}", pair.domain),
-        Op::RemotePort { port, .. } => format!("peer's port {port}"),
-        Op::RemotePortRelease { port } => format!("release of the peer's port {port}"),
-        Op::Members { port, .. } => format!("members of port {port}"),
-        Op::Interface { name, .. } => format!("interface {name}"),
-        Op::InterfaceRelease { name } => format!("release of interface {name}"),
-        Op::Neighbour { key, .. } => format!("neighbour {} on {}", key.address, key.interface),
-        Op::NeighbourRelease { key } => {
-            format!("release of neighbour {} on {}", key.address, key.interface)
-        }
-        Op::Learning { port, .. } => format!("learning on {port}"),
-        Op::Flush { port: Some(port) } => format!("flush of {port}"),
-        Op::Flush { port: None } => "flush".to_owned(),
-        Op::NodeMac(mac) => format!("own MAC {mac}"),
     }
 }

@@ -37,7 +37,7 @@ use crate::peer::Peer;
 use crate::policy::dataplane::DataplanePolicy;
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
-use crate::{Batch, Time};
+use crate::{Batch, Reason, Time};
 use checks::Checks;
 use connection::Syncd;
 use identity::Identity;
@@ -132,6 +132,7 @@ impl Domain {
             } => return self.neighbour(index, address, sight),
             Input::NeighboursEnd => return self.tables.neigh.listing_ends(),
             Input::PeerDown { reason } => {
+                let reason = Reason::Transport(reason);
                 self.session.transport_down(reason, &mut self.timers, now);
             }
             Input::PeerMessage(message) => {
@@ -146,6 +147,7 @@ impl Domain {
             }
             Input::PeerGarbage { reason } => {
                 self.session.heard(&mut self.timers, now);
+                let reason = Reason::Transport(reason);
                 self.notice(Notice::Refused { reason });
                 // Nothing follows from it.
                 return self.run_session(now);
@@ -302,7 +304,7 @@ impl Domain {
         } else {
             Goodbye::Restart
         });
-        self.session.close("stopping".into(), &mut self.timers, now);
+        self.session.close(Reason::Stopping, &mut self.timers, now);
         if leave {
             self.syncd_release_all();
         }
@@ -350,7 +352,7 @@ impl Domain {
         }
     }
 
-    fn entered(&mut self, from: State, to: State, reason: Option<String>, now: Time) {
+    fn entered(&mut self, from: State, to: State, reason: Option<Reason>, now: Time) {
         match to {
             State::Stage1 => {
                 self.tables.neigh.session_begins();

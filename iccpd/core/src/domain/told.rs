@@ -2,6 +2,7 @@
 
 use super::loss::WARM_WINDOW;
 use super::{Domain, Notice, State, Time, Timer};
+use crate::Reason;
 use crate::counters::Counter;
 use crate::lag::Event;
 use mclag_proto::NodeId;
@@ -155,7 +156,7 @@ impl Domain {
             self.identity.node = NodeId(self.identity.node.0.wrapping_sub(1));
             self.outbox.system_pending = true;
         } else {
-            let reason = format!("peer rejected message {id}");
+            let reason = Reason::Rejected { id };
             self.notice(Notice::Refused { reason });
         }
     }

@@ -1,6 +1,7 @@
 //! What an operator sees: live state, nothing derived a second time.
 
 use super::{Domain, IfName, MlagPort, Time};
+use crate::OpFailure;
 use crate::counters::{Counter, Counters};
 use crate::election;
 use crate::links::Links;
@@ -46,6 +47,12 @@ impl Domain {
         self.identity.role
     }
 
+    /// The operation that `syncd` could not carry out last.
+    #[must_use]
+    pub const fn last_failure(&self) -> Option<&OpFailure> {
+        self.syncd.last_failure.as_ref()
+    }
+
     /// What was counted since this pair began.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
@@ -54,7 +61,8 @@ impl Domain {
 }
 
 impl Domain {
-    /// The pair at a glance.
+    /// The pair at a glance. The words for the last failure ([`Self::last_failure`]) are the shell's to
+    /// add.
     #[must_use]
     pub fn status(&self, now: Time) -> ctl::Status {
         let mut counts = [0_usize; 4];
@@ -79,7 +87,7 @@ impl Domain {
                 connected: self.syncd.is_up(),
                 backend: self.syncd.backend.clone(),
                 failed_operations: self.syncd.failed,
-                last_failure: self.syncd.last_failure.clone(),
+                last_failure: None,
             },
             ports_dual,
             ports_local_only,
@@ -149,7 +157,8 @@ impl Domain {
         self.tables.neigh.page(after, limit)
     }
 
-    /// The session with the other chassis. Who was refused is the shell's to add.
+    /// The session with the other chassis. Who was refused is the shell's to add, and the words for
+    /// why the last session ended ([`Session::last_error`]).
     #[must_use]
     pub fn peer(&self, now: Time) -> ctl::Peer {
         let (announce, system) = (self.peer.announce(), self.peer.system_config());
@@ -164,7 +173,7 @@ impl Domain {
             last_heard_ms: self.session.last_heard().map(|at| millis(now - at)),
             keepalive_ms: millis(self.config.keepalive),
             timeout_ms: millis(self.config.session_timeout),
-            last_error: self.session.last_error().map(str::to_owned),
+            last_error: None,
             counters: self.peer_counters(),
             refused: Vec::new(),
         }

@@ -183,7 +183,12 @@ fn another_domain_gets_one_nak_with_its_own_number() {
         rejected: 2,
     };
     assert_eq!(actions[0], Action::Send(nak));
-    assert!(matches!(&actions[1], Action::Refused { reason } if reason.contains("domain 2")));
+    assert!(matches!(
+        &actions[1],
+        Action::Refused {
+            reason: Reason::OtherGroup { peers: RgId(2), .. }
+        }
+    ));
     assert_eq!(actions.len(), 2);
     // A legacy peer refuses ours in the same way, with each turn of its loop.
     for _ in 0..10 {
@@ -288,7 +293,8 @@ fn other_settings_end_an_attempt_to_dial() {
     let mut f = Fixture::new(true);
     f.session.start(&mut f.timers, f.now);
     f.drain();
-    f.session.restart("new".into(), &mut f.timers, f.now);
+    f.session
+        .restart(Reason::Reconfigured, &mut f.timers, f.now);
     assert!(matches!(&f.drain()[..], [Action::Close { .. }]));
     assert!(f.pass(Duration::from_secs(1)).contains(&Action::Connect));
 }
@@ -355,7 +361,7 @@ fn only_the_lower_address_dials_and_not_more_than_once_a_second() {
     f.session.start(&mut f.timers, f.now);
     assert_eq!(f.drain(), [], "already dialling");
     f.session
-        .transport_down("refused".into(), &mut f.timers, f.now);
+        .transport_down(Reason::Transport("refused".into()), &mut f.timers, f.now);
     assert!(
         !f.pass(Duration::from_millis(999))
             .contains(&Action::Connect)
@@ -406,7 +412,7 @@ fn data(tlv: Tlv) -> Event {
 
 /// Every event, with a name.
 fn events() -> Vec<(&'static str, Event)> {
-    let reason = || String::new();
+    let reason = || Reason::Stopping;
     let (number, sync) = (0, |end| data(Tlv::SyncData { number: 0, end }));
     vec![
         ("start", Event::Start),
