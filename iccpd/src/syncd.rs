@@ -7,6 +7,7 @@
 //! Bounds: [`MAX_WINDOW`] batches outgoing, [`EVENT_CREDIT`] messages of events incoming.
 
 use iccp_core::{Batch, Input};
+use mclag_daemon::dial::{Backoff, Dialler};
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::process::chain;
 use mclag_proto::sync::model::OpError;
@@ -16,10 +17,9 @@ use mclag_proto::sync::v2::{
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 use tokio::net::UnixStream;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -29,8 +29,7 @@ pub const EVENT_CREDIT: u64 = 16;
 /// Largest window that is made use of, whatever the server offers.
 pub const MAX_WINDOW: u32 = 64;
 
-const RETRY_MIN: Duration = Duration::from_millis(100);
-const RETRY_MAX: Duration = Duration::from_secs(1);
+const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
 /// How long connecting and greeting may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_CHUNK: usize = 64 * 1024;
@@ -41,22 +40,13 @@ pub struct Syncd {
     socket: PathBuf,
     /// It is expected to have the settings of the pair.
     names_pair: bool,
-    state: State,
-    /// Delay before the next attempt.
-    retry: Duration,
+    dialler: Dialler<Result<(Connection, ServerHello), Lost>>,
+    connection: Option<Box<Connection>>,
     /// The outage was written down.
     complained: bool,
     /// What was received and not handed out yet: no more than one message.
     inputs: VecDeque<Input>,
 }
-
-enum State {
-    Waiting(Pin<Box<Sleep>>),
-    Connecting(Pin<Box<Connect>>),
-    Connected(Box<Connection>),
-}
-
-type Connect = dyn Future<Output = Result<(Connection, ServerHello), Lost>> + Send;
 
 #[derive(Debug)]
 struct Connection {
@@ -111,10 +101,10 @@ impl Syncd {
     #[must_use]
     pub fn new(socket: PathBuf, names_pair: bool) -> Self {
         Self {
-            state: connecting(&socket),
+            dialler: Dialler::new(RETRY, connecting(socket.clone())),
+            connection: None,
             socket,
             names_pair,
-            retry: RETRY_MIN,
             complained: false,
             inputs: VecDeque::new(),
         }
@@ -123,7 +113,7 @@ impl Syncd {
     /// Queue a batch; without a connection it is dropped, and the core learns of the loss by
     /// [`Input::SyncdDown`].
     pub fn send(&mut self, batch: Batch) {
-        let State::Connected(connection) = &mut self.state else {
+        let Some(connection) = &mut self.connection else {
             return;
         };
         let Batch { number, ops } = batch;
@@ -137,7 +127,7 @@ impl Syncd {
 
     /// Write what the socket takes at once.
     pub async fn flush_now(&mut self) {
-        if let State::Connected(connection) = &mut self.state {
+        if let Some(connection) = &mut self.connection {
             connection.pipe.flush_now();
         }
     }
@@ -145,15 +135,13 @@ impl Syncd {
     /// True when every batch is answered, or nobody is there to answer.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        match &self.state {
-            State::Connected(c) => c.unanswered.is_empty() && c.pipe.buffered() == 0,
-            State::Waiting(_) | State::Connecting(_) => true,
-        }
+        let connection = self.connection.as_ref();
+        connection.is_none_or(|c| c.unanswered.is_empty() && c.pipe.buffered() == 0)
     }
 
     /// Say that the dataplane is to stay as it is.
     pub async fn bye(&mut self) {
-        if let State::Connected(connection) = &mut self.state
+        if let Some(connection) = &mut self.connection
             && connection.send(&ClientMessage::Bye).is_ok()
         {
             connection.pipe.flush_now();
@@ -163,11 +151,12 @@ impl Syncd {
     /// Drop the connection and make a new one: the server says everything again then. What was
     /// received and not handed out is lost.
     pub fn reconnect(&mut self) {
-        if matches!(self.state, State::Connected(_)) {
+        if self.connection.is_some() {
             tracing::debug!("connecting to mclagsyncd again, to hear everything");
             self.inputs.clear();
             self.inputs.push_back(Input::SyncdDown);
-            self.state = connecting(&self.socket);
+            self.connection = None;
+            self.dialler.at_once(connecting(self.socket.clone()));
         }
     }
 
@@ -188,16 +177,12 @@ impl Syncd {
             if let Some(input) = self.ready() {
                 return input;
             }
-            match &mut self.state {
-                State::Waiting(until) => {
-                    until.as_mut().await;
-                    self.state = connecting(&self.socket);
-                }
-                State::Connecting(attempt) => match attempt.as_mut().await {
+            match &mut self.connection {
+                None => match self.dialler.next().await {
                     Ok((connection, hello)) => self.connected(connection, hello),
                     Err(lost) => self.lose(&lost),
                 },
-                State::Connected(connection) => {
+                Some(connection) => {
                     if let Err(lost) = connection.receive(&mut self.inputs).await {
                         self.lose(&lost);
                     }
@@ -221,8 +206,8 @@ impl Syncd {
                  configuration needs a table [mclagsyncd]"
             );
         }
-        self.state = State::Connected(Box::new(connection));
-        self.retry = RETRY_MIN;
+        self.connection = Some(Box::new(connection));
+        self.dialler.reset();
         self.complained = false;
         self.inputs.push_back(Input::SyncdUp {
             abilities,
@@ -233,7 +218,7 @@ impl Syncd {
 
     fn lose(&mut self, lost: &Lost) {
         let socket = self.socket.display();
-        if matches!(self.state, State::Connected(_)) {
+        if self.connection.is_some() {
             tracing::warn!(%socket, reason = %lost, "mclagsyncd lost");
             self.complained = true;
             self.inputs.push_back(Input::SyncdDown);
@@ -241,22 +226,19 @@ impl Syncd {
             tracing::warn!(%socket, reason = %lost, "mclagsyncd is not reachable");
             self.complained = true;
         }
-        self.state = State::Waiting(Box::pin(sleep_until(Instant::now() + self.retry)));
-        self.retry = (self.retry * 2).min(RETRY_MAX);
+        self.connection = None;
+        self.dialler.again(connecting(self.socket.clone()));
     }
 }
 
-fn connecting(socket: &std::path::Path) -> State {
-    let socket = socket.to_owned();
-    State::Connecting(Box::pin(async move {
-        match timeout(GREETING_TIMEOUT, greet(socket)).await {
-            Ok(result) => result,
-            Err(_) => Err(Lost::Protocol(format!(
-                "no greeting within {} s",
-                GREETING_TIMEOUT.as_secs()
-            ))),
-        }
-    }))
+async fn connecting(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
+    match timeout(GREETING_TIMEOUT, greet(socket)).await {
+        Ok(result) => result,
+        Err(_) => Err(Lost::Protocol(format!(
+            "no greeting within {} s",
+            GREETING_TIMEOUT.as_secs()
+        ))),
+    }
 }
 
 async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
@@ -354,16 +336,6 @@ impl Connection {
         Ok(Input::SyncdResult {
             batch: number,
             failures,
-        })
-    }
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Waiting(_) => "Waiting",
-            Self::Connecting(_) => "Connecting",
-            Self::Connected(_) => "Connected",
         })
     }
 }

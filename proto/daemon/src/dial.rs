@@ -56,6 +56,11 @@ impl<T: 'static> Dialler<T> {
         }
     }
 
+    /// Make this attempt at once.
+    pub fn at_once(&mut self, attempt: impl Future<Output = T> + Send + 'static) {
+        self.attempt = Box::pin(attempt);
+    }
+
     /// Make this attempt after the next pause.
     pub fn again(&mut self, attempt: impl Future<Output = T> + Send + 'static) {
         let at = Instant::now() + self.pauses.pause();
