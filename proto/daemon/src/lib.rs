@@ -2,6 +2,7 @@
 //!
 //! * [`ctl`]: the operator's socket.
 //! * [`dial`]: tries to connect again and again.
+//! * [`files`]: files in a directory that others may write to, too.
 //! * [`limit`]: keeps what others can provoke from filling the log.
 //! * [`lock`]: what only one process of a chassis may have.
 //! * [`log`]: structured logs on standard error.
@@ -14,6 +15,7 @@
 
 pub mod ctl;
 pub mod dial;
+pub mod files;
 pub mod limit;
 pub mod lock;
 pub mod log;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use mclag_daemon::files;
+
 use crate::reconcile::Originals;
 
 /// Largest file that is read, in bytes; a few thousand ports fit.
@@ -23,7 +25,7 @@ impl Store {
     pub fn open(path: PathBuf) -> Result<Self, StoreError> {
         let store = Self { path };
         let probe = store.fresh_path();
-        std::fs::write(&probe, "").map_err(|e| store.fail("write", e))?;
+        files::make(&probe, b"").map_err(|e| store.fail("write", e))?;
         std::fs::remove_file(&probe).map_err(|e| store.fail("write", e))?;
         Ok(store)
     }
@@ -34,17 +36,13 @@ impl Store {
     ///
     /// When it cannot be read or holds something else.
     pub fn load(&self) -> Result<Originals, StoreError> {
-        let length = match std::fs::metadata(&self.path) {
-            Ok(metadata) => metadata.len(),
+        let text = match files::read(&self.path, MAX_LEN) {
+            Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Originals::default());
             }
             Err(error) => return Err(self.fail("read", error)),
         };
-        if length > MAX_LEN {
-            return Err(self.fail("read", io::ErrorKind::FileTooLarge.into()));
-        }
-        let text = std::fs::read(&self.path).map_err(|e| self.fail("read", e))?;
         serde_json::from_slice(&text).map_err(|source| StoreError::Content {
             path: self.path.clone(),
             source,
@@ -70,7 +68,7 @@ impl Store {
             source,
         })?;
         let fresh = self.fresh_path();
-        std::fs::write(&fresh, text).map_err(|e| self.fail("write", e))?;
+        files::make(&fresh, &text).map_err(|e| self.fail("write", e))?;
         std::fs::rename(&fresh, &self.path).map_err(|e| self.fail("replace", e))
     }
 
@@ -114,6 +112,34 @@ pub enum StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_and_pipes_under_its_names_are_neither_followed_nor_waited_for() {
+        use nix::sys::stat::Mode;
+        let dir = std::env::temp_dir().join(format!("syncd-store-links-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (path, target) = (dir.join("originals.json"), dir.join("target"));
+        std::fs::write(&target, "{}").unwrap();
+        let fresh = dir.join("originals.new");
+        std::os::unix::fs::symlink(&target, &fresh).unwrap();
+        let store = Store::open(path.clone()).unwrap();
+        assert_eq!(store.fresh_path(), fresh);
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "{}");
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let error = store.load().unwrap_err();
+        assert!(
+            matches!(error, StoreError::Io { doing: "read", .. }),
+            "{error}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
+        let error = store.load().unwrap_err();
+        assert!(
+            matches!(error, StoreError::Io { doing: "read", .. }),
+            "{error}"
+        );
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 
     #[test]
     fn a_damaged_file_is_an_error_that_names_it_and_a_missing_one_is_empty() {

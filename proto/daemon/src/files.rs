@@ -1,0 +1,151 @@
+//! Files in a directory that others may write to, too.
+//!
+//! What is found there under a name of ours may be a link to something precious, a pipe that is waited at for ever, or
+//! simply somebody else's. Nothing is followed, waited for or believed that is not a plain file of our own.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
+
+/// Open a file to read it.
+///
+/// # Errors
+///
+/// When it cannot be opened; when it is a link or no plain file, has another name, or belongs to somebody who is
+/// neither root nor us.
+pub fn open(path: &Path) -> io::Result<File> {
+    let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let opened = File::options()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path);
+    let file =
+        opened.map_err(
+            |error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                Errno::ELOOP => refused("it is a link"),
+                Errno::ENXIO => refused("it is no plain file"),
+                _ => error,
+            },
+        )?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(refused("it is no plain file"));
+    }
+    if meta.nlink() != 1 {
+        return Err(refused("it has another name"));
+    }
+    if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
+        return Err(refused("it belongs to somebody else"));
+    }
+    Ok(file)
+}
+
+/// What is in such a file, of at most `limit` bytes.
+///
+/// # Errors
+///
+/// As [`open`], or when it cannot be read or is longer.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = open(path)?;
+    let length = file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Make a file with this in it. Whatever has that name is removed first, and a link is not followed.
+///
+/// # Errors
+///
+/// When it cannot be removed, made or written.
+pub fn make(path: &Path, contents: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path)?;
+    file.write_all(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{chown, symlink};
+    use std::path::PathBuf;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    /// A directory of its own, removed at the end.
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let name = format!("mclag-files-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            let _ = fs::remove_dir_all(&path);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn only_a_plain_file_of_our_own_is_read() {
+        let dir = Dir::new("read");
+        let refusal = |path: &Path| read(path, 100).unwrap_err().to_string();
+        let ours = dir.0.join("ours");
+        fs::write(&ours, "text").unwrap();
+        assert_eq!(read(&ours, 4).unwrap(), b"text");
+        let error = read(&ours, 3).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        let link = dir.0.join("link");
+        symlink(&ours, &link).unwrap();
+        assert_eq!(refusal(&link), "it is a link");
+        let fifo = dir.0.join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        assert_eq!(refusal(&fifo), "it is no plain file");
+        if geteuid().is_root() {
+            let foreign = dir.0.join("foreign");
+            fs::write(&foreign, "").unwrap();
+            chown(&foreign, Some(65534), None).unwrap();
+            assert_eq!(refusal(&foreign), "it belongs to somebody else");
+        }
+        fs::hard_link(&ours, dir.0.join("second")).unwrap();
+        assert_eq!(refusal(&ours), "it has another name");
+    }
+
+    #[test]
+    fn a_file_is_made_in_the_place_of_a_link_or_pipe_and_not_behind_it() {
+        let dir = Dir::new("make");
+        let target = dir.0.join("target");
+        fs::write(&target, "precious").unwrap();
+        let path = dir.0.join("new");
+        symlink(&target, &path).unwrap();
+        make(&path, b"ours").unwrap();
+        assert_eq!(read(&path, 100).unwrap(), b"ours");
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        fs::remove_file(&path).unwrap();
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        make(&path, b"again").unwrap();
+        assert_eq!(read(&path, 100).unwrap(), b"again");
+    }
+}
