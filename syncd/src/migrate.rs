@@ -6,8 +6,9 @@
 use std::fmt;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, symlink};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+
+use mclag_daemon::{files, socket};
 
 use crate::settings::{CONTROL, ORIGINALS, SOCKET};
 
@@ -61,6 +62,13 @@ pub enum Notice {
         /// The old name.
         path: PathBuf,
     },
+    /// What has the name of that file was not written by an earlier version, and is left alone.
+    NotOurs {
+        /// The old name.
+        path: PathBuf,
+        /// What it is.
+        reason: String,
+    },
     /// An old name does not lead to the socket.
     NotLinked {
         /// The old name.
@@ -81,6 +89,10 @@ impl fmt::Display for Notice {
                 let path = path.display();
                 write!(f, "{path} of an earlier version is ignored; remove it")
             }
+            Self::NotOurs { path, reason } => {
+                let path = path.display();
+                write!(f, "{path} is ignored: {reason}")
+            }
             Self::NotLinked { path, reason } => {
                 let path = path.display();
                 write!(
@@ -99,6 +111,14 @@ pub enum MigrateError {
     /// It runs.
     #[error("an earlier version of this program answers at {}; stop it first", .0.display())]
     Running(PathBuf),
+    /// It may run.
+    #[error("cannot find out whether an earlier version of this program answers at {}", .path.display())]
+    Unknown {
+        /// The socket.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
     /// What it remembers cannot be taken over.
     #[error("cannot rename {}", .path.display())]
     Rename {
@@ -118,8 +138,13 @@ pub fn take_over(run_dir: &Path) -> Result<Vec<Notice>, MigrateError> {
     // It may answer at either socket, and nothing is touched if it does.
     for (_, old) in SOCKETS {
         let old = run_dir.join(old);
-        if !old.is_symlink() && UnixStream::connect(&old).is_ok() {
-            return Err(MigrateError::Running(old));
+        if old.is_symlink() {
+            continue;
+        }
+        match socket::is_in_use(&old) {
+            Ok(false) => {}
+            Ok(true) => return Err(MigrateError::Running(old)),
+            Err(source) => return Err(MigrateError::Unknown { path: old, source }),
         }
     }
     let mut notices: Vec<Notice> = originals(run_dir)?.into_iter().collect();
@@ -135,10 +160,15 @@ pub fn take_over(run_dir: &Path) -> Result<Vec<Notice>, MigrateError> {
 
 fn originals(run_dir: &Path) -> Result<Option<Notice>, MigrateError> {
     let (new, old) = (run_dir.join(ORIGINALS), run_dir.join(OLD_ORIGINALS));
-    if !old.exists() {
-        return Ok(None);
+    match files::open(&old) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            let reason = error.to_string();
+            return Ok(Some(Notice::NotOurs { path: old, reason }));
+        }
     }
-    if new.exists() {
+    if new.symlink_metadata().is_ok() {
         return Ok(Some(Notice::Ignored { path: old }));
     }
     match std::fs::rename(&old, &new) {
@@ -161,7 +191,10 @@ fn link(new: &str, old: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use nix::sys::stat::Mode;
 
     use super::*;
 
@@ -249,6 +282,74 @@ mod tests {
         assert_eq!(dir.read("syncd-originals.json").unwrap(), "its own");
         UnixStream::connect(&socket).unwrap();
         assert!(!dir.0.join("syncd.sock").is_symlink());
+    }
+
+    #[test]
+    fn an_earlier_version_that_accepts_nobody_is_neither_waited_for_nor_replaced() {
+        let dir = Dir::new("stopped");
+        let path = dir.0.join("syncd.sock");
+        let running = listener_for_two(&path);
+        // Until no more may wait to be accepted.
+        let mut waiting = Vec::new();
+        while let Some(client) = connected(&path) {
+            waiting.push(client);
+        }
+        let inode = path.symlink_metadata().unwrap().ino();
+        let error = take_over(&dir.0).unwrap_err();
+        assert!(matches!(error, MigrateError::Running(_)), "{error}");
+        assert_eq!(path.symlink_metadata().unwrap().ino(), inode);
+        drop(running);
+    }
+
+    /// A socket at which two may wait.
+    fn listener_for_two(path: &Path) -> std::os::fd::OwnedFd {
+        use nix::sys::socket::{Backlog, UnixAddr, bind, listen};
+        use std::os::fd::AsRawFd as _;
+        let socket = unix_socket();
+        bind(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
+        listen(&socket, Backlog::new(1).unwrap()).unwrap();
+        socket
+    }
+
+    fn unix_socket() -> std::os::fd::OwnedFd {
+        use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap()
+    }
+
+    fn connected(path: &Path) -> Option<std::os::fd::OwnedFd> {
+        use nix::sys::socket::{UnixAddr, connect};
+        use std::os::fd::AsRawFd as _;
+        let socket = unix_socket();
+        let address = UnixAddr::new(path).unwrap();
+        connect(socket.as_raw_fd(), &address)
+            .is_ok()
+            .then_some(socket)
+    }
+
+    #[test]
+    fn what_an_earlier_version_did_not_write_is_ignored() {
+        let dir = Dir::new("not-ours");
+        let old = dir.0.join("syncd-originals.json");
+        let ignored = || {
+            let notices = take_over(&dir.0).unwrap();
+            assert!(
+                matches!(&notices[..], [Notice::NotOurs { path, .. }] if *path == old),
+                "{notices:?}"
+            );
+            assert!(!dir.0.join("mclagsyncd-originals.json").exists());
+            std::fs::remove_file(&old).unwrap();
+        };
+        dir.write("target", "precious");
+        symlink(dir.0.join("target"), &old).unwrap();
+        ignored();
+        nix::unistd::mkfifo(&old, Mode::S_IRWXU).unwrap();
+        ignored();
+        if nix::unistd::geteuid().is_root() {
+            dir.write("syncd-originals.json", "{}");
+            std::os::unix::fs::chown(&old, Some(65534), None).unwrap();
+            ignored();
+        }
     }
 
     #[test]

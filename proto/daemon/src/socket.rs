@@ -258,6 +258,15 @@ fn check_free(program: &'static str, path: &Path) -> Result<(), ListenError> {
     }
 }
 
+/// Whether somebody listens at the socket `path`, however busy or closed to us he is. Nobody does where nothing is.
+///
+/// # Errors
+///
+/// When that cannot be found out.
+pub fn is_in_use(path: &Path) -> io::Result<bool> {
+    Ok(listener(path)?.is_some())
+}
+
 /// Whether somebody listens at this socket, and who, if that can be said.
 fn listener(path: &Path) -> nix::Result<Option<Option<i32>>> {
     let socket = unix_socket()?;
