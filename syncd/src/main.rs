@@ -144,10 +144,12 @@ async fn serve(args: &Args, settings: Settings, old_name: Option<String>) -> any
         Signals::catch(&[Signal::Stop])?,
         Signals::catch(&[Signal::Reload])?,
     );
-    let notices = migrate::take_over(&settings.run_dir)?;
+    let mut notices = Vec::from_iter(migrate::take_over(&settings.run_dir)?);
     // The socket first: giving it to its group may need what is given up next.
     let listener = settings.access.listen(&settings.socket())?;
     let control = settings.access.listen(&settings.control())?;
+    // There is a directory for them now.
+    notices.extend(migrate::link_old_names(&settings.run_dir));
     let legacy = Listeners::listen(&settings.legacy.listen)?;
     let listeners = (listener, control, legacy);
     let needed = match settings.backend {

@@ -4,6 +4,7 @@
 //! name are read, what is remembered of the dataplane is taken over, and the old names of the sockets lead to the new ones.
 
 use std::fmt;
+use std::fs::read_link;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -134,7 +135,7 @@ pub enum MigrateError {
 /// # Errors
 ///
 /// When an earlier version runs, or what it remembers of the dataplane cannot be taken over.
-pub fn take_over(run_dir: &Path) -> Result<Vec<Notice>, MigrateError> {
+pub fn take_over(run_dir: &Path) -> Result<Option<Notice>, MigrateError> {
     // It may answer at either socket, and nothing is touched if it does.
     for (_, old) in SOCKETS {
         let old = run_dir.join(old);
@@ -147,7 +148,13 @@ pub fn take_over(run_dir: &Path) -> Result<Vec<Notice>, MigrateError> {
             Err(source) => return Err(MigrateError::Unknown { path: old, source }),
         }
     }
-    let mut notices: Vec<Notice> = originals(run_dir)?.into_iter().collect();
+    originals(run_dir)
+}
+
+/// Make the old names of the sockets lead to the new ones. To be called once these are listened at.
+#[must_use]
+pub fn link_old_names(run_dir: &Path) -> Vec<Notice> {
+    let mut notices = Vec::new();
     for (new, old) in SOCKETS {
         let path = run_dir.join(old);
         if let Err(error) = link(new, &path) {
@@ -155,7 +162,7 @@ pub fn take_over(run_dir: &Path) -> Result<Vec<Notice>, MigrateError> {
             notices.push(Notice::NotLinked { path, reason });
         }
     }
-    Ok(notices)
+    notices
 }
 
 fn originals(run_dir: &Path) -> Result<Option<Notice>, MigrateError> {
@@ -180,7 +187,13 @@ fn originals(run_dir: &Path) -> Result<Option<Notice>, MigrateError> {
 /// Make `old` lead to the file `new` of the same directory, in the place of a socket that nobody answers at.
 fn link(new: &str, old: &Path) -> io::Result<()> {
     match old.symlink_metadata() {
-        Ok(metadata) if metadata.is_symlink() => return Ok(()),
+        Ok(metadata) if metadata.is_symlink() => {
+            return if read_link(old)? == Path::new(new) {
+                Ok(())
+            } else {
+                Err(io::Error::other("it is a link that leads elsewhere"))
+            };
+        }
         Ok(metadata) if metadata.file_type().is_socket() => std::fs::remove_file(old)?,
         Ok(_) => return Err(io::Error::other("it is not a socket")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -242,14 +255,16 @@ mod tests {
         let dir = Dir::new("originals");
         dir.write("syncd-originals.json", "old");
         let path = dir.0.join("mclagsyncd-originals.json");
-        assert_eq!(take_over(&dir.0).unwrap(), [Notice::TakenOver { path }]);
+        let taken = take_over(&dir.0).unwrap();
+        assert_eq!(taken, Some(Notice::TakenOver { path }));
         assert_eq!(dir.read("mclagsyncd-originals.json").unwrap(), "old");
         assert_eq!(dir.read("syncd-originals.json"), None);
-        assert_eq!(take_over(&dir.0).unwrap(), []);
+        assert_eq!(take_over(&dir.0).unwrap(), None);
         // What came later counts, and nothing is lost.
         dir.write("syncd-originals.json", "older");
         let path = dir.0.join("syncd-originals.json");
-        assert_eq!(take_over(&dir.0).unwrap(), [Notice::Ignored { path }]);
+        let taken = take_over(&dir.0).unwrap();
+        assert_eq!(taken, Some(Notice::Ignored { path }));
         assert_eq!(dir.read("mclagsyncd-originals.json").unwrap(), "old");
         assert_eq!(dir.read("syncd-originals.json").unwrap(), "older");
     }
@@ -259,7 +274,8 @@ mod tests {
         let dir = Dir::new("sockets");
         // Left behind by an earlier version that was killed.
         drop(UnixListener::bind(dir.0.join("syncd.sock")).unwrap());
-        assert_eq!(take_over(&dir.0).unwrap(), []);
+        assert_eq!(take_over(&dir.0).unwrap(), None);
+        assert_eq!(link_old_names(&dir.0), []);
         for (new, old) in [
             ("mclagsyncd.sock", "syncd.sock"),
             ("mclagsyncd-ctl.sock", "syncd-ctl.sock"),
@@ -268,7 +284,18 @@ mod tests {
             UnixStream::connect(dir.0.join(old)).unwrap();
             listener.accept().unwrap();
         }
-        assert_eq!(take_over(&dir.0).unwrap(), [], "and they stay");
+        assert_eq!(link_old_names(&dir.0), [], "and they stay");
+    }
+
+    #[test]
+    fn a_link_of_somebody_else_is_left_alone_and_said() {
+        let dir = Dir::new("elsewhere");
+        symlink("/elsewhere", dir.0.join("syncd.sock")).unwrap();
+        let notices = link_old_names(&dir.0);
+        assert!(
+            matches!(&notices[..], [Notice::NotLinked { path, .. }] if path.ends_with("syncd.sock")),
+            "{notices:?}"
+        );
     }
 
     #[test]
@@ -332,10 +359,10 @@ mod tests {
         let dir = Dir::new("not-ours");
         let old = dir.0.join("syncd-originals.json");
         let ignored = || {
-            let notices = take_over(&dir.0).unwrap();
+            let notice = take_over(&dir.0).unwrap();
             assert!(
-                matches!(&notices[..], [Notice::NotOurs { path, .. }] if *path == old),
-                "{notices:?}"
+                matches!(&notice, Some(Notice::NotOurs { path, .. }) if *path == old),
+                "{notice:?}"
             );
             assert!(!dir.0.join("mclagsyncd-originals.json").exists());
             std::fs::remove_file(&old).unwrap();
@@ -356,7 +383,7 @@ mod tests {
     fn what_is_no_socket_is_not_replaced() {
         let dir = Dir::new("file");
         dir.write("syncd.sock", "somebody's");
-        let notices = take_over(&dir.0).unwrap();
+        let notices = link_old_names(&dir.0);
         assert!(
             matches!(&notices[..], [Notice::NotLinked { path, .. }] if path.ends_with("syncd.sock")),
             "{notices:?}"

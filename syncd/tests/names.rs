@@ -101,6 +101,24 @@ fn state_and_sockets_of_an_earlier_version_are_taken_over() {
 }
 
 #[test]
+fn a_first_start_makes_the_directory_and_the_old_names_in_it_without_a_warning() {
+    let mut place = Place::new("first");
+    let (settings, run_dir) = (place.path("settings.toml"), place.path("run"));
+    fs::write(&settings, "").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["--backend", "record", "--settings"]);
+    command.arg(settings).arg("--run-dir").arg(&run_dir);
+    command.stderr(File::create(place.path("log")).unwrap());
+    place.process = Some(command.spawn().unwrap().into());
+    eventually("a connection by the old names", || {
+        UnixStream::connect(run_dir.join("syncd.sock")).is_ok()
+            && UnixStream::connect(run_dir.join("syncd-ctl.sock")).is_ok()
+    });
+    eventually("the line of the start", || place.log().contains("starting"));
+    assert!(!place.log().contains("WARN"), "{}", place.log());
+}
+
+#[test]
 fn it_does_not_start_beside_an_earlier_version_that_runs() {
     let place = Place::new("running");
     fs::write(place.path("syncd-originals.json"), "{}").unwrap();
