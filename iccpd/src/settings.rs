@@ -52,8 +52,6 @@ const KEEPALIVE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duratio
 /// One lost keepalive, or a late one, must not end a session.
 const KEEPALIVES_PER_TIMEOUT: u32 = 3;
 const MAX_SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
-/// Longest path that `sun_path` of a Unix socket holds, without the final NUL.
-const MAX_SOCKET_PATH: usize = 107;
 
 /// Checked settings.
 #[derive(Clone, Debug, Eq, PartialEq)]

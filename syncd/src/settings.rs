@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use mclag_daemon::log;
 use mclag_daemon::settings::{self as daemon, Problem};
+use mclag_daemon::socket::MAX_LISTEN_PATH;
 use mclag_proto::IfName;
 use nix::unistd::{Group, User};
 use serde::Deserialize;
@@ -45,9 +46,6 @@ pub(crate) const CONTROL: &str = "mclagsyncd-ctl.sock";
 
 /// Name of the file in the run directory that remembers settings from before.
 pub(crate) const ORIGINALS: &str = "mclagsyncd-originals.json";
-
-/// Longest path that `sun_path` of a Unix socket holds, without the final NUL.
-const MAX_SOCKET_PATH: usize = 107;
 
 /// Checked settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -241,7 +239,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
             let dir = dir.into_inner();
             if !dir.is_absolute() {
                 wrong(span, format!("{}: not an absolute path", dir.display()));
-            } else if dir.join(CONTROL).as_os_str().len() > MAX_SOCKET_PATH {
+            } else if dir.join(CONTROL).as_os_str().len() > MAX_LISTEN_PATH {
                 wrong(span, "the path is too long for a socket in it".to_owned());
             }
             dir

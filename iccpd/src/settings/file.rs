@@ -8,11 +8,12 @@ use super::legacy::{MAX_SONIC_ID, Warning, Weight};
 use super::{
     Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
     DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
-    MAX_SESSION_TIMEOUT, MAX_SOCKET_PATH, OnStop, Settings, Syncd, server,
+    MAX_SESSION_TIMEOUT, OnStop, Settings, Syncd, server,
 };
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
 use mclag_daemon::settings::{Problem, Shown, line_of};
+use mclag_daemon::socket::{MAX_LISTEN_PATH, MAX_PATH};
 use mclag_proto::iccp::PORT;
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +78,11 @@ impl Check<'_> {
     fn settings(&mut self, file: &File) -> Settings {
         let syncd = self.syncd(&file.syncd, file.domain.as_ref().map(Spanned::get_ref));
         let (domain, chassis) = self.pair(file.domain.as_ref(), &syncd);
-        let control_socket = self.socket(file.control.socket.as_ref(), DEFAULT_CONTROL_SOCKET);
+        let control_socket = self.socket(
+            file.control.socket.as_ref(),
+            DEFAULT_CONTROL_SOCKET,
+            MAX_LISTEN_PATH,
+        );
         let control_mode = self.mode(file.control.mode.as_ref());
         let mclagdctl = self.mclagdctl(&file.control.mclagdctl, &control_socket);
         let log_filter = self.filter(file.log.filter.as_ref());
@@ -240,7 +245,7 @@ impl Check<'_> {
             (None, _) => {}
         }
         Syncd {
-            socket: self.socket(table.socket.as_ref(), DEFAULT_SYNCD_SOCKET),
+            socket: self.socket(table.socket.as_ref(), DEFAULT_SYNCD_SOCKET, MAX_PATH),
             names_pair: table.names_pair || old.brings_pair(),
         }
     }
@@ -450,7 +455,12 @@ impl Check<'_> {
         self.duration(Some(value), shortest..=MAX_SESSION_TIMEOUT, timeout)
     }
 
-    fn socket(&mut self, value: Option<&Spanned<PathBuf>>, default: &str) -> PathBuf {
+    fn socket(
+        &mut self,
+        value: Option<&Spanned<PathBuf>>,
+        default: &str,
+        longest: usize,
+    ) -> PathBuf {
         let Some(value) = value else {
             return default.into();
         };
@@ -461,10 +471,10 @@ impl Check<'_> {
                 value.span(),
                 format!("{} is not an absolute path", path.display()),
             );
-        } else if len > MAX_SOCKET_PATH {
+        } else if len > longest {
             self.wrong(
                 value.span(),
-                format!("the path has {len} bytes; a Unix socket allows {MAX_SOCKET_PATH}"),
+                format!("the path has {len} bytes; a Unix socket allows {longest}"),
             );
         }
         path.clone()

@@ -372,6 +372,10 @@ fn mistakes_are_reported_with_line_column_and_value() {
             "9:10: syncd.sock is not an absolute path",
         ),
         (
+            and(&format!("[control]\nsocket = \"/{}\"", "x".repeat(103))),
+            "9:10: the path has 104 bytes; a Unix socket allows 103",
+        ),
+        (
             and(&format!("[syncd]\nsocket = \"/{}\"", "x".repeat(107))),
             "9:10: the path has 108 bytes; a Unix socket allows 107",
         ),

@@ -26,6 +26,15 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::lock::{Holder, peer, unix_socket};
 use crate::process::chain;
 
+/// Longest path of a socket that is connected to, in bytes: `sun_path` without the final NUL (`unix(7)`).
+pub const MAX_PATH: usize = 107;
+
+/// What the name has more that a socket is made under.
+const FRESH: &str = ".new";
+
+/// Longest path of a socket that a daemon listens on, in bytes.
+pub const MAX_LISTEN_PATH: usize = MAX_PATH - FRESH.len();
+
 /// How often a socket is looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -309,6 +318,27 @@ fn is_listed(path: &Path) -> bool {
 /// The name that a socket is made under.
 fn fresh(path: &Path) -> PathBuf {
     let mut fresh = path.as_os_str().to_owned();
-    fresh.push(".new");
+    fresh.push(FRESH);
     PathBuf::from(fresh)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_longest_path_that_is_allowed_can_be_listened_on() {
+        let dir = std::env::temp_dir().join(format!("mclag-socket-{}", std::process::id()));
+        let rest = MAX_LISTEN_PATH - dir.as_os_str().len() - 1;
+        let place = |length| Place {
+            program: "tests",
+            path: dir.join("x".repeat(length)),
+            mode: 0o600,
+            group: None,
+            backlog: 1,
+        };
+        drop(Listener::bind(place(rest)).unwrap());
+        Listener::bind(place(rest + 1)).unwrap_err();
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -5,8 +5,9 @@ use super::lines::{Generation, Key, Line, MAX_LINE, Original};
 use super::lines::{behind_mark, lines, meant, names, original, plain};
 use super::pair::Draft;
 use super::{MAX_WARNINGS, Warning, Weight};
-use crate::settings::{Chassis, DurationText, MAX_SOCKET_PATH, Syncd, server};
+use crate::settings::{Chassis, DurationText, Syncd, server};
 use mclag_daemon::settings::Shown;
+use mclag_daemon::socket::MAX_PATH;
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -587,7 +588,7 @@ fn server_of(text: &str, rules: Generation) -> Option<Vec<String>> {
 fn own(text: &str, syncd: &mut Syncd) -> Result<(), String> {
     match text {
         "2" => syncd.names_pair = false,
-        path if path.starts_with('/') && path.len() <= MAX_SOCKET_PATH => {
+        path if path.starts_with('/') && path.len() <= MAX_PATH => {
             syncd.socket = Path::new(path).to_owned();
         }
         _ => {
