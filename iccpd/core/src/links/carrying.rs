@@ -56,14 +56,20 @@ impl Links {
         let Some(bridge) = self.by_name(bridge) else {
             return true;
         };
-        let ports = self.slaves.get(&bridge.index).into_iter().flatten();
-        let mut ports = ports.filter_map(|port| self.by_index.get(port));
-        let is_it = |port: &Link| match port.kind {
-            _ if port.index == link.index => true,
-            LinkKind::Vlan { parent, .. } => parent == link.index,
-            _ => false,
+        (bridge.admin_up && self.is_below(link, bridge.index)) || self.is_layer3(&link.name)
+    }
+
+    /// Whether an interface, or a VLAN interface on top of it, is a port of that bridge. Asked of
+    /// every MLAG port at a time, so the bridge's ports are looked through only for the latter.
+    fn is_below(&self, link: &Link, bridge: u32) -> bool {
+        let has_vlan = || {
+            let ports = self.slaves.get(&bridge).into_iter().flatten();
+            let mut ports = ports.filter_map(|port| self.by_index.get(port));
+            ports.any(
+                |port| matches!(port.kind, LinkKind::Vlan { parent, .. } if parent == link.index),
+            )
         };
-        (bridge.admin_up && ports.any(is_it)) || self.is_layer3(&link.name)
+        link.master == Some(bridge) || has_vlan()
     }
 }
 
