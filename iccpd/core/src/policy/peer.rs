@@ -116,7 +116,8 @@ impl PeerPolicy {
         if self.slack.is_zero() {
             timeout
         } else {
-            timeout.max(keepalive + self.slack) + self.slack
+            let least = keepalive.saturating_add(self.slack);
+            timeout.max(least).saturating_add(self.slack)
         }
     }
 }
