@@ -344,6 +344,8 @@ impl Peer {
 
     /// A port of it is gone. Returns whether it was up, if it was known.
     pub fn port_is_gone(&mut self, name: &IfName) -> Option<bool> {
+        // Or one name after the other could be kept for as long as a snapshot is under way.
+        self.sync.withdraw(name);
         self.ports.remove(name).map(|port| port.up)
     }
 

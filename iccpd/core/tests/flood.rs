@@ -460,6 +460,56 @@ fn what_follows_from_many_messages_is_derived_once() {
     }
 }
 
+/// Whatever comes between two messages: nothing is derived until somebody asks.
+#[test]
+fn no_kind_of_message_makes_another_be_derived_at_once() {
+    let announce = KINDS.iter().find(|kind| kind.name == "Announce").unwrap();
+    for kind in &KINDS {
+        let mut domain = in_step();
+        let mut roles = 0;
+        for n in 0..MANY {
+            domain.handle((announce.make)(n), Time::ZERO);
+            domain.handle((kind.make)(n), Time::ZERO);
+            roles += notices(&mut domain)
+                .iter()
+                .filter(|notice| matches!(notice, Notice::Role { .. }))
+                .count();
+        }
+        assert_eq!(roles, 0, "{}: derived while more was coming", kind.name);
+    }
+}
+
+/// The peer begins to tell everything, and never ends.
+#[test]
+fn ports_that_come_and_go_in_an_endless_snapshot_take_no_memory() {
+    let after = |many: u32| {
+        let mut domain = in_step();
+        let begins = Tlv::SyncData {
+            number: 0,
+            end: false,
+        };
+        domain.handle(tlv(begins), Time::ZERO);
+        for n in 0..many {
+            for flag in [ConfigFlag::Present, ConfigFlag::Purge] {
+                let name = name(&format!("bond{:06}", 100_000 + n));
+                domain.handle(
+                    tlv(Tlv::AggregatorConfig(AggregatorConfig {
+                        id: AggregatorId::of(&name),
+                        name,
+                        mac: mac(1),
+                        flag,
+                    })),
+                    Time::ZERO,
+                );
+            }
+            notices(&mut domain);
+        }
+        format!("{domain:?}").len()
+    };
+    let (few, many) = (after(100), after(5_000));
+    assert!(many < few + 1_000, "{few} bytes of text, then {many}");
+}
+
 #[test]
 fn the_answer_is_to_the_latest_request() {
     let mut domain = in_step();

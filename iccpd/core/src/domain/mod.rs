@@ -193,7 +193,9 @@ impl Domain {
         match input {
             Input::PeerMessage(message) => {
                 let in_step = self.session.state() == State::Exchange;
-                in_step && matches!(message.body, Body::Application { .. })
+                // The one message that ends a session in step (`Session::step`).
+                let leaves = matches!(message.body, Body::Disconnect { rg, .. } if rg == self.rg());
+                in_step && !leaves
             }
             Input::PeerGarbage { .. }
             | Input::Neighbour { .. }
