@@ -1,9 +1,10 @@
 //! What is logged, in the words of the legacy daemons (`spec/mclagdctl-protocol.md` 5.9).
 
-use mclag_daemon::log::{self, EnvFilter};
+use mclag_daemon::log::{self, EnvFilter, Log};
 use mclag_proto::mclagdctl::LogLevel;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
@@ -21,15 +22,18 @@ impl fmt::Debug for Control {
 }
 
 impl Control {
-    /// Log what passes this filter from now on.
+    /// Log what passes this filter from now on. The second value writes what waits when it is
+    /// dropped: to be kept until the last line was logged.
     ///
     /// # Errors
     ///
     /// See [`log::init`].
-    pub fn start(filter: EnvFilter) -> io::Result<Self> {
+    pub fn start(filter: EnvFilter) -> io::Result<(Self, Arc<Log>)> {
         let level = level_of(filter.max_level_hint());
-        let log = log::init(filter)?;
-        Ok(Self::new(level, move |filter| log.set_filter(filter)))
+        let log = Arc::new(log::init(filter)?);
+        let changed = Arc::clone(&log);
+        let control = Self::new(level, move |filter| changed.set_filter(filter));
+        Ok((control, log))
     }
 
     /// What is logged is at this level now; `reload` changes the filter and says whether it could.

@@ -75,7 +75,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     // Before the runtime: capabilities belong to threads, and there is only one yet.
     sandbox::enter(None).context("cannot give up privileges")?;
     let filter = parse_filter(&settings.log_filter).context("cannot log")?;
-    let log = log::Control::start(filter).context("cannot log")?;
+    let (control, _until_the_last_line) = log::Control::start(filter).context("cannot log")?;
     for warning in loaded.warnings() {
         let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "configuration");
@@ -92,7 +92,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let started = Started {
         bridge,
         node_mac: node.mac,
-        log,
+        log: control,
         claim,
         taps,
     };

@@ -43,7 +43,7 @@ pub fn init(filter: EnvFilter) -> io::Result<Log> {
         .with_ansi(false)
         .with_writer(ToQueue { queue, journal })
         .log_internal_errors(false);
-    let reload: Box<dyn Fn(EnvFilter) -> bool + Send> = if journal {
+    let reload: Box<dyn Fn(EnvFilter) -> bool + Send + Sync> = if journal {
         let lines = lines.without_time().with_env_filter(filter);
         let lines = lines.with_filter_reloading();
         let handle = lines.reload_handle();
@@ -69,7 +69,7 @@ fn is_journal() -> bool {
 /// The log of this process. What was logged is written before this is dropped, as far as somebody reads it.
 pub struct Log {
     queue: &'static Queue,
-    reload: Box<dyn Fn(EnvFilter) -> bool + Send>,
+    reload: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
 }
 
 impl Log {
