@@ -6,7 +6,7 @@ mod flood;
 #[path = "processes/record.rs"]
 mod record;
 
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Sight};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation};
 use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, MAX_EVENTS_PER_MESSAGE, ServerCodec, ServerHello, ServerMessage,
     VERSION,
@@ -216,7 +216,7 @@ fn replies(message: ClientMessage, hosts: u16) -> Vec<ServerMessage> {
                         vid: Vid::DEFAULT,
                         mac: Mac([2, 0, 0x5e, 0, high, low]),
                     },
-                    sight: Sight::Learned {
+                    observation: Observation::Learned {
                         port,
                         configured: false,
                     },

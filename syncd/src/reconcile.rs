@@ -12,7 +12,7 @@
 //! * `pair`: how the pair stands; nothing to be done about it.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `originals`: what settings were before we changed them.
-//! * `plan`, `reasons`, `results`, `sights`: the words in which these modules talk; each uses only modules
+//! * `plan`, `reasons`, `results`, `observations`: the words in which these modules talk; each uses only modules
 //!   below it.
 //!
 //! Rules that everything here obeys:
@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{
-    Event, FdbKey, NeighbourKey, Op, OpError, OpErrorCode, Section, Sight,
+    Event, FdbKey, NeighbourKey, Observation, Op, OpError, OpErrorCode, Section,
 };
 
 use crate::backend::{BackendError, BackendEvent};
@@ -34,12 +34,12 @@ use crate::dataplane::{
     Action, Actual, EntryKind, FdbEntry, NeighbourActual, NeighbourKind, Subject,
 };
 
+use observations::{change_of_observation, observation_of};
 pub use originals::{LocalAddress, Original, Originals, PortOriginals};
 pub use pair::{MAX_MEMBERS, MAX_PAIR_PORTS, Pair};
 use plan::Plan;
 use reasons::{EntryReason, NeighbourReason};
 use results::worsen;
-use sights::{change_of_sight, sight_of};
 use wanted::Change;
 pub use wanted::{
     MAX_WANTED_ENTRIES, MAX_WANTED_INTERFACES, MAX_WANTED_NEIGHBOURS, MAX_WANTED_PORTS, Wanted,
@@ -49,6 +49,7 @@ pub use wanted::{
 mod fdb;
 mod interfaces;
 mod neighbours;
+mod observations;
 mod observe;
 mod originals;
 mod pair;
@@ -56,7 +57,6 @@ mod plan;
 mod ports;
 mod reasons;
 mod results;
-mod sights;
 mod wanted;
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ pub struct Reconciler {
     /// Operations that wait for their result.
     asked: Vec<Asked>,
     verdicts: HashMap<Subject, OpError>,
-    /// Sights that our own actions changed, not told yet.
+    /// Observations that our own actions changed, not told yet.
     ended: Vec<Event>,
 }
 
@@ -432,8 +432,8 @@ impl Reconciler {
         self.answer()
     }
 
-    /// Take in that an action was carried out. Where it ended a sight, the client has to hear of
-    /// it: what it asked for may have crossed a report of that sight. Where it began one (ours
+    /// Take in that an action was carried out. Where it ended an observation, the client has to hear of
+    /// it: what it asked for may have crossed a report of that observation. Where it began one (ours
     /// handed over to the dataplane), the client knows of it already.
     fn done(&mut self, action: &Action) {
         let key = match action {
@@ -449,12 +449,12 @@ impl Reconciler {
         let before = self.actual.fdb.get(&key).copied();
         self.actual.apply(action);
         let is_once = self.is_for_once(&key);
-        match change_of_sight(before.as_ref(), self.actual.fdb.get(&key)) {
-            Some(sight @ (Sight::Inactive | Sight::Aged)) => {
-                self.ended.push(Event::Fdb { key, sight });
+        match change_of_observation(before.as_ref(), self.actual.fdb.get(&key)) {
+            Some(observation @ (Observation::Inactive | Observation::Aged)) => {
+                self.ended.push(Event::Fdb { key, observation });
             }
             // From now on it is reported like what was learned.
-            Some(sight) if is_once => self.ended.push(Event::Fdb { key, sight }),
+            Some(observation) if is_once => self.ended.push(Event::Fdb { key, observation }),
             _ => {}
         }
     }
@@ -463,7 +463,7 @@ impl Reconciler {
         matches!(self.in_flight.get(key), Some(EntryReason::Once { .. }))
     }
 
-    /// Sights that actions of ours ended since the last call, or began as the dataplane's own, to
+    /// Observations that actions of ours ended since the last call, or began as the dataplane's own, to
     /// be told to the client.
     pub fn take_ended(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.ended)
@@ -559,9 +559,9 @@ impl Reconciler {
     }
 
     /// Every address that the dataplane sees, for a snapshot of events.
-    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
+    pub fn observations(&self) -> impl Iterator<Item = (FdbKey, Observation)> {
         let entries = self.actual.fdb.iter();
-        entries.filter_map(|(key, entry)| Some((*key, sight_of(entry)?)))
+        entries.filter_map(|(key, entry)| Some((*key, observation_of(entry)?)))
     }
 
     /// What is wanted.

@@ -16,7 +16,7 @@
 //! * A connection becomes the client when it has said hello; the one before is closed then, for
 //!   its process is gone or hangs. One that does not say hello in time is closed.
 //! * Nothing waits for the client to read: what it does not take stays in its outbox, where only
-//!   the latest sight per address is kept, and it is not listened to until it has read.
+//!   the latest observation per address is kept, and it is not listened to until it has read.
 //! * Only one kind of client is let in at a time: who comes first decides what is wanted.
 //! * When the client is gone, the dataplane stays as it is, unless the settings say otherwise.
 
@@ -30,7 +30,7 @@ use mclag_daemon::dial::Backoff;
 use mclag_daemon::process::chain;
 use mclag_daemon::socket::Listener;
 use mclag_proto::ctl::dataplane;
-use mclag_proto::sync::model::{Event, FdbKey, Isolation, Op, OpError, Sight};
+use mclag_proto::sync::model::{Event, FdbKey, Isolation, Observation, Op, OpError};
 use mclag_proto::sync::v2::{Capabilities, ClientMessage, ErrorCode, ServerMessage};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -388,7 +388,7 @@ impl<B: Backend> Server<B> {
                     client.send_events(|| foreign.table(knows_members))?;
                 }
                 None if self.reconciler.actual().bridge.is_some() => {
-                    client.send_events(|| self.reconciler.sights().map(sight))?;
+                    client.send_events(|| self.reconciler.observations().map(observation))?;
                 }
                 None => {}
             }
@@ -470,8 +470,8 @@ fn control(listener: Option<Listener>) -> ctl::Server<dataplane::Request, datapl
     ctl::Server::new(listener, MAX_OPERATORS, refusal)
 }
 
-fn sight((key, sight): (FdbKey, Sight)) -> Event {
-    Event::Fdb { key, sight }
+fn observation((key, observation): (FdbKey, Observation)) -> Event {
+    Event::Fdb { key, observation }
 }
 
 async fn progress(connection: Option<&mut Connection>) -> Result<(), Lost> {

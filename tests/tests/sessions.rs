@@ -4,7 +4,7 @@ use iccp_core::{
     Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, Output, PeerTraits, Time,
 };
 use mclag_proto::iccp::{Body, EntryOp, MacEntry, MacType, Message, RgId, Tlv};
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Sight};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation};
 use mclag_proto::sync::v1::Dialect;
 use mclag_proto::{DomainId, IfName, Mac, Vid};
 use std::time::Duration;
@@ -396,7 +396,7 @@ fn a_host_on_a_port_that_the_kernel_has_yet_to_make_is_known_whenever_the_kernel
             Input::LinksEnd,
         ];
         let configured = false;
-        let sight = Sight::Learned { port, configured };
+        let observation = Observation::Learned { port, configured };
         let told = [
             Input::SyncdUp {
                 abilities: SONIC,
@@ -404,7 +404,7 @@ fn a_host_on_a_port_that_the_kernel_has_yet_to_make_is_known_whenever_the_kernel
                 window: 8,
             },
             Input::SyncdEvent(Event::SnapshotBegin),
-            Input::SyncdEvent(Event::Fdb { key, sight }),
+            Input::SyncdEvent(Event::Fdb { key, observation }),
         ];
         let inputs = match listed_before {
             true => [listing, told].concat(),

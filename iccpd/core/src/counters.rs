@@ -3,7 +3,7 @@
 
 use crate::input::Input;
 use mclag_proto::iccp::{Body, Tlv};
-use mclag_proto::sync::model::{Event, Op, OpError, OpErrorCode, Sight, Traffic};
+use mclag_proto::sync::model::{Event, Observation, Op, OpError, OpErrorCode, Traffic};
 use std::collections::BTreeMap;
 
 /// Something that is counted.
@@ -271,18 +271,18 @@ impl Counters {
                 self.add(Counter::Addresses, now.saturating_sub(before));
                 self.add(Counter::AddressesGone, before.saturating_sub(now));
             }
-            Input::Neighbour { sight, .. } => self.count(match sight {
+            Input::Neighbour { observation, .. } => self.count(match observation {
                 Some(_) => Counter::Neighbours,
                 None => Counter::NeighboursGone,
             }),
             Input::WarmReboot => self.count(Counter::WarmReboots),
             Input::Configure(_) => self.count(Counter::Configured),
             Input::SyncdEvent(Event::VlanMember { .. }) => self.count(Counter::VlanMembers),
-            Input::SyncdEvent(Event::Fdb { sight, .. }) => self.count(match sight {
-                Sight::Learned { .. } | Sight::Moved { .. } | Sight::Active { .. } => {
-                    Counter::MacsLearned
-                }
-                Sight::Inactive | Sight::Aged => Counter::MacsForgotten,
+            Input::SyncdEvent(Event::Fdb { observation, .. }) => self.count(match observation {
+                Observation::Learned { .. }
+                | Observation::Moved { .. }
+                | Observation::Active { .. } => Counter::MacsLearned,
+                Observation::Inactive | Observation::Aged => Counter::MacsForgotten,
             }),
             Input::SyncdDown => self.count(Counter::DataplaneLost),
             Input::PeerUp { .. }

@@ -24,7 +24,7 @@ use crate::table::{self, Concerns, Entry, Operation, Table};
 use activity::ByActivity;
 use mclag_proto::IfName;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
-use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Op, Section, Sight};
+use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Observation, Op, Section};
 use packed::Names;
 use ports::Change;
 use std::collections::BTreeMap;
@@ -271,25 +271,26 @@ pub struct Fdb {
 
 impl Fdb {
     /// The dataplane of this chassis reports an address.
-    pub fn local_sight(&mut self, key: FdbKey, sight: Sight) {
+    pub fn local_observation(&mut self, key: FdbKey, observation: Observation) {
         if !key.mac.is_unicast() {
             return;
         }
         self.early.remove(&key);
-        let on_peer_link = sight.port().is_some() && sight.port() == self.ports().peer_link;
+        let on_peer_link =
+            observation.port().is_some() && observation.port() == self.ports().peer_link;
         if on_peer_link && self.ports().untracked {
             return; // what the dataplane would learn there is installed
         }
         let configured = matches!(
-            sight,
-            Sight::Learned {
+            observation,
+            Observation::Learned {
                 configured: true,
                 ..
             }
         );
         // A host behind the peer link is the peer's to see.
-        let Some(port) = sight.port().filter(|_| !on_peer_link) else {
-            self.local_gone(key, sight);
+        let Some(port) = observation.port().filter(|_| !on_peer_link) else {
+            self.local_gone(key, observation);
             return;
         };
         if self.is_full_for(&key, &port) {
@@ -306,7 +307,7 @@ impl Fdb {
         }
     }
 
-    fn local_gone(&mut self, key: FdbKey, sight: Sight) {
+    fn local_gone(&mut self, key: FdbKey, observation: Observation) {
         self.table.change(key, |entry, policy| {
             entry.unconfirmed = false;
             let rules = policy.ports.rules();
@@ -316,7 +317,7 @@ impl Fdb {
             entry.local = None;
             entry.superseded = None;
             // Whatever we had there is gone as well: name it again if it is wanted.
-            entry.reprogram |= sight == Sight::Aged;
+            entry.reprogram |= observation == Observation::Aged;
             Concerns::Both
         });
     }
@@ -349,7 +350,7 @@ impl Fdb {
             .map(|(key, place)| (*key, *place))
             .collect();
         for (key, Place { port, configured }) in due {
-            self.local_sight(key, Sight::Learned { port, configured });
+            self.local_observation(key, Observation::Learned { port, configured });
         }
     }
 

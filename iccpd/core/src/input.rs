@@ -69,7 +69,7 @@ pub enum Input {
         /// Its address.
         address: IpAddr,
         /// What is known of it; none when it is gone, or does not answer.
-        sight: Option<NeighbourSight>,
+        observation: Option<NeighbourObservation>,
     },
     /// Everything has been reported since [`Input::NeighboursBegin`].
     NeighboursEnd,
@@ -134,7 +134,7 @@ impl Default for PeerTraits {
 /// What is known of a neighbour.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct NeighbourSight {
+pub struct NeighbourObservation {
     /// Its address on layer 2.
     pub mac: Mac,
     /// Where it comes from.

@@ -25,7 +25,9 @@ pub mod timer;
 
 pub use config::{Config, OnLoss};
 pub use domain::Domain;
-pub use input::{Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourSight, PeerTraits};
+pub use input::{
+    Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourObservation, PeerTraits,
+};
 pub use output::{Batch, Notice, Output};
 pub use reason::{OpFailure, Reason};
 pub use time::Time;

@@ -16,7 +16,7 @@
 
 mod view;
 
-use crate::input::{NeighbourFrom, NeighbourSight};
+use crate::input::{NeighbourFrom, NeighbourObservation};
 use crate::table::{self, Concerns, Entry, Operation, Plain, Table};
 use mclag_proto::iccp::{EntryOp, NeighbourEntry, NeighbourFlags, Tlv};
 use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, Op, Section};
@@ -216,18 +216,24 @@ const V6: usize = 1;
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     table: Table<Policy>,
-    /// See [`Neighbours::peer_keeps_one_sight`].
-    one_sight: bool,
+    /// See [`Neighbours::peer_keeps_one_observation`].
+    one_observation: bool,
 }
 
 impl Neighbours {
     /// The kernel reports a neighbour, or that it has none; or one was heard on the wire.
-    pub fn local_sight(&mut self, key: NeighbourKey, sight: Option<NeighbourSight>) {
+    pub fn local_observation(
+        &mut self,
+        key: NeighbourKey,
+        observation: Option<NeighbourObservation>,
+    ) {
         if !can_be_a_neighbour(key.address) || self.is_own(&key) {
             return;
         }
-        match sight {
-            Some(NeighbourSight { mac, from }) if mac.is_unicast() => self.observed(key, mac, from),
+        match observation {
+            Some(NeighbourObservation { mac, from }) if mac.is_unicast() => {
+                self.observed(key, mac, from)
+            }
             // Broadcast: with IPv4 it counts as gone, with IPv6 it does not count.
             Some(_) if key.address.is_ipv6() => {}
             Some(_) | None => self.table.change(key, |entry, policy| {
@@ -343,11 +349,11 @@ impl Neighbours {
         self.table.session_down(|_, _, _| false);
     }
 
-    /// Whether the peer knows of one sight only: what it is told to be gone it forgets, whoever it
+    /// Whether the peer knows of one observation only: what it is told to be gone it forgets, whoever it
     /// had it from (`spec/iccp.md` 11.2). Then its word for that is gone, too, which was perhaps no
     /// more than ours: it tells everything it has when a session begins.
-    pub const fn peer_keeps_one_sight(&mut self, yes: bool) {
-        self.one_sight = yes;
+    pub const fn peer_keeps_one_observation(&mut self, yes: bool) {
+        self.one_observation = yes;
     }
 
     /// The next announcements for the peer, up to `max`, IPv4 first.
@@ -382,7 +388,7 @@ impl Neighbours {
             })
         });
         let gone = batch.iter().filter(|entry| entry.op == EntryOp::Delete);
-        for told in gone.filter(|_| self.one_sight) {
+        for told in gone.filter(|_| self.one_observation) {
             let (interface, address) = (told.interface, told.address.into());
             self.table
                 .change(NeighbourKey { interface, address }, |entry, _| {

@@ -8,7 +8,7 @@ use mclag_proto::iccp::{
     MacType, Message, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
     PortState, RgId, Status, SystemConfig, Tlv,
 };
-use mclag_proto::sync::model::{Event, FdbKey, Sight};
+use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
 use std::collections::BTreeSet;
 
@@ -557,11 +557,14 @@ fn between_two_answers_something_else_is_said() {
         vid: Vid::DEFAULT,
         mac: mac(7),
     };
-    let sight = Sight::Learned {
+    let observation = Observation::Learned {
         port: name("swp7"),
         configured: false,
     };
-    domain.handle(Input::SyncdEvent(Event::Fdb { key, sight }), Time::ZERO);
+    domain.handle(
+        Input::SyncdEvent(Event::Fdb { key, observation }),
+        Time::ZERO,
+    );
     for number in 2..100 {
         domain.handle(tlv(Tlv::SyncRequest { number }), Time::ZERO);
         let said = domain.poll_peer_message(Time::ZERO).unwrap();

@@ -11,7 +11,7 @@ use mclag_proto::iccp::{
     PortState, RgId, Tlv,
 };
 use mclag_proto::sync::model::{
-    Abilities, Event, FdbKey, Isolation, Op, OpError, OpErrorCode, Section, Sight, Traffic,
+    Abilities, Event, FdbKey, Isolation, Observation, Op, OpError, OpErrorCode, Section, Traffic,
 };
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
 use std::time::Duration;
@@ -505,9 +505,9 @@ fn a_batch_takes_a_message_id_for_each_of_its_addresses() {
     for number in 0..25 {
         let MacEntry { mac, vid, port, .. } = mac_entry(number);
         let configured = false;
-        let sight = Sight::Learned { port, configured };
+        let observation = Observation::Learned { port, configured };
         let key = FdbKey { mac, vid };
-        chassis.feed(Input::SyncdEvent(Event::Fdb { key, sight }));
+        chassis.feed(Input::SyncdEvent(Event::Fdb { key, observation }));
     }
     assert_eq!(last(&mut chassis), Some((before + 25, 25)));
 }

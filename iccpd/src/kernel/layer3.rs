@@ -4,7 +4,7 @@
 //! its address on layer 2 or its origin is another, or when it is gone: what a neighbour that
 //! somebody installed says about age is of no interest to anybody.
 
-use iccp_core::{Input, NeighbourFrom, NeighbourSight};
+use iccp_core::{Input, NeighbourFrom, NeighbourObservation};
 use ipnetwork::IpNetwork;
 use mclag_netlink::packet::Sighting;
 use mclag_netlink::{InterfaceAddress, Neighbour, NeighbourState};
@@ -31,11 +31,11 @@ pub(super) struct Layer3 {
     /// Of each interface that has some.
     addresses: BTreeMap<u32, BTreeSet<IpNetwork>>,
     /// What the core was told, without what was seen on the wire.
-    neighbours: BTreeMap<Key, NeighbourSight>,
+    neighbours: BTreeMap<Key, NeighbourObservation>,
     /// That there are too many neighbours was written down.
     full: bool,
     /// What was seen on the wire in this period.
-    wire: BTreeMap<Key, NeighbourSight>,
+    wire: BTreeMap<Key, NeighbourObservation>,
     /// When the period began.
     wire_since: Option<Instant>,
     inputs: VecDeque<Input>,
@@ -104,7 +104,7 @@ impl Layer3 {
         self.full = false;
         self.inputs.push_back(Input::NeighboursBegin);
         for neighbour in neighbours {
-            self.tell((neighbour.index, neighbour.address), sight(neighbour));
+            self.tell((neighbour.index, neighbour.address), observation(neighbour));
         }
         self.inputs.push_back(Input::NeighboursEnd);
     }
@@ -114,11 +114,11 @@ impl Layer3 {
         // Of several changes of one neighbour the last one counts.
         let mut last = BTreeMap::new();
         for (neighbour, present) in changes {
-            let sight = sight(neighbour).filter(|_| *present);
-            last.insert((neighbour.index, neighbour.address), sight);
+            let observation = observation(neighbour).filter(|_| *present);
+            last.insert((neighbour.index, neighbour.address), observation);
         }
-        for (key, sight) in last {
-            self.tell(key, sight);
+        for (key, observation) in last {
+            self.tell(key, observation);
         }
     }
 
@@ -136,19 +136,19 @@ impl Layer3 {
             let key = (sighting.index, sighting.claim.address);
             // Who leaves the address out says that the one we have still holds
             // (`spec/behaviour.md` 11.2).
-            let known = || self.neighbours.get(&key).map(|sight| sight.mac);
+            let known = || self.neighbours.get(&key).map(|observation| observation.mac);
             let Some(mac) = sighting.claim.mac.or_else(known) else {
                 continue;
             };
             let from = NeighbourFrom::Wire;
-            let sight = NeighbourSight { mac, from };
+            let observation = NeighbourObservation { mac, from };
             let is_full = self.wire.len() >= WIRE_MAX;
             match self.wire.entry(key) {
                 Entry::Vacant(_) if is_full => dropped += 1,
-                Entry::Occupied(entry) if *entry.get() == sight => {}
+                Entry::Occupied(entry) if *entry.get() == observation => {}
                 entry => {
-                    entry.insert_entry(sight);
-                    self.say(key, Some(sight));
+                    entry.insert_entry(observation);
+                    self.say(key, Some(observation));
                 }
             }
         }
@@ -158,8 +158,8 @@ impl Layer3 {
     }
 
     /// Tell the core of this neighbour if that is news.
-    fn tell(&mut self, key: Key, sight: Option<NeighbourSight>) {
-        let Some(sight) = sight else {
+    fn tell(&mut self, key: Key, observation: Option<NeighbourObservation>) {
+        let Some(observation) = observation else {
             if self.neighbours.remove(&key).is_some() {
                 self.wire.remove(&key);
                 self.say(key, None);
@@ -176,19 +176,19 @@ impl Layer3 {
                     );
                 }
             }
-            Entry::Occupied(entry) if *entry.get() == sight => {}
+            Entry::Occupied(entry) if *entry.get() == observation => {}
             entry => {
-                entry.insert_entry(sight);
-                self.say(key, Some(sight));
+                entry.insert_entry(observation);
+                self.say(key, Some(observation));
             }
         }
     }
 
-    fn say(&mut self, (index, address): Key, sight: Option<NeighbourSight>) {
+    fn say(&mut self, (index, address): Key, observation: Option<NeighbourObservation>) {
         self.inputs.push_back(Input::Neighbour {
             index,
             address,
-            sight,
+            observation,
         });
     }
 }
@@ -196,12 +196,12 @@ impl Layer3 {
 /// What the core is to know of a neighbour. `spec/behaviour.md` 11.2: incomplete and failed is as
 /// good as gone; permanent ones and those without ARP are not learned, unless they were installed
 /// for somebody who did.
-fn sight(neighbour: &Neighbour) -> Option<NeighbourSight> {
+fn observation(neighbour: &Neighbour) -> Option<NeighbourObservation> {
     let is_installed = neighbour.ext_learned && neighbour.state == NeighbourState::Permanent;
     if !neighbour.state.is_learned() && !is_installed {
         return None;
     }
-    Some(NeighbourSight {
+    Some(NeighbourObservation {
         mac: neighbour.mac.filter(|mac| mac.is_unicast())?,
         from: if neighbour.ext_learned {
             NeighbourFrom::Installed

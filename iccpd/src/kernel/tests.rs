@@ -2,7 +2,7 @@
 //! to be had, or no `ip`, a test says so and passes.
 
 use super::*;
-use iccp_core::{LinkKind, NeighbourFrom, NeighbourSight};
+use iccp_core::{LinkKind, NeighbourFrom, NeighbourObservation};
 use mclag_netlink::{Kernel, NeighbourAction, NeighbourOp};
 use mclag_proto::Mac;
 use nix::sched::{CloneFlags, unshare};
@@ -58,18 +58,18 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn neighbour(index: u32, text: &str, sight: Option<NeighbourSight>) -> Input {
+fn neighbour(index: u32, text: &str, observation: Option<NeighbourObservation>) -> Input {
     Input::Neighbour {
         index,
         address: address(text),
-        sight,
+        observation,
     }
 }
 
 const MAC: Mac = Mac([2, 0, 0, 0, 0, 7]);
 
-fn seen(from: NeighbourFrom) -> Option<NeighbourSight> {
-    Some(NeighbourSight { mac: MAC, from })
+fn seen(from: NeighbourFrom) -> Option<NeighbourObservation> {
+    Some(NeighbourObservation { mac: MAC, from })
 }
 
 fn is_end(input: &Input) -> bool {

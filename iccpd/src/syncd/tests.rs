@@ -2,7 +2,7 @@
 
 use super::*;
 use mclag_proto::sync::frame;
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpErrorCode, Section, Sight};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpErrorCode, Section};
 use mclag_proto::sync::v2::{ErrorCode, ServerCodec};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -141,7 +141,7 @@ fn event(last: u8) -> Event {
             vid: Vid::new(10).unwrap(),
             mac: Mac([2, 0, 0, 0, 0, last]),
         },
-        sight: Sight::Active {
+        observation: Observation::Active {
             port: IfName::new("bond1").unwrap(),
         },
     }

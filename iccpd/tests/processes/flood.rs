@@ -6,7 +6,7 @@ use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, Decoder, Dialect, Message, PortState,
     RgId, Status, Tlv, encode,
 };
-use mclag_proto::sync::model::{Event, FdbKey, Sight};
+use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::sync::v2::{ServerCodec, ServerMessage};
 use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use std::collections::BTreeSet;
@@ -182,7 +182,7 @@ fn attentive_syncd(path: &Path) -> Sender<Mac> {
                 for (number, mac) in (2..).zip(hosts) {
                     assert!(greeted.load(Ordering::SeqCst), "nobody has connected");
                     // A port that the kernel has: of others new addresses are kept back.
-                    let sight = Sight::Learned {
+                    let observation = Observation::Learned {
                         port: IfName::new("lo").unwrap(),
                         configured: false,
                     };
@@ -190,7 +190,7 @@ fn attentive_syncd(path: &Path) -> Sender<Mac> {
                         vid: Vid::DEFAULT,
                         mac,
                     };
-                    let events = vec![Event::Fdb { key, sight }];
+                    let events = vec![Event::Fdb { key, observation }];
                     let message = ServerMessage::Events { number, events };
                     let _ = seeing.write_all(&message.encode().unwrap());
                 }

@@ -316,7 +316,7 @@ pub enum Event {
         /// The entry's key.
         key: FdbKey,
         /// What the dataplane sees of it.
-        sight: Sight,
+        observation: Observation,
     },
     /// A port is, or is no longer, in a VLAN, as a dataplane says that knows better than the kernel
     /// (`spec/mclagsyncd-protocol.md` 5.4). Part of the listing between the marks, like addresses.
@@ -339,7 +339,7 @@ pub enum Event {
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case"
 )]
-pub enum Sight {
+pub enum Observation {
     /// Learned on this port (or configured there).
     Learned {
         /// The port.
@@ -363,7 +363,7 @@ pub enum Sight {
     Aged,
 }
 
-impl Sight {
+impl Observation {
     /// Port on which the host is seen, if it is.
     #[must_use]
     pub const fn port(&self) -> Option<IfName> {

@@ -11,7 +11,7 @@
 //! 2. The client sends numbered batches, at most [`ServerHello::window`] of them unanswered. The
 //!    server answers each with one result per operation.
 //! 3. The server sends numbered frames of events, none beyond the number that the client allowed
-//!    last. Without credit it keeps only the latest sight per address.
+//!    last. Without credit it keeps only the latest observation per address.
 //! 4. Each side begins with snapshots: whatever they do not name is no longer so.
 
 use std::ops::RangeInclusive;

@@ -19,7 +19,7 @@ use mclag_daemon::dial::{Backoff, Dialler};
 use mclag_daemon::limit::{self, Log};
 use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::frame::Frame;
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, OpError, OpErrorCode, Sight};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpError, OpErrorCode};
 use mclag_proto::sync::settings::PairSettings;
 use mclag_proto::sync::v1::{
     ClientMessage, Dialect, EncodeError, FdbKind, FdbRecord, RecordOp, ServerMessage,
@@ -229,8 +229,8 @@ impl Client {
     }
 
     /// What the server has learned, as it said on this connection.
-    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
-        self.translator.sights()
+    pub fn observations(&self) -> impl Iterator<Item = (FdbKey, Observation)> {
+        self.translator.observations()
     }
 
     /// Number of addresses that the server has learned.
@@ -485,7 +485,7 @@ impl Client {
                 for record in records {
                     let FdbRecord { vid, mac, .. } = record;
                     if !ours.contains(&FdbKey { vid, mac }) {
-                        self.sight(&record);
+                        self.observation(&record);
                     }
                 }
                 return;
@@ -539,7 +539,7 @@ impl Client {
         ours.collect()
     }
 
-    fn sight(&mut self, record: &FdbRecord) {
+    fn observation(&mut self, record: &FdbRecord) {
         let FdbRecord {
             mac,
             vid,
@@ -548,19 +548,19 @@ impl Client {
             op,
         } = *record;
         let key = FdbKey { vid, mac };
-        let sight = match (op, port) {
+        let observation = match (op, port) {
             (RecordOp::Add, Some(port)) => {
                 let configured = kind == FdbKind::Static;
                 self.translator.learned(key, port, configured);
-                Sight::Learned { port, configured }
+                Observation::Learned { port, configured }
             }
             (RecordOp::Delete, _) => {
                 self.translator.vanished(&key);
-                Sight::Aged
+                Observation::Aged
             }
             (RecordOp::Add, None) => return,
         };
-        self.event(Event::Fdb { key, sight });
+        self.event(Event::Fdb { key, observation });
     }
 
     fn vlan_member(&mut self, port: IfName, vid: Vid, member: bool) {

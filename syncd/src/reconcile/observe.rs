@@ -4,8 +4,8 @@
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, FdbKey, NeighbourKey};
 
+use super::observations::change_of_observation;
 use super::reasons::{EntryReason, NeighbourReason};
-use super::sights::change_of_sight;
 use super::{Reconciler, neighbours};
 use crate::dataplane::{FdbEntry, InterfaceActual, NeighbourActual};
 
@@ -65,7 +65,7 @@ impl Reconciler {
         // An interface may have lost the entry that makes its frames its own, or what was in the
         // way of it is gone.
         self.ports_changed |= !self.local.own.is_empty() && self.local.own.contains(&key);
-        let sight = change_of_sight(before.as_ref(), entry.as_ref())?;
-        Some(Event::Fdb { key, sight })
+        let observation = change_of_observation(before.as_ref(), entry.as_ref())?;
+        Some(Event::Fdb { key, observation })
     }
 }

@@ -254,13 +254,13 @@ impl Bench {
         self.reconciler.observe(event)
     }
 
-    fn see(&mut self, last: u8, entry: Option<FdbEntry>) -> Option<Sight> {
+    fn see(&mut self, last: u8, entry: Option<FdbEntry>) -> Option<Observation> {
         let event = BackendEvent::Fdb {
             key: key(last),
             entry,
         };
         self.tell(&event).map(|event| match event {
-            Event::Fdb { sight, .. } => sight,
+            Event::Fdb { observation, .. } => observation,
             other => panic!("{other:?}"),
         })
     }
@@ -866,8 +866,11 @@ fn a_group_address_is_no_host() {
 fn a_host_that_moved_meanwhile_is_not_moved_back_unless_asked() {
     let mut bench = Bench::running();
     let _ = bench.ask(&[fdb_op(1, "bond1")]);
-    let sight = bench.see(1, Some(ours("swp1", true)));
-    assert_eq!(sight, Some(Sight::Active { port: port("swp1") }));
+    let observation = bench.see(1, Some(ours("swp1", true)));
+    assert_eq!(
+        observation,
+        Some(Observation::Active { port: port("swp1") })
+    );
     bench.reconciler.retry();
     assert_eq!(bench.settle().0, []);
     bench.reconciler.adopt(bench.dataplane.clone());
@@ -889,14 +892,14 @@ fn an_entry_that_somebody_removed_is_installed_again_but_not_at_once() {
 
 /// `(before, after) => what the client is told`.
 #[test]
-fn table_of_sights() {
+fn table_of_observations() {
     use EntryKind::{Configured, Dynamic, Local};
-    let learned = |name, configured| Sight::Learned {
+    let learned = |name, configured| Observation::Learned {
         port: port(name),
         configured,
     };
-    let moved = Sight::Moved { port: port("swp1") };
-    let active = Sight::Active { port: port("swp1") };
+    let moved = Observation::Moved { port: port("swp1") };
+    let active = Observation::Active { port: port("swp1") };
     let at = |kind| Some(entry("swp1", kind));
     let (on, off) = (Some(ours("swp1", true)), Some(ours("swp1", false)));
     let cases = [
@@ -906,22 +909,22 @@ fn table_of_sights() {
         (None, off, None),
         (None, on, Some(active)),
         (off, on, Some(active)),
-        (on, off, Some(Sight::Inactive)),
+        (on, off, Some(Observation::Inactive)),
         (at(Dynamic), on, None),
         (on, at(Dynamic), None),
-        (at(Dynamic), None, Some(Sight::Aged)),
-        (on, None, Some(Sight::Aged)),
+        (at(Dynamic), None, Some(Observation::Aged)),
+        (on, None, Some(Observation::Aged)),
         (off, None, None),
         (Some(entry("bond1", Dynamic)), at(Dynamic), Some(moved)),
         (Some(ours("bond1", true)), on, Some(moved)),
         (Some(ours("bond1", false)), on, Some(active)),
-        (Some(ours("bond1", true)), off, Some(Sight::Inactive)),
+        (Some(ours("bond1", true)), off, Some(Observation::Inactive)),
     ];
-    for (before, after, sight) in cases {
+    for (before, after, observation) in cases {
         let mut actual = fresh();
         actual.fdb.extend(before.map(|entry| (key(1), entry)));
         let mut bench = Bench::new(actual);
-        assert_eq!(bench.see(1, after), sight, "{before:?} => {after:?}");
+        assert_eq!(bench.see(1, after), observation, "{before:?} => {after:?}");
     }
 }
 
@@ -1226,23 +1229,30 @@ proptest! {
 /// The report that the host was learned may be under way to the client while its wish is under
 /// way to us. The client would believe for ever that the host is seen here.
 #[test]
-fn a_sight_that_an_own_action_ends_is_told() {
-    for (op, sight) in [
-        (fdb_op(1, "bond1"), Sight::Inactive),
-        (release_op(1, true), Sight::Aged),
+fn an_observation_that_an_own_action_ends_is_told() {
+    for (op, observation) in [
+        (fdb_op(1, "bond1"), Observation::Inactive),
+        (release_op(1, true), Observation::Aged),
     ] {
         let mut bench = Bench::running();
         let entry = Some(entry("bond2", EntryKind::Dynamic));
         let _ = bench.tell(&BackendEvent::Fdb { key: key(1), entry });
         let _ = bench.ask(std::slice::from_ref(&op));
         let told = bench.reconciler.take_ended();
-        assert_eq!(told, [Event::Fdb { key: key(1), sight }], "{op:?}");
+        assert_eq!(
+            told,
+            [Event::Fdb {
+                key: key(1),
+                observation
+            }],
+            "{op:?}"
+        );
         assert_eq!(bench.reconciler.take_ended(), [], "once");
     }
 }
 
 #[test]
-fn a_sight_that_an_own_action_hands_over_is_not_news() {
+fn an_observation_that_an_own_action_hands_over_is_not_news() {
     let mut bench = Bench::running();
     let _ = bench.ask(&[fdb_op(1, "bond1")]);
     let entry = Some(ours("bond1", true));
@@ -1461,13 +1471,19 @@ fn an_ageing_entry_is_installed_once_and_reported_like_a_learned_one() {
     };
     let (actions, _) = bench.ask(std::slice::from_ref(&op));
     assert_eq!(actions, [make]);
-    let sight = Sight::Learned {
+    let observation = Observation::Learned {
         port: port("bond1"),
         configured: false,
     };
     let told = bench.reconciler.take_ended();
-    assert_eq!(told, [Event::Fdb { key: key(1), sight }]);
-    assert_eq!(bench.see(1, None), Some(Sight::Aged));
+    assert_eq!(
+        told,
+        [Event::Fdb {
+            key: key(1),
+            observation
+        }]
+    );
+    assert_eq!(bench.see(1, None), Some(Observation::Aged));
     bench.reconciler.retry();
     assert_eq!(bench.settle().0, []);
 }

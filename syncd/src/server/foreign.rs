@@ -71,13 +71,13 @@ impl Foreign {
 
     /// What it sees, as far as it said.
     pub(super) fn table(&self, knows_members: bool) -> impl Iterator<Item = Event> {
-        let sights = self.client.sights();
-        let sights = sights.map(|(key, sight)| Event::Fdb { key, sight });
+        let observations = self.client.observations();
+        let observations = observations.map(|(key, observation)| Event::Fdb { key, observation });
         let members = self.client.vlan_members().filter(move |_| knows_members);
         let member = true;
         members
             .map(move |(port, vid)| Event::VlanMember { port, vid, member })
-            .chain(sights)
+            .chain(observations)
     }
 
     fn said(&mut self, batch: u64, failures: Vec<(u32, OpError)>, isolates: bool, now: Instant) {

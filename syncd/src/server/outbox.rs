@@ -181,7 +181,7 @@ const fn key_of(event: &Event) -> Option<Key> {
 /// Whether it says that something is no longer so.
 const fn is_end(event: &Event) -> bool {
     match event {
-        Event::Fdb { sight, .. } => sight.port().is_none(),
+        Event::Fdb { observation, .. } => observation.port().is_none(),
         Event::VlanMember { member, .. } => !*member,
         Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_) => false,
     }
@@ -209,7 +209,7 @@ impl Latest {
 
 #[cfg(test)]
 mod tests {
-    use mclag_proto::sync::model::Sight;
+    use mclag_proto::sync::model::Observation;
     use mclag_proto::sync::settings::{DomainSettings, Setting};
     use mclag_proto::{DomainId, Mac};
     use proptest::prelude::*;
@@ -224,16 +224,16 @@ mod tests {
         }
     }
 
-    fn on(name: &str) -> Sight {
-        Sight::Moved {
+    fn on(name: &str) -> Observation {
+        Observation::Moved {
             port: IfName::new(name).unwrap(),
         }
     }
 
-    fn fdb(last: u16, sight: Sight) -> Event {
+    fn fdb(last: u16, observation: Observation) -> Event {
         Event::Fdb {
             key: key(last),
-            sight,
+            observation,
         }
     }
 
@@ -242,13 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_latest_sight_is_sent() {
+    fn only_the_latest_observation_is_sent() {
         let mut outbox = Outbox::default();
         outbox.push(fdb(1, on("a")), 1);
         outbox.push(fdb(2, on("a")), 2);
-        outbox.push(fdb(1, Sight::Aged), 1);
+        outbox.push(fdb(1, Observation::Aged), 1);
         let events = outbox.take(9, nothing);
-        assert_eq!(events, [fdb(1, Sight::Aged), fdb(2, on("a"))]);
+        assert_eq!(events, [fdb(1, Observation::Aged), fdb(2, on("a"))]);
         assert!(outbox.is_empty());
     }
 
@@ -256,20 +256,24 @@ mod tests {
     fn a_snapshot_names_what_is_seen_when_it_is_sent() {
         let mut outbox = Outbox::default();
         outbox.resync();
-        outbox.push(fdb(7, Sight::Aged), 0);
+        outbox.push(fdb(7, Observation::Aged), 0);
         let table = || [fdb(1, on("a")), fdb(2, on("a")), fdb(3, on("a"))].into_iter();
         let events = outbox.take(3, table);
         assert_eq!(events, [Event::SnapshotBegin, fdb(1, on("a"))]);
         outbox.push(fdb(2, on("b")), 3);
-        outbox.push(fdb(3, Sight::Inactive), 3);
-        outbox.push(fdb(1, Sight::Aged), 2);
+        outbox.push(fdb(3, Observation::Inactive), 3);
+        outbox.push(fdb(1, Observation::Aged), 2);
         let mut events = Vec::new();
         while !outbox.is_empty() {
             events.extend(outbox.take(3, nothing));
         }
         assert_eq!(
             events,
-            [fdb(2, on("b")), Event::SnapshotEnd, fdb(1, Sight::Aged)]
+            [
+                fdb(2, on("b")),
+                Event::SnapshotEnd,
+                fdb(1, Observation::Aged)
+            ]
         );
     }
 
@@ -278,7 +282,7 @@ mod tests {
         let mut outbox = Outbox::default();
         for last in 0..u16::MAX {
             outbox.push(fdb(last, on("a")), 1);
-            outbox.push(fdb(last, Sight::Aged), 0);
+            outbox.push(fdb(last, Observation::Aged), 0);
             assert!(outbox.changes.events.len() <= SLACK + 1);
         }
         assert_eq!(
@@ -302,9 +306,9 @@ mod tests {
         };
         outbox.push(member.clone(), 0);
         outbox.push(fdb(1, on("a")), 1);
-        outbox.push(fdb(1, Sight::Aged), 0);
+        outbox.push(fdb(1, Observation::Aged), 0);
         assert!(!outbox.is_empty());
-        assert_eq!(outbox.take(9, nothing), [member, fdb(1, Sight::Aged)]);
+        assert_eq!(outbox.take(9, nothing), [member, fdb(1, Observation::Aged)]);
         assert!(outbox.is_empty());
         outbox.set_listing(false);
         assert!(!outbox.is_empty());
@@ -386,20 +390,20 @@ mod tests {
             let mut known: HashMap<FdbKey, IfName> = HashMap::new();
             let mut listed: Option<HashMap<FdbKey, IfName>> = None;
             let table = |truth: &HashMap<FdbKey, IfName>| {
-                let sights = truth.iter().map(|(key, port)| Event::Fdb {
+                let observations = truth.iter().map(|(key, port)| Event::Fdb {
                     key: *key,
-                    sight: Sight::Moved { port: *port },
+                    observation: Observation::Moved { port: *port },
                 });
-                sights.collect::<Vec<_>>().into_iter()
+                observations.collect::<Vec<_>>().into_iter()
             };
             let mut read = |outbox: &mut Outbox, max, truth: &HashMap<_, _>| {
                 for event in outbox.take(max, || table(truth)) {
                     match event {
                         Event::SnapshotBegin => listed = Some(HashMap::new()),
                         Event::SnapshotEnd => known = listed.take().unwrap(),
-                        Event::Fdb { key, sight } => {
+                        Event::Fdb { key, observation } => {
                             let into = listed.as_mut().unwrap_or(&mut known);
-                            match sight.port() {
+                            match observation.port() {
                                 Some(port) => into.insert(key, port),
                                 None => into.remove(&key),
                             };
@@ -419,7 +423,7 @@ mod tests {
                     None if last == 0 => outbox.resync(),
                     None => {
                         truth.remove(&key(last));
-                        outbox.push(fdb(last, Sight::Aged), truth.len());
+                        outbox.push(fdb(last, Observation::Aged), truth.len());
                     }
                 }
                 if max > 1 {

@@ -63,8 +63,8 @@ impl<B: Backend> Server<B> {
 
     /// Tell the client what the dataplane sees, when it next has credit.
     fn tell(&mut self, event: &Event) {
-        if let Event::Fdb { key, sight } = event {
-            debug!(mac = %key.mac, vid = %key.vid, ?sight, "seen");
+        if let Event::Fdb { key, observation } = event {
+            debug!(mac = %key.mac, vid = %key.vid, ?observation, "seen");
             let table = self.reconciler.actual().fdb.len();
             // A foreign server that keeps the table sees the same bridge.
             if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {

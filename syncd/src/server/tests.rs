@@ -197,17 +197,17 @@ impl Client {
     }
 
     /// All addresses of a snapshot that begins now.
-    async fn snapshot(&mut self) -> Vec<(FdbKey, Sight)> {
+    async fn snapshot(&mut self) -> Vec<(FdbKey, Observation)> {
         let mut events = self.events().await;
         assert_eq!(events.first(), Some(&Event::SnapshotBegin));
         while events.last() != Some(&Event::SnapshotEnd) {
             events.extend(self.events().await);
         }
-        let sights = events.iter().filter_map(|event| match event {
-            Event::Fdb { key, sight } => Some((*key, *sight)),
+        let observations = events.iter().filter_map(|event| match event {
+            Event::Fdb { key, observation } => Some((*key, *observation)),
             _ => None,
         });
-        sights.collect()
+        observations.collect()
     }
 
     async fn ask(&mut self, ops: &[Op]) -> Vec<Result<(), OpError>> {
@@ -290,12 +290,12 @@ fn fdb_op(number: u16, name: &str) -> Op {
     }
 }
 
-fn learned(number: u16, name: &str) -> (FdbKey, Sight) {
-    let sight = Sight::Learned {
+fn learned(number: u16, name: &str) -> (FdbKey, Observation) {
+    let observation = Observation::Learned {
         port: port(name),
         configured: false,
     };
-    (key(number), sight)
+    (key(number), observation)
 }
 
 #[tokio::test]
@@ -353,14 +353,14 @@ async fn what_the_dataplane_sees_is_told_with_credit_only() {
     while known.len() < 3000 {
         for event in client.events().await {
             match event {
-                Event::Fdb { key, sight } => {
-                    assert_eq!(known.insert(key, sight), None, "{key:?} told twice");
+                Event::Fdb { key, observation } => {
+                    assert_eq!(known.insert(key, observation), None, "{key:?} told twice");
                 }
                 other => panic!("{other:?}"),
             }
         }
     }
-    assert_eq!(known[&key(1)], Sight::Aged);
+    assert_eq!(known[&key(1)], Observation::Aged);
     assert_eq!(known[&key(0)].port(), Some(port("bond1")));
     rig.stop().await;
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use mclag_proto::sync::frame::{Decoder, Frame};
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, Sight};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op};
 use mclag_proto::sync::v1::{
     ClientMessage, Dialect, FdbKind, FdbRecord, RecordOp, ServerMessage as ServerV1,
 };
@@ -205,17 +205,17 @@ impl Standin {
                 self.say(&ServerV1::Fdb(macs.iter().map(record).collect()))
             }
             Speech::V2 => {
-                let sight = match op {
-                    RecordOp::Add => Sight::Learned {
+                let observation = match op {
+                    RecordOp::Add => Observation::Learned {
                         port,
                         configured: false,
                     },
-                    RecordOp::Delete => Sight::Aged,
+                    RecordOp::Delete => Observation::Aged,
                 };
                 for part in macs.chunks(MAX_EVENTS_PER_MESSAGE) {
                     let event = |&mac| Event::Fdb {
                         key: FdbKey { vid, mac },
-                        sight,
+                        observation,
                     };
                     self.events(part.iter().map(event).collect())?;
                 }

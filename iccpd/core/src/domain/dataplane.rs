@@ -200,7 +200,7 @@ impl Domain {
                 self.links.members_end();
                 self.syncd.listed = true;
             }
-            Event::Fdb { key, sight } => self.tables.fdb.local_sight(key, sight),
+            Event::Fdb { key, observation } => self.tables.fdb.local_observation(key, observation),
             Event::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
             // The pair is described by whoever made this domain.
             Event::Settings(_) => {}

@@ -128,8 +128,8 @@ impl Domain {
             Input::Neighbour {
                 index,
                 address,
-                sight,
-            } => return self.neighbour(index, address, sight),
+                observation,
+            } => return self.neighbour(index, address, observation),
             Input::NeighboursEnd => return self.tables.neigh.listing_ends(),
             Input::PeerDown { reason } => {
                 let reason = Reason::Transport(reason);

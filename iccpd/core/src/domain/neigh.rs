@@ -3,7 +3,7 @@
 
 use super::{Domain, IfName, Mac, MlagPort, State};
 use crate::fdb::Ports;
-use crate::input::NeighbourSight;
+use crate::input::NeighbourObservation;
 use crate::neigh::{Interface, Owner};
 use mclag_proto::Vid;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
@@ -49,12 +49,17 @@ impl Domain {
     }
 
     /// The kernel's word, or the wire's.
-    pub(super) fn neighbour(&mut self, index: u32, address: IpAddr, sight: Option<NeighbourSight>) {
+    pub(super) fn neighbour(
+        &mut self,
+        index: u32,
+        address: IpAddr,
+        observation: Option<NeighbourObservation>,
+    ) {
         if let Some(link) = self.links.by_index(index) {
             let interface = link.name;
             self.tables
                 .neigh
-                .local_sight(NeighbourKey { interface, address }, sight);
+                .local_observation(NeighbourKey { interface, address }, observation);
         }
     }
 
@@ -179,7 +184,7 @@ impl Domain {
         let policy = self.peer.policy();
         self.tables
             .neigh
-            .peer_keeps_one_sight(policy.keeps_one_sight);
+            .peer_keeps_one_observation(policy.keeps_one_observation);
         self.tables
             .neigh
             .next_announcements(policy.neighbours_per_message)

@@ -63,16 +63,16 @@ impl Fixture {
     }
 
     fn learn(&mut self, on: &str) -> &mut Self {
-        let sight = Sight::Learned {
+        let observation = Observation::Learned {
             port: port(on),
             configured: false,
         };
-        self.fdb.local_sight(KEY, sight);
+        self.fdb.local_observation(KEY, observation);
         self
     }
 
-    fn sight(&mut self, sight: Sight) -> &mut Self {
-        self.fdb.local_sight(KEY, sight);
+    fn observation(&mut self, observation: Observation) -> &mut Self {
+        self.fdb.local_observation(KEY, observation);
         self
     }
 
@@ -230,7 +230,7 @@ fn an_entry_goes_when_neither_side_sees_the_host() {
     f.learn("bond1").peer(EntryOp::Add, "bond1");
     assert_eq!(f.ops(), [tracked("bond1")]);
     assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
-    f.sight(Sight::Inactive);
+    f.observation(Observation::Inactive);
     assert_eq!(f.ops(), [], "the peer still sees it");
     assert_eq!(f.told(), [(EntryOp::Delete, "bond1".into())]);
     f.peer(EntryOp::Delete, "bond1");
@@ -241,9 +241,10 @@ fn an_entry_goes_when_neither_side_sees_the_host() {
 #[test]
 fn an_entry_the_peer_no_longer_sees_is_handed_over_to_local_ageing() {
     let mut f = Fixture::new();
-    f.peer(EntryOp::Add, "bond1").sight(Sight::Active {
-        port: port("bond1"),
-    });
+    f.peer(EntryOp::Add, "bond1")
+        .observation(Observation::Active {
+            port: port("bond1"),
+        });
     assert_eq!(f.ops(), [tracked("bond1")]);
     f.peer(EntryOp::Delete, "bond1");
     assert_eq!(f.ops(), [release()]);
@@ -263,7 +264,7 @@ fn a_moving_host_is_followed_and_every_move_is_announced() {
     f.peer(EntryOp::Add, "bond1");
     assert_eq!(f.ops(), [tracked("bond1")]);
     // Back to our orphan port.
-    f.sight(Sight::Moved {
+    f.observation(Observation::Moved {
         port: port("swp10"),
     });
     assert_eq!(f.ops(), [release()]);
@@ -289,11 +290,11 @@ fn a_host_that_both_sides_claimed_and_withdrew_is_forgotten_by_the_kernel_too() 
 /// The host spoke here after the entry was installed, which then is active: a release alone would
 /// leave it to a kernel that has nothing new to report.
 #[test]
-fn a_sight_that_the_peer_displaced_is_forgotten_even_if_an_entry_was_installed_before() {
+fn an_observation_that_the_peer_displaced_is_forgotten_even_if_an_entry_was_installed_before() {
     let mut f = Fixture::new();
     f.peer(EntryOp::Add, "swp11");
     assert_eq!(f.ops(), [tracked("peerlink")]);
-    f.sight(Sight::Active {
+    f.observation(Observation::Active {
         port: port("swp10"),
     });
     f.peer(EntryOp::Add, "swp11").peer(EntryOp::Delete, "swp11");
@@ -306,7 +307,7 @@ fn an_entry_that_the_host_moved_is_named_again_when_the_peer_displaces_it() {
     let mut f = Fixture::new();
     f.peer(EntryOp::Add, "swp11");
     assert_eq!(f.ops(), [tracked("peerlink")]);
-    f.sight(Sight::Active {
+    f.observation(Observation::Active {
         port: port("swp10"),
     });
     f.peer(EntryOp::Add, "swp11");
@@ -349,7 +350,7 @@ fn orphan_ports_of_the_same_name_are_different_places() {
 #[test]
 fn a_configured_address_does_not_follow_a_learned_one() {
     let mut f = Fixture::new();
-    f.sight(Sight::Learned {
+    f.observation(Observation::Learned {
         port: port("swp10"),
         configured: true,
     });
@@ -372,11 +373,11 @@ fn group_and_zero_addresses_are_ignored() {
     let mut f = Fixture::new();
     for mac in [Mac::ZERO, Mac([0xff; 6]), Mac([1, 0, 0x5e, 0, 0, 1])] {
         let key = FdbKey { mac, ..KEY };
-        let sight = Sight::Learned {
+        let observation = Observation::Learned {
             port: port("swp10"),
             configured: false,
         };
-        f.fdb.local_sight(key, sight);
+        f.fdb.local_observation(key, observation);
         let entry = MacEntry {
             op: EntryOp::Add,
             kind: MacType::Dynamic,
@@ -476,11 +477,11 @@ fn pages_continue_where_the_last_one_ended() {
             mac: Mac([2, 0, 0, 0, 0, n]),
             ..KEY
         };
-        let sight = Sight::Learned {
+        let observation = Observation::Learned {
             port: port("swp10"),
             configured: false,
         };
-        f.fdb.local_sight(key, sight);
+        f.fdb.local_observation(key, observation);
     }
     let (first, next) = f.fdb.page(None, 3);
     let (second, end) = f.fdb.page(next, 3);
@@ -515,14 +516,14 @@ fn a_peer_cannot_fill_the_memory_with_addresses() {
 fn a_wanted_entry_that_vanished_is_named_again() {
     let mut f = Fixture::new();
     assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("bond1")]);
-    assert_eq!(f.sight(Sight::Inactive).ops(), []);
-    assert_eq!(f.sight(Sight::Aged).ops(), [tracked("bond1")]);
+    assert_eq!(f.observation(Observation::Inactive).ops(), []);
+    assert_eq!(f.observation(Observation::Aged).ops(), [tracked("bond1")]);
 }
 
 /// Something that can happen to a table, drawn at random.
 #[derive(Clone, Debug)]
 enum Step {
-    Sight(FdbKey, Sight),
+    Observation(FdbKey, Observation),
     Peer(MacEntry),
     Down(bool, IfName, Option<Outage>),
     PeerLink(bool),
@@ -549,15 +550,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let names = || prop::sample::select(vec!["bond1", "bond2", "swp10", "peerlink"]).prop_map(port);
     let mlag = || prop::sample::select(vec!["bond1", "bond2"]).prop_map(port);
     let outage = prop::option::of(prop::sample::select(vec![Outage::Fresh, Outage::Long]));
-    let sight =
-        (names(), prop::bool::weighted(0.2), 0..5).prop_map(
-            |(port, configured, kind)| match kind {
-                0 => Sight::Aged,
-                1 => Sight::Inactive,
-                2 => Sight::Moved { port },
-                _ => Sight::Learned { port, configured },
-            },
-        );
+    let observation = (names(), prop::bool::weighted(0.2), 0..5).prop_map(
+        |(port, configured, kind)| match kind {
+            0 => Observation::Aged,
+            1 => Observation::Inactive,
+            2 => Observation::Moved { port },
+            _ => Observation::Learned { port, configured },
+        },
+    );
     let entry = (key(), names(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
         |(key, port, add, fixed)| MacEntry {
             op: if add { EntryOp::Add } else { EntryOp::Delete },
@@ -572,7 +572,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         },
     );
     let step = prop_oneof![
-        4 => (key(), sight).prop_map(|(key, sight)| Step::Sight(key, sight)),
+        4 => (key(), observation).prop_map(|(key, observation)| Step::Observation(key, observation)),
         4 => entry.prop_map(Step::Peer),
         3 => (any::<bool>(), mlag(), outage).prop_map(|(here, name, how)| Step::Down(here, name, how)),
         1 => any::<bool>().prop_map(Step::PeerLink),
@@ -593,7 +593,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 impl Fixture {
     fn step(&mut self, step: &Step) {
         match step.clone() {
-            Step::Sight(key, sight) => self.fdb.local_sight(key, sight),
+            Step::Observation(key, observation) => self.fdb.local_observation(key, observation),
             Step::Peer(entry) => self.fdb.remote_entry(&entry),
             Step::Down(true, name, Some(how)) => {
                 self.change(|ports| ports.down.insert(name, how));

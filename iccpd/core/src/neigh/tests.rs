@@ -67,12 +67,13 @@ impl Fixture {
     }
 
     fn sees(&mut self, key: NeighbourKey, mac: Mac, from: NeighbourFrom) -> &mut Self {
-        self.0.local_sight(key, Some(NeighbourSight { mac, from }));
+        self.0
+            .local_observation(key, Some(NeighbourObservation { mac, from }));
         self
     }
 
     fn loses(&mut self, key: NeighbourKey) -> &mut Self {
-        self.0.local_sight(key, None);
+        self.0.local_observation(key, None);
         self
     }
 
@@ -470,15 +471,15 @@ fn an_interface_that_is_gone_takes_what_the_kernel_knew_with_it() {
 /// drops what it is told to be gone. What it said is not put back for ever.
 #[test]
 fn a_legacy_peer_that_is_told_of_a_loss_no_longer_claims_the_address() {
-    for one_sight in [true, false] {
+    for one_observation in [true, false] {
         let mut f = Fixture::new();
-        f.0.peer_keeps_one_sight(one_sight);
+        f.0.peer_keeps_one_observation(one_observation);
         f.sees(key(V4), HOST, Kernel);
         assert_eq!(f.told(), [(true, key(V4), HOST)]);
         f.peer(key(V4), HOST).loses(key(V4));
         assert_eq!(f.told(), [(false, key(V4), HOST)]);
         let put_back = install(key(V4), HOST);
-        assert_eq!(f.ops().contains(&put_back), !one_sight);
+        assert_eq!(f.ops().contains(&put_back), !one_observation);
     }
 }
 
@@ -565,7 +566,7 @@ fn pages_continue_where_the_last_one_ended() {
 /// Something that can happen to a table, drawn at random.
 #[derive(Clone, Debug)]
 enum Step {
-    Local(NeighbourKey, Option<NeighbourSight>),
+    Local(NeighbourKey, Option<NeighbourObservation>),
     Peer(NeighbourKey, EntryOp, Mac, NeighbourFlags),
     Interface(IfName, Interface),
     Revive(IfName, bool),
@@ -588,8 +589,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     };
     let macs = || prop::sample::select(vec![HOST, OTHER]);
     let from = prop::sample::select(vec![Kernel, Wire, Installed]);
-    let sight =
-        prop::option::of((macs(), from).prop_map(|(mac, from)| NeighbourSight { mac, from }));
+    let observation =
+        prop::option::of((macs(), from).prop_map(|(mac, from)| NeighbourObservation { mac, from }));
     let flags = prop::bool::weighted(0.1).prop_map(|own| {
         if own {
             NeighbourFlags::OWN_ADDRESS
@@ -608,7 +609,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         },
     );
     let step = prop_oneof![
-        5 => (key(), sight).prop_map(|(key, sight)| Step::Local(key, sight)),
+        5 => (key(), observation).prop_map(|(key, observation)| Step::Local(key, observation)),
         4 => (key(), op, macs(), flags).prop_map(|(k, op, m, f)| Step::Peer(k, op, m, f)),
         2 => (names(), interface).prop_map(|(name, state)| Step::Interface(name, state)),
         1 => (names(), any::<bool>()).prop_map(|(name, here)| Step::Revive(name, here)),
@@ -631,7 +632,7 @@ proptest! {
         let mut installed = BTreeMap::new();
         for step in steps.into_iter().chain([Step::Drain]) {
             match step {
-                Step::Local(key, sight) => f.0.local_sight(key, sight),
+                Step::Local(key, observation) => f.0.local_observation(key, observation),
                 Step::Peer(key, op, mac, flags) => f.0.remote_entry(key, op, mac, flags),
                 Step::Interface(name, state) => drop(f.set(name.as_str(), state)),
                 Step::Revive(name, true) => f.0.reinstall(&[name].into()),

@@ -47,7 +47,7 @@ pub struct PeerPolicy {
     /// Most of our own addresses in one message.
     pub own_addresses_per_message: usize,
     /// It forgets a neighbour that it is told to be gone, whoever it had it from (`spec/iccp.md` 11.2).
-    pub keeps_one_sight: bool,
+    pub keeps_one_observation: bool,
     /// It hears a shutdown notice; another implementation takes the end of the connection for what it
     /// is (`spec/iccp.md` 3.3, 9.4).
     pub hears_goodbye: bool,
@@ -76,7 +76,7 @@ impl PeerPolicy {
                 macs_per_message: MACS_PER_MESSAGE,
                 neighbours_per_message: NEIGHBOURS_PER_MESSAGE,
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
-                keeps_one_sight: false,
+                keeps_one_observation: false,
                 hears_goodbye: true,
                 all_said_after: None,
                 keeps_its_mac: false,
@@ -89,7 +89,7 @@ impl PeerPolicy {
                 macs_per_message: LEGACY_MACS_PER_MESSAGE,
                 neighbours_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
-                keeps_one_sight: true,
+                keeps_one_observation: true,
                 hears_goodbye: false,
                 all_said_after: Some(ALL_SAID),
                 keeps_its_mac: true,
@@ -176,7 +176,7 @@ mod tests {
                 most
             );
             assert_eq!(
-                (policy.hears_goodbye, policy.keeps_one_sight),
+                (policy.hears_goodbye, policy.keeps_one_observation),
                 (goodbye, !goodbye)
             );
             assert_eq!(policy.all_said_after, end.map(seconds));

@@ -4,10 +4,10 @@
 //! reports activity, a dynamic one is deleted when it ages, both survive loss of carrier on a
 //! port with a backup.
 
-use iccp_core::{NeighbourFrom, NeighbourSight};
+use iccp_core::{NeighbourFrom, NeighbourObservation};
 use mclag_proto::sync::model::{
-    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, NeighbourKey, Op, PortWant, Section,
-    Sight, Traffic,
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, NeighbourKey, Observation, Op,
+    PortWant, Section, Traffic,
 };
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,37 +50,37 @@ pub struct Kernel {
     /// Neighbours, and whether `syncd` installed them.
     pub neighbours: BTreeMap<NeighbourKey, (Mac, bool)>,
     /// What changed of them.
-    pub neighbour_events: Vec<(NeighbourKey, Option<NeighbourSight>)>,
+    pub neighbour_events: Vec<(NeighbourKey, Option<NeighbourObservation>)>,
     events: Vec<Event>,
 }
 
 impl Kernel {
-    fn report(&mut self, key: FdbKey, sight: Sight) {
-        self.events.push(Event::Fdb { key, sight });
+    fn report(&mut self, key: FdbKey, observation: Observation) {
+        self.events.push(Event::Fdb { key, observation });
     }
 
     /// A frame from this host arrived on `port`.
     pub fn frame(&mut self, key: FdbKey, port: IfName) {
-        let sight = match self.fdb.get(&key).copied() {
-            None => Some(Sight::Learned {
+        let observation = match self.fdb.get(&key).copied() {
+            None => Some(Observation::Learned {
                 port,
                 configured: false,
             }),
             Some(Entry::Dynamic { port: before }) if before == port => None,
-            Some(Entry::Dynamic { .. }) => Some(Sight::Moved { port }),
+            Some(Entry::Dynamic { .. }) => Some(Observation::Moved { port }),
             Some(Entry::Tracked {
                 port: before,
                 active: true,
             }) if before == port => None,
-            Some(Entry::Tracked { .. }) => Some(Sight::Active { port }),
+            Some(Entry::Tracked { .. }) => Some(Observation::Active { port }),
         };
         let after = match self.fdb.get(&key) {
             Some(Entry::Tracked { .. }) => Entry::Tracked { port, active: true },
             _ => Entry::Dynamic { port },
         };
         self.fdb.insert(key, after);
-        if let Some(sight) = sight {
-            self.report(key, sight);
+        if let Some(observation) = observation {
+            self.report(key, observation);
         }
     }
 
@@ -89,11 +89,11 @@ impl Kernel {
         match self.fdb.get_mut(&key) {
             Some(Entry::Dynamic { .. }) => {
                 self.fdb.remove(&key);
-                self.report(key, Sight::Aged);
+                self.report(key, Observation::Aged);
             }
             Some(Entry::Tracked { active, .. }) if *active => {
                 *active = false;
-                self.report(key, Sight::Inactive);
+                self.report(key, Observation::Inactive);
             }
             _ => {}
         }
@@ -105,12 +105,12 @@ impl Kernel {
     }
 
     /// What the kernel says of a neighbour that it has.
-    pub fn neighbour_sight((mac, installed): (Mac, bool)) -> NeighbourSight {
+    pub fn neighbour_observation((mac, installed): (Mac, bool)) -> NeighbourObservation {
         let from = match installed {
             true => NeighbourFrom::Installed,
             false => NeighbourFrom::Kernel,
         };
-        NeighbourSight { mac, from }
+        NeighbourObservation { mac, from }
     }
 
     fn set_neighbour(&mut self, key: NeighbourKey, neighbour: Option<(Mac, bool)>) {
@@ -119,8 +119,8 @@ impl Kernel {
             None => self.neighbours.remove(&key),
         };
         if before != neighbour {
-            let sight = neighbour.map(Self::neighbour_sight);
-            self.neighbour_events.push((key, sight));
+            let observation = neighbour.map(Self::neighbour_observation);
+            self.neighbour_events.push((key, observation));
         }
     }
 
@@ -137,14 +137,14 @@ impl Kernel {
         let mut listing = vec![Event::SnapshotBegin];
         for (&key, entry) in self.fdb.iter().filter(|(_, entry)| entry.is_seen()) {
             let port = entry.port();
-            let sight = match entry {
-                Entry::Dynamic { .. } => Sight::Learned {
+            let observation = match entry {
+                Entry::Dynamic { .. } => Observation::Learned {
                     port,
                     configured: false,
                 },
-                Entry::Tracked { .. } => Sight::Active { port },
+                Entry::Tracked { .. } => Observation::Active { port },
             };
-            listing.push(Event::Fdb { key, sight });
+            listing.push(Event::Fdb { key, observation });
         }
         listing.push(Event::SnapshotEnd);
         listing
@@ -320,7 +320,7 @@ fn install(kernel: &mut Kernel, key: FdbKey, port: IfName) {
     let before = kernel.fdb.insert(key, Entry::Tracked { port, active });
     // Only what an operation ends is told: it may have crossed a report of it.
     if !active && before.is_some_and(|entry| entry.is_seen()) {
-        kernel.report(key, Sight::Inactive);
+        kernel.report(key, Observation::Inactive);
     }
 }
 
@@ -338,6 +338,6 @@ fn release(kernel: &mut Kernel, key: FdbKey) {
 
 fn remove(kernel: &mut Kernel, key: FdbKey) {
     if kernel.fdb.remove(&key).is_some() {
-        kernel.report(key, Sight::Aged);
+        kernel.report(key, Observation::Aged);
     }
 }

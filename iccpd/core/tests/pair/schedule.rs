@@ -308,7 +308,7 @@ fn schedules_that_failed_once_hold_now() {
                 to: Place::Orphan(B),
             },
         ],
-        // A chassis doubted its own sight of a host, and was never told of it again.
+        // A chassis doubted its own observation of a host, and was never told of it again.
         &[
             down(A, 0),
             speak(0, A),

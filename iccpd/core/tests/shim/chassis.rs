@@ -1,14 +1,14 @@
 //! The chassis: a bridge with a peer link, one MLAG port, an orphan and VLAN interfaces.
 
 use iccp_core::{
-    Batch, Config, Domain, Input, LagMember, Link, LinkKind, NeighbourSight, OnLoss, PeerTraits,
-    Time,
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, NeighbourObservation, OnLoss,
+    PeerTraits, Time,
 };
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, Message, PortState, RgId, SystemConfig,
     Tlv,
 };
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Op, Sight};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
 use std::time::Duration;
 
@@ -132,16 +132,21 @@ impl Chassis {
         self.addresses(BOND_INDEX, &[address]);
     }
 
-    pub fn neighbour_on_bond(&mut self, address: &str, sight: Option<NeighbourSight>) {
-        self.neighbour(BOND_INDEX, address, sight);
+    pub fn neighbour_on_bond(&mut self, address: &str, observation: Option<NeighbourObservation>) {
+        self.neighbour(BOND_INDEX, address, observation);
     }
 
-    pub fn neighbour(&mut self, index: u32, address: &str, sight: Option<NeighbourSight>) {
+    pub fn neighbour(
+        &mut self,
+        index: u32,
+        address: &str,
+        observation: Option<NeighbourObservation>,
+    ) {
         let address = address.parse().unwrap();
         self.feed(Input::Neighbour {
             index,
             address,
-            sight,
+            observation,
         });
     }
 
@@ -278,8 +283,8 @@ impl Chassis {
     /// The dataplane learned this address.
     pub fn learn(&mut self, key: FdbKey, port: &str) {
         let (port, configured) = (name(port), false);
-        let sight = Sight::Learned { port, configured };
-        self.feed(Input::SyncdEvent(Event::Fdb { key, sight }));
+        let observation = Observation::Learned { port, configured };
+        self.feed(Input::SyncdEvent(Event::Fdb { key, observation }));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Neighbours and addresses of one's own (`spec/behaviour.md` 11, `spec/iccp.md` 11).
 
 use crate::chassis::{BOTH, Chassis, OWN, PEER, VLAN, VLAN_INDEX, name, vid};
-use iccp_core::{NeighbourFrom, NeighbourSight};
+use iccp_core::{NeighbourFrom, NeighbourObservation};
 use mclag_proto::Mac;
 use mclag_proto::ctl::Warning;
 use mclag_proto::iccp::{Body, EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
@@ -13,9 +13,9 @@ const OTHER: Mac = Mac([2, 0, 0, 0, 1, 8]);
 const NONE: NeighbourFlags = NeighbourFlags::empty();
 const SELF: NeighbourFlags = NeighbourFlags::OWN_ADDRESS;
 
-fn resolved(mac: Mac) -> Option<NeighbourSight> {
+fn resolved(mac: Mac) -> Option<NeighbourObservation> {
     let from = NeighbourFrom::Kernel;
-    Some(NeighbourSight { mac, from })
+    Some(NeighbourObservation { mac, from })
 }
 
 fn entry<A>(op: EntryOp, flags: NeighbourFlags, address: A, mac: Mac) -> NeighbourEntry<A> {

@@ -47,11 +47,11 @@ fn installed(last: u8, state: NeighbourState) -> Neighbour {
 
 fn seen(last: u8, from: NeighbourFrom) -> Input {
     let mac = mac(last);
-    let sight = Some(NeighbourSight { mac, from });
+    let observation = Some(NeighbourObservation { mac, from });
     Input::Neighbour {
         index: 5,
         address: ip("192.0.2.7"),
-        sight,
+        observation,
     }
 }
 
@@ -59,7 +59,7 @@ fn unseen() -> Input {
     Input::Neighbour {
         index: 5,
         address: ip("192.0.2.7"),
-        sight: None,
+        observation: None,
     }
 }
 
@@ -150,7 +150,7 @@ fn what_the_kernel_thinks_of_a_neighbour_decides_whether_it_is_seen() {
         (NoArp, false, false),
         (Permanent, false, true),
     ] {
-        let from = |n: Neighbour| sight(&n).map(|sight| sight.from);
+        let from = |n: Neighbour| observation(&n).map(|observation| observation.from);
         let want = by_kernel.then_some(Kernel);
         assert_eq!(from(neighbour(7, state)), want, "{state:?}");
         let want = by_us.then_some(Installed);
@@ -165,7 +165,7 @@ fn a_neighbour_with_a_group_address_or_none_is_not_seen() {
             mac,
             ..neighbour(7, Reachable)
         };
-        assert_eq!(sight(&neighbour), None);
+        assert_eq!(observation(&neighbour), None);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::log;
 use crate::mclagdctl::{answer, client};
 use iccp_core::{Config, Domain, Input, Link, LinkKind, OnLoss, Time};
 use mclag_proto::mclagdctl::{Data, LogLevel, ReplyHeader};
-use mclag_proto::sync::model::{Event, FdbKey, Sight};
+use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -92,12 +92,12 @@ fn domain_with(addresses: u32) -> Domain {
     for number in 0..addresses {
         let [a, b, c, d] = number.to_be_bytes();
         let (mac, vid) = (Mac([2, 9, a, b, c, d]), Vid::DEFAULT);
-        let sight = Sight::Learned {
+        let observation = Observation::Learned {
             port: name("bond1"),
             configured: false,
         };
         let key = FdbKey { vid, mac };
-        let event = Event::Fdb { key, sight };
+        let event = Event::Fdb { key, observation };
         domain.handle(Input::SyncdEvent(event), Time::ZERO);
     }
     domain

@@ -2,7 +2,7 @@
 
 use super::Page;
 use iccp_core::{
-    Config, Domain, Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourSight, OnLoss,
+    Config, Domain, Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourObservation, OnLoss,
     PeerTraits, Time,
 };
 use mclag_proto::iccp::{
@@ -14,7 +14,7 @@ use mclag_proto::mclagdctl::{
     LogLevel, MacField, MacKind, Neighbour, NeighbourOp, OkError, Outcome, PortKind, PortState,
     Request, Role, State, SyncState, ToSyncd,
 };
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, OpError, OpErrorCode, Sight};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, OpError, OpErrorCode};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
 use std::time::Duration;
 
@@ -168,8 +168,8 @@ impl Chassis {
 
     fn sees(&mut self, key: FdbKey, port: &str) {
         let (port, configured) = (name(port), false);
-        let sight = Sight::Learned { port, configured };
-        self.feed(Input::SyncdEvent(Event::Fdb { key, sight }));
+        let observation = Observation::Learned { port, configured };
+        self.feed(Input::SyncdEvent(Event::Fdb { key, observation }));
     }
 
     fn peer_sees(&mut self, key: FdbKey, port: &str, kind: MacType) {
@@ -524,7 +524,7 @@ fn neighbours_are_listed_by_family_with_who_learned_them() {
         chassis.feed(Input::Neighbour {
             index: 100,
             address: address.parse().unwrap(),
-            sight: Some(NeighbourSight {
+            observation: Some(NeighbourObservation {
                 mac: mac(last),
                 from: NeighbourFrom::Kernel,
             }),
@@ -683,8 +683,11 @@ fn what_the_kernel_and_syncd_report_is_counted() {
     });
     chassis.sees(key(100, 1), "bond1");
     chassis.sees(key(100, 2), "bond1");
-    let (gone, sight) = (key(100, 1), Sight::Aged);
-    chassis.feed(Input::SyncdEvent(Event::Fdb { key: gone, sight }));
+    let (gone, observation) = (key(100, 1), Observation::Aged);
+    chassis.feed(Input::SyncdEvent(Event::Fdb {
+        key: gone,
+        observation,
+    }));
     chassis.feed(Input::WarmReboot);
     chassis.feed(Input::SyncdEvent(Event::VlanMember {
         port: name("bond1"),

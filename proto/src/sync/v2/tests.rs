@@ -165,10 +165,10 @@ fn key(vid: u16, last: u8) -> FdbKey {
     }
 }
 
-fn sight(vid: u16, last: u8, sight: Sight) -> Event {
+fn observation(vid: u16, last: u8, observation: Observation) -> Event {
     Event::Fdb {
         key: key(vid, last),
-        sight,
+        observation,
     }
 }
 
@@ -392,25 +392,25 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
     some_failed[7] = failure(OpErrorCode::Unsupported, "no hold");
     let events = vec![
         Event::SnapshotBegin,
-        sight(
+        observation(
             10,
             7,
-            Sight::Learned {
+            Observation::Learned {
                 port: port("swp3"),
                 configured: true,
             },
         ),
         Event::SnapshotEnd,
-        sight(10, 7, Sight::Moved { port: port("swp4") }),
-        sight(
+        observation(10, 7, Observation::Moved { port: port("swp4") }),
+        observation(
             10,
             7,
-            Sight::Active {
+            Observation::Active {
                 port: port("bond1"),
             },
         ),
-        sight(1, 8, Sight::Inactive),
-        sight(4094, 9, Sight::Aged),
+        observation(1, 8, Observation::Inactive),
+        observation(4094, 9, Observation::Aged),
     ];
     let member = |text, number, member| Event::VlanMember {
         port: port(text),
@@ -584,10 +584,10 @@ fn the_answer_fits_even_if_every_operation_fails_with_a_long_text() {
 
 #[test]
 fn a_full_message_of_the_longest_events_fits() {
-    let event = sight(
+    let event = observation(
         1,
         1,
-        Sight::Learned {
+        Observation::Learned {
             port: port("12345678901234567890"),
             configured: true,
         },

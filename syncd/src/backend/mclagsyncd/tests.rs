@@ -351,8 +351,11 @@ async fn a_server_taken_for_sonics_turns_out_to_be_linux_mclags() {
     greeted(&mut client, Dialect::LinuxMclag).await;
     let port = name("swp1");
     let configured = false;
-    let sight = Sight::Learned { port, configured };
-    let seen = Event::Fdb { key: key(), sight };
+    let observation = Observation::Learned { port, configured };
+    let seen = Event::Fdb {
+        key: key(),
+        observation,
+    };
     assert_eq!(event(&mut client).await, seen);
     assert_eq!(event(&mut client).await, Event::SnapshotEnd);
 }
@@ -420,11 +423,14 @@ async fn messages_are_put_together_however_they_arrive() {
     let both = [bytes.clone(), bytes].concat();
     stream.write_all(&both).await.unwrap();
     for _ in 0..3 {
-        let sight = Sight::Learned {
+        let observation = Observation::Learned {
             port: name("PortChannel1"),
             configured: false,
         };
-        let seen = Event::Fdb { key: key(), sight };
+        let seen = Event::Fdb {
+            key: key(),
+            observation,
+        };
         assert_eq!(event(&mut client).await, seen);
     }
 }
@@ -449,7 +455,7 @@ async fn a_deletion_without_a_port_is_a_host_that_is_gone() {
     };
     let seen = Event::Fdb {
         key,
-        sight: Sight::Aged,
+        observation: Observation::Aged,
     };
     assert_eq!(event(&mut client).await, seen);
 }
@@ -570,7 +576,7 @@ async fn the_dialect_of_an_unknown_address_is_heard() {
 /// The comparison of a linux-mclag server may report what it was itself told
 /// (`spec/mclagsyncd-protocol.md` 4.16): no host is seen by that.
 #[tokio::test]
-async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_sight() {
+async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_observation() {
     let listener = listener().await;
     let mut client = client(&listener, Some(Dialect::LinuxMclag));
     let mut stream = accept(&mut client, &listener).await;
@@ -608,10 +614,10 @@ async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_sight() {
     stream.write_all(&answer).await.unwrap();
     loop {
         match next(&mut client).await {
-            Happened::Event(Event::Fdb { sight, .. }) => {
+            Happened::Event(Event::Fdb { observation, .. }) => {
                 let port = name("swp9");
                 let configured = false;
-                assert_eq!(sight, Sight::Learned { port, configured });
+                assert_eq!(observation, Observation::Learned { port, configured });
                 return;
             }
             Happened::Done { .. } | Happened::Event(_) => {}

@@ -285,7 +285,7 @@ async fn a_client_that_knows_no_settings_is_told_none() {
     keeper.say(v1::ServerMessage::Fdb(learns)).await;
     let told = Told::until_listed(&mut client).await;
     assert_eq!((told.settings, told.members.len()), (None, 0));
-    assert_eq!(told.sights.len(), 1);
+    assert_eq!(told.observations.len(), 1);
     beside.rig.stop().await;
 }
 
@@ -335,7 +335,7 @@ struct Told {
     assembly: Assembly,
     settings: Option<Option<PairSettings>>,
     members: HashMap<(IfName, Vid), bool>,
-    sights: HashMap<FdbKey, Sight>,
+    observations: HashMap<FdbKey, Observation>,
     is_listed: bool,
 }
 
@@ -361,10 +361,10 @@ impl Told {
             match event {
                 Event::SnapshotBegin => {
                     self.members.clear();
-                    self.sights.clear();
+                    self.observations.clear();
                 }
                 Event::SnapshotEnd => self.is_listed = true,
-                Event::Fdb { key, sight } => drop(self.sights.insert(key, sight)),
+                Event::Fdb { key, observation } => drop(self.observations.insert(key, observation)),
                 Event::VlanMember { port, vid, member } => {
                     self.members.insert((port, vid), member);
                 }
@@ -386,10 +386,10 @@ impl Told {
             HashMap::from([((port("swp1"), Vid::DEFAULT), true)])
         );
         let seen: Vec<_> = self
-            .sights
+            .observations
             .iter()
-            .filter(|(_, sight)| sight.port().is_some())
-            .map(|(key, sight)| (*key, *sight))
+            .filter(|(_, observation)| observation.port().is_some())
+            .map(|(key, observation)| (*key, *observation))
             .collect();
         assert_eq!(seen, [learned(1, "swp1")]);
     }

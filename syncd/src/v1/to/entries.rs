@@ -2,7 +2,7 @@
 //! (`spec/mclagsyncd-protocol.md` 4.3).
 
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Sight};
+use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Observation};
 use mclag_proto::sync::v1::{self, ClientMessage, Dialect, FdbRecord, RecordOp};
 
 use super::{Said, Translator};
@@ -39,10 +39,10 @@ impl Translator {
     }
 
     /// Every address that the server has learned, as it said on this connection.
-    pub fn sights(&self) -> impl Iterator<Item = (FdbKey, Sight)> {
+    pub fn observations(&self) -> impl Iterator<Item = (FdbKey, Observation)> {
         self.learned.iter().map(|(key, learned)| {
             let Learned { port, configured } = *learned;
-            (*key, Sight::Learned { port, configured })
+            (*key, Observation::Learned { port, configured })
         })
     }
 

@@ -16,14 +16,14 @@ fn cells<const N: usize>(rows: &str) -> impl Iterator<Item = [&str; N]> {
 
 fn happen(f: &mut Fixture, what: &str) {
     let (verb, on) = what.split_once(' ').unwrap_or((what, "bond1"));
-    let learned = |configured| Sight::Learned {
+    let learned = |configured| Observation::Learned {
         port: port(on),
         configured,
     };
     match verb {
-        "learn" => drop(f.sight(learned(false))),
-        "configure" => drop(f.sight(learned(true))),
-        "age" => drop(f.sight(Sight::Aged)),
+        "learn" => drop(f.observation(learned(false))),
+        "configure" => drop(f.observation(learned(true))),
+        "age" => drop(f.observation(Observation::Aged)),
         "told" => drop(f.peer(EntryOp::Add, on)),
         "told-static" => drop(f.peer_of_kind(EntryOp::Add, on, MacType::Static)),
         "withdrawn" => drop(f.peer(EntryOp::Delete, on)),
@@ -217,7 +217,7 @@ fn a_move_to_an_unknown_interface_counts_as_soon_as_the_kernel_has_it() {
     );
     let mut f = shim();
     f.learn("swp10").told();
-    f.sight(Sight::Aged).learn("swp99");
+    f.observation(Observation::Aged).learn("swp99");
     assert_eq!(
         peer_told(&mut f),
         "-swp10",
@@ -235,14 +235,14 @@ fn moves_to_unknown_interfaces_are_remembered_up_to_a_bound() {
         let mac = Mac([2, 0, 0, a, b, c]);
         FdbKey { mac, ..KEY }
     });
-    let sight = |on| Sight::Learned {
+    let observation = |on| Observation::Learned {
         port: port(on),
         configured: false,
     };
     for key in keys {
-        f.fdb.local_sight(key, sight("swp10"));
-        f.fdb.local_sight(key, sight("swp99"));
-        f.fdb.local_sight(key, sight("swp99"));
+        f.fdb.local_observation(key, observation("swp10"));
+        f.fdb.local_observation(key, observation("swp99"));
+        f.fdb.local_observation(key, observation("swp99"));
     }
     assert_eq!(f.fdb.early.len(), MAX_EARLY);
     assert_eq!(f.fdb.ignored(), 2, "both reports of the last one");

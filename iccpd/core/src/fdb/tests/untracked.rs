@@ -50,7 +50,7 @@ fn fixed(on: &str) -> Op {
 }
 
 fn configured(f: &mut Fixture, on: &str) {
-    f.sight(Sight::Learned {
+    f.observation(Observation::Learned {
         port: port(on),
         configured: true,
     });
@@ -74,7 +74,7 @@ mod learned_here {
         f.learn("bond1").told();
         f.learn("peerlink");
         assert_eq!((f.ops(), f.told()), (vec![], vec![]));
-        assert_eq!(f.sight(Sight::Aged).told(), [del("bond1")]);
+        assert_eq!(f.observation(Observation::Aged).told(), [del("bond1")]);
     }
 
     /// 9.3, first row.
@@ -202,7 +202,7 @@ mod aged_here {
         f.learn("bond1").told();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        f.sight(Sight::Aged);
+        f.observation(Observation::Aged);
         assert_eq!((f.ops(), f.told()), (vec![], vec![]));
         assert_eq!(f.fdb.len(), 1);
     }
@@ -212,10 +212,13 @@ mod aged_here {
     fn an_entry_behind_the_peer_link_is_programmed_again() {
         let mut f = shim();
         f.peer(EntryOp::Add, "swp11").ops();
-        assert_eq!(f.sight(Sight::Aged).ops(), [tracked("peerlink")]);
+        assert_eq!(
+            f.observation(Observation::Aged).ops(),
+            [tracked("peerlink")]
+        );
         f.change(|ports| ports.peer_link_down = true);
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.sight(Sight::Aged).ops(), []);
+        assert_eq!(f.observation(Observation::Aged).ops(), []);
     }
 
     /// 9.4, third row.
@@ -223,7 +226,7 @@ mod aged_here {
     fn an_address_that_nobody_sees_any_more_is_gone() {
         let mut f = shim();
         f.learn("bond1").told();
-        f.sight(Sight::Aged);
+        f.observation(Observation::Aged);
         assert_eq!(f.told(), [del("bond1")]);
         f.ops();
         assert!(f.fdb.is_empty());
@@ -239,7 +242,10 @@ mod aged_here {
         down(&mut f, "bond1");
         assert_eq!(f.told(), [del("bond1")]);
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        assert_eq!(f.sight(Sight::Aged).ops(), [tracked("peerlink")]);
+        assert_eq!(
+            f.observation(Observation::Aged).ops(),
+            [tracked("peerlink")]
+        );
     }
 
     /// 9.4, last row; 9.15: a flush is one report per address.
@@ -247,7 +253,7 @@ mod aged_here {
     fn an_address_that_ages_here_is_put_back_while_the_peer_sees_it() {
         let mut f = shim();
         f.learn("bond1").peer(EntryOp::Add, "bond1").told();
-        f.sight(Sight::Aged);
+        f.observation(Observation::Aged);
         assert_eq!(f.ops(), [tracked("bond1")]);
         assert_eq!(f.told(), [del("bond1")]);
         f.peer(EntryOp::Delete, "bond1");
@@ -342,7 +348,7 @@ mod told_by_the_peer {
             f.told();
             f.peer_of_kind(EntryOp::Add, "bond1", kind);
             assert_eq!((f.ops(), f.told()), (vec![], vec![]));
-            f.sight(Sight::Aged);
+            f.observation(Observation::Aged);
             assert_eq!(f.told(), [del("swp10")]);
             f.ops();
             assert!(f.fdb.is_empty(), "the peer's word was not taken");
@@ -356,7 +362,7 @@ mod told_by_the_peer {
         configured(&mut f, "bond1");
         f.peer(EntryOp::Add, "bond1");
         assert_eq!(f.ops(), []);
-        assert_eq!(f.sight(Sight::Aged).ops(), [tracked("bond1")]);
+        assert_eq!(f.observation(Observation::Aged).ops(), [tracked("bond1")]);
     }
 
     /// 9.5, known address, rule 2: the newer word wins.
@@ -488,7 +494,7 @@ mod ports_that_come_and_go {
         down(&mut f, "bond1");
         up(&mut f, "bond1");
         assert_eq!(f.ops(), [ageing("bond1")]);
-        f.sight(Sight::Aged);
+        f.observation(Observation::Aged);
         assert_eq!(f.ops(), [release()]);
         assert_eq!(f.told(), [del("bond1")]);
     }
@@ -580,7 +586,7 @@ mod ports_that_come_and_go {
         configured(&mut f, "swp10");
         let batch = f.fdb.next_announcements(9);
         assert_eq!(batch[0].kind, MacType::Static);
-        assert_eq!(f.sight(Sight::Aged).told(), [del("swp10")]);
+        assert_eq!(f.observation(Observation::Aged).told(), [del("swp10")]);
     }
 
     /// 9.8.
@@ -594,7 +600,7 @@ mod ports_that_come_and_go {
         // What the peer answers (9.5, rule 1) ends what it said before.
         f.peer(EntryOp::Delete, "bond1");
         assert_eq!((f.ops(), f.told()), (vec![], vec![]));
-        f.sight(Sight::Aged);
+        f.observation(Observation::Aged);
         assert_eq!(f.ops(), [release()]);
     }
 
@@ -671,7 +677,7 @@ mod ports_that_come_and_go {
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         assert_eq!(f.learn("bond1").told(), [add("bond1")]);
         f.change(|ports| ports.mlag.insert(port("bond1")));
-        assert_eq!(f.sight(Sight::Aged).told(), [del("bond1")]);
+        assert_eq!(f.observation(Observation::Aged).told(), [del("bond1")]);
     }
 
     /// 9.12.
@@ -756,7 +762,7 @@ mod sessions {
         f.fdb.session_down(false);
         f.fdb.session_up();
         assert_eq!(f.told(), [add("bond1")]);
-        f.sight(Sight::Aged).peer(EntryOp::Add, "bond1");
+        f.observation(Observation::Aged).peer(EntryOp::Add, "bond1");
         f.told();
         f.fdb.session_down(false);
         f.fdb.session_up();
@@ -780,7 +786,7 @@ mod sessions {
     }
 
     #[test]
-    fn a_dataplane_that_tracks_takes_over_with_its_own_sights() {
+    fn a_dataplane_that_tracks_takes_over_with_its_own_observations() {
         let mut f = shim();
         f.learn("bond1").told();
         down(&mut f, "bond1");

@@ -8,7 +8,8 @@ use crate::world::{
     ABILITIES, BONDS, LATENCY, ORPHAN, PEER_LINK, config, lag, member, name, peer_link,
 };
 use iccp_core::{
-    Batch, Config, Domain, Input, Link, LinkKind, NeighbourSight, Notice, OnLoss, Output, Time,
+    Batch, Config, Domain, Input, Link, LinkKind, NeighbourObservation, Notice, OnLoss, Output,
+    Time,
 };
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, NeighbourKey};
@@ -673,23 +674,23 @@ impl World {
         self.feed(Input::NeighboursBegin);
         self.kernel.neighbour_events.clear();
         for (key, neighbour) in self.kernel.neighbours.clone() {
-            self.neighbour(key, Some(Kernel::neighbour_sight(neighbour)));
+            self.neighbour(key, Some(Kernel::neighbour_observation(neighbour)));
         }
         self.feed(Input::NeighboursEnd);
     }
 
-    fn neighbour(&mut self, key: NeighbourKey, sight: Option<NeighbourSight>) {
+    fn neighbour(&mut self, key: NeighbourKey, observation: Option<NeighbourObservation>) {
         let (index, address) = (SVI_INDEX, key.address);
         self.feed(Input::Neighbour {
             index,
             address,
-            sight,
+            observation,
         });
     }
 
     fn tell_neighbours(&mut self) {
-        for (key, sight) in std::mem::take(&mut self.kernel.neighbour_events) {
-            self.neighbour(key, sight);
+        for (key, observation) in std::mem::take(&mut self.kernel.neighbour_events) {
+            self.neighbour(key, observation);
         }
     }
 

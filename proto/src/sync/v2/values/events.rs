@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::wire::ValueError;
 use super::{AddressV2, FdbKeyV2, name};
-use crate::sync::model::{Event, Sight};
+use crate::sync::model::{Event, Observation};
 use crate::sync::settings::{DomainSettings, Setting};
 use crate::{DomainId, Mac, Vid};
 
@@ -33,11 +33,11 @@ pub(in crate::sync::v2) enum EventV2 {
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(in crate::sync::v2) struct SightingV2 {
     key: FdbKeyV2,
-    sight: SightV2,
+    observation: ObservationV2,
 }
 
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(in crate::sync::v2) enum SightV2 {
+pub(in crate::sync::v2) enum ObservationV2 {
     Learned { port: String, configured: bool },
     Moved { port: String },
     Active { port: String },
@@ -61,9 +61,9 @@ impl From<&Event> for EventV2 {
         match event {
             Event::SnapshotBegin => Self::SnapshotBegin,
             Event::SnapshotEnd => Self::SnapshotEnd,
-            Event::Fdb { key, sight } => Self::Fdb(SightingV2 {
+            Event::Fdb { key, observation } => Self::Fdb(SightingV2 {
                 key: (*key).into(),
-                sight: (*sight).into(),
+                observation: (*observation).into(),
             }),
             Event::VlanMember { port, vid, member } => Self::VlanMember {
                 port: port.to_string(),
@@ -90,9 +90,9 @@ impl TryFrom<EventV2> for Event {
         Ok(match event {
             EventV2::SnapshotBegin => Self::SnapshotBegin,
             EventV2::SnapshotEnd => Self::SnapshotEnd,
-            EventV2::Fdb(SightingV2 { key, sight }) => Self::Fdb {
+            EventV2::Fdb(SightingV2 { key, observation }) => Self::Fdb {
                 key: key.try_into()?,
-                sight: sight.try_into()?,
+                observation: observation.try_into()?,
             },
             EventV2::VlanMember { port, vid, member } => Self::VlanMember {
                 port: name(&port)?,
@@ -158,38 +158,38 @@ impl TryFrom<DomainSettingsV2> for DomainSettings {
     }
 }
 
-impl From<Sight> for SightV2 {
-    fn from(sight: Sight) -> Self {
-        match sight {
-            Sight::Learned { port, configured } => Self::Learned {
+impl From<Observation> for ObservationV2 {
+    fn from(observation: Observation) -> Self {
+        match observation {
+            Observation::Learned { port, configured } => Self::Learned {
                 port: port.to_string(),
                 configured,
             },
-            Sight::Moved { port } => Self::Moved {
+            Observation::Moved { port } => Self::Moved {
                 port: port.to_string(),
             },
-            Sight::Active { port } => Self::Active {
+            Observation::Active { port } => Self::Active {
                 port: port.to_string(),
             },
-            Sight::Inactive => Self::Inactive,
-            Sight::Aged => Self::Aged,
+            Observation::Inactive => Self::Inactive,
+            Observation::Aged => Self::Aged,
         }
     }
 }
 
-impl TryFrom<SightV2> for Sight {
+impl TryFrom<ObservationV2> for Observation {
     type Error = ValueError;
 
-    fn try_from(sight: SightV2) -> Result<Self, ValueError> {
-        Ok(match sight {
-            SightV2::Learned { port, configured } => Self::Learned {
+    fn try_from(observation: ObservationV2) -> Result<Self, ValueError> {
+        Ok(match observation {
+            ObservationV2::Learned { port, configured } => Self::Learned {
                 port: name(&port)?,
                 configured,
             },
-            SightV2::Moved { port } => Self::Moved { port: name(&port)? },
-            SightV2::Active { port } => Self::Active { port: name(&port)? },
-            SightV2::Inactive => Self::Inactive,
-            SightV2::Aged => Self::Aged,
+            ObservationV2::Moved { port } => Self::Moved { port: name(&port)? },
+            ObservationV2::Active { port } => Self::Active { port: name(&port)? },
+            ObservationV2::Inactive => Self::Inactive,
+            ObservationV2::Aged => Self::Aged,
         })
     }
 }

@@ -1,18 +1,18 @@
 //! Where the dataplane sees a host, and what a change of its entry means for that.
 
-use mclag_proto::sync::model::Sight;
+use mclag_proto::sync::model::Observation;
 
 use crate::dataplane::{EntryKind, FdbEntry};
 
-pub(super) fn sight_of(entry: &FdbEntry) -> Option<Sight> {
+pub(super) fn observation_of(entry: &FdbEntry) -> Option<Observation> {
     let port = entry.seen_on()?;
     Some(match entry.kind {
-        EntryKind::Ours { .. } => Sight::Active { port },
-        EntryKind::Dynamic | EntryKind::Local => Sight::Learned {
+        EntryKind::Ours { .. } => Observation::Active { port },
+        EntryKind::Dynamic | EntryKind::Local => Observation::Learned {
             port,
             configured: false,
         },
-        EntryKind::Configured => Sight::Learned {
+        EntryKind::Configured => Observation::Learned {
             port,
             configured: true,
         },
@@ -20,18 +20,18 @@ pub(super) fn sight_of(entry: &FdbEntry) -> Option<Sight> {
 }
 
 /// What a change of an entry means for where the host is seen; none if it means nothing.
-pub(super) fn change_of_sight(
+pub(super) fn change_of_observation(
     before: Option<&FdbEntry>,
     after: Option<&FdbEntry>,
-) -> Option<Sight> {
+) -> Option<Observation> {
     let was = before.and_then(FdbEntry::seen_on);
     let is = after.and_then(FdbEntry::seen_on);
     match (was, is) {
         (None, None) => None,
         (Some(was), Some(is)) if was == is => None,
-        (Some(_), Some(port)) => Some(Sight::Moved { port }),
-        (None, Some(_)) => after.and_then(sight_of),
-        (Some(_), None) if after.is_some() => Some(Sight::Inactive),
-        (Some(_), None) => Some(Sight::Aged),
+        (Some(_), Some(port)) => Some(Observation::Moved { port }),
+        (None, Some(_)) => after.and_then(observation_of),
+        (Some(_), None) if after.is_some() => Some(Observation::Inactive),
+        (Some(_), None) => Some(Observation::Aged),
     }
 }
