@@ -73,7 +73,7 @@ pub struct Reconciler {
     actual: Actual,
     originals: Originals,
     adopted: bool,
-    look_again: bool,
+    resync: bool,
     ports_changed: bool,
     local: fdb::Local,
     /// Keys to be looked at by the next plan.
@@ -125,7 +125,7 @@ impl Reconciler {
             actual: Actual::default(),
             originals,
             adopted: false,
-            look_again: false,
+            resync: false,
             ports_changed: false,
             local: fdb::Local::default(),
             pending: BTreeMap::new(),
@@ -148,7 +148,7 @@ impl Reconciler {
             self.adopted = true;
             self.wanted.keep_what_is_in_force(actual.filter.is_some());
         }
-        self.look_again = false;
+        self.resync = false;
         self.ports_changed = true;
         self.actual = actual;
         self.originals.forget_missing(&self.actual);
@@ -164,8 +164,8 @@ impl Reconciler {
     }
 
     /// The bridge could not be looked at: it has no ports and no entries.
-    pub fn lose_sight(&mut self) {
-        self.look_again = true;
+    pub fn bridge_lost(&mut self) {
+        self.resync = true;
         self.actual.bridge = None;
         self.actual.fdb.clear();
         for port in self.actual.ports.values_mut() {
@@ -179,7 +179,7 @@ impl Reconciler {
     pub fn needs_snapshot(&self) -> Option<Option<IfName>> {
         let wanted = self.wanted.domain().map(|domain| domain.bridge);
         let bridge = wanted.or(self.actual.bridge);
-        (self.look_again || bridge != self.actual.bridge).then_some(bridge)
+        (self.resync || bridge != self.actual.bridge).then_some(bridge)
     }
 
     /// Take in operations of the client. Their results come from [`Reconciler::conclude`].
@@ -294,8 +294,8 @@ impl Reconciler {
                 self.observe_neighbour(*key, *entry);
                 None
             }
-            BackendEvent::LookAgain { why: _ } => {
-                self.look_again = true;
+            BackendEvent::Resync { why: _ } => {
+                self.resync = true;
                 None
             }
         }

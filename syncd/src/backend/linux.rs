@@ -203,7 +203,7 @@ impl LinuxBackend {
         }
         match self.filter.read(&TableName::for_bridge(&bridge)).await {
             Ok(state) if state == self.filter_state => {}
-            Ok(_) => self.look_again("somebody else changed the filter"),
+            Ok(_) => self.resync("somebody else changed the filter"),
             Err(error) => tracing::warn!(%error, "cannot check the filter"),
         }
     }
@@ -222,10 +222,10 @@ impl LinuxBackend {
         }
     }
 
-    fn look_again(&mut self, why: &'static str) {
+    fn resync(&mut self, why: &'static str) {
         // What was not taken yet is part of what will be seen.
         self.events.clear();
-        self.events.push_back(BackendEvent::LookAgain { why });
+        self.events.push_back(BackendEvent::Resync { why });
     }
 
     fn take_in(&mut self, event: Event) {
@@ -250,7 +250,7 @@ impl LinuxBackend {
                     self.report_gone(name);
                 }
                 if was_bridge {
-                    self.look_again("the bridge is gone");
+                    self.resync("the bridge is gone");
                 }
             }
             Event::BridgePort { index, port } => {
@@ -275,7 +275,7 @@ impl LinuxBackend {
             }
             Event::Neighbour(neighbour) => self.take_in_neighbour(&neighbour, true),
             Event::NeighbourGone(neighbour) => self.take_in_neighbour(&neighbour, false),
-            Event::Overrun => self.look_again("events were lost"),
+            Event::Overrun => self.resync("events were lost"),
             _ => {}
         }
     }
@@ -293,11 +293,11 @@ impl LinuxBackend {
             self.report_gone(old_name);
         }
         if bridge_appeared {
-            self.look_again("the bridge appeared");
+            self.resync("the bridge appeared");
             return;
         }
         if self.is_our_bridge(index) && self.is_filtering() != was_filtering {
-            self.look_again("VLAN filtering of the bridge changed");
+            self.resync("VLAN filtering of the bridge changed");
             return;
         }
         self.report_port(name);
@@ -320,7 +320,7 @@ impl LinuxBackend {
     async fn resolve(&mut self, index: u32) {
         match self.kernel.link_at(index).await {
             Ok(Some(now)) if self.is_in_doubt(&now) => {
-                self.look_again("somebody else changed min_links of a bond");
+                self.resync("somebody else changed min_links of a bond");
             }
             Ok(_) => {}
             Err(error) => tracing::debug!(%error, "cannot look at a bond again"),

@@ -21,7 +21,7 @@ pub mod record;
 ///
 /// The server owns its backend and calls one function at a time. Between calls events queue up in
 /// the backend, in bounded memory: when they no longer fit, it forgets them and reports
-/// [`BackendEvent::LookAgain`].
+/// [`BackendEvent::Resync`].
 pub trait Backend: Send {
     /// Short name, for logs and for the client's display.
     fn name(&self) -> &'static str;
@@ -38,7 +38,7 @@ pub trait Backend: Send {
     /// # Errors
     ///
     /// [`OpErrorCode::Waiting`] if the bridge does not exist. The server asks again now and then,
-    /// and at once when the backend reports [`BackendEvent::LookAgain`] because it appeared.
+    /// and at once when the backend reports [`BackendEvent::Resync`] because it appeared.
     fn snapshot(
         &mut self,
         bridge: Option<IfName>,
@@ -93,7 +93,7 @@ pub enum BackendEvent {
         entry: Option<NeighbourActual>,
     },
     /// Events were lost, or something changed that cannot be told as an event: take a snapshot.
-    LookAgain {
+    Resync {
         /// Why, for the log.
         why: &'static str,
     },

@@ -18,7 +18,7 @@ use crate::dataplane::{
 pub const MAX_LOG: usize = 65_536;
 
 /// Most events that wait to be taken. With more, all are forgotten and
-/// [`BackendEvent::LookAgain`] is reported, as a kernel socket would overrun.
+/// [`BackendEvent::Resync`] is reported, as a kernel socket would overrun.
 pub const MAX_EVENTS: usize = 65_536;
 
 /// The backend; the server owns it.
@@ -256,7 +256,7 @@ impl Recorder {
         let mut state = self.state();
         change(&mut state.actual);
         state.events.clear();
-        state.report(BackendEvent::LookAgain { why: "tampered" });
+        state.report(BackendEvent::Resync { why: "tampered" });
         self.0.changed.notify_one();
     }
 
@@ -274,7 +274,7 @@ impl Recorder {
     pub fn set_bridge_missing(&self, is_missing: bool) {
         let mut state = self.state();
         state.bridge_is_missing = is_missing;
-        state.report(BackendEvent::LookAgain {
+        state.report(BackendEvent::Resync {
             why: "bridge appeared or is gone",
         });
         self.0.changed.notify_one();
@@ -387,7 +387,7 @@ impl State {
         if self.events.len() >= MAX_EVENTS {
             self.events.clear();
             self.events
-                .push_back(BackendEvent::LookAgain { why: "overrun" });
+                .push_back(BackendEvent::Resync { why: "overrun" });
         } else {
             self.events.push_back(event);
         }

@@ -249,7 +249,7 @@ impl Bench {
                 Some(entry) => self.dataplane.neighbours.insert(*key, *entry).map(drop),
                 None => self.dataplane.neighbours.remove(key).map(drop),
             },
-            BackendEvent::LookAgain { .. } => None,
+            BackendEvent::Resync { .. } => None,
         };
         self.reconciler.observe(event)
     }
@@ -393,7 +393,7 @@ fn keep_after_a_decision_keeps_the_decision() {
 fn a_filter_that_somebody_removed_is_installed_again_with_all_it_isolated() {
     let mut bench = Bench::running();
     bench.dataplane.filter = None;
-    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
     let (actions, _) = bench.settle();
     assert_eq!(
         actions,
@@ -419,7 +419,7 @@ fn keep_isolates_when_the_filter_it_kept_is_gone() {
     let _ = bench.ask(&[domain(), port_op("bond1", Isolation::Keep, Traffic::Keep)]);
     assert!(!bench.dataplane.is_isolated(&port("bond1")));
     bench.dataplane.filter = None;
-    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
     let _ = bench.settle();
     assert!(bench.dataplane.is_isolated(&port("bond1")));
 }
@@ -737,7 +737,7 @@ fn a_missing_bridge_is_waited_for_behind_the_filter() {
         .reconciler
         .accept(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
     assert_eq!(bench.reconciler.needs_snapshot(), Some(Some(port("br0"))));
-    bench.reconciler.lose_sight();
+    bench.reconciler.bridge_lost();
     let actions = bench.reconciler.plan();
     let results = vec![Ok(()); actions.len()];
     let told = bench.reconciler.conclude(&actions, &results);
@@ -1085,7 +1085,7 @@ enum Step {
     Plug(&'static str, bool),
     Neighbour(u8, Option<NeighbourActual>),
     Interface(&'static str, bool),
-    LookAgain,
+    Resync,
     Refuse(usize),
     Reconnect,
 }
@@ -1100,7 +1100,7 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(last, entry)| Step::Neighbour(last, entry)),
         1 => (proptest::sample::select(&["vlan1", "bond1"][..]), any::<bool>())
             .prop_map(|(name, is_there)| Step::Interface(name, is_there)),
-        1 => Just(Step::LookAgain),
+        1 => Just(Step::Resync),
         1 => (0..4_usize).prop_map(Step::Refuse),
         1 => Just(Step::Reconnect),
     ]
@@ -1166,8 +1166,8 @@ proptest! {
                 Step::Interface(name, is_there) => {
                     bench.see_interface(name, is_there.then(|| interface(name)));
                 }
-                Step::LookAgain => {
-                    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+                Step::Resync => {
+                    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
                 }
                 Step::Refuse(nth) => {
                     let mut actions = bench.reconciler.plan();

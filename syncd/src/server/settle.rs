@@ -27,7 +27,7 @@ impl<B: Backend> Server<B> {
         let mut looks_again = false;
         while let Some(next) = event {
             let next = next?;
-            if let BackendEvent::LookAgain { why } = &next {
+            if let BackendEvent::Resync { why } = &next {
                 info!(why, "looking at the dataplane again");
                 looks_again = true;
             }
@@ -98,7 +98,7 @@ impl<B: Backend> Server<B> {
                         warn!(bridge = bridge.map(tracing::field::display), %error, "cannot look at bridge");
                         self.blind = Some(error.text);
                     }
-                    self.reconciler.lose_sight();
+                    self.reconciler.bridge_lost();
                 }
             }
         }

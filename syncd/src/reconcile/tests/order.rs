@@ -17,7 +17,7 @@ fn the_filter_stays_until_a_client_has_said_that_there_is_no_pair() {
     let actual = with_filter(&["bond1"]);
     let mut bench = Bench::new(actual.clone());
     assert_eq!(bench.settle().0, []);
-    let _ = bench.tell(&BackendEvent::LookAgain { why: "test" });
+    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
     assert_eq!(bench.settle().0, []);
     assert_eq!(bench.ask(&[Op::SnapshotBegin(Section::Ports)]).0, []);
     bench.reconciler.client_gone();
