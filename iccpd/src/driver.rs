@@ -138,10 +138,13 @@ impl Pair {
         while let Some(output) = self.domain.poll_output() {
             match output {
                 Output::Connect => self.peer.connect(),
-                Output::Close { reason, farewell } => {
+                Output::Close {
+                    reason,
+                    shutdown_notice,
+                } => {
                     let reason = words::reason(&reason);
                     tracing::debug!(reason, "closing the connection to the peer");
-                    for message in &farewell {
+                    for message in &shutdown_notice {
                         self.peer.send(message);
                     }
                     self.peer.close();
@@ -170,7 +173,7 @@ const fn endpoints(config: &Config, reach: Reach) -> Endpoints {
 }
 
 impl Driver {
-    /// Run until `signals` says to stop, then say goodbye. Futures of it are dropped at will.
+    /// Run until `signals` says to stop, then give shutdown notice. Futures of it are dropped at will.
     ///
     /// # Errors
     ///
@@ -445,7 +448,10 @@ impl Driver {
     /// The pair is no more: undo what was done for it.
     async fn end(&mut self) {
         self.handle(Input::Stop { leave: true });
-        if timeout(STOP_TIMEOUT, self.say_goodbye()).await.is_err() {
+        if timeout(STOP_TIMEOUT, self.say_shutdown_notice())
+            .await
+            .is_err()
+        {
             tracing::warn!("the pair ended before everybody was told");
         }
         self.recorder.end("the pair is no more");
@@ -511,14 +517,17 @@ impl Driver {
             self.drain().await;
         }
         self.handle(Input::Stop { leave });
-        if timeout(STOP_TIMEOUT, self.say_goodbye()).await.is_err() {
+        if timeout(STOP_TIMEOUT, self.say_shutdown_notice())
+            .await
+            .is_err()
+        {
             tracing::warn!("stopped before everybody was told");
         }
         self.dataplane.bye().await;
     }
 
     /// Let everything leave that the core still has to say, and let the dataplane answer.
-    async fn say_goodbye(&mut self) {
+    async fn say_shutdown_notice(&mut self) {
         self.drain().await;
         while let Some(pair) = &mut self.pair
             && !(pair.domain.syncd_is_idle() && self.dataplane.is_idle() && pair.peer.is_flushed())

@@ -14,7 +14,7 @@ pub enum Output {
         /// Why.
         reason: Reason,
         /// To be sent before, as far as the transport takes it at once.
-        farewell: Vec<Message>,
+        shutdown_notice: Vec<Message>,
     },
     /// Something an operator wants to read next morning.
     Notice(Notice),
@@ -90,7 +90,7 @@ pub enum Notice {
     /// `syncd` could not carry an operation out.
     OpFailed(OpFailure),
     /// The peer said that it is about to stop.
-    Goodbye {
+    ShutdownNotice {
         /// True when it leaves the pair.
         leaving: bool,
     },

@@ -7,7 +7,7 @@
 
 use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
-use mclag_proto::iccp::ext::{Announce, Goodbye};
+use mclag_proto::iccp::ext::{Announce, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
 };
@@ -199,7 +199,7 @@ pub struct Peer {
     /// Of the present session.
     announce: Option<Announce>,
     /// What it said in the present session that it is about to do.
-    goodbye: Option<Goodbye>,
+    shutdown_notice: Option<ShutdownNotice>,
     system: Option<SystemConfig>,
     link: Option<PeerLinkInfo>,
     ports: BTreeMap<IfName, RemotePort>,
@@ -256,13 +256,13 @@ impl Peer {
 
     /// What it said that it is about to do, in this session.
     #[must_use]
-    pub const fn goodbye(&self) -> Option<Goodbye> {
-        self.goodbye
+    pub const fn shutdown_notice(&self) -> Option<ShutdownNotice> {
+        self.shutdown_notice
     }
 
     /// It says that it is about to stop.
-    pub const fn says_goodbye(&mut self, goodbye: Goodbye) {
-        self.goodbye = Some(goodbye);
+    pub const fn says_shutdown_notice(&mut self, shutdown_notice: ShutdownNotice) {
+        self.shutdown_notice = Some(shutdown_notice);
     }
 
     /// What its dataplane is called.
@@ -393,7 +393,7 @@ impl Peer {
         self.known = self.known.after(change);
         self.announce = None;
         self.policy = PeerPolicy::of(self.traits, false);
-        self.goodbye = None;
+        self.shutdown_notice = None;
         self.sync.abandon();
     }
 

@@ -2,7 +2,7 @@
 //! (`docs/security.md`).
 
 use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, OnLoss, Output, PeerTraits, Time};
-use mclag_proto::iccp::ext::{Announce, Extension, Goodbye, VERSION};
+use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
     MacType, Message, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
@@ -268,14 +268,14 @@ const KINDS: [Kind; 23] = [
         waiting: 1,
     },
     Kind {
-        name: "Goodbye",
+        name: "Shutdown Notice",
         make: |n| {
-            let goodbye = if n.is_multiple_of(2) {
-                Goodbye::Leave
+            let shutdown_notice = if n.is_multiple_of(2) {
+                ShutdownNotice::Leave
             } else {
-                Goodbye::Restart
+                ShutdownNotice::Restart
             };
-            tlv(Tlv::Extension(Extension::Goodbye(goodbye)))
+            tlv(Tlv::Extension(Extension::ShutdownNotice(shutdown_notice)))
         },
         waiting: 0,
     },
@@ -322,7 +322,7 @@ fn name_of(input: &Input) -> &'static str {
             Tlv::InterfaceUpAck(_) => "Interface Up Ack",
             Tlv::WarmBoot => "Warm Boot",
             Tlv::Extension(Extension::Announce(_)) => "Announce",
-            Tlv::Extension(Extension::Goodbye(_)) => "Goodbye",
+            Tlv::Extension(Extension::ShutdownNotice(_)) => "Shutdown Notice",
             Tlv::Extension(Extension::MacSyncEnd) => "MAC Sync End",
             Tlv::Unknown { .. } => "unknown TLV",
         },

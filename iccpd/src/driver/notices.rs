@@ -38,7 +38,7 @@ fn kind(notice: &Notice) -> (Kind, &str) {
         Notice::RemotePort { port, .. } => (Kind::new("remote port changed"), port.as_str()),
         Notice::Isolation { port, .. } => (Kind::new("isolation changed"), port.as_str()),
         Notice::Held { port, .. } => (Kind::new("port held"), port.as_str()),
-        Notice::Goodbye { .. } => (Kind::new("peer stops"), ""),
+        Notice::ShutdownNotice { .. } => (Kind::new("peer stops"), ""),
         Notice::AckTimeout { .. } => (Kind::new("port not acknowledged"), ""),
         Notice::Refused { .. } => (Kind::new("message refused"), ""),
         Notice::OpFailed(_) => (Kind::new("operation failed"), ""),
@@ -68,8 +68,8 @@ fn write(notice: Notice) {
             tracing::info!(%port, "port held (waiting for peer isolation)");
         }
         Notice::Held { port, held: false } => tracing::info!(%port, "port released"),
-        Notice::Goodbye { leaving: true } => tracing::info!("peer leaves the pair"),
-        Notice::Goodbye { leaving: false } => tracing::info!("peer shuts down"),
+        Notice::ShutdownNotice { leaving: true } => tracing::info!("peer leaves the pair"),
+        Notice::ShutdownNotice { leaving: false } => tracing::info!("peer shuts down"),
         Notice::AckTimeout { port } => {
             tracing::warn!(%port, "peer did not acknowledge the port in time");
         }

@@ -1,7 +1,7 @@
 //! A peer that repeats itself without end, on real sockets (`docs/security.md`).
 
 use super::{Daemon, PATIENCE, PORT, Place, address, replies};
-use mclag_proto::iccp::ext::{Announce, Extension, Goodbye, VERSION};
+use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, Decoder, Dialect, Message, PortState,
     RgId, Status, Tlv, encode,
@@ -44,12 +44,12 @@ const FLOODS: [(&str, Make); 7] = [
         tlv(Tlv::SyncRequest { number })
     }),
     ("shutdown notice", |n| {
-        let goodbye = if n.is_multiple_of(2) {
-            Goodbye::Leave
+        let shutdown_notice = if n.is_multiple_of(2) {
+            ShutdownNotice::Leave
         } else {
-            Goodbye::Restart
+            ShutdownNotice::Restart
         };
-        tlv(Tlv::Extension(Extension::Goodbye(goodbye)))
+        tlv(Tlv::Extension(Extension::ShutdownNotice(shutdown_notice)))
     }),
     ("priority", |n| {
         tlv(Tlv::Extension(Extension::Announce(Announce {

@@ -68,8 +68,8 @@ pub(super) mod tlv {
     pub(in super::super) const INTERFACE_UP_ACK: u16 = 0x103b;
     /// Announce, ours: [`Announce`](super::super::ext::Announce).
     pub(in super::super) const ANNOUNCE: u16 = 0x1100;
-    /// Goodbye, ours: [`Goodbye`](super::super::ext::Goodbye).
-    pub(in super::super) const GOODBYE: u16 = 0x1101;
+    /// Shutdown Notice, ours: [`ShutdownNotice`](super::super::ext::ShutdownNotice).
+    pub(in super::super) const SHUTDOWN_NOTICE: u16 = 0x1101;
     /// MAC Sync End, ours: [`Extension`](super::super::ext::Extension).
     pub(in super::super) const MAC_SYNC_END: u16 = 0x1102;
 }
@@ -110,7 +110,7 @@ impl Part {
             Self::Tlv(tlv::NDISC_INFO) => "NDISC Info",
             Self::Tlv(tlv::INTERFACE_UP_ACK) => "Interface Up Ack",
             Self::Tlv(tlv::ANNOUNCE) => "Announce",
-            Self::Tlv(tlv::GOODBYE) => "Goodbye",
+            Self::Tlv(tlv::SHUTDOWN_NOTICE) => "Shutdown Notice",
             Self::Tlv(tlv::MAC_SYNC_END) => "MAC Sync End",
             Self::Message(_) | Self::Tlv(_) => return None,
         })

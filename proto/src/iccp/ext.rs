@@ -4,7 +4,7 @@
 //! A legacy receiver puts types of this range on a queue that nobody reads, so the announcement
 //! may be sent to anyone; everything else is sent only after both sides announced themselves.
 
-use super::code::tlv::{ANNOUNCE, GOODBYE, MAC_SYNC_END};
+use super::code::tlv::{ANNOUNCE, MAC_SYNC_END, SHUTDOWN_NOTICE};
 use super::error::DecodeError;
 use super::wire::{Fields, Output, TlvKind, clip, lossy};
 use crate::Mac;
@@ -27,7 +27,7 @@ pub enum Extension {
     /// 0x1100: the sender speaks these extensions.
     Announce(Announce),
     /// 0x1101: the sender is about to stop.
-    Goodbye(Goodbye),
+    ShutdownNotice(ShutdownNotice),
     /// 0x1102: every address known when the session came up has been sent. Has no value.
     MacSyncEnd,
 }
@@ -36,7 +36,7 @@ impl Extension {
     pub(super) const fn kind(&self) -> u16 {
         match self {
             Self::Announce(_) => ANNOUNCE,
-            Self::Goodbye(_) => GOODBYE,
+            Self::ShutdownNotice(_) => SHUTDOWN_NOTICE,
             Self::MacSyncEnd => MAC_SYNC_END,
         }
     }
@@ -49,7 +49,7 @@ impl Extension {
         };
         out.tlv(header, |out| match self {
             Self::Announce(announce) => announce.encode(out),
-            Self::Goodbye(goodbye) => out.u8(goodbye.to_wire()),
+            Self::ShutdownNotice(shutdown_notice) => out.u8(shutdown_notice.to_wire()),
             Self::MacSyncEnd => {}
         });
     }
@@ -58,7 +58,7 @@ impl Extension {
     pub(super) fn decode(kind: u16, value: &mut Fields<'_>) -> Result<Option<Self>, DecodeError> {
         Ok(Some(match kind {
             ANNOUNCE => Self::Announce(Announce::decode(value)?),
-            GOODBYE => Self::Goodbye(Goodbye::decode(value)?),
+            SHUTDOWN_NOTICE => Self::ShutdownNotice(ShutdownNotice::decode(value)?),
             MAC_SYNC_END => Self::MacSyncEnd,
             _ => return Ok(None),
         }))
@@ -125,7 +125,7 @@ impl Announce {
     }
 }
 
-/// 0x1101 Goodbye: what the sender's stop means for its dataplane.
+/// 0x1101 Shutdown Notice: what the sender's stop means for its dataplane.
 //
 //  0                   1                   2                   3
 //  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -140,14 +140,14 @@ impl Announce {
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case"
 )]
-pub enum Goodbye {
+pub enum ShutdownNotice {
     /// 0: it restarts; its dataplane goes on forwarding as it is.
     Restart,
     /// 1: it leaves; its MLAG ports are out of the pair.
     Leave,
 }
 
-impl Goodbye {
+impl ShutdownNotice {
     const fn to_wire(self) -> u8 {
         match self {
             Self::Restart => 0,

@@ -225,7 +225,7 @@ impl Client {
     }
 
     /// The error that the server says before it closes.
-    async fn farewell(mut self) -> (ErrorCode, String) {
+    async fn shutdown_notice(mut self) -> (ErrorCode, String) {
         loop {
             match self.answer().await {
                 Some(ServerMessage::Error { code, text }) => {
@@ -550,9 +550,9 @@ async fn a_newer_client_takes_the_place_of_the_one_before() {
     let first = rig.client().await;
     let idle = rig.connect().await;
     let mut second = rig.client().await;
-    let (code, _) = first.farewell().await;
+    let (code, _) = first.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Replaced);
-    let (code, _) = idle.farewell().await;
+    let (code, _) = idle.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Replaced);
     assert_eq!(second.ask(&[domain()]).await, [Ok(())]);
     rig.stop().await;
@@ -576,7 +576,7 @@ async fn a_connection_without_a_hello_does_not_disturb_the_client() {
 async fn a_connection_that_does_not_say_hello_in_time_is_closed() {
     let rig = Rig::start(Options::default()).await;
     let silent = rig.connect().await;
-    let (code, text) = silent.farewell().await;
+    let (code, text) = silent.shutdown_notice().await;
     assert_eq!(
         (code, text.as_str()),
         (ErrorCode::Unexpected, "no hello in time")
@@ -589,7 +589,7 @@ async fn versions_that_do_not_meet_are_named() {
     let rig = Rig::start(Options::default()).await;
     let mut client = rig.connect().await;
     client.send(&hello(3..=4, 0)).await;
-    let (code, text) = client.farewell().await;
+    let (code, text) = client.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Version);
     assert_eq!(text, "client speaks versions 3 to 4, server speaks 2");
     rig.stop().await;
@@ -640,14 +640,14 @@ async fn what_cannot_be_true_ends_the_connection_and_changes_nothing() {
     for (bytes, wanted, words) in cases {
         let mut client = rig.client().await;
         client.stream.write_all(&bytes).await.unwrap();
-        let (code, text) = client.farewell().await;
+        let (code, text) = client.shutdown_notice().await;
         assert_eq!(code, wanted, "{text}");
         assert!(text.contains(words), "{text}");
     }
     assert_eq!(rig.recorder.log(), []);
     let mut early = rig.connect().await;
     early.send(&ClientMessage::Credit { up_to: 1 }).await;
-    let (code, _) = early.farewell().await;
+    let (code, _) = early.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Unexpected);
     rig.stop().await;
 }
@@ -756,7 +756,7 @@ async fn the_dataplane_is_restored_at_a_stop_if_so_configured() {
     let mut after = recorder.actual();
     assert_eq!(after.bridge.take(), Some(port("br0")));
     assert_eq!(after, before);
-    let (code, _) = client.farewell().await;
+    let (code, _) = client.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Stopping);
 }
 
@@ -857,7 +857,7 @@ async fn a_dataplane_that_breaks_down_ends_the_server() {
     let rig = Rig::start(Options::default()).await;
     let client = rig.client().await;
     rig.recorder.break_down();
-    let (code, text) = client.farewell().await;
+    let (code, text) = client.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Failed);
     assert_eq!(text, "the dataplane failed: no more events");
     let ended = timeout(SOON, rig.server).await.unwrap().unwrap();

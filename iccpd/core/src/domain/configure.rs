@@ -22,7 +22,7 @@ use crate::lag::{Event, News};
 use crate::peer::RemotePort;
 use mclag_proto::IfName;
 use mclag_proto::iccp::Tlv;
-use mclag_proto::iccp::ext::{Extension, Goodbye};
+use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 
 impl Domain {
     /// The settings in force.
@@ -64,10 +64,10 @@ impl Domain {
         let stranger = config.domain != before.domain || config.peer != before.peer;
         let addresses = stranger || config.local != before.local;
         if addresses || config.peer_link != before.peer_link {
-            self.farewell(if stranger {
-                Goodbye::Leave
+            self.shutdown_notice(if stranger {
+                ShutdownNotice::Leave
             } else {
-                Goodbye::Restart
+                ShutdownNotice::Restart
             });
             self.session
                 .restart(Reason::Reconfigured, &mut self.timers, now);

@@ -5,7 +5,7 @@
 //! everything up at once, unless the peer announced a warm reboot ([`crate::OnLoss::Release`],
 //! `spec/behaviour.md` 6.6, 14.2).
 
-use super::{Domain, Goodbye, Notice, State, Time, Timer, candidate, election};
+use super::{Domain, Notice, ShutdownNotice, State, Time, Timer, candidate, election};
 use crate::config::{Config, OnLoss};
 use crate::lag::{Event, News};
 use crate::peer::Change;
@@ -20,8 +20,9 @@ impl Domain {
     pub(super) fn session_down(&mut self, from: State, now: Time) {
         self.outbox.clear();
         self.timers.stop(Timer::LegacySync);
-        let goodbye = self.peer.goodbye();
-        let announced = self.timers.is_set(Timer::PeerWarm) || goodbye == Some(Goodbye::Restart);
+        let shutdown_notice = self.peer.shutdown_notice();
+        let announced =
+            self.timers.is_set(Timer::PeerWarm) || shutdown_notice == Some(ShutdownNotice::Restart);
         self.timers.stop(Timer::PeerWarm);
         let was_one = from.is_operational();
         if was_one {
@@ -34,7 +35,7 @@ impl Domain {
             port.advertise(News::SessionLost);
         }
         let strict = self.config.on_loss == OnLoss::Release;
-        let leaves = goodbye == Some(Goodbye::Leave);
+        let leaves = shutdown_notice == Some(ShutdownNotice::Leave);
         self.peer.lost(match () {
             // It is the next run's to decide, or everything was given up before.
             () if self.life.is_stopping() || leaves => Change::Lost,

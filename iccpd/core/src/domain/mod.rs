@@ -43,7 +43,7 @@ use connection::Syncd;
 use identity::Identity;
 use life::Life;
 use mclag_proto::ctl::Role;
-use mclag_proto::iccp::ext::{Announce, Extension, Goodbye};
+use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice};
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac};
@@ -301,10 +301,10 @@ impl Domain {
     fn stop(&mut self, leave: bool, now: Time) {
         let leave = leave && self.life != Life::Rebooting;
         self.life = self.life.after(life::Event::Stop);
-        self.farewell(if leave {
-            Goodbye::Leave
+        self.shutdown_notice(if leave {
+            ShutdownNotice::Leave
         } else {
-            Goodbye::Restart
+            ShutdownNotice::Restart
         });
         self.session.close(Reason::Stopping, &mut self.timers, now);
         if leave {
@@ -312,9 +312,9 @@ impl Domain {
         }
     }
 
-    fn farewell(&mut self, goodbye: Goodbye) {
-        if self.peer.policy().hears_goodbye && self.session.is_operational() {
-            self.push_tlv(Tlv::Extension(Extension::Goodbye(goodbye)));
+    fn shutdown_notice(&mut self, shutdown_notice: ShutdownNotice) {
+        if self.peer.policy().hears_shutdown_notice && self.session.is_operational() {
+            self.push_tlv(Tlv::Extension(Extension::ShutdownNotice(shutdown_notice)));
         }
     }
 
@@ -334,10 +334,11 @@ impl Domain {
             match action {
                 Action::Connect => self.outbox.outputs.push_back(Output::Connect),
                 Action::Close { reason } => {
-                    let farewell = self.take_farewell();
-                    self.outbox
-                        .outputs
-                        .push_back(Output::Close { reason, farewell });
+                    let shutdown_notice = self.take_shutdown_notice();
+                    self.outbox.outputs.push_back(Output::Close {
+                        reason,
+                        shutdown_notice,
+                    });
                 }
                 Action::Send(body) => self.outbox.push(body),
                 Action::Answer { number } => self.outbox.answer(number),
@@ -345,7 +346,7 @@ impl Domain {
                 Action::PeerSync { end } => self.peer_sync(end),
                 Action::Deliver(tlv) => self.deliver(tlv, now),
                 Action::Rejected { id } => self.rejected(id),
-                Action::PeerLeaves => self.peer_goodbye(Goodbye::Leave),
+                Action::PeerLeaves => self.peer_shutdown_notice(ShutdownNotice::Leave),
                 Action::Refused { reason } => {
                     self.counters.count(Counter::Refused);
                     self.notice(Notice::Refused { reason });

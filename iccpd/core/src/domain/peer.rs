@@ -114,7 +114,7 @@ impl Domain {
         Some(self.numbered(body))
     }
 
-    pub(super) fn take_farewell(&mut self) -> Vec<Message> {
+    pub(super) fn take_shutdown_notice(&mut self) -> Vec<Message> {
         let items = std::mem::take(&mut self.outbox.control);
         self.outbox.answer = None;
         let bodies = items.into_iter().filter_map(|item| match item {

@@ -7,7 +7,7 @@ use crate::counters::Counter;
 use crate::lag::Event;
 use mclag_proto::NodeId;
 use mclag_proto::ctl::Warning;
-use mclag_proto::iccp::ext::{Extension, Goodbye};
+use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortChannelInfo, SystemConfig,
     Tlv,
@@ -21,10 +21,10 @@ impl Domain {
         }
     }
 
-    pub(super) fn peer_goodbye(&mut self, goodbye: Goodbye) {
-        let leaving = goodbye == Goodbye::Leave;
-        self.peer.says_goodbye(goodbye);
-        self.notice(Notice::Goodbye { leaving });
+    pub(super) fn peer_shutdown_notice(&mut self, shutdown_notice: ShutdownNotice) {
+        let leaving = shutdown_notice == ShutdownNotice::Leave;
+        self.peer.says_shutdown_notice(shutdown_notice);
+        self.notice(Notice::ShutdownNotice { leaving });
     }
 
     pub(super) fn deliver(&mut self, tlv: Tlv, now: Time) {
@@ -54,7 +54,9 @@ impl Domain {
                     self.outbox.mac_sync_end = true;
                 }
             }
-            Tlv::Extension(Extension::Goodbye(goodbye)) => self.peer_goodbye(goodbye),
+            Tlv::Extension(Extension::ShutdownNotice(shutdown_notice)) => {
+                self.peer_shutdown_notice(shutdown_notice)
+            }
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
             Tlv::ArpInfo(entries) => self.peer_neighbours(&entries),

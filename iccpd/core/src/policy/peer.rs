@@ -50,7 +50,7 @@ pub struct PeerPolicy {
     pub keeps_one_observation: bool,
     /// It hears a shutdown notice; another implementation takes the end of the connection for what it
     /// is (`spec/iccp.md` 3.3, 9.4).
-    pub hears_goodbye: bool,
+    pub hears_shutdown_notice: bool,
     /// How long after the synchronisation it has sent all of its addresses; none if it marks their end.
     pub all_said_after: Option<Duration>,
     /// As active it never takes the system MAC configured here, so ours is what has to give way
@@ -77,7 +77,7 @@ impl PeerPolicy {
                 neighbours_per_message: NEIGHBOURS_PER_MESSAGE,
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: false,
-                hears_goodbye: true,
+                hears_shutdown_notice: true,
                 all_said_after: None,
                 keeps_its_mac: false,
                 slack: Duration::ZERO,
@@ -90,7 +90,7 @@ impl PeerPolicy {
                 neighbours_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: true,
-                hears_goodbye: false,
+                hears_shutdown_notice: false,
                 all_said_after: Some(ALL_SAID),
                 keeps_its_mac: true,
                 slack: SLACK,
@@ -142,7 +142,7 @@ mod tests {
             acknowledges: false,
             orphans: false,
         };
-        // Traits, native; addresses and neighbours in a message, goodbye, end after, gives way; consent;
+        // Traits, native; addresses and neighbours in a message, shutdown notice, end after, gives way; consent;
         // silence for a timeout of 15 s and of 3 s with keepalives of 3 s.
         let rows = [
             (
@@ -165,7 +165,7 @@ mod tests {
             ),
             (linux_mclag, false, (30, 40), false, Some(10), true, (16, 5)),
         ];
-        for (traits, native, most, goodbye, end, keeps, (long, short)) in rows {
+        for (traits, native, most, shutdown_notice, end, keeps, (long, short)) in rows {
             let policy = PeerPolicy::of(traits, native);
             assert_eq!(
                 (policy.acknowledges, policy.orphans),
@@ -176,8 +176,8 @@ mod tests {
                 most
             );
             assert_eq!(
-                (policy.hears_goodbye, policy.keeps_one_observation),
-                (goodbye, !goodbye)
+                (policy.hears_shutdown_notice, policy.keeps_one_observation),
+                (shutdown_notice, !shutdown_notice)
             );
             assert_eq!(policy.all_said_after, end.map(seconds));
             assert_eq!(policy.keeps_its_mac, keeps);

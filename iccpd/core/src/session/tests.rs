@@ -301,7 +301,7 @@ fn other_settings_end_an_attempt_to_dial() {
 
 /// `spec/iccp.md` 3.3, `spec/behaviour.md` E7.
 #[test]
-fn only_the_code_group_removed_of_our_own_group_is_a_goodbye() {
+fn only_the_code_group_removed_of_our_own_group_is_a_shutdown_notice() {
     let disconnect = |rg, status| Body::Disconnect {
         rg: RgId(rg),
         status,

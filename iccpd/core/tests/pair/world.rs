@@ -480,8 +480,10 @@ impl World {
                     self.put_on_wire(side, OnWire::Down);
                 }
             }
-            Output::Close { farewell, .. } => {
-                for message in farewell {
+            Output::Close {
+                shutdown_notice, ..
+            } => {
+                for message in shutdown_notice {
                     self.send(side, message);
                 }
                 if std::mem::take(&mut self.at_mut(side).connected) {

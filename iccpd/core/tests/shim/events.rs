@@ -4,7 +4,7 @@ use crate::chassis::{BOND, BOTH, BRIDGE, Chassis, PEER, name, vid};
 use iccp_core::{Input, Link, LinkKind, Notice, OnLoss, Output};
 use mclag_proto::AggregatorId;
 use mclag_proto::ctl::{Conflict, SessionState, Warning};
-use mclag_proto::iccp::ext::{Extension, Goodbye};
+use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 use mclag_proto::iccp::{
     ConfigFlag, PeerLinkInfo, PeerLinkKind, PortChannelInfo, SystemConfig, Tlv,
 };
@@ -325,7 +325,9 @@ fn a_peer_that_left_does_not_lack_a_port() {
     let mut chassis = Chassis::active();
     chassis.configure(1, |config| config.on_loss = OnLoss::Hold);
     chassis.session_up();
-    chassis.tell(Tlv::Extension(Extension::Goodbye(Goodbye::Leave)));
+    chassis.tell(Tlv::Extension(Extension::ShutdownNotice(
+        ShutdownNotice::Leave,
+    )));
     chassis.session_down();
     for port in chassis.domain.interfaces() {
         assert!(port.conflicts.is_empty(), "{:?}", port.conflicts);

@@ -3,7 +3,7 @@
 use crate::chassis::{BOND, BOTH, Chassis, OWN, PEER, name, vid};
 use iccp_core::{Input, OnLoss};
 use mclag_proto::Mac;
-use mclag_proto::iccp::ext::{Extension, Goodbye};
+use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
 use mclag_proto::sync::model::{Abilities, Isolation, Op, PairState, PortWant, Section, Traffic};
 use std::time::Duration;
@@ -216,7 +216,9 @@ fn a_peer_that_restarts_before_both_are_in_step_is_not_up() {
         }
         chassis.ops();
         chassis.stage_two();
-        chassis.tell(Tlv::Extension(Extension::Goodbye(Goodbye::Restart)));
+        chassis.tell(Tlv::Extension(Extension::ShutdownNotice(
+            ShutdownNotice::Restart,
+        )));
         chassis.session_down();
         let said = words(&chassis.ops());
         assert!(!said.contains(&"up".into()), "{was_in_step}: {said:?}");
@@ -233,7 +235,9 @@ fn a_peer_that_was_given_up_and_restarts_on_its_way_back_stays_given_up() {
     chassis.session_down();
     chassis.ops();
     chassis.stage_two();
-    chassis.tell(Tlv::Extension(Extension::Goodbye(Goodbye::Restart)));
+    chassis.tell(Tlv::Extension(Extension::ShutdownNotice(
+        ShutdownNotice::Restart,
+    )));
     chassis.session_down();
     let said = words(&chassis.ops());
     assert!(!said.contains(&"up".into()), "{said:?}");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::IfName;
-use crate::iccp::ext::{Announce, Extension, Goodbye};
+use crate::iccp::ext::{Announce, Extension, ShutdownNotice};
 use crate::iccp::{BadValue, Found, MacEntry, PortState, RgId};
 
 mod captured;
@@ -639,10 +639,14 @@ fn a_software_name_is_cut_to_64_bytes() {
     assert_eq!(decode_all(&long), [Ok(announce("x".repeat(64)))]);
 }
 
-/// Both kinds of goodbye are there, so that a new one is given its number on the wire.
+/// Both kinds of shutdown notice are there, so that a new one is given its number on the wire.
 #[test]
-fn goodbyes_differ_on_the_wire() {
-    let [restart, leave] = [Goodbye::Restart, Goodbye::Leave]
-        .map(|goodbye| encoded(&application(Tlv::Extension(Extension::Goodbye(goodbye)))));
+fn shutdown_notices_differ_on_the_wire() {
+    let [restart, leave] =
+        [ShutdownNotice::Restart, ShutdownNotice::Leave].map(|shutdown_notice| {
+            encoded(&application(Tlv::Extension(Extension::ShutdownNotice(
+                shutdown_notice,
+            ))))
+        });
     assert_ne!(restart, leave);
 }

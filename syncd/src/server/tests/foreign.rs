@@ -202,7 +202,7 @@ async fn a_client_waits_for_the_server_and_is_told_if_it_does_not_come() {
     let rig = Rig::start_beside(Options::default(), Some(absent)).await;
     let mut client = rig.connect().await;
     client.send(&hello(2..=2, 8)).await;
-    let (code, text) = client.farewell().await;
+    let (code, text) = client.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Failed);
     assert_eq!(
         text,
@@ -221,7 +221,7 @@ async fn the_client_s_connection_ends_with_that_of_the_server() {
     let beside = Beside::start().await;
     let (keeper, client, _) = beside.both().await;
     drop(keeper);
-    let (code, _) = client.farewell().await;
+    let (code, _) = client.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Failed);
     let (mut keeper, mut client, _) = beside.both().await;
     let _ = client.ask(&[fdb_op(1, "bond1")]).await;
@@ -323,7 +323,7 @@ async fn more_batches_than_the_window_end_the_connection() {
         bytes.extend(ClientMessage::Batch { number, ops }.encode().unwrap());
     }
     client.stream.write_all(&bytes).await.unwrap();
-    let (code, text) = client.farewell().await;
+    let (code, text) = client.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Unexpected);
     assert!(text.contains("although 8 are not answered"), "{text}");
     beside.rig.stop().await;

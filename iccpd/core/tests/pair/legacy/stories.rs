@@ -615,7 +615,11 @@ fn a_peer_that_disconnects_from_the_group_is_answered_and_gone() {
             status: Status::RG_REMOVED,
         };
         world.feed(Input::PeerMessage(Message { id: 9, body }));
-        assert!(world.notices.contains(&Notice::Goodbye { leaving: true }));
+        assert!(
+            world
+                .notices
+                .contains(&Notice::ShutdownNotice { leaving: true })
+        );
         world.run_for(SECOND / 10);
         assert!(world.kernel.isolated.is_empty(), "{setup:?}");
         world.run_for(SECOND * 5);

@@ -776,9 +776,11 @@ impl World {
                     self.send_us(OnWire::Down);
                 }
             }
-            Output::Close { farewell, .. } => {
+            Output::Close {
+                shutdown_notice, ..
+            } => {
                 self.disturb();
-                for message in farewell {
+                for message in shutdown_notice {
                     self.send(&message);
                 }
                 self.to_us.clear();

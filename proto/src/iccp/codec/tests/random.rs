@@ -114,8 +114,8 @@ fn extensions() -> impl Strategy<Value = Extension> {
                 software,
             })
         ),
-        Just(Extension::Goodbye(Goodbye::Restart)),
-        Just(Extension::Goodbye(Goodbye::Leave)),
+        Just(Extension::ShutdownNotice(ShutdownNotice::Restart)),
+        Just(Extension::ShutdownNotice(ShutdownNotice::Leave)),
         Just(Extension::MacSyncEnd),
     ]
 }

@@ -288,14 +288,20 @@ fn sonic() -> Vec<Literal> {
             ),
         ),
         (
-            "Goodbye, restart",
+            "ShutdownNotice, restart",
             "07 03 00 11 00 00 00 41 00 05 00 04 00 00 00 01 91 01 00 01 00",
-            app(65, Tlv::Extension(Extension::Goodbye(Goodbye::Restart))),
+            app(
+                65,
+                Tlv::Extension(Extension::ShutdownNotice(ShutdownNotice::Restart)),
+            ),
         ),
         (
-            "Goodbye, leave",
+            "ShutdownNotice, leave",
             "07 03 00 11 00 00 00 42 00 05 00 04 00 00 00 01 91 01 00 01 01",
-            app(66, Tlv::Extension(Extension::Goodbye(Goodbye::Leave))),
+            app(
+                66,
+                Tlv::Extension(Extension::ShutdownNotice(ShutdownNotice::Leave)),
+            ),
         ),
         (
             "MAC Sync End",
