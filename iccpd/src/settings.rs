@@ -119,7 +119,7 @@ pub struct Chassis {
     pub ack_timeout: Duration,
     /// How long what the peer said is kept after the session is lost.
     pub restart_hold: Duration,
-    /// Whether neighbours (ARP and ND) are kept in step.
+    /// Whether neighbours (ARP and ND) are kept synchronised.
     pub neighbours: bool,
     /// What losing the session means for the dataplane.
     pub on_loss: OnLoss,

@@ -428,7 +428,7 @@ pub struct Peer {
 /// What is counted of the session with the other chassis.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum CounterName {
-    /// Times that both were in step.
+    /// Times that both were synchronised.
     #[serde(rename = "sessions")]
     Sessions,
     /// Messages that could be read.

@@ -13,7 +13,7 @@
 //!
 //! A legacy client says everything it does just once and never again, so what it said stays in
 //! force when it is gone. The next one begins with nothing known; what it does not say again
-//! within [`SWEEP_AFTER`] of being in step is released.
+//! within [`SWEEP_AFTER`] of being synchronised is released.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -48,7 +48,7 @@ const BACKLOG: i32 = 2;
 /// Pause after the system refused to accept a connection, so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Time from when a client is in step with the other chassis until what its predecessor asked for
+/// Time from when a client is synchronised with the other chassis until what its predecessor asked for
 /// and it did not is released. By then the other chassis has told all it knows.
 pub const SWEEP_AFTER: Duration = Duration::from_secs(60);
 

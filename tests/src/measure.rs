@@ -108,7 +108,7 @@ impl Plain {
         let start = |side, ns| Daemons::start(ctx, ns, side, &[]);
         let daemons = [start(Side::A, &ns[0])?, start(Side::B, &ns[1])?];
         for (side, daemons) in Side::BOTH.into_iter().zip(&daemons) {
-            eventually(&format!("chassis {side} is in step"), SOON, || {
+            eventually(&format!("chassis {side} is synchronised"), SOON, || {
                 let status = daemons.status()?;
                 ensure!(status.session == SessionState::Up, "{:?}", status.session);
                 ensure!(status.syncd.connected, "syncd is not connected");

@@ -61,11 +61,11 @@ impl Deref for Mlag {
 }
 
 impl Mlag {
-    /// Lay the cables, start all four daemons, and wait until the pair is in step and every
+    /// Lay the cables, start all four daemons, and wait until the pair is synchronised and every
     /// dual-homed host uses both of its links.
     pub fn up(ctx: &Ctx, options: Options) -> Result<Self> {
         let mut mlag = Self::start(ctx, options)?;
-        mlag.wait_in_step()?;
+        mlag.wait_synchronised()?;
         mlag.wait_dual()?;
         mlag.check()?;
         Ok(mlag)
@@ -146,10 +146,10 @@ impl Mlag {
         }
     }
 
-    /// Wait until both chassis say that they are in step and that their `syncd` is there.
-    pub fn wait_in_step(&self) -> Result<()> {
+    /// Wait until both chassis say that they are synchronised and that their `syncd` is there.
+    pub fn wait_synchronised(&self) -> Result<()> {
         for side in Side::BOTH {
-            eventually(&format!("chassis {side} is in step"), SOON, || {
+            eventually(&format!("chassis {side} is synchronised"), SOON, || {
                 let status = self.at(side).status()?;
                 ensure!(
                     status.session == SessionState::Up,

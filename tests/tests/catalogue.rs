@@ -33,7 +33,7 @@ W-9  iccpd/core/tests/shim/events.rs isolation_is_lifted_when_the_peer_deletes_i
 W-10 iccpd/core/tests/pair/stories.rs any_process_may_die_without_a_trace_in_the_dataplane
 W-10 iccpd/core/tests/shim/order.rs a_chassis_that_leaves_wants_nothing_of_any_section
 W-10 syncd/src/reconcile/tests.rs an_empty_snapshot_restores_what_was_before
-W-10 syncd/src/server/legacy/tests.rs what_the_next_client_does_not_say_again_goes_when_it_is_in_step
+W-10 syncd/src/server/legacy/tests.rs what_the_next_client_does_not_say_again_goes_when_it_is_synchronised
 W-11 syncd/src/v1/to/tests.rs a_held_port_that_leaves_the_pair_carries_data
 W-11 syncd/src/reconcile/tests.rs a_port_released_by_name_is_undone_at_once
 W-12 iccpd/core/src/lag/tests.rs a_lost_acknowledgement_is_asked_for_every_second_until_it_is_given_up
@@ -156,7 +156,7 @@ E20  iccpd/core/src/fdb/tests/untracked.rs a_flush_takes_only_what_nobody_else_s
 E21  iccpd/core/src/fdb/tests/untracked.rs a_new_address_goes_to_the_port_else_to_the_peer_link_else_nowhere
 E22  iccpd/core/src/fdb/tests/untracked.rs what_the_peer_no_longer_sees_stays_if_it_is_seen_here
 E23  iccpd/core/src/fdb/tests/untracked.rs a_configured_address_is_told_as_one_and_withdrawn
-E24  iccpd/core/tests/shim/neighbours.rs changes_are_told_while_both_are_in_step
+E24  iccpd/core/tests/shim/neighbours.rs changes_are_told_while_both_are_synchronised
 E25  iccpd/core/tests/shim/neighbours.rs what_the_peer_says_is_installed_where_it_can_be_used
 E26  iccpd/core/tests/shim/events.rs vlans_of_a_port_are_told_as_they_change
 E27  iccpd/core/tests/shim/layer3.rs the_peer_link_in_its_vlan_is_enough_for_a_vlan_interface

@@ -171,8 +171,8 @@ fn talk(one: &mut Chassis, two: &mut Chassis) {
     }
 }
 
-/// An active and a standby in step, and what their shims heard of that.
-fn in_step() -> ([Chassis; 2], [Vec<String>; 2]) {
+/// An active and a standby synchronised, and what their shims heard of that.
+fn synchronised() -> ([Chassis; 2], [Vec<String>; 2]) {
     let [mut one, mut two] = [1, 2].map(Chassis::new);
     let before = [one.said(), two.said()];
     assert_eq!(
@@ -192,10 +192,10 @@ fn in_step() -> ([Chassis; 2], [Vec<String>; 2]) {
 }
 
 /// `spec/mclagsyncd-protocol.md` 6 and `spec/behaviour.md` 6.5, session up. Whose identity the pair
-/// has is known with the active's System Config; everything else is said when both are in step.
+/// has is known with the active's System Config; everything else is said when both are synchronised.
 #[test]
 fn both_hear_of_a_session_in_the_order_of_sonic() {
-    let (_, [active, standby]) = in_step();
+    let (_, [active, standby]) = synchronised();
     assert_eq!(
         active,
         [
@@ -231,7 +231,7 @@ fn both_hear_of_a_session_in_the_order_of_sonic() {
 /// VLAN interfaces, the pair's identity, the peer's ports.
 #[test]
 fn what_a_session_leaves_behind_is_taken_back_in_the_order_of_sonic() {
-    let ([_, mut standby], _) = in_step();
+    let ([_, mut standby], _) = synchronised();
     let vid = Vid::new(10).unwrap();
     let kind = LinkKind::Vlan { vid, parent: 1 };
     standby.hear(Input::Link(Link {
@@ -283,7 +283,7 @@ fn what_a_session_leaves_behind_is_taken_back_in_the_order_of_sonic() {
 /// `spec/mclagsyncd-protocol.md` 6 and `spec/behaviour.md` 6.6, session down.
 #[test]
 fn both_hear_of_the_end_of_a_session_in_the_order_of_sonic() {
-    let (chassis, _) = in_step();
+    let (chassis, _) = synchronised();
     let [active, standby] = chassis.map(|mut chassis| {
         let reason = "closed by the peer".into();
         chassis.hear(Input::PeerDown { reason });
@@ -319,7 +319,7 @@ fn both_hear_of_the_end_of_a_session_in_the_order_of_sonic() {
 /// `spec/behaviour.md` 14.6.
 #[test]
 fn a_shim_that_comes_back_hears_of_the_session_in_order() {
-    let ([_, mut standby], _) = in_step();
+    let ([_, mut standby], _) = synchronised();
     let everything = [
         "role active=false -",
         "system 02:00:00:00:00:01",
@@ -342,7 +342,7 @@ fn a_shim_that_comes_back_hears_of_the_session_in_order() {
 /// `docs/adr/0011-foreign-shims.md`: an assistant has come, and everything is said again.
 #[test]
 fn a_dataplane_that_begins_anew_at_the_same_connection_makes_no_message() {
-    let ([_, mut standby], _) = in_step();
+    let ([_, mut standby], _) = synchronised();
     standby.greet();
     assert!(standby.said().is_empty());
 }
@@ -350,7 +350,7 @@ fn a_dataplane_that_begins_anew_at_the_same_connection_makes_no_message() {
 /// `spec/behaviour.md` 12, domain delete.
 #[test]
 fn a_chassis_that_leaves_takes_everything_back() {
-    let ([_, mut standby], _) = in_step();
+    let ([_, mut standby], _) = synchronised();
     standby.hear(Input::Stop { leave: true });
     assert_eq!(
         standby.said(),
@@ -371,7 +371,7 @@ fn a_chassis_that_leaves_takes_everything_back() {
 #[test]
 fn a_chassis_that_stops_for_a_moment_says_nothing() {
     for warm in [false, true] {
-        let ([mut active, _], _) = in_step();
+        let ([mut active, _], _) = synchronised();
         if warm {
             active.hear(Input::WarmReboot);
         }

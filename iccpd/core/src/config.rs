@@ -41,7 +41,7 @@ pub struct Config {
     pub restart_hold: Duration,
     /// VLAN interfaces that keep their own identity on each chassis (`spec/behaviour.md` 11.6).
     pub unique_ip: BTreeSet<IfName>,
-    /// Whether neighbours (ARP and ND) are kept in step.
+    /// Whether neighbours (ARP and ND) are kept synchronised.
     pub neighbours: bool,
     /// What losing the session means (`spec/behaviour.md` 6.6, 13.1).
     pub on_loss: OnLoss,

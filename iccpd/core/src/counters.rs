@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// Something that is counted.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Counter {
-    /// Times that both were in step.
+    /// Times that both were synchronised.
     Sessions,
     /// Operational sessions that ended.
     SessionsLost,

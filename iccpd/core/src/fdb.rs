@@ -454,17 +454,17 @@ impl Fdb {
     /// Ports, VLANs or their states changed: look again at the entries that this may concern.
     /// Bounded by the number of entries; nothing is looked at when nothing changed.
     ///
-    /// `in_step` says that the state of the peer's ports is the peer's word, and not what is left
+    /// `synchronised` says that the state of the peer's ports is the peer's word, and not what is left
     /// of a session that is gone.
-    pub fn set_ports(&mut self, now: Ports, in_step: bool) {
+    pub fn set_ports(&mut self, now: Ports, synchronised: bool) {
         if *self.ports() == now {
             return;
         }
         let before = self.table.replace_policy(Policy { ports: now }).ports;
         let follow = |key: FdbKey, entry: &mut Entry<Policy>, Policy { ports: now }: &Policy| {
-            Change::new(&before, now, in_step).follow(key, entry);
+            Change::new(&before, now, synchronised).follow(key, entry);
         };
-        match Change::new(&before, self.ports(), in_step).ports() {
+        match Change::new(&before, self.ports(), synchronised).ports() {
             Some(ports) => {
                 let named = self.table.layout().numbers(ports.iter());
                 if !named.is_empty() {

@@ -125,7 +125,7 @@ pub enum Event {
     LinksBackAlone(Wait),
     /// It is not to carry data when it comes back.
     Hold,
-    /// Both chassis are in step: ask the peer from now on.
+    /// Both chassis are synchronised: ask the peer from now on.
     Ask(Wait),
     /// The peer has isolated its copy.
     Acknowledged,

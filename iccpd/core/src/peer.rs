@@ -25,9 +25,9 @@ const MAX_FOREIGN_PORTS: usize = 1024;
 pub enum Known {
     /// No session, or one in which it has not told all of its ports: what was known before stands.
     Before(Past),
-    /// It has told all of its ports in this session, and both are not in step yet; what was known
+    /// It has told all of its ports in this session, and both are not synchronised yet; what was known
     /// before stands again if that fails.
-    Synchronised(Past),
+    PortsSynchronised(Past),
     /// In step: its word counts.
     Current,
 }
@@ -40,7 +40,7 @@ pub enum Past {
     Unknown,
     /// Everything, as it was when the session was lost.
     Stale,
-    /// Everything, and it announced while both were in step that it restarts and goes on forwarding
+    /// Everything, and it announced while both were synchronised that it restarts and goes on forwarding
     /// meanwhile: nothing changes (`spec/behaviour.md` 14.2).
     Restarting,
     /// Nothing: it left the pair, or is no longer the peer. That it has no ports it never said.
@@ -54,8 +54,8 @@ pub enum Past {
 pub enum Change {
     /// It has told all of its ports.
     Told,
-    /// Both are in step.
-    InStep,
+    /// Both are synchronised.
+    Synchronised,
     /// The session is gone, and what was told in it stands.
     Lost,
     /// The session is gone, and the peer announced that it restarts.
@@ -81,25 +81,27 @@ impl Known {
     #[must_use]
     pub const fn after(self, change: Change) -> Self {
         match (self, change) {
-            (Self::Before(past) | Self::Synchronised(past), Change::Told) => {
-                Self::Synchronised(past)
+            (Self::Before(past) | Self::PortsSynchronised(past), Change::Told) => {
+                Self::PortsSynchronised(past)
             }
-            (Self::Current, Change::Told) | (_, Change::InStep) => Self::Current,
-            // Where both were not in step there is nothing that a restart could leave as it is.
+            (Self::Current, Change::Told) | (_, Change::Synchronised) => Self::Current,
+            // Where both were not synchronised there is nothing that a restart could leave as it is.
             (
-                Self::Before(past) | Self::Synchronised(past),
+                Self::Before(past) | Self::PortsSynchronised(past),
                 Change::Lost | Change::LostToRestart,
             ) => Self::Before(past.again()),
-            (Self::Before(past) | Self::Synchronised(past), Change::LostAtOnce) => match past {
-                Past::Restarting => Self::Before(past),
-                _ => Self::Before(Past::Released),
-            },
+            (Self::Before(past) | Self::PortsSynchronised(past), Change::LostAtOnce) => {
+                match past {
+                    Past::Restarting => Self::Before(past),
+                    _ => Self::Before(Past::Released),
+                }
+            }
             (Self::Current, Change::Lost) => Self::Before(Past::Stale),
             (Self::Current, Change::LostToRestart) => Self::Before(Past::Restarting),
             (Self::Current, Change::LostAtOnce) => Self::Before(Past::Released),
             (Self::Before(Past::Restarting), Change::Overdue) => Self::Before(Past::Stale),
-            (Self::Synchronised(Past::Restarting), Change::Overdue) => {
-                Self::Synchronised(Past::Stale)
+            (Self::PortsSynchronised(Past::Restarting), Change::Overdue) => {
+                Self::PortsSynchronised(Past::Stale)
             }
             (_, Change::Overdue) => self,
             (_, Change::Forgotten) => Self::Before(Past::Forgotten),
@@ -114,22 +116,24 @@ impl Known {
     pub const fn is_told(self) -> bool {
         matches!(
             self,
-            Self::Current | Self::Synchronised(_) | Self::Before(Past::Forgotten | Past::Released)
+            Self::Current
+                | Self::PortsSynchronised(_)
+                | Self::Before(Past::Forgotten | Past::Released)
         )
     }
 
     /// It has told all of its ports in this session: one that it did not name it does not have.
     #[must_use]
     pub const fn is_heard(self) -> bool {
-        matches!(self, Self::Current | Self::Synchronised(_))
+        matches!(self, Self::Current | Self::PortsSynchronised(_))
     }
 
-    /// Everything was given up, and both have not been in step since.
+    /// Everything was given up, and both have not been synchronised since.
     #[must_use]
     pub const fn is_released(self) -> bool {
         matches!(
             self,
-            Self::Before(Past::Released) | Self::Synchronised(Past::Released)
+            Self::Before(Past::Released) | Self::PortsSynchronised(Past::Released)
         )
     }
 
@@ -138,13 +142,13 @@ impl Known {
     pub const fn is_restarting(self) -> bool {
         matches!(
             self,
-            Self::Before(Past::Restarting) | Self::Synchronised(Past::Restarting)
+            Self::Before(Past::Restarting) | Self::PortsSynchronised(Past::Restarting)
         )
     }
 }
 
 impl Past {
-    /// One more session was lost before both were in step; it may have told some of its ports.
+    /// One more session was lost before both were synchronised; it may have told some of its ports.
     const fn again(self) -> Self {
         match self {
             Self::Forgotten | Self::Stale => Self::Stale,
@@ -194,7 +198,7 @@ pub struct Peer {
     traits: PeerTraits,
     known: Known,
     policy: PeerPolicy,
-    /// The policy that was in force when both were last in step.
+    /// The policy that was in force when both were last synchronised.
     agreed: Option<PeerPolicy>,
     /// Of the present session.
     announce: Option<Announce>,
@@ -232,7 +236,7 @@ impl Peer {
         self.announce.as_ref()
     }
 
-    /// What depended on who it was when both were last in step; none if they never were, or it was given
+    /// What depended on who it was when both were last synchronised; none if they never were, or it was given
     /// up.
     #[must_use]
     pub const fn agreed(&self) -> Option<PeerPolicy> {
@@ -245,11 +249,11 @@ impl Peer {
         self.agreed.is_some_and(|policy| policy.keeps_its_mac)
     }
 
-    /// It announces itself; `in_step` when both are.
-    pub fn announced(&mut self, announce: Announce, in_step: bool) {
+    /// It announces itself; `synchronised` when both are.
+    pub fn announced(&mut self, announce: Announce, synchronised: bool) {
         self.announce = Some(announce);
         self.policy = PeerPolicy::of(self.traits, true);
-        if in_step {
+        if synchronised {
             self.agreed = Some(self.policy);
         }
     }
@@ -382,9 +386,9 @@ impl Peer {
         Some((*name, changed))
     }
 
-    /// Both are in step.
-    pub fn in_step(&mut self) {
-        self.known = self.known.after(Change::InStep);
+    /// Both are synchronised.
+    pub fn synchronised(&mut self) {
+        self.known = self.known.after(Change::Synchronised);
         self.agreed = Some(self.policy);
     }
 

@@ -13,8 +13,8 @@ pub enum Reason {
     Replaced,
     /// Nothing was heard of the peer for this time.
     Silent(Duration),
-    /// Both were not in step after this time.
-    NotInStep(Duration),
+    /// Both were not synchronised after this time.
+    NotSynchronised(Duration),
     /// The peer left the group.
     PeerLeft,
     /// The peer does not accept our group.

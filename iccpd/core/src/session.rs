@@ -35,9 +35,9 @@ use std::time::Duration;
 /// Delay before the peer is dialled again (`spec/iccp.md` 1.2).
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Least time to get in step. A legacy peer takes a turn of its loop for each step, and sleeps for a
+/// Least time to get synchronised. A legacy peer takes a turn of its loop for each step, and sleeps for a
 /// second on each NAK; its session timeout may be as short as a second (`spec/behaviour.md` 3.1).
-const IN_STEP: Duration = Duration::from_secs(15);
+const SYNCHRONISED: Duration = Duration::from_secs(15);
 
 /// Most messages that are kept until the application is operational.
 const MAX_EARLY: usize = 16;
@@ -129,8 +129,8 @@ enum Event {
     Nothing,
     /// The peer has been silent for too long.
     Silence,
-    /// There was time enough to get in step.
-    InStepOver,
+    /// There was time enough to get synchronised.
+    SynchronisationOver,
     /// The next keepalive is due.
     KeepaliveDue,
 }
@@ -400,10 +400,10 @@ impl Session {
                 let silence = self.config.silence(self.peer);
                 self.hang_up(Reason::Silent(silence), timers, now);
             }
-            (State::Exchange, Event::InStepOver) => {}
-            (_, Event::InStepOver) => {
-                let within = self.in_step_within();
-                self.hang_up(Reason::NotInStep(within), timers, now);
+            (State::Exchange, Event::SynchronisationOver) => {}
+            (_, Event::SynchronisationOver) => {
+                let within = self.synchronised_within();
+                self.hang_up(Reason::NotSynchronised(within), timers, now);
             }
             (state, Event::KeepaliveDue) if state.is_operational() => self.heartbeat(timers, now),
             (_, Event::KeepaliveDue) => {}
@@ -447,7 +447,7 @@ impl Session {
     pub fn timeout(&mut self, timers: &mut Timers, now: Time) {
         for (timer, event) in [
             (Timer::Session, Event::Silence),
-            (Timer::InStep, Event::InStepOver),
+            (Timer::Synchronisation, Event::SynchronisationOver),
             (Timer::Keepalive, Event::KeepaliveDue),
         ] {
             if timers.take_expired(timer, now) {
@@ -458,8 +458,8 @@ impl Session {
         self.start(timers, now);
     }
 
-    fn in_step_within(&self) -> Duration {
-        self.config.timeout.max(IN_STEP)
+    fn synchronised_within(&self) -> Duration {
+        self.config.timeout.max(SYNCHRONISED)
     }
 
     fn open(&mut self, timers: &mut Timers, now: Time) {
@@ -467,7 +467,7 @@ impl Session {
         timers.set(Timer::Session, now + self.config.silence(self.peer));
         // Any message is a sign of life, so a peer that never gets anywhere has to be given up
         // by another clock.
-        timers.set(Timer::InStep, now + self.in_step_within());
+        timers.set(Timer::Synchronisation, now + self.synchronised_within());
         self.last_heard = Some(now);
         // Both sides send their capability unasked; neither waits (`spec/iccp.md` 5).
         self.send(Body::Capability);
@@ -592,7 +592,7 @@ impl Session {
         self.last_heard = None;
         self.early.clear();
         timers.stop(Timer::Session);
-        timers.stop(Timer::InStep);
+        timers.stop(Timer::Synchronisation);
         timers.stop(Timer::Keepalive);
         self.enter(State::Down, Some(reason), now);
     }

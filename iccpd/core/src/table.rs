@@ -1,4 +1,4 @@
-//! One engine for what both chassis keep in step: addresses, neighbours, and what comes next.
+//! One engine for what both chassis keep synchronised: addresses, neighbours, and what comes next.
 //!
 //! Of each key there are two observations: *local*, what this chassis observes, and *remote*, what
 //! the peer advertises. What is advertised to the peer and what is programmed into the dataplane
@@ -37,7 +37,7 @@ enum Programming<K> {
     Snapshot(Option<K>),
 }
 
-/// A table that both chassis keep in step.
+/// A table that both chassis keep synchronised.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<P: Policy> {
     policy: P,

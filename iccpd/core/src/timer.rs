@@ -13,8 +13,8 @@ pub enum Timer {
     Keepalive,
     /// The peer has been silent for too long.
     Session,
-    /// The two have been connected for long enough to be in step.
-    InStep,
+    /// The two have been connected for long enough to be synchronised.
+    Synchronisation,
     /// What the peer said in a session that is gone is no longer worth keeping.
     RestartHold,
     /// A legacy peer, which marks no end, has had time to send its addresses.
@@ -114,7 +114,7 @@ impl Timer {
             Self::Retry
             | Self::Keepalive
             | Self::Session
-            | Self::InStep
+            | Self::Synchronisation
             | Self::RestartHold
             | Self::LegacySync
             | Self::Repair

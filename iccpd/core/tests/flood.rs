@@ -329,8 +329,8 @@ fn name_of(input: &Input) -> &'static str {
     }
 }
 
-/// A chassis in step with a peer of our own, to which everything was said.
-fn in_step() -> Domain {
+/// A chassis that is synchronised with a peer of our own, to which everything was said.
+fn synchronised() -> Domain {
     let config = Config {
         domain: DomainId::new(1).unwrap(),
         local: "192.0.2.1".parse().unwrap(),
@@ -425,7 +425,7 @@ fn notices(domain: &mut Domain) -> Vec<Notice> {
 #[test]
 fn however_often_a_message_comes_no_more_waits_for_the_peer() {
     for kind in &KINDS {
-        let mut domain = in_step();
+        let mut domain = synchronised();
         for n in 0..MANY {
             domain.handle((kind.make)(n), Time::ZERO);
             notices(&mut domain);
@@ -445,7 +445,7 @@ fn however_often_a_message_comes_no_more_waits_for_the_peer() {
 #[test]
 fn what_follows_from_many_messages_is_derived_once() {
     for kind in &KINDS {
-        let mut domain = in_step();
+        let mut domain = synchronised();
         let mut written = 0;
         for n in 0..MANY {
             domain.handle((kind.make)(n), Time::ZERO);
@@ -465,7 +465,7 @@ fn what_follows_from_many_messages_is_derived_once() {
 fn no_kind_of_message_makes_another_be_derived_at_once() {
     let announce = KINDS.iter().find(|kind| kind.name == "Announce").unwrap();
     for kind in &KINDS {
-        let mut domain = in_step();
+        let mut domain = synchronised();
         let mut roles = 0;
         for n in 0..MANY {
             domain.handle((announce.make)(n), Time::ZERO);
@@ -483,7 +483,7 @@ fn no_kind_of_message_makes_another_be_derived_at_once() {
 #[test]
 fn ports_that_come_and_go_in_an_endless_snapshot_take_no_memory() {
     let after = |many: u32| {
-        let mut domain = in_step();
+        let mut domain = synchronised();
         let begins = Tlv::SyncData {
             number: 0,
             end: false,
@@ -512,7 +512,7 @@ fn ports_that_come_and_go_in_an_endless_snapshot_take_no_memory() {
 
 #[test]
 fn the_answer_is_to_the_latest_request() {
-    let mut domain = in_step();
+    let mut domain = synchronised();
     for number in 0..=u16::MAX {
         domain.handle(tlv(Tlv::SyncRequest { number }), Time::ZERO);
     }
@@ -533,7 +533,7 @@ fn the_answer_is_to_the_latest_request() {
 /// than what the request is about.
 #[test]
 fn a_request_behind_a_begun_answer_gets_one_of_its_own() {
-    let mut domain = in_step();
+    let mut domain = synchronised();
     domain.handle(tlv(Tlv::SyncRequest { number: 1 }), Time::ZERO);
     let begun = domain.poll_peer_message(Time::ZERO).unwrap();
     let begin = Tlv::SyncData {
@@ -550,7 +550,7 @@ fn a_request_behind_a_begun_answer_gets_one_of_its_own() {
 /// What changes here is not lost on a peer that never stops asking.
 #[test]
 fn between_two_answers_something_else_is_said() {
-    let mut domain = in_step();
+    let mut domain = synchronised();
     domain.handle(tlv(Tlv::SyncRequest { number: 1 }), Time::ZERO);
     domain.poll_peer_message(Time::ZERO).unwrap();
     let key = FdbKey {

@@ -30,7 +30,7 @@ struct Chassis {
 
 impl Chassis {
     /// In step with the peer, whose bond1 is down, with `syncd` connected and nothing said to it.
-    fn in_step() -> Self {
+    fn synchronised() -> Self {
         let config = Config {
             domain: DomainId::new(1).unwrap(),
             local: "192.0.2.1".parse().unwrap(),
@@ -205,7 +205,7 @@ impl Chassis {
 /// The host leaves a leg only when it has another LACP partner there: holding is not enough.
 #[test]
 fn a_port_that_cannot_carry_is_held_and_leaves_the_pair_s_system_id_until_it_can() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     let (batch, _) = chassis.batch().unwrap();
     chassis.answer(&batch, None);
     let own = Mac([2, 0, 0, 0, 0, 2]);
@@ -276,7 +276,7 @@ fn a_port_that_cannot_carry_is_held_and_leaves_the_pair_s_system_id_until_it_can
 /// The harness of a pair always reads; here nobody does.
 #[test]
 fn a_peer_that_talks_and_does_not_read_costs_no_memory() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     let (batch, _) = chassis.batch().unwrap();
     chassis.answer(&batch, None);
     chassis.port("bond1", PortState::Up);
@@ -299,7 +299,7 @@ fn a_peer_that_talks_and_does_not_read_costs_no_memory() {
 /// An acknowledgement that could not leave in time says what is true when it leaves.
 #[test]
 fn what_is_no_longer_isolated_is_no_longer_acknowledged() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.port("bond1", PortState::Up);
     let (batch, isolation) = chassis.batch().unwrap();
     assert_eq!(isolation, Some(Isolation::On));
@@ -313,7 +313,7 @@ fn what_is_no_longer_isolated_is_no_longer_acknowledged() {
 #[test]
 fn a_port_that_went_down_at_the_peer_is_no_longer_acknowledged() {
     for taken_out in [true, false] {
-        let mut chassis = Chassis::in_step();
+        let mut chassis = Chassis::synchronised();
         chassis.port("bond1", PortState::Up);
         assert_eq!(chassis.acks(), 0, "nothing confirmed it");
         chassis.port("bond1", PortState::Down);
@@ -344,7 +344,7 @@ fn a_port_that_went_down_at_the_peer_is_no_longer_acknowledged() {
 /// On, off, on: the answer to the first says nothing of the last.
 #[test]
 fn an_isolation_that_was_lifted_meanwhile_is_confirmed_by_its_own_answer_only() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.port("bond1", PortState::Up);
     let (first, isolation) = chassis.batch().unwrap();
     assert_eq!(isolation, Some(Isolation::On));
@@ -364,7 +364,7 @@ fn an_isolation_that_was_lifted_meanwhile_is_confirmed_by_its_own_answer_only() 
 
 #[test]
 fn an_isolation_that_was_refused_is_asked_for_again_and_not_acknowledged_before() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.port("bond1", PortState::Up);
     for _ in 0..3 {
         let (batch, _) = chassis.batch().unwrap();
@@ -382,7 +382,7 @@ fn an_isolation_that_was_refused_is_asked_for_again_and_not_acknowledged_before(
 /// `syncd` isolates a port that does not exist, too, before its first frame.
 #[test]
 fn a_port_that_is_waited_for_is_acknowledged() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.port("bond1", PortState::Up);
     let (batch, _) = chassis.batch().unwrap();
     chassis.answer(&batch, Some(OpErrorCode::Waiting));
@@ -393,7 +393,7 @@ fn a_port_that_is_waited_for_is_acknowledged() {
 /// it then.
 #[test]
 fn isolation_that_nobody_confirms_is_given_time_before_it_is_acknowledged() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.feed(Input::SyncdUp {
         abilities: Abilities {
             hold: true,
@@ -459,7 +459,7 @@ fn ends_entries(batch: &Batch) -> bool {
 
 #[test]
 fn a_peer_that_names_any_number_of_ports_nobody_has_costs_little_memory() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     for number in 0..5000 {
         let name = name(&format!("po{number}"));
         chassis.tell(Tlv::AggregatorConfig(AggregatorConfig {
@@ -478,7 +478,7 @@ fn a_peer_that_names_any_number_of_ports_nobody_has_costs_little_memory() {
 /// Another implementation marks no end of its addresses.
 #[test]
 fn what_a_legacy_peer_did_not_name_within_ten_seconds_goes() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     let told = |chassis: &mut Chassis| {
         let mut batches = std::iter::from_fn(|| chassis.domain.poll_batch());
         batches.any(|batch| ends_entries(&batch))
@@ -495,7 +495,7 @@ fn what_a_legacy_peer_did_not_name_within_ten_seconds_goes() {
 /// `spec/iccp.md` 2.2: a dialect that has one address in a message gives each its own id.
 #[test]
 fn a_batch_takes_a_message_id_for_each_of_its_addresses() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     let last = |chassis: &mut Chassis| {
         let sent = std::iter::from_fn(|| chassis.domain.poll_peer_message(chassis.now));
         sent.map(|message| (message.id, message.body.ids())).last()
@@ -515,7 +515,7 @@ fn a_batch_takes_a_message_id_for_each_of_its_addresses() {
 /// An operator who wonders why there is no session is told what keeps it from coming.
 #[test]
 fn why_the_peer_cannot_be_reached_is_shown() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     for reason in ["closed by the peer", "cannot connect to 192.0.2.2:8888"] {
         chassis.feed(Input::PeerDown {
             reason: reason.into(),
@@ -528,7 +528,7 @@ fn why_the_peer_cannot_be_reached_is_shown() {
 /// `spec/iccp.md` 8.1: unknown messages and TLVs are counted and dropped, without an answer.
 #[test]
 fn what_is_unknown_is_counted_and_not_answered() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.sent();
     let unknown = |chassis: &Chassis| {
         let counters = chassis.domain.peer(chassis.now).counters;
@@ -546,7 +546,7 @@ fn what_is_unknown_is_counted_and_not_answered() {
 /// The peer drops what is not named before the end.
 #[test]
 fn the_end_of_the_addresses_is_not_said_before_the_dataplane_has_listed_them() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.tell(Tlv::Extension(Extension::Announce(Announce {
         version: VERSION,
         priority: 1,
@@ -561,7 +561,7 @@ fn the_end_of_the_addresses_is_not_said_before_the_dataplane_has_listed_them() {
 
 #[test]
 fn a_port_that_is_deleted_is_withdrawn_once() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     chassis.feed(Input::LinkGone { index: 2 });
     let purges = |tlvs: Vec<Tlv>| {
         let purge =
@@ -576,7 +576,7 @@ fn a_port_that_is_deleted_is_withdrawn_once() {
 /// A failover does not wait behind a table.
 #[test]
 fn a_table_leaves_room_in_the_window_for_ports() {
-    let mut chassis = Chassis::in_step();
+    let mut chassis = Chassis::synchronised();
     for part in 0..20 {
         let entries = (part * 500..(part + 1) * 500).map(mac_entry).collect();
         chassis.tell(Tlv::MacInfo(entries));

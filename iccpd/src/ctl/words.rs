@@ -80,7 +80,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Transport(text) => text.clone(),
         Reason::Replaced => "replaced by a new connection".to_owned(),
         Reason::Silent(time) => format!("nothing heard for {time:?}"),
-        Reason::NotInStep(time) => format!("not in step after {time:?}"),
+        Reason::NotSynchronised(time) => format!("not synchronised after {time:?}"),
         Reason::PeerLeft => "peer left the group".to_owned(),
         Reason::GroupRefused { own } => format!("peer does not accept domain {}", own.0),
         Reason::OtherGroup { peers, own } => {
@@ -273,7 +273,7 @@ mod tests {
             (Reason::Transport("cut".into()), "cut"),
             (Reason::Replaced, "replaced by a new connection"),
             (Reason::Silent(time), "nothing heard for 16s"),
-            (Reason::NotInStep(time), "not in step after 16s"),
+            (Reason::NotSynchronised(time), "not synchronised after 16s"),
             (Reason::PeerLeft, "peer left the group"),
             (
                 Reason::GroupRefused { own },

@@ -39,7 +39,7 @@ fn state(state: &State, dialect: Dialect, out: &mut String) -> fmt::Result {
     let id = state.id.map(|id| id.to_string());
     match dialect {
         Dialect::Sonic => {
-            let sync = if state.in_step {
+            let sync = if state.synchronised {
                 "completed"
             } else {
                 "incomplete"

@@ -130,7 +130,7 @@ fn state(domain: &Domain, dialect: Dialect, log_level: LogLevel) -> State {
     State {
         id: Some(config.domain.get().into()),
         operational: domain.session().is_operational(),
-        in_step: domain.session().state() == SessionState::Exchange,
+        synchronised: domain.session().state() == SessionState::Exchange,
         local: Text::new(&config.local.to_string()),
         peer: Text::new(&config.peer.to_string()),
         peer_link: peer_link.map(text),

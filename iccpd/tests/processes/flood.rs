@@ -101,7 +101,7 @@ struct Flooder {
 }
 
 impl Flooder {
-    /// Accept the daemon and get in step with it.
+    /// Accept the daemon and get synchronised with it.
     fn accept(listener: &TcpListener) -> Self {
         let (stream, _) = listener.accept().unwrap();
         let (sender, macs) = channel();

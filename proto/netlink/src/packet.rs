@@ -1,7 +1,7 @@
 //! Neighbours that speak on the wire: ARP replies and neighbour advertisements.
 //!
 //! The kernel takes note of an answer only if it asked. Of two chassis that share an address one
-//! asks and the other may get the answer, so whoever keeps both in step has to listen
+//! asks and the other may get the answer, so whoever keeps both synchronised has to listen
 //! (`spec/behaviour.md` 11.2). A packet socket sees what the kernel received for itself, on the
 //! interface that it belongs to: on top of a bridge that is the VLAN interface, and the frame has
 //! no tag any more. What the bridge merely forwards is not seen, and neither is what this machine

@@ -80,7 +80,7 @@ pub struct Pair {
     pub domain: DomainId,
     /// True for the active (primary) chassis; absent while not decided.
     pub active: Option<bool>,
-    /// Whether both chassis are in step; absent while nobody is connected who knows.
+    /// Whether both chassis are synchronised; absent while nobody is connected who knows.
     pub up: Option<bool>,
     /// The system id in force.
     pub system_mac: Option<Mac>,

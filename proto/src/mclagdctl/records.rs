@@ -12,7 +12,7 @@ use crate::iccp::EntryOp;
 // offset  sonic  linux-mclag
 //             0       0  MC-LAG id, -1 if unset
 //             4       4  connection operational
-//             8       -  in step
+//             8       -  synchronised
 //            12       8  local address, 32 bytes of text
 //            44      40  peer address, 32
 //            76      72  peer link, 32
@@ -29,7 +29,7 @@ pub struct State {
     /// The ICCP connection is operational.
     pub operational: bool,
     /// mLACP is in EXCHANGE. Sonic only.
-    pub in_step: bool,
+    pub synchronised: bool,
     /// Own address.
     pub local: Text<32>,
     /// The peer's address.
@@ -64,7 +64,7 @@ impl State {
         i32_le(out, self.id.unwrap_or(-1));
         i32_le(out, self.operational.into());
         if sonic {
-            i32_le(out, self.in_step.into());
+            i32_le(out, self.synchronised.into());
         }
         out.put(self.local.field());
         out.put(self.peer.field());
@@ -85,7 +85,7 @@ impl State {
         let sonic = dialect == Dialect::Sonic;
         let id = fields.i32("MC-LAG id")?;
         let operational = fields.i32("keepalive state")? != 0;
-        let in_step = sonic && fields.i32("info sync state")? != 0;
+        let synchronised = sonic && fields.i32("info sync state")? != 0;
         let local = fields.text("local IP")?;
         let peer = fields.text("peer IP")?;
         let peer_link: Text<32> = fields.text("peer link")?;
@@ -113,7 +113,7 @@ impl State {
         Ok(Self {
             id: (id != -1).then_some(id),
             operational,
-            in_step,
+            synchronised,
             local,
             peer,
             peer_link: (peer_link.as_str() != no_interface(dialect)).then_some(peer_link),

@@ -20,7 +20,7 @@ fn sonic_state() -> Data {
     Data::State(vec![State {
         id: Some(1),
         operational: true,
-        in_step: true,
+        synchronised: true,
         local: "10.0.0.1".into(),
         peer: "10.0.0.2".into(),
         peer_link: Some("PortChannel10".into()),
@@ -37,7 +37,7 @@ fn linux_state() -> Data {
     Data::State(vec![State {
         id: Some(1),
         operational: true,
-        in_step: false,
+        synchronised: false,
         local: "169.254.1.1".into(),
         peer: "169.254.1.2".into(),
         peer_link: Some("peerlink".into()),

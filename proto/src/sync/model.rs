@@ -154,7 +154,7 @@ pub struct PairState {
     pub domain: DomainId,
     /// True for the mLACP-active (primary) chassis; none while not decided.
     pub active: Option<bool>,
-    /// Both chassis are in step (EXCHANGE).
+    /// Both chassis are synchronised (EXCHANGE).
     pub up: bool,
     /// The system id in force for the pair on this chassis; none while not known.
     pub system_mac: Option<Mac>,

@@ -280,7 +280,7 @@ impl<B: Backend> Server<B> {
             }
             _ => return,
         }
-        // Both say that the client is in step with the other chassis.
+        // Both say that the client is synchronised with the other chassis.
         if !legacy.swept && legacy.sweep_at.is_none() {
             legacy.sweep_at = Some(Instant::now() + SWEEP_AFTER);
         }

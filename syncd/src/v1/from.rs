@@ -454,7 +454,7 @@ impl Translator {
         }
     }
 
-    /// Whether the client says that it is in step with the other chassis; none before it says
+    /// Whether the client says that it is synchronised with the other chassis; none before it says
     /// anything, and always for linux-mclag, which never does.
     #[must_use]
     pub const fn is_up(&self) -> Option<bool> {

@@ -427,7 +427,7 @@ impl Translator {
     /// Send the isolation list if it is due and may be sent, and what waited for it.
     ///
     /// A list means something only when it is known of each port whether it belongs there, or
-    /// while both chassis are in step: then what is not known yet is isolated.
+    /// while both chassis are synchronised: then what is not known yet is isolated.
     fn flush_list(&mut self) {
         if self.flush_isolation() {
             self.out.append(&mut self.traffic);

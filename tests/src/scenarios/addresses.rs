@@ -55,7 +55,7 @@ pub(super) fn wait_place(mlag: &Mlag, side: Side, mac: Mac, port: Option<&str>) 
 
 /// Wait until both chassis have the same addresses: on the same MLAG port, or behind an orphan port of the one that is
 /// behind the peer link of the other, if those are exchanged.
-pub(super) fn wait_in_step(mlag: &Mlag) -> Result<()> {
+pub(super) fn wait_synchronised(mlag: &Mlag) -> Result<()> {
     let table = |side| -> Result<BTreeMap<_, _>> {
         let entries = kernel::fdb(&mlag.switch(side).ns, BRIDGE)?.into_iter();
         let orphans = mlag.speech.iccp.knows_orphans();

@@ -145,7 +145,7 @@ fn a_foreign_shim_is_assisted_by_our_syncd(ctx: &mut Ctx) -> Result<()> {
     let shim = |side| Shim::start(&net.switch(side).ns, settings(side, &ports)?);
     let shims = [shim(Side::A)?, shim(Side::B)?];
     let mut mlag = Mlag::start_on(ctx, net, |side| files(ctx, side))?;
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     mlag.check()?;
 
@@ -315,7 +315,7 @@ fn settings_change(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
             Ok(())
         })?;
     }
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()
 }
 

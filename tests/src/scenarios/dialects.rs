@@ -62,7 +62,7 @@ fn chassis_that_mix_dialects_are_a_pair(ctx: &mut Ctx) -> Result<()> {
     };
     mlag.change_speech(ctx, speech)?;
     ctx.log("all daemons start with other dialects");
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     forms(ctx, &mlag)?;
     failover::a_leg_is_lost_and_returns(ctx, &mlag)?;

@@ -34,7 +34,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a_peer_out_of_reach_changes_nothing_and_comes_back",
         about: "Cut the control link: the session is lost, the dataplane goes on, nothing arrives twice. Cut the peer \
-                link as well: each chassis serves its hosts alone. Mend both: the pair is in step again and orphans reach \
+                link as well: each chassis serves its hosts alone. Mend both: the pair is synchronised again and orphans reach \
                 each other.",
         limit: Duration::from_secs(300),
         run: a_peer_out_of_reach_changes_nothing_and_comes_back,
@@ -44,7 +44,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "Traffic flows between the orphan of B and a dual-homed host, both ways. A loses its power: both of its \
                 daemons and all its links are gone. It boots, with new bonds and a new bridge, before its daemons start. Lost \
                 frames are counted and printed for both moments, and none arrives twice. A knows what B learned meanwhile, \
-                everybody reaches everybody, and the addresses are in step.",
+                everybody reaches everybody, and the addresses are synchronised.",
         limit: Duration::from_secs(240),
         run: a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer,
     },
@@ -255,7 +255,7 @@ pub(super) fn the_peer_is_out_of_reach(ctx: &Ctx, mlag: &mut Mlag) -> Result<()>
     mlag.a.plug(PEER_LINK)?;
     mlag.a.unsilence("ctl")?;
     mlag.b.unsilence("ctl")?;
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     mlag.orphan_a.wait_reaches(&mlag.orphan_b, UNTAGGED)?;
     mlag.host().wait_reaches(&mlag.orphan_a, UNTAGGED)?;
@@ -305,7 +305,7 @@ fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> R
 
     let flows = traffic()?;
     mlag.power_on(Side::A)?;
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     // The system id that an operator gave a bond is there before the daemons are, and the host begins to use the link.
     let speech = &mlag.speech;
@@ -325,7 +325,7 @@ fn a_chassis_that_is_lost_as_a_whole_is_replaced_by_its_peer(ctx: &mut Ctx) -> R
     )?;
     addresses::wait_place(&mlag, Side::A, of_host, Some("bond1"))?;
     pair::everybody_reaches_everybody(&mlag)?;
-    addresses::wait_in_step(&mlag)?;
+    addresses::wait_synchronised(&mlag)?;
     mlag.check()
 }
 

@@ -129,7 +129,7 @@ pub(super) fn they_die_and_return(
         for (side, which) in victims {
             mlag.daemons(*side).daemon(*which).start()?;
         }
-        mlag.wait_in_step()?;
+        mlag.wait_synchronised()?;
         mlag.wait_dual()?;
         traffic.passes(GONE / 3)
     })
@@ -243,7 +243,7 @@ fn a_link_that_blinks_while_daemons_restart_costs_the_others_nothing(ctx: &mut C
             if is_alone {
                 mlag.daemons(Side::A).iccpd.start()?;
             }
-            mlag.wait_in_step()?;
+            mlag.wait_synchronised()?;
             let blinks = cable.stop()?;
             ctx.measured(format!("{name}, the cable of another host was out"), blinks);
             mlag.wait_dual()?;
@@ -273,7 +273,7 @@ fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
         ..Options::default()
     };
     let mut mlag = Mlag::start_with(ctx, options, Settings::strict)?;
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     let host = mlag.host().untagged();
     let [a, b] = Side::BOTH.map(|side| mlag.orphan(side).untagged());
@@ -293,7 +293,7 @@ fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
         ("unicast to A", host_to_a, &host, &at_a),
         ("unicast to B", host_to_b, &host, &at_b),
     ])?;
-    addresses::wait_in_step(&mlag)?;
+    addresses::wait_synchronised(&mlag)?;
     let before = settled(&mlag)?;
 
     mlag.at(side).iccpd.signal(Signal::SIGUSR1)?;
@@ -316,7 +316,7 @@ fn a_chassis_reboots_warm(ctx: &Ctx, side: Side, speech: Speech) -> Result<()> {
     for which in Which::BOTH {
         mlag.daemons(side).daemon(which).start()?;
     }
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     for (name, sent, heard) in flows.stop()? {
         let summary = heard.of(sent.frames);

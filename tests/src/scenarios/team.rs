@@ -45,7 +45,7 @@ fn teams_are_mlag_ports_whether_or_not_teamd_may_be_asked(ctx: &mut Ctx) -> Resu
         ),
     );
     mlag.a.open_teamd(TEAM)?;
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     mlag.check()?;
     ctx.measured(
@@ -191,7 +191,7 @@ fn both_iccpds_die_without_a_trace(ctx: &Ctx, mlag: &mut Mlag) -> Result<()> {
     for side in Side::BOTH {
         mlag.daemons(side).iccpd.start()?;
     }
-    mlag.wait_in_step()?;
+    mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     let after = [state(mlag, Side::A)?, state(mlag, Side::B)?];
     ensure!(

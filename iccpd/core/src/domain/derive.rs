@@ -68,7 +68,7 @@ impl Domain {
         let mut unasked = false;
         if port.is_up() != up {
             notices.push(Notice::LocalPort { port: name, up });
-            if situation.reach == Reachability::InStep {
+            if situation.reach == Reachability::Synchronised {
                 port.advertise(News::State);
             }
             let event = if up {
@@ -99,7 +99,7 @@ impl Domain {
                 priority: announce.priority,
                 mac: announce.node_mac,
             }),
-            // Between sessions the role stays what it was, and until both are in step one of our
+            // Between sessions the role stays what it was, and until both are synchronised one of our
             // own may not have said yet that it is one.
             None if self.session.state() < State::Exchange => return,
             None => None,

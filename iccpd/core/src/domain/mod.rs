@@ -192,10 +192,10 @@ impl Domain {
     fn may_wait(&self, input: &Input) -> bool {
         match input {
             Input::PeerMessage(message) => {
-                let in_step = self.session.state() == State::Exchange;
-                // The one message that ends a session in step (`Session::step`).
+                let synchronised = self.session.state() == State::Exchange;
+                // The one message that ends a synchronised session (`Session::step`).
                 let leaves = matches!(message.body, Body::Disconnect { rg, .. } if rg == self.rg());
-                in_step && !leaves
+                synchronised && !leaves
             }
             Input::PeerGarbage { .. }
             | Input::Neighbour { .. }
@@ -205,7 +205,7 @@ impl Domain {
     }
 
     /// Derive what was put off while inputs came one after the other: addresses, neighbours, and
-    /// what a peer in step says. To be called when no more of them wait; the `poll_*` functions for
+    /// what a synchronised peer says. To be called when no more of them wait; the `poll_*` functions for
     /// batches and messages do it themselves.
     pub fn catch_up(&mut self) {
         if let Some(now) = self.behind.take() {
@@ -362,7 +362,7 @@ impl Domain {
                 let announce = self.own_announce();
                 self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
             }
-            State::Exchange => self.in_step(now),
+            State::Exchange => self.synchronised(now),
             State::Down => {
                 if from.is_operational() {
                     self.counters.count(Counter::SessionsLost);
@@ -383,14 +383,14 @@ impl Domain {
     }
 
     /// Entry to EXCHANGE (`spec/behaviour.md` 6.5).
-    fn in_step(&mut self, now: Time) {
+    fn synchronised(&mut self, now: Time) {
         self.counters.count(Counter::Sessions);
         self.tables.peer_link_learning = false;
         self.timers.stop(Timer::PeerWarm);
-        self.peer.in_step();
+        self.peer.synchronised();
         self.checks.due();
         self.tables.fdb.session_up();
-        self.neighbours_in_step();
+        self.neighbours_synchronised();
         match self.peer.policy().all_said_after {
             Some(after) => self.timers.set(Timer::LegacySync, now + after),
             None => self.outbox.mac_sync_end = true,

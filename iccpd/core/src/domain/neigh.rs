@@ -160,8 +160,8 @@ impl Domain {
             .collect()
     }
 
-    /// Both chassis are in step.
-    pub(super) fn neighbours_in_step(&mut self) {
+    /// Both chassis are synchronised.
+    pub(super) fn neighbours_synchronised(&mut self) {
         self.outbox.own_addresses.told.clear();
         self.outbox.own_addresses.due = Some(Cause::Session);
         self.tables.neigh.complete();

@@ -158,15 +158,15 @@ impl Domain {
         let answers_again = self.outbox.control.front() == Some(&Item::Answer);
         if answers_again && std::mem::take(&mut self.outbox.answered) {
             // A peer that asks without end hears of the rest, too.
-            if let Some(body) = self.next_in_step() {
+            if let Some(body) = self.next_synchronised() {
                 return Some(body);
             }
         }
-        self.next_control().or_else(|| self.next_in_step())
+        self.next_control().or_else(|| self.next_synchronised())
     }
 
     /// What is said beside the handshake and its answers.
-    fn next_in_step(&mut self) -> Option<Body> {
+    fn next_synchronised(&mut self) -> Option<Body> {
         if self.session.state() != State::Exchange {
             return None;
         }

@@ -53,8 +53,8 @@ impl Domain {
         if differs {
             let ports = self.fdb_ports(links_ready, links_changed, now);
             let before = self.tables.fdb.ports().clone();
-            let in_step = self.session.state() == State::Exchange;
-            self.tables.fdb.set_ports(ports, in_step);
+            let synchronised = self.session.state() == State::Exchange;
+            self.tables.fdb.set_ports(ports, synchronised);
             if links_changed {
                 self.tables.links = self.links.generation();
                 self.tables

@@ -45,11 +45,11 @@ impl Domain {
             }
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
             Tlv::Extension(Extension::Announce(announce)) => {
-                let in_step = self.session.state() == State::Exchange;
-                self.peer.announced(announce, in_step);
+                let synchronised = self.session.state() == State::Exchange;
+                self.peer.announced(announce, synchronised);
                 self.session
                     .set_peer(self.peer.policy(), &mut self.timers, now);
-                if in_step {
+                if synchronised {
                     self.timers.stop(Timer::LegacySync);
                     self.outbox.mac_sync_end = true;
                 }

@@ -84,15 +84,15 @@ pub(super) struct Change<'a> {
     pub(super) before: &'a Ports,
     pub(super) now: &'a Ports,
     /// The peer's word on its ports is of this session.
-    in_step: bool,
+    synchronised: bool,
 }
 
 impl<'a> Change<'a> {
-    pub(super) const fn new(before: &'a Ports, now: &'a Ports, in_step: bool) -> Self {
+    pub(super) const fn new(before: &'a Ports, now: &'a Ports, synchronised: bool) -> Self {
         Self {
             before,
             now,
-            in_step,
+            synchronised,
         }
     }
 
@@ -114,7 +114,7 @@ impl<'a> Change<'a> {
 
     pub(super) fn lost_at_peer(&self, port: &IfName) -> bool {
         let up = |ports: &Ports| ports.at_peer.get(port) == Some(&true);
-        self.in_step && up(self.before) && !up(self.now)
+        self.synchronised && up(self.before) && !up(self.now)
     }
 
     pub(super) fn left_domain(&self, port: &IfName) -> bool {

@@ -54,7 +54,7 @@ impl Fixture {
         }
     }
 
-    /// Ports change while both are in step.
+    /// Ports change while both are synchronised.
     fn change<R>(&mut self, change: impl FnOnce(&mut Ports) -> R) -> &mut Self {
         let mut ports = self.fdb.ports().clone();
         change(&mut ports);

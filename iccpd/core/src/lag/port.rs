@@ -83,7 +83,7 @@ impl MlagPort {
             self.attached = next;
         }
         self.facts = facts;
-        // Also before both are in step: the peer may have been answered already.
+        // Also before both are synchronised: the peer may have been answered already.
         self.advertise(News::Config);
         true
     }

@@ -17,8 +17,8 @@ use std::time::Duration;
 /// How the peer can be reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reachability {
-    /// Both are in step.
-    InStep,
+    /// Both are synchronised.
+    Synchronised,
     /// In session: each is telling the other everything.
     Synchronising,
     /// The session is being made, and frames reach the peer over the peer link.
@@ -37,7 +37,7 @@ impl Reachability {
     #[must_use]
     pub fn of(session: session::State, peer_link_up: bool) -> Self {
         match session {
-            session::State::Exchange => Self::InStep,
+            session::State::Exchange => Self::Synchronised,
             session::State::Stage1 | session::State::Stage2 => Self::Synchronising,
             session::State::CapSent | session::State::ConnectFirst | session::State::Connecting => {
                 if peer_link_up {
@@ -95,13 +95,13 @@ impl Situation {
             // (`spec/behaviour.md` 8.3):
             (State::Down | State::DownHeld | State::DownOpen, OnLoss::Release, reach) => {
                 match reach {
-                    Reachability::InStep => Verdict::Hold,
+                    Reachability::Synchronised => Verdict::Hold,
                     _ => Verdict::Keep,
                 }
             }
             (State::Down | State::DownHeld | State::DownOpen, OnLoss::Hold, reach) => {
                 match (reach, at_peer) {
-                    (Reachability::InStep | Reachability::Synchronising, _)
+                    (Reachability::Synchronised | Reachability::Synchronising, _)
                     // The peer forwards for the host, as far as this chassis knows: carrying data
                     // beside it without its consent would deliver frames twice.
                     | (Reachability::Connecting | Reachability::PeerLink, Some(true)) => {
@@ -122,7 +122,7 @@ impl Situation {
             (
                 State::WaitingHeld(_),
                 _,
-                Reachability::InStep
+                Reachability::Synchronised
                 | Reachability::Synchronising
                 | Reachability::Connecting
                 | Reachability::ConnectingApart,
@@ -139,7 +139,7 @@ impl Situation {
     ///
     /// While the session is down nothing is lifted: the peer's daemon may be gone and its dataplane
     /// alive, and then both would deliver every flooded frame (W-22). What the peer tells on the way
-    /// counts as soon as both are in step, and not before (`spec/behaviour.md` 6.3, 7.1).
+    /// counts as soon as both are synchronised, and not before (`spec/behaviour.md` 6.3, 7.1).
     #[must_use]
     pub const fn isolation(
         self,
@@ -176,10 +176,10 @@ impl Situation {
         match (self.reach, consent, at_peer) {
             // Nobody delivers a frame beside it, and waiting would cost the host its only leg for
             // seconds: a peer that does not acknowledge does not wait either.
-            (Reachability::InStep, Consent::Presumed(_), Some(false) | None) => {
+            (Reachability::Synchronised, Consent::Presumed(_), Some(false) | None) => {
                 Event::LinksBackUnopposed
             }
-            (Reachability::InStep, _, _) => Event::LinksBack(Wait::new(consent, now)),
+            (Reachability::Synchronised, _, _) => Event::LinksBack(Wait::new(consent, now)),
             _ => Event::LinksBackAlone(Wait::new(Consent::Acknowledged(ack_timeout), now)),
         }
     }

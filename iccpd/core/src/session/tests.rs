@@ -49,7 +49,7 @@ impl Fixture {
         this
     }
 
-    fn in_step() -> Self {
+    fn synchronised() -> Self {
         let mut this = Self::operational(true);
         this.tlv(Tlv::SyncRequest { number: 0 });
         this.tlv(Tlv::SyncData {
@@ -150,7 +150,7 @@ fn a_request_in_exchange_is_answered_without_leaving_it() {
 /// `spec/iccp.md` 6: the standby asks first, so what ends its first stage is the answer. A request of
 /// the active that comes before it is answered and does not end the synchronisation.
 #[test]
-fn a_request_in_the_first_stage_of_the_standby_does_not_bring_it_in_step() {
+fn a_request_in_the_first_stage_of_the_standby_does_not_synchronise_it() {
     let mut f = Fixture::operational(false);
     assert_eq!(f.session.state(), State::Stage1);
     let actions = f.tlv(Tlv::SyncRequest { number: 7 });
@@ -230,7 +230,7 @@ fn a_peer_of_another_domain_is_given_up_after_the_timeout_and_dialled_again() {
 #[test]
 fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
     for (ours, limit) in [(true, 15), (false, 16)] {
-        let mut f = Fixture::in_step();
+        let mut f = Fixture::synchronised();
         if ours {
             let native = PeerPolicy::of(Default::default(), true);
             f.session.set_peer(native, &mut f.timers, f.now);
@@ -250,7 +250,7 @@ fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
 /// `spec/iccp.md` 9.1: its period is the interval and a second more.
 #[test]
 fn a_timeout_as_short_as_the_interval_does_not_end_the_session_of_a_legacy_peer() {
-    let mut f = Fixture::in_step();
+    let mut f = Fixture::synchronised();
     let config = SessionConfig {
         keepalive: Duration::from_secs(3),
         timeout: Duration::from_secs(3),
@@ -267,7 +267,7 @@ fn a_timeout_as_short_as_the_interval_does_not_end_the_session_of_a_legacy_peer(
 /// `spec/behaviour.md` 12.
 #[test]
 fn another_keepalive_interval_is_followed_by_a_keepalive_and_another_timeout_holds_at_once() {
-    let mut f = Fixture::in_step();
+    let mut f = Fixture::synchronised();
     let config = SessionConfig {
         keepalive: Duration::from_secs(5),
         ..f.session.config.clone()
@@ -306,7 +306,7 @@ fn only_the_code_group_removed_of_our_own_group_is_a_shutdown_notice() {
         rg: RgId(rg),
         status,
     };
-    let mut f = Fixture::in_step();
+    let mut f = Fixture::synchronised();
     assert_eq!(f.receive(disconnect(1, Status::NONE)), []);
     assert_eq!(f.receive(disconnect(2, Status::RG_REMOVED)), []);
     let actions = f.receive(disconnect(1, Status::RG_REMOVED));
@@ -317,7 +317,7 @@ fn only_the_code_group_removed_of_our_own_group_is_a_shutdown_notice() {
 }
 
 #[test]
-fn a_peer_that_lives_and_never_gets_in_step_is_given_up() {
+fn a_peer_that_lives_and_never_gets_synchronised_is_given_up() {
     let mut f = Fixture::operational(true);
     for _ in 0..15 {
         f.pass(Duration::from_secs(1));
@@ -329,7 +329,7 @@ fn a_peer_that_lives_and_never_gets_in_step_is_given_up() {
 /// `spec/behaviour.md` 3.1: a session timeout of 1 s is a legal one, and a legacy peer needs a turn
 /// of its loop for each step, and a second for each NAK.
 #[test]
-fn a_short_timeout_leaves_a_peer_that_speaks_its_time_to_get_in_step() {
+fn a_short_timeout_leaves_a_peer_that_speaks_its_time_to_get_synchronised() {
     let mut f = Fixture::new(true);
     f.session.config.timeout = Duration::from_secs(1);
     f.session.transport_up(&mut f.timers, f.now);
@@ -433,7 +433,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("TLV", data(Tlv::WarmBoot)),
         ("nothing", Event::Nothing),
         ("silence", Event::Silence),
-        ("in step over", Event::InStepOver),
+        ("in step over", Event::SynchronisationOver),
         ("keepalive due", Event::KeepaliveDue),
     ]
 }

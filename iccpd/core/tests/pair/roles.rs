@@ -50,8 +50,8 @@ fn asks(message: &Message) -> bool {
     matches!(&message.body, Body::Application { tlv, .. } if matches!(tlv, Tlv::SyncRequest { .. }))
 }
 
-/// Both ends in step, and which of them asked first.
-fn in_step(a: Ipv4Addr, b: Ipv4Addr) -> ([End; 2], Option<usize>) {
+/// Both ends synchronised, and which of them asked first.
+fn synchronised(a: Ipv4Addr, b: Ipv4Addr) -> ([End; 2], Option<usize>) {
     let (a, b) = (IpAddr::V4(a), IpAddr::V4(b));
     let mut ends = [End::new(a, b), End::new(b, a)];
     for end in &mut ends {
@@ -86,7 +86,7 @@ proptest! {
         b[..same].copy_from_slice(&a[..same]);
         prop_assume!(a != b);
         let lower = usize::from(u32::from_le_bytes(a) > u32::from_le_bytes(b));
-        let (ends, first) = in_step(a.into(), b.into());
+        let (ends, first) = synchronised(a.into(), b.into());
         for (number, end) in ends.iter().enumerate() {
             let status = end.domain.status(Time::ZERO);
             prop_assert_eq!(status.session, SessionState::Up);

@@ -137,7 +137,7 @@ impl Run {
     fn check_mended(&self) {
         let world = &self.world;
         for side in Side::BOTH {
-            assert!(world.in_step(side), "{side:?} is in step");
+            assert!(world.synchronised(side), "{side:?} is synchronised");
             let kernel = &world.at(side).kernel;
             let all: std::collections::BTreeSet<IfName> = BONDS.iter().map(|b| name(b)).collect();
             assert_eq!(kernel.isolated, all, "{side:?}: isolated");

@@ -295,7 +295,7 @@ fn a_restart_does_not_change_the_lacp_system_id_that_the_pair_agreed_on() {
                 }
             }
         }
-        assert!(world.in_step(Side::A) && world.in_step(Side::B));
+        assert!(world.synchronised(Side::A) && world.synchronised(Side::B));
     }
 }
 
@@ -313,7 +313,7 @@ fn a_held_leg_is_released_as_soon_as_the_session_is_back_on_either_side() {
         world.run_for(SECOND / 10);
         assert!(held(&world, side));
         world.mend_wire();
-        while !(world.in_step(Side::A) && world.in_step(Side::B)) {
+        while !(world.synchronised(Side::A) && world.synchronised(Side::B)) {
             world.run_for(SECOND / 1000);
         }
         world.run_for(SECOND / 20);

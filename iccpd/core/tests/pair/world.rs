@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    /// Everything running and in step.
+    /// Everything running and synchronised.
     pub fn settled() -> Self {
         Self::settled_with(config)
     }
@@ -140,8 +140,8 @@ impl World {
         world.run_for(Duration::from_secs(5));
         for side in Side::BOTH {
             assert!(
-                world.in_step(side),
-                "{side:?} is in step: {:?}",
+                world.synchronised(side),
+                "{side:?} is synchronised: {:?}",
                 world.at(side).notices
             );
         }
@@ -160,7 +160,7 @@ impl World {
         self.at(side).domain.as_ref().expect("iccpd runs")
     }
 
-    pub fn in_step(&self, side: Side) -> bool {
+    pub fn synchronised(&self, side: Side) -> bool {
         let domain = self.at(side).domain.as_ref();
         domain.is_some_and(|d| d.status(self.now).session == mclag_proto::ctl::SessionState::Up)
     }
@@ -342,7 +342,7 @@ impl World {
     }
 
     fn pass_local(&mut self, side: Side, local: Local) {
-        let in_step = self.in_step(side);
+        let synchronised = self.synchronised(side);
         let chassis = self.at_mut(side);
         match local {
             Local::Batch(batch) => {
@@ -355,7 +355,7 @@ impl World {
                 let let_go: Vec<IfName> = held.difference(now_held).copied().collect();
                 for (bond, text) in BONDS.iter().enumerate() {
                     // What an earlier run held, and nobody to ask: it has waited long enough.
-                    self.unheld[bond] |= !in_step && let_go.contains(&name(text));
+                    self.unheld[bond] |= !synchronised && let_go.contains(&name(text));
                 }
                 self.queue_local(
                     side,

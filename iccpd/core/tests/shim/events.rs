@@ -43,7 +43,7 @@ fn isolation(ops: &[Op], port: &str) -> Option<Isolation> {
         .next()
 }
 
-fn in_step(mut chassis: Chassis) -> Chassis {
+fn synchronised(mut chassis: Chassis) -> Chassis {
     chassis.connect_shim(BOTH);
     chassis.session_up();
     chassis.ops();
@@ -75,7 +75,7 @@ fn bond() -> Input {
 /// E30, 10.1: withdrawn with its interface, told again with all of it when that is back.
 #[test]
 fn a_port_whose_interface_is_made_again_is_told_again() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     chassis.feed(Input::LinkGone { index: MEMBER });
     chassis.feed(Input::LinkGone { index: BOND_INDEX });
     assert_eq!(said_of_port(&chassis.sent()), ["purge"]);
@@ -92,7 +92,7 @@ fn a_port_whose_interface_is_made_again_is_told_again() {
 /// 10.1: the news that an interface is gone may be lost; the one of the same name counts.
 #[test]
 fn an_interface_of_the_same_name_with_another_number_takes_the_place_of_the_old_one() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     let another = 30;
     let (lacp, partner) = (true, None);
     let min_links = 0;
@@ -121,7 +121,7 @@ fn an_interface_of_the_same_name_with_another_number_takes_the_place_of_the_old_
 /// W-19: a port that is taken out while its interface is away is not one when that is back.
 #[test]
 fn a_port_that_was_deleted_while_its_interface_was_away_stays_deleted() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     chassis.feed(Input::LinkGone { index: MEMBER });
     chassis.feed(Input::LinkGone { index: BOND_INDEX });
     chassis.sent();
@@ -147,7 +147,7 @@ fn a_port_that_was_deleted_while_its_interface_was_away_stays_deleted() {
 /// E26, 10.4: every change is told with the complete list.
 #[test]
 fn vlans_of_a_port_are_told_as_they_change() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     chassis.vlans(BOND_INDEX, &[10, 20]);
     assert_eq!(said_of_port(&chassis.sent()), ["config", "VLANs 10,20"]);
     chassis.vlans(BOND_INDEX, &[20]);
@@ -157,7 +157,7 @@ fn vlans_of_a_port_are_told_as_they_change() {
 /// E29, 10.5: the peer compares the address of a port.
 #[test]
 fn an_address_of_a_port_is_told() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     chassis.routed_bond("203.0.113.1/31");
     let sent = chassis.sent();
     let told = sent.iter().rev().find_map(|tlv| match tlv {
@@ -171,7 +171,7 @@ fn an_address_of_a_port_is_told() {
 /// daemon disconnects when the interface is gone.
 #[test]
 fn the_session_outlives_the_peer_link_and_isolation_stays() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     let link = Chassis::link(PEER_LINK, "Ethernet0");
     let running = false;
     chassis.feed(Input::Link(Link { running, ..link }));
@@ -187,7 +187,7 @@ fn the_session_outlives_the_peer_link_and_isolation_stays() {
 /// E11 and 7.1, fourth row: what is down here stays as isolated as it was.
 #[test]
 fn a_port_that_goes_down_here_stays_isolated() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     chassis.member(false);
     assert_ne!(isolation(&chassis.ops(), BOND), Some(Isolation::Off));
     assert_eq!(said_of_port(&chassis.sent()), ["down"]);
@@ -196,7 +196,7 @@ fn a_port_that_goes_down_here_stays_isolated() {
 /// E16, W-9: SONiC leaves a port isolated that the peer has no longer.
 #[test]
 fn isolation_is_lifted_when_the_peer_deletes_its_port() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     let config = mclag_proto::iccp::AggregatorConfig {
         id: AggregatorId::of(&name(BOND)),
         name: name(BOND),
@@ -358,7 +358,7 @@ fn conflicts(chassis: &mut Chassis, tlv: Tlv) -> Vec<Warning> {
 /// 12: several attributes at a time restart the session once, and not for a value that is the same.
 #[test]
 fn settings_that_change_together_restart_the_session_once() {
-    let mut chassis = in_step(Chassis::active());
+    let mut chassis = synchronised(Chassis::active());
     let closed = |chassis: &mut Chassis, config: iccp_core::Config| {
         let input = Input::Configure(Box::new(config));
         chassis.domain.handle(input, chassis.now);

@@ -172,7 +172,7 @@ fn what_is_known_is_told_within_the_synchronisation() {
     ];
     assert_eq!(sent[link + 1..link + 4], want);
     let arps = sent.iter().filter(|tlv| matches!(tlv, Tlv::ArpInfo(_)));
-    assert_eq!(arps.count(), 1, "and not again when both are in step");
+    assert_eq!(arps.count(), 1, "and not again when both are synchronised");
 }
 
 /// `spec/iccp.md` 2.4.
@@ -194,7 +194,7 @@ fn a_legacy_peer_gets_no_more_than_forty_at_a_time() {
 }
 
 #[test]
-fn changes_are_told_while_both_are_in_step() {
+fn changes_are_told_while_both_are_synchronised() {
     let mut chassis = addressed();
     chassis.session_up();
     chassis.neighbour(VLAN_INDEX, "198.51.100.7", resolved(HOST));
@@ -366,7 +366,7 @@ fn a_dataplane_that_takes_no_neighbours_is_warned_about_once() {
 }
 
 #[test]
-fn neighbours_that_are_not_to_be_kept_in_step_are_neither_told_nor_installed() {
+fn neighbours_that_are_not_to_be_kept_synchronised_are_neither_told_nor_installed() {
     let mut chassis = addressed();
     chassis.configure(1, |config| config.neighbours = false);
     chassis.neighbour(VLAN_INDEX, "198.51.100.7", resolved(HOST));
@@ -399,7 +399,7 @@ mod unique_ip {
 
     /// `spec/iccp.md` 11.3: on entering EXCHANGE without a request to answer.
     #[test]
-    fn own_addresses_are_told_when_both_are_in_step() {
+    fn own_addresses_are_told_when_both_are_synchronised() {
         let mut chassis = marked();
         let sent = chassis.session_up();
         let first = sent.iter().position(|tlv| *tlv == own_mac(EntryOp::Add));

@@ -81,7 +81,7 @@ fn up_is_said_after_the_ports_and_before_those_of_the_peer() {
     assert_eq!(said[up + 1..], ["peer's port true", "Vlan10 adopts"]);
 }
 
-/// 6.3, 7.1, 8.3: until both are in step nothing is isolated and no port is disabled, although the
+/// 6.3, 7.1, 8.3: until both are synchronised nothing is isolated and no port is disabled, although the
 /// standby knows the active's ports before.
 #[test]
 fn nothing_is_decided_of_ports_on_the_way_into_step() {
@@ -202,14 +202,14 @@ fn a_peer_that_reboots_warm_changes_nothing() {
     );
 }
 
-/// 14.2 is about a pair that stands: where both were not in step there is none, whatever the peer says.
+/// 14.2 is about a pair that stands: where both were not synchronised there is none, whatever the peer says.
 #[test]
-fn a_peer_that_restarts_before_both_are_in_step_is_not_up() {
-    for was_in_step in [false, true] {
+fn a_peer_that_restarts_before_both_are_synchronised_is_not_up() {
+    for was_synchronised in [false, true] {
         let mut chassis = Chassis::standby();
         chassis.configure(3, |config| config.on_loss = OnLoss::Hold);
         chassis.connect_shim(BOTH);
-        if was_in_step {
+        if was_synchronised {
             chassis.session_up();
             chassis.ops();
             chassis.session_down();
@@ -221,11 +221,11 @@ fn a_peer_that_restarts_before_both_are_in_step_is_not_up() {
         )));
         chassis.session_down();
         let said = words(&chassis.ops());
-        assert!(!said.contains(&"up".into()), "{was_in_step}: {said:?}");
+        assert!(!said.contains(&"up".into()), "{was_synchronised}: {said:?}");
     }
 }
 
-/// 6.6: what was given up is not taken for in step because the peer, on its way back, restarts once
+/// 6.6: what was given up is not taken for synchronised because the peer, on its way back, restarts once
 /// more: there is nothing that could be kept until it is back.
 #[test]
 fn a_peer_that_was_given_up_and_restarts_on_its_way_back_stays_given_up() {
@@ -367,7 +367,7 @@ fn a_chassis_that_leaves_wants_nothing_of_any_section() {
     assert_eq!(said, want);
 }
 
-/// A port that is down when both are in step is held back (8.3).
+/// A port that is down when both are synchronised is held back (8.3).
 #[test]
 fn a_port_is_disabled_before_up_is_said() {
     let mut chassis = Chassis::active();

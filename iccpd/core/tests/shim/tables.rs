@@ -46,7 +46,7 @@ fn on(port: &str, kind: FdbKind) -> Vec<Option<(String, FdbKind)>> {
     vec![Some((port.into(), kind))]
 }
 
-fn in_step() -> Chassis {
+fn synchronised() -> Chassis {
     let mut chassis = Chassis::active();
     chassis.connect_shim(BOTH);
     chassis.session_up();
@@ -61,7 +61,7 @@ fn in_step() -> Chassis {
 /// `spec/behaviour.md` 9.6, 9.7, with its 600 s.
 #[test]
 fn an_address_learned_on_a_port_that_is_lost_is_kept_for_ten_minutes() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.learn(key(), BOND);
     assert_eq!(installed(&chassis.ops()), []);
     chassis.member(false);
@@ -79,7 +79,7 @@ fn an_address_learned_on_a_port_that_is_lost_is_kept_for_ten_minutes() {
 
 #[test]
 fn an_address_that_waited_returns_to_its_port() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.learn(key(), BOND);
     chassis.member(false);
     chassis.ops();
@@ -90,7 +90,7 @@ fn an_address_that_waited_returns_to_its_port() {
 /// 9.8.
 #[test]
 fn an_address_of_the_peer_ages_here_when_the_peer_lost_its_port() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.tell(entry(BOND));
     assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Tracked));
     chassis.peer_port(false);
@@ -102,12 +102,12 @@ fn an_address_of_the_peer_ages_here_when_the_peer_lost_its_port() {
 /// 9.9 and `OnLoss::Release`.
 #[test]
 fn a_lost_session_leaves_ageing_entries_on_mlag_ports_only() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.tell(entry(BOND));
     chassis.ops();
     chassis.session_down();
     assert_eq!(installed(&chassis.ops()), on(BOND, FdbKind::Ageing));
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.tell(entry("Ethernet20"));
     assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
     chassis.session_down();
@@ -117,7 +117,7 @@ fn a_lost_session_leaves_ageing_entries_on_mlag_ports_only() {
 /// 9.11.
 #[test]
 fn a_peer_link_that_is_down_carries_no_entry() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.tell(entry("Ethernet20"));
     chassis.ops();
     let mut link = Chassis::link(2, "Ethernet0");
@@ -132,7 +132,7 @@ fn a_peer_link_that_is_down_carries_no_entry() {
 /// back and said something else (`spec/behaviour.md` 14.6).
 #[test]
 fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.tell(entry("Ethernet20"));
     chassis.ops();
     let member = |member| {
@@ -161,7 +161,7 @@ fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
 /// 9.12 and W-16.
 #[test]
 fn a_port_that_leaves_the_domain_and_joins_again_is_followed() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.tell(entry(BOND));
     chassis.ops();
     chassis.configure(1, |config| config.ports.clear());
@@ -174,7 +174,7 @@ fn a_port_that_leaves_the_domain_and_joins_again_is_followed() {
 /// orphan port: nobody sees the host any more, and the peer hears it.
 #[test]
 fn what_waited_for_a_port_that_leaves_is_dropped_and_withdrawn() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.learn(key(), BOND);
     assert_eq!(chassis.sent(), [entry(BOND)]);
     chassis.member(false);
@@ -192,7 +192,7 @@ fn what_waited_for_a_port_that_leaves_is_dropped_and_withdrawn() {
 /// until it is told otherwise, and it is told to forget that.
 #[test]
 fn a_host_that_both_saw_on_a_port_that_leaves_is_reached_through_the_peer() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.learn(key(), BOND);
     chassis.tell(entry(BOND));
     chassis.ops();
@@ -203,7 +203,7 @@ fn a_host_that_both_saw_on_a_port_that_leaves_is_reached_through_the_peer() {
     let sent = chassis.sent();
     assert!(sent.contains(&withdrawn(BOND)), "{sent:?}");
     // Without a peer link it leads nowhere, and the entry on the port has to go all the same.
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     chassis.learn(key(), BOND);
     chassis.tell(entry(BOND));
     chassis.ops();
@@ -217,7 +217,7 @@ fn a_host_that_both_saw_on_a_port_that_leaves_is_reached_through_the_peer() {
 /// An orphan port that is down (9.3, fourth row).
 #[test]
 fn an_address_on_an_orphan_port_is_told_when_the_port_is_up() {
-    let mut chassis = in_step();
+    let mut chassis = synchronised();
     let mut link = Chassis::link(20, "Ethernet20");
     link.running = false;
     chassis.feed(Input::Link(link));

@@ -85,7 +85,7 @@ fn state(dialect: Dialect) -> Data {
     Data::State(vec![State {
         id: Some(1),
         operational: true,
-        in_step: true,
+        synchronised: true,
         local: "10.0.0.1".into(),
         peer: "10.0.0.2".into(),
         peer_link: None,

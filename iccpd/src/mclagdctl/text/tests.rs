@@ -25,7 +25,7 @@ fn sonic_state() -> State {
     State {
         id: Some(1),
         operational: true,
-        in_step: true,
+        synchronised: true,
         local: "10.0.0.1".into(),
         peer: "10.0.0.2".into(),
         peer_link: Some("PortChannel10".into()),
@@ -42,7 +42,7 @@ fn linux_state() -> State {
     State {
         id: Some(1),
         operational: true,
-        in_step: false,
+        synchronised: false,
         local: "169.254.1.1".into(),
         peer: "169.254.1.2".into(),
         peer_link: Some("peerlink".into()),
@@ -247,7 +247,7 @@ fn a_pair_that_is_not_in_order_says_so() {
     let bad = |state| State {
         id: None,
         operational: false,
-        in_step: false,
+        synchronised: false,
         peer_link: None,
         role: Role::Standby,
         ..state

@@ -126,7 +126,7 @@ impl Chassis {
         self
     }
 
-    fn in_step(self) -> Self {
+    fn synchronised(self) -> Self {
         let mut this = self.connected();
         this.tell(Tlv::SyncRequest { number: 0 });
         this.tell(Tlv::SyncData {
@@ -240,7 +240,7 @@ fn only_the_own_id_and_none_are_answered() {
 
 #[test]
 fn every_command_is_answered_with_its_own_records() {
-    let chassis = Chassis::new().in_step();
+    let chassis = Chassis::new().synchronised();
     for dialect in [Sonic, LinuxMclag] {
         for command in Command::ALL {
             assert_eq!(chassis.ask(command, dialect).command(), command);
@@ -252,12 +252,12 @@ fn every_command_is_answered_with_its_own_records() {
 #[test]
 fn the_state_is_that_of_the_session() {
     let state = Chassis::new().state(Sonic);
-    assert!(!state.operational && !state.in_step);
+    assert!(!state.operational && !state.synchronised);
     let state = Chassis::new().connected().state(Sonic);
-    assert!(state.operational && !state.in_step);
+    assert!(state.operational && !state.synchronised);
 
-    let state = Chassis::new().in_step().state(Sonic);
-    assert!(state.operational && state.in_step);
+    let state = Chassis::new().synchronised().state(Sonic);
+    assert!(state.operational && state.synchronised);
     assert_eq!(state.id, Some(7));
     assert_eq!(state.local.as_str(), "192.0.2.1");
     assert_eq!(state.peer.as_str(), "192.0.2.2");
@@ -284,7 +284,7 @@ fn a_peer_link_that_is_gone_is_unknown() {
 /// `spec/mclagdctl-protocol.md` 5.5
 #[test]
 fn local_ports_are_listed_with_their_members_and_for_sonic_the_peer_link_last() {
-    let chassis = Chassis::new().in_step();
+    let chassis = Chassis::new().synchronised();
     let names = |ports: &[LocalPort]| -> Vec<String> {
         ports.iter().map(|port| port.name.to_string()).collect()
     };
@@ -346,7 +346,7 @@ fn an_mlag_port_is_a_port_channel_whatever_the_kernel_calls_it() {
 /// returns (`spec/behaviour.md` 10.1).
 #[test]
 fn ports_that_do_not_exist_are_not_listed() {
-    let mut chassis = Chassis::new().in_step();
+    let mut chassis = Chassis::new().synchronised();
     chassis.feed(Input::LinkGone { index: 1 });
     chassis.feed(Input::LinkGone { index: 9 });
     assert_eq!(chassis.state(Sonic).ports.as_str(), "bond2");
@@ -383,7 +383,7 @@ fn a_port_with_an_address_is_shown_with_it() {
 /// `spec/mclagdctl-protocol.md` 5.6
 #[test]
 fn the_peers_ports_are_listed_with_the_peers_numbers() {
-    let chassis = Chassis::new().in_step();
+    let chassis = Chassis::new().synchronised();
     let Data::PeerPorts(ports) = chassis.ask(Command::PeerPorts, Sonic) else {
         panic!("other records")
     };
@@ -400,7 +400,7 @@ fn the_peers_ports_are_listed_with_the_peers_numbers() {
 /// `spec/mclagdctl-protocol.md` 5.4, 8; `spec/iccp.md` 10: seen here only is P, seen there only L.
 #[test]
 fn addresses_are_listed_by_vlan_with_where_they_are_and_where_they_were_learned() {
-    let mut chassis = Chassis::new().in_step();
+    let mut chassis = Chassis::new().synchronised();
     chassis.syncd();
     chassis.sees(key(200, 1), "bond1");
     chassis.sees(key(100, 2), "bond1");
@@ -460,7 +460,7 @@ fn an_address_that_is_not_programmed_is_shown_where_it_will_be() {
         other => panic!("{other:?}"),
     };
     let at = |device: &str, origin: &str| (device.to_owned(), origin.to_owned());
-    let mut chassis = Chassis::new().in_step();
+    let mut chassis = Chassis::new().synchronised();
     chassis.peer_sees(key(100, 1), "swp7", MacType::Dynamic);
     chassis.peer_sees(key(100, 2), "bond2", MacType::Dynamic);
     chassis.peer_sees(key(100, 3), "bond1", MacType::Dynamic);
@@ -513,7 +513,7 @@ fn a_large_table_comes_in_pages() {
 /// `spec/mclagdctl-protocol.md` 5.2, 5.3, 8: L learned from the kernel, R received from the peer.
 #[test]
 fn neighbours_are_listed_by_family_with_who_learned_them() {
-    let mut chassis = Chassis::new().in_step();
+    let mut chassis = Chassis::new().synchronised();
     let mac = |last| Mac([0, 0x11, 0x22, 0x33, 0x44, last]);
     for (address, last) in [
         ("10.1.2.50", 1),
@@ -609,7 +609,7 @@ fn unique_ip_interfaces_are_active_when_they_exist() {
 /// `spec/mclagdctl-protocol.md` 5.8
 #[test]
 fn messages_of_the_peer_are_counted_by_type_in_both_directions() {
-    let mut chassis = Chassis::new().in_step();
+    let mut chassis = Chassis::new().synchronised();
     chassis.tell(Tlv::Heartbeat);
     chassis.tell(Tlv::Heartbeat);
     chassis.feed(Input::PeerGarbage {
@@ -670,7 +670,7 @@ fn operations_are_counted_when_syncd_has_answered_them() {
 /// `spec/mclagdctl-protocol.md` 5.8
 #[test]
 fn what_the_kernel_and_syncd_report_is_counted() {
-    let mut chassis = Chassis::new().in_step();
+    let mut chassis = Chassis::new().synchronised();
     let links = chassis.counters().global(Global::NewLink);
     assert_eq!(links, 7);
     chassis.feed(Input::Addresses {

@@ -926,7 +926,7 @@ async fn only_one_kind_of_client_at_a_time_says_what_is_wanted() {
 }
 
 #[tokio::test]
-async fn what_the_next_client_does_not_say_again_goes_when_it_is_in_step() {
+async fn what_the_next_client_does_not_say_again_goes_when_it_is_synchronised() {
     let rig = Rig::sonic().await;
     let mut client = rig.connect().await;
     client.say(&SONIC.concat()).await;

@@ -94,7 +94,7 @@ fn apply(translator: &mut Translator, ops: &[Op]) -> Vec<String> {
     words(&translator.apply(ops), dialect)
 }
 
-/// A standby in step with two ports, the second of them down and held.
+/// A standby synchronised with two ports, the second of them down and held.
 fn up() -> (Translator, Vec<String>) {
     let mut translator = translator(Dialect::Sonic);
     apply(
@@ -756,7 +756,7 @@ fn learning_is_off_before_the_session_is_up_at_a_shim_that_comes_late() {
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.2: a member that joins the peer link stops learning with it, one
-/// that leaves it learns; only while both are in step.
+/// that leaves it learns; only while both are synchronised.
 #[test]
 fn learning_follows_the_members_of_the_peer_link() {
     let (mut translator, _) = up();
@@ -788,7 +788,7 @@ fn learning_follows_the_members_of_the_peer_link() {
 
 /// `spec/mclagsyncd-protocol.md` 4.2.
 #[test]
-fn members_of_the_peer_link_count_only_while_both_are_in_step() {
+fn members_of_the_peer_link_count_only_while_both_are_synchronised() {
     let (mut translator, _) = up();
     apply(&mut translator, &[members(PEER_LINK, &["Ethernet40"])]);
     apply(&mut translator, &[pair(Some(false), false, Some(ACTIVE))]);

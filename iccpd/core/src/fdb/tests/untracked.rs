@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 const KERNEL: [&str; 5] = ["bond1", "bond2", "swp10", "swp11", "peerlink"];
 
-/// Both MLAG ports up on both chassis, a peer link that is up, in step.
+/// Both MLAG ports up on both chassis, a peer link that is up, synchronised.
 pub(super) fn shim() -> Fixture {
     Fixture::with(Ports {
         untracked: true,

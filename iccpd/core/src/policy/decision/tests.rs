@@ -4,7 +4,7 @@ use crate::policy::peer::SETTLED;
 use Isolation::{Keep, Off, On};
 
 const REACHES: [Reachability; 6] = [
-    Reachability::InStep,
+    Reachability::Synchronised,
     Reachability::Synchronising,
     Reachability::Connecting,
     Reachability::ConnectingApart,
@@ -73,15 +73,15 @@ fn verdict_table() {
         "
         *       *                                                 *         *   waiting|forwarding => keep
 
-        hold    InStep|Synchronising                              *         *   down => hold
+        hold    Synchronised|Synchronising                              *         *   down => hold
         hold    Connecting|PeerLink                               up        *   down => hold
         hold    Connecting|PeerLink                               down|none *   down => keep
         hold    ConnectingApart|Nowhere                           *         *   down => keep
-        release InStep                                            *         *   down => hold
+        release Synchronised                                            *         *   down => hold
         release Synchronising|Connecting|ConnectingApart          *         *   down => keep
         release PeerLink|Nowhere                                  *         *   down => keep
 
-        *       InStep|Synchronising|Connecting|ConnectingApart   *         *   held => keep
+        *       Synchronised|Synchronising|Connecting|ConnectingApart   *         *   held => keep
         *       Nowhere                                           *         *   held => forward
         *       PeerLink                                          down      *   held => forward
         *       PeerLink                                          up|none   yes held => forward
@@ -132,10 +132,10 @@ fn isolation_table() {
 
         yes hold    Nowhere                                  *   *         *   => on
 
-        yes hold    InStep|Connecting|ConnectingApart        yes up        *   => on
-        yes hold    InStep|Connecting|ConnectingApart        yes down|none *   => off
-        yes hold    InStep|Connecting|ConnectingApart        no  *         no  => as it was
-        yes hold    InStep|Connecting|ConnectingApart        no  *         yes => on
+        yes hold    Synchronised|Connecting|ConnectingApart        yes up        *   => on
+        yes hold    Synchronised|Connecting|ConnectingApart        yes down|none *   => off
+        yes hold    Synchronised|Connecting|ConnectingApart        no  *         no  => as it was
+        yes hold    Synchronised|Connecting|ConnectingApart        no  *         yes => on
         yes hold    PeerLink                                 yes up        *   => on
         yes hold    PeerLink                                 yes down|none *   => off
         yes hold    PeerLink                                 no  *         no  => as it was
@@ -144,10 +144,10 @@ fn isolation_table() {
         yes hold    Synchronising                            no  *         no  => as it was
         yes hold    Synchronising                            yes *         *   => as it was
 
-        yes release InStep|Connecting|ConnectingApart        yes up        *   => on
-        yes release InStep|Connecting|ConnectingApart        yes down|none *   => off
-        yes release InStep|Connecting|ConnectingApart        no  *         no  => as it was
-        yes release InStep|Connecting|ConnectingApart        no  *         yes => on
+        yes release Synchronised|Connecting|ConnectingApart        yes up        *   => on
+        yes release Synchronised|Connecting|ConnectingApart        yes down|none *   => off
+        yes release Synchronised|Connecting|ConnectingApart        no  *         no  => as it was
+        yes release Synchronised|Connecting|ConnectingApart        no  *         yes => on
         yes release PeerLink|Nowhere                         yes up        *   => on
         yes release PeerLink|Nowhere                         yes down|none *   => off
         yes release PeerLink|Nowhere                         no  *         no  => as it was
@@ -195,9 +195,9 @@ fn isolation_table() {
 fn a_port_that_comes_back_asks_if_there_is_somebody_to_ask() {
     let mut table = Table::new(
         "
-        InStep                                     acknowledged *         => asks
-        InStep                                     presumed     up        => asks
-        InStep                                     presumed     down|none => unopposed
+        Synchronised                                     acknowledged *         => asks
+        Synchronised                                     presumed     up        => asks
+        Synchronised                                     presumed     down|none => unopposed
         Synchronising|Connecting|ConnectingApart   *            *         => alone
         PeerLink|Nowhere                           *            *         => alone
         ",
@@ -268,7 +268,11 @@ fn reachability_table() {
             Reachability::Synchronising,
             Reachability::Synchronising,
         ),
-        (Exchange, Reachability::InStep, Reachability::InStep),
+        (
+            Exchange,
+            Reachability::Synchronised,
+            Reachability::Synchronised,
+        ),
     ];
     for (session, with, without) in table {
         assert_eq!(Reachability::of(session, true), with, "{session:?}");

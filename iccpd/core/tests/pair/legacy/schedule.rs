@@ -231,7 +231,7 @@ impl Run {
 
     fn check_mended(&self) {
         let world = &self.world;
-        assert!(world.in_step(), "in step");
+        assert!(world.synchronised(), "synchronised");
         let all: BTreeSet<IfName> = BONDS.iter().map(|bond| name(bond)).collect();
         assert_eq!(world.kernel.isolated, all, "isolated here");
         assert_eq!(world.plane.isolated, all, "isolated there");

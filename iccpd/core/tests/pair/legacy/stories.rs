@@ -60,7 +60,7 @@ fn both_families_come_into_step_with_us_in_both_roles() {
     }
 }
 
-/// `spec/iccp.md` 7: what each side says until both are in step, apart from heartbeats.
+/// `spec/iccp.md` 7: what each side says until both are synchronised, apart from heartbeats.
 #[test]
 fn the_bring_up_is_said_in_the_order_of_the_specification() {
     fn kinds(world: &World, at: At) -> String {
@@ -376,7 +376,7 @@ fn strict_sonic_gives_everything_up_with_the_session() {
         world.set_bond(At::Us, 1, true);
         world.start_legacy();
         world.run_for(SECOND * 5);
-        assert!(world.in_step());
+        assert!(world.synchronised());
         assert_eq!(world.kernel.isolated.len(), 2);
     }
 }
@@ -405,7 +405,7 @@ fn a_warm_reboot_of_sonic_changes_nothing_for_ninety_seconds_and_then_is_a_loss(
             if returns {
                 world.start_legacy();
                 world.run_for(SECOND * 60);
-                assert!(world.in_step());
+                assert!(world.synchronised());
                 assert_eq!(world.kernel.isolated, before.0);
             } else {
                 world.run_for(SECOND * 3);
@@ -421,7 +421,7 @@ fn a_warm_reboot_that_was_announced_and_not_begun_counts_no_longer_after_ninety_
     let mut world = World::settled(SONIC);
     world.receive(Tlv::WarmBoot);
     world.run_for(SECOND * 91);
-    assert!(world.in_step());
+    assert!(world.synchronised());
     world.kill_legacy();
     world.run_for(SECOND);
     assert!(world.kernel.isolated.is_empty(), "an ordinary loss");
@@ -446,7 +446,7 @@ fn our_own_warm_reboot_leaves_both_dataplanes_as_they_are() {
         assert_eq!(world.port_there(host(1)).as_deref(), Some(PEER_LINK));
         world.start_us();
         world.run_for(SECOND * 5);
-        assert!(world.in_step());
+        assert!(world.synchronised());
     }
 }
 
@@ -471,13 +471,13 @@ fn a_wire_that_swallows_everything_ends_the_session_on_both_sides_and_heals() {
         let mut world = World::settled(setup);
         world.stall();
         world.run_for(SECOND * 13);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
         world.run_for(SECOND * 6);
-        assert!(!world.in_step(), "{setup:?}");
+        assert!(!world.synchronised(), "{setup:?}");
         assert_eq!(world.legacy.as_ref().unwrap().app(), App::Init);
         world.unstall();
         world.run_for(SECOND * 5);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
     }
 }
 
@@ -492,12 +492,12 @@ fn other_intervals_at_the_peer_are_tolerated() {
             config.session_timeout = SECOND * 3;
         });
         world.run_for(SECOND * 60);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
         assert_eq!(world.legacy.as_ref().unwrap().sessions, 1, "{setup:?}");
     }
 }
 
-/// `spec/iccp.md` 8: refused, not in a tight loop; and in step once the groups agree.
+/// `spec/iccp.md` 8: refused, not in a tight loop; and synchronised once the groups agree.
 #[test]
 fn a_legacy_daemon_of_another_group_is_refused_now_and_then() {
     for setup in Setup::all() {
@@ -513,7 +513,7 @@ fn a_legacy_daemon_of_another_group_is_refused_now_and_then() {
         world.settings.rg = RgId(1);
         world.start_legacy();
         world.run_for(SECOND * 20);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
     }
 }
 
@@ -525,7 +525,7 @@ fn a_legacy_daemon_that_asks_again_in_exchange_gets_everything_and_nothing_chang
         world.said.clear();
         world.receive(Tlv::SyncRequest { number: 7 });
         world.run_for(SECOND);
-        assert!(world.in_step());
+        assert!(world.synchronised());
         let end = Tlv::SyncData {
             number: 7,
             end: true,
@@ -574,7 +574,7 @@ fn nothing_that_a_peer_says_makes_us_reject_it_or_ask_again() {
             reason: "test".into(),
         });
         world.run_for(SECOND);
-        assert!(world.in_step());
+        assert!(world.synchronised());
         let after = world.said_by(At::Us, |tlv| matches!(tlv, Tlv::SyncRequest { .. }));
         assert_eq!(after, requests, "{setup:?}");
     }
@@ -623,7 +623,7 @@ fn a_peer_that_disconnects_from_the_group_is_answered_and_gone() {
         world.run_for(SECOND / 10);
         assert!(world.kernel.isolated.is_empty(), "{setup:?}");
         world.run_for(SECOND * 5);
-        assert!(world.in_step(), "it came back: {setup:?}");
+        assert!(world.synchronised(), "it came back: {setup:?}");
     }
 }
 
@@ -684,7 +684,7 @@ fn another_peer_link_or_address_restarts_the_session_once() {
             config.keepalive = SECOND * 2;
         });
         world.run_for(SECOND * 5);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
         assert_eq!(world.legacy.as_ref().unwrap().sessions, 2);
         let domain = world.syncd.as_ref().and_then(|syncd| syncd.domain).unwrap();
         assert_eq!(domain.peer_link, Some(name("peerlink9")));
@@ -701,7 +701,7 @@ fn the_role_is_decided_anew_when_the_addresses_change() {
         world.settings.active = setup.active;
         world.start_legacy();
         world.run_for(SECOND * 5);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
         let role = world.domain.as_ref().unwrap().status(world.now).role;
         assert_eq!(role == mclag_proto::ctl::Role::Primary, !setup.active);
     }
@@ -789,11 +789,11 @@ fn neighbours_of_a_legacy_daemon_are_taken_in_both_stages() {
             legacy.neighbour_event(interface, [192, 0, 2, number].into(), mac);
         }
         world.run_for(SECOND * 10);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
         let legacy = world.legacy.as_mut().unwrap();
         legacy.neighbour_event(interface, [192, 0, 2, 99].into(), Some(host(99).mac));
         world.run_for(SECOND);
-        assert!(world.in_step(), "{setup:?}");
+        assert!(world.synchronised(), "{setup:?}");
         assert!(world.said_by(At::Legacy, |tlv| matches!(tlv, Tlv::ArpInfo(_))) >= 3);
     }
 }

@@ -146,7 +146,7 @@ pub struct World {
 }
 
 impl World {
-    /// Everything running and in step.
+    /// Everything running and synchronised.
     pub fn settled(setup: Setup) -> Self {
         Self::settled_with(setup, |_| {})
     }
@@ -155,7 +155,7 @@ impl World {
     pub fn settled_with(setup: Setup, change: impl Fn(&mut Settings)) -> Self {
         let mut world = Self::started(setup, change);
         world.run_for(Duration::from_secs(10));
-        assert!(world.in_step(), "{setup:?}: {:?}", world.notices);
+        assert!(world.synchronised(), "{setup:?}: {:?}", world.notices);
         world
     }
 
@@ -212,7 +212,7 @@ impl World {
         self.setup.family == Family::Sonic
     }
 
-    pub fn in_step(&self) -> bool {
+    pub fn synchronised(&self) -> bool {
         let us = self.domain.as_ref().is_some_and(|domain| {
             domain.status(self.now).session == mclag_proto::ctl::SessionState::Up
         });
@@ -844,7 +844,7 @@ impl World {
         // Neither waits for ever: not ours for a peer, and not theirs for us while all is well.
         let alive = self.syncd.is_some() && self.domain.is_some();
         let undisturbed = !self.stalled && self.disturbed_until <= self.now;
-        let well = alive && self.in_step() && undisturbed;
+        let well = alive && self.synchronised() && undisturbed;
         let waits = [
             held && self.bond_up[bond]
                 && self.exists[bond]
