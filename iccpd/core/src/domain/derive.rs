@@ -72,7 +72,7 @@ impl Domain {
                 port.advertise(News::State);
             }
             let event = if up {
-                situation.links_back(at_peer, self.consent(), self.config.ack_timeout, now)
+                situation.link_up_with_peer(at_peer, self.consent(), self.config.ack_timeout, now)
             } else {
                 Event::LinksLost
             };

@@ -166,7 +166,7 @@ impl Situation {
     /// How a port whose links are back begins. `ack_timeout` bounds the wait where nobody is there to
     /// ask.
     #[must_use]
-    pub fn links_back(
+    pub fn link_up_with_peer(
         self,
         at_peer: Option<bool>,
         consent: Consent,

@@ -214,7 +214,7 @@ fn a_port_that_comes_back_asks_if_there_is_somebody_to_ask() {
                 let want = table.outcome(&[&reached, word, peer]);
                 let situation = situation(reach, OnLoss::Hold);
                 let now = Time::ZERO;
-                let is = match situation.links_back(at_peer, consent, timeout, now) {
+                let is = match situation.link_up_with_peer(at_peer, consent, timeout, now) {
                     Event::LinksBack(wait) => {
                         assert_eq!(wait, Wait::new(consent, now));
                         "asks"
