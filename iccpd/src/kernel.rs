@@ -40,9 +40,9 @@ const EVENT_BUFFER: u32 = 4 << 20;
 /// Delay before netlink is opened again after it failed.
 const REOPEN: Duration = Duration::from_secs(1);
 /// How often bonds are read while LACP is busy.
-const RESTLESS: Duration = Duration::from_millis(150);
+const FAST_POLL: Duration = Duration::from_millis(150);
 /// How long LACP may be busy before that is taken for its normal state.
-const RESTLESS_FOR: Duration = Duration::from_secs(30);
+const FAST_POLL_FOR: Duration = Duration::from_secs(30);
 /// How often bonds are read otherwise.
 const CALM: Duration = Duration::from_secs(2);
 /// How often teamd is asked.
@@ -65,7 +65,7 @@ pub struct Watch {
     /// When bonds are read next.
     bonds_due: Instant,
     /// Since when LACP is busy.
-    restless_since: Option<Instant>,
+    fast_poll_since: Option<Instant>,
     /// When teamd is asked next.
     teams_due: Instant,
     /// When netlink may be opened again.
@@ -104,7 +104,7 @@ impl Watch {
             dump_due: true,
             neighbours_due: false,
             bonds_due: now + CALM,
-            restless_since: None,
+            fast_poll_since: None,
             teams_due: now,
             reopen_at: now,
             silent_teams: BTreeSet::new(),
@@ -262,13 +262,13 @@ impl Watch {
 
     /// How long until the bonds are to be read again.
     fn pace(&mut self, now: Instant) -> Duration {
-        if !self.view.is_restless(&self.names) {
-            self.restless_since = None;
+        if !self.view.needs_fast_poll(&self.names) {
+            self.fast_poll_since = None;
             return CALM;
         }
-        let since = *self.restless_since.get_or_insert(now);
-        if now - since < RESTLESS_FOR {
-            RESTLESS
+        let since = *self.fast_poll_since.get_or_insert(now);
+        if now - since < FAST_POLL_FOR {
+            FAST_POLL
         } else {
             CALM
         }
@@ -374,7 +374,7 @@ impl Watch {
             }
         }
         // LACP may have begun something.
-        self.restless_since = None;
+        self.fast_poll_since = None;
         let soon = now + self.pace(now);
         self.bonds_due = self.bonds_due.min(soon);
     }

@@ -155,11 +155,11 @@ impl View {
     }
 
     /// Whether LACP is busy on any member of the bonds among `names`.
-    pub(super) fn is_restless(&self, names: &BTreeSet<IfName>) -> bool {
+    pub(super) fn needs_fast_poll(&self, names: &BTreeSet<IfName>) -> bool {
         self.infos.values().any(|info| match &info.kind {
             Kind::Bond(b) if names.contains(&info.name) => {
                 let mut members = self.members(info.index);
-                members.any(|m| bond::is_restless(b, m) || self.doubtful.contains_key(&m.index))
+                members.any(|m| bond::needs_fast_poll(b, m) || self.doubtful.contains_key(&m.index))
             }
             _ => false,
         })

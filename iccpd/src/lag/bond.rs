@@ -31,7 +31,7 @@ pub fn member(bond: &BondInfo, member: &LinkInfo, doubtful: bool) -> LagMember {
 /// True while LACP is in the middle of something, or about to be: the member has carrier and
 /// carries no data, or the other way round. The kernel does not announce every such change.
 #[must_use]
-pub fn is_restless(bond: &BondInfo, member: &LinkInfo) -> bool {
+pub fn needs_fast_poll(bond: &BondInfo, member: &LinkInfo) -> bool {
     bond.mode == BondMode::Lacp && is_running(member) != is_used(bond, member)
 }
 

@@ -197,7 +197,7 @@ fn an_lacp_member_carries_data_with_carrier_and_lacps_consent_only() {
     view.link(dead, at(0));
     assert_eq!(distributing(&drain(&mut view), 6), Some(false));
     let names = BTreeSet::from([name("bond1")]);
-    assert!(view.is_restless(&names), "LACP has to catch up");
+    assert!(view.needs_fast_poll(&names), "LACP has to catch up");
     assert_eq!(view.lacp_bonds(&names), [5, 6]);
 }
 
@@ -222,7 +222,7 @@ fn after_a_loss_of_carrier_lacp_has_to_agree_again() {
     view.link(mii(true, READY), at(100));
     view.settle(at(200));
     assert_eq!(drain(&mut view), []);
-    assert!(view.is_restless(&BTreeSet::from([name("bond1")])));
+    assert!(view.needs_fast_poll(&BTreeSet::from([name("bond1")])));
     view.link(mii(true, LacpState::empty()), at(300));
     assert_eq!(drain(&mut view), []);
     view.link(mii(true, READY), at(900));
@@ -273,7 +273,7 @@ fn a_members_state_follows_the_mode_of_its_bond() {
     assert_eq!(distributing(&drain(&mut view), 6), Some(false));
     view.link(bond(5, "bond1", BondMode::Xor), at(0));
     assert_eq!(distributing(&drain(&mut view), 6), Some(true));
-    assert!(!view.is_restless(&BTreeSet::from([name("bond1")])));
+    assert!(!view.needs_fast_poll(&BTreeSet::from([name("bond1")])));
 }
 
 #[test]
