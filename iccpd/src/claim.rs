@@ -4,7 +4,7 @@
 //! of it, on whichever port. The address and port alone are taken as well: with another number a second daemon would
 //! fight for the same session. A chassis with several pairs has a daemon for each, with another address or port.
 
-use crate::driver::Reach;
+use crate::driver::PeerTransport;
 use iccp_core::Config;
 use mclag_daemon::lock::{Lock, LockError};
 
@@ -18,14 +18,18 @@ impl Claim {
     /// # Errors
     ///
     /// When another process has some of it.
-    pub fn change(&mut self, config: &Config, reach: Reach) -> Result<(), LockError> {
+    pub fn change(
+        &mut self,
+        config: &Config,
+        peer_transport: PeerTransport,
+    ) -> Result<(), LockError> {
         let mut wanted = Vec::new();
-        for what in names(config, reach) {
+        for what in names(config, peer_transport) {
             if !self.0.iter().any(|lock| lock.what() == what) {
                 wanted.push(Lock::take("iccpd", what)?);
             }
         }
-        let names = names(config, reach);
+        let names = names(config, peer_transport);
         self.0
             .retain(|lock| names.iter().any(|name| name == lock.what()));
         self.0.append(&mut wanted);
@@ -33,9 +37,9 @@ impl Claim {
     }
 }
 
-fn names(config: &Config, reach: Reach) -> [String; 2] {
-    let (domain, local, port) = (config.domain, config.local, reach.port);
-    let device = reach.device.map(|device| format!(" on {device}"));
+fn names(config: &Config, peer_transport: PeerTransport) -> [String; 2] {
+    let (domain, local, port) = (config.domain, config.local, peer_transport.port);
+    let device = peer_transport.device.map(|device| format!(" on {device}"));
     let device = device.unwrap_or_default();
     [
         format!("domain {domain} at {local}"),

@@ -19,7 +19,7 @@ pub struct Dataplane {
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Happened {
+pub enum DataplaneEvent {
     /// For the core.
     Input(Input),
     /// The settings of the pair that the dataplane tells changed; none where it has no pair.
@@ -108,7 +108,7 @@ impl Dataplane {
     }
 
     /// What was received and not handed out yet.
-    pub fn ready(&mut self) -> Option<Happened> {
+    pub fn ready(&mut self) -> Option<DataplaneEvent> {
         loop {
             let input = self.syncd.ready()?;
             if let Some(happened) = self.take(input) {
@@ -118,7 +118,7 @@ impl Dataplane {
     }
 
     /// What happens next. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Happened {
+    pub async fn next(&mut self) -> DataplaneEvent {
         loop {
             let input = self.syncd.next().await;
             if let Some(happened) = self.take(input) {
@@ -128,17 +128,17 @@ impl Dataplane {
     }
 
     /// Put the settings of the pair together; everything else is the core's.
-    fn take(&mut self, input: Input) -> Option<Happened> {
+    fn take(&mut self, input: Input) -> Option<DataplaneEvent> {
         let Input::SyncdEvent(Event::Settings(part)) = input else {
             if let Input::SyncdUp { .. } = input {
                 self.settings = Assembly::default();
             }
-            return Some(Happened::Input(input));
+            return Some(DataplaneEvent::Input(input));
         };
         match self.settings.take(part) {
             Ok(told) => {
                 let config = |settings| Box::new(self.defaults.config(settings));
-                told.map(|settings| Happened::Settings(settings.map(config)))
+                told.map(|settings| DataplaneEvent::Settings(settings.map(config)))
             }
             Err(error) => {
                 self.syncd.refuse(error.to_string());

@@ -1,6 +1,6 @@
 //! Feeds the core and carries out what it asks for.
 //!
-//! One loop owns the pair. It waits in one place (`next_wake`), hands what happened to the core, and
+//! One loop owns the pair. It waits in one place (`next_event`), hands what happened to the core, and
 //! drains the core until it has nothing more to ask. Nothing here waits for a neighbour: all writing
 //! goes to bounded buffers, and what does not fit waits in the core, where newer states replace older
 //! ones.
@@ -10,7 +10,7 @@ mod notices;
 
 use crate::claim::Claim;
 use crate::ctl::{self, words};
-use crate::dataplane::{Dataplane, Happened};
+use crate::dataplane::{Dataplane, DataplaneEvent};
 use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen, view::counters};
@@ -63,7 +63,7 @@ pub struct Driver {
     /// What is logged.
     pub log: log::Control,
     /// How the other chassis is reached, whoever names it.
-    pub reach: Reach,
+    pub peer_transport: PeerTransport,
     /// The pair's bridge.
     pub bridge: PairBridge,
     /// What the settings say of the pair by now, and where its bridge is from; none if that cannot
@@ -91,7 +91,7 @@ pub struct Driver {
 
 /// How the other chassis is reached, as far as it does not depend on which one it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Reach {
+pub struct PeerTransport {
     /// TCP port that both listen on.
     pub port: u16,
     /// Interface that the control session is confined to.
@@ -110,7 +110,7 @@ pub struct Pair {
 }
 
 /// What the loop woke up for.
-enum Wake {
+enum Event {
     Input(Input),
     Settings(Option<Box<Config>>),
     Question(Question<Request, Reply>),
@@ -125,8 +125,8 @@ enum Wake {
 impl Pair {
     /// A pair that has seen nothing yet.
     #[must_use]
-    pub fn new(config: Config, reach: Reach) -> Self {
-        let endpoints = endpoints(&config, reach);
+    pub fn new(config: Config, peer_transport: PeerTransport) -> Self {
+        let endpoints = endpoints(&config, peer_transport);
         Self {
             peer: Peer::new(endpoints),
             endpoints,
@@ -162,13 +162,13 @@ pub fn watched(config: &Config) -> BTreeSet<IfName> {
     ports.chain(config.peer_link).collect()
 }
 
-const fn endpoints(config: &Config, reach: Reach) -> Endpoints {
+const fn endpoints(config: &Config, peer_transport: PeerTransport) -> Endpoints {
     Endpoints {
         local: config.local,
         peer: config.peer,
-        port: reach.port,
-        device: reach.device,
-        dialect: reach.dialect,
+        port: peer_transport.port,
+        device: peer_transport.device,
+        dialect: peer_transport.dialect,
     }
 }
 
@@ -189,31 +189,31 @@ impl Driver {
             }
             self.follow_bridge();
             let has_more = self.drain().await;
-            match self.next_wake(signals(), has_more).await {
-                Wake::Input(input) => {
+            match self.next_event(signals(), has_more).await {
+                Event::Input(input) => {
                     self.handle(input);
                     self.take_turn().await;
                 }
-                Wake::Settings(config) => {
+                Event::Settings(config) => {
                     self.settings(config).await;
                     self.take_turn().await;
                 }
-                Wake::Question(question) => self.answer(question),
-                Wake::Legacy(question) => {
+                Event::Question(question) => self.answer(question),
+                Event::Legacy(question) => {
                     let (seen, counted) = (self.seen(), &self.counted);
                     let domain = self.pair.as_ref().map(|pair| &pair.domain);
                     mclagdctl::answer(question, domain, &mut self.log, |counters| {
                         counted.complete(&seen, counters);
                     });
                 }
-                Wake::Wrote => {}
-                Wake::Due => self.tell_time().await,
-                Wake::Signal(Signal::Reload) => self.reload(),
-                Wake::Signal(Signal::Record) => {
+                Event::Wrote => {}
+                Event::Due => self.tell_time().await,
+                Event::Signal(Signal::Reload) => self.reload(),
+                Event::Signal(Signal::Record) => {
                     let config = self.pair.as_ref().map(|pair| pair.domain.config());
                     self.recorder.toggle(config);
                 }
-                Wake::Signal(signal) => break signal,
+                Event::Signal(signal) => break signal,
             }
         };
         self.stop(signal).await;
@@ -264,18 +264,18 @@ impl Driver {
                 happened = next_of_dataplane(&mut self.later, &mut self.dataplane) => happened,
                 () = ready(()) => return reads > 0,
             };
-            self.take_happened(happened).await;
+            self.take_dataplane_event(happened).await;
             while let Some(happened) = self.dataplane.ready() {
-                self.take_happened(happened).await;
+                self.take_dataplane_event(happened).await;
             }
         }
         true
     }
 
-    async fn take_happened(&mut self, happened: Happened) {
-        match happened {
-            Happened::Input(input) => self.handle(input),
-            Happened::Settings(config) => self.settings(config).await,
+    async fn take_dataplane_event(&mut self, event: DataplaneEvent) {
+        match event {
+            DataplaneEvent::Input(input) => self.handle(input),
+            DataplaneEvent::Settings(config) => self.settings(config).await,
         }
     }
 
@@ -323,22 +323,22 @@ impl Driver {
     }
 
     /// With `has_more` there is more to say at once, which gets its turn among the rest.
-    async fn next_wake(&mut self, signal: impl Future<Output = Signal>, has_more: bool) -> Wake {
+    async fn next_event(&mut self, signal: impl Future<Output = Signal>, has_more: bool) -> Event {
         let deadline = self.pair.as_ref().and_then(|pair| pair.domain.deadline());
         let deadline = deadline.map(|at| self.origin + at.since_origin());
         if deadline.is_none_or(|at| at > Instant::now()) {
             self.overdue = 0;
         }
         tokio::select! {
-            signal = signal => Wake::Signal(signal),
-            () = ready(()), if has_more => Wake::Wrote,
-            () = wait_until(deadline) => Wake::Due,
-            input = self.kernel.next() => Wake::Input(input),
+            signal = signal => Event::Signal(signal),
+            () = ready(()), if has_more => Event::Wrote,
+            () = wait_until(deadline) => Event::Due,
+            input = self.kernel.next() => Event::Input(input),
             event = next_of(self.pair.as_mut()) => event.into(),
             happened = next_of_dataplane(&mut self.later, &mut self.dataplane) => happened.into(),
-            () = self.notices.say_what_was_left_out() => Wake::Wrote,
-            question = self.ctl.next() => Wake::Question(question),
-            question = self.mclagdctl.next() => Wake::Legacy(question),
+            () = self.notices.say_what_was_left_out() => Event::Wrote,
+            question = self.ctl.next() => Event::Question(question),
+            question = self.mclagdctl.next() => Event::Legacy(question),
         }
     }
 
@@ -400,12 +400,12 @@ impl Driver {
             tracing::info!(domain = %config.domain, "configuration of the pair unchanged");
             return;
         }
-        if let Err(error) = self.claim.change(&config, self.reach) {
+        if let Err(error) = self.claim.change(&config, self.peer_transport) {
             tracing::error!(domain = %config.domain, %error, "configuration of the pair cannot be used");
             return;
         }
         tracing::info!(domain = %config.domain, "configuration of the pair changed");
-        let reached = endpoints(&config, self.reach);
+        let reached = endpoints(&config, self.peer_transport);
         self.kernel.watch(watched(&config));
         self.handle(Input::Configure(config));
         if let Some(pair) = &mut self.pair
@@ -428,7 +428,7 @@ impl Driver {
     }
 
     fn begin(&mut self, config: Config) {
-        if let Err(error) = self.claim.change(&config, self.reach) {
+        if let Err(error) = self.claim.change(&config, self.peer_transport) {
             self.taken = Some(error);
             return;
         }
@@ -441,7 +441,7 @@ impl Driver {
         self.kernel.watch(watched(&config));
         self.kernel.report_again();
         self.recorder.begin(&config, true);
-        self.pair = Some(Pair::new(config, self.reach));
+        self.pair = Some(Pair::new(config, self.peer_transport));
         self.dataplane.start_again();
     }
 
@@ -537,9 +537,9 @@ impl Driver {
                     peer::Event::Input(input) => Some(input),
                     peer::Event::Wrote => None,
                 },
-                happened = self.dataplane.next() => match happened {
-                    Happened::Input(input) => Some(input),
-                    Happened::Settings(config) => {
+                event = self.dataplane.next() => match event {
+                    DataplaneEvent::Input(input) => Some(input),
+                    DataplaneEvent::Settings(config) => {
                         self.later = Some(config);
                         None
                     }
@@ -559,7 +559,7 @@ impl Driver {
     }
 }
 
-impl From<peer::Event> for Wake {
+impl From<peer::Event> for Event {
     fn from(event: peer::Event) -> Self {
         match event {
             peer::Event::Input(input) => Self::Input(input),
@@ -568,11 +568,11 @@ impl From<peer::Event> for Wake {
     }
 }
 
-impl From<Happened> for Wake {
-    fn from(happened: Happened) -> Self {
-        match happened {
-            Happened::Input(input) => Self::Input(input),
-            Happened::Settings(config) => Self::Settings(config),
+impl From<DataplaneEvent> for Event {
+    fn from(event: DataplaneEvent) -> Self {
+        match event {
+            DataplaneEvent::Input(input) => Self::Input(input),
+            DataplaneEvent::Settings(config) => Self::Settings(config),
         }
     }
 }
@@ -588,9 +588,9 @@ async fn next_of(pair: Option<&mut Pair>) -> peer::Event {
 async fn next_of_dataplane(
     later: &mut Option<Option<Box<Config>>>,
     dataplane: &mut Dataplane,
-) -> Happened {
+) -> DataplaneEvent {
     match later.take() {
-        Some(config) => Happened::Settings(config),
+        Some(config) => DataplaneEvent::Settings(config),
         None => dataplane.next().await,
     }
 }

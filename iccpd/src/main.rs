@@ -5,7 +5,7 @@ use clap::Parser;
 use iccp_core::Config;
 use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
-use iccpd::driver::{self, Driver, Pair, PairBridge, Reach, Signal};
+use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Signal};
 use iccpd::kernel::{Taps, Watch};
 use iccpd::record::Recorder;
 use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
@@ -68,7 +68,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let mut claim = Claim::default();
     if let Some(domain) = &settings.domain {
         let config = settings.chassis.config(domain, bridge.name, node.mac);
-        claim.change(&config, reach(&settings.chassis))?;
+        claim.change(&config, peer_transport(&settings.chassis))?;
     }
     // The last thing that takes a privilege; without it there is less to be seen.
     let taps = settings.chassis.neighbours.then(Taps::open);
@@ -108,8 +108,8 @@ struct Started {
     taps: Option<Taps>,
 }
 
-fn reach(chassis: &Chassis) -> Reach {
-    Reach {
+fn peer_transport(chassis: &Chassis) -> PeerTransport {
+    PeerTransport {
         port: chassis.tcp_port,
         device: chassis.bind_device,
         dialect: chassis.dialect.fixed(),
@@ -131,7 +131,7 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         Signal::Record,
     ])?;
     let chassis = &settings.chassis;
-    let reach = reach(chassis);
+    let peer_transport = peer_transport(chassis);
     let domain = settings.domain.as_ref();
     let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
     let names = config.as_ref().map(driver::watched).unwrap_or_default();
@@ -148,8 +148,8 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         log,
         claim,
         is_fixed: config.is_some(),
-        pair: config.map(|config| Pair::new(config, reach)),
-        reach,
+        pair: config.map(|config| Pair::new(config, peer_transport)),
+        peer_transport,
         bridge: PairBridge::new(bridge),
         reread: {
             let file = file.to_owned();

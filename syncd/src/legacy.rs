@@ -165,7 +165,7 @@ pub struct ListenError {
 pub(crate) struct ClientId(u64);
 
 /// Something that happened at the sockets.
-pub(crate) enum Happening {
+pub(crate) enum ListenerEvent {
     /// Somebody connected.
     Accepted(Place, TcpStream, SocketAddr),
     /// A connection may be read or written.
@@ -191,11 +191,11 @@ impl Sockets {
     }
 
     /// Wait for something to happen. Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> Happening {
+    pub(crate) async fn next(&mut self) -> ListenerEvent {
         poll_fn(|cx| {
             for (id, connection) in &self.connections {
                 if let Poll::Ready(ready) = connection.poll_ready(cx) {
-                    return Poll::Ready(Happening::Ready(*id, ready));
+                    return Poll::Ready(ListenerEvent::Ready(*id, ready));
                 }
             }
             if self.accept_at.is_some() {
@@ -207,7 +207,7 @@ impl Sockets {
                 }
                 match listener.poll_accept(cx) {
                     Poll::Ready(Ok((stream, from))) => {
-                        return Poll::Ready(Happening::Accepted(*place, stream, from));
+                        return Poll::Ready(ListenerEvent::Accepted(*place, stream, from));
                     }
                     Poll::Ready(Err(error)) => {
                         let address = place.address;

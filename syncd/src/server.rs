@@ -39,7 +39,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::backend::{Backend, BackendError, BackendEvent, mclagsyncd};
 use crate::dataplane::Subject;
-use crate::legacy::{Happening, Listeners, Translator};
+use crate::legacy::{ListenerEvent, Listeners, Translator};
 use crate::reconcile::{Original, Originals, Reconciler};
 
 pub use access::Access;
@@ -147,9 +147,9 @@ enum Next {
     Accepted(std::io::Result<UnixStream>),
     Client(Result<(), Lost>),
     Candidate(Result<(), Lost>),
-    Legacy(Happening),
+    Legacy(ListenerEvent),
     LegacyDue,
-    Foreign(mclagsyncd::Happened),
+    Foreign(mclagsyncd::ServerEvent),
     ForeignDue,
     Reload(Options),
     Question(Question<dataplane::Request, dataplane::Reply>),
@@ -289,8 +289,8 @@ impl<B: Backend> Server<B> {
                 Next::Client(Ok(())) => {}
                 Next::Client(Err(lost)) => self.drop_client(&lost),
                 Next::Candidate(moved) => self.hear_candidate(moved),
-                Next::Legacy(happening) => self.hear_legacy(happening).await,
-                Next::LegacyDue => self.wake_legacy().await,
+                Next::Legacy(event) => self.hear_legacy(event).await,
+                Next::LegacyDue => self.legacy_due().await,
                 Next::Reload(options) => self.reload(options).await,
                 Next::Question(question) => self.answer(question),
                 Next::Event(event) => self.observe(event?).await?,
@@ -335,7 +335,7 @@ impl<B: Backend> Server<B> {
             accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted),
             moved = progress(client) => Next::Client(moved),
             moved = progress(candidate) => Next::Candidate(moved),
-            happening = self.legacy.sockets.next() => Next::Legacy(happening),
+            event = self.legacy.sockets.next() => Next::Legacy(event),
             () = at(legacy_at) => Next::LegacyDue,
             happened = foreign::next_of(self.foreign.as_mut()) => Next::Foreign(happened),
             () = at(foreign_at) => Next::ForeignDue,

@@ -97,13 +97,13 @@ async fn greeted(dataplane: &mut Dataplane, listener: &UnixListener) -> Server {
     };
     let (server, up) = tokio::join!(serving, next(dataplane));
     assert!(
-        matches!(up, Happened::Input(Input::SyncdUp { .. })),
+        matches!(up, DataplaneEvent::Input(Input::SyncdUp { .. })),
         "{up:?}"
     );
     server
 }
 
-async fn next(dataplane: &mut Dataplane) -> Happened {
+async fn next(dataplane: &mut Dataplane) -> DataplaneEvent {
     let next = timeout(PATIENCE, dataplane.next()).await;
     next.expect("something happens")
 }
@@ -122,7 +122,7 @@ async fn settings_of_the_pair_arrive_from_syncd() {
     // An end without a beginning.
     events.push(Event::Settings(Setting::End));
     say(&mut server, events).await;
-    let Happened::Settings(Some(config)) = next(&mut dataplane).await else {
+    let DataplaneEvent::Settings(Some(config)) = next(&mut dataplane).await else {
         panic!("no settings");
     };
     assert_eq!(config.domain, told().domain.domain);
@@ -130,11 +130,11 @@ async fn settings_of_the_pair_arrive_from_syncd() {
     assert_eq!(config.ports, told().ports);
     assert!(matches!(
         next(&mut dataplane).await,
-        Happened::Settings(None)
+        DataplaneEvent::Settings(None)
     ));
     let down = next(&mut dataplane).await;
     assert!(
-        matches!(down, Happened::Input(Input::SyncdDown)),
+        matches!(down, DataplaneEvent::Input(Input::SyncdDown)),
         "{down:?}"
     );
 }
@@ -148,11 +148,11 @@ async fn everything_is_said_again_to_who_starts_again() {
     events.extend([Event::SnapshotBegin, Event::SnapshotEnd]);
     say(&mut server, events).await;
     let told_settings = next(&mut dataplane).await;
-    assert!(matches!(told_settings, Happened::Settings(Some(_))));
+    assert!(matches!(told_settings, DataplaneEvent::Settings(Some(_))));
     dataplane.start_again();
     let down = next(&mut dataplane).await;
     assert!(
-        matches!(down, Happened::Input(Input::SyncdDown)),
+        matches!(down, DataplaneEvent::Input(Input::SyncdDown)),
         "{down:?}"
     );
     assert!(dataplane.ready().is_none(), "what was for nobody is gone");

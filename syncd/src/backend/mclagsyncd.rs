@@ -73,7 +73,7 @@ pub struct Place {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Happened {
+pub enum ServerEvent {
     /// The server is there, and it is known how it speaks: everything has to be said to it.
     Up {
         /// What it can do.
@@ -118,7 +118,7 @@ pub struct Client {
     vlan_members: BTreeSet<(IfName, Vid)>,
     /// Messages of the connections before.
     tally: Tally,
-    happened: VecDeque<Happened>,
+    happened: VecDeque<ServerEvent>,
     log: Log,
     buffer: Box<[u8]>,
 }
@@ -259,12 +259,12 @@ impl Client {
     }
 
     /// The rest of what was received.
-    pub fn ready(&mut self) -> Option<Happened> {
+    pub fn ready(&mut self) -> Option<ServerEvent> {
         self.happened.pop_front()
     }
 
     /// What happens next. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Happened {
+    pub async fn next(&mut self) -> ServerEvent {
         loop {
             if let Some(happened) = self.ready() {
                 return happened;
@@ -319,7 +319,7 @@ impl Client {
         );
         self.translator.connected(dialect);
         self.told.connected();
-        self.happened.push_back(Happened::Up {
+        self.happened.push_back(ServerEvent::Up {
             abilities: abilities(dialect),
             name: format!("mclagsyncd-v1, {dialect}"),
         });
@@ -334,7 +334,7 @@ impl Client {
             self.tally.add(&connection.lost());
             self.complained = true;
             if connection.dialect.is_some() {
-                self.happened.push_back(Happened::Down);
+                self.happened.push_back(ServerEvent::Down);
             }
         } else {
             // Somebody else may be found at the next place.
@@ -350,7 +350,7 @@ impl Client {
     }
 
     fn event(&mut self, event: Event) {
-        self.happened.push_back(Happened::Event(event));
+        self.happened.push_back(ServerEvent::Event(event));
     }
 
     /// Report the batches whose messages have all left.
@@ -370,7 +370,7 @@ impl Client {
                 failures,
                 isolates,
             } = done;
-            self.happened.push_back(Happened::Done {
+            self.happened.push_back(ServerEvent::Done {
                 batch,
                 failures,
                 isolates,
@@ -443,7 +443,7 @@ impl Client {
                 && before != told
             {
                 if before.is_some() {
-                    self.happened.push_back(Happened::Down);
+                    self.happened.push_back(ServerEvent::Down);
                 }
                 self.decided(dialect);
                 if let Some(connection) = &mut self.connection {
@@ -515,12 +515,12 @@ impl Client {
                 self.translator.set_node_mac(mac);
             }
             // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
-            if let Some(Happened::Settings(before @ Some(_))) = self.happened.back_mut()
+            if let Some(ServerEvent::Settings(before @ Some(_))) = self.happened.back_mut()
                 && config.is_some()
             {
                 *before = config;
             } else {
-                self.happened.push_back(Happened::Settings(config));
+                self.happened.push_back(ServerEvent::Settings(config));
             }
         }
     }

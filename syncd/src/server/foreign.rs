@@ -16,7 +16,7 @@ use super::admission::{Candidate, refuse};
 use super::connection::{Connection, Lost};
 use crate::backend::Backend;
 use crate::backend::composition::{Share, together};
-use crate::backend::mclagsyncd::{Client, Happened, WINDOW};
+use crate::backend::mclagsyncd::{Client, ServerEvent, WINDOW};
 
 /// How long after its socket took an isolation list the server may take to put it into force. The
 /// other chassis opens its own port at our word, and must not be faster.
@@ -146,7 +146,7 @@ impl<B: Backend> Server<B> {
     }
 
     /// Take in what happened at the server, and what happened together with it.
-    pub(super) fn hear_foreign(&mut self, happened: Happened) {
+    pub(super) fn hear_foreign(&mut self, happened: ServerEvent) {
         let mut next = Some(happened);
         while let Some(happened) = next {
             self.take_foreign(happened);
@@ -154,43 +154,43 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    fn take_foreign(&mut self, happened: Happened) {
+    fn take_foreign(&mut self, happened: ServerEvent) {
         let Some(foreign) = &mut self.foreign else {
             return;
         };
         let table = foreign.client.table_len();
         let mut outbox = self.client.as_mut().map(|client| &mut client.outbox);
         match happened {
-            Happened::Up { abilities, name } => {
+            ServerEvent::Up { abilities, name } => {
                 foreign.up = Some((abilities, name));
                 self.greet_waiting();
             }
-            Happened::Down => {
+            ServerEvent::Down => {
                 foreign.up = None;
                 self.drop_client(&Lost::Absent);
             }
-            Happened::Done {
+            ServerEvent::Done {
                 batch,
                 failures,
                 isolates,
             } => foreign.said(batch, failures, isolates, Instant::now()),
-            Happened::Event(Event::SnapshotBegin) => {
+            ServerEvent::Event(Event::SnapshotBegin) => {
                 if let Some(outbox) = &mut outbox {
                     outbox.set_listing(true);
                     outbox.resync();
                 }
             }
-            Happened::Event(Event::SnapshotEnd) => {
+            ServerEvent::Event(Event::SnapshotEnd) => {
                 if let Some(outbox) = &mut outbox {
                     outbox.set_listing(false);
                 }
             }
-            Happened::Event(event) => {
+            ServerEvent::Event(event) => {
                 if let Some(client) = &mut self.client {
                     client.push(event, table);
                 }
             }
-            Happened::Settings(settings) => {
+            ServerEvent::Settings(settings) => {
                 if let Some(client) = &mut self.client {
                     client.push_settings(settings.map(|settings| *settings));
                 }
@@ -314,7 +314,7 @@ impl<B: Backend> Server<B> {
 }
 
 /// What happens next at the server; nothing without one.
-pub(super) async fn next_of(foreign: Option<&mut Foreign>) -> Happened {
+pub(super) async fn next_of(foreign: Option<&mut Foreign>) -> ServerEvent {
     match foreign {
         Some(foreign) => foreign.client.next().await,
         None => std::future::pending().await,

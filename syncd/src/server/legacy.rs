@@ -11,8 +11,8 @@ use tracing::{debug, info, warn};
 use super::{Server, Writer};
 use crate::backend::Backend;
 use crate::legacy::{
-    ClientId, Connection, Feed, Happening, Listeners, Lost, Options, Place, SWEEP_AFTER, Sockets,
-    Translator,
+    ClientId, Connection, Feed, ListenerEvent, Listeners, Lost, Options, Place, SWEEP_AFTER,
+    Sockets, Translator,
 };
 
 /// Operations that are gathered before they are carried out.
@@ -81,12 +81,12 @@ impl Legacy {
 }
 
 impl<B: Backend> Server<B> {
-    pub(super) async fn hear_legacy(&mut self, happening: Happening) {
-        match happening {
-            Happening::Accepted(place, stream, from) => {
+    pub(super) async fn hear_legacy(&mut self, event: ListenerEvent) {
+        match event {
+            ListenerEvent::Accepted(place, stream, from) => {
                 self.admit_legacy(place, stream, from).await
             }
-            Happening::Ready(id, ready) => {
+            ListenerEvent::Ready(id, ready) => {
                 let heard = match ready {
                     Ok(()) => self.read_legacy(id).await,
                     Err(error) => Err(error.into()),
@@ -331,7 +331,7 @@ impl<B: Backend> Server<B> {
     }
 
     /// Do what is due.
-    pub(super) async fn wake_legacy(&mut self) {
+    pub(super) async fn legacy_due(&mut self) {
         let now = Instant::now();
         if self.legacy.sweep_at.is_some_and(|at| at <= now) {
             self.legacy.sweep_at = None;

@@ -49,7 +49,7 @@ async fn accept(client: &mut Client, listener: &TcpListener) -> TcpStream {
     timeout(PATIENCE, accepting).await.expect("connects")
 }
 
-async fn next(client: &mut Client) -> Happened {
+async fn next(client: &mut Client) -> ServerEvent {
     timeout(PATIENCE, client.next())
         .await
         .expect("something happens")
@@ -57,13 +57,13 @@ async fn next(client: &mut Client) -> Happened {
 
 async fn event(client: &mut Client) -> Event {
     match next(client).await {
-        Happened::Event(event) => event,
+        ServerEvent::Event(event) => event,
         other => panic!("{other:?}"),
     }
 }
 
 async fn greeted(client: &mut Client, dialect: Dialect) {
-    let Happened::Up {
+    let ServerEvent::Up {
         abilities: can,
         name,
     } = next(client).await
@@ -135,7 +135,7 @@ async fn a_batch_is_done_when_its_messages_have_left() {
     greeted(&mut client, Dialect::Sonic).await;
     client.send(1, &[entry()]);
     assert!(!client.is_idle());
-    let done = Happened::Done {
+    let done = ServerEvent::Done {
         batch: 1,
         failures: Vec::new(),
         isolates: false,
@@ -167,7 +167,7 @@ async fn a_batch_without_messages_is_done_too() {
     );
     assert!(matches!(
         next(&mut client).await,
-        Happened::Done { batch: 1, .. }
+        ServerEvent::Done { batch: 1, .. }
     ));
 }
 
@@ -180,7 +180,7 @@ async fn settings_are_reported_when_they_change() {
     greeted(&mut client, Dialect::Sonic).await;
     let add = ServerMessage::Domain(vec![domain_record(DomainOp::Add)]);
     say(&mut stream, &add).await;
-    let Happened::Settings(Some(config)) = next(&mut client).await else {
+    let ServerEvent::Settings(Some(config)) = next(&mut client).await else {
         panic!("no settings");
     };
     assert_eq!(config.domain.peer_link, Some(name("PortChannel10")));
@@ -194,13 +194,16 @@ async fn settings_are_reported_when_they_change() {
     let ports = ServerMessage::Interfaces(vec![port("PortChannel1")]);
     say(&mut stream, &ports).await;
     say(&mut stream, &ports).await;
-    let Happened::Settings(Some(config)) = next(&mut client).await else {
+    let ServerEvent::Settings(Some(config)) = next(&mut client).await else {
         panic!("no settings");
     };
     assert_eq!(config.ports.len(), 1);
     let delete = ServerMessage::Domain(vec![domain_record(DomainOp::Delete)]);
     say(&mut stream, &delete).await;
-    assert!(matches!(next(&mut client).await, Happened::Settings(None)));
+    assert!(matches!(
+        next(&mut client).await,
+        ServerEvent::Settings(None)
+    ));
 }
 
 /// `spec/mclagsyncd-protocol.md` 5.6, `spec/behaviour.md` 12: what arrives together changes the pair
@@ -237,7 +240,7 @@ async fn settings_that_arrive_together_are_reported_once() {
     stream.write_all(&bytes.concat()).await.unwrap();
     let mut reported = Vec::new();
     for _ in 0..3 {
-        let Happened::Settings(config) = next(&mut client).await else {
+        let ServerEvent::Settings(config) = next(&mut client).await else {
             panic!("no settings");
         };
         reported.push(config.map(|config| config.ports.len()));
@@ -259,15 +262,18 @@ async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settle
     .await;
     assert!(matches!(
         next(&mut client).await,
-        Happened::Settings(Some(_))
+        ServerEvent::Settings(Some(_))
     ));
     drop(stream);
-    assert_eq!(next(&mut client).await, Happened::Down);
+    assert_eq!(next(&mut client).await, ServerEvent::Down);
     let mut stream = accept(&mut client, &listener).await;
     greeted(&mut client, Dialect::Sonic).await;
     say(&mut stream, &ServerMessage::Interfaces(Vec::new())).await;
     assert_eq!(event(&mut client).await, Event::SnapshotEnd);
-    assert!(matches!(next(&mut client).await, Happened::Settings(None)));
+    assert!(matches!(
+        next(&mut client).await,
+        ServerEvent::Settings(None)
+    ));
 }
 
 /// A client serves one client, and the socket takes the next one before that (`spec/mclagsyncd-protocol.md`
@@ -282,10 +288,10 @@ async fn a_shim_that_named_a_pair_and_is_silent_now_is_waited_for() {
     say(&mut stream, &add).await;
     assert!(matches!(
         next(&mut client).await,
-        Happened::Settings(Some(_))
+        ServerEvent::Settings(Some(_))
     ));
     drop(stream);
-    assert_eq!(next(&mut client).await, Happened::Down);
+    assert_eq!(next(&mut client).await, ServerEvent::Down);
     let mut stream = accept(&mut client, &listener).await;
     greeted(&mut client, Dialect::Sonic).await;
     let more = timeout(2 * SETTLE_QUIET, client.next()).await;
@@ -310,8 +316,8 @@ async fn batches_that_leave_while_the_shim_speaks_are_answered() {
     // Both the write and the read are possible now.
     loop {
         match next(&mut client).await {
-            Happened::Done { batch, .. } => return assert_eq!(batch, 1),
-            Happened::Event(Event::SnapshotEnd) => panic!("no answer"),
+            ServerEvent::Done { batch, .. } => return assert_eq!(batch, 1),
+            ServerEvent::Event(Event::SnapshotEnd) => panic!("no answer"),
             _ => {}
         }
     }
@@ -343,8 +349,8 @@ async fn a_server_taken_for_sonics_turns_out_to_be_linux_mclags() {
     stream.write_all(&answer).await.unwrap();
     loop {
         match next(&mut client).await {
-            Happened::Down => break,
-            Happened::Event(_) | Happened::Done { .. } => {}
+            ServerEvent::Down => break,
+            ServerEvent::Event(_) | ServerEvent::Done { .. } => {}
             other => panic!("{other:?}"),
         }
     }
@@ -389,7 +395,7 @@ async fn an_isolation_list_that_does_not_fit_fails_its_ports_each_time() {
     ops.push(Op::SnapshotEnd(Section::Ports));
     for (number, ops, failed) in [(1, ops, 256), (2, vec![port(0)], 1)] {
         client.send(number, &ops);
-        let Happened::Done {
+        let ServerEvent::Done {
             batch, failures, ..
         } = next(&mut client).await
         else {
@@ -469,7 +475,7 @@ async fn a_lost_shim_is_noticed_and_connected_to_again() {
         let stream = accept(&mut client, &listener).await;
         greeted(&mut client, Dialect::Sonic).await;
         drop(stream);
-        assert_eq!(next(&mut client).await, Happened::Down);
+        assert_eq!(next(&mut client).await, ServerEvent::Down);
     }
 }
 
@@ -495,10 +501,10 @@ async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not
     .await;
     assert!(matches!(
         next(&mut client).await,
-        Happened::Settings(Some(_))
+        ServerEvent::Settings(Some(_))
     ));
     stream.write_all(&[1, 1, 3, 0]).await.unwrap();
-    assert_eq!(next(&mut client).await, Happened::Down);
+    assert_eq!(next(&mut client).await, ServerEvent::Down);
     // `spec/mclagdctl-protocol.md` 5.8: the strange one and the VLAN that cannot be.
     let row = |row: FromSyncd| client.tally().from(row);
     assert_eq!(row(FromSyncd::FdbChange), OkError { ok: 0, error: 2 });
@@ -552,7 +558,7 @@ async fn the_dialect_of_an_unknown_address_is_heard() {
     greeted(&mut client, Dialect::Sonic).await;
     assert!(matches!(
         next(&mut client).await,
-        Happened::Settings(Some(_))
+        ServerEvent::Settings(Some(_))
     ));
 
     let listener = self::listener().await;
@@ -614,13 +620,13 @@ async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_observation
     stream.write_all(&answer).await.unwrap();
     loop {
         match next(&mut client).await {
-            Happened::Event(Event::Fdb { observation, .. }) => {
+            ServerEvent::Event(Event::Fdb { observation, .. }) => {
                 let port = name("swp9");
                 let configured = false;
                 assert_eq!(observation, Observation::Learned { port, configured });
                 return;
             }
-            Happened::Done { .. } | Happened::Event(_) => {}
+            ServerEvent::Done { .. } | ServerEvent::Event(_) => {}
             other => panic!("{other:?}"),
         }
     }
