@@ -126,7 +126,7 @@ struct Policy {
 
 impl Ports {
     fn rules(&self) -> &'static dyn Rules {
-        if self.untracked {
+        if self.unreported {
             &WithoutReports
         } else {
             &ByActivity
@@ -278,7 +278,7 @@ impl Fdb {
         self.early.remove(&key);
         let on_peer_link =
             observation.port().is_some() && observation.port() == self.ports().peer_link;
-        if on_peer_link && self.ports().untracked {
+        if on_peer_link && self.ports().unreported {
             return; // what the dataplane would learn there is installed
         }
         let configured = matches!(

@@ -120,7 +120,7 @@ impl Domain {
     }
 
     /// Without a dataplane the last one's ways count.
-    const fn untracked(&self) -> bool {
+    const fn unreported(&self) -> bool {
         !self.syncd.policy.reports_activity
     }
 
@@ -141,7 +141,7 @@ impl Domain {
         };
         known.mlag != self.config.ports
             || known.peer_link != self.config.peer_link
-            || known.untracked != self.untracked()
+            || known.unreported != self.unreported()
             || known.no_orphans == self.peer.policy().orphans
             || known.peer_link_down != self.peer_link_down(links_ready)
             || self.config.ports.iter().any(name_differs)
@@ -157,8 +157,8 @@ impl Domain {
         } else {
             known.vids.clone()
         };
-        let untracked = self.untracked();
-        let kernel = match (untracked, links_ready) {
+        let unreported = self.unreported();
+        let kernel = match (unreported, links_ready) {
             (false, _) => Running::default(),
             (true, false) => Running::clone(&known.kernel),
             (true, true) => Running::clone(self.links.running()),
@@ -169,7 +169,7 @@ impl Domain {
             mlag: self.config.ports.clone(),
             peer_link: self.config.peer_link,
             vids,
-            untracked,
+            unreported,
             down: down.collect(),
             kernel,
             peer_link_down: self.peer_link_down(links_ready),

@@ -20,7 +20,7 @@ pub struct Ports {
     /// ([`mclag_proto::sync::model::Abilities::tracking`]) nor knows what to do with the entries
     /// of a port that is down: both are decided here, as `spec/behaviour.md` 9 has it. The states
     /// below count only then.
-    pub untracked: bool,
+    pub unreported: bool,
     /// MLAG ports that are down here.
     pub down: BTreeMap<IfName, Outage>,
     /// Every interface that the kernel has, and whether it runs. Of what is reported on another one
@@ -58,23 +58,23 @@ impl Ports {
 
     /// How long an MLAG port is down, where that matters.
     pub(super) fn outage(&self, port: &IfName) -> Option<Outage> {
-        let counts = self.untracked && self.is_mlag(port);
+        let counts = self.unreported && self.is_mlag(port);
         self.down.get(port).copied().filter(|_| counts)
     }
 
     /// A single-homed port that is down, or that the kernel does not have yet.
     pub(super) fn is_orphan_down(&self, port: &IfName) -> bool {
-        self.untracked && !self.is_mlag(port) && self.kernel.get(port) != Some(&true)
+        self.unreported && !self.is_mlag(port) && self.kernel.get(port) != Some(&true)
     }
 
     /// The kernel has no such interface, where that matters.
     pub(super) fn is_unknown(&self, port: &IfName) -> bool {
-        self.untracked && !self.kernel.contains_key(port)
+        self.unreported && !self.kernel.contains_key(port)
     }
 
     /// The peer link, if frames can be sent over it.
     pub(super) fn usable_peer_link(&self) -> Option<IfName> {
-        let unusable = self.untracked && self.peer_link_down;
+        let unusable = self.unreported && self.peer_link_down;
         self.peer_link.filter(|_| !unusable)
     }
 }
@@ -134,7 +134,7 @@ impl<'a> Change<'a> {
                 .and_then(|port| ports.vids.get(&port).cloned());
             (ports.peer_link, ports.usable_peer_link(), vids)
         };
-        let same = before.untracked == now.untracked && before.no_orphans == now.no_orphans;
+        let same = before.unreported == now.unreported && before.no_orphans == now.no_orphans;
         if !same || link(before) != link(now) {
             return None;
         }
@@ -144,7 +144,7 @@ impl<'a> Change<'a> {
             .copied()
             .collect();
         differing(&before.vids, &now.vids, &mut ports);
-        if now.untracked {
+        if now.unreported {
             differing(&before.at_peer, &now.at_peer, &mut ports);
             differing(&before.down, &now.down, &mut ports);
             if !Arc::ptr_eq(&before.kernel, &now.kernel) {
@@ -156,7 +156,7 @@ impl<'a> Change<'a> {
 
     /// Carry an entry over.
     pub(super) fn follow(&self, key: FdbKey, entry: &mut Entry<Policy>) {
-        if self.before.untracked && !self.now.untracked {
+        if self.before.unreported && !self.now.unreported {
             entry.belongs_to_dataplane();
         }
         let rules = self.now.rules();

@@ -1,8 +1,8 @@
 //! One test per row of `spec/behaviour.md` 9.13 that the table decides, and per rule of 9.3–9.5, for
-//! a dataplane that tracks what is installed. `untracked.rs`: for one that does not.
+//! a dataplane that tracks what is installed. `unreported.rs`: for one that does not.
 
 mod rows;
-mod untracked;
+mod unreported;
 
 use super::*;
 use crate::links::Vids;
@@ -529,7 +529,7 @@ enum Step {
     PeerLink(bool),
     Mlag(IfName, bool),
     Vlan(IfName, bool),
-    Untracked(bool),
+    Unreported(bool),
     SessionDown(bool),
     SessionUp,
     SyncdUp(bool),
@@ -578,7 +578,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<bool>().prop_map(Step::PeerLink),
         1 => (mlag(), any::<bool>()).prop_map(|(name, is)| Step::Mlag(name, is)),
         1 => (names(), any::<bool>()).prop_map(|(name, is)| Step::Vlan(name, is)),
-        1 => prop::bool::weighted(0.9).prop_map(Step::Untracked),
+        1 => prop::bool::weighted(0.9).prop_map(Step::Unreported),
         1 => any::<bool>().prop_map(Step::SessionDown),
         2 => Just(Step::SessionUp),
         1 => any::<bool>().prop_map(Step::SyncdUp),
@@ -619,8 +619,8 @@ impl Fixture {
             Step::Vlan(name, false) => {
                 self.change(|ports| ports.vids.insert(name, Vids::default()));
             }
-            Step::Untracked(is) => {
-                self.change(|ports| ports.untracked = is);
+            Step::Unreported(is) => {
+                self.change(|ports| ports.unreported = is);
             }
             Step::SessionDown(release) => {
                 self.fdb.session_down(release);
@@ -695,8 +695,8 @@ impl Fixture {
 
 proptest! {
     #[test]
-    fn what_was_said_is_what_is_true_whatever_happened(untracked: bool, steps in steps()) {
-        let mut f = Fixture::with(Ports { untracked, ..ports() });
+    fn what_was_said_is_what_is_true_whatever_happened(unreported: bool, steps in steps()) {
+        let mut f = Fixture::with(Ports { unreported, ..ports() });
         for step in &steps {
             f.step(step);
         }

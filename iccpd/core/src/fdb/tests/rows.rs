@@ -2,7 +2,7 @@
 //! what happened before, what happens, what the shim and the peer are told of it, and who sees the
 //! host then (*L*: the peer alone, *P*: this chassis alone).
 
-use super::untracked::{kernel, shim};
+use super::unreported::{kernel, shim};
 use super::*;
 
 /// The cells of each row.

@@ -9,7 +9,7 @@ const KERNEL: [&str; 5] = ["bond1", "bond2", "swp10", "swp11", "peerlink"];
 /// Both MLAG ports up on both chassis, a peer link that is up, synchronised.
 pub(super) fn shim() -> Fixture {
     Fixture::with(Ports {
-        untracked: true,
+        unreported: true,
         kernel: BTreeMap::from(KERNEL.map(|name| (port(name), true))).into(),
         at_peer: [(port("bond1"), true), (port("bond2"), true)].into(),
         ..ports()
@@ -791,7 +791,7 @@ mod sessions {
         f.learn("bond1").told();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        f.change(|ports| ports.untracked = false);
+        f.change(|ports| ports.unreported = false);
         assert_eq!(f.ops(), [release()]);
         assert_eq!(f.told(), [del("bond1")]);
     }
