@@ -198,17 +198,20 @@ impl Links {
     /// Members of the LAG `index`, by name.
     #[must_use]
     pub fn members(&self, index: u32) -> Vec<MemberState> {
-        let slaves = self.slaves.get(&index).into_iter().flatten();
-        let mut members: Vec<MemberState> = slaves
-            .filter_map(|slave| self.by_index.get(slave))
-            .map(|link| MemberState {
-                name: link.name,
-                running: link.running,
-                distributing: link.running && link.member.is_some_and(|m| m.distributing),
-            })
-            .collect();
+        let mut members: Vec<MemberState> = self.each_member(index).collect();
         members.sort_by_key(|member| member.name);
         members
+    }
+
+    /// The same in no order, for who counts them.
+    fn each_member(&self, index: u32) -> impl Iterator<Item = MemberState> {
+        let slaves = self.slaves.get(&index).into_iter().flatten();
+        let links = slaves.filter_map(|slave| self.by_index.get(slave));
+        links.map(|link| MemberState {
+            name: link.name,
+            running: link.running,
+            distributing: link.running && link.member.is_some_and(|m| m.distributing),
+        })
     }
 
     /// Whether an ordinary interface can carry frames.

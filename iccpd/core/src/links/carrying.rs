@@ -15,7 +15,7 @@ impl Links {
         self.by_name(name).is_some_and(|link| {
             let carries = match link.kind {
                 LinkKind::Lag { min_links, .. } => {
-                    let members = self.members(link.index).into_iter();
+                    let members = self.each_member(link.index);
                     let usable = members.filter(|member| member.distributing).count();
                     link.admin_up && is_enough(usable, min_links)
                 }
@@ -40,7 +40,7 @@ impl Links {
                 min_links,
                 ..
             } => {
-                let members = self.members(link.index).into_iter();
+                let members = self.each_member(link.index);
                 let running = members.filter(|member| member.running).count();
                 let carries = is_enough(running, min_links) && self.has_place(link, bridge);
                 link.admin_up && running > 0 && !carries
