@@ -55,7 +55,7 @@ const PEER_KINDS: [&str; 6] = [
 const PEER_POLICY: [&str; 1] = ["iccpd/core/src/policy/peer.rs"];
 
 /// Ways to ask what the dataplane can do.
-const DATAPLANE_KINDS: [&str; 4] = ["Abilities", "abilities.", ".tracking", ".silent"];
+const DATAPLANE_KINDS: [&str; 3] = ["Abilities", "abilities.", ".tracking"];
 
 /// Where the core may ask that; and where it is told.
 const DATAPLANE_POLICY: [&str; 2] = [
@@ -866,9 +866,9 @@ fn a_rule_about_a_kind_of_peer_outside_its_policy_is_found() {
 
 #[test]
 fn a_rule_about_a_kind_of_dataplane_outside_its_policy_is_found() {
-    let text = "fn f(syncd: &Syncd) -> bool {\n    syncd.abilities.silent\n}\n";
+    let text = "fn f(syncd: &Syncd) -> bool {\n    syncd.abilities.tracking\n}\n";
     let path = "iccpd/core/src/domain/x.rs";
-    let found = ["abilities.", ".silent"].map(|word| format!("{path} mentions {word}"));
+    let found = ["abilities.", ".tracking"].map(|word| format!("{path} mentions {word}"));
     assert_eq!(violations_with(path, text), found);
     assert!(violations_with("iccpd/core/src/policy/dataplane.rs", text).is_empty());
     assert!(violations_with("iccpd/src/x.rs", text).is_empty());

@@ -38,7 +38,6 @@ const SONIC: Abilities = Abilities {
     interfaces: true,
     neighbours: false,
     node_mac: true,
-    silent: true,
 };
 
 fn mac(last: u8) -> Mac {

@@ -3,7 +3,8 @@
 use mclag_proto::iccp::Message;
 use mclag_proto::sync::model::{Abilities, Event, OpError};
 use mclag_proto::{IfName, Mac, Vid};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -83,6 +84,7 @@ pub enum Input {
     /// `syncd` is connected and greeted.
     SyncdUp {
         /// What its dataplane can do.
+        #[serde(deserialize_with = "recorded_abilities")]
         abilities: Abilities,
         /// Name of its backend.
         backend: String,
@@ -110,6 +112,36 @@ pub enum Input {
         /// True to take this chassis out of the pair, false to leave the dataplane as it is.
         leave: bool,
     },
+}
+
+/// A recording of before names one ability more, of dataplanes that answered nothing; none does now.
+fn recorded_abilities<'de, D: Deserializer<'de>>(from: D) -> Result<Abilities, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+    struct Abilities {
+        redirect: bool,
+        tracking: bool,
+        hold: bool,
+        pair: bool,
+        interfaces: bool,
+        neighbours: bool,
+        node_mac: bool,
+        #[serde(default)]
+        silent: bool,
+    }
+    let recorded = Abilities::deserialize(from)?;
+    if recorded.silent {
+        return Err(D::Error::custom("silent: true is of no dataplane any more"));
+    }
+    Ok(mclag_proto::sync::model::Abilities {
+        redirect: recorded.redirect,
+        tracking: recorded.tracking,
+        hold: recorded.hold,
+        pair: recorded.pair,
+        interfaces: recorded.interfaces,
+        neighbours: recorded.neighbours,
+        node_mac: recorded.node_mac,
+    })
 }
 
 /// What the encoding of a peer can carry. The core knows no more of dialects.

@@ -292,8 +292,6 @@ pub enum Programmed {
     Nothing,
     /// This; its isolation is not confirmed.
     Told(PortWant),
-    /// This; a dataplane that confirms nothing was given it, and may take a moment.
-    TakingEffect(PortWant),
     /// This, and its isolation is in force.
     InForce(PortWant),
 }
@@ -305,10 +303,6 @@ pub enum Report {
     Told(PortWant),
     /// It carried it out.
     Done,
-    /// It took it.
-    Taken,
-    /// It has had the time it takes.
-    TimeOver,
     /// It could not.
     Failed,
     /// What could not be carried out is to be said again.
@@ -326,28 +320,13 @@ impl Programmed {
             (Self::InForce(was), Report::Told(want)) if was.isolation == want.isolation => {
                 Self::InForce(want)
             }
-            (Self::TakingEffect(was), Report::Told(want)) if was.isolation == want.isolation => {
-                Self::TakingEffect(want)
-            }
             (_, Report::Told(want)) => Self::Told(want),
             // As it was before is nothing that could be confirmed.
-            (Self::Told(want), Report::Done | Report::Taken)
-                if want.isolation == Isolation::Keep =>
-            {
-                self
-            }
+            (Self::Told(want), Report::Done) if want.isolation == Isolation::Keep => self,
             (Self::Told(want), Report::Done) => Self::InForce(want),
-            (Self::Told(want), Report::Taken) => Self::TakingEffect(want),
-            (Self::TakingEffect(want), Report::TimeOver) => Self::InForce(want),
-            (Self::Told(want) | Self::TakingEffect(want) | Self::InForce(want), Report::Failed) => {
-                Self::Told(want)
-            }
+            (Self::Told(want) | Self::InForce(want), Report::Failed) => Self::Told(want),
             (Self::Told(_), Report::Repair) | (_, Report::Lost) => Self::Nothing,
-            (
-                Self::Nothing | Self::TakingEffect(_) | Self::InForce(_),
-                Report::Done | Report::Taken | Report::Repair,
-            )
-            | (Self::Nothing | Self::Told(_) | Self::InForce(_), Report::TimeOver)
+            (Self::Nothing | Self::InForce(_), Report::Done | Report::Repair)
             | (Self::Nothing, Report::Failed) => self,
         }
     }
@@ -357,7 +336,7 @@ impl Programmed {
     pub const fn told(self) -> Option<PortWant> {
         match self {
             Self::Nothing => None,
-            Self::Told(want) | Self::TakingEffect(want) | Self::InForce(want) => Some(want),
+            Self::Told(want) | Self::InForce(want) => Some(want),
         }
     }
 
@@ -366,7 +345,7 @@ impl Programmed {
     pub const fn confirmed(self) -> Option<Isolation> {
         match self {
             Self::Nothing | Self::Told(_) => None,
-            Self::TakingEffect(want) | Self::InForce(want) => Some(want.isolation),
+            Self::InForce(want) => Some(want.isolation),
         }
     }
 }

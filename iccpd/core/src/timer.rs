@@ -27,8 +27,6 @@ pub enum Timer {
     Consent(IfName),
     /// The peer is told again that a port is up while it does not acknowledge.
     Resend(IfName),
-    /// What a silent dataplane was told of a port is in force.
-    InForce(IfName),
     /// A port has been down for long.
     LongOutage(IfName),
 }
@@ -85,12 +83,7 @@ impl Timers {
 
     /// Stop everything that waits for a port.
     pub fn stop_port(&mut self, port: IfName) {
-        for timer in [
-            Timer::Consent,
-            Timer::Resend,
-            Timer::InForce,
-            Timer::LongOutage,
-        ] {
+        for timer in [Timer::Consent, Timer::Resend, Timer::LongOutage] {
             self.stop(timer(port));
         }
     }
@@ -107,10 +100,7 @@ impl Timer {
     #[must_use]
     pub const fn port(self) -> Option<IfName> {
         match self {
-            Self::Consent(port)
-            | Self::Resend(port)
-            | Self::InForce(port)
-            | Self::LongOutage(port) => Some(port),
+            Self::Consent(port) | Self::Resend(port) | Self::LongOutage(port) => Some(port),
             Self::Retry
             | Self::Keepalive
             | Self::Session
@@ -165,12 +155,12 @@ mod tests {
         timers.set(Timer::Resend(a), after(1));
         timers.set(Timer::Consent(b), after(3));
         timers.set(Timer::Consent(a), after(2));
-        timers.set(Timer::InForce(a), after(9));
+        timers.set(Timer::LongOutage(a), after(9));
         let want = [Timer::Consent(a), Timer::Consent(b), Timer::Resend(a)];
         assert_eq!(timers.take_expired_of_ports(after(3)), want);
         assert_eq!(timers.take_expired_of_ports(after(3)), []);
         assert!(timers.is_set(Timer::Session));
         timers.stop_port(a);
-        assert!(!timers.is_set(Timer::InForce(a)));
+        assert!(!timers.is_set(Timer::LongOutage(a)));
     }
 }

@@ -1,6 +1,5 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
-use iccp_core::policy::dataplane::TAKES_EFFECT;
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Reason, Time,
 };
@@ -87,7 +86,6 @@ impl Chassis {
                 interfaces: false,
                 neighbours: false,
                 node_mac: false,
-                silent: false,
             },
             backend: "model".into(),
             window: 8,
@@ -386,59 +384,6 @@ fn a_port_that_is_waited_for_is_acknowledged() {
     chassis.port("bond1", PortState::Up);
     let (batch, _) = chassis.batch().unwrap();
     chassis.answer(&batch, Some(OpErrorCode::Waiting));
-    assert_eq!(chassis.acks(), 1);
-}
-
-/// A shim of version 1 answers nothing: the peer, which opens its port at once, is not faster than
-/// it then.
-#[test]
-fn isolation_that_nobody_confirms_is_given_time_before_it_is_acknowledged() {
-    let mut chassis = Chassis::synchronised();
-    chassis.feed(Input::SyncdUp {
-        abilities: Abilities {
-            hold: true,
-            node_mac: false,
-            silent: true,
-            ..Abilities::default()
-        },
-        backend: "shim".into(),
-        window: 8,
-    });
-    let isolated = |chassis: &mut Chassis| {
-        chassis.port("bond1", PortState::Up);
-        let (batch, isolation) = chassis.batch().unwrap();
-        assert_eq!(isolation, Some(Isolation::On));
-        chassis.answer(&batch, None);
-        assert_eq!(chassis.acks(), 0);
-    };
-    isolated(&mut chassis);
-    chassis.pass(TAKES_EFFECT / 2);
-    assert_eq!(chassis.acks(), 0);
-    chassis.pass(TAKES_EFFECT / 2);
-    assert_eq!(chassis.acks(), 1);
-    // In force, it is acknowledged at once.
-    chassis.port("bond1", PortState::Up);
-    assert_eq!(chassis.acks(), 1);
-
-    // From the start each time.
-    chassis.port("bond1", PortState::Down);
-    let (batch, _) = chassis.batch().unwrap();
-    chassis.answer(&batch, None);
-    isolated(&mut chassis);
-    let due = chassis.domain.deadline().unwrap();
-    assert!(due <= chassis.now + TAKES_EFFECT, "{due:?}");
-    chassis.pass(TAKES_EFFECT / 2);
-    chassis.port("bond1", PortState::Down);
-    let (batch, _) = chassis.batch().unwrap();
-    chassis.answer(&batch, None);
-    isolated(&mut chassis);
-    chassis.pass(TAKES_EFFECT / 2);
-    assert_eq!(
-        chassis.acks(),
-        0,
-        "the time of an isolation that was lifted"
-    );
-    chassis.pass(TAKES_EFFECT / 2);
     assert_eq!(chassis.acks(), 1);
 }
 

@@ -18,7 +18,6 @@ const ABILITIES: Abilities = Abilities {
     interfaces: false,
     neighbours: false,
     node_mac: false,
-    silent: false,
 };
 
 /// A place for a socket, removed at the end.

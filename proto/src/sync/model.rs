@@ -421,9 +421,6 @@ pub struct Abilities {
     pub neighbours: bool,
     /// It wants to be told this chassis' own MAC ([`Op::NodeMac`]).
     pub node_mac: bool,
-    /// It answers nothing: what it was told counts as done, and is in force a moment later. Of the
-    /// shims of version 1; no server of version 2 is.
-    pub silent: bool,
 }
 
 impl fmt::Display for Abilities {
@@ -436,7 +433,6 @@ impl fmt::Display for Abilities {
             pair,
             interfaces,
             neighbours,
-            silent,
             node_mac,
         } = *self;
         let all = [
@@ -446,7 +442,6 @@ impl fmt::Display for Abilities {
             (pair, "pair state"),
             (interfaces, "interfaces"),
             (neighbours, "neighbours"),
-            (silent, "no answers"),
             (node_mac, "node MAC"),
         ];
         let names: Vec<&str> = all

@@ -75,8 +75,6 @@ pub const fn together(keeper: Abilities, beside: Abilities) -> Abilities {
         interfaces: keeper.interfaces || beside.interfaces,
         neighbours: keeper.neighbours || beside.neighbours,
         node_mac: keeper.node_mac || beside.node_mac,
-        // The server answers for it when what was said is in force.
-        silent: false,
     }
 }
 
@@ -96,7 +94,6 @@ mod tests {
         interfaces: true,
         neighbours: true,
         node_mac: false,
-        silent: false,
     };
     const SONIC: Abilities = Abilities {
         redirect: false,
@@ -106,7 +103,6 @@ mod tests {
         interfaces: true,
         neighbours: false,
         node_mac: true,
-        silent: true,
     };
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 
@@ -195,7 +191,6 @@ mod tests {
     fn together_they_can_what_each_has_a_share_in() {
         let both = Abilities {
             neighbours: true,
-            silent: false,
             ..SONIC
         };
         assert_eq!(together(SONIC, KERNEL), both);

@@ -502,7 +502,6 @@ impl Backend for LinuxBackend {
             interfaces: true,
             neighbours: true,
             node_mac: false,
-            silent: false,
         }
     }
 

@@ -583,7 +583,6 @@ const fn abilities(dialect: Dialect) -> Abilities {
         interfaces: true,
         neighbours: false,
         node_mac: true,
-        silent: true,
     }
 }
 

@@ -80,7 +80,6 @@ impl Backend for RecordBackend {
             interfaces: true,
             neighbours: true,
             node_mac: false,
-            silent: false,
         }
     }
 

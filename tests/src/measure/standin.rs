@@ -506,7 +506,6 @@ const ABILITIES: Abilities = Abilities {
     interfaces: true,
     neighbours: true,
     node_mac: false,
-    silent: false,
 };
 
 impl Heard {

@@ -103,7 +103,7 @@ impl Domain {
         }
         self.syncd.listed = false;
         for port in self.ports.values_mut() {
-            port.program(Report::Lost, &mut self.timers);
+            port.program(Report::Lost);
         }
     }
 
@@ -143,14 +143,11 @@ impl Domain {
         if !in_force {
             let after = self.syncd.policy.repair_after;
             self.timers.set(Timer::Repair, now + after);
-            port.program(Report::Failed, &mut self.timers);
+            port.program(Report::Failed);
             return;
         }
         let before = port.programmed().confirmed();
-        match self.syncd.policy.takes_effect_after {
-            Some(after) => port.taken(&mut self.timers, now + after),
-            None => port.program(Report::Done, &mut self.timers),
-        }
+        port.program(Report::Done);
         let (port, after) = (port.name(), port.programmed().confirmed());
         if before != after
             && let Some(isolation) = after
@@ -178,7 +175,7 @@ impl Domain {
     /// Say again what was refused.
     pub(super) fn syncd_repair(&mut self) {
         for port in self.ports.values_mut() {
-            port.program(Report::Repair, &mut self.timers);
+            port.program(Report::Repair);
         }
     }
 

@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::counters::{Counter, Counters};
 use crate::election::{self, Candidate};
 use crate::input::Input;
-use crate::lag::{Awaited, Consent, Event as PortEvent, MlagPort, News, RESEND, Report, Wait};
+use crate::lag::{Awaited, Consent, Event as PortEvent, MlagPort, News, RESEND, Wait};
 use crate::links::Links;
 use crate::output::{Notice, Output};
 use crate::peer::Peer;
@@ -260,7 +260,6 @@ impl Domain {
         match timer {
             Timer::Consent(name) => self.wait_over(name),
             Timer::Resend(_) => drop(port.resend(now + RESEND, &mut self.timers)),
-            Timer::InForce(_) => port.program(Report::TimeOver, &mut self.timers),
             // What follows is derived anew after each input.
             _ => {}
         }

@@ -119,7 +119,7 @@ impl Domain {
                 continue;
             };
             if whole || port.programmed().told() != Some(want) {
-                port.program(Report::Told(want), &mut self.timers);
+                port.program(Report::Told(want));
                 self.syncd.queue(Op::Port { port: name, want });
             }
         }

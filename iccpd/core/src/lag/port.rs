@@ -212,7 +212,7 @@ impl MlagPort {
             Programmed::InForce(want) => {
                 (self.isolation, want.isolation) == (Isolation::On, Isolation::On)
             }
-            Programmed::Nothing | Programmed::Told(_) | Programmed::TakingEffect(_) => false,
+            Programmed::Nothing | Programmed::Told(_) => false,
         }
     }
 
@@ -223,19 +223,7 @@ impl MlagPort {
     }
 
     /// The dataplane was told, or reports, something of it.
-    pub fn program(&mut self, report: Report, timers: &mut Timers) {
+    pub fn program(&mut self, report: Report) {
         self.programmed = self.programmed.after(report);
-        if !matches!(self.programmed, Programmed::TakingEffect(_)) {
-            timers.stop(Timer::InForce(self.name));
-        }
-    }
-
-    /// A dataplane that confirms nothing took what it was told, which is in force at that time.
-    pub fn taken(&mut self, timers: &mut Timers, in_force: Time) {
-        let before = self.programmed;
-        self.program(Report::Taken, timers);
-        if before != self.programmed {
-            timers.set(Timer::InForce(self.name), in_force);
-        }
     }
 }

@@ -343,7 +343,7 @@ fn what_the_peer_was_told_of_a_port() {
 
 #[test]
 fn what_the_dataplane_has_of_a_port() {
-    use Programmed::{InForce, Nothing, TakingEffect, Told};
+    use Programmed::{InForce, Nothing, Told};
     let want = |isolation| PortWant {
         isolation,
         traffic: Traffic::Pass,
@@ -359,20 +359,11 @@ fn what_the_dataplane_has_of_a_port() {
         traffic: Traffic::Held,
         ..on
     };
-    // Before; told the same isolation, told another, done, taken, time over, failed, repair, lost.
+    // Before; told the same isolation, told another, done, failed, repair, lost.
     let table = [
         (
             Nothing,
-            [
-                Told(held),
-                Told(off),
-                Nothing,
-                Nothing,
-                Nothing,
-                Nothing,
-                Nothing,
-                Nothing,
-            ],
+            [Told(held), Told(off), Nothing, Nothing, Nothing, Nothing],
         ),
         (
             Told(on),
@@ -380,8 +371,6 @@ fn what_the_dataplane_has_of_a_port() {
                 Told(held),
                 Told(off),
                 InForce(on),
-                TakingEffect(on),
-                Told(on),
                 Told(on),
                 Nothing,
                 Nothing,
@@ -394,22 +383,7 @@ fn what_the_dataplane_has_of_a_port() {
                 Told(off),
                 Told(keep),
                 Told(keep),
-                Told(keep),
-                Told(keep),
                 Nothing,
-                Nothing,
-            ],
-        ),
-        (
-            TakingEffect(on),
-            [
-                TakingEffect(held),
-                Told(off),
-                TakingEffect(on),
-                TakingEffect(on),
-                InForce(on),
-                Told(on),
-                TakingEffect(on),
                 Nothing,
             ],
         ),
@@ -418,8 +392,6 @@ fn what_the_dataplane_has_of_a_port() {
             [
                 InForce(held),
                 Told(off),
-                InForce(on),
-                InForce(on),
                 InForce(on),
                 Told(on),
                 InForce(on),
@@ -431,8 +403,6 @@ fn what_the_dataplane_has_of_a_port() {
         Report::Told(held),
         Report::Told(off),
         Report::Done,
-        Report::Taken,
-        Report::TimeOver,
         Report::Failed,
         Report::Repair,
         Report::Lost,
@@ -442,7 +412,7 @@ fn what_the_dataplane_has_of_a_port() {
             assert_eq!(before.after(report), after, "{before:?} + {report:?}");
         }
     }
-    assert_eq!(TakingEffect(on).confirmed(), Some(Isolation::On));
+    assert_eq!(InForce(on).confirmed(), Some(Isolation::On));
     assert_eq!(Told(on).confirmed(), None);
 }
 
@@ -458,13 +428,9 @@ fn an_acknowledgement_waits_until_isolation_is_in_force() {
     };
     f.port.owe_ack(true);
     f.port.set_isolation(Isolation::On);
-    f.port.program(Report::Told(want), &mut f.timers);
+    f.port.program(Report::Told(want));
     assert!(!f.port.take_ack(), "not confirmed");
-    let in_force = Time::ZERO + RESEND;
-    f.port.taken(&mut f.timers, in_force);
-    assert!(!f.port.take_ack(), "not in force");
-    assert_eq!(f.timers.next(), Some(in_force));
-    f.port.program(Report::TimeOver, &mut f.timers);
+    f.port.program(Report::Done);
     f.port.set_isolation(Isolation::Off);
     assert!(!f.port.take_ack(), "no longer wanted");
     f.port.set_isolation(Isolation::On);

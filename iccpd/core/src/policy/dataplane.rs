@@ -1,10 +1,8 @@
 //! Everything that depends on who the dataplane is, as one value chosen when it connects: what it can
-//! do, what it has to be told, in which order, and how it comes to be known that it is so. Nothing else
-//! in the core asks for that.
+//! do, what it has to be told, and in which order. Nothing else in the core asks for that.
 //!
 //! | | our `mclagsyncd` | a server of SONiC | a server of linux-mclag |
 //! |---|---|---|---|
-//! | answers what it was told | yes | no: in force a moment later | no |
 //! | reports activity of what it was given | yes | no | no |
 //! | hears of addresses before *down* | no | yes | yes |
 //! | redirects a port without carrier | where the kernel can | no | no |
@@ -13,11 +11,6 @@ use crate::config::OnLoss;
 use mclag_proto::sync::model::{Abilities, Section};
 use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
 use std::time::Duration;
-
-/// How long what a dataplane was told that answers nothing may take to be in force. The peer opens its
-/// port at our word, often within a millisecond, and a shim with much to do is slower. Not longer, for
-/// meanwhile neither chassis serves the port.
-pub const TAKES_EFFECT: Duration = Duration::from_millis(50);
 
 /// Delay before an operation that was refused is tried again.
 const REPAIR: Duration = Duration::from_secs(1);
@@ -43,9 +36,6 @@ pub struct DataplanePolicy {
     pub keeps_neighbours: bool,
     /// It is told this chassis' own MAC ([`Abilities::node_mac`]).
     pub hears_node_mac: bool,
-    /// How long after it took what it was told that is in force; none for one that answers
-    /// ([`Abilities::silent`]).
-    pub takes_effect_after: Option<Duration>,
     /// How long after it refused an operation that is tried again.
     pub repair_after: Duration,
     /// Batches that it takes before the first is answered, at least 1.
@@ -64,7 +54,6 @@ impl DataplanePolicy {
             interfaces,
             neighbours,
             node_mac,
-            silent,
         } = abilities;
         Self {
             redirects: redirect,
@@ -74,7 +63,6 @@ impl DataplanePolicy {
             keeps_interfaces: interfaces,
             keeps_neighbours: neighbours,
             hears_node_mac: node_mac,
-            takes_effect_after: silent.then_some(TAKES_EFFECT),
             repair_after: REPAIR,
             window: usize::try_from(window.max(1)).unwrap_or(usize::MAX),
         }
@@ -149,7 +137,6 @@ mod tests {
         interfaces: false,
         neighbours: false,
         node_mac: false,
-        silent: false,
     };
 
     #[test]
@@ -164,19 +151,13 @@ mod tests {
             hold: true,
             pair: true,
             interfaces: true,
-            silent: true,
             ..NONE
         };
-        // What it says; strict and otherwise, addresses before *down*; in force after; its sections.
+        // What it says; strict and otherwise, addresses before *down*; its sections.
         let rows = [
-            (ours, (false, false), None, "Ports Fdb"),
-            (NONE, (true, false), None, "Ports Fdb"),
-            (
-                shim,
-                (true, false),
-                Some(Duration::from_millis(50)),
-                "Ports Interfaces Fdb Pair",
-            ),
+            (ours, (false, false), "Ports Fdb"),
+            (NONE, (true, false), "Ports Fdb"),
+            (shim, (true, false), "Ports Interfaces Fdb Pair"),
             (
                 Abilities {
                     neighbours: true,
@@ -184,18 +165,16 @@ mod tests {
                     ..ours
                 },
                 (false, false),
-                None,
                 "Ports Fdb Neighbours Pair",
             ),
         ];
-        for (abilities, (strict, hold), after, sections) in rows {
+        for (abilities, (strict, hold), sections) in rows {
             let policy = DataplanePolicy::of(abilities, 8);
             let first = |on_loss| policy.hears_addresses_before_down(on_loss);
             assert_eq!(
                 (first(OnLoss::Release), first(OnLoss::Hold)),
                 (strict, hold)
             );
-            assert_eq!(policy.takes_effect_after, after);
             let names: Vec<String> = policy.sections().map(|s| format!("{s:?}")).collect();
             assert_eq!(names.join(" "), sections);
         }

@@ -26,7 +26,6 @@ pub const ABILITIES: Abilities = Abilities {
     interfaces: false,
     neighbours: false,
     node_mac: false,
-    silent: false,
 };
 
 pub fn name(text: &str) -> IfName {

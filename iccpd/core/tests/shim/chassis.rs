@@ -41,7 +41,6 @@ pub const BOTH: Abilities = Abilities {
     interfaces: true,
     neighbours: true,
     node_mac: false,
-    silent: true,
 };
 
 pub struct Chassis {

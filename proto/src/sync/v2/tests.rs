@@ -355,7 +355,6 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
             interfaces: false,
             neighbours: false,
             node_mac: false,
-            silent: false,
         },
         backend: "linux".to_owned(),
         window: 16,
@@ -382,7 +381,6 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
             interfaces: true,
             neighbours: true,
             node_mac: false,
-            silent: false,
         },
         ..hello.clone()
     };

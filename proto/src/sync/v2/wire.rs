@@ -359,7 +359,6 @@ fn ability_bits(abilities: Abilities) -> u64 {
         interfaces,
         neighbours,
         node_mac,
-        silent: _,
     } = abilities;
     let bit = |on: bool, bit: u64| if on { bit } else { 0 };
     bit(redirect, ABILITY_REDIRECT)
@@ -381,7 +380,6 @@ const fn abilities_of(bits: u64) -> Abilities {
         interfaces: bits & ABILITY_INTERFACES != 0,
         neighbours: bits & ABILITY_NEIGHBOURS != 0,
         node_mac: bits & ABILITY_NODE_MAC != 0,
-        silent: false,
     }
 }
 

@@ -126,13 +126,15 @@ fn event() -> impl Strategy<Value = Event> {
 fn setup() -> impl Strategy<Value = Setup> {
     let family = prop_oneof![2 => Just(Family::Sonic), 1 => Just(Family::LinuxMclag)];
     let on_loss = prop_oneof![Just(OnLoss::Hold), Just(OnLoss::Release)];
-    let silent = prop::bool::weighted(0.3);
-    (family, any::<bool>(), on_loss, silent).prop_map(|(family, active, on_loss, silent)| Setup {
-        family,
-        active,
-        on_loss,
-        silent,
-    })
+    let foreign_server = prop::bool::weighted(0.3);
+    (family, any::<bool>(), on_loss, foreign_server).prop_map(
+        |(family, active, on_loss, foreign_server)| Setup {
+            family,
+            active,
+            on_loss,
+            foreign_server,
+        },
+    )
 }
 
 struct Run {
@@ -381,7 +383,7 @@ fn schedules_that_failed_once_hold_now() {
         family: Family::Sonic,
         active: false,
         on_loss: OnLoss::Hold,
-        silent: false,
+        foreign_server: false,
     };
     let linux = Setup {
         family: Family::LinuxMclag,

@@ -17,7 +17,7 @@ const SONIC: Setup = Setup {
     family: Family::Sonic,
     active: true,
     on_loss: OnLoss::Release,
-    silent: false,
+    foreign_server: false,
 };
 
 const LINUX: Setup = Setup {
@@ -158,12 +158,12 @@ fn a_leg_of_sonics_that_returns_gets_its_acknowledgement() {
     }
 }
 
-/// A shim that answers nothing takes its time, and the peer opens its port at our word.
+/// A foreign server takes its time, and the peer opens its port at our word.
 #[test]
-fn an_acknowledgement_gives_a_silent_shim_time() {
+fn an_acknowledgement_gives_a_foreign_server_time() {
     for setup in sonic() {
         let mut world = World::settled(Setup {
-            silent: true,
+            foreign_server: true,
             ..setup
         });
         let port = name(BONDS[0]);

@@ -34,8 +34,11 @@ pub const LEGACY_ORPHAN: &str = "swp20";
 /// A wait that is longer than this is one for ever: one ack timeout without a session, one with.
 const PATIENCE: Duration = Duration::from_secs(11);
 
-/// What a shim takes.
-const SHIM_LAG: Duration = Duration::from_millis(30);
+/// What a foreign `mclagsyncd` takes, which answers nothing.
+const SERVER_LAG: Duration = Duration::from_millis(30);
+
+/// When our own `mclagsyncd` answers for it.
+const SERVER_ANSWER: Duration = Duration::from_millis(50);
 
 /// Which of the two chassis.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -68,9 +71,9 @@ pub struct Setup {
     /// We dial and are mLACP-active.
     pub active: bool,
     pub on_loss: OnLoss,
-    /// Our dataplane is a shim of version 1: what it was told counts as done, and is done
-    /// [`SHIM_LAG`] later.
-    pub silent: bool,
+    /// Behind our `mclagsyncd` is a foreign one: what that was told is done [`SERVER_LAG`] later, and
+    /// answered after [`SERVER_ANSWER`].
+    pub foreign_server: bool,
 }
 
 impl Setup {
@@ -84,12 +87,20 @@ impl Setup {
                         family,
                         active,
                         on_loss,
-                        silent: false,
+                        foreign_server: false,
                     });
                 }
             }
         }
         all
+    }
+
+    /// Until a batch is carried out, and from then on until it is answered.
+    fn lag(self) -> (Duration, Duration) {
+        match self.foreign_server {
+            true => (SERVER_LAG, SERVER_ANSWER - SERVER_LAG),
+            false => (LATENCY, LATENCY),
+        }
     }
 
     pub fn config(&self) -> Config {
@@ -308,9 +319,9 @@ impl World {
     }
 
     pub fn set_bond(&mut self, at: At, bond: usize, up: bool) {
-        if self.setup.silent && up {
-            // LACP takes longer to come back than a shim to hold the port.
-            self.run_for(SHIM_LAG * 2);
+        if self.setup.foreign_server && up {
+            // LACP takes longer to come back than a server to hold the port.
+            self.run_for(SERVER_LAG * 2);
         }
         match at {
             At::Us => {
@@ -583,14 +594,13 @@ impl World {
     fn pass_local(&mut self, local: Local) {
         match local {
             Local::Batch(batch) => {
+                let (_, answered) = self.setup.lag();
                 let Some(syncd) = &mut self.syncd else {
                     return;
                 };
                 syncd.apply(&batch.ops, &mut self.kernel);
                 self.tell_neighbours();
-                if !self.setup.silent {
-                    self.queue_local(LATENCY, Local::Result(batch.number));
-                }
+                self.queue_local(answered, Local::Result(batch.number));
                 self.pump();
             }
             Local::Result(batch) => self.feed(Input::SyncdResult {
@@ -623,7 +633,6 @@ impl World {
         self.feed(Input::SyncdUp {
             abilities: Abilities {
                 node_mac: false,
-                silent: self.setup.silent,
                 ..ABLE
             },
             backend: "model".into(),
@@ -752,11 +761,7 @@ impl World {
             if let Some(output) = domain.poll_output() {
                 self.carry_out(output);
             } else if let Some(batch) = domain.poll_batch() {
-                let silent = self.setup.silent;
-                if silent {
-                    self.queue_local(LATENCY, Local::Result(batch.number));
-                }
-                let delay = if silent { SHIM_LAG } else { LATENCY };
+                let (delay, _) = self.setup.lag();
                 self.queue_local(delay, Local::Batch(batch));
             } else if let Some(message) = domain.poll_peer_message(self.now) {
                 self.send(&message);
