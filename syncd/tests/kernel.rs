@@ -97,3 +97,31 @@ fn a_hold_keeps_a_min_links_that_changed_a_moment_ago() {
         assert_eq!(min_links(bond).await, 1);
     });
 }
+
+/// Input: as above, of two bonds that are held in one go.
+#[test]
+fn holds_of_several_bonds_keep_what_changed_a_moment_ago() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add bond1 type bond mode 802.3ad",
+        "link add bond2 type bond mode 802.3ad",
+        "link set bond1 master br0",
+        "link set bond2 master br0",
+    ];
+    in_namespace("min_links and holds", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let bonds = [name("bond1"), name("bond2")];
+        let mut backend = LinuxBackend::open().expect("a backend");
+        backend.snapshot(Some(name("br0"))).await.expect("a look");
+        ip("link set bond1 type bond min_links 2").expect("min_links");
+        ip("link set bond2 type bond min_links 3").expect("min_links");
+        let hold = |port| Action::Hold {
+            port,
+            keeps_carrier: false,
+        };
+        let results = backend.apply(&bonds.map(hold)).await;
+        assert_eq!(results, [Ok(()), Ok(())]);
+        assert_eq!(min_links(bonds[0]).await, MIN_LINKS_HOLD + 2);
+        assert_eq!(min_links(bonds[1]).await, MIN_LINKS_HOLD + 3);
+    });
+}

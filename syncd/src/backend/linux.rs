@@ -341,20 +341,30 @@ impl LinuxBackend {
             .filter(|link| view::speaks_lacp(link))
             .map(|link| link.index)
             .collect();
-        for index in bonds {
-            match self.kernel.link_at(index).await {
-                Ok(Some(LinkInfo {
-                    kind: LinkKind::Bond(now),
-                    ..
-                })) => {
-                    let known = self.links.by_index.get_mut(&index);
-                    if let Some(LinkKind::Bond(bond)) = known.map(|link| &mut link.kind) {
-                        bond.min_links = now.min_links;
-                    }
-                }
-                // The request that follows will say so.
-                Ok(_) => {}
-                Err(error) => tracing::debug!(%error, "cannot look at a bond before its hold"),
+        let now = match bonds.first() {
+            None => return,
+            Some(only) if bonds.len() == 1 => {
+                let link = self.kernel.link_at(*only).await;
+                link.map(|link| link.into_iter().collect::<Vec<_>>())
+            }
+            // One question however many are held at once.
+            Some(_) => self
+                .kernel
+                .links()
+                .await
+                .map(|links| links.into_values().collect()),
+        };
+        let now = now.unwrap_or_else(|error| {
+            tracing::debug!(%error, "cannot look at bonds before their hold");
+            Vec::new()
+        });
+        for link in now.iter().filter(|link| bonds.contains(&link.index)) {
+            let known = self.links.by_index.get_mut(&link.index);
+            // The request that follows will say so if one is gone.
+            if let (LinkKind::Bond(now), Some(LinkKind::Bond(known))) =
+                (&link.kind, known.map(|link| &mut link.kind))
+            {
+                known.min_links = now.min_links;
             }
         }
     }
