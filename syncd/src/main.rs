@@ -11,7 +11,6 @@ use mclag_daemon::sandbox::Capability;
 use mclag_daemon::signals::{Signal, Signals};
 use mclag_daemon::socket::Listener;
 use mclag_daemon::{log, process, sandbox};
-use mclag_proto::Mac;
 use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::mclagsyncd;
@@ -205,9 +204,7 @@ async fn serve_with(
     let server = server.with_control(control).with_legacy(legacy);
     let mut server = server.with_reloads(reloads);
     if let Some(mclagsyncd) = &settings.mclagsyncd {
-        // Until the server or iccpd names one.
-        let node_mac = Mac::ZERO;
-        server = server.with_mclagsyncd(mclagsyncd::Client::new(mclagsyncd.places(), node_mac));
+        server = server.with_mclagsyncd(mclagsyncd::Client::new(mclagsyncd.places()));
     }
     tokio::select! {
         ended = server.run(listener, stop) => ended?,

@@ -114,6 +114,8 @@ pub struct Client {
     reported: Option<Box<PairSettings>>,
     /// The server said of this connection or of one before all that it says of the settings.
     is_told: bool,
+    /// The chassis' own MAC as the client gave it and as the server names it, when they last differed.
+    differ: Option<(Mac, Mac)>,
     /// Memberships of ports in VLANs, as said on this connection.
     vlan_members: BTreeSet<(IfName, Vid)>,
     /// Messages of the connections before.
@@ -127,9 +129,9 @@ impl Client {
     /// Not connected yet: that begins with the first [`Client::next`]. The places are tried in turn;
     /// there is at least one.
     #[must_use]
-    pub fn new(places: Vec<Place>, node_mac: Mac) -> Self {
+    pub fn new(places: Vec<Place>) -> Self {
         Self {
-            translator: Translator::new(Dialect::Sonic, node_mac),
+            translator: Translator::new(Dialect::Sonic),
             dialler: Dialler::new(RETRY, dial(places.first().copied())),
             places,
             next_place: 0,
@@ -138,6 +140,7 @@ impl Client {
             told: Told::default(),
             reported: None,
             is_told: false,
+            differ: None,
             vlan_members: BTreeSet::new(),
             tally: Tally::default(),
             happened: VecDeque::new(),
@@ -146,19 +149,19 @@ impl Client {
         }
     }
 
-    /// The identity that interfaces go back to, until an operation or the server names another.
-    pub const fn set_node_mac(&mut self, mac: Mac) {
-        self.translator.set_node_mac(mac);
-    }
-
     /// Queue what a batch means; without a connection it is dropped.
     pub fn send(&mut self, batch: u64, ops: &[Op]) {
+        if self.connection.is_none() {
+            return;
+        }
+        let mut failures = Vec::new();
+        let mut isolates = false;
+        let messages = self.translator.apply(ops);
+        self.compare_node_macs();
         let Some(connection) = &mut self.connection else {
             return;
         };
-        let mut failures = Vec::new();
-        let mut isolates = false;
-        for message in self.translator.apply(ops) {
+        for message in messages {
             let is_list = matches!(message, ClientMessage::PortIsolate(_));
             isolates |= is_list;
             if let Err(error) = connection.queue(message) {
@@ -506,13 +509,26 @@ impl Client {
         self.report_settings();
     }
 
+    /// The MAC that the client gave wins. Said once for each pair of MACs.
+    fn compare_node_macs(&mut self) {
+        let differ = self.translator.node_macs_that_differ();
+        if differ == self.differ {
+            return;
+        }
+        self.differ = differ;
+        if let Some((used, ignored)) = differ {
+            tracing::warn!(%used, %ignored, "mclagsyncd server names another system MAC than iccpd");
+        }
+    }
+
     fn report_settings(&mut self) {
         let is_told = self.abilities().is_some_and(|(_, d)| d.has_settings());
         let config = self.told.settings().map(Box::new);
         if is_told && config != self.reported {
             self.reported.clone_from(&config);
             if let Some(mac) = config.as_ref().and_then(|pair| pair.domain.system_mac) {
-                self.translator.set_node_mac(mac);
+                self.translator.server_names(mac);
+                self.compare_node_macs();
             }
             // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
             if let Some(ServerEvent::Settings(before @ Some(_))) = self.happened.back_mut()

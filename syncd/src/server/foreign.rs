@@ -324,7 +324,6 @@ pub(super) async fn next_of(foreign: Option<&mut Foreign>) -> ServerEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mclag_proto::Mac;
     use mclag_proto::sync::model::OpErrorCode;
 
     fn refused() -> OpError {
@@ -351,7 +350,7 @@ mod tests {
     #[tokio::test]
     async fn isolation_counts_when_the_server_had_time_for_it_and_answers_keep_their_order() {
         let now = Instant::now();
-        let mut foreign = Foreign::new(Client::new(Vec::new(), Mac::ZERO));
+        let mut foreign = Foreign::new(Client::new(Vec::new()));
         for number in 1..=3 {
             foreign.open.push_back(Open {
                 number,

@@ -89,13 +89,14 @@ impl Way {
         };
         let mut way = Self {
             dialect,
-            to: to::Translator::new(dialect, OWN),
+            to: to::Translator::new(dialect),
             from: from::Translator::new(&options, Isolation::Off, true),
             receiver: Reconciler::new(Originals::default()),
             actual: actual(),
             meant: Reconciler::new(Originals::default()),
             interfaces: BTreeMap::new(),
         };
+        assert!(way.to.apply(&[Op::NodeMac(OWN)]).is_empty());
         way.connect();
         let ops = way.from.begin(&way.actual, false);
         way.receiver.accept(&ops);

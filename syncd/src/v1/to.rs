@@ -24,17 +24,19 @@ use mclag_proto::sync::model::{
 use mclag_proto::sync::snapshot::{Named, Snapshot};
 use mclag_proto::sync::v1::{ClientMessage, Dialect, IsolatedPort, PortIsolate};
 use mclag_proto::{DomainId, IfName, Mac};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
+use crate::reconcile::MAX_WANTED_INTERFACES;
 use entries::{Entry, Learned};
 
 /// What a server was told, and what it has yet to be told.
 #[derive(Clone, Debug)]
 pub struct Translator {
     dialect: Dialect,
-    /// Identity that an interface goes back to.
-    node_mac: Mac,
+    node_mac: NodeMac,
+    /// Interfaces that go back to it, as soon as it is known.
+    unreturned: BTreeSet<IfName>,
     domain: Domain,
     /// The domain was named on this connection.
     domain_known: bool,
@@ -93,6 +95,20 @@ impl<T: PartialEq> Said<T> {
     }
 }
 
+/// This chassis' own MAC, which interfaces go back to: as the client gives it, or else as the server
+/// names it.
+#[derive(Clone, Copy, Debug, Default)]
+struct NodeMac {
+    given: Option<Mac>,
+    named: Option<Mac>,
+}
+
+impl NodeMac {
+    fn known(self) -> Option<Mac> {
+        self.given.or(self.named)
+    }
+}
+
 /// The peer link, as far as it was named.
 #[derive(Clone, Copy, Debug)]
 struct Domain {
@@ -124,10 +140,11 @@ struct Snapshots {
 impl Translator {
     /// A translator for a server that was never told anything.
     #[must_use]
-    pub fn new(dialect: Dialect, node_mac: Mac) -> Self {
+    pub fn new(dialect: Dialect) -> Self {
         Self {
             dialect,
-            node_mac,
+            node_mac: NodeMac::default(),
+            unreturned: BTreeSet::new(),
             domain: Domain {
                 peer_link: None,
                 peer_link_learning: true,
@@ -187,9 +204,31 @@ impl Translator {
         self.out.clear();
     }
 
-    /// The identity that interfaces go back to.
-    pub const fn set_node_mac(&mut self, mac: Mac) {
-        self.node_mac = mac;
+    /// The server names this MAC as the chassis' own. Counts until the client gives one.
+    pub fn server_names(&mut self, mac: Mac) {
+        let named = Some(mac);
+        self.learn_node_mac(NodeMac {
+            named,
+            ..self.node_mac
+        });
+    }
+
+    /// The MAC that the client gave and the one that the server names, if they differ.
+    #[must_use]
+    pub fn node_macs_that_differ(&self) -> Option<(Mac, Mac)> {
+        let NodeMac { given, named } = self.node_mac;
+        given.zip(named).filter(|(given, named)| given != named)
+    }
+
+    fn learn_node_mac(&mut self, now: NodeMac) {
+        let before = std::mem::replace(&mut self.node_mac, now).known();
+        let (None, Some(mac)) = (before, now.known()) else {
+            return;
+        };
+        for name in std::mem::take(&mut self.unreturned) {
+            self.set_mac(name, mac);
+        }
+        self.identity_follows(mac);
     }
 
     /// The isolation list could not be sent: the server has the one before, and the next operations
@@ -275,7 +314,10 @@ impl Translator {
                 learning: *learning,
             }),
             Op::Flush { .. } => {}
-            Op::NodeMac(mac) => self.node_mac = *mac,
+            Op::NodeMac(mac) => self.learn_node_mac(NodeMac {
+                given: Some(*mac),
+                ..self.node_mac
+            }),
         }
     }
 
@@ -506,6 +548,7 @@ impl Translator {
     fn interface(&mut self, name: IfName, want: InterfaceWant) {
         self.named.interfaces.name(name);
         let InterfaceWant { mac } = want;
+        self.unreturned.remove(&name);
         let before = self.interfaces.insert(name, Said::now(mac));
         if !before.is_some_and(|said| said.is(&mac)) {
             self.set_mac(name, mac);
@@ -514,8 +557,15 @@ impl Translator {
 
     fn release_interface(&mut self, name: IfName) {
         self.named.interfaces.withdraw(&name);
-        if self.interfaces.remove(&name).is_some() {
-            self.set_mac(name, self.node_mac);
+        if self.interfaces.remove(&name).is_none() {
+            return;
+        }
+        match self.node_mac.known() {
+            Some(mac) => self.set_mac(name, mac),
+            None if self.unreturned.len() < MAX_WANTED_INTERFACES => {
+                self.unreturned.insert(name);
+            }
+            None => {}
         }
     }
 

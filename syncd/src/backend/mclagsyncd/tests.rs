@@ -32,7 +32,7 @@ fn client(listener: &TcpListener, dialect: Option<Dialect>) -> Client {
         address: listener.local_addr().unwrap(),
         dialect,
     };
-    Client::new(vec![place], Mac([2, 0, 0, 0, 0, 9]))
+    Client::new(vec![place])
 }
 
 /// The server's end of the next connection. What happens meanwhile happens next.

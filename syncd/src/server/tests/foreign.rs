@@ -24,7 +24,7 @@ impl Beside {
             address: listener.local_addr().unwrap(),
             dialect: Some(Dialect::Sonic),
         };
-        let client = mclagsyncd::Client::new(vec![place], Mac::ZERO);
+        let client = mclagsyncd::Client::new(vec![place]);
         let rig = Rig::start_beside(Options::default(), Some(client)).await;
         Self { rig, listener }
     }
@@ -198,7 +198,7 @@ async fn a_client_waits_for_the_server_and_is_told_if_it_does_not_come() {
         address: "127.0.0.1:1".parse().unwrap(),
         dialect: Some(Dialect::Sonic),
     };
-    let absent = mclagsyncd::Client::new(vec![place], Mac::ZERO);
+    let absent = mclagsyncd::Client::new(vec![place]);
     let rig = Rig::start_beside(Options::default(), Some(absent)).await;
     let mut client = rig.connect().await;
     client.send(&hello(2..=2, 8)).await;
@@ -227,6 +227,50 @@ async fn the_client_s_connection_ends_with_that_of_the_server() {
     let _ = client.ask(&[fdb_op(1, "bond1")]).await;
     let added = record(1, "bond1", RecordOp::Add);
     assert_eq!(keeper.hear().await, v1::ClientMessage::SetFdb(vec![added]));
+    beside.rig.stop().await;
+}
+
+const NODE: Mac = Mac([2, 0, 0, 0, 0, 0x77]);
+
+/// What the server is told of the address of `bond1`, once.
+async fn mac_of_bond1(keeper: &mut Keeper) -> Mac {
+    loop {
+        if let v1::ClientMessage::SetInterfaceMac { interface, mac, .. } = keeper.hear().await
+            && interface == port("bond1")
+        {
+            return mac;
+        }
+    }
+}
+
+fn own_mac_and_back() -> [Op; 2] {
+    let name = port("bond1");
+    let mac = Mac([2, 0, 0, 0, 0, 0x55]);
+    let want = InterfaceWant { mac };
+    [Op::Interface { name, want }, Op::InterfaceRelease { name }]
+}
+
+#[tokio::test]
+async fn the_node_mac_of_the_client_wins_over_the_one_that_the_server_names() {
+    let beside = Beside::start().await;
+    let (mut keeper, mut client, _) = beside.both().await;
+    let _ = client.ask(&[Op::NodeMac(NODE)]).await;
+    keeper.say(domain_record(DomainOp::Add)).await;
+    Told::until_settings(&mut client).await;
+    let _ = client.ask(&own_mac_and_back()).await;
+    assert_eq!(mac_of_bond1(&mut keeper).await, Mac([2, 0, 0, 0, 0, 0x55]));
+    assert_eq!(mac_of_bond1(&mut keeper).await, NODE);
+    beside.rig.stop().await;
+}
+
+#[tokio::test]
+async fn an_interface_gets_no_address_back_before_there_is_one() {
+    let beside = Beside::start().await;
+    let (mut keeper, mut client, _) = beside.both().await;
+    let _ = client.ask(&own_mac_and_back()).await;
+    let _ = client.ask(&[Op::NodeMac(NODE)]).await;
+    assert_eq!(mac_of_bond1(&mut keeper).await, Mac([2, 0, 0, 0, 0, 0x55]));
+    assert_eq!(mac_of_bond1(&mut keeper).await, NODE);
     beside.rig.stop().await;
 }
 

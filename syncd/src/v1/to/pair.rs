@@ -32,13 +32,14 @@ impl Translator {
         let active_before = before.and_then(|before| before.active);
         let mac_before = before.and_then(|before| before.system_mac);
         // The active has its own identity when nobody said another.
-        let own = |mac: Option<Mac>| mac.unwrap_or(self.node_mac);
+        let node_mac = self.node_mac.known();
+        let own = |mac: Option<Mac>| mac.or(node_mac);
         if let Some(is_active) = active
             && (goes_down
                 || active_before != active
                 || (is_active && own(mac_before) != own(system_mac)))
         {
-            let system_id = is_active.then(|| own(system_mac));
+            let system_id = own(system_mac).filter(|_| is_active);
             let role = ClientMessage::IccpRole {
                 domain,
                 is_active,
@@ -64,6 +65,24 @@ impl Translator {
             self.came_up(domain);
         } else if !up && before.is_none() {
             self.state(domain, false);
+        }
+    }
+
+    /// The chassis' own MAC is known by now: that is its identity if it is the active one, and nobody
+    /// said another.
+    pub(super) fn identity_follows(&mut self, node_mac: Mac) {
+        if let Some(PairState {
+            domain,
+            active: Some(true),
+            system_mac: None,
+            ..
+        }) = self.pair
+        {
+            self.out.push(ClientMessage::IccpRole {
+                domain,
+                is_active: true,
+                system_id: Some(node_mac),
+            });
         }
     }
 

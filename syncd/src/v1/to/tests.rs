@@ -18,8 +18,15 @@ fn domain_id() -> DomainId {
     DomainId::new(1).unwrap()
 }
 
+/// The chassis' own MAC is known.
+fn of_node(dialect: Dialect) -> Translator {
+    let mut translator = Translator::new(dialect);
+    assert_eq!(translator.apply(&[Op::NodeMac(OWN)]), []);
+    translator
+}
+
 fn translator(dialect: Dialect) -> Translator {
-    let mut translator = Translator::new(dialect, OWN);
+    let mut translator = of_node(dialect);
     translator.connected(dialect);
     let ports = Section::Ports;
     let said = translator.apply(&[Op::SnapshotBegin(ports), Op::SnapshotEnd(ports)]);
@@ -375,6 +382,45 @@ fn a_shim_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.9, 4.10: the active tells its system id with its role.
+/// An address of zeros is none: what needs it waits until it is known.
+#[test]
+fn an_unknown_node_mac_is_told_to_nobody() {
+    let other = Mac([2, 0, 0, 0, 0, 3]);
+    for given_first in [true, false] {
+        let mut translator = Translator::new(Dialect::Sonic);
+        let own = Op::Interface {
+            name: name("PortChannel1"),
+            want: InterfaceWant { mac: ACTIVE },
+        };
+        let back = Op::InterfaceRelease {
+            name: name("PortChannel1"),
+        };
+        let role = |system_id| ClientMessage::IccpRole {
+            domain: domain_id(),
+            is_active: true,
+            system_id,
+        };
+        let set = |mac| ClientMessage::SetInterfaceMac {
+            interface: name("PortChannel1"),
+            address: None,
+            mac,
+        };
+        let said = translator.apply(&[pair(Some(true), false, None), own, back]);
+        assert!(said.contains(&role(None)), "{said:?}");
+        assert!(said.contains(&set(ACTIVE)), "{said:?}");
+        let said = if given_first {
+            translator.apply(&[Op::NodeMac(OWN)])
+        } else {
+            translator.server_names(OWN);
+            translator.apply(&[])
+        };
+        assert_eq!(said, [set(OWN), role(Some(OWN))]);
+        translator.server_names(other);
+        let differ = translator.node_macs_that_differ();
+        assert_eq!(differ, given_first.then_some((OWN, other)));
+    }
+}
+
 #[test]
 fn the_active_tells_its_role_with_its_system_id() {
     let mut translator = translator(Dialect::Sonic);
@@ -708,7 +754,7 @@ fn a_held_port_that_leaves_the_pair_carries_data() {
 /// session, and when another port has become the peer link while it was away.
 #[test]
 fn learning_is_off_before_the_session_is_up_at_a_shim_that_comes_late() {
-    let mut translator = Translator::new(Dialect::Sonic, OWN);
+    let mut translator = of_node(Dialect::Sonic);
     let begin = Op::SnapshotBegin;
     let end = Op::SnapshotEnd;
     let link = |peer_link: &str| {
