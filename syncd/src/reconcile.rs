@@ -11,8 +11,9 @@
 //! * `fdb`, `neighbours`: forwarding entries and neighbours; only keys that changed are looked at.
 //! * `pair`: how the pair stands; nothing to be done about it.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
+//! * `ledger`: wanted state of a dataplane that cannot be compared, to be said again.
 //! * `originals`: what settings were before we changed them.
-//! * `plan`, `reasons`, `results`, `observations`: the words in which these modules talk; each uses only modules
+//! * `plan`, `reasons`, `results`, `observations`, `progress`: the words in which these modules talk; each uses only modules
 //!   below it.
 //!
 //! Rules that everything here obeys:
@@ -34,6 +35,7 @@ use crate::dataplane::{
     Action, Actual, EntryKind, FdbEntry, NeighbourActual, NeighbourKind, Subject,
 };
 
+pub use ledger::Ledger;
 use observations::{change_of_observation, observation_of};
 pub use originals::{LocalAddress, Original, Originals, PortOriginals};
 pub use pair::{MAX_MEMBERS, MAX_PAIR_PORTS, Pair};
@@ -48,6 +50,7 @@ pub use wanted::{
 
 mod fdb;
 mod interfaces;
+mod ledger;
 mod neighbours;
 mod observations;
 mod observe;
@@ -55,6 +58,7 @@ mod originals;
 mod pair;
 mod plan;
 mod ports;
+mod progress;
 mod reasons;
 mod results;
 mod wanted;

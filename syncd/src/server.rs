@@ -325,6 +325,9 @@ impl<B: Backend> Server<B> {
         stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     ) -> Next {
         let client = self.client.as_mut();
+        // A client that waits to be let in is one.
+        let is_waiting = |candidate: &Candidate| candidate.hello.is_some();
+        let is_alone = !self.candidate.as_ref().is_some_and(is_waiting);
         let hello_by = self.candidate.as_ref().map(|candidate| candidate.by);
         let candidate = self.candidate.as_mut();
         let speaking = candidate.filter(|candidate| candidate.hello.is_none());
@@ -345,7 +348,7 @@ impl<B: Backend> Server<B> {
             () = at(hello_by) => Next::HelloTimeout,
             () = at(self.accept_at) => Next::Accept,
             () = at(self.retry_at) => Next::Retry,
-            () = at(self.restore_at) => Next::Restore,
+            () = at(self.restore_at), if is_alone => Next::Restore,
             () = stop => Next::Stop,
         }
     }
@@ -429,7 +432,7 @@ impl<B: Backend> Server<B> {
     fn client_gone(&mut self) {
         self.reconciler.client_gone();
         if let Some(foreign) = &mut self.foreign {
-            foreign.forget_batches();
+            foreign.client_gone();
         }
     }
 
@@ -449,10 +452,13 @@ impl<B: Backend> Server<B> {
             client.close(code, &lost.to_string());
         }
         self.client_gone();
-        self.restore_at = self
-            .options
-            .restore_after
-            .map(|after| Instant::now() + after);
+        self.put_off_restoring();
+    }
+
+    /// There was a client until now.
+    fn put_off_restoring(&mut self) {
+        let after = self.options.restore_after;
+        self.restore_at = after.map(|after| Instant::now() + after);
     }
 
     fn close_all(&mut self, code: ErrorCode, text: &str) {

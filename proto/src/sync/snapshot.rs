@@ -37,6 +37,12 @@ impl<K: Eq + Hash> Snapshot<K> {
         }
     }
 
+    /// True if the snapshot that is under way has named the key.
+    #[must_use]
+    pub fn has_named(&self, key: &K) -> bool {
+        self.0.as_ref().is_some_and(|named| named.contains(key))
+    }
+
     /// The key, which may have been named, has left the table.
     pub fn withdraw(&mut self, key: &K) {
         if let Some(named) = &mut self.0 {

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Op, OpError, PairState};
+use mclag_proto::sync::model::{Op, OpError, PairState, Section};
 use mclag_proto::sync::snapshot::Snapshot;
 
+use super::progress::Progress;
 use super::results::full;
 
 /// Most ports of the other chassis, and most MLAG ports with members, that are remembered.
@@ -22,6 +23,8 @@ pub struct Pair {
     remote: BTreeMap<IfName, bool>,
     members: BTreeMap<IfName, Vec<IfName>>,
     snapshots: Snapshots,
+    /// A snapshot was complete.
+    is_complete: bool,
 }
 
 /// What the snapshot that is under way has named.
@@ -65,7 +68,28 @@ impl Pair {
         self.state = self.state.filter(|_| state.contains(&()));
         self.remote.retain(|port, _| remote.contains(port));
         self.members.retain(|port, _| members.contains(port));
+        self.is_complete = true;
         Some(())
+    }
+
+    /// What somebody has to be told who knows nothing.
+    pub(super) fn replay(&self) -> Vec<Op> {
+        let snapshots = &self.snapshots;
+        let state = self.state.map(Op::Pair);
+        let state = state.map(|op| (snapshots.state.has_named(&()), op));
+        let remote = self.remote.iter().map(|(port, up)| {
+            let (port, up) = (*port, *up);
+            let is_named = snapshots.remote.has_named(&port);
+            (is_named, Op::RemotePort { port, up })
+        });
+        let members = self.members.iter().map(|(port, members)| {
+            let (port, members) = (*port, members.clone());
+            let is_named = snapshots.members.has_named(&port);
+            (is_named, Op::Members { port, members })
+        });
+        let progress = Progress::of(snapshots.state.is_under_way(), self.is_complete);
+        let items = state.into_iter().chain(remote).chain(members);
+        progress.replay(Section::Pair, items)
     }
 
     pub(super) fn abandon_snapshot(&mut self) {

@@ -13,6 +13,8 @@ use super::pair::Pair;
 use super::reasons::{EntryReason, NeighbourReason};
 use super::results::{full, no_begin, refused};
 
+mod replay;
+
 /// Most MLAG ports that are remembered for a client.
 pub const MAX_WANTED_PORTS: usize = 4096;
 

@@ -103,6 +103,8 @@ pub(super) enum Lost {
     Encode(#[from] EncodeError),
     #[error("there is no connection to the mclagsyncd server that keeps the table")]
     Absent,
+    #[error("another mclagsyncd server keeps the table now")]
+    OtherServer,
 }
 
 impl Lost {
@@ -114,7 +116,7 @@ impl Lost {
             Self::Unexpected(_) => Some(ErrorCode::Unexpected),
             Self::Version(_) => Some(ErrorCode::Version),
             Self::Busy(_) => Some(ErrorCode::Denied),
-            Self::Encode(_) | Self::Absent => Some(ErrorCode::Failed),
+            Self::Encode(_) | Self::Absent | Self::OtherServer => Some(ErrorCode::Failed),
         }
     }
 }

@@ -1,13 +1,16 @@
 //! A foreign `mclagsyncd` that does a part of the work (`docs/adr/0016-foreign-mclagsyncd.md`): what
 //! is asked of both is answered when both have done it, and what the client is told comes from there.
 //!
-//! It cannot be read back. When it comes, the client has to say everything again; so a client is
-//! served while the server is there, and its connection ends with that of the server.
+//! It cannot be read back. What is wanted of it is kept, and said when it comes back from an outage, which
+//! neither ends the connection of the client nor undoes anything. A client is let in once the server was
+//! there for the first time, for until then nobody knows what it can do.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mclag_proto::sync::model::{Abilities, Event, Op, OpError, Section};
+use mclag_proto::sync::model::{
+    Abilities, Event, Op, OpError, OpErrorCode, PortWant, Section, Traffic,
+};
 use mclag_proto::sync::v2::{Capabilities, ServerMessage};
 use tokio::time::Instant;
 
@@ -17,36 +20,61 @@ use super::connection::{Connection, Lost};
 use crate::backend::Backend;
 use crate::backend::composition::{Share, together};
 use crate::backend::mclagsyncd::{Client, ServerEvent, WINDOW};
+use crate::reconcile::Ledger;
 
 /// How long after its socket took an isolation list the server may take to put it into force. The
 /// other chassis opens its own port at our word, and must not be faster.
 const TAKES_EFFECT: Duration = Duration::from_millis(50);
 
+/// Number of what is said to the server and nobody waits for.
+const UNASKED: u64 = 0;
+
 /// The foreign server.
 #[derive(Debug)]
 pub(super) struct Foreign {
     pub(super) client: Client,
-    /// What it can do and what it is called, while it is there.
-    up: Option<(Abilities, String)>,
+    /// What it can do and what it is called; none until it was there once.
+    known: Option<(Abilities, String)>,
+    is_up: bool,
+    /// What is wanted of it, to be said again when it comes back.
+    ledger: Ledger,
     /// Batches of the client that are not answered, oldest first.
     open: VecDeque<Open>,
+    /// The number that the server's messages for a batch have, from 1: clients count their batches
+    /// each for itself.
+    last_serial: u64,
 }
 
 /// A batch that is not answered.
 #[derive(Debug)]
 struct Open {
     number: u64,
+    serial: u64,
     results: Vec<Result<(), OpError>>,
+    /// Operations that the server was told of, in the order in which it was.
+    told: Vec<Told>,
     /// When what the server was told is in force; none while it was not told all of it.
     in_force_at: Option<Instant>,
 }
 
+/// An operation of a batch that the server has a share in.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    /// Its place in the batch.
+    index: usize,
+    /// What it is answered if the server goes away meanwhile.
+    if_away: Option<OpErrorCode>,
+}
+
 impl Foreign {
-    pub(super) const fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self {
             client,
-            up: None,
+            known: None,
+            is_up: false,
+            ledger: Ledger::default(),
             open: VecDeque::new(),
+            last_serial: UNASKED,
         }
     }
 
@@ -55,10 +83,63 @@ impl Foreign {
         self.open.front()?.in_force_at
     }
 
-    /// Nobody waits for answers any more.
-    pub(super) fn forget_batches(&mut self) {
+    /// The client is gone: nobody waits for answers any more, and no snapshot will end.
+    pub(super) fn client_gone(&mut self) {
         self.open.clear();
         self.client.forget_batches();
+        self.ledger.client_gone();
+    }
+
+    /// Say a batch to the server, or have it owed. `results` are those of the backend beside it.
+    fn take(
+        &mut self,
+        number: u64,
+        ops: &[Op],
+        mut results: Vec<Result<(), OpError>>,
+        now: Instant,
+    ) {
+        let mut said = Vec::with_capacity(ops.len());
+        let mut told = Vec::with_capacity(ops.len());
+        for (index, op) in ops.iter().enumerate() {
+            match self.ledger.accept(op) {
+                Ok(()) => {
+                    let if_away = answer_if_away(op);
+                    told.push(Told { index, if_away });
+                    said.push(op.clone());
+                }
+                Err(error) => fail(&mut results, index, error),
+            }
+        }
+        self.last_serial += 1;
+        let serial = self.last_serial;
+        let mut open = Open {
+            number,
+            serial,
+            results,
+            told,
+            in_force_at: None,
+        };
+        if self.is_up {
+            self.client.send(serial, &said);
+        } else {
+            open.server_is_away(now);
+        }
+        self.open.push_back(open);
+    }
+
+    fn came_up(&mut self, abilities: Abilities, name: String) {
+        self.known = Some((abilities, name));
+        self.is_up = true;
+        // Bounded by what a client may want.
+        self.client.send(UNASKED, &self.ledger.replay());
+    }
+
+    /// What it was told last may not have arrived.
+    fn went_down(&mut self, now: Instant) {
+        self.is_up = false;
+        for open in &mut self.open {
+            open.server_is_away(now);
+        }
     }
 
     /// What has to be said to a client from the beginning.
@@ -80,15 +161,16 @@ impl Foreign {
             .chain(observations)
     }
 
-    fn said(&mut self, batch: u64, failures: Vec<(u32, OpError)>, isolates: bool, now: Instant) {
-        let Some(open) = self.open.iter_mut().find(|open| open.number == batch) else {
+    /// The messages of a batch have left.
+    fn said(&mut self, serial: u64, failures: Vec<(u32, OpError)>, isolates: bool, now: Instant) {
+        let Some(open) = self.open.iter_mut().find(|open| open.serial == serial) else {
             return;
         };
-        for (index, error) in failures {
-            let result = usize::try_from(index).ok();
-            let result = result.and_then(|index| open.results.get_mut(index));
-            if let Some(result @ Ok(())) = result {
-                *result = Err(error);
+        for (place, error) in failures {
+            let place = usize::try_from(place).ok();
+            let told = place.and_then(|place| open.told.get(place));
+            if let Some(Told { index, .. }) = told.copied() {
+                fail(&mut open.results, index, error);
             }
         }
         let wait = if isolates {
@@ -109,6 +191,71 @@ impl Foreign {
     }
 }
 
+impl Open {
+    /// The server does not do its share now.
+    fn server_is_away(&mut self, now: Instant) {
+        for Told { index, if_away } in std::mem::take(&mut self.told) {
+            if let Some(code) = if_away {
+                let text = "waiting for the mclagsyncd server".to_owned();
+                fail(&mut self.results, index, OpError { code, text });
+            }
+        }
+        self.in_force_at = Some(now);
+    }
+}
+
+/// The first failure of an operation is its answer.
+fn fail(results: &mut [Result<(), OpError>], index: usize, error: OpError) {
+    if let Some(result @ Ok(())) = results.get_mut(index) {
+        *result = Err(error);
+    }
+}
+
+/// What an operation is answered that is owed to the server. A port counts as refused, for the other chassis
+/// is told whether its isolation is in force; the client asks for it again. The rest is done when the
+/// server is back, without being asked again.
+const fn answer_if_away(op: &Op) -> Option<OpErrorCode> {
+    match op {
+        Op::Port { .. } => Some(OpErrorCode::Refused),
+        Op::Domain(_)
+        | Op::PortRelease { .. }
+        | Op::Fdb { .. }
+        | Op::FdbRelease { .. }
+        | Op::Pair(_)
+        | Op::RemotePort { .. }
+        | Op::RemotePortRelease { .. }
+        | Op::Members { .. }
+        | Op::Interface { .. }
+        | Op::InterfaceRelease { .. }
+        | Op::Learning { .. }
+        | Op::NodeMac(_) => Some(OpErrorCode::Waiting),
+        // Not the server's, or nothing that could be done later.
+        Op::SnapshotBegin(_)
+        | Op::SnapshotEnd(_)
+        | Op::Neighbour { .. }
+        | Op::NeighbourRelease { .. }
+        | Op::Flush { .. } => None,
+    }
+}
+
+/// What the server may do of an operation that the backend beside it could not do: it lets no traffic
+/// through a port that could not be protected. An interface that is not there lets nothing through.
+fn protected(op: &Op, result: &Result<(), OpError>) -> Op {
+    match (op, result) {
+        (Op::Port { port, want }, Err(error)) if error.code != OpErrorCode::Waiting => Op::Port {
+            port: *port,
+            want: PortWant {
+                traffic: match want.traffic {
+                    Traffic::Pass => Traffic::Keep,
+                    other => other,
+                },
+                ..*want
+            },
+        },
+        _ => op.clone(),
+    }
+}
+
 impl<B: Backend> Server<B> {
     /// Have this server do its share of the work, too.
     #[must_use]
@@ -117,13 +264,13 @@ impl<B: Backend> Server<B> {
         self
     }
 
-    /// What the dataplane can do and what it is called; none while a part of it is not there.
+    /// What the dataplane can do and what it is called; none while a part of it was never there.
     pub(super) fn dataplane(&self) -> Option<(Abilities, String)> {
         let (own, name) = (self.backend.abilities(), self.backend.name());
         match &self.foreign {
             None => Some((own, name.to_owned())),
             Some(foreign) => {
-                let (abilities, keeper) = foreign.up.as_ref()?;
+                let (abilities, keeper) = foreign.known.as_ref()?;
                 Some((together(*abilities, own), format!("{keeper} + {name}")))
             }
         }
@@ -162,13 +309,15 @@ impl<B: Backend> Server<B> {
         let mut outbox = self.client.as_mut().map(|client| &mut client.outbox);
         match happened {
             ServerEvent::Up { abilities, name } => {
-                foreign.up = Some((abilities, name));
+                let now = (abilities, name);
+                let is_another = foreign.known.as_ref().is_some_and(|known| *known != now);
+                foreign.came_up(now.0, now.1);
+                if is_another {
+                    self.drop_client(&Lost::OtherServer);
+                }
                 self.greet_waiting();
             }
-            ServerEvent::Down => {
-                foreign.up = None;
-                self.drop_client(&Lost::Absent);
-            }
+            ServerEvent::Down => foreign.went_down(Instant::now()),
             ServerEvent::Done {
                 batch,
                 failures,
@@ -226,7 +375,12 @@ impl<B: Backend> Server<B> {
         }) = self.candidate.take()
         {
             let lost = match hello {
-                Some(_) => Lost::Absent,
+                Some(_) => {
+                    if self.client.is_none() {
+                        self.put_off_restoring();
+                    }
+                    Lost::Absent
+                }
                 None => Lost::Unexpected("no hello in time".to_owned()),
             };
             refuse(connection, &lost);
@@ -240,23 +394,29 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    /// Pass a batch on to the server, and have the backend do its share. The answer follows.
+    /// Have the backend do its share of a batch, and then pass it on to the server: what the server lets
+    /// through, the backend keeps from where it must not go before. The answer follows.
     pub(super) async fn share_batch(&mut self, number: u64, ops: &[Op]) -> Result<(), Lost> {
-        let Some(foreign) = &mut self.foreign else {
-            return Ok(());
-        };
-        if foreign.open.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX) {
+        let unanswered = self.foreign.as_ref().map_or(0, |f| f.open.len());
+        if unanswered >= usize::try_from(WINDOW).unwrap_or(usize::MAX) {
             return Err(Lost::Unexpected(format!(
                 "batch {number} although {WINDOW} are not answered"
             )));
         }
-        foreign.open.push_back(Open {
-            number,
-            results: Vec::new(),
-            in_force_at: None,
-        });
-        foreign.client.send(number, ops);
-        foreign.client.flush_now().await;
+        let results = self.carry_out_share(ops).await;
+        let ops: Vec<Op> = ops
+            .iter()
+            .zip(&results)
+            .map(|(op, result)| protected(op, result))
+            .collect();
+        if let Some(foreign) = &mut self.foreign {
+            foreign.take(number, &ops, results, Instant::now());
+            foreign.client.flush_now().await;
+        }
+        Ok(())
+    }
+
+    async fn carry_out_share(&mut self, ops: &[Op]) -> Vec<Result<(), OpError>> {
         let share = Share::of(self.backend.abilities());
         let (indices, own): (Vec<usize>, Vec<Op>) = ops
             .iter()
@@ -272,11 +432,7 @@ impl<B: Backend> Server<B> {
                 }
             }
         }
-        let foreign = self.foreign.as_mut();
-        if let Some(open) = foreign.and_then(|foreign| foreign.open.back_mut()) {
-            open.results = results;
-        }
-        Ok(())
+        results
     }
 
     /// Answer the batches that all have done.
@@ -308,8 +464,14 @@ impl<B: Backend> Server<B> {
             .into_iter()
             .flat_map(|section| [Op::SnapshotBegin(section), Op::SnapshotEnd(section)])
             .collect();
-        foreign.client.send(0, &ops);
-        foreign.client.flush_now().await;
+        for op in &ops {
+            // None of them can be refused.
+            let _ = foreign.ledger.accept(op);
+        }
+        if foreign.is_up {
+            foreign.client.send(UNASKED, &ops);
+            foreign.client.flush_now().await;
+        }
     }
 }
 
@@ -324,7 +486,6 @@ pub(super) async fn next_of(foreign: Option<&mut Foreign>) -> ServerEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mclag_proto::sync::model::OpErrorCode;
 
     fn refused() -> OpError {
         OpError {
@@ -351,12 +512,10 @@ mod tests {
     async fn isolation_counts_when_the_server_had_time_for_it_and_answers_keep_their_order() {
         let now = Instant::now();
         let mut foreign = Foreign::new(Client::new(Vec::new()));
+        foreign.is_up = true;
+        let ops = vec![Op::SnapshotBegin(Section::Ports); 2];
         for number in 1..=3 {
-            foreign.open.push_back(Open {
-                number,
-                results: vec![Ok(()), Ok(())],
-                in_force_at: None,
-            });
+            foreign.take(number, &ops, vec![Ok(()); 2], now);
         }
         assert_eq!(foreign.deadline(), None);
         foreign.said(2, Vec::new(), false, now);
@@ -369,5 +528,68 @@ mod tests {
         assert_eq!(answered(&mut foreign, now + TAKES_EFFECT), both);
         foreign.said(2, Vec::new(), false, now);
         assert_eq!(answered(&mut foreign, now + TAKES_EFFECT), []);
+    }
+
+    /// Whether the server took what was said to it last nobody knows.
+    #[tokio::test]
+    async fn what_was_not_answered_when_the_server_went_away_is_owed() {
+        let now = Instant::now();
+        let mut foreign = Foreign::new(Client::new(Vec::new()));
+        foreign.is_up = true;
+        let port = Op::Port {
+            port: mclag_proto::IfName::new("bond1").unwrap(),
+            want: PortWant {
+                isolation: mclag_proto::sync::model::Isolation::On,
+                traffic: Traffic::Pass,
+                redirect: false,
+                system_mac: None,
+            },
+        };
+        let ops = [Op::SnapshotBegin(Section::Ports), port.clone()];
+        foreign.take(1, &ops, vec![Ok(()); 2], now);
+        foreign.said(1, Vec::new(), true, now);
+        foreign.went_down(now);
+        assert_eq!(answered(&mut foreign, now), [(1, vec![true, false])]);
+        assert_eq!(foreign.ledger.replay(), [ops[0].clone(), port]);
+    }
+
+    /// Each client counts its batches from one.
+    #[tokio::test]
+    async fn an_answer_for_a_client_that_is_gone_answers_no_batch_of_the_next_one() {
+        use crate::backend::mclagsyncd::Place;
+        use mclag_proto::sync::v1::Dialect;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = Place {
+            address: listener.local_addr().unwrap(),
+            dialect: Some(Dialect::Sonic),
+        };
+        let mut foreign = Foreign::new(Client::new(vec![place]));
+        while !matches!(foreign.client.next().await, ServerEvent::Up { .. }) {}
+        foreign.is_up = true;
+        let now = Instant::now();
+        foreign.take(1, &[], Vec::new(), now);
+        foreign.client_gone();
+        let batch = |serial| Open {
+            number: 1,
+            serial,
+            results: vec![Ok(())],
+            told: Vec::new(),
+            in_force_at: None,
+        };
+        foreign.open.push_back(batch(foreign.last_serial + 1));
+        while let Some(happened) = foreign.client.ready() {
+            if let ServerEvent::Done {
+                batch,
+                failures,
+                isolates,
+            } = happened
+            {
+                assert_eq!(batch, 1);
+                foreign.said(batch, failures, isolates, now);
+            }
+        }
+        assert_eq!(answered(&mut foreign, now), []);
+        foreign.said(2, Vec::new(), false, now);
+        assert_eq!(answered(&mut foreign, now), [(1, vec![true])]);
     }
 }

@@ -1,5 +1,7 @@
 //! A foreign server that keeps the table, and the recording dataplane beside it.
 
+use std::net::SocketAddr;
+
 use mclag_proto::DomainId;
 use mclag_proto::sync::frame::Decoder;
 use mclag_proto::sync::settings::{Assembly, PairSettings};
@@ -19,13 +21,17 @@ struct Beside {
 
 impl Beside {
     async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    async fn start_with(options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = Place {
             address: listener.local_addr().unwrap(),
             dialect: Some(Dialect::Sonic),
         };
         let client = mclagsyncd::Client::new(vec![place]);
-        let rig = Rig::start_beside(Options::default(), Some(client)).await;
+        let rig = Rig::start_beside(options, Some(client)).await;
         Self { rig, listener }
     }
 
@@ -215,18 +221,154 @@ async fn a_client_waits_for_the_server_and_is_told_if_it_does_not_come() {
     beside.rig.stop().await;
 }
 
-/// Everything has to be said again to a server that comes back: so the client begins anew.
-#[tokio::test]
-async fn the_client_s_connection_ends_with_that_of_the_server() {
+/// Nobody listens where the server was; what was the client's stays so.
+async fn outage(beside: Beside, keeper: Keeper, client: &mut Client) -> (Rig, SocketAddr) {
+    let Beside { rig, listener } = beside;
+    let address = listener.local_addr().unwrap();
+    drop((keeper, listener));
+    let is_away = async {
+        while client.ask(&[port_op("bond1", Isolation::On)]).await == [Ok(())] {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, is_away).await.unwrap();
+    (rig, address)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_server_neither_drops_the_client_nor_undoes_anything() {
+    let options = Options {
+        restore_after: Some(Duration::from_secs(10)),
+        ..Options::default()
+    };
+    let beside = Beside::start_with(options).await;
+    let (keeper, mut client, _) = beside.both().await;
+    let both = [domain(), port_op("bond1", Isolation::On)];
+    assert_eq!(client.ask(&both).await, [Ok(()), Ok(())]);
+    let (rig, _) = outage(beside, keeper, &mut client).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(rig.recorder.actual().is_isolated(&port("bond1")));
+    assert_eq!(client.ask(&[]).await, []);
+    rig.stop().await;
+}
+
+/// A port is in force when both have it, so the client is told that it is not; it asks again.
+/// Whatever else is asked meanwhile is said to the server when it is back, once.
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_during_an_outage_is_owed_to_the_server() {
     let beside = Beside::start().await;
-    let (keeper, client, _) = beside.both().await;
-    drop(keeper);
-    let (code, _) = client.shutdown_notice().await;
-    assert_eq!(code, ErrorCode::Failed);
+    let (keeper, mut client, _) = beside.both().await;
+    let whole = [
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::On),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    assert!(client.ask(&whole).await.iter().all(Result::is_ok));
+    let (rig, address) = outage(beside, keeper, &mut client).await;
+    let results = client
+        .ask(&[fdb_op(1, "bond1"), held_port("bond2"), fdb_op(2, "bond2")])
+        .await;
+    let codes: Vec<_> = results.into_iter().map(|r| r.unwrap_err().code).collect();
+    use OpErrorCode::{Refused, Waiting};
+    assert_eq!(codes, [Waiting, Refused, Waiting]);
+    assert!(rig.recorder.actual().is_isolated(&port("bond2")));
+    let _ = client
+        .ask(&[Op::FdbRelease {
+            key: key(2),
+            forget: false,
+        }])
+        .await;
+
+    let listener = TcpListener::bind(address).await.unwrap();
+    let beside = Beside { rig, listener };
+    let mut keeper = beside.accept().await;
+    let added = v1::ClientMessage::SetFdb(vec![record(1, "bond1", RecordOp::Add)]);
+    let mut heard = Vec::new();
+    while heard.last() != Some(&added) {
+        heard.push(keeper.hear().await);
+    }
+    let held = v1::ClientMessage::TrafficDistribution {
+        port: port("bond2"),
+        is_enabled: false,
+    };
+    assert!(heard.contains(&held), "{heard:?}");
+    let mut lists = heard.iter().filter_map(|message| match message {
+        v1::ClientMessage::PortIsolate(list) => Some(list.ports.len()),
+        _ => None,
+    });
+    assert!(lists.next_back() >= Some(2), "{heard:?}");
+    // It is asked again, and now it is so.
+    assert_eq!(client.ask(&[held_port("bond2")]).await, [Ok(())]);
+    beside.rig.stop().await;
+}
+
+/// The client says them on its own as well, but it need not.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_cannot_be_let_in_yet_is_no_reason_to_restore() {
+    let options = Options {
+        restore_after: Some(Duration::from_secs(10)),
+        ..Options::default()
+    };
+    let place = Place {
+        // Nobody listens there.
+        address: "127.0.0.1:1".parse().unwrap(),
+        dialect: Some(Dialect::Sonic),
+    };
+    let absent = mclagsyncd::Client::new(vec![place]);
+    let rig = Rig::start_beside(options, Some(absent)).await;
+    rig.recorder.tamper(|actual| {
+        let filter = actual.filter.get_or_insert_default();
+        filter.isolated.insert(port("bond1"));
+    });
+    for _ in 0..20 {
+        let mut client = rig.connect().await;
+        client.send(&hello(2..=2, 8)).await;
+        let (code, _) = client.shutdown_notice().await;
+        assert_eq!(code, ErrorCode::Failed);
+    }
+    assert!(rig.recorder.actual().is_isolated(&port("bond1")));
+    rig.stop().await;
+}
+
+/// The other chassis' frames would come out of the port before the kernel keeps them from it.
+#[tokio::test]
+async fn traffic_is_not_let_through_by_the_server_where_the_kernel_could_not_isolate() {
+    let beside = Beside::start().await;
     let (mut keeper, mut client, _) = beside.both().await;
+    let want = |isolation, traffic| Op::Port {
+        port: port("bond1"),
+        want: PortWant {
+            isolation,
+            traffic,
+            redirect: false,
+            system_mac: None,
+        },
+    };
+    let whole = [
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        want(Isolation::Off, Traffic::Held),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    assert!(client.ask(&whole).await.iter().all(Result::is_ok));
+    let isolate = Action::Isolate {
+        port: port("bond1"),
+    };
+    beside.rig.recorder.refuse(isolate);
+    let results = client.ask(&[want(Isolation::On, Traffic::Pass)]).await;
+    assert!(results[0].is_err());
     let _ = client.ask(&[fdb_op(1, "bond1")]).await;
-    let added = record(1, "bond1", RecordOp::Add);
-    assert_eq!(keeper.hear().await, v1::ClientMessage::SetFdb(vec![added]));
+    let added = v1::ClientMessage::SetFdb(vec![record(1, "bond1", RecordOp::Add)]);
+    let mut heard = Vec::new();
+    while heard.last() != Some(&added) {
+        heard.push(keeper.hear().await);
+    }
+    let passes = v1::ClientMessage::TrafficDistribution {
+        port: port("bond1"),
+        is_enabled: true,
+    };
+    assert!(!heard.contains(&passes), "{heard:?}");
     beside.rig.stop().await;
 }
 
