@@ -38,7 +38,7 @@ struct Args {
     #[arg(short = 'c', long, visible_alias = "config", value_name = "FILE",
           default_value = settings::DEFAULT_FILE)]
     settings: PathBuf,
-    /// Check the configuration, print what would be used, and exit.
+    /// Check the configuration as `mclagctl config check` does, print what would be used, and exit.
     #[arg(long)]
     check: bool,
 }
@@ -56,13 +56,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
         for warning in loaded.warnings() {
             say(&warning.located(&args.settings).to_string());
         }
+        let verdict = loaded.verdict(&args.settings);
         let mut used = loaded.settings;
         used.chassis.bridge = Some(bridge.name);
         used.chassis.node_mac = Some(node.mac);
         let (bridge, node) = (bridge.from, node.from);
-        return Ok(process::print(&format!(
+        process::print(&format!(
             "# bridge is from {bridge}.\n# node-mac is from {node}.\n{used}\n"
-        ))?);
+        ))?;
+        return Ok(verdict?);
     }
     // Before anything is touched that another one may use.
     let mut claim = Claim::default();

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 pub use bridge::{Bridge, BridgeOrigin, DEFAULT_BRIDGE};
 pub use duration::Text as DurationText;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, Misread, load, parse};
 pub use mclag_daemon::settings::{Problem, SettingsError};
 
 /// Where the settings are read from unless told otherwise.

@@ -627,12 +627,14 @@ fn an_iccpd_conf_is_checked_converted_and_used() {
     // Its daemon ignores the line, whatever it was meant to say.
     let output = config(&[Path::new("check"), &conf]);
     assert_eq!(output.status.code(), Some(1));
-    let misread = format!(
-        "{warning}mclagctl: {} does not do what it says with the daemon that it is for: see the \
-         warnings\n",
-        conf.display()
-    );
-    assert_eq!(text(&output.stderr), misread);
+    let misread = |program: &str| {
+        format!(
+            "{warning}{program}: {} does not do what it says with the daemon that it is for: see \
+             the warnings\n",
+            conf.display()
+        )
+    };
+    assert_eq!(text(&output.stderr), misread("mclagctl"));
     // What is only odd fails where that is asked for.
     let odd = place.path("odd.conf");
     std::fs::write(
@@ -653,8 +655,8 @@ fn an_iccpd_conf_is_checked_converted_and_used() {
     assert_eq!(text(&output.stdout), "");
 
     let (of_conf, of_toml) = (check(&conf), check(&toml));
-    assert_eq!(of_conf.status.code(), Some(0), "{of_conf:?}");
-    assert_eq!(text(&of_conf.stderr), warning);
+    assert_eq!(of_conf.status.code(), Some(1), "{of_conf:?}");
+    assert_eq!(text(&of_conf.stderr), misread("iccpd"));
     assert_eq!(text(&of_toml.stderr), "");
     assert_eq!(text(&of_conf.stdout), text(&of_toml.stdout));
     assert!(text(&of_conf.stdout).contains("dialect = \"linux-mclag\""));

@@ -261,12 +261,7 @@ fn config(command: &Config) -> anyhow::Result<String> {
     }
     match command {
         Config::Check { strict, .. } => {
-            let misread = loaded.misread();
-            anyhow::ensure!(
-                misread == 0,
-                "{} does not do what it says with the daemon that it is for: see the warnings",
-                file.display()
-            );
+            loaded.verdict(file)?;
             let count = loaded.warnings().len();
             anyhow::ensure!(
                 !strict || count == 0,

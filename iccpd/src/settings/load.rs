@@ -4,7 +4,7 @@ use super::legacy::{self, Legacy, Warning, Weight};
 use super::{LEGACY_FILE, MAX_FILE, Settings, file};
 use mclag_daemon::settings::{self as daemon, SettingsError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Settings, and how they came about.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,12 +26,19 @@ impl Loaded {
             .map_or(&self.odd, |legacy| &legacy.warnings)
     }
 
-    /// How many of the warnings are of something that the daemon for which the file was written reads
+    /// The verdict on the file, which `path` names: whether it does what it says. A daemon uses one that
+    /// does not all the same, as the daemon does for which it was written.
+    ///
+    /// # Errors
+    ///
+    /// When one of the warnings is of something that the daemon for which the file was written reads
     /// otherwise than it was meant.
-    #[must_use]
-    pub fn misread(&self) -> usize {
-        let warnings = self.warnings().iter();
-        warnings.filter(|w| w.weight == Weight::Misread).count()
+    pub fn verdict(&self, path: &Path) -> Result<(), Misread> {
+        let mut warnings = self.warnings().iter();
+        match warnings.any(|w| w.weight == Weight::Misread) {
+            true => Err(Misread(path.to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// The settings as a TOML file that means the same, with every default written out; `path` is
@@ -44,6 +51,11 @@ impl Loaded {
         }
     }
 }
+
+/// A file that can be used, and is read otherwise than it was meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{} does not do what it says with the daemon that it is for: see the warnings", .0.display())]
+pub struct Misread(PathBuf);
 
 /// Read and check a settings file, TOML or `iccpd.conf`.
 ///
