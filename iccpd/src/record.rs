@@ -1,7 +1,8 @@
 //! Writes down what the core is told, so that it can decide the same again ([`iccp_core::record`]).
 //!
-//! A thread writes; nothing here waits for the disk. A disk that is slower than what happens ends the
-//! recording, and so does its bound: one with a gap, or without its beginning, could not be replayed.
+//! A thread writes; nothing here waits for the disk, but for a moment at the end of the program. A disk
+//! that is slower than what happens ends the recording, and so does its bound: one with a gap, or without
+//! its beginning, could not be replayed.
 //!
 //! The file is made with mode 0600. One that is there already is replaced if it is a plain file of our
 //! own with one name; a link is not followed.
@@ -13,11 +14,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::thread;
+use std::time::Duration;
 
 /// Lines that may wait for the disk.
 const QUEUE: usize = 1 << 14;
+
+/// How long the end of the program waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where a recording goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,12 +40,17 @@ impl Place {
     pub const MAX_SIZE: u64 = 64 << 20;
 }
 
-/// The recording, if there is one.
+/// The recording, if there is one. To drop it ends that, and waits for the disk.
 #[derive(Debug, Default)]
 pub struct Recorder {
     place: Option<Place>,
     writing: Option<Writing>,
+    written: Option<Written>,
 }
+
+/// Tells when a thread has written everything, by being closed.
+#[derive(Debug)]
+struct Written(Receiver<()>);
 
 #[derive(Debug)]
 struct Writing {
@@ -58,6 +70,7 @@ impl Recorder {
         Self {
             place,
             writing: None,
+            written: None,
         }
     }
 
@@ -70,13 +83,23 @@ impl Recorder {
         };
         let (lines, queue) = sync_channel(QUEUE);
         let name = file.display().to_string();
+        let (end, written) = sync_channel(0);
+        let before = self.written.take();
         let spawned = thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || write(&file, &queue));
+            .spawn(move || {
+                let _end: SyncSender<()> = end;
+                // It may be the same file.
+                if let Some(Written(before)) = before {
+                    let _ = before.recv();
+                }
+                write(&file, &queue);
+            });
         if let Err(error) = spawned {
             tracing::warn!(file = name, %error, "cannot record");
             return;
         }
+        self.written = Some(Written(written));
         tracing::info!(file = name, from_start, max_size, "recording begins");
         self.writing = Some(Writing {
             lines,
@@ -156,6 +179,17 @@ impl Recorder {
     }
 }
 
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.end("the program ends");
+        if let Some(Written(written)) = self.written.take()
+            && written.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout)
+        {
+            tracing::warn!("the disk is too slow: the recording is cut");
+        }
+    }
+}
+
 /// What the thread does, until nobody sends.
 fn write(path: &Path, lines: &Receiver<String>) {
     if let Err(error) = try_write(path, lines) {
@@ -207,7 +241,10 @@ fn open(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iccp_core::record::Recording;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A directory of its own, removed at the end.
     struct Directory(PathBuf);
@@ -240,6 +277,7 @@ mod tests {
                 digest: Digest::default(),
                 told: false,
             }),
+            written: None,
         }
     }
 
@@ -270,6 +308,100 @@ mod tests {
         open(&path).unwrap();
         let meta = std::fs::metadata(&path).unwrap();
         assert_eq!((meta.mode() & 0o7777, meta.len()), (0o600, 0));
+    }
+
+    fn config() -> Config {
+        let name = |text| mclag_proto::IfName::new(text).unwrap();
+        Config {
+            domain: mclag_proto::DomainId::new(1).unwrap(),
+            local: [192, 0, 2, 1].into(),
+            peer: [192, 0, 2, 2].into(),
+            bridge: name("br0"),
+            peer_link: None,
+            ports: [name("bond1")].into(),
+            system_mac: None,
+            node_mac: mclag_proto::Mac([2, 0, 0, 0, 0, 1]),
+            priority: Config::PRIORITY,
+            keepalive: Config::KEEPALIVE,
+            session_timeout: Config::SESSION_TIMEOUT,
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
+            unique_ip: Default::default(),
+            neighbours: true,
+            on_loss: iccp_core::OnLoss::Hold,
+        }
+    }
+
+    fn read(file: &Path) -> Recording {
+        Recording::read(&std::fs::read(file).unwrap()).unwrap()
+    }
+
+    /// The thread is one that dawdles when nothing more comes.
+    #[test]
+    fn the_end_of_the_program_waits_for_the_last_line() {
+        let (lines, queue) = sync_channel(100);
+        let (end, written) = sync_channel::<()>(0);
+        let mut recorder = recorder(u64::MAX, lines);
+        recorder.written = Some(Written(written));
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&done);
+        let thread = thread::spawn(move || {
+            let lines = queue.iter().count();
+            (0..10_000).for_each(|_| thread::yield_now());
+            count.store(lines, Ordering::SeqCst);
+            drop(end);
+        });
+        for _ in 0..10 {
+            recorder.input(&Input::Timeout, Time::ZERO);
+        }
+        drop(recorder);
+        assert_eq!(done.load(Ordering::SeqCst), 10);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn what_was_recorded_is_in_the_file_when_the_recorder_is_dropped() {
+        let directory = Directory::new("whole");
+        let file = directory.file("recording");
+        let max_size = u64::MAX;
+        let place = Place {
+            file: file.clone(),
+            max_size,
+        };
+        let mut recorder = Recorder::new(Some(place));
+        recorder.begin(&config(), true);
+        for _ in 0..1000 {
+            recorder.input(&Input::Timeout, Time::ZERO);
+        }
+        drop(recorder);
+        let recording = read(&file);
+        assert_eq!((recording.entries.len(), recording.cut), (1000, None));
+    }
+
+    /// Both threads write to the same file.
+    #[test]
+    fn a_recording_that_follows_another_one_is_alone_in_the_file() {
+        let directory = Directory::new("second");
+        let file = directory.file("recording");
+        let max_size = u64::MAX;
+        let place = Place {
+            file: file.clone(),
+            max_size,
+        };
+        let mut recorder = Recorder::new(Some(place));
+        recorder.begin(&config(), true);
+        for _ in 1..QUEUE {
+            recorder.input(&Input::Timeout, Time::ZERO);
+        }
+        recorder.begin(&config(), false);
+        recorder.input(&Input::LinksEnd, Time::ZERO);
+        drop(recorder);
+        let recording = read(&file);
+        assert!(!recording.header.from_start);
+        assert_eq!(
+            recording.entries,
+            [Entry::input(Input::LinksEnd, Time::ZERO)]
+        );
     }
 
     #[test]

@@ -112,8 +112,8 @@ fn run(what: What) -> Result<()> {
 }
 
 fn replay(file: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let recording = Recording::read(&text).with_context(|| file.display().to_string())?;
+    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let recording = Recording::read(&bytes).with_context(|| file.display().to_string())?;
     let header = &recording.header;
     let replayed = recording.replay();
     println!("# {} domain {}", header.software, header.config.domain);
@@ -121,6 +121,9 @@ fn replay(file: &Path) -> Result<()> {
         println!("# begun while it ran: what it knew before is missing");
     }
     print!("{}", replayed.text);
+    if let Some(line) = recording.cut {
+        println!("# cut: line {line}, the last one, was not written to its end");
+    }
     match replayed.differing.first() {
         None => Ok(()),
         Some(_) if !header.from_start => Ok(()),

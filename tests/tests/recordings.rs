@@ -24,9 +24,9 @@ fn every_recording_leads_to_the_decisions_beside_it() {
     let recordings = recordings();
     assert!(!recordings.is_empty());
     for path in recordings {
-        let text = fs::read_to_string(&path).expect("it can be read");
+        let bytes = fs::read(&path).expect("it can be read");
         let recording =
-            Recording::read(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            Recording::read(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let decided = recording.replay().text;
         let beside = path.with_extension("txt");
         if std::env::var_os("UPDATE_RECORDINGS").is_some() {

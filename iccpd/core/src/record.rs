@@ -5,7 +5,8 @@
 //! version decides the same, to the byte. Nothing in them is a secret: the core is told none.
 //!
 //! A recording is read as strictly as what a peer sends: what cannot be read is named with its line,
-//! column and field ([`RecordingError`]).
+//! column and field ([`RecordingError`]). Only its end may be missing, as after a crash: what was written
+//! completely is read, and where it was cut is said ([`Recording::cut`]).
 
 use crate::{Batch, Config, Domain, Input, Output, Time};
 use mclag_proto::iccp::Message;
@@ -175,6 +176,8 @@ pub struct Recording {
     pub header: Header,
     /// The others.
     pub entries: Vec<Entry>,
+    /// Number of the last line, from 1, if that was not written to its end; it is not among the entries.
+    pub cut: Option<usize>,
 }
 
 /// Why a recording cannot be read.
@@ -204,18 +207,26 @@ impl Recording {
     /// # Errors
     ///
     /// With the first line that cannot be read.
-    pub fn read(text: &str) -> Result<Self, RecordingError> {
-        let mut lines = (1..).zip(text.lines());
-        let (number, first) = lines.next().unwrap_or((1, ""));
-        let header: Header = parse(number, first)?;
+    pub fn read(text: &[u8]) -> Result<Self, RecordingError> {
+        let mut lines = (1..).zip(text.split_inclusive(|byte| *byte == b'\n'));
+        let (number, first) = lines.next().unwrap_or((1, b""));
+        let header: Header = parse(number, first).map_err(|(error, _)| error)?;
         if header.mclag_recording != FORMAT {
             let version = header.mclag_recording;
             let reason = format!("mclag-recording: format {version}, this program reads {FORMAT}");
             return Err(whole_line(number, reason));
         }
         let mut entries: Vec<Entry> = Vec::new();
+        let mut cut = None;
         for (number, line) in lines {
-            let entry: Entry = parse(number, line)?;
+            let entry: Entry = match parse(number, line) {
+                Ok(entry) => entry,
+                Err((_, Ends::Early)) if !line.ends_with(b"\n") => {
+                    cut = Some(number);
+                    break;
+                }
+                Err((error, _)) => return Err(error),
+            };
             let before = entries.last().map_or(0, Entry::at);
             if entry.at() < before {
                 let reason = format!("at: {} is before {before}, of the entry before", entry.at());
@@ -223,7 +234,11 @@ impl Recording {
             }
             entries.push(entry);
         }
-        Ok(Self { header, entries })
+        Ok(Self {
+            header,
+            entries,
+            cut,
+        })
     }
 
     /// Have a new domain decide.
@@ -318,12 +333,21 @@ const fn whole_line(line: usize, reason: String) -> RecordingError {
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(line: usize, text: &'a str) -> Result<T, RecordingError> {
+/// How a line that cannot be read ends.
+enum Ends {
+    /// Before the value does: nothing of what is there is wrong.
+    Early,
+    /// Anyhow.
+    Wrong,
+}
+
+fn parse<'a, T: Deserialize<'a>>(line: usize, text: &'a [u8]) -> Result<T, (RecordingError, Ends)> {
     if text.len() > MAX_LINE {
         let reason = format!("{} bytes long, {MAX_LINE} are read", text.len());
-        return Err(whole_line(line, reason));
+        return Err((whole_line(line, reason), Ends::Wrong));
     }
-    serde_json::from_str(text).map_err(|error| {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    serde_json::from_slice(text).map_err(|error| {
         let column = error.column();
         let said = error.to_string();
         // It reads one line, so where it says that it is means nothing.
@@ -333,24 +357,30 @@ fn parse<'a, T: Deserialize<'a>>(line: usize, text: &'a str) -> Result<T, Record
         let names_field = ["unknown field", "missing field", "duplicate field"]
             .iter()
             .any(|what| said.starts_with(what));
-        let reason = match field_before(text, column).filter(|_| !names_field) {
+        let field = field_before(text, column).filter(|_| !names_field);
+        let reason = match field {
             Some(field) => format!("{field}: {said}"),
             None => said.to_owned(),
         };
-        RecordingError {
+        let ends = match error.is_eof() {
+            true => Ends::Early,
+            false => Ends::Wrong,
+        };
+        let error = RecordingError {
             line,
             column,
             reason,
-        }
+        };
+        (error, ends)
     })
 }
 
 /// Name of the last field that begins before this column.
-fn field_before(text: &str, column: usize) -> Option<&str> {
-    let before = text.get(..column.min(text.len()))?;
+fn field_before(text: &[u8], column: usize) -> Option<String> {
+    let before = String::from_utf8_lossy(text.get(..column.min(text.len()))?);
     let (name, _) = before.rsplit_once("\":")?;
     let (_, name) = name.rsplit_once('"')?;
-    Some(name)
+    Some(name.to_owned())
 }
 
 #[cfg(test)]
@@ -360,7 +390,7 @@ mod tests {
     use std::net::IpAddr;
 
     fn error(text: &str) -> String {
-        Recording::read(text).unwrap_err().to_string()
+        Recording::read(text.as_bytes()).unwrap_err().to_string()
     }
 
     fn config() -> Config {
@@ -402,8 +432,9 @@ mod tests {
             Digest::default().entry(true, Time::new(Duration::from_secs(3))),
         ];
         let text = header() + &entries.iter().map(Entry::line).collect::<String>();
-        let recording = Recording::read(&text).unwrap();
+        let recording = Recording::read(text.as_bytes()).unwrap();
         assert_eq!(recording.entries, entries);
+        assert_eq!(recording.cut, None);
         assert_eq!(recording.header.line(), header());
     }
 
@@ -434,6 +465,51 @@ mod tests {
             let found = error(&text);
             assert!(found.starts_with(said), "{line}: {found}");
         }
+    }
+
+    /// Cut anywhere, also within a character, as by a full disk.
+    #[test]
+    fn of_a_recording_that_was_cut_the_complete_lines_are_read_and_the_cut_is_told() {
+        let entries = ["äöü", "two"].map(|reason| {
+            let reason = reason.to_owned();
+            Entry::input(Input::PeerDown { reason }, Time::ZERO)
+        });
+        let [first, second] = entries.each_ref().map(Entry::line);
+        let text = header() + &first + &second;
+        let text = text.as_bytes();
+        let second_begins = text.len() - second.len();
+        for end in header().len()..text.len() {
+            let recording = Recording::read(&text[..end]).unwrap();
+            let is_whole = |begin, line: &str| end + 1 >= begin + line.len();
+            let begin = header().len();
+            let (count, cut) = match (is_whole(begin, &first), is_whole(second_begins, &second)) {
+                (true, true) => (2, None),
+                (true, false) => (1, (end > second_begins).then_some(3)),
+                (false, _) => (0, (end > begin).then_some(2)),
+            };
+            assert_eq!(recording.entries, entries[..count], "{end}");
+            assert_eq!(recording.cut, cut, "{end}");
+        }
+        for end in 0..header().len() - 1 {
+            assert!(Recording::read(&text[..end]).is_err(), "{end}");
+        }
+    }
+
+    /// Only an end that is missing is a cut: not a bad line, and not one within.
+    #[test]
+    fn what_is_wrong_is_an_error_also_in_a_last_line_without_its_end() {
+        let cut = r#"{"input":{"at":1"#;
+        let good = Entry::input(Input::Timeout, Time::ZERO).line();
+        let within = format!("{}{cut}\n{good}", header());
+        assert!(error(&within).starts_with("line 2, column 16: at: EOF"));
+        let ended = format!("{}{cut}\n", header());
+        assert!(error(&ended).starts_with("line 2, column 16: at: EOF"));
+        let wrong = format!(r#"{}{{"input":{{"at":"soon","#, header());
+        assert!(error(&wrong).starts_with("line 2"), "{}", error(&wrong));
+        let mut bytes = header().into_bytes();
+        bytes.extend(b"{\"input\":{\"at\":1,\"what\":\"\xff\"}}\n");
+        let said = Recording::read(&bytes).unwrap_err().to_string();
+        assert!(said.starts_with("line 2, column 26: what: "), "{said}");
     }
 
     #[test]

@@ -39,8 +39,8 @@ fn a_replay_decides_what_the_daemon_decided() {
     assert_eq!(one.terminate(), 0);
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
-    let text = std::fs::read_to_string(&file).unwrap();
-    let recording = Recording::read(&text).unwrap();
+    let recording = Recording::read(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(recording.cut, None);
     assert!(recording.header.from_start);
     let replayed = recording.replay();
     assert_eq!(replayed.differing, [0; 0], "{}", replayed.text);
@@ -73,6 +73,6 @@ fn a_signal_ends_a_recording_and_begins_another() {
     wait_for_log(&daemon, "from_start=false");
     daemon.signal(Signal::SIGTERM);
     wait_for_log(&daemon, "iccpd: stopped");
-    let recording = Recording::read(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let recording = Recording::read(&std::fs::read(&file).unwrap()).unwrap();
     assert!(!recording.header.from_start);
 }
