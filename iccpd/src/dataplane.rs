@@ -7,6 +7,7 @@ use iccp_core::{Batch, Config, Input};
 use mclag_proto::sync::model::Event;
 use mclag_proto::sync::settings::{Assembly, PairSettings};
 use mclag_proto::{IfName, Mac};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The dataplane, which may have the settings of the pair.
@@ -50,8 +51,10 @@ fn described(told: PairSettings) -> Domain {
         ports,
         unique_ip,
     } = told;
-    let seconds =
-        |told: Option<u16>, default| told.map_or(default, |told| Duration::from_secs(told.into()));
+    let seconds = |told: Option<u16>, range: RangeInclusive<Duration>, default| {
+        let told = told.map(|told| Duration::from_secs(told.into()));
+        told.filter(|told| range.contains(told)).unwrap_or(default)
+    };
     Domain {
         id: domain.domain,
         local: domain.local,
@@ -60,8 +63,12 @@ fn described(told: PairSettings) -> Domain {
         ports,
         unique_ip,
         system_mac: None,
-        keepalive: seconds(domain.keepalive_s, Config::KEEPALIVE),
-        session_timeout: seconds(domain.session_timeout_s, Config::SESSION_TIMEOUT),
+        keepalive: seconds(domain.keepalive_s, Config::KEEPALIVES, Config::KEEPALIVE),
+        session_timeout: seconds(
+            domain.session_timeout_s,
+            Config::SESSION_TIMEOUTS,
+            Config::SESSION_TIMEOUT,
+        ),
     }
 }
 

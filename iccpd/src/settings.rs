@@ -47,11 +47,11 @@ pub const DEFAULT_LOG_FILTER: &str = "info";
 /// Largest settings file that is read, in bytes: far more than 4094 ports need.
 pub const MAX_FILE: u64 = 1 << 20;
 
-/// Shorter keepalives are lost in the scheduling noise of a loaded chassis.
-const KEEPALIVE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+/// SONiC has no longer ones (`spec/behaviour.md` 3.1).
+const KEEPALIVE: RangeInclusive<Duration> = *Config::KEEPALIVES.start()..=Duration::from_secs(60);
 /// One lost keepalive, or a late one, must not end a session.
 const KEEPALIVES_PER_TIMEOUT: u32 = 3;
-const MAX_SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
+const MAX_SESSION_TIMEOUT: Duration = *Config::SESSION_TIMEOUTS.end();
 
 /// Checked settings.
 #[derive(Clone, Debug, Eq, PartialEq)]

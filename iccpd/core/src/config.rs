@@ -4,6 +4,7 @@ use mclag_proto::{DomainId, IfName, Mac};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Settings of one domain.
@@ -75,4 +76,53 @@ impl Config {
     pub const ACK_TIMEOUT: Duration = Duration::from_secs(5);
     /// Default of [`Config::restart_hold`]: the warm-reboot window (`spec/behaviour.md` 3.1).
     pub const RESTART_HOLD: Duration = Duration::from_secs(90);
+
+    /// What [`Config::keepalive`] may be: shorter ones are lost in the scheduling noise of a loaded chassis,
+    /// and an interval of nothing never ends.
+    pub const KEEPALIVES: RangeInclusive<Duration> = Duration::from_millis(100)..=HOUR;
+    /// What [`Config::session_timeout`] may be.
+    pub const SESSION_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(300)..=HOUR;
+    /// What [`Config::ack_timeout`] may be.
+    pub const ACK_TIMEOUTS: RangeInclusive<Duration> =
+        Duration::from_millis(100)..=Duration::from_secs(600);
+    /// What [`Config::restart_hold`] may be.
+    pub const RESTART_HOLDS: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+
+    /// Check what its type does not: the durations.
+    ///
+    /// # Errors
+    ///
+    /// With the first one that is out of its range.
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        for (field, value, range) in [
+            ("keepalive", self.keepalive, Self::KEEPALIVES),
+            (
+                "session-timeout",
+                self.session_timeout,
+                Self::SESSION_TIMEOUTS,
+            ),
+            ("ack-timeout", self.ack_timeout, Self::ACK_TIMEOUTS),
+            ("restart-hold", self.restart_hold, Self::RESTART_HOLDS),
+        ] {
+            if !range.contains(&value) {
+                return Err(OutOfRange {
+                    field,
+                    value,
+                    range,
+                });
+            }
+        }
+        Ok(())
+    }
 }
+
+/// A duration that is shorter or longer than makes sense.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{field}: {value:?} is not between {:?} and {:?}", .range.start(), .range.end())]
+pub struct OutOfRange {
+    field: &'static str,
+    value: Duration,
+    range: RangeInclusive<Duration>,
+}
+
+const HOUR: Duration = Duration::from_secs(3600);

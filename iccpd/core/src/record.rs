@@ -216,6 +216,7 @@ impl Recording {
             let reason = format!("mclag-recording: format {version}, this program reads {FORMAT}");
             return Err(whole_line(number, reason));
         }
+        check(number, &header.config)?;
         let mut entries: Vec<Entry> = Vec::new();
         let mut cut = None;
         for (number, line) in lines {
@@ -227,6 +228,13 @@ impl Recording {
                 }
                 Err((error, _)) => return Err(error),
             };
+            if let Entry::Input {
+                what: Input::Configure(config),
+                ..
+            } = &entry
+            {
+                check(number, config)?;
+            }
             let before = entries.last().map_or(0, Entry::at);
             if entry.at() < before {
                 let reason = format!("at: {} is before {before}, of the entry before", entry.at());
@@ -331,6 +339,11 @@ const fn whole_line(line: usize, reason: String) -> RecordingError {
         column: 0,
         reason,
     }
+}
+
+fn check(line: usize, config: &Config) -> Result<(), RecordingError> {
+    let checked = config.check();
+    checked.map_err(|error| whole_line(line, format!("config: {error}")))
 }
 
 /// How a line that cannot be read ends.
@@ -510,6 +523,42 @@ mod tests {
         bytes.extend(b"{\"input\":{\"at\":1,\"what\":\"\xff\"}}\n");
         let said = Recording::read(&bytes).unwrap_err().to_string();
         assert!(said.starts_with("line 2, column 26: what: "), "{said}");
+    }
+
+    /// They are what the settings of a daemon may be.
+    #[test]
+    fn a_duration_that_no_daemon_has_is_refused_with_its_field_and_range() {
+        let with = |change: fn(&mut Config)| {
+            let mut config = config();
+            change(&mut config);
+            config
+        };
+        let cases = [
+            (
+                with(|c| c.keepalive = Duration::ZERO),
+                "keepalive: 0ns is not between 100ms and 3600s",
+            ),
+            (
+                with(|c| c.session_timeout = Duration::MAX),
+                "session-timeout: 18446744073709551615.999999999s is not between 300ms and 3600s",
+            ),
+            (
+                with(|c| c.ack_timeout = Duration::from_secs(601)),
+                "ack-timeout: 601s is not between 100ms and 600s",
+            ),
+            (
+                with(|c| c.restart_hold = Duration::from_secs(3601)),
+                "restart-hold: 3601s is not between 0ns and 3600s",
+            ),
+        ];
+        for (config, said) in cases {
+            let first = Header::new(config.clone(), true).line();
+            let said = |line| format!("line {line}, column 0: config: {said}");
+            assert_eq!(error(&first), said(1));
+            let input = Input::Configure(Box::new(config));
+            let later = header() + &Entry::input(input, Time::ZERO).line();
+            assert_eq!(error(&later), said(2));
+        }
     }
 
     #[test]

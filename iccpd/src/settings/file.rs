@@ -24,10 +24,8 @@ use std::time::Duration;
 use tables::{DialectText, DomainTable, File, OnStopText, RecordTable, SyncdTable};
 use toml::Spanned;
 
-const ACK_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 /// Bytes that a recording may have.
 const RECORD_SIZE: RangeInclusive<u64> = (64 << 10)..=(4 << 30);
-const MAX_RESTART_HOLD: Duration = Duration::from_secs(3600);
 
 /// Parse and check; every problem found, or the settings and what is odd about them.
 pub(super) fn parse(text: &str) -> Result<(Settings, Vec<Warning>), Vec<Problem>> {
@@ -192,12 +190,12 @@ impl Check<'_> {
             priority: self.number(table.priority.as_ref(), 0..=u16::MAX, Config::PRIORITY),
             ack_timeout: self.duration(
                 table.ack_timeout.as_ref(),
-                ACK_TIMEOUT,
+                Config::ACK_TIMEOUTS,
                 Config::ACK_TIMEOUT,
             ),
             restart_hold: self.duration(
                 table.restart_hold.as_ref(),
-                Duration::ZERO..=MAX_RESTART_HOLD,
+                Config::RESTART_HOLDS,
                 Config::RESTART_HOLD,
             ),
             neighbours: table.neighbours.unwrap_or(true),
