@@ -55,12 +55,16 @@ impl Lab {
             .spawn()
             .unwrap();
         let this = Self { place, daemon };
+        this.eventually(|this| this.run("linux", "dump state").status.code() == Some(0));
+        this
+    }
+
+    fn eventually(&self, is_so: impl Fn(&Self) -> bool) {
         let start = Instant::now();
-        while this.run("linux", "dump state").status.code() != Some(0) {
-            assert!(start.elapsed() < PATIENCE, "{}", this.log());
+        while !is_so(self) {
+            assert!(start.elapsed() < PATIENCE, "{}", self.log());
             thread::sleep(Duration::from_millis(10));
         }
-        this
     }
 
     fn run(&self, socket: &str, line: &str) -> Output {
@@ -119,16 +123,12 @@ fn the_tool_shows_a_running_daemon_and_sets_what_it_logs() {
 
     let set = lab.run("sonic", "config loglevel -l debug");
     assert_eq!(text(&set.stdout), "Config loglevel success!\n");
-    assert!(lab.log().contains("log level changed"));
+    lab.eventually(|lab| lab.log().contains("log level changed"));
     let before = lab.log().matches("DEBUG").count();
     // Refused by the dialect, which is worth a line at this level.
     let refused = lab.run("linux", "config loglevel");
     assert_eq!(refused.status.code(), Some(1));
-    let start = Instant::now();
-    while lab.log().matches("DEBUG").count() == before {
-        assert!(start.elapsed() < PATIENCE, "{}", lab.log());
-        thread::sleep(Duration::from_millis(10));
-    }
+    lab.eventually(|lab| lab.log().matches("DEBUG").count() > before);
     let state = lab.run("sonic", "dump state");
     assert!(text(&state.stdout).ends_with("\nLoglevel: DEBUG\n"));
 
