@@ -459,6 +459,8 @@ impl Driver {
             self.counted
                 .pair_ends(counters(domain.counters()), peer.ends());
         }
+        // Another daemon may have it now.
+        self.claim = Claim::default();
     }
 
     fn seen(&self) -> Seen {

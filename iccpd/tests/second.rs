@@ -5,11 +5,21 @@
 #[path = "../../proto/daemon/tests/support/mod.rs"]
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
+use mclag_proto::DomainId;
+use mclag_proto::sync::model::Abilities;
+use mclag_proto::sync::settings::{DomainSettings, PairSettings};
+use mclag_proto::sync::v2::{
+    Capabilities, ClientMessage, ServerCodec, ServerHello, ServerMessage, VERSION,
+};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use std::os::fd::AsRawFd as _;
@@ -138,7 +148,7 @@ fn a_session_is_taken_whatever_the_number_of_the_domain() {
     first.listens_as_before();
 }
 
-fn settings_with(path: &std::path::Path, first: &First) {
+fn settings_with(path: &Path, first: &First) {
     let text = std::fs::read_to_string(first.place.path("first.toml")).unwrap();
     let text = text
         .replace("id = 7", "id = 8")
@@ -197,4 +207,119 @@ fn a_socket_is_in_use_that_may_not_be_connected_to() {
     let said = first.refuses(8, "control.sock", nobody);
     assert!(said.ends_with(&wanted), "{said}");
     first.listens_as_before();
+}
+
+/// Stands in for a `syncd` that names this pair, or none. Whoever is connected hears it at the beginning.
+#[derive(Clone)]
+struct Naming(Arc<Mutex<(Option<PairSettings>, Option<UnixStream>)>>);
+
+impl Naming {
+    /// The daemon may connect as often as it likes, to one after the other.
+    fn start(socket: &Path, named: PairSettings) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let naming = Self(Arc::new(Mutex::new((Some(named), None))));
+        let served = naming.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let stream = stream.unwrap();
+                let named = {
+                    let mut state = served.0.lock().unwrap();
+                    state.1 = Some(stream.try_clone().unwrap());
+                    state.0.clone()
+                };
+                serve(stream, named.as_ref());
+            }
+        });
+        naming
+    }
+
+    fn names_none(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.0 = None;
+        if let Some(stream) = &state.1 {
+            // It may be gone already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn serve(mut stream: UnixStream, named: Option<&PairSettings>) {
+    let mut codec = ServerCodec::new();
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(len @ 1..) = stream.read(&mut buffer) {
+        codec.push(&buffer[..len]);
+        while let Some(message) = codec.next_message().unwrap() {
+            match message {
+                ClientMessage::Hello(_) => {
+                    let hello = ServerHello {
+                        version: VERSION,
+                        capabilities: Capabilities::SETTINGS,
+                        abilities: Abilities::default(),
+                        backend: "naming".into(),
+                        window: 8,
+                    };
+                    say(&stream, &ServerMessage::Hello(hello));
+                    let events = PairSettings::events(named).collect();
+                    say(&stream, &ServerMessage::Events { number: 1, events });
+                }
+                ClientMessage::Batch { number, ops } => {
+                    let results = vec![Ok(()); ops.len()];
+                    say(&stream, &ServerMessage::BatchResult { number, results });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn say(mut stream: &UnixStream, message: &ServerMessage) {
+    // The daemon may have gone.
+    let _ = stream.write_all(&message.encode().unwrap());
+}
+
+/// Input: the dataplane names a pair, and then none. Output: another daemon may have it then.
+#[test]
+fn a_pair_that_the_dataplane_no_longer_names_is_free() {
+    let number = 116;
+    let place = Place::new("iccpd-second-named");
+    let syncd = Naming::start(
+        &place.path("syncd.sock"),
+        PairSettings {
+            domain: DomainSettings {
+                domain: DomainId::new(7).unwrap(),
+                local: local(number, 1).parse().unwrap(),
+                peer: local(number, 2).parse().unwrap(),
+                peer_link: None,
+                system_mac: None,
+                keepalive_s: None,
+                session_timeout_s: None,
+            },
+            ports: Default::default(),
+            unique_ip: Default::default(),
+        },
+    );
+    let named = format!(
+        "[syncd]\nsocket = {:?}\nnames-pair = true\n[control]\nsocket = {:?}\n",
+        place.path("syncd.sock"),
+        place.path("control.sock"),
+    );
+    let named = place.write("named.toml", &named);
+    let log = std::fs::File::create(place.path("log")).unwrap();
+    let program = env!("CARGO_BIN_EXE_iccpd");
+    let first = Process::start(program, &["--settings".as_ref(), &named], log);
+    let control = place.path("control.sock");
+    let has_none = || {
+        let status = ask(&control, "status");
+        status.map(|status| status.to_string().contains("no pair is configured"))
+    };
+    eventually("it has the pair", || has_none() == Some(false));
+    syncd.names_none();
+    eventually("it has none", || has_none() == Some(true));
+    let other = settings(&place, "second.toml", number, 7, "other.sock");
+    let log = std::fs::File::create(place.path("second.log")).unwrap();
+    let _second = Process::start(program, &["--settings".as_ref(), &other], log);
+    eventually("another one has it", || {
+        ask(&place.path("other.sock"), "status").is_some()
+    });
+    drop(first);
 }
