@@ -111,6 +111,10 @@ impl Chassis {
             member: None,
         };
         self.feed(Input::LinksBegin);
+        self.feed(Input::Link(Link {
+            kind: LinkKind::Bridge,
+            ..link(9, "br0")
+        }));
         self.feed(Input::Link(link(1, "peerlink")));
         self.feed(Input::Link(Link {
             kind: LinkKind::Lag {
@@ -118,6 +122,7 @@ impl Chassis {
                 partner: None,
                 min_links: 0,
             },
+            master: Some(9),
             ..link(2, "bond1")
         }));
         self.feed(Input::Link(Link {

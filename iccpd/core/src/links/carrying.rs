@@ -31,7 +31,7 @@ impl Links {
 
     /// Whether LACP runs on an MLAG port that would carry nothing all the same, whatever LACP
     /// agrees on: too few of its members have carrier for its `min_links`, or it is no port of the
-    /// bridge, or the bridge is down. The host sends into it, for all that LACP says.
+    /// bridge, or the bridge is down or gone. The host sends into it, for all that LACP says.
     #[must_use]
     pub fn is_stranded(&self, name: &IfName, bridge: &IfName) -> bool {
         self.by_name(name).is_some_and(|link| match link.kind {
@@ -50,13 +50,13 @@ impl Links {
     }
 
     /// Whether frames that arrive on an interface go anywhere: it, or a VLAN interface on top of
-    /// it, is a port of the bridge, which is up, or it works on layer 3. Where the kernel has no
-    /// such bridge, it is not the kernel that forwards.
+    /// it, is a port of the bridge, which is up, or it works on layer 3. A bridge that is not there,
+    /// or not yet, forwards nothing.
     fn has_place(&self, link: &Link, bridge: &IfName) -> bool {
-        let Some(bridge) = self.by_name(bridge) else {
-            return true;
-        };
-        (bridge.admin_up && self.is_below(link, bridge.index)) || self.is_layer3(&link.name)
+        let in_bridge = self
+            .by_name(bridge)
+            .is_some_and(|bridge| bridge.admin_up && self.is_below(link, bridge.index));
+        in_bridge || self.is_layer3(&link.name)
     }
 
     /// Whether an interface, or a VLAN interface on top of it, is a port of that bridge. Asked of

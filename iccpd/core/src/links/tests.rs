@@ -30,7 +30,12 @@ fn bond_with_member(running: bool, distributing: bool) -> Links {
         min_links: 0,
     };
     links.upsert(Link {
+        kind: LinkKind::Bridge,
+        ..link(9, "br0")
+    });
+    links.upsert(Link {
         kind,
+        master: Some(9),
         running: false,
         ..link(1, "bond1")
     });
@@ -149,21 +154,42 @@ fn a_lag_is_up_when_the_kernel_would_carry_its_data() {
 }
 
 #[test]
-fn a_lag_with_an_address_needs_no_bridge_and_neither_does_one_where_there_is_none() {
+fn a_lag_without_an_address_needs_the_bridge_of_the_pair() {
     let out = Link {
         master: None,
         ..bond(0)
     };
-    let [bond1, br0, other] = ["bond1", "br0", "br7"].map(name);
+    let [bond1, br0, gone] = ["bond1", "br0", "br7"].map(name);
     let mut links = bridged([out]);
     assert!(!links.port_is_up(&bond1, &br0));
-    assert!(
-        links.port_is_up(&bond1, &other),
-        "the kernel does not forward"
-    );
     links.set_addresses(1, vec!["192.0.2.1/24".parse().unwrap()]);
-    assert!(links.port_is_up(&bond1, &br0));
-    assert!(!links.is_stranded(&bond1, &br0));
+    for bridge in [br0, gone] {
+        assert!(links.port_is_up(&bond1, &bridge), "{bridge}");
+        assert!(!links.is_stranded(&bond1, &bridge), "{bridge}");
+    }
+}
+
+/// Deleted, or not there yet: nobody forwards what arrives.
+#[test]
+fn no_port_is_up_while_the_kernel_does_not_have_the_bridge() {
+    let plain = Link {
+        master: Some(9),
+        ..link(30, "swp9")
+    };
+    let mut links = bridged([plain]);
+    let [bond1, swp9, br0] = ["bond1", "swp9", "br0"].map(name);
+    let up = |links: &Links| [&bond1, &swp9].map(|port| links.port_is_up(port, &br0));
+    assert_eq!(up(&links), [true, true]);
+    links.remove(9);
+    assert_eq!(up(&links), [false, false]);
+    assert!(links.is_stranded(&bond1, &br0), "LACP runs on it");
+    assert!(!links.is_stranded(&swp9, &br0));
+    let kind = LinkKind::Bridge;
+    links.upsert(Link {
+        kind,
+        ..link(9, "br0")
+    });
+    assert_eq!(up(&links), [true, true]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub const LATENCY: Duration = Duration::from_millis(1);
 pub const BONDS: [&str; 2] = ["bond1", "bond2"];
 pub const ORPHAN: &str = "swp10";
 pub const PEER_LINK: &str = "peerlink";
+const BRIDGE: u32 = 1;
 
 /// What the model of `syncd` can do.
 pub const ABILITIES: Abilities = Abilities {
@@ -414,6 +415,7 @@ impl World {
 
     fn feed_links(&mut self, side: Side) {
         self.feed(side, Input::LinksBegin);
+        self.feed(side, Input::Link(bridge()));
         let bond_up = self.at(side).bond_up;
         for (bond, text) in BONDS.iter().enumerate() {
             self.feed(side, Input::Link(lag(bond, text)));
@@ -618,6 +620,13 @@ pub fn config(side: Side) -> Config {
     }
 }
 
+pub fn bridge() -> Link {
+    Link {
+        kind: LinkKind::Bridge,
+        ..plain(BRIDGE, "br0")
+    }
+}
+
 pub fn lag(bond: usize, text: &str) -> Link {
     let index = u32::try_from(bond).unwrap() + 10;
     Link {
@@ -627,7 +636,7 @@ pub fn lag(bond: usize, text: &str) -> Link {
             min_links: 0,
         },
         running: true,
-        master: Some(1),
+        master: Some(BRIDGE),
         member: None,
         ..plain(index, text)
     }

@@ -5,7 +5,7 @@ use super::wire::Pipe;
 use super::{App, Daemon, Family, Settings, TURN};
 use crate::kernel::{Kernel, Syncd};
 use crate::world::{
-    ABILITIES, BONDS, LATENCY, ORPHAN, PEER_LINK, config, lag, member, name, peer_link,
+    ABILITIES, BONDS, LATENCY, ORPHAN, PEER_LINK, bridge, config, lag, member, name, peer_link,
 };
 use iccp_core::{
     Batch, Config, Domain, Input, Link, LinkKind, NeighbourObservation, Notice, OnLoss, Output,
@@ -645,6 +645,7 @@ impl World {
 
     fn feed_links(&mut self) {
         self.feed(Input::LinksBegin);
+        self.feed(Input::Link(bridge()));
         let vids: BTreeSet<Vid> = [Vid::DEFAULT].into();
         for (bond, text) in BONDS.iter().enumerate() {
             if !self.exists[bond] {
