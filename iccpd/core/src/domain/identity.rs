@@ -38,6 +38,18 @@ impl Identity {
     }
 }
 
+/// An LACP system id that no other port of the pair has: the address of the port, unless it is what the
+/// pair has in common, as on a standby's layer-3 port; then this chassis', or else what that is as a
+/// locally administered address.
+pub(super) fn own_lacp_system(port: Option<Mac>, node: Mac, of_pair: [Option<Mac>; 2]) -> Mac {
+    let Mac([first, rest @ ..]) = node;
+    let [b, c, d, e, f] = rest;
+    let local = Mac([first ^ 0x02, b, c, d, e, f]);
+    let mut candidates = port.into_iter().chain([node, local]);
+    let is_own = |mac: &Mac| mac.is_unicast() && !of_pair.contains(&Some(*mac));
+    candidates.find(is_own).unwrap_or(local)
+}
+
 impl Domain {
     /// The active's identity, while this chassis is the standby and knows it.
     ///
@@ -84,5 +96,31 @@ impl Domain {
         let ports = self.tables.fdb.ports();
         let mut names = ports.peer_link.iter().chain(&ports.mlag);
         names.any(|name| ports.carries(name, vid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_leaves_the_pair_s_system_id_takes_one_that_nobody_of_the_pair_has() {
+        let mac = |last| Mac([0x44, 0, 0, 0, 0, last]);
+        let [bond, node, peers, common] = [1, 2, 3, 4].map(mac);
+        let local = Mac([0x46, 0, 0, 0, 0, 2]);
+        let multicast = Mac([1, 0, 0, 0, 0, 1]);
+        // Address of the port; LACP system id of the pair, what the peer calls itself; the port's own.
+        for (port, shared, peer, own) in [
+            (Some(bond), Some(common), Some(peers), bond),
+            (Some(bond), None, None, bond),
+            (Some(peers), Some(peers), Some(peers), node),
+            (Some(peers), Some(common), Some(peers), node),
+            (Some(node), Some(node), Some(peers), local),
+            (None, Some(common), None, node),
+            (Some(Mac::ZERO), Some(node), None, local),
+            (Some(multicast), Some(node), None, local),
+        ] {
+            assert_eq!(own_lacp_system(port, node, [shared, peer]), own, "{port:?}");
+        }
     }
 }

@@ -40,7 +40,7 @@ use crate::timer::{Timer, Timers};
 use crate::{Batch, Reason, Time};
 use checks::Checks;
 use connection::Syncd;
-use identity::Identity;
+use identity::{Identity, own_lacp_system};
 use life::Life;
 use mclag_proto::ctl::Role;
 use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice};
@@ -455,18 +455,17 @@ impl Domain {
         }
     }
 
-    /// The LACP system id of a port: the pair's, but its own while LACP runs on it and the kernel
-    /// would drop what the host sends. The host then has another partner on this leg, and uses the
-    /// leg to the peer alone; holding by itself does not make it leave, for LACP runs on.
+    /// The LACP system id of a port: the pair's, but one of its own while LACP runs on it and the
+    /// kernel would drop what the host sends. The host then has another partner on this leg, and uses
+    /// the leg to the peer alone; holding by itself does not make it leave, for LACP runs on.
     fn lacp_system(&self, port: &IfName) -> Option<Mac> {
         let shared = self.system_mac();
         if !self.links_ready() || !self.links.is_stranded(port, &self.config.bridge) {
             return shared;
         }
-        self.links
-            .by_name(port)
-            .and_then(|link| link.mac)
-            .or(shared)
+        let own = self.links.by_name(port).and_then(|link| link.mac);
+        let of_pair = [shared, self.peer.system_mac()];
+        Some(own_lacp_system(own, self.config.node_mac, of_pair))
     }
 
     fn own_announce(&self) -> Announce {

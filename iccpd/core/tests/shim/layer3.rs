@@ -1,6 +1,7 @@
 //! Whose address the layer-3 interfaces have (`spec/behaviour.md` 5.1).
 
-use crate::chassis::{BOND, BOTH, Chassis, PEER, VLAN, VLAN_INDEX, name};
+use crate::chassis::{BOND, BOTH, BRIDGE, Chassis, OWN, PEER, VLAN, VLAN_INDEX, name};
+use iccp_core::{Input, Link, LinkKind};
 use mclag_proto::iccp::{AggregatorConfig, ConfigFlag, SystemConfig, Tlv};
 use mclag_proto::sync::model::{InterfaceWant, Op};
 use mclag_proto::{AggregatorId, Mac, NodeId};
@@ -118,4 +119,50 @@ fn another_identity_of_the_active_is_taken_on_at_once() {
         node: NodeId(0x80),
     }));
     assert_eq!(interfaces(&mut chassis), [(VLAN.into(), Some(system))]);
+}
+
+/// The host leaves a leg that carries nothing only for another LACP partner, on layer 3 as on layer 2. There
+/// the port's address may be what the pair has in common: on a standby that took on the active's, and
+/// where every port of a chassis has the chassis' own.
+#[test]
+fn a_port_that_cannot_carry_leaves_the_pair_s_system_id_whoever_s_address_it_has() {
+    for (chassis, routed, shared) in [
+        (Chassis::standby(), true, PEER),
+        (Chassis::standby(), false, PEER),
+        (Chassis::active(), true, OWN),
+        (Chassis::active(), false, OWN),
+    ] {
+        let mut chassis = chassis;
+        chassis.connect_shim(BOTH);
+        if routed {
+            chassis.routed_bond("203.0.113.1/31");
+        }
+        chassis.session_up();
+        let mut bond = |min_links| {
+            let (lacp, partner) = (true, None);
+            chassis.feed(Input::Link(Link {
+                kind: LinkKind::Lag {
+                    lacp,
+                    partner,
+                    min_links,
+                },
+                master: Some(BRIDGE),
+                mac: Some(shared),
+                ..Chassis::link(3, BOND)
+            }));
+            let ops = chassis.ops();
+            let wants = ops.iter().rev().filter_map(|op| match op {
+                Op::Port { want, .. } => want.system_mac,
+                _ => None,
+            });
+            wants.take(1).next().expect("the port is named again")
+        };
+        assert_eq!(bond(0), shared, "layer 3: {routed}");
+        let own = bond(2);
+        assert!(
+            own.is_unicast() && own != shared,
+            "layer 3: {routed}: {own}"
+        );
+        assert_eq!(bond(1), shared, "layer 3: {routed}");
+    }
 }
