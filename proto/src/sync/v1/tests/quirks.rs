@@ -401,6 +401,20 @@ fn the_two_parts_of_messages_1_and_4_are_also_found_by_position() {
     }
 }
 
+/// Whatever type it has: the receiver takes it for the part that stands there.
+#[test]
+fn a_part_that_is_found_by_position_is_named_as_what_it_was_taken_for() {
+    let mac = "30323a30303a30303a30303a30303a3031";
+    let field = |kind, body: &str| {
+        let decoded = ClientMessage::decode(&frame(kind, body), SONIC);
+        decoded.unwrap_err().field
+    };
+    let bad_name = format!("00000200 612f 63001100 {mac}");
+    assert_eq!(field(4, &bad_name), "MAC interface");
+    assert_eq!(field(4, "00000200 6161 63000200 7a7a"), "interface MAC");
+    assert_eq!(field(1, "00000200 612f 63000200 6262"), "isolation source");
+}
+
 /// 3.3, message 2: linux-mclag takes several names, and every type but "enable" for "disable".
 #[test]
 fn linux_mclag_reads_learning_of_several_ports_and_of_any_type() {
