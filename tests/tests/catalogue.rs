@@ -19,7 +19,7 @@ W-2  tests/tests/rules.rs the_daemons_run_no_other_programs
 W-3  iccpd/src/kernel/tests.rs kinds_of_interfaces_reach_the_core
 W-3  iccpd/src/kernel/view/tests.rs teamd_decides_about_members_as_long_as_it_answers
 W-3  tests/src/scenarios teams_are_mlag_ports_whether_or_not_teamd_may_be_asked
-W-4  syncd/src/backend/mclagsyncd/tests.rs a_lost_shim_is_noticed_and_connected_to_again
+W-4  syncd/src/backend/mclagsyncd/tests.rs a_lost_server_is_noticed_and_connected_to_again
 W-4  iccpd/src/syncd/tests.rs the_client_comes_back
 W-5  iccpd/core/tests/pair/legacy/stories.rs the_role_is_decided_anew_when_the_addresses_change
 W-6  proto/netlink/tests/kernel/links.rs a_vlan_interface_changes_its_address_without_losing_carrier

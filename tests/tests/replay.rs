@@ -18,12 +18,12 @@ macro_rules! recordings {
 mod bad;
 #[path = "replay/iccp.rs"]
 mod iccp;
+#[path = "replay/mclagsyncd.rs"]
+mod mclagsyncd;
 #[path = "replay/named.rs"]
 mod named;
 #[path = "replay/polled.rs"]
 mod polled;
-#[path = "replay/shim.rs"]
-mod shim;
 
 /// The messages of a recording, whatever connections they were on.
 fn messages(text: &str) -> Vec<Message> {

@@ -1,4 +1,4 @@
-//! What a shim hears of whole sessions, with the operations that the core really names.
+//! What a server hears of whole sessions, with the operations that the core really names.
 
 use iccp_core::{
     Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, Output, PeerTraits, Time,
@@ -23,7 +23,7 @@ fn domain_id() -> DomainId {
     DomainId::new(1).unwrap()
 }
 
-/// One chassis with a shim of SONiC.
+/// One chassis with a server of SONiC.
 struct Chassis {
     domain: Domain,
     translator: Translator,
@@ -107,7 +107,7 @@ impl Chassis {
         let domain = Domain::new(config(own));
         let mut chassis = Self {
             domain,
-            translator: Translator::new(Dialect::Sonic, mac(own)),
+            translator: Translator::new(Dialect::Sonic),
             said: Vec::new(),
         };
         chassis.hear(Input::LinksBegin);
@@ -127,7 +127,7 @@ impl Chassis {
     fn greet(&mut self) {
         self.hear(Input::SyncdUp {
             abilities: SONIC,
-            backend: "shim".into(),
+            backend: "server".into(),
             window: 8,
         });
     }
@@ -170,7 +170,7 @@ fn talk(one: &mut Chassis, two: &mut Chassis) {
     }
 }
 
-/// An active and a standby synchronised, and what their shims heard of that.
+/// An active and a standby synchronised, and what their servers heard of that.
 fn synchronised() -> ([Chassis; 2], [Vec<String>; 2]) {
     let [mut one, mut two] = [1, 2].map(Chassis::new);
     let before = [one.said(), two.said()];
@@ -317,7 +317,7 @@ fn both_hear_of_the_end_of_a_session_in_the_order_of_sonic() {
 
 /// `spec/behaviour.md` 14.6.
 #[test]
-fn a_shim_that_comes_back_hears_of_the_session_in_order() {
+fn a_server_that_comes_back_hears_of_the_session_in_order() {
     let ([_, mut standby], _) = synchronised();
     let everything = [
         "role active=false -",
@@ -399,7 +399,7 @@ fn a_host_on_a_port_that_the_kernel_has_yet_to_make_is_known_whenever_the_kernel
         let told = [
             Input::SyncdUp {
                 abilities: SONIC,
-                backend: "shim".into(),
+                backend: "server".into(),
                 window: 8,
             },
             Input::SyncdEvent(Event::SnapshotBegin),

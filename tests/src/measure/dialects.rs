@@ -126,7 +126,7 @@ pub(super) fn measure(ctx: &Ctx, scale: Scale) -> Result<()> {
 fn measure_one(ctx: &Ctx, setup: Setup, scale: Scale) -> Result<Row> {
     let mut pair = Pair::up(ctx, setup)?;
     let (port, vid) = (name(PORT)?, Vid::DEFAULT);
-    let [a, b] = &pair.shims;
+    let [a, b] = &pair.servers;
     // Once there and back, so that what is measured is a pair at work.
     let first = [mac_of(u32::MAX)];
     send(a, b, &first, vid, port, RecordOp::Add)?;
@@ -215,7 +215,7 @@ struct Pair {
     iccpd: [Daemon; 2],
     /// Our `syncd` between an `iccpd` and a stand-in that speaks version 1.
     syncd: [Option<Beside>; 2],
-    shims: [Standin; 2],
+    servers: [Standin; 2],
     ns: [NetNs; 2],
     _far: NetNs,
     up_after: Duration,
@@ -223,7 +223,7 @@ struct Pair {
 
 /// One chassis before its `iccpd` is there.
 struct Prepared {
-    shim: Standin,
+    server: Standin,
     syncd: Option<(Program, PathBuf)>,
     program: Program,
     socket: PathBuf,
@@ -294,7 +294,7 @@ impl Pair {
             }
         };
         if setup == Setup::Sonic {
-            start = a.shim.wait_greeted()?.max(b.shim.wait_greeted()?);
+            start = a.server.wait_greeted()?.max(b.server.wait_greeted()?);
         }
         let up_after = up(&a)?.max(up(&b)?).saturating_duration_since(start);
         let ready = |started: &Started| {
@@ -310,7 +310,7 @@ impl Pair {
         Ok(Self {
             iccpd: [a.iccpd, b.iccpd],
             syncd: [a.syncd, b.syncd],
-            shims: [a.shim, b.shim],
+            servers: [a.server, b.server],
             ns,
             _far: far,
             up_after,
@@ -327,7 +327,7 @@ impl Pair {
     fn resync(&mut self, macs: u32) -> Result<Duration> {
         let [_, iccpd] = &mut self.iccpd;
         let [_, syncd] = &mut self.syncd;
-        let [_, b] = &self.shims;
+        let [_, b] = &self.servers;
         iccpd.kill()?;
         // Otherwise it would say nothing of what it said before.
         if let Some(Beside { daemon, .. }) = syncd {
@@ -346,7 +346,7 @@ impl Pair {
     /// Write so many neighbours into A's kernel, and tell how many were written and how long it took
     /// from the first until all were at B.
     fn neighbours(&self, count: u32) -> Result<(u32, Duration)> {
-        let ([_, beside], [_, b]) = (&self.syncd, &self.shims);
+        let ([_, beside], [_, b]) = (&self.syncd, &self.servers);
         let count = count.min(room_for_neighbours());
         let mut batch = String::new();
         for index in 0..count {
@@ -397,7 +397,7 @@ fn room_for_neighbours() -> u32 {
 /// One chassis.
 struct Started {
     iccpd: Daemon,
-    shim: Standin,
+    server: Standin,
     syncd: Option<Beside>,
     socket: PathBuf,
 }
@@ -446,7 +446,7 @@ impl Prepared {
             Setup::LinuxMclag | Setup::Own => Vec::new(),
         };
         Ok(Self {
-            shim: Standin::serve(place, greeting),
+            server: Standin::serve(place, greeting),
             syncd,
             program: Program::new(ctx, "iccpd", ns, ICCPD)?
                 .arg("--config")
@@ -458,7 +458,7 @@ impl Prepared {
     /// When it was started, and what there is then.
     fn start(self) -> (Instant, Result<Started>) {
         let Self {
-            shim,
+            server,
             syncd,
             program,
             socket,
@@ -471,7 +471,7 @@ impl Prepared {
         let started = syncd.transpose().and_then(|syncd| {
             Ok(Started {
                 iccpd: program.start()?,
-                shim,
+                server,
                 syncd,
                 socket,
             })

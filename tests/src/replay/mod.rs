@@ -14,16 +14,16 @@
 //! * [`raw`]: a message of the peer protocol taken apart, without any of the code under test.
 //! * [`receiver`]: the model, from `spec/iccp.md`.
 //! * [`values`]: what it accepts within a message.
-//! * [`shim`]: models of both ends of version 1 of the mclagsyncd protocol.
+//! * [`mclagsyncd`]: models of both ends of version 1 of the mclagsyncd protocol.
 //! * [`player`]: one conversation.
-//! * [`polled`]: a stand-in for the shim that says nothing unasked.
+//! * [`polled`]: a stand-in for the server that says nothing unasked.
 //! * [`process`]: the daemons as processes, and their surroundings.
 
+pub mod mclagsyncd;
 pub mod player;
 pub mod polled;
 pub mod process;
 pub mod raw;
 pub mod receiver;
-pub mod shim;
 pub mod stream;
 pub mod values;

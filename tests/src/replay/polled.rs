@@ -1,4 +1,4 @@
-//! A stand-in for `mclagsyncd.py`, the shim of linux-mclag that is polled (`spec/mclagsyncd-protocol.md`).
+//! A stand-in for `mclagsyncd.py`, the server of linux-mclag that is polled (`spec/mclagsyncd-protocol.md`).
 //!
 //! It has a table of addresses in the place of a bridge, and says what changed there when it is asked, and only then.
 //! It reads as the original does: a message that is not all there at the end of a read is lost, and so is everything
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use mclag_proto::sync::v1::Dialect;
 
-use super::shim::Listener;
+use super::mclagsyncd::Listener;
 
 /// The types of messages that are known there (3.1).
 pub mod kind {
@@ -107,7 +107,7 @@ impl Record {
         }
     }
 
-    /// As the shim says it, with garbage behind the texts (10, item 2).
+    /// As the server says it, with garbage behind the texts (10, item 2).
     fn bytes(&self) -> [u8; RECORD] {
         let mut bytes = [0; RECORD];
         let (vid, mac) = &self.key;
@@ -189,7 +189,7 @@ impl Polled {
         Ok(())
     }
 
-    /// Close the connection, as a shim that ends does.
+    /// Close the connection, as a server that ends does.
     ///
     /// # Errors
     ///
@@ -349,7 +349,7 @@ impl Polled {
     }
 }
 
-/// Forwarding records of a recorded message of the shim.
+/// Forwarding records of a recorded message of the server.
 #[must_use]
 pub fn recorded(message: &[u8]) -> Vec<Record> {
     let body = message.get(4..).unwrap_or_default();
@@ -398,17 +398,17 @@ mod tests {
     /// `spec/mclagsyncd-protocol.md` 4.16: deletions first; 10, item 8.
     #[test]
     fn a_poll_is_answered_with_what_changed_since_the_one_before() {
-        let (mut shim, mut client) = pair();
-        shim.learns(10, "00:11:22:33:44:55", "swp1");
-        shim.hears(&POLL).unwrap();
+        let (mut server, mut client) = pair();
+        server.learns(10, "00:11:22:33:44:55", "swp1");
+        server.hears(&POLL).unwrap();
         assert_eq!(answer(&mut client, 1), [record("swp1", true)]);
-        shim.learns(10, "00:11:22:33:44:55", "swp2");
-        shim.hears(&[POLL, POLL].concat()).unwrap();
+        server.learns(10, "00:11:22:33:44:55", "swp2");
+        server.hears(&[POLL, POLL].concat()).unwrap();
         let moved = [record("swp1", false), record("swp2", true)];
         assert_eq!(answer(&mut client, 2), moved);
         client.set_nonblocking(true).unwrap();
         assert!(client.read(&mut [0]).is_err(), "the second poll found none");
-        assert!(shim.complaints().is_empty(), "{:?}", shim.complaints());
+        assert!(server.complaints().is_empty(), "{:?}", server.complaints());
     }
 
     /// `spec/mclagsyncd-protocol.md` 2.2, 2.3, 4.5.
@@ -429,15 +429,15 @@ mod tests {
             ("garbage behind a text", vec![&with_garbage]),
             ("an address in upper case", vec![&upper_case]),
         ] {
-            let (mut shim, _client) = pair();
+            let (mut server, _client) = pair();
             for read in reads {
-                shim.hears(read).unwrap();
+                server.hears(read).unwrap();
             }
-            assert!(!shim.complaints().is_empty(), "{name}");
+            assert!(!server.complaints().is_empty(), "{name}");
         }
-        let (mut shim, _client) = pair();
-        shim.hears(&[&good[..], &POLL].concat()).unwrap();
-        assert!(shim.complaints().is_empty(), "{:?}", shim.complaints());
-        assert_eq!(shim.heard()[0].records(), [record("swp1", false)]);
+        let (mut server, _client) = pair();
+        server.hears(&[&good[..], &POLL].concat()).unwrap();
+        assert!(server.complaints().is_empty(), "{:?}", server.complaints());
+        assert_eq!(server.heard()[0].records(), [record("swp1", false)]);
     }
 }

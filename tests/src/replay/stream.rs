@@ -14,9 +14,9 @@ pub enum Side {
     A,
     /// The other one.
     B,
-    /// An `iccpd` to its shim.
+    /// An `iccpd` to its server.
     Client,
-    /// A shim to its `iccpd`.
+    /// A server to its `iccpd`.
     Server,
 }
 

@@ -118,7 +118,7 @@ pub(super) fn behind_peer_link(mlag: &Mlag) -> Option<&'static str> {
 
 /// How long a host that changed its leg may be unknown to one of them.
 ///
-/// What a linux-mclag shim was told is not news when it is asked, every 5 s, for what changed
+/// What a linux-mclag server was told is not news when it is asked, every 5 s, for what changed
 /// (`spec/mclagsyncd-protocol.md` 4.16): that the other chassis hears the host is found out when the entry is gone.
 pub(super) fn may_be_unknown(mlag: &Mlag) -> Duration {
     let is_asked = |side| mlag.speech.protocol(side) == Protocol::LinuxMclag;

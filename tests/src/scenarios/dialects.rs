@@ -136,7 +136,7 @@ impl Talker {
         Ok(sender)
     }
 
-    /// Both chassis know it, all the time if no shim is asked for news ([`addresses::may_be_unknown`]).
+    /// Both chassis know it, all the time if no server is asked for news ([`addresses::may_be_unknown`]).
     fn stays_known(&self, mlag: &Mlag) -> Result<()> {
         if addresses::may_be_unknown(mlag).is_zero() {
             return self.is_known(mlag);

@@ -1,4 +1,4 @@
-//! Our `syncd` in the place of an earlier shim: a stand-in for the `iccpd` of SONiC or linux-mclag says, byte by byte,
+//! Our `syncd` in the place of an earlier server: a stand-in for the `iccpd` of SONiC or linux-mclag says, byte by byte,
 //! what the specification has (`spec/mclagsyncd-protocol.md`), and the kernel shows what became of it.
 //!
 //! ```text

@@ -1,8 +1,8 @@
 //! The scenarios, one file per subject.
 
 mod addresses;
-mod assistant;
 mod broken;
+mod composed;
 mod counting;
 mod delivery;
 mod dialects;
@@ -36,7 +36,7 @@ pub fn all() -> Vec<Scenario> {
         restarts::SCENARIOS,
         team::SCENARIOS,
         dialects::SCENARIOS,
-        assistant::SCENARIOS,
+        composed::SCENARIOS,
         legacy::SCENARIOS,
     ]
     .concat()

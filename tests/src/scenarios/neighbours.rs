@@ -22,7 +22,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
 const GATEWAY: Mac = Mac([0x02, 0x00, 0x00, 0xdd, 0x00, 0x01]);
 
 fn a_neighbour_of_one_chassis_is_known_to_both(ctx: &mut Ctx) -> Result<()> {
-    // A shim of version 1 writes no neighbours, whatever the chassis speak to each other.
+    // A server of version 1 writes no neighbours, whatever the chassis speak to each other.
     let options = Options {
         speech: Some(Speech::both(ctx.speech().iccp, Protocol::V2)),
         ..Options::default()

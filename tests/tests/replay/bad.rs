@@ -265,10 +265,10 @@ const PORT_NAME: &[u8] = b"PortChannel0001";
 
 /// Lines of a log that warn of what arrived at the place of version 1.
 fn warnings(log: &str) -> Vec<&str> {
-    let is_of_shim =
+    let is_of_server =
         |line: &&str| line.contains("syncd::backend::mclagsyncd") || line.contains("legacy");
     let warnings = log.lines().filter(|line| line.contains(" WARN "));
-    warnings.filter(is_of_shim).collect()
+    warnings.filter(is_of_server).collect()
 }
 
 /// Require just one warning beyond those before, with that text.
@@ -298,9 +298,9 @@ fn until_closed(stream: &mut TcpStream) -> Result<()> {
     }
 }
 
-/// Input: what a broken shim says to our daemons, each followed by an address that the next view shows.
+/// Input: what a broken server says to our daemons, each followed by an address that the next view shows.
 #[test]
-fn a_shim_that_talks_nonsense_costs_no_more_than_what_it_said() {
+fn a_server_that_talks_nonsense_costs_no_more_than_what_it_said() {
     let fdb = |host, vid, port, op| record(v1::Dialect::Sonic, host, vid, port, op);
     let mut rest = fdb(1, 10, PORT_NAME, 1);
     rest.extend([0; 7]);
@@ -347,7 +347,7 @@ fn a_shim_that_talks_nonsense_costs_no_more_than_what_it_said() {
     ];
     table.extend(impossible_headers());
 
-    let place = Place::new("bad-shim").unwrap();
+    let place = Place::new("bad-server").unwrap();
     let address = SocketAddrV4::new(loopback(156, 6), 12_626);
     let server = TcpListener::bind(address).unwrap();
     let mut daemon = Beside::start(&place, "sonic", address, "").unwrap();

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{messages, side_by_side};
 
-/// TCP port of the shim.
+/// TCP port of the server.
 const PORT: u16 = 12_626;
 
 /// TCP port of the session.
@@ -46,40 +46,40 @@ fn settings(local: Ipv4Addr, peer: Ipv4Addr, node: u8) -> String {
     )
 }
 
-/// Serve all shims until something is so.
+/// Serve all servers until something is so.
 fn until(
     what: &str,
-    shims: &mut [&mut Polled],
+    servers: &mut [&mut Polled],
     wanted: impl Fn(&[&mut Polled]) -> bool,
 ) -> Result<()> {
     let start = Instant::now();
-    while !wanted(shims) {
+    while !wanted(servers) {
         if start.elapsed() > PATIENCE {
-            let heard: Vec<_> = shims.iter().map(|shim| shim.heard()).collect();
+            let heard: Vec<_> = servers.iter().map(|server| server.heard()).collect();
             bail!("{what}: waited in vain; heard {heard:?}");
         }
-        shims.iter_mut().try_for_each(|shim| shim.turn())?;
+        servers.iter_mut().try_for_each(|server| server.turn())?;
     }
     Ok(())
 }
 
-/// Serve all shims for so many polls of each, so that what is told of at a poll has come back.
-fn for_polls(count: usize, shims: &mut [&mut Polled]) -> Result<()> {
-    let wanted: Vec<usize> = shims
+/// Serve all servers for so many polls of each, so that what is told of at a poll has come back.
+fn for_polls(count: usize, servers: &mut [&mut Polled]) -> Result<()> {
+    let wanted: Vec<usize> = servers
         .iter()
-        .map(|shim| shim.count(kind::POLL) + count)
+        .map(|server| server.count(kind::POLL) + count)
         .collect();
-    until("polls", shims, |shims| {
-        let mut shims = shims.iter().zip(&wanted);
-        shims.all(|(shim, wanted)| shim.count(kind::POLL) >= *wanted)
+    until("polls", servers, |servers| {
+        let mut servers = servers.iter().zip(&wanted);
+        servers.all(|(server, wanted)| server.count(kind::POLL) >= *wanted)
     })
 }
 
 /// Require that the original would have got along with everything, polls included.
-fn require_good(name: &str, shim: &Polled) -> Result<()> {
-    let complaints = shim.complaints();
+fn require_good(name: &str, server: &Polled) -> Result<()> {
+    let complaints = server.complaints();
     ensure!(complaints.is_empty(), "{name}: {complaints:#?}");
-    let polls: Vec<Instant> = shim
+    let polls: Vec<Instant> = server
         .heard()
         .iter()
         .filter(|h| h.kind == kind::POLL)
@@ -99,7 +99,7 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
     let server = TcpListener::bind(address)?;
     let (local, peer) = (loopback(180 + number, 1), loopback(180 + number, 2));
     let mut daemon = Beside::start(&place, "linux-mclag", address, &settings(local, peer, 1))?;
-    let mut shim = Polled::new(accept(&server)?)?;
+    let mut server = Polled::new(accept(&server)?)?;
     let said = messages(text)
         .into_iter()
         .filter(|m| m.from == Side::Server);
@@ -112,9 +112,9 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
             false => table.remove(&record.key),
         };
     }
-    shim.record(said.chunks(said.len().div_ceil(POLLS)).map(<[_]>::to_vec));
-    let served = until("polls", &mut [&mut shim], |shims| {
-        shims[0].unanswered() == 0 && shims[0].count(kind::POLL) > POLLS
+    server.record(said.chunks(said.len().div_ceil(POLLS)).map(<[_]>::to_vec));
+    let served = until("polls", &mut [&mut server], |servers| {
+        servers[0].unanswered() == 0 && servers[0].count(kind::POLL) > POLLS
     });
     served.with_context(|| daemon.log())?;
     let known = |macs: &Value| -> Option<BTreeMap<Key, String>> {
@@ -130,7 +130,7 @@ fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
         .wait("macs", |macs| known(macs).as_ref() == Some(&table))
         .with_context(|| format!("{name}: not {table:?}"))?;
     daemon.is_alive()?;
-    require_good(name, &shim).with_context(|| daemon.log())
+    require_good(name, &server).with_context(|| daemon.log())
 }
 
 /// Input: what mclagsyncd.py said, in answer to polls. Output: the addresses are known, and all that comes back is
@@ -142,7 +142,7 @@ fn our_syncd_polls_a_recorded_mclagsyncd_py() {
     });
 }
 
-/// One of a pair: a network namespace with the ports, our daemons in it, and their shim.
+/// One of a pair: a network namespace with the ports, our daemons in it, and their server.
 struct Chassis {
     namespace: NetNs,
     server: TcpListener,
@@ -190,19 +190,19 @@ impl Chassis {
         let [local, peer] = [node, 3 - node].map(|host| Ipv4Addr::new(10, 255, 0, host));
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT);
         let settings = settings(local, peer, node);
-        let (server, daemon) = namespace.enter(|| {
-            let server = TcpListener::bind(address)?;
+        let (listener, daemon) = namespace.enter(|| {
+            let listener = TcpListener::bind(address)?;
             let daemon = Beside::start(&place, "linux-mclag", address, &settings)?;
-            Ok((server, daemon))
+            Ok((listener, daemon))
         })?;
-        let shim = Polled::new(accept(&server)?)?;
+        let server = Polled::new(accept(&listener)?)?;
         let chassis = Self {
             namespace,
-            server,
+            server: listener,
             daemon,
             _place: place,
         };
-        Ok((chassis, shim))
+        Ok((chassis, server))
     }
 
     fn host_link(&self, state: &str) -> Result<()> {
@@ -210,9 +210,9 @@ impl Chassis {
     }
 }
 
-/// Ports of the additions and deletions (`-`) of an address that a shim was told.
-fn told(shim: &Polled, mac: &str) -> Vec<String> {
-    let records = shim.heard().iter().flat_map(Heard::records);
+/// Ports of the additions and deletions (`-`) of an address that a server was told.
+fn told(server: &Polled, mac: &str) -> Vec<String> {
+    let records = server.heard().iter().flat_map(Heard::records);
     let records = records.filter(|record| record.key == (10, mac.to_owned()));
     let sign = |is_add| if is_add { "" } else { "-" };
     records
@@ -221,8 +221,8 @@ fn told(shim: &Polled, mac: &str) -> Vec<String> {
 }
 
 /// Require that learning on the peer link was switched off, and the table flushed so often right behind that (6).
-fn require_bring_up(shim: &Polled, flushes: usize) -> Result<()> {
-    let heard = shim.heard();
+fn require_bring_up(server: &Polled, flushes: usize) -> Result<()> {
+    let heard = server.heard();
     let at = heard.iter().position(|heard| heard.kind == kind::LEARN);
     let at = at.context("learning on the peer link was not switched off")?;
     ensure!(
@@ -231,9 +231,9 @@ fn require_bring_up(shim: &Polled, flushes: usize) -> Result<()> {
         heard[at]
     );
     ensure!(
-        shim.count(kind::FLUSH) == flushes,
+        server.count(kind::FLUSH) == flushes,
         "flushed {} times",
-        shim.count(kind::FLUSH)
+        server.count(kind::FLUSH)
     );
     if flushes > 0 {
         ensure!(heard[at + 1].kind == kind::FLUSH, "{heard:?}");
@@ -241,63 +241,66 @@ fn require_bring_up(shim: &Polled, flushes: usize) -> Result<()> {
     Ok(())
 }
 
-/// What happens to a pair, told by one shim and heard by the other.
-fn converse(a: &Chassis, a_shim: &mut Polled, b: &Chassis, b_shim: &mut Polled) -> Result<()> {
-    until("sessions", &mut [a_shim, b_shim], |shims| {
-        shims.iter().all(|shim| shim.count(kind::FLUSH) > 0)
+/// What happens to a pair, told by one server and heard by the other.
+fn converse(a: &Chassis, a_server: &mut Polled, b: &Chassis, b_server: &mut Polled) -> Result<()> {
+    until("sessions", &mut [a_server, b_server], |servers| {
+        servers.iter().all(|server| server.count(kind::FLUSH) > 0)
     })?;
     for chassis in [a, b] {
         let is_up = |status: &Value| status["session"] == "up";
         chassis.daemon.iccpd.wait("status", is_up)?;
     }
 
-    // Of each a host that only its own shim has seen; both are behind the same port.
-    a_shim.learns(10, HOST, LAG);
-    b_shim.learns(10, OTHER_HOST, LAG);
-    until("additions", &mut [a_shim, b_shim], |shims| {
-        told(shims[1], HOST) == [LAG] && told(shims[0], OTHER_HOST) == [LAG]
+    // Of each a host that only its own server has seen; both are behind the same port.
+    a_server.learns(10, HOST, LAG);
+    b_server.learns(10, OTHER_HOST, LAG);
+    until("additions", &mut [a_server, b_server], |servers| {
+        told(servers[1], HOST) == [LAG] && told(servers[0], OTHER_HOST) == [LAG]
     })?;
 
-    // A shim reports what it was told as its own (4.16), and that goes no further.
-    for_polls(2, &mut [a_shim, b_shim])?;
-    for (shim, own, other) in [(&*a_shim, HOST, OTHER_HOST), (&*b_shim, OTHER_HOST, HOST)] {
-        let (own, other) = (told(shim, own), told(shim, other));
+    // A server reports what it was told as its own (4.16), and that goes no further.
+    for_polls(2, &mut [a_server, b_server])?;
+    for (server, own, other) in [
+        (&*a_server, HOST, OTHER_HOST),
+        (&*b_server, OTHER_HOST, HOST),
+    ] {
+        let (own, other) = (told(server, own), told(server, other));
         ensure!(own.is_empty() && other == [LAG], "{own:?} and {other:?}");
     }
 
     // The way to a host whose port is down here is the peer link.
     b.host_link("down")?;
-    until("the way round", &mut [a_shim, b_shim], |shims| {
-        shims[1].port(10, HOST) == Some(LINK)
+    until("the way round", &mut [a_server, b_server], |servers| {
+        servers[1].port(10, HOST) == Some(LINK)
     })?;
     b.host_link("up")?;
-    until("the way back", &mut [a_shim, b_shim], |shims| {
-        shims[1].port(10, HOST) == Some(LAG)
+    until("the way back", &mut [a_server, b_server], |servers| {
+        servers[1].port(10, HOST) == Some(LAG)
     })?;
-    for shim in [&*a_shim, &*b_shim] {
-        require_bring_up(shim, 1)?;
-        require_good("before the shim is restarted", shim)?;
+    for server in [&*a_server, &*b_server] {
+        require_bring_up(server, 1)?;
+        require_good("before the server is restarted", server)?;
     }
 
-    // A shim that is there again is told everything again, but for what would flush it (4.3, 7).
-    b_shim.close()?;
-    b_shim.serve_again(accept(&b.server)?)?;
-    until("everything again", &mut [a_shim, b_shim], |shims| {
-        shims[1].count(kind::LEARN) > 0 && told(shims[1], HOST) == [LAG]
+    // A server that is there again is told everything again, but for what would flush it (4.3, 7).
+    b_server.close()?;
+    b_server.serve_again(accept(&b.server)?)?;
+    until("everything again", &mut [a_server, b_server], |servers| {
+        servers[1].count(kind::LEARN) > 0 && told(servers[1], HOST) == [LAG]
     })?;
-    require_bring_up(b_shim, 0)?;
+    require_bring_up(b_server, 0)?;
 
     // A host that is gone.
-    a_shim.forgets(10, HOST);
-    until("deletion", &mut [a_shim, b_shim], |shims| {
-        told(shims[1], HOST)
+    a_server.forgets(10, HOST);
+    until("deletion", &mut [a_server, b_server], |servers| {
+        told(servers[1], HOST)
             .last()
             .is_some_and(|last| last.starts_with('-'))
     })?;
-    for_polls(1, &mut [a_shim, b_shim])?;
-    for shim in [&*a_shim, &*b_shim] {
-        require_good("in the end", shim)?;
-        ensure!(shim.port(10, HOST).is_none(), "{:?}", shim.heard());
+    for_polls(1, &mut [a_server, b_server])?;
+    for server in [&*a_server, &*b_server] {
+        require_good("in the end", server)?;
+        ensure!(server.port(10, HOST).is_none(), "{:?}", server.heard());
     }
     Ok(())
 }
@@ -313,9 +316,9 @@ fn an_address_that_one_mclagsyncd_py_reports_is_told_to_the_other() {
             return;
         }
     };
-    let (mut a, mut a_shim) = Chassis::start(a, 1).unwrap();
-    let (mut b, mut b_shim) = Chassis::start(b, 2).unwrap();
-    if let Err(error) = converse(&a, &mut a_shim, &b, &mut b_shim) {
+    let (mut a, mut a_server) = Chassis::start(a, 1).unwrap();
+    let (mut b, mut b_server) = Chassis::start(b, 2).unwrap();
+    if let Err(error) = converse(&a, &mut a_server, &b, &mut b_server) {
         panic!("{error:?}; logs:\n{}\n{}", a.daemon.log(), b.daemon.log());
     }
     a.daemon.is_alive().unwrap();

@@ -279,7 +279,7 @@ async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settle
 /// A client serves one client, and the socket takes the next one before that (`spec/mclagsyncd-protocol.md`
 /// 1): the pair is not given up because nobody has spoken yet.
 #[tokio::test]
-async fn a_shim_that_named_a_pair_and_is_silent_now_is_waited_for() {
+async fn a_server_that_named_a_pair_and_is_silent_now_is_waited_for() {
     let listener = listener().await;
     let mut client = client(&listener, Some(Dialect::Sonic));
     let mut stream = accept(&mut client, &listener).await;
@@ -304,7 +304,7 @@ async fn a_shim_that_named_a_pair_and_is_silent_now_is_waited_for() {
 
 /// What leaves while something arrives is answered, too.
 #[tokio::test]
-async fn batches_that_leave_while_the_shim_speaks_are_answered() {
+async fn batches_that_leave_while_the_server_speaks_are_answered() {
     let listener = listener().await;
     let mut client = client(&listener, Some(Dialect::Sonic));
     let mut stream = accept(&mut client, &listener).await;
@@ -468,7 +468,7 @@ async fn a_deletion_without_a_port_is_a_host_that_is_gone() {
 
 /// W-4: the daemons of SONiC never notice.
 #[tokio::test]
-async fn a_lost_shim_is_noticed_and_connected_to_again() {
+async fn a_lost_server_is_noticed_and_connected_to_again() {
     let listener = listener().await;
     let mut client = client(&listener, Some(Dialect::Sonic));
     for _ in 0..3 {
@@ -513,7 +513,7 @@ async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not
 
 /// `spec/mclagdctl-protocol.md` 5.8
 #[tokio::test]
-async fn messages_to_a_shim_are_counted_when_they_have_left_or_cannot() {
+async fn messages_to_a_server_are_counted_when_they_have_left_or_cannot() {
     let listener = listener().await;
     let mut client = client(&listener, Some(Dialect::Sonic));
     let mut stream = accept(&mut client, &listener).await;
@@ -536,7 +536,7 @@ async fn messages_to_a_shim_are_counted_when_they_have_left_or_cannot() {
 
 /// `spec/mclagsyncd-protocol.md` 4.16: nothing is pushed, so it is asked for.
 #[tokio::test]
-async fn a_shim_of_linux_mclag_is_polled() {
+async fn a_server_of_linux_mclag_is_polled() {
     let listener = listener().await;
     let mut client = client(&listener, Some(Dialect::LinuxMclag));
     let mut stream = accept(&mut client, &listener).await;

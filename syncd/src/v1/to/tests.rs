@@ -275,7 +275,7 @@ fn entries_travel_together_with_their_kinds_and_once() {
 /// `spec/iccp.md` 10.2, 10.4, `spec/mclagsyncd-protocol.md` 4.5: a deletion of what the server learned
 /// itself, on the port that it named; linux-mclag's cannot carry one out without.
 #[test]
-fn an_address_that_is_to_be_forgotten_is_deleted_though_the_shim_was_never_told_of_it() {
+fn an_address_that_is_to_be_forgotten_is_deleted_though_the_server_was_never_told_of_it() {
     let forget = |forget| Op::FdbRelease {
         key: key(1),
         forget,
@@ -306,7 +306,7 @@ fn an_entry_that_is_to_age_from_now_on_is_not_told_to_linux_mclag_again() {
 
 /// `spec/behaviour.md` 9.4 and 9.15: what was flushed is put back.
 #[test]
-fn an_entry_that_the_shim_lost_is_told_again() {
+fn an_entry_that_the_server_lost_is_told_again() {
     let mut translator = translator(Dialect::Sonic);
     let ops = [fdb(1, "PortChannel1", FdbKind::Tracked)];
     let said = apply(&mut translator, &ops);
@@ -333,7 +333,7 @@ fn a_large_table_is_cut_into_messages_that_fit() {
 /// `spec/mclagsyncd-protocol.md` 7: a server that comes back is told everything again, and what it
 /// may still hold from before and nobody wants any more is taken back.
 #[test]
-fn a_shim_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
+fn a_server_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
     let (mut translator, _) = up();
     apply(
         &mut translator,
@@ -539,7 +539,7 @@ fn a_peer_link_that_is_one_no_longer_isolates_nothing_and_learns() {
 
 /// SONiC's group would keep what an earlier connection put there.
 #[test]
-fn isolation_that_is_no_longer_wanted_is_lifted_at_a_shim_that_comes_back() {
+fn isolation_that_is_no_longer_wanted_is_lifted_at_a_server_that_comes_back() {
     let (mut translator, _) = up();
     translator.connected(Dialect::Sonic);
     let said = apply(
@@ -753,7 +753,7 @@ fn a_held_port_that_leaves_the_pair_carries_data() {
 /// `spec/behaviour.md` 14.6: learning off before "up", also when the server comes later than the
 /// session, and when another port has become the peer link while it was away.
 #[test]
-fn learning_is_off_before_the_session_is_up_at_a_shim_that_comes_late() {
+fn learning_is_off_before_the_session_is_up_at_a_server_that_comes_late() {
     let mut translator = of_node(Dialect::Sonic);
     let begin = Op::SnapshotBegin;
     let end = Op::SnapshotEnd;

@@ -18,21 +18,21 @@ use super::addresses;
 use crate::daemon::ICCPD;
 use crate::gateway::{self, SHARED};
 use crate::kernel;
+use crate::mclagsyncd::Mclagsyncd;
 use crate::mlag::{Mlag, Settings, run_directory, syncd_socket};
 use crate::scenario::{Ctx, Scenario};
-use crate::shim::Shim;
 use crate::topology::{BRIDGE, ORPHAN_PORT, Options, PEER_LINK, Pair, Side, TAGGED, UNTAGGED};
 use crate::traffic::{NOBODY, Sender, Stream, learnable};
 use crate::wait::{SOON, eventually, holds_for};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "a_foreign_shim_is_assisted_by_our_syncd",
+    name: "a_foreign_mclagsyncd_is_composed_with_the_kernel",
     about: "A stand-in for SONiC's mclagsyncd describes the pair and is told of addresses; our syncd, which is its client, \
             does what it does not. Both links of the host have the active's address as their partner, from our syncd. A port \
             is acknowledged when both have isolated it. Neighbours and unique IP addresses of one chassis are known to the \
             other's kernel. Another keepalive interval leaves the session alone, another peer link does not.",
     limit: Duration::from_secs(240),
-    run: a_foreign_shim_is_assisted_by_our_syncd,
+    run: a_foreign_mclagsyncd_is_composed_with_the_kernel,
 }];
 
 const DOMAIN: DomainId = DomainId::new(7).unwrap();
@@ -117,7 +117,7 @@ fn settings(side: Side, ports: &[String]) -> Result<Vec<ServerMessage>> {
     ])
 }
 
-/// The pair is described by the shims alone.
+/// The pair is described by the servers alone.
 fn files(ctx: &Ctx, side: Side) -> Settings {
     let run = run_directory(ctx, side);
     Settings {
@@ -135,46 +135,46 @@ fn files(ctx: &Ctx, side: Side) -> Settings {
     }
 }
 
-fn a_foreign_shim_is_assisted_by_our_syncd(ctx: &mut Ctx) -> Result<()> {
+fn a_foreign_mclagsyncd_is_composed_with_the_kernel(ctx: &mut Ctx) -> Result<()> {
     let net = Pair::up(ctx, Options::default())?;
     let ports = net.mlag_ports();
     for side in Side::BOTH {
         gateway::add(net.switch(side), UNTAGGED, SHARED, None)?;
         gateway::add(net.switch(side), TAGGED, own(side), None)?;
     }
-    let shim = |side| Shim::start(&net.switch(side).ns, settings(side, &ports)?);
-    let shims = [shim(Side::A)?, shim(Side::B)?];
+    let server = |side| Mclagsyncd::start(&net.switch(side).ns, settings(side, &ports)?);
+    let servers = [server(Side::A)?, server(Side::B)?];
     let mut mlag = Mlag::start_on(ctx, net, |side| files(ctx, side))?;
     mlag.wait_synchronised()?;
     mlag.wait_dual()?;
     mlag.check()?;
 
-    it_is_configured(&mlag, &shims)?;
-    ctx.log("the pair is as the shims described it");
-    addresses_are_exchanged(&mlag, &shims)?;
+    it_is_configured(&mlag, &servers)?;
+    ctx.log("the pair is as the servers described it");
+    addresses_are_exchanged(&mlag, &servers)?;
     ctx.log("addresses are exchanged");
     neighbours_are_exchanged(&mlag)?;
     ctx.log("neighbours are exchanged");
-    an_acknowledgement_waits_for_both(&mlag, &shims)?;
+    an_acknowledgement_waits_for_both(&mlag, &servers)?;
     ctx.log("an acknowledgement waits for both");
-    settings_change(&mlag, &shims)?;
+    settings_change(&mlag, &servers)?;
     mlag.check()?;
-    shims.into_iter().try_for_each(Shim::stop)
+    servers.into_iter().try_for_each(Mclagsyncd::stop)
 }
 
-fn it_is_configured(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
+fn it_is_configured(mlag: &Mlag, servers: &[Mclagsyncd; 2]) -> Result<()> {
     let partner = mlag.host().wait_bundled(2)?.partner;
     ensure!(
         Side::BOTH.map(node).contains(&partner),
         "the partner is {partner}"
     );
     let wanted: BTreeSet<String> = mlag.mlag_ports().into_iter().collect();
-    for (side, shim) in Side::BOTH.into_iter().zip(shims) {
+    for (side, server) in Side::BOTH.into_iter().zip(servers) {
         let ns = &mlag.switch(side).ns;
-        eventually("the shim and the kernel isolate the ports", SOON, || {
-            let (told, filter) = (shim.isolated(), mlag.isolated(side)?);
+        eventually("the server and the kernel isolate the ports", SOON, || {
+            let (told, filter) = (server.isolated(), mlag.isolated(side)?);
             // Members are named beside their LAG.
-            ensure!(told.is_superset(&wanted), "the shim isolates {told:?}");
+            ensure!(told.is_superset(&wanted), "the server isolates {told:?}");
             ensure!(
                 filter.iter().cloned().collect::<BTreeSet<_>>() == wanted,
                 "the kernel isolates {filter:?}"
@@ -186,12 +186,12 @@ fn it_is_configured(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
             bond.actor_system == partner || (bond.actor_system.is_zero() && node(side) == partner),
             "bond of {side}: {bond:?}"
         );
-        let heard = shim.heard();
+        let heard = server.heard();
         ensure!(
             heard
                 .iter()
                 .any(|message| matches!(message, ClientMessage::IccpState { is_up: true, .. })),
-            "the shim of {side} was not told that the session is up"
+            "the server of {side} was not told that the session is up"
         );
     }
     // A host may send what is to be routed to either: the standby has taken the active's address.
@@ -206,12 +206,12 @@ fn it_is_configured(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
     })
 }
 
-fn addresses_are_exchanged(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
+fn addresses_are_exchanged(mlag: &Mlag, servers: &[Mclagsyncd; 2]) -> Result<()> {
     let mac = learnable(1);
     Sender::send(&mlag.host().leg(Side::A), Stream::new(mac, NOBODY), 1, 1000)?;
     addresses::wait_place(mlag, Side::A, mac, Some("bond1"))?;
-    eventually("the shim of B is told of the host", SOON, || {
-        let entry = shims[1].entry(mac, UNTAGGED);
+    eventually("the server of B is told of the host", SOON, || {
+        let entry = servers[1].entry(mac, UNTAGGED);
         ensure!(
             entry == Some(("bond1".to_owned(), FdbKind::Dynamic)),
             "it was told {entry:?}"
@@ -247,12 +247,12 @@ fn neighbours_are_exchanged(mlag: &Mlag) -> Result<()> {
     gateway::wait_reaches(&mlag.a, own(Side::B))
 }
 
-fn an_acknowledgement_waits_for_both(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
+fn an_acknowledgement_waits_for_both(mlag: &Mlag, servers: &[Mclagsyncd; 2]) -> Result<()> {
     let port = mlag.lag.port(1);
     let acknowledged = || counter(mlag, Side::B, CounterName::AcksSent);
     let isolates = || -> Result<[bool; 2]> {
         Ok([
-            shims[1].isolated().contains(&port),
+            servers[1].isolated().contains(&port),
             mlag.isolated(Side::B)?.contains(&port),
         ])
     };
@@ -287,10 +287,10 @@ fn an_acknowledgement_waits_for_both(mlag: &Mlag, shims: &[Shim; 2]) -> Result<(
     mlag.wait_dual()
 }
 
-fn settings_change(mlag: &Mlag, shims: &[Shim; 2]) -> Result<()> {
+fn settings_change(mlag: &Mlag, servers: &[Mclagsyncd; 2]) -> Result<()> {
     let sessions = || counter(mlag, Side::A, CounterName::Sessions);
     let before = sessions()?;
-    let [a, _] = shims;
+    let [a, _] = servers;
     let keepalive = domain(Side::A, PEER_LINK, 2)?;
     a.say(update(keepalive, DomainAttributes::KEEPALIVE))?;
     eventually("A sends keepalives at the new interval", SOON, || {

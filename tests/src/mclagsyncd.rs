@@ -2,7 +2,7 @@
 //!
 //! It tells what the settings database would hold, reports what the kernel's bridge learns as SONiC reports what the
 //! switch does, and remembers what it is told. It carries nothing out: what a kernel needs beside it is the
-//! assistant's to do.
+//! kernel backend's to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
@@ -29,14 +29,14 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// A running stand-in. Dropping it ends it, and its connection.
 #[derive(Debug)]
-pub struct Shim {
+pub struct Mclagsyncd {
     heard: Arc<Mutex<Vec<ClientMessage>>>,
     say: Sender<ServerMessage>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<()>>>,
 }
 
-impl Shim {
+impl Mclagsyncd {
     /// Listen in `ns` where SONiC's `iccpd` looks for its server. Each client is told `settings` first.
     pub fn start(ns: &NetNs, settings: Vec<ServerMessage>) -> Result<Self> {
         let heard = Arc::default();
@@ -56,7 +56,7 @@ impl Shim {
             stop: Arc::clone(&stop),
         };
         let thread = thread::Builder::new()
-            .name("shim".into())
+            .name("server".into())
             .spawn(move || serving.run())
             .context("cannot start a thread")?;
         Ok(Self {
@@ -70,7 +70,7 @@ impl Shim {
     /// Say something to the client, and to those that come after it.
     pub fn say(&self, message: ServerMessage) -> Result<()> {
         let said = self.say.send(message);
-        said.map_err(|_| anyhow!("the stand-in shim has ended"))
+        said.map_err(|_| anyhow!("the stand-in server has ended"))
     }
 
     /// Everything it was told, in order.
@@ -118,11 +118,11 @@ impl Shim {
         };
         let ended = thread.join();
         let ended = ended.unwrap_or_else(|_| Err(anyhow!("it panicked")));
-        ended.context("the stand-in shim ended early")
+        ended.context("the stand-in server ended early")
     }
 }
 
-impl Drop for Shim {
+impl Drop for Mclagsyncd {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
             eprintln!("{error:#}");

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use mclag_proto::sync::v1::Dialect;
+use mclag_tests::replay::mclagsyncd::Listener;
 use mclag_tests::replay::process::{Beside, Daemon, Place, accept, dial_until, loopback};
-use mclag_tests::replay::shim::Listener;
 use mclag_tests::replay::stream::{Message, Side};
 
 use super::{messages, one_by_one, side_by_side};
