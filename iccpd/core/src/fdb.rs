@@ -27,7 +27,7 @@ use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Observation, Op, Section};
 use packed::Names;
 use ports::Change;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use unreported::WithoutReports;
 
 /// Most addresses that are kept; `syncd` keeps no more either. What a peer or a flood of frames
@@ -105,14 +105,8 @@ trait Rules {
         change: &Change<'_>,
     );
 
-    /// The state of the port changed where the peer alone sees the host.
-    fn follow_remote(
-        &self,
-        key: FdbKey,
-        entry: &mut Entry<Policy>,
-        remote: Place,
-        change: &Change<'_>,
-    );
+    /// The port where the peer alone sees the host, an MLAG port of both, went down there.
+    fn lost_at_peer(&self, key: FdbKey, entry: &mut Entry<Policy>, remote: Place, ports: &Ports);
 
     /// Nothing of what the peer said counts any more (`spec/behaviour.md` 9.9).
     fn peer_lost(&self, key: FdbKey, entry: &mut Entry<Policy>, ports: &Ports);
@@ -267,6 +261,8 @@ pub struct Fdb {
     table: Table<Policy>,
     /// Where known addresses moved to, of ports that the kernel does not have yet.
     early: BTreeMap<FdbKey, Place>,
+    /// MLAG ports that went down at the peer since their states were looked at last.
+    lost_at_peer: BTreeSet<IfName>,
 }
 
 impl Fdb {
@@ -389,12 +385,37 @@ impl Fdb {
                 };
                 self.learned_by_peer(key, place, mine);
             }
-            EntryOp::Delete => self.table.change(key, |entry, _| {
-                entry.set_remote(None);
-                Concerns::Both
-            }),
+            EntryOp::Delete => self.withdrawn_by_peer(key),
             EntryOp::Reserved(_) => {}
         }
+    }
+
+    /// An MLAG port went down at the peer. Entries follow when the states of the ports are looked at
+    /// ([`Self::set_ports`]), which may be later: until then the peer may withdraw what it saw there.
+    pub fn peer_port_lost(&mut self, port: IfName) {
+        if self.ports().is_mlag(&port) {
+            self.lost_at_peer.insert(port);
+        }
+    }
+
+    /// The ports that went down at the peer, maybe to come up again, since this was asked last.
+    pub fn take_lost_at_peer(&mut self) -> BTreeSet<IfName> {
+        std::mem::take(&mut self.lost_at_peer)
+    }
+
+    fn withdrawn_by_peer(&mut self, key: FdbKey) {
+        let lost = &self.lost_at_peer;
+        self.table.change(key, |entry, Policy { ports }| {
+            // First the loss of the port, which the peer said first.
+            if let (None, Some(remote)) = (entry.local, entry.remote)
+                && lost.contains(&remote.port)
+                && ports.is_mlag(&remote.port)
+            {
+                ports.rules().lost_at_peer(key, entry, remote, ports);
+            }
+            entry.set_remote(None);
+            Concerns::Both
+        });
     }
 
     fn learned_by_peer(&mut self, key: FdbKey, place: Place, mine: bool) {

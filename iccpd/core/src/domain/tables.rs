@@ -48,11 +48,13 @@ impl Domain {
             self.note_outages(now);
         }
         let links_changed = links_ready && self.tables.links != self.links.generation();
-        let differs = links_changed || self.ports_differ(links_ready, now);
+        let lost_at_peer = self.tables.fdb.take_lost_at_peer();
+        let differs =
+            links_changed || !lost_at_peer.is_empty() || self.ports_differ(links_ready, now);
         let settings_changed = self.settings_changed();
         if differs {
             let ports = self.fdb_ports(links_ready, links_changed, now);
-            let before = self.tables.fdb.ports().clone();
+            let mut before = self.tables.fdb.ports().clone();
             let synchronised = self.session.state() == State::Exchange;
             self.tables.fdb.set_ports(ports, synchronised);
             if links_changed {
@@ -61,6 +63,9 @@ impl Domain {
                     .neigh
                     .forget_interfaces(|name| self.links.exists(name));
             }
+            // One that is up again there was down meanwhile.
+            let lost = lost_at_peer.into_iter().map(|port| (port, false));
+            before.at_peer.extend(lost);
             self.refresh_neighbours(&before);
         } else if settings_changed {
             self.refresh_neighbours(&self.tables.fdb.ports().clone());

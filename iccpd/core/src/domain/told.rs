@@ -1,7 +1,7 @@
 //! What the peer says, and what is remembered of it.
 
 use super::loss::WARM_WINDOW;
-use super::{Domain, Notice, State, Time, Timer};
+use super::{Domain, IfName, Notice, State, Time, Timer};
 use crate::Reason;
 use crate::counters::Counter;
 use crate::lag::Event;
@@ -98,8 +98,7 @@ impl Domain {
                 // A deleted port is a port that is down (W-9).
                 let was_up = self.peer.port_is_gone(&config.name);
                 if own && was_up == Some(true) {
-                    let (port, up) = (config.name, false);
-                    self.notice(Notice::RemotePort { port, up });
+                    self.peer_port_changed(config.name, false);
                 }
             }
         }
@@ -121,7 +120,7 @@ impl Domain {
         if let Some((port, true)) = name
             && self.ports.contains_key(&port)
         {
-            self.notice(Notice::RemotePort { port, up });
+            self.peer_port_changed(port, up);
         }
         if let (false, Some((name, _))) = (up, name)
             && let Some(port) = self.ports.get_mut(&name)
@@ -136,6 +135,13 @@ impl Domain {
                 _ => self.outbox.owe_ack(state.id),
             }
         }
+    }
+
+    fn peer_port_changed(&mut self, port: IfName, up: bool) {
+        if !up && self.session.state() == State::Exchange {
+            self.tables.fdb.peer_port_lost(port);
+        }
+        self.notice(Notice::RemotePort { port, up });
     }
 
     pub(super) fn acknowledged(&mut self, ack: InterfaceUpAck) {

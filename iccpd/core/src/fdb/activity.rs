@@ -39,7 +39,7 @@ impl Rules for ByActivity {
         entry.follow_domain(local, change);
     }
 
-    fn follow_remote(&self, _: FdbKey, _: &mut Entry<Policy>, _: Place, _: &Change<'_>) {}
+    fn lost_at_peer(&self, _: FdbKey, _: &mut Entry<Policy>, _: Place, _: &Ports) {}
 
     fn peer_lost(&self, _: FdbKey, entry: &mut Entry<Policy>, _: &Ports) {
         entry.set_remote(None);

@@ -114,7 +114,7 @@ impl<'a> Change<'a> {
 
     pub(super) fn lost_at_peer(&self, port: &IfName) -> bool {
         let up = |ports: &Ports| ports.at_peer.get(port) == Some(&true);
-        self.synchronised && up(self.before) && !up(self.now)
+        self.synchronised && self.now.is_mlag(port) && up(self.before) && !up(self.now)
     }
 
     pub(super) fn left_domain(&self, port: &IfName) -> bool {
@@ -162,8 +162,10 @@ impl<'a> Change<'a> {
         let rules = self.now.rules();
         match (entry.local, entry.remote) {
             (Some(local), _) => rules.follow_local(key, entry, local, self),
-            (None, Some(remote)) => rules.follow_remote(key, entry, remote, self),
-            (None, None) => {}
+            (None, Some(remote)) if self.lost_at_peer(&remote.port) => {
+                rules.lost_at_peer(key, entry, remote, self.now);
+            }
+            (None, _) => {}
         }
     }
 }

@@ -86,19 +86,10 @@ impl Rules for WithoutReports {
     }
 
     /// `spec/behaviour.md` 9.8: nobody is left to tell when the host falls silent.
-    fn follow_remote(
-        &self,
-        key: FdbKey,
-        entry: &mut Entry<Policy>,
-        remote: Place,
-        change: &Change<'_>,
-    ) {
-        let port = remote.port;
-        if change.now.is_mlag(&port) && change.lost_at_peer(&port) && !remote.configured {
-            let target = change.now.program(key, entry);
-            if target.is_some_and(|want| want.port == port) {
-                entry.age_here(port);
-            }
+    fn lost_at_peer(&self, key: FdbKey, entry: &mut Entry<Policy>, remote: Place, ports: &Ports) {
+        let target = ports.program(key, entry);
+        if !remote.configured && target.is_some_and(|want| want.port == remote.port) {
+            entry.age_here(remote.port);
         }
     }
 

@@ -99,6 +99,41 @@ fn an_address_of_the_peer_ages_here_when_the_peer_lost_its_port() {
     assert!(told.contains(&entry(BOND)), "{told:?}");
 }
 
+/// 9.8: the peer says that it lost the port, and then that it does not see the address any more. Both may
+/// be taken in before anything follows, as may the return of the port.
+#[test]
+fn an_address_that_is_withdrawn_behind_the_loss_of_its_port_ages_here_all_the_same() {
+    for (lost, back) in [(true, false), (true, true), (false, false)] {
+        let mut chassis = synchronised();
+        chassis.tell(entry(BOND));
+        chassis.ops();
+        chassis.sent();
+        if lost {
+            chassis.peer_port(false);
+        }
+        chassis.tell(withdrawn(BOND));
+        if back {
+            chassis.peer_port(true);
+        }
+        let (ops, sent) = (chassis.ops(), chassis.sent());
+        let kept = match lost {
+            true => on(BOND, FdbKind::Ageing),
+            false => vec![None],
+        };
+        assert_eq!(installed(&ops), kept, "lost: {lost}, back: {back}");
+        assert_eq!(sent.contains(&entry(BOND)), lost, "{sent:?}");
+    }
+    // Of that turn only.
+    let mut chassis = synchronised();
+    chassis.peer_port(false);
+    chassis.peer_port(true);
+    chassis.ops();
+    chassis.tell(entry(BOND));
+    chassis.ops();
+    chassis.tell(withdrawn(BOND));
+    assert_eq!(installed(&chassis.ops()), [None]);
+}
+
 /// 9.9 and `OnLoss::Release`.
 #[test]
 fn a_lost_session_leaves_ageing_entries_on_mlag_ports_only() {
