@@ -77,7 +77,12 @@ impl Chassis {
             end: true,
         });
         this.sent();
-        this.feed(Input::SyncdUp {
+        this.syncd_up();
+        this
+    }
+
+    fn syncd_up(&mut self) {
+        self.feed(Input::SyncdUp {
             abilities: Abilities {
                 redirect: true,
                 tracking: true,
@@ -90,7 +95,6 @@ impl Chassis {
             backend: "model".into(),
             window: 8,
         });
-        this
     }
 
     /// `syncd` lists a table without any entry.
@@ -341,6 +345,31 @@ fn a_port_that_went_down_at_the_peer_is_no_longer_acknowledged() {
             chassis.answer(&batch, None);
         }
         assert_eq!(chassis.acks(), 0, "taken out: {taken_out}");
+    }
+}
+
+/// A deleted port is a port that is down (W-9), whether it is ours as well or not.
+#[test]
+fn a_port_that_the_peer_deleted_is_no_longer_acknowledged() {
+    for text in ["bond1", "unknown7"] {
+        let mut chassis = Chassis::synchronised();
+        let config = |flag| {
+            Tlv::AggregatorConfig(AggregatorConfig {
+                id: AggregatorId::of(&name(text)),
+                name: name(text),
+                mac: Mac([2, 0, 0, 0, 0, 2]),
+                flag,
+            })
+        };
+        chassis.tell(config(ConfigFlag::Present));
+        chassis.port(text, PortState::Up);
+        chassis.tell(config(ConfigFlag::Purge));
+        chassis.tell(config(ConfigFlag::Present));
+        let (batch, _) = chassis.batch().unwrap();
+        chassis.answer(&batch, None);
+        assert_eq!(chassis.acks(), 0, "{text}");
+        chassis.port(text, PortState::Up);
+        assert_eq!(chassis.acks(), 1, "{text}");
     }
 }
 

@@ -81,6 +81,11 @@ impl Outbox {
         self.acks_owed.insert(id);
     }
 
+    /// The peer no longer waits for that.
+    pub(super) fn owe_no_ack(&mut self, id: AggregatorId) {
+        self.acks_owed.remove(&id);
+    }
+
     /// Answer a request for everything. It takes the place of one that was not answered yet: the
     /// answer is everything either way, and a peer that asks without reading costs neither memory
     /// nor work.

@@ -5,13 +5,13 @@ use super::{Domain, IfName, Notice, State, Time, Timer};
 use crate::Reason;
 use crate::counters::Counter;
 use crate::lag::Event;
-use mclag_proto::NodeId;
 use mclag_proto::ctl::Warning;
 use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortChannelInfo, SystemConfig,
     Tlv,
 };
+use mclag_proto::{AggregatorId, NodeId};
 
 impl Domain {
     pub(super) fn peer_sync(&mut self, end: bool) {
@@ -96,6 +96,7 @@ impl Domain {
             }
             ConfigFlag::Purge => {
                 // A deleted port is a port that is down (W-9).
+                self.owe_no_ack(Some(config.name), config.id);
                 let was_up = self.peer.port_is_gone(&config.name);
                 if own && was_up == Some(true) {
                     self.peer_port_changed(config.name, false);
@@ -122,10 +123,8 @@ impl Domain {
         {
             self.peer_port_changed(port, up);
         }
-        if let (false, Some((name, _))) = (up, name)
-            && let Some(port) = self.ports.get_mut(&name)
-        {
-            port.owe_ack(false);
+        if !up {
+            self.owe_no_ack(name.map(|(name, _)| name), state.id);
         }
         if up && self.peer.policy().acknowledges && self.session.state() == State::Exchange {
             let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
@@ -135,6 +134,15 @@ impl Domain {
                 _ => self.outbox.owe_ack(state.id),
             }
         }
+    }
+
+    /// The peer's port is down or gone: it waits for no acknowledgement, and one that comes all the same
+    /// would count for the next time it is up.
+    fn owe_no_ack(&mut self, name: Option<IfName>, id: AggregatorId) {
+        if let Some(port) = name.and_then(|name| self.ports.get_mut(&name)) {
+            port.owe_ack(false);
+        }
+        self.outbox.owe_no_ack(id);
     }
 
     fn peer_port_changed(&mut self, port: IfName, up: bool) {
