@@ -3,9 +3,9 @@
 
 use super::{Domain, IfName, MlagPort, Notice, State};
 use crate::input::LinkKind;
-use mclag_proto::Vid;
 use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::PeerLinkKind;
+use mclag_proto::{AggregatorId, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// When to compare, and what was written down.
@@ -43,12 +43,11 @@ impl Domain {
         if self.session.state() != State::Exchange || !self.checks.take_due() {
             return;
         }
-        let first = |port: &MlagPort| {
-            let conflict = self.conflicts(port).into_iter().next()?;
-            let port = port.name();
+        let first = |(port, conflicts): (IfName, Vec<Conflict>)| {
+            let conflict = conflicts.into_iter().next()?;
             Some((port, Warning::Port { port, conflict }))
         };
-        let mut found: Vec<(IfName, Warning)> = self.ports.values().filter_map(first).collect();
+        let mut found: Vec<(IfName, Warning)> = self.conflicts().filter_map(first).collect();
         found.extend(self.config.peer_link.zip(self.peer_link_conflict()));
         for warning in self.checks.note(found) {
             self.notice(Notice::Conflict(warning));
@@ -67,12 +66,23 @@ impl Domain {
         })
     }
 
-    /// Differences in the settings of a port.
-    pub(super) fn conflicts(&self, port: &MlagPort) -> Vec<Conflict> {
+    /// Differences in the settings of each port, in the order of the ports.
+    pub(super) fn conflicts(&self) -> impl Iterator<Item = (IfName, Vec<Conflict>)> {
+        let mut by_number: BTreeMap<AggregatorId, Vec<IfName>> = BTreeMap::new();
+        for port in self.ports.values() {
+            by_number.entry(port.id()).or_default().push(port.name());
+        }
+        self.ports.values().map(move |port| {
+            let same_number = by_number.get(&port.id());
+            let conflicts = self.conflicts_of(port, same_number.map_or(&[], Vec::as_slice));
+            (port.name(), conflicts)
+        })
+    }
+
+    fn conflicts_of(&self, port: &MlagPort, same_number: &[IfName]) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
-        let mut others = self.ports.values().filter(|other| other.id() == port.id());
-        if let Some(other) = others.find(|other| other.name() != port.name()) {
-            let (id, other) = (port.id(), other.name());
+        if let Some(other) = same_number.iter().find(|other| **other != port.name()) {
+            let (id, other) = (port.id(), *other);
             conflicts.push(Conflict::SameNumber { id, other });
         }
         if !self.peer.known().is_heard() {

@@ -101,13 +101,17 @@ impl Syncd {
         self.queue(Op::SnapshotEnd(section));
     }
 
-    /// True if something else was said of the port since: what is confirmed now no longer holds.
-    pub(super) fn is_superseded(&self, name: &IfName, isolation: Isolation) -> bool {
+    /// Isolation that was asked for of each port and is not confirmed; none where the port is released.
+    pub(super) fn said_of_ports(&self) -> BTreeMap<IfName, Vec<Option<Isolation>>> {
         let in_flight = self.in_flight.iter().flat_map(|batch| &batch.ports);
-        let later = in_flight.map(|(_, port, want)| (*port, *want));
+        let in_flight = in_flight.map(|(_, port, want)| (*port, *want));
         let queued = self.queued.iter().filter_map(named_port);
-        let mut later = later.chain(queued).filter(|(port, _)| port == name);
-        later.any(|(_, later)| later.map(|want| want.isolation) != Some(isolation))
+        let mut said: BTreeMap<IfName, Vec<Option<Isolation>>> = BTreeMap::new();
+        for (port, want) in in_flight.chain(queued) {
+            let isolation = want.map(|want| want.isolation);
+            said.entry(port).or_default().push(isolation);
+        }
+        said
     }
 
     /// True when nothing is left to be said or confirmed.

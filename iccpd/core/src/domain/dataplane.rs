@@ -1,13 +1,14 @@
 //! What is sent to `syncd`: the wanted dataplane, as numbered batches of changes.
 
 use super::connection::{InFlight, Syncd, named_port};
-use super::{Batch, Domain, MlagPort, Notice, PortWant, Time, Timer};
+use super::{Batch, Domain, MlagPort, Notice, Time, Timer};
 use crate::OpFailure;
 use crate::lag::Report;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode};
 use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
+use std::collections::BTreeMap;
 
 impl Domain {
     /// Next batch for `syncd`, unless it has to answer earlier ones first.
@@ -124,19 +125,27 @@ impl Domain {
                 error,
             );
         }
+        if done.ports.is_empty() {
+            return;
+        }
+        let failures = failures.iter().map(|(index, error)| (*index, error.code));
+        let failures: BTreeMap<u32, OpErrorCode> = failures.collect();
+        let later = self.syncd.said_of_ports();
         for (index, name, want) in done.ports {
             let Some(want) = want else { continue };
-            let failure = failures.iter().find(|(failed, _)| *failed == index);
+            // Something else was said of it since: what is confirmed now no longer holds.
+            let said = later.get(&name).into_iter().flatten();
+            if said.into_iter().any(|said| *said != Some(want.isolation)) {
+                continue;
+            }
             // A port that does not exist yet lets nothing out either.
-            let in_force = failure.is_none_or(|(_, error)| error.code == OpErrorCode::Waiting);
-            self.port_result(&name, want, in_force, now);
+            let code = failures.get(&index);
+            let in_force = code.is_none_or(|code| *code == OpErrorCode::Waiting);
+            self.port_result(&name, in_force, now);
         }
     }
 
-    fn port_result(&mut self, name: &IfName, want: PortWant, in_force: bool, now: Time) {
-        if self.syncd.is_superseded(name, want.isolation) {
-            return;
-        }
+    fn port_result(&mut self, name: &IfName, in_force: bool, now: Time) {
         let Some(port) = self.ports.get_mut(name) else {
             return;
         };

@@ -117,7 +117,8 @@ impl Domain {
             vids: self.vids(name),
             conflicts: Vec::new(),
         });
-        let ports = self.ports.values().map(|port| {
+        let ports = self.ports.values().zip(self.conflicts());
+        let ports = ports.map(|(port, (_, conflicts))| {
             let remote_up = self.remote_up(port);
             ctl::Interface {
                 name: port.name(),
@@ -131,7 +132,7 @@ impl Domain {
                 partner: self.links.partner(&port.name()),
                 members: self.members(&port.name()),
                 vids: self.vids(&port.name()),
-                conflicts: self.conflicts(port),
+                conflicts,
             }
         });
         peer_link.chain(ports).collect()
@@ -284,8 +285,8 @@ impl Domain {
         {
             warnings.push(Warning::NeighboursNotInstalled);
         }
-        for port in self.ports.values() {
-            let (conflicts, port) = (self.conflicts(port).into_iter(), port.name());
+        for (port, conflicts) in self.conflicts() {
+            let conflicts = conflicts.into_iter();
             warnings.extend(conflicts.map(|conflict| Warning::Port { port, conflict }));
         }
         warnings
