@@ -289,7 +289,10 @@ impl Fdb {
             self.local_gone(key, observation);
             return;
         };
-        if self.is_full_for(&key, &port) {
+        let full = self.table.is_full_for_local(&key)
+            || !self.table.layout().takes(&port, packed::MAX_NAMES);
+        if full {
+            self.table.ignore();
             return;
         }
         let place = Place { port, configured };
@@ -421,7 +424,14 @@ impl Fdb {
     fn learned_by_peer(&mut self, key: FdbKey, place: Place, mine: bool) {
         // Where it is there is no way to.
         let lost = !mine && self.ports().peer_link.is_none();
-        if (lost && !self.table.contains(&key)) || self.is_full_for(&key, &place.port) {
+        if lost && !self.table.contains(&key) {
+            return;
+        }
+        let names = self.table.layout();
+        if self.table.is_full_for_remote(&key)
+            || !names.takes(&place.port, packed::MAX_NAMES_OF_PEER)
+        {
+            self.table.ignore();
             return;
         }
         let early = self
@@ -549,14 +559,6 @@ impl Fdb {
                 port,
             })
         })
-    }
-
-    fn is_full_for(&mut self, key: &FdbKey, port: &IfName) -> bool {
-        let full = self.table.is_full_for(key) || !self.table.layout().takes(port);
-        if full {
-            self.table.ignore();
-        }
-        full
     }
 }
 

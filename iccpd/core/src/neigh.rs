@@ -216,6 +216,8 @@ const V6: usize = 1;
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     table: Table<Policy>,
+    /// Interfaces on which this chassis has, or had, neighbours.
+    observed_on: BTreeSet<IfName>,
     /// See [`Neighbours::peer_keeps_one_observation`].
     one_observation: bool,
 }
@@ -250,7 +252,10 @@ impl Neighbours {
                 entry.superseded = None;
                 Concerns::Nobody
             });
-        } else if !self.is_full_for(&key) {
+        } else if self.table.is_full_for_local(&key) {
+            self.table.ignore();
+        } else {
+            self.observed_on.insert(key.interface);
             self.table
                 .change_or_add(key, |entry, _| entry.observed(mac, from));
         }
@@ -282,7 +287,8 @@ impl Neighbours {
         }
         // What waits to be told about it would only be an echo: it concerns the dataplane alone.
         match op {
-            EntryOp::Add if !mac.is_unicast() || self.is_full_for(&key) => {}
+            EntryOp::Add if !mac.is_unicast() => {}
+            EntryOp::Add if self.table.is_full_for_remote(&key) => self.table.ignore(),
             EntryOp::Add => self.table.change_or_add(key, |entry, _| {
                 let own = NeighbourFlags::OWN_ADDRESS | NeighbourFlags::OWN_LINK_LOCAL;
                 let permanent = flags.intersects(own);
@@ -311,14 +317,15 @@ impl Neighbours {
         }
     }
 
-    /// The kernel has no neighbours on interfaces that it does not have.
+    /// The kernel has no neighbours on interfaces that it does not have. Looks at those only on which it
+    /// had some: the peer may name any number of others.
     pub fn forget_interfaces(&mut self, exists: impl Fn(&IfName) -> bool) {
-        let mut next = self.table.key_behind(None);
-        while let Some(NeighbourKey { interface, .. }) = next {
-            if !exists(&interface) {
-                self.review(interface, |entry| entry.local = None);
-            }
-            next = self.table.key_behind(Some(*all_of(interface).end()));
+        let gone: Vec<IfName> = self
+            .observed_on
+            .extract_if(.., |name| !exists(name))
+            .collect();
+        for interface in gone {
+            self.review(interface, |entry| entry.local = None);
         }
     }
 
@@ -435,14 +442,6 @@ impl Neighbours {
     fn is_own(&self, key: &NeighbourKey) -> bool {
         let interface = self.interfaces().get(&key.interface);
         interface.is_some_and(|interface| interface.own.contains(&key.address))
-    }
-
-    fn is_full_for(&mut self, key: &NeighbourKey) -> bool {
-        let full = self.table.is_full_for(key);
-        if full {
-            self.table.ignore();
-        }
-        full
     }
 
     fn review(&mut self, name: IfName, change: impl Fn(&mut Entry<Policy>)) {

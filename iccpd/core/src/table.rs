@@ -28,6 +28,9 @@ use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use store::{Store, behind};
 
+/// Entries that are looked at for one that makes room: usually the first will do.
+const ROOM_LOOKS: usize = 64;
+
 /// How the dataplane is being programmed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Programming<K> {
@@ -50,6 +53,8 @@ pub(crate) struct Table<P: Policy> {
     advertising: bool,
     /// Some entries may be of a session that is gone.
     has_stale: bool,
+    /// Where it was looked last for an entry that has to make room.
+    made_room_at: Option<P::Key>,
     ignored: u64,
 }
 
@@ -66,6 +71,7 @@ impl<P: Policy> Default for Table<P> {
             is_complete: false,
             advertising: false,
             has_stale: false,
+            made_room_at: None,
             ignored: 0,
         }
     }
@@ -99,11 +105,6 @@ impl<P: Policy> Table<P> {
         self.store.iter(after)
     }
 
-    /// The first key behind `after`.
-    pub(crate) fn key_behind(&self, after: Option<P::Key>) -> Option<P::Key> {
-        self.store.key_behind(after)
-    }
-
     /// Number of entries, in whatever state.
     pub(crate) fn len(&self) -> usize {
         self.store.len()
@@ -129,9 +130,69 @@ impl<P: Policy> Table<P> {
         self.ignored += 1;
     }
 
-    /// True if there is no place for one more entry.
-    pub(crate) fn is_full_for(&self, key: &P::Key) -> bool {
-        self.store.len() >= P::MAX_ENTRIES && !self.store.contains(key)
+    /// True if there is no place for what the peer advertises.
+    pub(crate) fn is_full_for_remote(&self, key: &P::Key) -> bool {
+        let full = self.store.observed().sum() >= P::MAX_ENTRIES && !self.is_observed(key);
+        full || (self.store.len() >= P::MAX_ENTRIES && !self.store.contains(key))
+    }
+
+    /// True if there is no place for what this chassis observes. That goes before what the peer alone
+    /// does: such an entry makes room, which counts as ignored.
+    pub(crate) fn is_full_for_local(&mut self, key: &P::Key) -> bool {
+        let observed = self.store.observed();
+        // Entries that wait to be dropped have their place, too, until the dataplane reads.
+        let full = self.store.len() >= 2 * P::MAX_ENTRIES && !self.store.contains(key);
+        if full || observed.sum() < P::MAX_ENTRIES || self.is_observed(key) {
+            return full;
+        }
+        observed.local >= P::MAX_ENTRIES || {
+            self.make_room();
+            false
+        }
+    }
+
+    fn is_observed(&self, key: &P::Key) -> bool {
+        let entry = self.store.get(key);
+        entry.is_some_and(|entry| entry.local.is_some() || entry.remote.is_some())
+    }
+
+    /// Give up an entry that the peer alone observes, in rounds. Where there is none in a while the table
+    /// is longer by one until the next time.
+    fn make_room(&mut self) {
+        let from = self.made_room_at.take();
+        if !self.make_room_behind(from) && self.made_room_at.is_none() {
+            self.make_room_behind(None);
+        }
+    }
+
+    fn make_room_behind(&mut self, after: Option<P::Key>) -> bool {
+        let Self {
+            policy,
+            store,
+            waiting,
+            advertising,
+            ..
+        } = self;
+        let (mut looked_at, mut last, mut found) = (0, None, false);
+        let rest = (behind(after), Bound::Unbounded);
+        store.change_range(
+            rest,
+            |_| true,
+            |key, entry| {
+                (looked_at, last) = (looked_at + 1, Some(key));
+                found = entry.local.is_none() && entry.remote.is_some();
+                if found {
+                    entry.set_remote(None);
+                    let due = Due::of(Concerns::Both, key, entry, policy, *advertising);
+                    waiting.mark(key, due);
+                }
+                !found && looked_at < ROOM_LOOKS
+            },
+        );
+        let is_end = !found && looked_at < ROOM_LOOKS;
+        self.made_room_at = last.filter(|_| !is_end);
+        self.ignored += u64::from(found);
+        found
     }
 }
 

@@ -11,7 +11,10 @@ use std::collections::HashMap;
 use std::num::NonZeroU16;
 
 /// Most names that observations may bring; the rest of the numbers is for the ports of the settings.
-const MAX_SIGHTED: usize = 60_000;
+pub(super) const MAX_NAMES: usize = 60_000;
+
+/// Most names with which the peer may bring one more: the rest is for the ports of this chassis.
+pub(super) const MAX_NAMES_OF_PEER: usize = 50_000;
 
 /// An entry with numbers for names.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -90,8 +93,8 @@ pub(super) struct Names {
 impl Names {
     /// Whether an observation on this port can be kept: there is a bound to the names that others
     /// make up.
-    pub(super) fn takes(&self, port: &IfName) -> bool {
-        self.numbers.len() < MAX_SIGHTED || self.numbers.contains_key(port)
+    pub(super) fn takes(&self, port: &IfName, max: usize) -> bool {
+        self.numbers.len() < max || self.numbers.contains_key(port)
     }
 
     /// The numbers of these ports.
@@ -396,7 +399,7 @@ mod tests {
         let mut table = Table::<Policy>::default();
         for number in 0..200_000 {
             let port = name(number);
-            assert!(table.layout().takes(&port));
+            assert!(table.layout().takes(&port, MAX_NAMES_OF_PEER));
             table.change_or_add(key(1), |entry, _| {
                 entry.local = on(number).map(Local::from);
                 Concerns::Nobody
@@ -410,7 +413,7 @@ mod tests {
     #[test]
     fn there_is_a_bound_to_the_names_that_others_make_up() {
         let mut fdb = Fdb::default();
-        for number in 0..MAX_SIGHTED {
+        for number in 0..MAX_NAMES {
             let [.., high, low] = number.to_be_bytes();
             let mac = Mac([2, 0, 0, 0, high, low]);
             let vid = Vid::DEFAULT;
@@ -420,8 +423,9 @@ mod tests {
             };
             set(&mut fdb.table, FdbKey { vid, mac }, entry);
         }
-        assert!(!fdb.table.layout().takes(&name(MAX_SIGHTED)));
-        assert!(fdb.table.layout().takes(&name(0)));
+        let takes = |number| fdb.table.layout().takes(&name(number), MAX_NAMES);
+        assert!(!takes(MAX_NAMES));
+        assert!(takes(0));
     }
 
     #[test]

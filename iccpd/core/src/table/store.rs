@@ -44,6 +44,40 @@ impl<E: Clone + Debug + Default> Layout<E> for Plain {
 pub(super) struct Store<P: Policy> {
     entries: BTreeMap<P::Key, <P::Layout as Layout<Entry<P>>>::Packed>,
     pub(super) layout: P::Layout,
+    observed: Observed,
+}
+
+/// How many entries are observed by whom.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Observed {
+    /// By this chassis.
+    pub(super) local: usize,
+    /// By the peer alone.
+    pub(super) remote: usize,
+}
+
+impl Observed {
+    pub(super) const fn sum(self) -> usize {
+        self.local + self.remote
+    }
+
+    const fn count<P: Policy>(&mut self, entry: &Entry<P>) -> Option<&mut usize> {
+        match (&entry.local, &entry.remote) {
+            (Some(_), _) => Some(&mut self.local),
+            (None, Some(_)) => Some(&mut self.remote),
+            (None, None) => None,
+        }
+    }
+
+    /// An entry changed.
+    const fn note<P: Policy>(&mut self, before: &Entry<P>, now: &Entry<P>) {
+        if let Some(count) = self.count(before) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = self.count(now) {
+            *count = count.saturating_add(1);
+        }
+    }
 }
 
 /// An entry that may be changed.
@@ -53,6 +87,7 @@ struct Open<'a, P: Policy> {
     before: Entry<P>,
     packed: &'a mut <P::Layout as Layout<Entry<P>>>::Packed,
     layout: &'a mut P::Layout,
+    observed: &'a mut Observed,
 }
 
 impl<P: Policy> Default for Store<P> {
@@ -60,6 +95,7 @@ impl<P: Policy> Default for Store<P> {
         Self {
             entries: BTreeMap::new(),
             layout: P::Layout::default(),
+            observed: Observed::default(),
         }
     }
 }
@@ -67,6 +103,10 @@ impl<P: Policy> Default for Store<P> {
 impl<P: Policy> Store<P> {
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    pub(super) const fn observed(&self) -> Observed {
+        self.observed
     }
 
     pub(super) fn contains(&self, key: &P::Key) -> bool {
@@ -84,7 +124,11 @@ impl<P: Policy> Store<P> {
         change: impl FnOnce(&mut Entry<P>) -> T,
     ) -> Option<T> {
         let packed = self.entries.get_mut(key)?;
-        Some(change(&mut Open::new(packed, &mut self.layout)))
+        Some(change(&mut Open::new(
+            packed,
+            &mut self.layout,
+            &mut self.observed,
+        )))
     }
 
     /// Change an entry, an idle one if there was none.
@@ -94,7 +138,7 @@ impl<P: Policy> Store<P> {
         change: impl FnOnce(&mut Entry<P>) -> T,
     ) -> T {
         let packed = self.entries.entry(key).or_default();
-        change(&mut Open::new(packed, &mut self.layout))
+        change(&mut Open::new(packed, &mut self.layout, &mut self.observed))
     }
 
     /// Change an entry, if there is one, and drop it when nothing is left of it.
@@ -106,7 +150,7 @@ impl<P: Policy> Store<P> {
         let btree_map::Entry::Occupied(mut place) = self.entries.entry(key) else {
             return None;
         };
-        let mut open = Open::new(place.get_mut(), &mut self.layout);
+        let mut open = Open::new(place.get_mut(), &mut self.layout, &mut self.observed);
         let result = change(&mut open);
         let is_idle = open.is_idle();
         drop(open);
@@ -124,7 +168,12 @@ impl<P: Policy> Store<P> {
         mut change: impl FnMut(P::Key, &mut Entry<P>) -> bool,
     ) {
         for (key, packed) in self.entries.range_mut(range) {
-            if concerned(packed) && !change(*key, &mut Open::new(packed, &mut self.layout)) {
+            if concerned(packed)
+                && !change(
+                    *key,
+                    &mut Open::new(packed, &mut self.layout, &mut self.observed),
+                )
+            {
                 return;
             }
         }
@@ -133,7 +182,10 @@ impl<P: Policy> Store<P> {
     /// Change each entry.
     pub(super) fn change_all(&mut self, mut change: impl FnMut(P::Key, &mut Entry<P>)) {
         for (key, packed) in &mut self.entries {
-            change(*key, &mut Open::new(packed, &mut self.layout));
+            change(
+                *key,
+                &mut Open::new(packed, &mut self.layout, &mut self.observed),
+            );
         }
     }
 
@@ -141,12 +193,6 @@ impl<P: Policy> Store<P> {
     pub(super) fn iter(&self, after: Option<P::Key>) -> impl Iterator<Item = (P::Key, Entry<P>)> {
         let entries = self.entries.range((behind(after), Bound::Unbounded));
         entries.map(|(key, packed)| (*key, self.layout.unpack(packed)))
-    }
-
-    /// The first key behind `after`.
-    pub(super) fn key_behind(&self, after: Option<P::Key>) -> Option<P::Key> {
-        let mut keys = self.entries.range((behind(after), Bound::Unbounded));
-        keys.next().map(|(key, _)| *key)
     }
 }
 
@@ -158,6 +204,7 @@ impl<'a, P: Policy> Open<'a, P> {
     fn new(
         packed: &'a mut <P::Layout as Layout<Entry<P>>>::Packed,
         layout: &'a mut P::Layout,
+        observed: &'a mut Observed,
     ) -> Self {
         let entry = layout.unpack(packed);
         Self {
@@ -165,6 +212,7 @@ impl<'a, P: Policy> Open<'a, P> {
             entry,
             packed,
             layout,
+            observed,
         }
     }
 }
@@ -188,6 +236,7 @@ impl<P: Policy> Drop for Open<'_, P> {
         if self.entry == self.before {
             return;
         }
+        self.observed.note(&self.before, &self.entry);
         // First the new one, so that a name that stays is not given back meanwhile.
         let packed = self.layout.pack(&self.entry);
         let before = std::mem::replace(self.packed, packed);

@@ -233,11 +233,41 @@ fn a_snapshot_comes_in_pieces_and_changes_behind_it() {
 fn there_is_a_bound_to_the_entries() {
     let mut table = in_session();
     for key in 0..6 {
-        assert!(!table.is_full_for(&key));
+        assert!(!table.is_full_for_remote(&key));
         hear(&mut table, key, Some(1));
     }
-    assert!(table.is_full_for(&6));
-    assert!(!table.is_full_for(&5));
+    assert!(table.is_full_for_remote(&6));
+    assert!(!table.is_full_for_remote(&5));
+}
+
+/// The peer cannot make up so much that a host of this chassis finds no place; what is given up for
+/// it is released, and what is observed here as well is not given up.
+#[test]
+fn what_this_chassis_observes_goes_before_what_the_peer_alone_does() {
+    let mut table = in_session();
+    for key in 0..6 {
+        hear(&mut table, key, Some(1));
+    }
+    table.change(1, |entry, _| {
+        entry.local = Some(1);
+        Concerns::Both
+    });
+    ops(&mut table, 100);
+    for key in 10..15 {
+        assert!(!table.is_full_for_local(&key));
+        observe(&mut table, key, Some(2));
+        assert!(table.is_full_for_remote(&7), "not in its place");
+    }
+    let given_up = [0, 2, 3, 4, 5].map(|key| release(key, false));
+    assert_eq!(ops(&mut table, 100), given_up);
+    let kept: Vec<u8> = table.iter(None).map(|(key, _)| key).collect();
+    assert_eq!(kept, [1, 10, 11, 12, 13, 14]);
+    assert_eq!(table.ignored(), 5);
+    assert!(
+        table.is_full_for_local(&15),
+        "of its own there is a bound, too"
+    );
+    assert!(!table.is_full_for_local(&14));
 }
 
 /// Keys that change all the time must not keep a later one from its turn, towards the peer or the
@@ -308,7 +338,7 @@ struct Model {
 impl Model {
     fn step(&mut self, table: &mut Table<Toy>, step: &Step) {
         match *step {
-            Step::Observe(key, Some(_)) | Step::Hear(key, Some(_)) if table.is_full_for(&key) => {}
+            Step::Hear(key, Some(_)) if table.is_full_for_remote(&key) => {}
             Step::Observe(key, Some(what)) => self.observe(table, key, what),
             Step::Observe(key, None) => {
                 observe(table, key, None);
@@ -352,6 +382,14 @@ impl Model {
     }
 
     fn observe(&mut self, table: &mut Table<Toy>, key: u8, what: u8) {
+        let full = self.local.len() >= Toy::MAX_ENTRIES || table.len() >= 2 * Toy::MAX_ENTRIES;
+        if table.is_full_for_local(&key) {
+            return assert!(full, "{key}");
+        }
+        // One of the peer's made room, perhaps.
+        let remote = |key: &u8| table.get(key).is_some_and(|entry| entry.remote.is_some());
+        self.remote.retain(|key, _| remote(key));
+        self.stale.retain(remote);
         observe(table, key, Some(what));
         self.own.insert(key, what);
         self.local.insert(key, what);
@@ -365,9 +403,7 @@ impl Model {
             return; // it will begin anew
         };
         for (key, what) in self.own.clone().into_iter().take(named) {
-            if !table.is_full_for(&key) {
-                self.observe(table, key, what);
-            }
+            self.observe(table, key, what);
         }
         let gone: Vec<u8> = self.own.keys().copied().skip(named).collect();
         self.own.retain(|key, _| !gone.contains(key));
@@ -419,7 +455,11 @@ impl Model {
     }
 
     fn check(&self, table: &Table<Toy>) {
-        assert!(table.len() <= Toy::MAX_ENTRIES);
+        let observed = table
+            .iter(None)
+            .filter(|(_, e)| e.local.is_some() || e.remote.is_some());
+        assert!(observed.count() <= Toy::MAX_ENTRIES);
+        assert!(table.len() <= 2 * Toy::MAX_ENTRIES);
         for (key, entry) in table.iter(None) {
             assert_eq!(
                 entry.local,
