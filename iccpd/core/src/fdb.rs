@@ -362,12 +362,17 @@ impl Fdb {
             .listing_begins(|entry| entry.local.as_ref().is_none_or(listed));
     }
 
-    /// The dataplane's listing is complete.
-    pub fn local_listing_ends(&mut self) {
+    /// The dataplane's listing is complete. Returns false, and nothing follows, if none had begun.
+    pub fn local_listing_ends(&mut self) -> bool {
         self.table.listing_ends(|_, entry, _| {
             entry.superseded = None;
             entry.local = None;
-        });
+        })
+    }
+
+    /// The dataplane is gone, in the middle of its listing perhaps.
+    pub const fn syncd_down(&mut self) {
+        self.table.abandon_listing();
     }
 
     /// The peer reports an address (`spec/behaviour.md` 9.5).

@@ -60,13 +60,14 @@ impl Links {
         self.listing.begin();
     }
 
-    /// The listing is complete: what was not in it is gone.
+    /// The listing is complete: what was not in it is gone. Nothing follows if none had begun.
     pub fn end(&mut self) {
+        let Some(named) = self.listing.end() else {
+            return;
+        };
         self.generation += 1;
-        if let Some(named) = self.listing.end() {
-            for index in named.unnamed(self.by_index.keys()) {
-                self.remove(index);
-            }
+        for index in named.unnamed(self.by_index.keys()) {
+            self.remove(index);
         }
         let known = &self.by_index;
         self.vlans.retain(|index| known.contains_key(index));
@@ -139,6 +140,11 @@ impl Links {
     /// while it is gone (`spec/behaviour.md` 14.6).
     pub fn members_begin(&mut self) {
         self.vlans.begin();
+    }
+
+    /// It is gone, in the middle of that perhaps.
+    pub fn members_abandon(&mut self) {
+        self.vlans.abandon();
     }
 
     /// It has said everything: what it did not say again counts no longer, and the kernel's word does

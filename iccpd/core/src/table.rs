@@ -53,6 +53,8 @@ pub(crate) struct Table<P: Policy> {
     advertising: bool,
     /// Some entries may be of a session that is gone.
     has_stale: bool,
+    /// What this chassis observes is being listed.
+    is_listing: bool,
     /// Where it was looked last for an entry that has to make room.
     made_room_at: Option<P::Key>,
     ignored: u64,
@@ -71,6 +73,7 @@ impl<P: Policy> Default for Table<P> {
             is_complete: false,
             advertising: false,
             has_stale: false,
+            is_listing: false,
             made_room_at: None,
             ignored: 0,
         }
@@ -231,12 +234,22 @@ impl<P: Policy> Table<P> {
     /// The dataplane, or the kernel, begins to list what it has; `listed` picks the entries that it
     /// would name.
     pub(crate) fn listing_begins(&mut self, listed: impl Fn(&Entry<P>) -> bool) {
+        self.is_listing = true;
         self.store
             .change_all(|_, entry| entry.unconfirmed = listed(entry));
     }
 
-    /// The listing is complete: what it did not name is `gone`.
-    pub(crate) fn listing_ends(&mut self, gone: impl Fn(P::Key, &mut Entry<P>, &P)) {
+    /// The listing will not be completed, and nothing is gone.
+    pub(crate) const fn abandon_listing(&mut self) {
+        self.is_listing = false;
+    }
+
+    /// The listing is complete: what it did not name is `gone`. Returns false, and nothing is, if none
+    /// had begun.
+    pub(crate) fn listing_ends(&mut self, gone: impl Fn(P::Key, &mut Entry<P>, &P)) -> bool {
+        if !std::mem::take(&mut self.is_listing) {
+            return false;
+        }
         self.sweep(|key, entry, policy| {
             let is_gone = std::mem::take(&mut entry.unconfirmed);
             if is_gone {
@@ -244,6 +257,7 @@ impl<P: Policy> Table<P> {
             }
             is_gone
         });
+        true
     }
 
     /// Forget what the peer advertised in a session that is gone, and has not since. Looks at nothing

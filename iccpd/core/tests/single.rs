@@ -534,6 +534,14 @@ fn the_end_of_the_addresses_is_not_said_before_the_dataplane_has_listed_them() {
     })));
     let ends = |tlvs: Vec<Tlv>| tlvs.contains(&Tlv::Extension(Extension::MacSyncEnd));
     assert!(!ends(chassis.sent()));
+    // Of no listing, or of one that another connection did not end.
+    chassis.feed(Input::SyncdEvent(Event::SnapshotEnd));
+    assert!(!ends(chassis.sent()));
+    chassis.feed(Input::SyncdEvent(Event::SnapshotBegin));
+    chassis.feed(Input::SyncdDown);
+    chassis.syncd_up();
+    chassis.feed(Input::SyncdEvent(Event::SnapshotEnd));
+    assert!(!ends(chassis.sent()));
     chassis.lists_nothing();
     assert!(ends(chassis.sent()));
 }

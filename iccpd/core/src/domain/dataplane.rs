@@ -103,6 +103,8 @@ impl Domain {
             self.counters.unanswered(&batch.ops);
         }
         self.syncd.listed = false;
+        self.tables.fdb.syncd_down();
+        self.links.members_abandon();
         for port in self.ports.values_mut() {
             port.program(Report::Lost);
         }
@@ -202,9 +204,8 @@ impl Domain {
                 self.links.members_begin();
             }
             Event::SnapshotEnd => {
-                self.tables.fdb.local_listing_ends();
                 self.links.members_end();
-                self.syncd.listed = true;
+                self.syncd.listed |= self.tables.fdb.local_listing_ends();
             }
             Event::Fdb { key, observation } => self.tables.fdb.local_observation(key, observation),
             Event::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),

@@ -223,6 +223,15 @@ fn an_interface_missing_from_a_full_listing_is_gone() {
 }
 
 #[test]
+fn the_end_of_a_listing_that_did_not_begin_makes_nothing_complete() {
+    let mut links = Links::default();
+    links.upsert(link(1, "a"));
+    links.end();
+    assert!(!links.is_complete());
+    assert!(links.exists(&name("a")));
+}
+
+#[test]
 fn a_member_that_leaves_its_lag_no_longer_counts() {
     let mut links = bond_with_member(true, true);
     links.upsert(Link {
@@ -288,6 +297,10 @@ fn what_the_dataplane_said_of_a_port_s_vlans_counts_until_it_has_said_it_again()
     assert_eq!(links.vids(&name("b")), Some(&set([one])), "not spoken of");
     links.members_end();
     assert_eq!(links.vids(&name("a")), Some(&set([two])), "no end of it");
+    links.members_begin();
+    links.members_abandon();
+    links.members_end();
+    assert_eq!(links.vids(&name("a")), Some(&set([two])), "not of another");
 }
 
 #[test]

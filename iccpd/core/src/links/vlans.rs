@@ -48,6 +48,11 @@ impl Vlans {
         self.again = Some(BTreeMap::new());
     }
 
+    /// It will not say everything: what it said before counts on.
+    pub(super) fn abandon(&mut self) {
+        self.again = None;
+    }
+
     /// It has said everything: what it did not say again counts no longer. Returns true if it had begun.
     pub(super) fn end(&mut self) -> bool {
         let again = self.again.take();

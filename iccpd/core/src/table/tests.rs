@@ -270,6 +270,22 @@ fn what_this_chassis_observes_goes_before_what_the_peer_alone_does() {
     assert!(!table.is_full_for_local(&14));
 }
 
+/// A dataplane may list when it was not asked to, or be gone in the middle of it.
+#[test]
+fn the_end_of_a_listing_that_did_not_begin_ends_nothing() {
+    let mut table = in_session();
+    let gone = |_: u8, entry: &mut Entry<Toy>, _: &Toy| entry.local = None;
+    observe(&mut table, 1, Some(1));
+    assert!(!table.listing_ends(gone));
+    table.listing_begins(|_| true);
+    table.abandon_listing();
+    assert!(!table.listing_ends(gone));
+    assert_eq!(table.get(&1).unwrap().local, Some(1));
+    table.listing_begins(|_| true);
+    assert!(table.listing_ends(gone));
+    assert_eq!(table.get(&1).unwrap().local, None);
+}
+
 /// Keys that change all the time must not keep a later one from its turn, towards the peer or the
 /// dataplane.
 #[test]
