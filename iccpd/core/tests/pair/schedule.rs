@@ -80,6 +80,11 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Inputs that a daemon takes in at once.
+pub fn turn() -> impl Strategy<Value = usize> {
+    prop_oneof![2 => Just(1), 1 => 2..5_usize, 2 => Just(64)]
+}
+
 struct Run {
     world: World,
     places: [Place; HOSTS as usize],
@@ -175,12 +180,13 @@ impl Run {
     }
 }
 
-fn run(events: &[Event]) {
+fn run(events: &[Event], turn: usize) {
     let places = [Place::Orphan(Side::A); HOSTS as usize];
     let mut run = Run {
         world: World::settled(),
         places,
     };
+    run.world.turn = turn;
     for event in events {
         run.happen(event);
     }
@@ -204,8 +210,9 @@ proptest! {
     #[test]
     fn every_schedule_keeps_the_invariants_and_ends_in_agreement(
         events in prop::collection::vec(event(), 1..60),
+        turn in turn(),
     ) {
-        run(&events);
+        run(&events, turn);
     }
 }
 
@@ -326,6 +333,8 @@ fn schedules_that_failed_once_hold_now() {
         ],
     ];
     for events in schedules {
-        run(events);
+        for turn in [1, 64] {
+            run(events, turn);
+        }
     }
 }

@@ -81,6 +81,8 @@ pub struct Chassis {
     /// `syncd` lived when the bond went down, and since.
     could_hold: [bool; 2],
     connected: bool,
+    /// Inputs since it was asked last what is to be sent.
+    taken: usize,
     local: VecDeque<(Time, Local)>,
     wire: VecDeque<(Time, OnWire)>,
     pub notices: Vec<Notice>,
@@ -91,6 +93,9 @@ pub struct World {
     pub now: Time,
     pub chassis: [Chassis; 2],
     pub wire_cut: bool,
+    /// Inputs that a daemon takes in before it is asked what is to be sent, as far as they come at
+    /// once.
+    pub turn: usize,
     config: fn(Side) -> Config,
     /// Bonds whose links came back on a chassis that could not hold them, its `syncd` being dead,
     /// or that had no reason to, being alone, or that had waited long enough: several failures at
@@ -109,6 +114,7 @@ impl World {
             peer_link_up: true,
             could_hold: [true; 2],
             connected: false,
+            taken: 0,
             local: VecDeque::new(),
             wire: VecDeque::new(),
             notices: Vec::new(),
@@ -117,6 +123,7 @@ impl World {
             now: Time::ZERO,
             chassis: [chassis(), chassis()],
             wire_cut: false,
+            turn: 1,
             config,
             unheld: [false; 2],
         }
@@ -278,6 +285,7 @@ impl World {
     pub fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         loop {
+            self.end_turns();
             let next = self.next_event().filter(|at| *at <= end);
             let Some(at) = next else { break };
             self.now = self.now.max(at);
@@ -286,14 +294,28 @@ impl World {
         self.now = end;
     }
 
+    /// Nothing more comes at once: time is about to pass.
+    fn end_turns(&mut self) {
+        let now = self.now;
+        for side in Side::BOTH {
+            let more = self.next_of(side).is_some_and(|at| at <= now);
+            if !more && std::mem::take(&mut self.at_mut(side).taken) > 0 {
+                self.drain(side);
+            }
+        }
+    }
+
     fn next_event(&self) -> Option<Time> {
-        let of = |c: &Chassis| {
-            let wire = c.wire.front().map(|(at, _)| *at);
-            let local = c.local.front().map(|(at, _)| *at);
-            let deadline = c.domain.as_ref().and_then(Domain::deadline);
-            [wire, local, deadline].into_iter().flatten().min()
-        };
-        self.chassis.iter().filter_map(of).min()
+        let next = Side::BOTH.into_iter().filter_map(|side| self.next_of(side));
+        next.min()
+    }
+
+    fn next_of(&self, side: Side) -> Option<Time> {
+        let chassis = self.at(side);
+        let wire = chassis.wire.front().map(|(at, _)| *at);
+        let local = chassis.local.front().map(|(at, _)| *at);
+        let deadline = chassis.domain.as_ref().and_then(Domain::deadline);
+        [wire, local, deadline].into_iter().flatten().min()
     }
 
     fn step(&mut self) {
@@ -317,6 +339,7 @@ impl World {
                 continue;
             }
         }
+        self.end_turns();
         // What lasts no time at all is not observable.
         if self.next_event().is_none_or(|at| at > now) {
             self.check();
@@ -443,9 +466,26 @@ impl World {
 
     pub fn feed(&mut self, side: Side, input: Input) {
         let now = self.now;
-        if let Some(domain) = &mut self.at_mut(side).domain {
-            domain.handle(input, now);
+        let turn = self.turn;
+        let chassis = self.at_mut(side);
+        let Some(domain) = &mut chassis.domain else {
+            return;
+        };
+        domain.handle(input, now);
+        chassis.taken += 1;
+        if chassis.taken >= turn {
+            chassis.taken = 0;
             self.drain(side);
+        } else {
+            self.carry_out_all(side);
+        }
+    }
+
+    fn carry_out_all(&mut self, side: Side) {
+        while let Some(domain) = &mut self.at_mut(side).domain
+            && let Some(output) = domain.poll_output()
+        {
+            self.carry_out(side, output);
         }
     }
 
