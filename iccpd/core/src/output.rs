@@ -97,3 +97,23 @@ pub enum Notice {
     /// Both chassis are configured differently in a point that matters.
     Conflict(mclag_proto::ctl::Warning),
 }
+
+impl Notice {
+    /// Its kind, as the log calls the lines that are limited together (`docs/security.md`).
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Session { .. } => "session state changed",
+            Self::Role { .. } => "role decided",
+            Self::LocalPort { .. } => "local port changed",
+            Self::RemotePort { .. } => "remote port changed",
+            Self::Isolation { .. } => "isolation changed",
+            Self::Held { .. } => "port held",
+            Self::ShutdownNotice { .. } => "peer stops",
+            Self::AckTimeout { .. } => "port not acknowledged",
+            Self::Refused { .. } => "message refused",
+            Self::OpFailed(_) => "operation failed",
+            Self::Conflict(_) => "configuration mismatch",
+        }
+    }
+}

@@ -30,20 +30,15 @@ impl Notices {
 
 /// Of which kind a notice is, and what it is about.
 fn kind(notice: &Notice) -> (Kind, &str) {
+    let kind = Kind::new(notice.kind());
     match notice {
         // A session that comes up and ends again makes six lines.
-        Notice::Session { .. } => (Kind::new("session state changed").at_once(30), ""),
-        Notice::Role { .. } => (Kind::new("role decided"), ""),
-        Notice::LocalPort { port, .. } => (Kind::new("local port changed"), port.as_str()),
-        Notice::RemotePort { port, .. } => (Kind::new("remote port changed"), port.as_str()),
-        Notice::Isolation { port, .. } => (Kind::new("isolation changed"), port.as_str()),
-        Notice::Held { port, .. } => (Kind::new("port held"), port.as_str()),
-        Notice::ShutdownNotice { .. } => (Kind::new("peer stops"), ""),
-        Notice::AckTimeout { .. } => (Kind::new("port not acknowledged"), ""),
-        Notice::Refused { .. } => (Kind::new("message refused"), ""),
-        Notice::OpFailed(_) => (Kind::new("operation failed"), ""),
-        Notice::Conflict(_) => (Kind::new("configuration mismatch"), ""),
-        _ => (Kind::new("notice"), ""),
+        Notice::Session { .. } => (kind.at_once(30), ""),
+        Notice::LocalPort { port, .. }
+        | Notice::RemotePort { port, .. }
+        | Notice::Isolation { port, .. }
+        | Notice::Held { port, .. } => (kind, port.as_str()),
+        _ => (kind, ""),
     }
 }
 
@@ -86,5 +81,37 @@ fn write(notice: Notice) {
             tracing::warn!(text, "configuration mismatch");
         }
         _ => tracing::info!("an event that this version has no words for"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const DOCUMENT: &str = include_str!("../../../docs/security.md");
+
+    #[test]
+    fn the_document_names_the_rates_of_log_lines() {
+        let session = Notice::Session {
+            from: "DOWN",
+            to: "UP",
+            reason: None,
+        };
+        let session = kind(&session).0;
+        let other = kind(&Notice::ShutdownNotice { leaving: true }).0;
+        let second = Duration::from_secs(1);
+        assert_eq!((other.each.every, session.each.every), (second, second));
+        assert_eq!(other.all, session.all);
+        let wanted = format!(
+            "{} lines about the same thing, a port or an address, are written at once, {} about the \
+             session, then one a second; of all things of a kind together {} at once and {} a second.",
+            other.each.burst,
+            session.each.burst,
+            other.all.burst,
+            second.as_millis() / other.all.every.as_millis(),
+        );
+        let text = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&wanted), "{wanted}");
     }
 }
