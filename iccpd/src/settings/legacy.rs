@@ -20,7 +20,7 @@ mod read;
 use super::{Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER, OnStop};
 use super::{IccpDialect, LegacySocket, Settings, Syncd, server};
 use iccp_core::OnLoss;
-use lines::{Key, original};
+use lines::{Key, meant, original};
 use mclag_proto::mclagdctl;
 use read::Reading;
 use std::collections::BTreeMap;
@@ -224,7 +224,7 @@ pub(super) fn report(path: &Path, unusable: &Unusable) -> String {
 /// Whether a line begins with a key that an earlier daemon knows.
 pub(super) fn is_known(line: &[u8]) -> bool {
     let sonic = original(line, Generation::Sonic);
-    sonic.is_some() || line.starts_with(Key::BindLacp.name().as_bytes())
+    sonic.is_some() || meant(line).is_some_and(|(key, _)| key == Key::BindLacp)
 }
 
 #[cfg(test)]

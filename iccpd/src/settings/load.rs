@@ -117,11 +117,26 @@ fn parse_legacy(path: &Path, bytes: Option<&[u8]>) -> Result<Loaded, SettingsErr
     })
 }
 
-/// How every TOML file of ours begins, but for comments.
-const TOML_BEGINS: [&[u8]; 5] = [b"on-stop", b"[domain]", b"[syncd]", b"[control]", b"[log]"];
+/// Tables of our TOML files, with one of which every one begins, but for comments and [`TOML_KEYS`].
+const TOML_TABLES: [&[u8]; 5] = [b"domain", b"syncd", b"control", b"log", b"record"];
 
-/// How an `/etc/network/interfaces` begins, but for comments.
-const INTERFACES_BEGINS: [&[u8]; 4] = [b"auto ", b"iface ", b"allow-hotplug ", b"source"];
+/// Keys of our TOML files before any table.
+const TOML_KEYS: [&[u8]; 1] = [b"on-stop"];
+
+/// How an `/etc/network/interfaces` begins, but for comments (interfaces(5)).
+const INTERFACES_WORDS: [&[u8]; 11] = [
+    b"auto",
+    b"iface",
+    b"mapping",
+    b"allow-auto",
+    b"allow-hotplug",
+    b"no-auto-down",
+    b"no-scripts",
+    b"rename",
+    b"source",
+    b"source-directory",
+    b"template",
+];
 
 /// What a file is.
 enum Kind {
@@ -142,17 +157,100 @@ fn kind(path: &Path, bytes: &[u8]) -> Kind {
     }
     for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
         let line = legacy::trim_start(line);
-        let begins = |words: &[&[u8]]| words.iter().any(|word| line.starts_with(word));
-        if begins(&TOML_BEGINS) {
+        if is_toml(line) {
             return Kind::Toml;
         } else if legacy::is_known(line) {
             return Kind::Legacy;
-        } else if begins(&INTERFACES_BEGINS) {
+        } else if begins_with(line, &INTERFACES_WORDS).is_some_and(is_blank) {
             return Kind::Interfaces { line: at + 1 };
         }
     }
     match extension {
         Some("conf") => Kind::Legacy,
         _ => Kind::Toml,
+    }
+}
+
+/// A table of ours, `[domain]` or `[[control.mclagdctl]]`, or a key of ours.
+fn is_toml(line: &[u8]) -> bool {
+    let Some(table) = line.strip_prefix(b"[") else {
+        let ends = |rest: &[u8]| is_blank(rest) || rest.starts_with(b"=");
+        return begins_with(line, &TOML_KEYS).is_some_and(ends);
+    };
+    let table = legacy::trim_start(table.strip_prefix(b"[").unwrap_or(table));
+    let ends = |rest: &[u8]| is_blank(rest) || rest.starts_with(b"]") || rest.starts_with(b".");
+    begins_with(table, &TOML_TABLES).is_some_and(ends)
+}
+
+/// What follows the longest of these words that the line begins with.
+fn begins_with<'a>(line: &'a [u8], words: &[&[u8]]) -> Option<&'a [u8]> {
+    let rests = words.iter().filter_map(|word| line.strip_prefix(*word));
+    rests.min_by_key(|rest| rest.len())
+}
+
+fn is_blank(rest: &[u8]) -> bool {
+    rest.starts_with(b" ") || rest.starts_with(b"\t")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is(text: &str) -> &'static str {
+        match kind(Path::new("settings"), text.as_bytes()) {
+            Kind::Toml => "toml",
+            Kind::Legacy => "legacy",
+            Kind::Interfaces { .. } => "interfaces",
+        }
+    }
+
+    /// The rest of each of these files would make it an `iccpd.conf`.
+    #[test]
+    fn whatever_a_file_of_ours_begins_with_shows_what_it_is() {
+        let example = include_str!("../../../packaging/examples/iccpd.toml");
+        let switched_on = example.lines().map(|line| line.trim_start_matches("# "));
+        let tables: Vec<&str> = switched_on.filter(|line| line.starts_with('[')).collect();
+        assert!(tables.len() >= 6, "{tables:?}");
+        let others = [
+            "on-stop = \"keep\"",
+            "on-stop=\"keep\"",
+            "[ record ]",
+            "[log] # x",
+        ];
+        for line in tables.into_iter().chain(others) {
+            assert_eq!(is(&format!("# a\n{line}\nmclag_id:1\n")), "toml", "{line}");
+        }
+        for line in ["on-stopped:1", "[domains]", "[logs]", "[x.record]"] {
+            assert_eq!(is(&format!("{line}\nmclag_id:1\n")), "legacy", "{line}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_only_begins_like_one_of_interfaces_is_none() {
+        for word in INTERFACES_WORDS {
+            let word = str::from_utf8(word).unwrap();
+            for (line, kind) in [
+                (format!("{word} x"), "interfaces"),
+                (format!("  {word}\tx"), "interfaces"),
+                (format!("{word}x y"), "legacy"),
+                (format!("{word}: x"), "legacy"),
+                (format!("{word}_ip:10.0.0.1"), "legacy"),
+                (word.to_owned(), "legacy"),
+            ] {
+                assert_eq!(is(&format!("{line}\nmclag_id:1\n")), kind, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_linux_mclag_ends_where_a_word_does() {
+        for (line, kind) in [
+            ("bind_lacp:a", "legacy"),
+            ("bind_lacp = a", "legacy"),
+            ("bind_lacps:a", "toml"),
+            ("mclag_id:1", "legacy"),
+        ] {
+            assert_eq!(is(&format!("{line}\n[domain]\n")), kind, "{line}");
+        }
     }
 }
