@@ -79,10 +79,10 @@ fn main() -> ExitCode {
     };
     let matches = Args::command().name(name).get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    process::exit(name, run(&args))
+    process::exit(name, run(name, &args))
 }
 
-fn run(args: &Args) -> anyhow::Result<()> {
+fn run(name: &'static str, args: &Args) -> anyhow::Result<()> {
     let settings = settings(args)?;
     let old_name = old_name(args);
     if args.check {
@@ -94,10 +94,13 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     // Before anything is touched that another one may use. Two at one kernel would undo what the other does.
     let _lock = match settings.backend {
-        BackendKind::Linux => Some(Lock::take("mclagsyncd", KERNEL.to_owned())?),
+        BackendKind::Linux => {
+            let lock = Lock::take(NAME, KERNEL.to_owned());
+            Some(lock.map_err(|error| error.of(name))?)
+        }
         BackendKind::Record => None,
     };
-    process::block_on(serve(args, settings, old_name)).context("cannot start the runtime")?
+    process::block_on(serve(name, args, settings, old_name)).context("cannot start the runtime")?
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -137,7 +140,12 @@ fn old_name(args: &Args) -> Option<String> {
     ))
 }
 
-async fn serve(args: &Args, settings: Settings, old_name: Option<String>) -> anyhow::Result<()> {
+async fn serve(
+    name: &'static str,
+    args: &Args,
+    settings: Settings,
+    old_name: Option<String>,
+) -> anyhow::Result<()> {
     // Before anybody can know that we run: what is said until the server listens is not lost.
     let signals = (
         Signals::catch(&[Signal::Stop])?,
@@ -145,8 +153,12 @@ async fn serve(args: &Args, settings: Settings, old_name: Option<String>) -> any
     );
     let mut notices = Vec::from_iter(migrate::take_over(&settings.run_dir)?);
     // The socket first: giving it to its group may need what is given up next.
-    let listener = settings.access.listen(&settings.socket())?;
-    let control = settings.access.listen(&settings.control())?;
+    let listen = |path: &Path| {
+        let listening = settings.access.listen(path);
+        listening.map_err(|error| error.of(name))
+    };
+    let listener = listen(&settings.socket())?;
+    let control = listen(&settings.control())?;
     // There is a directory for them now.
     notices.extend(migrate::link_old_names(&settings.run_dir));
     let legacy = Listeners::listen(&settings.legacy.listen)?;

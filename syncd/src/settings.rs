@@ -482,6 +482,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_example_names_what_counts_from_the_next_start_on() {
+        let example = include_str!("../../packaging/examples/mclagsyncd.toml");
+        let (before, _) = example
+            .split_once("these count from the next start on")
+            .unwrap();
+        let (_, named) = before.split_once("except of").unwrap();
+        let started = parse("[mclagsyncd]\nprotocol = \"auto\"").unwrap();
+        let later = "backend = \"record\"\nrun-dir = \"/x\"\n[access]\ngroup = 1\n\
+                     [log]\nfilter = \"debug\"\n[record]\nports = [\"a\"]\n\
+                     [legacy]\nbridge = \"br0\"\nlisten = [\"sonic\"]";
+        let differ = parse(later).unwrap().for_next_start(&started);
+        assert_eq!(differ.len(), named.matches('`').count() / 2);
+        for name in differ {
+            let mut words = name.split(' ');
+            assert!(
+                words.any(|word| named.contains(&format!("`{word}`"))),
+                "{name}"
+            );
+        }
+    }
+
     /// The example, as it is and with every line in it that is switched off.
     #[test]
     fn the_example_beside_a_foreign_server_finds_it_where_it_always_is() {
@@ -504,7 +526,7 @@ mod tests {
         let all: Vec<&str> = switched_on.collect();
         // One of the two servers of version 1 at a time.
         let all = all.join("\n");
-        let (all, keeper) = all.split_once("[mclagsyncd]").unwrap();
+        let (all, keeper) = all.split_once("\n[mclagsyncd]").unwrap();
         let settings = parse(&format!("[mclagsyncd]{keeper}")).unwrap();
         assert!(
             settings

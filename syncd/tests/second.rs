@@ -34,3 +34,36 @@ fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
     );
     assert!(!place.path("run").exists());
 }
+
+/// Where the other name is a foreign program's, that one is not accused.
+#[test]
+fn a_daemon_with_the_other_name_says_so_of_the_first_one() {
+    let place = Place::new("mclag-syncd-second");
+    let settings = place.write("syncd.toml", "");
+    let program = place.path("mclag-syncd");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mclagsyncd"), &program).unwrap();
+    let run = |backend: &str| {
+        let mut command = Command::new(&program);
+        command.args(["--backend", backend, "--settings"]);
+        command
+            .arg(&settings)
+            .arg("--run-dir")
+            .arg(place.path("run"));
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let _first = Lock::take("mclagsyncd", "the dataplane of the kernel".to_owned());
+    let said = run("linux");
+    assert!(
+        said.starts_with("mclag-syncd: another mclag-syncd (pid "),
+        "{said}"
+    );
+    let run_dir = place.path("run");
+    std::fs::create_dir_all(&run_dir).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(run_dir.join("mclagsyncd.sock")).unwrap();
+    let said = run("record");
+    assert!(
+        said.starts_with("mclag-syncd: another mclag-syncd (pid "),
+        "{said}"
+    );
+    assert!(said.contains("listens on"), "{said}");
+}

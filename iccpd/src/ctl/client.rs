@@ -36,7 +36,8 @@ pub enum ClientError {
     /// Nobody listens where `syncd` should.
     #[error(
         "mclagsyncd is not running: no process is listening on {}\n\
-         Start it with `systemctl start mclagsyncd`, or name its socket with --syncd-socket.",
+         Start it with `systemctl start mclagsyncd`, with `systemctl start mclag-syncd` where mclagsyncd is a \
+         program of SONiC or linux-mclag, or name its socket with --syncd-socket.",
         .0.display()
     )]
     SyncdNotRunning(PathBuf),

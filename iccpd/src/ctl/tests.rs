@@ -286,3 +286,15 @@ fn a_daemon_that_is_not_running_is_said_to_be_so() {
          Start it with `systemctl start iccpd`, or name its socket with --socket."
     );
 }
+
+/// With SONiC, `mclagsyncd` is another program.
+#[test]
+fn where_mclagsyncd_is_another_program_ours_is_named_by_its_other_name() {
+    let error = Client::connect_to_syncd(Path::new("/nonexistent/ctl.sock")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "mclagsyncd is not running: no process is listening on /nonexistent/ctl.sock\n\
+         Start it with `systemctl start mclagsyncd`, with `systemctl start mclag-syncd` where mclagsyncd is a \
+         program of SONiC or linux-mclag, or name its socket with --syncd-socket."
+    );
+}

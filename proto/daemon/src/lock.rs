@@ -51,6 +51,26 @@ pub enum LockError {
     },
 }
 
+impl LockError {
+    /// The same of this daemon by the name that it is installed under here: where a foreign program has the usual one,
+    /// that would name the wrong one.
+    #[must_use]
+    pub fn of(self, name: &'static str) -> Self {
+        match self {
+            Self::Held { what, pid, .. } => Self::Held {
+                program: name,
+                what,
+                pid,
+            },
+            Self::Io { what, source, .. } => Self::Io {
+                program: name,
+                what,
+                source,
+            },
+        }
+    }
+}
+
 /// A process in an error.
 pub(crate) struct Holder(pub(crate) Option<i32>);
 

@@ -86,6 +86,21 @@ pub enum ListenError {
     },
 }
 
+impl ListenError {
+    /// The same of this daemon by the name that it is installed under here, see [`crate::lock::LockError::of`].
+    #[must_use]
+    pub fn of(self, name: &'static str) -> Self {
+        match self {
+            Self::InUse { path, pid, .. } => Self::InUse {
+                program: name,
+                path,
+                pid,
+            },
+            other => other,
+        }
+    }
+}
+
 /// A listening socket. Its file is removed when it is dropped, if it is still this one's.
 #[derive(Debug)]
 pub struct Listener {
