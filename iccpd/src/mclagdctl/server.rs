@@ -5,24 +5,27 @@
 //! answered. A task per client: the driver sees only questions for a page at a time, so neither a
 //! large table nor a slow client can hold it up.
 //!
-//! Bounds: [`MAX_CLIENTS`], of which [`MAX_TABLES`] may hold a table; the next ones wait in the
-//! backlog, as they wait for a legacy daemon. [`PAGE`] records per question. A client that says
-//! nothing for 5 s, or takes nothing for 5 s, is dropped, and any after a minute.
+//! Bounds: [`MAX_CLIENTS`], of which [`MAX_TABLES`] may hold a table. When all places are taken, the next
+//! client gets that of one that is waited for ([`mclag_daemon::seats`]); if none is, it waits in the
+//! backlog, as it waits for a legacy daemon. [`PAGE`] records per question. A client that has not asked
+//! within 5 s, or takes nothing for 5 s, is dropped, and any after a minute.
 
 use super::view::{Cursor, Page};
 use crate::settings::LegacySocket;
+use mclag_daemon::pipe::{Pipe, Progress};
+use mclag_daemon::seats::{Pace, Seats};
 use mclag_daemon::socket::{self, ListenError};
-use mclag_proto::mclagdctl::{Command, Dialect, Outcome, ReplyWriter, Request};
+use mclag_proto::mclagdctl::{Command, Dialect, Outcome, ReplyWriter, Request, UnknownCommand};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_util::bytes::{Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
 
 /// Clients served at a time.
 pub const MAX_CLIENTS: usize = 16;
@@ -36,7 +39,7 @@ pub const PAGE: usize = 1000;
 /// Connections that wait to be accepted (section 1).
 const BACKLOG: i32 = 5;
 
-/// Silence after which a client is dropped (section 1).
+/// How long a client may take to ask, and be silent while it is answered (section 1).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that is never silent, and never done, is dropped after this time.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -59,7 +62,7 @@ pub struct Question {
 #[derive(Debug)]
 pub struct Server {
     listeners: Vec<Listener>,
-    clients: JoinSet<()>,
+    seats: Seats,
     context: Context,
     questions: mpsc::Receiver<Question>,
 }
@@ -70,7 +73,7 @@ struct Context {
     /// Places for those that are given a table.
     tables: Arc<Semaphore>,
     sender: mpsc::Sender<Question>,
-    /// Silence after which one is dropped.
+    /// How long one may take to ask, and how long to take a part of its answer.
     idle: Duration,
 }
 
@@ -118,7 +121,7 @@ impl Server {
         let (sender, questions) = mpsc::channel(MAX_CLIENTS);
         Self {
             listeners,
-            clients: JoinSet::new(),
+            seats: Seats::new(MAX_CLIENTS),
             context: Context {
                 tables: Arc::new(Semaphore::new(MAX_TABLES)),
                 sender,
@@ -131,26 +134,35 @@ impl Server {
     /// The next question. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Question {
         loop {
-            let room = self.clients.len() < MAX_CLIENTS;
+            let room = self.seats.has_room();
             tokio::select! {
                 Some(question) = self.questions.recv() => return question,
                 accepted = accept(&mut self.listeners), if room => match accepted {
-                    Ok((stream, dialect)) => {
-                        let serving = self.context.clone().serve(stream, dialect);
-                        self.clients.spawn(async move {
-                            // Too late is as good as gone: the connection is dropped either way.
-                            let _ = timeout(TOTAL_TIMEOUT, serving).await;
-                        });
-                    }
+                    Ok((stream, dialect)) => self.admit(stream, dialect),
                     Err(error) => {
                         tracing::debug!(%error, "accept failed on the socket for mclagdctl");
                         // Usually a lack of descriptors. Questions wait, too, which frees some.
                         sleep(ACCEPT_RETRY).await;
                     }
                 },
-                Some(_) = self.clients.join_next() => {}
+                () = self.seats.gone() => {}
             }
         }
+    }
+
+    fn admit(&mut self, stream: UnixStream, dialect: Dialect) {
+        // There is room, or it would not have been accepted.
+        self.seats.make_room();
+        let context = self.context.clone();
+        self.seats.admit(stream, |stream, pace| async move {
+            let client = Client {
+                context,
+                pace,
+                pipe: Pipe::new(stream, Codec(dialect)),
+            };
+            // Too late is as good as gone: the connection is dropped either way.
+            let _ = timeout(TOTAL_TIMEOUT, client.serve(dialect)).await;
+        });
     }
 }
 
@@ -167,45 +179,107 @@ async fn accept(listeners: &mut [Listener]) -> io::Result<(UnixStream, Dialect)>
     .await
 }
 
-impl Context {
-    async fn serve(self, mut stream: UnixStream, dialect: Dialect) {
-        let Some(wire) = self.read_request(&mut stream).await else {
-            return;
-        };
-        let request = match Request::decode(&wire, dialect) {
-            Ok(request) => request,
-            Err(error) => {
+/// A connection.
+#[derive(Debug)]
+struct Client {
+    context: Context,
+    pace: Pace,
+    pipe: Pipe<UnixStream, Codec>,
+}
+
+impl Client {
+    async fn serve(mut self, dialect: Dialect) {
+        let request = match timeout(self.context.idle, self.request()).await {
+            Ok(Ok(Some(request))) => request,
+            Ok(Err(RequestError::Unknown(error))) => {
                 tracing::debug!(%error, "request of mclagdctl not understood");
                 return;
             }
+            Ok(Ok(None) | Err(RequestError::Io(_))) | Err(_) => {
+                tracing::debug!("no request of mclagdctl");
+                return;
+            }
         };
+        self.pace.work();
         let table = matches!(request.command, Command::Mac | Command::Arp | Command::Nd);
+        let tables = Arc::clone(&self.context.tables);
         let _place = if table {
-            self.tables.acquire().await.ok()
+            tables.acquire().await.ok()
         } else {
             None
         };
-        if let Some(reply) = self.collect(request, dialect).await {
-            self.write(&mut stream, &reply).await;
+        if let Some(reply) = self.context.collect(request, dialect).await {
+            self.write(reply).await;
         }
     }
 
-    /// A request, unless the client goes or falls silent within it.
-    async fn read_request(&self, stream: &mut UnixStream) -> Option<[u8; Request::LEN]> {
-        let mut wire = [0; Request::LEN];
-        let mut len = 0;
-        while len < wire.len() {
-            match timeout(self.idle, stream.read(&mut wire[len..])).await {
-                Ok(Ok(count)) if count > 0 => len += count,
-                _ => {
-                    tracing::debug!(len, "no request of mclagdctl");
-                    return None;
-                }
+    /// A request, unless the client goes before it is whole.
+    async fn request(&mut self) -> Result<Option<Request>, RequestError> {
+        loop {
+            if let Some(request) = self.pipe.message()? {
+                return Ok(Some(request));
+            }
+            if self.pipe.progress(Request::LEN).await? == Progress::Read(0) {
+                return Ok(None);
             }
         }
-        Some(wire)
     }
 
+    async fn write(&mut self, reply: Vec<u8>) {
+        let sent = self.pipe.send(reply);
+        while sent.is_ok() && self.pipe.buffered() > 0 {
+            self.pace.wait();
+            if !matches!(
+                timeout(self.context.idle, self.pipe.progress(0)).await,
+                Ok(Ok(_))
+            ) {
+                let left = self.pipe.buffered();
+                tracing::debug!(left, "mclagdctl does not take its reply");
+                return;
+            }
+        }
+    }
+}
+
+/// The codec of the socket: requests of one length, and replies that say theirs
+/// (`spec/mclagdctl-protocol.md` 1).
+#[derive(Debug)]
+struct Codec(Dialect);
+
+/// Why there is no request.
+#[derive(Debug, thiserror::Error)]
+enum RequestError {
+    #[error(transparent)]
+    Unknown(#[from] UnknownCommand),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Decoder for Codec {
+    type Item = Request;
+    type Error = RequestError;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Request>, RequestError> {
+        let Some(wire) = bytes.first_chunk::<{ Request::LEN }>() else {
+            return Ok(None);
+        };
+        let request = Request::decode(wire, self.0);
+        drop(bytes.split_to(Request::LEN));
+        Ok(Some(request?))
+    }
+}
+
+impl Encoder<Vec<u8>> for Codec {
+    type Error = io::Error;
+
+    fn encode(&mut self, reply: Vec<u8>, out: &mut BytesMut) -> io::Result<()> {
+        // Without a copy: it may be a table.
+        out.unsplit(BytesMut::from(Bytes::from(reply)));
+        Ok(())
+    }
+}
+
+impl Context {
     /// The whole reply, page by page. The entries of a table that changes meanwhile are those of
     /// different moments, each of them once.
     async fn collect(&self, request: Request, dialect: Dialect) -> Option<Vec<u8>> {
@@ -230,18 +304,6 @@ impl Context {
                     }
                 }
                 Err(outcome) => return Some(reply.finish(outcome)),
-            }
-        }
-    }
-
-    async fn write(&self, stream: &mut UnixStream, mut reply: &[u8]) {
-        while !reply.is_empty() {
-            match timeout(self.idle, stream.write(reply)).await {
-                Ok(Ok(count)) if count > 0 => reply = &reply[count..],
-                _ => {
-                    tracing::debug!(left = reply.len(), "mclagdctl does not take its reply");
-                    return;
-                }
             }
         }
     }

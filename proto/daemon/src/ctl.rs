@@ -1,27 +1,24 @@
 //! An operator's socket: one JSON object per line each way ([`mclag_proto::ctl`]).
 //!
 //! A task per client; the daemon sees only questions, each with the place to put its answer, so no client can hold it
-//! up. Bounds: as many clients as the daemon says, one question per client, [`MAX_REQUEST`] bytes of request. A client
-//! that does not read its answer, or says nothing for a minute, is dropped.
-//!
-//! When all places are taken, the newest gets that of a client that is waited for: of the user who has most of them, the
-//! one that has been for longest. So neither clients that say nothing nor the many of one user lock others out.
+//! up. Bounds: as many clients as the daemon says ([`crate::seats`]), one question per client, [`MAX_REQUEST`] bytes of
+//! request. A client that does not read its answer, or says nothing for a minute, is dropped.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use mclag_proto::ctl::MAX_REQUEST;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{AbortHandle, Id, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
+use tokio_util::bytes::{BufMut as _, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
 
+use crate::pipe::{Pipe, Progress};
+use crate::seats::{Pace, Seats};
 use crate::socket::Listener;
 
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,36 +39,11 @@ pub struct Question<Q, A> {
 #[derive(Debug)]
 pub struct Server<Q, A> {
     listener: Option<Listener>,
-    limit: usize,
     /// Makes an answer of what is wrong with a question.
     refusal: fn(String) -> A,
-    clients: JoinSet<()>,
-    seats: HashMap<Id, Seat>,
+    seats: Seats,
     sender: mpsc::Sender<Question<Q, A>>,
     questions: mpsc::Receiver<Question<Q, A>>,
-}
-
-/// A client as the one who gives away its place sees it.
-#[derive(Debug)]
-struct Seat {
-    /// None if the system does not say.
-    uid: Option<u32>,
-    task: AbortHandle,
-    pace: Arc<Pace>,
-}
-
-/// Since when a client has been waited for, to ask or to take its answer; none while it waits for us.
-#[derive(Debug)]
-struct Pace(Mutex<Option<Instant>>);
-
-impl Pace {
-    fn set(&self, since: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
-    }
-
-    fn get(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl<Q, A> Server<Q, A>
@@ -86,10 +58,8 @@ where
         let (sender, questions) = mpsc::channel(limit);
         Self {
             listener,
-            limit,
             refusal,
-            clients: JoinSet::new(),
-            seats: HashMap::new(),
+            seats: Seats::new(limit),
             sender,
             questions,
         }
@@ -108,45 +78,27 @@ where
                         sleep(ACCEPT_RETRY).await;
                     }
                 },
-                Some(ended) = self.clients.join_next_with_id() => {
-                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
-                    self.seats.remove(&id);
-                }
+                () = self.seats.gone() => {}
             }
         }
     }
 
     fn admit(&mut self, stream: UnixStream) {
-        if self.seats.len() >= self.limit && !self.make_room() {
+        if !self.seats.make_room() {
             // Fits any socket buffer; a client that misses it sees the end of the stream.
             let _ = stream.try_write(&line(&(self.refusal)(BUSY.to_owned())));
             return;
         }
-        let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
-        let pace = Arc::new(Pace(Mutex::new(Some(Instant::now()))));
-        let client = Client {
-            refusal: self.refusal,
-            questions: self.sender.clone(),
-            pace: Arc::clone(&pace),
-        };
-        let task = self.clients.spawn(client.serve(stream));
-        self.seats.insert(task.id(), Seat { uid, task, pace });
-    }
-
-    /// Close a client that is waited for. False if there is none.
-    fn make_room(&mut self) -> bool {
-        let of = |uid| self.seats.values().filter(|seat| seat.uid == uid).count();
-        let waited_for = self.seats.iter().filter_map(|(id, seat)| {
-            let since = seat.pace.get()?;
-            Some((Reverse(of(seat.uid)), since, *id))
+        let (refusal, questions) = (self.refusal, self.sender.clone());
+        self.seats.admit(stream, |stream, pace| {
+            let client = Client {
+                refusal,
+                questions,
+                pace,
+                pipe: Pipe::new(stream, Lines(PhantomData)),
+            };
+            client.serve()
         });
-        let Some((.., id)) = waited_for.min_by_key(|(count, since, _)| (*count, *since)) else {
-            return false;
-        };
-        if let Some(seat) = self.seats.remove(&id) {
-            seat.task.abort();
-        }
-        true
     }
 }
 
@@ -161,55 +113,111 @@ async fn accept(listener: Option<&mut Listener>) -> io::Result<UnixStream> {
 struct Client<Q, A> {
     refusal: fn(String) -> A,
     questions: mpsc::Sender<Question<Q, A>>,
-    pace: Arc<Pace>,
+    pace: Pace,
+    pipe: Pipe<UnixStream, Lines<Q>>,
 }
 
 impl<Q: DeserializeOwned, A: Serialize> Client<Q, A> {
-    async fn serve(self, stream: UnixStream) {
-        let (read, mut write) = stream.into_split();
-        let mut read = BufReader::new(read);
-        loop {
-            let mut request = Vec::new();
-            let limit = u64::try_from(MAX_REQUEST).unwrap_or(u64::MAX);
-            let mut limited = (&mut read).take(limit);
-            let reading = limited.read_until(b'\n', &mut request);
-            match timeout(IDLE_TIMEOUT, reading).await {
-                Ok(Ok(len)) if len > 0 => {}
-                Ok(Ok(_) | Err(_)) | Err(_) => return,
-            }
-            self.pace.set(None);
-            let complete = request.ends_with(b"\n");
-            let reply = if complete {
-                self.answer(&request).await
-            } else {
-                self.refuse(&format!(
-                    "a request is one line of at most {MAX_REQUEST} bytes"
-                ))
+    async fn serve(mut self) {
+        while let Ok(Some(request)) = timeout(IDLE_TIMEOUT, self.request()).await {
+            self.pace.work();
+            // Where an incomplete line ends is not known.
+            let goes_on = !matches!(request, Err(LineError::Incomplete));
+            let reply = match request {
+                Ok(request) => self.answer(request).await,
+                Err(error) => self.refuse(&error),
             };
-            self.pace.set(Some(Instant::now()));
-            match timeout(WRITE_TIMEOUT, write.write_all(&line(&reply))).await {
-                // Where an incomplete line ends is not known.
-                Ok(Ok(())) if complete => {}
-                _ => return,
+            self.pace.wait();
+            let written = timeout(WRITE_TIMEOUT, self.write(reply)).await;
+            if !goes_on || !matches!(written, Ok(Ok(()))) {
+                return;
             }
         }
     }
 
-    async fn answer(&self, request: &[u8]) -> A {
-        let request = match serde_json::from_slice(request) {
-            Ok(request) => request,
-            Err(cause) => return self.refuse(&format!("cannot read the request: {cause}")),
-        };
+    /// The next request, or what is wrong with it; none when there is no more.
+    async fn request(&mut self) -> Option<Result<Q, LineError>> {
+        loop {
+            match self.pipe.message() {
+                Ok(None) => {}
+                Ok(Some(request)) => return Some(Ok(request)),
+                Err(error) => return Some(Err(error)),
+            }
+            match self.pipe.progress(MAX_REQUEST).await {
+                Ok(Progress::Read(0)) => return self.pipe.last_message().transpose(),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    async fn write(&mut self, reply: A) -> Result<(), LineError> {
+        self.pipe.send(reply)?;
+        while self.pipe.buffered() > 0 {
+            self.pipe.progress(0).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, request: Q) -> A {
         let (answer, reply) = oneshot::channel();
         let asked = self.questions.send(Question { request, answer }).await;
         match (asked, reply.await) {
             (Ok(()), Ok(reply)) => reply,
-            _ => self.refuse("the daemon is stopping"),
+            _ => self.refuse(&"the daemon is stopping"),
         }
     }
 
-    fn refuse(&self, message: &str) -> A {
-        (self.refusal)(message.chars().take(MAX_REQUEST).collect())
+    fn refuse(&self, message: &dyn ToString) -> A {
+        (self.refusal)(message.to_string().chars().take(MAX_REQUEST).collect())
+    }
+}
+
+/// The codec of the socket: lines of JSON, of which a request has at most [`MAX_REQUEST`] bytes.
+#[derive(Debug)]
+struct Lines<Q>(PhantomData<fn() -> Q>);
+
+/// What is wrong with a request.
+#[derive(Debug, thiserror::Error)]
+enum LineError {
+    #[error("a request is one line of at most {MAX_REQUEST} bytes")]
+    Incomplete,
+    #[error("cannot read the request: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl<Q: DeserializeOwned> Decoder for Lines<Q> {
+    type Item = Q;
+    type Error = LineError;
+
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Q>, LineError> {
+        let within = bytes.get(..MAX_REQUEST).unwrap_or(bytes);
+        match within.iter().position(|byte| *byte == b'\n') {
+            Some(end) => {
+                let line = bytes.split_to(end + 1);
+                Ok(Some(serde_json::from_slice(&line)?))
+            }
+            None if bytes.len() < MAX_REQUEST => Ok(None),
+            None => Err(LineError::Incomplete),
+        }
+    }
+
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Q>, LineError> {
+        match self.decode(bytes)? {
+            None if !bytes.is_empty() => Err(LineError::Incomplete),
+            request => Ok(request),
+        }
+    }
+}
+
+impl<Q, A: Serialize> Encoder<A> for Lines<Q> {
+    type Error = LineError;
+
+    fn encode(&mut self, reply: A, out: &mut BytesMut) -> Result<(), LineError> {
+        out.put_slice(&line(&reply));
+        Ok(())
     }
 }
 
@@ -219,4 +227,58 @@ fn line(reply: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(reply).unwrap_or_default();
     bytes.push(b'\n');
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codec() -> Lines<u32> {
+        Lines(PhantomData)
+    }
+
+    #[test]
+    fn a_line_is_one_request_wherever_the_stream_is_cut() {
+        let stream = b"1\n 22 \n333\n";
+        for cut in 0..=stream.len() {
+            let (mut codec, mut bytes) = (codec(), BytesMut::new());
+            let mut found = Vec::new();
+            for part in [&stream[..cut], &stream[cut..]] {
+                bytes.extend_from_slice(part);
+                while let Some(number) = codec.decode(&mut bytes).unwrap() {
+                    found.push(number);
+                }
+            }
+            assert_eq!(found, [1, 22, 333], "{cut}");
+            assert!(codec.decode_eof(&mut bytes).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn behind_a_line_that_makes_no_sense_the_next_one_is_read() {
+        let mut bytes = BytesMut::from(&b"x\n7\n"[..]);
+        let error = codec().decode(&mut bytes).unwrap_err();
+        assert!(matches!(error, LineError::Json(_)), "{error}");
+        assert_eq!(codec().decode(&mut bytes).unwrap(), Some(7));
+    }
+
+    #[test]
+    fn a_line_has_its_bound_and_an_end() {
+        let with = |length: usize| {
+            let mut line = vec![b' '; length];
+            line[0] = b'7';
+            line
+        };
+        let mut longest = with(MAX_REQUEST);
+        longest[MAX_REQUEST - 1] = b'\n';
+        let decoded = codec().decode(&mut BytesMut::from(&longest[..]));
+        assert_eq!(decoded.unwrap(), Some(7));
+        let mut bytes = BytesMut::from(&with(MAX_REQUEST - 1)[..]);
+        assert_eq!(codec().decode(&mut bytes).unwrap(), None);
+        let error = codec().decode_eof(&mut bytes).unwrap_err();
+        assert!(matches!(error, LineError::Incomplete), "{error}");
+        bytes.put_slice(b" \n");
+        let error = codec().decode(&mut bytes).unwrap_err();
+        assert!(matches!(error, LineError::Incomplete), "{error}");
+    }
 }

@@ -9,6 +9,7 @@
 //! * [`pipe`]: a stream of messages that is written to without waiting.
 //! * [`process`]: the frame of a main program.
 //! * [`sandbox`]: gives up privileges.
+//! * [`seats`]: places for clients, of whom there may be so many at a time.
 //! * [`settings`]: reads a settings file, and says what is wrong with it.
 //! * [`signals`]: what a daemon is told by signals.
 //! * [`socket`]: Unix sockets that a daemon listens on.
@@ -22,6 +23,7 @@ pub mod log;
 pub mod pipe;
 pub mod process;
 pub mod sandbox;
+pub mod seats;
 pub mod settings;
 pub mod signals;
 pub mod socket;

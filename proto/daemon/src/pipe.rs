@@ -80,6 +80,15 @@ impl<S, C: Decoder> Pipe<S, C> {
     pub fn message(&mut self) -> Result<Option<C::Item>, C::Error> {
         self.codec.decode(&mut self.incoming)
     }
+
+    /// The next message of what was read, when the other side has finished.
+    ///
+    /// # Errors
+    ///
+    /// Those of the codec, as for what is not a whole message.
+    pub fn last_message(&mut self) -> Result<Option<C::Item>, C::Error> {
+        self.codec.decode_eof(&mut self.incoming)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin, C> Pipe<S, C> {

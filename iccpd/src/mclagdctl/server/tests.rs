@@ -10,6 +10,7 @@ use mclag_proto::{DomainId, IfName, Mac, Vid};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use Dialect::{LinuxMclag, Sonic};
 
@@ -418,27 +419,90 @@ async fn a_large_table_reaches_who_reads_and_holds_nobody_up() {
     serving(&mut server, &domain, asking).await;
 }
 
+/// Input: as many requests as there are places, none of them answered yet. Output: one more waits, and is
+/// served when there is a place.
 #[tokio::test(flavor = "current_thread")]
 async fn more_clients_than_places_wait_for_their_turn() {
     let place = Place::new("many");
     let socket = place.socket(Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
-    let asking = async {
-        let mut idle = Vec::new();
-        for _ in 0..MAX_CLIENTS {
-            idle.push(UnixStream::connect(&socket.path).await.unwrap());
-            tokio::task::yield_now().await;
+    let request = wire(Command::State, 0, Sonic);
+    let (mut clients, mut questions) = (Vec::new(), Vec::new());
+    for _ in 0..MAX_CLIENTS {
+        let mut client = UnixStream::connect(&socket.path).await.unwrap();
+        client.write_all(&request).await.unwrap();
+        clients.push(client);
+        questions.push(timeout(PATIENCE, server.next()).await.unwrap());
+    }
+    let mut waiting = UnixStream::connect(&socket.path).await.unwrap();
+    waiting.write_all(&request).await.unwrap();
+    let early = timeout(Duration::from_millis(100), server.next()).await;
+    assert!(early.is_err(), "asked although there is no place");
+    let domain = domain();
+    let mut log = log::Control::new(LogLevel::Notice, |_| true);
+    answer(questions.remove(0), Some(&domain), &mut log, |_| {});
+    let length = ReplyHeader::LEN + 656;
+    let reply = serving(&mut server, &domain, read_all(&mut waiting)).await;
+    assert_eq!(reply.len(), length);
+    for question in questions {
+        answer(question, Some(&domain), &mut log, |_| {});
+    }
+    let answers = async {
+        for client in &mut clients {
+            assert_eq!(read_all(client).await.len(), length);
         }
-        let mut waiting = UnixStream::connect(&socket.path).await.unwrap();
+    };
+    serving(&mut server, &domain, answers).await;
+}
+
+/// Input: more clients than there are places, which say nothing, or begin to. Output: each that asks is
+/// answered at once; the ones that were silent for longest are closed.
+#[tokio::test(flavor = "current_thread")]
+async fn clients_that_say_nothing_lock_nobody_out() {
+    let place = Place::new("locked");
+    let socket = place.socket(Sonic);
+    let mut server = Server::listen(std::slice::from_ref(&socket));
+    server.context.idle = PATIENCE;
+    let asking = async {
+        let mut silent = Vec::new();
+        for number in 0..3 * MAX_CLIENTS {
+            let mut stream = UnixStream::connect(&socket.path).await.unwrap();
+            if number % 2 == 1 {
+                stream.write_all(&[1, 0, 0]).await.unwrap();
+            }
+            silent.push(stream);
+            let reply = ask(&socket.path, &wire(Command::State, 0, Sonic)).await;
+            assert_eq!(reply.len(), ReplyHeader::LEN + 656, "client {number}");
+        }
+        assert!(read_all(&mut silent[0]).await.is_empty());
+        // The last one has its place still.
+        let last = silent.last_mut().unwrap();
         let request = wire(Command::State, 0, Sonic);
-        waiting.write_all(&request).await.unwrap();
-        let mut byte = [0];
-        let early = timeout(Duration::from_millis(100), waiting.read(&mut byte)).await;
-        assert!(early.is_err(), "answered although there is no place");
-        drop(idle.pop());
-        assert_eq!(read_all(&mut waiting).await.len(), ReplyHeader::LEN + 656);
+        last.write_all(&request[3..]).await.unwrap();
+        assert_eq!(read_all(last).await.len(), ReplyHeader::LEN + 656);
     };
     serving(&mut server, &domain(), asking).await;
+}
+
+/// A client that says a byte now and then is as good as silent.
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_request_has_to_be_whole_in_time() {
+    let place = Place::new("trickle");
+    let socket = place.socket(Sonic);
+    let mut server = Server::listen(std::slice::from_ref(&socket));
+    let begin = tokio::time::Instant::now();
+    let asking = async {
+        let mut stream = UnixStream::connect(&socket.path).await.unwrap();
+        for byte in wire(Command::State, 0, Sonic) {
+            sleep(IDLE_TIMEOUT / 5).await;
+            if stream.write_all(&[byte]).await.is_err() {
+                return begin.elapsed();
+            }
+        }
+        panic!("all of it was taken");
+    };
+    let took = serving(&mut server, &domain(), asking).await;
+    assert!(took <= IDLE_TIMEOUT * 2, "{took:?}");
 }
 
 #[tokio::test(flavor = "current_thread")]
