@@ -10,6 +10,7 @@
 //! * `interfaces`: identity of layer-3 interfaces; compared as a whole, too.
 //! * `fdb`, `neighbours`: forwarding entries and neighbours; only keys that changed are looked at.
 //! * `pair`: how the pair stands; nothing to be done about it.
+//! * `pending`: keys of the tables that wait to be looked at.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `ledger`: wanted state of a dataplane that cannot be compared, to be said again.
 //! * `originals`: what settings were before we changed them.
@@ -39,6 +40,7 @@ pub use ledger::Ledger;
 use observations::{change_of_observation, observation_of};
 pub use originals::{LocalAddress, Original, Originals, PortOriginals};
 pub use pair::{MAX_MEMBERS, MAX_PAIR_PORTS, Pair};
+use pending::Pending;
 use plan::Plan;
 use reasons::{EntryReason, NeighbourReason};
 use results::worsen;
@@ -56,6 +58,7 @@ mod observations;
 mod observe;
 mod originals;
 mod pair;
+mod pending;
 mod plan;
 mod ports;
 mod progress;
@@ -65,6 +68,10 @@ mod wanted;
 
 #[cfg(test)]
 mod tests;
+
+/// Entries, and neighbours, that one plan looks at beside those that the client asked for: some milliseconds of
+/// the kernel's time.
+const MAX_AT_ONCE: usize = 512;
 
 /// Compares wanted and actual state.
 ///
@@ -81,7 +88,7 @@ pub struct Reconciler {
     ports_changed: bool,
     local: fdb::Local,
     /// Keys to be looked at by the next plan.
-    pending: BTreeMap<FdbKey, EntryReason>,
+    pending: Pending<FdbKey, EntryReason>,
     /// Keys that the plan being carried out looked at.
     in_flight: BTreeMap<FdbKey, EntryReason>,
     /// What could not be done and may go better later.
@@ -100,7 +107,7 @@ pub struct Reconciler {
 /// Neighbours that are looked at.
 #[derive(Debug, Default)]
 struct Keys {
-    pending: BTreeMap<NeighbourKey, NeighbourReason>,
+    pending: Pending<NeighbourKey, NeighbourReason>,
     in_flight: BTreeMap<NeighbourKey, NeighbourReason>,
     retry: BTreeMap<NeighbourKey, NeighbourReason>,
 }
@@ -120,6 +127,22 @@ enum About {
     Rest(Section),
 }
 
+impl About {
+    const fn entry(&self) -> Option<FdbKey> {
+        match self {
+            Self::One(Subject::Fdb(key)) => Some(*key),
+            _ => None,
+        }
+    }
+
+    const fn neighbour(&self) -> Option<NeighbourKey> {
+        match self {
+            Self::One(Subject::Neighbour(key)) => Some(*key),
+            _ => None,
+        }
+    }
+}
+
 impl Reconciler {
     /// Wants nothing and knows nothing; continue with [`Reconciler::adopt`].
     #[must_use]
@@ -132,7 +155,7 @@ impl Reconciler {
             resync: false,
             ports_changed: false,
             local: fdb::Local::default(),
-            pending: BTreeMap::new(),
+            pending: Pending::default(),
             in_flight: BTreeMap::new(),
             retry: BTreeMap::new(),
             retry_ports: false,
@@ -158,12 +181,12 @@ impl Reconciler {
         self.originals.forget_missing(&self.actual);
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for key in ours.map(|(key, _)| key).chain(self.wanted.entries()) {
-            self.pending.entry(*key).or_insert(EntryReason::Check);
+            self.pending.insert_if_new(*key, EntryReason::Check);
         }
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for key in ours.map(|(key, _)| key).chain(self.wanted.neighbours()) {
-            let pending = self.neighbours.pending.entry(*key);
-            pending.or_insert(NeighbourReason::Check);
+            let pending = &mut self.neighbours.pending;
+            pending.insert_if_new(*key, NeighbourReason::Check);
         }
     }
 
@@ -233,7 +256,7 @@ impl Reconciler {
                 let learned = self.actual.fdb.iter().filter(|(_, entry)| is_meant(entry));
                 for (key, _) in learned {
                     // What the client said of the entry itself says more.
-                    self.pending.entry(*key).or_insert(EntryReason::Flush);
+                    self.pending.insert_if_new(*key, EntryReason::Flush);
                 }
                 About::Nothing
             }
@@ -245,8 +268,8 @@ impl Reconciler {
             Change::Rest(Section::Neighbours) => {
                 let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
                 for (key, _) in ours.filter(|(key, _)| self.wanted.neighbour(key).is_none()) {
-                    let pending = self.neighbours.pending.entry(*key);
-                    pending.insert_entry(NeighbourReason::Undo);
+                    let pending = &mut self.neighbours.pending;
+                    pending.insert(*key, NeighbourReason::Undo);
                 }
                 About::Rest(Section::Neighbours)
             }
@@ -284,7 +307,7 @@ impl Reconciler {
                 self.originals.forget_missing_of(port, &self.actual);
                 if !was_bridge_port && self.actual.bridge_port(port).is_some() {
                     for key in self.wanted.entries_on(port) {
-                        self.pending.entry(*key).or_insert(EntryReason::Check);
+                        self.pending.insert_if_new(*key, EntryReason::Check);
                     }
                 }
                 self.ports_changed = true;
@@ -308,26 +331,40 @@ impl Reconciler {
     /// Look again at everything that could not be done.
     pub fn retry(&mut self) {
         for (key, reason) in std::mem::take(&mut self.retry) {
-            self.pending.entry(key).or_insert(reason);
+            self.pending.insert_if_new(key, reason);
         }
         for (key, reason) in std::mem::take(&mut self.neighbours.retry) {
-            let pending = self.neighbours.pending.entry(key);
-            pending.or_insert(reason);
+            self.neighbours.pending.insert_if_new(key, reason);
         }
         self.ports_changed |= std::mem::take(&mut self.retry_ports);
     }
 
     /// Whether [`Reconciler::retry`] may help.
     #[must_use]
-    pub fn is_unfinished(&self) -> bool {
+    pub fn may_retry(&self) -> bool {
         let is_nothing_left = self.retry.is_empty() && self.neighbours.retry.is_empty();
         !is_nothing_left || self.retry_ports || self.needs_snapshot().is_some()
     }
 
-    /// What has to be done now, in this order.
+    /// Whether something that is wanted is not so yet.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.has_more() || self.may_retry()
+    }
+
+    /// Whether there is something to plan although nothing happens: a plan takes a share of what waits, so that
+    /// ports never wait for a table that moves.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.pending.len() + self.neighbours.pending.len() > 0
+    }
+
+    /// What has to be done now, in this order: all of ports, interfaces and what the client asked for since the
+    /// last plan, and a share of the tables.
     pub fn plan(&mut self) -> Vec<Action> {
         self.verdicts.clear();
         let mut actions = Vec::new();
+        let mut first = Vec::new();
         if std::mem::take(&mut self.ports_changed) {
             self.update_local();
             let mut plan = Plan::default();
@@ -340,12 +377,15 @@ impl Reconciler {
                 if let Action::LocalDelete { key, .. } = action {
                     self.local.leaving.insert(*key);
                     if self.wanted.entry(key).is_some() {
-                        self.pending.entry(*key).or_insert(EntryReason::Check);
+                        self.pending.insert_if_new(*key, EntryReason::Check);
+                        first.push(*key);
                     }
                 }
             }
         }
-        self.in_flight = std::mem::take(&mut self.pending);
+        let asked = self.asked.iter().filter_map(|asked| asked.about.entry());
+        let first = first.into_iter().chain(asked);
+        self.in_flight = self.pending.take(first, MAX_AT_ONCE);
         for (key, reason) in &self.in_flight {
             match self.plan_entry(key, reason) {
                 Ok(action) => actions.extend(action),
@@ -360,7 +400,9 @@ impl Reconciler {
             }
         }
         self.local.leaving.clear();
-        self.neighbours.in_flight = std::mem::take(&mut self.neighbours.pending);
+        let asked = self.asked.iter();
+        let asked = asked.filter_map(|asked| asked.about.neighbour());
+        self.neighbours.in_flight = self.neighbours.pending.take(asked, MAX_AT_ONCE);
         for (key, reason) in &self.neighbours.in_flight {
             match neighbours::plan(&self.wanted, &self.actual, key, *reason) {
                 Ok(action) => actions.extend(action),
@@ -547,8 +589,8 @@ impl Reconciler {
         self.ports_changed = true;
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for (key, _) in ours {
-            let pending = self.neighbours.pending.entry(*key);
-            pending.insert_entry(NeighbourReason::Undo);
+            let pending = &mut self.neighbours.pending;
+            pending.insert(*key, NeighbourReason::Undo);
         }
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for (key, _) in ours {

@@ -21,7 +21,7 @@
 //! * When the client is gone, the dataplane stays as it is, unless the settings say otherwise.
 
 use std::collections::HashSet;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use mclag_proto::sync::model::{Event, FdbKey, Isolation, Observation, Op, OpErro
 use mclag_proto::sync::v2::{Capabilities, ClientMessage, ErrorCode, ServerMessage};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
@@ -107,6 +108,8 @@ pub struct Server<B> {
     writer: Writer,
     control: ctl::Server<dataplane::Request, dataplane::Reply>,
     reloads: Option<mpsc::Receiver<Options>>,
+    /// The client's last batch was carried out, and there may be another one behind it.
+    said_more: bool,
     candidate: Option<Candidate>,
     foreign: Option<Foreign>,
     retry_at: Option<Instant>,
@@ -158,6 +161,10 @@ enum Next {
     Accept,
     Retry,
     Restore,
+    /// A share of the tables waits to be looked at.
+    Settle,
+    /// The client said more.
+    Heard,
     Stop,
 }
 
@@ -212,6 +219,7 @@ impl<B: Backend> Server<B> {
             writer: Writer::Unknown,
             control: control(None),
             reloads: None,
+            said_more: false,
             candidate: None,
             foreign: None,
             retry_at: None,
@@ -262,7 +270,7 @@ impl<B: Backend> Server<B> {
                 if self.options.restore_on_stop {
                     info!("restoring the dataplane");
                     self.reconciler.want_nothing();
-                    let _ = self.settle().await;
+                    self.settle_all().await;
                     self.release_foreign().await;
                 }
                 self.close_all(ErrorCode::Stopping, "syncd is stopping");
@@ -279,6 +287,8 @@ impl<B: Backend> Server<B> {
     ) -> Result<(), ServerError> {
         let mut stop = std::pin::pin!(stop);
         loop {
+            // Has the runtime look at the sockets, which it does not while one of them has something.
+            yield_now().await;
             match self.next(listener, stop.as_mut()).await {
                 Next::Accepted(Ok(stream)) => self.admit(stream),
                 Next::Accepted(Err(error)) => {
@@ -297,6 +307,8 @@ impl<B: Backend> Server<B> {
                 Next::HelloTimeout => self.give_up_candidate(),
                 Next::Foreign(happened) => self.hear_foreign(happened),
                 Next::ForeignDue => {}
+                Next::Settle => drop(self.settle().await),
+                Next::Heard => {}
                 Next::Retry => {
                     self.retry_at = None;
                     self.reconciler.retry();
@@ -334,6 +346,7 @@ impl<B: Backend> Server<B> {
         let candidate = speaking.map(|candidate| &mut candidate.connection);
         let foreign_at = self.foreign.as_ref().and_then(Foreign::deadline);
         let legacy_at = self.legacy.deadline();
+        let (has_more, said_more) = (self.reconciler.has_more(), self.said_more);
         tokio::select! {
             accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted),
             moved = progress(client) => Next::Client(moved),
@@ -349,6 +362,8 @@ impl<B: Backend> Server<B> {
             () = at(self.accept_at) => Next::Accept,
             () = at(self.retry_at) => Next::Retry,
             () = at(self.restore_at), if is_alone => Next::Restore,
+            () = ready(()), if has_more => Next::Settle,
+            () = ready(()), if said_more => Next::Heard,
             () = stop => Next::Stop,
         }
     }
@@ -371,8 +386,9 @@ impl<B: Backend> Server<B> {
         self.configure_legacy(legacy).await;
     }
 
-    /// Carry out what the client asked for, and send it what it may get.
+    /// Carry out what the client asked for, up to one batch, and send it what it may get.
     async fn serve_client(&mut self) {
+        self.said_more = false;
         if let Err(lost) = self.hear_client().await {
             self.drop_client(&lost);
         }
@@ -406,8 +422,12 @@ impl<B: Backend> Server<B> {
                         let results = self.carry_out_batch(number, &ops).await;
                         if let Some(client) = &mut self.client {
                             client.send(&ServerMessage::BatchResult { number, results })?;
+                            client.flush();
                         }
                     }
+                    // Ports and hosts have their turn before the next one.
+                    self.said_more = true;
+                    return Ok(());
                 }
                 Some(ClientMessage::Credit { up_to }) => {
                     client.credit = client.credit.max(up_to);

@@ -110,13 +110,21 @@ impl<B: Backend> Server<B> {
             self.tell(&event);
         }
         self.keep_originals();
-        if !self.reconciler.is_unfinished() && self.unstored.is_none() {
+        if !self.reconciler.may_retry() && self.unstored.is_none() {
             self.retry_at = None;
             self.retry_pauses.reset();
         } else if self.retry_at.is_none() {
             self.retry_at = Some(Instant::now() + self.retry_pauses.pause());
         }
         answers
+    }
+
+    /// The same, until nothing waits for its turn.
+    pub(super) async fn settle_all(&mut self) {
+        let _ = self.settle().await;
+        while self.reconciler.has_more() {
+            let _ = self.settle().await;
+        }
     }
 
     /// Actions that protect come first. Where one of them failed, nothing is opened. Each is

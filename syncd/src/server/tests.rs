@@ -852,6 +852,51 @@ async fn a_bridge_that_appears_late_gets_everything() {
     rig.stop().await;
 }
 
+/// Input: at once, that of a large table nothing is wanted, and that a port is to be isolated. Output: the
+/// port is, while the table is on its way.
+#[tokio::test]
+async fn a_port_is_answered_while_a_table_is_taken_back() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let _ = client.ask(&[domain()]).await;
+    rig.recorder.tamper(|actual| {
+        for number in 0..50_000 {
+            let kind = EntryKind::Ours {
+                active: false,
+                sticky: false,
+            };
+            let port = port("bond1");
+            actual.fdb.insert(key(number), FdbEntry { port, kind });
+        }
+    });
+    let ends = [
+        Op::SnapshotBegin(Section::Fdb),
+        Op::SnapshotEnd(Section::Fdb),
+    ];
+    client.batch += 1;
+    let table = ClientMessage::Batch {
+        number: client.batch,
+        ops: ends.to_vec(),
+    };
+    client.send(&table).await;
+    let number = client.batch;
+    let first = async {
+        loop {
+            match client.answer().await {
+                Some(ServerMessage::BatchResult { number: of, .. }) if of == number => return,
+                Some(_) => {}
+                None => panic!("closed"),
+            }
+        }
+    };
+    first.await;
+    let results = client.ask(&[port_op("bond1", Isolation::On)]).await;
+    assert_eq!(results, [Ok(())]);
+    assert!(rig.recorder.actual().fdb.len() > 1000);
+    rig.until(|actual| actual.fdb.is_empty()).await;
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn a_dataplane_that_breaks_down_ends_the_server() {
     let rig = Rig::start(Options::default()).await;

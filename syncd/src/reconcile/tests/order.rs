@@ -137,3 +137,48 @@ fn a_plan_opens_after_everything_else() {
         ]
     );
 }
+
+/// Input: a table of which nothing is wanted any more, and then a port that is to be isolated. Output: the
+/// port is, with the next plan, and the table goes share by share.
+#[test]
+fn a_port_does_not_wait_for_a_table_that_moves() {
+    const ENTRIES: usize = 20 * MAX_AT_ONCE;
+    let mut bench = Bench::running();
+    let mac = |number: usize| {
+        let [.., a, b, c] = number.to_be_bytes();
+        Mac([2, 0, 1, a, b, c])
+    };
+    for number in 0..ENTRIES {
+        let key = FdbKey {
+            vid: Vid::DEFAULT,
+            mac: mac(number),
+        };
+        let kind = EntryKind::Ours {
+            active: false,
+            sticky: false,
+        };
+        let port = port("bond1");
+        bench.dataplane.fdb.insert(key, FdbEntry { port, kind });
+    }
+    bench.reconciler.adopt(bench.dataplane.clone());
+    let ends = [
+        Op::SnapshotBegin(Section::Fdb),
+        Op::SnapshotEnd(Section::Fdb),
+    ];
+    bench.reconciler.accept(&ends);
+    let (actions, _) = bench.settle();
+    assert_eq!(actions.len(), MAX_AT_ONCE);
+    let (actions, _) = bench.ask(&[port_op("bond2", Isolation::On, Traffic::Pass)]);
+    let isolate = Action::Isolate {
+        port: port("bond2"),
+    };
+    assert_eq!(actions.first(), Some(&isolate));
+    assert!(actions.len() <= 1 + MAX_AT_ONCE);
+    let mut turns = 0;
+    while bench.reconciler.has_more() {
+        let _ = bench.settle();
+        turns += 1;
+    }
+    assert!(bench.dataplane.fdb.is_empty());
+    assert_eq!(turns, 18);
+}

@@ -228,7 +228,7 @@ async fn outage(beside: Beside, keeper: Keeper, client: &mut Client) -> (Rig, So
     drop((keeper, listener));
     let is_away = async {
         while client.ask(&[port_op("bond1", Isolation::On)]).await == [Ok(())] {
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     };
     timeout(SOON, is_away).await.unwrap();
