@@ -2,6 +2,7 @@
 
 use super::Family;
 use super::world::{At, LEGACY_ORPHAN, Place, Setup, World};
+use crate::schedule::turn;
 use crate::world::{BONDS, ORPHAN, PEER_LINK, host, name};
 use iccp_core::{Input, OnLoss};
 use mclag_proto::IfName;
@@ -333,12 +334,13 @@ impl Run {
     }
 }
 
-fn run(setup: Setup, events: &[Event]) {
+fn run(setup: Setup, events: &[Event], turn: usize) {
     let mut run = Run {
         world: World::settled(setup),
         places: [Place::Orphan(At::Us); HOSTS as usize],
         warm: false,
     };
+    run.world.turn = turn;
     for event in events {
         run.happen(event);
     }
@@ -371,8 +373,9 @@ proptest! {
     fn no_schedule_upsets_a_legacy_daemon_and_both_end_in_agreement(
         setup in setup(),
         events in prop::collection::vec(event(), 1..50),
+        turn in turn(),
     ) {
-        run(setup, &events);
+        run(setup, &events, turn);
     }
 }
 
@@ -449,6 +452,8 @@ fn schedules_that_failed_once_hold_now() {
         ),
     ];
     for (setup, events) in schedules {
-        run(setup, events);
+        for turn in [1, 64] {
+            run(setup, events, turn);
+        }
     }
 }

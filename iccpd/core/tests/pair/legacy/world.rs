@@ -133,6 +133,11 @@ pub struct World {
     bare: [bool; 2],
     local: VecDeque<(Time, Local)>,
     pub notices: Vec<Notice>,
+    /// Inputs that our daemon takes in before it is asked what is to be sent, as far as they come at
+    /// once.
+    pub turn: usize,
+    /// Inputs since it was asked last.
+    taken: usize,
     /// We have a connection, as far as we know.
     connected: bool,
     pub legacy: Option<Daemon>,
@@ -197,6 +202,8 @@ impl World {
             bare: [false; 2],
             local: VecDeque::new(),
             notices: Vec::new(),
+            turn: 1,
+            taken: 0,
             connected: false,
             legacy: None,
             settings,
@@ -458,12 +465,27 @@ impl World {
 
     pub fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
-        while let Some(at) = self.next_event().filter(|at| *at <= end) {
+        loop {
+            self.end_turn();
+            let next = self.next_event().filter(|at| *at <= end);
+            let Some(at) = next else { break };
             self.now = self.now.max(at);
             self.step();
         }
         self.now = end;
         self.check();
+    }
+
+    /// Nothing more comes for our daemon at once.
+    fn end_turn(&mut self) {
+        let wire = self.to_us.front().filter(|_| !self.stalled);
+        let wire = wire.map(|(at, _)| *at);
+        let local = self.local.front().map(|(at, _)| *at);
+        let deadline = self.domain.as_ref().and_then(Domain::deadline);
+        let next = [wire, local, deadline].into_iter().flatten().min();
+        if next.is_none_or(|at| at > self.now) && std::mem::take(&mut self.taken) > 0 {
+            self.drain();
+        }
     }
 
     fn next_event(&self) -> Option<Time> {
@@ -502,6 +524,7 @@ impl World {
             self.feed(Input::Timeout);
         }
         self.report();
+        self.end_turn();
         if self.next_event().is_none_or(|at| at > now) {
             self.check();
         }
@@ -737,9 +760,19 @@ impl World {
 
     pub fn feed(&mut self, input: Input) {
         let now = self.now;
-        if let Some(domain) = &mut self.domain {
-            domain.handle(input, now);
-            self.drain();
+        let Some(domain) = &mut self.domain else {
+            return;
+        };
+        domain.handle(input, now);
+        self.taken += 1;
+        if self.taken >= self.turn {
+            self.taken = 0;
+            return self.drain();
+        }
+        while let Some(domain) = &mut self.domain
+            && let Some(output) = domain.poll_output()
+        {
+            self.carry_out(output);
         }
     }
 
