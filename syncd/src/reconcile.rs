@@ -321,6 +321,12 @@ impl Reconciler {
                 self.observe_neighbour(*key, *entry);
                 None
             }
+            BackendEvent::Filter { filter, held } => {
+                self.actual.filter.clone_from(filter);
+                self.actual.held.clone_from(held);
+                self.ports_changed = true;
+                None
+            }
             BackendEvent::Resync { why: _ } => {
                 self.resync = true;
                 None

@@ -6,11 +6,12 @@
 use std::process::Command;
 use std::thread;
 
+use mclag_netlink::nft::{Filter, TableName};
 use mclag_netlink::{Kernel, LinkKind, MIN_LINKS_HOLD};
 use mclag_proto::IfName;
 use nix::sched::{CloneFlags, unshare};
-use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
+use syncd::backend::{Backend, BackendEvent};
 use syncd::dataplane::Action;
 
 /// Run a test in a thread and network namespace of its own, after these commands of `ip`.
@@ -123,5 +124,42 @@ fn holds_of_several_bonds_keep_what_changed_a_moment_ago() {
         assert_eq!(results, [Ok(()), Ok(())]);
         assert_eq!(min_links(bonds[0]).await, MIN_LINKS_HOLD + 2);
         assert_eq!(min_links(bonds[1]).await, MIN_LINKS_HOLD + 3);
+    });
+}
+
+/// Input: somebody deletes all tables, as `nft flush ruleset` does. Output: that is an event of its own, so that
+/// the filter is back before anything else is looked at.
+#[test]
+fn a_filter_that_is_flushed_is_reported_as_that() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add swp1 type veth peer name far1",
+        "link set swp1 master br0",
+    ];
+    in_namespace("filter", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        backend.snapshot(Some(name("br0"))).await.expect("a look");
+        let isolate = Action::Isolate { port: name("swp1") };
+        let ensure = Action::EnsureFilter { peer_link: None };
+        for result in backend.apply(&[ensure, isolate]).await {
+            if let Err(error) = result {
+                eprintln!("filter: skipped: {error}");
+                return;
+            }
+        }
+        let mut other = Filter::open().expect("another handle");
+        let table = TableName::for_bridge(&name("br0"));
+        other.delete(&table).await.expect("the table is deleted");
+        loop {
+            match backend.next_event().await.expect("an event") {
+                BackendEvent::Filter { filter, held } => {
+                    assert_eq!((filter, held.len()), (None, 0));
+                    return;
+                }
+                BackendEvent::Resync { why } => panic!("{why}"),
+                _ => {}
+            }
+        }
     });
 }

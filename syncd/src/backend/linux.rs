@@ -43,7 +43,7 @@ const FILTER_CHECK: Duration = Duration::from_secs(5);
 
 /// Time between two looks at the filter, however often rules change: other tables are not ours, and
 /// their changes are reported, too.
-const FILTER_GAP: Duration = Duration::from_millis(50);
+const FILTER_GAP: Duration = Duration::from_millis(5);
 
 /// The running kernel as a dataplane.
 #[derive(Debug)]
@@ -203,9 +203,22 @@ impl LinuxBackend {
         }
         match self.filter.read(&TableName::for_bridge(&bridge)).await {
             Ok(state) if state == self.filter_state => {}
-            Ok(_) => self.resync("somebody else changed the filter"),
+            Ok(state) => self.report_filter(state),
             Err(error) => tracing::warn!(%error, "cannot check the filter"),
         }
+    }
+
+    /// Somebody else changed the filter. The rest is as it was, so nothing else is looked at: until it is back
+    /// frames pass that must not.
+    fn report_filter(&mut self, state: Option<FilterState>) {
+        tracing::warn!(
+            is_there = state.is_some(),
+            "somebody else changed the filter"
+        );
+        self.filter_state = state;
+        self.held = view::held(self.links.by_index.values(), self.filter_state.as_ref());
+        let (filter, held) = (view::filter(self), self.held.clone());
+        self.events.push_back(BackendEvent::Filter { filter, held });
     }
 
     /// Somebody changed rules, perhaps not ours: look at the filter, but not all the time.

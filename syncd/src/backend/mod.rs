@@ -5,12 +5,15 @@
 //! program that cannot be read is told what is wanted, and remembers what it was told
 //! ([`mclagsyncd::Client`]); beside it the first kind does the rest ([`composition`]).
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, OpErrorCode};
 
-use crate::dataplane::{Action, Actual, FdbEntry, InterfaceActual, NeighbourActual, PortActual};
+use crate::dataplane::{
+    Action, Actual, FdbEntry, Filter, InterfaceActual, NeighbourActual, PortActual,
+};
 
 pub mod composition;
 pub mod linux;
@@ -91,6 +94,13 @@ pub enum BackendEvent {
         key: NeighbourKey,
         /// What it is now; none if it is gone.
         entry: Option<NeighbourActual>,
+    },
+    /// Somebody else changed what keeps frames from passing.
+    Filter {
+        /// The filter by now; none if there is none.
+        filter: Option<Filter>,
+        /// Every port that is held by now, whichever way.
+        held: BTreeSet<IfName>,
     },
     /// Events were lost, or something changed that cannot be told as an event: take a snapshot.
     Resync {

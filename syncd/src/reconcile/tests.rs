@@ -249,7 +249,7 @@ impl Bench {
                 Some(entry) => self.dataplane.neighbours.insert(*key, *entry).map(drop),
                 None => self.dataplane.neighbours.remove(key).map(drop),
             },
-            BackendEvent::Resync { .. } => None,
+            BackendEvent::Filter { .. } | BackendEvent::Resync { .. } => None,
         };
         self.reconciler.observe(event)
     }

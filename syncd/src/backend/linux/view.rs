@@ -71,6 +71,14 @@ pub(super) fn keep_untold(link: &mut LinkInfo, before: Option<&LinkInfo>) {
     }
 }
 
+/// The filter, as far as it isolates ports.
+pub(super) fn filter(backend: &LinuxBackend) -> Option<Filter> {
+    backend.filter_state.as_ref().map(|state| Filter {
+        peer_link: state.peer_link,
+        isolated: state.isolated.clone(),
+    })
+}
+
 /// Everything, as it is now.
 pub(super) fn actual(
     backend: &LinuxBackend,
@@ -80,10 +88,7 @@ pub(super) fn actual(
     let links = backend.links.by_index.values();
     Actual {
         bridge: backend.bridge,
-        filter: backend.filter_state.as_ref().map(|state| Filter {
-            peer_link: state.peer_link,
-            isolated: state.isolated.clone(),
-        }),
+        filter: filter(backend),
         held: backend.held.clone(),
         ports: links
             .filter_map(|link| Some((link.name, port(link, backend)?)))

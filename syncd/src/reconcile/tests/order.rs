@@ -207,3 +207,23 @@ fn the_peer_link_learns_nothing_while_a_port_is_isolated_from_it() {
     let (actions, _) = bench.ask(&[port_op("bond1", Isolation::On, Traffic::Pass)]);
     assert!(actions.contains(&learn(false)), "{actions:?}");
 }
+
+#[test]
+fn a_filter_that_somebody_took_away_is_put_back_without_a_look_at_the_rest() {
+    let mut bench = Bench::running();
+    bench.dataplane.filter = None;
+    let event = BackendEvent::Filter {
+        filter: None,
+        held: BTreeSet::new(),
+    };
+    assert_eq!(bench.reconciler.observe(&event), None);
+    assert_eq!(bench.reconciler.needs_snapshot(), None);
+    let (actions, _) = bench.settle();
+    let ensure = Action::EnsureFilter {
+        peer_link: Some(port("peer")),
+    };
+    let isolate = Action::Isolate {
+        port: port("bond1"),
+    };
+    assert_eq!(actions, [ensure, isolate]);
+}
