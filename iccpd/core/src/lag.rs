@@ -29,7 +29,7 @@ use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-pub use port::MlagPort;
+pub use port::{MlagPort, aggregator_purge};
 
 /// How often the peer is told again that a port is up while it does not acknowledge
 /// (`spec/behaviour.md` 8.5).

@@ -8,14 +8,11 @@ use super::neigh::OwnAddresses;
 use super::{Body, Domain, Message, MlagPort, Output, Time, Tlv};
 use crate::counters::Counter;
 use crate::input::LinkKind;
-use crate::lag::{Advertised, News};
+use crate::lag::{Advertised, News, aggregator_purge};
 use crate::peer::RemotePort;
 use crate::session::State;
 use mclag_proto::iccp::ext::Extension;
-use mclag_proto::iccp::{
-    AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PeerLinkInfo, PeerLinkKind,
-    PortChannelInfo, PortState, SystemConfig,
-};
+use mclag_proto::iccp::{InterfaceUpAck, PeerLinkInfo, PeerLinkKind, SystemConfig};
 use mclag_proto::{AggregatorId, IfName};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -239,15 +236,13 @@ impl Domain {
     fn push_everything(&mut self, number: u16) {
         self.push_tlv(Tlv::SyncData { number, end: false });
         self.push_system_config();
-        let names = self.latest_first(MlagPort::exists);
-        for build in [
-            Self::aggregator_config,
-            Self::aggregator_state,
-            Self::port_channel_info,
-        ] {
-            for name in &names {
-                self.push_port_tlv(build, name);
-            }
+        let ports = self.latest_first();
+        let configs = ports.iter().map(|port| port.aggregator_config());
+        let states = ports.iter().map(|port| port.aggregator_state());
+        let infos = ports.iter().filter_map(|port| port.port_channel_info());
+        let tlvs: Vec<Tlv> = configs.chain(states).chain(infos).collect();
+        for tlv in tlvs {
+            self.push_tlv(tlv);
         }
         for port in self.ports.values_mut().filter(|port| port.exists()) {
             port.advertise(News::Answered);
@@ -285,12 +280,12 @@ impl Domain {
         }
     }
 
-    /// Names of the ports that `wanted` picks, in the order in which a legacy daemon lists them:
-    /// the one that appeared last comes first (`spec/iccp.md` 7).
-    fn latest_first(&self, wanted: impl Fn(&MlagPort) -> bool) -> Vec<IfName> {
-        let mut ports: Vec<&MlagPort> = self.ports.values().filter(|port| wanted(port)).collect();
+    /// The ports that exist, in the order in which a legacy daemon lists them: the one that appeared
+    /// last comes first (`spec/iccp.md` 7).
+    fn latest_first(&self) -> Vec<&MlagPort> {
+        let mut ports: Vec<&MlagPort> = self.ports.values().filter(|port| port.exists()).collect();
         ports.sort_by_key(|port| std::cmp::Reverse(port.attached()));
-        ports.into_iter().map(MlagPort::name).collect()
+        ports
     }
 
     /// Queue what the peer has to hear of one port: of one that is gone before all others, else of
@@ -304,8 +299,7 @@ impl Domain {
             Some(port.name())
         });
         if let Some(name) = gone {
-            let tlv = self.aggregator(&name, ConfigFlag::Purge);
-            self.push_tlv(tlv);
+            self.push_tlv(aggregator_purge(name));
             return true;
         }
         let changed =
@@ -314,65 +308,14 @@ impl Domain {
         let Some(port) = ports.max_by_key(|port| port.attached()) else {
             return false;
         };
-        let name = port.name();
         let (config, state) = port.advertised().due();
         port.advertise(News::Said);
-        if config {
-            self.push_port_tlv(Self::aggregator_config, &name);
-            self.push_port_tlv(Self::port_channel_info, &name);
-        }
-        if state {
-            self.push_port_tlv(Self::aggregator_state, &name);
-        }
-        true
-    }
-
-    fn push_port_tlv(&mut self, build: fn(&Self, &IfName) -> Option<Tlv>, name: &IfName) {
-        if let Some(tlv) = build(self, name) {
+        let config = config.then(|| port.aggregator_config());
+        let info = port.port_channel_info().filter(|_| config.is_some());
+        let state = state.then(|| port.aggregator_state());
+        for tlv in [config, info, state].into_iter().flatten() {
             self.push_tlv(tlv);
         }
-    }
-
-    fn aggregator(&self, name: &IfName, flag: ConfigFlag) -> Tlv {
-        let port = self.ports.get(name);
-        let mac = port
-            .and_then(|port| Some(port.facts()?.mac))
-            .unwrap_or_default();
-        Tlv::AggregatorConfig(AggregatorConfig {
-            id: AggregatorId::of(name),
-            name: *name,
-            mac,
-            flag,
-        })
-    }
-
-    fn aggregator_config(&self, name: &IfName) -> Option<Tlv> {
-        self.ports.get(name)?.facts()?;
-        Some(self.aggregator(name, ConfigFlag::Present))
-    }
-
-    fn aggregator_state(&self, name: &IfName) -> Option<Tlv> {
-        let port = self.ports.get(name)?;
-        let state = if port.is_up() {
-            PortState::Up
-        } else {
-            PortState::Down
-        };
-        Some(Tlv::AggregatorState(AggregatorState {
-            id: port.id(),
-            state,
-        }))
-    }
-
-    fn port_channel_info(&self, name: &IfName) -> Option<Tlv> {
-        let port = self.ports.get(name)?;
-        let facts = port.facts()?;
-        Some(Tlv::PortChannelInfo(PortChannelInfo {
-            id: port.id(),
-            name: *name,
-            l3: facts.l3,
-            address: facts.address,
-            vids: BTreeSet::clone(&facts.vids),
-        }))
+        true
     }
 }

@@ -127,7 +127,7 @@ impl Domain {
                 local: self.port_status(&port.name(), port.is_up()),
                 remote: remote_up.map(status_of),
                 dual: port.is_up() && remote_up == Some(true),
-                isolated: self.isolated(port),
+                isolated: port.isolated(),
                 held: port.is_held(),
                 partner: self.links.partner(&port.name()),
                 members: self.members(&port.name()),

@@ -3,8 +3,12 @@
 use super::{Advertised, Awaited, Event, News, PortFacts, Programmed, Report, State, Wait};
 use crate::Time;
 use crate::timer::{Timer, Timers};
+use mclag_proto::iccp::{
+    AggregatorConfig, AggregatorState, ConfigFlag, PortChannelInfo, PortState, Tlv,
+};
 use mclag_proto::sync::model::{Isolation, Traffic};
-use mclag_proto::{AggregatorId, IfName};
+use mclag_proto::{AggregatorId, IfName, Mac};
+use std::collections::BTreeSet;
 
 /// One MLAG port of this chassis.
 #[derive(Clone, Debug)]
@@ -205,6 +209,13 @@ impl MlagPort {
         ready
     }
 
+    /// Isolation from the peer link as it was confirmed; none while that is unknown or changing.
+    #[must_use]
+    pub fn isolated(&self) -> Option<bool> {
+        let confirmed = self.programmed.confirmed();
+        confirmed.map(|confirmed| confirmed == Isolation::On)
+    }
+
     /// True once frames from the peer link do not leave here, as far as `syncd` can tell.
     #[must_use]
     fn is_isolated(&self) -> bool {
@@ -226,4 +237,53 @@ impl MlagPort {
     pub fn program(&mut self, report: Report) {
         self.programmed = self.programmed.after(report);
     }
+}
+
+/// What the peer is told of it.
+impl MlagPort {
+    /// Aggregator Config: that it exists.
+    #[must_use]
+    pub fn aggregator_config(&self) -> Tlv {
+        let mac = self.facts.as_ref().map(|facts| facts.mac);
+        aggregator(self.name, mac.unwrap_or_default(), ConfigFlag::Present)
+    }
+
+    /// Aggregator State.
+    #[must_use]
+    pub const fn aggregator_state(&self) -> Tlv {
+        let state = if self.is_up() {
+            PortState::Up
+        } else {
+            PortState::Down
+        };
+        Tlv::AggregatorState(AggregatorState { id: self.id, state })
+    }
+
+    /// Port Channel Info; none while the interface does not exist.
+    #[must_use]
+    pub fn port_channel_info(&self) -> Option<Tlv> {
+        let facts = self.facts.as_ref()?;
+        Some(Tlv::PortChannelInfo(PortChannelInfo {
+            id: self.id,
+            name: self.name,
+            l3: facts.l3,
+            address: facts.address,
+            vids: BTreeSet::clone(&facts.vids),
+        }))
+    }
+}
+
+/// Aggregator Config of a port that is gone.
+#[must_use]
+pub fn aggregator_purge(name: IfName) -> Tlv {
+    aggregator(name, Mac::ZERO, ConfigFlag::Purge)
+}
+
+fn aggregator(name: IfName, mac: Mac, flag: ConfigFlag) -> Tlv {
+    Tlv::AggregatorConfig(AggregatorConfig {
+        id: AggregatorId::of(&name),
+        name,
+        mac,
+        flag,
+    })
 }
