@@ -113,7 +113,7 @@ impl Domain {
                     .owe_ack(remote.map_or(port.id(), RemotePort::id));
             }
             self.timers.stop_port(*name);
-            self.syncd_release_port(*name);
+            self.syncd.release_port(*name);
             self.peer.drop_info(name);
         }
         for name in now.difference(was) {

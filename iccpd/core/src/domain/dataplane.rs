@@ -1,7 +1,7 @@
 //! What is sent to `syncd`: the wanted dataplane, as numbered batches of changes.
 
 use super::connection::{InFlight, Syncd, named_port};
-use super::{Batch, Domain, MlagPort, Notice, Time, Timer};
+use super::{Batch, Domain, Notice, Time, Timer};
 use crate::OpFailure;
 use crate::lag::Report;
 use crate::policy::dataplane::DataplanePolicy;
@@ -190,13 +190,6 @@ impl Domain {
         }
     }
 
-    /// A port is no longer an MLAG port. Unconnected, the next snapshot leaves it out.
-    pub(super) fn syncd_release_port(&mut self, port: IfName) {
-        if self.syncd.is_up() && !self.syncd.ports_due {
-            self.syncd.queued.push_back(Op::PortRelease { port });
-        }
-    }
-
     pub(super) fn syncd_event(&mut self, event: Event) {
         match event {
             Event::SnapshotBegin => {
@@ -212,10 +205,5 @@ impl Domain {
             // The pair is described by whoever made this domain.
             Event::Settings(_) => {}
         }
-    }
-
-    pub(super) fn isolated(&self, port: &MlagPort) -> Option<bool> {
-        let confirmed = port.programmed().confirmed();
-        confirmed.map(|confirmed| confirmed == Isolation::On)
     }
 }

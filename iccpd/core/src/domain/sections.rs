@@ -6,63 +6,73 @@
 //! the session is down and empties it while it is up. So *down* goes before anything that lifts
 //! isolation, *up* behind learning and ports.
 
-use super::{Domain, IfName, PortWant, Role, State};
+use super::connection::Syncd;
+use super::{Domain, IfName, MlagPort, PortWant, Role, State};
 use crate::lag::Report;
-use mclag_proto::sync::model::{DomainWant, Op, PairState, Section};
+use mclag_proto::Mac;
+use mclag_proto::sync::model::{DomainWant, InterfaceWant, Op, PairState, Section};
 use std::collections::BTreeMap;
+
+/// Everything but the tables, as it is wanted now. What the dataplane is not told stays empty.
+#[derive(Clone, Debug)]
+struct Wanted {
+    node_mac: Mac,
+    pair: PairState,
+    domain: DomainWant,
+    ports: Vec<(IfName, PortWant)>,
+    members: BTreeMap<IfName, Vec<IfName>>,
+    remote: BTreeMap<IfName, bool>,
+    /// None where they are as they were sent.
+    interfaces: Option<BTreeMap<IfName, InterfaceWant>>,
+}
 
 impl Domain {
     /// Queue what changed of everything but the tables. Does nothing while nothing happened.
     pub(super) fn queue_changes(&mut self) {
-        if !std::mem::take(&mut self.syncd.dirty) {
-            return;
-        }
-        if self.syncd.ports_due {
-            self.queue_everything();
-            return;
-        }
-        self.queue_node_mac();
-        let pair = self.pair_state();
-        let goes_down = self.goes_down();
-        if goes_down {
-            self.queue_pair(pair);
-        }
-        self.queue_members();
-        self.queue_port_ops();
-        self.queue_pair(pair);
-        if goes_down {
-            self.queue_interfaces();
-            self.queue_remote_ports();
-        } else {
-            self.queue_remote_ports();
-            self.queue_interfaces();
+        if std::mem::take(&mut self.syncd.dirty) {
+            let wanted = self.wanted();
+            self.syncd.queue_changes(wanted, &mut self.ports);
         }
     }
 
     /// The next that is said of the pair is that it is no longer up.
     pub(super) fn tells_down(&self) -> bool {
-        self.syncd.dirty && !self.syncd.ports_due && self.goes_down()
+        self.syncd.dirty && !self.syncd.ports_due && self.syncd.goes_down(self.pair_state())
     }
 
-    fn goes_down(&self) -> bool {
-        !self.pair_state().up && self.syncd.sent.pair.is_some_and(|told| told.up)
+    /// Want nothing any more: neither ports nor addresses, which would never age.
+    pub(super) fn syncd_release_all(&mut self) {
+        let pair = self.pair_state();
+        self.syncd.release_all(pair);
     }
 
-    /// The order of `spec/behaviour.md` 14.6.
-    fn queue_everything(&mut self) {
-        if self.syncd.policy.hears_pair {
-            self.syncd.begin(Section::Pair);
-            self.queue_node_mac();
-            self.queue_pair(self.pair_state());
-            self.queue_remote_ports();
-            self.queue_members();
-            self.syncd.end(Section::Pair);
-        }
-        self.queue_port_ops();
-        if self.syncd.policy.keeps_interfaces {
-            self.syncd.begin(Section::Interfaces);
-            self.queue_interfaces();
-            self.syncd.end(Section::Interfaces);
+    fn wanted(&self) -> Wanted {
+        let pair = self.pair_state();
+        let hears_pair = self.syncd.policy.hears_pair;
+        let remote = self.peer.ports().filter(|_| hears_pair && pair.up);
+        // The peer link's, because learning stops on each.
+        let named = self.ports.keys().chain(&self.config.peer_link);
+        let members = |name: &IfName| {
+            let index = self.links.by_name(name).map(|link| link.index);
+            let members = index.map(|index| self.links.members(index));
+            let members = members.unwrap_or_default().into_iter();
+            (*name, members.map(|member| member.name).collect())
+        };
+        let ports = self.ports.values();
+        Wanted {
+            node_mac: self.config.node_mac,
+            pair,
+            domain: DomainWant {
+                bridge: self.config.bridge,
+                peer_link: self.config.peer_link,
+                peer_link_learning: self.tables.peer_link_learning,
+            },
+            ports: ports
+                .map(|port| (port.name(), self.port_want(port)))
+                .collect(),
+            members: named.filter(|_| hears_pair).map(members).collect(),
+            remote: remote.map(|(name, port)| (*name, port.is_up())).collect(),
+            interfaces: self.syncd.wants_interfaces(&self.tables.identities),
         }
     }
 
@@ -79,119 +89,148 @@ impl Domain {
             system_mac: self.system_mac(),
         }
     }
+}
 
-    fn queue_node_mac(&mut self) {
-        let now = Some(self.config.node_mac);
-        if self.syncd.policy.hears_node_mac && self.syncd.sent.node_mac != now {
-            self.syncd.sent.node_mac = now;
-            self.syncd.queued.extend(now.map(Op::NodeMac));
+impl Syncd {
+    fn queue_changes(&mut self, wanted: Wanted, ports: &mut BTreeMap<IfName, MlagPort>) {
+        if self.ports_due {
+            self.queue_everything(wanted, ports);
+            return;
+        }
+        self.queue_node_mac(wanted.node_mac);
+        let goes_down = self.goes_down(wanted.pair);
+        if goes_down {
+            self.queue_pair(wanted.pair);
+        }
+        self.queue_members(wanted.members);
+        self.queue_port_ops(wanted.domain, wanted.ports, ports);
+        self.queue_pair(wanted.pair);
+        if goes_down {
+            self.queue_interfaces(wanted.interfaces);
+            self.queue_remote_ports(wanted.remote);
+        } else {
+            self.queue_remote_ports(wanted.remote);
+            self.queue_interfaces(wanted.interfaces);
+        }
+    }
+
+    fn goes_down(&self, pair: PairState) -> bool {
+        !pair.up && self.sent.pair.is_some_and(|told| told.up)
+    }
+
+    /// The order of `spec/behaviour.md` 14.6.
+    fn queue_everything(&mut self, wanted: Wanted, ports: &mut BTreeMap<IfName, MlagPort>) {
+        if self.policy.hears_pair {
+            self.begin(Section::Pair);
+            self.queue_node_mac(wanted.node_mac);
+            self.queue_pair(wanted.pair);
+            self.queue_remote_ports(wanted.remote);
+            self.queue_members(wanted.members);
+            self.end(Section::Pair);
+        }
+        self.queue_port_ops(wanted.domain, wanted.ports, ports);
+        if self.policy.keeps_interfaces {
+            self.begin(Section::Interfaces);
+            self.queue_interfaces(wanted.interfaces);
+            self.end(Section::Interfaces);
+        }
+    }
+
+    fn queue_node_mac(&mut self, mac: Mac) {
+        if self.policy.hears_node_mac && self.sent.node_mac != Some(mac) {
+            self.sent.node_mac = Some(mac);
+            self.queue(Op::NodeMac(mac));
         }
     }
 
     fn queue_pair(&mut self, pair: PairState) {
-        if self.syncd.policy.hears_pair && self.syncd.sent.pair != Some(pair) {
-            self.syncd.sent.pair = Some(pair);
-            self.syncd.queue(Op::Pair(pair));
+        if self.policy.hears_pair && self.sent.pair != Some(pair) {
+            self.sent.pair = Some(pair);
+            self.queue(Op::Pair(pair));
         }
     }
 
-    fn queue_port_ops(&mut self) {
-        let whole = std::mem::take(&mut self.syncd.ports_due);
+    fn queue_port_ops(
+        &mut self,
+        domain: DomainWant,
+        wants: Vec<(IfName, PortWant)>,
+        ports: &mut BTreeMap<IfName, MlagPort>,
+    ) {
+        let whole = std::mem::take(&mut self.ports_due);
         if whole {
-            self.syncd.begin(Section::Ports);
+            self.begin(Section::Ports);
         }
-        let domain = DomainWant {
-            bridge: self.config.bridge,
-            peer_link: self.config.peer_link,
-            peer_link_learning: self.tables.peer_link_learning,
-        };
-        if whole || self.syncd.sent.domain != Some(domain) {
-            self.syncd.sent.domain = Some(domain);
-            self.syncd.queue(Op::Domain(domain));
+        if whole || self.sent.domain != Some(domain) {
+            self.sent.domain = Some(domain);
+            self.queue(Op::Domain(domain));
         }
-        let wants: Vec<(IfName, PortWant)> = self
-            .ports
-            .values()
-            .map(|port| (port.name(), self.port_want(port)))
-            .collect();
         for (name, want) in wants {
-            let Some(port) = self.ports.get_mut(&name) else {
+            let Some(port) = ports.get_mut(&name) else {
                 continue;
             };
             if whole || port.programmed().told() != Some(want) {
                 port.program(Report::Told(want));
-                self.syncd.queue(Op::Port { port: name, want });
+                self.queue(Op::Port { port: name, want });
             }
         }
         if whole {
-            self.syncd.end(Section::Ports);
+            self.end(Section::Ports);
         }
     }
 
-    fn queue_remote_ports(&mut self) {
-        if !self.syncd.policy.hears_pair {
-            return;
-        }
-        let up = self.syncd.sent.pair.is_some_and(|pair| pair.up);
-        let known = self.peer.ports().filter(|_| up);
-        let now: BTreeMap<IfName, bool> = known.map(|(name, port)| (*name, port.is_up())).collect();
-        for (port, _, now) in self.syncd.sent.remote.update(now) {
-            self.syncd.queue(match now {
+    fn queue_remote_ports(&mut self, wanted: BTreeMap<IfName, bool>) {
+        for (port, _, now) in self.sent.remote.update(wanted) {
+            self.queue(match now {
                 Some(up) => Op::RemotePort { port, up },
                 None => Op::RemotePortRelease { port },
             });
         }
     }
 
-    fn queue_members(&mut self) {
-        if !self.syncd.policy.hears_pair {
-            return;
-        }
-        let members = |name: &IfName| {
-            let index = self.links.by_name(name).map(|link| link.index);
-            let members = index.map(|index| self.links.members(index));
-            let members = members.unwrap_or_default().into_iter();
-            (*name, members.map(|member| member.name).collect())
-        };
-        // The peer link's, because learning stops on each.
-        let named = self.ports.keys().chain(&self.config.peer_link);
-        let now: BTreeMap<IfName, Vec<IfName>> = named.map(members).collect();
-        for (port, before, now) in self.syncd.sent.members.update(now) {
+    fn queue_members(&mut self, wanted: BTreeMap<IfName, Vec<IfName>>) {
+        for (port, before, now) in self.sent.members.update(wanted) {
             let (before, members) = (before.unwrap_or_default(), now.unwrap_or_default());
             if before != members {
-                self.syncd.queue(Op::Members { port, members });
+                self.queue(Op::Members { port, members });
             }
         }
     }
 
-    fn queue_interfaces(&mut self) {
-        let now = &self.tables.identities;
-        if !self.syncd.policy.keeps_interfaces || self.syncd.sent.interfaces.is(now) {
-            return;
-        }
-        let now = now.clone();
-        for (name, _, now) in self.syncd.sent.interfaces.update(now) {
-            self.syncd.queue(match now {
+    fn wants_interfaces(
+        &self,
+        now: &BTreeMap<IfName, InterfaceWant>,
+    ) -> Option<BTreeMap<IfName, InterfaceWant>> {
+        let differ = self.policy.keeps_interfaces && !self.sent.interfaces.is(now);
+        differ.then(|| now.clone())
+    }
+
+    fn queue_interfaces(&mut self, wanted: Option<BTreeMap<IfName, InterfaceWant>>) {
+        let Some(wanted) = wanted else { return };
+        for (name, _, now) in self.sent.interfaces.update(wanted) {
+            self.queue(match now {
                 Some(want) => Op::Interface { name, want },
                 None => Op::InterfaceRelease { name },
             });
         }
     }
 
-    /// Want nothing any more: neither ports nor addresses, which would never age.
-    pub(super) fn syncd_release_all(&mut self) {
-        self.syncd.queued.clear();
-        self.syncd.ports_due = false;
-        if self.syncd.sent.pair.is_some() {
+    fn release_all(&mut self, pair: PairState) {
+        self.queued.clear();
+        self.ports_due = false;
+        if self.sent.pair.is_some() {
             let up = false;
-            self.queue_pair(PairState {
-                up,
-                ..self.pair_state()
-            });
+            self.queue_pair(PairState { up, ..pair });
         }
-        for section in self.syncd.policy.sections() {
-            self.syncd.begin(section);
-            self.syncd.end(section);
+        for section in self.policy.sections() {
+            self.begin(section);
+            self.end(section);
+        }
+    }
+
+    /// A port is no longer an MLAG port. Unconnected, the next snapshot leaves it out.
+    pub(super) fn release_port(&mut self, port: IfName) {
+        if self.is_up() && !self.ports_due {
+            self.queue(Op::PortRelease { port });
         }
     }
 }
