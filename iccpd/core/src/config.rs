@@ -66,6 +66,12 @@ pub enum OnLoss {
 }
 
 impl Config {
+    /// What this chassis calls itself towards the peer.
+    #[must_use]
+    pub fn own_system_mac(&self) -> Mac {
+        self.system_mac.unwrap_or(self.node_mac)
+    }
+
     /// Default of [`Config::priority`].
     pub const PRIORITY: u16 = 32768;
     /// Default of [`Config::keepalive`] (`spec/behaviour.md` 3.3).

@@ -88,6 +88,12 @@ impl Links {
         self.complete
     }
 
+    /// The interfaces have been listed, and are not being listed anew.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.complete && !self.is_listing()
+    }
+
     /// An interface as it is now.
     pub fn upsert(&mut self, link: Link) {
         self.generation += 1;
@@ -268,6 +274,16 @@ impl Links {
         let index = self.by_name(name).map(|link| link.index);
         let addresses = index.and_then(|index| self.addresses.get(&index));
         addresses.map_or(&[], Vec::as_slice)
+    }
+
+    /// VLAN of a VLAN interface of that bridge.
+    #[must_use]
+    pub fn svi_vid(&self, link: &Link, bridge: &IfName) -> Option<Vid> {
+        let bridge = self.by_name(bridge)?;
+        match link.kind {
+            LinkKind::Vlan { vid, parent } if parent == bridge.index => Some(vid),
+            _ => None,
+        }
     }
 
     /// Whether an interface has an IPv4 address, or had one.

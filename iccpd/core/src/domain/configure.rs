@@ -13,7 +13,7 @@
 //! | bridge, unique IP | `syncd` or the peer is told |
 //! | ack timeout, restart hold, on loss | from the next time on |
 
-use super::{Domain, MlagPort, State, Time, session_config};
+use super::{Domain, MlagPort, State, Time, announce, session_config};
 use crate::Reason;
 use crate::config::Config;
 use crate::counters::Counter;
@@ -35,7 +35,7 @@ impl Domain {
     /// names; none while none is, or while the interfaces are being listed.
     #[must_use]
     pub fn bridge_of_ports(&self) -> Option<IfName> {
-        if !self.links_ready() {
+        if !self.links.is_ready() {
             return None;
         }
         let ports = self.config.peer_link.iter().chain(&self.config.ports);
@@ -78,7 +78,7 @@ impl Domain {
             self.peer.replace();
         }
         if addresses {
-            self.decide_role_by_address();
+            self.elect_against(None);
         }
         let config = session_config(&self.config);
         self.session.configure(config, &mut self.timers, now);
@@ -92,7 +92,7 @@ impl Domain {
         }
         let candidate = (config.priority, config.node_mac);
         if candidate != (before.priority, before.node_mac) && self.session.is_operational() {
-            let announce = self.own_announce();
+            let announce = announce(&self.config);
             self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
         }
     }

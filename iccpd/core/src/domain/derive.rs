@@ -14,7 +14,7 @@ impl Domain {
     pub(super) fn refresh(&mut self, now: Time) {
         self.elect();
         let situation = self.situation();
-        let links_ready = self.links_ready();
+        let links_ready = self.links.is_ready();
         let mut notices = Vec::new();
         let mut ports = std::mem::take(&mut self.ports);
         let mut latest = ports.values().map(MlagPort::attached).max().unwrap_or(0);
@@ -36,13 +36,8 @@ impl Domain {
         self.check_consistency();
     }
 
-    /// The interfaces have been listed, and are not being listed anew.
-    pub(super) const fn links_ready(&self) -> bool {
-        self.links.is_complete() && !self.links.is_listing()
-    }
-
     fn situation(&self) -> Situation {
-        let peer_link_up = self.peer_link_up() || !self.links_ready();
+        let peer_link_up = self.peer_link_up() || !self.links.is_ready();
         Situation {
             reach: Reachability::of(self.session.state(), peer_link_up),
             on_loss: self.config.on_loss,
@@ -93,7 +88,6 @@ impl Domain {
     }
 
     pub(super) fn elect(&mut self) {
-        let dials = election::dials(self.config.local, self.config.peer);
         let peer = match self.peer.announce() {
             Some(announce) => Some(Candidate {
                 priority: announce.priority,
@@ -104,6 +98,12 @@ impl Domain {
             None if self.session.state() < State::Exchange => return,
             None => None,
         };
+        self.elect_against(peer);
+    }
+
+    /// The role against this peer; by the addresses alone if none of our own is known.
+    pub(super) fn elect_against(&mut self, peer: Option<Candidate>) {
+        let dials = election::dials(self.config.local, self.config.peer);
         let (role, by) = election::elect(dials, candidate(&self.config), peer);
         if self.identity.elected(role, by) {
             self.notice(Notice::Role { role, by });

@@ -5,10 +5,9 @@
 //! ([`mclag_proto::sync::model::PortWant::system_mac`]).
 
 use super::{Domain, IfName, Mac, Role};
-use crate::input::{Link, LinkKind};
+use mclag_proto::NodeId;
 use mclag_proto::ctl::RoleBy;
 use mclag_proto::sync::model::InterfaceWant;
-use mclag_proto::{NodeId, Vid};
 use std::collections::BTreeMap;
 
 /// Who this chassis is in the pair.
@@ -68,8 +67,10 @@ impl Domain {
         let Some(mac) = self.adopted_mac() else {
             return BTreeMap::new();
         };
+        let in_table = self.tables.fdb.ports();
         let vlans = self.links.iter().filter(|link| {
-            let carried = self.svi_vid(link).is_some_and(|vid| self.pair_carries(vid));
+            let vid = self.links.svi_vid(link, &self.config.bridge);
+            let carried = vid.is_some_and(|vid| in_table.any_carries(vid));
             carried && !self.config.unique_ip.contains(&link.name)
         });
         let known = |name: &&IfName| self.peer.port(name).is_some();
@@ -80,22 +81,6 @@ impl Domain {
             .filter(|name| self.links.is_layer3(name))
             .map(|name| (name, InterfaceWant { mac }))
             .collect()
-    }
-
-    /// VLAN of a VLAN interface of the pair's bridge.
-    pub(super) fn svi_vid(&self, link: &Link) -> Option<Vid> {
-        let bridge = self.links.by_name(&self.config.bridge)?;
-        match link.kind {
-            LinkKind::Vlan { vid, parent } if parent == bridge.index => Some(vid),
-            _ => None,
-        }
-    }
-
-    /// An MLAG port or the peer link is in the VLAN; the peer link alone is enough (P-15).
-    pub(super) fn pair_carries(&self, vid: Vid) -> bool {
-        let ports = self.tables.fdb.ports();
-        let mut names = ports.peer_link.iter().chain(&ports.mlag);
-        names.any(|name| ports.carries(name, vid))
     }
 }
 

@@ -5,7 +5,7 @@
 //! everything up at once, unless the peer announced a warm reboot ([`crate::OnLoss::Release`],
 //! `spec/behaviour.md` 6.6, 14.2).
 
-use super::{Domain, Notice, ShutdownNotice, State, Time, Timer, candidate, election};
+use super::{Domain, ShutdownNotice, State, Time, Timer};
 use crate::config::{Config, OnLoss};
 use crate::lag::{Event, News};
 use crate::peer::Change;
@@ -28,7 +28,7 @@ impl Domain {
         if was_one {
             // Looks at every entry; a peer can connect and vanish a thousand times a second.
             self.tables.fdb.session_down(false);
-            self.neighbours_session_down();
+            self.tables.neigh.session_down();
         }
         for port in self.ports.values_mut() {
             port.owe_ack(false);
@@ -106,16 +106,7 @@ impl Domain {
         for port in self.ports.values_mut() {
             port.step(Event::Release, &mut self.timers);
         }
-        self.decide_role_by_address();
-    }
-
-    /// The role as the addresses alone have it, until a peer of our own knows better.
-    pub(super) fn decide_role_by_address(&mut self) {
-        let dials = election::dials(self.config.local, self.config.peer);
-        let (role, by) = election::elect(dials, candidate(&self.config), None);
-        if self.identity.elected(role, by) {
-            self.notice(Notice::Role { role, by });
-        }
+        self.elect_against(None);
     }
 }
 

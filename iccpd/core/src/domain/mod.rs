@@ -7,8 +7,9 @@
 //!
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
 //! change. `told.rs`: what the peer says; [`crate::peer`]: what is known of it. `derive.rs`: what
-//! follows from it all. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent
-//! to the peer. `sections.rs`: what `syncd` is to be told, in which order;
+//! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
+//! `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
+//! of this chassis' own addresses. `sections.rs`: what `syncd` is to be told, in which order;
 //! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees.
 
 mod checks;
@@ -20,6 +21,7 @@ mod identity;
 mod life;
 mod loss;
 mod neigh;
+mod own;
 mod peer;
 mod sections;
 mod tables;
@@ -194,7 +196,8 @@ impl Domain {
             Input::PeerMessage(message) => {
                 let synchronised = self.session.state() == State::Exchange;
                 // The one message that ends a synchronised session (`Session::step`).
-                let leaves = matches!(message.body, Body::Disconnect { rg, .. } if rg == self.rg());
+                let own = RgId::from(self.config.domain);
+                let leaves = matches!(message.body, Body::Disconnect { rg, .. } if rg == own);
                 synchronised && !leaves
             }
             Input::PeerGarbage { .. }
@@ -358,7 +361,7 @@ impl Domain {
         match to {
             State::Stage1 => {
                 self.tables.neigh.session_begins();
-                let announce = self.own_announce();
+                let announce = announce(&self.config);
                 self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
             }
             State::Exchange => self.synchronised(now),
@@ -389,7 +392,8 @@ impl Domain {
         self.peer.synchronised();
         self.checks.due();
         self.tables.fdb.session_up();
-        self.neighbours_synchronised();
+        self.outbox.own_addresses.synchronised();
+        self.tables.neigh.complete();
         match self.peer.policy().all_said_after {
             Some(after) => self.timers.set(Timer::LegacySync, now + after),
             None => self.outbox.mac_sync_end = true,
@@ -421,17 +425,12 @@ impl Domain {
         match self.identity.role {
             // An earlier run may have known better; hosts renegotiate when it changes.
             _ if !self.role_is_settled() => configured,
-            Role::Primary => Some(self.own_system_mac()),
-            _ if self.peer.known().is_released() => Some(self.own_system_mac()),
+            Role::Primary => Some(self.config.own_system_mac()),
+            _ if self.peer.known().is_released() => Some(self.config.own_system_mac()),
             // A legacy active never takes ours, so ours is what has to give way.
             _ if self.peer.keeps_its_mac() => peers.or(configured),
             _ => configured.or(peers),
         }
-    }
-
-    /// What this chassis calls itself towards the peer.
-    fn own_system_mac(&self) -> Mac {
-        self.config.system_mac.unwrap_or(self.config.node_mac)
     }
 
     /// The peer had its say in the election, or time to come and have it.
@@ -460,21 +459,12 @@ impl Domain {
     /// the leg to the peer alone; holding by itself does not make it leave, for LACP runs on.
     fn lacp_system(&self, port: &IfName) -> Option<Mac> {
         let shared = self.system_mac();
-        if !self.links_ready() || !self.links.is_stranded(port, &self.config.bridge) {
+        if !self.links.is_ready() || !self.links.is_stranded(port, &self.config.bridge) {
             return shared;
         }
         let own = self.links.by_name(port).and_then(|link| link.mac);
         let of_pair = [shared, self.peer.system_mac()];
         Some(own_lacp_system(own, self.config.node_mac, of_pair))
-    }
-
-    fn own_announce(&self) -> Announce {
-        Announce {
-            version: mclag_proto::iccp::ext::VERSION,
-            priority: self.config.priority,
-            node_mac: self.config.node_mac,
-            software: concat!("mclag ", env!("CARGO_PKG_VERSION")).into(),
-        }
     }
 
     fn push_tlv(&mut self, tlv: Tlv) {
@@ -483,11 +473,8 @@ impl Domain {
     }
 
     fn application(&self, tlv: Tlv) -> Body {
-        Body::Application { rg: self.rg(), tlv }
-    }
-
-    fn rg(&self) -> RgId {
-        self.config.domain.into()
+        let rg = self.config.domain.into();
+        Body::Application { rg, tlv }
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -502,6 +489,15 @@ fn session_config(config: &Config) -> SessionConfig {
         dials: election::dials(config.local, config.peer),
         keepalive: config.keepalive,
         timeout: config.session_timeout,
+    }
+}
+
+fn announce(config: &Config) -> Announce {
+    Announce {
+        version: mclag_proto::iccp::ext::VERSION,
+        priority: config.priority,
+        node_mac: config.node_mac,
+        software: concat!("mclag ", env!("CARGO_PKG_VERSION")).into(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! transfer. Everything else is kept as a mark on what changed and written when the transport
 //! has room, so a peer that does not read costs no memory.
 
-use super::neigh::OwnAddresses;
+use super::own::OwnAddresses;
 use super::{Body, Domain, Message, MlagPort, Output, Time, Tlv};
 use crate::counters::Counter;
 use crate::input::LinkKind;
@@ -176,7 +176,8 @@ impl Domain {
             return Some(self.application(ack));
         }
         if std::mem::take(&mut self.outbox.system_pending) {
-            self.push_system();
+            self.push_system_config();
+            self.push_peer_link();
             return self.next_control();
         }
         if self.push_port_change() {
@@ -252,14 +253,9 @@ impl Domain {
         self.push_tlv(Tlv::SyncData { number, end: true });
     }
 
-    fn push_system(&mut self) {
-        self.push_system_config();
-        self.push_peer_link();
-    }
-
     fn push_system_config(&mut self) {
         let system = SystemConfig {
-            system: self.own_system_mac(),
+            system: self.config.own_system_mac(),
             priority: 0,
             node: self.identity.node,
         };

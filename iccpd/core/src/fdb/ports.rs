@@ -52,6 +52,13 @@ impl Ports {
         self.vids.get(port).is_none_or(|vids| vids.contains(&vid))
     }
 
+    /// An MLAG port or the peer link is in the VLAN; the peer link alone is enough (P-15).
+    #[must_use]
+    pub fn any_carries(&self, vid: Vid) -> bool {
+        let mut names = self.peer_link.iter().chain(&self.mlag);
+        names.any(|name| self.carries(name, vid))
+    }
+
     pub(super) fn is_mlag(&self, port: &IfName) -> bool {
         self.mlag.contains(port)
     }

@@ -1,0 +1,288 @@
+//! The addresses of the interfaces that are each chassis' own (*unique IP*, `spec/behaviour.md` 11.6), and
+//! what the peer is told of them.
+
+use crate::config::Config;
+use crate::links::Links;
+use mclag_proto::iccp::{EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
+use mclag_proto::{IfName, Mac, Vid};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What the peer is told of this chassis' own addresses.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OwnAddresses {
+    told: BTreeMap<IfName, Records>,
+    /// Something may have changed.
+    due: Option<Cause>,
+    /// The peer wants to hear of these interfaces again.
+    owed: BTreeSet<IfName>,
+}
+
+/// Why own addresses are told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Cause {
+    /// The session is new: both tell without being asked.
+    Session,
+    /// Settings or addresses changed: the peer is to tell its own in return.
+    Change,
+}
+
+/// What is told of one interface.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Records {
+    macs: BTreeSet<(Vid, Mac)>,
+    v4: BTreeMap<Ipv4Addr, Mac>,
+    v6: BTreeMap<Ipv6Addr, Mac>,
+}
+
+impl OwnAddresses {
+    /// Both chassis are synchronised.
+    pub(super) fn synchronised(&mut self) {
+        self.told.clear();
+        self.due = Some(Cause::Session);
+    }
+
+    /// Settings or addresses may have changed.
+    pub(super) fn changed(&mut self) {
+        self.due.get_or_insert(Cause::Change);
+    }
+
+    /// The peer wants to hear of this interface again.
+    pub(super) fn asked(&mut self, interface: IfName) {
+        self.owed.insert(interface);
+    }
+
+    /// The peer has no place for them: there is nothing to be told.
+    pub(super) fn skip(&mut self) -> Vec<Tlv> {
+        self.due = None;
+        self.owed.clear();
+        Vec::new()
+    }
+
+    /// What the peer has to hear, at most `max` addresses in a message.
+    pub(super) fn next(&mut self, config: &Config, links: &Links, max: usize) -> Vec<Tlv> {
+        let mut tlvs = Vec::new();
+        let encoding = Encoding {
+            peer_link: config.peer_link,
+            max,
+        };
+        if let Some(cause) = self.due.take() {
+            let ask = match cause {
+                Cause::Session => NeighbourFlags::empty(),
+                Cause::Change => NeighbourFlags::ACK,
+            };
+            let told = std::mem::replace(&mut self.told, own_records(config, links));
+            let none = Records::default();
+            for (name, before) in &told {
+                let after = self.told.get(name).unwrap_or(&none);
+                let gone = before.without(after);
+                let ask = NeighbourFlags::empty();
+                encoding.push(*name, &gone, EntryOp::Delete, ask, &mut tlvs);
+            }
+            for (name, after) in &self.told {
+                let new = after.without(told.get(name).unwrap_or(&none));
+                encoding.push(*name, &new, EntryOp::Add, ask, &mut tlvs);
+            }
+        }
+        for name in std::mem::take(&mut self.owed) {
+            if let Some(records) = self.told.get(&name) {
+                let ask = NeighbourFlags::empty();
+                encoding.push(name, records, EntryOp::Add, ask, &mut tlvs);
+            }
+        }
+        tlvs
+    }
+}
+
+fn own_records(config: &Config, links: &Links) -> BTreeMap<IfName, Records> {
+    let records = |name: &IfName| {
+        let link = links.by_name(name)?;
+        let vid = links.svi_vid(link, &config.bridge)?;
+        let addresses = links.addresses(name);
+        let own = config.node_mac;
+        let mac = link.mac.filter(|mac| mac.is_unicast()).unwrap_or(own);
+        let mut records = Records {
+            macs: [(vid, own), (vid, mac)].into(),
+            ..Records::default()
+        };
+        for address in addresses {
+            match address.ip() {
+                IpAddr::V4(v4) => drop(records.v4.insert(v4, mac)),
+                IpAddr::V6(v6) => drop(records.v6.insert(v6, mac)),
+            }
+        }
+        (!addresses.is_empty()).then_some((*name, records))
+    };
+    config.unique_ip.iter().filter_map(records).collect()
+}
+
+/// How records are told.
+struct Encoding {
+    peer_link: Option<IfName>,
+    /// Most addresses in a message.
+    max: usize,
+}
+
+impl Encoding {
+    fn push(
+        &self,
+        interface: IfName,
+        records: &Records,
+        op: EntryOp,
+        ask: NeighbourFlags,
+        out: &mut Vec<Tlv>,
+    ) {
+        if let Some(port) = self.peer_link
+            && !records.macs.is_empty()
+        {
+            let kind = MacType::Static;
+            let entry = |&(vid, mac)| MacEntry {
+                op,
+                kind,
+                mac,
+                vid,
+                port,
+            };
+            out.push(Tlv::MacInfo(records.macs.iter().map(entry).collect()));
+        }
+        let v4 = records.v4.iter().map(|(&address, &mac)| NeighbourEntry {
+            op,
+            flags: NeighbourFlags::OWN_ADDRESS | ask,
+            interface,
+            address,
+            mac,
+        });
+        let v6 = records.v6.iter().map(|(&address, &mac)| NeighbourEntry {
+            op,
+            flags: ask
+                | if address.is_unicast_link_local() {
+                    NeighbourFlags::OWN_LINK_LOCAL
+                } else {
+                    NeighbourFlags::OWN_ADDRESS
+                },
+            interface,
+            address,
+            mac,
+        });
+        let (v4, v6): (Vec<_>, Vec<_>) = (v4.collect(), v6.collect());
+        out.extend(v4.chunks(self.max).map(|part| Tlv::ArpInfo(part.to_vec())));
+        out.extend(
+            v6.chunks(self.max)
+                .map(|part| Tlv::NdiscInfo(part.to_vec())),
+        );
+    }
+}
+
+impl Records {
+    /// What is not, or differently, in `other`.
+    fn without(&self, other: &Self) -> Self {
+        let Self { macs, v4, v6 } = self;
+        Self {
+            macs: macs.difference(&other.macs).copied().collect(),
+            v4: differing(v4, &other.v4),
+            v6: differing(v6, &other.v6),
+        }
+    }
+}
+
+fn differing<A: Copy + Ord>(
+    these: &BTreeMap<A, Mac>,
+    those: &BTreeMap<A, Mac>,
+) -> BTreeMap<A, Mac> {
+    let new = these
+        .iter()
+        .filter(|(address, mac)| those.get(*address) != Some(*mac));
+    new.map(|(address, mac)| (*address, *mac)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OnLoss;
+    use crate::input::{Link, LinkKind};
+    use mclag_proto::DomainId;
+
+    const BRIDGE: u32 = 1;
+    const SVI: u32 = 2;
+
+    fn links(addresses: &[&str]) -> Links {
+        let link = |index, name, kind| Link {
+            index,
+            name: IfName::new(name).unwrap(),
+            mac: Some(Mac([2, 0, 0, 0, 1, 1])),
+            admin_up: true,
+            running: true,
+            master: None,
+            kind,
+            member: None,
+        };
+        let (vid, parent) = (Vid::new(10).unwrap(), BRIDGE);
+        let mut links = Links::default();
+        links.upsert(link(BRIDGE, "br0", LinkKind::Bridge));
+        links.upsert(link(SVI, "vlan10", LinkKind::Vlan { vid, parent }));
+        links.set_addresses(SVI, addresses.iter().map(|a| a.parse().unwrap()).collect());
+        links
+    }
+
+    /// As text: added or withdrawn, what it is, and whether the peer is to answer.
+    fn said(tlvs: &[Tlv]) -> String {
+        let sign = |op| match op {
+            EntryOp::Add => '+',
+            _ => '-',
+        };
+        let ask = |flags: NeighbourFlags| match flags.contains(NeighbourFlags::ACK) {
+            true => "?",
+            false => "",
+        };
+        let words = tlvs.iter().flat_map(|tlv| match tlv {
+            Tlv::MacInfo(entries) => vec![format!("{}{}", sign(entries[0].op), entries.len())],
+            Tlv::ArpInfo(entries) => {
+                let word = |e: &NeighbourEntry<Ipv4Addr>| {
+                    format!("{}{}{}", sign(e.op), e.address, ask(e.flags))
+                };
+                entries.iter().map(word).collect()
+            }
+            other => panic!("{other:?}"),
+        });
+        words.collect::<Vec<String>>().join(" ")
+    }
+
+    #[test]
+    fn own_addresses_are_told_at_once_as_they_change_and_as_asked() {
+        let name = |text| IfName::new(text).unwrap();
+        let config = Config {
+            domain: DomainId::new(1).unwrap(),
+            local: [192, 0, 2, 1].into(),
+            peer: [192, 0, 2, 2].into(),
+            bridge: name("br0"),
+            peer_link: Some(name("peerlink")),
+            ports: BTreeSet::new(),
+            system_mac: None,
+            node_mac: Mac([2, 0, 0, 0, 0, 1]),
+            priority: Config::PRIORITY,
+            keepalive: Config::KEEPALIVE,
+            session_timeout: Config::SESSION_TIMEOUT,
+            ack_timeout: Config::ACK_TIMEOUT,
+            restart_hold: Config::RESTART_HOLD,
+            unique_ip: [name("vlan10")].into(),
+            neighbours: true,
+            on_loss: OnLoss::Hold,
+        };
+        let mut own = OwnAddresses::default();
+        let (one, two) = (links(&["192.0.2.1/24"]), links(&["192.0.2.2/24"]));
+        let mut next = |change: fn(&mut OwnAddresses), links: &Links| {
+            change(&mut own);
+            said(&own.next(&config, links, 40))
+        };
+        let session = OwnAddresses::synchronised;
+        assert_eq!(next(|_| {}, &one), "", "before the session");
+        assert_eq!(next(session, &one), "+2 +192.0.2.1");
+        assert_eq!(next(OwnAddresses::changed, &one), "");
+        assert_eq!(next(OwnAddresses::changed, &two), "-192.0.2.1 +192.0.2.2?");
+        let asked = |own: &mut OwnAddresses| own.asked(IfName::new("vlan10").unwrap());
+        assert_eq!(next(asked, &two), "+2 +192.0.2.2");
+        assert_eq!(next(|own| drop(own.skip()), &two), "");
+        assert_eq!(next(OwnAddresses::changed, &links(&[])), "-2 -192.0.2.2");
+        assert_eq!(next(session, &one), "+2 +192.0.2.1");
+    }
+}
