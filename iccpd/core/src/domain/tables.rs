@@ -1,6 +1,7 @@
 //! The tables of addresses and neighbours, and what they have to know of ports and interfaces.
 
-use super::{Domain, IfName, State, Time, Timer};
+use super::{Domain, IfName, MlagPort, State, Time, Timer, Timers};
+use crate::config::Config;
 use crate::fdb::{Fdb, Outage, Ports};
 use crate::links::{Running, Vids};
 use crate::neigh::Neighbours;
@@ -28,8 +29,61 @@ pub(super) struct Tables {
     adopted: Option<Mac>,
     /// Layer-3 interfaces that are to have another identity than their own.
     pub(super) identities: BTreeMap<IfName, InterfaceWant>,
-    /// MLAG ports that are down, and since when.
-    down_since: BTreeMap<IfName, Time>,
+    outages: Outages,
+}
+
+impl Tables {
+    /// True if settings that count for layer 3 are others than when this was asked last.
+    fn settings_changed(&mut self, config: &Config) -> bool {
+        let same = self.settings.as_ref().is_some_and(|known| {
+            known.bridge == config.bridge
+                && known.unique_ip == config.unique_ip
+                && known.neighbours == config.neighbours
+                && known.node_mac == config.node_mac
+        });
+        if !same {
+            self.settings = Some(Settings {
+                bridge: config.bridge,
+                unique_ip: config.unique_ip.clone(),
+                neighbours: config.neighbours,
+                node_mac: config.node_mac,
+            });
+        }
+        !same
+    }
+}
+
+/// MLAG ports that are down, and since when.
+#[derive(Clone, Debug, Default)]
+struct Outages(BTreeMap<IfName, Time>);
+
+impl Outages {
+    /// These are the ports, and whether each is up.
+    fn note(&mut self, ports: &BTreeMap<IfName, MlagPort>, timers: &mut Timers, now: Time) {
+        self.0.retain(|name, _| {
+            let down = ports.get(name).is_some_and(|port| !port.is_up());
+            if !down {
+                timers.stop(Timer::LongOutage(*name));
+            }
+            down
+        });
+        for port in ports.values().filter(|port| !port.is_up()) {
+            self.0.entry(port.name()).or_insert_with(|| {
+                timers.set(Timer::LongOutage(port.name()), now + LONG_OUTAGE);
+                now
+            });
+        }
+    }
+
+    /// How long a port is down, if it is.
+    fn of(&self, name: &IfName, now: Time) -> Option<Outage> {
+        let since = *self.0.get(name)?;
+        Some(if since + LONG_OUTAGE <= now {
+            Outage::Long
+        } else {
+            Outage::Fresh
+        })
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,15 +97,15 @@ struct Settings {
 impl Domain {
     /// Tell the tables what changed. Runs after every input: looks first whether anything did.
     pub(super) fn refresh_tables(&mut self, now: Time) {
-        let links_ready = self.links.is_complete() && !self.links.is_listing();
+        let links_ready = self.links.is_ready();
         if links_ready {
-            self.note_outages(now);
+            self.tables.outages.note(&self.ports, &mut self.timers, now);
         }
         let links_changed = links_ready && self.tables.links != self.links.generation();
         let lost_at_peer = self.tables.fdb.take_lost_at_peer();
         let differs =
             links_changed || !lost_at_peer.is_empty() || self.ports_differ(links_ready, now);
-        let settings_changed = self.settings_changed();
+        let settings_changed = self.tables.settings_changed(&self.config);
         if differs {
             let ports = self.fdb_ports(links_ready, links_changed, now);
             let mut before = self.tables.fdb.ports().clone();
@@ -77,53 +131,6 @@ impl Domain {
         }
     }
 
-    fn settings_changed(&mut self) -> bool {
-        let config = &self.config;
-        let same = self.tables.settings.as_ref().is_some_and(|known| {
-            known.bridge == config.bridge
-                && known.unique_ip == config.unique_ip
-                && known.neighbours == config.neighbours
-                && known.node_mac == config.node_mac
-        });
-        if !same {
-            self.tables.settings = Some(Settings {
-                bridge: config.bridge,
-                unique_ip: config.unique_ip.clone(),
-                neighbours: config.neighbours,
-                node_mac: config.node_mac,
-            });
-        }
-        !same
-    }
-
-    fn note_outages(&mut self, now: Time) {
-        let ports = &self.ports;
-        let timers = &mut self.timers;
-        let since = &mut self.tables.down_since;
-        since.retain(|name, _| {
-            let down = ports.get(name).is_some_and(|port| !port.is_up());
-            if !down {
-                timers.stop(Timer::LongOutage(*name));
-            }
-            down
-        });
-        for port in ports.values().filter(|port| !port.is_up()) {
-            since.entry(port.name()).or_insert_with(|| {
-                timers.set(Timer::LongOutage(port.name()), now + LONG_OUTAGE);
-                now
-            });
-        }
-    }
-
-    fn outage(&self, name: &IfName, now: Time) -> Option<Outage> {
-        let since = *self.tables.down_since.get(name)?;
-        Some(if since + LONG_OUTAGE <= now {
-            Outage::Long
-        } else {
-            Outage::Fresh
-        })
-    }
-
     /// Without a dataplane the last one's ways count.
     const fn unreported(&self) -> bool {
         !self.syncd.policy.reports_activity
@@ -142,7 +149,7 @@ impl Domain {
         let name_differs = |name: &IfName| {
             let at_peer = self.peer.port_is_up(name);
             known.at_peer.get(name).copied() != at_peer
-                || known.down.get(name).copied() != self.outage(name, now)
+                || known.down.get(name).copied() != self.tables.outages.of(name, now)
         };
         known.mlag != self.config.ports
             || known.peer_link != self.config.peer_link
@@ -168,7 +175,7 @@ impl Domain {
             (true, false) => Running::clone(&known.kernel),
             (true, true) => Running::clone(self.links.running()),
         };
-        let down = own().filter_map(|name| Some((*name, self.outage(name, now)?)));
+        let down = own().filter_map(|name| Some((*name, self.tables.outages.of(name, now)?)));
         let at_peer = own().filter_map(|name| Some((*name, self.peer.port_is_up(name)?)));
         Ports {
             mlag: self.config.ports.clone(),
@@ -193,5 +200,43 @@ impl Domain {
             }
         }
         vids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::Event;
+
+    #[test]
+    fn an_outage_is_long_after_ten_minutes_and_begins_anew_each_time() {
+        let name = IfName::new("bond1").unwrap();
+        let after = |seconds| Time::ZERO + Duration::from_secs(seconds);
+        let mut timers = Timers::default();
+        let mut ports: BTreeMap<IfName, MlagPort> = [(name, MlagPort::new(name))].into();
+        let mut outages = Outages::default();
+        // When it is looked at, whether the port is up then, and for how long it has been down.
+        for (at, up, outage) in [
+            (1, true, None),
+            (2, false, Some(Outage::Fresh)),
+            (601, false, Some(Outage::Fresh)),
+            (602, false, Some(Outage::Long)),
+            (603, true, None),
+            (604, false, Some(Outage::Fresh)),
+        ] {
+            let port = ports.get_mut(&name).unwrap();
+            let event = match up {
+                true => Event::LinksBackUnopposed,
+                false => Event::LinksLost,
+            };
+            port.step(event, &mut timers);
+            outages.note(&ports, &mut timers, after(at));
+            assert_eq!(outages.of(&name, after(at)), outage, "at {at} s");
+            assert_eq!(timers.is_set(Timer::LongOutage(name)), !up, "at {at} s");
+        }
+        ports.clear();
+        outages.note(&ports, &mut timers, after(605));
+        assert_eq!(outages.of(&name, after(605)), None);
+        assert_eq!(timers.next(), None);
     }
 }

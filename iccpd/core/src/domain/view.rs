@@ -4,9 +4,10 @@ use super::{Domain, IfName, MlagPort, Time};
 use crate::OpFailure;
 use crate::counters::{Counter, Counters};
 use crate::election;
-use crate::links::Links;
+use crate::links::{Links, MemberState};
 use crate::peer::Peer;
 use crate::session::{Session, State};
+use mclag_proto::Vid;
 use mclag_proto::ctl::{self, CounterName, Warning};
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ impl Domain {
     pub fn status(&self, now: Time) -> ctl::Status {
         let mut counts = [0_usize; 4];
         for port in self.ports.values() {
-            let remote = self.remote_up(port) == Some(true);
+            let remote = self.peer.port_is_up(&port.name()) == Some(true);
             counts[usize::from(port.is_up()) * 2 + usize::from(remote)] += 1;
         }
         let [ports_down, ports_peer_only, ports_local_only, ports_dual] = counts;
@@ -75,7 +76,7 @@ impl Domain {
             domain: self.config.domain,
             local: self.config.local,
             peer: self.config.peer,
-            session: self.session_state(),
+            session: shown(self.session.state()),
             session_for_s: (now - self.session.since()).as_secs(),
             role: self.identity.role,
             role_by: self.identity.by,
@@ -107,31 +108,31 @@ impl Domain {
             name: *name,
             peer_link: true,
             id: None,
-            local: self.port_status(name, self.links.is_running(name)),
+            local: port_status(&self.links, name, self.links.is_running(name)),
             remote: None,
             dual: false,
             isolated: None,
             held: false,
             partner: self.links.partner(name),
-            members: self.members(name),
-            vids: self.vids(name),
+            members: members(&self.links, name),
+            vids: vids(&self.links, name),
             conflicts: Vec::new(),
         });
         let ports = self.ports.values().zip(self.conflicts());
         let ports = ports.map(|(port, (_, conflicts))| {
-            let remote_up = self.remote_up(port);
+            let remote_up = self.peer.port_is_up(&port.name());
             ctl::Interface {
                 name: port.name(),
                 peer_link: false,
                 id: Some(port.id()),
-                local: self.port_status(&port.name(), port.is_up()),
+                local: port_status(&self.links, &port.name(), port.is_up()),
                 remote: remote_up.map(status_of),
                 dual: port.is_up() && remote_up == Some(true),
                 isolated: port.isolated(),
                 held: port.is_held(),
                 partner: self.links.partner(&port.name()),
-                members: self.members(&port.name()),
-                vids: self.vids(&port.name()),
+                members: members(&self.links, &port.name()),
+                vids: vids(&self.links, &port.name()),
                 conflicts,
             }
         });
@@ -165,7 +166,7 @@ impl Domain {
         let (announce, system) = (self.peer.announce(), self.peer.system_config());
         ctl::Peer {
             address: self.config.peer,
-            session: self.session_state(),
+            session: shown(self.session.state()),
             dialling: election::dials(self.config.local, self.config.peer),
             software: announce.map(|a| a.software.clone()),
             system_mac: system.map(|s| s.system),
@@ -202,47 +203,6 @@ impl Domain {
         ]
         .map(|(name, value)| ctl::Counter { name, value })
         .into()
-    }
-
-    const fn session_state(&self) -> ctl::SessionState {
-        match self.session.state() {
-            State::Down | State::Dialling => ctl::SessionState::Down,
-            State::CapSent | State::ConnectFirst | State::Connecting => {
-                ctl::SessionState::Connecting
-            }
-            State::Stage1 | State::Stage2 => ctl::SessionState::Syncing,
-            State::Exchange => ctl::SessionState::Up,
-        }
-    }
-
-    fn remote_up(&self, port: &MlagPort) -> Option<bool> {
-        self.peer.port_is_up(&port.name())
-    }
-
-    fn port_status(&self, name: &IfName, up: bool) -> ctl::PortStatus {
-        if self.links.exists(name) {
-            status_of(up)
-        } else {
-            ctl::PortStatus::Missing
-        }
-    }
-
-    fn members(&self, name: &IfName) -> Vec<ctl::Member> {
-        let index = self.links.by_name(name).map(|link| link.index);
-        let members = index
-            .map(|index| self.links.members(index))
-            .unwrap_or_default();
-        let line = |m: crate::links::MemberState| ctl::Member {
-            name: m.name,
-            carrier: m.running,
-            distributing: m.distributing,
-        };
-        members.into_iter().map(line).collect()
-    }
-
-    fn vids(&self, name: &IfName) -> Vec<mclag_proto::Vid> {
-        let vids = self.links.vids(name);
-        vids.map_or_else(Vec::new, |vids| vids.iter().copied().collect())
     }
 
     fn waiting_for(&self) -> Vec<IfName> {
@@ -291,6 +251,41 @@ impl Domain {
         }
         warnings
     }
+}
+
+const fn shown(state: State) -> ctl::SessionState {
+    match state {
+        State::Down | State::Dialling => ctl::SessionState::Down,
+        State::CapSent | State::ConnectFirst | State::Connecting => ctl::SessionState::Connecting,
+        State::Stage1 | State::Stage2 => ctl::SessionState::Syncing,
+        State::Exchange => ctl::SessionState::Up,
+    }
+}
+
+fn port_status(links: &Links, name: &IfName, up: bool) -> ctl::PortStatus {
+    if links.exists(name) {
+        status_of(up)
+    } else {
+        ctl::PortStatus::Missing
+    }
+}
+
+fn members(links: &Links, name: &IfName) -> Vec<ctl::Member> {
+    let members = links.by_name(name).map(|link| links.members(link.index));
+    let line = |m: MemberState| ctl::Member {
+        name: m.name,
+        carrier: m.running,
+        distributing: m.distributing,
+    };
+    members.into_iter().flatten().map(line).collect()
+}
+
+fn vids(links: &Links, name: &IfName) -> Vec<Vid> {
+    links
+        .vids(name)
+        .into_iter()
+        .flat_map(|vids| vids.iter().copied())
+        .collect()
 }
 
 const fn status_of(up: bool) -> ctl::PortStatus {
