@@ -101,5 +101,9 @@ fn tell(ctx: &mut Ctx) -> Result<()> {
         ctx.log(format!("\nsw{side}# mclagctl status"));
         ctx.log(mlag.at(side).ctl(&["status"])?.trim_end());
     }
+    ctx.log(
+        "\nThis pair is gone now. For one that stays, with a prompt in each chassis and host:\n\
+         target/lab/mclag-lab up, then target/lab/mclag-lab shell swA, and in the end target/lab/mclag-lab down",
+    );
     Ok(())
 }

@@ -25,6 +25,7 @@ use crate::protocol::{Event, Job};
 use crate::scenario::{Ctx, Scenario};
 use crate::scenarios;
 use crate::speech::Speech;
+use crate::stay;
 
 /// Directory of everything that lives only as long as the lab.
 const RUN: &str = "/run/mclag-lab";
@@ -79,7 +80,7 @@ fn find(name: &str) -> Result<Scenario> {
     let known = [
         scenarios::all(),
         scenarios::broken(),
-        vec![demo::SCENARIO],
+        vec![demo::SCENARIO, stay::SCENARIO],
         measure::SCENARIOS.to_vec(),
     ]
     .concat();

@@ -19,6 +19,7 @@
 //! Events travel upwards as lines of JSON ([`protocol`]), through pipes and, out of the virtual machine, through a
 //! virtio serial port. Log files go to a directory that the virtual machine shares with the host.
 
+pub mod console;
 pub mod daemon;
 pub mod demo;
 pub mod fuzz;
@@ -38,6 +39,7 @@ pub mod scenario;
 pub mod scenarios;
 pub mod session;
 pub mod speech;
+pub mod stay;
 pub mod topology;
 pub mod traffic;
 pub mod vm;

@@ -11,7 +11,7 @@ use mclag_tests::protocol::Event;
 use mclag_tests::scenario::Scenario;
 use mclag_tests::session::{self, Audience, Verdict};
 use mclag_tests::speech::Speech;
-use mclag_tests::{demo, guest, measure, netns, probe, scenarios};
+use mclag_tests::{demo, guest, measure, netns, probe, scenarios, stay};
 
 /// Two MC-LAG chassis and their hosts on a real kernel, for tests, measurements and a demonstration.
 #[derive(Parser)]
@@ -25,6 +25,18 @@ struct Args {
 enum What {
     /// Show a pair at work, in a screenful.
     Demo,
+    /// Have a pair with two hosts come up, and stay until `down`.
+    Up,
+    /// Run a command, or a shell, in a chassis (swA, swB) or host (h1, h2, oA, oB) of the pair that is up.
+    Shell {
+        /// Where.
+        place: String,
+        /// The command and its arguments; a shell without one.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// End the pair that is up.
+    Down,
     /// Run scenarios and tell what happens in them.
     Run {
         /// Only those with one of these words in their name.
@@ -46,6 +58,9 @@ enum What {
     },
     /// Tell whether scenarios can run on this system's own kernel.
     Probe,
+    /// Keep a pair in this process (started by `up`).
+    #[command(hide = true)]
+    Keep,
     /// Run a job where the scenarios can run (started by the other commands).
     #[command(hide = true)]
     Guest { job: PathBuf },
@@ -62,7 +77,7 @@ enum What {
 
 fn main() -> ExitCode {
     match run(Args::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
@@ -70,8 +85,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(what: What) -> Result<()> {
+fn run(what: What) -> Result<ExitCode> {
     match what {
+        What::Shell { place, command } => return stay::shell(place, command).map(ExitCode::from),
+        What::Up => stay::up(),
+        What::Down => stay::down(),
+        What::Keep => stay::keep(),
         What::Demo => follow(&[demo::SCENARIO], Telling::Demo),
         What::Run { words } => follow(&choose(scenarios::all(), &words)?, Telling::Scenarios),
         What::Measure { words } => {
@@ -109,6 +128,7 @@ fn run(what: What) -> Result<()> {
             speech,
         } => guest::run_scenario(&name, &prefix, &results, &programs, speech),
     }
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn replay(file: &Path) -> Result<()> {

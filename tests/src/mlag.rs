@@ -373,6 +373,13 @@ impl Daemons {
         String::from_utf8(output.stdout).context("mclagctl writes UTF-8")
     }
 
+    /// A shell script that does what [`Daemons::ctl`] does with its arguments.
+    #[must_use]
+    pub fn ctl_script(&self) -> String {
+        let (program, socket) = (self.ctl.path.display(), self.socket.display());
+        format!("#!/bin/sh\nexec '{program}' --socket '{socket}' \"$@\"\n")
+    }
+
     fn json<T: DeserializeOwned>(&self, view: &str) -> Result<T> {
         let text = self.ctl(&["--json", view])?;
         serde_json::from_str(&text).with_context(|| format!("mclagctl --json {view}: {text}"))

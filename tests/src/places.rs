@@ -63,6 +63,12 @@ impl Places {
         self.results.join("console.log")
     }
 
+    /// The lock that a run holds.
+    #[must_use]
+    pub fn lock_file(&self) -> PathBuf {
+        self.results.with_extension("lock")
+    }
+
     /// Take these places for one run, and empty the results directory, so that a log found there belongs to this run.
     ///
     /// Another run keeps them until it ends; `waiting` is called once before waiting for that. They are given back when
@@ -70,7 +76,7 @@ impl Places {
     pub fn take(&self, waiting: impl FnOnce()) -> Result<File> {
         fs::create_dir_all(&self.state)
             .with_context(|| format!("cannot create {}", self.state.display()))?;
-        let path = self.results.with_extension("lock");
+        let path = self.lock_file();
         let lock =
             File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         match lock.try_lock() {

@@ -79,7 +79,7 @@ pub fn run(places: &Places, scenarios: &[Scenario], audience: &mut dyn Audience)
             .iter()
             .map(|scenario| scenario.name.to_owned())
             .collect(),
-        deadline: Instant::now() + WHOLE,
+        deadline: Instant::now() + whole(scenarios),
         audience,
     };
     let outcome = taken.and_then(|_lock| run.guests(places));
@@ -93,10 +93,17 @@ pub fn run(places: &Places, scenarios: &[Scenario], audience: &mut dyn Audience)
     }
 }
 
+/// How long all of them may take: longer than usual for one that may itself.
+fn whole(scenarios: &[Scenario]) -> Duration {
+    let longest = scenarios.iter().map(|scenario| scenario.limit + GRACE);
+    longest.max().unwrap_or_default().max(WHOLE)
+}
+
 struct Run<'a> {
     limits: HashMap<String, Duration>,
     /// Scenarios without a verdict, in order.
     waiting: Vec<String>,
+    /// The end of all.
     deadline: Instant,
     audience: &'a mut dyn Audience,
 }

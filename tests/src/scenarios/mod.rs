@@ -3,6 +3,7 @@
 mod addresses;
 mod broken;
 mod composed;
+mod console;
 mod counting;
 mod delivery;
 mod dialects;
@@ -24,6 +25,7 @@ use crate::scenario::Scenario;
 pub fn all() -> Vec<Scenario> {
     [
         ground::SCENARIOS,
+        console::SCENARIOS,
         kernel_tests::SCENARIOS,
         counting::SCENARIOS,
         lacp::SCENARIOS,

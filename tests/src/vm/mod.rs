@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::console::{CONSOLES, port_name, socket_name};
 use crate::places::Places;
 use crate::wait::eventually;
 use cpio::Archive;
@@ -205,6 +206,7 @@ impl Vm {
                 "stdio,id=lab,signal=off",
             ])
             .args(["-device", "virtserialport,chardev=lab,name=mclag.lab"])
+            .args((0..CONSOLES).flat_map(console_options))
             .args([
                 "-virtfs",
                 "local,path=/,mount_tag=hostroot,security_model=none,readonly=on,multidevs=remap",
@@ -219,7 +221,9 @@ impl Vm {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors);
+        // A path to a socket may be shorter than that of a file: those of the consoles are relative to this.
         let mut qemu = command
+            .current_dir(&places.results)
             .spawn()
             .context("cannot start QEMU (through setpriv): run 'make deps'")?;
         let stdin = qemu.stdin.take().context("QEMU has no input")?;
@@ -283,6 +287,17 @@ pub fn is_guest() -> bool {
     command_line
         .split_whitespace()
         .any(|word| word == "mclag.lab")
+}
+
+/// Options of QEMU for one console ([`crate::console`]): a port of the machine that is a socket on this side.
+fn console_options(number: u8) -> [String; 4] {
+    let (name, socket) = (port_name(number), socket_name(number));
+    [
+        "-chardev".into(),
+        format!("socket,id=console{number},path={socket},server=on,wait=off"),
+        "-device".into(),
+        format!("virtserialport,chardev=console{number},name={name}"),
+    ]
 }
 
 /// A path within a comma-separated option of QEMU: a comma is written twice.
