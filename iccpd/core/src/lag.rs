@@ -287,11 +287,11 @@ impl Advertised {
 /// What the dataplane was told of a port, and whether that is so.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Programmed {
-    /// Nothing on this connection, or it is to be said again.
+    /// Nothing on this connection, or it is to be sent again.
     #[default]
     Nothing,
     /// This; its isolation is not confirmed.
-    Told(PortWant),
+    Sent(PortWant),
     /// This, and its isolation is in force.
     InForce(PortWant),
 }
@@ -299,13 +299,13 @@ pub enum Programmed {
 /// What changes that.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Report {
-    /// It was told something else, or the same again.
-    Told(PortWant),
+    /// It was sent something else, or the same again.
+    Sent(PortWant),
     /// It carried it out.
     Done,
     /// It could not.
     Failed,
-    /// What could not be carried out is to be said again.
+    /// What could not be carried out is to be sent again.
     Repair,
     /// It is gone.
     Lost,
@@ -317,26 +317,26 @@ impl Programmed {
     pub fn after(self, report: Report) -> Self {
         match (self, report) {
             // The isolation that stands is not in doubt because something else changed.
-            (Self::InForce(was), Report::Told(want)) if was.isolation == want.isolation => {
+            (Self::InForce(was), Report::Sent(want)) if was.isolation == want.isolation => {
                 Self::InForce(want)
             }
-            (_, Report::Told(want)) => Self::Told(want),
+            (_, Report::Sent(want)) => Self::Sent(want),
             // As it was before is nothing that could be confirmed.
-            (Self::Told(want), Report::Done) if want.isolation == Isolation::Keep => self,
-            (Self::Told(want), Report::Done) => Self::InForce(want),
-            (Self::Told(want) | Self::InForce(want), Report::Failed) => Self::Told(want),
-            (Self::Told(_), Report::Repair) | (_, Report::Lost) => Self::Nothing,
+            (Self::Sent(want), Report::Done) if want.isolation == Isolation::Keep => self,
+            (Self::Sent(want), Report::Done) => Self::InForce(want),
+            (Self::Sent(want) | Self::InForce(want), Report::Failed) => Self::Sent(want),
+            (Self::Sent(_), Report::Repair) | (_, Report::Lost) => Self::Nothing,
             (Self::Nothing | Self::InForce(_), Report::Done | Report::Repair)
             | (Self::Nothing, Report::Failed) => self,
         }
     }
 
-    /// What it was told.
+    /// What it was sent.
     #[must_use]
-    pub const fn told(self) -> Option<PortWant> {
+    pub const fn sent(self) -> Option<PortWant> {
         match self {
             Self::Nothing => None,
-            Self::Told(want) | Self::InForce(want) => Some(want),
+            Self::Sent(want) | Self::InForce(want) => Some(want),
         }
     }
 
@@ -344,7 +344,7 @@ impl Programmed {
     #[must_use]
     pub const fn confirmed(self) -> Option<Isolation> {
         match self {
-            Self::Nothing | Self::Told(_) => None,
+            Self::Nothing | Self::Sent(_) => None,
             Self::InForce(want) => Some(want.isolation),
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct Syncd {
     /// Something happened that may change what is wanted.
     pub(super) dirty: bool,
     pub(super) sent: Sent,
-    /// Operations on domain and ports that fit into no batch yet. Bounded: the whole is said once
+    /// Operations on domain and ports that fit into no batch yet. Bounded: the whole is sent once
     /// per connection, and a port again only when what is wanted of it changed.
     pub(super) queued: VecDeque<Op>,
     /// It has listed every address it sees, on this connection.
@@ -37,7 +37,7 @@ pub(super) struct InFlight {
     /// Operations on ports, by index: their confirmation means something. None when the port is
     /// released.
     pub(super) ports: Vec<(u32, IfName, Option<PortWant>)>,
-    /// All operations, for what is to be said of one that failed.
+    /// All operations, for what is to be shown of one that failed.
     pub(super) ops: Vec<Op>,
 }
 
@@ -102,19 +102,19 @@ impl Syncd {
     }
 
     /// Isolation that was asked for of each port and is not confirmed; none where the port is released.
-    pub(super) fn said_of_ports(&self) -> BTreeMap<IfName, Vec<Option<Isolation>>> {
+    pub(super) fn unconfirmed_isolation(&self) -> BTreeMap<IfName, Vec<Option<Isolation>>> {
         let in_flight = self.in_flight.iter().flat_map(|batch| &batch.ports);
         let in_flight = in_flight.map(|(_, port, want)| (*port, *want));
         let queued = self.queued.iter().filter_map(named_port);
-        let mut said: BTreeMap<IfName, Vec<Option<Isolation>>> = BTreeMap::new();
+        let mut asked: BTreeMap<IfName, Vec<Option<Isolation>>> = BTreeMap::new();
         for (port, want) in in_flight.chain(queued) {
             let isolation = want.map(|want| want.isolation);
-            said.entry(port).or_default().push(isolation);
+            asked.entry(port).or_default().push(isolation);
         }
-        said
+        asked
     }
 
-    /// True when nothing is left to be said or confirmed.
+    /// True when nothing is left to be sent or confirmed.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && !self.ports_due && self.queued.is_empty()
     }

@@ -65,7 +65,7 @@ impl Domain {
         let policy = self.syncd.policy;
         policy.hears_addresses_before_down(self.config.on_loss)
             && self.syncd.queued.is_empty()
-            && self.tells_down()
+            && self.sends_down()
     }
 
     /// True when `syncd` has confirmed everything, or is not there to.
@@ -132,12 +132,15 @@ impl Domain {
         }
         let failures = failures.iter().map(|(index, error)| (*index, error.code));
         let failures: BTreeMap<u32, OpErrorCode> = failures.collect();
-        let later = self.syncd.said_of_ports();
+        let later = self.syncd.unconfirmed_isolation();
         for (index, name, want) in done.ports {
             let Some(want) = want else { continue };
-            // Something else was said of it since: what is confirmed now no longer holds.
-            let said = later.get(&name).into_iter().flatten();
-            if said.into_iter().any(|said| *said != Some(want.isolation)) {
+            // Something else was asked for since: what is confirmed now no longer holds.
+            let asked = later.get(&name).into_iter().flatten();
+            if asked
+                .into_iter()
+                .any(|asked| *asked != Some(want.isolation))
+            {
                 continue;
             }
             // A port that does not exist yet lets nothing out either.
@@ -183,7 +186,7 @@ impl Domain {
         self.notice(Notice::OpFailed(failure));
     }
 
-    /// Say again what was refused.
+    /// Send again what was refused.
     pub(super) fn syncd_repair(&mut self) {
         for port in self.ports.values_mut() {
             port.program(Report::Repair);

@@ -35,8 +35,8 @@ impl Domain {
         }
     }
 
-    /// The next that is said of the pair is that it is no longer up.
-    pub(super) fn tells_down(&self) -> bool {
+    /// The next that is sent of the pair is that it is no longer up.
+    pub(super) fn sends_down(&self) -> bool {
         self.syncd.dirty && !self.syncd.ports_due && self.syncd.goes_down(self.pair_state())
     }
 
@@ -115,7 +115,7 @@ impl Syncd {
     }
 
     fn goes_down(&self, pair: PairState) -> bool {
-        !pair.up && self.sent.pair.is_some_and(|told| told.up)
+        !pair.up && self.sent.pair.is_some_and(|sent| sent.up)
     }
 
     /// The order of `spec/behaviour.md` 14.6.
@@ -168,8 +168,8 @@ impl Syncd {
             let Some(port) = ports.get_mut(&name) else {
                 continue;
             };
-            if whole || port.programmed().told() != Some(want) {
-                port.program(Report::Told(want));
+            if whole || port.programmed().sent() != Some(want) {
+                port.program(Report::Sent(want));
                 self.queue(Op::Port { port: name, want });
             }
         }

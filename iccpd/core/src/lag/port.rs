@@ -223,7 +223,7 @@ impl MlagPort {
             Programmed::InForce(want) => {
                 (self.isolation, want.isolation) == (Isolation::On, Isolation::On)
             }
-            Programmed::Nothing | Programmed::Told(_) => false,
+            Programmed::Nothing | Programmed::Sent(_) => false,
         }
     }
 

@@ -343,7 +343,7 @@ fn what_the_peer_was_told_of_a_port() {
 
 #[test]
 fn what_the_dataplane_has_of_a_port() {
-    use Programmed::{InForce, Nothing, Told};
+    use Programmed::{InForce, Nothing, Sent};
     let want = |isolation| PortWant {
         isolation,
         traffic: Traffic::Pass,
@@ -359,30 +359,30 @@ fn what_the_dataplane_has_of_a_port() {
         traffic: Traffic::Held,
         ..on
     };
-    // Before; told the same isolation, told another, done, failed, repair, lost.
+    // Before; sent the same isolation, sent another, done, failed, repair, lost.
     let table = [
         (
             Nothing,
-            [Told(held), Told(off), Nothing, Nothing, Nothing, Nothing],
+            [Sent(held), Sent(off), Nothing, Nothing, Nothing, Nothing],
         ),
         (
-            Told(on),
+            Sent(on),
             [
-                Told(held),
-                Told(off),
+                Sent(held),
+                Sent(off),
                 InForce(on),
-                Told(on),
+                Sent(on),
                 Nothing,
                 Nothing,
             ],
         ),
         (
-            Told(keep),
+            Sent(keep),
             [
-                Told(held),
-                Told(off),
-                Told(keep),
-                Told(keep),
+                Sent(held),
+                Sent(off),
+                Sent(keep),
+                Sent(keep),
                 Nothing,
                 Nothing,
             ],
@@ -391,17 +391,17 @@ fn what_the_dataplane_has_of_a_port() {
             InForce(on),
             [
                 InForce(held),
-                Told(off),
+                Sent(off),
                 InForce(on),
-                Told(on),
+                Sent(on),
                 InForce(on),
                 Nothing,
             ],
         ),
     ];
     let reports = [
-        Report::Told(held),
-        Report::Told(off),
+        Report::Sent(held),
+        Report::Sent(off),
         Report::Done,
         Report::Failed,
         Report::Repair,
@@ -413,7 +413,7 @@ fn what_the_dataplane_has_of_a_port() {
         }
     }
     assert_eq!(InForce(on).confirmed(), Some(Isolation::On));
-    assert_eq!(Told(on).confirmed(), None);
+    assert_eq!(Sent(on).confirmed(), None);
 }
 
 /// Only what was decided, programmed and confirmed is acknowledged, and once.
@@ -428,7 +428,7 @@ fn an_acknowledgement_waits_until_isolation_is_in_force() {
     };
     f.port.owe_ack(true);
     f.port.set_isolation(Isolation::On);
-    f.port.program(Report::Told(want));
+    f.port.program(Report::Sent(want));
     assert!(!f.port.take_ack(), "not confirmed");
     f.port.program(Report::Done);
     f.port.set_isolation(Isolation::Off);
