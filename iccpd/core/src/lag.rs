@@ -1,4 +1,4 @@
-//! One MLAG port: when it may carry data, and what both the peer and the dataplane were told of it.
+//! One MLAG port: when it may carry data, and what is advertised and programmed of it.
 //!
 //! Port-up ordering (`spec/behaviour.md` 8): before a port that comes back carries data, the
 //! other chassis must keep its own copy of the port from sending what came over the peer link,
@@ -31,11 +31,11 @@ use std::time::Duration;
 
 pub use port::{MlagPort, aggregator_purge};
 
-/// How often the peer is told again that a port is up while it does not acknowledge
+/// How often it is advertised again that a port is up while it does not acknowledge
 /// (`spec/behaviour.md` 8.5).
 pub const RESEND: Duration = Duration::from_secs(1);
 
-/// What the peer is told of a port that exists.
+/// What is advertised of a port that exists.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PortFacts {
     /// MAC of the network device.
@@ -62,7 +62,7 @@ pub enum Consent {
 pub struct Wait {
     kind: Awaited,
     over: Time,
-    /// When to tell the peer again; none if that would do no good.
+    /// When to advertise again; none if that would do no good.
     resend: Option<Time>,
 }
 
@@ -211,13 +211,13 @@ impl State {
     }
 }
 
-/// What the peer was told of a port in this session.
+/// What was advertised of a port in this session.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Advertised {
     /// Nothing.
     #[default]
     Nothing,
-    /// Nothing; and when it is told everything it is to hear of the state once more.
+    /// Nothing; and behind the answer that has everything the state is advertised once more.
     NothingTwice,
     /// Everything.
     Current,
@@ -232,14 +232,14 @@ pub enum Advertised {
 /// What changes that.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum News {
-    /// The state changed, or is to be said again.
+    /// The state changed, or is to be advertised again.
     State,
     /// The configuration changed.
     Config,
     /// It was part of the answer to a request for everything.
     Answered,
-    /// All that was due was said.
-    Said,
+    /// All that was due was advertised.
+    Advertised,
     /// It was withdrawn.
     Withdrawn,
     /// The session is gone.
@@ -252,7 +252,7 @@ impl Advertised {
     pub const fn after(self, news: News) -> Self {
         match (self, news) {
             (_, News::SessionLost) => Self::Nothing,
-            (_, News::Said) => Self::Current,
+            (_, News::Advertised) => Self::Current,
             (Self::Nothing | Self::NothingTwice, News::State) => Self::NothingTwice,
             (Self::Current | Self::StateDue, News::State) => Self::StateDue,
             (Self::ConfigDue | Self::BothDue, News::State) => Self::BothDue,
@@ -272,7 +272,7 @@ impl Advertised {
         !matches!(self, Self::Nothing | Self::NothingTwice)
     }
 
-    /// Its configuration, its state, or both have to be said.
+    /// Its configuration, its state, or both have to be advertised.
     #[must_use]
     pub const fn due(self) -> (bool, bool) {
         match self {
@@ -284,7 +284,7 @@ impl Advertised {
     }
 }
 
-/// What the dataplane was told of a port, and whether that is so.
+/// What is programmed of a port, and whether that is in force.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Programmed {
     /// Nothing on this connection, or it is to be sent again.

@@ -36,7 +36,7 @@ pub const MAX_ENTRIES: usize = 1 << 17;
 pub struct Interface {
     /// Its own addresses, which are nobody's neighbours.
     pub own: BTreeSet<IpAddr>,
-    /// Neighbours on it are told to the peer, provided that it has an address of their family.
+    /// Neighbours on it are advertised to the peer, provided that it has an address of their family.
     pub shared: bool,
     /// A neighbour on it can be reached: it is installed.
     pub reachable: bool,
@@ -49,7 +49,7 @@ pub struct Interface {
 }
 
 impl Interface {
-    fn tells(&self, address: IpAddr) -> bool {
+    fn advertises(&self, address: IpAddr) -> bool {
         let same_family = |own: &IpAddr| own.is_ipv4() == address.is_ipv4();
         self.shared && self.own.iter().any(same_family)
     }
@@ -99,13 +99,13 @@ impl table::Policy for Policy {
 
     fn advertise(&self, key: NeighbourKey, entry: &Entry<Self>) -> Option<Mac> {
         let interface = self.interfaces.get(&key.interface)?;
-        let told = interface.tells(key.address) && !interface.own.contains(&key.address);
+        let eligible = interface.advertises(key.address) && !interface.own.contains(&key.address);
         // What the peer said before the session was lost it may have forgotten.
         let echo = entry
             .remote
             .filter(|remote| entry.stale && !remote.permanent);
         let known = entry.local.map(|local| local.mac);
-        known.or(echo.map(|remote| remote.mac)).filter(|_| told)
+        known.or(echo.map(|remote| remote.mac)).filter(|_| eligible)
     }
 
     fn program(&self, key: NeighbourKey, entry: &Entry<Self>) -> Option<NeighbourWant> {
@@ -122,7 +122,7 @@ impl table::Policy for Policy {
                     permanent: permanent @ true,
                 }),
             ) => NeighbourWant { mac, permanent },
-            (Some(Local { mac, absent: true }), _) if interface.tells(key.address) => {
+            (Some(Local { mac, absent: true }), _) if interface.advertises(key.address) => {
                 let permanent = false;
                 NeighbourWant { mac, permanent }
             }
@@ -395,8 +395,8 @@ impl Neighbours {
             })
         });
         let gone = batch.iter().filter(|entry| entry.op == EntryOp::Delete);
-        for told in gone.filter(|_| self.one_observation) {
-            let (interface, address) = (told.interface, told.address.into());
+        for withdrawn in gone.filter(|_| self.one_observation) {
+            let (interface, address) = (withdrawn.interface, withdrawn.address.into());
             self.table
                 .change(NeighbourKey { interface, address }, |entry, _| {
                     if entry.remote.is_some_and(|remote| !remote.permanent) {

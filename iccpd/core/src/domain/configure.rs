@@ -124,7 +124,7 @@ impl Domain {
             }
             // Back before the peer heard that it was gone.
             if self.outbox.purges.remove(name) {
-                port.advertise(News::Said);
+                port.advertise(News::Advertised);
             }
             port.advertise(News::Config);
             if self.session.state() == State::Exchange {

@@ -394,7 +394,7 @@ impl Domain {
         self.tables.fdb.session_up();
         self.outbox.own_addresses.synchronised();
         self.tables.neigh.complete();
-        match self.peer.policy().all_said_after {
+        match self.peer.policy().all_advertised_after {
             Some(after) => self.timers.set(Timer::LegacySync, now + after),
             None => self.outbox.mac_sync_end = true,
         }

@@ -1,5 +1,5 @@
 //! The addresses of the interfaces that are each chassis' own (*unique IP*, `spec/behaviour.md` 11.6), and
-//! what the peer is told of them.
+//! what is advertised of them.
 
 use crate::config::Config;
 use crate::links::Links;
@@ -8,26 +8,26 @@ use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What the peer is told of this chassis' own addresses.
+/// What is advertised of this chassis' own addresses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OwnAddresses {
-    told: BTreeMap<IfName, Records>,
+    advertised: BTreeMap<IfName, Records>,
     /// Something may have changed.
     due: Option<Cause>,
     /// The peer wants to hear of these interfaces again.
     owed: BTreeSet<IfName>,
 }
 
-/// Why own addresses are told.
+/// Why own addresses are advertised.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Cause {
-    /// The session is new: both tell without being asked.
+    /// The session is new: both advertise without being asked.
     Session,
-    /// Settings or addresses changed: the peer is to tell its own in return.
+    /// Settings or addresses changed: the peer is to advertise its own in return.
     Change,
 }
 
-/// What is told of one interface.
+/// What is advertised of one interface.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Records {
     macs: BTreeSet<(Vid, Mac)>,
@@ -38,7 +38,7 @@ struct Records {
 impl OwnAddresses {
     /// Both chassis are synchronised.
     pub(super) fn synchronised(&mut self) {
-        self.told.clear();
+        self.advertised.clear();
         self.due = Some(Cause::Session);
     }
 
@@ -52,7 +52,7 @@ impl OwnAddresses {
         self.owed.insert(interface);
     }
 
-    /// The peer has no place for them: there is nothing to be told.
+    /// The peer has no place for them: there is nothing to advertise.
     pub(super) fn skip(&mut self) -> Vec<Tlv> {
         self.due = None;
         self.owed.clear();
@@ -71,21 +71,21 @@ impl OwnAddresses {
                 Cause::Session => NeighbourFlags::empty(),
                 Cause::Change => NeighbourFlags::ACK,
             };
-            let told = std::mem::replace(&mut self.told, own_records(config, links));
+            let advertised = std::mem::replace(&mut self.advertised, own_records(config, links));
             let none = Records::default();
-            for (name, before) in &told {
-                let after = self.told.get(name).unwrap_or(&none);
+            for (name, before) in &advertised {
+                let after = self.advertised.get(name).unwrap_or(&none);
                 let gone = before.without(after);
                 let ask = NeighbourFlags::empty();
                 encoding.push(*name, &gone, EntryOp::Delete, ask, &mut tlvs);
             }
-            for (name, after) in &self.told {
-                let new = after.without(told.get(name).unwrap_or(&none));
+            for (name, after) in &self.advertised {
+                let new = after.without(advertised.get(name).unwrap_or(&none));
                 encoding.push(*name, &new, EntryOp::Add, ask, &mut tlvs);
             }
         }
         for name in std::mem::take(&mut self.owed) {
-            if let Some(records) = self.told.get(&name) {
+            if let Some(records) = self.advertised.get(&name) {
                 let ask = NeighbourFlags::empty();
                 encoding.push(name, records, EntryOp::Add, ask, &mut tlvs);
             }
@@ -116,7 +116,7 @@ fn own_records(config: &Config, links: &Links) -> BTreeMap<IfName, Records> {
     config.unique_ip.iter().filter_map(records).collect()
 }
 
-/// How records are told.
+/// How records are advertised.
 struct Encoding {
     peer_link: Option<IfName>,
     /// Most addresses in a message.

@@ -305,7 +305,7 @@ impl Domain {
             return false;
         };
         let (config, state) = port.advertised().due();
-        port.advertise(News::Said);
+        port.advertise(News::Advertised);
         let config = config.then(|| port.aggregator_config());
         let info = port.port_channel_info().filter(|_| config.is_some());
         let state = state.then(|| port.aggregator_state());

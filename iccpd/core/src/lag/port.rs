@@ -17,7 +17,7 @@ pub struct MlagPort {
     id: AggregatorId,
     /// As the kernel has it; `None` while the interface does not exist.
     facts: Option<PortFacts>,
-    /// Counts up as ports appear: the peer is told of the latest one first (`spec/iccp.md` 7).
+    /// Counts up as ports appear: the latest one is advertised first (`spec/iccp.md` 7).
     attached: u64,
     /// Its links have been looked at before: a change from now on is a change of the links.
     looked_at: bool,
@@ -158,7 +158,7 @@ impl MlagPort {
         }
     }
 
-    /// The peer is to be told again that it is up, and is told so once more at `next`. Returns false
+    /// It is to be advertised again that it is up, and once more at `next`. Returns false
     /// if it is no longer waited for.
     pub fn resend(&mut self, next: Time, timers: &mut Timers) -> bool {
         let waiting = self.state.awaited() == Some(Awaited::Acknowledgement);
@@ -180,13 +180,13 @@ impl MlagPort {
         self.isolation = isolation;
     }
 
-    /// What the peer was told of it.
+    /// What was advertised of it.
     #[must_use]
     pub const fn advertised(&self) -> Advertised {
         self.advertised
     }
 
-    /// Something of it is news for the peer, or was told.
+    /// Something of it is news for the peer, or was advertised.
     pub const fn advertise(&mut self, news: News) {
         self.advertised = self.advertised.after(news);
     }
@@ -227,19 +227,19 @@ impl MlagPort {
         }
     }
 
-    /// What the dataplane was told of it.
+    /// What is programmed of it.
     #[must_use]
     pub const fn programmed(&self) -> Programmed {
         self.programmed
     }
 
-    /// The dataplane was told, or reports, something of it.
+    /// The dataplane was sent, or reports, something of it.
     pub fn program(&mut self, report: Report) {
         self.programmed = self.programmed.after(report);
     }
 }
 
-/// What the peer is told of it.
+/// What is advertised of it.
 impl MlagPort {
     /// Aggregator Config: that it exists.
     #[must_use]

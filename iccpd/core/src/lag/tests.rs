@@ -318,7 +318,7 @@ fn what_the_peer_was_told_of_a_port() {
         News::State,
         News::Config,
         News::Answered,
-        News::Said,
+        News::Advertised,
         News::Withdrawn,
         News::SessionLost,
     ];

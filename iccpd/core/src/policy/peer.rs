@@ -23,7 +23,7 @@ const NEIGHBOURS_PER_MESSAGE: usize = 400;
 
 /// Another implementation sends its addresses right after the synchronisation and marks no end; by
 /// then it has (`spec/iccp.md` 7, step 16).
-const ALL_SAID: Duration = Duration::from_secs(10);
+const ALL_ADVERTISED: Duration = Duration::from_secs(10);
 
 /// By now a peer that does not acknowledge has isolated its port: 3 s of its own and a turn of its
 /// loop, with as much again to spare (`spec/behaviour.md` 3.1).
@@ -52,7 +52,7 @@ pub struct PeerPolicy {
     /// is (`spec/iccp.md` 3.3, 9.4).
     pub hears_shutdown_notice: bool,
     /// How long after the synchronisation it has sent all of its addresses; none if it marks their end.
-    pub all_said_after: Option<Duration>,
+    pub all_advertised_after: Option<Duration>,
     /// As active it never takes the system MAC configured here, so ours is what has to give way
     /// (`spec/behaviour.md` 5); with one of our own the configured one is common to both.
     pub keeps_its_mac: bool,
@@ -78,7 +78,7 @@ impl PeerPolicy {
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: false,
                 hears_shutdown_notice: true,
-                all_said_after: None,
+                all_advertised_after: None,
                 keeps_its_mac: false,
                 slack: Duration::ZERO,
             }
@@ -91,7 +91,7 @@ impl PeerPolicy {
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: true,
                 hears_shutdown_notice: false,
-                all_said_after: Some(ALL_SAID),
+                all_advertised_after: Some(ALL_ADVERTISED),
                 keeps_its_mac: true,
                 slack: SLACK,
             }
@@ -179,7 +179,7 @@ mod tests {
                 (policy.hears_shutdown_notice, policy.keeps_one_observation),
                 (shutdown_notice, !shutdown_notice)
             );
-            assert_eq!(policy.all_said_after, end.map(seconds));
+            assert_eq!(policy.all_advertised_after, end.map(seconds));
             assert_eq!(policy.keeps_its_mac, keeps);
             assert_eq!(policy.silence(seconds(15), seconds(3)), seconds(long));
             assert_eq!(policy.silence(seconds(3), seconds(3)), seconds(short));
