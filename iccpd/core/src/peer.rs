@@ -23,9 +23,9 @@ const MAX_FOREIGN_PORTS: usize = 1024;
 /// What the peer's word on its ports is worth.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Known {
-    /// No session, or one in which it has not told all of its ports: what was known before stands.
+    /// No session, or one in which it has not advertised all of its ports: what was known before stands.
     Before(Past),
-    /// It has told all of its ports in this session, and both are not synchronised yet; what was known
+    /// It has advertised all of its ports in this session, and both are not synchronised yet; what was known
     /// before stands again if that fails.
     PortsSynchronised(Past),
     /// In step: its word counts.
@@ -35,7 +35,7 @@ pub enum Known {
 /// What is left of earlier sessions.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Past {
-    /// Nothing: it never told all of its ports.
+    /// Nothing: it never advertised all of its ports.
     #[default]
     Unknown,
     /// Everything, as it was when the session was lost.
@@ -52,15 +52,15 @@ pub enum Past {
 /// What changes that.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Change {
-    /// It has told all of its ports.
-    Told,
+    /// It has advertised all of its ports.
+    PortsSynchronised,
     /// Both are synchronised.
     Synchronised,
-    /// The session is gone, and what was told in it stands.
+    /// The session is gone, and what was advertised in it stands.
     Lost,
     /// The session is gone, and the peer announced that it restarts.
     LostToRestart,
-    /// The session is gone, and with it goes what was told, unless the peer is expected back.
+    /// The session is gone, and with it goes what was advertised, unless the peer is expected back.
     LostAtOnce,
     /// It did not come back in time from its restart.
     Overdue,
@@ -81,10 +81,10 @@ impl Known {
     #[must_use]
     pub const fn after(self, change: Change) -> Self {
         match (self, change) {
-            (Self::Before(past) | Self::PortsSynchronised(past), Change::Told) => {
+            (Self::Before(past) | Self::PortsSynchronised(past), Change::PortsSynchronised) => {
                 Self::PortsSynchronised(past)
             }
-            (Self::Current, Change::Told) | (_, Change::Synchronised) => Self::Current,
+            (Self::Current, Change::PortsSynchronised) | (_, Change::Synchronised) => Self::Current,
             // Where both were not synchronised there is nothing that a restart could leave as it is.
             (
                 Self::Before(past) | Self::PortsSynchronised(past),
@@ -111,9 +111,9 @@ impl Known {
 }
 
 impl Known {
-    /// It has told all of its ports, or is known to have none that count.
+    /// It has advertised all of its ports, or is known to have none that count.
     #[must_use]
-    pub const fn is_told(self) -> bool {
+    pub const fn are_ports_known(self) -> bool {
         matches!(
             self,
             Self::Current
@@ -122,9 +122,9 @@ impl Known {
         )
     }
 
-    /// It has told all of its ports in this session: one that it did not name it does not have.
+    /// It has advertised all of its ports in this session: one that it did not name it does not have.
     #[must_use]
-    pub const fn is_heard(self) -> bool {
+    pub const fn are_ports_synchronised(self) -> bool {
         matches!(self, Self::Current | Self::PortsSynchronised(_))
     }
 
@@ -148,7 +148,7 @@ impl Known {
 }
 
 impl Past {
-    /// One more session was lost before both were synchronised; it may have told some of its ports.
+    /// One more session was lost before both were synchronised; it may have advertised some of its ports.
     const fn again(self) -> Self {
         match self {
             Self::Forgotten | Self::Stale => Self::Stale,
@@ -185,14 +185,14 @@ impl RemotePort {
         self.mac
     }
 
-    /// VLANs and layer-3 mode, if told.
+    /// VLANs and layer-3 mode, if advertised.
     #[must_use]
     pub const fn info(&self) -> Option<&PortChannelInfo> {
         self.info.as_ref()
     }
 }
 
-/// What the peer said of itself.
+/// What the peer advertised of itself.
 #[derive(Clone, Debug, Default)]
 pub struct Peer {
     traits: PeerTraits,
@@ -202,12 +202,12 @@ pub struct Peer {
     agreed: Option<PeerPolicy>,
     /// Of the present session.
     announce: Option<Announce>,
-    /// What it said in the present session that it is about to do.
+    /// Its shutdown notice in the present session.
     shutdown_notice: Option<ShutdownNotice>,
     system: Option<SystemConfig>,
     link: Option<PeerLinkInfo>,
     ports: BTreeMap<IfName, RemotePort>,
-    /// Ports that it has named since it began to tell everything.
+    /// Ports that it has named since it began to advertise everything.
     sync: Snapshot<IfName>,
 }
 
@@ -258,14 +258,14 @@ impl Peer {
         }
     }
 
-    /// What it said that it is about to do, in this session.
+    /// Its shutdown notice in this session.
     #[must_use]
     pub const fn shutdown_notice(&self) -> Option<ShutdownNotice> {
         self.shutdown_notice
     }
 
-    /// It says that it is about to stop.
-    pub const fn says_shutdown_notice(&mut self, shutdown_notice: ShutdownNotice) {
+    /// It gives notice that it is about to stop.
+    pub const fn set_shutdown_notice(&mut self, shutdown_notice: ShutdownNotice) {
         self.shutdown_notice = Some(shutdown_notice);
     }
 
@@ -275,13 +275,13 @@ impl Peer {
         self.system
     }
 
-    /// Its LACP system id, as it tells it.
+    /// Its LACP system id, as it advertises it.
     #[must_use]
     pub fn system_mac(&self) -> Option<Mac> {
         self.system.map(|system| system.system)
     }
 
-    /// It tells its identity.
+    /// It advertises its identity.
     pub const fn set_system(&mut self, system: SystemConfig) {
         self.system = Some(system);
     }
@@ -292,7 +292,7 @@ impl Peer {
         self.link
     }
 
-    /// It tells its peer link.
+    /// It advertises its peer link.
     pub const fn set_link(&mut self, link: PeerLinkInfo) {
         self.link = Some(link);
     }
@@ -314,13 +314,13 @@ impl Peer {
         self.ports.get(name).map(RemotePort::is_up)
     }
 
-    /// It begins (false), or has finished (true), telling everything.
+    /// It begins (false), or has finished (true), advertising everything.
     pub fn sync(&mut self, end: bool) {
         if end {
             if let Some(named) = self.sync.end() {
                 self.ports.retain(|name, _| named.contains(name));
             }
-            self.known = self.known.after(Change::Told);
+            self.known = self.known.after(Change::PortsSynchronised);
         } else {
             self.sync.begin();
         }
@@ -412,7 +412,7 @@ impl Peer {
         self.ports.clear();
     }
 
-    /// Everything it said is given up.
+    /// Everything it advertised is given up.
     pub fn release(&mut self) {
         *self = Self {
             traits: self.traits,

@@ -85,7 +85,7 @@ impl Domain {
             let (id, other) = (port.id(), *other);
             conflicts.push(Conflict::SameNumber { id, other });
         }
-        if !self.peer.known().is_heard() {
+        if !self.peer.known().are_ports_synchronised() {
             return conflicts;
         }
         let Some(remote) = self.peer.port(&port.name()) else {

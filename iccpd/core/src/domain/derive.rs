@@ -42,7 +42,7 @@ impl Domain {
             reach: Reachability::of(self.session.state(), peer_link_up),
             on_loss: self.config.on_loss,
             has_peer_link: self.config.peer_link.is_some(),
-            told: self.peer.known().is_told(),
+            ports_known: self.peer.known().are_ports_known(),
             settled: !self.timers.is_set(Timer::RestartHold),
         }
     }

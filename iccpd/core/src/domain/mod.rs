@@ -6,7 +6,7 @@
 //! and call again no later than [`Domain::deadline`]. Spurious calls are harmless.
 //!
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
-//! change. `told.rs`: what the peer says; [`crate::peer`]: what is known of it. `derive.rs`: what
+//! change. `received.rs`: what the peer advertises; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
 //! `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
 //! of this chassis' own addresses. `sections.rs`: what `syncd` is to be told, in which order;
@@ -23,9 +23,9 @@ mod loss;
 mod neigh;
 mod own;
 mod peer;
+mod received;
 mod sections;
 mod tables;
-mod told;
 mod view;
 
 use crate::config::Config;
@@ -278,7 +278,7 @@ impl Domain {
         let held = port.is_held();
         let in_vain = port.state().awaited() == Some(Awaited::Acknowledgement);
         port.step(PortEvent::WaitOver, &mut self.timers);
-        if held && !self.peer.known().is_told() {
+        if held && !self.peer.known().are_ports_known() {
             port.set_isolation(Isolation::On);
         }
         if in_vain && held {

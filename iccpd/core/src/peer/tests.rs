@@ -4,7 +4,11 @@ use Past::{Forgotten, Released, Restarting, Stale, Unknown};
 
 /// State, change, state.
 const TRANSITIONS: [(Known, Change, Known); 88] = [
-    (Before(Unknown), Change::Told, PortsSynchronised(Unknown)),
+    (
+        Before(Unknown),
+        Change::PortsSynchronised,
+        PortsSynchronised(Unknown),
+    ),
     (Before(Unknown), Change::Synchronised, Current),
     (Before(Unknown), Change::Lost, Before(Unknown)),
     (Before(Unknown), Change::LostToRestart, Before(Unknown)),
@@ -12,7 +16,11 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Unknown), Change::Overdue, Before(Unknown)),
     (Before(Unknown), Change::Forgotten, Before(Forgotten)),
     (Before(Unknown), Change::Released, Before(Released)),
-    (Before(Stale), Change::Told, PortsSynchronised(Stale)),
+    (
+        Before(Stale),
+        Change::PortsSynchronised,
+        PortsSynchronised(Stale),
+    ),
     (Before(Stale), Change::Synchronised, Current),
     (Before(Stale), Change::Lost, Before(Stale)),
     (Before(Stale), Change::LostToRestart, Before(Stale)),
@@ -22,7 +30,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Stale), Change::Released, Before(Released)),
     (
         Before(Restarting),
-        Change::Told,
+        Change::PortsSynchronised,
         PortsSynchronised(Restarting),
     ),
     (Before(Restarting), Change::Synchronised, Current),
@@ -38,7 +46,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Restarting), Change::Released, Before(Released)),
     (
         Before(Forgotten),
-        Change::Told,
+        Change::PortsSynchronised,
         PortsSynchronised(Forgotten),
     ),
     (Before(Forgotten), Change::Synchronised, Current),
@@ -48,7 +56,11 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Forgotten), Change::Overdue, Before(Forgotten)),
     (Before(Forgotten), Change::Forgotten, Before(Forgotten)),
     (Before(Forgotten), Change::Released, Before(Released)),
-    (Before(Released), Change::Told, PortsSynchronised(Released)),
+    (
+        Before(Released),
+        Change::PortsSynchronised,
+        PortsSynchronised(Released),
+    ),
     (Before(Released), Change::Synchronised, Current),
     (Before(Released), Change::Lost, Before(Released)),
     (Before(Released), Change::LostToRestart, Before(Released)),
@@ -58,7 +70,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Before(Released), Change::Released, Before(Released)),
     (
         PortsSynchronised(Unknown),
-        Change::Told,
+        Change::PortsSynchronised,
         PortsSynchronised(Unknown),
     ),
     (PortsSynchronised(Unknown), Change::Synchronised, Current),
@@ -90,7 +102,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     ),
     (
         PortsSynchronised(Stale),
-        Change::Told,
+        Change::PortsSynchronised,
         PortsSynchronised(Stale),
     ),
     (PortsSynchronised(Stale), Change::Synchronised, Current),
@@ -118,7 +130,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (PortsSynchronised(Stale), Change::Released, Before(Released)),
     (
         PortsSynchronised(Restarting),
-        Change::Told,
+        Change::PortsSynchronised,
         PortsSynchronised(Restarting),
     ),
     (PortsSynchronised(Restarting), Change::Synchronised, Current),
@@ -154,7 +166,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     ),
     (
         PortsSynchronised(Forgotten),
-        Change::Told,
+        Change::PortsSynchronised,
         PortsSynchronised(Forgotten),
     ),
     (PortsSynchronised(Forgotten), Change::Synchronised, Current),
@@ -186,7 +198,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     ),
     (
         PortsSynchronised(Released),
-        Change::Told,
+        Change::PortsSynchronised,
         PortsSynchronised(Released),
     ),
     (PortsSynchronised(Released), Change::Synchronised, Current),
@@ -216,7 +228,7 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
         Change::Released,
         Before(Released),
     ),
-    (Current, Change::Told, Current),
+    (Current, Change::PortsSynchronised, Current),
     (Current, Change::Synchronised, Current),
     (Current, Change::Lost, Before(Stale)),
     (Current, Change::LostToRestart, Before(Restarting)),
@@ -255,8 +267,12 @@ fn what_each_state_means() {
         (Current, true, true, false, false),
     ];
     for (known, told, heard, released, restarting) in rows {
-        assert_eq!(known.is_heard(), heard, "{known:?}");
-        let is = (known.is_told(), known.is_released(), known.is_restarting());
+        assert_eq!(known.are_ports_synchronised(), heard, "{known:?}");
+        let is = (
+            known.are_ports_known(),
+            known.is_released(),
+            known.is_restarting(),
+        );
         assert_eq!(is, (told, released, restarting), "{known:?}");
     }
 }

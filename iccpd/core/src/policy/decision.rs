@@ -5,7 +5,7 @@
 //! not leave through the port.
 //!
 //! Everything there is to know of the peer comes in as three values: how it can be reached
-//! ([`Reachability`]), whether it has told its ports, and the state of this one there. Another way to
+//! ([`Reachability`]), whether it has advertised its ports, and the state of this one there. Another way to
 //! reach it is another input of [`Reachability::of`].
 
 use crate::lag::{Consent, Event, State, Wait};
@@ -19,7 +19,7 @@ use std::time::Duration;
 pub enum Reachability {
     /// Both are synchronised.
     Synchronised,
-    /// In session: each is telling the other everything.
+    /// In session: each is advertising everything.
     Synchronising,
     /// The session is being made, and frames reach the peer over the peer link.
     Connecting,
@@ -66,8 +66,8 @@ pub struct Situation {
     pub on_loss: OnLoss,
     /// There is a peer link in the settings, from which frames could come.
     pub has_peer_link: bool,
-    /// It has told all of its ports, or is known to have none that count.
-    pub told: bool,
+    /// It has advertised all of its ports, or is known to have none that count.
+    pub ports_known: bool,
     /// It has had time to come back since this chassis started, or since it was lost.
     pub settled: bool,
 }
@@ -84,7 +84,7 @@ pub enum Verdict {
 }
 
 impl Situation {
-    /// What to do with a port in this state, whose state at the peer, as far as it was ever told, is
+    /// What to do with a port in this state, whose state at the peer, as far as it was ever advertised, is
     /// `at_peer`.
     #[must_use]
     pub const fn verdict(self, port: State, at_peer: Option<bool>) -> Verdict {
@@ -138,7 +138,7 @@ impl Situation {
     /// is down nothing leaves, and when it comes up the filter must already be right.
     ///
     /// While the session is down nothing is lifted: the peer's daemon may be gone and its dataplane
-    /// alive, and then both would deliver every flooded frame (W-22). What the peer tells on the way
+    /// alive, and then both would deliver every flooded frame (W-22). What the peer advertises on the way
     /// counts as soon as both are synchronised, and not before (`spec/behaviour.md` 6.3, 7.1).
     #[must_use]
     pub const fn isolation(
@@ -153,9 +153,9 @@ impl Situation {
             // session is.
             (Reachability::Nowhere, OnLoss::Hold) => Isolation::On,
             // The peer's may come up in the same way (`spec/behaviour.md` 7.1, third row).
-            _ if unasked && !self.told => Isolation::On,
+            _ if unasked && !self.ports_known => Isolation::On,
             (Reachability::Synchronising, _) => before,
-            _ if !self.told => before,
+            _ if !self.ports_known => before,
             _ => match at_peer {
                 Some(true) => Isolation::On,
                 Some(false) | None => Isolation::Off,

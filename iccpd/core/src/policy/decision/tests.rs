@@ -60,7 +60,7 @@ fn situation(reach: Reachability, on_loss: OnLoss) -> Situation {
         reach,
         on_loss,
         has_peer_link: true,
-        told: true,
+        ports_known: true,
         settled: true,
     }
 }
@@ -160,7 +160,7 @@ fn isolation_table() {
     for reach in REACHES {
         for (loss, on_loss) in ON_LOSS {
             for (link, has_peer_link) in NO_YES {
-                for (tells, told) in NO_YES {
+                for (tells, ports_known) in NO_YES {
                     for (peer, at_peer) in AT_PEER {
                         for (asks, unasked) in NO_YES {
                             let reached = format!("{reach:?}");
@@ -169,7 +169,7 @@ fn isolation_table() {
                             for before in [Keep, Off, On] {
                                 let situation = Situation {
                                     has_peer_link,
-                                    told,
+                                    ports_known,
                                     ..situation(reach, on_loss)
                                 };
                                 let want = match want {

@@ -1,4 +1,4 @@
-//! What the peer says, and what is remembered of it.
+//! What the peer advertises, and what is remembered of it.
 
 use super::loss::WARM_WINDOW;
 use super::{Domain, IfName, Notice, State, Time, Timer};
@@ -23,7 +23,7 @@ impl Domain {
 
     pub(super) fn peer_shutdown_notice(&mut self, shutdown_notice: ShutdownNotice) {
         let leaving = shutdown_notice == ShutdownNotice::Leave;
-        self.peer.says_shutdown_notice(shutdown_notice);
+        self.peer.set_shutdown_notice(shutdown_notice);
         self.notice(Notice::ShutdownNotice { leaving });
     }
 
