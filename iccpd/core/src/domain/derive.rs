@@ -5,7 +5,7 @@ use super::{Domain, IfName, MlagPort, Notice, State, Time, Timer, candidate};
 use crate::election::{self, Candidate};
 use crate::lag::{Event, News, PortFacts};
 use crate::links::Links;
-use crate::policy::decision::{Reachability, Situation, Verdict};
+use crate::policy::decision::{PortAction, Reachability, Situation};
 use ipnetwork::IpNetwork;
 use std::net::Ipv4Addr;
 
@@ -74,10 +74,10 @@ impl Domain {
             port.step(event, &mut self.timers);
             unasked = looked_at && matches!(event, Event::LinksBackAlone(_));
         }
-        match situation.verdict(port.state(), at_peer) {
-            Verdict::Hold if self.syncd.policy.holds => port.step(Event::Hold, &mut self.timers),
-            Verdict::Hold | Verdict::Keep => {}
-            Verdict::Forward => {
+        match situation.port_action(port.state(), at_peer) {
+            PortAction::Hold if self.syncd.policy.holds => port.step(Event::Hold, &mut self.timers),
+            PortAction::Hold | PortAction::Keep => {}
+            PortAction::Forward => {
                 port.step(Event::Release, &mut self.timers);
                 unasked = true;
                 let (port, held) = (name, false);

@@ -74,7 +74,7 @@ pub struct Situation {
 
 /// What is to become of a port's traffic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum PortAction {
     /// It stays as it is.
     Keep,
     /// It is held: before it carries data again the peer is to be asked.
@@ -87,16 +87,16 @@ impl Situation {
     /// What to do with a port in this state, whose state at the peer, as far as it was ever advertised, is
     /// `at_peer`.
     #[must_use]
-    pub const fn verdict(self, port: State, at_peer: Option<bool>) -> Verdict {
+    pub const fn port_action(self, port: State, at_peer: Option<bool>) -> PortAction {
         match (port, self.on_loss, self.reach) {
-            (State::Forwarding | State::Waiting(_), _, _) => Verdict::Keep,
+            (State::Forwarding | State::Waiting(_), _, _) => PortAction::Keep,
 
             // Before the peer hears that it is down and lifts its isolation. As SONiC
             // (`spec/behaviour.md` 8.3):
             (State::Down | State::DownHeld | State::DownOpen, OnLoss::Release, reach) => {
                 match reach {
-                    Reachability::Synchronised => Verdict::Hold,
-                    _ => Verdict::Keep,
+                    Reachability::Synchronised => PortAction::Hold,
+                    _ => PortAction::Keep,
                 }
             }
             (State::Down | State::DownHeld | State::DownOpen, OnLoss::Hold, reach) => {
@@ -105,19 +105,19 @@ impl Situation {
                     // The peer forwards for the host, as far as this chassis knows: carrying data
                     // beside it without its consent would deliver frames twice.
                     | (Reachability::Connecting | Reachability::PeerLink, Some(true)) => {
-                        Verdict::Hold
+                        PortAction::Hold
                     }
                     (Reachability::Connecting | Reachability::PeerLink, _)
-                    | (Reachability::ConnectingApart | Reachability::Nowhere, _) => Verdict::Keep,
+                    | (Reachability::ConnectingApart | Reachability::Nowhere, _) => PortAction::Keep,
                 }
             }
 
-            (State::WaitingHeld(_), _, Reachability::Nowhere) => Verdict::Forward,
+            (State::WaitingHeld(_), _, Reachability::Nowhere) => PortAction::Forward,
             // Right after a start, or a loss, nothing is known of the peer: it may serve the host.
             (State::WaitingHeld(_), _, Reachability::PeerLink) => match at_peer {
-                Some(false) => Verdict::Forward,
-                Some(true) | None if self.settled => Verdict::Forward,
-                Some(true) | None => Verdict::Keep,
+                Some(false) => PortAction::Forward,
+                Some(true) | None if self.settled => PortAction::Forward,
+                Some(true) | None => PortAction::Keep,
             },
             (
                 State::WaitingHeld(_),
@@ -126,7 +126,7 @@ impl Situation {
                 | Reachability::Synchronising
                 | Reachability::Connecting
                 | Reachability::ConnectingApart,
-            ) => Verdict::Keep,
+            ) => PortAction::Keep,
         }
     }
 

@@ -108,10 +108,10 @@ fn verdict_table() {
                             settled,
                             ..situation(reach, on_loss)
                         };
-                        let is = match situation.verdict(*port, at_peer) {
-                            Verdict::Keep => "keep",
-                            Verdict::Hold => "hold",
-                            Verdict::Forward => "forward",
+                        let is = match situation.port_action(*port, at_peer) {
+                            PortAction::Keep => "keep",
+                            PortAction::Hold => "hold",
+                            PortAction::Forward => "forward",
                         };
                         assert_eq!(is, want, "{loss} {reach:?} {peer} {yes} {port:?}");
                     }
