@@ -37,7 +37,7 @@ pub struct Config {
     /// How long a port waits for the peer's acknowledgement before it carries data anyway
     /// (`spec/behaviour.md` 8.5).
     pub ack_timeout: Duration,
-    /// How long after losing the session what the peer said is kept, since its dataplane
+    /// How long after losing the session what the peer advertised is kept, since its dataplane
     /// probably goes on forwarding while its daemon restarts.
     pub restart_hold: Duration,
     /// VLAN interfaces that keep their own identity on each chassis (`spec/behaviour.md` 11.6).

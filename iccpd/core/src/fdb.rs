@@ -1,8 +1,8 @@
-//! The address table: who sees a host, where frames for it go, what the peer is told.
+//! The address table: who sees a host, where frames for it go, what is advertised to the peer.
 //!
 //! The rules of the table, for the engine in `table.rs`. Follows the table of `spec/behaviour.md`
 //! 9.13. *Local* is on which port this chassis sees the host (the specification's L bit is its
-//! absence), *remote* on which port the peer says it does (absence is the P bit). Where both exist
+//! absence), *remote* on which port the peer advertises it (absence is the P bit). Where both exist
 //! they name the same MLAG port: any other combination is a move, and the newer observation wins.
 //!
 //! Ageing needs no clock here: the dataplane says when a host falls silent on this chassis, and
@@ -51,7 +51,7 @@ struct Local {
     place: Place,
     /// How far the dataplane bears it out.
     standing: Standing,
-    /// Not told to the peer: the port is down, or the kernel does not have it yet.
+    /// Not advertised: the port is down, or the kernel does not have it yet.
     suppressed: bool,
 }
 
@@ -108,7 +108,7 @@ trait Rules {
     /// The port where the peer alone sees the host, an MLAG port of both, went down there.
     fn lost_at_peer(&self, key: FdbKey, entry: &mut Entry<Policy>, remote: Place, ports: &Ports);
 
-    /// Nothing of what the peer said counts any more (`spec/behaviour.md` 9.9).
+    /// Nothing of what the peer advertised counts any more (`spec/behaviour.md` 9.9).
     fn peer_lost(&self, key: FdbKey, entry: &mut Entry<Policy>, ports: &Ports);
 }
 
@@ -459,7 +459,7 @@ impl Fdb {
         }
     }
 
-    /// The session reached EXCHANGE: tell the peer everything (`spec/behaviour.md` 9.10).
+    /// The session reached EXCHANGE: advertise everything (`spec/behaviour.md` 9.10).
     pub fn session_up(&mut self) {
         self.table.start_advertising(|entry, policy| {
             // Everything that is seen here; what is only configured on a port that is down is not.
@@ -471,7 +471,7 @@ impl Fdb {
         });
     }
 
-    /// The session is gone: keep what the peer said, but remember that it may be old. With
+    /// The session is gone: keep what the peer advertised, but remember that it may be old. With
     /// `release`, give it up at once (`spec/behaviour.md` 9.9); may be called again for that.
     pub fn session_down(&mut self, release: bool) {
         self.table.session_down(|key, entry, Policy { ports }| {
@@ -482,7 +482,7 @@ impl Fdb {
         });
     }
 
-    /// Forget what the peer said in a session that is gone and did not repeat.
+    /// Forget what the peer advertised in a session that is gone and did not repeat.
     pub fn purge_stale(&mut self) {
         self.table.purge_stale();
     }
@@ -518,7 +518,7 @@ impl Fdb {
         &self.table.policy().ports
     }
 
-    /// `syncd` knows nothing any more; say every change from now on.
+    /// `syncd` knows nothing any more; program every change from now on.
     pub fn syncd_up(&mut self) {
         self.table.dataplane_up();
     }
@@ -529,7 +529,7 @@ impl Fdb {
         self.table.complete();
     }
 
-    /// True if there is something to tell `syncd`.
+    /// True if there is something to program.
     #[must_use]
     pub fn has_ops(&self) -> bool {
         self.table.has_ops()
@@ -540,7 +540,7 @@ impl Fdb {
         self.table.next_ops(max, out);
     }
 
-    /// True if there is something to tell the peer.
+    /// True if there is something to advertise.
     #[must_use]
     pub fn has_announcements(&self) -> bool {
         self.table.has_advertisements()

@@ -2,13 +2,13 @@
 //! both chassis have to agree on it.
 //!
 //! Follows `spec/behaviour.md` 11 and `spec/iccp.md` 11. The two legs of a host carry different
-//! flows: the answer to an ARP request of one chassis may arrive at the other. So each tells the
-//! other what it knows, and installs what it was told. The key is interface *and* address: two
+//! flows: the answer to an ARP request of one chassis may arrive at the other. So each advertises to the
+//! other what it knows, and installs what was advertised to it. The key is interface *and* address: two
 //! VRFs may use the same one (W-17).
 //!
 //! The rules of the table, for the engine in `table.rs`: *local* is what this chassis' kernel resolved
-//! or heard on the wire, *remote* what the peer says. They agree on the MAC; where they differ the
-//! newer word wins. What the kernel resolved itself is left to it; what the peer said, or what was
+//! or heard on the wire, *remote* what the peer advertises. They agree on the MAC; where they differ the
+//! newer word wins. What the kernel resolved itself is left to it; what the peer advertised, or what was
 //! merely heard, is installed. The kernel validates what was installed as it does any other entry; if
 //! it gives one up that the peer still claims, it is put back.
 //!
@@ -100,7 +100,7 @@ impl table::Policy for Policy {
     fn advertise(&self, key: NeighbourKey, entry: &Entry<Self>) -> Option<Mac> {
         let interface = self.interfaces.get(&key.interface)?;
         let eligible = interface.advertises(key.address) && !interface.own.contains(&key.address);
-        // What the peer said before the session was lost it may have forgotten.
+        // What the peer advertised before the session was lost it may have forgotten.
         let echo = entry
             .remote
             .filter(|remote| entry.stale && !remote.permanent);
@@ -337,7 +337,7 @@ impl Neighbours {
         }
     }
 
-    /// An MLAG port that these interfaces lead through came up at the peer: it is told again
+    /// An MLAG port that these interfaces lead through came up at the peer: it is advertised again
     /// (`spec/behaviour.md` 11.3).
     pub fn repeat(&mut self, interfaces: &BTreeSet<IfName>) {
         for name in interfaces {
@@ -345,7 +345,7 @@ impl Neighbours {
         }
     }
 
-    /// Both are about to tell each other everything.
+    /// Both are about to advertise everything to each other.
     pub fn session_begins(&mut self) {
         self.table
             .start_advertising(|entry, _| entry.advertised = None);
@@ -358,7 +358,7 @@ impl Neighbours {
 
     /// Whether the peer knows of one observation only: what it is told to be gone it forgets, whoever it
     /// had it from (`spec/iccp.md` 11.2). Then its word for that is gone, too, which was perhaps no
-    /// more than ours: it tells everything it has when a session begins.
+    /// more than ours: it advertises everything it has when a session begins.
     pub const fn peer_keeps_one_observation(&mut self, yes: bool) {
         self.one_observation = yes;
     }
@@ -408,7 +408,7 @@ impl Neighbours {
         batch
     }
 
-    /// `syncd` knows nothing any more; say every change from now on.
+    /// `syncd` knows nothing any more; program every change from now on.
     pub fn syncd_up(&mut self) {
         self.table.dataplane_up();
     }
@@ -419,7 +419,7 @@ impl Neighbours {
         self.table.complete();
     }
 
-    /// True if there is something to tell `syncd`.
+    /// True if there is something to program.
     #[must_use]
     pub fn has_ops(&self) -> bool {
         self.table.has_ops()

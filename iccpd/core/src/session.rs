@@ -55,9 +55,9 @@ pub enum State {
     ConnectFirst,
     /// RG Connect sent (CONNECTING).
     Connecting,
-    /// Operational; the standby is being told everything.
+    /// Operational; everything is advertised to the standby.
     Stage1,
-    /// Operational; the active is being told everything.
+    /// Operational; everything is advertised to the active.
     Stage2,
     /// In step.
     Exchange,
@@ -178,7 +178,7 @@ pub enum Action {
         /// Why, when it is [`State::Down`].
         reason: Option<Reason>,
     },
-    /// The peer begins (false) or has finished (true) telling everything.
+    /// The peer begins (false) or has finished (true) advertising everything.
     PeerSync {
         /// True at the end.
         end: bool,

@@ -49,7 +49,7 @@ pub(crate) struct Table<P: Policy> {
     programming: Programming<P::Key>,
     /// What is known of the peer is all there is: the dataplane may drop the rest.
     is_complete: bool,
-    /// The peer may be told.
+    /// Entries are advertised.
     advertising: bool,
     /// Some entries may be of a session that is gone.
     has_stale: bool,
@@ -321,7 +321,7 @@ impl<P: Policy> Table<P> {
 
 /// What is sent to the peer.
 impl<P: Policy> Table<P> {
-    /// True while the peer may be told.
+    /// True while entries are advertised.
     #[cfg(test)]
     pub(crate) const fn is_advertising(&self) -> bool {
         self.advertising
@@ -365,7 +365,7 @@ impl<P: Policy> Table<P> {
         });
     }
 
-    /// True if there is something to tell the peer.
+    /// True if there is something to advertise.
     pub(crate) fn has_advertisements(&self) -> bool {
         self.waiting.to_advertise.iter().any(|q| !q.is_empty())
     }
@@ -432,7 +432,7 @@ impl<P: Policy> Table<P> {
         }
     }
 
-    /// True if there is something to tell the dataplane.
+    /// True if there is something to program.
     pub(crate) fn has_ops(&self) -> bool {
         !self.waiting.to_program.is_empty() || self.programming != Programming::Changes
     }

@@ -15,7 +15,7 @@ pub enum Timer {
     Session,
     /// The two have been connected for long enough to be synchronised.
     Synchronisation,
-    /// What the peer said in a session that is gone is no longer worth keeping.
+    /// What the peer advertised in a session that is gone is no longer worth keeping.
     RestartHold,
     /// A legacy peer, which marks no end, has had time to send its addresses.
     LegacySync,
@@ -25,7 +25,7 @@ pub enum Timer {
     PeerWarm,
     /// The peer's consent to a port that came back is no longer waited for.
     Consent(IfName),
-    /// The peer is told again that a port is up while it does not acknowledge.
+    /// It is advertised again that a port is up while it does not acknowledge.
     Resend(IfName),
     /// A port has been down for long.
     LongOutage(IfName),

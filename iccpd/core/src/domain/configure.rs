@@ -6,11 +6,11 @@
 //! | domain, peer's address | session restarted, once; the old peer is forgotten; role decided anew |
 //! | own address | session restarted; role decided anew |
 //! | peer link | session restarted |
-//! | port | attached or detached; the peer is told |
+//! | port | attached or detached, and advertised |
 //! | keepalive, session timeout | at once |
-//! | system MAC, node MAC | the peer is told, ports and interfaces follow (W-21) |
-//! | priority | one of our own is told, and the role decided anew |
-//! | bridge, unique IP | `syncd` or the peer is told |
+//! | system MAC, node MAC | advertised, ports and interfaces follow (W-21) |
+//! | priority | announced to one of our own, and the role decided anew |
+//! | bridge, unique IP | programmed or advertised |
 //! | ack timeout, restart hold, on loss | from the next time on |
 
 use super::{Domain, MlagPort, State, Time, announce, session_config};

@@ -111,7 +111,7 @@ impl Domain {
     }
 }
 
-/// What the peer is told of a port; none while the interface does not exist.
+/// What is advertised of a port; none while the interface does not exist.
 fn facts(links: &Links, name: &IfName) -> Option<PortFacts> {
     links.by_name(name).map(|link| PortFacts {
         mac: link.mac.unwrap_or_default(),

@@ -84,7 +84,7 @@ impl Domain {
         }
     }
 
-    /// Nothing of what the peer said holds any more, and it says so itself: it took its ports out of
+    /// Nothing of what the peer advertised holds any more, and it says so itself: it took its ports out of
     /// the pair, or it is no longer the peer.
     pub(super) fn forget_peer(&mut self) {
         match self.config.on_loss {
@@ -97,7 +97,7 @@ impl Domain {
         }
     }
 
-    /// As SONiC: isolation is lifted, ports carry data, what the peer said is forgotten, and the
+    /// As SONiC: isolation is lifted, ports carry data, what the peer advertised is forgotten, and the
     /// standby is itself again. Learning on the peer link stays off (`spec/behaviour.md` 6.6).
     fn release_peer(&mut self) {
         self.tables.fdb.session_down(true);

@@ -9,7 +9,7 @@
 //! change. `received.rs`: what the peer advertises; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
 //! `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
-//! of this chassis' own addresses. `sections.rs`: what `syncd` is to be told, in which order;
+//! of this chassis' own addresses. `sections.rs`: what `syncd` is sent, in which order;
 //! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees.
 
 mod checks;

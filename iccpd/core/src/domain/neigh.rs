@@ -132,7 +132,7 @@ impl Domain {
             .collect()
     }
 
-    /// Everything that waits to be told, in the answer to a Sync Request (`spec/iccp.md` 7).
+    /// Everything that waits to be advertised, in the answer to a Sync Request (`spec/iccp.md` 7).
     pub(super) fn push_neighbours(&mut self) {
         self.tables.neigh.session_begins();
         while let Some(tlv) = self.next_neighbours() {

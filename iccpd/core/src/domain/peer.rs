@@ -28,7 +28,7 @@ pub(super) struct Outbox {
     /// An answer was given.
     answered: bool,
     acks_owed: BTreeSet<AggregatorId>,
-    /// Ports that the peer was told of and that are none any more.
+    /// Ports that were advertised and that are none any more.
     pub(super) purges: BTreeSet<IfName>,
     pub(super) system_pending: bool,
     pub(super) mac_sync_end: bool,
@@ -41,11 +41,11 @@ pub(super) struct Outbox {
 /// What goes first where both addresses and neighbours wait.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Turn {
-    /// Addresses, until all that this session began with were said.
+    /// Addresses, until all that this session began with were advertised.
     #[default]
     Transfer,
     Addresses,
-    /// Addresses had theirs: under steady change neighbours would never be said.
+    /// Addresses had theirs: under steady change neighbours would never be advertised.
     Neighbours,
 }
 
@@ -105,7 +105,7 @@ impl Outbox {
 impl Domain {
     /// Next message for the peer; call only while the transport has room.
     ///
-    /// Its content is what is true now, however long ago it became worth saying.
+    /// Its content is what is true now, however long ago it became worth sending.
     #[must_use]
     pub fn poll_peer_message(&mut self, _now: Time) -> Option<Message> {
         self.catch_up();
@@ -167,7 +167,7 @@ impl Domain {
         self.next_control().or_else(|| self.next_synchronised())
     }
 
-    /// What is said beside the handshake and its answers.
+    /// What is sent beside the handshake and its answers.
     fn next_synchronised(&mut self) -> Option<Body> {
         if self.session.state() != State::Exchange {
             return None;
@@ -189,7 +189,7 @@ impl Domain {
         if let Some(tlv) = self.next_of_tables() {
             return Some(self.application(tlv));
         }
-        // Not before our own dataplane has told all it sees: the peer drops what is not named.
+        // Not before our own dataplane has listed all it sees: the peer drops what is not named.
         if self.outbox.mac_sync_end && self.syncd.listed {
             self.outbox.mac_sync_end = false;
             return Some(self.application(Tlv::Extension(Extension::MacSyncEnd)));

@@ -1,4 +1,4 @@
-//! What `syncd` is told beside the tables: ports, how the pair stands, the peer's ports, members,
+//! What `syncd` is sent beside the tables: ports, how the pair stands, the peer's ports, members,
 //! and whose address layer-3 interfaces have. And in which order.
 //!
 //! A dataplane that publishes the state of the pair reads meaning into the order
@@ -13,7 +13,7 @@ use mclag_proto::Mac;
 use mclag_proto::sync::model::{DomainWant, InterfaceWant, Op, PairState, Section};
 use std::collections::BTreeMap;
 
-/// Everything but the tables, as it is wanted now. What the dataplane is not told stays empty.
+/// Everything but the tables, as it is wanted now. What the dataplane does not hear of stays empty.
 #[derive(Clone, Debug)]
 struct Wanted {
     node_mac: Mac,

@@ -24,12 +24,12 @@ pub struct Ports {
     /// MLAG ports that are down here.
     pub down: BTreeMap<IfName, Outage>,
     /// Every interface that the kernel has, and whether it runs. Of what is reported on another one
-    /// (`spec/iccp.md` 10.2) a new address is kept, and not told to the peer; a known one stays where
+    /// (`spec/iccp.md` 10.2) a new address is kept, and not advertised; a known one stays where
     /// it was. Both count when the interface is there. Empty while the dataplane tracks.
     pub kernel: Running,
     /// The peer link is down.
     pub peer_link_down: bool,
-    /// State of each MLAG port at the peer; missing while the peer has not told it.
+    /// State of each MLAG port at the peer; missing while the peer has not advertised it.
     pub at_peer: BTreeMap<IfName, bool>,
     /// Addresses behind single-homed ports are not exchanged: the peer cannot carry them
     /// (`spec/iccp.md` 10.4).
@@ -182,7 +182,7 @@ impl Entry<Policy> {
     pub(super) fn follow_domain(&mut self, local: Local, change: &Change<'_>) {
         let place = local.place;
         if change.joined_domain(&place.port) {
-            self.readvertise = true; // it was told as an orphan's (W-16)
+            self.readvertise = true; // it was advertised as an orphan's (W-16)
         }
         if !change.left_domain(&place.port) {
             return;

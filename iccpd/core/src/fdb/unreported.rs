@@ -41,7 +41,7 @@ impl Rules for WithoutReports {
         if let Some(outage) = ports.outage(&port) {
             entry.observed_on_down_port(place, outage, ports);
         } else if entry.learned(place, ports) {
-            // An address that the peer knows from before is told that it moved, wherever to.
+            // Of an address that the peer knows from before it is advertised that it moved, wherever to.
             entry.suppress(ports.is_orphan_down(&port) && entry.advertised.is_none());
         }
     }
@@ -146,7 +146,7 @@ impl Entry<Policy> {
         let place = local.place;
         let taken_over = self.remote.is_none() && ports.at_peer.get(&place.port) == Some(&true);
         self.local = if taken_over {
-            // The peer is not told: the host goes on talking through it, as a rule.
+            // The peer does not hear of it: the host goes on talking through it, as a rule.
             let standing = Standing::ViaPeerLink;
             Some(Local { standing, ..local })
         } else {
@@ -180,7 +180,7 @@ impl Entry<Policy> {
         }
     }
 
-    /// What the peer said becomes this chassis' own, and ages here.
+    /// What the peer advertised becomes this chassis' own, and ages here.
     fn age_here(&mut self, port: IfName) {
         let configured = false;
         self.local = Some(Local {

@@ -5,7 +5,7 @@ use mclag_proto::ctl::{MacCounts, MacCursor, MacLine};
 use mclag_proto::sync::model::{FdbKey, FdbWant};
 
 impl Fdb {
-    /// What `syncd` was last told of an address.
+    /// What was programmed last of an address.
     #[must_use]
     pub fn wanted(&self, key: FdbKey) -> Option<FdbWant> {
         self.table.get(&key)?.programmed

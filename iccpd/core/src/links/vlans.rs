@@ -5,8 +5,8 @@ use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Most ports whose VLANs are kept as a dataplane told them; more than a chassis can have.
-const MAX_TOLD_PORTS: usize = 8192;
+/// Most ports whose VLANs are kept as a dataplane reported them; more than a chassis can have.
+const MAX_REPORTED_PORTS: usize = 8192;
 
 /// What is known of all of them.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,7 @@ impl Vlans {
 /// True if that changed anything.
 fn note_member(members: &mut BTreeMap<IfName, Vids>, port: IfName, vid: Vid, member: bool) -> bool {
     let is_known = members.contains_key(&port);
-    if !is_known && (!member || members.len() >= MAX_TOLD_PORTS) {
+    if !is_known && (!member || members.len() >= MAX_REPORTED_PORTS) {
         return false;
     }
     let vids = Arc::make_mut(members.entry(port).or_default());

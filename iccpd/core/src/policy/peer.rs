@@ -4,7 +4,7 @@
 //! | | one of our own | SONiC | linux-mclag |
 //! |---|---|---|---|
 //! | acknowledges that a port is up | yes | yes | no: isolates 3 s after the last change |
-//! | tells addresses of single-homed ports | yes | yes | no |
+//! | advertises addresses of single-homed ports | yes | yes | no |
 //! | marks the end of its addresses | yes | no | no |
 //! | measures silence | exactly | in whole seconds | in whole seconds |
 //! | takes over another's system MAC | the configured one is common | the active never does | the active never does |

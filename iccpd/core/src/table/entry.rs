@@ -11,9 +11,9 @@ pub(crate) trait Policy: Clone + Debug + Default + Eq {
     type Local: Clone + Debug + Eq;
     /// What the peer advertises.
     type Remote: Clone + Debug + Eq;
-    /// What the peer is told.
+    /// What is advertised to the peer.
     type Advertised: Clone + Debug + Eq;
-    /// What the dataplane is told.
+    /// What is programmed.
     type Programmed: Clone + Debug + Eq;
     /// An operation for the dataplane.
     type Op;
@@ -35,10 +35,10 @@ pub(crate) trait Policy: Clone + Debug + Default + Eq {
         0
     }
 
-    /// What the peer is to be told.
+    /// What is to be advertised.
     fn advertise(&self, key: Self::Key, entry: &Entry<Self>) -> Option<Self::Advertised>;
 
-    /// What the dataplane is to be told.
+    /// What is to be programmed.
     fn program(&self, key: Self::Key, entry: &Entry<Self>) -> Option<Self::Programmed>;
 
     /// False where nothing that happens to the entry can concern the dataplane. Cheaper than
@@ -47,7 +47,7 @@ pub(crate) trait Policy: Clone + Debug + Default + Eq {
         true
     }
 
-    /// The peer has just said itself what it is to be told.
+    /// The peer has just advertised the same itself.
     fn is_echo(&self, _entry: &Entry<Self>, _advertise: Option<&Self::Advertised>) -> bool {
         false
     }
@@ -91,13 +91,13 @@ pub(crate) struct Entry<P: Policy> {
     /// The local observation that the peer's newer one replaced: the dataplane still has it, or may
     /// be late to report it.
     pub(crate) superseded: Option<P::Local>,
-    /// What the peer was told last in this session.
+    /// What was advertised last in this session.
     pub(crate) advertised: Option<P::Advertised>,
-    /// Worth telling the peer although nothing changed.
+    /// Worth advertising although nothing changed.
     pub(crate) readvertise: bool,
-    /// What the dataplane was told last.
+    /// What was programmed last.
     pub(crate) programmed: Option<P::Programmed>,
-    /// What the dataplane was told last may no longer be in place.
+    /// What was programmed last may no longer be in place.
     pub(crate) reprogram: bool,
     /// Not observed since the dataplane's listing began.
     pub(crate) unconfirmed: bool,
@@ -139,7 +139,7 @@ impl<P: Policy> Entry<P> {
         P::FORGETS_SUPERSEDED && self.superseded.is_some()
     }
 
-    /// True if the dataplane has to be told, or the entry dropped.
+    /// True if the dataplane has to be programmed, or the entry dropped.
     pub(super) fn needs_op(&self, key: P::Key, policy: &P) -> bool {
         self.reprogram
             || self.has_to_forget()

@@ -67,8 +67,8 @@ fn situation(reach: Reachability, on_loss: OnLoss) -> Situation {
 
 /// Every combination of inputs has one row.
 #[test]
-fn verdict_table() {
-    // on loss | reachability                                   | at peer | settled | port => verdict
+fn port_action_table() {
+    // on loss | reachability                                   | at peer | settled | port => action
     let mut table = Table::new(
         "
         *       *                                                 *         *   waiting|forwarding => keep
