@@ -542,12 +542,12 @@ impl Fdb {
 
     /// True if there is something to advertise.
     #[must_use]
-    pub fn has_announcements(&self) -> bool {
+    pub fn has_advertisements(&self) -> bool {
         self.table.has_advertisements()
     }
 
-    /// Up to `max` announcements for the peer, each with what is true now.
-    pub fn next_announcements(&mut self, max: usize) -> Vec<MacEntry> {
+    /// Up to `max` advertisements for the peer, each with what is true now.
+    pub fn next_advertisements(&mut self, max: usize) -> Vec<MacEntry> {
         self.table.next_advertisements(0, max, |op, key, place| {
             let kind = if place.configured {
                 MacType::Static

@@ -363,23 +363,23 @@ impl Neighbours {
         self.one_observation = yes;
     }
 
-    /// The next announcements for the peer, up to `max`, IPv4 first.
-    pub fn next_announcements(&mut self, max: usize) -> Option<Tlv> {
-        let v4 = self.announcements(V4, max, |address| match address {
+    /// The next advertisements for the peer, up to `max`, IPv4 first.
+    pub fn next_advertisements(&mut self, max: usize) -> Option<Tlv> {
+        let v4 = self.advertisements(V4, max, |address| match address {
             IpAddr::V4(v4) => Some(v4),
             IpAddr::V6(_) => None,
         });
         if !v4.is_empty() {
             return Some(Tlv::ArpInfo(v4));
         }
-        let v6 = self.announcements(V6, max, |address| match address {
+        let v6 = self.advertisements(V6, max, |address| match address {
             IpAddr::V6(v6) => Some(v6),
             IpAddr::V4(_) => None,
         });
         (!v6.is_empty()).then_some(Tlv::NdiscInfo(v6))
     }
 
-    fn announcements<A: Copy + Into<IpAddr>>(
+    fn advertisements<A: Copy + Into<IpAddr>>(
         &mut self,
         lane: usize,
         max: usize,

@@ -147,7 +147,7 @@ impl Domain {
             .peer_keeps_one_observation(policy.keeps_one_observation);
         self.tables
             .neigh
-            .next_announcements(policy.neighbours_per_message)
+            .next_advertisements(policy.neighbours_per_message)
     }
 
     /// Queue what the peer has to hear of own addresses. Returns false if there is nothing.

@@ -206,7 +206,7 @@ impl Domain {
             }
         }
         let max = self.peer.policy().macs_per_message;
-        let entries = self.tables.fdb.next_announcements(max);
+        let entries = self.tables.fdb.next_advertisements(max);
         if entries.is_empty() {
             self.outbox.turn = Turn::Addresses;
             return self.next_neighbours();

@@ -92,20 +92,20 @@ impl Fixture {
         self
     }
 
-    fn told(&mut self) -> Vec<(EntryOp, String)> {
-        self.tell_peer(100)
+    fn advertised(&mut self) -> Vec<(EntryOp, String)> {
+        self.advertise(100)
             .into_iter()
             .map(|e| (e.op, e.port.to_string()))
             .collect()
     }
 
     fn ops(&mut self) -> Vec<Op> {
-        self.tell_dataplane(100)
+        self.program(100)
     }
 
     /// The peer has room for so many.
-    fn tell_peer(&mut self, max: usize) -> Vec<MacEntry> {
-        let batch = self.fdb.next_announcements(max);
+    fn advertise(&mut self, max: usize) -> Vec<MacEntry> {
+        let batch = self.fdb.next_advertisements(max);
         assert!(batch.len() <= max);
         for &MacEntry {
             op,
@@ -126,7 +126,7 @@ impl Fixture {
     }
 
     /// The dataplane has room for so many.
-    fn tell_dataplane(&mut self, max: usize) -> Vec<Op> {
+    fn program(&mut self, max: usize) -> Vec<Op> {
         let mut ops = Vec::new();
         self.fdb.next_ops(max, &mut ops);
         for op in &ops {
@@ -180,15 +180,15 @@ fn a_host_seen_here_alone_is_left_to_the_kernel_and_announced() {
     let mut f = Fixture::new();
     f.learn("bond1");
     assert_eq!(f.ops(), []);
-    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
-    assert_eq!(f.learn("bond1").told(), [], "said once");
+    assert_eq!(f.advertised(), [(EntryOp::Add, "bond1".into())]);
+    assert_eq!(f.learn("bond1").advertised(), [], "said once");
 }
 
 #[test]
 fn a_host_the_peer_sees_on_an_mlag_port_is_programmed_on_ours() {
     let mut f = Fixture::new();
     assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("bond1")]);
-    assert_eq!(f.told(), []);
+    assert_eq!(f.advertised(), []);
 }
 
 #[test]
@@ -229,10 +229,10 @@ fn an_entry_goes_when_neither_side_sees_the_host() {
     let mut f = Fixture::new();
     f.learn("bond1").peer(EntryOp::Add, "bond1");
     assert_eq!(f.ops(), [tracked("bond1")]);
-    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Add, "bond1".into())]);
     f.observation(Observation::Inactive);
     assert_eq!(f.ops(), [], "the peer still sees it");
-    assert_eq!(f.told(), [(EntryOp::Delete, "bond1".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Delete, "bond1".into())]);
     f.peer(EntryOp::Delete, "bond1");
     assert_eq!(f.ops(), [release()]);
     assert!(f.fdb.is_empty());
@@ -255,11 +255,11 @@ fn an_entry_the_peer_no_longer_sees_is_handed_over_to_local_ageing() {
 fn a_moving_host_is_followed_and_every_move_is_announced() {
     let mut f = Fixture::new();
     f.learn("swp10");
-    assert_eq!(f.told(), [(EntryOp::Add, "swp10".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Add, "swp10".into())]);
     // To the peer's orphan port.
     f.peer(EntryOp::Add, "swp11");
     assert_eq!(f.ops(), [tracked("peerlink")]);
-    assert_eq!(f.told(), [(EntryOp::Delete, "swp10".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Delete, "swp10".into())]);
     // To the MLAG port, first seen by the peer.
     f.peer(EntryOp::Add, "bond1");
     assert_eq!(f.ops(), [tracked("bond1")]);
@@ -268,7 +268,7 @@ fn a_moving_host_is_followed_and_every_move_is_announced() {
         port: port("swp10"),
     });
     assert_eq!(f.ops(), [release()]);
-    assert_eq!(f.told(), [(EntryOp::Add, "swp10".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Add, "swp10".into())]);
 }
 
 /// Two chassis that claim a host at the same moment both withdraw. The kernel must not be left
@@ -276,12 +276,12 @@ fn a_moving_host_is_followed_and_every_move_is_announced() {
 #[test]
 fn a_host_that_both_sides_claimed_and_withdrew_is_forgotten_by_the_kernel_too() {
     let mut f = Fixture::new();
-    f.learn("swp10").told();
+    f.learn("swp10").advertised();
     f.peer(EntryOp::Add, "swp11").peer(EntryOp::Delete, "swp11");
     assert_eq!(f.ops(), [forget()]);
     assert_eq!(f.ops(), [], "once");
     assert_eq!(
-        f.learn("swp10").told(),
+        f.learn("swp10").advertised(),
         [],
         "nothing new: the withdrawal never left"
     );
@@ -319,23 +319,26 @@ fn an_entry_that_the_host_moved_is_named_again_when_the_peer_displaces_it() {
 #[test]
 fn a_host_that_both_see_on_an_mlag_port_counts_as_seen_here_though_the_peer_erred_in_between() {
     let mut f = Fixture::new();
-    f.learn("bond1").told();
+    f.learn("bond1").advertised();
     f.peer(EntryOp::Add, "swp11");
-    assert_eq!(f.told(), [(EntryOp::Delete, "bond1".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Delete, "bond1".into())]);
     f.peer(EntryOp::Add, "bond1");
-    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Add, "bond1".into())]);
     assert_eq!(f.ops(), [tracked("bond1")]);
     f.peer(EntryOp::Delete, "bond1");
     assert_eq!(f.ops(), [release()]);
-    assert_eq!(f.told(), [], "still seen here");
+    assert_eq!(f.advertised(), [], "still seen here");
 }
 
 /// W-14: a move between two local ports was never announced.
 #[test]
 fn a_move_between_two_local_ports_is_announced() {
     let mut f = Fixture::new();
-    f.learn("swp10").told();
-    assert_eq!(f.learn("bond1").told(), [(EntryOp::Add, "bond1".into())]);
+    f.learn("swp10").advertised();
+    assert_eq!(
+        f.learn("bond1").advertised(),
+        [(EntryOp::Add, "bond1".into())]
+    );
 }
 
 /// W-15: an orphan port of the same name on both chassis is two different places.
@@ -344,7 +347,7 @@ fn orphan_ports_of_the_same_name_are_different_places() {
     let mut f = Fixture::new();
     f.learn("swp10").peer(EntryOp::Add, "swp10");
     assert_eq!(f.ops(), [tracked("peerlink")]);
-    assert_eq!(f.told(), [], "never told, so nothing to withdraw");
+    assert_eq!(f.advertised(), [], "never told, so nothing to withdraw");
 }
 
 #[test]
@@ -365,7 +368,7 @@ fn a_configured_address_does_not_follow_a_learned_one() {
         kind: FdbKind::Static,
     };
     assert_eq!(f.ops(), [Op::Fdb { key: KEY, want }], "put back");
-    assert_eq!(f.told(), []);
+    assert_eq!(f.advertised(), []);
 }
 
 #[test]
@@ -393,7 +396,7 @@ fn group_and_zero_addresses_are_ignored() {
 #[test]
 fn an_address_seen_on_the_peer_link_is_not_ours_to_announce() {
     let mut f = Fixture::new();
-    assert_eq!(f.learn("peerlink").told(), []);
+    assert_eq!(f.learn("peerlink").advertised(), []);
 }
 
 #[test]
@@ -415,19 +418,19 @@ fn what_the_peer_said_outlives_its_session_until_it_is_purged() {
 #[test]
 fn a_new_session_hears_of_every_local_address_again() {
     let mut f = Fixture::new();
-    f.learn("bond1").told();
+    f.learn("bond1").advertised();
     f.fdb.session_down(false);
     f.fdb.session_up();
-    assert_eq!(f.told(), [(EntryOp::Add, "bond1".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Add, "bond1".into())]);
 }
 
 #[test]
 fn an_address_missing_from_a_listing_is_no_longer_seen_here() {
     let mut f = Fixture::new();
-    f.learn("bond1").told();
+    f.learn("bond1").advertised();
     f.fdb.local_listing_begins();
     f.fdb.local_listing_ends();
-    assert_eq!(f.told(), [(EntryOp::Delete, "bond1".into())]);
+    assert_eq!(f.advertised(), [(EntryOp::Delete, "bond1".into())]);
     assert!(f.fdb.is_empty());
 }
 
@@ -510,7 +513,7 @@ fn a_peer_cannot_fill_the_memory_with_addresses() {
     assert_eq!(f.fdb.len(), MAX_ENTRIES);
     assert_eq!(f.fdb.ignored(), 10);
     assert_ne!(
-        f.learn("swp10").told(),
+        f.learn("swp10").advertised(),
         [],
         "one from here takes the place of one"
     );
@@ -647,15 +650,15 @@ impl Fixture {
                 self.fdb.local_listing_begins();
                 self.fdb.local_listing_ends();
             }
-            Step::Room(peer, syncd) => drop((self.tell_peer(peer), self.tell_dataplane(syncd))),
-            Step::Drain => drop((self.ops(), self.told())),
+            Step::Room(peer, syncd) => drop((self.advertise(peer), self.program(syncd))),
+            Step::Drain => drop((self.ops(), self.advertised())),
         }
     }
 
     /// Once everything was said, what was said is what is true.
     fn check(&mut self) {
         self.ops();
-        self.told();
+        self.advertised();
         let entries: Vec<_> = self.fdb.table.iter(None).collect();
         let programmed = entries
             .iter()

@@ -91,16 +91,16 @@ impl Fixture {
     }
 
     /// Everything the peer is told, as (add, interface, address, MAC).
-    fn told(&mut self) -> Vec<(bool, NeighbourKey, Mac)> {
+    fn advertised(&mut self) -> Vec<(bool, NeighbourKey, Mac)> {
         let mut told = Vec::new();
-        while let Some(batch) = self.next_told(2) {
+        while let Some(batch) = self.next_advertised(2) {
             told.extend(batch);
         }
         told
     }
 
-    fn next_told(&mut self, max: usize) -> Option<Vec<(bool, NeighbourKey, Mac)>> {
-        Some(match self.0.next_announcements(max)? {
+    fn next_advertised(&mut self, max: usize) -> Option<Vec<(bool, NeighbourKey, Mac)>> {
+        Some(match self.0.next_advertisements(max)? {
             Tlv::ArpInfo(entries) => entries.iter().map(flat).collect(),
             Tlv::NdiscInfo(entries) => entries.iter().map(flat).collect(),
             other => panic!("{other:?}"),
@@ -137,12 +137,12 @@ fn what_the_kernel_resolved_is_told_and_left_to_it() {
     for address in [V4, V6] {
         let mut f = Fixture::new();
         f.sees(key(address), HOST, Kernel);
-        assert_eq!(f.told(), [(true, key(address), HOST)]);
+        assert_eq!(f.advertised(), [(true, key(address), HOST)]);
         assert_eq!(f.ops(), []);
         f.sees(key(address), HOST, Kernel);
-        assert_eq!(f.told(), [], "said once");
+        assert_eq!(f.advertised(), [], "said once");
         f.loses(key(address));
-        assert_eq!(f.told(), [(false, key(address), HOST)]);
+        assert_eq!(f.advertised(), [(false, key(address), HOST)]);
         f.ops();
         assert!(f.0.is_empty());
     }
@@ -153,9 +153,9 @@ fn what_the_kernel_resolved_is_told_and_left_to_it() {
 fn a_host_that_got_another_mac_is_told_again_with_both_families() {
     for address in [V4, V6] {
         let mut f = Fixture::new();
-        f.sees(key(address), HOST, Kernel).told();
+        f.sees(key(address), HOST, Kernel).advertised();
         f.sees(key(address), OTHER, Kernel);
-        assert_eq!(f.told(), [(true, key(address), OTHER)]);
+        assert_eq!(f.advertised(), [(true, key(address), OTHER)]);
     }
 }
 
@@ -164,7 +164,7 @@ fn a_host_that_got_another_mac_is_told_again_with_both_families() {
 fn a_neighbour_that_was_never_known_is_not_withdrawn() {
     let mut f = Fixture::new();
     f.loses(key(V4));
-    assert_eq!(f.told(), []);
+    assert_eq!(f.advertised(), []);
 }
 
 /// 11.2: broadcast counts as gone with ARP, and not at all with ND.
@@ -172,10 +172,10 @@ fn a_neighbour_that_was_never_known_is_not_withdrawn() {
 fn a_broadcast_mac_is_no_neighbour() {
     let mut f = Fixture::new();
     f.sees(key(V4), HOST, Kernel).sees(key(V6), HOST, Kernel);
-    f.told();
+    f.advertised();
     let all = Mac([0xff; 6]);
     f.sees(key(V4), all, Kernel).sees(key(V6), all, Kernel);
-    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(false, key(V4), HOST)]);
 }
 
 /// 11.2 and 11.4, W-27, W-28.
@@ -185,14 +185,14 @@ fn own_addresses_are_nobodys_neighbours_from_either_side() {
     for own in ["192.0.2.1", "2001:db8::1", "fe80::1"] {
         f.sees(key(own), HOST, Kernel).peer(key(own), HOST);
     }
-    assert_eq!((f.told(), f.ops()), (vec![], vec![]));
+    assert_eq!((f.advertised(), f.ops()), (vec![], vec![]));
     assert!(f.0.is_empty());
     // An address that becomes one's own is withdrawn.
-    f.sees(key(V4), HOST, Kernel).told();
+    f.sees(key(V4), HOST, Kernel).advertised();
     let mut own = vlan();
     own.own.insert(V4.parse().unwrap());
     f.set("vlan10", own);
-    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(false, key(V4), HOST)]);
 }
 
 #[test]
@@ -220,14 +220,14 @@ fn neighbours_on_other_interfaces_are_told_when_they_become_eligible() {
     f.set("vlan10", four_only);
     f.sees(key(V4), HOST, Kernel).sees(key(V6), HOST, Kernel);
     f.sees(key_on("eth0", V4), HOST, Kernel);
-    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(true, key(V4), HOST)]);
     f.set("vlan10", vlan());
-    assert_eq!(f.told(), [(true, key(V6), HOST)]);
+    assert_eq!(f.advertised(), [(true, key(V6), HOST)]);
     f.set("eth0", vlan());
-    assert_eq!(f.told(), [(true, key_on("eth0", V4), HOST)]);
+    assert_eq!(f.advertised(), [(true, key_on("eth0", V4), HOST)]);
     // And withdrawn when they no longer are.
     f.set("eth0", Interface::default());
-    assert_eq!(f.told(), [(false, key_on("eth0", V4), HOST)]);
+    assert_eq!(f.advertised(), [(false, key_on("eth0", V4), HOST)]);
 }
 
 /// W-17.
@@ -248,15 +248,15 @@ fn one_address_on_two_interfaces_is_two_neighbours() {
 fn an_answer_on_the_wire_is_told_again_and_installed_if_the_kernel_has_nothing() {
     let mut f = Fixture::new();
     f.sees(key(V4), HOST, Wire);
-    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(true, key(V4), HOST)]);
     assert_eq!(f.ops(), [install(key(V4), HOST)]);
     f.sees(key(V4), HOST, Installed);
-    assert_eq!(f.told(), [], "our own work is no news");
+    assert_eq!(f.advertised(), [], "our own work is no news");
     f.sees(key(V4), HOST, Wire);
-    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(true, key(V4), HOST)]);
     // The kernel finds that it is gone.
     f.loses(key(V4));
-    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(false, key(V4), HOST)]);
     assert_eq!(f.ops(), [release(key(V4))]);
     assert!(f.0.is_empty());
     // What the kernel has itself is not installed.
@@ -271,7 +271,7 @@ fn what_the_peer_says_is_installed_and_removed_by_its_address_alone() {
         let mut f = Fixture::new();
         f.peer(key(address), HOST);
         assert_eq!(f.ops(), [install(key(address), HOST)]);
-        assert_eq!(f.told(), [], "no echo");
+        assert_eq!(f.advertised(), [], "no echo");
         f.peer_deletes(key(address));
         assert_eq!(f.ops(), [release(key(address))]);
         assert!(f.0.is_empty());
@@ -302,31 +302,31 @@ fn what_cannot_be_installed_yet_is_kept_until_it_can() {
 fn an_announcement_that_the_peer_forestalled_is_not_sent() {
     let mut f = Fixture::new();
     f.sees(key(V4), HOST, Kernel).peer(key(V4), HOST);
-    assert_eq!((f.told(), f.ops()), (vec![], vec![]));
+    assert_eq!((f.advertised(), f.ops()), (vec![], vec![]));
     let mut f = Fixture::new();
     f.sees(key(V4), HOST, Kernel).peer(key(V4), OTHER);
-    assert_eq!(f.told(), [], "the newer word wins");
+    assert_eq!(f.advertised(), [], "the newer word wins");
     assert_eq!(f.ops(), [install(key(V4), OTHER)]);
     // A late report of what was replaced is no newer word.
     f.sees(key(V4), HOST, Kernel);
-    assert_eq!(f.told(), []);
+    assert_eq!(f.advertised(), []);
     f.sees(key(V4), OTHER, Installed)
         .sees(key(V4), HOST, Kernel);
-    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(true, key(V4), HOST)]);
 }
 
 #[test]
 fn what_both_know_outlives_either() {
     let mut f = Fixture::new();
-    f.sees(key(V4), HOST, Kernel).told();
+    f.sees(key(V4), HOST, Kernel).advertised();
     f.peer(key(V4), HOST).peer_deletes(key(V4));
     assert_eq!(
-        (f.told(), f.ops()),
+        (f.advertised(), f.ops()),
         (vec![], vec![]),
         "the kernel's own stays"
     );
     f.peer(key(V4), HOST).loses(key(V4));
-    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(false, key(V4), HOST)]);
     assert_eq!(
         f.ops(),
         [install(key(V4), HOST)],
@@ -358,7 +358,7 @@ fn the_peers_own_address_is_permanent_and_not_to_be_argued_with() {
         assert_eq!(f.ops(), std::slice::from_ref(&permanent));
         f.sees(key(V6), OTHER, Kernel);
         assert_eq!(f.ops(), [permanent], "put back");
-        assert_eq!(f.told(), []);
+        assert_eq!(f.advertised(), []);
     }
 }
 
@@ -367,16 +367,16 @@ fn the_peers_own_address_is_permanent_and_not_to_be_argued_with() {
 fn a_new_session_begins_with_everything_known() {
     let mut f = Fixture::new();
     f.sees(key(V4), HOST, Kernel).peer(key(V6), OTHER);
-    f.told();
+    f.advertised();
     f.ops();
     f.0.session_down();
     assert_eq!(f.ops(), []);
     f.0.session_begins();
     let both = [(true, key(V4), HOST), (true, key(V6), OTHER)];
-    assert_eq!(f.told(), both);
+    assert_eq!(f.advertised(), both);
     // What the peer does not repeat goes as soon as the kernel gives it up.
     f.loses(key(V6));
-    assert_eq!(f.told(), [(false, key(V6), OTHER)]);
+    assert_eq!(f.advertised(), [(false, key(V6), OTHER)]);
     assert_eq!(f.ops(), [release(key(V6))]);
 }
 
@@ -388,7 +388,7 @@ fn what_the_peer_repeats_in_a_new_session_is_not_told_back() {
     f.0.session_down();
     f.0.session_begins();
     f.peer(key(V4), HOST);
-    assert_eq!((f.told(), f.ops()), (vec![], vec![]));
+    assert_eq!((f.advertised(), f.ops()), (vec![], vec![]));
     assert_eq!(
         f.loses(key(V4)).ops(),
         [install(key(V4), HOST)],
@@ -403,9 +403,9 @@ fn an_interface_is_told_again_when_the_peer_can_use_it() {
     f.sees(key(V4), HOST, Kernel)
         .sees(key_on("bond3", V4), OTHER, Kernel);
     f.peer(key(V6), HOST);
-    f.told();
+    f.advertised();
     f.0.repeat(&[name("vlan10")].into());
-    assert_eq!(f.told(), [(true, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(true, key(V4), HOST)]);
 }
 
 /// 11.5, layer-3 port, and W-18: gone while the port is down, back when it is up, for both families.
@@ -415,12 +415,16 @@ fn neighbours_of_a_layer_3_port_go_and_come_with_it() {
         let (theirs, ours) = (key_on("bond3", address), key_on("bond3", "fe80::9"));
         let mut f = Fixture::new();
         f.peer(theirs, HOST).ops();
-        f.sees(ours, OTHER, Kernel).told();
+        f.sees(ours, OTHER, Kernel).advertised();
         f.ops();
         f.set("bond3", port(false));
         f.loses(ours);
         assert_eq!(f.ops(), [release(theirs)]);
-        assert_eq!(f.told(), [], "the host is still there, behind the peer");
+        assert_eq!(
+            f.advertised(),
+            [],
+            "the host is still there, behind the peer"
+        );
         f.set("bond3", port(true));
         assert_eq!(f.ops(), [install(theirs, HOST), install(ours, OTHER)]);
     }
@@ -450,11 +454,11 @@ fn neighbours_of_a_vlan_are_left_to_age_and_put_back() {
 fn what_a_listing_does_not_name_is_gone() {
     let mut f = Fixture::new();
     f.sees(key(V4), HOST, Kernel).sees(key(V6), HOST, Kernel);
-    f.peer(key_on("bond3", V4), HOST).told();
+    f.peer(key_on("bond3", V4), HOST).advertised();
     f.0.listing_begins();
     f.sees(key(V6), HOST, Kernel);
     f.0.listing_ends();
-    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(false, key(V4), HOST)]);
 }
 
 #[test]
@@ -462,9 +466,9 @@ fn an_interface_that_is_gone_takes_what_the_kernel_knew_with_it() {
     let mut f = Fixture::new();
     f.sees(key(V4), HOST, Kernel)
         .sees(key_on("bond3", V4), HOST, Kernel);
-    f.told();
+    f.advertised();
     f.0.forget_interfaces(|interface| *interface == name("bond3"));
-    assert_eq!(f.told(), [(false, key(V4), HOST)]);
+    assert_eq!(f.advertised(), [(false, key(V4), HOST)]);
 }
 
 /// `spec/behaviour.md` 6.3, 11.4: a legacy daemon tells what it was told when a session begins, and
@@ -475,9 +479,9 @@ fn a_legacy_peer_that_is_told_of_a_loss_no_longer_claims_the_address() {
         let mut f = Fixture::new();
         f.0.peer_keeps_one_observation(one_observation);
         f.sees(key(V4), HOST, Kernel);
-        assert_eq!(f.told(), [(true, key(V4), HOST)]);
+        assert_eq!(f.advertised(), [(true, key(V4), HOST)]);
         f.peer(key(V4), HOST).loses(key(V4));
-        assert_eq!(f.told(), [(false, key(V4), HOST)]);
+        assert_eq!(f.advertised(), [(false, key(V4), HOST)]);
         let put_back = install(key(V4), HOST);
         assert_eq!(f.ops().contains(&put_back), !one_observation);
     }
@@ -491,7 +495,7 @@ fn messages_hold_one_family_and_no_more_than_asked_for() {
         f.sees(key(&format!("2001:db8::{n}")), HOST, Kernel);
     }
     let mut sizes = Vec::new();
-    while let Some(tlv) = f.0.next_announcements(3) {
+    while let Some(tlv) = f.0.next_advertisements(3) {
         sizes.push(match tlv {
             Tlv::ArpInfo(entries) => (4, entries.len()),
             Tlv::NdiscInfo(entries) => (6, entries.len()),
@@ -539,7 +543,7 @@ fn nothing_waits_for_a_dataplane_that_takes_no_neighbours() {
     f.peer(key(V4), HOST)
         .sees(key(V6), HOST, Kernel)
         .loses(key(V6));
-    f.told();
+    f.advertised();
     f.0.skip_ops();
     assert_eq!((f.0.len(), f.0.has_ops()), (1, false));
     assert!(f.0.wants_anything());
@@ -659,9 +663,9 @@ proptest! {
                         Step::Room(peer, syncd) => {
                             let mut ops = Vec::new();
                             f.0.next_ops(syncd, &mut ops);
-                            (f.next_told(peer).unwrap_or_default(), ops)
+                            (f.next_advertised(peer).unwrap_or_default(), ops)
                         }
-                        _ => (f.told(), f.ops()),
+                        _ => (f.advertised(), f.ops()),
                     };
                     for (add, key, mac) in told {
                         prop_assert!(f.0.table.is_advertising());

@@ -72,7 +72,7 @@ fn hear(table: &mut Table<Toy>, key: u8, remote: Option<u8>) {
     }
 }
 
-fn told(table: &mut Table<Toy>) -> Vec<(EntryOp, u8, u8)> {
+fn advertised(table: &mut Table<Toy>) -> Vec<(EntryOp, u8, u8)> {
     let of = |table: &mut Table<Toy>, lane| {
         table.next_advertisements(lane, 100, |op, key, what| Some((op, key, what)))
     };
@@ -108,13 +108,13 @@ fn several_changes_before_there_was_room_are_one() {
         observe(&mut table, 2, Some(value));
         hear(&mut table, 3, Some(value));
     }
-    assert_eq!(told(&mut table), [(EntryOp::Add, 2, 4)]);
+    assert_eq!(advertised(&mut table), [(EntryOp::Add, 2, 4)]);
     assert_eq!(ops(&mut table, 9), [program(3, 4)]);
-    assert_eq!(told(&mut table), []);
+    assert_eq!(advertised(&mut table), []);
     assert_eq!(ops(&mut table, 9), []);
     observe(&mut table, 2, Some(5));
     observe(&mut table, 2, Some(4));
-    assert_eq!(told(&mut table), [], "it was told that");
+    assert_eq!(advertised(&mut table), [], "it was told that");
 }
 
 #[test]
@@ -122,7 +122,10 @@ fn what_came_and_went_before_there_was_room_is_not_told_and_not_kept() {
     let mut table = in_session();
     observe(&mut table, 2, Some(1));
     observe(&mut table, 2, None);
-    assert_eq!((told(&mut table), ops(&mut table, 9)), (vec![], vec![]));
+    assert_eq!(
+        (advertised(&mut table), ops(&mut table, 9)),
+        (vec![], vec![])
+    );
     assert!(table.is_empty());
 }
 
@@ -131,12 +134,12 @@ fn an_entry_goes_when_everybody_who_heard_of_it_was_told() {
     let mut table = in_session();
     observe(&mut table, 2, Some(1));
     hear(&mut table, 3, Some(1));
-    drop((told(&mut table), ops(&mut table, 9)));
+    drop((advertised(&mut table), ops(&mut table, 9)));
     observe(&mut table, 2, None);
     hear(&mut table, 3, None);
     assert_eq!(table.len(), 2);
     assert_eq!(ops(&mut table, 9), [release(3, false)]);
-    assert_eq!(told(&mut table), [(EntryOp::Delete, 2, 1)]);
+    assert_eq!(advertised(&mut table), [(EntryOp::Delete, 2, 1)]);
     assert!(table.is_empty());
 }
 
@@ -155,7 +158,7 @@ fn what_the_peer_has_just_said_itself_takes_back_what_waited_for_it() {
     let mut table = in_session();
     observe(&mut table, 2, Some(1));
     table.change(2, |_, _| Concerns::Dataplane);
-    assert_eq!(told(&mut table), []);
+    assert_eq!(advertised(&mut table), []);
 }
 
 #[test]
@@ -163,16 +166,16 @@ fn a_listing_ends_what_it_did_not_name_and_one_that_begins_anew_ends_nothing() {
     let mut table = in_session();
     observe(&mut table, 2, Some(1));
     observe(&mut table, 4, Some(1));
-    told(&mut table);
+    advertised(&mut table);
     let gone = |_: u8, entry: &mut Entry<Toy>, _: &Toy| entry.local = None;
     table.listing_begins(|_| true);
     table.listing_begins(|_| true);
     observe(&mut table, 4, Some(1));
-    assert_eq!(told(&mut table), [], "not complete");
+    assert_eq!(advertised(&mut table), [], "not complete");
     table.listing_ends(gone);
-    assert_eq!(told(&mut table), [(EntryOp::Delete, 2, 1)]);
+    assert_eq!(advertised(&mut table), [(EntryOp::Delete, 2, 1)]);
     table.listing_ends(gone);
-    assert_eq!(told(&mut table), [], "none had begun");
+    assert_eq!(advertised(&mut table), [], "none had begun");
 }
 
 #[test]
@@ -192,15 +195,15 @@ fn what_the_peer_said_outlives_its_session_until_stale_entries_are_purged() {
 fn a_new_session_hears_everything_again_and_nothing_that_waited_for_the_old_one() {
     let mut table = in_session();
     observe(&mut table, 2, Some(1));
-    told(&mut table);
+    advertised(&mut table);
     observe(&mut table, 4, Some(1));
     table.session_down(|_, _, _| false);
     assert!(!table.has_advertisements());
     observe(&mut table, 3, Some(1));
-    assert_eq!(told(&mut table), [], "nobody is there");
+    assert_eq!(advertised(&mut table), [], "nobody is there");
     table.start_advertising(|_, _| {});
     let all = [2, 4, 3].map(|key| (EntryOp::Add, key, 1));
-    assert_eq!(told(&mut table), all);
+    assert_eq!(advertised(&mut table), all);
 }
 
 /// Changes wait until the snapshot is complete, which names what is true then.

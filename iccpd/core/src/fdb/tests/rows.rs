@@ -56,7 +56,7 @@ fn happen(f: &mut Fixture, what: &str) {
     }
 }
 
-fn shim_told(f: &mut Fixture) -> String {
+fn programmed_into_server(f: &mut Fixture) -> String {
     let ops = f.ops();
     let words = ops.iter().map(|op| match op {
         Op::Fdb { want, .. } => {
@@ -73,8 +73,8 @@ fn shim_told(f: &mut Fixture) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn peer_told(f: &mut Fixture) -> String {
-    let told = f.told().into_iter().map(|(op, on)| match op {
+fn advertised_to_peer(f: &mut Fixture) -> String {
+    let told = f.advertised().into_iter().map(|(op, on)| match op {
         EntryOp::Add => format!("+{on}"),
         _ => format!("-{on}"),
     });
@@ -99,10 +99,14 @@ fn check(rows: &str) {
         let mut f = shim();
         for what in before.split(", ").filter(|what| !what.is_empty()) {
             happen(&mut f, what);
-            drop((f.ops(), f.told()));
+            drop((f.ops(), f.advertised()));
         }
         happen(&mut f, event);
-        let is = (shim_told(&mut f), peer_told(&mut f), age(&f));
+        let is = (
+            programmed_into_server(&mut f),
+            advertised_to_peer(&mut f),
+            age(&f),
+        );
         assert_eq!(is, (ops.into(), told.into(), flags), "{row}");
     }
 }
@@ -216,15 +220,15 @@ fn a_move_to_an_unknown_interface_counts_as_soon_as_the_kernel_has_it() {
         ",
     );
     let mut f = shim();
-    f.learn("swp10").told();
+    f.learn("swp10").advertised();
     f.observation(Observation::Aged).learn("swp99");
     assert_eq!(
-        peer_told(&mut f),
+        advertised_to_peer(&mut f),
         "-swp10",
         "an entry that nobody sees is not known"
     );
     happen(&mut f, "up swp99");
-    assert_eq!(peer_told(&mut f), "+swp99");
+    assert_eq!(advertised_to_peer(&mut f), "+swp99");
 }
 
 #[test]
@@ -330,7 +334,7 @@ fn where_frames_go() {
         let mut f = shim();
         for what in before.split(", ") {
             happen(&mut f, what);
-            drop((f.ops(), f.told()));
+            drop((f.ops(), f.advertised()));
         }
         let is = match f.fdb.table.get(&KEY) {
             None => "gone".to_owned(),

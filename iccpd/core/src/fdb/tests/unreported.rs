@@ -71,10 +71,13 @@ mod learned_here {
     #[test]
     fn a_report_on_the_peer_link_changes_nothing() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         f.learn("peerlink");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
-        assert_eq!(f.observation(Observation::Aged).told(), [del("bond1")]);
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
+        assert_eq!(
+            f.observation(Observation::Aged).advertised(),
+            [del("bond1")]
+        );
     }
 
     /// 9.3, first row.
@@ -85,7 +88,7 @@ mod learned_here {
         at_peer(&mut f, "bond1", false);
         f.learn("bond1");
         assert_eq!(f.ops(), [forget()]);
-        assert_eq!(f.told(), []);
+        assert_eq!(f.advertised(), []);
         assert!(f.fdb.is_empty());
     }
 
@@ -96,10 +99,10 @@ mod learned_here {
         down(&mut f, "bond1");
         f.learn("bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        assert_eq!(f.told(), [], "the peer is not told");
+        assert_eq!(f.advertised(), [], "the peer is not told");
         up(&mut f, "bond1");
         assert_eq!(f.ops(), [ageing("bond1")]);
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
     }
 
     /// 9.3, third row.
@@ -109,9 +112,9 @@ mod learned_here {
         f.change(|ports| ports.at_peer.remove(&port("bond1")));
         down(&mut f, "bond1");
         f.learn("bond1");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
         up(&mut f, "bond1");
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
     }
 
     /// 9.3, fourth row; `spec/iccp.md` 10.3, "orphan port up".
@@ -120,9 +123,9 @@ mod learned_here {
         let mut f = shim();
         f.change(|ports| kernel(ports).insert(port("swp10"), false));
         f.learn("swp10");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
         f.change(|ports| kernel(ports).insert(port("swp10"), true));
-        assert_eq!(f.told(), [add("swp10")]);
+        assert_eq!(f.advertised(), [add("swp10")]);
     }
 
     /// 9.3, fifth row.
@@ -130,7 +133,7 @@ mod learned_here {
     fn an_address_on_a_port_that_is_up_is_told() {
         for on in ["bond1", "swp10"] {
             let mut f = shim();
-            assert_eq!(f.learn(on).told(), [add(on)]);
+            assert_eq!(f.learn(on).advertised(), [add(on)]);
             assert_eq!(f.ops(), []);
         }
     }
@@ -139,12 +142,12 @@ mod learned_here {
     #[test]
     fn a_known_address_that_is_reported_on_a_port_just_lost_is_reached_through_the_peer() {
         let mut f = shim();
-        f.learn("swp10").told();
+        f.learn("swp10").advertised();
         down(&mut f, "bond1");
         f.learn("bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
         // The peer must not go on sending to where the host was.
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
     }
 
     /// 9.3, sixth row, for an address that the peer sees on that port as well.
@@ -156,7 +159,7 @@ mod learned_here {
         assert_eq!(f.ops(), [tracked("peerlink")]);
         f.learn("bond1");
         assert_eq!(f.ops(), [tracked("peerlink")], "programmed again");
-        assert_eq!(f.told(), []);
+        assert_eq!(f.advertised(), []);
     }
 
     /// 9.3, seventh row, and P-6: an entry that was installed before would never age.
@@ -166,9 +169,9 @@ mod learned_here {
         assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("bond1")]);
         f.learn("bond1");
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
         f.learn("bond1");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]), "once");
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]), "once");
     }
 
     /// 9.3, last row: local until the peer confirms.
@@ -178,7 +181,7 @@ mod learned_here {
         assert_eq!(f.peer(EntryOp::Add, "swp11").ops(), [tracked("peerlink")]);
         f.learn("swp10");
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [add("swp10")]);
+        assert_eq!(f.advertised(), [add("swp10")]);
         assert_eq!(f.fdb.counts().peer + f.fdb.counts().both, 0);
     }
 
@@ -186,9 +189,9 @@ mod learned_here {
     #[test]
     fn a_move_between_two_local_ports_is_told() {
         let mut f = shim();
-        f.learn("swp10").told();
-        assert_eq!(f.learn("bond1").told(), [add("bond1")]);
-        assert_eq!(f.learn("swp10").told(), [add("swp10")]);
+        f.learn("swp10").advertised();
+        assert_eq!(f.learn("bond1").advertised(), [add("bond1")]);
+        assert_eq!(f.learn("swp10").advertised(), [add("swp10")]);
     }
 }
 
@@ -199,11 +202,11 @@ mod aged_here {
     #[test]
     fn the_flush_of_a_lost_port_does_not_end_what_waits_behind_the_peer_link() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
         f.observation(Observation::Aged);
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
         assert_eq!(f.fdb.len(), 1);
     }
 
@@ -225,9 +228,9 @@ mod aged_here {
     #[test]
     fn an_address_that_nobody_sees_any_more_is_gone() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         f.observation(Observation::Aged);
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         f.ops();
         assert!(f.fdb.is_empty());
     }
@@ -238,9 +241,9 @@ mod aged_here {
         let mut f = shim();
         f.learn("bond1").peer(EntryOp::Add, "bond1");
         assert_eq!(f.ops(), [], "the dataplane's own");
-        f.told();
+        f.advertised();
         down(&mut f, "bond1");
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         assert_eq!(f.ops(), [tracked("peerlink")]);
         assert_eq!(
             f.observation(Observation::Aged).ops(),
@@ -252,10 +255,10 @@ mod aged_here {
     #[test]
     fn an_address_that_ages_here_is_put_back_while_the_peer_sees_it() {
         let mut f = shim();
-        f.learn("bond1").peer(EntryOp::Add, "bond1").told();
+        f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.observation(Observation::Aged);
         assert_eq!(f.ops(), [tracked("bond1")]);
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         f.peer(EntryOp::Delete, "bond1");
         assert_eq!(f.ops(), [release()]);
     }
@@ -264,10 +267,10 @@ mod aged_here {
     #[test]
     fn a_flush_takes_only_what_nobody_else_sees() {
         let mut f = shim();
-        f.learn("swp10").told();
+        f.learn("swp10").advertised();
         f.fdb.local_listing_begins();
         f.fdb.local_listing_ends();
-        assert_eq!(f.told(), [del("swp10")]);
+        assert_eq!(f.advertised(), [del("swp10")]);
         f.ops();
         assert!(f.fdb.is_empty());
     }
@@ -296,7 +299,7 @@ mod told_by_the_peer {
                 }
             });
             assert_eq!(f.peer(EntryOp::Add, on).ops(), want, "{on}");
-            assert_eq!(f.told(), [], "nothing is echoed");
+            assert_eq!(f.advertised(), [], "nothing is echoed");
         }
     }
 
@@ -308,10 +311,10 @@ mod told_by_the_peer {
         f.peer(EntryOp::Add, "swp11");
         assert!(f.fdb.is_empty());
         // Not even one that was known here; the dataplane forgets it as well.
-        f.learn("swp10").told();
+        f.learn("swp10").advertised();
         f.peer(EntryOp::Add, "swp11");
         assert_eq!(f.ops(), [forget()]);
-        assert_eq!(f.told(), [del("swp10")]);
+        assert_eq!(f.advertised(), [del("swp10")]);
         assert!(f.fdb.is_empty());
     }
 
@@ -329,11 +332,11 @@ mod told_by_the_peer {
     #[test]
     fn an_address_that_waits_behind_the_peer_link_is_the_peers_when_it_says_so() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
         f.peer(EntryOp::Add, "bond1");
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         assert_eq!(f.ops(), [], "it is there already");
         up(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("bond1")], "and does not age here");
@@ -345,11 +348,11 @@ mod told_by_the_peer {
         for kind in [MacType::Dynamic, MacType::Static] {
             let mut f = shim();
             configured(&mut f, "swp10");
-            f.told();
+            f.advertised();
             f.peer_of_kind(EntryOp::Add, "bond1", kind);
-            assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+            assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
             f.observation(Observation::Aged);
-            assert_eq!(f.told(), [del("swp10")]);
+            assert_eq!(f.advertised(), [del("swp10")]);
             f.ops();
             assert!(f.fdb.is_empty(), "the peer's word was not taken");
         }
@@ -369,12 +372,12 @@ mod told_by_the_peer {
     #[test]
     fn a_host_that_moved_to_the_peer_is_followed() {
         let mut f = shim();
-        f.learn("swp10").told();
+        f.learn("swp10").advertised();
         f.peer(EntryOp::Add, "swp11");
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        assert_eq!(f.told(), [del("swp10")]);
+        assert_eq!(f.advertised(), [del("swp10")]);
         let mut f = shim();
-        f.learn("swp10").told();
+        f.learn("swp10").advertised();
         f.peer(EntryOp::Add, "bond1");
         assert_eq!(f.ops(), [tracked("bond1")]);
     }
@@ -383,19 +386,19 @@ mod told_by_the_peer {
     #[test]
     fn an_orphan_port_of_the_same_name_is_another_place() {
         let mut f = shim();
-        f.learn("swp10").told();
+        f.learn("swp10").advertised();
         f.peer(EntryOp::Add, "swp10");
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        assert_eq!(f.told(), [del("swp10")]);
+        assert_eq!(f.advertised(), [del("swp10")]);
     }
 
     /// 9.5, known address, rule 4.
     #[test]
     fn a_host_that_both_see_on_the_same_port_is_the_dataplanes_own() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         f.peer(EntryOp::Add, "bond1");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
         assert_eq!(f.fdb.counts().both, 1);
     }
 
@@ -403,9 +406,9 @@ mod told_by_the_peer {
     #[test]
     fn what_the_peer_no_longer_sees_stays_if_it_is_seen_here() {
         let mut f = shim();
-        f.learn("bond1").peer(EntryOp::Add, "bond1").told();
+        f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.peer(EntryOp::Delete, "bond1");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
         let mut f = shim();
         f.peer(EntryOp::Add, "bond1").ops();
         f.peer(EntryOp::Delete, "bond1");
@@ -421,7 +424,7 @@ mod told_by_the_peer {
         f.peer_of_kind(EntryOp::Add, "bond1", MacType::Static);
         assert_eq!(f.ops(), [fixed("bond1")]);
         f.learn("swp10");
-        assert_eq!(f.told(), []);
+        assert_eq!(f.advertised(), []);
         assert_eq!(f.ops(), [fixed("bond1")], "put back");
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [fixed("peerlink")]);
@@ -452,10 +455,10 @@ mod told_by_the_peer {
         f.change(|ports| ports.no_orphans = true);
         f.peer(EntryOp::Add, "swp11");
         assert!(f.fdb.is_empty());
-        assert_eq!(f.learn("swp10").told(), []);
-        assert_eq!(f.learn("bond1").told(), [add("bond1")]);
+        assert_eq!(f.learn("swp10").advertised(), []);
+        assert_eq!(f.learn("bond1").advertised(), [add("bond1")]);
         assert_eq!(
-            f.learn("swp10").told(),
+            f.learn("swp10").advertised(),
             [del("bond1")],
             "it moved out of sight"
         );
@@ -480,23 +483,23 @@ mod ports_that_come_and_go {
     #[test]
     fn an_address_that_waited_ages_on_its_port_until_it_is_learned_again() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        assert_eq!(f.told(), [], "9.7: the peer is not told to delete");
+        assert_eq!(f.advertised(), [], "9.7: the peer is not told to delete");
         up(&mut f, "bond1");
         assert_eq!(f.ops(), [ageing("bond1")]);
         f.learn("bond1");
         assert_eq!(f.ops(), [release()]);
         // Or it ages.
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         up(&mut f, "bond1");
         assert_eq!(f.ops(), [ageing("bond1")]);
         f.observation(Observation::Aged);
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
     }
 
     /// 9.6, second row.
@@ -504,11 +507,11 @@ mod ports_that_come_and_go {
     fn without_a_peer_link_an_address_that_waited_is_dropped() {
         let mut f = shim();
         f.change(|ports| ports.peer_link = None);
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [forget()]);
         up(&mut f, "bond1");
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         assert_eq!(f.ops(), [forget()]);
         assert!(f.fdb.is_empty());
     }
@@ -518,9 +521,9 @@ mod ports_that_come_and_go {
     fn an_address_that_waits_is_remembered_while_the_peer_link_is_down() {
         let mut f = shim();
         f.change(|ports| ports.peer_link_down = true);
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
-        assert_eq!((f.ops(), f.told()), (vec![forget()], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![forget()], vec![]));
         f.change(|ports| ports.peer_link_down = false);
         assert_eq!(f.ops(), [tracked("peerlink")]);
     }
@@ -530,19 +533,19 @@ mod ports_that_come_and_go {
     fn a_port_that_is_lost_on_both_takes_its_addresses_with_it() {
         let mut f = shim();
         at_peer(&mut f, "bond1", false);
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         assert_eq!(f.ops(), [forget()]);
         assert!(f.fdb.is_empty());
         // Likewise if the peer loses its own afterwards.
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
         at_peer(&mut f, "bond1", false);
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         assert!(f.fdb.is_empty());
     }
 
@@ -550,12 +553,12 @@ mod ports_that_come_and_go {
     #[test]
     fn an_address_that_has_waited_for_ten_minutes_is_dropped() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
         f.change(|ports| ports.down.insert(port("bond1"), Outage::Long));
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         assert!(f.fdb.is_empty());
         // What is reported on it even later is not kept for another ten.
         f.learn("bond1");
@@ -568,7 +571,7 @@ mod ports_that_come_and_go {
     fn a_configured_address_survives_its_port() {
         let mut f = shim();
         configured(&mut f, "bond1");
-        f.told();
+        f.advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [fixed("peerlink")]);
         f.change(|ports| ports.down.insert(port("bond1"), Outage::Long));
@@ -576,7 +579,7 @@ mod ports_that_come_and_go {
         assert_eq!(f.fdb.len(), 1);
         up(&mut f, "bond1");
         assert_eq!(f.ops(), [], "configured as it was");
-        assert_eq!(f.told(), [], "and the peer knows it still or again");
+        assert_eq!(f.advertised(), [], "and the peer knows it still or again");
     }
 
     /// 9.14.
@@ -584,9 +587,12 @@ mod ports_that_come_and_go {
     fn a_configured_address_is_told_as_one_and_withdrawn() {
         let mut f = shim();
         configured(&mut f, "swp10");
-        let batch = f.fdb.next_announcements(9);
+        let batch = f.fdb.next_advertisements(9);
         assert_eq!(batch[0].kind, MacType::Static);
-        assert_eq!(f.observation(Observation::Aged).told(), [del("swp10")]);
+        assert_eq!(
+            f.observation(Observation::Aged).advertised(),
+            [del("swp10")]
+        );
     }
 
     /// 9.8.
@@ -596,10 +602,10 @@ mod ports_that_come_and_go {
         f.peer(EntryOp::Add, "bond1").ops();
         at_peer(&mut f, "bond1", false);
         assert_eq!(f.ops(), [ageing("bond1")]);
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
         // What the peer answers (9.5, rule 1) ends what it said before.
         f.peer(EntryOp::Delete, "bond1");
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
         f.observation(Observation::Aged);
         assert_eq!(f.ops(), [release()]);
     }
@@ -608,15 +614,15 @@ mod ports_that_come_and_go {
     #[test]
     fn a_port_lost_at_the_peer_concerns_only_what_the_peer_alone_saw() {
         let mut f = shim();
-        f.learn("bond1").peer(EntryOp::Add, "bond1").told();
+        f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         at_peer(&mut f, "bond1", false);
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
         let mut f = shim();
         f.peer(EntryOp::Add, "bond1").ops();
         down(&mut f, "bond1");
         at_peer(&mut f, "bond1", false);
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        assert_eq!(f.told(), []);
+        assert_eq!(f.advertised(), []);
     }
 
     /// 9.11: entries behind the peer link.
@@ -626,17 +632,17 @@ mod ports_that_come_and_go {
         f.peer(EntryOp::Add, "swp11").ops();
         f.change(|ports| ports.peer_link_down = true);
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), []);
+        assert_eq!(f.advertised(), []);
         f.change(|ports| ports.peer_link_down = false);
         assert_eq!(f.ops(), [tracked("peerlink")]);
         // Those that wait as well.
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
         f.change(|ports| ports.peer_link_down = true);
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [], "not unless pending");
+        assert_eq!(f.advertised(), [], "not unless pending");
         f.change(|ports| ports.peer_link_down = false);
         assert_eq!(f.ops(), [tracked("peerlink")]);
     }
@@ -647,7 +653,7 @@ mod ports_that_come_and_go {
         let mut f = shim();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         f.learn("bond1");
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
         let other = FdbKey {
             mac: Mac([2, 0, 0, 0, 0, 8]),
             ..KEY
@@ -668,16 +674,19 @@ mod ports_that_come_and_go {
         assert_eq!(f.ops(), [on("peerlink")]);
         f.change(|ports| ports.mlag.insert(port("bond1")));
         assert_eq!(f.ops(), [on("bond1")]);
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
     }
 
     #[test]
     fn an_address_that_goes_before_its_port_was_told_to_have_joined_is_withdrawn() {
         let mut f = shim();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
-        assert_eq!(f.learn("bond1").told(), [add("bond1")]);
+        assert_eq!(f.learn("bond1").advertised(), [add("bond1")]);
         f.change(|ports| ports.mlag.insert(port("bond1")));
-        assert_eq!(f.observation(Observation::Aged).told(), [del("bond1")]);
+        assert_eq!(
+            f.observation(Observation::Aged).advertised(),
+            [del("bond1")]
+        );
     }
 
     /// 9.12.
@@ -689,18 +698,18 @@ mod ports_that_come_and_go {
         assert_eq!(f.ops(), [tracked("peerlink")]);
         // Seen on both: by way of the peer until the host speaks here.
         let mut f = shim();
-        f.learn("bond1").peer(EntryOp::Add, "bond1").told();
+        f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         assert_eq!(f.ops(), [tracked("peerlink")]);
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
         f.learn("bond1");
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
         // Seen here alone: it stays what it is.
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
-        assert_eq!((f.ops(), f.told()), (vec![], vec![]));
+        assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
     }
 }
 
@@ -716,7 +725,7 @@ mod sessions {
         assert_eq!(f.ops(), [release()]);
         assert!(f.fdb.is_empty());
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
         f.fdb.session_down(true);
@@ -728,7 +737,7 @@ mod sessions {
     #[test]
     fn what_was_on_an_mlag_port_when_the_session_is_lost_stays_there_and_ages() {
         let mut f = shim();
-        f.learn("bond1").peer(EntryOp::Add, "bond1").told();
+        f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.fdb.session_down(true);
         assert_eq!(f.ops(), [], "seen by both");
         assert_eq!(f.fdb.counts().local, 1);
@@ -738,7 +747,7 @@ mod sessions {
         assert_eq!(f.ops(), [ageing("bond1")], "seen by the peer");
         assert_eq!(f.fdb.counts().local, 1);
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         f.fdb.session_down(true);
         assert_eq!(f.ops(), [], "seen here");
     }
@@ -758,15 +767,15 @@ mod sessions {
     #[test]
     fn a_new_session_hears_of_everything_that_is_seen_here() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         f.fdb.session_down(false);
         f.fdb.session_up();
-        assert_eq!(f.told(), [add("bond1")]);
+        assert_eq!(f.advertised(), [add("bond1")]);
         f.observation(Observation::Aged).peer(EntryOp::Add, "bond1");
-        f.told();
+        f.advertised();
         f.fdb.session_down(false);
         f.fdb.session_up();
-        assert_eq!(f.told(), [], "seen by the peer alone");
+        assert_eq!(f.advertised(), [], "seen by the peer alone");
     }
 
     /// `spec/behaviour.md` 14.6: everything that was programmed.
@@ -788,12 +797,12 @@ mod sessions {
     #[test]
     fn a_dataplane_that_tracks_takes_over_with_its_own_observations() {
         let mut f = shim();
-        f.learn("bond1").told();
+        f.learn("bond1").advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
         f.change(|ports| ports.unreported = false);
         assert_eq!(f.ops(), [release()]);
-        assert_eq!(f.told(), [del("bond1")]);
+        assert_eq!(f.advertised(), [del("bond1")]);
     }
 }
 
