@@ -1,4 +1,4 @@
-//! A dataplane without activity reports on what was installed (version-1 shims): it owns what it
+//! A dataplane without activity reports on what was installed (a foreign mclagsyncd server): it owns what it
 //! learned itself. What was installed is withdrawn then (P-6), and put back when it ages here and the
 //! peer still sees the host. Nor does it know what to do with the entries of a port that is down: both
 //! are decided here, as `spec/behaviour.md` 9 has it.

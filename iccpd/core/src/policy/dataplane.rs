@@ -147,7 +147,7 @@ mod tests {
             hold: true,
             ..NONE
         };
-        let shim = Abilities {
+        let server = Abilities {
             hold: true,
             pair: true,
             interfaces: true,
@@ -157,7 +157,7 @@ mod tests {
         let rows = [
             (ours, (false, false), "Ports Fdb"),
             (NONE, (true, false), "Ports Fdb"),
-            (shim, (true, false), "Ports Interfaces Fdb Pair"),
+            (server, (true, false), "Ports Interfaces Fdb Pair"),
             (
                 Abilities {
                     neighbours: true,

@@ -1,8 +1,8 @@
 //! The tables of `spec/behaviour.md` 9.13 and `spec/iccp.md` 10.1–10.3, each row one case, in words:
-//! what happened before, what happens, what the shim and the peer are told of it, and who sees the
+//! what happened before, what happens, what is programmed and advertised, and who sees the
 //! host then (*L*: the peer alone, *P*: this chassis alone).
 
-use super::unreported::{kernel, shim};
+use super::unreported::{kernel, server};
 use super::*;
 
 /// The cells of each row.
@@ -93,10 +93,10 @@ fn age(f: &Fixture) -> &'static str {
     }
 }
 
-/// Row; what was before; what happens; told to the shim; told to the peer; who sees the host then.
+/// Row; what was before; what happens; programmed; advertised; who sees the host then.
 fn check(rows: &str) {
     for [row, before, event, ops, told, flags] in cells(rows) {
-        let mut f = shim();
+        let mut f = server();
         for what in before.split(", ").filter(|what| !what.is_empty()) {
             happen(&mut f, what);
             drop((f.ops(), f.advertised()));
@@ -201,7 +201,7 @@ fn an_address_on_an_mlag_port_is_told_when_the_kernel_has_it_and_it_is_up() {
     );
 }
 
-/// `spec/iccp.md` 10.2: the shim reports a move once, and may be faster than the kernel.
+/// `spec/iccp.md` 10.2: the server reports a move once, and may be faster than the kernel.
 #[test]
 fn a_move_to_an_unknown_interface_counts_as_soon_as_the_kernel_has_it() {
     check(
@@ -219,7 +219,7 @@ fn a_move_to_an_unknown_interface_counts_as_soon_as_the_kernel_has_it() {
          listed anew           ; told swp11, learn swp99, list           ; up swp99    ;     ;        ; L
         ",
     );
-    let mut f = shim();
+    let mut f = server();
     f.learn("swp10").advertised();
     f.observation(Observation::Aged).learn("swp99");
     assert_eq!(
@@ -233,7 +233,7 @@ fn a_move_to_an_unknown_interface_counts_as_soon_as_the_kernel_has_it() {
 
 #[test]
 fn moves_to_unknown_interfaces_are_remembered_up_to_a_bound() {
-    let mut f = shim();
+    let mut f = server();
     let keys = (0..=u32::try_from(MAX_EARLY).unwrap()).map(|number| {
         let [_, a, b, c] = number.to_be_bytes();
         let mac = Mac([2, 0, 0, a, b, c]);
@@ -331,7 +331,7 @@ fn where_frames_go() {
          down | X | down                ; told bond1, down, lost                   ; gone
         ";
     for [row, before, want] in cells(rows) {
-        let mut f = shim();
+        let mut f = server();
         for what in before.split(", ") {
             happen(&mut f, what);
             drop((f.ops(), f.advertised()));

@@ -1,5 +1,5 @@
 //! The rows of `spec/behaviour.md` 9.3–9.15 and `spec/iccp.md` 10 for a dataplane that does not track
-//! what was installed: version-1 shims.
+//! what was installed: a foreign mclagsyncd server.
 
 use super::*;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 const KERNEL: [&str; 5] = ["bond1", "bond2", "swp10", "swp11", "peerlink"];
 
 /// Both MLAG ports up on both chassis, a peer link that is up, synchronised.
-pub(super) fn shim() -> Fixture {
+pub(super) fn server() -> Fixture {
     Fixture::with(Ports {
         unreported: true,
         kernel: BTreeMap::from(KERNEL.map(|name| (port(name), true))).into(),
@@ -70,7 +70,7 @@ mod learned_here {
     /// `spec/behaviour.md` 9.3, precondition.
     #[test]
     fn a_report_on_the_peer_link_changes_nothing() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         f.learn("peerlink");
         assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
@@ -83,7 +83,7 @@ mod learned_here {
     /// 9.3, first row.
     #[test]
     fn an_address_on_a_port_that_is_down_on_both_chassis_is_not_kept() {
-        let mut f = shim();
+        let mut f = server();
         down(&mut f, "bond1");
         at_peer(&mut f, "bond1", false);
         f.learn("bond1");
@@ -95,7 +95,7 @@ mod learned_here {
     /// 9.3, second row, and W-13.
     #[test]
     fn an_address_on_a_port_that_is_down_here_alone_is_reached_through_the_peer() {
-        let mut f = shim();
+        let mut f = server();
         down(&mut f, "bond1");
         f.learn("bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -108,7 +108,7 @@ mod learned_here {
     /// 9.3, third row.
     #[test]
     fn an_address_on_a_port_that_is_down_and_unknown_at_the_peer_waits() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.at_peer.remove(&port("bond1")));
         down(&mut f, "bond1");
         f.learn("bond1");
@@ -120,7 +120,7 @@ mod learned_here {
     /// 9.3, fourth row; `spec/iccp.md` 10.3, "orphan port up".
     #[test]
     fn an_address_on_an_orphan_port_that_is_down_is_told_when_it_is_up() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| kernel(ports).insert(port("swp10"), false));
         f.learn("swp10");
         assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
@@ -132,7 +132,7 @@ mod learned_here {
     #[test]
     fn an_address_on_a_port_that_is_up_is_told() {
         for on in ["bond1", "swp10"] {
-            let mut f = shim();
+            let mut f = server();
             assert_eq!(f.learn(on).advertised(), [add(on)]);
             assert_eq!(f.ops(), []);
         }
@@ -141,7 +141,7 @@ mod learned_here {
     /// 9.3, sixth row.
     #[test]
     fn a_known_address_that_is_reported_on_a_port_just_lost_is_reached_through_the_peer() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("swp10").advertised();
         down(&mut f, "bond1");
         f.learn("bond1");
@@ -153,7 +153,7 @@ mod learned_here {
     /// 9.3, sixth row, for an address that the peer sees on that port as well.
     #[test]
     fn an_address_that_the_peer_sees_stays_behind_the_peer_link_while_the_port_is_down() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -165,7 +165,7 @@ mod learned_here {
     /// 9.3, seventh row, and P-6: an entry that was installed before would never age.
     #[test]
     fn what_was_installed_is_withdrawn_when_the_dataplane_learns_the_address() {
-        let mut f = shim();
+        let mut f = server();
         assert_eq!(f.peer(EntryOp::Add, "bond1").ops(), [tracked("bond1")]);
         f.learn("bond1");
         assert_eq!(f.ops(), [release()]);
@@ -177,7 +177,7 @@ mod learned_here {
     /// 9.3, last row: local until the peer confirms.
     #[test]
     fn a_host_that_moved_here_is_no_longer_the_peers() {
-        let mut f = shim();
+        let mut f = server();
         assert_eq!(f.peer(EntryOp::Add, "swp11").ops(), [tracked("peerlink")]);
         f.learn("swp10");
         assert_eq!(f.ops(), [release()]);
@@ -188,7 +188,7 @@ mod learned_here {
     /// W-14.
     #[test]
     fn a_move_between_two_local_ports_is_told() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("swp10").advertised();
         assert_eq!(f.learn("bond1").advertised(), [add("bond1")]);
         assert_eq!(f.learn("swp10").advertised(), [add("swp10")]);
@@ -201,7 +201,7 @@ mod aged_here {
     /// 9.4, first row.
     #[test]
     fn the_flush_of_a_lost_port_does_not_end_what_waits_behind_the_peer_link() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -213,7 +213,7 @@ mod aged_here {
     /// 9.4, second row.
     #[test]
     fn an_entry_behind_the_peer_link_is_programmed_again() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "swp11").ops();
         assert_eq!(
             f.observation(Observation::Aged).ops(),
@@ -227,7 +227,7 @@ mod aged_here {
     /// 9.4, third row.
     #[test]
     fn an_address_that_nobody_sees_any_more_is_gone() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         f.observation(Observation::Aged);
         assert_eq!(f.advertised(), [del("bond1")]);
@@ -238,7 +238,7 @@ mod aged_here {
     /// 9.4, fourth row.
     #[test]
     fn an_address_that_ages_on_a_lost_port_is_the_peers() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").peer(EntryOp::Add, "bond1");
         assert_eq!(f.ops(), [], "the dataplane's own");
         f.advertised();
@@ -254,7 +254,7 @@ mod aged_here {
     /// 9.4, last row; 9.15: a flush is one report per address.
     #[test]
     fn an_address_that_ages_here_is_put_back_while_the_peer_sees_it() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.observation(Observation::Aged);
         assert_eq!(f.ops(), [tracked("bond1")]);
@@ -266,7 +266,7 @@ mod aged_here {
     /// 9.15: a flush that takes everything leaves what the peer still sees.
     #[test]
     fn a_flush_takes_only_what_nobody_else_sees() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("swp10").advertised();
         f.fdb.local_listing_begins();
         f.fdb.local_listing_ends();
@@ -291,7 +291,7 @@ mod told_by_the_peer {
             ("swp11", false, false, vec![]),
         ];
         for (on, has_peer_link, is_down, want) in cases {
-            let mut f = shim();
+            let mut f = server();
             f.change(|ports| {
                 ports.peer_link = ports.peer_link.filter(|_| has_peer_link);
                 if is_down {
@@ -306,7 +306,7 @@ mod told_by_the_peer {
     /// 9.5: without a peer link the record is discarded.
     #[test]
     fn an_orphan_of_the_peer_that_cannot_be_reached_is_not_kept() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.peer_link = None);
         f.peer(EntryOp::Add, "swp11");
         assert!(f.fdb.is_empty());
@@ -321,7 +321,7 @@ mod told_by_the_peer {
     /// 9.13: while the peer link is down the entry is remembered.
     #[test]
     fn behind_a_peer_link_that_is_down_nothing_is_programmed() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.peer_link_down = true);
         assert_eq!(f.peer(EntryOp::Add, "swp11").ops(), []);
         f.change(|ports| ports.peer_link_down = false);
@@ -331,7 +331,7 @@ mod told_by_the_peer {
     /// 9.5, known address, rule 1.
     #[test]
     fn an_address_that_waits_behind_the_peer_link_is_the_peers_when_it_says_so() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
@@ -346,7 +346,7 @@ mod told_by_the_peer {
     #[test]
     fn what_is_configured_here_refuses_what_the_peer_says() {
         for kind in [MacType::Dynamic, MacType::Static] {
-            let mut f = shim();
+            let mut f = server();
             configured(&mut f, "swp10");
             f.advertised();
             f.peer_of_kind(EntryOp::Add, "bond1", kind);
@@ -361,7 +361,7 @@ mod told_by_the_peer {
     /// 9.5, known address, rule 4: equal names.
     #[test]
     fn what_is_configured_here_and_seen_there_on_the_same_port_is_the_peers_afterwards() {
-        let mut f = shim();
+        let mut f = server();
         configured(&mut f, "bond1");
         f.peer(EntryOp::Add, "bond1");
         assert_eq!(f.ops(), []);
@@ -371,12 +371,12 @@ mod told_by_the_peer {
     /// 9.5, known address, rule 2: the newer word wins.
     #[test]
     fn a_host_that_moved_to_the_peer_is_followed() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("swp10").advertised();
         f.peer(EntryOp::Add, "swp11");
         assert_eq!(f.ops(), [tracked("peerlink")]);
         assert_eq!(f.advertised(), [del("swp10")]);
-        let mut f = shim();
+        let mut f = server();
         f.learn("swp10").advertised();
         f.peer(EntryOp::Add, "bond1");
         assert_eq!(f.ops(), [tracked("bond1")]);
@@ -385,7 +385,7 @@ mod told_by_the_peer {
     /// 9.5, known address, rule 3, and W-15.
     #[test]
     fn an_orphan_port_of_the_same_name_is_another_place() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("swp10").advertised();
         f.peer(EntryOp::Add, "swp10");
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -395,7 +395,7 @@ mod told_by_the_peer {
     /// 9.5, known address, rule 4.
     #[test]
     fn a_host_that_both_see_on_the_same_port_is_the_dataplanes_own() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         f.peer(EntryOp::Add, "bond1");
         assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
@@ -405,11 +405,11 @@ mod told_by_the_peer {
     /// 9.5, DEL.
     #[test]
     fn what_the_peer_no_longer_sees_stays_if_it_is_seen_here() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.peer(EntryOp::Delete, "bond1");
         assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         f.peer(EntryOp::Delete, "bond1");
         assert_eq!(f.ops(), [release()]);
@@ -420,7 +420,7 @@ mod told_by_the_peer {
     /// 9.13, a configured address of the peer.
     #[test]
     fn an_address_that_the_peer_configured_does_not_move() {
-        let mut f = shim();
+        let mut f = server();
         f.peer_of_kind(EntryOp::Add, "bond1", MacType::Static);
         assert_eq!(f.ops(), [fixed("bond1")]);
         f.learn("swp10");
@@ -436,7 +436,7 @@ mod told_by_the_peer {
     /// P-14: the target has to be in the VLAN.
     #[test]
     fn an_address_of_a_vlan_that_the_peer_link_leaves_is_withdrawn() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "swp11").ops();
         f.change(|ports| ports.vids.insert(port("peerlink"), Vids::default()));
         assert_eq!(f.ops(), [release()]);
@@ -451,7 +451,7 @@ mod told_by_the_peer {
     /// `spec/iccp.md` 10.4: both directions.
     #[test]
     fn orphans_are_not_exchanged_with_a_peer_that_cannot() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.no_orphans = true);
         f.peer(EntryOp::Add, "swp11");
         assert!(f.fdb.is_empty());
@@ -471,7 +471,7 @@ mod ports_that_come_and_go {
     /// 9.6, first row: dynamic and in the way it was learned.
     #[test]
     fn a_port_that_is_back_takes_its_addresses_back() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -482,7 +482,7 @@ mod ports_that_come_and_go {
     /// 9.6: what was learned here ages there again, and is withdrawn when it is learned anew.
     #[test]
     fn an_address_that_waited_ages_on_its_port_until_it_is_learned_again() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -492,7 +492,7 @@ mod ports_that_come_and_go {
         f.learn("bond1");
         assert_eq!(f.ops(), [release()]);
         // Or it ages.
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         up(&mut f, "bond1");
@@ -505,7 +505,7 @@ mod ports_that_come_and_go {
     /// 9.6, second row.
     #[test]
     fn without_a_peer_link_an_address_that_waited_is_dropped() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.peer_link = None);
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
@@ -519,7 +519,7 @@ mod ports_that_come_and_go {
     /// 9.7, rule 2, with the peer link down.
     #[test]
     fn an_address_that_waits_is_remembered_while_the_peer_link_is_down() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.peer_link_down = true);
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
@@ -531,7 +531,7 @@ mod ports_that_come_and_go {
     /// 9.7, rule 3: nobody else sees it; 9.13: down on both.
     #[test]
     fn a_port_that_is_lost_on_both_takes_its_addresses_with_it() {
-        let mut f = shim();
+        let mut f = server();
         at_peer(&mut f, "bond1", false);
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
@@ -539,7 +539,7 @@ mod ports_that_come_and_go {
         assert_eq!(f.ops(), [forget()]);
         assert!(f.fdb.is_empty());
         // Likewise if the peer loses its own afterwards.
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
@@ -552,7 +552,7 @@ mod ports_that_come_and_go {
     /// 9.7, after 600 s. The peer is told here, where SONiC leaves it with an entry that never ages.
     #[test]
     fn an_address_that_has_waited_for_ten_minutes_is_dropped() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
@@ -569,7 +569,7 @@ mod ports_that_come_and_go {
     /// 9.7 and 9.14.
     #[test]
     fn a_configured_address_survives_its_port() {
-        let mut f = shim();
+        let mut f = server();
         configured(&mut f, "bond1");
         f.advertised();
         down(&mut f, "bond1");
@@ -585,7 +585,7 @@ mod ports_that_come_and_go {
     /// 9.14.
     #[test]
     fn a_configured_address_is_told_as_one_and_withdrawn() {
-        let mut f = shim();
+        let mut f = server();
         configured(&mut f, "swp10");
         let batch = f.fdb.next_advertisements(9);
         assert_eq!(batch[0].kind, MacType::Static);
@@ -598,7 +598,7 @@ mod ports_that_come_and_go {
     /// 9.8.
     #[test]
     fn what_the_peer_saw_on_a_port_it_lost_ages_here_and_is_told() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         at_peer(&mut f, "bond1", false);
         assert_eq!(f.ops(), [ageing("bond1")]);
@@ -613,11 +613,11 @@ mod ports_that_come_and_go {
     /// 9.8: what both see is left alone, and so is what cannot be reached here either.
     #[test]
     fn a_port_lost_at_the_peer_concerns_only_what_the_peer_alone_saw() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         at_peer(&mut f, "bond1", false);
         assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         down(&mut f, "bond1");
         at_peer(&mut f, "bond1", false);
@@ -628,7 +628,7 @@ mod ports_that_come_and_go {
     /// 9.11: entries behind the peer link.
     #[test]
     fn a_peer_link_that_is_lost_takes_its_entries_out_and_back() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "swp11").ops();
         f.change(|ports| ports.peer_link_down = true);
         assert_eq!(f.ops(), [release()]);
@@ -636,7 +636,7 @@ mod ports_that_come_and_go {
         f.change(|ports| ports.peer_link_down = false);
         assert_eq!(f.ops(), [tracked("peerlink")]);
         // Those that wait as well.
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
@@ -650,7 +650,7 @@ mod ports_that_come_and_go {
     /// 9.12, and W-16: what was told as an orphan's is told anew.
     #[test]
     fn a_port_that_joins_the_domain_is_looked_at_again() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         f.learn("bond1");
         assert_eq!(f.advertised(), [add("bond1")]);
@@ -679,7 +679,7 @@ mod ports_that_come_and_go {
 
     #[test]
     fn an_address_that_goes_before_its_port_was_told_to_have_joined_is_withdrawn() {
-        let mut f = shim();
+        let mut f = server();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         assert_eq!(f.learn("bond1").advertised(), [add("bond1")]);
         f.change(|ports| ports.mlag.insert(port("bond1")));
@@ -692,12 +692,12 @@ mod ports_that_come_and_go {
     /// 9.12.
     #[test]
     fn a_port_that_leaves_the_domain_is_an_orphan() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         assert_eq!(f.ops(), [tracked("peerlink")]);
         // Seen on both: by way of the peer until the host speaks here.
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -706,7 +706,7 @@ mod ports_that_come_and_go {
         assert_eq!(f.ops(), [release()]);
         assert_eq!(f.advertised(), [add("bond1")]);
         // Seen here alone: it stays what it is.
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         f.change(|ports| ports.mlag.remove(&port("bond1")));
         assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
@@ -719,12 +719,12 @@ mod sessions {
     /// 9.9, first row.
     #[test]
     fn a_session_that_is_lost_takes_what_is_behind_the_peer_link() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "swp11").ops();
         f.fdb.session_down(true);
         assert_eq!(f.ops(), [release()]);
         assert!(f.fdb.is_empty());
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         f.ops();
@@ -736,17 +736,17 @@ mod sessions {
     /// 9.9, the other rows.
     #[test]
     fn what_was_on_an_mlag_port_when_the_session_is_lost_stays_there_and_ages() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").peer(EntryOp::Add, "bond1").advertised();
         f.fdb.session_down(true);
         assert_eq!(f.ops(), [], "seen by both");
         assert_eq!(f.fdb.counts().local, 1);
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         f.fdb.session_down(true);
         assert_eq!(f.ops(), [ageing("bond1")], "seen by the peer");
         assert_eq!(f.fdb.counts().local, 1);
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         f.fdb.session_down(true);
         assert_eq!(f.ops(), [], "seen here");
@@ -755,7 +755,7 @@ mod sessions {
     /// As by default: the peer's dataplane probably goes on.
     #[test]
     fn a_session_that_is_lost_changes_nothing_while_it_may_come_back() {
-        let mut f = shim();
+        let mut f = server();
         f.peer(EntryOp::Add, "swp11").ops();
         f.fdb.session_down(false);
         assert_eq!(f.ops(), []);
@@ -766,7 +766,7 @@ mod sessions {
     /// 9.10.
     #[test]
     fn a_new_session_hears_of_everything_that_is_seen_here() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         f.fdb.session_down(false);
         f.fdb.session_up();
@@ -780,8 +780,8 @@ mod sessions {
 
     /// `spec/behaviour.md` 14.6: everything that was programmed.
     #[test]
-    fn a_shim_that_is_back_is_told_everything_that_is_installed() {
-        let mut f = shim();
+    fn a_server_that_is_back_is_told_everything_that_is_installed() {
+        let mut f = server();
         f.peer(EntryOp::Add, "bond1").ops();
         at_peer(&mut f, "bond1", false);
         assert_eq!(f.ops(), [ageing("bond1")]);
@@ -796,7 +796,7 @@ mod sessions {
 
     #[test]
     fn a_dataplane_that_tracks_takes_over_with_its_own_observations() {
-        let mut f = shim();
+        let mut f = server();
         f.learn("bond1").advertised();
         down(&mut f, "bond1");
         assert_eq!(f.ops(), [tracked("peerlink")]);
@@ -824,7 +824,7 @@ fn truth_table() {
         (true, false, false, false, true, None),
     ];
     for (here, there, local, remote, link, want) in cases {
-        let mut f = shim();
+        let mut f = server();
         if there {
             f.peer(EntryOp::Add, "bond1");
         }

@@ -1,4 +1,4 @@
-//! The dataplane of a legacy chassis, with the shim that drives it (`spec/behaviour.md` 9.2, 2.3).
+//! The dataplane of a legacy chassis, with the server that drives it (`spec/behaviour.md` 9.2, 2.3).
 //! It outlives the daemon.
 
 use iccp_core::Time;
@@ -7,7 +7,7 @@ use mclag_proto::sync::model::FdbKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The older shim carries isolation out this long after the last change.
+/// The older server carries isolation out this long after the last change.
 const DEBOUNCE: Duration = Duration::from_secs(3);
 
 /// One forwarding entry.
@@ -28,7 +28,7 @@ impl Entry {
     }
 }
 
-/// What the shim reports: the host is seen on a port, or no longer.
+/// What the server reports: the host is seen on a port, or no longer.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     pub key: FdbKey,
@@ -77,7 +77,7 @@ impl Plane {
         }
     }
 
-    /// A learned entry that is replaced is gone for the shim, and reported so.
+    /// A learned entry that is replaced is gone for the server, and reported so.
     pub fn install(&mut self, key: FdbKey, entry: Entry) {
         let before = self.fdb.insert(key, entry);
         let learned = matches!(before, Some(Entry::Learned(_) | Entry::Ageing(_)));

@@ -130,7 +130,7 @@ impl Daemon {
         }
     }
 
-    /// The shim reports (10.2, 10.4).
+    /// The server reports (10.2, 10.4).
     pub fn fdb_report(&mut self, report: Report, plane: &mut Plane) {
         let Report { key, port } = report;
         match port {
@@ -291,7 +291,7 @@ impl Daemon {
             self.set_l(key, true);
             if gone {
                 plane.withdraw(key);
-                // The shim of a port that is down flushes what it had learned there.
+                // The server of a port that is down flushes what it had learned there.
                 plane.fdb.remove(&key);
                 self.table.remove(key);
             } else if let Some(entry) = self.table.entries.get_mut(&key) {

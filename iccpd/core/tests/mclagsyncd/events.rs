@@ -44,7 +44,7 @@ fn isolation(ops: &[Op], port: &str) -> Option<Isolation> {
 }
 
 fn synchronised(mut chassis: Chassis) -> Chassis {
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     chassis.ops();
     chassis.sent();
@@ -214,7 +214,7 @@ fn isolation_is_lifted_when_the_peer_deletes_its_port() {
 #[test]
 fn a_node_id_that_the_peer_has_too_is_given_up() {
     let mut chassis = Chassis::active();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     let node = |sent: &[Tlv]| {
         let mut own = sent.iter().filter_map(|tlv| match tlv {
             Tlv::SystemConfig(system) => Some(system.node),
@@ -244,7 +244,7 @@ fn a_tunnel_as_peer_link_isolates_and_is_compared() {
         (LinkKind::Vxlan, PeerLinkKind::Vxlan, false),
     ] {
         let mut chassis = Chassis::active();
-        chassis.connect_shim(BOTH);
+        chassis.connect_server(BOTH);
         let link = Chassis::link(PEER_LINK, "Ethernet0");
         chassis.feed(Input::Link(Link { kind: own, ..link }));
         let sent = chassis.session_up();
@@ -301,7 +301,7 @@ fn vlans_that_differ_are_written_down_unless_something_before_them_differs() {
     ];
     for (here, there, l3, address, want) in cases {
         let mut chassis = Chassis::active();
-        chassis.connect_shim(BOTH);
+        chassis.connect_server(BOTH);
         chassis.vlans(BOND_INDEX, &numbers(here));
         chassis.session_up();
         let info = Tlv::PortChannelInfo(PortChannelInfo {

@@ -48,7 +48,7 @@ fn on(port: &str, kind: FdbKind) -> Vec<Option<(String, FdbKind)>> {
 
 fn synchronised() -> Chassis {
     let mut chassis = Chassis::active();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     // A legacy peer marks no end of its addresses.
     chassis.pass(Duration::from_secs(11));
@@ -163,10 +163,10 @@ fn a_peer_link_that_is_down_carries_no_entry() {
     assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
 }
 
-/// P-14, and `spec/mclagsyncd-protocol.md` 5.4: the shim's word on VLANs counts until it has come
+/// P-14, and `spec/mclagsyncd-protocol.md` 5.4: the server's word on VLANs counts until it has come
 /// back and said something else (`spec/behaviour.md` 14.6).
 #[test]
-fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
+fn a_vlan_that_the_server_takes_from_a_port_takes_its_entries() {
     let mut chassis = synchronised();
     chassis.tell(entry("Ethernet20"));
     chassis.ops();
@@ -188,7 +188,7 @@ fn a_vlan_that_the_shim_takes_from_a_port_takes_its_entries() {
         window: 8,
     });
     assert_eq!(installed(&chassis.ops()), [], "it has said nothing yet");
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     let ops = installed(&chassis.ops());
     assert_eq!(ops, on("Ethernet0", FdbKind::Tracked), "the kernel's again");
 }

@@ -29,7 +29,7 @@ fn is_itself(what: &str) -> Vec<(String, Option<Mac>)> {
 
 fn standby() -> Chassis {
     let mut chassis = Chassis::standby();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.addresses(VLAN_INDEX, &["198.51.100.1/24"]);
     chassis.session_up();
     chassis
@@ -46,7 +46,7 @@ fn the_standby_takes_on_the_active_s_address_until_the_session_is_lost() {
 #[test]
 fn the_active_never_changes_an_address() {
     let mut chassis = Chassis::active();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.addresses(VLAN_INDEX, &["198.51.100.1/24"]);
     chassis.session_up();
     assert_eq!(interfaces(&mut chassis), []);
@@ -133,7 +133,7 @@ fn a_port_that_cannot_carry_leaves_the_pair_s_system_id_whoever_s_address_it_has
         (Chassis::active(), false, OWN),
     ] {
         let mut chassis = chassis;
-        chassis.connect_shim(BOTH);
+        chassis.connect_server(BOTH);
         if routed {
             chassis.routed_bond("203.0.113.1/31");
         }

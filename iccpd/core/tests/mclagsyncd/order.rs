@@ -34,11 +34,11 @@ fn words(ops: &[Op]) -> Vec<String> {
 
 /// 14.6: role and state, the peer's ports, isolation, interfaces, addresses.
 #[test]
-fn a_shim_that_connects_is_told_everything_in_order() {
+fn a_server_that_connects_is_told_everything_in_order() {
     let mut chassis = Chassis::standby();
     chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
     chassis.session_up();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     let begin_fdb = "begin Fdb".to_owned();
     let mut said = words(&chassis.ops());
     said.retain(|word| *word != begin_fdb && word != "end Fdb");
@@ -60,7 +60,7 @@ fn a_shim_that_connects_is_told_everything_in_order() {
     ];
     assert_eq!(said, want);
     chassis.feed(Input::SyncdDown);
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     let mut again = words(&chassis.ops());
     again.retain(|word| *word != begin_fdb && word != "end Fdb");
     assert_eq!(again, want, "and again when it is back");
@@ -71,7 +71,7 @@ fn a_shim_that_connects_is_told_everything_in_order() {
 fn up_is_said_after_the_ports_and_before_those_of_the_peer() {
     let mut chassis = Chassis::standby();
     chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.ops();
     chassis.session_up();
     let mut said = words(&chassis.ops());
@@ -87,7 +87,7 @@ fn up_is_said_after_the_ports_and_before_those_of_the_peer() {
 fn nothing_is_decided_of_ports_on_the_way_into_step() {
     let mut chassis = Chassis::standby();
     chassis.member(false);
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.ops();
     chassis.stage_two();
     let ports = |ops: &[Op]| -> Vec<PortWant> {
@@ -126,7 +126,7 @@ fn tell_addresses(chassis: &mut Chassis) {
 #[test]
 fn addresses_go_before_down_is_said() {
     let mut chassis = Chassis::active();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     // A first session that ends before everything of it is known replaces the whole table instead.
     chassis.pass(Duration::from_secs(11));
@@ -147,7 +147,7 @@ fn addresses_go_before_down_is_said() {
 fn ports_go_before_addresses_where_the_session_may_come_back() {
     let mut chassis = Chassis::active();
     chassis.configure(1, |config| config.on_loss = OnLoss::Hold);
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     chassis.pass(Duration::from_secs(11));
     chassis.ops();
@@ -166,7 +166,7 @@ fn ports_go_before_addresses_where_the_session_may_come_back() {
 fn down_is_said_before_isolation_is_lifted() {
     for mut chassis in [Chassis::standby(), Chassis::active()] {
         chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
-        chassis.connect_shim(BOTH);
+        chassis.connect_server(BOTH);
         chassis.session_up();
         chassis.ops();
         chassis.session_down();
@@ -189,7 +189,7 @@ fn down_is_said_before_isolation_is_lifted() {
 #[test]
 fn a_peer_that_reboots_warm_changes_nothing() {
     let mut chassis = Chassis::standby();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     chassis.ops();
     chassis.tell(Tlv::WarmBoot);
@@ -208,7 +208,7 @@ fn a_peer_that_restarts_before_both_are_synchronised_is_not_up() {
     for was_synchronised in [false, true] {
         let mut chassis = Chassis::standby();
         chassis.configure(3, |config| config.on_loss = OnLoss::Hold);
-        chassis.connect_shim(BOTH);
+        chassis.connect_server(BOTH);
         if was_synchronised {
             chassis.session_up();
             chassis.ops();
@@ -230,7 +230,7 @@ fn a_peer_that_restarts_before_both_are_synchronised_is_not_up() {
 #[test]
 fn a_peer_that_was_given_up_and_restarts_on_its_way_back_stays_given_up() {
     let mut chassis = Chassis::standby();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     chassis.session_down();
     chassis.ops();
@@ -252,7 +252,7 @@ fn a_short_restart_hold_does_not_shorten_the_time_of_a_warm_reboot() {
         config.on_loss = OnLoss::Hold;
         config.restart_hold = Duration::from_secs(10);
     });
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     chassis.pass(Duration::from_secs(11));
     chassis.tell(Tlv::Heartbeat);
@@ -277,7 +277,7 @@ fn beside_a_legacy_active_its_system_mac_counts_and_not_the_configured_one() {
     chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
     let configured = Mac([2, 0, 0, 0, 0, 0xff]);
     chassis.configure(3, |config| config.system_mac = Some(configured));
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     let ops = chassis.ops();
     let ids = ops.iter().filter_map(|op| match op {
@@ -305,12 +305,12 @@ fn the_pair_is_described_as_this_chassis_sees_it() {
         last.map(|pair| (pair.active, pair.up, pair.system_mac))
     };
     let mut active = Chassis::active();
-    active.connect_shim(BOTH);
+    active.connect_server(BOTH);
     assert_eq!(pair(&mut active), Some((Some(true), false, None)));
     active.session_up();
     assert_eq!(pair(&mut active), Some((Some(true), true, Some(OWN))));
     let mut standby = Chassis::standby();
-    standby.connect_shim(BOTH);
+    standby.connect_server(BOTH);
     standby.session_up();
     assert_eq!(pair(&mut standby), Some((Some(false), true, Some(PEER))));
     standby.session_down();
@@ -322,7 +322,7 @@ fn the_pair_is_described_as_this_chassis_sees_it() {
 #[test]
 fn members_that_change_are_told() {
     let mut chassis = Chassis::active();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     chassis.ops();
     chassis.feed(Input::LinkGone { index: 4 });
@@ -337,7 +337,7 @@ fn members_that_change_are_told() {
 fn what_a_dataplane_does_not_take_it_is_not_told() {
     let mut chassis = Chassis::standby();
     chassis.addresses(crate::chassis::VLAN_INDEX, &["198.51.100.1/24"]);
-    chassis.connect_shim(Abilities::default());
+    chassis.connect_server(Abilities::default());
     chassis.session_up();
     let ops = chassis.ops();
     let fits = |op: &Op| {
@@ -355,7 +355,7 @@ fn what_a_dataplane_does_not_take_it_is_not_told() {
 #[test]
 fn a_chassis_that_leaves_wants_nothing_of_any_section() {
     let mut chassis = Chassis::standby();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.session_up();
     chassis.ops();
     chassis.feed(Input::Stop { leave: true });
@@ -372,7 +372,7 @@ fn a_chassis_that_leaves_wants_nothing_of_any_section() {
 fn a_port_is_disabled_before_up_is_said() {
     let mut chassis = Chassis::active();
     chassis.member(false);
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.ops();
     chassis.session_up();
     let ops = chassis.ops();

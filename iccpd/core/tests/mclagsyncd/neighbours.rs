@@ -51,7 +51,7 @@ fn own_mac(op: EntryOp) -> Tlv {
 
 fn addressed() -> Chassis {
     let mut chassis = Chassis::active();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.addresses(VLAN_INDEX, &["198.51.100.1/24", "2001:db8::1/64"]);
     chassis
 }
@@ -94,7 +94,7 @@ fn addresses_are_said_before_neighbours() {
 #[test]
 fn neighbours_take_turns_with_addresses_once_the_first_transfer_is_over() {
     let mut chassis = Chassis::standby();
-    chassis.connect_shim(BOTH);
+    chassis.connect_server(BOTH);
     chassis.addresses(VLAN_INDEX, &["198.51.100.1/24"]);
     let mut next = 0_u16;
     let mut learn = |chassis: &mut Chassis| {
@@ -354,7 +354,7 @@ fn neighbours_of_a_routed_port_are_removed_with_it_and_kept_for_the_peer() {
 #[test]
 fn a_dataplane_that_takes_no_neighbours_is_warned_about_once() {
     let mut chassis = Chassis::active();
-    chassis.connect_shim(Abilities::default());
+    chassis.connect_server(Abilities::default());
     chassis.addresses(VLAN_INDEX, &["198.51.100.1/24"]);
     chassis.session_up();
     chassis.tell(arp(EntryOp::Add, NONE, "198.51.100.7", HOST));

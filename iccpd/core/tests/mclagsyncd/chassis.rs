@@ -165,7 +165,7 @@ impl Chassis {
         }));
     }
 
-    pub fn connect_shim(&mut self, abilities: Abilities) {
+    pub fn connect_server(&mut self, abilities: Abilities) {
         self.feed(Input::SyncdUp {
             abilities,
             backend: "model".into(),
