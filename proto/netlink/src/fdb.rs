@@ -175,6 +175,17 @@ pub(crate) fn dump_request(bridge: u32) -> Msg {
     msg
 }
 
+/// The request for one entry of a bridge.
+pub(crate) fn entry_request(bridge: u32, mac: Mac, vid: Option<Vid>) -> Msg {
+    let mut msg = Msg::new(RTM_GETNEIGH, 0, &header(0, 0, 0));
+    msg.attr(NDA_LLADDR, &mac.0);
+    if let Some(vid) = vid {
+        msg.attr_u16(NDA_VLAN, vid.get());
+    }
+    msg.attr_u32(NDA_MASTER, bridge);
+    msg
+}
+
 /// The request to remove what the bridge itself learned, from all ports or from one.
 pub(crate) fn flush_request(bridge: u32, port: Option<u32>) -> Msg {
     // The bridge is asked about itself, or by way of its port about that.

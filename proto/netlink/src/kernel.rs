@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use mclag_proto::IfName;
+use mclag_proto::{IfName, Mac, Vid};
 
 use crate::addr::{self, AddressNews, InterfaceAddress};
 use crate::attr::{Msg, Received};
@@ -195,6 +195,39 @@ impl Kernel {
                 let object = self.name_of(bridge).await;
                 Err(NetlinkError::new("list FDB", object, failure))
             }
+        }
+    }
+
+    /// One entry of a bridge, given by its index; none if there is none. On a bridge that separates VLANs an entry
+    /// is one of a VLAN.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn fdb_entry(
+        &mut self,
+        bridge: u32,
+        mac: Mac,
+        vid: Option<Vid>,
+    ) -> Result<Option<FdbEntry>, NetlinkError> {
+        let mut found = None;
+        let request = fdb::entry_request(bridge, mac, vid);
+        let result = self
+            .socket
+            .request(request, |message| {
+                if let Some(FdbNews::Entry(entry)) = fdb::read(&message) {
+                    found = Some(entry);
+                }
+            })
+            .await;
+        match result {
+            Ok(()) => Ok(found),
+            Err(failure) if failure.errno == libc::ENOENT => Ok(None),
+            Err(failure) => Err(NetlinkError::new(
+                "look up FDB entry",
+                mac.to_string(),
+                failure,
+            )),
         }
     }
 

@@ -21,6 +21,7 @@ mod error;
 mod fdb;
 mod kernel;
 mod link;
+mod listing;
 mod monitor;
 mod neigh;
 pub mod nft;
@@ -36,6 +37,7 @@ pub use link::{
     BondInfo, BondMember, BondMode, BridgePort, LacpInfo, LacpState, LinkInfo, LinkKind, LinkOp,
     LinkSetting, MIN_LINKS_HOLD, Oper, PortState,
 };
+pub use listing::FdbListing;
 pub use monitor::{Event, Groups, Monitor};
 pub use neigh::{
     Neighbour, NeighbourAction, NeighbourOp, NeighbourState, PROTOCOL as NEIGHBOUR_PROTOCOL,

@@ -245,7 +245,7 @@ pub(crate) const NLM_F_ACK: u16 = 0x04;
 pub(crate) const NLMSG_ERROR: u16 = 2;
 pub(crate) const NLMSG_DONE: u16 = 3;
 const NLM_F_DUMP_INTR: u16 = 0x10;
-const NLM_F_DUMP: u16 = 0x300;
+pub(crate) const NLM_F_DUMP: u16 = 0x300;
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,11 @@
 //! Forwarding databases.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use mclag_netlink::{
-    Activity, Event, FdbAction, FdbEntry, FdbOp, FdbState, Groups, LinkSetting, Monitor, Op,
+    Activity, Event, FdbAction, FdbEntry, FdbListing, FdbOp, FdbState, Groups, LinkSetting,
+    Monitor, Op,
 };
 use mclag_proto::{Mac, Vid};
 
@@ -176,6 +178,65 @@ fn an_entry_changes_its_kind_in_place() {
                 "{action:?}"
             );
         }
+        Ok(())
+    });
+}
+
+/// Input: a table is listed, and what was listed of it is removed meanwhile. Output: the listing passes over
+/// entries that are there, for the kernel goes on by position; asked for singly, each of them is found, and none
+/// that was removed.
+#[test]
+fn what_a_listing_under_churn_did_not_name_is_found_singly() {
+    in_namespace("listing under churn", async |mut lab| {
+        let bridge = Bridge::build(&mut lab, AGEING).await?;
+        let host = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            Mac([2, 0, 0, 1, high, low])
+        };
+        let op = |mac, action| {
+            Op::Fdb(FdbOp {
+                mac,
+                vid: bridge.vid,
+                port: bridge.ports[0],
+                action,
+            })
+        };
+        let all: BTreeSet<Mac> = (0..4000).map(host).collect();
+        let install = FdbAction::SetTracked(Activity::Active);
+        let installs: Vec<Op> = all.iter().map(|mac| op(*mac, install)).collect();
+        assert!(lab.kernel.apply(&installs).await.iter().all(Result::is_ok));
+
+        let mut listing = FdbListing::begin(bridge.index).await.unwrap();
+        let first = listing.next().await.unwrap().expect("entries");
+        let first: Vec<Mac> = first.iter().map(|entry| entry.mac).collect();
+        let removed: BTreeSet<Mac> = all
+            .iter()
+            .filter(|mac| first.contains(mac))
+            .copied()
+            .collect();
+        let deletes: Vec<Op> = removed
+            .iter()
+            .map(|mac| op(*mac, FdbAction::Delete))
+            .collect();
+        assert!(lab.kernel.apply(&deletes).await.iter().all(Result::is_ok));
+        let mut named: BTreeSet<Mac> = first.into_iter().collect();
+        while let Some(entries) = listing.next().await.unwrap() {
+            named.extend(entries.iter().map(|entry| entry.mac));
+        }
+        assert!(listing.next().await.unwrap().is_none(), "it has ended");
+
+        let missed: Vec<Mac> = all.difference(&named).copied().collect();
+        assert!(!missed.is_empty());
+        for mac in missed {
+            let entry = lab.kernel.fdb_entry(bridge.index, mac, bridge.vid).await;
+            let entry = entry.unwrap().expect("it is there");
+            assert_eq!((entry.mac, entry.vid), (mac, bridge.vid));
+            assert_eq!((entry.port, entry.bridge), (bridge.ports[0], bridge.index));
+            assert_eq!(entry.activity, Some(Activity::Active));
+        }
+        let gone = removed.first().copied().expect("some were removed");
+        let entry = lab.kernel.fdb_entry(bridge.index, gone, bridge.vid).await;
+        assert_eq!(entry, Ok(None));
         Ok(())
     });
 }
