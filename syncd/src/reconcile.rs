@@ -11,6 +11,7 @@
 //! * `fdb`, `neighbours`: forwarding entries and neighbours; only keys that changed are looked at.
 //! * `pair`: how the pair stands; nothing to be done about it.
 //! * `pending`: keys of the tables that wait to be looked at.
+//! * `listing`: a table that is being listed while other things happen.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `ledger`: wanted state of a dataplane that cannot be compared, to be said again.
 //! * `originals`: what settings were before we changed them.
@@ -37,6 +38,7 @@ use crate::dataplane::{
 };
 
 pub use ledger::Ledger;
+use listing::Listing;
 use observations::{change_of_observation, observation_of};
 pub use originals::{LocalAddress, Original, Originals, PortOriginals};
 pub use pair::{MAX_MEMBERS, MAX_PAIR_PORTS, Pair};
@@ -53,6 +55,7 @@ pub use wanted::{
 mod fdb;
 mod interfaces;
 mod ledger;
+mod listing;
 mod neighbours;
 mod observations;
 mod observe;
@@ -87,6 +90,8 @@ pub struct Reconciler {
     resync: bool,
     ports_changed: bool,
     local: fdb::Local,
+    /// The table is being listed.
+    listing: Option<Listing>,
     /// Keys to be looked at by the next plan.
     pending: Pending<FdbKey, EntryReason>,
     /// Keys that the plan being carried out looked at.
@@ -155,6 +160,7 @@ impl Reconciler {
             resync: false,
             ports_changed: false,
             local: fdb::Local::default(),
+            listing: None,
             pending: Pending::default(),
             in_flight: BTreeMap::new(),
             retry: BTreeMap::new(),
@@ -171,6 +177,15 @@ impl Reconciler {
     /// The first one decides what [`mclag_proto::sync::model::Isolation::Keep`] means: with a
     /// filter in it, what is in force stays.
     pub fn adopt(&mut self, actual: Actual) {
+        self.adopt_all_but_table(actual);
+        self.listing = None;
+        let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
+        for key in ours.map(|(key, _)| key).chain(self.wanted.entries()) {
+            self.pending.insert_if_new(*key, EntryReason::Check);
+        }
+    }
+
+    fn adopt_all_but_table(&mut self, actual: Actual) {
         if !self.adopted {
             self.adopted = true;
             self.wanted.keep_what_is_in_force(actual.filter.is_some());
@@ -179,10 +194,6 @@ impl Reconciler {
         self.ports_changed = true;
         self.actual = actual;
         self.originals.forget_missing(&self.actual);
-        let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
-        for key in ours.map(|(key, _)| key).chain(self.wanted.entries()) {
-            self.pending.insert_if_new(*key, EntryReason::Check);
-        }
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for key in ours.map(|(key, _)| key).chain(self.wanted.neighbours()) {
             let pending = &mut self.neighbours.pending;
@@ -194,6 +205,7 @@ impl Reconciler {
     pub fn bridge_lost(&mut self) {
         self.resync = true;
         self.actual.bridge = None;
+        self.listing = None;
         self.actual.fdb.clear();
         for port in self.actual.ports.values_mut() {
             port.bridge_port = None;
@@ -250,6 +262,9 @@ impl Reconciler {
                 About::One(Subject::Neighbour(key))
             }
             Change::Flush(port) => {
+                if let Some(listing) = &mut self.listing {
+                    listing.flush(port);
+                }
                 let is_meant = |entry: &FdbEntry| {
                     entry.kind == EntryKind::Dynamic && port.is_none_or(|port| entry.port == port)
                 };
@@ -294,7 +309,14 @@ impl Reconciler {
     /// Take in what happened to the dataplane. Answers what is to be told to the client.
     pub fn observe(&mut self, event: &BackendEvent) -> Option<Event> {
         match event {
-            BackendEvent::Fdb { key, entry } => self.observe_entry(*key, *entry),
+            BackendEvent::Fdb { key, entry } => {
+                if let Some(listing) = &mut self.listing {
+                    listing.know(*key);
+                }
+                self.observe_entry(*key, *entry)
+            }
+            // Taken by the piece.
+            BackendEvent::Table { .. } => None,
             BackendEvent::Port { port, actual } => {
                 let was_bridge_port = self.actual.bridge_port(port).is_some();
                 let before = match actual {
@@ -362,7 +384,11 @@ impl Reconciler {
     /// ports never wait for a table that moves.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        self.pending.len() + self.neighbours.pending.len() > 0
+        let is_listed = self
+            .listing
+            .as_ref()
+            .is_none_or(|listing| !listing.has_unnamed());
+        !is_listed || self.pending.len() + self.neighbours.pending.len() > 0
     }
 
     /// What has to be done now, in this order: all of ports, interfaces and what the client asked for since the
@@ -426,13 +452,16 @@ impl Reconciler {
     }
 
     fn update_local(&mut self) {
+        self.local.own = self.wanted_local().collect();
+    }
+
+    fn wanted_local(&self) -> impl Iterator<Item = FdbKey> {
         let wanted = self.wanted.interfaces().iter();
-        let local = wanted.filter_map(|(name, want)| {
+        wanted.filter_map(|(name, want)| {
             let vid = self.actual.interfaces.get(name)?.svi?;
             let mac = want.mac;
             Some(FdbKey { vid, mac })
-        });
-        self.local.own = local.collect();
+        })
     }
 
     /// Take in how the plan went: one result per action. Answers one result per operation that
@@ -498,6 +527,9 @@ impl Reconciler {
                 }
             },
         };
+        if let Some(listing) = &mut self.listing {
+            listing.know(key);
+        }
         let before = self.actual.fdb.get(&key).copied();
         self.actual.apply(action);
         let is_once = self.is_for_once(&key);

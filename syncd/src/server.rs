@@ -110,6 +110,8 @@ pub struct Server<B> {
     reloads: Option<mpsc::Receiver<Options>>,
     /// The client's last batch was carried out, and there may be another one behind it.
     said_more: bool,
+    /// The table was being listed when the client was last told so.
+    is_listing: bool,
     candidate: Option<Candidate>,
     foreign: Option<Foreign>,
     retry_at: Option<Instant>,
@@ -180,7 +182,8 @@ impl<B: Backend> Server<B> {
             Some(store) => store.load()?,
             None => Originals::default(),
         };
-        let actual = backend.snapshot(None).await?;
+        // Without a bridge there is no table.
+        let actual = backend.snapshot(None).await?.actual;
         info!(
             backend = backend.name(),
             filter = actual.filter.is_some(),
@@ -220,6 +223,7 @@ impl<B: Backend> Server<B> {
             control: control(None),
             reloads: None,
             said_more: false,
+            is_listing: false,
             candidate: None,
             foreign: None,
             retry_at: None,
@@ -270,7 +274,7 @@ impl<B: Backend> Server<B> {
                 if self.options.restore_on_stop {
                     info!("restoring the dataplane");
                     self.reconciler.want_nothing();
-                    self.settle_all().await;
+                    self.settle_all().await?;
                     self.release_foreign().await;
                 }
                 self.close_all(ErrorCode::Stopping, "syncd is stopping");

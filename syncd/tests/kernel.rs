@@ -3,16 +3,24 @@
 //! As in `proto/netlink/tests/kernel`: a namespace for each test, and one that cannot run here says so
 //! and passes. The lab runs the same binary on a kernel that has everything.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use mclag_netlink::nft::{Filter, TableName};
-use mclag_netlink::{Kernel, LinkKind, MIN_LINKS_HOLD};
-use mclag_proto::IfName;
+use mclag_netlink::{Activity, FdbAction, FdbOp, Kernel, LinkKind, MIN_LINKS_HOLD, Op};
+use mclag_proto::{IfName, Mac};
 use nix::sched::{CloneFlags, unshare};
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::{Backend, BackendEvent};
 use syncd::dataplane::Action;
+use syncd::reconcile::{Originals, Reconciler};
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+/// What has to happen, happens within this time.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Run a test in a thread and network namespace of its own, after these commands of `ip`.
 fn in_namespace(name: &'static str, commands: &'static [&str], test: impl AsyncFnOnce() + Send) {
@@ -160,6 +168,93 @@ fn a_filter_that_is_flushed_is_reported_as_that() {
                 BackendEvent::Resync { why } => panic!("{why}"),
                 _ => {}
             }
+        }
+    });
+}
+
+/// Input: a table of thousands is listed, and with each piece some of it goes and something comes. Output: it is
+/// known as it is, though the kernel's listing passes over entries then.
+#[test]
+fn a_table_that_churns_while_it_is_listed_is_known_as_it_is() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add swp1 type veth peer name far1",
+        "link set swp1 master br0",
+    ];
+    in_namespace("churn", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let mut kernel = Kernel::open().expect("a handle");
+        let port = kernel.link(&name("swp1")).await.expect("an answer");
+        let port = port.expect("a port").index;
+        let host = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            Mac([2, 0, 0, 1, high, low])
+        };
+        let op = |number: u16, action| {
+            Op::Fdb(FdbOp {
+                mac: host(number),
+                vid: None,
+                port,
+                action,
+            })
+        };
+        let install = FdbAction::SetTracked(Activity::Active);
+        let installs: Vec<Op> = (0..4000).map(|number| op(number, install)).collect();
+        assert!(kernel.apply(&installs).await.iter().all(Result::is_ok));
+
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let mut reconciler = Reconciler::new(Originals::default());
+        let snapshot = backend.snapshot(Some(name("br0"))).await.expect("a look");
+        assert!(snapshot.table_follows);
+        reconciler.adopt_without_table(snapshot.actual);
+        let mut pieces = 0_u16;
+        while reconciler.is_listing() {
+            // As the server does: the kernel has the next piece at once.
+            yield_now().await;
+            match backend.next_event().await.expect("an event") {
+                BackendEvent::Table { entries, is_last } => {
+                    let _ = reconciler.take_piece(&entries, is_last);
+                    let listed = entries.iter().map(|(key, _)| {
+                        let [.., high, low] = key.mac.0;
+                        u16::from_be_bytes([high, low])
+                    });
+                    // The last pass is one without churn.
+                    let listed = listed.filter(|number| *number < 4000 && pieces < 12);
+                    let mut churn: Vec<Op> =
+                        listed.map(|number| op(number, FdbAction::Delete)).collect();
+                    churn.truncate(200);
+                    churn.push(op(5000 + pieces, install));
+                    let _ = kernel.apply(&churn).await;
+                    pieces += 1;
+                }
+                event => drop(reconciler.observe(&event)),
+            }
+            let keys = reconciler.keys_to_look_up();
+            let found = backend.look_up(&keys).await;
+            let _ = reconciler.looked_up(&keys, &found);
+        }
+        assert!(pieces > 4, "{pieces} pieces");
+        // What the last changes were is told after the listing.
+        let bridge = kernel.link(&name("br0")).await.expect("an answer");
+        let now = kernel.fdb(bridge.expect("a bridge").index).await;
+        let now = now.expect("a table").into_iter();
+        let now: BTreeSet<Mac> = now.filter(|e| e.vid.is_none()).map(|e| e.mac).collect();
+        let known = |reconciler: &Reconciler| -> BTreeSet<Mac> {
+            let keys = reconciler.actual().fdb.keys();
+            keys.map(|key| key.mac).collect()
+        };
+        while known(&reconciler) != now {
+            let Ok(event) = timeout(PATIENCE, backend.next_event()).await else {
+                let known = known(&reconciler);
+                let differ: Vec<&Mac> = known.symmetric_difference(&now).collect();
+                panic!(
+                    "known: {}, there: {}, differ: {differ:?}",
+                    known.len(),
+                    now.len()
+                );
+            };
+            let event = event.expect("events");
+            let _ = reconciler.observe(&event);
         }
     });
 }

@@ -14,6 +14,7 @@
 //! `plan` sorts actions into requests, `view` reads the kernel's words; here is the order of
 //! things. Nothing here decides.
 
+mod listing;
 mod plan;
 mod view;
 
@@ -26,12 +27,13 @@ use mclag_netlink::{
     BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour, NetlinkError,
 };
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Abilities, OpErrorCode};
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
+use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 
-use super::{Backend, BackendError, BackendEvent};
-use crate::dataplane::{Action, Actual};
+use super::{Backend, BackendError, BackendEvent, Snapshot};
+use crate::dataplane::{Action, FdbEntry};
 
+use listing::Listing;
 use plan::{Request, Step};
 
 /// Receive buffer for events in bytes: about 40 000 forwarding entries that change at once.
@@ -40,6 +42,9 @@ const EVENT_BUFFER: u32 = 32 << 20;
 /// How often the filter is compared with what was put there although nobody said that it changed:
 /// a report may be lost.
 const FILTER_CHECK: Duration = Duration::from_secs(5);
+
+/// Pause before a table is listed once more that could not be.
+const LIST_AGAIN: Duration = Duration::from_secs(1);
 
 /// Time between two looks at the filter, however often rules change: other tables are not ours, and
 /// their changes are reported, too.
@@ -68,6 +73,10 @@ pub struct LinuxBackend {
     /// Bonds whose hold has to be looked at.
     doubts: BTreeSet<u32>,
     events: VecDeque<BackendEvent>,
+    /// The table of the bridge, while it is being listed.
+    listing: Option<Listing>,
+    /// When it is listed once more after a failure.
+    list_again_at: Option<Instant>,
     /// Tells when somebody else changed the rules; none if that cannot be heard any more.
     watch: Option<Watch>,
     filter_check: Interval,
@@ -157,6 +166,8 @@ impl LinuxBackend {
             heard: VecDeque::new(),
             doubts: BTreeSet::new(),
             events: VecDeque::new(),
+            listing: None,
+            list_again_at: None,
             watch: Some(watch),
             filter_check,
             filter_due: false,
@@ -250,6 +261,9 @@ impl LinuxBackend {
                 }
             }
             Event::FdbGone(entry) => {
+                if let Some(listing) = &mut self.listing {
+                    listing.entry_is_gone();
+                }
                 if let Some((key, _)) = view::entry(&entry, self) {
                     self.events
                         .push_back(BackendEvent::Fdb { key, entry: None });
@@ -511,6 +525,13 @@ async fn changed(watch: Option<&mut Watch>) -> io::Result<()> {
     }
 }
 
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Backend for LinuxBackend {
     fn name(&self) -> &'static str {
         "linux"
@@ -528,7 +549,9 @@ impl Backend for LinuxBackend {
         }
     }
 
-    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
+    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
+        self.listing = None;
+        self.list_again_at = None;
         self.links = Links::new(self.kernel.links().await.map_err(plan::refused)?);
         self.vlans = self.kernel.bridge_vlans().await.map_err(plan::refused)?;
         self.bridge = bridge;
@@ -538,14 +561,37 @@ impl Backend for LinuxBackend {
         };
         self.read_filter().await.map_err(plan::refused)?;
         self.held = view::held(self.links.by_index.values(), self.filter_state.as_ref());
-        let fdb = match (bridge, self.bridge_link().map(|link| link.index)) {
-            (Some(_), Some(index)) => self.kernel.fdb(index).await.map_err(plan::refused)?,
+        let index = match (bridge, self.bridge_link().map(|link| link.index)) {
+            (Some(_), Some(index)) => Some(index),
             (Some(bridge), None) => return Err(BackendError::waiting_for(&bridge)),
-            (None, _) => Vec::new(),
+            (None, _) => None,
         };
         let neighbours = self.kernel.neighbours().await.map_err(plan::refused)?;
         self.events.clear();
-        Ok(view::actual(self, &fdb, &neighbours))
+        if let Some(index) = index {
+            self.listing = Some(Listing::begin(index).await.map_err(plan::refused)?);
+        }
+        Ok(Snapshot {
+            actual: view::actual(self, &neighbours),
+            table_follows: index.is_some(),
+        })
+    }
+
+    async fn look_up(&mut self, keys: &[FdbKey]) -> Vec<Result<Option<FdbEntry>, BackendError>> {
+        let bridge = self.bridge_link().map(|link| link.index);
+        let is_filtering = self.is_filtering();
+        let mut found = Vec::with_capacity(keys.len());
+        for FdbKey { vid, mac } in keys {
+            let Some(bridge) = bridge else {
+                found.push(Err(BackendError::refused("the bridge is gone")));
+                continue;
+            };
+            let vid = is_filtering.then_some(*vid);
+            let entry = self.kernel.fdb_entry(bridge, *mac, vid).await;
+            let entry = entry.map_err(plan::refused);
+            found.push(entry.map(|entry| Some(view::entry(&entry?, self)?.1)));
+        }
+        found
     }
 
     async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
@@ -570,6 +616,9 @@ impl Backend for LinuxBackend {
                 self.filter_due = false;
                 continue;
             }
+            if self.listing.as_ref().is_some_and(Listing::has_ended) {
+                self.finish_listing().await;
+            }
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
@@ -590,6 +639,11 @@ impl Backend for LinuxBackend {
                     self.heard.extend(heard);
                 }
                 heard = changed(self.watch.as_mut()) => self.rules_changed(heard),
+                () = at(self.list_again_at) => {
+                    self.list_again_at = None;
+                    self.resync("the table could not be listed");
+                }
+                piece = listing::next_piece(self.listing.as_mut()) => self.take_piece(piece),
                 _ = self.filter_check.tick() => self.filter_due = true,
             }
         }

@@ -32,7 +32,8 @@ pub trait Backend: Send {
     /// What this dataplane can do.
     fn abilities(&self) -> Abilities;
 
-    /// Look at everything afresh, and report events of this bridge from now on.
+    /// Look at everything afresh, and report events of this bridge from now on. The entries of its table may follow,
+    /// as [`BackendEvent::Table`].
     ///
     /// Events that happened before the look may be reported after it; they do no harm. Without a
     /// bridge: what an earlier run left behind (filter, held ports) and an empty forwarding
@@ -45,7 +46,14 @@ pub trait Backend: Send {
     fn snapshot(
         &mut self,
         bridge: Option<IfName>,
-    ) -> impl Future<Output = Result<Actual, BackendError>> + Send;
+    ) -> impl Future<Output = Result<Snapshot, BackendError>> + Send;
+
+    /// Look these entries of the bridge's table up. One answer comes back per key, in order; none if there is no
+    /// such entry.
+    fn look_up(
+        &mut self,
+        keys: &[FdbKey],
+    ) -> impl Future<Output = Vec<Result<Option<FdbEntry>, BackendError>>> + Send;
 
     /// Carry out actions in this order. One result comes back per action, in order; a failed one
     /// does not stop the rest. A success means that the dataplane confirmed it.
@@ -61,6 +69,15 @@ pub trait Backend: Send {
     ///
     /// When no more events can come; the server ends then.
     fn next_event(&mut self) -> impl Future<Output = Result<BackendEvent, BackendError>> + Send;
+}
+
+/// What a dataplane is when it is looked at.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Snapshot {
+    /// All of it, but for entries that follow.
+    pub actual: Actual,
+    /// The entries of the table follow, as [`BackendEvent::Table`].
+    pub table_follows: bool,
 }
 
 /// Something that happened to the dataplane: each names the state after it.
@@ -94,6 +111,14 @@ pub enum BackendEvent {
         key: NeighbourKey,
         /// What it is now; none if it is gone.
         entry: Option<NeighbourActual>,
+    },
+    /// A piece of the table, which was being listed while other things happened: events since the snapshot count
+    /// more, and an entry that no piece named may exist all the same.
+    Table {
+        /// Some entries.
+        entries: Vec<(FdbKey, FdbEntry)>,
+        /// No more pieces follow.
+        is_last: bool,
     },
     /// Somebody else changed what keeps frames from passing.
     Filter {

@@ -8,7 +8,7 @@ use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::sync::Notify;
 
-use super::{Backend, BackendError, BackendEvent};
+use super::{Backend, BackendError, BackendEvent, Snapshot};
 use crate::dataplane::{
     Action, Actual, BridgePort, EntryKind, FdbEntry, InterfaceActual, Lacp, NeighbourActual,
     PortActual,
@@ -83,7 +83,7 @@ impl Backend for RecordBackend {
         }
     }
 
-    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
+    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
         let mut state = self.0.state();
         if let Some(bridge) = bridge
             && state.bridge_is_missing
@@ -91,7 +91,18 @@ impl Backend for RecordBackend {
             return Err(BackendError::waiting_for(&bridge));
         }
         state.actual.bridge = bridge;
-        Ok(state.actual.clone())
+        Ok(Snapshot {
+            actual: state.actual.clone(),
+            table_follows: false,
+        })
+    }
+
+    async fn look_up(&mut self, keys: &[FdbKey]) -> Vec<Result<Option<FdbEntry>, BackendError>> {
+        let state = self.0.state();
+        let found = keys
+            .iter()
+            .map(|key| Ok(state.actual.fdb.get(key).copied()));
+        found.collect()
     }
 
     async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {

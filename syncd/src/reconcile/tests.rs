@@ -11,6 +11,7 @@ use crate::dataplane::{
 };
 
 mod bounds;
+mod listing;
 mod order;
 mod restart;
 mod results;
@@ -249,7 +250,9 @@ impl Bench {
                 Some(entry) => self.dataplane.neighbours.insert(*key, *entry).map(drop),
                 None => self.dataplane.neighbours.remove(key).map(drop),
             },
-            BackendEvent::Filter { .. } | BackendEvent::Resync { .. } => None,
+            BackendEvent::Table { .. }
+            | BackendEvent::Filter { .. }
+            | BackendEvent::Resync { .. } => None,
         };
         self.reconciler.observe(event)
     }

@@ -389,8 +389,9 @@ impl<B: Backend> Server<B> {
 
     /// Say to a new client what it has to begin with.
     pub(super) fn begin_events(&self, connection: &mut Connection) {
-        if let Some(foreign) = &self.foreign {
-            foreign.begin(connection);
+        match &self.foreign {
+            Some(foreign) => foreign.begin(connection),
+            None => connection.outbox.set_listing(self.reconciler.is_listing()),
         }
     }
 

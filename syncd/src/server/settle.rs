@@ -4,12 +4,14 @@
 use std::collections::HashSet;
 
 use mclag_daemon::process::chain;
+use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, OpError, OpErrorCode};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::{Server, ServerError};
-use crate::backend::{Backend, BackendError, BackendEvent};
+use crate::backend::{Backend, BackendError, BackendEvent, Snapshot};
 use crate::dataplane::{Action, InterfaceActual, Subject};
 
 /// Events that are taken at once before the client is sent any.
@@ -38,6 +40,13 @@ impl<B: Backend> Server<B> {
             }
             if let Some(event) = self.reconciler.observe(&next) {
                 self.tell(&event);
+            }
+            if let BackendEvent::Table { entries, is_last } = &next {
+                for event in self.reconciler.take_piece(entries, *is_last) {
+                    self.tell(&event);
+                }
+                // Each piece costs the dataplane some milliseconds.
+                taken = EVENTS_AT_ONCE;
             }
             taken += 1;
             event = tokio::select! {
@@ -77,31 +86,9 @@ impl<B: Backend> Server<B> {
     /// Make the dataplane what is wanted, as far as it lets us. Answers accepted operations.
     pub(super) async fn settle(&mut self) -> Vec<Result<(), OpError>> {
         if let Some(bridge) = self.reconciler.needs_snapshot() {
-            match self.backend.snapshot(bridge).await {
-                Ok(actual) => {
-                    let entries = actual.fdb.len();
-                    info!(
-                        bridge = bridge.map(tracing::field::display),
-                        ports = actual.ports.len(),
-                        entries,
-                        "looked at bridge"
-                    );
-                    self.blind = None;
-                    self.reconciler.adopt(actual);
-                    if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
-                        client.outbox.resync();
-                    }
-                    self.legacy.mark_all();
-                }
-                Err(error) => {
-                    if self.blind.as_ref() != Some(&error.text) {
-                        warn!(bridge = bridge.map(tracing::field::display), %error, "cannot look at bridge");
-                        self.blind = Some(error.text);
-                    }
-                    self.reconciler.bridge_lost();
-                }
-            }
+            self.look(bridge).await;
         }
+        self.look_up().await;
         let actions = self.reconciler.plan();
         self.keep_originals();
         let results = self.carry_out(&actions).await;
@@ -120,11 +107,76 @@ impl<B: Backend> Server<B> {
     }
 
     /// The same, until nothing waits for its turn.
-    pub(super) async fn settle_all(&mut self) {
+    pub(super) async fn settle_all(&mut self) -> Result<(), ServerError> {
         let _ = self.settle().await;
-        while self.reconciler.has_more() {
-            let _ = self.settle().await;
+        while self.reconciler.has_more() || self.reconciler.is_listing() {
+            if self.reconciler.has_more() {
+                let _ = self.settle().await;
+            } else {
+                yield_now().await;
+                let event = self.backend.next_event().await?;
+                self.observe(event).await?;
+            }
         }
+        Ok(())
+    }
+
+    /// Look at all of the dataplane afresh.
+    async fn look(&mut self, bridge: Option<IfName>) {
+        match self.backend.snapshot(bridge).await {
+            Ok(Snapshot {
+                actual,
+                table_follows,
+            }) => {
+                let entries = (!table_follows).then_some(actual.fdb.len());
+                info!(
+                    bridge = bridge.map(tracing::field::display),
+                    ports = actual.ports.len(),
+                    entries,
+                    "looked at bridge"
+                );
+                self.blind = None;
+                if table_follows {
+                    self.reconciler.adopt_without_table(actual);
+                } else {
+                    self.reconciler.adopt(actual);
+                }
+                self.is_listing = table_follows;
+                if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
+                    client.outbox.set_listing(table_follows);
+                    client.outbox.resync();
+                }
+                self.legacy.mark_all();
+            }
+            Err(error) => {
+                if self.blind.as_ref() != Some(&error.text) {
+                    warn!(bridge = bridge.map(tracing::field::display), %error, "cannot look at bridge");
+                    self.blind = Some(error.text);
+                }
+                self.reconciler.bridge_lost();
+            }
+        }
+    }
+
+    /// Look up what has to be known of the table before something is planned, while it is being listed.
+    async fn look_up(&mut self) {
+        let keys = self.reconciler.keys_to_look_up();
+        if !keys.is_empty() {
+            let found = self.backend.look_up(&keys).await;
+            for event in self.reconciler.looked_up(&keys, &found) {
+                self.tell(&event);
+            }
+        }
+        let is_listing = self.reconciler.is_listing();
+        if self.is_listing && !is_listing {
+            let entries = self.reconciler.actual().fdb.len();
+            info!(entries, "table of the bridge listed");
+            if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
+                client.outbox.set_listing(false);
+            }
+            self.legacy.mark_all();
+        }
+        self.is_listing = is_listing;
     }
 
     /// Actions that protect come first. Where one of them failed, nothing is opened. Each is

@@ -79,12 +79,8 @@ pub(super) fn filter(backend: &LinuxBackend) -> Option<Filter> {
     })
 }
 
-/// Everything, as it is now.
-pub(super) fn actual(
-    backend: &LinuxBackend,
-    fdb: &[KernelEntry],
-    neighbours: &[Neighbour],
-) -> Actual {
+/// Everything but the table, as it is now.
+pub(super) fn actual(backend: &LinuxBackend, neighbours: &[Neighbour]) -> Actual {
     let links = backend.links.by_index.values();
     Actual {
         bridge: backend.bridge,
@@ -93,10 +89,7 @@ pub(super) fn actual(
         ports: links
             .filter_map(|link| Some((link.name, port(link, backend)?)))
             .collect(),
-        fdb: fdb
-            .iter()
-            .filter_map(|known| entry(known, backend))
-            .collect(),
+        fdb: Default::default(),
         interfaces: backend
             .links
             .by_index
