@@ -252,8 +252,10 @@ impl Layout<Entry<Policy>> for Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fdb::{Fdb, FdbKey};
+    use crate::fdb::{Fdb, FdbKey, Ports};
     use crate::table::{Concerns, Table};
+    use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
+    use mclag_proto::sync::model::Observation;
     use mclag_proto::{Mac, Vid};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -426,6 +428,41 @@ mod tests {
         let takes = |number| fdb.table.layout().takes(&name(number), MAX_NAMES);
         assert!(!takes(MAX_NAMES));
         assert!(takes(0));
+    }
+
+    /// What a peer makes up leaves numbers for the ports of this chassis.
+    #[test]
+    fn names_of_a_peer_s_ports_take_no_place_of_a_port_of_this_chassis() {
+        let key = |number: usize| {
+            let [.., high, low] = number.to_be_bytes();
+            let (vid, mac) = (Vid::DEFAULT, Mac([2, 0, 0, 0, high, low]));
+            FdbKey { vid, mac }
+        };
+        let mut fdb = Fdb::default();
+        let peer_link = Some(name(0));
+        let ports = Ports {
+            peer_link,
+            ..Ports::default()
+        };
+        fdb.set_ports(ports, true);
+        for number in 1..MAX_NAMES + 100 {
+            let FdbKey { vid, mac } = key(number);
+            let (op, kind) = (EntryOp::Add, MacType::Dynamic);
+            let port = name(number);
+            fdb.remote_entry(&MacEntry {
+                op,
+                kind,
+                mac,
+                vid,
+                port,
+            });
+        }
+        let port = name(200_000);
+        let configured = false;
+        fdb.local_observation(key(0), Observation::Learned { port, configured });
+        let local = fdb.table.get(&key(0)).unwrap().local;
+        assert_eq!(local.unwrap().place.port, port);
+        assert!(fdb.ignored() > 0, "of the peer's");
     }
 
     #[test]
