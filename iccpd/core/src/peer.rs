@@ -377,13 +377,15 @@ impl Peer {
         state: AggregatorState,
         own: &impl OwnPorts,
     ) -> Option<(IfName, bool)> {
-        let mut known: Vec<_> = self.ports.iter_mut().collect();
-        known.retain(|(_, port)| port.id == state.id);
-        let here = known.iter().position(|(name, _)| own.has(name));
-        let (name, port) = known.into_iter().nth(here.unwrap_or(0))?;
+        let known = self.ports.iter().filter(|(_, port)| port.id == state.id);
+        let mut names = known.map(|(name, _)| *name);
+        let first = names.next()?;
+        let mut names = [first].into_iter().chain(names);
+        let name = names.find(|name| own.has(name)).unwrap_or(first);
+        let port = self.ports.get_mut(&name)?;
         let up = state.state.is_up();
         let changed = std::mem::replace(&mut port.up, up) != up;
-        Some((*name, changed))
+        Some((name, changed))
     }
 
     /// Both are synchronised.
