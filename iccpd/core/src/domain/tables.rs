@@ -3,8 +3,9 @@
 use super::{Domain, IfName, MlagPort, State, Time, Timer, Timers};
 use crate::config::Config;
 use crate::fdb::{Fdb, Outage, Ports};
-use crate::links::{Running, Vids};
+use crate::links::{Links, Running, Vids};
 use crate::neigh::Neighbours;
+use crate::peer::Peer;
 use mclag_proto::Mac;
 use mclag_proto::sync::model::InterfaceWant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,11 +104,11 @@ impl Domain {
         }
         let links_changed = links_ready && self.tables.links != self.links.generation();
         let lost_at_peer = self.tables.fdb.take_lost_at_peer();
-        let differs =
-            links_changed || !lost_at_peer.is_empty() || self.ports_differ(links_ready, now);
+        let view = self.port_view(now);
+        let differs = links_changed || !lost_at_peer.is_empty() || view.differs();
+        let ports = differs.then(|| view.ports(links_changed));
         let settings_changed = self.tables.settings_changed(&self.config);
-        if differs {
-            let ports = self.fdb_ports(links_ready, links_changed, now);
+        if let Some(ports) = ports {
             let mut before = self.tables.fdb.ports().clone();
             let synchronised = self.session.state() == State::Exchange;
             self.tables.fdb.set_ports(ports, synchronised);
@@ -131,51 +132,73 @@ impl Domain {
         }
     }
 
-    /// Without a dataplane the last one's ways count.
-    const fn unreported(&self) -> bool {
-        !self.syncd.policy.reports_activity
-    }
-
-    fn peer_link_down(&self, links_ready: bool) -> bool {
-        if !links_ready {
-            return self.tables.fdb.ports().peer_link_down;
+    fn port_view(&self, now: Time) -> PortView<'_> {
+        PortView {
+            config: &self.config,
+            links: &self.links,
+            peer: &self.peer,
+            outages: &self.tables.outages,
+            known: self.tables.fdb.ports(),
+            unreported: !self.syncd.policy.reports_activity,
+            now,
         }
-        self.config.peer_link.is_some() && !self.peer_link_up()
+    }
+}
+
+/// What the tables have to know of the ports is made of this. Without a dataplane the last one's ways
+/// count.
+struct PortView<'a> {
+    config: &'a Config,
+    links: &'a Links,
+    peer: &'a Peer,
+    outages: &'a Outages,
+    /// What they know.
+    known: &'a Ports,
+    unreported: bool,
+    now: Time,
+}
+
+impl PortView<'_> {
+    fn peer_link_down(&self) -> bool {
+        if !self.links.is_ready() {
+            return self.known.peer_link_down;
+        }
+        let name = self.config.peer_link;
+        name.is_some_and(|name| !self.links.is_running(&name))
     }
 
     /// Everything that may change without the links.
-    fn ports_differ(&self, links_ready: bool, now: Time) -> bool {
-        let known = self.tables.fdb.ports();
+    fn differs(&self) -> bool {
+        let known = self.known;
         let name_differs = |name: &IfName| {
             let at_peer = self.peer.port_is_up(name);
             known.at_peer.get(name).copied() != at_peer
-                || known.down.get(name).copied() != self.tables.outages.of(name, now)
+                || known.down.get(name).copied() != self.outages.of(name, self.now)
         };
         known.mlag != self.config.ports
             || known.peer_link != self.config.peer_link
-            || known.unreported != self.unreported()
+            || known.unreported != self.unreported
             || known.no_orphans == self.peer.policy().orphans
-            || known.peer_link_down != self.peer_link_down(links_ready)
+            || known.peer_link_down != self.peer_link_down()
             || self.config.ports.iter().any(name_differs)
     }
 
-    fn fdb_ports(&self, links_ready: bool, links_changed: bool, now: Time) -> Ports {
-        let known = self.tables.fdb.ports();
+    fn ports(&self, links_changed: bool) -> Ports {
+        let (known, unreported, links_ready) = (self.known, self.unreported, self.links.is_ready());
         let own = || self.config.ports.iter();
         let same_ports =
             known.mlag == self.config.ports && known.peer_link == self.config.peer_link;
         let vids = if links_changed || (links_ready && !same_ports) {
-            self.port_vids()
+            self.vids()
         } else {
             known.vids.clone()
         };
-        let unreported = self.unreported();
         let kernel = match (unreported, links_ready) {
             (false, _) => Running::default(),
             (true, false) => Running::clone(&known.kernel),
             (true, true) => Running::clone(self.links.running()),
         };
-        let down = own().filter_map(|name| Some((*name, self.tables.outages.of(name, now)?)));
+        let down = own().filter_map(|name| Some((*name, self.outages.of(name, self.now)?)));
         let at_peer = own().filter_map(|name| Some((*name, self.peer.port_is_up(name)?)));
         Ports {
             mlag: self.config.ports.clone(),
@@ -184,13 +207,13 @@ impl Domain {
             unreported,
             down: down.collect(),
             kernel,
-            peer_link_down: self.peer_link_down(links_ready),
+            peer_link_down: self.peer_link_down(),
             at_peer: at_peer.collect(),
             no_orphans: !self.peer.policy().orphans,
         }
     }
 
-    fn port_vids(&self) -> BTreeMap<IfName, Vids> {
+    fn vids(&self) -> BTreeMap<IfName, Vids> {
         let mut vids = BTreeMap::new();
         for name in self.config.ports.iter().chain(&self.config.peer_link) {
             if !self.links.exists(name) {
