@@ -411,6 +411,30 @@ fn an_isolation_that_was_refused_is_asked_for_again_and_not_acknowledged_before(
     assert_eq!(chassis.acks(), 1);
 }
 
+/// Nothing would come of it; but what is asked for anew may be supported.
+#[test]
+fn an_isolation_that_is_not_supported_is_not_asked_for_each_second() {
+    let mut chassis = Chassis::synchronised();
+    chassis.port("bond1", PortState::Up);
+    let (batch, _) = chassis.batch().unwrap();
+    chassis.answer(&batch, Some(OpErrorCode::Unsupported));
+    // Not for so long that the port no longer waits for the peer.
+    for _ in 0..3 {
+        chassis.pass(SECOND);
+        let again = chassis.batch();
+        assert!(again.is_none(), "{again:?}");
+    }
+    assert_eq!(chassis.acks(), 0);
+    chassis.port("bond1", PortState::Down);
+    let (batch, _) = chassis.batch().unwrap();
+    chassis.answer(&batch, None);
+    chassis.port("bond1", PortState::Up);
+    let (batch, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::On));
+    chassis.answer(&batch, None);
+    assert_eq!(chassis.acks(), 1);
+}
+
 /// `syncd` isolates a port that does not exist, too, before its first frame.
 #[test]
 fn a_port_that_is_waited_for_is_acknowledged() {

@@ -608,7 +608,8 @@ fn ports_failed(ops: &[Op], error: &EncodeError) -> Vec<(u32, OpError)> {
         .zip(ops)
         .filter(|(_, op)| matches!(op, Op::Port { .. }));
     let failure = |(index, _)| {
-        let code = OpErrorCode::Refused;
+        // Tried again it is as long.
+        let code = OpErrorCode::Unsupported;
         let text = format!("isolation list: {error}");
         (index, OpError { code, text })
     };

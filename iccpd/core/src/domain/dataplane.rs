@@ -143,22 +143,22 @@ impl Domain {
             {
                 continue;
             }
-            // A port that does not exist yet lets nothing out either.
-            let code = failures.get(&index);
-            let in_force = code.is_none_or(|code| *code == OpErrorCode::Waiting);
-            self.port_result(&name, in_force, now);
+            self.port_result(&name, failures.get(&index).copied(), now);
         }
     }
 
-    fn port_result(&mut self, name: &IfName, in_force: bool, now: Time) {
+    fn port_result(&mut self, name: &IfName, failure: Option<OpErrorCode>, now: Time) {
         let Some(port) = self.ports.get_mut(name) else {
             return;
         };
-        if !in_force {
-            let after = self.syncd.policy.repair_after;
-            self.timers.set(Timer::Repair, now + after);
-            port.program(Report::Failed);
-            return;
+        match failure {
+            // A port that does not exist yet lets nothing out either.
+            None | Some(OpErrorCode::Waiting) => {}
+            Some(code) => {
+                port.program(Report::Failed);
+                self.repair_later(code, now);
+                return;
+            }
         }
         let before = port.programmed().confirmed();
         port.program(Report::Done);
@@ -170,6 +170,16 @@ impl Domain {
                 port,
                 on: isolation == Isolation::On,
             });
+        }
+    }
+
+    fn repair_later(&mut self, code: OpErrorCode, now: Time) {
+        let policy = &self.syncd.policy;
+        if code != OpErrorCode::Unsupported {
+            self.timers.set(Timer::Repair, now + policy.repair_after);
+        } else if !self.timers.is_set(Timer::Repair) {
+            let after = policy.unsupported_after;
+            self.timers.set(Timer::Repair, now + after);
         }
     }
 

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Delay before an operation that was refused is tried again.
 const REPAIR: Duration = Duration::from_secs(1);
 
+/// Delay before one that is not supported as things are is tried again: it may be when something else changed.
+const UNSUPPORTED: Duration = Duration::from_mins(1);
+
 /// Places of a batch that are kept for the marks of a snapshot.
 const MARKS: usize = 2;
 
@@ -38,6 +41,8 @@ pub struct DataplanePolicy {
     pub hears_node_mac: bool,
     /// How long after it refused an operation that is tried again.
     pub repair_after: Duration,
+    /// How long after it said that it does not support an operation that is tried again.
+    pub unsupported_after: Duration,
     /// Batches that it takes before the first is answered, at least 1.
     pub window: usize,
 }
@@ -64,6 +69,7 @@ impl DataplanePolicy {
             keeps_neighbours: neighbours,
             hears_node_mac: node_mac,
             repair_after: REPAIR,
+            unsupported_after: UNSUPPORTED,
             window: usize::try_from(window.max(1)).unwrap_or(usize::MAX),
         }
     }

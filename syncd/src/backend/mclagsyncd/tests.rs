@@ -402,6 +402,8 @@ async fn an_isolation_list_that_does_not_fit_fails_its_ports_each_time() {
             panic!("no result");
         };
         assert_eq!((batch, failures.len()), (number, failed));
+        let is_permanent = |(_, error): &(u32, OpError)| error.code == OpErrorCode::Unsupported;
+        assert!(failures.iter().all(is_permanent), "{failures:?}");
     }
 }
 
