@@ -312,6 +312,26 @@ fn a_renamed_interface_is_found_under_its_new_name_only() {
     assert_eq!(links.by_name(&name("b")).unwrap().index, 1);
 }
 
+/// Who follows them looks again when that counts up.
+#[test]
+fn each_change_of_an_interface_counts_up() {
+    let mut links = Links::default();
+    let mut before = links.generation();
+    let changes: [fn(&mut Links); 6] = [
+        Links::begin,
+        |links| links.upsert(link(1, "a")),
+        |links| links.set_vids(1, [Vid::DEFAULT].into()),
+        |links| links.set_addresses(1, Vec::new()),
+        |links| links.remove(1),
+        Links::end,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        change(&mut links);
+        assert!(links.generation() > before, "{number}");
+        before = links.generation();
+    }
+}
+
 #[test]
 fn who_runs_is_copied_only_when_that_changes() {
     let mut links = Links::default();
