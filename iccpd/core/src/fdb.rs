@@ -289,8 +289,9 @@ impl Fdb {
             self.local_gone(key, observation);
             return;
         };
-        let full = self.table.is_full_for_local(&key)
-            || !self.table.layout().takes(&port, packed::MAX_NAMES);
+        // Nothing makes room for what has no place all the same.
+        let full = !self.table.layout().takes(&port, packed::MAX_NAMES)
+            || self.table.is_full_for_local(&key);
         if full {
             self.table.ignore();
             return;

@@ -28,9 +28,6 @@ use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use store::{Store, behind};
 
-/// Entries that are looked at for one that makes room: usually the first will do.
-const ROOM_LOOKS: usize = 64;
-
 /// How the dataplane is being programmed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Programming<K> {
@@ -55,7 +52,7 @@ pub(crate) struct Table<P: Policy> {
     has_stale: bool,
     /// What this chassis observes is being listed.
     is_listing: bool,
-    /// Where it was looked last for an entry that has to make room.
+    /// The entry that made room last.
     made_room_at: Option<P::Key>,
     ignored: u64,
 }
@@ -159,11 +156,10 @@ impl<P: Policy> Table<P> {
         entry.is_some_and(|entry| entry.local.is_some() || entry.remote.is_some())
     }
 
-    /// Give up an entry that the peer alone observes, in rounds. Where there is none in a while the table
-    /// is longer by one until the next time.
+    /// Give up an entry that the peer alone observes, if there is one: the next, in rounds.
     fn make_room(&mut self) {
         let from = self.made_room_at.take();
-        if !self.make_room_behind(from) && self.made_room_at.is_none() {
+        if !self.make_room_behind(from) {
             self.make_room_behind(None);
         }
     }
@@ -174,28 +170,23 @@ impl<P: Policy> Table<P> {
             store,
             waiting,
             advertising,
+            made_room_at,
             ..
         } = self;
-        let (mut looked_at, mut last, mut found) = (0, None, false);
-        let rest = (behind(after), Bound::Unbounded);
         store.change_range(
-            rest,
-            |_| true,
+            (behind(after), Bound::Unbounded),
+            P::Layout::is_remote_only,
             |key, entry| {
-                (looked_at, last) = (looked_at + 1, Some(key));
-                found = entry.local.is_none() && entry.remote.is_some();
-                if found {
-                    entry.set_remote(None);
-                    let due = Due::of(Concerns::Both, key, entry, policy, *advertising);
-                    waiting.mark(key, due);
-                }
-                !found && looked_at < ROOM_LOOKS
+                entry.set_remote(None);
+                let due = Due::of(Concerns::Both, key, entry, policy, *advertising);
+                waiting.mark(key, due);
+                *made_room_at = Some(key);
+                false
             },
         );
-        let is_end = !found && looked_at < ROOM_LOOKS;
-        self.made_room_at = last.filter(|_| !is_end);
-        self.ignored += u64::from(found);
-        found
+        let has_made_room = made_room_at.is_some();
+        self.ignored += u64::from(has_made_room);
+        has_made_room
     }
 }
 

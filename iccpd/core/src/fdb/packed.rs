@@ -233,6 +233,10 @@ impl Layout<Entry<Policy>> for Names {
         }
     }
 
+    fn is_remote_only(packed: &Packed) -> bool {
+        packed.local.is_none() && packed.remote.is_some()
+    }
+
     fn release(&mut self, packed: &Packed) {
         for number in packed.numbers().into_iter().flatten() {
             let Some((name, uses)) = self.place(number) else {

@@ -537,6 +537,35 @@ fn a_peer_cannot_fill_the_memory_with_neighbours() {
     assert_eq!((f.0.len(), f.0.ignored()), (MAX_ENTRIES, 10));
 }
 
+/// Wherever the peer's entry is among those of this chassis, it makes room, and none beyond the bound is
+/// kept.
+#[test]
+fn a_neighbour_of_this_chassis_takes_the_place_of_the_one_that_the_peer_alone_knows() {
+    let most = u32::try_from(MAX_ENTRIES).unwrap();
+    let host = |n: u32| {
+        let address = Ipv4Addr::from(0x0a00_0001 + n).into();
+        let interface = name("vlan10");
+        NeighbourKey { interface, address }
+    };
+    for peers in [0, most / 2, most - 1] {
+        let mut f = Fixture::new();
+        for n in 0..most {
+            match n == peers {
+                true => f.peer(host(n), HOST),
+                false => f.sees(host(n), HOST, Kernel),
+            };
+        }
+        // One in its place, one that finds none.
+        for (new, known, ignored) in [(most, true, 1), (most + 1, false, 2)] {
+            f.sees(host(new), HOST, Kernel);
+            let all: BTreeSet<NeighbourKey> = f.0.iter(None).map(|(key, ..)| key).collect();
+            let is_known = [new, peers].map(|n| all.contains(&host(n)));
+            assert_eq!(is_known, [known, false], "{peers}");
+            assert_eq!((all.len(), f.0.ignored()), (MAX_ENTRIES, ignored));
+        }
+    }
+}
+
 #[test]
 fn nothing_waits_for_a_dataplane_that_takes_no_neighbours() {
     let mut f = Fixture::new();

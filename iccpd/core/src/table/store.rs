@@ -17,6 +17,9 @@ pub(crate) trait Layout<E>: Clone + Debug + Default {
     /// The entry that was packed.
     fn unpack(&self, packed: &Self::Packed) -> E;
 
+    /// The peer alone observes it. Asked of many entries, and so of packed ones.
+    fn is_remote_only(packed: &Self::Packed) -> bool;
+
     /// What was packed is not kept any longer.
     fn release(&mut self, packed: &Self::Packed);
 }
@@ -25,18 +28,22 @@ pub(crate) trait Layout<E>: Clone + Debug + Default {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Plain;
 
-impl<E: Clone + Debug + Default> Layout<E> for Plain {
-    type Packed = E;
+impl<P: Policy> Layout<Entry<P>> for Plain {
+    type Packed = Entry<P>;
 
-    fn pack(&mut self, entry: &E) -> E {
+    fn pack(&mut self, entry: &Entry<P>) -> Entry<P> {
         entry.clone()
     }
 
-    fn unpack(&self, packed: &E) -> E {
+    fn unpack(&self, packed: &Entry<P>) -> Entry<P> {
         packed.clone()
     }
 
-    fn release(&mut self, _: &E) {}
+    fn is_remote_only(packed: &Entry<P>) -> bool {
+        packed.local.is_none() && packed.remote.is_some()
+    }
+
+    fn release(&mut self, _: &Entry<P>) {}
 }
 
 /// Entries by key, in order.
