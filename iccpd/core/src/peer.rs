@@ -236,13 +236,6 @@ impl Peer {
         self.announce.as_ref()
     }
 
-    /// What depended on who it was when both were last synchronised; none if they never were, or it was given
-    /// up.
-    #[must_use]
-    pub const fn agreed(&self) -> Option<PeerPolicy> {
-        self.agreed
-    }
-
     /// Its own system MAC counts, not the one configured here ([`PeerPolicy::keeps_its_mac`]).
     #[must_use]
     pub fn keeps_its_mac(&self) -> bool {

@@ -452,6 +452,52 @@ mod tests {
     }
 
     #[test]
+    fn every_batch_and_every_message_counts_in_what_was_given() {
+        let batch = |number| Batch {
+            number,
+            ops: Vec::new(),
+        };
+        let message = |id| Message {
+            id,
+            body: mclag_proto::iccp::Body::Capability,
+        };
+        let entry = |give: &dyn Fn(&mut Digest)| {
+            let mut digest = Digest::default();
+            give(&mut digest);
+            assert!(!digest.is_empty());
+            digest.entry(true, Time::ZERO)
+        };
+        let entries = [
+            entry(&|digest| digest.batch(&batch(1))),
+            entry(&|digest| digest.batch(&batch(2))),
+            entry(&|digest| digest.message(&message(1))),
+            entry(&|digest| digest.message(&message(2))),
+            entry(&|digest| {
+                digest.batch(&batch(1));
+                digest.message(&message(1));
+            }),
+            entry(&|digest| {
+                digest.message(&message(1));
+                digest.batch(&batch(1));
+            }),
+        ];
+        for (number, entry) in entries.iter().enumerate() {
+            assert_eq!(
+                entries.iter().position(|other| other == entry),
+                Some(number)
+            );
+        }
+        let counts = entries.map(|entry| match entry {
+            Entry::Polled {
+                batches, messages, ..
+            } => (batches, messages),
+            Entry::Input { .. } => (0, 0),
+        });
+        assert_eq!(counts, [(1, 0), (1, 0), (0, 1), (0, 1), (1, 1), (1, 1)]);
+        assert!(Digest::default().is_empty());
+    }
+
+    #[test]
     fn a_bad_line_is_named_with_its_place_and_field() {
         let good = Entry::input(Input::Timeout, Time::ZERO).line();
         for (line, said) in [

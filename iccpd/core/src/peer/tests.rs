@@ -276,3 +276,36 @@ fn what_each_state_means() {
         assert_eq!(is, (told, released, restarting), "{known:?}");
     }
 }
+
+/// It stays connected, and does not speak otherwise for it.
+#[test]
+fn what_is_given_up_is_what_it_advertised_and_not_how_it_speaks() {
+    let traits = PeerTraits {
+        acknowledges: false,
+        orphans: false,
+    };
+    let mut peer = Peer::default();
+    peer.connected(traits);
+    peer.set_shutdown_notice(ShutdownNotice::Leave);
+    peer.release();
+    assert_eq!(peer.policy(), PeerPolicy::of(traits, false));
+    assert_eq!(peer.shutdown_notice(), None);
+    assert!(peer.known().is_released());
+    // In the next session, too, unless it says otherwise.
+    peer.lost(Change::Lost);
+    assert_eq!(peer.policy(), PeerPolicy::of(traits, false));
+}
+
+#[test]
+fn what_is_known_of_the_ports_outlives_a_peer_that_is_replaced_but_nothing_else_of_it() {
+    let mut peer = Peer::default();
+    peer.connected(PeerTraits {
+        acknowledges: false,
+        orphans: false,
+    });
+    peer.release();
+    let known = peer.known();
+    peer.replace();
+    assert_eq!(peer.known(), known);
+    assert_eq!(peer.policy(), Peer::default().policy());
+}
