@@ -40,12 +40,6 @@ impl NetlinkError {
         )
     }
 
-    /// The kernel may or may not have done it: its answer was lost or never came.
-    #[must_use]
-    pub fn is_unanswered(&self) -> bool {
-        matches!(self.errno, libc::ETIMEDOUT | libc::ENOBUFS)
-    }
-
     pub(crate) fn new(op: &str, object: impl Into<String>, failure: Failure) -> Self {
         Self {
             op: op.to_owned(),

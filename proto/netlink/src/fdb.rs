@@ -40,18 +40,6 @@ pub struct FdbEntry {
     pub used: Duration,
 }
 
-impl FdbEntry {
-    /// The operation that removes it from its port.
-    pub(crate) fn delete(&self) -> FdbOp {
-        FdbOp {
-            mac: self.mac,
-            vid: self.vid,
-            port: self.port,
-            action: FdbAction::Delete,
-        }
-    }
-}
-
 /// What a bridge does with an entry.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum FdbState {
@@ -186,20 +174,6 @@ pub(crate) fn entry_request(bridge: u32, mac: Mac, vid: Option<Vid>) -> Msg {
     msg
 }
 
-/// The request to remove what the bridge itself learned, from all ports or from one.
-pub(crate) fn flush_request(bridge: u32, port: Option<u32>) -> Msg {
-    // The bridge is asked about itself, or by way of its port about that.
-    let (index, table) = match port {
-        Some(port) => (port, NTF_MASTER),
-        None => (bridge, NTF_SELF),
-    };
-    let mut msg = Msg::new(RTM_DELNEIGH, NLM_F_BULK, &header(index, 0, table));
-    // Under the masks: neither permanent nor static, and not learned by somebody else.
-    msg.attr_u16(NDA_NDM_STATE_MASK, NUD_PERMANENT | NUD_NOARP);
-    msg.attr_u8(NDA_NDM_FLAGS_MASK, NTF_EXT_LEARNED);
-    msg
-}
-
 /// An entry, and whether it is there or gone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum FdbNews {
@@ -283,8 +257,6 @@ fn header(port: u32, state: u16, flags: u8) -> [u8; HEADER_LEN] {
     crate::neigh::header(AF_BRIDGE, port, state, flags)
 }
 
-const NLM_F_BULK: u16 = 0x200;
-
 const NTF_SELF: u8 = 0x02;
 const NTF_MASTER: u8 = 0x04;
 const NTF_STICKY: u8 = 0x40;
@@ -293,8 +265,6 @@ const NDA_CACHEINFO: u16 = 3;
 const NDA_VLAN: u16 = 5;
 const NDA_MASTER: u16 = 9;
 const NDA_FDB_EXT_ATTRS: u16 = 14;
-const NDA_NDM_STATE_MASK: u16 = 16;
-const NDA_NDM_FLAGS_MASK: u16 = 17;
 const NFEA_ACTIVITY_NOTIFY: u16 = 1;
 
 const FDB_NOTIFY: u8 = 1 << 0;

@@ -9,7 +9,7 @@ use crate::addr::{self, AddressNews, InterfaceAddress};
 use crate::attr::{Msg, Received};
 use crate::batch;
 use crate::error::{Failure, NetlinkError};
-use crate::fdb::{self, FdbEntry, FdbNews, FdbOp, FdbState};
+use crate::fdb::{self, FdbEntry, FdbNews, FdbOp};
 use crate::link::{self, LinkInfo, LinkNews, LinkOp};
 use crate::neigh::{self, Neighbour, NeighbourNews, NeighbourOp};
 use crate::socket::Socket;
@@ -229,49 +229,6 @@ impl Kernel {
                 failure,
             )),
         }
-    }
-
-    /// Remove what the bridge itself learned, from one port or from all of them. Entries that
-    /// were installed stay, whoever installed them.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses or does not answer.
-    pub async fn flush_learned(
-        &mut self,
-        bridge: u32,
-        port: Option<u32>,
-    ) -> Result<(), NetlinkError> {
-        let request = fdb::flush_request(bridge, port);
-        match self.socket.request(request, |_| {}).await {
-            Ok(()) => Ok(()),
-            // A kernel before 5.19 misses an address in the request.
-            Err(failure) if matches!(failure.errno, libc::EINVAL | libc::EOPNOTSUPP) => {
-                self.flush_each(bridge, port).await
-            }
-            Err(failure) => {
-                let object = self.name_of(port.unwrap_or(bridge)).await;
-                Err(NetlinkError::new("flush FDB", object, failure))
-            }
-        }
-    }
-
-    /// The same, entry by entry.
-    async fn flush_each(&mut self, bridge: u32, port: Option<u32>) -> Result<(), NetlinkError> {
-        let entries = self.fdb(bridge).await?;
-        let learned = entries.iter().filter(|entry| {
-            let there = port.is_none_or(|port| port == entry.port);
-            there && entry.state == FdbState::Dynamic && !entry.ext_learn
-        });
-        let deletes: Vec<_> = learned.map(|entry| entry.delete().into()).collect();
-        for result in self.apply(&deletes).await {
-            match result {
-                // It aged out or moved meanwhile.
-                Err(error) if error.is_gone() => {}
-                result => result?,
-            }
-        }
-        Ok(())
     }
 
     /// All neighbours, IPv4 and IPv6, of all interfaces.

@@ -229,13 +229,6 @@ impl BondMember {
         let all = LacpState::SYNCHRONIZATION | LacpState::COLLECTING | LacpState::DISTRIBUTING;
         self.actor_state.contains(all)
     }
-
-    /// The partner is in sync and collects what we send.
-    #[must_use]
-    pub fn partner_is_collecting(&self) -> bool {
-        let all = LacpState::SYNCHRONIZATION | LacpState::COLLECTING;
-        self.partner_state.contains(all)
-    }
 }
 
 bitflags::bitflags! {

@@ -115,12 +115,6 @@ impl MlagPort {
         self.state.traffic() == Traffic::Held
     }
 
-    /// It may carry data when its links are up.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.state.traffic() == Traffic::Pass
-    }
-
     /// Advance it. Its timers follow.
     pub fn step(&mut self, event: Event, timers: &mut Timers) {
         self.state = self.state.after(event);

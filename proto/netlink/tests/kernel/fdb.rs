@@ -461,55 +461,6 @@ fn the_receive_buffer_is_as_large_as_asked_for() {
     });
 }
 
-/// Input: learned, installed and the bridge's own entries on two ports. Output: a flush of one
-/// port takes what was learned there; a flush of the bridge takes what was learned anywhere.
-#[test]
-fn a_flush_takes_what_was_learned_and_nothing_else() {
-    in_namespace("flush", async |mut lab| {
-        let mut bridge = Bridge::build(&mut lab, AGEING).await?;
-        let [a, b] = bridge.ports;
-        let own = lab.link(a).await.mac.expect("an address");
-        for (port, number) in [(a, 10), (b, 20)] {
-            let tracked = FdbAction::SetTracked(Activity::Inactive);
-            bridge.apply(&mut lab, mac(number), port, tracked).await;
-            let number = number + 1;
-            bridge
-                .apply(&mut lab, mac(number), port, FdbAction::SetStatic)
-                .await;
-        }
-        bridge.wires[0].send(Mac([0xff; 6]), mac(1), None, "learn a");
-        bridge.wires[1].send(Mac([0xff; 6]), mac(2), None, "learn b");
-        let deadline = Instant::now() + PATIENCE;
-        for host in [mac(1), mac(2)] {
-            while bridge.find(&mut lab, host).await.is_none() {
-                assert!(Instant::now() < deadline, "not learned");
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-        let mut monitor = Monitor::open(FDB, 1 << 20).unwrap();
-        let installed = [mac(10), mac(11), mac(20), mac(21), own];
-        for (port, left) in [(Some(a), &[mac(2)][..]), (None, &[])] {
-            lab.kernel.flush_learned(bridge.index, port).await.unwrap();
-            for host in [mac(1), mac(2)] {
-                let found = bridge.find(&mut lab, host).await;
-                assert_eq!(found.is_some(), left.contains(&host), "{port:?} {host}");
-            }
-            for host in installed {
-                assert!(bridge.find(&mut lab, host).await.is_some(), "{host}");
-            }
-        }
-        let mut missing = vec![mac(1), mac(2)];
-        event(&mut monitor, "all that was flushed", |e| {
-            if let Event::FdbGone(entry) = e {
-                missing.retain(|host| *host != entry.mac);
-            }
-            missing.is_empty().then_some(())
-        })
-        .await;
-        Ok(())
-    });
-}
-
 /// Input: an address of the bridge itself. Output: frames to it are received and forwarded
 /// nowhere.
 #[test]
