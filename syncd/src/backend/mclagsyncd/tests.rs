@@ -5,7 +5,10 @@ use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
 use mclag_proto::sync::model::{
     DomainWant, FdbWant, Isolation, Op, PairState, PortWant, Section, Traffic,
 };
-use mclag_proto::sync::v1::{DomainAttributes, DomainOp, DomainRecord, InterfaceRecord};
+use mclag_proto::sync::v1::{
+    DomainAttributes, DomainOp, DomainRecord, FdbKind, FdbRecord, InterfaceRecord, RecordOp,
+    ServerMessage,
+};
 use mclag_proto::{DomainId, IfName, Vid};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,0 +1,181 @@
+//! What a foreign server says: from bytes to what happened.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use mclag_proto::sync::frame::Frame;
+use mclag_proto::sync::model::{Event, FdbKey, Observation};
+use mclag_proto::sync::v1::{Dialect, FdbKind, FdbRecord, RecordOp, ServerMessage};
+use mclag_proto::{IfName, Vid};
+
+use super::{Client, MAX_VLAN_MEMBERS, ServerEvent, report};
+
+impl Client {
+    pub(super) fn received(&mut self, count: usize) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        connection.decoder.push(&self.buffer[..count]);
+        connection.heard();
+        loop {
+            let Some(connection) = &mut self.connection else {
+                return;
+            };
+            let frame = match connection.decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return,
+                Err(error) => {
+                    // Where the next message begins is unknown.
+                    self.lose(&error.to_string());
+                    return;
+                }
+            };
+            let before = connection.dialect;
+            let told = connection.detector.frame(&frame).or(before);
+            connection.presumed &= connection.detector.dialect().is_none();
+            if let Some(dialect) = told
+                && before != told
+            {
+                if before.is_some() {
+                    self.happened.push_back(ServerEvent::Down);
+                }
+                self.decided(dialect);
+                if let Some(connection) = &mut self.connection {
+                    connection.heard();
+                }
+            }
+            if let Some(dialect) = told {
+                self.frame(&frame, dialect);
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, dialect: Dialect) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let address = connection.address;
+        let decoded = ServerMessage::decode(frame, dialect);
+        let is_whole = matches!(&decoded, Ok(Some(decoded)) if decoded.skipped.is_empty());
+        if !matches!(decoded, Ok(None)) {
+            connection.tally.heard(frame.kind, is_whole);
+        }
+        match decoded {
+            Ok(Some(decoded)) => {
+                for error in &decoded.skipped {
+                    report(&mut self.log, address, error);
+                }
+                self.take(decoded.message, address, dialect);
+            }
+            Ok(None) => {}
+            Err(error) => report(&mut self.log, address, &error),
+        }
+    }
+
+    fn take(&mut self, message: ServerMessage, address: SocketAddr, dialect: Dialect) {
+        let refused = match message {
+            ServerMessage::Fdb(records) => {
+                let ours = self.own_work(&records, dialect);
+                for record in records {
+                    let FdbRecord { vid, mac, .. } = record;
+                    if !ours.contains(&FdbKey { vid, mac }) {
+                        self.observation(&record);
+                    }
+                }
+                return;
+            }
+            ServerMessage::VlanMembers(records) => {
+                for record in records {
+                    self.vlan_member(record.port, record.vid, record.op == RecordOp::Add);
+                }
+                return;
+            }
+            ServerMessage::Domain(records) => self.told.domains(&records),
+            ServerMessage::Interfaces(records) => self.told.interfaces(&records),
+            ServerMessage::UniqueIps(records) => self.told.unique_ip(&records),
+        };
+        for reason in refused {
+            report(&mut self.log, address, &reason);
+        }
+        self.report_settings();
+    }
+
+    /// The MAC that the client gave wins. Said once for each pair of MACs.
+    pub(super) fn compare_node_macs(&mut self) {
+        let differ = self.translator.node_macs_that_differ();
+        if differ == self.differ {
+            return;
+        }
+        self.differ = differ;
+        if let Some((used, ignored)) = differ {
+            tracing::warn!(%used, %ignored, "mclagsyncd server names another system MAC than iccpd");
+        }
+    }
+
+    pub(super) fn report_settings(&mut self) {
+        let is_told = self.abilities().is_some_and(|(_, d)| d.has_settings());
+        let config = self.told.settings().map(Box::new);
+        if is_told && config != self.reported {
+            self.reported.clone_from(&config);
+            if let Some(mac) = config.as_ref().and_then(|pair| pair.domain.system_mac) {
+                self.translator.server_names(mac);
+                self.compare_node_macs();
+            }
+            // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
+            if let Some(ServerEvent::Settings(before @ Some(_))) = self.happened.back_mut()
+                && config.is_some()
+            {
+                *before = config;
+            } else {
+                self.happened.push_back(ServerEvent::Settings(config));
+            }
+        }
+    }
+
+    /// Entries that the server was told of and reports as they are. The comparison of
+    /// `mclagsyncd.py` does so, as an addition or as a deletion with an addition behind it
+    /// (`spec/mclagsyncd-protocol.md` 4.16): told again, it would report them again, for ever.
+    fn own_work(&self, records: &[FdbRecord], dialect: Dialect) -> HashSet<FdbKey> {
+        let reported = records.iter().filter(|_| dialect.is_polled());
+        let ours = reported.filter_map(|record| {
+            let FdbRecord { vid, mac, port, .. } = *record;
+            let key = FdbKey { vid, mac };
+            let as_told = self.translator.is_programmed(&key, &port?);
+            (record.op == RecordOp::Add && as_told).then_some(key)
+        });
+        ours.collect()
+    }
+
+    fn observation(&mut self, record: &FdbRecord) {
+        let FdbRecord {
+            mac,
+            vid,
+            port,
+            kind,
+            op,
+        } = *record;
+        let key = FdbKey { vid, mac };
+        let observation = match (op, port) {
+            (RecordOp::Add, Some(port)) => {
+                let configured = kind == FdbKind::Static;
+                self.translator.learned(key, port, configured);
+                Observation::Learned { port, configured }
+            }
+            (RecordOp::Delete, _) => {
+                self.translator.vanished(&key);
+                Observation::Aged
+            }
+            (RecordOp::Add, None) => return,
+        };
+        self.event(Event::Fdb { key, observation });
+    }
+
+    fn vlan_member(&mut self, port: IfName, vid: Vid, member: bool) {
+        if !member {
+            self.vlan_members.remove(&(port, vid));
+        } else if self.vlan_members.len() < MAX_VLAN_MEMBERS {
+            self.vlan_members.insert((port, vid));
+        }
+        self.event(Event::VlanMember { port, vid, member });
+    }
+}
