@@ -104,7 +104,7 @@ pub struct Reconciler {
     neighbours: Keys,
     /// Operations that wait for their result.
     asked: Vec<Asked>,
-    verdicts: HashMap<Subject, OpError>,
+    failures: HashMap<Subject, OpError>,
     /// Observations that our own actions changed, not told yet.
     ended: Vec<Event>,
 }
@@ -120,19 +120,19 @@ struct Keys {
 /// One operation that was accepted and not answered yet.
 #[derive(Debug)]
 struct Asked {
-    about: About,
-    verdict: Result<(), OpError>,
+    subjects: Subjects,
+    result: Result<(), OpError>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum About {
+enum Subjects {
     Nothing,
     One(Subject),
     /// The end of a snapshot answers for what it took out.
     Rest(Section),
 }
 
-impl About {
+impl Subjects {
     const fn entry(&self) -> Option<FdbKey> {
         match self {
             Self::One(Subject::Fdb(key)) => Some(*key),
@@ -167,7 +167,7 @@ impl Reconciler {
             retry_ports: false,
             neighbours: Keys::default(),
             asked: Vec::new(),
-            verdicts: HashMap::new(),
+            failures: HashMap::new(),
             ended: Vec::new(),
         }
     }
@@ -224,42 +224,42 @@ impl Reconciler {
     /// Take in operations of the client. Their results come from [`Reconciler::conclude`].
     pub fn accept(&mut self, ops: &[Op]) {
         for op in ops {
-            let (about, verdict) = match self.wanted.apply(op) {
+            let (subjects, result) = match self.wanted.apply(op) {
                 Ok(change) => (self.note(change), Ok(())),
-                Err(error) => (About::Nothing, Err(error)),
+                Err(error) => (Subjects::Nothing, Err(error)),
             };
-            self.asked.push(Asked { about, verdict });
+            self.asked.push(Asked { subjects, result });
         }
     }
 
-    fn note(&mut self, change: Change) -> About {
+    fn note(&mut self, change: Change) -> Subjects {
         match change {
-            Change::Nothing => About::Nothing,
+            Change::Nothing => Subjects::Nothing,
             Change::Domain => {
                 self.ports_changed = true;
-                About::One(Subject::Domain)
+                Subjects::One(Subject::Domain)
             }
             Change::Port(port) => {
                 self.ports_changed = true;
-                About::One(Subject::Port(port))
+                Subjects::One(Subject::Port(port))
             }
             Change::Learning(port) => {
                 self.ports_changed = true;
-                About::One(Subject::Settings(port))
+                Subjects::One(Subject::Settings(port))
             }
             Change::Entry(key, reason) => {
                 self.retry.remove(&key);
                 self.pending.insert(key, reason);
-                About::One(Subject::Fdb(key))
+                Subjects::One(Subject::Fdb(key))
             }
             Change::Interface(name) => {
                 self.ports_changed = true;
-                About::One(Subject::Interface(name))
+                Subjects::One(Subject::Interface(name))
             }
             Change::Neighbour(key, reason) => {
                 self.neighbours.retry.remove(&key);
                 self.neighbours.pending.insert(key, reason);
-                About::One(Subject::Neighbour(key))
+                Subjects::One(Subject::Neighbour(key))
             }
             Change::Flush(port) => {
                 if let Some(listing) = &mut self.listing {
@@ -273,20 +273,20 @@ impl Reconciler {
                     // What the client said of the entry itself says more.
                     self.pending.insert_if_new(*key, EntryReason::Flush);
                 }
-                About::Nothing
+                Subjects::Nothing
             }
             Change::Rest(section @ (Section::Ports | Section::Interfaces)) => {
                 self.ports_changed = true;
-                About::Rest(section)
+                Subjects::Rest(section)
             }
-            Change::Rest(Section::Pair) => About::Nothing,
+            Change::Rest(Section::Pair) => Subjects::Nothing,
             Change::Rest(Section::Neighbours) => {
                 let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
                 for (key, _) in ours.filter(|(key, _)| self.wanted.neighbour(key).is_none()) {
                     let pending = &mut self.neighbours.pending;
                     pending.insert(*key, NeighbourReason::Undo);
                 }
-                About::Rest(Section::Neighbours)
+                Subjects::Rest(Section::Neighbours)
             }
             Change::Rest(Section::Fdb) => {
                 let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
@@ -301,7 +301,7 @@ impl Reconciler {
                         }
                     }
                 }
-                About::Rest(Section::Fdb)
+                Subjects::Rest(Section::Fdb)
             }
         }
     }
@@ -394,7 +394,7 @@ impl Reconciler {
     /// What has to be done now, in this order: all of ports, interfaces and what the client asked for since the
     /// last plan, and a share of the tables.
     pub fn plan(&mut self) -> Vec<Action> {
-        self.verdicts.clear();
+        self.failures.clear();
         let mut actions = Vec::new();
         let mut first = Vec::new();
         if std::mem::take(&mut self.ports_changed) {
@@ -404,7 +404,7 @@ impl Reconciler {
             ports::plan(&mut plan, wanted, actual, &mut self.originals);
             interfaces::plan(&mut plan, wanted, actual, &mut self.originals);
             actions = plan.actions;
-            self.verdicts.extend(plan.verdicts);
+            self.failures.extend(plan.failures);
             for action in &actions {
                 if let Action::LocalDelete { key, .. } = action {
                     self.local.leaving.insert(*key);
@@ -415,14 +415,14 @@ impl Reconciler {
                 }
             }
         }
-        let asked = self.asked.iter().filter_map(|asked| asked.about.entry());
+        let asked = self.asked.iter().filter_map(|asked| asked.subjects.entry());
         let first = first.into_iter().chain(asked);
         self.in_flight = self.pending.take(first, MAX_AT_ONCE);
         for (key, reason) in &self.in_flight {
             match self.plan_entry(key, reason) {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
-                    self.verdicts.insert(Subject::Fdb(*key), error);
+                    self.failures.insert(Subject::Fdb(*key), error);
                     // What cannot be done once is done never; what nobody wants goes all the same.
                     if matches!(reason, EntryReason::Once { .. }) {
                         let instead = self.plan_entry(key, &EntryReason::Check);
@@ -433,13 +433,13 @@ impl Reconciler {
         }
         self.local.leaving.clear();
         let asked = self.asked.iter();
-        let asked = asked.filter_map(|asked| asked.about.neighbour());
+        let asked = asked.filter_map(|asked| asked.subjects.neighbour());
         self.neighbours.in_flight = self.neighbours.pending.take(asked, MAX_AT_ONCE);
         for (key, reason) in &self.neighbours.in_flight {
             match neighbours::plan(&self.wanted, &self.actual, key, *reason) {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
-                    self.verdicts.insert(Subject::Neighbour(*key), error);
+                    self.failures.insert(Subject::Neighbour(*key), error);
                 }
             }
         }
@@ -494,7 +494,7 @@ impl Reconciler {
                         self.retry.insert(key, EntryReason::Check);
                     }
                     worsen(
-                        &mut self.verdicts,
+                        &mut self.failures,
                         subject,
                         OpError {
                             code,
@@ -573,36 +573,36 @@ impl Reconciler {
 
     fn answer(&mut self) -> Vec<Result<(), OpError>> {
         let asked = std::mem::take(&mut self.asked);
-        let mut verdicts = std::mem::take(&mut self.verdicts);
+        let mut failures = std::mem::take(&mut self.failures);
         let mut results = Vec::with_capacity(asked.len());
-        for Asked { about, verdict } in &asked {
-            let found = match about {
-                About::Nothing | About::Rest(_) => None,
-                About::One(Subject::Domain) => {
+        for Asked { subjects, result } in &asked {
+            let found = match subjects {
+                Subjects::Nothing | Subjects::Rest(_) => None,
+                Subjects::One(Subject::Domain) => {
                     let peer_link = self.wanted.domain().and_then(|domain| domain.peer_link);
                     let peer_link = peer_link.map(Subject::Settings);
-                    let domain = verdicts.get(&Subject::Domain);
-                    domain.or_else(|| verdicts.get(&peer_link?))
+                    let domain = failures.get(&Subject::Domain);
+                    domain.or_else(|| failures.get(&peer_link?))
                 }
-                About::One(subject) => verdicts.get(subject),
+                Subjects::One(subject) => failures.get(subject),
             };
             results.push(match found {
                 Some(error) => Err(error.clone()),
-                None => verdict.clone(),
+                None => result.clone(),
             });
         }
-        if verdicts.is_empty() {
+        if failures.is_empty() {
             return results;
         }
-        for Asked { about, .. } in &asked {
-            if let About::One(subject) = about {
-                verdicts.remove(subject);
+        for Asked { subjects, .. } in &asked {
+            if let Subjects::One(subject) = subjects {
+                failures.remove(subject);
             }
         }
-        for (Asked { about, .. }, result) in asked.iter().zip(&mut results) {
-            if let About::Rest(section) = about {
+        for (Asked { subjects, .. }, result) in asked.iter().zip(&mut results) {
+            if let Subjects::Rest(section) = subjects {
                 // Settings are nobody's word: they are logged here and tried again.
-                let rest = verdicts.iter().find(|(subject, _)| {
+                let rest = failures.iter().find(|(subject, _)| {
                     section_of(subject) == *section && !matches!(subject, Subject::Settings(_))
                 });
                 if let Some((_, error)) = rest {

@@ -452,7 +452,7 @@ impl LinuxBackend {
                 let results = self.kernel.apply(ops).await;
                 ops.iter()
                     .zip(results)
-                    .map(|(op, result)| plan::verdict(op, result))
+                    .map(|(op, result)| plan::result(op, result))
                     .collect()
             }
             Request::Filter(changes) => {

@@ -125,7 +125,7 @@ fn check_port(actual: &Actual, port: &IfName) -> Result<(), OpError> {
     }
 }
 
-/// The verdict on an entry that must not be touched: as wanted, or in the way.
+/// The result for an entry that must not be touched: as wanted, or in the way.
 fn configured(
     key: &FdbKey,
     on: IfName,

@@ -95,7 +95,7 @@ impl Reconciler {
         let Some(listing) = &mut self.listing else {
             return Vec::new();
         };
-        let asked = self.asked.iter().filter_map(|asked| asked.about.entry());
+        let asked = self.asked.iter().filter_map(|asked| asked.subjects.entry());
         let needed = asked.chain(own);
         let mut keys: BTreeSet<FdbKey> =
             needed.filter(|key| !listing.known.contains(key)).collect();

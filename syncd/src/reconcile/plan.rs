@@ -12,7 +12,7 @@ use crate::dataplane::{Action, Subject};
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) actions: Vec<Action>,
-    pub(super) verdicts: HashMap<Subject, OpError>,
+    pub(super) failures: HashMap<Subject, OpError>,
 }
 
 impl Plan {
@@ -25,6 +25,6 @@ impl Plan {
     }
 
     pub(super) fn fail(&mut self, subject: Subject, code: OpErrorCode, text: String) {
-        worsen(&mut self.verdicts, subject, OpError { code, text });
+        worsen(&mut self.failures, subject, OpError { code, text });
     }
 }

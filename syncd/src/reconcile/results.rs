@@ -7,16 +7,16 @@ use mclag_proto::sync::model::{OpError, OpErrorCode};
 use crate::dataplane::Subject;
 
 /// Of several failures on one subject, the one to tell: a refusal hides that something waits.
-pub(super) fn worsen(verdicts: &mut HashMap<Subject, OpError>, subject: Subject, error: OpError) {
+pub(super) fn worsen(failures: &mut HashMap<Subject, OpError>, subject: Subject, error: OpError) {
     let weight = |error: &OpError| match error.code {
         OpErrorCode::Refused => 2,
         OpErrorCode::Unsupported => 1,
         OpErrorCode::Waiting => 0,
     };
-    match verdicts.get(&subject) {
+    match failures.get(&subject) {
         Some(known) if weight(known) >= weight(&error) => {}
         _ => {
-            verdicts.insert(subject, error);
+            failures.insert(subject, error);
         }
     }
 }

@@ -201,7 +201,7 @@ fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction)
 }
 
 /// Removing what is not there is no failure.
-pub(super) fn verdict(op: &Op, result: Result<(), NetlinkError>) -> Result<(), BackendError> {
+pub(super) fn result(op: &Op, result: Result<(), NetlinkError>) -> Result<(), BackendError> {
     let removal = matches!(
         op,
         Op::Fdb(FdbOp {
