@@ -5,8 +5,12 @@
 //! whoever restarted need not wait until the old one is seen to be dead (`candidate.rs`). One that this
 //! chassis made itself is not replaced: a peer that lives does not dial the one that dials.
 //!
-//! The core hears of a connection when it is known which dialect the peer speaks: nothing may be
-//! sent before (`spec/iccp.md` 14).
+//! The core hears of a connection when it is known which dialect the peer speaks: no word may be
+//! said before (`spec/iccp.md` 14), however long that takes. It is known from the settings, from the peer's
+//! first word, or from the mark of a native peer (`mark.rs`).
+//!
+//! Where nobody listens yet, the other chassis is there: it is dialled again after a moment, and again, until
+//! somebody does. What else fails the core hears of, and decides when to dial again.
 //!
 //! Buffers are left as the kernel tunes them: the 6 MiB that SONiC's daemon asks for (`spec/iccp.md` 1)
 //! are what it grows them to by itself, and asking ends that at `net.core.rmem_max`, which is less.
@@ -19,6 +23,7 @@
 
 mod candidate;
 mod ends;
+mod mark;
 mod refusals;
 mod sockets;
 mod speech;
@@ -39,7 +44,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use candidate::{Candidate, first_word};
+use candidate::{Candidate, Sign, first_word};
 pub use ends::Ends;
 use refusals::Refusals;
 use sockets::{Listener, dial};
@@ -49,11 +54,12 @@ use speech::{Heard, Speech};
 /// states replace older ones; keepalives wait behind no more than this.
 pub const WRITE_LIMIT: usize = 256 * 1024;
 
-/// How long a peer may take to say the first word, before it is taken for one of our own that
-/// waits for us. Legacy daemons need about 200 ms.
-const FIRST_WORD: Duration = Duration::from_secs(1);
-/// The same, for a peer whose dialect an earlier connection has shown.
-const FIRST_WORD_AGAIN: Duration = Duration::from_millis(300);
+/// How long a peer may take to say the first word before the connection is closed. Legacy daemons need
+/// about 200 ms, native peers of earlier versions a second.
+const FIRST_WORD: Duration = Duration::from_secs(10);
+/// Pause before a chassis is dialled again on which nobody listened: a listener that comes up late must not
+/// cost more than that. It costs a packet each way.
+const LISTENS_SOON: Duration = Duration::from_millis(50);
 /// Closed connections whose last words may be on their way.
 const MAX_FINISHING: usize = 4;
 /// How long the last words of a closed connection may take to leave.
@@ -258,6 +264,7 @@ impl Peer {
                 reason: error.to_string(),
             }),
             Heard::Opening(detection) => self.opened(detection),
+            Heard::Mark(dialect) => self.marked(dialect),
         }
     }
 
@@ -340,32 +347,42 @@ impl Peer {
         match &self.connection {
             // It would take a living session away.
             Some(connection) if connection.is_outbound => self.refuse(from, "connected already"),
-            Some(_) => self.candidate = Some(Candidate::new(stream)),
+            Some(_) => {
+                let ours = self.endpoints.dialect.unwrap_or_default();
+                self.candidate = Some(Candidate::new(stream, Some(ours)));
+            }
             None => {
                 let is_awaited = self.dialling.take().is_some();
-                return self.connected(Candidate::new(stream), false, is_awaited);
+                return self.connected(stream, false, is_awaited);
             }
         }
         None
     }
 
-    /// The candidate has spoken, or is not waited for any longer.
-    fn candidate_spoke(&mut self, word: Result<Dialect, String>) -> Option<Input> {
+    /// The candidate has shown that it is a peer, or is not waited for any longer.
+    fn candidate_spoke(&mut self, sign: Result<Sign, String>) -> Option<Input> {
         let candidate = self.candidate.take()?;
-        let reason = match (word, self.endpoints.dialect) {
-            (Ok(theirs), Some(ours)) if ours != theirs => other_dialect(theirs, ours),
-            (Ok(theirs), _) => {
-                let before = self.connection.take();
-                let is_awaited = before.is_some_and(|c| c.is_awaited && !c.is_known());
+        let reason = match (sign, self.endpoints.dialect) {
+            (Ok(Sign::Word(theirs)), Some(ours)) if ours != theirs => other_dialect(theirs, ours),
+            (Ok(Sign::Word(theirs)), _) => {
                 self.heard = Some(theirs);
-                return self
-                    .connected(candidate, false, is_awaited)
-                    .or_else(|| self.decided(theirs));
+                return self.replaced(candidate, theirs);
+            }
+            (Ok(Sign::Mark(theirs)), ours) => {
+                return self.replaced(candidate, ours.unwrap_or(theirs));
             }
             (Err(reason), _) => reason,
         };
         self.refuse(self.endpoints.peer, &reason);
         None
+    }
+
+    /// The candidate takes the place of the connection, and this dialect is spoken there.
+    fn replaced(&mut self, candidate: Candidate, dialect: Dialect) -> Option<Input> {
+        let before = self.connection.take();
+        let is_awaited = before.is_some_and(|c| c.is_awaited && !c.is_known());
+        self.take_up(candidate, false, is_awaited);
+        self.decided(dialect)
     }
 
     /// The connection is gone, so the candidate takes its place without having spoken.
@@ -375,20 +392,29 @@ impl Peer {
         }
         let candidate = self.candidate.take()?;
         self.dialling = None;
-        self.connected(candidate, false, false)
+        self.take_up(candidate, false, false);
+        self.decided(self.speaks_at_once()?)
     }
 
     fn dialled(&mut self, result: io::Result<TcpStream>) -> Option<Input> {
         match result {
-            Ok(stream) => self.connected(Candidate::new(stream), true, true),
+            Ok(stream) => self.connected(stream, true, true),
             Err(error) => {
+                let nobody_listens = error.kind() == io::ErrorKind::ConnectionRefused;
                 let Endpoints { peer, port, .. } = self.endpoints;
                 let address = SocketAddr::new(peer, port);
                 let reason = format!("cannot connect to {address}: {error}");
-                // Said once: it is tried again every second.
+                // Said once: it is tried again and again.
                 if self.unreachable.as_ref() != Some(&reason) {
                     tracing::info!(reason, "the peer cannot be reached yet");
                     self.unreachable = Some(reason.clone());
+                } else if nobody_listens {
+                    let (endpoints, at) = (self.endpoints, Instant::now() + LISTENS_SOON);
+                    self.dialling = Some(Box::pin(async move {
+                        sleep_until(at).await;
+                        dial(endpoints).await
+                    }));
+                    return None;
                 }
                 Some(Input::PeerDown { reason })
             }
@@ -396,42 +422,52 @@ impl Peer {
     }
 
     /// There is a connection. The core hears of it when the dialect is known.
-    fn connected(&mut self, new: Candidate, is_outbound: bool, is_awaited: bool) -> Option<Input> {
+    fn connected(&mut self, new: TcpStream, is_outbound: bool, is_awaited: bool) -> Option<Input> {
+        let at_once = self.speaks_at_once();
+        let waits = match at_once {
+            Some(_) => None,
+            None => Some(self.endpoints.dialect.unwrap_or_default()),
+        };
+        self.take_up(Candidate::new(new, waits), is_outbound, is_awaited);
+        self.decided(at_once?)
+    }
+
+    /// The dialect that was selected. A peer that is known to speak otherwise would wait for thousands of
+    /// bytes (`spec/iccp.md` 14), every second: it is listened to, in case it has been replaced.
+    fn speaks_at_once(&self) -> Option<Dialect> {
+        let is_plausible = |ours: &Dialect| self.heard.is_none_or(|theirs| theirs == *ours);
+        self.endpoints.dialect.filter(is_plausible)
+    }
+
+    fn take_up(&mut self, new: Candidate, is_outbound: bool, is_awaited: bool) {
         // Small messages decide how long an outage lasts; they must not wait for larger ones.
         if let Err(error) = new.pipe.stream().set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let ours = self.endpoints.dialect;
-        let patience = match self.heard {
-            Some(theirs) if ours.is_none_or(|ours| ours == theirs) => FIRST_WORD_AGAIN,
-            _ => FIRST_WORD,
-        };
         self.unreachable = None;
         self.connection = Some(Connection {
             pipe: new.pipe,
             has_begun: new.has_begun,
-            until: Box::pin(sleep_until(Instant::now() + patience)),
+            until: Box::pin(sleep_until(Instant::now() + FIRST_WORD)),
             is_outbound,
             is_awaited,
         });
-        // One that is known to speak otherwise would wait for thousands of bytes (`spec/iccp.md` 14),
-        // every second: it is listened to, in case it has been replaced.
-        let is_plausible = |ours: &Dialect| self.heard.is_none_or(|theirs| theirs == *ours);
-        self.decided(ours.filter(is_plausible)?)
     }
 
-    /// The peer was given enough time for its first word (`spec/iccp.md` 14).
+    /// The peer was given enough time for its first word. Whatever is said to it may be in the wrong dialect
+    /// (`spec/iccp.md` 14).
     fn patience_is_over(&mut self) -> Option<Input> {
-        let connection = self.connection.as_ref()?;
-        if connection.has_begun {
-            // Whatever it began to say, it may be in another dialect.
-            let reason = "stopped within its first word".to_owned();
-            self.refuse(self.endpoints.peer, &reason);
-            return self.lost(reason);
-        }
-        // One of our own, that waits for us.
-        let dialect = self.endpoints.dialect.or(self.heard);
-        self.decided(dialect.unwrap_or_default())
+        let reason = match self.connection.as_ref()?.has_begun {
+            true => "stopped within its first word",
+            false => "said nothing",
+        };
+        self.refuse(self.endpoints.peer, reason);
+        self.lost(reason.to_owned())
+    }
+
+    /// The peer is a native one, which would speak this dialect and waits for us.
+    fn marked(&mut self, theirs: Dialect) -> Option<Input> {
+        self.decided(self.endpoints.dialect.unwrap_or(theirs))
     }
 
     /// The connection is no more.
@@ -470,6 +506,10 @@ impl Peer {
             Ok(Progress::Read(_)) => {
                 connection.has_begun = true;
                 return None;
+            }
+            Err(error) if !connection.is_known() && mark::is_end(&error) => {
+                self.ends.closed(at);
+                "closed by the peer".to_owned()
             }
             Err(error) => {
                 self.ends.failed(at);
@@ -555,7 +595,13 @@ async fn finished(finishing: &mut VecDeque<Pin<Box<Finish>>>) -> usize {
 
 /// What happens to the connection; `None` when the peer was given enough time for its first word.
 async fn progress(connection: Option<&mut Connection>) -> Option<io::Result<Progress>> {
-    let Some(Connection { pipe, until, .. }) = connection else {
+    let Some(Connection {
+        pipe,
+        until,
+        has_begun,
+        ..
+    }) = connection
+    else {
         return pending().await;
     };
     if pipe.codec().is_known() {
@@ -564,7 +610,7 @@ async fn progress(connection: Option<&mut Connection>) -> Option<io::Result<Prog
     tokio::select! {
         // What was said counts, however late it is read.
         biased;
-        result = pipe.progress(READ_CHUNK) => Some(result),
+        result = pipe.progress(mark::chunk(*has_begun, READ_CHUNK)) => Some(result),
         () = until.as_mut() => None,
     }
 }

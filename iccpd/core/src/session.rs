@@ -32,7 +32,10 @@ use mclag_proto::iccp::{Body, RgId, Status, Tlv};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Delay before the peer is dialled again (`spec/iccp.md` 1.2).
+/// Delay before the peer is dialled again, the first time. It doubles with each time that does not lead to
+/// EXCHANGE.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest one (`spec/iccp.md` 1.2).
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Least time to get synchronised. A legacy peer takes a turn of its loop for each step, and sleeps for a
@@ -236,6 +239,8 @@ pub struct Session {
     last_error: Option<Reason>,
     /// What came before the application was operational.
     early: Vec<Tlv>,
+    /// How often it ended, or did not come about, since it was in EXCHANGE.
+    retries: u32,
     actions: VecDeque<Action>,
 }
 
@@ -252,6 +257,7 @@ impl Session {
             last_heard: None,
             last_error: None,
             early: Vec::new(),
+            retries: 0,
             actions: VecDeque::new(),
         }
     }
@@ -565,6 +571,9 @@ impl Session {
     /// To the outside a state is what the specification calls it.
     fn enter(&mut self, to: State, reason: Option<Reason>, now: Time) {
         let from = std::mem::replace(&mut self.state, to);
+        if to == State::Exchange {
+            self.retries = 0;
+        }
         if from.name() != to.name() {
             self.since = now;
             if to == State::Down {
@@ -583,7 +592,9 @@ impl Session {
 
     fn end(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
         self.reset(reason, timers, now);
-        timers.set(Timer::Retry, now + RETRY);
+        let pause = FIRST_RETRY.saturating_mul(1 << self.retries.min(16));
+        self.retries = self.retries.saturating_add(1);
+        timers.set(Timer::Retry, now + pause.min(RETRY));
     }
 
     fn reset(&mut self, reason: Reason, timers: &mut Timers, now: Time) {

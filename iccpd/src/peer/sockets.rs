@@ -1,6 +1,7 @@
 //! The sockets of this end: the one that listens, and those that dial.
 
 use super::Endpoints;
+use mclag_daemon::dial::Backoff;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -10,8 +11,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// How long dialling may take.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Delay before listening is tried again, for example because the address does not exist yet.
-const LISTEN_RETRY: Duration = Duration::from_secs(1);
+/// Pauses before listening is tried again, for example because the address does not exist yet.
+const LISTEN_RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
 /// Delay after `accept` failed, which is usually a lack of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub(super) const BACKLOG: u32 = 20;
@@ -46,12 +47,24 @@ pub(super) async fn dial(endpoints: Endpoints) -> io::Result<TcpStream> {
 }
 
 /// The listening socket, opened again and again until it can be.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listener {
     socket: Option<TcpListener>,
     pause: Option<Pin<Box<Sleep>>>,
+    pauses: Backoff,
     /// The reason it does not listen was written down.
     complained: bool,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            pause: None,
+            pauses: LISTEN_RETRY,
+            complained: false,
+        }
+    }
 }
 
 impl Listener {
@@ -88,7 +101,8 @@ impl Listener {
                     tracing::warn!(%address, %error, "cannot listen for the peer yet");
                     self.complained = true;
                 }
-                self.pause(LISTEN_RETRY);
+                let pause = self.pauses.pause();
+                self.pause(pause);
             }
         }
     }

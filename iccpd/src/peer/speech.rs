@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::mark;
 use mclag_proto::iccp::{DecodeError, Decoder, Detection, Detector, Dialect, Message, encode};
-use tokio_util::bytes::BytesMut;
+use tokio_util::bytes::{Buf as _, BytesMut};
 use tokio_util::codec;
 
 /// The codec of a connection.
@@ -18,6 +19,8 @@ pub(super) enum Speech {
 /// What a peer says.
 #[derive(Debug)]
 pub(super) enum Heard {
+    /// The mark of a native peer that would speak this dialect.
+    Mark(Dialect),
     /// What its first bytes tell of the dialect.
     Opening(Detection),
     /// A message.
@@ -62,6 +65,13 @@ impl codec::Decoder for Speech {
     type Error = io::Error;
 
     fn decode(&mut self, bytes: &mut BytesMut) -> io::Result<Option<Heard>> {
+        if let Self::Unknown(detector) = self
+            && detector.is_empty()
+            && let Some(dialect) = bytes.first().copied().and_then(mark::dialect)
+        {
+            bytes.advance(1);
+            return Ok(Some(Heard::Mark(dialect)));
+        }
         let new = bytes.split();
         Ok(match self {
             Self::Unknown(_) if new.is_empty() => None,

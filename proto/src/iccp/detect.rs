@@ -52,6 +52,12 @@ impl Detector {
         detect(&self.bytes)
     }
 
+    /// Whether nothing was received yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Whether the stream begins with a Capability that can be read, as every peer's does (5).
     /// `None` while more bytes are needed to tell.
     #[must_use]

@@ -236,7 +236,10 @@ impl Domain {
     }
 
     fn timeout(&mut self, now: Time) {
-        if !self.life.is_stopping() {
+        if self.life.is_stopping() {
+            // Nobody is dialled any more; left as it is, it would be due for ever.
+            self.timers.take_expired(Timer::Retry, now);
+        } else {
             self.session.timeout(&mut self.timers, now);
         }
         if self.timers.take_expired(Timer::RestartHold, now) {
