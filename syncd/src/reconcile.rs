@@ -14,6 +14,7 @@
 //! * `listing`: a table that is being listed while other things happen.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `ledger`: wanted state of a dataplane that cannot be compared, to be said again.
+//! * `owed`: entries that it has yet to be told, in shares.
 //! * `originals`: what settings were before we changed them.
 //! * `plan`, `reasons`, `results`, `observations`, `progress`: the words in which these modules talk; each uses only modules
 //!   below it.
@@ -41,6 +42,7 @@ pub use ledger::Ledger;
 use listing::Listing;
 use observations::{change_of_observation, observation_of};
 pub use originals::{LocalAddress, Original, Originals, PortOriginals};
+pub use owed::Owed;
 pub use pair::{MAX_MEMBERS, MAX_PAIR_PORTS, Pair};
 use pending::Pending;
 use plan::Plan;
@@ -60,6 +62,7 @@ mod neighbours;
 mod observations;
 mod observe;
 mod originals;
+mod owed;
 mod pair;
 mod pending;
 mod plan;

@@ -57,6 +57,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
 const POLL: Duration = Duration::from_secs(5);
 const READ_CHUNK: usize = 64 * 1024;
+/// Number of what is sent and no client waits for.
+pub const UNASKED: u64 = 0;
 /// Most memberships of ports in VLANs that are remembered.
 const MAX_VLAN_MEMBERS: usize = 1 << 18;
 
@@ -205,10 +207,10 @@ impl Client {
         }
     }
 
-    /// Nobody waits any more for the answers to what was sent.
+    /// No client waits any more for the answers to what was sent.
     pub fn forget_batches(&mut self) {
         if let Some(connection) = &mut self.connection {
-            connection.unanswered.clear();
+            connection.unanswered.retain(|sent| sent.batch == UNASKED);
         }
     }
 

@@ -4,6 +4,7 @@
 use mclag_proto::Mac;
 use mclag_proto::sync::model::{Op, OpError, Section};
 
+use super::owed::Owed;
 use super::wanted::Wanted;
 
 /// Wanted state, but for neighbours, which no such dataplane keeps.
@@ -43,12 +44,24 @@ impl Ledger {
         Ok(())
     }
 
-    /// Everything that a dataplane has to be told that comes back.
+    /// What a dataplane that comes back has to be told at once: everything but entries.
     #[must_use]
     pub fn replay(&self) -> Vec<Op> {
         let mut ops: Vec<Op> = self.node_mac.map(Op::NodeMac).into_iter().collect();
         ops.extend(self.wanted.replay());
         ops
+    }
+
+    /// The entries that it has to be told behind that.
+    #[must_use]
+    pub fn owed(&self) -> Owed {
+        self.wanted.owed_entries()
+    }
+
+    /// The next share of them.
+    #[must_use]
+    pub fn share(&self, owed: &mut Owed) -> Vec<Op> {
+        owed.share(|key| self.wanted.entry(key).copied())
     }
 
     /// The client is gone: a snapshot that it had begun will not end.
@@ -60,6 +73,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::owed::SHARE;
     use mclag_proto::sync::model::{
         DomainWant, FdbKey, FdbKind, FdbWant, InterfaceWant, Isolation, PairState, PortWant,
         Traffic,
@@ -103,6 +117,16 @@ mod tests {
             peer_link: Some(name("peer")),
             peer_link_learning: false,
         })
+    }
+
+    /// What a dataplane is told that comes back.
+    fn replay(ledger: &Ledger) -> Vec<Op> {
+        let mut ops = ledger.replay();
+        let mut owed = ledger.owed();
+        while owed.has_more() {
+            ops.extend(ledger.share(&mut owed));
+        }
+        ops
     }
 
     fn ledger(ops: &[Op]) -> Ledger {
@@ -158,7 +182,7 @@ mod tests {
             end(Section::Fdb),
         ];
         let mut said = ledger(&all);
-        assert_eq!(said.replay(), all);
+        assert_eq!(replay(&said), all);
         let release = Op::FdbRelease {
             key: FdbKey {
                 vid: Vid::DEFAULT,
@@ -169,14 +193,14 @@ mod tests {
         for op in [entry(2), entry(1), release] {
             said.accept(&op).unwrap();
         }
-        assert_eq!(said.replay(), all);
+        assert_eq!(replay(&said), all);
     }
 
     /// What is in force stays: a port that nobody decided about is not decided about by a repetition.
     #[test]
     fn keep_stays_keep() {
         let kept = port("bond1", Isolation::Keep, Traffic::Keep);
-        assert_eq!(ledger(std::slice::from_ref(&kept)).replay(), [kept]);
+        assert_eq!(replay(&ledger(std::slice::from_ref(&kept))), [kept]);
     }
 
     /// The end of it is yet to be said, and takes out what was not named since.
@@ -192,10 +216,10 @@ mod tests {
         for op in [&again, &domain(), &two] {
             said.accept(op).unwrap();
         }
-        assert_eq!(said.replay(), [one, begin.clone(), domain(), two.clone()]);
-        let mut heard = ledger(&said.replay());
+        assert_eq!(replay(&said), [one, begin.clone(), domain(), two.clone()]);
+        let mut heard = ledger(&replay(&said));
         heard.accept(&end).unwrap();
-        assert_eq!(heard.replay(), [begin, domain(), two, end]);
+        assert_eq!(replay(&heard), [begin, domain(), two, end]);
     }
 
     #[test]
@@ -203,6 +227,101 @@ mod tests {
         let mut said = ledger(&[entry(1), Op::SnapshotBegin(Section::Fdb)]);
         said.client_gone();
         assert!(said.accept(&Op::SnapshotEnd(Section::Fdb)).is_err());
-        assert_eq!(said.replay(), [entry(1)]);
+        assert_eq!(replay(&said), [entry(1)]);
+    }
+
+    fn many(count: usize) -> Vec<Op> {
+        let mut ops = vec![entry(0); count];
+        for (number, op) in (0_u32..).zip(&mut ops) {
+            let Op::Fdb { key, .. } = op else { continue };
+            let [_, a, b, c] = number.to_be_bytes();
+            key.mac = Mac([2, 0, 0, a, b, c]);
+        }
+        ops
+    }
+
+    const BEGIN: Op = Op::SnapshotBegin(Section::Fdb);
+    const END: Op = Op::SnapshotEnd(Section::Fdb);
+
+    fn table(count: usize) -> Ledger {
+        let mut ops = many(count);
+        ops.insert(0, BEGIN);
+        ops.push(END);
+        ledger(&ops)
+    }
+
+    fn keys(ops: &[Op]) -> usize {
+        let entries = ops.iter().filter(|op| matches!(op, Op::Fdb { .. }));
+        entries.count()
+    }
+
+    /// Between them it is told what is urgent.
+    #[test]
+    fn a_table_is_said_in_shares_and_its_end_with_the_last() {
+        let mut said = table(2 * SHARE + 2);
+        assert_eq!(said.replay(), []);
+        let mut owed = said.owed();
+        let first = said.share(&mut owed);
+        assert_eq!(
+            (&first[0], first.len(), keys(&first)),
+            (&BEGIN, SHARE + 1, SHARE)
+        );
+        // What is released meanwhile is not said any more.
+        let mut all = many(2 * SHARE + 2);
+        all.retain(|op| !first.contains(op));
+        let Op::Fdb { key, .. } = all[0] else {
+            panic!("{:?}", all[0])
+        };
+        let forget = false;
+        said.accept(&Op::FdbRelease { key, forget }).unwrap();
+        let second = said.share(&mut owed);
+        let last = said.share(&mut owed);
+        assert_eq!(keys(&second) + keys(&last), SHARE + 1);
+        assert_eq!((keys(&last), last.last()), (2, Some(&END)));
+        assert!(!owed.has_more());
+    }
+
+    /// Else the entries that are owed would be taken out and put in again.
+    #[test]
+    fn a_snapshot_of_the_client_does_not_end_before_what_it_named_was_said() {
+        let mut ops = many(SHARE + 1);
+        ops.insert(0, BEGIN);
+        let mut said = ledger(&ops);
+        let mut owed = said.owed();
+        assert_eq!(said.share(&mut owed)[0], BEGIN);
+        said.accept(&END).unwrap();
+        assert!(owed.client_ends());
+        assert!(!owed.is_left_to_client());
+        let last = said.share(&mut owed);
+        assert_eq!((keys(&last), last.last()), (1, Some(&END)));
+        assert!(!owed.has_more());
+    }
+
+    /// Entries that are owed would count as named by it. If it does not end, they are owed again.
+    #[test]
+    fn a_snapshot_that_the_client_begins_replaces_what_is_owed() {
+        let mut said = table(2 * SHARE);
+        let mut owed = said.owed();
+        let _ = said.share(&mut owed);
+        said.accept(&BEGIN).unwrap();
+        owed.client_begins();
+        assert!(!owed.has_more() && owed.is_left_to_client());
+        said.client_gone();
+        let again = replay(&said);
+        assert_eq!(
+            (&again[0], keys(&again), again.last()),
+            (&BEGIN, 2 * SHARE, Some(&END))
+        );
+        said.accept(&BEGIN).unwrap();
+        said.accept(&END).unwrap();
+        assert!(!owed.client_ends(), "nothing is missing from it");
+        assert!(!owed.is_left_to_client());
+    }
+
+    #[test]
+    fn a_snapshot_of_the_client_is_its_own_while_nothing_is_owed() {
+        let mut owed = Owed::default();
+        owed.client_begins();
+        assert!(!owed.is_left_to_client() && !owed.client_ends());
     }
 }

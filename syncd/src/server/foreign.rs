@@ -19,15 +19,12 @@ use super::admission::{Candidate, refuse};
 use super::connection::{Connection, Lost};
 use crate::backend::Backend;
 use crate::backend::composition::{Share, together};
-use crate::backend::mclagsyncd::{Client, ServerEvent, WINDOW};
-use crate::reconcile::Ledger;
+use crate::backend::mclagsyncd::{Client, ServerEvent, UNASKED, WINDOW};
+use crate::reconcile::{Ledger, Owed};
 
 /// How long after its socket took an isolation list the server may take to put it into force. The
 /// other chassis opens its own port at our word, and must not be faster.
 const TAKES_EFFECT: Duration = Duration::from_millis(50);
-
-/// Number of what is said to the server and nobody waits for.
-const UNASKED: u64 = 0;
 
 /// The foreign server.
 #[derive(Debug)]
@@ -38,6 +35,10 @@ pub(super) struct Foreign {
     is_up: bool,
     /// What is wanted of it, to be said again when it comes back.
     ledger: Ledger,
+    /// Entries that it has yet to be told since it came back.
+    owed: Owed,
+    /// How much of what nobody asked for has not left.
+    unasked_under_way: usize,
     /// Batches of the client that are not answered, oldest first.
     open: VecDeque<Open>,
     /// The number that the server's messages for a batch have, from 1: clients count their batches
@@ -73,6 +74,8 @@ impl Foreign {
             known: None,
             is_up: false,
             ledger: Ledger::default(),
+            owed: Owed::default(),
+            unasked_under_way: 0,
             open: VecDeque::new(),
             last_serial: UNASKED,
         }
@@ -88,6 +91,9 @@ impl Foreign {
         self.open.clear();
         self.client.forget_batches();
         self.ledger.client_gone();
+        if self.is_up && self.owed.is_left_to_client() {
+            self.say_first(Vec::new());
+        }
     }
 
     /// Say a batch to the server, or have it owed. `results` are those of the backend beside it.
@@ -102,6 +108,7 @@ impl Foreign {
         let mut told = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
             match self.ledger.accept(op) {
+                Ok(()) if self.comes_later(op) => {}
                 Ok(()) => {
                     let if_away = answer_if_away(op);
                     told.push(Told { index, if_away });
@@ -130,13 +137,47 @@ impl Foreign {
     fn came_up(&mut self, abilities: Abilities, name: String) {
         self.known = Some((abilities, name));
         self.is_up = true;
-        // Bounded by what a client may want.
-        self.client.send(UNASKED, &self.ledger.replay());
+        // Bounded by what a client may want of them.
+        self.say_first(self.ledger.replay());
+    }
+
+    /// Say `ops` and the first of the entries. The rest follows while nothing is more urgent.
+    fn say_first(&mut self, mut ops: Vec<Op>) {
+        self.owed = self.ledger.owed();
+        ops.extend(self.ledger.share(&mut self.owed));
+        self.say_unasked(&ops);
+    }
+
+    /// Say the next of the entries that are owed, when those before have left: what the client asks for
+    /// stands behind one share at most.
+    fn say_more(&mut self) {
+        if self.is_up && self.unasked_under_way == 0 && self.owed.has_more() {
+            let ops = self.ledger.share(&mut self.owed);
+            self.say_unasked(&ops);
+        }
+    }
+
+    fn say_unasked(&mut self, ops: &[Op]) {
+        self.unasked_under_way += 1;
+        self.client.send(UNASKED, ops);
+    }
+
+    /// Entries that are owed and a snapshot of the client are one. True of its end if they have to be
+    /// said before.
+    fn comes_later(&mut self, op: &Op) -> bool {
+        match op {
+            Op::SnapshotBegin(Section::Fdb) => self.owed.client_begins(),
+            Op::SnapshotEnd(Section::Fdb) => return self.owed.client_ends(),
+            _ => {}
+        }
+        false
     }
 
     /// What it was told last may not have arrived.
     fn went_down(&mut self, now: Instant) {
         self.is_up = false;
+        self.owed = Owed::default();
+        self.unasked_under_way = 0;
         for open in &mut self.open {
             open.server_is_away(now);
         }
@@ -163,6 +204,10 @@ impl Foreign {
 
     /// The messages of a batch have left.
     fn said(&mut self, serial: u64, failures: Vec<(u32, OpError)>, isolates: bool, now: Instant) {
+        if serial == UNASKED {
+            self.unasked_under_way = self.unasked_under_way.saturating_sub(1);
+            return;
+        }
         let Some(open) = self.open.iter_mut().find(|open| open.serial == serial) else {
             return;
         };
@@ -298,6 +343,9 @@ impl<B: Backend> Server<B> {
         while let Some(happened) = next {
             self.take_foreign(happened);
             next = self.foreign.as_mut().and_then(|f| f.client.ready());
+        }
+        if let Some(foreign) = &mut self.foreign {
+            foreign.say_more();
         }
     }
 
@@ -469,8 +517,9 @@ impl<B: Backend> Server<B> {
             // None of them can be refused.
             let _ = foreign.ledger.accept(op);
         }
+        foreign.owed = Owed::default();
         if foreign.is_up {
-            foreign.client.send(UNASKED, &ops);
+            foreign.say_unasked(&ops);
             foreign.client.flush_now().await;
         }
     }
@@ -552,6 +601,98 @@ mod tests {
         foreign.went_down(now);
         assert_eq!(answered(&mut foreign, now), [(1, vec![true, false])]);
         assert_eq!(foreign.ledger.replay(), [ops[0].clone(), port]);
+    }
+
+    /// The other chassis' frames come out of a port until it is isolated. Here the server reads nothing
+    /// before all was said.
+    #[tokio::test]
+    async fn a_port_does_not_wait_for_the_table_that_is_owed() {
+        use crate::backend::mclagsyncd::Place;
+        use mclag_proto::sync::frame::Decoder;
+        use mclag_proto::sync::model::{DomainWant, FdbKey, FdbKind, FdbWant, Isolation};
+        use mclag_proto::sync::v1::{ClientMessage, Dialect};
+        use mclag_proto::{IfName, Mac, Vid};
+        use tokio::io::AsyncReadExt as _;
+        const ENTRIES: u16 = 2000;
+        let name = |text| IfName::new(text).unwrap();
+        let port = |text| Op::Port {
+            port: name(text),
+            want: PortWant {
+                isolation: Isolation::On,
+                traffic: Traffic::Pass,
+                redirect: false,
+                system_mac: None,
+            },
+        };
+        let entry = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let mac = Mac([2, 0, 0, 0, high, low]);
+            let vid = Vid::DEFAULT;
+            let (port, kind) = (name("bond1"), FdbKind::Tracked);
+            Op::Fdb {
+                key: FdbKey { vid, mac },
+                want: FdbWant { port, kind },
+            }
+        };
+        let domain = Op::Domain(DomainWant {
+            bridge: name("br0"),
+            peer_link: Some(name("peer")),
+            peer_link_learning: true,
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut foreign = Foreign::new(Client::new(vec![Place {
+            address: listener.local_addr().unwrap(),
+            dialect: Some(Dialect::Sonic),
+        }]));
+        let (ports, fdb) = (Section::Ports, Section::Fdb);
+        let first = [Op::SnapshotBegin(ports), domain, port("bond1")];
+        let ends = [Op::SnapshotEnd(ports), Op::SnapshotBegin(fdb)];
+        let wanted = first.into_iter().chain(ends);
+        for op in wanted.chain((0..ENTRIES).map(entry)) {
+            foreign.ledger.accept(&op).unwrap();
+        }
+        foreign.ledger.accept(&Op::SnapshotEnd(fdb)).unwrap();
+
+        let (abilities, text) = loop {
+            if let ServerEvent::Up { abilities, name } = foreign.client.next().await {
+                break (abilities, name);
+            }
+        };
+        foreign.came_up(abilities, text);
+        let now = Instant::now();
+        foreign.take(1, &[port("bond2")], vec![Ok(())], now);
+        while foreign.owed.has_more() || !foreign.client.is_idle() {
+            if let ServerEvent::Done {
+                batch,
+                failures,
+                isolates,
+            } = foreign.client.next().await
+            {
+                foreign.said(batch, failures, isolates, now);
+            }
+            foreign.say_more();
+        }
+        drop(foreign);
+
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let mut decoder = Decoder::v1();
+        decoder.push(&bytes);
+        let (mut told, mut isolated_after) = (0, None);
+        while let Some(frame) = decoder.next_frame().unwrap() {
+            let decoded = ClientMessage::decode(&frame, Dialect::Sonic).unwrap();
+            match decoded.unwrap().message {
+                ClientMessage::SetFdb(records) => told += records.len(),
+                ClientMessage::PortIsolate(list) if list.ports.len() == 2 => {
+                    isolated_after = Some(told);
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(told, usize::from(ENTRIES));
+        let isolated_after = isolated_after.unwrap();
+        assert!(isolated_after < told / 2, "after {isolated_after} entries");
     }
 
     /// Each client counts its batches from one.

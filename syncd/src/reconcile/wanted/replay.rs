@@ -4,16 +4,16 @@ use mclag_proto::IfName;
 use mclag_proto::sync::model::{Isolation, Op, PortWant, Section, Traffic};
 
 use super::{Wanted, WantedPort};
+use crate::reconcile::owed::{Ending, Owed};
 use crate::reconcile::progress::Progress;
 
 impl Wanted {
     /// What somebody has to be told who knows nothing, in the order of `spec/behaviour.md` 14.6, without
-    /// neighbours. It is then as far as if it had heard all that was said, also in the middle of a snapshot.
+    /// neighbours and entries. It is then as far as if it had heard all that was said, also in the middle of a snapshot.
     pub(in crate::reconcile) fn replay(&self) -> Vec<Op> {
         let mut ops = self.pair.replay();
         ops.extend(self.replay_ports());
         ops.extend(self.replay_interfaces());
-        ops.extend(self.replay_entries());
         ops
     }
 
@@ -45,14 +45,28 @@ impl Wanted {
         progress.replay(Section::Interfaces, interfaces)
     }
 
-    fn replay_entries(&self) -> Vec<Op> {
+    /// The entries, likewise. What the client has yet to name of them it will say itself.
+    pub(in crate::reconcile) fn owed_entries(&self) -> Owed {
         let named = &self.snapshots.entries;
-        let entries = self.entries.iter().map(|(key, want)| {
-            let (key, want) = (*key, *want);
-            (named.has_named(&key), Op::Fdb { key, want })
-        });
+        let keys = self.entries.keys().copied();
         let progress = Progress::of(named.is_under_way(), self.knows_all_entries);
-        progress.replay(Section::Fdb, entries)
+        match progress {
+            Progress::None => Owed {
+                begins: false,
+                keys: keys.collect(),
+                ending: Ending::Open,
+            },
+            Progress::UnderWay => Owed {
+                begins: true,
+                keys: keys.filter(|key| named.has_named(key)).collect(),
+                ending: Ending::Client,
+            },
+            Progress::Complete => Owed {
+                begins: true,
+                keys: keys.collect(),
+                ending: Ending::Complete,
+            },
+        }
     }
 }
 

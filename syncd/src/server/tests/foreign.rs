@@ -1,5 +1,6 @@
 //! A foreign server that keeps the table, and the recording dataplane beside it.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use mclag_proto::DomainId;
@@ -300,6 +301,44 @@ async fn what_is_asked_during_an_outage_is_owed_to_the_server() {
     assert!(lists.next_back() >= Some(2), "{heard:?}");
     // It is asked again, and now it is so.
     assert_eq!(client.ask(&[held_port("bond2")]).await, [Ok(())]);
+    beside.rig.stop().await;
+}
+
+/// In shares, the last of which takes out what was released meanwhile. The client, which leaves as soon
+/// as the server is back, is not needed for that.
+#[tokio::test(start_paused = true)]
+async fn a_whole_table_is_said_again_and_what_was_released_meanwhile_is_taken_out() {
+    const ENTRIES: u16 = 2000;
+    let beside = Beside::start().await;
+    let (keeper, mut client, _) = beside.both().await;
+    let mut ops = vec![Op::SnapshotBegin(Section::Fdb)];
+    ops.extend((0..ENTRIES).map(|number| fdb_op(number, "bond1")));
+    ops.push(Op::SnapshotEnd(Section::Fdb));
+    for ops in ops.chunks(MAX_OPS_PER_BATCH) {
+        assert!(client.ask(ops).await.iter().all(Result::is_ok));
+    }
+    let (rig, address) = outage(beside, keeper, &mut client).await;
+    let _ = client
+        .ask(&[Op::FdbRelease {
+            key: key(7),
+            forget: false,
+        }])
+        .await;
+    let listener = TcpListener::bind(address).await.unwrap();
+    let beside = Beside { rig, listener };
+    let mut keeper = beside.accept().await;
+    drop(client);
+    let mut heard: Vec<FdbRecord> = Vec::new();
+    while heard.len() < usize::from(ENTRIES) {
+        if let v1::ClientMessage::SetFdb(records) = keeper.hear().await {
+            heard.extend(records);
+        }
+    }
+    let deleted = record(7, "bond1", RecordOp::Delete);
+    assert_eq!(heard.pop(), Some(deleted));
+    let added: HashSet<Mac> = heard.iter().map(|record| record.mac).collect();
+    assert_eq!(added.len(), usize::from(ENTRIES) - 1);
+    assert!(heard.iter().all(|record| record.op == RecordOp::Add));
     beside.rig.stop().await;
 }
 
