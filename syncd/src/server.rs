@@ -76,6 +76,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Pauses before what was refused is tried again.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
+/// How long a server that stops goes on with what waits for its turn: it is killed 5 s after it was asked to stop.
+const LAST_WORK: Duration = Duration::from_secs(4);
+
 /// What a server is told by its settings.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -271,11 +274,16 @@ impl<B: Backend> Server<B> {
         let ended = self.serve(&mut listener, stop).await;
         match &ended {
             Ok(()) => {
+                let by = Instant::now() + LAST_WORK;
                 if self.options.restore_on_stop {
                     info!("restoring the dataplane");
                     self.reconciler.want_nothing();
-                    self.settle_all().await?;
+                    self.settle_all(by).await?;
                     self.release_foreign().await;
+                } else if self.reconciler.has_more() || self.reconciler.is_listing() {
+                    // It was answered when its first share was done, and nobody will ask for it again.
+                    info!("finishing what was begun");
+                    self.settle_all(by).await?;
                 }
                 self.close_all(ErrorCode::Stopping, "syncd is stopping");
             }

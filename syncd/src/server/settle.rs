@@ -7,7 +7,7 @@ use mclag_daemon::process::chain;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, OpError, OpErrorCode};
 use tokio::task::yield_now;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{Server, ServerError};
@@ -106,16 +106,21 @@ impl<B: Backend> Server<B> {
         answers
     }
 
-    /// The same, until nothing waits for its turn.
-    pub(super) async fn settle_all(&mut self) -> Result<(), ServerError> {
+    /// The same, until nothing waits for its turn, or until this time.
+    pub(super) async fn settle_all(&mut self, by: Instant) -> Result<(), ServerError> {
         let _ = self.settle().await;
         while self.reconciler.has_more() || self.reconciler.is_listing() {
+            if Instant::now() >= by {
+                warn!("not everything could be done in time");
+                break;
+            }
             if self.reconciler.has_more() {
                 let _ = self.settle().await;
             } else {
                 yield_now().await;
-                let event = self.backend.next_event().await?;
-                self.observe(event).await?;
+                if let Ok(event) = timeout_at(by, self.backend.next_event()).await {
+                    self.observe(event?).await?;
+                }
             }
         }
         Ok(())
