@@ -92,6 +92,8 @@ pub struct Reconciler {
     adopted: bool,
     resync: bool,
     ports_changed: bool,
+    /// The plan being carried out looked at ports.
+    ports_in_flight: bool,
     local: fdb::Local,
     /// The table is being listed.
     listing: Option<Listing>,
@@ -162,6 +164,7 @@ impl Reconciler {
             adopted: false,
             resync: false,
             ports_changed: false,
+            ports_in_flight: false,
             local: fdb::Local::default(),
             listing: None,
             pending: Pending::default(),
@@ -400,7 +403,8 @@ impl Reconciler {
         self.failures.clear();
         let mut actions = Vec::new();
         let mut first = Vec::new();
-        if std::mem::take(&mut self.ports_changed) {
+        self.ports_in_flight = std::mem::take(&mut self.ports_changed);
+        if self.ports_in_flight {
             self.update_local();
             let mut plan = Plan::default();
             let (wanted, actual) = (&self.wanted, &self.actual);
@@ -507,7 +511,8 @@ impl Reconciler {
                 }
             }
         }
-        if !ports_failed {
+        // A share of the table says nothing about a port that failed before.
+        if std::mem::take(&mut self.ports_in_flight) && !ports_failed {
             self.wanted.forget_released();
         }
         self.originals.forget_restored(&self.wanted, &self.actual);

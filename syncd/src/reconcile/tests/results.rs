@@ -174,3 +174,20 @@ fn learning_that_cannot_be_switched_is_told_to_who_asked_for_it() {
     let refused = ["settings of peer", "settings of swp1"].map(busy);
     assert_eq!(told, [&refused[0], &refused[1], "ok"]);
 }
+
+/// Input: lifting the isolation of a port that was taken back is refused, and a share of the table comes next.
+/// Output: it is tried again all the same.
+#[test]
+fn a_port_whose_release_was_refused_outlives_a_share_of_the_table() {
+    let mut bench = Bench::running();
+    let bond1 = port("bond1");
+    let release = Action::Release { port: bond1 };
+    bench.refused = vec![release.clone()];
+    let (actions, told) = bench.ask(&[Op::PortRelease { port: bond1 }]);
+    assert!(actions.contains(&release), "{actions:?}");
+    assert_eq!(told, [busy("bond1")]);
+    let _ = bench.ask(&[fdb_op(1, "bond2")]);
+    bench.refused.clear();
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, [release]);
+}
