@@ -358,7 +358,9 @@ impl<B: Backend> Server<B> {
         let candidate = speaking.map(|candidate| &mut candidate.connection);
         let foreign_at = self.foreign.as_ref().and_then(Foreign::deadline);
         let legacy_at = self.legacy.deadline();
-        let (has_more, said_more) = (self.reconciler.has_more(), self.said_more);
+        // While the bridge cannot be looked at, the table waits for the next attempt.
+        let has_more = self.reconciler.has_more() && self.reconciler.needs_snapshot().is_none();
+        let said_more = self.said_more;
         tokio::select! {
             accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted),
             moved = progress(client) => Next::Client(moved),

@@ -42,6 +42,7 @@ struct State {
     events: VecDeque<BackendEvent>,
     refused: Vec<Action>,
     bridge_is_missing: bool,
+    looks: usize,
     is_broken: bool,
 }
 
@@ -85,6 +86,7 @@ impl Backend for RecordBackend {
 
     async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
         let mut state = self.0.state();
+        state.looks += 1;
         if let Some(bridge) = bridge
             && state.bridge_is_missing
         {
@@ -147,6 +149,12 @@ impl Recorder {
     #[must_use]
     pub fn events_waiting(&self) -> usize {
         self.state().events.len()
+    }
+
+    /// How often the dataplane was looked at as a whole.
+    #[must_use]
+    pub fn looks(&self) -> usize {
+        self.state().looks
     }
 
     /// Plug in a bridge port that speaks LACP and carries the default VLAN.

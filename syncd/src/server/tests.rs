@@ -921,6 +921,31 @@ async fn what_was_asked_for_before_a_stop_is_done_to_the_last_entry() {
     assert_eq!(recorder.actual().fdb.len(), 0);
 }
 
+/// Input: the bridge is gone while some twenty shares of the table wait. Output: it is looked at once for that,
+/// and then when it is time to try again.
+#[tokio::test(start_paused = true)]
+async fn a_bridge_that_cannot_be_looked_at_is_not_looked_at_for_each_share() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let _ = client.ask(&[domain()]).await;
+    let wants: Vec<Op> = (0..10_000).map(|number| fdb_op(number, "bond1")).collect();
+    for wants in wants.chunks(MAX_OPS_PER_BATCH) {
+        let _ = client.ask(wants).await;
+    }
+    rig.until(|_| rig.recorder.events_waiting() == 0).await;
+    let looks = rig.recorder.looks();
+    rig.recorder.tamper(|_| {});
+    while rig.recorder.looks() == looks {
+        yield_now().await;
+    }
+    let looks = rig.recorder.looks();
+    rig.recorder.set_bridge_missing(true);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let looks = rig.recorder.looks() - looks;
+    assert!((1..=3).contains(&looks), "{looks} looks");
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn a_dataplane_that_breaks_down_ends_the_server() {
     let rig = Rig::start(Options::default()).await;
