@@ -229,7 +229,9 @@ impl LinuxBackend {
         self.filter_state = state;
         self.held = view::held(self.links.by_index.values(), self.filter_state.as_ref());
         let (filter, held) = (view::filter(self), self.held.clone());
-        self.events.push_back(BackendEvent::Filter { filter, held });
+        // A later one would be right, too, but what waits may be a whole table.
+        self.events
+            .push_front(BackendEvent::Filter { filter, held });
     }
 
     /// Somebody changed rules, perhaps not ours: look at the filter, but not all the time.

@@ -278,6 +278,18 @@ impl Recorder {
         self.0.changed.notify_one();
     }
 
+    /// An operator removes the filter. That is told before what waits, as the kernel's backend does.
+    pub fn lose_filter(&self) {
+        let mut state = self.state();
+        state.actual.filter = None;
+        let held = state.actual.held.clone();
+        let filter = None;
+        state
+            .events
+            .push_front(BackendEvent::Filter { filter, held });
+        self.0.changed.notify_one();
+    }
+
     /// Refuse this action from now on.
     pub fn refuse(&self, action: Action) {
         self.state().refused.push(action);

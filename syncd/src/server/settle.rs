@@ -48,6 +48,10 @@ impl<B: Backend> Server<B> {
                 // Each piece costs the dataplane some milliseconds.
                 taken = EVENTS_AT_ONCE;
             }
+            // Until the filter is back, frames pass that must not.
+            if matches!(next, BackendEvent::Filter { .. }) {
+                taken = EVENTS_AT_ONCE;
+            }
             taken += 1;
             event = tokio::select! {
                 biased;

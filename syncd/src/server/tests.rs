@@ -946,6 +946,30 @@ async fn a_bridge_that_cannot_be_looked_at_is_not_looked_at_for_each_share() {
     rig.stop().await;
 }
 
+/// Input: the filter is gone, and thousands of hosts speak. Output: it is there again before the hosts are looked at.
+#[tokio::test]
+async fn a_filter_that_is_gone_is_put_back_before_anything_else() {
+    let backend = RecordBackend::new();
+    let recorder = backend.recorder();
+    for name in ["peer", "bond1"] {
+        recorder.add_port(port(name));
+    }
+    let mut server = Server::start(backend, Options::default()).await.unwrap();
+    let ops = [domain(), port_op("bond1", Isolation::On)];
+    server.reconciler.accept(&ops);
+    assert_eq!(server.settle().await, [Ok(()), Ok(())]);
+    while recorder.events_waiting() > 0 {
+        let event = server.backend.next_event().await.unwrap();
+        server.observe(event).await.unwrap();
+    }
+    (0..4000).for_each(|number| recorder.hear(key(number), port("bond1")));
+    recorder.lose_filter();
+    let event = server.backend.next_event().await.unwrap();
+    server.observe(event).await.unwrap();
+    assert!(recorder.actual().is_isolated(&port("bond1")));
+    assert_eq!(recorder.events_waiting(), 4000);
+}
+
 #[tokio::test]
 async fn a_dataplane_that_breaks_down_ends_the_server() {
     let rig = Rig::start(Options::default()).await;
