@@ -72,7 +72,8 @@ W-33 proto/netlink/tests/kernel/filter.rs isolated_ports_get_nothing_from_the_pe
 W-34 syncd/src/server/legacy/tests.rs the_dialect_is_told_from_what_is_said_where_the_address_does_not_tell
 W-35 syncd/src/backend/mclagsyncd/told.rs a_second_domain_is_refused_with_both_numbers
 W-36 iccpd/core/tests/mclagsyncd/events.rs a_tunnel_as_peer_link_isolates_and_is_compared
-W-37 iccpd/core/tests/pair/stories.rs a_peer_that_stays_away_is_forgotten_after_the_hold_time
+W-37 - learning stays off as long as a port is isolated (ADR 4), and begins when none is any more
+W-37 iccpd/core/tests/single.rs the_peer_link_learns_when_no_port_is_isolated_any_more
 P-1  proto/src/sync/v1/tests/isolation.rs a_list_that_does_not_fit_is_refused_and_linux_mclags_can_be_split
 P-2  syncd/src/backend/mclagsyncd/tests.rs an_isolation_list_that_does_not_fit_fails_its_ports_each_time
 P-2  proto/src/sync/v1/tests/isolation.rs a_list_of_4096_bytes_with_its_message_fits

@@ -609,3 +609,38 @@ fn a_table_leaves_room_in_the_window_for_ports() {
     let (_, isolation) = chassis.batch().unwrap();
     assert_eq!(isolation, Some(Isolation::On));
 }
+
+/// W-37, ADR 4. Nobody is left to say what is behind the peer link, but the host of an isolated port would move
+/// there, and what is for it would be dropped. What was asked for is not in force before it is confirmed.
+#[test]
+fn the_peer_link_learns_when_no_port_is_isolated_any_more() {
+    let mut chassis = Chassis::synchronised();
+    let learns = |chassis: &mut Chassis, failure| {
+        let mut learns = None;
+        while let Some((batch, _)) = chassis.batch() {
+            let mut domains = batch.ops.iter().rev().filter_map(|op| match op {
+                Op::Domain(want) => Some(want.peer_link_learning),
+                _ => None,
+            });
+            learns = domains.next().or(learns);
+            chassis.answer(&batch, failure);
+        }
+        learns
+    };
+    chassis.port("bond1", PortState::Up);
+    assert_eq!(learns(&mut chassis, None), Some(false));
+    let reason = String::new();
+    chassis.feed(Input::PeerDown { reason });
+    chassis.pass(Config::SESSION_TIMEOUT);
+    chassis.pass(Config::RESTART_HOLD);
+    chassis.pass(SECOND);
+    assert_eq!(learns(&mut chassis, None), None, "bond1 is isolated");
+    // It leaves the pair, and another one takes its place.
+    let mut config = chassis.domain.config().clone();
+    config.ports = [name("bond2")].into();
+    chassis.feed(Input::Configure(Box::new(config.clone())));
+    assert_eq!(learns(&mut chassis, None), None, "not known to be open");
+    config.ports.clear();
+    chassis.feed(Input::Configure(Box::new(config)));
+    assert_eq!(learns(&mut chassis, None), Some(true));
+}

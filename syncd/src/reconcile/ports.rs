@@ -72,15 +72,11 @@ impl Plan {
         let named = originals.ports().chain(wanted.ports().keys());
         let named = named.chain(wanted.ports_with_learning());
         let ports: BTreeSet<IfName> = named.copied().chain(peer_link).collect();
-        let isolates = isolation_stands(wanted, actual);
         for port in ports {
             let Some(interface) = actual.ports.get(&port) else {
                 continue;
             };
-            let mut want = wanted.settings_of(&port);
-            if isolates && peer_link == Some(port) {
-                want.learning = want.learning.map(|_| false);
-            }
+            let want = wanted.settings_of(&port);
             let mut original = originals.of(&port);
             let may_restore = wanted.may_restore(&port);
             if let Some(is) = &interface.bridge_port {
@@ -158,16 +154,6 @@ impl Plan {
             }
         }
     }
-}
-
-/// Whether frames that came in by the peer link are kept from a port. While they are, the bridge must not learn
-/// from them: a host would move to the peer link, and what is for it would be dropped (W-37).
-fn isolation_stands(wanted: &Wanted, actual: &Actual) -> bool {
-    let is_isolated = |port: &IfName| match wanted.ports()[port].isolated {
-        Some(wanted) => wanted,
-        None => actual.filter.is_none() || actual.is_isolated(port),
-    };
-    members(wanted).any(is_isolated)
 }
 
 /// MLAG ports; none before the bridge is named. A client that calls the peer link one is told so, and not followed: isolating the

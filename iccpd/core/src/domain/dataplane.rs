@@ -163,6 +163,8 @@ impl Domain {
         let before = port.programmed().confirmed();
         port.program(Report::Done);
         let (port, after) = (port.name(), port.programmed().confirmed());
+        // Whether the peer link may learn depends on it.
+        self.syncd.dirty |= before != after;
         if before != after
             && let Some(isolation) = after
         {

@@ -65,7 +65,7 @@ impl Domain {
             domain: DomainWant {
                 bridge: self.config.bridge,
                 peer_link: self.config.peer_link,
-                peer_link_learning: self.tables.peer_link_learning,
+                peer_link_learning: self.peer_link_learns(),
             },
             ports: ports
                 .map(|port| (port.name(), self.port_want(port)))
@@ -74,6 +74,13 @@ impl Domain {
             remote: remote.map(|(name, port)| (*name, port.is_up())).collect(),
             interfaces: self.syncd.wants_interfaces(&self.tables.identities),
         }
+    }
+
+    /// While a port is isolated, or may be, nothing is learned on the peer link, nobody left to say what is behind it
+    /// or not: the port's hosts would move there, and what is for them would be dropped.
+    fn peer_link_learns(&self) -> bool {
+        let mut ports = self.ports.values();
+        self.tables.peer_link_learning && ports.all(MlagPort::is_not_isolated)
     }
 
     /// A peer that reboots warm is not reported as gone (`spec/behaviour.md` 14.2).

@@ -20,7 +20,7 @@ const LONG_OUTAGE: Duration = Duration::from_secs(600);
 pub(super) struct Tables {
     pub(super) fdb: Fdb,
     pub(super) neigh: Neighbours,
-    /// Addresses are learned on the peer link: nobody is left to say what is behind it (W-37).
+    /// Addresses may be learned on the peer link: nobody is left to say what is behind it (W-37).
     pub(super) peer_link_learning: bool,
     /// State of the links that the ports were derived from.
     links: u64,

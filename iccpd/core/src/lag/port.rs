@@ -210,6 +210,12 @@ impl MlagPort {
         confirmed.map(|confirmed| confirmed == Isolation::On)
     }
 
+    /// True once frames from the peer link may leave here and are to, as far as `syncd` can tell.
+    #[must_use]
+    pub fn is_not_isolated(&self) -> bool {
+        self.isolation == Isolation::Off && self.isolated() == Some(false)
+    }
+
     /// True once frames from the peer link do not leave here, as far as `syncd` can tell.
     #[must_use]
     fn is_isolated(&self) -> bool {

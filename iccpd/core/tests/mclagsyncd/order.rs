@@ -266,7 +266,8 @@ fn a_short_restart_hold_does_not_shorten_the_time_of_a_warm_reboot() {
     chassis.pass(Duration::from_secs(3));
     let said = words(&chassis.ops());
     assert!(said.contains(&"down".into()), "{said:?}");
-    assert!(said.contains(&"learning on".into()), "{said:?}");
+    // Its port may be isolated still.
+    assert!(!said.contains(&"learning on".into()), "{said:?}");
 }
 
 /// 5: a legacy active never takes over the identity that is configured here, so it is its own that the

@@ -183,31 +183,6 @@ fn a_port_does_not_wait_for_a_table_that_moves() {
     assert_eq!(turns, 18);
 }
 
-/// `spec/behaviour.md` 16, W-37. Input: nobody is left who could say what is behind the peer link, so the bridge
-/// is to learn there, and a port is isolated. Output: not before it no longer is: the hosts of the port would
-/// move to the peer link, and what is for them would be dropped.
-#[test]
-fn the_peer_link_learns_nothing_while_a_port_is_isolated_from_it() {
-    let mut bench = Bench::running();
-    let learns = Op::Domain(DomainWant {
-        bridge: port("br0"),
-        peer_link: Some(port("peer")),
-        peer_link_learning: true,
-    });
-    assert_eq!(bench.ask(&[learns]).0, []);
-    let (actions, _) = bench.ask(&[port_op("bond1", Isolation::Off, Traffic::Pass)]);
-    let learn = |learning| Action::SetLearning {
-        port: port("peer"),
-        learning,
-    };
-    let release = Action::Release {
-        port: port("bond1"),
-    };
-    assert_eq!(actions, [learn(true), release]);
-    let (actions, _) = bench.ask(&[port_op("bond1", Isolation::On, Traffic::Pass)]);
-    assert!(actions.contains(&learn(false)), "{actions:?}");
-}
-
 #[test]
 fn a_filter_that_somebody_took_away_is_put_back_without_a_look_at_the_rest() {
     let mut bench = Bench::running();
