@@ -23,8 +23,9 @@ use std::time::Duration;
 /// Lines that may wait for the disk.
 const QUEUE: usize = 1 << 14;
 
-/// How long the end of the program waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of the program waits for the disk: less than a service manager gives it (`TimeoutStopSec`
+/// of the unit, 5 s), or nobody is told that the recording is cut.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where a recording goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
