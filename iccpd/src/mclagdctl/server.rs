@@ -145,7 +145,7 @@ impl Server {
                         sleep(ACCEPT_RETRY).await;
                     }
                 },
-                () = self.seats.gone() => {}
+                () = self.seats.changed() => {}
             }
         }
     }

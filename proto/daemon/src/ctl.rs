@@ -78,7 +78,7 @@ where
                         sleep(ACCEPT_RETRY).await;
                     }
                 },
-                () = self.seats.gone() => {}
+                () = self.seats.changed() => {}
             }
         }
     }

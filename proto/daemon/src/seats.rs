@@ -5,10 +5,10 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
@@ -16,6 +16,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Seats {
     limit: usize,
+    /// A client has become one that is waited for.
+    waits: Arc<Notify>,
     tasks: JoinSet<()>,
     seats: HashMap<Id, Seat>,
 }
@@ -31,12 +33,16 @@ struct Seat {
 
 /// Since when a client has been waited for, to ask or to take its answer; not at all while it waits for us.
 #[derive(Clone, Debug)]
-pub struct Pace(Arc<Mutex<Option<Instant>>>);
+pub struct Pace {
+    since: Arc<Mutex<Option<Instant>>>,
+    waits: Arc<Notify>,
+}
 
 impl Pace {
     /// The client is waited for from now on.
     pub fn wait(&self) {
         self.set(Some(Instant::now()));
+        self.waits.notify_one();
     }
 
     /// The client waits for us, and keeps its place.
@@ -45,11 +51,11 @@ impl Pace {
     }
 
     fn set(&self, since: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     fn waited_for(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,6 +65,7 @@ impl Seats {
     pub fn new(limit: usize) -> Self {
         Self {
             limit: limit.max(1),
+            waits: Arc::default(),
             tasks: JoinSet::new(),
             seats: HashMap::new(),
         }
@@ -97,19 +104,57 @@ impl Seats {
         F: Future<Output = ()> + Send + 'static,
     {
         let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
-        let pace = Pace(Arc::new(Mutex::new(Some(Instant::now()))));
+        let pace = Pace {
+            since: Arc::new(Mutex::new(Some(Instant::now()))),
+            waits: Arc::clone(&self.waits),
+        };
         let task = self.tasks.spawn(serve(stream, pace.clone()));
         self.seats.insert(task.id(), Seat { uid, task, pace });
     }
 
-    /// Wait until a client is gone. Dropping the future loses nothing.
-    pub async fn gone(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            Some(ended) => {
+    /// Wait until a client is gone, or can be closed for another: then it is time to ask [`Seats::has_room`] again.
+    /// Dropping the future loses nothing.
+    pub async fn changed(&mut self) {
+        tokio::select! {
+            Some(ended) = self.tasks.join_next_with_id() => {
                 let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
                 self.seats.remove(&id);
             }
-            None => pending().await,
+            () = self.waits.notified() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Input: all places are taken by a client that waits for us, and then is waited for. Output: whoever waits for a
+    /// place is told.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_becomes_one_that_is_waited_for_wakes_the_one_who_looks_for_a_place() {
+        let (answer, answered) = oneshot::channel::<()>();
+        let (stream, _client) = UnixStream::pair().unwrap();
+        let mut seats = Seats::new(1);
+        seats.admit(stream, |stream, pace| async move {
+            pace.work();
+            let _ = answered.await;
+            pace.wait();
+            pending::<()>().await;
+            drop(stream);
+        });
+        assert!(seats.has_room(), "it was not served yet");
+        tokio::task::yield_now().await;
+        assert!(!seats.has_room() && !seats.make_room());
+        answer.send(()).unwrap();
+        let changed = timeout(Duration::from_secs(1), seats.changed()).await;
+        changed.expect("somebody is told");
+        assert!(seats.has_room() && seats.make_room());
     }
 }
