@@ -475,6 +475,7 @@ async fn a_client_that_comes_back_replaces_and_does_not_accumulate() {
     let _ = client.ask(&ops).await;
     rig.recorder.hear(key(7), port("swp1"));
     drop(client);
+    rig.until(|_| rig.recorder.events_waiting() == 0).await;
 
     let mut client = rig.connect().await;
     client.hello(u64::MAX).await;
