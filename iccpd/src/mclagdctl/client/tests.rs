@@ -14,9 +14,26 @@ use std::thread;
 
 use Dialect::{LinuxMclag, Sonic};
 
+/// Where a daemon of a test listens. Removed with it.
+struct Listening(PathBuf);
+
+impl std::ops::Deref for Listening {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// A daemon for as long as the test runs. What it does with a request: so many bytes, then it
 /// closes the connection; or nothing.
-fn daemon(answer: impl Fn([u8; Request::LEN]) -> Option<Vec<u8>> + Send + 'static) -> PathBuf {
+fn daemon(answer: impl Fn([u8; Request::LEN]) -> Option<Vec<u8>> + Send + 'static) -> Listening {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::SeqCst);
     let file = format!(
@@ -40,7 +57,7 @@ fn daemon(answer: impl Fn([u8; Request::LEN]) -> Option<Vec<u8>> + Send + 'stati
             }
         }
     });
-    path
+    Listening(path)
 }
 
 struct Printed {
@@ -136,7 +153,7 @@ fn peer_ports(count: usize) -> Data {
 }
 
 /// A linux-mclag daemon: what it does not know it closes, an unknown id it answers with 12 bytes.
-fn linux(count: usize) -> PathBuf {
+fn linux(count: usize) -> Listening {
     daemon(move |wire| {
         let Ok(request) = Request::decode(&wire, LinuxMclag) else {
             return Some(Vec::new());
