@@ -452,6 +452,69 @@ mod tests {
     }
 
     #[test]
+    fn a_replay_tells_what_was_decided_and_where_it_is_otherwise_than_recorded() {
+        let mut domain = Domain::new(config());
+        let mut entries = Vec::new();
+        let abilities = mclag_proto::sync::model::Abilities::default();
+        for what in [
+            Input::LinksBegin,
+            Input::LinksEnd,
+            Input::SyncdUp {
+                abilities,
+                backend: "model".into(),
+                window: 8,
+            },
+            Input::PeerUp {
+                traits: Default::default(),
+            },
+        ] {
+            entries.push(Entry::input(what.clone(), Time::ZERO));
+            domain.handle(what, Time::ZERO);
+        }
+        let mut digest = Digest::default();
+        while let Some(batch) = domain.poll_batch() {
+            digest.batch(&batch);
+        }
+        while let Some(message) = domain.poll_peer_message(Time::ZERO) {
+            digest.message(&message);
+        }
+        entries.push(digest.entry(true, Time::ZERO));
+        let mut recording = Recording {
+            header: Header::new(config(), true),
+            entries,
+            cut: None,
+        };
+        let replayed = recording.replay();
+        assert_eq!(replayed.differing, Vec::<usize>::new());
+        for said in [
+            "< LinksBegin",
+            "!  Session ",
+            "> batch 1: ",
+            "> message 1: ",
+        ] {
+            assert!(replayed.text.contains(said), "{said} in {}", replayed.text);
+        }
+        if let Some(last) = recording.entries.last_mut() {
+            *last = Digest::default().entry(true, Time::ZERO);
+        }
+        assert_eq!(recording.replay().differing, [6]);
+    }
+
+    #[test]
+    fn a_line_may_be_as_long_as_the_longest_and_no_longer() {
+        let line = |length: usize| {
+            let begin = r#"{"at":0,"what":{"peer-down":{"reason":""#;
+            let end = r#""}}}"#;
+            let filling = length - begin.len() - end.len();
+            format!("{begin}{}{end}", "x".repeat(filling))
+        };
+        let read = |length| parse::<serde_json::Value>(2, line(length).as_bytes()).is_ok();
+        assert!(read(MAX_LINE));
+        assert!(!read(MAX_LINE + 1));
+        assert!(!read(MAX_LINE + 2));
+    }
+
+    #[test]
     fn every_batch_and_every_message_counts_in_what_was_given() {
         let batch = |number| Batch {
             number,
