@@ -213,18 +213,18 @@ impl MlagPort {
     /// True once frames from the peer link may leave here and are to, as far as `syncd` can tell.
     #[must_use]
     pub fn is_not_isolated(&self) -> bool {
-        self.isolation == Isolation::Off && self.isolated() == Some(false)
+        self.is_in_force(Isolation::Off)
     }
 
     /// True once frames from the peer link do not leave here, as far as `syncd` can tell.
     #[must_use]
     fn is_isolated(&self) -> bool {
-        match self.programmed {
-            Programmed::InForce(want) => {
-                (self.isolation, want.isolation) == (Isolation::On, Isolation::On)
-            }
-            Programmed::Nothing | Programmed::Sent(_) => false,
-        }
+        self.is_in_force(Isolation::On)
+    }
+
+    /// True if this is wanted and confirmed.
+    fn is_in_force(&self, isolation: Isolation) -> bool {
+        self.isolation == isolation && self.programmed.confirmed() == Some(isolation)
     }
 
     /// What is programmed of it.
