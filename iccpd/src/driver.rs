@@ -20,6 +20,7 @@ use crate::settings::{Bridge, OnStop};
 use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_daemon::ctl::{Question, Server};
 use mclag_daemon::lock::LockError;
+use mclag_daemon::time::wait_until;
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request};
 use mclag_proto::iccp::Dialect;
@@ -28,7 +29,7 @@ use std::collections::BTreeSet;
 use std::future::{pending, ready};
 use std::time::Duration;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 pub use bridge::PairBridge;
 pub use mclag_daemon::signals::Signal;
@@ -594,12 +595,5 @@ async fn next_of_dataplane(
     match later.take() {
         Some(config) => DataplaneEvent::Settings(config),
         None => dataplane.next().await,
-    }
-}
-
-async fn wait_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => pending().await,
     }
 }

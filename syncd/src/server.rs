@@ -29,13 +29,14 @@ use mclag_daemon::ctl::{self, Question};
 use mclag_daemon::dial::Backoff;
 use mclag_daemon::process::chain;
 use mclag_daemon::socket::Listener;
+use mclag_daemon::time::wait_until;
 use mclag_proto::ctl::dataplane;
 use mclag_proto::sync::model::{Event, FdbKey, Isolation, Observation, Op, OpError};
 use mclag_proto::sync::v2::{Capabilities, ClientMessage, ErrorCode, ServerMessage};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::backend::{Backend, BackendError, BackendEvent, mclagsyncd};
@@ -366,16 +367,16 @@ impl<B: Backend> Server<B> {
             moved = progress(client) => Next::Client(moved),
             moved = progress(candidate) => Next::Candidate(moved),
             event = self.legacy.sockets.next() => Next::Legacy(event),
-            () = at(legacy_at) => Next::LegacyDue,
+            () = wait_until(legacy_at) => Next::LegacyDue,
             happened = foreign::next_of(self.foreign.as_mut()) => Next::Foreign(happened),
-            () = at(foreign_at) => Next::ForeignDue,
+            () = wait_until(foreign_at) => Next::ForeignDue,
             options = reload(self.reloads.as_mut()) => Next::Reload(options),
             question = self.control.next() => Next::Question(question),
             event = self.backend.next_event() => Next::Event(event),
-            () = at(hello_by) => Next::HelloTimeout,
-            () = at(self.accept_at) => Next::Accept,
-            () = at(self.retry_at) => Next::Retry,
-            () = at(self.restore_at), if is_alone => Next::Restore,
+            () = wait_until(hello_by) => Next::HelloTimeout,
+            () = wait_until(self.accept_at) => Next::Accept,
+            () = wait_until(self.retry_at) => Next::Retry,
+            () = wait_until(self.restore_at), if is_alone => Next::Restore,
             () = ready(()), if has_more => Next::Settle,
             () = ready(()), if said_more => Next::Heard,
             () = stop => Next::Stop,
@@ -529,13 +530,6 @@ async fn reload(reloads: Option<&mut mpsc::Receiver<Options>>) -> Options {
     match reloads {
         Some(options) => options,
         // Nobody is left who could send any.
-        None => std::future::pending().await,
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
 }

@@ -13,6 +13,7 @@
 //! * [`settings`]: reads a settings file, and says what is wrong with it.
 //! * [`signals`]: what a daemon is told by signals.
 //! * [`socket`]: Unix sockets that a daemon listens on.
+//! * [`time`]: waits for a time that may not come.
 
 pub mod ctl;
 pub mod dial;
@@ -27,3 +28,4 @@ pub mod seats;
 pub mod settings;
 pub mod signals;
 pub mod socket;
+pub mod time;

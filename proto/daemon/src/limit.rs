@@ -7,10 +7,9 @@
 //!
 //! [`Limiter`] and [`Bucket`] have no clock: whoever asks says what time it is. [`Log`] has.
 
+use crate::time::wait_until;
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::time::{Duration, Instant};
-use tokio::time::sleep_until;
 
 /// How long after the last line that was left out the flood is over.
 const QUIET: Duration = Duration::from_secs(2);
@@ -208,10 +207,7 @@ impl Log {
     /// loses nothing.
     pub async fn say_what_was_left_out(&mut self) {
         loop {
-            match self.0.next_end() {
-                Some(end) => sleep_until(end.into()).await,
-                None => pending().await,
-            }
+            wait_until(self.0.next_end().map(Into::into)).await;
             self.0.ended(Instant::now()).into_iter().for_each(say);
         }
     }

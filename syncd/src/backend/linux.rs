@@ -22,13 +22,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
+use mclag_daemon::time::wait_until;
 use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName, Watch};
 use mclag_netlink::{
     BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour, NetlinkError,
 };
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
-use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{Backend, BackendError, BackendEvent, Snapshot};
 use crate::dataplane::{Action, FdbEntry};
@@ -527,13 +528,6 @@ async fn changed(watch: Option<&mut Watch>) -> io::Result<()> {
     }
 }
 
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Backend for LinuxBackend {
     fn name(&self) -> &'static str {
         "linux"
@@ -641,7 +635,7 @@ impl Backend for LinuxBackend {
                     self.heard.extend(heard);
                 }
                 heard = changed(self.watch.as_mut()) => self.rules_changed(heard),
-                () = at(self.list_again_at) => {
+                () = wait_until(self.list_again_at) => {
                     self.list_again_at = None;
                     self.resync("the table could not be listed");
                 }
