@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod client;
+mod codec;
 pub mod counted;
 pub mod server;
 pub mod text;

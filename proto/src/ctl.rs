@@ -15,6 +15,9 @@ pub mod dataplane;
 /// Longest request line in bytes.
 pub const MAX_REQUEST: usize = 4096;
 
+/// Longest reply line in bytes: four thousand VLANs on each of a thousand ports.
+pub const MAX_REPLY: usize = 64 << 20;
+
 /// What an operator asks.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]

@@ -1,24 +1,26 @@
 //! Asks a running daemon: `iccpd`, or `syncd` about the dataplane.
 
+use mclag_daemon::ctl::{LineError, Lines};
+use mclag_daemon::pipe::receive;
 use mclag_proto::ctl::dataplane::{self, Dataplane};
 use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, Peer, Reply, Request, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio_util::bytes::BytesMut;
+use tokio_util::codec::Encoder as _;
 
 /// How long the daemon may take to answer.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Longest answer in bytes: four thousand VLANs on each of a thousand ports.
-const MAX_REPLY: u64 = 64 << 20;
-
 /// A connection to the daemon.
 #[derive(Debug)]
 pub struct Client {
-    stream: BufReader<UnixStream>,
+    stream: UnixStream,
+    incoming: BytesMut,
     path: PathBuf,
 }
 
@@ -109,7 +111,8 @@ impl Client {
         stream.set_read_timeout(Some(DEADLINE)).map_err(failed)?;
         stream.set_write_timeout(Some(DEADLINE)).map_err(failed)?;
         Ok(Self {
-            stream: BufReader::new(stream),
+            stream,
+            incoming: BytesMut::new(),
             path: path.to_owned(),
         })
     }
@@ -216,23 +219,22 @@ impl Client {
             path: self.path.clone(),
             source,
         };
-        let mut line = serde_json::to_vec(request).map_err(|e| self.unreadable(&e))?;
-        line.push(b'\n');
-        match self.stream.get_mut().write_all(&line) {
+        let mut codec = Lines::replies();
+        let mut line = BytesMut::new();
+        codec
+            .encode(request, &mut line)
+            .map_err(|e| self.unreadable(&e))?;
+        match self.stream.write_all(&line) {
             // A daemon that closed the connection may have said why.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(failed(error)),
             _ => {}
         }
-        let mut reply = Vec::new();
-        self.stream
-            .by_ref()
-            .take(MAX_REPLY)
-            .read_until(b'\n', &mut reply)
-            .map_err(failed)?;
-        if reply.is_empty() {
-            return Err(self.unreadable(&"the connection was closed"));
+        match receive(&mut self.stream, &mut codec, &mut self.incoming) {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => Err(self.unreadable(&"the connection was closed")),
+            Err(LineError::Io(error)) => Err(failed(error)),
+            Err(error) => Err(self.unreadable(&error)),
         }
-        serde_json::from_slice(&reply).map_err(|error| self.unreadable(&error))
     }
 
     fn unreadable(&self, reason: &dyn ToString) -> ClientError {

@@ -7,15 +7,18 @@
 //! the state, whose records differ in size.
 
 use super::args::{self, Invocation, Stop};
+use super::codec::{LENGTH_LEN, Replies, ReplyError};
 use super::text;
+use mclag_daemon::pipe::receive;
 use mclag_proto::mclagdctl::{
     Command, DEFAULT_SOCKET, Data, DecodeError, Dialect, Outcome, ReplyHeader, Request,
 };
 use std::ffi::OsString;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio_util::bytes::{Buf as _, BytesMut};
 
 /// Name under which the program behaves so.
 pub const NAME: &str = "mclagdctl";
@@ -29,9 +32,6 @@ pub const DIALECT_VARIABLE: &str = "MCLAGDCTL_DIALECT";
 
 /// Silence after which the daemon is given up (section 1).
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest reply in bytes that is read: a million addresses.
-const MAX_REPLY: i32 = 128 << 20;
 
 /// Where and how to ask.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -282,31 +282,22 @@ fn connect(place: &Place) -> Result<UnixStream, Failure> {
 }
 
 /// One request, one reply: its records.
-fn ask(mut stream: UnixStream, request: &Request, dialect: Dialect) -> Result<Vec<u8>, Failure> {
+fn ask(mut stream: UnixStream, request: &Request, dialect: Dialect) -> Result<BytesMut, Failure> {
     let lacks = Failure::Lacks(dialect);
     let wire = request.encode(dialect).ok_or(lacks)?;
     stream.write_all(&wire).map_err(|_| Failure::Send)?;
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).map_err(|error| {
-        let timeout = is_timeout(&error);
-        Failure::NoLength { timeout }
-    })?;
-    let length = i32::from_le_bytes(length);
-    let expected = match u64::try_from(length) {
-        Ok(1..) if length <= MAX_REPLY => u64::from(length.unsigned_abs()),
-        _ => return Err(Failure::Length(length)),
+    let mut incoming = BytesMut::new();
+    let (body, timeout) = match receive(&mut stream, &mut Replies, &mut incoming) {
+        Ok(body) => (body, false),
+        Err(ReplyError::Length(length)) => return Err(Failure::Length(length)),
+        Err(ReplyError::Io(error)) => (None, is_timeout(&error)),
     };
-    let mut body = Vec::new();
-    // Grows with what arrives, not with what was promised.
-    let read = stream.take(expected).read_to_end(&mut body);
-    if let Err(error) = read {
-        let timeout = is_timeout(&error);
-        return Err(Failure::Short { timeout });
-    }
-    let timeout = false;
-    if (body.len() as u64) < expected {
-        return Err(Failure::Short { timeout });
-    }
+    let Some(mut body) = body else {
+        return Err(match incoming.len() {
+            ..LENGTH_LEN => Failure::NoLength { timeout },
+            _ => Failure::Short { timeout },
+        });
+    };
     let header = ReplyHeader::decode(&body).map_err(|_| Failure::Short { timeout })?;
     if Some(header.info_type) != request.command.code(dialect) {
         return Err(Failure::InfoType);
@@ -314,10 +305,10 @@ fn ask(mut stream: UnixStream, request: &Request, dialect: Dialect) -> Result<Ve
     if header.outcome != Outcome::Success {
         return Err(Failure::Outcome(header.outcome));
     }
-    let counted = ReplyHeader::LEN - 4;
+    let counted = ReplyHeader::LEN - LENGTH_LEN;
     let data_len = usize::try_from(header.data_len).unwrap_or(usize::MAX);
     body.truncate(counted.saturating_add(data_len));
-    body.drain(..counted);
+    body.advance(counted);
     Ok(body)
 }
 

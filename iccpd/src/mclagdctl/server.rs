@@ -10,12 +10,13 @@
 //! backlog, as it waits for a legacy daemon. [`PAGE`] records per question. A client that has not asked
 //! within 5 s, or takes nothing for 5 s, is dropped, and any after a minute.
 
+use super::codec::{RequestError, Requests};
 use super::view::{Cursor, Page};
 use crate::settings::LegacySocket;
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::seats::{Pace, Seats};
 use mclag_daemon::socket::{self, ListenError};
-use mclag_proto::mclagdctl::{Command, Dialect, Outcome, ReplyWriter, Request, UnknownCommand};
+use mclag_proto::mclagdctl::{Command, Dialect, Outcome, ReplyWriter, Request};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -24,8 +25,6 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
-use tokio_util::bytes::{Bytes, BytesMut};
-use tokio_util::codec::{Decoder, Encoder};
 
 /// Clients served at a time.
 pub const MAX_CLIENTS: usize = 16;
@@ -158,7 +157,7 @@ impl Server {
             let client = Client {
                 context,
                 pace,
-                pipe: Pipe::new(stream, Codec(dialect)),
+                pipe: Pipe::new(stream, Requests(dialect)),
             };
             // Too late is as good as gone: the connection is dropped either way.
             let _ = timeout(TOTAL_TIMEOUT, client.serve(dialect)).await;
@@ -184,7 +183,7 @@ async fn accept(listeners: &mut [Listener]) -> io::Result<(UnixStream, Dialect)>
 struct Client {
     context: Context,
     pace: Pace,
-    pipe: Pipe<UnixStream, Codec>,
+    pipe: Pipe<UnixStream, Requests>,
 }
 
 impl Client {
@@ -238,44 +237,6 @@ impl Client {
                 return;
             }
         }
-    }
-}
-
-/// The codec of the socket: requests of one length, and replies that say theirs
-/// (`spec/mclagdctl-protocol.md` 1).
-#[derive(Debug)]
-struct Codec(Dialect);
-
-/// Why there is no request.
-#[derive(Debug, thiserror::Error)]
-enum RequestError {
-    #[error(transparent)]
-    Unknown(#[from] UnknownCommand),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
-impl Decoder for Codec {
-    type Item = Request;
-    type Error = RequestError;
-
-    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Request>, RequestError> {
-        let Some(wire) = bytes.first_chunk::<{ Request::LEN }>() else {
-            return Ok(None);
-        };
-        let request = Request::decode(wire, self.0);
-        drop(bytes.split_to(Request::LEN));
-        Ok(Some(request?))
-    }
-}
-
-impl Encoder<Vec<u8>> for Codec {
-    type Error = io::Error;
-
-    fn encode(&mut self, reply: Vec<u8>, out: &mut BytesMut) -> io::Result<()> {
-        // Without a copy: it may be a table.
-        out.unsplit(BytesMut::from(Bytes::from(reply)));
-        Ok(())
     }
 }
 

@@ -8,14 +8,14 @@ use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use mclag_proto::ctl::MAX_REQUEST;
+use mclag_proto::ctl::{MAX_REPLY, MAX_REQUEST};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::bytes::{BufMut as _, BytesMut};
-use tokio_util::codec::{Decoder, Encoder};
+use tokio_util::codec::{AnyDelimiterCodec, AnyDelimiterCodecError, Decoder, Encoder};
 
 use crate::pipe::{Pipe, Progress};
 use crate::seats::{Pace, Seats};
@@ -86,7 +86,11 @@ where
     fn admit(&mut self, stream: UnixStream) {
         if !self.seats.make_room() {
             // Fits any socket buffer; a client that misses it sees the end of the stream.
-            let _ = stream.try_write(&line(&(self.refusal)(BUSY.to_owned())));
+            let mut line = BytesMut::new();
+            let busy = (self.refusal)(BUSY.to_owned());
+            if Lines::<Q>::requests().encode(busy, &mut line).is_ok() {
+                let _ = stream.try_write(&line);
+            }
             return;
         }
         let (refusal, questions) = (self.refusal, self.sender.clone());
@@ -95,7 +99,7 @@ where
                 refusal,
                 questions,
                 pace,
-                pipe: Pipe::new(stream, Lines(PhantomData)),
+                pipe: Pipe::new(stream, Lines::requests()),
             };
             client.serve()
         });
@@ -122,9 +126,12 @@ impl<Q: DeserializeOwned, A: Serialize> Client<Q, A> {
         while let Ok(Some(request)) = timeout(IDLE_TIMEOUT, self.request()).await {
             self.pace.work();
             // Where an incomplete line ends is not known.
-            let goes_on = !matches!(request, Err(LineError::Incomplete));
+            let goes_on = !matches!(request, Err(LineError::Incomplete { .. }));
             let reply = match request {
                 Ok(request) => self.answer(request).await,
+                Err(LineError::Json(error)) => {
+                    self.refuse(&format!("cannot read the request: {error}"))
+                }
                 Err(error) => self.refuse(&error),
             };
             self.pace.wait();
@@ -173,60 +180,95 @@ impl<Q: DeserializeOwned, A: Serialize> Client<Q, A> {
     }
 }
 
-/// The codec of the socket: lines of JSON, of which a request has at most [`MAX_REQUEST`] bytes.
+/// The codec of the socket, for both sides of it: values of `T` come in, each a line of JSON.
 #[derive(Debug)]
-struct Lines<Q>(PhantomData<fn() -> Q>);
+pub struct Lines<T> {
+    lines: AnyDelimiterCodec,
+    what: &'static str,
+    limit: usize,
+    values: PhantomData<fn() -> T>,
+}
 
-/// What is wrong with a request.
+/// What is wrong with a line.
 #[derive(Debug, thiserror::Error)]
-enum LineError {
-    #[error("a request is one line of at most {MAX_REQUEST} bytes")]
-    Incomplete,
-    #[error("cannot read the request: {0}")]
+#[non_exhaustive]
+pub enum LineError {
+    /// It is too long, or has no end.
+    #[error("a {what} is one line of at most {limit} bytes")]
+    Incomplete {
+        /// What should be there.
+        what: &'static str,
+        /// Its longest length in bytes, end of line included.
+        limit: usize,
+    },
+    /// It is not what it should be.
+    #[error(transparent)]
     Json(#[from] serde_json::Error),
-    #[error("{0}")]
+    /// It did not come.
+    #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-impl<Q: DeserializeOwned> Decoder for Lines<Q> {
-    type Item = Q;
-    type Error = LineError;
+impl<T> Lines<T> {
+    /// What a daemon reads.
+    #[must_use]
+    pub fn requests() -> Self {
+        Self::new("request", MAX_REQUEST)
+    }
 
-    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Q>, LineError> {
-        let within = bytes.get(..MAX_REQUEST).unwrap_or(bytes);
-        match within.iter().position(|byte| *byte == b'\n') {
-            Some(end) => {
-                let line = bytes.split_to(end + 1);
-                Ok(Some(serde_json::from_slice(&line)?))
-            }
-            None if bytes.len() < MAX_REQUEST => Ok(None),
-            None => Err(LineError::Incomplete),
+    /// What a client reads.
+    #[must_use]
+    pub fn replies() -> Self {
+        Self::new("reply", MAX_REPLY)
+    }
+
+    fn new(what: &'static str, limit: usize) -> Self {
+        let end_of_line = b"\n".to_vec();
+        Self {
+            lines: AnyDelimiterCodec::new_with_max_length(end_of_line, Vec::new(), limit - 1),
+            what,
+            limit,
+            values: PhantomData,
         }
     }
 
-    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<Q>, LineError> {
-        match self.decode(bytes)? {
-            None if !bytes.is_empty() => Err(LineError::Incomplete),
-            request => Ok(request),
+    const fn incomplete(&self) -> LineError {
+        LineError::Incomplete {
+            what: self.what,
+            limit: self.limit,
         }
     }
 }
 
-impl<Q, A: Serialize> Encoder<A> for Lines<Q> {
+impl<T: DeserializeOwned> Decoder for Lines<T> {
+    type Item = T;
     type Error = LineError;
 
-    fn encode(&mut self, reply: A, out: &mut BytesMut) -> Result<(), LineError> {
-        out.put_slice(&line(&reply));
+    fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<T>, LineError> {
+        match self.lines.decode(bytes) {
+            Ok(None) => Ok(None),
+            Ok(Some(line)) => Ok(Some(serde_json::from_slice(&line)?)),
+            Err(AnyDelimiterCodecError::MaxChunkLengthExceeded) => Err(self.incomplete()),
+            Err(AnyDelimiterCodecError::Io(error)) => Err(error.into()),
+        }
+    }
+
+    fn decode_eof(&mut self, bytes: &mut BytesMut) -> Result<Option<T>, LineError> {
+        match self.decode(bytes)? {
+            None if !bytes.is_empty() => Err(self.incomplete()),
+            value => Ok(value),
+        }
+    }
+}
+
+impl<T, M: Serialize> Encoder<M> for Lines<T> {
+    type Error = LineError;
+
+    fn encode(&mut self, message: M, out: &mut BytesMut) -> Result<(), LineError> {
+        serde_json::to_writer(out.writer(), &message)?;
+        out.put_u8(b'\n');
         Ok(())
     }
-}
-
-/// A reply as it travels.
-fn line(reply: &impl Serialize) -> Vec<u8> {
-    // Replies have no maps with odd keys, and nothing else can fail.
-    let mut bytes = serde_json::to_vec(reply).unwrap_or_default();
-    bytes.push(b'\n');
-    bytes
 }
 
 #[cfg(test)]
@@ -234,7 +276,7 @@ mod tests {
     use super::*;
 
     fn codec() -> Lines<u32> {
-        Lines(PhantomData)
+        Lines::requests()
     }
 
     #[test]
@@ -276,9 +318,9 @@ mod tests {
         let mut bytes = BytesMut::from(&with(MAX_REQUEST - 1)[..]);
         assert_eq!(codec().decode(&mut bytes).unwrap(), None);
         let error = codec().decode_eof(&mut bytes).unwrap_err();
-        assert!(matches!(error, LineError::Incomplete), "{error}");
+        assert!(matches!(error, LineError::Incomplete { .. }), "{error}");
         bytes.put_slice(b" \n");
         let error = codec().decode(&mut bytes).unwrap_err();
-        assert!(matches!(error, LineError::Incomplete), "{error}");
+        assert!(matches!(error, LineError::Incomplete { .. }), "{error}");
     }
 }

@@ -5,7 +5,7 @@
 //! writing failed before what was said until then is read.
 
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
@@ -187,5 +187,72 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Pipe<S, C> {
         self.incoming.reserve(most);
         let mut into = (&mut self.incoming).limit(most);
         pin!(self.stream.read_buf(&mut into)).poll(cx)
+    }
+}
+
+/// The next message of a stream, for a program that has nothing to do until it is there; none if the other
+/// side has finished. `incoming` keeps what was read and is not a message yet, also when waiting fails.
+///
+/// # Errors
+///
+/// Those of the codec, and of the stream.
+pub fn receive<C: Decoder>(
+    stream: &mut impl Read,
+    codec: &mut C,
+    incoming: &mut BytesMut,
+) -> Result<Option<C::Item>, C::Error> {
+    let mut chunk = [0; 16 * 1024];
+    loop {
+        if let Some(message) = codec.decode(incoming)? {
+            return Ok(Some(message));
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) => return codec.decode_eof(incoming),
+            Ok(count) => incoming.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use tokio_util::codec::LinesCodec;
+
+    use super::*;
+
+    /// What a stream yields, read by read; then it has ended.
+    struct Reads(VecDeque<Result<&'static str, ErrorKind>>);
+
+    impl Read for Reads {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let Some(next) = self.0.pop_front() else {
+                return Ok(0);
+            };
+            let bytes = next?.as_bytes();
+            into[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    #[test]
+    fn a_blocking_client_gets_messages_however_they_are_cut_and_what_came_of_one_stays() {
+        let reads = [
+            Ok("on"),
+            Err(ErrorKind::Interrupted),
+            Ok("e\ntwo\nth"),
+            Err(ErrorKind::WouldBlock),
+            Ok("ree"),
+        ];
+        let mut stream = Reads(reads.into());
+        let (mut codec, mut incoming) = (LinesCodec::new(), BytesMut::new());
+        let mut next = || receive(&mut stream, &mut codec, &mut incoming);
+        assert_eq!(next().unwrap().as_deref(), Some("one"));
+        assert_eq!(next().unwrap().as_deref(), Some("two"));
+        assert!(next().is_err());
+        assert_eq!(next().unwrap().as_deref(), Some("three"));
+        assert_eq!(next().unwrap(), None);
     }
 }

@@ -8,6 +8,7 @@ use mclag_proto::mclagdctl::{
     AgeFlags, LearnedFrom, MacField, MacKind, MacRecord, Neighbour, NeighbourOp, PeerPort,
     PortKind, PortState, ReplyWriter, Role, State, Text,
 };
+use std::io::Read as _;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
