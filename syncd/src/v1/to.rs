@@ -1,18 +1,18 @@
-//! From the wanted dataplane to what a version-1 server is told.
+//! From the wanted dataplane to what a version-1 server is sent.
 //!
-//! Operations name states; version 1 has messages. What was said last is remembered, across
+//! Operations name states; version 1 has messages. What was sent last is remembered, across
 //! connections too, so that an operation that changes nothing costs no message and a server that
-//! comes back with old state is told of what is no longer wanted.
+//! comes back with old state hears of what is no longer wanted.
 //!
 //! Order is that of the operations (`spec/mclagsyncd-protocol.md` 6), with these exceptions:
 //!
 //! * All ports of a batch share one isolation list, in front of what concerns one port. Frames
 //!   would be delivered twice if a port carried data before another is isolated.
-//! * A session that comes up is told behind that list, and the list follows once more.
+//! * A session that comes up is reported behind that list, and the list follows once more.
 //! * Of a session that goes down the end comes first, the own identity behind isolation and
 //!   interfaces, and the role last.
 //! * At a new connection the peer link is named behind the pair, and learning on it is switched off
-//!   before the session is said to be up all the same.
+//!   before the session is reported up all the same.
 
 mod entries;
 mod learning;
@@ -30,7 +30,7 @@ use std::hash::Hash;
 use crate::reconcile::MAX_WANTED_INTERFACES;
 use entries::{Entry, Learned};
 
-/// What a server was told, and what it has yet to be told.
+/// What a server was sent, and what it has yet to be sent.
 #[derive(Clone, Debug)]
 pub struct Translator {
     dialect: Dialect,
@@ -41,7 +41,7 @@ pub struct Translator {
     /// The domain was named on this connection.
     domain_known: bool,
     /// Port whose learning is switched off at the server, with its members at that time.
-    learning_off: Option<Said<(IfName, Vec<IfName>)>>,
+    learning_off: Option<Sent<(IfName, Vec<IfName>)>>,
     /// Where in `out` learning is to be switched off, once it is known of which port.
     learning_at: Option<usize>,
     ports: BTreeMap<IfName, Port>,
@@ -53,9 +53,9 @@ pub struct Translator {
     pair: Option<PairState>,
     /// Domain whose records the server may still hold.
     published: Option<DomainId>,
-    remote: BTreeMap<IfName, Said<bool>>,
-    interfaces: BTreeMap<IfName, Said<Mac>>,
-    entries: HashMap<FdbKey, Said<Entry>>,
+    remote: BTreeMap<IfName, Sent<bool>>,
+    interfaces: BTreeMap<IfName, Sent<Mac>>,
+    entries: HashMap<FdbKey, Sent<Entry>>,
     /// What the server itself has learned.
     learned: HashMap<FdbKey, Learned>,
     named: Snapshots,
@@ -76,20 +76,20 @@ pub struct Translator {
     out: Vec<ClientMessage>,
 }
 
-/// Something the server was told, on this connection or on one before.
+/// Something the server was sent, on this connection or on one before.
 #[derive(Clone, Copy, Debug)]
-struct Said<T> {
+struct Sent<T> {
     value: T,
     /// On this connection.
     now: bool,
 }
 
-impl<T: PartialEq> Said<T> {
+impl<T: PartialEq> Sent<T> {
     const fn now(value: T) -> Self {
         Self { value, now: true }
     }
 
-    /// True if saying `value` would tell nothing new.
+    /// True if sending `value` would change nothing.
     fn is(&self, value: &T) -> bool {
         self.now && self.value == *value
     }
@@ -116,7 +116,7 @@ struct Domain {
     peer_link_learning: bool,
 }
 
-/// One MLAG port as told on this connection.
+/// One MLAG port as sent on this connection.
 #[derive(Clone, Copy, Debug, Default)]
 struct Port {
     isolated: Option<bool>,
@@ -138,7 +138,7 @@ struct Snapshots {
 }
 
 impl Translator {
-    /// A translator for a server that was never told anything.
+    /// A translator for a server that was never sent anything.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
         Self {
@@ -174,7 +174,7 @@ impl Translator {
         }
     }
 
-    /// A new connection, maybe to a server that started anew: everything has to be said again. What
+    /// A new connection, maybe to a server that started anew: everything has to be sent again. What
     /// was published or programmed before may still be there, and is remembered for that.
     pub fn connected(&mut self, dialect: Dialect) {
         self.dialect = dialect;
@@ -185,16 +185,16 @@ impl Translator {
             };
         }
         self.domain_known = false;
-        self.learning_unsaid();
+        self.learning_unsent();
         self.learning_at = None;
         self.ports_known = false;
         self.pair = None;
         self.named = Snapshots::default();
-        self.remote.values_mut().for_each(|said| said.now = false);
+        self.remote.values_mut().for_each(|sent| sent.now = false);
         self.interfaces
             .values_mut()
-            .for_each(|said| said.now = false);
-        self.entries.values_mut().for_each(|said| said.now = false);
+            .for_each(|sent| sent.now = false);
+        self.entries.values_mut().for_each(|sent| sent.now = false);
         self.learned.clear();
         self.list_due = false;
         self.shown.clear();
@@ -237,7 +237,7 @@ impl Translator {
         self.list_due = true;
     }
 
-    /// Take in operations; answers what the server has to be told for them, in order.
+    /// Take in operations; answers what the server has to be sent for them, in order.
     #[must_use]
     pub fn apply(&mut self, ops: &[Op]) -> Vec<ClientMessage> {
         for op in ops {
@@ -261,7 +261,7 @@ impl Translator {
         join_tables(messages, self.dialect)
     }
 
-    /// True of operations that a server is told behind the isolation list
+    /// True of operations that a server is sent behind the isolation list
     /// (`spec/mclagsyncd-protocol.md` 6, `spec/behaviour.md` 14.6).
     fn is_behind_ports(&self, op: &Op) -> bool {
         match op {
@@ -307,7 +307,7 @@ impl Translator {
             Op::Members { port, members } => self.members(*port, members),
             Op::Interface { name, want } => self.interface(*name, *want),
             Op::InterfaceRelease { name } => self.release_interface(*name),
-            // What no version-1 server does: the backend beside it is told as well.
+            // What no version-1 server does: the backend beside it gets them as well.
             Op::Neighbour { .. } | Op::NeighbourRelease { .. } => {}
             Op::Learning { port, learning } => self.out.push(ClientMessage::MacLearnMode {
                 ports: vec![*port],
@@ -538,7 +538,7 @@ impl Translator {
         let isolated = self.ports.get(&port).and_then(|port| port.isolated);
         self.list_due |= isolated == Some(true) || (isolated.is_some() && self.list_sent);
         // A new member has its own address (`spec/behaviour.md` 18, E28).
-        if let Some(Said { value, now: true }) = self.interfaces.get(&port)
+        if let Some(Sent { value, now: true }) = self.interfaces.get(&port)
             && has_gained
         {
             self.set_mac(port, *value);
@@ -549,8 +549,8 @@ impl Translator {
         self.named.interfaces.name(name);
         let InterfaceWant { mac } = want;
         self.unreturned.remove(&name);
-        let before = self.interfaces.insert(name, Said::now(mac));
-        if !before.is_some_and(|said| said.is(&mac)) {
+        let before = self.interfaces.insert(name, Sent::now(mac));
+        if !before.is_some_and(|sent| sent.is(&mac)) {
             self.set_mac(name, mac);
         }
     }

@@ -1,11 +1,11 @@
-//! Forwarding entries: those that the server was told of, and those that it has learned itself
+//! Forwarding entries: those that the server was sent, and those that it has learned itself
 //! (`spec/mclagsyncd-protocol.md` 4.3).
 
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Observation};
 use mclag_proto::sync::v1::{self, ClientMessage, Dialect, FdbRecord, RecordOp};
 
-use super::{Said, Translator};
+use super::{Sent, Translator};
 use crate::reconcile::MAX_WANTED_ENTRIES;
 
 /// A forwarding entry.
@@ -24,21 +24,21 @@ pub(super) struct Learned {
 }
 
 impl Translator {
-    /// Whether the server was told to forward this address to this port.
+    /// Whether the server was programmed to forward this address to this port.
     #[must_use]
     pub fn is_programmed(&self, key: &FdbKey, port: &IfName) -> bool {
         let entry = self.entries.get(key);
-        entry.is_some_and(|said| said.value.port == *port)
+        entry.is_some_and(|sent| sent.value.port == *port)
     }
 
-    /// The server says that it has learned this address here.
+    /// The server reports that it has learned this address here.
     pub fn learned(&mut self, key: FdbKey, port: IfName, configured: bool) {
         if self.learned.len() < MAX_WANTED_ENTRIES || self.learned.contains_key(&key) {
             self.learned.insert(key, Learned { port, configured });
         }
     }
 
-    /// Every address that the server has learned, as it said on this connection.
+    /// Every address that the server has learned, as it reported on this connection.
     pub fn observations(&self) -> impl Iterator<Item = (FdbKey, Observation)> {
         self.learned.iter().map(|(key, learned)| {
             let Learned { port, configured } = *learned;
@@ -52,11 +52,11 @@ impl Translator {
         self.learned.len()
     }
 
-    /// The server says that it no longer has this address: told again, it is news.
+    /// The server reports that it no longer has this address: sent again, it is news.
     pub fn vanished(&mut self, key: &FdbKey) {
         self.learned.remove(key);
-        if let Some(said) = self.entries.get_mut(key) {
-            said.now = false;
+        if let Some(sent) = self.entries.get_mut(key) {
+            sent.now = false;
         }
     }
 
@@ -70,8 +70,8 @@ impl Translator {
             FdbKind::Ageing => v1::FdbKind::Dynamic, // which is all there is
         };
         let entry = Entry { port, kind };
-        let before = self.entries.insert(key, Said::now(entry));
-        if before.is_some_and(|said| said.is(&entry)) {
+        let before = self.entries.insert(key, Sent::now(entry));
+        if before.is_some_and(|sent| sent.is(&entry)) {
             return;
         }
         self.record(key, port, kind, RecordOp::Add);
@@ -79,18 +79,18 @@ impl Translator {
 
     pub(super) fn release_entry(&mut self, key: FdbKey, forget: bool) {
         self.named.entries.withdraw(&key);
-        // It is no longer there once it is deleted, and what the server learns again it says again.
+        // It is no longer there once it is deleted, and what the server learns again it reports again.
         let learned = if forget {
             self.learned.remove(&key)
         } else {
             None
         };
-        if let Some(said) = self.entries.remove(&key) {
-            let Entry { port, kind } = said.value;
+        if let Some(sent) = self.entries.remove(&key) {
+            let Entry { port, kind } = sent.value;
             let port = learned.map_or(port, |learned| learned.port);
             self.record(key, port, kind, RecordOp::Delete);
         } else if let Some(Learned { port, .. }) = learned {
-            // What the server was not told of is its own business, unless nobody is to be sent there
+            // What the server was not sent is its own business, unless nobody is to be sent there
             // (`spec/iccp.md` 10.2, 10.4).
             let kind = v1::FdbKind::Dynamic;
             self.record(key, port, kind, RecordOp::Delete);

@@ -1,19 +1,19 @@
 //! Learning on the peer link (`spec/mclagsyncd-protocol.md` 4.2): switched off for each session that
 //! comes up, and not on again between them.
 
-use super::{Said, Translator};
+use super::{Sent, Translator};
 use mclag_proto::IfName;
 use mclag_proto::sync::v1::ClientMessage;
 
 impl Translator {
-    /// It has to be said again: for another session, or to a server that may have started anew.
-    pub(super) fn learning_unsaid(&mut self) {
-        if let Some(said) = &mut self.learning_off {
-            said.now = false;
+    /// It has to be sent again: for another session, or to a server that may have started anew.
+    pub(super) fn learning_unsent(&mut self) {
+        if let Some(sent) = &mut self.learning_off {
+            sent.now = false;
         }
     }
 
-    /// Say what changed.
+    /// Send what changed.
     pub(super) fn learning(&mut self) {
         if !self.domain_known {
             self.learning_at = Some(self.out.len());
@@ -28,10 +28,10 @@ impl Translator {
             self.learn(port, true);
         }
         if let Some(port) = wanted_off
-            && !self.learning_off.as_ref().is_some_and(|said| said.now)
+            && !self.learning_off.as_ref().is_some_and(|sent| sent.now)
             && self.is_up()
         {
-            self.learning_off = Some(Said::now((port, self.members_of(&port))));
+            self.learning_off = Some(Sent::now((port, self.members_of(&port))));
             self.learn(port, false);
         }
     }
@@ -43,7 +43,7 @@ impl Translator {
             return;
         };
         let members = self.members_of(&port);
-        let Some(Said {
+        let Some(Sent {
             value: (_, known),
             now: true,
         }) = &mut self.learning_off
@@ -60,7 +60,7 @@ impl Translator {
     }
 
     fn learning_off_on(&self) -> Option<IfName> {
-        self.learning_off.as_ref().map(|said| said.value.0)
+        self.learning_off.as_ref().map(|sent| sent.value.0)
     }
 
     fn members_of(&self, port: &IfName) -> Vec<IfName> {

@@ -1,7 +1,7 @@
 //! How the pair stands, and the ports of the other chassis (`spec/mclagsyncd-protocol.md` 4.8 to
 //! 4.13).
 
-use super::{Said, Translator};
+use super::{Sent, Translator};
 use mclag_proto::sync::model::PairState;
 use mclag_proto::sync::v1::ClientMessage;
 use mclag_proto::{DomainId, IfName, Mac};
@@ -31,7 +31,7 @@ impl Translator {
         }
         let active_before = before.and_then(|before| before.active);
         let mac_before = before.and_then(|before| before.system_mac);
-        // The active has its own identity when nobody said another.
+        // The active has its own identity when nobody gave another.
         let node_mac = self.node_mac.known();
         let own = |mac: Option<Mac>| mac.or(node_mac);
         if let Some(is_active) = active
@@ -45,7 +45,7 @@ impl Translator {
                 is_active,
                 system_id,
             };
-            // What waits for the end of the operations is not said behind what came after it.
+            // What waits for the end of the operations is not sent behind what came after it.
             match goes_down || self.role.is_some() {
                 true => self.role = Some(role),
                 false => self.out.push(role),
@@ -69,7 +69,7 @@ impl Translator {
     }
 
     /// The chassis' own MAC is known by now: that is its identity if it is the active one, and nobody
-    /// said another.
+    /// gave another.
     pub(super) fn identity_follows(&mut self, node_mac: Mac) {
         if let Some(PairState {
             domain,
@@ -103,8 +103,8 @@ impl Translator {
     }
 
     fn came_up(&mut self, domain: DomainId) {
-        // Said for each session, as it is by the daemon that the server was made for.
-        self.learning_unsaid();
+        // Sent for each session, as it is by the daemon that the server was made for.
+        self.learning_unsent();
         self.learning();
         if self.dialect.is_polled() {
             if !self.flushed {
@@ -122,8 +122,8 @@ impl Translator {
 
     pub(super) fn remote_port(&mut self, port: IfName, up: bool) {
         self.named.remote.name(port);
-        let before = self.remote.insert(port, Said::now(up));
-        if !before.is_some_and(|said| said.is(&up))
+        let before = self.remote.insert(port, Sent::now(up));
+        if !before.is_some_and(|sent| sent.is(&up))
             && let Some(domain) = self.published
         {
             self.out.push(ClientMessage::RemoteInterfaceState {

@@ -29,8 +29,8 @@ fn translator(dialect: Dialect) -> Translator {
     let mut translator = of_node(dialect);
     translator.connected(dialect);
     let ports = Section::Ports;
-    let said = translator.apply(&[Op::SnapshotBegin(ports), Op::SnapshotEnd(ports)]);
-    assert!(said.is_empty(), "{said:?}");
+    let sent = translator.apply(&[Op::SnapshotBegin(ports), Op::SnapshotEnd(ports)]);
+    assert!(sent.is_empty(), "{sent:?}");
     translator
 }
 
@@ -115,7 +115,7 @@ fn up() -> (Translator, Vec<String>) {
             port("PortChannel2", Isolation::Keep, Traffic::Keep),
         ],
     );
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             port("PortChannel1", Isolation::On, Traffic::Pass),
@@ -125,16 +125,16 @@ fn up() -> (Translator, Vec<String>) {
             remote("PortChannel2", false),
         ],
     );
-    (translator, said)
+    (translator, sent)
 }
 
 /// `spec/mclagsyncd-protocol.md` 6, session up: learning off, ports, "up", the peer's ports, the
 /// list once more.
 #[test]
 fn a_session_that_comes_up_is_told_in_the_order_of_sonic() {
-    let (_, said) = up();
+    let (_, sent) = up();
     assert_eq!(
-        said,
+        sent,
         [
             "system 02:00:00:00:00:01",
             "learn PortChannel10 false",
@@ -159,7 +159,7 @@ fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
         want: InterfaceWant { mac: ACTIVE },
     };
     apply(&mut translator, &[adopt]);
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             pair(Some(false), false, Some(OWN)),
@@ -177,7 +177,7 @@ fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
         ],
     );
     assert_eq!(
-        said,
+        sent,
         [
             "iccp false",
             "isolate ",
@@ -196,7 +196,7 @@ fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
 #[test]
 fn isolation_leaves_before_traffic_is_let_through() {
     let (mut translator, _) = up();
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             port("PortChannel2", Isolation::Keep, Traffic::Pass),
@@ -204,7 +204,7 @@ fn isolation_leaves_before_traffic_is_let_through() {
         ],
     );
     assert_eq!(
-        said,
+        sent,
         [
             "isolate PortChannel1,Ethernet0,Ethernet4,PortChannel2,Ethernet8",
             "isolated PortChannel2 true",
@@ -217,17 +217,17 @@ fn isolation_leaves_before_traffic_is_let_through() {
 #[test]
 fn a_changed_member_list_sends_the_isolation_list_again() {
     let (mut translator, _) = up();
-    let said = apply(&mut translator, &[members("PortChannel1", &["Ethernet0"])]);
-    assert_eq!(said, ["isolate PortChannel1,Ethernet0"]);
-    let said = apply(&mut translator, &[members("PortChannel1", &["Ethernet0"])]);
-    assert!(said.is_empty());
+    let sent = apply(&mut translator, &[members("PortChannel1", &["Ethernet0"])]);
+    assert_eq!(sent, ["isolate PortChannel1,Ethernet0"]);
+    let sent = apply(&mut translator, &[members("PortChannel1", &["Ethernet0"])]);
+    assert!(sent.is_empty());
 }
 
 /// The list of SONiC is all that is isolated: sent while a port is undecided, it would free it.
 #[test]
 fn no_list_is_sent_before_every_port_is_decided_or_the_session_is_up() {
     let mut translator = translator(Dialect::Sonic);
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             domain(false),
@@ -235,12 +235,12 @@ fn no_list_is_sent_before_every_port_is_decided_or_the_session_is_up() {
             port("PortChannel2", Isolation::Keep, Traffic::Keep),
         ],
     );
-    assert!(said.is_empty(), "{said:?}");
-    let said = apply(
+    assert!(sent.is_empty(), "{sent:?}");
+    let sent = apply(
         &mut translator,
         &[port("PortChannel2", Isolation::Off, Traffic::Keep)],
     );
-    assert_eq!(said, ["isolate PortChannel1"]);
+    assert_eq!(sent, ["isolate PortChannel1"]);
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.5, `spec/behaviour.md` 9.2: the three kinds, and what changes
@@ -253,9 +253,9 @@ fn entries_travel_together_with_their_kinds_and_once() {
         fdb(2, PEER_LINK, FdbKind::Static),
         fdb(3, "PortChannel1", FdbKind::Ageing),
     ];
-    let said = apply(&mut translator, &ops);
+    let sent = apply(&mut translator, &ops);
     assert_eq!(
-        said,
+        sent,
         [
             "fdb Add 1 PortChannel1 Dynamic, Add 2 PortChannel10 Static, \
              Add 3 PortChannel1 DynamicLocal"
@@ -267,8 +267,8 @@ fn entries_travel_together_with_their_kinds_and_once() {
         key: key(1),
         forget: false,
     };
-    let said = apply(&mut translator, std::slice::from_ref(&release));
-    assert_eq!(said, ["fdb Delete 1 PortChannel1 Dynamic"]);
+    let sent = apply(&mut translator, std::slice::from_ref(&release));
+    assert_eq!(sent, ["fdb Delete 1 PortChannel1 Dynamic"]);
     assert!(apply(&mut translator, &[release]).is_empty());
 }
 
@@ -284,8 +284,8 @@ fn an_address_that_is_to_be_forgotten_is_deleted_though_the_server_was_never_tol
         let mut translator = translator(dialect);
         translator.learned(key(1), name("PortChannel1"), false);
         assert!(apply(&mut translator, &[forget(false)]).is_empty());
-        let said = apply(&mut translator, &[forget(true)]);
-        assert_eq!(said, ["fdb Delete 1 PortChannel1 Dynamic"]);
+        let sent = apply(&mut translator, &[forget(true)]);
+        assert_eq!(sent, ["fdb Delete 1 PortChannel1 Dynamic"]);
         assert!(apply(&mut translator, &[forget(true)]).is_empty(), "once");
         translator.learned(key(1), name("PortChannel2"), false);
         translator.vanished(&key(1));
@@ -298,10 +298,10 @@ fn an_address_that_is_to_be_forgotten_is_deleted_though_the_server_was_never_tol
 #[test]
 fn an_entry_that_is_to_age_from_now_on_is_not_told_to_linux_mclag_again() {
     let mut translator = translator(Dialect::LinuxMclag);
-    let said = apply(&mut translator, &[fdb(1, "PortChannel1", FdbKind::Tracked)]);
-    assert_eq!(said, ["fdb Add 1 PortChannel1 Dynamic"]);
-    let said = apply(&mut translator, &[fdb(1, "PortChannel1", FdbKind::Ageing)]);
-    assert!(said.is_empty(), "{said:?}");
+    let sent = apply(&mut translator, &[fdb(1, "PortChannel1", FdbKind::Tracked)]);
+    assert_eq!(sent, ["fdb Add 1 PortChannel1 Dynamic"]);
+    let sent = apply(&mut translator, &[fdb(1, "PortChannel1", FdbKind::Ageing)]);
+    assert!(sent.is_empty(), "{sent:?}");
 }
 
 /// `spec/behaviour.md` 9.4 and 9.15: what was flushed is put back.
@@ -309,9 +309,9 @@ fn an_entry_that_is_to_age_from_now_on_is_not_told_to_linux_mclag_again() {
 fn an_entry_that_the_server_lost_is_told_again() {
     let mut translator = translator(Dialect::Sonic);
     let ops = [fdb(1, "PortChannel1", FdbKind::Tracked)];
-    let said = apply(&mut translator, &ops);
+    let sent = apply(&mut translator, &ops);
     translator.vanished(&key(1));
-    assert_eq!(apply(&mut translator, &ops), said);
+    assert_eq!(apply(&mut translator, &ops), sent);
     assert!(apply(&mut translator, &ops).is_empty());
 }
 
@@ -345,7 +345,7 @@ fn a_server_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
     translator.connected(Dialect::Sonic);
     let begin = Op::SnapshotBegin;
     let end = Op::SnapshotEnd;
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             begin(Section::Pair),
@@ -364,7 +364,7 @@ fn a_server_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
         ],
     );
     assert_eq!(
-        said,
+        sent,
         [
             "role active=false -",
             "system 02:00:00:00:00:01",
@@ -405,16 +405,16 @@ fn an_unknown_node_mac_is_told_to_nobody() {
             address: None,
             mac,
         };
-        let said = translator.apply(&[pair(Some(true), false, None), own, back]);
-        assert!(said.contains(&role(None)), "{said:?}");
-        assert!(said.contains(&set(ACTIVE)), "{said:?}");
-        let said = if given_first {
+        let sent = translator.apply(&[pair(Some(true), false, None), own, back]);
+        assert!(sent.contains(&role(None)), "{sent:?}");
+        assert!(sent.contains(&set(ACTIVE)), "{sent:?}");
+        let sent = if given_first {
             translator.apply(&[Op::NodeMac(OWN)])
         } else {
             translator.server_names(OWN);
             translator.apply(&[])
         };
-        assert_eq!(said, [set(OWN), role(Some(OWN))]);
+        assert_eq!(sent, [set(OWN), role(Some(OWN))]);
         translator.server_names(other);
         let differ = translator.node_macs_that_differ();
         assert_eq!(differ, given_first.then_some((OWN, other)));
@@ -424,10 +424,10 @@ fn an_unknown_node_mac_is_told_to_nobody() {
 #[test]
 fn the_active_tells_its_role_with_its_system_id() {
     let mut translator = translator(Dialect::Sonic);
-    let said = apply(&mut translator, &[pair(Some(true), false, Some(ACTIVE))]);
-    assert_eq!(said, ["role active=true 02:00:00:00:00:01", "iccp false"]);
-    let said = apply(&mut translator, &[pair(Some(true), false, Some(ACTIVE))]);
-    assert!(said.is_empty());
+    let sent = apply(&mut translator, &[pair(Some(true), false, Some(ACTIVE))]);
+    assert_eq!(sent, ["role active=true 02:00:00:00:00:01", "iccp false"]);
+    let sent = apply(&mut translator, &[pair(Some(true), false, Some(ACTIVE))]);
+    assert!(sent.is_empty());
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.11.
@@ -443,9 +443,9 @@ fn a_pair_that_is_no_more_is_deleted() {
     ] {
         ops.extend([Op::SnapshotBegin(section), Op::SnapshotEnd(section)]);
     }
-    let said = apply(&mut translator, &ops);
+    let sent = apply(&mut translator, &ops);
     assert_eq!(
-        said,
+        sent,
         [
             "iccp false",
             "isolate ",
@@ -470,7 +470,7 @@ fn a_pair_with_another_number_takes_back_what_it_published() {
         up: false,
         system_mac: None,
     });
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             other,
@@ -485,7 +485,7 @@ fn a_pair_with_another_number_takes_back_what_it_published() {
         ],
     );
     assert_eq!(
-        said,
+        sent,
         [
             "iccp false",
             "delete remote PortChannel1",
@@ -515,9 +515,9 @@ fn a_peer_link_that_is_one_no_longer_isolates_nothing_and_learns() {
     let off = ["PortChannel1", "PortChannel2"].map(|p| port(p, Isolation::Off, Traffic::Pass));
     let mut ops = vec![down, link(None)];
     ops.extend(off);
-    let said = apply(&mut translator, &ops);
+    let sent = apply(&mut translator, &ops);
     assert_eq!(
-        said,
+        sent,
         [
             "iccp false",
             "isolate ",
@@ -527,9 +527,9 @@ fn a_peer_link_that_is_one_no_longer_isolates_nothing_and_learns() {
         ]
     );
     let on = port("PortChannel1", Isolation::On, Traffic::Pass);
-    let said = apply(&mut translator, &[link(Some("PortChannel11")), on]);
+    let sent = apply(&mut translator, &[link(Some("PortChannel11")), on]);
     assert_eq!(
-        said,
+        sent,
         [
             "isolate PortChannel1,Ethernet0,Ethernet4",
             "isolated PortChannel1 true"
@@ -542,7 +542,7 @@ fn a_peer_link_that_is_one_no_longer_isolates_nothing_and_learns() {
 fn isolation_that_is_no_longer_wanted_is_lifted_at_a_server_that_comes_back() {
     let (mut translator, _) = up();
     translator.connected(Dialect::Sonic);
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             Op::SnapshotBegin(Section::Pair),
@@ -555,7 +555,7 @@ fn isolation_that_is_no_longer_wanted_is_lifted_at_a_server_that_comes_back() {
         ],
     );
     assert_eq!(
-        said,
+        sent,
         [
             "role active=false -",
             "iccp false",
@@ -572,7 +572,7 @@ fn isolation_that_is_no_longer_wanted_is_lifted_at_a_server_that_comes_back() {
 fn no_list_is_sent_before_all_ports_are_named() {
     let (mut translator, _) = up();
     translator.connected(Dialect::Sonic);
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             pair(Some(false), true, Some(ACTIVE)),
@@ -581,14 +581,14 @@ fn no_list_is_sent_before_all_ports_are_named() {
             port("PortChannel1", Isolation::On, Traffic::Pass),
         ],
     );
-    assert!(said.iter().all(|s| !s.starts_with("isolate")), "{said:?}");
+    assert!(sent.iter().all(|s| !s.starts_with("isolate")), "{sent:?}");
     let rest = [
         port("PortChannel2", Isolation::On, Traffic::Pass),
         Op::SnapshotEnd(Section::Ports),
     ];
-    let said = apply(&mut translator, &rest);
+    let sent = apply(&mut translator, &rest);
     assert_eq!(
-        said,
+        sent,
         [
             "isolate PortChannel1,Ethernet0,Ethernet4,PortChannel2,Ethernet8",
             "isolated PortChannel1 true",
@@ -601,7 +601,7 @@ fn no_list_is_sent_before_all_ports_are_named() {
 #[test]
 fn isolation_is_shown_when_it_was_said() {
     let mut translator = translator(Dialect::Sonic);
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             pair(Some(false), false, None),
@@ -612,7 +612,7 @@ fn isolation_is_shown_when_it_was_said() {
         ],
     );
     assert_eq!(
-        said,
+        sent,
         [
             "role active=false -",
             "iccp false",
@@ -620,9 +620,9 @@ fn isolation_is_shown_when_it_was_said() {
             "traffic PortChannel2 true",
         ]
     );
-    let said = apply(&mut translator, &[pair(Some(false), true, None)]);
+    let sent = apply(&mut translator, &[pair(Some(false), true, None)]);
     assert_eq!(
-        said,
+        sent,
         [
             "learn PortChannel10 false",
             "isolate PortChannel1,PortChannel2",
@@ -637,7 +637,7 @@ fn isolation_is_shown_when_it_was_said() {
 #[test]
 fn members_are_those_of_the_last_snapshot() {
     let (mut translator, _) = up();
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             Op::SnapshotBegin(Section::Pair),
@@ -648,7 +648,7 @@ fn members_are_those_of_the_last_snapshot() {
             Op::SnapshotEnd(Section::Pair),
         ],
     );
-    assert_eq!(said, ["isolate PortChannel1"]);
+    assert_eq!(sent, ["isolate PortChannel1"]);
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.1: linux-mclag's list changes what it names.
@@ -672,10 +672,10 @@ fn learning_is_switched_off_for_each_session_and_not_on_between_them() {
     let (mut translator, _) = up();
     let down = apply(&mut translator, &[pair(Some(false), false, Some(ACTIVE))]);
     assert!(down.iter().all(|s| !s.starts_with("learn")), "{down:?}");
-    let said = apply(&mut translator, &[pair(Some(false), true, Some(ACTIVE))]);
-    assert_eq!(said[0], "learn PortChannel10 false");
-    let said = apply(&mut translator, &[domain(true)]);
-    assert_eq!(said, ["learn PortChannel10 true"]);
+    let sent = apply(&mut translator, &[pair(Some(false), true, Some(ACTIVE))]);
+    assert_eq!(sent[0], "learn PortChannel10 false");
+    let sent = apply(&mut translator, &[domain(true)]);
+    assert_eq!(sent, ["learn PortChannel10 true"]);
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.4: back to the own identity.
@@ -686,13 +686,13 @@ fn an_interface_gets_its_own_address_back() {
         name: name("Vlan100"),
         want: InterfaceWant { mac: ACTIVE },
     };
-    let said = apply(&mut translator, &[adopt.clone(), adopt]);
-    assert_eq!(said, ["mac Vlan100 02:00:00:00:00:01"]);
+    let sent = apply(&mut translator, &[adopt.clone(), adopt]);
+    assert_eq!(sent, ["mac Vlan100 02:00:00:00:00:01"]);
     let release = Op::InterfaceRelease {
         name: name("Vlan100"),
     };
-    let said = apply(&mut translator, &[release]);
-    assert_eq!(said, ["mac Vlan100 02:00:00:00:00:02"]);
+    let sent = apply(&mut translator, &[release]);
+    assert_eq!(sent, ["mac Vlan100 02:00:00:00:00:02"]);
 }
 
 /// `spec/mclagsyncd-protocol.md` 6 and 4.3: the table is flushed once in a life, polls follow each
@@ -716,9 +716,9 @@ fn linux_mclag_hears_what_it_knows() {
             .collect();
         words(&sent, dialect)
     };
-    let said = known(translator.apply(&ops));
+    let sent = known(translator.apply(&ops));
     assert_eq!(
-        said,
+        sent,
         [
             "learn PortChannel10 false",
             "flush",
@@ -729,9 +729,9 @@ fn linux_mclag_hears_what_it_knows() {
     );
     let down = translator.apply(&[pair(Some(true), false, Some(ACTIVE))]);
     assert!(known(down).is_empty());
-    let said = known(translator.apply(&[pair(Some(true), true, Some(ACTIVE))]));
+    let sent = known(translator.apply(&[pair(Some(true), true, Some(ACTIVE))]));
     assert_eq!(
-        said,
+        sent,
         [
             "learn PortChannel10 false",
             "poll",
@@ -774,9 +774,9 @@ fn learning_is_off_before_the_session_is_up_at_a_server_that_comes_late() {
             begin(Section::Ports),
         ];
         // The batch may end anywhere.
-        let mut said = apply(&mut translator, &first);
+        let mut sent = apply(&mut translator, &first);
         assert_eq!(
-            said,
+            sent,
             ["role active=false -", "system 02:00:00:00:00:01"],
             "the rest waits for the peer link"
         );
@@ -785,8 +785,8 @@ fn learning_is_off_before_the_session_is_up_at_a_server_that_comes_late() {
             port("PortChannel1", Isolation::On, Traffic::Pass),
             end(Section::Ports),
         ];
-        said = apply(&mut translator, &rest);
-        said.retain(|word| *word != format!("isolate {PEER_LINK}"));
+        sent = apply(&mut translator, &rest);
+        sent.retain(|word| *word != format!("isolate {PEER_LINK}"));
         let again = learns_again.map(|port| format!("learn {port} true"));
         let mut expected: Vec<String> = again.into_iter().collect();
         expected.extend([
@@ -794,8 +794,8 @@ fn learning_is_off_before_the_session_is_up_at_a_server_that_comes_late() {
             "iccp true".into(),
             "remote PortChannel1 true".into(),
         ]);
-        let lists = said.split_off(expected.len());
-        assert_eq!(said, expected);
+        let lists = sent.split_off(expected.len());
+        assert_eq!(sent, expected);
         let last = ["isolate PortChannel1", "isolated PortChannel1 true"];
         assert!(lists.ends_with(&last.map(String::from)), "{lists:?}");
     }
@@ -806,16 +806,16 @@ fn learning_is_off_before_the_session_is_up_at_a_server_that_comes_late() {
 #[test]
 fn learning_follows_the_members_of_the_peer_link() {
     let (mut translator, _) = up();
-    let said = apply(&mut translator, &[members(PEER_LINK, &["Ethernet40"])]);
-    assert_eq!(said, ["learn PortChannel10 false"]);
+    let sent = apply(&mut translator, &[members(PEER_LINK, &["Ethernet40"])]);
+    assert_eq!(sent, ["learn PortChannel10 false"]);
     let two = members(PEER_LINK, &["Ethernet40", "Ethernet44"]);
     assert_eq!(
         apply(&mut translator, &[two]),
         ["learn PortChannel10 false"]
     );
     let one = members(PEER_LINK, &["Ethernet44"]);
-    let said = apply(&mut translator, &[one.clone(), one]);
-    assert_eq!(said, ["learn Ethernet40 true"]);
+    let sent = apply(&mut translator, &[one.clone(), one]);
+    assert_eq!(sent, ["learn Ethernet40 true"]);
     let none = [
         members(PEER_LINK, &[]),
         Op::Domain(DomainWant {
@@ -824,9 +824,9 @@ fn learning_follows_the_members_of_the_peer_link() {
             peer_link_learning: false,
         }),
     ];
-    let said = apply(&mut translator, &none);
+    let sent = apply(&mut translator, &none);
     assert_eq!(
-        said,
+        sent,
         ["isolate ", "learn PortChannel10 true"],
         "it is no peer link any more"
     );
@@ -840,8 +840,8 @@ fn members_of_the_peer_link_count_only_while_both_are_synchronised() {
     apply(&mut translator, &[pair(Some(false), false, Some(ACTIVE))]);
     let change = members(PEER_LINK, &["Ethernet44"]);
     assert!(apply(&mut translator, &[change]).is_empty());
-    let said = apply(&mut translator, &[pair(Some(false), true, Some(ACTIVE))]);
-    let learning = said.iter().filter(|word| word.starts_with("learn"));
+    let sent = apply(&mut translator, &[pair(Some(false), true, Some(ACTIVE))]);
+    let learning = sent.iter().filter(|word| word.starts_with("learn"));
     assert_eq!(learning.collect::<Vec<_>>(), ["learn PortChannel10 false"]);
 }
 
@@ -855,14 +855,14 @@ fn a_layer_3_port_that_gains_a_member_is_told_its_address_again() {
     };
     apply(&mut translator, &[adopt]);
     let two = members("PortChannel2", &["Ethernet8", "Ethernet12"]);
-    let said = apply(&mut translator, &[two]);
+    let sent = apply(&mut translator, &[two]);
     assert!(
-        said.contains(&"mac PortChannel2 02:00:00:00:00:01".to_owned()),
-        "{said:?}"
+        sent.contains(&"mac PortChannel2 02:00:00:00:00:01".to_owned()),
+        "{sent:?}"
     );
     let one = members("PortChannel2", &["Ethernet8"]);
-    let said = apply(&mut translator, &[one]);
-    assert!(said.iter().all(|word| !word.starts_with("mac")), "{said:?}");
+    let sent = apply(&mut translator, &[one]);
+    assert!(sent.iter().all(|word| !word.starts_with("mac")), "{sent:?}");
 }
 
 /// A chassis that makes and removes interfaces for years is told of each like of the first.
@@ -871,12 +871,12 @@ fn names_that_come_and_go_are_said_for_ever() {
     let mut translator = translator(Dialect::Sonic);
     for number in 0..70_000 {
         let port = format!("veth{number}");
-        let said = apply(&mut translator, &[fdb(1, &port, FdbKind::Tracked)]);
-        assert_eq!(said, [format!("fdb Add 1 {port} Dynamic")]);
+        let sent = apply(&mut translator, &[fdb(1, &port, FdbKind::Tracked)]);
+        assert_eq!(sent, [format!("fdb Add 1 {port} Dynamic")]);
         let key = key(1);
         let forget = false;
-        let said = apply(&mut translator, &[Op::FdbRelease { key, forget }]);
-        assert_eq!(said, [format!("fdb Delete 1 {port} Dynamic")]);
+        let sent = apply(&mut translator, &[Op::FdbRelease { key, forget }]);
+        assert_eq!(sent, [format!("fdb Delete 1 {port} Dynamic")]);
     }
 }
 
@@ -884,14 +884,14 @@ fn names_that_come_and_go_are_said_for_ever() {
 #[test]
 fn a_role_that_changes_when_a_session_is_gone_is_the_last_that_is_said() {
     let (mut translator, _) = up();
-    let said = apply(
+    let sent = apply(
         &mut translator,
         &[
             pair(Some(true), false, Some(OWN)),
             pair(Some(false), false, Some(OWN)),
         ],
     );
-    assert_eq!(said.last().map(String::as_str), Some("role active=false -"));
+    assert_eq!(sent.last().map(String::as_str), Some("role active=false -"));
 }
 
 /// A server of linux-mclag changes what a list names, and nothing else (4.1).
@@ -903,10 +903,10 @@ fn a_port_that_comes_and_goes_in_one_batch_is_not_left_isolated() {
     let members = members("PortChannel1", &["Ethernet0"]);
     apply(&mut translator, &[members, domain(false), on]);
     let gone = release("PortChannel1");
-    let said = apply(&mut translator, &[gone.clone(), off, gone]);
+    let sent = apply(&mut translator, &[gone.clone(), off, gone]);
     assert!(
-        said.iter().any(|said| said.contains("!Ethernet0")),
-        "{said:?}"
+        sent.iter().any(|sent| sent.contains("!Ethernet0")),
+        "{sent:?}"
     );
 }
 
@@ -926,14 +926,14 @@ fn interfaces_that_come_and_go_use_nothing_up() {
             name: name(&interface),
         };
         let entry = fdb(1, &interface, FdbKind::Tracked);
-        let said = translator.apply(&[come, entry]);
-        assert_eq!(said.len(), 2, "{interface}: {said:?}");
+        let sent = translator.apply(&[come, entry]);
+        assert_eq!(sent.len(), 2, "{interface}: {sent:?}");
         let forget = Op::FdbRelease {
             key: key(1),
             forget: true,
         };
-        let said = translator.apply(&[go, forget]);
-        assert_eq!(said.len(), 2, "{interface}: {said:?}");
+        let sent = translator.apply(&[go, forget]);
+        assert_eq!(sent.len(), 2, "{interface}: {sent:?}");
     }
     assert!(translator.interfaces.is_empty() && translator.entries.is_empty());
 }
