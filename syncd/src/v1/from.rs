@@ -1,7 +1,7 @@
-//! What a legacy client says as operations of the model.
+//! What a legacy client requests as operations of the model.
 //!
-//! The [`Translator`] keeps what was said and answers the operations that change the wanted state
-//! accordingly. It outlives connections: what a client said stays in force when it is gone. Ports
+//! The [`Translator`] keeps what was requested and answers the operations that change the wanted state
+//! accordingly. It outlives connections: what a client requested stays in force when it is gone. Ports
 //! are named by what the kernel has (`actual`): a legacy list names members of LAGs, where the
 //! bridge knows the LAG. When that changes, [`Translator::refresh`] answers what follows.
 
@@ -25,7 +25,7 @@ mod tests;
 /// Most names of each kind that are remembered. A client has a few dozen.
 const MAX_NAMES: usize = 4096;
 
-/// What legacy clients said.
+/// What legacy clients requested.
 #[derive(Clone, Debug)]
 pub struct Translator {
     bridge: Option<IfName>,
@@ -33,18 +33,18 @@ pub struct Translator {
     ports: Vec<IfName>,
     /// The peer link: that of the settings, or of the last isolation list.
     peer_link: Option<IfName>,
-    /// Isolation where nobody said anything.
-    untold: Isolation,
-    /// Whether addresses are learned on the peer link while nobody said anything.
+    /// Isolation where nobody requested any.
+    unlisted: Isolation,
+    /// Whether addresses are learned on the peer link while nobody requested otherwise.
     peer_link_learns: bool,
     isolation: Lists,
     /// Ports whose traffic was disabled.
     disabled: BTreeSet<IfName>,
     learning: BTreeMap<IfName, bool>,
     pair: Pair,
-    /// Isolation of each port as the client says for display (`spec/mclagsyncd-protocol.md` 4.14).
+    /// Isolation of each port as the client reports it for display (`spec/mclagsyncd-protocol.md` 4.14).
     shown_isolation: BTreeMap<IfName, bool>,
-    said: Said,
+    programmed: Programmed,
     /// A list was complete: ports that an earlier run left isolated can go.
     is_whole: bool,
 }
@@ -57,11 +57,11 @@ struct Lists {
     /// The last one of the older dialects, as it was written: which of its names belong together
     /// is known when the LAGs are.
     partial: Option<PortIsolate>,
-    /// What lists of the older dialects said so far, by port.
-    told: BTreeMap<IfName, bool>,
+    /// What lists of the older dialects named so far, by port.
+    listed: BTreeMap<IfName, bool>,
 }
 
-/// How the pair stands, as far as it was told.
+/// How the pair stands, as far as it was reported.
 #[derive(Clone, Debug, Default)]
 struct Pair {
     domain: Option<DomainId>,
@@ -74,7 +74,7 @@ struct Pair {
 
 /// What the wanted state was made by operations answered so far.
 #[derive(Clone, Debug, Default)]
-struct Said {
+struct Programmed {
     domain: Option<DomainWant>,
     ports: BTreeMap<IfName, PortWant>,
     learning: BTreeMap<IfName, bool>,
@@ -82,7 +82,7 @@ struct Said {
 }
 
 impl Translator {
-    /// Nothing was said yet.
+    /// Nothing was requested yet.
     ///
     /// `isolation` is [`Isolation::Keep`] if an earlier run left a filter behind, whose ports stay
     /// as they are until a client has named its own. `peer_link_learns`: whether addresses are
@@ -93,22 +93,22 @@ impl Translator {
             bridge: options.bridge,
             ports: options.ports.clone(),
             peer_link: options.peer_link,
-            untold: isolation,
+            unlisted: isolation,
             peer_link_learns,
             isolation: Lists::default(),
             disabled: BTreeSet::new(),
             learning: BTreeMap::new(),
             pair: Pair::default(),
             shown_isolation: BTreeMap::new(),
-            said: Said::default(),
+            programmed: Programmed::default(),
             is_whole: false,
         }
     }
 
-    /// The settings are `now` and were `before`. What clients said stays in force, except which the
+    /// The settings are `now` and were `before`. What clients requested stays in force, except which the
     /// peer link is, if the settings name another: settings that no longer name one lift no isolation
     /// that a client still wants. To be followed by [`Translator::refresh`] if
-    /// legacy clients say what is wanted.
+    /// legacy clients decide what is wanted.
     pub fn configure(&mut self, before: &Options, now: &Options, ops: &mut Vec<Op>) {
         if now.peer_link.is_some() && before.peer_link != now.peer_link {
             self.peer_link = now.peer_link;
@@ -117,24 +117,24 @@ impl Translator {
         let gone = before.ports.iter().filter(|port| !now.ports.contains(port));
         for port in gone {
             // One that a client isolated or disabled is wanted again at once.
-            if self.said.ports.remove(port).is_some() {
+            if self.programmed.ports.remove(port).is_some() {
                 ops.push(Op::PortRelease { port: *port });
             }
         }
     }
 
     /// A client connected, and there was none. Traffic of all ports is enabled, as far as it
-    /// knows. What it does not say again goes with [`Translator::sweep`].
+    /// knows. What it does not request again goes with [`Translator::sweep`].
     ///
-    /// `replaces`: what is wanted now is not what legacy clients said.
+    /// `replaces`: what is wanted now is not what legacy clients requested.
     pub fn begin(&mut self, actual: &Actual, replaces: bool) -> Vec<Op> {
         self.disabled.clear();
         self.pair = Pair::default();
-        self.said.pair = None;
+        self.programmed.pair = None;
         self.shown_isolation.clear();
         let mut ops = Vec::new();
         if replaces {
-            self.said = Said::default();
+            self.programmed = Programmed::default();
             ops.push(Op::SnapshotBegin(Section::Ports));
             self.refresh(actual, &mut ops);
             ops.push(Op::SnapshotEnd(Section::Ports));
@@ -150,7 +150,7 @@ impl Translator {
         ops
     }
 
-    /// What the clients before said and the present one did not is no longer wanted.
+    /// What the clients before requested and the present one did not is no longer wanted.
     #[must_use]
     pub fn sweep() -> Vec<Op> {
         vec![
@@ -161,7 +161,7 @@ impl Translator {
 
     /// The wanted state was replaced or cleared by somebody else.
     pub fn forget(&mut self) {
-        self.said = Said::default();
+        self.programmed = Programmed::default();
         self.isolation = Lists::default();
         self.disabled.clear();
         self.learning.clear();
@@ -215,7 +215,7 @@ impl Translator {
         }
     }
 
-    /// Compare what was said with what the wanted state was made, and append the difference: for
+    /// Compare what was requested with what the wanted state was made, and append the difference: for
     /// a change of which ports are members of which LAG.
     pub fn refresh(&mut self, actual: &Actual, ops: &mut Vec<Op>) {
         let Some(bridge) = self.bridge else { return };
@@ -226,31 +226,31 @@ impl Translator {
             peer_link: self.peer_link,
             peer_link_learning: learns.copied().unwrap_or(self.peer_link_learns),
         };
-        if self.said.domain != Some(domain) {
-            self.said.domain = Some(domain);
+        if self.programmed.domain != Some(domain) {
+            self.programmed.domain = Some(domain);
             ops.push(Op::Domain(domain));
         }
         let ports = self.wanted_ports(actual);
         for (port, want) in &ports {
-            if self.said.ports.get(port) != Some(want) {
+            if self.programmed.ports.get(port) != Some(want) {
                 let (port, want) = (*port, *want);
                 ops.push(Op::Port { port, want });
             }
         }
-        for port in self.said.ports.keys() {
+        for port in self.programmed.ports.keys() {
             if !ports.contains_key(port) {
                 ops.push(Op::PortRelease { port: *port });
             }
         }
-        self.said.ports = ports;
+        self.programmed.ports = ports;
         // Members of a LAG do not learn, their LAG does.
         let learning = self
             .learning
             .iter()
             .filter(|(port, _)| Some(**port) != self.peer_link && lag_of(port).is_none());
         for (port, learning) in learning {
-            if self.said.learning.get(port) != Some(learning) {
-                self.said.learning.insert(*port, *learning);
+            if self.programmed.learning.get(port) != Some(learning) {
+                self.programmed.learning.insert(*port, *learning);
                 let (port, learning) = (*port, *learning);
                 ops.push(Op::Learning { port, learning });
             }
@@ -283,25 +283,27 @@ impl Translator {
                     .into_iter()
                     .chain(members.into_iter().filter(|_| lag.is_none()))
                 {
-                    remember(&mut self.isolation.told, port, is_isolated);
+                    remember(&mut self.isolation.listed, port, is_isolated);
                 }
             }
-            self.isolation.told.retain(|port, _| lag_of(port).is_none());
+            self.isolation
+                .listed
+                .retain(|port, _| lag_of(port).is_none());
         }
         let named = self.ports.iter().chain(&self.disabled);
         let named = named.chain(isolated.iter().flatten());
-        let named = named.chain(self.isolation.told.keys());
-        let named = named.chain(self.said.ports.keys());
+        let named = named.chain(self.isolation.listed.keys());
+        let named = named.chain(self.programmed.ports.keys());
         let named = named.filter(|port| !is_peer_link(port) && lag_of(port).is_none());
         let known: BTreeSet<IfName> = named.copied().take(2 * MAX_NAMES).collect();
         let redirect = self.peer_link.is_some();
         let want = |port: &IfName| PortWant {
-            isolation: match (self.isolation.told.get(port), &isolated) {
+            isolation: match (self.isolation.listed.get(port), &isolated) {
                 (Some(true), _) => Isolation::On,
                 (Some(false), _) => Isolation::Off,
                 (None, Some(isolated)) if isolated.contains(port) => Isolation::On,
                 (None, Some(_)) => Isolation::Off,
-                (None, None) => self.untold,
+                (None, None) => self.unlisted,
             },
             traffic: match self.disabled.contains(port) {
                 true => Traffic::Held,
@@ -339,10 +341,10 @@ impl Translator {
         // The first list of all: what an earlier run of the server left behind and the list does
         // not name is nobody's.
         self.is_whole = true;
-        self.untold = Isolation::Off;
-        self.said.domain = None;
-        self.said.ports.clear();
-        self.said.learning.clear();
+        self.unlisted = Isolation::Off;
+        self.programmed.domain = None;
+        self.programmed.ports.clear();
+        self.programmed.learning.clear();
         ops.push(Op::SnapshotBegin(Section::Ports));
         self.refresh(actual, ops);
         ops.push(Op::SnapshotEnd(Section::Ports));
@@ -378,7 +380,7 @@ impl Translator {
                 let forget = actual.fdb.get(&key).is_some_and(|entry| {
                     let interface = actual.interfaces.get(&entry.port);
                     entry.kind == EntryKind::Dynamic
-                        && self.said.ports.contains_key(&entry.port)
+                        && self.programmed.ports.contains_key(&entry.port)
                         && interface.is_some_and(|interface| !interface.running)
                 });
                 Some(Op::FdbRelease { key, forget })
@@ -414,7 +416,7 @@ impl Translator {
                     remote,
                     ..Pair::default()
                 };
-                self.said.pair = None;
+                self.programmed.pair = None;
                 ops.push(Op::SnapshotBegin(Section::Pair));
                 let ports = self.pair.remote.iter();
                 ops.extend(ports.map(|(port, up)| Op::RemotePort {
@@ -448,26 +450,26 @@ impl Translator {
             _ => {}
         }
         let state = self.pair.state();
-        if let Some(state) = state.filter(|state| self.said.pair != Some(*state)) {
-            self.said.pair = Some(state);
+        if let Some(state) = state.filter(|state| self.programmed.pair != Some(*state)) {
+            self.programmed.pair = Some(state);
             ops.push(Op::Pair(state));
         }
     }
 
-    /// Whether the client says that it is synchronised with the other chassis; none before it says
+    /// Whether the client reports that it is synchronised with the other chassis; none before it reports
     /// anything, and always for linux-mclag, which never does.
     #[must_use]
     pub const fn is_up(&self) -> Option<bool> {
         self.pair.is_up
     }
 
-    /// The system id of the other chassis, if a client told.
+    /// The system id of the other chassis, if a client reported it.
     #[must_use]
     pub const fn peer_system_mac(&self) -> Option<Mac> {
         self.pair.peer_system_mac
     }
 
-    /// Isolation of a port as the client says for display.
+    /// Isolation of a port as the client reports it for display.
     #[must_use]
     pub fn shown_isolation(&self, port: &IfName) -> Option<bool> {
         self.shown_isolation.get(port).copied()

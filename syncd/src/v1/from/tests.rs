@@ -108,7 +108,7 @@ impl Bench {
 
     /// Isolation of each port as it is wanted now.
     fn isolated(&self) -> Vec<&'static str> {
-        let ports = self.translator.said.ports.iter();
+        let ports = self.translator.programmed.ports.iter();
         let on = ports.filter(|(_, want)| want.isolation == Isolation::On);
         let mut names: Vec<&str> = on
             .map(|(port, _)| &*port.as_str().to_owned().leak())
@@ -118,7 +118,7 @@ impl Bench {
     }
 
     fn traffic(&self, name: &str) -> Option<Traffic> {
-        let want = self.translator.said.ports.get(&port(name))?;
+        let want = self.translator.programmed.ports.get(&port(name))?;
         Some(want.traffic)
     }
 }
@@ -607,7 +607,7 @@ fn settings_without_a_peer_link_lift_no_isolation_that_a_client_wants() {
     assert_eq!(configure(&mut bench, Some("PortChannel10"), None), []);
     let peer_link = Some(port("PortChannel10"));
     assert_eq!(bench.translator.peer_link(), peer_link);
-    let domain = bench.translator.said.domain;
+    let domain = bench.translator.programmed.domain;
     assert_eq!(domain.map(|domain| domain.peer_link), Some(peer_link));
     assert_eq!(bench.isolated(), ["PortChannel1"]);
 
