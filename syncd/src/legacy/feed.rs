@@ -1,7 +1,7 @@
-//! What one legacy client has to know and was not told yet. Pure: no I/O, no clock.
+//! What one legacy client has to know and was not published to it yet. Pure: no I/O, no clock.
 //!
-//! Nothing waits here but names and keys: what is said of them is looked up when there is room to
-//! say it. So a client that reads slowly costs no more than the tables have entries, and in the
+//! Nothing waits here but names and keys: what is published of them is looked up when there is room
+//! for it. So a client that reads slowly costs no more than the tables have entries, and in the
 //! end knows what is true, however often it changed meanwhile.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -26,7 +26,7 @@ mod tests;
 /// while nobody reads), looking at everything is cheaper.
 const SLACK: usize = 4096;
 
-/// What a client was told and what not.
+/// What was published to a client and what not.
 #[derive(Debug)]
 pub(crate) struct Feed {
     dialect: Dialect,
@@ -45,19 +45,19 @@ pub(crate) struct Feed {
 /// The forwarding table as the client knows it.
 #[derive(Debug, Default)]
 struct Fdb {
-    told: HashMap<FdbKey, Told>,
+    published: HashMap<FdbKey, Published>,
     /// Entries that may have changed, in the order in which they did.
     order: VecDeque<FdbKey>,
     changed: HashSet<FdbKey>,
     /// All may have changed.
     all: bool,
-    /// Entries to be told again although they are as they were told.
+    /// Entries to be published again although they are as they were.
     again: HashSet<FdbKey>,
 }
 
 /// An entry that the client knows of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Told {
+struct Published {
     port: IfName,
     kind: FdbKind,
 }
@@ -89,7 +89,7 @@ impl Feed {
         self.settings.configure(options);
     }
 
-    /// The client turned out to speak this dialect. False if it has to be told anew.
+    /// The client turned out to speak this dialect. False if everything has to be published anew.
     pub(crate) fn is_in(&mut self, dialect: Dialect) -> bool {
         self.is_guess &= self.dialect != dialect;
         self.dialect == dialect
@@ -102,16 +102,16 @@ impl Feed {
             return;
         }
         fdb.order.push_back(key);
-        if fdb.order.len() > table + fdb.told.len() + SLACK {
+        if fdb.order.len() > table + fdb.published.len() + SLACK {
             fdb.mark_all();
         }
     }
 
-    /// The client took an entry back. One that polls took what it was told of it for its own, and
+    /// The client took an entry back. One that polls took what was published of it for its own, and
     /// has to hear that the host is here all the same: after a deletion the entry is compared with
     /// nothing (`spec/mclagsyncd-protocol.md` 4.16).
     pub(crate) fn taken_back(&mut self, key: FdbKey, table: usize) {
-        if self.dialect.is_polled() && self.fdb.told.contains_key(&key) {
+        if self.dialect.is_polled() && self.fdb.published.contains_key(&key) {
             self.fdb.again.insert(key);
             self.mark(key, table);
         }
@@ -229,14 +229,14 @@ impl Feed {
         let max = self.dialect.max_fdb_records();
         let is_polled = self.dialect.is_polled();
         let Fdb {
-            told,
+            published,
             order,
             changed,
             all,
             again,
         } = &mut self.fdb;
         if std::mem::take(all) {
-            *changed = told.keys().chain(actual.fdb.keys()).copied().collect();
+            *changed = published.keys().chain(actual.fdb.keys()).copied().collect();
             *order = changed.iter().copied().collect();
         }
         let mut records = Vec::new();
@@ -246,10 +246,14 @@ impl Feed {
                     return records;
                 }
                 let now = seen(actual, peer_link, key, is_polled);
-                let Some(before) = told.get(key).copied().filter(|told| Some(*told) != now) else {
+                let Some(before) = published
+                    .get(key)
+                    .copied()
+                    .filter(|published| Some(*published) != now)
+                else {
                     continue;
                 };
-                told.remove(key);
+                published.remove(key);
                 // What the client did itself it knows (`spec/mclagsyncd-protocol.md` 4.16).
                 let is_own = actual.fdb.get(key).is_some_and(|entry| entry.is_ours());
                 if now.is_some() || !is_own {
@@ -267,16 +271,16 @@ impl Feed {
         {
             changed.remove(&key);
             let now = seen(actual, peer_link, &key, is_polled);
-            let before = told.get(&key).copied();
+            let before = published.get(&key).copied();
             let is_news = again.remove(&key) || before != now;
             match now {
                 Some(_) if !is_news => {}
                 Some(now) => {
-                    told.insert(key, now);
+                    published.insert(key, now);
                     records.push(record(&key, Some(now.port), now.kind, RecordOp::Add));
                 }
                 None => {
-                    if let Some(before) = told.remove(&key) {
+                    if let Some(before) = published.remove(&key) {
                         records.push(record(
                             &key,
                             Some(before.port),
@@ -311,10 +315,15 @@ const MAX_VLAN_RECORDS: usize = 146;
 
 /// What the client is to know of an entry: where this chassis hears the host. What it installed
 /// itself is not echoed before the host speaks here, and what is behind the peer link is not this
-/// chassis' to tell (`spec/mclagsyncd-protocol.md` 5.1). What it installed to stay is not echoed at
+/// chassis' to publish (`spec/mclagsyncd-protocol.md` 5.1). What it installed to stay is not echoed at
 /// all: taking it for learned, a client would withdraw it (`spec/iccp.md` 10.2). To those who poll
 /// a configured entry is like one that was learned (4.16).
-fn seen(actual: &Actual, peer_link: Option<IfName>, key: &FdbKey, is_polled: bool) -> Option<Told> {
+fn seen(
+    actual: &Actual,
+    peer_link: Option<IfName>,
+    key: &FdbKey,
+    is_polled: bool,
+) -> Option<Published> {
     let entry = actual.fdb.get(key)?;
     if matches!(entry.kind, EntryKind::Ours { sticky: true, .. }) {
         return None;
@@ -324,7 +333,7 @@ fn seen(actual: &Actual, peer_link: Option<IfName>, key: &FdbKey, is_polled: boo
         EntryKind::Configured if !is_polled => FdbKind::Static,
         _ => FdbKind::Dynamic,
     };
-    Some(Told { port, kind })
+    Some(Published { port, kind })
 }
 
 const fn record(key: &FdbKey, port: Option<IfName>, kind: FdbKind, op: RecordOp) -> FdbRecord {

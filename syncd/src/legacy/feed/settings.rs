@@ -1,4 +1,4 @@
-//! What a client of sonic has to know of the settings and was not told yet
+//! What a client of sonic has to know of the settings and was not published to it yet
 //! (`spec/mclagsyncd-protocol.md` 5.2, 5.3, 5.5).
 
 use std::collections::VecDeque;
@@ -21,20 +21,20 @@ pub(super) struct Settings {
     options: Options,
     /// They may differ from what the client knows.
     changed: bool,
-    domain: Option<Told>,
+    domain: Option<PublishedDomain>,
     ports: Vec<IfName>,
     unique: Vec<IfName>,
-    /// The client forgot its domain and was told no other.
+    /// The client forgot its domain and no other was published.
     is_bereft: bool,
     /// Messages that were not taken yet.
     first: VecDeque<ServerMessage>,
-    /// Those that are said behind the tables (`spec/mclagsyncd-protocol.md` 7).
+    /// Those that are sent behind the tables (`spec/mclagsyncd-protocol.md` 7).
     last: VecDeque<ServerMessage>,
 }
 
 /// A domain as a client knows it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Told {
+struct PublishedDomain {
     domain: Domain,
     peer_link: Option<IfName>,
     system_mac: Mac,
@@ -82,71 +82,75 @@ impl Settings {
         self.last.pop_front()
     }
 
-    /// Compare the settings with what the client knows, which is what it will have been told.
+    /// Compare the settings with what the client knows, which is what will have been published.
     /// `bridge_mac`: the system MAC where the settings name none.
     ///
-    /// True if the client was told a domain that it did not have: it needs all tables, whatever it
-    /// was told of them.
+    /// True if a domain was published that the client did not have: it needs all tables, whatever it
+    /// was published of them.
     pub(super) fn refresh(&mut self, bridge_mac: Option<Mac>) -> bool {
         // The client is not kept waiting for a bridge that is not there yet.
-        let lacks_mac = self.domain.is_some_and(|told| told.system_mac.is_zero());
+        let lacks_mac = self
+            .domain
+            .is_some_and(|published| published.system_mac.is_zero());
         let may_differ = self.changed || (lacks_mac && bridge_mac.is_some());
         if !may_differ {
             return false;
         }
         self.changed = false;
-        let wanted = self.options.domain.map(|domain| Told {
+        let wanted = self.options.domain.map(|domain| PublishedDomain {
             domain,
             peer_link: self.options.peer_link,
             system_mac: self.system_mac(&domain, bridge_mac),
         });
-        let is_other = |told: &Told| wanted.is_none_or(|now| now.domain.id != told.domain.id);
-        if let Some(gone) = self.domain.take_if(|told| is_other(told)) {
+        let is_other = |published: &PublishedDomain| {
+            wanted.is_none_or(|now| now.domain.id != published.domain.id)
+        };
+        if let Some(gone) = self.domain.take_if(|published| is_other(published)) {
             self.forget(&gone);
         }
         let is_new = wanted.is_some() && self.domain.is_none();
         if let Some(wanted) = wanted {
             let records = match self.domain {
-                Some(told) => told.changes(&wanted),
+                Some(published) => published.changes(&wanted),
                 None => vec![wanted.record(DomainOp::Add, wanted.present())],
             };
-            self.say_first(ServerMessage::Domain(records));
+            self.queue_first(ServerMessage::Domain(records));
             self.domain = Some(wanted);
             self.is_bereft = false;
             // On a client without the domain they would be lost (5.3).
-            self.tell_ports(&wanted);
+            self.publish_ports(&wanted);
         }
         if !self.is_bereft {
-            self.tell_unique();
+            self.publish_unique();
         }
         is_new
     }
 
-    /// That of a bridge changes with its ports: the client keeps the first it was told.
+    /// That of a bridge changes with its ports: the client keeps the first that was published.
     fn system_mac(&self, domain: &Domain, bridge_mac: Option<Mac>) -> Mac {
-        let told = self.domain.filter(|told| {
-            told.domain.id == domain.id
-                && told.domain.system_mac.is_none()
-                && !told.system_mac.is_zero()
+        let published = self.domain.filter(|published| {
+            published.domain.id == domain.id
+                && published.domain.system_mac.is_none()
+                && !published.system_mac.is_zero()
         });
-        let told = told.map(|told| told.system_mac);
-        let mac = domain.system_mac.or(told).or(bridge_mac);
+        let published = published.map(|published| published.system_mac);
+        let mac = domain.system_mac.or(published).or(bridge_mac);
         mac.unwrap_or(Mac::ZERO)
     }
 
-    fn forget(&mut self, gone: &Told) {
-        self.say_first(ServerMessage::Domain(vec![gone.deletion()]));
+    fn forget(&mut self, gone: &PublishedDomain) {
+        self.queue_first(ServerMessage::Domain(vec![gone.deletion()]));
         self.ports.clear();
         self.unique.clear();
         self.last.clear();
         self.is_bereft = true;
     }
 
-    fn tell_ports(&mut self, told: &Told) {
+    fn publish_ports(&mut self, published: &PublishedDomain) {
         let record = |op| {
             move |port: &IfName| InterfaceRecord {
                 op,
-                domain: told.domain.id,
+                domain: published.domain.id,
                 port: *port,
             }
         };
@@ -155,10 +159,10 @@ impl Settings {
         let records = records.chain(new.iter().map(record(RecordOp::Add)));
         let records = records.collect();
         self.ports.clone_from(&self.options.ports);
-        self.say_first(ServerMessage::Interfaces(records));
+        self.queue_first(ServerMessage::Interfaces(records));
     }
 
-    fn tell_unique(&mut self) {
+    fn publish_unique(&mut self) {
         let record = |op| {
             move |interface: &IfName| UniqueIpRecord {
                 op,
@@ -173,7 +177,7 @@ impl Settings {
         self.last.extend(message.split(Dialect::Sonic));
     }
 
-    fn say_first(&mut self, message: ServerMessage) {
+    fn queue_first(&mut self, message: ServerMessage) {
         self.first.extend(message.split(Dialect::Sonic));
     }
 }
@@ -187,7 +191,7 @@ fn difference(before: &[IfName], now: &[IfName]) -> (Vec<IfName>, Vec<IfName>) {
     (only_in(before, now), only_in(now, before))
 }
 
-impl Told {
+impl PublishedDomain {
     /// Attributes that have a value.
     fn present(&self) -> DomainAttributes {
         self.differing(None)
@@ -203,7 +207,7 @@ impl Told {
             session_timeout_s,
             system_mac: _,
         } = self.domain;
-        let was = before.map(|told| &told.domain);
+        let was = before.map(|published| &published.domain);
         let differs = [
             (
                 DomainAttributes::LOCAL,
@@ -212,7 +216,7 @@ impl Told {
             (DomainAttributes::PEER, peer != was.and_then(|was| was.peer)),
             (
                 DomainAttributes::PEER_LINK,
-                self.peer_link != before.and_then(|told| told.peer_link),
+                self.peer_link != before.and_then(|published| published.peer_link),
             ),
             (
                 DomainAttributes::KEEPALIVE,
