@@ -1,12 +1,13 @@
 //! A foreign `mclagsyncd` as a dataplane: the client of version 1 of the protocol, over TCP
 //! (`spec/mclagsyncd-protocol.md`).
 //!
-//! Connects again whenever the connection is lost; then everything has to be said again. Version 1
+//! Connects again whenever the connection is lost; then everything has to be sent again. Version 1
 //! has no answers: an operation counts as done when the socket took the message.
 //!
-//! Here: who is connected, and what that means. `connection`: one connection. `receive`: what the server says. [`crate::v1::to`]: from
-//! operations to messages. `told`: the settings that the server sends. Bounds: [`WINDOW`] batches of
-//! outgoing messages, one read of incoming ones, and the table of what the server has learned.
+//! Here: who is connected, and what that means. `connection`: one connection. `receive`: what the
+//! server sends. [`crate::v1::to`]: from operations to messages. `configuration`: the settings that the
+//! server sends. Bounds: [`WINDOW`] batches of outgoing messages, one read of incoming ones, and the
+//! table of what the server has learned.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::{pending, poll_fn};
@@ -26,14 +27,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::v1::to::Translator;
+use configuration::Configuration;
 use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
-pub use tally::Tally;
-use told::Told;
+pub use counters::Counters;
 
+mod configuration;
 mod connection;
+mod counters;
 mod receive;
-mod tally;
-mod told;
 
 /// An attempt to connect.
 async fn dial(place: Option<Place>) -> io::Result<TcpStream> {
@@ -67,14 +68,14 @@ const MAX_VLAN_MEMBERS: usize = 1 << 18;
 pub struct Place {
     /// Its address.
     pub address: SocketAddr,
-    /// Its dialect, if the address tells.
+    /// Its dialect, if the address decides it.
     pub dialect: Option<Dialect>,
 }
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerEvent {
-    /// The server is there, and it is known how it speaks: everything has to be said to it.
+    /// The server is there, and it is known how it speaks: everything has to be sent to it.
     Up {
         /// What it can do.
         abilities: Abilities,
@@ -87,13 +88,13 @@ pub enum ServerEvent {
     Done {
         /// Its number.
         batch: u64,
-        /// The operations that could not be said, by index.
+        /// The operations that could not be sent, by index.
         failures: Vec<(u32, OpError)>,
         /// They change which ports are isolated.
         isolates: bool,
     },
     /// What the server sees. [`Event::SnapshotBegin`] comes with the connection,
-    /// [`Event::SnapshotEnd`] when the server has said everything that it says on its own.
+    /// [`Event::SnapshotEnd`] when the server has sent everything that it sends on its own.
     Event(Event),
     /// The settings of the pair changed; none while they are not complete.
     Settings(Option<Box<PairSettings>>),
@@ -109,17 +110,17 @@ pub struct Client {
     connection: Option<Box<Connection>>,
     complained: bool,
     translator: Translator,
-    told: Told,
+    configuration: Configuration,
     /// The settings as reported last.
     reported: Option<Box<PairSettings>>,
-    /// The server said of this connection or of one before all that it says of the settings.
-    is_told: bool,
+    /// The server sent on this connection or on one before all that it sends of the settings.
+    has_configuration: bool,
     /// The chassis' own MAC as the client gave it and as the server names it, when they last differed.
     differ: Option<(Mac, Mac)>,
-    /// Memberships of ports in VLANs, as said on this connection.
+    /// Memberships of ports in VLANs, as sent on this connection.
     vlan_members: BTreeSet<(IfName, Vid)>,
     /// Messages of the connections before.
-    tally: Tally,
+    counters: Counters,
     happened: VecDeque<ServerEvent>,
     log: Log,
     buffer: Box<[u8]>,
@@ -137,12 +138,12 @@ impl Client {
             next_place: 0,
             connection: None,
             complained: false,
-            told: Told::default(),
+            configuration: Configuration::default(),
             reported: None,
-            is_told: false,
+            has_configuration: false,
             differ: None,
             vlan_members: BTreeSet::new(),
-            tally: Tally::default(),
+            counters: Counters::default(),
             happened: VecDeque::new(),
             log: Log::default(),
             buffer: vec![0; READ_CHUNK].into_boxed_slice(),
@@ -167,9 +168,9 @@ impl Client {
             if let Err(error) = connection.queue(message) {
                 report(&mut self.log, connection.address, &error);
                 if is_list {
-                    connection.tally.refused(ToSyncd::PortIsolation);
+                    connection.counters.refused(ToSyncd::PortIsolation);
                     // A part of the list would lift what is missing from it, so none of it was
-                    // said, and nobody may rely on it (P-2).
+                    // sent, and nobody may rely on it (P-2).
                     failures = ports_failed(ops, &error);
                     self.translator.list_failed();
                 }
@@ -200,7 +201,7 @@ impl Client {
         connection.is_none_or(|connection| connection.out.is_empty())
     }
 
-    /// Drop the connection and make a new one: the server says everything again then.
+    /// Drop the connection and make a new one: the server sends everything again then.
     pub fn reconnect(&mut self) {
         if self.connection.is_some() {
             self.lose("to hear everything again");
@@ -223,15 +224,15 @@ impl Client {
 
     /// Messages in both directions since start.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        let mut tally = self.tally;
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
         if let Some(connection) = &self.connection {
-            tally.add(&connection.tally);
+            counters.add(&connection.counters);
         }
-        tally
+        counters
     }
 
-    /// What the server has learned, as it said on this connection.
+    /// What the server has learned, as it reported on this connection.
     pub fn observations(&self) -> impl Iterator<Item = (FdbKey, Observation)> {
         self.translator.observations()
     }
@@ -242,12 +243,12 @@ impl Client {
         self.translator.learned_len()
     }
 
-    /// Ports that are in a VLAN, as the server said on this connection.
+    /// Ports that are in a VLAN, as the server reported on this connection.
     pub fn vlan_members(&self) -> impl Iterator<Item = (IfName, Vid)> {
         self.vlan_members.iter().copied()
     }
 
-    /// Whether the server has said everything that it says on its own.
+    /// Whether the server has sent everything that it sends on its own.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let connection = self.connection.as_ref();
@@ -257,7 +258,7 @@ impl Client {
     /// The settings of the pair; none while it is not known whether there is one.
     #[must_use]
     pub fn settings(&self) -> Option<Option<&PairSettings>> {
-        let is_known = self.is_told || self.reported.is_some();
+        let is_known = self.has_configuration || self.reported.is_some();
         is_known.then_some(self.reported.as_deref())
     }
 
@@ -314,14 +315,18 @@ impl Client {
         tracing::info!(address = %connection.address, %dialect, "mclagsyncd server connected");
         let now = Instant::now();
         self.vlan_members.clear();
-        let is_told = dialect.has_settings() && self.reported.is_some();
+        let is_known = dialect.has_settings() && self.reported.is_some();
         connection.begin(
             dialect,
             now,
-            if is_told { SETTLE_LATEST } else { SETTLE_QUIET },
+            if is_known {
+                SETTLE_LATEST
+            } else {
+                SETTLE_QUIET
+            },
         );
         self.translator.connected(dialect);
-        self.told.connected();
+        self.configuration.connected();
         self.happened.push_back(ServerEvent::Up {
             abilities: abilities(dialect),
             name: format!("mclagsyncd-v1, {dialect}"),
@@ -334,7 +339,7 @@ impl Client {
         let address = place.map(|place| place.address.to_string());
         if let Some(connection) = &mut self.connection {
             tracing::warn!(address, reason, "mclagsyncd server lost");
-            self.tally.add(&connection.lost());
+            self.counters.add(&connection.lost());
             self.complained = true;
             if connection.dialect.is_some() {
                 self.happened.push_back(ServerEvent::Down);
@@ -413,9 +418,9 @@ impl Client {
         }
         // Not before: one that takes connections and drops them is not to be dialled in a hurry.
         self.dialler.reset();
-        self.told.settle();
+        self.configuration.settle();
         let dialect = self.abilities().map(|(_, dialect)| dialect);
-        self.is_told |= dialect.is_some_and(Dialect::has_settings);
+        self.has_configuration |= dialect.is_some_and(Dialect::has_settings);
         self.event(Event::SnapshotEnd);
         self.report_settings();
     }

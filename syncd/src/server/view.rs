@@ -70,12 +70,12 @@ impl<B: Backend> Server<B> {
             counter("log lines lost", mclag_daemon::log::lost()),
         ];
         if let Some(foreign) = &self.foreign {
-            let tally = foreign.client.tally();
+            let messages = foreign.client.counters();
             let to = ToSyncd::ALL
                 .iter()
-                .map(|row| ("to", row.label(), tally.to(*row)));
+                .map(|row| ("to", row.label(), messages.to(*row)));
             let from = FromSyncd::ALL.iter();
-            let from = from.map(|row| ("from", row.label(), tally.from(*row)));
+            let from = from.map(|row| ("from", row.label(), messages.from(*row)));
             for (way, label, OkError { ok, error }) in to.chain(from) {
                 if ok > 0 || error > 0 {
                     let name = format!("{label} {way} mclagsyncd");

@@ -15,13 +15,13 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Place, Tally};
+use super::{Counters, Place};
 
-/// The server marks no end of what it says on its own after a connection; it is quiet for this long
+/// The server marks no end of what it sends on its own after a connection; it is quiet for this long
 /// then, ...
 pub(super) const SETTLE_QUIET: Duration = Duration::from_millis(1500);
 /// ... and at the latest after this time it counts as complete. A server that named a pair before and
-/// says nothing at all is given as long: its socket takes connections before it serves them.
+/// sends nothing at all is given as long: its socket takes connections before it serves them.
 pub(super) const SETTLE_LATEST: Duration = Duration::from_secs(30);
 /// How long a server of unknown dialect may be silent before it is asked for something that only one
 /// of them answers, and then before it is taken for a silent one of SONiC
@@ -49,9 +49,9 @@ pub(super) struct Connection {
     pub(super) left: u64,
     pub(super) settle: Option<Settle>,
     pub(super) poll_at: Instant,
-    /// The dialect was taken for granted, and nothing was heard that tells.
+    /// The dialect was taken for granted, and nothing was received that decides it.
     pub(super) presumed: bool,
-    pub(super) tally: Tally,
+    pub(super) counters: Counters,
 }
 
 /// A batch whose messages have not left.
@@ -65,7 +65,7 @@ pub(super) struct Unanswered {
     pub(super) isolates: bool,
 }
 
-/// When the server has said everything that it says on its own.
+/// When the server has sent everything that it sends on its own.
 #[derive(Debug)]
 pub(super) struct Settle {
     pub(super) quiet_at: Instant,
@@ -97,12 +97,12 @@ impl Connection {
             settle: None,
             poll_at: Instant::now() + SILENCE,
             presumed: false,
-            tally: Tally::default(),
+            counters: Counters::default(),
         }
     }
 
-    /// The core hears of the connection. What was said for the core in another dialect is not
-    /// said, and not answered.
+    /// The core hears of the connection. What was queued for the core in another dialect is not
+    /// sent, and not answered.
     pub(super) fn begin(&mut self, dialect: Dialect, now: Instant, quiet: Duration) {
         self.dialect = Some(dialect);
         self.unanswered.clear();
@@ -115,19 +115,19 @@ impl Connection {
         self.poll_at = now;
     }
 
-    /// The server is saying something: not before it is quiet again has it said everything.
+    /// The server is sending something: not before it is quiet again has it sent everything.
     pub(super) fn heard(&mut self) {
         if let Some(settle) = &mut self.settle {
             settle.quiet_at = Instant::now() + SETTLE_QUIET;
         }
     }
 
-    /// It is no more: what it said and heard, and what it could not say.
-    pub(super) fn lost(&mut self) -> Tally {
+    /// It is no more: what it sent and received, and what it could not send.
+    pub(super) fn lost(&mut self) -> Counters {
         for message in self.out.drain(..) {
-            self.tally.unsaid(&message, self.dialect);
+            self.counters.not_sent(&message, self.dialect);
         }
-        self.tally
+        self.counters
     }
 
     /// Nothing for a message that this dialect does not have.
@@ -138,7 +138,7 @@ impl Connection {
         for part in message.split(dialect) {
             match part.encode(dialect) {
                 Ok(bytes) => self.queue_bytes(bytes),
-                // What the server does not know it need not be told.
+                // What the server does not know it need not be sent.
                 Err(error) if error.is_harmless() => {}
                 Err(error) => return Err(error),
             }
@@ -164,7 +164,7 @@ impl Connection {
                     if self.sent == message.len() {
                         self.sent = 0;
                         self.left += 1;
-                        self.tally.said(message, self.dialect);
+                        self.counters.sent(message, self.dialect);
                         self.out.pop_front();
                     }
                 }

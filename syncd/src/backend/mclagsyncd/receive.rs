@@ -1,4 +1,4 @@
-//! What a foreign server says: from bytes to what happened.
+//! What a foreign server sends: from bytes to what happened.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -31,10 +31,10 @@ impl Client {
                 }
             };
             let before = connection.dialect;
-            let told = connection.detector.frame(&frame).or(before);
+            let detected = connection.detector.frame(&frame).or(before);
             connection.presumed &= connection.detector.dialect().is_none();
-            if let Some(dialect) = told
-                && before != told
+            if let Some(dialect) = detected
+                && before != detected
             {
                 if before.is_some() {
                     self.happened.push_back(ServerEvent::Down);
@@ -44,7 +44,7 @@ impl Client {
                     connection.heard();
                 }
             }
-            if let Some(dialect) = told {
+            if let Some(dialect) = detected {
                 self.frame(&frame, dialect);
             }
         }
@@ -58,7 +58,7 @@ impl Client {
         let decoded = ServerMessage::decode(frame, dialect);
         let is_whole = matches!(&decoded, Ok(Some(decoded)) if decoded.skipped.is_empty());
         if !matches!(decoded, Ok(None)) {
-            connection.tally.heard(frame.kind, is_whole);
+            connection.counters.received(frame.kind, is_whole);
         }
         match decoded {
             Ok(Some(decoded)) => {
@@ -90,9 +90,9 @@ impl Client {
                 }
                 return;
             }
-            ServerMessage::Domain(records) => self.told.domains(&records),
-            ServerMessage::Interfaces(records) => self.told.interfaces(&records),
-            ServerMessage::UniqueIps(records) => self.told.unique_ip(&records),
+            ServerMessage::Domain(records) => self.configuration.domains(&records),
+            ServerMessage::Interfaces(records) => self.configuration.interfaces(&records),
+            ServerMessage::UniqueIps(records) => self.configuration.unique_ip(&records),
         };
         for reason in refused {
             report(&mut self.log, address, &reason);
@@ -113,9 +113,9 @@ impl Client {
     }
 
     pub(super) fn report_settings(&mut self) {
-        let is_told = self.abilities().is_some_and(|(_, d)| d.has_settings());
-        let config = self.told.settings().map(Box::new);
-        if is_told && config != self.reported {
+        let has_settings = self.abilities().is_some_and(|(_, d)| d.has_settings());
+        let config = self.configuration.settings().map(Box::new);
+        if has_settings && config != self.reported {
             self.reported.clone_from(&config);
             if let Some(mac) = config.as_ref().and_then(|pair| pair.domain.system_mac) {
                 self.translator.server_names(mac);
@@ -132,16 +132,16 @@ impl Client {
         }
     }
 
-    /// Entries that the server was told of and reports as they are. The comparison of
+    /// Entries that the server was sent and reports as they are. The comparison of
     /// `mclagsyncd.py` does so, as an addition or as a deletion with an addition behind it
-    /// (`spec/mclagsyncd-protocol.md` 4.16): told again, it would report them again, for ever.
+    /// (`spec/mclagsyncd-protocol.md` 4.16): sent again, it would report them again, for ever.
     fn own_work(&self, records: &[FdbRecord], dialect: Dialect) -> HashSet<FdbKey> {
         let reported = records.iter().filter(|_| dialect.is_polled());
         let ours = reported.filter_map(|record| {
             let FdbRecord { vid, mac, port, .. } = *record;
             let key = FdbKey { vid, mac };
-            let as_told = self.translator.is_programmed(&key, &port?);
-            (record.op == RecordOp::Add && as_told).then_some(key)
+            let as_sent = self.translator.is_programmed(&key, &port?);
+            (record.op == RecordOp::Add && as_sent).then_some(key)
         });
         ours.collect()
     }

@@ -370,7 +370,7 @@ async fn a_server_taken_for_sonics_turns_out_to_be_linux_mclags() {
 }
 
 /// `spec/mclagsyncd-protocol.md` 2.2: SONiC's list is the whole, and 4096 bytes hold no more. Nobody
-/// may rely on isolation that was not said, and it is tried again.
+/// may rely on isolation that was not sent, and it is tried again.
 #[tokio::test]
 async fn an_isolation_list_that_does_not_fit_fails_its_ports_each_time() {
     let listener = listener().await;
@@ -511,7 +511,7 @@ async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not
     stream.write_all(&[1, 1, 3, 0]).await.unwrap();
     assert_eq!(next(&mut client).await, ServerEvent::Down);
     // `spec/mclagdctl-protocol.md` 5.8: the strange one and the VLAN that cannot be.
-    let row = |row: FromSyncd| client.tally().from(row);
+    let row = |row: FromSyncd| client.counters().from(row);
     assert_eq!(row(FromSyncd::FdbChange), OkError { ok: 0, error: 2 });
     assert_eq!(row(FromSyncd::CfgMclag), OkError { ok: 1, error: 0 });
 }
@@ -524,7 +524,7 @@ async fn messages_to_a_server_are_counted_when_they_have_left_or_cannot() {
     let mut stream = accept(&mut client, &listener).await;
     greeted(&mut client, Dialect::Sonic).await;
     client.send(1, &[entry()]);
-    let set_fdb = |client: &Client| client.tally().to(ToSyncd::SetFdb);
+    let set_fdb = |client: &Client| client.counters().to(ToSyncd::SetFdb);
     assert_eq!(set_fdb(&client), OkError { ok: 0, error: 0 });
     read(&mut client, &mut stream, 40).await;
     assert_eq!(set_fdb(&client), OkError { ok: 1, error: 0 });
@@ -584,7 +584,7 @@ async fn the_dialect_of_an_unknown_address_is_heard() {
     greeted(&mut client, Dialect::LinuxMclag).await;
 }
 
-/// The comparison of a linux-mclag server may report what it was itself told
+/// The comparison of a linux-mclag server may report what it was itself sent
 /// (`spec/mclagsyncd-protocol.md` 4.16): no host is seen by that.
 #[tokio::test]
 async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_observation() {

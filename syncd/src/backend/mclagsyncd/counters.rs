@@ -1,4 +1,4 @@
-//! What was said to a server and heard from it, in the rows of the legacy tool
+//! What was said to a server and received from it, in the rows of the legacy tool
 //! (`spec/mclagdctl-protocol.md` 5.8).
 
 use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
@@ -6,33 +6,33 @@ use mclag_proto::sync::v1::Dialect;
 
 /// Messages in both directions, by type.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
-    said: [OkError; 15],
-    heard: [OkError; 5],
+pub struct Counters {
+    sent: [OkError; 15],
+    received: [OkError; 5],
 }
 
-impl Tally {
+impl Counters {
     /// These bytes of a message have left.
-    pub(super) fn said(&mut self, message: &[u8], dialect: Option<Dialect>) {
+    pub(super) fn sent(&mut self, message: &[u8], dialect: Option<Dialect>) {
         if let Some(row) = row(message, dialect) {
-            self.said[row as usize].ok += 1;
+            self.sent[row as usize].ok += 1;
         }
     }
 
     /// This message never left as a whole.
-    pub(super) fn unsaid(&mut self, message: &[u8], dialect: Option<Dialect>) {
+    pub(super) fn not_sent(&mut self, message: &[u8], dialect: Option<Dialect>) {
         if let Some(row) = row(message, dialect) {
-            self.said[row as usize].error += 1;
+            self.sent[row as usize].error += 1;
         }
     }
 
     /// A message of this type was not sent.
     pub(super) fn refused(&mut self, row: ToSyncd) {
-        self.said[row as usize].error += 1;
+        self.sent[row as usize].error += 1;
     }
 
     /// A message of this type came, and all of it could be read, or not.
-    pub(super) fn heard(&mut self, kind: u8, whole: bool) {
+    pub(super) fn received(&mut self, kind: u8, whole: bool) {
         let row = match kind {
             1 => FromSyncd::FdbChange,
             2 => FromSyncd::CfgMclag,
@@ -41,7 +41,7 @@ impl Tally {
             5 => FromSyncd::CfgMclagUniqueIp,
             _ => return,
         };
-        let row = &mut self.heard[row as usize];
+        let row = &mut self.received[row as usize];
         if whole {
             row.ok += 1;
         } else {
@@ -51,23 +51,23 @@ impl Tally {
 
     /// The same with what another connection counted.
     pub(super) fn add(&mut self, other: &Self) {
-        let ours = self.said.iter_mut().chain(&mut self.heard);
-        for (row, more) in ours.zip(other.said.iter().chain(&other.heard)) {
+        let ours = self.sent.iter_mut().chain(&mut self.received);
+        for (row, more) in ours.zip(other.sent.iter().chain(&other.received)) {
             row.ok += more.ok;
             row.error += more.error;
         }
     }
 
-    /// Messages that left, and that could not be said.
+    /// Messages that left, and that could not be sent.
     #[must_use]
     pub fn to(&self, row: ToSyncd) -> OkError {
-        self.said[row as usize]
+        self.sent[row as usize]
     }
 
     /// Messages that came, and that could not be read as a whole.
     #[must_use]
     pub fn from(&self, row: FromSyncd) -> OkError {
-        self.heard[row as usize]
+        self.received[row as usize]
     }
 }
 
@@ -148,16 +148,16 @@ mod tests {
 
     #[test]
     fn what_was_heard_is_counted_by_type_and_connections_add_up() {
-        let mut tally = Tally::default();
+        let mut counters = Counters::default();
         for kind in 0..=6 {
-            tally.heard(kind, true);
+            counters.received(kind, true);
         }
-        tally.heard(3, false);
-        tally.said(&[1, 1], Some(Dialect::Sonic));
-        tally.unsaid(&[1, 5], Some(Dialect::Sonic));
-        tally.refused(ToSyncd::PortIsolation);
-        let mut sum = tally;
-        sum.add(&tally);
+        counters.received(3, false);
+        counters.sent(&[1, 1], Some(Dialect::Sonic));
+        counters.not_sent(&[1, 5], Some(Dialect::Sonic));
+        counters.refused(ToSyncd::PortIsolation);
+        let mut sum = counters;
+        sum.add(&counters);
         let row = |ok, error| OkError { ok, error };
         assert_eq!(sum.from(FromSyncd::FdbChange), row(2, 0));
         assert_eq!(sum.from(FromSyncd::CfgMclagIface), row(2, 2));

@@ -1,4 +1,4 @@
-//! What a version-1 server says of the pair's configuration (`spec/mclagsyncd-protocol.md` 5.2, 5.3,
+//! What a version-1 server sends of the pair's configuration (`spec/mclagsyncd-protocol.md` 5.2, 5.3,
 //! 5.5), kept until it makes up a whole.
 //!
 //! The server repeats itself: lists come cumulatively, and everything comes again on each
@@ -30,40 +30,40 @@ struct Domain {
     system_mac: Mac,
 }
 
-/// Everything one connection has said.
+/// Everything one connection has sent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Said {
+struct Received {
     domain: Option<Domain>,
     ports: BTreeSet<IfName>,
     unique_ip: BTreeSet<IfName>,
 }
 
-/// The configuration as told.
+/// The configuration as received.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
-    said: Said,
-    /// What the present connection has repeated or said anew; none once it has settled.
-    again: Option<Said>,
+pub(super) struct Configuration {
+    received: Received,
+    /// What the present connection has repeated or sent anew; none once it has settled.
+    again: Option<Received>,
 }
 
-impl Told {
-    /// A connection begins; what the one before said holds until this one has settled.
+impl Configuration {
+    /// A connection begins; what the one before sent holds until this one has settled.
     pub(super) fn connected(&mut self) {
-        self.again = Some(Said::default());
+        self.again = Some(Received::default());
     }
 
-    /// The server has said everything it says on its own: what it did not repeat is gone.
+    /// The server has sent everything it sends on its own: what it did not repeat is gone.
     pub(super) fn settle(&mut self) {
         if let Some(again) = self.again.take() {
-            self.said = again;
+            self.received = again;
         }
     }
 
     /// Records on domains. Answers a line for each that was not taken.
     pub(super) fn domains(&mut self, records: &[DomainRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
-            let taken = self.said.take_domain(record);
-            // What fits into what is said now is no reason to complain.
+            let taken = self.received.take_domain(record);
+            // What fits into what is sent now is no reason to complain.
             match &mut self.again {
                 Some(again) => again.take_domain(record).err(),
                 None => taken.err(),
@@ -75,7 +75,7 @@ impl Told {
     /// Records on MLAG ports. Answers a line for each that was not taken.
     pub(super) fn interfaces(&mut self, records: &[InterfaceRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
-            let taken = self.said.take_port(record);
+            let taken = self.received.take_port(record);
             match &mut self.again {
                 Some(again) => again.take_port(record).err(),
                 None => taken.err(),
@@ -88,7 +88,7 @@ impl Told {
     /// Answers a line for each that was not taken.
     pub(super) fn unique_ip(&mut self, records: &[UniqueIpRecord]) -> Vec<String> {
         let refused = records.iter().filter_map(|record| {
-            let taken = self.said.take_unique_ip(record);
+            let taken = self.received.take_unique_ip(record);
             match &mut self.again {
                 Some(again) => again.take_unique_ip(record).err(),
                 None => taken.err(),
@@ -101,11 +101,11 @@ impl Told {
     /// (`spec/iccp.md` 1).
     #[must_use]
     pub(super) fn settings(&self) -> Option<PairSettings> {
-        let Said {
+        let Received {
             domain,
             ports,
             unique_ip,
-        } = &self.said;
+        } = &self.received;
         let domain = domain.as_ref()?;
         let (local, peer) = domain.ends?;
         let mut ports = ports.clone();
@@ -128,7 +128,7 @@ impl Told {
     }
 }
 
-impl Said {
+impl Received {
     fn take_domain(&mut self, record: &DomainRecord) -> Result<(), String> {
         let id = record.domain;
         match (&mut self.domain, record.op) {
@@ -200,7 +200,7 @@ impl Domain {
         }
     }
 
-    /// An error tells of addresses that make no pair: those of before count.
+    /// An error names addresses that make no pair: those of before count.
     fn update(&mut self, record: &DomainRecord) -> Result<(), String> {
         let has = |bit| record.attributes.contains(bit);
         if has(DomainAttributes::LOCAL) {
@@ -304,21 +304,21 @@ mod tests {
         }
     }
 
-    fn ports(told: &Told) -> Vec<String> {
-        let config = told.settings().unwrap();
+    fn ports(configuration: &Configuration) -> Vec<String> {
+        let config = configuration.settings().unwrap();
         config.ports.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_domain_is_complete_with_both_addresses() {
-        let mut told = Told::default();
-        assert_eq!(told.settings(), None);
+        let mut configuration = Configuration::default();
+        assert_eq!(configuration.settings(), None);
         let add = domain(DomainOp::Add, DomainAttributes::LOCAL);
-        assert!(told.domains(&[add]).is_empty());
-        assert_eq!(told.settings(), None);
+        assert!(configuration.domains(&[add]).is_empty());
+        assert_eq!(configuration.settings(), None);
         let update = domain(DomainOp::Update, DomainAttributes::PEER);
-        assert!(told.domains(&[update]).is_empty());
-        let config = told.settings().unwrap();
+        assert!(configuration.domains(&[update]).is_empty());
+        let config = configuration.settings().unwrap();
         assert_eq!(config.domain.peer_link, None, "its bit was not set");
         assert_eq!(config.domain.keepalive_s, None);
         assert_eq!(config.domain.system_mac, Some(Mac([2, 0, 0, 0, 0, 1])));
@@ -328,13 +328,13 @@ mod tests {
     /// `spec/mclagsyncd-protocol.md` 5.2: an update has the differing bits only.
     #[test]
     fn an_update_changes_what_its_bits_name() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
         let mut update = domain(DomainOp::Update, DomainAttributes::KEEPALIVE);
         update.keepalive_s = -1;
         update.session_timeout_s = 77;
-        told.domains(&[update]);
-        let config = told.settings().unwrap();
+        configuration.domains(&[update]);
+        let config = configuration.settings().unwrap();
         assert_eq!(config.domain.keepalive_s, None);
         assert_eq!(config.domain.session_timeout_s, Some(30));
     }
@@ -342,58 +342,59 @@ mod tests {
     /// W-20: SONiC loses all but the first.
     #[test]
     fn every_attribute_of_a_deletion_is_deleted() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
-        told.domains(&[domain(DomainOp::DeleteAttributes, named(0x1c))]);
-        let config = told.settings().unwrap();
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        configuration.domains(&[domain(DomainOp::DeleteAttributes, named(0x1c))]);
+        let config = configuration.settings().unwrap();
         assert_eq!(config.domain.peer_link, None);
         assert_eq!(config.domain.keepalive_s, None);
         assert_eq!(config.domain.session_timeout_s, None);
-        told.domains(&[domain(DomainOp::DeleteAttributes, named(0x01))]);
-        assert_eq!(told.settings(), None);
+        configuration.domains(&[domain(DomainOp::DeleteAttributes, named(0x01))]);
+        assert_eq!(configuration.settings(), None);
     }
 
     /// `spec/config-formats.md` 2.1.
     #[test]
     fn a_peer_link_called_none_is_none() {
-        let mut told = Told::default();
+        let mut configuration = Configuration::default();
         let mut add = domain(DomainOp::Add, named(0x1f));
         add.peer_link = Some(name("None"));
-        told.domains(&[add]);
-        assert_eq!(told.settings().unwrap().domain.peer_link, None);
+        configuration.domains(&[add]);
+        assert_eq!(configuration.settings().unwrap().domain.peer_link, None);
     }
 
     /// W-35: a second domain would otherwise mix with the first.
     #[test]
     fn a_second_domain_is_refused_with_both_numbers() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
         let mut second = domain(DomainOp::Add, named(0x1f));
         second.domain = id(2);
-        let refused = told.domains(&[second]);
+        let refused = configuration.domains(&[second]);
         assert_eq!(
             refused,
             ["domain 2 is ignored: this chassis is in domain 1"]
         );
-        assert_eq!(told.settings().unwrap().domain.domain, id(1));
+        assert_eq!(configuration.settings().unwrap().domain.domain, id(1));
     }
 
     /// `spec/behaviour.md` 4.1: such a pair never connects.
     #[test]
     fn a_chassis_is_not_its_own_peer() {
-        let mut told = Told::default();
+        let mut configuration = Configuration::default();
         let mut add = domain(DomainOp::Add, named(0x1f));
         add.peer = add.local;
         assert_eq!(
-            told.domains(&[add]),
+            configuration.domains(&[add]),
             ["domain 1: 10.0.0.1 is the address of this chassis and of its peer"]
         );
-        assert_eq!(told.settings(), None);
+        assert_eq!(configuration.settings(), None);
         assert!(
-            told.domains(&[domain(DomainOp::Update, named(0x03))])
+            configuration
+                .domains(&[domain(DomainOp::Update, named(0x03))])
                 .is_empty()
         );
-        assert!(told.settings().is_some());
+        assert!(configuration.settings().is_some());
     }
 
     /// Input: the peer is given the address of this chassis, then this chassis another one. Output:
@@ -401,36 +402,36 @@ mod tests {
     /// itself.
     #[test]
     fn a_pair_outlives_addresses_that_make_none() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
-        let before = told.settings();
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let before = configuration.settings();
         assert!(before.is_some());
         let mut update = domain(DomainOp::Update, DomainAttributes::PEER);
         update.peer = update.local;
         assert_eq!(
-            told.domains(std::slice::from_ref(&update)),
+            configuration.domains(std::slice::from_ref(&update)),
             ["domain 1: 10.0.0.1 is the address of this chassis and of its peer"]
         );
-        assert_eq!(told.settings(), before);
+        assert_eq!(configuration.settings(), before);
         update.attributes = DomainAttributes::LOCAL;
         update.local = Some(Ipv4Addr::new(10, 0, 0, 3));
-        assert!(told.domains(&[update]).is_empty());
-        let config = told.settings().unwrap();
+        assert!(configuration.domains(&[update]).is_empty());
+        let config = configuration.settings().unwrap();
         let ends = [config.domain.local, config.domain.peer].map(|end| end.to_string());
         assert_eq!(ends, ["10.0.0.3", "10.0.0.1"]);
-        told.domains(&[domain(DomainOp::DeleteAttributes, DomainAttributes::PEER)]);
-        assert_eq!(told.settings(), None);
+        configuration.domains(&[domain(DomainOp::DeleteAttributes, DomainAttributes::PEER)]);
+        assert_eq!(configuration.settings(), None);
     }
 
     #[test]
     fn names_without_end_take_no_place_without_end() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
         let many = |end: usize| (0..end).map(|n| format!("Vlan{n}"));
         let ports: Vec<_> = many(MAX_NAMES + 2)
             .map(|text| port(RecordOp::Add, &text))
             .collect();
-        let refused = told.interfaces(&ports);
+        let refused = configuration.interfaces(&ports);
         assert_eq!(
             refused,
             [
@@ -438,7 +439,10 @@ mod tests {
                 "Vlan4095: no place for more than 4094"
             ]
         );
-        assert!(told.interfaces(&ports[..9]).is_empty(), "known ones stay");
+        assert!(
+            configuration.interfaces(&ports[..9]).is_empty(),
+            "known ones stay"
+        );
         let unique: Vec<_> = ports
             .iter()
             .map(|record| UniqueIpRecord {
@@ -446,83 +450,83 @@ mod tests {
                 interface: record.port,
             })
             .collect();
-        assert_eq!(told.unique_ip(&unique).len(), 2);
+        assert_eq!(configuration.unique_ip(&unique).len(), 2);
     }
 
     /// `spec/mclagsyncd-protocol.md` 5.3: one record, then two, then three, then all again.
     #[test]
     fn cumulative_lists_of_ports_are_one_set() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
         let all = ["PortChannel1", "PortChannel2", "PortChannel3"].map(|p| port(RecordOp::Add, p));
         for end in [1, 2, 3, 3] {
-            assert!(told.interfaces(&all[..end]).is_empty());
+            assert!(configuration.interfaces(&all[..end]).is_empty());
         }
         assert_eq!(
-            ports(&told),
+            ports(&configuration),
             ["PortChannel1", "PortChannel2", "PortChannel3"]
         );
-        told.interfaces(&[port(RecordOp::Delete, "PortChannel2")]);
-        assert_eq!(ports(&told), ["PortChannel1", "PortChannel3"]);
+        configuration.interfaces(&[port(RecordOp::Delete, "PortChannel2")]);
+        assert_eq!(ports(&configuration), ["PortChannel1", "PortChannel3"]);
     }
 
     #[test]
     fn a_port_before_its_domain_is_refused() {
-        let mut told = Told::default();
-        let refused = told.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
+        let mut configuration = Configuration::default();
+        let refused = configuration.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
         assert_eq!(refused, ["port PortChannel1: no domain 1"]);
     }
 
     /// `spec/behaviour.md` 14.6: what is missing after the snapshot was deleted meanwhile; until
-    /// then the same domain said again is the same domain.
+    /// then the same domain sent again is the same domain.
     #[test]
     fn a_new_connection_replaces_what_the_old_one_said_once_it_has_settled() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
         let both = ["PortChannel1", "PortChannel2"].map(|p| port(RecordOp::Add, p));
-        told.interfaces(&both);
-        let before = told.settings();
-        told.connected();
-        assert_eq!(told.settings(), before);
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
-        told.interfaces(&both[..1]);
-        assert_eq!(told.settings(), before);
-        told.settle();
-        assert_eq!(ports(&told), ["PortChannel1"]);
-        told.settle();
-        assert_eq!(ports(&told), ["PortChannel1"]);
-        told.connected();
-        told.settle();
-        assert_eq!(told.settings(), None);
+        configuration.interfaces(&both);
+        let before = configuration.settings();
+        configuration.connected();
+        assert_eq!(configuration.settings(), before);
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        configuration.interfaces(&both[..1]);
+        assert_eq!(configuration.settings(), before);
+        configuration.settle();
+        assert_eq!(ports(&configuration), ["PortChannel1"]);
+        configuration.settle();
+        assert_eq!(ports(&configuration), ["PortChannel1"]);
+        configuration.connected();
+        configuration.settle();
+        assert_eq!(configuration.settings(), None);
     }
 
     /// Its number was changed while nobody was connected.
     #[test]
     fn another_domain_on_a_new_connection_replaces_the_one_of_before() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
-        told.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
-        told.connected();
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        configuration.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
+        configuration.connected();
         let mut other = domain(DomainOp::Add, named(0x1f));
         other.domain = id(2);
-        assert!(told.domains(&[other]).is_empty());
+        assert!(configuration.domains(&[other]).is_empty());
         let mut record = port(RecordOp::Add, "PortChannel2");
         record.domain = id(2);
-        assert!(told.interfaces(&[record]).is_empty());
-        assert_eq!(told.settings().unwrap().domain.domain, id(1));
-        told.settle();
-        assert_eq!(told.settings().unwrap().domain.domain, id(2));
-        assert_eq!(ports(&told), ["PortChannel2"]);
+        assert!(configuration.interfaces(&[record]).is_empty());
+        assert_eq!(configuration.settings().unwrap().domain.domain, id(1));
+        configuration.settle();
+        assert_eq!(configuration.settings().unwrap().domain.domain, id(2));
+        assert_eq!(ports(&configuration), ["PortChannel2"]);
     }
 
     #[test]
     fn a_deleted_domain_takes_its_ports_along() {
-        let mut told = Told::default();
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
-        told.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
-        told.domains(&[domain(DomainOp::Delete, named(0))]);
-        assert_eq!(told.settings(), None);
-        told.domains(&[domain(DomainOp::Add, named(0x1f))]);
-        assert!(ports(&told).is_empty());
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        configuration.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
+        configuration.domains(&[domain(DomainOp::Delete, named(0))]);
+        assert_eq!(configuration.settings(), None);
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        assert!(ports(&configuration).is_empty());
     }
 }
