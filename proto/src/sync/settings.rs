@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn what_is_told_in_parts_is_put_together() {
         let mut assembly = Assembly::default();
-        for told in [Some(settings()), None, Some(settings())] {
-            let heard: Vec<_> = PairSettings::events(told.as_ref())
+        for sent in [Some(settings()), None, Some(settings())] {
+            let received: Vec<_> = PairSettings::events(sent.as_ref())
                 .filter_map(|event| taken(&mut assembly, event))
                 .collect();
-            assert_eq!(heard, [told]);
+            assert_eq!(received, [sent]);
         }
     }
 
@@ -199,10 +199,10 @@ mod tests {
         for event in first {
             assert_eq!(taken(&mut assembly, event), None);
         }
-        let heard: Vec<_> = PairSettings::events(None)
+        let received: Vec<_> = PairSettings::events(None)
             .filter_map(|event| taken(&mut assembly, event))
             .collect();
-        assert_eq!(heard, [None]);
+        assert_eq!(received, [None]);
     }
 
     #[test]

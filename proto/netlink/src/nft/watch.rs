@@ -67,7 +67,7 @@ impl Watch {
     }
 }
 
-/// Read what is there: whether it tells of a change, and whether all of it was read.
+/// Read what is there: whether it reports a change, and whether all of it was read.
 fn collect(fd: &RawSocket, buffer: &mut Vec<u8>, own: u32) -> io::Result<(bool, bool)> {
     let mut changed = false;
     for _ in 0..DATAGRAMS_MAX {
@@ -75,10 +75,10 @@ fn collect(fd: &RawSocket, buffer: &mut Vec<u8>, own: u32) -> io::Result<(bool, 
         match fd.recv_from(buffer, libc::MSG_DONTWAIT) {
             // Other processes may send to this socket, too.
             Ok((_, from)) if from.port_number() != 0 => {}
-            Ok(_) => changed |= tells_of_change(buffer, own),
+            Ok(_) => changed |= has_change(buffer, own),
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN) => return Ok((changed, true)),
-                // What was lost told of a change.
+                // What was lost reported a change.
                 Some(libc::ENOBUFS) => changed = true,
                 Some(libc::EINTR) => {}
                 _ => return Err(error),
@@ -89,7 +89,7 @@ fn collect(fd: &RawSocket, buffer: &mut Vec<u8>, own: u32) -> io::Result<(bool, 
 }
 
 /// Every transaction ends with the number of the new generation.
-fn tells_of_change(datagram: &[u8], own: u32) -> bool {
+fn has_change(datagram: &[u8], own: u32) -> bool {
     Messages(datagram).any(|message| message.kind == NFT_MSG_NEWGEN && message.port != own)
 }
 
@@ -123,11 +123,11 @@ mod tests {
 
     #[test]
     fn a_generation_of_somebody_else_is_a_change() {
-        assert!(tells_of_change(&message(NFT_MSG_NEWGEN, 7), 8));
-        assert!(!tells_of_change(&message(NFT_MSG_NEWGEN, 8), 8));
-        assert!(!tells_of_change(&message((10 << 8) | 2, 7), 8));
+        assert!(has_change(&message(NFT_MSG_NEWGEN, 7), 8));
+        assert!(!has_change(&message(NFT_MSG_NEWGEN, 8), 8));
+        assert!(!has_change(&message((10 << 8) | 2, 7), 8));
         let both = [message(10 << 8, 7), message(NFT_MSG_NEWGEN, 7)].concat();
-        assert!(tells_of_change(&both, 8));
-        assert!(!tells_of_change(&both[..30], 8));
+        assert!(has_change(&both, 8));
+        assert!(!has_change(&both[..30], 8));
     }
 }

@@ -1,4 +1,4 @@
-//! Which dialect the other side speaks, told by what it sends
+//! Which dialect the other side speaks, known by what it sends
 //! (`spec/mclagsyncd-protocol.md` 9).
 
 use super::suboption::{INTF_NAME, ISOLATE_DST, SubOptions};
@@ -14,7 +14,7 @@ pub enum Side {
     Server,
 }
 
-/// Tells the dialect from frames. Show it each one before it is decoded.
+/// Detects the dialect from frames. Show it each one before it is decoded.
 ///
 /// The first frame that only one dialect has decides, and the others no longer matter: what does
 /// not fit is a fault of the sender. There is one exception. The two older dialects differ in
@@ -23,7 +23,7 @@ pub enum Side {
 pub struct Detector {
     side: Side,
     assumed: Option<Dialect>,
-    told: Option<Evidence>,
+    evidence: Option<Evidence>,
 }
 
 impl Detector {
@@ -37,15 +37,15 @@ impl Detector {
         Self {
             side,
             assumed,
-            told: None,
+            evidence: None,
         }
     }
 
-    /// The dialect as far as it is known: what was told, or else what is assumed; `None` while
+    /// The dialect as far as it is known: what was seen, or else what is assumed; `None` while
     /// undecided.
     #[must_use]
     pub const fn dialect(&self) -> Option<Dialect> {
-        match self.told {
+        match self.evidence {
             Some(Evidence::Record(dialect) | Evidence::Type(dialect)) => Some(dialect),
             None => self.assumed,
         }
@@ -59,13 +59,13 @@ impl Detector {
                 Side::Client => of_client(frame, self.assumed),
                 Side::Server => of_server(frame),
             };
-            self.told = match (self.told, seen) {
+            self.evidence = match (self.evidence, seen) {
                 (None, seen) => seen,
                 (
                     Some(Evidence::Type(Dialect::LinuxMclag | Dialect::Intermediate)),
                     Some(Evidence::Record(Dialect::LinuxMclag | Dialect::Intermediate)),
                 ) => seen,
-                (told, _) => told,
+                (evidence, _) => evidence,
             };
         }
         self.dialect()
