@@ -33,7 +33,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 pub use crate::v1::from::Translator;
-pub(crate) use connection::{Connection, Lost};
+pub(crate) use connection::{LegacyConnection, Lost};
 pub(crate) use feed::Feed;
 
 pub(crate) mod connection;
@@ -176,7 +176,7 @@ pub(crate) enum ListenerEvent {
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     listeners: Vec<(Place, TcpListener)>,
-    connections: BTreeMap<ClientId, Connection>,
+    connections: BTreeMap<ClientId, LegacyConnection>,
     last: u64,
     /// When connections are accepted again.
     accept_at: Option<Instant>,
@@ -226,7 +226,7 @@ impl Sockets {
     /// When something is due although nothing happens.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let connections = self.connections.values();
-        let answers = connections.filter_map(Connection::deadline);
+        let answers = connections.filter_map(LegacyConnection::deadline);
         answers.chain(self.accept_at).min()
     }
 
@@ -238,7 +238,7 @@ impl Sockets {
     }
 
     /// Keep a connection; closes it and answers none if there are too many.
-    pub(crate) fn admit(&mut self, connection: Connection) -> Option<ClientId> {
+    pub(crate) fn admit(&mut self, connection: LegacyConnection) -> Option<ClientId> {
         if self.connections.len() >= MAX_CLIENTS {
             return None;
         }
@@ -248,11 +248,11 @@ impl Sockets {
         Some(id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: ClientId) -> Option<&mut Connection> {
+    pub(crate) fn get_mut(&mut self, id: ClientId) -> Option<&mut LegacyConnection> {
         self.connections.get_mut(&id)
     }
 
-    pub(crate) fn remove(&mut self, id: ClientId) -> Option<Connection> {
+    pub(crate) fn remove(&mut self, id: ClientId) -> Option<LegacyConnection> {
         self.connections.remove(&id)
     }
 
@@ -260,11 +260,11 @@ impl Sockets {
         self.connections.keys().copied().collect()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &LegacyConnection> {
         self.connections.values()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut LegacyConnection> {
         self.connections.values_mut()
     }
 

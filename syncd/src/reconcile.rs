@@ -299,10 +299,10 @@ impl Reconciler {
                 for (key, _) in ours {
                     if self.wanted.entry(key).is_none() {
                         // A release, or an entry for once, says more; a want that came before the begin is no more.
-                        let is_told = |d: &EntryReason| {
+                        let is_more_specific = |d: &EntryReason| {
                             matches!(d, EntryReason::Release { .. } | EntryReason::Once { .. })
                         };
-                        if !self.pending.get(key).is_some_and(is_told) {
+                        if !self.pending.get(key).is_some_and(is_more_specific) {
                             self.pending.insert(*key, EntryReason::Undo);
                         }
                     }
@@ -312,7 +312,7 @@ impl Reconciler {
         }
     }
 
-    /// Take in what happened to the dataplane. Answers what is to be told to the client.
+    /// Take in what happened to the dataplane. Answers what is to be published to the client.
     pub fn observe(&mut self, event: &BackendEvent) -> Option<Event> {
         match event {
             BackendEvent::Fdb { key, entry } => {

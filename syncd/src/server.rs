@@ -68,7 +68,7 @@ mod tests;
 /// Batches that a client may have unanswered.
 pub const WINDOW: u32 = 16;
 
-/// Operators served at a time; more are told so and closed.
+/// Operators served at a time; more hear so and are closed.
 const MAX_OPERATORS: usize = 8;
 
 /// Pause after the system refused to accept a connection, so as not to spin.
@@ -80,7 +80,7 @@ const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(
 /// How long a server that stops goes on with what waits for its turn: it is killed 5 s after it was asked to stop.
 const LAST_WORK: Duration = Duration::from_secs(4);
 
-/// What a server is told by its settings.
+/// What the settings give a server.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Who may connect.
@@ -92,7 +92,7 @@ pub struct Options {
     pub restore_on_stop: bool,
     /// File that originals are stored in; nowhere if there is none.
     pub originals: Option<PathBuf>,
-    /// What legacy clients are told.
+    /// What is published to legacy clients.
     pub legacy: crate::legacy::Options,
 }
 
@@ -113,8 +113,8 @@ pub struct Server<B> {
     control: ctl::Server<dataplane::Request, dataplane::Reply>,
     reloads: Option<mpsc::Receiver<Options>>,
     /// The client's last batch was carried out, and there may be another one behind it.
-    said_more: bool,
-    /// The table was being listed when the client was last told so.
+    has_more_batches: bool,
+    /// The table was being listed when the client was last informed of it.
     is_listing: bool,
     candidate: Option<Candidate>,
     foreign: Option<Foreign>,
@@ -129,7 +129,7 @@ pub struct Server<B> {
     blind: Option<String>,
 }
 
-/// Who said last what is wanted.
+/// Who decided last what is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Writer {
     /// Nobody since the start.
@@ -169,7 +169,7 @@ enum Next {
     Restore,
     /// A share of the tables waits to be looked at.
     Settle,
-    /// The client said more.
+    /// The client may have sent more.
     Heard,
     Stop,
 }
@@ -226,7 +226,7 @@ impl<B: Backend> Server<B> {
             writer: Writer::Unknown,
             control: control(None),
             reloads: None,
-            said_more: false,
+            has_more_batches: false,
             is_listing: false,
             candidate: None,
             foreign: None,
@@ -254,7 +254,7 @@ impl<B: Backend> Server<B> {
     }
 
     /// Take over options that come through this channel while serving: users who may connect, what
-    /// happens without a client and at a stop, and what legacy clients are told. The rest is taken
+    /// happens without a client and at a stop, and what is published to legacy clients. The rest is taken
     /// from the options that the server was started with.
     #[must_use]
     pub fn with_reloads(mut self, reloads: mpsc::Receiver<Options>) -> Self {
@@ -340,7 +340,7 @@ impl<B: Backend> Server<B> {
                 Next::Stop => return Ok(()),
             }
             self.serve_client().await;
-            self.tell_legacy();
+            self.inform_legacy();
         }
     }
 
@@ -361,7 +361,7 @@ impl<B: Backend> Server<B> {
         let legacy_at = self.legacy.deadline();
         // While the bridge cannot be looked at, the table waits for the next attempt.
         let has_more = self.reconciler.has_more() && self.reconciler.needs_snapshot().is_none();
-        let said_more = self.said_more;
+        let has_more_batches = self.has_more_batches;
         tokio::select! {
             accepted = listener.accept(), if self.accept_at.is_none() => Next::Accepted(accepted),
             moved = progress(client) => Next::Client(moved),
@@ -378,7 +378,7 @@ impl<B: Backend> Server<B> {
             () = wait_until(self.retry_at) => Next::Retry,
             () = wait_until(self.restore_at), if is_alone => Next::Restore,
             () = ready(()), if has_more => Next::Settle,
-            () = ready(()), if said_more => Next::Heard,
+            () = ready(()), if has_more_batches => Next::Heard,
             () = stop => Next::Stop,
         }
     }
@@ -403,7 +403,7 @@ impl<B: Backend> Server<B> {
 
     /// Carry out what the client asked for, up to one batch, and send it what it may get.
     async fn serve_client(&mut self) {
-        self.said_more = false;
+        self.has_more_batches = false;
         if let Err(lost) = self.hear_client().await {
             self.drop_client(&lost);
         }
@@ -441,7 +441,7 @@ impl<B: Backend> Server<B> {
                         }
                     }
                     // Ports and hosts have their turn before the next one.
-                    self.said_more = true;
+                    self.has_more_batches = true;
                     return Ok(());
                 }
                 Some(ClientMessage::Credit { up_to }) => {

@@ -313,7 +313,7 @@ impl LinuxBackend {
     fn take_in_link(&mut self, mut link: LinkInfo) {
         let (index, name) = (link.index, link.name);
         // The kernel tells the system id in answers to questions only.
-        view::keep_untold(&mut link, self.links.by_index.get(&index));
+        view::keep_unreported(&mut link, self.links.by_index.get(&index));
         let bridge_appeared = Some(name) == self.bridge && !self.is_our_bridge(index);
         if self.is_in_doubt(&link) {
             self.doubts.insert(index);

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::v1::to::Translator;
 use configuration::Configuration;
-use connection::{Connection, SETTLE_LATEST, SETTLE_QUIET, SILENCE, Unanswered, Woke};
+use connection::{SETTLE_LATEST, SETTLE_QUIET, SILENCE, ServerConnection, Unanswered, Woke};
 pub use counters::Counters;
 
 mod configuration;
@@ -107,7 +107,7 @@ pub struct Client {
     /// Which of them is tried next.
     next_place: usize,
     dialler: Dialler<io::Result<TcpStream>>,
-    connection: Option<Box<Connection>>,
+    connection: Option<Box<ServerConnection>>,
     complained: bool,
     translator: Translator,
     configuration: Configuration,
@@ -300,7 +300,7 @@ impl Client {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        self.connection = Some(Box::new(Connection::new(stream, place)));
+        self.connection = Some(Box::new(ServerConnection::new(stream, place)));
         self.complained = false;
         if let Some(dialect) = place.dialect {
             self.decided(dialect);

@@ -31,12 +31,12 @@ pub struct Recorder(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<Simulation>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Simulation {
     actual: Actual,
     log: VecDeque<Action>,
     events: VecDeque<BackendEvent>,
@@ -316,13 +316,13 @@ impl Recorder {
         self.0.changed.notify_one();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Simulation> {
         // A panic elsewhere leaves plain data behind, not a broken invariant.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Simulation {
     fn apply(&mut self, action: &Action) -> Result<(), BackendError> {
         if self.log.len() == MAX_LOG {
             self.log.pop_front();

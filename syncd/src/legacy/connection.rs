@@ -73,7 +73,7 @@ impl fmt::Display for Counters {
 
 /// A connected client.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct LegacyConnection {
     stream: TcpStream,
     pub(crate) from: SocketAddr,
     place: Place,
@@ -106,7 +106,7 @@ pub(crate) enum Lost {
     Malformed(#[from] FrameError),
 }
 
-impl Connection {
+impl LegacyConnection {
     pub(crate) fn new(stream: TcpStream, from: SocketAddr, place: Place, now: Instant) -> Self {
         // A message is one write; nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
@@ -355,7 +355,7 @@ mod tests {
             address,
             dialect: Some(dialect),
         };
-        let mut connection = Connection::new(stream, from, place, start);
+        let mut connection = LegacyConnection::new(stream, from, place, start);
         connection.stream.writable().await.unwrap();
         connection.follow(&Options::default());
         connection.feed.as_mut().unwrap().ask();

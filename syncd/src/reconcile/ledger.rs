@@ -1,4 +1,4 @@
-//! What is wanted of a dataplane that cannot be read, kept so that it can be said again: what such a
+//! What is wanted of a dataplane that cannot be read, kept so that it can be sent again: what such a
 //! dataplane did not hear while it was away is owed to it.
 
 use mclag_proto::Mac;
@@ -129,7 +129,7 @@ mod tests {
         ops
     }
 
-    fn ledger(ops: &[Op]) -> Ledger {
+    fn ledger_of(ops: &[Op]) -> Ledger {
         let mut ledger = Ledger::default();
         ops.iter().for_each(|op| ledger.accept(op).unwrap());
         ledger
@@ -181,8 +181,8 @@ mod tests {
             entry(1),
             end(Section::Fdb),
         ];
-        let mut said = ledger(&all);
-        assert_eq!(replay(&said), all);
+        let mut ledger = ledger_of(&all);
+        assert_eq!(replay(&ledger), all);
         let release = Op::FdbRelease {
             key: FdbKey {
                 vid: Vid::DEFAULT,
@@ -191,16 +191,16 @@ mod tests {
             forget: false,
         };
         for op in [entry(2), entry(1), release] {
-            said.accept(&op).unwrap();
+            ledger.accept(&op).unwrap();
         }
-        assert_eq!(replay(&said), all);
+        assert_eq!(replay(&ledger), all);
     }
 
     /// What is in force stays: a port that nobody decided about is not decided about by a repetition.
     #[test]
     fn keep_stays_keep() {
         let kept = port("bond1", Isolation::Keep, Traffic::Keep);
-        assert_eq!(replay(&ledger(std::slice::from_ref(&kept))), [kept]);
+        assert_eq!(replay(&ledger_of(std::slice::from_ref(&kept))), [kept]);
     }
 
     /// The end of it is yet to be said, and takes out what was not named since.
@@ -212,22 +212,22 @@ mod tests {
         );
         let [one, two] = ["bond1", "bond2"].map(|name| port(name, Isolation::On, Traffic::Held));
         let (again, whole) = (begin.clone(), begin.clone());
-        let mut said = ledger(&[whole, domain(), one.clone(), two.clone(), end.clone()]);
+        let mut ledger = ledger_of(&[whole, domain(), one.clone(), two.clone(), end.clone()]);
         for op in [&again, &domain(), &two] {
-            said.accept(op).unwrap();
+            ledger.accept(op).unwrap();
         }
-        assert_eq!(replay(&said), [one, begin.clone(), domain(), two.clone()]);
-        let mut heard = ledger(&replay(&said));
-        heard.accept(&end).unwrap();
-        assert_eq!(replay(&heard), [begin, domain(), two, end]);
+        assert_eq!(replay(&ledger), [one, begin.clone(), domain(), two.clone()]);
+        let mut repeated = ledger_of(&replay(&ledger));
+        repeated.accept(&end).unwrap();
+        assert_eq!(replay(&repeated), [begin, domain(), two, end]);
     }
 
     #[test]
     fn a_snapshot_of_a_client_that_is_gone_takes_nothing_out() {
-        let mut said = ledger(&[entry(1), Op::SnapshotBegin(Section::Fdb)]);
-        said.client_gone();
-        assert!(said.accept(&Op::SnapshotEnd(Section::Fdb)).is_err());
-        assert_eq!(replay(&said), [entry(1)]);
+        let mut ledger = ledger_of(&[entry(1), Op::SnapshotBegin(Section::Fdb)]);
+        ledger.client_gone();
+        assert!(ledger.accept(&Op::SnapshotEnd(Section::Fdb)).is_err());
+        assert_eq!(replay(&ledger), [entry(1)]);
     }
 
     fn many(count: usize) -> Vec<Op> {
@@ -247,7 +247,7 @@ mod tests {
         let mut ops = many(count);
         ops.insert(0, BEGIN);
         ops.push(END);
-        ledger(&ops)
+        ledger_of(&ops)
     }
 
     fn keys(ops: &[Op]) -> usize {
@@ -258,10 +258,10 @@ mod tests {
     /// Between them it is told what is urgent.
     #[test]
     fn a_table_is_said_in_shares_and_its_end_with_the_last() {
-        let mut said = table(2 * SHARE + 2);
-        assert_eq!(said.replay(), []);
-        let mut owed = said.owed();
-        let first = said.share(&mut owed);
+        let mut ledger = table(2 * SHARE + 2);
+        assert_eq!(ledger.replay(), []);
+        let mut owed = ledger.owed();
+        let first = ledger.share(&mut owed);
         assert_eq!(
             (&first[0], first.len(), keys(&first)),
             (&BEGIN, SHARE + 1, SHARE)
@@ -273,9 +273,9 @@ mod tests {
             panic!("{:?}", all[0])
         };
         let forget = false;
-        said.accept(&Op::FdbRelease { key, forget }).unwrap();
-        let second = said.share(&mut owed);
-        let last = said.share(&mut owed);
+        ledger.accept(&Op::FdbRelease { key, forget }).unwrap();
+        let second = ledger.share(&mut owed);
+        let last = ledger.share(&mut owed);
         assert_eq!(keys(&second) + keys(&last), SHARE + 1);
         assert_eq!((keys(&last), last.last()), (2, Some(&END)));
         assert!(!owed.has_more());
@@ -286,13 +286,13 @@ mod tests {
     fn a_snapshot_of_the_client_does_not_end_before_what_it_named_was_said() {
         let mut ops = many(SHARE + 1);
         ops.insert(0, BEGIN);
-        let mut said = ledger(&ops);
-        let mut owed = said.owed();
-        assert_eq!(said.share(&mut owed)[0], BEGIN);
-        said.accept(&END).unwrap();
+        let mut ledger = ledger_of(&ops);
+        let mut owed = ledger.owed();
+        assert_eq!(ledger.share(&mut owed)[0], BEGIN);
+        ledger.accept(&END).unwrap();
         assert!(owed.client_ends());
         assert!(!owed.is_left_to_client());
-        let last = said.share(&mut owed);
+        let last = ledger.share(&mut owed);
         assert_eq!((keys(&last), last.last()), (1, Some(&END)));
         assert!(!owed.has_more());
     }
@@ -300,20 +300,20 @@ mod tests {
     /// Entries that are owed would count as named by it. If it does not end, they are owed again.
     #[test]
     fn a_snapshot_that_the_client_begins_replaces_what_is_owed() {
-        let mut said = table(2 * SHARE);
-        let mut owed = said.owed();
-        let _ = said.share(&mut owed);
-        said.accept(&BEGIN).unwrap();
+        let mut ledger = table(2 * SHARE);
+        let mut owed = ledger.owed();
+        let _ = ledger.share(&mut owed);
+        ledger.accept(&BEGIN).unwrap();
         owed.client_begins();
         assert!(!owed.has_more() && owed.is_left_to_client());
-        said.client_gone();
-        let again = replay(&said);
+        ledger.client_gone();
+        let again = replay(&ledger);
         assert_eq!(
             (&again[0], keys(&again), again.last()),
             (&BEGIN, 2 * SHARE, Some(&END))
         );
-        said.accept(&BEGIN).unwrap();
-        said.accept(&END).unwrap();
+        ledger.accept(&BEGIN).unwrap();
+        ledger.accept(&END).unwrap();
         assert!(!owed.client_ends(), "nothing is missing from it");
         assert!(!owed.is_left_to_client());
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use mclag_daemon::socket::{ListenError, Listener, Place};
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::connection::Peer;
+use super::connection::Process;
 
 /// Users whose refusals are counted one by one; others share a count.
 const MAX_COUNTED: usize = 1024;
@@ -26,7 +26,7 @@ pub struct Access {
 
 impl Access {
     /// Whether a client may stay.
-    pub(super) fn allows(&self, peer: Peer) -> bool {
+    pub(super) fn allows(&self, peer: Process) -> bool {
         let own = Uid::effective().as_raw();
         peer.uid == 0
             || peer.uid == own
@@ -55,7 +55,7 @@ impl Access {
     }
 }
 
-fn is_member(peer: Peer, group: u32) -> bool {
+fn is_member(peer: Process, group: u32) -> bool {
     if peer.gid == group {
         return true;
     }
@@ -101,8 +101,8 @@ impl Refusals {
 mod tests {
     use super::*;
 
-    fn peer(uid: u32, gid: u32) -> Peer {
-        Peer {
+    fn peer(uid: u32, gid: u32) -> Process {
+        Process {
             uid,
             gid,
             pid: None,

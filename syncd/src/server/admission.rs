@@ -9,14 +9,14 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::connection::{Connection, Lost, Peer};
+use super::connection::{Connection, Lost, Process};
 use super::{Server, Writer};
 use crate::backend::Backend;
 
 /// How long a connection may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a client is kept waiting for a part of the dataplane before it is told that this is not
+/// How long a client is kept waiting for a part of the dataplane before it hears that this is not
 /// there: shorter than the client's own patience.
 const ABSENCE_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -33,7 +33,7 @@ pub(super) struct Candidate {
 impl<B: Backend> Server<B> {
     /// Let somebody in who may, to say hello.
     pub(super) fn admit(&mut self, stream: UnixStream) {
-        let peer: Peer = match stream.peer_cred() {
+        let peer: Process = match stream.peer_cred() {
             Ok(cred) => cred.into(),
             Err(error) => {
                 warn!(%error, "connection refused: its user is unknown");
@@ -41,7 +41,7 @@ impl<B: Backend> Server<B> {
             }
         };
         let connection = Connection::new(stream, peer);
-        let Peer { uid, gid, pid } = peer;
+        let Process { uid, gid, pid } = peer;
         if !self.options.access.allows(peer) {
             if self.refusals.count(uid) {
                 let total = self.refusals.total();
@@ -137,7 +137,7 @@ impl<B: Backend> Server<B> {
     }
 
     fn welcome(&mut self, connection: Connection, hello: &ClientHello) {
-        let Peer { uid, gid: _, pid } = connection.peer;
+        let Process { uid, gid: _, pid } = connection.peer;
         info!(uid, pid, software = hello.software, "client connected");
         if let Some(before) = self.client.replace(connection) {
             warn!(
@@ -148,7 +148,7 @@ impl<B: Backend> Server<B> {
             self.client_gone();
         }
         self.restore_at = None;
-        // Its snapshots replace what legacy clients said.
+        // Its snapshots replace what legacy clients requested.
         self.writer = Writer::Ours;
         self.reconciler.hold_with_carrier(false);
         self.legacy.translator.forget();
@@ -156,7 +156,7 @@ impl<B: Backend> Server<B> {
 }
 
 pub(super) fn refuse(connection: Connection, lost: &Lost) {
-    let Peer { uid, gid: _, pid } = connection.peer;
+    let Process { uid, gid: _, pid } = connection.peer;
     match lost.code() {
         // It comes again and again, and why is written down where the connection is made.
         Some(code) if matches!(lost, Lost::Absent) => {

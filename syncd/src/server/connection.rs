@@ -28,7 +28,7 @@ const READ_CHUNK: usize = 16 * 1024;
 pub(super) struct Connection {
     pipe: Pipe<UnixStream, Codec>,
     /// Uid and process of the client, for logs.
-    pub(super) peer: Peer,
+    pub(super) peer: Process,
     /// Number of the last batch.
     pub(super) batch: u64,
     /// Number of the last message of events.
@@ -65,14 +65,14 @@ impl Encoder<&ServerMessage> for Codec {
 
 /// Who a client is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Peer {
+pub(super) struct Process {
     pub(super) uid: u32,
     pub(super) gid: u32,
     /// Process, where the system tells.
     pub(super) pid: Option<i32>,
 }
 
-impl From<UCred> for Peer {
+impl From<UCred> for Process {
     fn from(cred: UCred) -> Self {
         Self {
             uid: cred.uid(),
@@ -99,7 +99,7 @@ pub(super) enum Lost {
     Version(String),
     #[error("{0}")]
     Busy(String),
-    #[error("cannot be said: {0}")]
+    #[error("cannot be sent: {0}")]
     Encode(#[from] EncodeError),
     #[error("there is no connection to the mclagsyncd server that keeps the table")]
     Absent,
@@ -108,7 +108,7 @@ pub(super) enum Lost {
 }
 
 impl Lost {
-    /// What the client is told before its connection is closed, if it is there to hear it.
+    /// What the client is sent before its connection is closed, if it is there to hear it.
     pub(super) fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Closed | Self::Bye | Self::Io(_) => None,
@@ -122,7 +122,7 @@ impl Lost {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, peer: Peer) -> Self {
+    pub(super) fn new(stream: UnixStream, peer: Process) -> Self {
         Self {
             pipe: Pipe::new(stream, Codec(ServerCodec::new())),
             peer,
@@ -178,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// Tell what happened when there is next credit, if the client knows such events.
+    /// Publish what happened when there is next credit, if the client knows such events.
     pub(super) fn push(&mut self, event: Event, table: usize) {
         let is_known = match event {
             Event::VlanMember { .. } => self.capabilities.contains(Capabilities::SETTINGS),
@@ -189,7 +189,7 @@ impl Connection {
         }
     }
 
-    /// Tell the settings of the pair, if the client knows such events.
+    /// Publish the settings of the pair, if the client knows such events.
     pub(super) fn push_settings(&mut self, settings: Option<PairSettings>) {
         if self.capabilities.contains(Capabilities::SETTINGS) {
             self.outbox.push_settings(settings);

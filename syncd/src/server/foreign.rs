@@ -1,7 +1,7 @@
 //! A foreign `mclagsyncd` that does a part of the work (`docs/adr/0016-foreign-mclagsyncd.md`): what
-//! is asked of both is answered when both have done it, and what the client is told comes from there.
+//! is asked of both is answered when both have done it, and what is published to the client comes from there.
 //!
-//! It cannot be read back. What is wanted of it is kept, and said when it comes back from an outage, which
+//! It cannot be read back. What is wanted of it is kept, and sent when it comes back from an outage, which
 //! neither ends the connection of the client nor undoes anything. A client is let in once the server was
 //! there for the first time, for until then nobody knows what it can do.
 
@@ -33,9 +33,9 @@ pub(super) struct Foreign {
     /// What it can do and what it is called; none until it was there once.
     known: Option<(Abilities, String)>,
     is_up: bool,
-    /// What is wanted of it, to be said again when it comes back.
+    /// What is wanted of it, to be sent again when it comes back.
     ledger: Ledger,
-    /// Entries that it has yet to be told since it came back.
+    /// Entries that it has yet to be sent since it came back.
     owed: Owed,
     /// How much of what nobody asked for has not left.
     unasked_under_way: usize,
@@ -52,15 +52,15 @@ struct Open {
     number: u64,
     serial: u64,
     results: Vec<Result<(), OpError>>,
-    /// Operations that the server was told of, in the order in which it was.
-    told: Vec<Told>,
-    /// When what the server was told is in force; none while it was not told all of it.
+    /// Operations that were passed on to the server, in that order.
+    forwarded: Vec<Forwarded>,
+    /// When what was passed on to the server is in force; none while not all of it was sent.
     in_force_at: Option<Instant>,
 }
 
 /// An operation of a batch that the server has a share in.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Forwarded {
     /// Its place in the batch.
     index: usize,
     /// What it is answered if the server goes away meanwhile.
@@ -92,11 +92,11 @@ impl Foreign {
         self.client.forget_batches();
         self.ledger.client_gone();
         if self.is_up && self.owed.is_left_to_client() {
-            self.say_first(Vec::new());
+            self.send_first(Vec::new());
         }
     }
 
-    /// Say a batch to the server, or have it owed. `results` are those of the backend beside it.
+    /// Send a batch to the server, or have it owed. `results` are those of the backend beside it.
     fn take(
         &mut self,
         number: u64,
@@ -104,15 +104,15 @@ impl Foreign {
         mut results: Vec<Result<(), OpError>>,
         now: Instant,
     ) {
-        let mut said = Vec::with_capacity(ops.len());
-        let mut told = Vec::with_capacity(ops.len());
+        let mut ops_of_server = Vec::with_capacity(ops.len());
+        let mut forwarded = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
             match self.ledger.accept(op) {
                 Ok(()) if self.comes_later(op) => {}
                 Ok(()) => {
                     let if_away = answer_if_away(op);
-                    told.push(Told { index, if_away });
-                    said.push(op.clone());
+                    forwarded.push(Forwarded { index, if_away });
+                    ops_of_server.push(op.clone());
                 }
                 Err(error) => fail(&mut results, index, error),
             }
@@ -123,11 +123,11 @@ impl Foreign {
             number,
             serial,
             results,
-            told,
+            forwarded,
             in_force_at: None,
         };
         if self.is_up {
-            self.client.send(serial, &said);
+            self.client.send(serial, &ops_of_server);
         } else {
             open.server_is_away(now);
         }
@@ -138,32 +138,32 @@ impl Foreign {
         self.known = Some((abilities, name));
         self.is_up = true;
         // Bounded by what a client may want of them.
-        self.say_first(self.ledger.replay());
+        self.send_first(self.ledger.replay());
     }
 
-    /// Say `ops` and the first of the entries. The rest follows while nothing is more urgent.
-    fn say_first(&mut self, mut ops: Vec<Op>) {
+    /// Send `ops` and the first of the entries. The rest follows while nothing is more urgent.
+    fn send_first(&mut self, mut ops: Vec<Op>) {
         self.owed = self.ledger.owed();
         ops.extend(self.ledger.share(&mut self.owed));
-        self.say_unasked(&ops);
+        self.send_unasked(&ops);
     }
 
-    /// Say the next of the entries that are owed, when those before have left: what the client asks for
+    /// Send the next of the entries that are owed, when those before have left: what the client asks for
     /// stands behind one share at most.
-    fn say_more(&mut self) {
+    fn send_more(&mut self) {
         if self.is_up && self.unasked_under_way == 0 && self.owed.has_more() {
             let ops = self.ledger.share(&mut self.owed);
-            self.say_unasked(&ops);
+            self.send_unasked(&ops);
         }
     }
 
-    fn say_unasked(&mut self, ops: &[Op]) {
+    fn send_unasked(&mut self, ops: &[Op]) {
         self.unasked_under_way += 1;
         self.client.send(UNASKED, ops);
     }
 
     /// Entries that are owed and a snapshot of the client are one. True of its end if they have to be
-    /// said before.
+    /// sent before.
     fn comes_later(&mut self, op: &Op) -> bool {
         match op {
             Op::SnapshotBegin(Section::Fdb) => self.owed.client_begins(),
@@ -173,7 +173,7 @@ impl Foreign {
         false
     }
 
-    /// What it was told last may not have arrived.
+    /// What it was sent last may not have arrived.
     fn went_down(&mut self, now: Instant) {
         self.is_up = false;
         self.owed = Owed::default();
@@ -183,7 +183,7 @@ impl Foreign {
         }
     }
 
-    /// What has to be said to a client from the beginning.
+    /// What has to be sent to a client from the beginning.
     fn begin(&self, connection: &mut Connection) {
         connection.outbox.set_listing(!self.client.is_settled());
         if let Some(settings) = self.client.settings() {
@@ -191,7 +191,7 @@ impl Foreign {
         }
     }
 
-    /// What it sees, as far as it said.
+    /// What it sees, as far as it reported.
     pub(super) fn table(&self, knows_members: bool) -> impl Iterator<Item = Event> {
         let observations = self.client.observations();
         let observations = observations.map(|(key, observation)| Event::Fdb { key, observation });
@@ -203,7 +203,7 @@ impl Foreign {
     }
 
     /// The messages of a batch have left.
-    fn said(&mut self, serial: u64, failures: Vec<(u32, OpError)>, isolates: bool, now: Instant) {
+    fn sent(&mut self, serial: u64, failures: Vec<(u32, OpError)>, isolates: bool, now: Instant) {
         if serial == UNASKED {
             self.unasked_under_way = self.unasked_under_way.saturating_sub(1);
             return;
@@ -213,8 +213,8 @@ impl Foreign {
         };
         for (place, error) in failures {
             let place = usize::try_from(place).ok();
-            let told = place.and_then(|place| open.told.get(place));
-            if let Some(Told { index, .. }) = told.copied() {
+            let forwarded = place.and_then(|place| open.forwarded.get(place));
+            if let Some(Forwarded { index, .. }) = forwarded.copied() {
                 fail(&mut open.results, index, error);
             }
         }
@@ -239,7 +239,7 @@ impl Foreign {
 impl Open {
     /// The server does not do its share now.
     fn server_is_away(&mut self, now: Instant) {
-        for Told { index, if_away } in std::mem::take(&mut self.told) {
+        for Forwarded { index, if_away } in std::mem::take(&mut self.forwarded) {
             if let Some(code) = if_away {
                 let text = "waiting for the mclagsyncd server".to_owned();
                 fail(&mut self.results, index, OpError { code, text });
@@ -257,7 +257,7 @@ fn fail(results: &mut [Result<(), OpError>], index: usize, error: OpError) {
 }
 
 /// What an operation is answered that is owed to the server. A port counts as refused, for the other chassis
-/// is told whether its isolation is in force; the client asks for it again. The rest is done when the
+/// hears whether its isolation is in force; the client asks for it again. The rest is done when the
 /// server is back, without being asked again.
 const fn answer_if_away(op: &Op) -> Option<OpErrorCode> {
     match op {
@@ -345,7 +345,7 @@ impl<B: Backend> Server<B> {
             next = self.foreign.as_mut().and_then(|f| f.client.ready());
         }
         if let Some(foreign) = &mut self.foreign {
-            foreign.say_more();
+            foreign.send_more();
         }
     }
 
@@ -370,7 +370,7 @@ impl<B: Backend> Server<B> {
                 batch,
                 failures,
                 isolates,
-            } => foreign.said(batch, failures, isolates, Instant::now()),
+            } => foreign.sent(batch, failures, isolates, Instant::now()),
             ServerEvent::Event(Event::SnapshotBegin) => {
                 if let Some(outbox) = &mut outbox {
                     outbox.set_listing(true);
@@ -435,7 +435,7 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    /// Say to a new client what it has to begin with.
+    /// Send a new client what it has to begin with.
     pub(super) fn begin_events(&self, connection: &mut Connection) {
         match &self.foreign {
             Some(foreign) => foreign.begin(connection),
@@ -498,7 +498,7 @@ impl<B: Backend> Server<B> {
         Ok(())
     }
 
-    /// Nothing is wanted any more: the server takes back what it was told.
+    /// Nothing is wanted any more: the server takes back what it was sent.
     pub(super) async fn release_foreign(&mut self) {
         let Some(foreign) = &mut self.foreign else {
             return;
@@ -519,7 +519,7 @@ impl<B: Backend> Server<B> {
         }
         foreign.owed = Owed::default();
         if foreign.is_up {
-            foreign.say_unasked(&ops);
+            foreign.send_unasked(&ops);
             foreign.client.flush_now().await;
         }
     }
@@ -557,7 +557,7 @@ mod tests {
         all
     }
 
-    /// The other chassis may be faster than the server: it is told 50 ms later.
+    /// The other chassis may be faster than the server: it is informed 50 ms later.
     #[tokio::test]
     async fn isolation_counts_when_the_server_had_time_for_it_and_answers_keep_their_order() {
         let now = Instant::now();
@@ -568,19 +568,19 @@ mod tests {
             foreign.take(number, &ops, vec![Ok(()); 2], now);
         }
         assert_eq!(foreign.deadline(), None);
-        foreign.said(2, Vec::new(), false, now);
+        foreign.sent(2, Vec::new(), false, now);
         assert_eq!(answered(&mut foreign, now), []);
-        foreign.said(1, vec![(1, refused())], true, now);
+        foreign.sent(1, vec![(1, refused())], true, now);
         assert_eq!(foreign.deadline(), Some(now + TAKES_EFFECT));
         let before = now + TAKES_EFFECT - Duration::from_millis(1);
         assert_eq!(answered(&mut foreign, before), []);
         let both = [(1, vec![true, false]), (2, vec![true, true])];
         assert_eq!(answered(&mut foreign, now + TAKES_EFFECT), both);
-        foreign.said(2, Vec::new(), false, now);
+        foreign.sent(2, Vec::new(), false, now);
         assert_eq!(answered(&mut foreign, now + TAKES_EFFECT), []);
     }
 
-    /// Whether the server took what was said to it last nobody knows.
+    /// Whether the server took what was sent to it last nobody knows.
     #[tokio::test]
     async fn what_was_not_answered_when_the_server_went_away_is_owed() {
         let now = Instant::now();
@@ -597,14 +597,14 @@ mod tests {
         };
         let ops = [Op::SnapshotBegin(Section::Ports), port.clone()];
         foreign.take(1, &ops, vec![Ok(()); 2], now);
-        foreign.said(1, Vec::new(), true, now);
+        foreign.sent(1, Vec::new(), true, now);
         foreign.went_down(now);
         assert_eq!(answered(&mut foreign, now), [(1, vec![true, false])]);
         assert_eq!(foreign.ledger.replay(), [ops[0].clone(), port]);
     }
 
     /// The other chassis' frames come out of a port until it is isolated. Here the server reads nothing
-    /// before all was said.
+    /// before all was sent.
     #[tokio::test]
     async fn a_port_does_not_wait_for_the_table_that_is_owed() {
         use crate::backend::mclagsyncd::Place;
@@ -668,9 +668,9 @@ mod tests {
                 isolates,
             } = foreign.client.next().await
             {
-                foreign.said(batch, failures, isolates, now);
+                foreign.sent(batch, failures, isolates, now);
             }
-            foreign.say_more();
+            foreign.send_more();
         }
         drop(foreign);
 
@@ -679,20 +679,20 @@ mod tests {
         stream.read_to_end(&mut bytes).await.unwrap();
         let mut decoder = Decoder::v1();
         decoder.push(&bytes);
-        let (mut told, mut isolated_after) = (0, None);
+        let (mut sent, mut isolated_after) = (0, None);
         while let Some(frame) = decoder.next_frame().unwrap() {
             let decoded = ClientMessage::decode(&frame, Dialect::Sonic).unwrap();
             match decoded.unwrap().message {
-                ClientMessage::SetFdb(records) => told += records.len(),
+                ClientMessage::SetFdb(records) => sent += records.len(),
                 ClientMessage::PortIsolate(list) if list.ports.len() == 2 => {
-                    isolated_after = Some(told);
+                    isolated_after = Some(sent);
                 }
                 _ => {}
             }
         }
-        assert_eq!(told, usize::from(ENTRIES));
+        assert_eq!(sent, usize::from(ENTRIES));
         let isolated_after = isolated_after.unwrap();
-        assert!(isolated_after < told / 2, "after {isolated_after} entries");
+        assert!(isolated_after < sent / 2, "after {isolated_after} entries");
     }
 
     /// Each client counts its batches from one.
@@ -715,7 +715,7 @@ mod tests {
             number: 1,
             serial,
             results: vec![Ok(())],
-            told: Vec::new(),
+            forwarded: Vec::new(),
             in_force_at: None,
         };
         foreign.open.push_back(batch(foreign.last_serial + 1));
@@ -727,11 +727,11 @@ mod tests {
             } = happened
             {
                 assert_eq!(batch, 1);
-                foreign.said(batch, failures, isolates, now);
+                foreign.sent(batch, failures, isolates, now);
             }
         }
         assert_eq!(answered(&mut foreign, now), []);
-        foreign.said(2, Vec::new(), false, now);
+        foreign.sent(2, Vec::new(), false, now);
         assert_eq!(answered(&mut foreign, now), [(1, vec![true])]);
     }
 }

@@ -1,5 +1,5 @@
-//! The server towards legacy clients: who may connect when, and in which order what they say is
-//! carried out and they are told.
+//! The server towards legacy clients: who may connect when, and in which order what they request is
+//! carried out and they are informed.
 
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Op};
@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::{Server, Writer};
 use crate::backend::Backend;
 use crate::legacy::{
-    ClientId, Connection, Feed, ListenerEvent, Listeners, Lost, Options, Place, SWEEP_AFTER,
+    ClientId, Feed, LegacyConnection, ListenerEvent, Listeners, Lost, Options, Place, SWEEP_AFTER,
     Sockets, Translator,
 };
 
@@ -24,8 +24,8 @@ pub(super) struct Legacy {
     pub(super) options: Options,
     pub(super) sockets: Sockets,
     pub(super) translator: Translator,
-    /// The peer link when clients were last told something: what is behind it they are not told.
-    told_peer_link: Option<IfName>,
+    /// The peer link when clients were last informed: what is behind it is not published to them.
+    published_peer_link: Option<IfName>,
     /// When what earlier clients asked for and the present one did not is released.
     sweep_at: Option<Instant>,
     /// It was.
@@ -41,7 +41,7 @@ impl Legacy {
         Self {
             options,
             sockets: Sockets::new(listeners),
-            told_peer_link: translator.peer_link(),
+            published_peer_link: translator.peer_link(),
             translator,
             sweep_at: None,
             swept: false,
@@ -58,19 +58,19 @@ impl Legacy {
             .min()
     }
 
-    /// Tell all clients that an entry may have changed.
+    /// Inform all clients that an entry may have changed.
     pub(super) fn mark(&mut self, key: FdbKey, table: usize) {
         for feed in self.feeds() {
             feed.mark(key, table);
         }
     }
 
-    /// Tell all clients that anything may have changed.
+    /// Inform all clients that anything may have changed.
     pub(super) fn mark_all(&mut self) {
         self.feeds().for_each(Feed::mark_all);
     }
 
-    /// Tell all clients that VLAN members may have changed.
+    /// Inform all clients that VLAN members may have changed.
     pub(super) fn mark_vlans(&mut self) {
         self.feeds().for_each(Feed::mark_vlans);
     }
@@ -146,7 +146,7 @@ impl<B: Backend> Server<B> {
             return;
         }
         let is_first = self.legacy.sockets.is_empty();
-        let connection = Connection::new(stream, from, place, Instant::now());
+        let connection = LegacyConnection::new(stream, from, place, Instant::now());
         let Some(id) = self.legacy.sockets.admit(connection) else {
             self.legacy.refused += 1;
             if !std::mem::replace(&mut self.legacy.refusing, true) {
@@ -174,7 +174,7 @@ impl<B: Backend> Server<B> {
         self.follow(id);
     }
 
-    /// Let the connection be told by what it speaks.
+    /// Let what the connection speaks decide what is published to it.
     fn follow(&mut self, id: ClientId) {
         if let Some(connection) = self.legacy.sockets.get_mut(id) {
             connection.follow(&self.legacy.options);
@@ -215,7 +215,7 @@ impl<B: Backend> Server<B> {
                 ops.extend(self.installed_as_dynamic(port));
                 ops.extend(flush);
             }
-            // A poll is answered as things are after what was said before it, and what depends on
+            // A poll is answered as things are after what was requested before it, and what depends on
             // the dataplane waits until it is as the messages before want it.
             let is_turn = matches!(
                 message,
@@ -349,10 +349,10 @@ impl<B: Backend> Server<B> {
     }
 
     /// Send every client what it may get.
-    pub(super) fn tell_legacy(&mut self) {
+    pub(super) fn inform_legacy(&mut self) {
         let now = Instant::now();
         let peer_link = self.legacy.translator.peer_link();
-        if std::mem::replace(&mut self.legacy.told_peer_link, peer_link) != peer_link {
+        if std::mem::replace(&mut self.legacy.published_peer_link, peer_link) != peer_link {
             self.legacy.mark_all();
         }
         let mut lost = Vec::new();

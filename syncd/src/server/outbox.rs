@@ -15,15 +15,15 @@ const SLACK: usize = 4096;
 /// Events that the client has not been sent yet.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    state: State,
+    stage: Stage,
     changes: Latest,
-    /// The dataplane is still listing what it sees: the end of the table is not said before it has.
+    /// The dataplane is still listing what it sees: the end of the table is not published before it has.
     is_listing: bool,
     settings: Settings,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum Stage {
     /// The client knows the table as it was; what is left are changes.
     #[default]
     Following,
@@ -36,7 +36,7 @@ enum State {
 /// Settings of the pair that the client has not been sent yet.
 #[derive(Debug, Default)]
 struct Settings {
-    /// In order. A pair that ended and began anew is said to have ended; of anything else only the
+    /// In order. A pair that ended and began anew is published as ended; of anything else only the
     /// last counts.
     waiting: VecDeque<Option<PairSettings>>,
     /// The rest of what is being sent: one that has begun is sent to its end.
@@ -53,7 +53,7 @@ enum Key {
 impl Outbox {
     /// Send the whole table, instead of whatever waits.
     pub(super) fn resync(&mut self) {
-        self.state = State::Due;
+        self.stage = Stage::Due;
         self.changes = Latest::default();
     }
 
@@ -65,16 +65,16 @@ impl Outbox {
     /// Add what happened. `table` is the number of entries that the dataplane has.
     pub(super) fn push(&mut self, event: Event, table: usize) {
         let Some(key) = key_of(&event) else { return };
-        match &mut self.state {
-            State::Due => return,
-            State::Sending(rest) if self.is_listing || rest.events.contains_key(&key) => {
+        match &mut self.stage {
+            Stage::Due => return,
+            Stage::Sending(rest) if self.is_listing || rest.events.contains_key(&key) => {
                 rest.set(key, event);
                 if rest.events.len() > table + SLACK {
                     self.resync();
                 }
                 return;
             }
-            State::Sending(_) | State::Following => self.changes.set(key, event),
+            Stage::Sending(_) | Stage::Following => self.changes.set(key, event),
         }
         if self.changes.events.len() > table + SLACK {
             self.resync();
@@ -96,10 +96,10 @@ impl Outbox {
 
     /// Whether there is something to send.
     pub(super) fn is_empty(&self) -> bool {
-        let nothing_of_tables = match &self.state {
-            State::Following => self.changes.events.is_empty(),
-            State::Due => false,
-            State::Sending(rest) => self.is_listing && rest.events.is_empty(),
+        let nothing_of_tables = match &self.stage {
+            Stage::Following => self.changes.events.is_empty(),
+            Stage::Due => false,
+            Stage::Sending(rest) => self.is_listing && rest.events.is_empty(),
         };
         nothing_of_tables && self.settings.is_empty()
     }
@@ -114,17 +114,17 @@ impl Outbox {
         if events.len() + 1 >= max {
             return events;
         }
-        if matches!(self.state, State::Due) {
+        if matches!(self.stage, Stage::Due) {
             let mut rest = Latest::default();
             for event in table() {
                 if let Some(key) = key_of(&event) {
                     rest.set(key, event);
                 }
             }
-            self.state = State::Sending(rest);
+            self.stage = Stage::Sending(rest);
             events.push(Event::SnapshotBegin);
         }
-        if let State::Sending(rest) = &mut self.state {
+        if let Stage::Sending(rest) = &mut self.stage {
             while events.len() + 1 < max {
                 match rest.pop() {
                     // What is no longer so is not named, unless it may have been.
@@ -133,13 +133,13 @@ impl Outbox {
                     None if self.is_listing => break,
                     None => {
                         events.push(Event::SnapshotEnd);
-                        self.state = State::Following;
+                        self.stage = Stage::Following;
                         break;
                     }
                 }
             }
         }
-        if matches!(self.state, State::Following) {
+        if matches!(self.stage, Stage::Following) {
             while events.len() < max
                 && let Some(event) = self.changes.pop()
             {
@@ -334,18 +334,18 @@ mod tests {
 
     /// The domains that are sent; none for the word that there is no pair.
     fn domains(events: &[Event]) -> Vec<Option<u16>> {
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         for event in events {
             match event {
-                Event::Settings(Setting::Begin) => told.push(None),
+                Event::Settings(Setting::Begin) => received.push(None),
                 Event::Settings(Setting::Domain(domain)) => {
-                    *told.last_mut().unwrap() = Some(domain.domain.get());
+                    *received.last_mut().unwrap() = Some(domain.domain.get());
                 }
                 Event::Settings(Setting::End) => {}
                 other => panic!("{other:?}"),
             }
         }
-        told
+        received
     }
 
     #[test]

@@ -39,11 +39,11 @@ impl<B: Backend> Server<B> {
                 moved |= before.map(place) != actual.as_ref().map(place);
             }
             if let Some(event) = self.reconciler.observe(&next) {
-                self.tell(&event);
+                self.publish(&event);
             }
             if let BackendEvent::Table { entries, is_last } = &next {
                 for event in self.reconciler.take_piece(entries, *is_last) {
-                    self.tell(&event);
+                    self.publish(&event);
                 }
                 // Each piece costs the dataplane some milliseconds.
                 taken = EVENTS_AT_ONCE;
@@ -74,8 +74,8 @@ impl<B: Backend> Server<B> {
         Ok(())
     }
 
-    /// Tell the client what the dataplane sees, when it next has credit.
-    fn tell(&mut self, event: &Event) {
+    /// Publish to the client what the dataplane sees, when it next has credit.
+    fn publish(&mut self, event: &Event) {
         if let Event::Fdb { key, observation } = event {
             debug!(mac = %key.mac, vid = %key.vid, ?observation, "seen");
             let table = self.reconciler.actual().fdb.len();
@@ -98,7 +98,7 @@ impl<B: Backend> Server<B> {
         let results = self.carry_out(&actions).await;
         let answers = self.reconciler.conclude(&actions, &results);
         for event in self.reconciler.take_ended() {
-            self.tell(&event);
+            self.publish(&event);
         }
         self.keep_originals();
         if !self.reconciler.may_retry() && self.unstored.is_none() {
@@ -173,7 +173,7 @@ impl<B: Backend> Server<B> {
         if !keys.is_empty() {
             let found = self.backend.look_up(&keys).await;
             for event in self.reconciler.looked_up(&keys, &found) {
-                self.tell(&event);
+                self.publish(&event);
             }
         }
         let is_listing = self.reconciler.is_listing();

@@ -391,11 +391,11 @@ async fn addresses_seen_at_once_are_told_to_the_last() {
     for number in 0..COUNT {
         rig.recorder.hear(key(number), port("swp1"));
     }
-    let mut told = 0;
-    while told < usize::from(COUNT) {
-        told += client.events().await.len();
+    let mut received = 0;
+    while received < usize::from(COUNT) {
+        received += client.events().await.len();
     }
-    assert_eq!(told, usize::from(COUNT));
+    assert_eq!(received, usize::from(COUNT));
     rig.stop().await;
 }
 

@@ -62,7 +62,7 @@ pub(super) fn held<'a>(
 }
 
 /// An event that lacks the system id says nothing about it.
-pub(super) fn keep_untold(link: &mut LinkInfo, before: Option<&LinkInfo>) {
+pub(super) fn keep_unreported(link: &mut LinkInfo, before: Option<&LinkInfo>) {
     if let (LinkKind::Bond(now), Some(LinkKind::Bond(before))) =
         (&mut link.kind, before.map(|before| &before.kind))
         && now.ad_actor_system.is_none()

@@ -30,7 +30,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(2);
 
 /// One connection.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct ServerConnection {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
     pub(super) detector: Detector,
@@ -80,7 +80,7 @@ pub(super) enum Woke {
     Poll,
 }
 
-impl Connection {
+impl ServerConnection {
     pub(super) fn new(stream: TcpStream, place: Place) -> Self {
         Self {
             stream,

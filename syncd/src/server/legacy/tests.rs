@@ -558,23 +558,23 @@ async fn what_is_behind_another_peer_link_is_taken_back() {
         rig.recorder.hear(key(last), port(name));
     }
     let mut client = rig.connect().await;
-    let told = |records: Vec<FdbRecord>| {
-        let mut told: Vec<_> = records.iter().map(|r| (r.mac, r.op)).collect();
-        told.sort_by_key(|(mac, _)| *mac);
-        told
+    let received = |records: Vec<FdbRecord>| {
+        let mut received: Vec<_> = records.iter().map(|r| (r.mac, r.op)).collect();
+        received.sort_by_key(|(mac, _)| *mac);
+        received
     };
     let (on_po9, on_1000) = (key(1).mac, key(2).mac);
-    assert_eq!(told(client.fdb().await), [(on_po9, RecordOp::Add)]);
+    assert_eq!(received(client.fdb().await), [(on_po9, RecordOp::Add)]);
     rig.reload(|options| options.legacy.peer_link = Some(port("po9")))
         .await;
     assert_eq!(
-        told(client.fdb().await),
+        received(client.fdb().await),
         [(on_po9, RecordOp::Delete), (on_1000, RecordOp::Add)]
     );
     // The list of a client names PortChannel1000.
     client.say(ISOLATE).await;
     assert_eq!(
-        told(client.fdb().await),
+        received(client.fdb().await),
         [(on_po9, RecordOp::Add), (on_1000, RecordOp::Delete)]
     );
     rig.stop().await;
@@ -700,14 +700,14 @@ async fn the_captured_stream_of_a_linux_mclag_client_has_effect() {
     client.hears_nothing().await;
     rig.recorder.hear(key(9), port("Ethernet8"));
     client.say("01140400").await;
-    let told = client.fdb().await;
-    assert_eq!((told.len(), told[0].mac), (1, key(9).mac));
+    let received = client.fdb().await;
+    assert_eq!((received.len(), received[0].mac), (1, key(9).mac));
     rig.recorder.age(key(9));
     client.say("01140400").await;
-    let told = client.fdb().await;
+    let received = client.fdb().await;
     // 5.1: a deletion has its port in this dialect.
     let port = Some(port("Ethernet8"));
-    assert_eq!((told[0].op, told[0].port), (RecordOp::Delete, port));
+    assert_eq!((received[0].op, received[0].port), (RecordOp::Delete, port));
     rig.stop().await;
 }
 
@@ -733,9 +733,12 @@ async fn a_client_of_the_intermediate_generation_is_recognised_at_the_address_of
     rig.recorder.hear(key(7), port("Ethernet8"));
     rig.until("heard", |a| a.fdb.contains_key(&key(7))).await;
     client.say("01140400").await;
-    let told = client.fdb().await;
-    let told: Vec<_> = told.iter().map(|r| (r.mac, r.port, r.op)).collect();
-    assert_eq!(told, [(key(7).mac, Some(port("Ethernet8")), RecordOp::Add)]);
+    let received = client.fdb().await;
+    let received: Vec<_> = received.iter().map(|r| (r.mac, r.port, r.op)).collect();
+    assert_eq!(
+        received,
+        [(key(7).mac, Some(port("Ethernet8")), RecordOp::Add)]
+    );
     rig.recorder.age(key(7));
     client.hears_nothing().await;
     rig.stop().await;

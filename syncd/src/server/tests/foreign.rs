@@ -437,7 +437,7 @@ async fn the_node_mac_of_the_client_wins_over_the_one_that_the_server_names() {
     let (mut keeper, mut client, _) = beside.both().await;
     let _ = client.ask(&[Op::NodeMac(NODE)]).await;
     keeper.say(domain_record(DomainOp::Add)).await;
-    Told::until_settings(&mut client).await;
+    Forwarded::until_settings(&mut client).await;
     let _ = client.ask(&own_mac_and_back()).await;
     assert_eq!(mac_of_bond1(&mut keeper).await, Mac([2, 0, 0, 0, 0, 0x55]));
     assert_eq!(mac_of_bond1(&mut keeper).await, NODE);
@@ -473,18 +473,18 @@ async fn what_the_server_says_is_told_to_every_client() {
     keeper.say(v1::ServerMessage::Fdb(learns)).await;
     let gone = record(2, "swp1", RecordOp::Delete);
     keeper.say(v1::ServerMessage::Fdb(vec![gone])).await;
-    let told = Told::until_listed(&mut client).await;
-    told.check();
+    let received = Forwarded::until_listed(&mut client).await;
+    received.check();
 
     // The next one hears the same from the beginning.
     let mut client = beside.rig.connect().await;
     client.send(&super::hello(2..=2, u64::MAX)).await;
     greeted(&mut client).await;
-    let told = Told::until_listed(&mut client).await;
-    told.check();
+    let received = Forwarded::until_listed(&mut client).await;
+    received.check();
     keeper.say(domain_record(DomainOp::Delete)).await;
-    let told = Told::until_settings(&mut client).await;
-    assert_eq!(told.settings, Some(None));
+    let received = Forwarded::until_settings(&mut client).await;
+    assert_eq!(received.settings, Some(None));
     beside.rig.stop().await;
 }
 
@@ -508,9 +508,9 @@ async fn a_client_that_knows_no_settings_is_told_none() {
     keeper.say(vlan_members()).await;
     let learns = vec![record(1, "swp1", RecordOp::Add)];
     keeper.say(v1::ServerMessage::Fdb(learns)).await;
-    let told = Told::until_listed(&mut client).await;
-    assert_eq!((told.settings, told.members.len()), (None, 0));
-    assert_eq!(told.observations.len(), 1);
+    let received = Forwarded::until_listed(&mut client).await;
+    assert_eq!((received.settings, received.members.len()), (None, 0));
+    assert_eq!(received.observations.len(), 1);
     beside.rig.stop().await;
 }
 
@@ -556,7 +556,7 @@ async fn more_batches_than_the_window_end_the_connection() {
 
 /// What a client was told.
 #[derive(Debug, Default)]
-struct Told {
+struct Forwarded {
     assembly: Assembly,
     settings: Option<Option<PairSettings>>,
     members: HashMap<(IfName, Vid), bool>,
@@ -564,21 +564,21 @@ struct Told {
     is_listed: bool,
 }
 
-impl Told {
+impl Forwarded {
     async fn until_listed(client: &mut Client) -> Self {
-        let mut told = Self::default();
-        while !told.is_listed {
-            told.take(client.events().await);
+        let mut received = Self::default();
+        while !received.is_listed {
+            received.take(client.events().await);
         }
-        told
+        received
     }
 
     async fn until_settings(client: &mut Client) -> Self {
-        let mut told = Self::default();
-        while told.settings.is_none() {
-            told.take(client.events().await);
+        let mut received = Self::default();
+        while received.settings.is_none() {
+            received.take(client.events().await);
         }
-        told
+        received
     }
 
     fn take(&mut self, events: Vec<Event>) {
