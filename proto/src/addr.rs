@@ -67,15 +67,22 @@ impl FromStr for Mac {
 #[error("not a MAC address of the form 02:00:5e:00:00:01")]
 pub struct InvalidMac;
 
+/// Text where people read it, six bytes elsewhere.
 impl Serialize for Mac {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match serializer.is_human_readable() {
+            true => serializer.collect_str(self),
+            false => self.0.serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Mac {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parse_text(deserializer)
+        match deserializer.is_human_readable() {
+            true => parse_text(deserializer),
+            false => Deserialize::deserialize(deserializer).map(Self),
+        }
     }
 }
 
@@ -277,7 +284,7 @@ fn one_at_a_time(text: &str) -> u32 {
 
 /// The number of the pair, 1..=65535; carried as the redundancy group id (RFC 7275, RG ID).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct DomainId(NonZeroU16);
 
 impl DomainId {
@@ -296,6 +303,25 @@ impl DomainId {
         self.0.get()
     }
 }
+
+impl From<DomainId> for u16 {
+    fn from(id: DomainId) -> Self {
+        id.get()
+    }
+}
+
+impl TryFrom<u16> for DomainId {
+    type Error = InvalidDomainId;
+
+    fn try_from(raw: u16) -> Result<Self, InvalidDomainId> {
+        Self::new(raw).ok_or(InvalidDomainId(raw))
+    }
+}
+
+/// A number that no pair has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("domain {0} is not within 1..=65535")]
+pub struct InvalidDomainId(pub u16);
 
 impl fmt::Display for DomainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@
 //! integers of fixed width, `u32` enum tags, `u64` lengths. It is ours, the crate is a detail
 //! that can be replaced.
 
+use bincode::error::DecodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,8 +36,11 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> 
     if bytes.len() > LIMIT {
         return Err(BodyError::TooLong(bytes.len()));
     }
-    let (body, used) = bincode::serde::decode_from_slice(bytes, config())
-        .map_err(|error| BodyError::Malformed(error.to_string()))?;
+    let decoded = bincode::serde::decode_from_slice(bytes, config());
+    let (body, used) = decoded.map_err(|error| match error {
+        DecodeError::OtherString(words) => BodyError::Value(words),
+        error => BodyError::Malformed(error.to_string()),
+    })?;
     match bytes.len() - used {
         0 => Ok(body),
         count => Err(BodyError::Trailing(count)),
@@ -57,6 +61,9 @@ pub enum BodyError {
     /// A value cannot be read.
     #[error("malformed body: {0}")]
     Malformed(String),
+    /// A value can be read and is none that may stand there.
+    #[error("{0}")]
+    Value(String),
     /// Bytes are left behind the last value.
     #[error("{0} bytes behind the end of the body")]
     Trailing(usize),

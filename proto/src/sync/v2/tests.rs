@@ -635,6 +635,14 @@ fn values_that_cannot_be_are_refused_by_name() {
         spoiled(EVENTS, 48, b'/'),
         "\"/wp3\": not an interface name: 1 to 20 printable characters without blank, '/' or ':'"
     );
+    assert_eq!(
+        spoiled(EVENTS_SETTINGS, 66, 0),
+        "domain 0 is not within 1..=65535"
+    );
+    assert_eq!(
+        spoiled(EVENTS_SETTINGS, 20, 9),
+        "invalid value: integer `9`, expected variant index 0 <= i < 9"
+    );
 }
 
 #[test]

@@ -3,81 +3,82 @@
 //!
 //! **Frozen.** Each struct and enum here is a layout that other programs read
 //! (`docs/mclagsyncd-v2.md`); none is ever edited, not even the order of its fields or variants.
-//! A new field means a version 3. Conversions destructure without `..`, so that a field added to
-//! the model stops the build where it must be decided whether version 2 can carry it.
+//! A new field means a version 3. Conversions destructure without `..`, and layouts of the model's own
+//! types are complete, so that a field added to the model stops the build where it must be decided
+//! whether version 2 can carry it.
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{EventV2, OpErrorCodeV2, OpV2};
+use super::values::{EventV2, OpErrorCodeV2, Received, Sent};
 use super::{
     Capabilities, ClientHello, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE, MAX_OPS_PER_BATCH,
     MAX_TEXT, ServerHello,
 };
-use crate::addr::{InvalidIfName, InvalidVid};
 use crate::sync::body::{self, BodyError};
-use crate::sync::model::{Abilities, Event, Op, OpError};
+use crate::sync::model::{Abilities, Event, Op, OpError, OpErrorCode};
 
 /// Body of a client's hello.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct ClientHelloV2 {
-    pub(super) min_version: u8,
-    pub(super) max_version: u8,
-    pub(super) capabilities: u64,
-    pub(super) software: String,
-    pub(super) events_up_to: u64,
+#[derive(Deserialize, Serialize)]
+struct ClientHelloV2 {
+    min_version: u8,
+    max_version: u8,
+    capabilities: u64,
+    software: String,
+    events_up_to: u64,
 }
 
-/// Body of a batch.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct BatchV2 {
-    pub(super) number: u64,
-    pub(super) ops: Vec<OpV2>,
+/// Body of a batch of such operations.
+#[derive(Deserialize, Serialize)]
+struct BatchV2<O> {
+    number: u64,
+    ops: Vec<O>,
 }
 
 /// Body of a credit.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct CreditV2 {
-    pub(super) up_to: u64,
+#[derive(Deserialize, Serialize)]
+struct CreditV2 {
+    up_to: u64,
 }
 
 /// Body of a server's hello.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct ServerHelloV2 {
-    pub(super) version: u8,
-    pub(super) capabilities: u64,
-    pub(super) abilities: u64,
-    pub(super) backend: String,
-    pub(super) window: u32,
+#[derive(Deserialize, Serialize)]
+struct ServerHelloV2 {
+    version: u8,
+    capabilities: u64,
+    abilities: u64,
+    backend: String,
+    window: u32,
 }
 
 /// Body of the answer to a batch: operations that are not listed succeeded.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct BatchResultV2 {
-    pub(super) number: u64,
-    pub(super) count: u32,
-    pub(super) failures: Vec<FailureV2>,
+#[derive(Deserialize, Serialize)]
+struct BatchResultV2 {
+    number: u64,
+    count: u32,
+    failures: Vec<FailureV2>,
 }
 
 /// One failed operation of a batch.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct FailureV2 {
-    pub(super) index: u32,
-    pub(super) code: OpErrorCodeV2,
-    pub(super) text: String,
+#[derive(Deserialize, Serialize)]
+struct FailureV2 {
+    index: u32,
+    #[serde(with = "OpErrorCodeV2")]
+    code: OpErrorCode,
+    text: String,
 }
 
 /// Body of a message of events.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct EventsV2 {
-    pub(super) number: u64,
-    pub(super) events: Vec<EventV2>,
+#[derive(Deserialize, Serialize)]
+struct EventsV2 {
+    number: u64,
+    events: Vec<EventV2>,
 }
 
 /// Body of an error. The code is a number, so that an unknown one can be shown.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct ErrorV2 {
-    pub(super) code: u32,
-    pub(super) text: String,
+#[derive(Deserialize, Serialize)]
+struct ErrorV2 {
+    code: u32,
+    text: String,
 }
 
 /// A body that can be read and still says something impossible, or cannot be read at all.
@@ -87,20 +88,6 @@ pub enum ValueError {
     /// The bytes are not such a body.
     #[error(transparent)]
     Body(#[from] BodyError),
-    /// A text that names no interface; the first 40 characters of it.
-    #[error("{text:?}: {source}")]
-    Name {
-        /// The beginning of the text.
-        text: String,
-        /// What is wrong with it.
-        source: InvalidIfName,
-    },
-    /// A number that is no VLAN.
-    #[error(transparent)]
-    Vid(#[from] InvalidVid),
-    /// A number that is no domain.
-    #[error("domain 0 is not within 1..=65535")]
-    Domain,
     /// A text longer than [`MAX_TEXT`].
     #[error("text of {0} bytes, limit is {MAX_TEXT}")]
     Text(usize),
@@ -175,18 +162,15 @@ pub(super) fn encode_batch(number: u64, ops: &[Op]) -> Result<Vec<u8>, EncodeErr
             limit: MAX_OPS_PER_BATCH,
         });
     }
-    let ops = ops.iter().map(OpV2::from).collect();
+    let ops = ops.iter().map(Sent).collect();
     Ok(body::encode(&BatchV2 { number, ops })?)
 }
 
 pub(super) fn decode_batch(bytes: &[u8]) -> Result<(u64, Vec<Op>), ValueError> {
     let BatchV2 { number, ops } = body::decode(bytes)?;
     at_most("operations", ops.len(), MAX_OPS_PER_BATCH)?;
-    let ops = ops
-        .into_iter()
-        .map(Op::try_from)
-        .collect::<Result<_, _>>()?;
-    Ok((number, ops))
+    let ops = ops.into_iter().map(|Received(op)| op);
+    Ok((number, ops.collect()))
 }
 
 pub(super) fn encode_credit(up_to: u64) -> Result<Vec<u8>, EncodeError> {
@@ -256,7 +240,7 @@ pub(super) fn encode_batch_result(
         if let Err(OpError { code, text }) = result {
             failures.push(FailureV2 {
                 index,
-                code: (*code).into(),
+                code: *code,
                 text: cut(text),
             });
         }
@@ -292,7 +276,7 @@ pub(super) fn decode_batch_result(
         }
         results.resize(at, Ok(()));
         results.push(Err(OpError {
-            code: code.into(),
+            code,
             text: text(words)?,
         }));
     }
@@ -315,8 +299,8 @@ pub(super) fn encode_events(number: u64, events: &[Event]) -> Result<Vec<u8>, En
 pub(super) fn decode_events(bytes: &[u8]) -> Result<(u64, Vec<Event>), ValueError> {
     let EventsV2 { number, events } = body::decode(bytes)?;
     at_most("events", events.len(), MAX_EVENTS_PER_MESSAGE)?;
-    let events = events.into_iter().map(Event::try_from);
-    Ok((number, events.collect::<Result<_, _>>()?))
+    let events = events.into_iter().map(Event::from);
+    Ok((number, events.collect()))
 }
 
 pub(super) fn encode_error(code: ErrorCode, words: &str) -> Result<Vec<u8>, EncodeError> {
