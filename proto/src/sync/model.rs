@@ -423,9 +423,9 @@ pub struct Abilities {
     pub node_mac: bool,
 }
 
-impl fmt::Display for Abilities {
-    /// Names of those that it has, or `none`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Abilities {
+    /// Each with its name, in the order of their bits in a hello.
+    const fn each(&mut self) -> [(&mut bool, &'static str); 7] {
         let Self {
             redirect,
             tracking,
@@ -434,8 +434,8 @@ impl fmt::Display for Abilities {
             interfaces,
             neighbours,
             node_mac,
-        } = *self;
-        let all = [
+        } = self;
+        [
             (redirect, "redirect"),
             (tracking, "activity"),
             (hold, "hold"),
@@ -443,17 +443,34 @@ impl fmt::Display for Abilities {
             (interfaces, "interfaces"),
             (neighbours, "neighbours"),
             (node_mac, "node MAC"),
-        ];
-        let names: Vec<&str> = all
-            .into_iter()
-            .filter_map(|(has, name)| has.then_some(name))
-            .collect();
-        f.pad(
-            match names.is_empty() {
-                true => "none".to_owned(),
-                false => names.join(", "),
-            }
-            .as_str(),
-        )
+        ]
+    }
+
+    /// As the bits of a hello.
+    pub(super) fn bits(mut self) -> u64 {
+        let bits = self.each().into_iter().rev();
+        bits.fold(0, |bits, (has, _)| bits << 1 | u64::from(*has))
+    }
+
+    /// From the bits of a hello. Unknown ones mean nothing: a later server may announce more.
+    pub(super) fn from_bits(bits: u64) -> Self {
+        let mut all = Self::default();
+        for (bit, (has, _)) in (0..).zip(all.each()) {
+            *has = bits >> bit & 1 == 1;
+        }
+        all
+    }
+}
+
+impl fmt::Display for Abilities {
+    /// Names of those that it has, or `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = *self;
+        let names = all.each().into_iter().filter(|(has, _)| **has);
+        let names: Vec<&str> = names.map(|(_, name)| name).collect();
+        match names.is_empty() {
+            true => f.pad("none"),
+            false => f.pad(&names.join(", ")),
+        }
     }
 }

@@ -114,14 +114,6 @@ pub enum ValueError {
     Window,
 }
 
-const ABILITY_REDIRECT: u64 = 1;
-const ABILITY_TRACKING: u64 = 1 << 1;
-const ABILITY_HOLD: u64 = 1 << 2;
-const ABILITY_PAIR: u64 = 1 << 3;
-const ABILITY_INTERFACES: u64 = 1 << 4;
-const ABILITY_NEIGHBOURS: u64 = 1 << 5;
-const ABILITY_NODE_MAC: u64 = 1 << 6;
-
 pub(super) fn encode_client_hello(hello: &ClientHello) -> Result<Vec<u8>, EncodeError> {
     let ClientHello {
         versions,
@@ -197,7 +189,7 @@ pub(super) fn encode_server_hello(hello: &ServerHello) -> Result<Vec<u8>, Encode
     Ok(body::encode(&ServerHelloV2 {
         version: *version,
         capabilities: capabilities.bits(),
-        abilities: ability_bits(*abilities),
+        abilities: abilities.bits(),
         backend: cut(backend),
         window: *window,
     })?)
@@ -217,7 +209,7 @@ pub(super) fn decode_server_hello(bytes: &[u8]) -> Result<ServerHello, ValueErro
     Ok(ServerHello {
         version,
         capabilities: Capabilities::from_bits_retain(capabilities),
-        abilities: abilities_of(abilities),
+        abilities: Abilities::from_bits(abilities),
         backend: text(backend)?,
         window,
     })
@@ -331,39 +323,6 @@ fn text(words: String) -> Result<String, ValueError> {
     match words.len() {
         0..=MAX_TEXT => Ok(words),
         length => Err(ValueError::Text(length)),
-    }
-}
-
-fn ability_bits(abilities: Abilities) -> u64 {
-    let Abilities {
-        redirect,
-        tracking,
-        hold,
-        pair,
-        interfaces,
-        neighbours,
-        node_mac,
-    } = abilities;
-    let bit = |on: bool, bit: u64| if on { bit } else { 0 };
-    bit(redirect, ABILITY_REDIRECT)
-        | bit(tracking, ABILITY_TRACKING)
-        | bit(hold, ABILITY_HOLD)
-        | bit(pair, ABILITY_PAIR)
-        | bit(interfaces, ABILITY_INTERFACES)
-        | bit(neighbours, ABILITY_NEIGHBOURS)
-        | bit(node_mac, ABILITY_NODE_MAC)
-}
-
-/// Unknown bits mean nothing: a later server may announce more.
-const fn abilities_of(bits: u64) -> Abilities {
-    Abilities {
-        redirect: bits & ABILITY_REDIRECT != 0,
-        tracking: bits & ABILITY_TRACKING != 0,
-        hold: bits & ABILITY_HOLD != 0,
-        pair: bits & ABILITY_PAIR != 0,
-        interfaces: bits & ABILITY_INTERFACES != 0,
-        neighbours: bits & ABILITY_NEIGHBOURS != 0,
-        node_mac: bits & ABILITY_NODE_MAC != 0,
     }
 }
 
