@@ -91,4 +91,14 @@ impl<'a> Fields<'a> {
             },
         })
     }
+
+    /// A text with so many bytes of padding behind its field.
+    pub(super) fn text_and_pad<const N: usize, const PAD: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<Text<N>, DecodeError> {
+        let text = self.text(field)?;
+        self.pad::<PAD>()?;
+        Ok(text)
+    }
 }

@@ -172,44 +172,26 @@ impl LocalPort {
     }
 
     pub(super) fn decode(dialect: Dialect, fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
-        let index = fields.u32("ifindex")?;
-        let kind = PortKind::of(fields.text("type")?, dialect);
-        let name = fields.text("name")?;
-        let mac = fields.mac("MAC")?;
-        let state = PortState::of(fields.text("state")?, dialect);
-        let ipv4 = fields.text("IPv4 address")?;
-        let prefix_len = fields.u8("prefix length")?;
-        let l3 = fields.flag("L3 mode")?;
-        let peer_link = fields.flag("peer link flag")?;
-        let members = fields.text("member ports")?;
-        fields.pad::<3>()?;
-        let channel = fields.i32("port-channel id")?;
-        let active = fields.flag("port-channel state")?;
-        let sync = SyncState::of(fields.text("mLACP state")?, dialect);
-        let isolated = fields.flag("isolation")?;
-        let traffic_disabled = dialect == Dialect::Sonic && fields.flag("traffic disabled")?;
-        let vlans = fields.text("VLAN list")?;
-        fields.pad::<1>()?;
-        if dialect == Dialect::LinuxMclag {
-            fields.pad::<1>()?;
-        }
         Ok(Self {
-            index,
-            kind,
-            name,
-            mac,
-            state,
-            ipv4,
-            prefix_len,
-            l3,
-            peer_link,
-            members,
-            channel,
-            active,
-            sync,
-            isolated,
-            traffic_disabled,
-            vlans,
+            index: fields.u32("ifindex")?,
+            kind: PortKind::of(fields.text("type")?, dialect),
+            name: fields.text("name")?,
+            mac: fields.mac("MAC")?,
+            state: PortState::of(fields.text("state")?, dialect),
+            ipv4: fields.text("IPv4 address")?,
+            prefix_len: fields.u8("prefix length")?,
+            l3: fields.flag("L3 mode")?,
+            peer_link: fields.flag("peer link flag")?,
+            members: fields.text_and_pad::<_, 3>("member ports")?,
+            channel: fields.i32("port-channel id")?,
+            active: fields.flag("port-channel state")?,
+            sync: SyncState::of(fields.text("mLACP state")?, dialect),
+            isolated: fields.flag("isolation")?,
+            traffic_disabled: dialect == Dialect::Sonic && fields.flag("traffic disabled")?,
+            vlans: match dialect {
+                Dialect::Sonic => fields.text_and_pad::<_, 1>("VLAN list")?,
+                Dialect::LinuxMclag => fields.text_and_pad::<_, 2>("VLAN list")?,
+            },
         })
     }
 }
@@ -256,23 +238,16 @@ impl PeerPort {
     }
 
     pub(super) fn decode(dialect: Dialect, fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
-        let aggregator = fields.u32("aggregator id")?;
-        let kind = PortKind::of(fields.text("type")?, dialect);
-        let name = fields.text("name")?;
-        let mac = fields.mac("MAC")?;
-        let state = PortState::of(fields.text("state")?, dialect);
-        fields.pad::<2>()?;
-        let channel = fields.i32("port-channel id")?;
-        let active = fields.flag("active")?;
+        let port = Self {
+            aggregator: fields.u32("aggregator id")?,
+            kind: PortKind::of(fields.text("type")?, dialect),
+            name: fields.text("name")?,
+            mac: fields.mac("MAC")?,
+            state: PortState::of(fields.text_and_pad::<_, 2>("state")?, dialect),
+            channel: fields.i32("port-channel id")?,
+            active: fields.flag("active")?,
+        };
         fields.pad::<3>()?;
-        Ok(Self {
-            aggregator,
-            kind,
-            name,
-            mac,
-            state,
-            channel,
-            active,
-        })
+        Ok(port)
     }
 }

@@ -83,47 +83,27 @@ impl State {
 
     pub(super) fn decode(dialect: Dialect, fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
         let sonic = dialect == Dialect::Sonic;
-        let id = fields.i32("MC-LAG id")?;
-        let operational = fields.i32("keepalive state")? != 0;
-        let synchronised = sonic && fields.i32("info sync state")? != 0;
-        let local = fields.text("local IP")?;
-        let peer = fields.text("peer IP")?;
-        let peer_link: Text<32> = fields.text("peer link")?;
-        let peer_link_mac = fields.mac("peer link MAC")?;
-        fields.pad::<2>()?;
-        let offset = fields.offset();
-        let role = fields.u32("role")?;
-        let role = Role::from_wire(role).ok_or_else(|| DecodeError::Value {
-            field: "role",
-            offset,
-            found: role.to_string(),
-            expected: "0 none, 1 active or 2 standby",
-        })?;
-        let ports = fields.text("MC-LAG interfaces")?;
-        let (session_timeout, keepalive, log_level) = if sonic {
-            let timeout = fields.i32("session timeout")?;
-            (
-                timeout,
-                fields.i32("keepalive time")?,
-                fields.text("log level")?,
-            )
-        } else {
-            (0, 0, Text::default())
+        let mut state = Self {
+            id: Some(fields.i32("MC-LAG id")?).filter(|id| *id != -1),
+            operational: fields.i32("keepalive state")? != 0,
+            synchronised: sonic && fields.i32("info sync state")? != 0,
+            local: fields.text("local IP")?,
+            peer: fields.text("peer IP")?,
+            peer_link: Some(fields.text("peer link")?)
+                .filter(|link: &Text<32>| link.as_str() != no_interface(dialect)),
+            peer_link_mac: fields.mac("peer link MAC")?,
+            role: Role::decode(fields)?,
+            ports: fields.text("MC-LAG interfaces")?,
+            session_timeout: 0,
+            keepalive: 0,
+            log_level: Text::default(),
         };
-        Ok(Self {
-            id: (id != -1).then_some(id),
-            operational,
-            synchronised,
-            local,
-            peer,
-            peer_link: (peer_link.as_str() != no_interface(dialect)).then_some(peer_link),
-            peer_link_mac,
-            role,
-            ports,
-            session_timeout,
-            keepalive,
-            log_level,
-        })
+        if sonic {
+            state.session_timeout = fields.i32("session timeout")?;
+            state.keepalive = fields.i32("keepalive time")?;
+            state.log_level = fields.text("log level")?;
+        }
+        Ok(state)
     }
 }
 
@@ -147,12 +127,20 @@ impl Role {
         }
     }
 
-    const fn from_wire(raw: u32) -> Option<Self> {
-        match raw {
-            0 => Some(Self::None),
-            1 => Some(Self::Active),
-            2 => Some(Self::Standby),
-            _ => None,
+    /// With the padding before it.
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        fields.pad::<2>()?;
+        let offset = fields.offset();
+        match fields.u32("role")? {
+            0 => Ok(Self::None),
+            1 => Ok(Self::Active),
+            2 => Ok(Self::Standby),
+            other => Err(DecodeError::Value {
+                field: "role",
+                offset,
+                found: other.to_string(),
+                expected: "0 none, 1 active or 2 standby",
+            }),
         }
     }
 }
@@ -417,37 +405,27 @@ impl MacRecord {
     }
 
     pub(super) fn decode(dialect: Dialect, fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
-        let op = match fields.u8("operation")? {
-            1 => EntryOp::Add,
-            2 => EntryOp::Delete,
-            raw => EntryOp::Reserved(raw),
+        let record = Self {
+            op: match fields.u8("operation")? {
+                1 => EntryOp::Add,
+                2 => EntryOp::Delete,
+                raw => EntryOp::Reserved(raw),
+            },
+            kind: match fields.u8("type")? {
+                1 => MacKind::Static,
+                _ => MacKind::Dynamic,
+            },
+            mac: match dialect {
+                Dialect::Sonic => MacField::Address(fields.mac("MAC")?),
+                Dialect::LinuxMclag => MacField::of(fields.text("MAC")?),
+            },
+            vid: fields.u16("VLAN")?,
+            interface: fields.text("interface")?,
+            origin: fields.text("origin interface")?,
+            age: AgeFlags::of(fields.u8("age flags")?),
         };
-        let kind = match fields.u8("type")? {
-            1 => MacKind::Static,
-            _ => MacKind::Dynamic,
-        };
-        let mac = match dialect {
-            Dialect::Sonic => MacField::Address(fields.mac("MAC")?),
-            Dialect::LinuxMclag => MacField::of(fields.text("MAC")?),
-        };
-        let vid = fields.u16("VLAN")?;
-        let interface = fields.text("interface")?;
-        let origin = fields.text("origin interface")?;
-        let flags = fields.u8("age flags")?;
         fields.pad::<1>()?;
-        let age = AgeFlags {
-            local: flags & 1 != 0,
-            peer: flags & 2 != 0,
-        };
-        Ok(Self {
-            op,
-            kind,
-            mac,
-            vid,
-            interface,
-            origin,
-            age,
-        })
+        Ok(record)
     }
 }
 
@@ -503,6 +481,15 @@ pub struct AgeFlags {
     pub local: bool,
     /// 2: not at the peer.
     pub peer: bool,
+}
+
+impl AgeFlags {
+    const fn of(raw: u8) -> Self {
+        Self {
+            local: raw & 1 != 0,
+            peer: raw & 2 != 0,
+        }
+    }
 }
 
 /// A unique-IP interface (5.7).
