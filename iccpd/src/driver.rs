@@ -5,11 +5,12 @@
 //! goes to bounded buffers, and what does not fit waits in the core, where newer states replace older
 //! ones.
 
+mod answers;
 mod bridge;
 mod notices;
 
 use crate::claim::Claim;
-use crate::ctl::{self, words};
+use crate::ctl::words;
 use crate::dataplane::{Dataplane, DataplaneEvent};
 use crate::kernel::Watch;
 use crate::log;
@@ -473,33 +474,8 @@ impl Driver {
     }
 
     fn answer(&mut self, question: Question<Request, Reply>) {
-        let now = self.now();
         let reply = match &self.pair {
-            Some(Pair { domain, peer, .. }) => match question.request {
-                Request::Status => {
-                    let mut status = domain.status(now);
-                    status.syncd.last_failure = domain.last_failure().map(words::failure);
-                    status.lost_log_lines = mclag_daemon::log::lost();
-                    Reply::Status(Box::new(status))
-                }
-                Request::Interfaces => Reply::Interfaces {
-                    interfaces: domain.interfaces(),
-                },
-                Request::Macs { after } => {
-                    let (macs, next) = domain.macs(after, ctl::PAGE);
-                    Reply::Macs { macs, next }
-                }
-                Request::Neighbours { after } => {
-                    let (neighbours, next) = domain.neighbour_lines(after, ctl::PAGE);
-                    Reply::Neighbours { neighbours, next }
-                }
-                Request::Peer => {
-                    let mut state = domain.peer(now);
-                    state.last_error = domain.session().last_error().map(words::reason);
-                    state.refused = peer.refused();
-                    Reply::Peer(Box::new(state))
-                }
-            },
+            Some(pair) => pair.reply(question.request, self.now()),
             None => Reply::Error {
                 message: "no pair is configured; mclagsyncd has not named one".to_owned(),
             },
