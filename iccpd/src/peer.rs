@@ -32,7 +32,7 @@ use iccp_core::{Input, PeerTraits};
 use mclag_daemon::limit::{Bucket, Kind, Log, Rate};
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_proto::IfName;
-use mclag_proto::ctl::Refusal;
+use mclag_proto::ctl::{Refusal, SessionError};
 use mclag_proto::iccp::{DecodeError, Detection, Dialect, Excerpt, Message};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
@@ -233,6 +233,18 @@ impl Peer {
     #[must_use]
     pub fn refused(&self) -> Vec<Refusal> {
         self.refusals.list()
+    }
+
+    /// Why the peer cannot connect.
+    #[must_use]
+    pub fn cannot_listen(&self) -> Option<SessionError> {
+        self.listener.trouble()
+    }
+
+    /// Who was refused last.
+    #[must_use]
+    pub fn last_refused(&self) -> Option<SessionError> {
+        self.refusals.last()
     }
 
     /// How reading ended, in the past.

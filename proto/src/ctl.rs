@@ -107,6 +107,9 @@ pub struct Status {
     pub session: SessionState,
     /// Seconds the session has been in this state.
     pub session_for_s: u64,
+    /// What keeps the session from being up; absent while it is, and while nothing has failed.
+    #[serde(default)]
+    pub session_error: Option<SessionError>,
     /// Who decides in a tie.
     pub role: Role,
     /// Why this role: `address`, `priority` or `mac`.
@@ -121,14 +124,17 @@ pub struct Status {
     pub peer_link_up: bool,
     /// Whether `syncd` is connected.
     pub syncd: SyncdState,
-    /// MLAG ports that are up on both chassis.
+    /// MLAG ports that are up on both chassis; none unless the session is up.
     pub ports_dual: usize,
-    /// MLAG ports that are up here only.
+    /// MLAG ports that are up here, and not at the peer or not known to be.
     pub ports_local_only: usize,
-    /// MLAG ports that are up at the peer only.
+    /// MLAG ports that are up at the peer only; none unless the session is up.
     pub ports_peer_only: usize,
-    /// MLAG ports that are down on both.
+    /// MLAG ports that are down here, and not known to be up at the peer.
     pub ports_down: usize,
+    /// The MLAG ports at the peer, as they were when the session was up last; absent while it is.
+    #[serde(default)]
+    pub remembered: Option<Remembered>,
     /// Addresses known, by whom.
     pub macs: MacCounts,
     /// Interfaces named in the settings that do not exist yet.
@@ -138,6 +144,26 @@ pub struct Status {
     pub lost_log_lines: u64,
     /// Anything an operator should look at.
     pub warnings: Vec<Warning>,
+}
+
+/// What keeps the session from being up.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SessionError {
+    /// What, for a person.
+    pub text: String,
+    /// Seconds since it began.
+    pub for_s: u64,
+}
+
+/// Ports of the peer that are MLAG ports here, too, as they were when the session was up last.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Remembered {
+    /// Those that were up.
+    pub up: usize,
+    /// Those that were down.
+    pub down: usize,
+    /// Seconds since then.
+    pub age_s: u64,
 }
 
 /// Something an operator should look at. How it is put into words is up to whoever shows it.
@@ -318,7 +344,10 @@ pub struct Interface {
     pub local: PortStatus,
     /// State at the peer, if it has this port.
     pub remote: Option<PortStatus>,
-    /// Up on both.
+    /// Seconds since the peer said so, if that was in a session that is gone.
+    #[serde(default)]
+    pub remembered_s: Option<u64>,
+    /// Up on both, while the session is up.
     pub dual: bool,
     /// Frames from the peer link are kept from leaving through it, as confirmed by `syncd`.
     pub isolated: Option<bool>,

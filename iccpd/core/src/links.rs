@@ -9,6 +9,7 @@ use ipnetwork::IpNetwork;
 use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use vlans::Vlans;
 
@@ -274,6 +275,15 @@ impl Links {
         let index = self.by_name(name).map(|link| link.index);
         let addresses = index.and_then(|index| self.addresses.get(&index));
         addresses.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether an interface has this address: of a loopback address, any has the rest of its network.
+    #[must_use]
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        let is_it = |network: &IpNetwork| {
+            network.ip() == address || (network.ip().is_loopback() && network.contains(address))
+        };
+        self.addresses.values().flatten().any(is_it)
     }
 
     /// VLAN of a VLAN interface of that bridge.

@@ -5,6 +5,7 @@
 //!
 //! Not responsible for what follows from it: that is `domain/loss.rs` and `domain/derive.rs`.
 
+use crate::Time;
 use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
 use mclag_proto::iccp::ext::{Announce, ShutdownNotice};
@@ -209,6 +210,8 @@ pub struct Peer {
     ports: BTreeMap<IfName, RemotePort>,
     /// Ports that it has named since it began to advertise everything.
     sync: Snapshot<IfName>,
+    /// When what is known of its ports was true for the last time, unless it is now.
+    as_of: Option<Time>,
 }
 
 impl Peer {
@@ -301,6 +304,12 @@ impl Peer {
         self.ports.get(name)
     }
 
+    /// When its word on its ports was true for the last time; none while it is, or if it never was.
+    #[must_use]
+    pub const fn as_of(&self) -> Option<Time> {
+        self.as_of
+    }
+
     /// State of its port of this name; none while it has none.
     #[must_use]
     pub fn port_is_up(&self, name: &IfName) -> Option<bool> {
@@ -385,10 +394,14 @@ impl Peer {
     pub fn synchronised(&mut self) {
         self.known = self.known.after(Change::Synchronised);
         self.agreed = Some(self.policy);
+        self.as_of = None;
     }
 
     /// The session is gone.
-    pub fn lost(&mut self, change: Change) {
+    pub fn lost(&mut self, change: Change, now: Time) {
+        if self.known == Known::Current {
+            self.as_of = Some(now);
+        }
         self.known = self.known.after(change);
         self.announce = None;
         self.policy = PeerPolicy::of(self.traits, false);
@@ -405,6 +418,7 @@ impl Peer {
     pub fn forget(&mut self) {
         self.known = self.known.after(Change::Forgotten);
         self.ports.clear();
+        self.as_of = None;
     }
 
     /// Everything it advertised is given up.

@@ -1,5 +1,6 @@
 //! Why something failed, as a value: the words for it are made by whoever shows it.
 
+use crate::Time;
 use mclag_proto::iccp::RgId;
 use mclag_proto::sync::model::{Op, OpError};
 use std::time::Duration;
@@ -40,6 +41,17 @@ pub enum Reason {
     Stopping,
     /// Settings changed that make it another session.
     Reconfigured,
+}
+
+/// What keeps the session from being synchronised, or did so last.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// Why.
+    pub reason: Reason,
+    /// When that began: the same failure, attempt after attempt, is one.
+    pub since: Time,
+    /// Both have been synchronised since.
+    pub is_over: bool,
 }
 
 /// An operation that `syncd` could not carry out.

@@ -26,6 +26,7 @@
 //! Not responsible for what the application TLVs mean: they are handed on as they are.
 
 use crate::policy::peer::PeerPolicy;
+use crate::reason::Failure;
 use crate::timer::{Timer, Timers};
 use crate::{Reason, Time};
 use mclag_proto::iccp::{Body, RgId, Status, Tlv};
@@ -230,13 +231,12 @@ pub struct Session {
     config: SessionConfig,
     state: State,
     since: Time,
-    /// The wrong group was refused in this session; once is enough.
-    group_refused: bool,
+    /// A group was refused in this session, by this side or the peer; once is enough.
+    group_refused: Option<Reason>,
     /// What has to be allowed for the peer.
     peer: PeerPolicy,
     last_heard: Option<Time>,
-    /// Why the last session ended or did not come about, or what was refused in this one.
-    last_error: Option<Reason>,
+    failure: Option<Failure>,
     /// What came before the application was operational.
     early: Vec<Tlv>,
     /// How often it ended, or did not come about, since it was in EXCHANGE.
@@ -252,10 +252,10 @@ impl Session {
             config,
             state: State::Down,
             since: Time::ZERO,
-            group_refused: false,
+            group_refused: None,
             peer: PeerPolicy::default(),
             last_heard: None,
-            last_error: None,
+            failure: None,
             early: Vec::new(),
             retries: 0,
             actions: VecDeque::new(),
@@ -264,8 +264,8 @@ impl Session {
 
     /// Why the last session ended or did not come about, or what was refused in this one.
     #[must_use]
-    pub const fn last_error(&self) -> Option<&Reason> {
-        self.last_error.as_ref()
+    pub const fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
     }
 
     /// The state it is in.
@@ -342,13 +342,15 @@ impl Session {
 
             (State::Down | State::Dialling, Event::TransportUp) => self.open(timers, now),
             (_, Event::TransportUp) => {
-                self.reset(Reason::Replaced, timers, now);
+                let reason = self.cause(Reason::Replaced);
+                self.reset(reason, timers, now);
                 self.open(timers, now);
             }
 
             (_, Event::TransportDown { reason }) => {
+                let reason = self.cause(reason);
                 // Also of an attempt to connect, which is no session that ends.
-                self.last_error = Some(reason.clone());
+                self.failed(reason.clone(), now);
                 self.end(reason, timers, now);
             }
             (State::Down, Event::Restart { reason }) => self.end(reason, timers, now),
@@ -370,13 +372,13 @@ impl Session {
             (State::Connecting, Event::Connect) => self.operate(timers, now),
             (_, Event::Connect) => {}
             (state, Event::ConnectTo { .. }) if state.is_operational() => {}
-            (_, Event::ConnectTo { rg }) => self.refuse_group(rg),
-            (_, Event::GroupRefused) => self.group_refused(),
+            (_, Event::ConnectTo { rg }) => self.refuse_group(rg, now),
+            (_, Event::GroupRefused) => self.group_refused(now),
             (_, Event::Left) => self.peer_left(timers, now),
             (_, Event::Rejected { id }) => self.actions.push_back(Action::Rejected { id }),
 
             (State::CapSent | State::ConnectFirst | State::Connecting, Event::Data(tlv)) => {
-                self.too_early(tlv);
+                self.too_early(tlv, now);
             }
             (_, Event::Data(Tlv::Heartbeat) | Event::Nothing) => {}
             (state, Event::Data(Tlv::SyncRequest { number })) => {
@@ -404,12 +406,14 @@ impl Session {
 
             (_, Event::Silence) => {
                 let silence = self.config.silence(self.peer);
-                self.hang_up(Reason::Silent(silence), timers, now);
+                let reason = self.cause(Reason::Silent(silence));
+                self.hang_up(reason, timers, now);
             }
             (State::Exchange, Event::SynchronisationOver) => {}
             (_, Event::SynchronisationOver) => {
                 let within = self.synchronised_within();
-                self.hang_up(Reason::NotSynchronised(within), timers, now);
+                let reason = self.cause(Reason::NotSynchronised(within));
+                self.hang_up(reason, timers, now);
             }
             (state, Event::KeepaliveDue) if state.is_operational() => self.heartbeat(timers, now),
             (_, Event::KeepaliveDue) => {}
@@ -510,18 +514,19 @@ impl Session {
     }
 
     /// A legacy peer says so with each turn of its loop, ten times a second.
-    fn group_refused(&mut self) {
-        if !std::mem::replace(&mut self.group_refused, true) {
+    fn group_refused(&mut self, now: Time) {
+        if self.group_refused.is_none() {
             let own = self.config.rg;
-            self.refuse(Reason::GroupRefused { own });
+            self.group_refused = Some(Reason::GroupRefused { own });
+            self.refuse(Reason::GroupRefused { own }, now);
         }
     }
 
     /// The second field of this NAK is the group that was received, not a message id
     /// (`spec/iccp.md` 8). Said once: a legacy receiver sleeps for a second on each. The session is
     /// left to its timeout unless the peer says the right group before.
-    fn refuse_group(&mut self, received: RgId) {
-        if std::mem::replace(&mut self.group_refused, true) {
+    fn refuse_group(&mut self, received: RgId, now: Time) {
+        if self.group_refused.is_some() {
             return;
         }
         self.send(Body::Notification {
@@ -530,22 +535,45 @@ impl Session {
             rejected: received.0,
         });
         let (peers, own) = (received, self.config.rg);
-        self.refuse(Reason::OtherGroup { peers, own });
+        let reason = Reason::OtherGroup { peers, own };
+        self.group_refused = Some(reason.clone());
+        self.refuse(reason, now);
+    }
+
+    /// Why a session ends that ends by itself: no other one comes about while the groups differ, and
+    /// that it took too long or was closed is what follows.
+    fn cause(&self, reason: Reason) -> Reason {
+        match &self.group_refused {
+            Some(refused) if !self.is_operational() => refused.clone(),
+            _ => reason,
+        }
     }
 
     /// A message that is ahead of this side's state is no error: it waits until the application is
     /// operational (`spec/iccp.md` 5).
-    fn too_early(&mut self, tlv: Tlv) {
+    fn too_early(&mut self, tlv: Tlv, now: Time) {
         if self.early.len() < MAX_EARLY {
             self.early.push(tlv);
         } else {
-            self.refuse(Reason::TooEarly);
+            self.refuse(Reason::TooEarly, now);
         }
     }
 
-    fn refuse(&mut self, reason: Reason) {
-        self.last_error = Some(reason.clone());
+    fn refuse(&mut self, reason: Reason, now: Time) {
+        self.failed(reason.clone(), now);
         self.actions.push_back(Action::Refused { reason });
+    }
+
+    /// The same again and again is one failure, which lasts.
+    fn failed(&mut self, reason: Reason, now: Time) {
+        let lasts = |failure: &Failure| failure.reason == reason && !failure.is_over;
+        if !self.failure.as_ref().is_some_and(lasts) {
+            self.failure = Some(Failure {
+                reason,
+                since: now,
+                is_over: false,
+            });
+        }
     }
 
     fn heartbeat(&mut self, timers: &mut Timers, now: Time) {
@@ -573,11 +601,14 @@ impl Session {
         let from = std::mem::replace(&mut self.state, to);
         if to == State::Exchange {
             self.retries = 0;
+            if let Some(failure) = &mut self.failure {
+                failure.is_over = true;
+            }
         }
         if from.name() != to.name() {
             self.since = now;
-            if to == State::Down {
-                self.last_error.clone_from(&reason);
+            if let (State::Down, Some(reason)) = (to, &reason) {
+                self.failed(reason.clone(), now);
             }
             self.actions.push_back(Action::Entered { from, to, reason });
         }
@@ -598,7 +629,7 @@ impl Session {
     }
 
     fn reset(&mut self, reason: Reason, timers: &mut Timers, now: Time) {
-        self.group_refused = false;
+        self.group_refused = None;
         self.peer = PeerPolicy::default();
         self.last_heard = None;
         self.early.clear();

@@ -523,8 +523,8 @@ fn why_the_peer_cannot_be_reached_is_shown() {
         chassis.feed(Input::PeerDown {
             reason: reason.into(),
         });
-        let shown = chassis.domain.session().last_error();
-        assert_eq!(shown, Some(&Reason::Transport(reason.into())));
+        let shown = chassis.domain.session().failure().unwrap();
+        assert_eq!(shown.reason, Reason::Transport(reason.into()));
     }
 }
 

@@ -6,7 +6,8 @@
 use super::words;
 use comfy_table::{Table, presets};
 use mclag_proto::ctl::{
-    Interface, MacLine, Member, NeighbourLine, Peer, PortStatus, Role, RoleBy, SessionState, Status,
+    Interface, MacCounts, MacLine, Member, NeighbourLine, Peer, PortStatus, Remembered, Role,
+    RoleBy, SessionState, Status,
 };
 use mclag_proto::{IfName, Vid};
 use std::fmt::Display;
@@ -25,16 +26,22 @@ pub fn status(status: &Status) -> String {
     rows.add("Domain", status.domain);
     rows.add("Local address", status.local);
     rows.add("Peer address", status.peer);
-    let since = duration(status.session_for_s.saturating_mul(1000));
+    let since = seconds(status.session_for_s);
     rows.add(
         "Session",
         format!("{} for {since}", session(status.session)),
     );
+    if let Some(error) = &status.session_error {
+        let since = seconds(error.for_s);
+        rows.add("  why", format!("{}, for {since}", error.text));
+    }
+    let is_alone = status.session != SessionState::Up;
+    let alone = if is_alone { ", without a peer" } else { "" };
     rows.add(
         "Role",
         match status.role {
             Role::Undecided => "undecided".to_owned(),
-            role => format!("{}, by {}", role_name(role), role_by(status.role_by)),
+            role => format!("{}, by {}{alone}", role_name(role), role_by(status.role_by)),
         },
     );
     rows.add("System MAC", or_dash(status.system_mac));
@@ -59,27 +66,8 @@ pub fn status(status: &Status) -> String {
         rows.add("  failed operations", syncd.failed_operations);
         rows.add("  last failure", or_dash(syncd.last_failure.as_ref()));
     }
-    rows.add(
-        "MLAG ports",
-        format!(
-            "{} up on both, {} here only, {} at the peer only, {} down",
-            status.ports_dual, status.ports_local_only, status.ports_peer_only, status.ports_down,
-        ),
-    );
-    let macs = status.macs;
-    rows.add(
-        "MAC addresses",
-        format!(
-            "{} seen by both, {} here only, {} by the peer only{}",
-            macs.both,
-            macs.local,
-            macs.peer,
-            match macs.stale {
-                0 => String::new(),
-                stale => format!("; {stale} kept from the last session"),
-            },
-        ),
-    );
+    rows.add("MLAG ports", ports(status));
+    rows.add("MAC addresses", addresses(status));
     if status.lost_log_lines > 0 {
         rows.add("Log lines lost", status.lost_log_lines);
     }
@@ -90,6 +78,51 @@ pub fn status(status: &Status) -> String {
         rows.add("Warning", words::warning(warning));
     }
     rows.text()
+}
+
+fn ports(status: &Status) -> String {
+    let Status {
+        ports_dual: dual,
+        ports_local_only: here,
+        ports_peer_only: peer,
+        ports_down: down,
+        ..
+    } = status;
+    match (status.session, status.remembered) {
+        (SessionState::Up, _) => {
+            format!("{dual} up on both, {here} here only, {peer} at the peer only, {down} down")
+        }
+        (_, None) => format!("{here} up here, {down} down; at the peer unknown"),
+        (
+            _,
+            Some(Remembered {
+                up,
+                down: off,
+                age_s,
+            }),
+        ) => {
+            let ago = seconds(age_s);
+            format!("{here} up here, {down} down; at the peer {up} up and {off} down {ago} ago")
+        }
+    }
+}
+
+fn addresses(status: &Status) -> String {
+    let MacCounts {
+        local,
+        peer,
+        both,
+        stale,
+    } = status.macs;
+    if status.session != SessionState::Up {
+        let here = local.saturating_add(both);
+        return format!("{here} seen here; {stale} of the peer kept from the last session");
+    }
+    let kept = match stale {
+        0 => String::new(),
+        stale => format!("; {stale} kept from the last session"),
+    };
+    format!("{both} seen by both, {local} here only, {peer} by the peer only{kept}")
 }
 
 /// `mclagctl interfaces`.
@@ -109,7 +142,10 @@ pub fn interfaces(interfaces: &[Interface]) -> String {
         table.add_row(vec![
             port.name.to_string(),
             port_status(port.local).to_owned(),
-            or_dash(port.remote.map(port_status)),
+            or_dash(
+                port.remote
+                    .map(|remote| remote_status(remote, port.remembered_s)),
+            ),
             port_state(port),
             match port.isolated {
                 Some(true) => "yes".to_owned(),
@@ -358,13 +394,22 @@ const fn port_status(status: PortStatus) -> &'static str {
     }
 }
 
+fn remote_status(status: PortStatus, remembered_s: Option<u64>) -> String {
+    match remembered_s {
+        None => port_status(status).to_owned(),
+        Some(age_s) => format!("{} {} ago", port_status(status), seconds(age_s)),
+    }
+}
+
 /// What the port is to the pair, in a word or two.
 fn port_state(port: &Interface) -> String {
     let state = match (port.peer_link, port.local, port.remote) {
         (true, _, _) => "peer link",
         _ if port.held => "held (waiting for peer isolation)",
         _ if port.dual => "dual",
+        (_, PortStatus::Up, _) if port.remembered_s.is_some() => "up here",
         (_, PortStatus::Up, _) => "here only",
+        _ if port.remembered_s.is_some() => "down",
         (_, _, Some(PortStatus::Up)) => "peer only",
         _ => "down",
     };
@@ -412,6 +457,10 @@ fn wrapped(words: Vec<String>, separator: &str) -> String {
         .map(|line| line.join(separator))
         .collect();
     lines.join(&format!("{}\n", separator.trim_end()))
+}
+
+fn seconds(seconds: u64) -> String {
+    duration(seconds.saturating_mul(1000))
 }
 
 /// In the two largest units.

@@ -224,6 +224,7 @@ async fn a_client_that_does_not_read_holds_nobody_up() {
         id: None,
         local: PortStatus::Up,
         remote: None,
+        remembered_s: None,
         dual: false,
         isolated: None,
         held: false,

@@ -3,7 +3,8 @@
 use super::Pair;
 use crate::ctl::{self, words};
 use iccp_core::Time;
-use mclag_proto::ctl::{Reply, Request};
+use iccp_core::session::State;
+use mclag_proto::ctl::{Reply, Request, SessionError};
 
 impl Pair {
     /// The answer to an operator's question.
@@ -13,11 +14,12 @@ impl Pair {
             Request::Status => {
                 let mut status = domain.status(now);
                 status.syncd.last_failure = domain.last_failure().map(words::failure);
+                status.session_error = self.session_error(now);
                 status.lost_log_lines = mclag_daemon::log::lost();
                 Reply::Status(Box::new(status))
             }
             Request::Interfaces => Reply::Interfaces {
-                interfaces: domain.interfaces(),
+                interfaces: domain.interfaces(now),
             },
             Request::Macs { after } => {
                 let (macs, next) = domain.macs(after, ctl::PAGE);
@@ -29,10 +31,36 @@ impl Pair {
             }
             Request::Peer => {
                 let mut state = domain.peer(now);
-                state.last_error = domain.session().last_error().map(words::reason);
+                let failure = domain.session().failure();
+                state.last_error = failure.map(|failure| words::reason(&failure.reason));
                 state.refused = peer.refused();
                 Reply::Peer(Box::new(state))
             }
         }
+    }
+
+    /// What keeps the session from being up: what is wrong on this chassis before what only follows.
+    fn session_error(&self, now: Time) -> Option<SessionError> {
+        let Self { domain, peer, .. } = self;
+        let session = domain.session();
+        if session.state() == State::Exchange {
+            return None;
+        }
+        let missing = domain.address_missing_since().map(|since| {
+            let text = format!("address {} is missing here", domain.config().local);
+            let for_s = (now - since).as_secs();
+            SessionError { text, for_s }
+        });
+        let failed = || {
+            let failure = session.failure()?;
+            Some(SessionError {
+                text: words::reason(&failure.reason),
+                for_s: (now - failure.since).as_secs(),
+            })
+        };
+        missing
+            .or_else(|| peer.cannot_listen())
+            .or_else(failed)
+            .or_else(|| peer.last_refused())
     }
 }

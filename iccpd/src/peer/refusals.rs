@@ -1,7 +1,8 @@
 //! Who was refused, and how often.
 
-use mclag_proto::ctl::Refusal;
+use mclag_proto::ctl::{Refusal, SessionError};
 use std::net::IpAddr;
+use tokio::time::Instant;
 
 /// Addresses that are remembered. When there are more, the one not seen for longest is
 /// forgotten, together with its count.
@@ -12,29 +13,43 @@ const MAX_REASON: usize = 200;
 
 /// Refusals by address, newest first.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Vec<Refusal>);
+pub(super) struct Refusals {
+    list: Vec<Refusal>,
+    /// When the newest one was refused.
+    last: Option<Instant>,
+}
 
 impl Refusals {
     /// Count a refusal. True if the address has not been refused for this reason just before, which
     /// is worth a log line.
     pub(super) fn add(&mut self, address: IpAddr, reason: &str) -> bool {
         let reason: String = reason.chars().take(MAX_REASON).collect();
-        let known = self.0.iter().position(|r| r.address == address);
-        let known = known.map(|index| self.0.remove(index));
+        let known = self.list.iter().position(|r| r.address == address);
+        let known = known.map(|index| self.list.remove(index));
         let is_new = known.as_ref().is_none_or(|r| r.reason != reason);
         let count = known.map_or(0, |r| r.count).saturating_add(1);
-        self.0.truncate(MAX - 1);
+        self.list.truncate(MAX - 1);
         let refusal = Refusal {
             address,
             reason,
             count,
         };
-        self.0.insert(0, refusal);
+        self.list.insert(0, refusal);
+        self.last = Some(Instant::now());
         is_new
     }
 
+    /// The newest one, and how long ago that was.
+    pub(super) fn last(&self) -> Option<SessionError> {
+        let (refusal, at) = self.list.first().zip(self.last)?;
+        Some(SessionError {
+            text: format!("{} refused: {}", refusal.address, refusal.reason),
+            for_s: at.elapsed().as_secs(),
+        })
+    }
+
     pub(super) fn list(&self) -> Vec<Refusal> {
-        self.0.clone()
+        self.list.clone()
     }
 }
 

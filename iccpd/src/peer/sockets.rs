@@ -2,6 +2,7 @@
 
 use super::Endpoints;
 use mclag_daemon::dial::Backoff;
+use mclag_proto::ctl::SessionError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -29,8 +30,15 @@ pub(super) fn bound(endpoints: &Endpoints, port: u16) -> io::Result<TcpSocket> {
     if let Some(device) = &endpoints.device {
         socket.bind_device(Some(device.as_str().as_bytes()))?;
     }
-    socket.bind(SocketAddr::new(endpoints.local, port))?;
-    Ok(socket)
+    let local = endpoints.local;
+    match socket.bind(SocketAddr::new(local, port)) {
+        Ok(()) => Ok(socket),
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            let words = format!("address {local} is missing here");
+            Err(io::Error::new(error.kind(), words))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A connection to the peer, made by us.
@@ -52,8 +60,8 @@ pub(super) struct Listener {
     socket: Option<TcpListener>,
     pause: Option<Pin<Box<Sleep>>>,
     pauses: Backoff,
-    /// The reason it does not listen was written down.
-    complained: bool,
+    /// Why it does not listen, and since when.
+    trouble: Option<(String, Instant)>,
 }
 
 impl Default for Listener {
@@ -62,7 +70,7 @@ impl Default for Listener {
             socket: None,
             pause: None,
             pauses: LISTEN_RETRY,
-            complained: false,
+            trouble: None,
         }
     }
 }
@@ -89,17 +97,32 @@ impl Listener {
         }
     }
 
+    /// Why it does not listen.
+    pub(super) fn trouble(&self) -> Option<SessionError> {
+        let (text, since) = self.trouble.as_ref()?;
+        Some(SessionError {
+            text: text.clone(),
+            for_s: since.elapsed().as_secs(),
+        })
+    }
+
     fn open(&mut self, endpoints: &Endpoints) {
         let address = SocketAddr::new(endpoints.local, endpoints.port);
         match bound(endpoints, endpoints.port).and_then(|s| s.listen(BACKLOG)) {
             Ok(socket) => {
                 tracing::info!(%address, "listening for the peer");
                 self.socket = Some(socket);
+                self.trouble = None;
             }
             Err(error) => {
-                if !self.complained {
-                    tracing::warn!(%address, %error, "cannot listen for the peer yet");
-                    self.complained = true;
+                let words = format!("cannot listen on {address}: {error}");
+                match &mut self.trouble {
+                    None => {
+                        tracing::warn!(%address, %error, "cannot listen for the peer yet");
+                        self.trouble = Some((words, Instant::now()));
+                    }
+                    Some((known, _)) if *known == words => {}
+                    Some(trouble) => *trouble = (words, Instant::now()),
                 }
                 let pause = self.pauses.pause();
                 self.pause(pause);

@@ -143,6 +143,8 @@ async fn a_stranger_is_refused_and_counted() {
         let read = while_quiet(&mut one, stream.read(&mut [0; 10])).await;
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
         assert_eq!(one.refused(), refused(count));
+        let last = one.last_refused().unwrap().text;
+        assert_eq!(last, format!("{stranger} refused: not the configured peer"));
     }
     let mut right = connect(b, a).await;
     assert_eq!(next(&mut one).await, PEER_UP);
@@ -414,17 +416,21 @@ async fn last_words_arrive() {
     timeout(PATIENCE, closing).await.expect("closes");
 }
 
-/// Input: the local address does not exist. Output: no failure, nothing happens.
+/// Input: the local address does not exist. Output: no failure, nothing happens; both sides of the transport name it.
 #[tokio::test(flavor = "current_thread")]
 async fn an_address_that_does_not_exist_yet_is_waited_for() {
     let mut one = peer([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+    assert_eq!(one.cannot_listen(), None);
     while_quiet(&mut one, tokio::task::yield_now()).await;
     one.connect();
     let Input::PeerDown { reason } = next(&mut one).await else {
         panic!("connected");
     };
-    let want = "cannot connect to 192.0.2.2:18888: Cannot assign requested address";
-    assert!(reason.starts_with(want), "{reason}");
+    let want = "cannot connect to 192.0.2.2:18888: address 192.0.2.1 is missing here";
+    assert_eq!(reason, want);
+    let trouble = one.cannot_listen().expect("does not listen");
+    let want = "cannot listen on 192.0.2.1:18888: address 192.0.2.1 is missing here";
+    assert_eq!(trouble.text, want);
 }
 
 /// One that finds out which dialect is spoken.

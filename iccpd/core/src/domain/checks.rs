@@ -56,7 +56,9 @@ impl Domain {
 
     /// A VXLAN tunnel on one side only; no other kinds are compared (`spec/behaviour.md` 10.6).
     pub(super) fn peer_link_conflict(&self) -> Option<Warning> {
-        let link = self.peer.link()?;
+        // What it was called in an earlier session need not be so any more.
+        let synchronised = self.peer.known().are_ports_synchronised();
+        let link = self.peer.link().filter(|_| synchronised)?;
         let own = self.links.by_name(&self.config.peer_link?)?;
         let tunnel_at_peer = link.kind == PeerLinkKind::Vxlan;
         let peers = link.name;

@@ -13,6 +13,7 @@ impl Domain {
     /// Derive everything that follows from links, session and peer.
     pub(super) fn refresh(&mut self, now: Time) {
         self.elect();
+        self.own_address.look(&self.links, self.config.local, now);
         let situation = self.situation();
         let links_ready = self.links.is_ready();
         let mut notices = Vec::new();

@@ -36,13 +36,14 @@ impl Domain {
         }
         let strict = self.config.on_loss == OnLoss::Release;
         let leaves = shutdown_notice == Some(ShutdownNotice::Leave);
-        self.peer.lost(match () {
+        let change = match () {
             // It is the next run's to decide, or everything was given up before.
             () if self.life.is_stopping() || leaves => Change::Lost,
             () if announced => Change::LostToRestart,
             () if was_one && strict => Change::LostAtOnce,
             () => Change::Lost,
-        });
+        };
+        self.peer.lost(change, now);
         match self.peer.known() {
             _ if self.life.is_stopping() => {}
             _ if leaves => self.forget_peer(),

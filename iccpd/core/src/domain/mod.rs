@@ -10,8 +10,9 @@
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
 //! `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
 //! of this chassis' own addresses. `sections.rs`: what `syncd` is sent, in which order;
-//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees.
+//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own.
 
+mod address;
 mod checks;
 mod configure;
 mod connection;
@@ -40,6 +41,7 @@ use crate::policy::dataplane::DataplanePolicy;
 use crate::session::{Action, Session, SessionConfig, State};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Reason, Time};
+use address::OwnAddress;
 use checks::Checks;
 use connection::Syncd;
 use identity::{Identity, own_lacp_system};
@@ -68,6 +70,7 @@ pub struct Domain {
     counters: Counters,
     life: Life,
     checks: Checks,
+    own_address: OwnAddress,
     /// Something happened at this time from which nothing was derived yet.
     behind: Option<Time>,
 }
@@ -98,6 +101,7 @@ impl Domain {
             counters: Counters::default(),
             life: Life::default(),
             checks: Checks::default(),
+            own_address: OwnAddress::default(),
             behind: None,
             config,
         }

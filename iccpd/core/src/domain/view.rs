@@ -48,6 +48,13 @@ impl Domain {
         self.identity.role
     }
 
+    /// Since when no interface of this chassis has the address of the control session; none while one
+    /// has it.
+    #[must_use]
+    pub const fn address_missing_since(&self) -> Option<Time> {
+        self.own_address.missing_since()
+    }
+
     /// The operation that `syncd` could not carry out last.
     #[must_use]
     pub const fn last_failure(&self) -> Option<&OpFailure> {
@@ -62,13 +69,13 @@ impl Domain {
 }
 
 impl Domain {
-    /// The pair at a glance. The words for the last failure ([`Self::last_failure`]) are the shell's to
-    /// add.
+    /// The pair at a glance. The words for the last failure ([`Self::last_failure`]) and for what is wrong
+    /// with the session ([`Session::failure`]) are the shell's to add.
     #[must_use]
     pub fn status(&self, now: Time) -> ctl::Status {
         let mut counts = [0_usize; 4];
         for port in self.ports.values() {
-            let remote = self.peer.port_is_up(&port.name()) == Some(true);
+            let remote = self.peer_is_there() && self.peer.port_is_up(&port.name()) == Some(true);
             counts[usize::from(port.is_up()) * 2 + usize::from(remote)] += 1;
         }
         let [ports_down, ports_peer_only, ports_local_only, ports_dual] = counts;
@@ -78,6 +85,7 @@ impl Domain {
             peer: self.config.peer,
             session: shown(self.session.state()),
             session_for_s: (now - self.session.since()).as_secs(),
+            session_error: None,
             role: self.identity.role,
             role_by: self.identity.by,
             system_mac: self.system_mac(),
@@ -94,6 +102,7 @@ impl Domain {
             ports_local_only,
             ports_peer_only,
             ports_down,
+            remembered: self.remembered(now),
             macs: self.tables.fdb.counts(),
             waiting_for: self.waiting_for(),
             lost_log_lines: 0,
@@ -101,15 +110,38 @@ impl Domain {
         }
     }
 
+    /// What the peer says of its ports is true now.
+    fn peer_is_there(&self) -> bool {
+        self.session.state() == State::Exchange
+    }
+
+    /// What it said last of the ports that are here, too, while it is not there.
+    fn remembered(&self, now: Time) -> Option<ctl::Remembered> {
+        let age_s = self.age_of_memory(now)?;
+        let states = self.ports.keys().map(|name| self.peer.port_is_up(name));
+        let (mut up, mut down) = (0, 0);
+        for is_up in states.flatten() {
+            *if is_up { &mut up } else { &mut down } += 1;
+        }
+        Some(ctl::Remembered { up, down, age_s })
+    }
+
+    fn age_of_memory(&self, now: Time) -> Option<u64> {
+        let as_of = self.peer.as_of().filter(|_| !self.peer_is_there())?;
+        Some((now - as_of).as_secs())
+    }
+
     /// The peer link and every MLAG port.
     #[must_use]
-    pub fn interfaces(&self) -> Vec<ctl::Interface> {
+    pub fn interfaces(&self, now: Time) -> Vec<ctl::Interface> {
+        let age_s = self.age_of_memory(now);
         let peer_link = self.config.peer_link.iter().map(|name| ctl::Interface {
             name: *name,
             peer_link: true,
             id: None,
             local: port_status(&self.links, name, self.links.is_running(name)),
             remote: None,
+            remembered_s: None,
             dual: false,
             isolated: None,
             held: false,
@@ -121,13 +153,15 @@ impl Domain {
         let ports = self.ports.values().zip(self.conflicts());
         let ports = ports.map(|(port, (_, conflicts))| {
             let remote_up = self.peer.port_is_up(&port.name());
+            let remote_up = remote_up.filter(|_| self.peer_is_there() || age_s.is_some());
             ctl::Interface {
                 name: port.name(),
                 peer_link: false,
                 id: Some(port.id()),
                 local: port_status(&self.links, &port.name(), port.is_up()),
                 remote: remote_up.map(status_of),
-                dual: port.is_up() && remote_up == Some(true),
+                remembered_s: age_s.filter(|_| remote_up.is_some()),
+                dual: self.peer_is_there() && port.is_up() && remote_up == Some(true),
                 isolated: port.isolated(),
                 held: port.is_held(),
                 partner: self.links.partner(&port.name()),
@@ -160,7 +194,7 @@ impl Domain {
     }
 
     /// The session with the other chassis. Who was refused is the shell's to add, and the words for
-    /// why the last session ended ([`Session::last_error`]).
+    /// why the last session ended ([`Session::failure`]).
     #[must_use]
     pub fn peer(&self, now: Time) -> ctl::Peer {
         let (announce, system) = (self.peer.announce(), self.peer.system_config());

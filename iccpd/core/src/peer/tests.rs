@@ -292,7 +292,7 @@ fn what_is_given_up_is_what_it_advertised_and_not_how_it_speaks() {
     assert_eq!(peer.shutdown_notice(), None);
     assert!(peer.known().is_released());
     // In the next session, too, unless it says otherwise.
-    peer.lost(Change::Lost);
+    peer.lost(Change::Lost, Time::ZERO);
     assert_eq!(peer.policy(), PeerPolicy::of(traits, false));
 }
 

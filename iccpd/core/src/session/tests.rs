@@ -227,6 +227,69 @@ fn a_peer_of_another_domain_is_given_up_after_the_timeout_and_dialled_again() {
     assert!(f.pass(Duration::from_secs(1)).contains(&Action::Connect));
 }
 
+/// What follows from it, the timeout or the end of the connection, does not hide it. Each end of the session is
+/// one more attempt that failed for the reason there has been since the beginning.
+#[test]
+fn another_domain_stays_the_reason_from_the_first_attempt_until_both_are_synchronised() {
+    let mut f = Fixture::new(false);
+    let other = Reason::OtherGroup {
+        peers: RgId(2),
+        own: RG,
+    };
+    let shown = |f: &Fixture| {
+        let failure = f.session.failure().unwrap();
+        (failure.reason.clone(), failure.since)
+    };
+    f.now = f.now + Duration::from_secs(1);
+    let first = f.now;
+    for attempt in 0..4 {
+        if !f.session.is_connected() {
+            f.session.transport_up(&mut f.timers, f.now);
+        }
+        f.receive(Body::Capability);
+        f.receive(connect(2));
+        let ended = match attempt {
+            0 => f.pass(Duration::from_secs(15)),
+            1 => {
+                let closed = Reason::Transport("closed by the peer".into());
+                f.session.transport_down(closed, &mut f.timers, f.now);
+                f.drain()
+            }
+            2 => {
+                f.session.transport_up(&mut f.timers, f.now);
+                f.drain()
+            }
+            _ => vec![],
+        };
+        for action in ended {
+            if let Action::Entered {
+                to: State::Down,
+                reason,
+                ..
+            } = action
+            {
+                assert_eq!(reason, Some(other.clone()), "attempt {attempt}");
+            }
+        }
+        assert_eq!(shown(&f), (other.clone(), first), "attempt {attempt}");
+        f.now = f.now + Duration::from_secs(1);
+    }
+    f.receive(connect(1));
+    f.tlv(Tlv::SyncData {
+        number: 0,
+        end: true,
+    });
+    f.tlv(Tlv::SyncRequest { number: 0 });
+    assert_eq!(f.session.state(), State::Exchange);
+    let closed = Reason::Transport("closed by the peer".into());
+    for _ in 0..2 {
+        f.session
+            .transport_down(closed.clone(), &mut f.timers, f.now);
+        assert_eq!(shown(&f).0, closed);
+    }
+    assert_eq!(shown(&f).1, f.now);
+}
+
 #[test]
 fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
     for (ours, limit) in [(true, 15), (false, 16)] {

@@ -329,10 +329,10 @@ fn a_peer_that_left_does_not_lack_a_port() {
         ShutdownNotice::Leave,
     )));
     chassis.session_down();
-    for port in chassis.domain.interfaces() {
+    for port in chassis.domain.interfaces(chassis.now) {
         assert!(port.conflicts.is_empty(), "{:?}", port.conflicts);
     }
-    assert!(!chassis.domain.interfaces().is_empty());
+    assert!(!chassis.domain.interfaces(chassis.now).is_empty());
 }
 
 /// What is written down of the settings when the peer says this.

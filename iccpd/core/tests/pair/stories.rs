@@ -2,8 +2,11 @@
 
 use crate::kernel::Entry;
 use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, config, host, name};
-use iccp_core::Config;
+use iccp_core::{Config, Input, Notice, Reason};
+use mclag_proto::ctl::{PortStatus, Warning};
+use mclag_proto::iccp::RgId;
 use mclag_proto::sync::model::FdbKey;
+use mclag_proto::{DomainId, Mac};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,6 +53,80 @@ fn a_lost_leg_is_taken_over_by_the_peer_and_handed_back() {
     world.run_for(SECOND / 10);
     assert!(isolated(&world, Side::B));
     assert!(!held(&world, Side::A));
+}
+
+/// What is remembered of a peer that is not there is no state of its ports now.
+#[test]
+fn without_a_peer_nothing_is_up_on_both_and_what_is_remembered_has_an_age() {
+    let mut world = World::settled();
+    world.set_bond(Side::B, 1, false);
+    world.run_for(SECOND);
+    let shown = |world: &World| {
+        let domain = world.domain(Side::A);
+        let status = domain.status(world.now);
+        let remembered = status.remembered.map(|r| (r.up, r.down, r.age_s));
+        let ports = domain.interfaces(world.now);
+        let bond1 = ports
+            .iter()
+            .find(|port| port.name == name(BONDS[0]))
+            .unwrap();
+        (
+            [
+                status.ports_dual,
+                status.ports_local_only,
+                status.ports_peer_only,
+                status.ports_down,
+            ],
+            remembered,
+            (bond1.dual, bond1.remote, bond1.remembered_s),
+        )
+    };
+    let up = Some(PortStatus::Up);
+    assert_eq!(shown(&world), ([1, 1, 0, 0], None, (true, up, None)));
+    world.cut_wire();
+    world.run_for(SECOND * 7);
+    let remembered = Some((1, 1, 6));
+    let seen = ([0, 2, 0, 0], remembered, (false, up, Some(6)));
+    assert_eq!(shown(&world), seen);
+    world.set_bond(Side::A, 0, false);
+    world.run_for(SECOND * 60);
+    let seen = ([0, 1, 0, 1], Some((1, 1, 66)), (false, up, Some(66)));
+    assert_eq!(shown(&world), seen);
+    world.mend_wire();
+    world.set_bond(Side::A, 0, true);
+    world.run_for(SECOND * 30);
+    assert_eq!(shown(&world), ([1, 1, 0, 0], None, (true, up, None)));
+}
+
+/// A wrong domain is one mistake: what the other chassis would be configured differently in is not compared.
+#[test]
+fn a_wrong_domain_is_the_reason_on_both_sides_and_the_only_complaint() {
+    let mut world = World::settled();
+    world.set_peer_link(false);
+    let domain = DomainId::new(2).unwrap();
+    let other = Config {
+        domain,
+        ports: [name(BONDS[0])].into(),
+        system_mac: Some(Mac([0x44, 0x38, 0x39, 0xff, 0, 2])),
+        ..config(Side::B)
+    };
+    world.at_mut(Side::A).notices.clear();
+    world.feed(Side::B, Input::Configure(Box::new(other)));
+    world.run_for(SECOND * 60);
+    for (side, peers, own) in [(Side::A, 2, 1), (Side::B, 1, 2)] {
+        let domain = world.domain(side);
+        let warnings = domain.status(world.now).warnings;
+        assert_eq!(warnings, [Warning::PeerLinkDown]);
+        let failure = domain.session().failure().unwrap();
+        let (peers, own) = (RgId(peers), RgId(own));
+        let wanted = [
+            Reason::OtherGroup { peers, own },
+            Reason::GroupRefused { own },
+        ];
+        assert!(wanted.contains(&failure.reason), "{failure:?}");
+        let conflict = |notice: &Notice| matches!(notice, Notice::Conflict(_));
+        assert!(!world.at(side).notices.iter().any(conflict));
+    }
 }
 
 /// W-12. The host sends through a held port, since LACP runs: it must not be held for long.
@@ -212,7 +289,7 @@ fn a_peer_that_says_it_leaves_is_forgotten_at_once() {
     let mut world = World::settled();
     world.frame(Side::B, ORPHAN, host(1));
     world.run_for(SECOND);
-    world.feed(Side::B, iccp_core::Input::Stop { leave: true });
+    world.feed(Side::B, Input::Stop { leave: true });
     world.run_for(SECOND / 10);
     assert_eq!(port_of(&world, Side::A, host(1)), None);
     assert!(!isolated(&world, Side::A));
@@ -243,7 +320,7 @@ fn many_hosts_reach_the_peer_and_come_back_with_its_dataplane() {
     let key = |n: u16| {
         let [high, low] = n.to_be_bytes();
         FdbKey {
-            mac: mclag_proto::Mac([2, 0, 0, 1, high, low]),
+            mac: Mac([2, 0, 0, 1, high, low]),
             ..host(0)
         }
     };
@@ -333,7 +410,7 @@ fn a_chassis_that_leaves_keeps_no_entry_that_does_not_age() {
         port_of(&world, Side::B, host(1)).as_deref(),
         Some(PEER_LINK)
     );
-    world.feed(Side::B, iccp_core::Input::Stop { leave: true });
+    world.feed(Side::B, Input::Stop { leave: true });
     world.run_for(SECOND / 10);
     let kernel = &world.at(Side::B).kernel;
     assert_eq!(kernel.fdb.get(&host(1)), None);

@@ -194,7 +194,11 @@ impl World {
                 self.unheld[bond] = true;
             }
         }
-        let interfaces = self.at(side).domain.as_ref().map(Domain::interfaces);
+        let interfaces = self
+            .at(side)
+            .domain
+            .as_ref()
+            .map(|domain| domain.interfaces(self.now));
         for port in interfaces.unwrap_or_default() {
             let bond = BONDS.iter().position(|bond| name(bond) == port.name);
             let in_force = self.at(side).kernel.held.contains(&port.name);

@@ -1,7 +1,9 @@
 //! Each view as a person sees it.
 
 use super::*;
-use mclag_proto::ctl::{Conflict, Counter, CounterName, MacCounts, Refusal, SyncdState, Warning};
+use mclag_proto::ctl::{
+    Conflict, Counter, CounterName, Refusal, SessionError, SyncdState, Warning,
+};
 use mclag_proto::{AggregatorId, DomainId, Mac, NodeId};
 
 fn name(text: &str) -> IfName {
@@ -34,6 +36,7 @@ fn a_status() -> Status {
         peer: "192.0.2.2".parse().unwrap(),
         session: SessionState::Up,
         session_for_s: 7384,
+        session_error: None,
         role: Role::Primary,
         role_by: RoleBy::Address,
         system_mac: Some(mac(1)),
@@ -50,6 +53,7 @@ fn a_status() -> Status {
         ports_local_only: 1,
         ports_peer_only: 0,
         ports_down: 2,
+        remembered: None,
         macs: MacCounts {
             local: 3,
             peer: 4,
@@ -119,14 +123,84 @@ fn status_of_a_pair_in_trouble() {
         syncd                not connected
           failed operations  3
           last failure       set FDB 02:00:5e:00:00:07 on bond1:�[2J no such device
-        MLAG ports           12 up on both, 1 here only, 0 at the peer only, 2 down
-        MAC addresses        1000 seen by both, 3 here only, 4 by the peer only; 4 kept from the last session
+        MLAG ports           1 up here, 2 down; at the peer unknown
+        MAC addresses        1003 seen here; 4 of the peer kept from the last session
         Log lines lost       7
         Waiting for          br0, bond2
         Warning              syncd is not connected: decisions are not carried out
         Warning              the peer link is down
         ",
     );
+}
+
+/// A row of a view.
+fn row<'a>(text: &'a str, title: &str) -> &'a str {
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_prefix(title));
+    line.map(str::trim).unwrap_or_default()
+}
+
+#[test]
+fn status_without_a_peer_says_why_and_how_old_what_is_known_of_it_is() {
+    let remembered = |up, down| {
+        Some(Remembered {
+            up,
+            down,
+            age_s: 300,
+        })
+    };
+    let alone = Status {
+        session: SessionState::Down,
+        session_error: Some(SessionError {
+            text: "cannot connect to 192.0.2.2:8888: No route to host".into(),
+            for_s: 299,
+        }),
+        ports_dual: 0,
+        ports_local_only: 13,
+        remembered: remembered(12, 1),
+        ..a_status()
+    };
+    let text = status(&alone);
+    for (title, value) in [
+        ("Session ", "down for 2 h 3 min"),
+        (
+            "  why",
+            "cannot connect to 192.0.2.2:8888: No route to host, for 4 min 59 s",
+        ),
+        ("Role ", "primary, by address, without a peer"),
+        (
+            "MLAG ports",
+            "13 up here, 2 down; at the peer 12 up and 1 down 5 min 0 s ago",
+        ),
+    ] {
+        assert_eq!(row(&text, title), value);
+    }
+    let unknown = status(&Status {
+        remembered: None,
+        ..alone
+    });
+    let ports = "13 up here, 2 down; at the peer unknown";
+    assert_eq!(row(&unknown, "MLAG ports"), ports);
+}
+
+#[test]
+fn what_is_remembered_of_a_port_is_shown_with_its_age() {
+    use PortStatus::{Down, Up};
+    let remembered = |local, remote| Interface {
+        remembered_s: Some(300),
+        dual: false,
+        ..a_port("bond1", local, Some(remote))
+    };
+    for (local, remote, cells) in [
+        (Up, Up, "up    up 5 min 0 s ago    up here"),
+        (Up, Down, "up    down 5 min 0 s ago  up here"),
+        (Down, Up, "down  up 5 min 0 s ago    down"),
+    ] {
+        let text = interfaces(&[remembered(local, remote)]);
+        let line: Vec<&str> = row(&text, "bond1").split_whitespace().collect();
+        let cells: Vec<&str> = cells.split_whitespace().collect();
+        assert_eq!(line[..cells.len()], cells, "{text}");
+    }
 }
 
 #[test]
@@ -153,6 +227,7 @@ fn a_port(text: &str, local: PortStatus, remote: Option<PortStatus>) -> Interfac
         id: Some(AggregatorId::of(&name(text))),
         local,
         remote,
+        remembered_s: None,
         dual: local == PortStatus::Up && remote == Some(PortStatus::Up),
         isolated: None,
         held: false,

@@ -246,7 +246,7 @@ impl Run {
         );
         let us = world.config.node_mac;
         let legacy = world.legacy.as_ref().unwrap();
-        for port in world.domain.as_ref().unwrap().interfaces() {
+        for port in world.domain.as_ref().unwrap().interfaces(world.now) {
             assert_eq!(port.conflicts, [], "{}", port.name);
         }
         for (bond, port) in BONDS.iter().enumerate() {

@@ -760,7 +760,7 @@ fn layer_three_and_the_first_address_of_a_port_are_told_and_a_difference_is_note
     assert_eq!(infos[0].address.to_string(), "192.0.2.9");
     let noted = |notice: &&Notice| matches!(notice, Notice::Conflict(_));
     assert_eq!(world.notices.iter().filter(noted).count(), 1);
-    let ports = world.domain.as_ref().unwrap().interfaces();
+    let ports = world.domain.as_ref().unwrap().interfaces(world.now);
     let port = ports
         .iter()
         .find(|port| port.name == name(BONDS[0]))
