@@ -4,6 +4,7 @@
 //! whole messages come, which would let one side keep the other from everything else, and reports that
 //! writing failed before what was said until then is read.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read};
 use std::pin::{Pin, pin};
@@ -25,6 +26,10 @@ pub struct Pipe<S, C> {
     /// What writing failed with. Reported when there is nothing more to read: the other side
     /// may have said why before it went.
     broken: Option<io::Error>,
+    /// What is left to be written of each message, where each is a write of its own.
+    lengths: Option<VecDeque<usize>>,
+    /// Something of the first of them has left.
+    begun: bool,
 }
 
 /// What [`Pipe::progress`] did.
@@ -46,6 +51,17 @@ impl<S, C> Pipe<S, C> {
             incoming: BytesMut::new(),
             outgoing: BytesMut::new(),
             broken: None,
+            lengths: None,
+            begun: false,
+        }
+    }
+
+    /// A stream to somebody who takes what comes with one write for one message.
+    #[must_use]
+    pub fn by_message(stream: S, codec: C) -> Self {
+        Self {
+            lengths: Some(VecDeque::new()),
+            ..Self::new(stream, codec)
         }
     }
 
@@ -68,6 +84,34 @@ impl<S, C> Pipe<S, C> {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.outgoing.len()
+    }
+
+    /// Messages that have not left, or not as a whole, of a stream [`Pipe::by_message`].
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lengths.as_ref().map_or(0, VecDeque::len)
+    }
+
+    /// Forget the messages of which nothing has left, of a stream [`Pipe::by_message`].
+    pub fn forget_unsent(&mut self) {
+        if let Some(lengths) = &mut self.lengths {
+            lengths.truncate(usize::from(self.begun));
+            self.outgoing.truncate(lengths.iter().sum());
+        }
+    }
+
+    /// So many bytes have left.
+    fn left(&mut self, count: usize) {
+        self.outgoing.advance(count);
+        if let Some(lengths) = &mut self.lengths
+            && let Some(first) = lengths.front_mut()
+        {
+            *first -= count;
+            self.begun = *first > 0;
+            if !self.begun {
+                lengths.pop_front();
+            }
+        }
     }
 }
 
@@ -101,7 +145,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Pipe<S, C> {
     where
         C: Encoder<M>,
     {
-        self.codec.encode(message, &mut self.outgoing)
+        let before = self.buffered();
+        self.codec.encode(message, &mut self.outgoing)?;
+        let length = self.buffered() - before;
+        if let Some(lengths) = &mut self.lengths {
+            lengths.push_back(length);
+        }
+        Ok(())
     }
 
     /// Write what can be written and read what can be read, up to so many bytes and none if that is
@@ -152,7 +202,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Pipe<S, C> {
         .await;
     }
 
-    fn poll_progress(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Progress>> {
+    /// The same for whoever waits for several of them.
+    pub fn poll_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+    ) -> Poll<io::Result<Progress>> {
         let wrote = self.poll_send(cx);
         if most > 0
             && let Poll::Ready(result) = self.poll_read(cx, most)
@@ -170,10 +225,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Pipe<S, C> {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> bool {
         let mut wrote = false;
         while self.broken.is_none() && self.buffered() > 0 {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.outgoing) {
+            let message = self.lengths.as_ref().and_then(|lengths| lengths.front());
+            let most = message.copied().unwrap_or(self.outgoing.len());
+            match Pin::new(&mut self.stream).poll_write(cx, &self.outgoing[..most]) {
                 Poll::Ready(Ok(0)) => self.broken = Some(ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
-                    self.outgoing.advance(count);
+                    self.left(count);
                     wrote = true;
                 }
                 Poll::Ready(Err(error)) => self.broken = Some(error),
@@ -217,8 +274,7 @@ pub fn receive<C: Decoder>(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
+    use tokio::io::ReadBuf;
     use tokio_util::codec::LinesCodec;
 
     use super::*;
@@ -254,5 +310,78 @@ mod tests {
         assert!(next().is_err());
         assert_eq!(next().unwrap().as_deref(), Some("three"));
         assert_eq!(next().unwrap(), None);
+    }
+
+    /// Takes so many bytes of the next writes; more would block.
+    struct Writes(Vec<Vec<u8>>, VecDeque<usize>);
+
+    impl AsyncWrite for Writes {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let Some(most) = self.1.pop_front() else {
+                return Poll::Pending;
+            };
+            let taken = &bytes[..most.min(bytes.len())];
+            self.0.push(taken.to_vec());
+            Poll::Ready(Ok(taken.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncRead for Writes {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    fn written(writes: &Writes) -> Vec<&str> {
+        let writes = writes.0.iter();
+        writes.map(|bytes| str::from_utf8(bytes).unwrap()).collect()
+    }
+
+    /// `spec/mclagsyncd-protocol.md` 2.4: linux-mclag reads one message at a time.
+    #[test]
+    fn where_each_message_is_a_write_none_is_merged_and_a_cut_one_is_finished_first() {
+        let stream = Writes(Vec::new(), [100, 2, 100, 100].into());
+        let mut pipe = Pipe::by_message(stream, LinesCodec::new());
+        for line in ["one", "two", "three", "four"] {
+            pipe.send(line).unwrap();
+        }
+        assert_eq!((pipe.waiting(), pipe.buffered()), (4, 19));
+        pipe.flush_now();
+        assert_eq!(written(pipe.stream()), ["one\n", "tw", "o\n", "three\n"]);
+        assert_eq!((pipe.waiting(), pipe.buffered()), (1, 5));
+    }
+
+    #[test]
+    fn of_messages_that_are_forgotten_the_one_is_finished_that_was_begun() {
+        let stream = Writes(Vec::new(), [2].into());
+        let mut pipe = Pipe::by_message(stream, LinesCodec::new());
+        pipe.send("one").unwrap();
+        pipe.send("two").unwrap();
+        pipe.flush_now();
+        pipe.forget_unsent();
+        assert_eq!(pipe.waiting(), 1);
+        pipe.send("three").unwrap();
+        pipe.stream.1.extend([100, 100]);
+        pipe.flush_now();
+        assert_eq!(written(pipe.stream()), ["on", "e\n", "three\n"]);
+        pipe.send("four").unwrap();
+        pipe.forget_unsent();
+        assert_eq!((pipe.waiting(), pipe.buffered()), (0, 0));
     }
 }
