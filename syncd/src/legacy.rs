@@ -168,8 +168,8 @@ pub(crate) struct ClientId(u64);
 pub(crate) enum ListenerEvent {
     /// Somebody connected.
     Accepted(Place, TcpStream, SocketAddr),
-    /// A connection may be read or written.
-    Ready(ClientId, io::Result<()>),
+    /// Something was read from a connection or written to it, or it is lost.
+    Ready(ClientId, Result<(), Lost>),
 }
 
 /// All sockets of legacy clients.
@@ -193,7 +193,7 @@ impl Sockets {
     /// Wait for something to happen. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> ListenerEvent {
         poll_fn(|cx| {
-            for (id, connection) in &self.connections {
+            for (id, connection) in &mut self.connections {
                 if let Poll::Ready(ready) = connection.poll_ready(cx) {
                     return Poll::Ready(ListenerEvent::Ready(*id, ready));
                 }
@@ -254,10 +254,6 @@ impl Sockets {
 
     pub(crate) fn remove(&mut self, id: ClientId) -> Option<LegacyConnection> {
         self.connections.remove(&id)
-    }
-
-    pub(crate) fn ids(&self) -> Vec<ClientId> {
-        self.connections.keys().copied().collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &LegacyConnection> {

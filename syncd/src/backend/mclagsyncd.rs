@@ -10,22 +10,23 @@
 //! table of what the server has learned.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::task::Poll;
 use std::time::Duration;
 
 use mclag_daemon::dial::{Backoff, Dialler};
 use mclag_daemon::limit::{self, Log};
+use mclag_daemon::pipe::Progress;
 use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpError, OpErrorCode};
 use mclag_proto::sync::settings::PairSettings;
-use mclag_proto::sync::v1::{ClientMessage, Dialect, EncodeError};
+use mclag_proto::sync::v1::{ClientMessage, Dialect};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
+use crate::v1::codec::StreamError;
 use crate::v1::to::Translator;
 use configuration::Configuration;
 use connection::{SETTLE_LATEST, SETTLE_QUIET, SILENCE, ServerConnection, Unanswered, Woke};
@@ -57,7 +58,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a server that pushes nothing is asked for changes of its forwarding table. The daemon
 /// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
 const POLL: Duration = Duration::from_secs(5);
-const READ_CHUNK: usize = 64 * 1024;
 /// Number of what is sent and no client waits for.
 pub const UNASKED: u64 = 0;
 /// Most memberships of ports in VLANs that are remembered.
@@ -123,7 +123,6 @@ pub struct Client {
     counters: Counters,
     happened: VecDeque<ServerEvent>,
     log: Log,
-    buffer: Box<[u8]>,
 }
 
 impl Client {
@@ -146,7 +145,6 @@ impl Client {
             counters: Counters::default(),
             happened: VecDeque::new(),
             log: Log::default(),
-            buffer: vec![0; READ_CHUNK].into_boxed_slice(),
         }
     }
 
@@ -168,7 +166,7 @@ impl Client {
             if let Err(error) = connection.queue(message) {
                 report(&mut self.log, connection.address, &error);
                 if is_list {
-                    connection.counters.refused(ToSyncd::PortIsolation);
+                    connection.counters.not_sent(ToSyncd::PortIsolation);
                     // A part of the list would lift what is missing from it, so none of it was
                     // sent, and nobody may rely on it (P-2).
                     failures = ports_failed(ops, &error);
@@ -178,7 +176,7 @@ impl Client {
         }
         connection.unanswered.push_back(Unanswered {
             batch,
-            after: connection.queued,
+            after: connection.queued(),
             failures,
             isolates,
         });
@@ -188,8 +186,7 @@ impl Client {
     /// Write what the socket takes at once.
     pub async fn flush_now(&mut self) {
         if let Some(connection) = &mut self.connection {
-            // Errors show up when reading.
-            let _ = poll_fn(|cx| Poll::Ready(connection.poll_send(cx))).await;
+            connection.flush_now();
             self.answer();
         }
     }
@@ -198,7 +195,7 @@ impl Client {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let connection = self.connection.as_ref();
-        connection.is_none_or(|connection| connection.out.is_empty())
+        connection.is_none_or(|connection| connection.pipe.waiting() == 0)
     }
 
     /// Drop the connection and make a new one: the server sends everything again then.
@@ -278,14 +275,15 @@ impl Client {
                     Ok(stream) => self.connected(stream),
                     Err(error) => self.lose(&error.to_string()),
                 },
-                Some(connection) => match connection.wait(&mut self.buffer).await {
-                    Ok(Woke::Read(0)) => self.lose("closed by the server"),
-                    Ok(Woke::Read(count)) => {
+                Some(connection) => match connection.wait().await {
+                    Ok(Woke::Progress(Progress::Read(0))) => self.lose("closed by the server"),
+                    Ok(Woke::Progress(progress)) => {
                         // Something may have left as well.
                         self.answer();
-                        self.received(count);
+                        if matches!(progress, Progress::Read(_)) {
+                            self.received();
+                        }
                     }
-                    Ok(Woke::Wrote) => self.answer(),
                     Ok(Woke::Settled) => self.settled(),
                     Ok(Woke::Poll) => self.poll(),
                     Err(error) => self.lose(&error.to_string()),
@@ -401,13 +399,14 @@ impl Client {
                 None => SILENCE,
             };
         connection.probed = true;
-        if !connection.out.is_empty() {
+        if connection.pipe.waiting() > 0 {
             return; // it does not read, and they would pile up
         }
         // The same bytes in both dialects that know it; the other skips it.
         let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
-        match poll {
-            Ok(bytes) => connection.queue_bytes(bytes),
+        let poll = poll.map_err(StreamError::from);
+        match poll.and_then(|poll| connection.queue_bytes(poll)) {
+            Ok(()) => {}
             Err(error) => report(&mut self.log, connection.address, &error),
         }
     }
@@ -440,7 +439,7 @@ const fn abilities(dialect: Dialect) -> Abilities {
 }
 
 /// A failure for each operation on a port.
-fn ports_failed(ops: &[Op], error: &EncodeError) -> Vec<(u32, OpError)> {
+fn ports_failed(ops: &[Op], error: &StreamError) -> Vec<(u32, OpError)> {
     let ports = (0_u32..)
         .zip(ops)
         .filter(|(_, op)| matches!(op, Op::Port { .. }));

@@ -12,7 +12,7 @@ use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use mclag_proto::sync::frame::{Decoder, FrameError};
+use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, Side};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::Interest;
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Feed, Options, Place};
+use crate::v1::codec::{Frames, StreamError};
 
 /// Bytes that are read before what they say is carried out.
 const READ_AT_ONCE: usize = 256 * 1024;
@@ -74,14 +75,13 @@ impl fmt::Display for Counters {
 /// A connected client.
 #[derive(Debug)]
 pub(crate) struct LegacyConnection {
-    stream: TcpStream,
+    /// Holds one message at the most.
+    pipe: Pipe<TcpStream, Frames>,
+    /// There was no room for another message.
+    is_full: bool,
     pub(crate) from: SocketAddr,
     place: Place,
-    decoder: Decoder,
     detector: Detector,
-    /// The message being written, and how much of it was.
-    out: Vec<u8>,
-    written: usize,
     /// None before it is known what the client speaks.
     pub(crate) feed: Option<Feed>,
     /// The client polled, and may be sent the next message then.
@@ -100,10 +100,17 @@ pub(crate) enum Lost {
     Cut(usize),
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Nothing behind such a header can be trusted: the stream has no other mark to find the next
-    /// message by.
     #[error("cannot be read: {0}")]
-    Malformed(#[from] FrameError),
+    Malformed(StreamError),
+}
+
+impl From<StreamError> for Lost {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Io(error) => error.into(),
+            error => Self::Malformed(error),
+        }
+    }
 }
 
 impl LegacyConnection {
@@ -111,13 +118,11 @@ impl LegacyConnection {
         // A message is one write; nothing is gained by waiting for more.
         let _ = stream.set_nodelay(true);
         Self {
-            stream,
+            pipe: Pipe::new(stream, Frames::new()),
+            is_full: false,
             from,
             place,
-            decoder: Decoder::v1(),
             detector: Detector::new(Side::Client, place.dialect),
-            out: Vec::new(),
-            written: 0,
             feed: None,
             answer_at: None,
             settings_at: place.dialect.is_none().then_some(now + SETTINGS_AFTER),
@@ -134,15 +139,19 @@ impl LegacyConnection {
         self.detector.dialect()
     }
 
-    /// Ready when it can be read, or written while there is something to write.
-    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.written < self.out.len()
-            && let Poll::Ready(ready) = self.stream.poll_write_ready(cx)
-        {
-            return Poll::Ready(ready);
+    /// Ready when something was read or written, or there is room to write more.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Lost>> {
+        if self.is_full && self.pipe.stream().poll_write_ready(cx).is_ready() {
+            self.is_full = false;
+            return Poll::Ready(Ok(()));
         }
-        ready!(self.stream.poll_read_ready(cx))?;
-        Poll::Ready(Ok(()))
+        Poll::Ready(match ready!(self.pipe.poll_progress(cx, READ_AT_ONCE))? {
+            Progress::Read(0) => Err(match self.pipe.codec().pending() {
+                0 => Lost::Closed,
+                pending => Lost::Cut(pending),
+            }),
+            Progress::Read(_) | Progress::Wrote => Ok(()),
+        })
     }
 
     /// When the next message may be sent to a client that polled, or the settings to a silent one.
@@ -172,33 +181,10 @@ impl LegacyConnection {
         }
     }
 
-    /// Read what can be read now, up to a limit. True if there may be more.
-    pub(crate) fn read(&mut self) -> Result<bool, Lost> {
-        let mut chunk = [0; 16 * 1024];
-        let mut total = 0;
-        while total < READ_AT_ONCE {
-            match self.stream.try_read(&mut chunk) {
-                Ok(0) => {
-                    return Err(match self.decoder.pending() {
-                        0 => Lost::Closed,
-                        pending => Lost::Cut(pending),
-                    });
-                }
-                Ok(count) => {
-                    self.decoder.push(&chunk[..count]);
-                    total += count;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(true)
-    }
-
     /// The next message that was read, and the dialect it was read by. What cannot be read is
     /// logged, counted and skipped.
     pub(crate) fn next_message(&mut self) -> Result<Option<(ClientMessage, Dialect)>, Lost> {
-        while let Some(frame) = self.decoder.next_frame()? {
+        while let Some(frame) = self.pipe.message()? {
             let known = self.detector.dialect();
             let dialect = self.detector.frame(&frame);
             if dialect != known {
@@ -249,29 +235,35 @@ impl LegacyConnection {
         &mut self,
         now: Instant,
         next: impl Fn(&mut Feed) -> Option<mclag_proto::sync::v1::ServerMessage>,
-    ) -> Result<(), Lost> {
+    ) {
         loop {
-            if !self.flush()? {
-                return Ok(());
-            }
+            self.pipe.flush_now();
             let dialect = self.detector.dialect().unwrap_or(Dialect::Sonic);
-            let Some(feed) = &mut self.feed else {
-                return Ok(());
+            let Some(feed) = self.feed.as_ref().filter(|_| self.pipe.buffered() == 0) else {
+                return;
             };
             if dialect.is_polled() {
                 if self.answer_at.is_some_and(|at| at > now) || !feed.is_asked() {
-                    return Ok(());
+                    return;
                 }
                 self.answer_at = None;
             }
-            let Some(message) = next(feed) else {
-                return Ok(());
+            // A message is begun when there is room for all of it: a legacy receiver copes badly
+            // with parts (`spec/mclagsyncd-protocol.md` 2.4). The socket counts as writable while
+            // a third of its buffer is free.
+            if !self.has_room() {
+                let wait = || Err(io::ErrorKind::WouldBlock.into());
+                let _: io::Result<()> = self.pipe.stream().try_io(Interest::WRITABLE, wait);
+                self.is_full = true;
+                return;
+            }
+            let Some(message) = self.feed.as_mut().and_then(&next) else {
+                return;
             };
-            match message.encode(dialect) {
-                Ok(bytes) => {
+            let message = message.encode(dialect).map_err(StreamError::from);
+            match message.and_then(|message| self.pipe.send(message)) {
+                Ok(()) => {
                     self.counters.sent += 1;
-                    self.out = bytes;
-                    self.written = 0;
                     if dialect.is_polled() {
                         self.answer_at = Some(now + ANSWER_GAP);
                     }
@@ -285,30 +277,8 @@ impl LegacyConnection {
         }
     }
 
-    /// Write the rest of the message under way. False if the client does not take it now.
-    fn flush(&mut self) -> Result<bool, Lost> {
-        while self.written < self.out.len() {
-            // A message is begun when there is room for all of it: a legacy receiver copes badly
-            // with parts (`spec/mclagsyncd-protocol.md` 2.4). The socket counts as writable while
-            // a third of its buffer is free.
-            if self.written == 0 && !self.has_room() {
-                let wait = || Err(io::ErrorKind::WouldBlock.into());
-                let _: io::Result<()> = self.stream.try_io(Interest::WRITABLE, wait);
-                return Ok(false);
-            }
-            match self.stream.try_write(&self.out[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.out.clear();
-        self.written = 0;
-        Ok(true)
-    }
-
     fn has_room(&self) -> bool {
-        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLOUT)];
+        let mut fds = [PollFd::new(self.pipe.stream().as_fd(), PollFlags::POLLOUT)];
         // A socket that cannot be asked is tried.
         poll(&mut fds, PollTimeout::ZERO).map_or(true, |ready| ready > 0)
     }
@@ -318,6 +288,7 @@ impl LegacyConnection {
 mod tests {
     use std::net::{Ipv4Addr, SocketAddrV4};
 
+    use mclag_proto::sync::frame::Decoder;
     use mclag_proto::sync::model::FdbKey;
     use mclag_proto::sync::v1::ServerMessage;
     use mclag_proto::{IfName, Mac, Vid};
@@ -356,7 +327,7 @@ mod tests {
             dialect: Some(dialect),
         };
         let mut connection = LegacyConnection::new(stream, from, place, start);
-        connection.stream.writable().await.unwrap();
+        connection.pipe.stream().writable().await.unwrap();
         connection.follow(&Options::default());
         connection.feed.as_mut().unwrap().ask();
 
@@ -365,9 +336,7 @@ mod tests {
         for after in 0..1000 {
             let now = start + Duration::from_millis(after);
             let before = connection.counters.sent;
-            connection
-                .write(now, |feed| feed.next(&actual, None))
-                .unwrap();
+            connection.write(now, |feed| feed.next(&actual, None));
             let sent = connection.counters.sent - before;
             sent_at.extend(std::iter::repeat_n(now, usize::try_from(sent).unwrap()));
         }

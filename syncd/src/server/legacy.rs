@@ -88,8 +88,8 @@ impl<B: Backend> Server<B> {
             }
             ListenerEvent::Ready(id, ready) => {
                 let heard = match ready {
-                    Ok(()) => self.read_legacy(id).await,
-                    Err(error) => Err(error.into()),
+                    Ok(()) => self.carry_out_messages(id).await,
+                    lost => lost,
                 };
                 if let Err(lost) = heard {
                     self.drop_legacy(id, &lost);
@@ -179,17 +179,6 @@ impl<B: Backend> Server<B> {
         if let Some(connection) = self.legacy.sockets.get_mut(id) {
             connection.follow(&self.legacy.options);
         }
-    }
-
-    async fn read_legacy(&mut self, id: ClientId) -> Result<(), Lost> {
-        let read = match self.legacy.sockets.get_mut(id) {
-            Some(connection) => connection.read(),
-            None => return Ok(()),
-        };
-        // What came before the end counts all the same.
-        let heard = self.carry_out_messages(id).await;
-        read?;
-        heard
     }
 
     async fn carry_out_messages(&mut self, id: ClientId) -> Result<(), Lost> {
@@ -355,17 +344,9 @@ impl<B: Backend> Server<B> {
         if std::mem::replace(&mut self.legacy.published_peer_link, peer_link) != peer_link {
             self.legacy.mark_all();
         }
-        let mut lost = Vec::new();
-        for id in self.legacy.sockets.ids() {
-            let actual = self.reconciler.actual();
-            if let Some(connection) = self.legacy.sockets.get_mut(id)
-                && let Err(error) = connection.write(now, |feed| feed.next(actual, peer_link))
-            {
-                lost.push((id, error));
-            }
-        }
-        for (id, error) in lost {
-            self.drop_legacy(id, &error);
+        let actual = self.reconciler.actual();
+        for connection in self.legacy.sockets.iter_mut() {
+            connection.write(now, |feed| feed.next(actual, peer_link));
         }
     }
 }

@@ -1,21 +1,23 @@
 //! One connection to a foreign server: what is on its way there, and when to look at it again.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use mclag_proto::sync::frame::Decoder;
+use mclag_daemon::pipe::{Pipe, Progress};
+use mclag_daemon::time::wait_until;
+use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::model::OpError;
-use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, EncodeError, Side};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, Side};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use super::{Counters, Place};
+use super::{Counters, Place, counters};
+use crate::v1::codec::{Frames, StreamError};
+
+/// Bytes that are read at a time.
+const READ_CHUNK: usize = 64 * 1024;
 
 /// The server marks no end of what it sends on its own after a connection; it is quiet for this long
 /// then, ...
@@ -31,21 +33,20 @@ pub(super) const SILENCE: Duration = Duration::from_secs(2);
 /// One connection.
 #[derive(Debug)]
 pub(super) struct ServerConnection {
-    pub(super) stream: TcpStream,
+    /// Each message is one write: a server of linux-mclag does not put together what it reads in
+    /// parts (`spec/mclagsyncd-protocol.md` 2.4).
+    pub(super) pipe: Pipe<TcpStream, Frames>,
     pub(super) address: SocketAddr,
     pub(super) detector: Detector,
     /// What is spoken, once that is known; until then the core does not know of the connection.
     pub(super) dialect: Option<Dialect>,
     /// The server was asked for something, to hear how it speaks.
     pub(super) probed: bool,
-    pub(super) decoder: Decoder,
-    /// Messages that have not left; the first one maybe in part.
-    pub(super) out: VecDeque<Vec<u8>>,
-    /// Bytes of the first one that have left.
-    pub(super) sent: usize,
+    /// The rows of messages that have not left.
+    rows: VecDeque<Option<ToSyncd>>,
     /// Batches whose messages have not left.
     pub(super) unanswered: VecDeque<Unanswered>,
-    pub(super) queued: u64,
+    /// Messages that have left.
     pub(super) left: u64,
     pub(super) settle: Option<Settle>,
     pub(super) poll_at: Instant,
@@ -74,8 +75,8 @@ pub(super) struct Settle {
 
 /// What a wait on a connection ended with.
 pub(super) enum Woke {
-    Read(usize),
-    Wrote,
+    /// Something was read or written.
+    Progress(Progress),
     Settled,
     Poll,
 }
@@ -83,16 +84,13 @@ pub(super) enum Woke {
 impl ServerConnection {
     pub(super) fn new(stream: TcpStream, place: Place) -> Self {
         Self {
-            stream,
+            pipe: Pipe::by_message(stream, Frames::new()),
             address: place.address,
             detector: Detector::new(Side::Server, place.dialect),
             dialect: None,
             probed: false,
-            decoder: Decoder::v1(),
-            out: VecDeque::new(),
-            sent: 0,
+            rows: VecDeque::new(),
             unanswered: VecDeque::new(),
-            queued: 0,
             left: 0,
             settle: None,
             poll_at: Instant::now() + SILENCE,
@@ -106,8 +104,8 @@ impl ServerConnection {
     pub(super) fn begin(&mut self, dialect: Dialect, now: Instant, quiet: Duration) {
         self.dialect = Some(dialect);
         self.unanswered.clear();
-        self.out.truncate(usize::from(self.sent > 0));
-        self.queued = self.left + u64::from(self.sent > 0);
+        self.pipe.forget_unsent();
+        self.rows.truncate(self.pipe.waiting());
         self.settle = Some(Settle {
             quiet_at: now + quiet,
             latest: now + SETTLE_LATEST,
@@ -124,87 +122,68 @@ impl ServerConnection {
 
     /// It is no more: what it sent and received, and what it could not send.
     pub(super) fn lost(&mut self) -> Counters {
-        for message in self.out.drain(..) {
-            self.counters.not_sent(&message, self.dialect);
+        for row in self.rows.drain(..).flatten() {
+            self.counters.not_sent(row);
         }
         self.counters
     }
 
     /// Nothing for a message that this dialect does not have.
-    pub(super) fn queue(&mut self, message: ClientMessage) -> Result<(), EncodeError> {
+    pub(super) fn queue(&mut self, message: ClientMessage) -> Result<(), StreamError> {
         let Some(dialect) = self.dialect else {
             return Ok(());
         };
         for part in message.split(dialect) {
             match part.encode(dialect) {
-                Ok(bytes) => self.queue_bytes(bytes),
                 // What the server does not know it need not be sent.
                 Err(error) if error.is_harmless() => {}
-                Err(error) => return Err(error),
+                bytes => self.queue_bytes(bytes?)?,
             }
         }
         Ok(())
     }
 
-    pub(super) fn queue_bytes(&mut self, bytes: Vec<u8>) {
-        self.queued += 1;
-        self.out.push_back(bytes);
+    pub(super) fn queue_bytes(&mut self, message: Vec<u8>) -> Result<(), StreamError> {
+        self.rows.push_back(counters::row(&message, self.dialect));
+        self.pipe.send(message)
     }
 
-    /// True if something left. Each message is one write: a server of linux-mclag does not put
-    /// together what it reads in parts (`spec/mclagsyncd-protocol.md` 2.4).
-    pub(super) fn poll_send(&mut self, cx: &mut std::task::Context<'_>) -> io::Result<bool> {
-        let mut wrote = false;
-        while let Some(message) = self.out.front() {
-            match Pin::new(&mut self.stream).poll_write(cx, &message[self.sent..]) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => {
-                    wrote = true;
-                    self.sent += count;
-                    if self.sent == message.len() {
-                        self.sent = 0;
-                        self.left += 1;
-                        self.counters.sent(message, self.dialect);
-                        self.out.pop_front();
-                    }
-                }
-                Poll::Ready(Err(error)) => return Err(error),
-                Poll::Pending => break,
+    /// The number that the last message has which waits.
+    pub(super) fn queued(&self) -> u64 {
+        self.left + self.rows.len() as u64
+    }
+
+    /// Write what the socket takes at once.
+    pub(super) fn flush_now(&mut self) {
+        self.pipe.flush_now();
+        self.count_sent();
+    }
+
+    fn count_sent(&mut self) {
+        while self.rows.len() > self.pipe.waiting() {
+            self.left += 1;
+            if let Some(row) = self.rows.pop_front().flatten() {
+                self.counters.sent(row);
             }
         }
-        Ok(wrote)
     }
 
     /// Until something happens. Dropping the future loses nothing.
-    pub(super) async fn wait(&mut self, buffer: &mut [u8]) -> io::Result<Woke> {
+    pub(super) async fn wait(&mut self) -> io::Result<Woke> {
         let is_known = self.dialect.is_some();
         let settle = self.settle.as_ref().filter(|_| is_known);
         let settle = settle.map(|s| s.quiet_at.min(s.latest));
         let is_polled = self.presumed || self.dialect.is_none_or(Dialect::is_polled);
         let poll = is_polled.then_some(self.poll_at);
         let deadline = settle.into_iter().chain(poll).min();
-        let progress = poll_fn(|cx| {
-            let wrote = match self.poll_send(cx) {
-                Ok(wrote) => wrote,
-                Err(error) => return Poll::Ready(Err(error)),
-            };
-            let mut into = ReadBuf::new(buffer);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
-                Poll::Ready(Ok(())) => Poll::Ready(Ok(Woke::Read(into.filled().len()))),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending if wrote => Poll::Ready(Ok(Woke::Wrote)),
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        let Some(deadline) = deadline else {
-            return progress.await;
-        };
-        tokio::select! {
-            result = progress => result,
-            () = sleep_until(deadline) => Ok(match settle {
-                Some(at) if at <= deadline => Woke::Settled,
+        let progress = tokio::select! {
+            progress = self.pipe.progress(READ_CHUNK) => progress?,
+            () = wait_until(deadline) => return Ok(match settle {
+                Some(at) if Some(at) <= deadline => Woke::Settled,
                 _ => Woke::Poll,
             }),
-        }
+        };
+        self.count_sent();
+        Ok(Woke::Progress(progress))
     }
 }

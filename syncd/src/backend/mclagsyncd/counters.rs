@@ -12,22 +12,13 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// These bytes of a message have left.
-    pub(super) fn sent(&mut self, message: &[u8], dialect: Option<Dialect>) {
-        if let Some(row) = row(message, dialect) {
-            self.sent[row as usize].ok += 1;
-        }
+    /// A message of this type has left.
+    pub(super) const fn sent(&mut self, row: ToSyncd) {
+        self.sent[row as usize].ok += 1;
     }
 
-    /// This message never left as a whole.
-    pub(super) fn not_sent(&mut self, message: &[u8], dialect: Option<Dialect>) {
-        if let Some(row) = row(message, dialect) {
-            self.sent[row as usize].error += 1;
-        }
-    }
-
-    /// A message of this type was not sent.
-    pub(super) fn refused(&mut self, row: ToSyncd) {
+    /// A message of this type was not sent, or never left as a whole.
+    pub(super) const fn not_sent(&mut self, row: ToSyncd) {
         self.sent[row as usize].error += 1;
     }
 
@@ -73,7 +64,7 @@ impl Counters {
 
 /// The row of a message as it travels: the second byte is its type, and rows are in the order of
 /// sonic's types.
-fn row(message: &[u8], dialect: Option<Dialect>) -> Option<ToSyncd> {
+pub(super) fn row(message: &[u8], dialect: Option<Dialect>) -> Option<ToSyncd> {
     let kind = *message.get(1)?;
     if dialect == Some(Dialect::LinuxMclag) && kind == 6 {
         return Some(ToSyncd::FlushFdb);
@@ -153,9 +144,9 @@ mod tests {
             counters.received(kind, true);
         }
         counters.received(3, false);
-        counters.sent(&[1, 1], Some(Dialect::Sonic));
-        counters.not_sent(&[1, 5], Some(Dialect::Sonic));
-        counters.refused(ToSyncd::PortIsolation);
+        counters.sent(row(&[1, 1], Some(Dialect::Sonic)).unwrap());
+        counters.not_sent(row(&[1, 5], Some(Dialect::Sonic)).unwrap());
+        counters.not_sent(ToSyncd::PortIsolation);
         let mut sum = counters;
         sum.add(&counters);
         let row = |ok, error| OkError { ok, error };

@@ -11,17 +11,16 @@ use mclag_proto::{IfName, Vid};
 use super::{Client, MAX_VLAN_MEMBERS, ServerEvent, report};
 
 impl Client {
-    pub(super) fn received(&mut self, count: usize) {
+    pub(super) fn received(&mut self) {
         let Some(connection) = &mut self.connection else {
             return;
         };
-        connection.decoder.push(&self.buffer[..count]);
         connection.heard();
         loop {
             let Some(connection) = &mut self.connection else {
                 return;
             };
-            let frame = match connection.decoder.next_frame() {
+            let frame = match connection.pipe.message() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
                 Err(error) => {
