@@ -1,4 +1,4 @@
-//! The shell around [`iccp_core`]: sockets, netlink and the clock. It decides nothing.
+//! The I/O layer around [`iccp_core`]: sockets, netlink and the clock. It decides nothing.
 //!
 //! One task, one select loop ([`driver`]) owns the domain. Each neighbour is a value that the
 //! loop asks for what happened next; none of them blocks, and all their buffers are bounded:

@@ -1,4 +1,4 @@
-//! Recorded conversations of legacy daemons, played against ours: see [`mclag_tests::replay`].
+//! Recorded sessions of legacy daemons, played against ours: see [`mclag_tests::replay`].
 //!
 //! Needs the programs: `cargo build -p iccpd -p syncd` with the same profile.
 
@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::Result;
 use mclag_tests::replay::stream::{Message, parse};
 
-/// Recorded conversations: their names, and what was said.
+/// Recorded sessions: their names, and what was said.
 macro_rules! recordings {
     ($kind:literal: $($name:literal)*) => {
         [$(($name, include_str!(concat!("../../replay/", $kind, "-", $name, ".txt")))),*]

@@ -1,4 +1,4 @@
-//! What an operator decided. The shell reads files; this is the result.
+//! What an operator decided. The I/O layer reads files; this is the result.
 
 use mclag_proto::{DomainId, IfName, Mac};
 use serde::{Deserialize, Serialize};

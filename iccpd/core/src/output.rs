@@ -1,4 +1,4 @@
-//! Everything a domain can ask of its shell.
+//! Everything a domain can ask of the I/O layer.
 
 use crate::{OpFailure, Reason};
 use mclag_proto::iccp::Message;
@@ -29,7 +29,7 @@ pub struct Batch {
     pub ops: Vec<Op>,
 }
 
-/// A change worth a log line. The shell gives it a level and writes it down.
+/// A change worth a log line. The I/O layer gives it a level and writes it down.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Notice {

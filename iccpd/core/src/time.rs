@@ -1,9 +1,9 @@
-//! Time as the core knows it: a number the shell passes in.
+//! Time as the core knows it: a number the I/O layer passes in.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A point in time: the duration since an origin that the shell chose once.
+/// A point in time: the duration since an origin that the I/O layer chose once.
 ///
 /// Not `std::time::Instant`, which only a clock can make: tests and recordings write these down.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -11,7 +11,7 @@ pub struct Counted {
     past: Counters,
 }
 
-/// What the shell sees at the moment.
+/// What the I/O layer sees at the moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     /// Connections to the peer.

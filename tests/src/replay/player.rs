@@ -1,4 +1,4 @@
-//! One conversation: plays a side of it, and lets the model listen.
+//! One session: plays a side of it, and lets the model listen.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ const MAYBE: Duration = Duration::from_millis(200);
 /// Time that one read waits.
 const TURN: Duration = Duration::from_millis(5);
 
-/// A side of a conversation.
+/// A side of a session.
 #[derive(Debug)]
 pub struct Player {
     stream: TcpStream,

@@ -1,4 +1,4 @@
-//! TLVs that say something about the conversation itself: asking for everything, signs of life,
+//! TLVs that say something about the session itself: asking for everything, signs of life,
 //! the warm boot (`spec/iccp.md` 4.4, 4.5, 4.6, 4.12).
 //
 // Sync Request 0x0038

@@ -148,9 +148,9 @@ pub struct Daemon {
     pub neighbours: BTreeMap<IpAddr, (IfName, Mac)>,
     neighbours_queued: Vec<(IpAddr, IfName, Option<Mac>)>,
     pub peer_system: Option<Mac>,
-    /// Wants the shell to connect.
+    /// Wants the I/O layer to connect.
     pub dial: bool,
-    /// Wants the shell to close.
+    /// Wants the I/O layer to close.
     pub hang_up: bool,
     pub out: Vec<Message>,
     /// Why it would ask for everything again in EXCHANGE, which is what a peer must never cause.
@@ -240,7 +240,7 @@ impl Daemon {
         self.family() == Family::Sonic
     }
 
-    /// The shell connected, or accepted; it refuses a second connection while one is up.
+    /// The I/O layer connected, or accepted; it refuses a second connection while one is up.
     pub fn socket_up(&mut self, now: Time) {
         assert!(!self.socket, "the shell refuses a second connection");
         self.socket = true;
