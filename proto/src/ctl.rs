@@ -86,7 +86,7 @@ pub enum Reply {
         next: Option<NeighbourCursor>,
     },
     /// Answer to [`Request::Peer`].
-    Peer(Box<Peer>),
+    Peer(Box<PeerStatus>),
     /// The request could not be served.
     Error {
         /// Why, for a person.
@@ -428,7 +428,7 @@ pub struct NeighbourLine {
 
 /// The session with the other chassis.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Peer {
+pub struct PeerStatus {
     /// Its address.
     pub address: IpAddr,
     /// State of the session.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::Mac;
-use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, Peer, SessionState, Status};
+use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, PeerStatus, SessionState, Status};
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -406,7 +406,7 @@ impl Daemons {
     }
 
     /// `mclagctl peer`.
-    pub fn peer(&self) -> Result<Peer> {
+    pub fn peer(&self) -> Result<PeerStatus> {
         self.json("peer")
     }
 

@@ -17,7 +17,7 @@
 //! [`SETTLED`](crate::policy::peer::SETTLED) ([`Consent::Presumed`]); nothing is said to it again meanwhile, since that would
 //! start its 3 s anew.
 //!
-//! Three small machines, each total, with its table as a test: [`State`], [`Advertised`],
+//! Three small machines, each total, with its table as a test: [`ForwardingState`], [`Advertised`],
 //! [`Programmed`]. What is decided from outside, and why, is in `domain/derive.rs`.
 
 mod port;
@@ -96,7 +96,7 @@ impl Wait {
 
 /// Whether a port is up and may carry data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
+pub enum ForwardingState {
     /// Its links are down; whether it may carry data is as an earlier run left it.
     Down,
     /// Down, and held: it will not carry data when its links are back.
@@ -135,7 +135,7 @@ pub enum Event {
     Release,
 }
 
-impl State {
+impl ForwardingState {
     /// The state after `event`. Total.
     #[must_use]
     pub const fn after(self, event: Event) -> Self {

@@ -259,7 +259,7 @@ impl Recording {
             let now = Time::new(Duration::from_nanos(entry.at()));
             match entry {
                 Entry::Input { what, .. } => {
-                    replayed.say(now, "<", what);
+                    replayed.write(now, "<", what);
                     domain.handle(what.clone(), now);
                     replayed.outputs(&mut domain, now);
                 }
@@ -277,7 +277,7 @@ impl Recording {
 }
 
 impl Replayed {
-    fn say(&mut self, now: Time, arrow: &str, what: &dyn Debug) {
+    fn write(&mut self, now: Time, arrow: &str, what: &dyn Debug) {
         let seconds = now.since_origin().as_secs();
         let micros = now.since_origin().subsec_micros();
         // Writing to text does not fail.
@@ -287,13 +287,13 @@ impl Replayed {
     fn outputs(&mut self, domain: &mut Domain, now: Time) {
         while let Some(output) = domain.poll_output() {
             match output {
-                Output::Notice(notice) => self.say(now, "! ", &notice),
-                other => self.say(now, "> ", &other),
+                Output::Notice(notice) => self.write(now, "! ", &notice),
+                other => self.write(now, "> ", &other),
             }
         }
     }
 
-    /// As the shell asks: for batches until there is none, then for messages.
+    /// As the I/O layer asks: for batches until there is none, then for messages.
     fn polled(&mut self, domain: &mut Domain, entry: &Entry, now: Time) -> Digest {
         let Entry::Polled {
             messages,
@@ -307,7 +307,7 @@ impl Replayed {
         while let Some(batch) = domain.poll_batch() {
             digest.batch(&batch);
             for op in &batch.ops {
-                self.say(now, &format!("> batch {}:", batch.number), op);
+                self.write(now, &format!("> batch {}:", batch.number), op);
             }
         }
         let asked = if *exhausted { u32::MAX } else { *messages };
@@ -316,7 +316,7 @@ impl Replayed {
                 break;
             };
             digest.message(&message);
-            self.say(now, &format!("> message {}:", message.id), &message.body);
+            self.write(now, &format!("> message {}:", message.id), &message.body);
         }
         digest
     }
@@ -362,18 +362,18 @@ fn parse<'a, T: Deserialize<'a>>(line: usize, text: &'a [u8]) -> Result<T, (Reco
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     serde_json::from_slice(text).map_err(|error| {
         let column = error.column();
-        let said = error.to_string();
-        // It reads one line, so where it says that it is means nothing.
-        let said = said
+        let reason = error.to_string();
+        // It reads one line, so its position means nothing.
+        let reason = reason
             .rsplit_once(" at line ")
-            .map_or(&*said, |(said, _)| said);
+            .map_or(&*reason, |(reason, _)| reason);
         let names_field = ["unknown field", "missing field", "duplicate field"]
             .iter()
-            .any(|what| said.starts_with(what));
+            .any(|what| reason.starts_with(what));
         let field = field_before(text, column).filter(|_| !names_field);
         let reason = match field {
-            Some(field) => format!("{field}: {said}"),
-            None => said.to_owned(),
+            Some(field) => format!("{field}: {reason}"),
+            None => reason.to_owned(),
         };
         let ends = match error.is_eof() {
             true => Ends::Early,
@@ -486,13 +486,17 @@ mod tests {
         };
         let replayed = recording.replay();
         assert_eq!(replayed.differing, Vec::<usize>::new());
-        for said in [
+        for expected in [
             "< LinksBegin",
             "!  Session ",
             "> batch 1: ",
             "> message 1: ",
         ] {
-            assert!(replayed.text.contains(said), "{said} in {}", replayed.text);
+            assert!(
+                replayed.text.contains(expected),
+                "{expected} in {}",
+                replayed.text
+            );
         }
         if let Some(last) = recording.entries.last_mut() {
             *last = Digest::default().entry(true, Time::ZERO);
@@ -563,7 +567,7 @@ mod tests {
     #[test]
     fn a_bad_line_is_named_with_its_place_and_field() {
         let good = Entry::input(Input::Timeout, Time::ZERO).line();
-        for (line, said) in [
+        for (line, expected) in [
             ("", "line 3, column 0: EOF while parsing a value"),
             ("{}", "line 3, column 2: expected value"),
             (
@@ -585,7 +589,7 @@ mod tests {
         ] {
             let text = format!("{}{good}{line}\n", header());
             let found = error(&text);
-            assert!(found.starts_with(said), "{line}: {found}");
+            assert!(found.starts_with(expected), "{line}: {found}");
         }
     }
 
@@ -630,8 +634,11 @@ mod tests {
         assert!(error(&wrong).starts_with("line 2"), "{}", error(&wrong));
         let mut bytes = header().into_bytes();
         bytes.extend(b"{\"input\":{\"at\":1,\"what\":\"\xff\"}}\n");
-        let said = Recording::read(&bytes).unwrap_err().to_string();
-        assert!(said.starts_with("line 2, column 26: what: "), "{said}");
+        let expected = Recording::read(&bytes).unwrap_err().to_string();
+        assert!(
+            expected.starts_with("line 2, column 26: what: "),
+            "{expected}"
+        );
     }
 
     /// They are what the settings of a daemon may be.
@@ -660,13 +667,13 @@ mod tests {
                 "restart-hold: 3601s is not between 0ns and 3600s",
             ),
         ];
-        for (config, said) in cases {
+        for (config, expected) in cases {
             let first = Header::new(config.clone(), true).line();
-            let said = |line| format!("line {line}, column 0: config: {said}");
-            assert_eq!(error(&first), said(1));
+            let expected = |line| format!("line {line}, column 0: config: {expected}");
+            assert_eq!(error(&first), expected(1));
             let input = Input::Configure(Box::new(config));
             let later = header() + &Entry::input(input, Time::ZERO).line();
-            assert_eq!(error(&later), said(2));
+            assert_eq!(error(&later), expected(2));
         }
     }
 
@@ -674,14 +681,14 @@ mod tests {
     fn time_does_not_go_back() {
         let line = |at| Entry::input(Input::Timeout, Time::new(Duration::from_nanos(at))).line();
         let text = header() + &line(2) + &line(1);
-        let said = "line 3, column 0: at: 1 is before 2, of the entry before";
-        assert_eq!(error(&text), said);
+        let expected = "line 3, column 0: at: 1 is before 2, of the entry before";
+        assert_eq!(error(&text), expected);
     }
 
     #[test]
     fn another_format_is_not_read() {
         let text = header().replace("\"mclag-recording\":1", "\"mclag-recording\":2");
-        let said = "line 1, column 0: mclag-recording: format 2, this program reads 1";
-        assert_eq!(error(&text), said);
+        let expected = "line 1, column 0: mclag-recording: format 2, this program reads 1";
+        assert_eq!(error(&text), expected);
     }
 }

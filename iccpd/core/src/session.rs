@@ -48,7 +48,7 @@ const MAX_EARLY: usize = 16;
 
 /// State of the session.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum State {
+pub enum SessionState {
     /// No transport (NONEXISTENT).
     Down,
     /// No transport; the peer is being dialled (NONEXISTENT).
@@ -67,7 +67,7 @@ pub enum State {
     Exchange,
 }
 
-impl State {
+impl SessionState {
     /// Name for logs, as the specification writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -143,9 +143,11 @@ impl Event {
     fn of(body: Body, rg: RgId) -> Self {
         match body {
             Body::Capability => Self::Capability,
-            Body::Connect { rg: said, .. } if said == rg => Self::Connect,
+            Body::Connect { rg: named, .. } if named == rg => Self::Connect,
             Body::Connect { rg, .. } => Self::ConnectTo { rg },
-            Body::Disconnect { rg: said, status } if said == rg && status == Status::RG_REMOVED => {
+            Body::Disconnect { rg: named, status }
+                if named == rg && status == Status::RG_REMOVED =>
+            {
                 Self::Left
             }
             Body::Notification { status, .. } if status == Status::UNKNOWN_RG => Self::GroupRefused,
@@ -176,10 +178,10 @@ pub enum Action {
     /// The state changed.
     Entered {
         /// The state left.
-        from: State,
+        from: SessionState,
         /// The state entered.
-        to: State,
-        /// Why, when it is [`State::Down`].
+        to: SessionState,
+        /// Why, when it is [`SessionState::Down`].
         reason: Option<Reason>,
     },
     /// The peer begins (false) or has finished (true) advertising everything.
@@ -229,7 +231,7 @@ impl SessionConfig {
 #[derive(Clone, Debug)]
 pub struct Session {
     config: SessionConfig,
-    state: State,
+    state: SessionState,
     since: Time,
     /// A group was refused in this session, by this side or the peer; once is enough.
     group_refused: Option<Reason>,
@@ -250,7 +252,7 @@ impl Session {
     pub fn new(config: SessionConfig) -> Self {
         Self {
             config,
-            state: State::Down,
+            state: SessionState::Down,
             since: Time::ZERO,
             group_refused: None,
             peer: PeerPolicy::default(),
@@ -270,7 +272,7 @@ impl Session {
 
     /// The state it is in.
     #[must_use]
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> SessionState {
         self.state
     }
 
@@ -334,13 +336,15 @@ impl Session {
     fn step(&mut self, event: Event, timers: &mut Timers, now: Time) {
         let active = self.config.dials;
         match (self.state, event) {
-            (State::Down, Event::Start) if active && !timers.is_set(Timer::Retry) => {
+            (SessionState::Down, Event::Start) if active && !timers.is_set(Timer::Retry) => {
                 self.actions.push_back(Action::Connect);
-                self.enter(State::Dialling, None, now);
+                self.enter(SessionState::Dialling, None, now);
             }
             (_, Event::Start) => {}
 
-            (State::Down | State::Dialling, Event::TransportUp) => self.open(timers, now),
+            (SessionState::Down | SessionState::Dialling, Event::TransportUp) => {
+                self.open(timers, now)
+            }
             (_, Event::TransportUp) => {
                 let reason = self.cause(Reason::Replaced);
                 self.reset(reason, timers, now);
@@ -353,23 +357,25 @@ impl Session {
                 self.failed(reason.clone(), now);
                 self.end(reason, timers, now);
             }
-            (State::Down, Event::Restart { reason }) => self.end(reason, timers, now),
-            (State::Down | State::Dialling, Event::Close { .. }) => {}
+            (SessionState::Down, Event::Restart { reason }) => self.end(reason, timers, now),
+            (SessionState::Down | SessionState::Dialling, Event::Close { .. }) => {}
             (_, Event::Close { reason } | Event::Restart { reason }) => {
                 self.hang_up(reason, timers, now);
             }
 
             // Left over from a transport that is gone.
-            (State::Down | State::Dialling, _) => {}
+            (SessionState::Down | SessionState::Dialling, _) => {}
 
-            (State::CapSent, Event::Capability) => self.connect(now),
-            (State::ConnectFirst, Event::Capability) => {
+            (SessionState::CapSent, Event::Capability) => self.connect(now),
+            (SessionState::ConnectFirst, Event::Capability) => {
                 self.connect(now);
                 self.operate(timers, now);
             }
             (_, Event::Capability) => {}
-            (State::CapSent, Event::Connect) => self.enter(State::ConnectFirst, None, now),
-            (State::Connecting, Event::Connect) => self.operate(timers, now),
+            (SessionState::CapSent, Event::Connect) => {
+                self.enter(SessionState::ConnectFirst, None, now)
+            }
+            (SessionState::Connecting, Event::Connect) => self.operate(timers, now),
             (_, Event::Connect) => {}
             (state, Event::ConnectTo { .. }) if state.is_operational() => {}
             (_, Event::ConnectTo { rg }) => self.refuse_group(rg, now),
@@ -377,7 +383,10 @@ impl Session {
             (_, Event::Left) => self.peer_left(timers, now),
             (_, Event::Rejected { id }) => self.actions.push_back(Action::Rejected { id }),
 
-            (State::CapSent | State::ConnectFirst | State::Connecting, Event::Data(tlv)) => {
+            (
+                SessionState::CapSent | SessionState::ConnectFirst | SessionState::Connecting,
+                Event::Data(tlv),
+            ) => {
                 self.too_early(tlv, now);
             }
             (_, Event::Data(Tlv::Heartbeat) | Event::Nothing) => {}
@@ -386,19 +395,25 @@ impl Session {
                 // A request in any other state is answered without changing it: a legacy daemon
                 // that does so would be stuck for ever (W-7).
                 match state {
-                    State::Stage1 if active => {
-                        self.enter(State::Stage2, None, now);
+                    SessionState::Stage1 if active => {
+                        self.enter(SessionState::Stage2, None, now);
                         self.ask();
                     }
-                    State::Stage2 if !active => self.enter(State::Exchange, None, now),
+                    SessionState::Stage2 if !active => {
+                        self.enter(SessionState::Exchange, None, now)
+                    }
                     _ => {}
                 }
             }
             (state, Event::Data(Tlv::SyncData { end, .. })) => {
                 self.actions.push_back(Action::PeerSync { end });
                 match state {
-                    State::Stage1 if end && !active => self.enter(State::Stage2, None, now),
-                    State::Stage2 if end && active => self.enter(State::Exchange, None, now),
+                    SessionState::Stage1 if end && !active => {
+                        self.enter(SessionState::Stage2, None, now)
+                    }
+                    SessionState::Stage2 if end && active => {
+                        self.enter(SessionState::Exchange, None, now)
+                    }
                     _ => {}
                 }
             }
@@ -409,7 +424,7 @@ impl Session {
                 let reason = self.cause(Reason::Silent(silence));
                 self.hang_up(reason, timers, now);
             }
-            (State::Exchange, Event::SynchronisationOver) => {}
+            (SessionState::Exchange, Event::SynchronisationOver) => {}
             (_, Event::SynchronisationOver) => {
                 let within = self.synchronised_within();
                 let reason = self.cause(Reason::NotSynchronised(within));
@@ -481,7 +496,7 @@ impl Session {
         self.last_heard = Some(now);
         // Both sides send their capability unasked; neither waits (`spec/iccp.md` 5).
         self.send(Body::Capability);
-        self.enter(State::CapSent, None, now);
+        self.enter(SessionState::CapSent, None, now);
     }
 
     fn connect(&mut self, now: Time) {
@@ -489,13 +504,13 @@ impl Session {
             rg: self.config.rg,
             sender: self.config.sender.clone(),
         });
-        self.enter(State::Connecting, None, now);
+        self.enter(SessionState::Connecting, None, now);
     }
 
     fn operate(&mut self, timers: &mut Timers, now: Time) {
         // First of all a sign of life (`spec/iccp.md` 7, step 3).
         self.heartbeat(timers, now);
-        self.enter(State::Stage1, None, now);
+        self.enter(SessionState::Stage1, None, now);
         if !self.config.dials {
             self.ask();
         }
@@ -597,9 +612,9 @@ impl Session {
     }
 
     /// To the outside a state is what the specification calls it.
-    fn enter(&mut self, to: State, reason: Option<Reason>, now: Time) {
+    fn enter(&mut self, to: SessionState, reason: Option<Reason>, now: Time) {
         let from = std::mem::replace(&mut self.state, to);
-        if to == State::Exchange {
+        if to == SessionState::Exchange {
             self.retries = 0;
             if let Some(failure) = &mut self.failure {
                 failure.is_over = true;
@@ -607,7 +622,7 @@ impl Session {
         }
         if from.name() != to.name() {
             self.since = now;
-            if let (State::Down, Some(reason)) = (to, &reason) {
+            if let (SessionState::Down, Some(reason)) = (to, &reason) {
                 self.failed(reason.clone(), now);
             }
             self.actions.push_back(Action::Entered { from, to, reason });
@@ -636,7 +651,7 @@ impl Session {
         timers.stop(Timer::Session);
         timers.stop(Timer::Synchronisation);
         timers.stop(Timer::Keepalive);
-        self.enter(State::Down, Some(reason), now);
+        self.enter(SessionState::Down, Some(reason), now);
     }
 }
 

@@ -3,7 +3,7 @@
 use mclag_daemon::ctl::{LineError, Lines};
 use mclag_daemon::pipe::receive;
 use mclag_proto::ctl::dataplane::{self, Dataplane};
-use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, Peer, Reply, Request, Status};
+use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, PeerStatus, Reply, Request, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Write as _};
@@ -195,7 +195,7 @@ impl Client {
     /// # Errors
     ///
     /// As for [`Client::status`].
-    pub fn peer(&mut self) -> Result<Peer, ClientError> {
+    pub fn peer(&mut self) -> Result<PeerStatus, ClientError> {
         match self.ask(&Request::Peer)? {
             Reply::Peer(peer) => Ok(*peer),
             other => Err(self.unexpected(other)),

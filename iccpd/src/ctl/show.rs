@@ -6,7 +6,7 @@
 use super::words;
 use comfy_table::{Table, presets};
 use mclag_proto::ctl::{
-    Interface, MacCounts, MacLine, Member, NeighbourLine, Peer, PortStatus, Remembered, Role,
+    Interface, MacCounts, MacLine, Member, NeighbourLine, PeerStatus, PortStatus, Remembered, Role,
     RoleBy, SessionState, Status,
 };
 use mclag_proto::{IfName, Vid};
@@ -250,7 +250,7 @@ pub fn neighbours(neighbours: &[NeighbourLine]) -> String {
 
 /// `mclagctl peer`.
 #[must_use]
-pub fn peer(peer: &Peer) -> String {
+pub fn peer(peer: &PeerStatus) -> String {
     let mut rows = Rows::default();
     rows.add("Address", peer.address);
     rows.add("Session", session(peer.session));

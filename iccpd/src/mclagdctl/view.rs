@@ -5,7 +5,7 @@ mod counters;
 
 use iccp_core::lag::MlagPort;
 use iccp_core::neigh::Owner;
-use iccp_core::session::State as SessionState;
+use iccp_core::session::SessionState;
 use iccp_core::{Domain, LinkKind};
 use ipnetwork::IpNetwork;
 use mclag_proto::ctl::{self, MacCursor, MacLine};

@@ -1,7 +1,7 @@
 //! What both chassis are configured differently in (`spec/behaviour.md` 15.1): shown, written down
 //! once per change, and otherwise without effect.
 
-use super::{Domain, IfName, MlagPort, Notice, State};
+use super::{Domain, IfName, MlagPort, Notice, SessionState};
 use crate::input::LinkKind;
 use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::PeerLinkKind;
@@ -40,7 +40,7 @@ impl Domain {
     /// Write down what differs and did not before; of each port the first difference only, in the
     /// order of the specification.
     pub(super) fn check_consistency(&mut self) {
-        if self.session.state() != State::Exchange || !self.checks.take_due() {
+        if self.session.state() != SessionState::Exchange || !self.checks.take_due() {
             return;
         }
         let first = |(port, conflicts): (IfName, Vec<Conflict>)| {

@@ -13,7 +13,7 @@
 //! | bridge, unique IP | programmed or advertised |
 //! | ack timeout, restart hold, on loss | from the next time on |
 
-use super::{Domain, MlagPort, State, Time, announce, session_config};
+use super::{Domain, MlagPort, SessionState, Time, announce, session_config};
 use crate::Reason;
 use crate::config::Config;
 use crate::counters::Counter;
@@ -127,7 +127,7 @@ impl Domain {
                 port.advertise(News::Advertised);
             }
             port.advertise(News::Config);
-            if self.session.state() == State::Exchange {
+            if self.session.state() == SessionState::Exchange {
                 port.advertise(News::State);
             }
             self.ports.insert(*name, port);

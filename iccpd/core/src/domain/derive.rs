@@ -1,7 +1,7 @@
 //! What follows from links, session and peer: computed anew after every input. What is done with a
 //! port is decided in [`crate::policy::decision`].
 
-use super::{Domain, IfName, MlagPort, Notice, State, Time, Timer, candidate};
+use super::{Domain, IfName, MlagPort, Notice, SessionState, Time, Timer, candidate};
 use crate::election::{self, Candidate};
 use crate::lag::{Event, News, PortFacts};
 use crate::links::Links;
@@ -96,7 +96,7 @@ impl Domain {
             }),
             // Between sessions the role stays what it was, and until both are synchronised one of our
             // own may not have said yet that it is one.
-            None if self.session.state() < State::Exchange => return,
+            None if self.session.state() < SessionState::Exchange => return,
             None => None,
         };
         self.elect_against(peer);

@@ -5,7 +5,7 @@
 //! everything up at once, unless the peer announced a warm reboot ([`crate::OnLoss::Release`],
 //! `spec/behaviour.md` 6.6, 14.2).
 
-use super::{Domain, ShutdownNotice, State, Time, Timer};
+use super::{Domain, SessionState, ShutdownNotice, Time, Timer};
 use crate::config::{Config, OnLoss};
 use crate::lag::{Event, News};
 use crate::peer::Change;
@@ -17,7 +17,7 @@ pub(super) const WARM_WINDOW: Duration = Duration::from_secs(90);
 
 impl Domain {
     /// The session that was in state `from` is gone.
-    pub(super) fn session_down(&mut self, from: State, now: Time) {
+    pub(super) fn session_down(&mut self, from: SessionState, now: Time) {
         self.outbox.clear();
         self.timers.stop(Timer::LegacySync);
         let shutdown_notice = self.peer.shutdown_notice();
@@ -69,7 +69,7 @@ impl Domain {
         self.peer.overdue();
         self.tables.neigh.complete();
         match self.config.on_loss {
-            _ if self.session.state() == State::Exchange => self.peer_macs_complete(),
+            _ if self.session.state() == SessionState::Exchange => self.peer_macs_complete(),
             OnLoss::Hold => {
                 self.tables.fdb.session_down(true);
                 self.peer_macs_complete();

@@ -38,7 +38,7 @@ use crate::links::Links;
 use crate::output::{Notice, Output};
 use crate::peer::Peer;
 use crate::policy::dataplane::DataplanePolicy;
-use crate::session::{Action, Session, SessionConfig, State};
+use crate::session::{Action, Session, SessionConfig, SessionState};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Reason, Time};
 use address::OwnAddress;
@@ -146,7 +146,7 @@ impl Domain {
                 self.session.message(message.body, &mut self.timers, now);
                 self.run_session(now);
                 // They come by the thousand, too, and only what they add up to counts.
-                if before == State::Exchange && self.session.state() == before {
+                if before == SessionState::Exchange && self.session.state() == before {
                     self.behind = Some(now);
                     return;
                 }
@@ -198,7 +198,7 @@ impl Domain {
     fn may_wait(&self, input: &Input) -> bool {
         match input {
             Input::PeerMessage(message) => {
-                let synchronised = self.session.state() == State::Exchange;
+                let synchronised = self.session.state() == SessionState::Exchange;
                 // The one message that ends a synchronised session (`Session::step`).
                 let own = RgId::from(self.config.domain);
                 let leaves = matches!(message.body, Body::Disconnect { rg, .. } if rg == own);
@@ -330,7 +330,7 @@ impl Domain {
     /// `spec/behaviour.md` 14.1.
     fn warm_reboot(&mut self) {
         self.life = self.life.after(life::Event::WarmReboot);
-        if self.session.state() == State::Exchange {
+        if self.session.state() == SessionState::Exchange {
             self.push_tlv(Tlv::WarmBoot);
         }
     }
@@ -364,25 +364,25 @@ impl Domain {
         }
     }
 
-    fn entered(&mut self, from: State, to: State, reason: Option<Reason>, now: Time) {
+    fn entered(&mut self, from: SessionState, to: SessionState, reason: Option<Reason>, now: Time) {
         match to {
-            State::Stage1 => {
+            SessionState::Stage1 => {
                 self.tables.neigh.session_begins();
                 let announce = announce(&self.config);
                 self.push_tlv(Tlv::Extension(Extension::Announce(announce)));
             }
-            State::Exchange => self.synchronised(now),
-            State::Down => {
+            SessionState::Exchange => self.synchronised(now),
+            SessionState::Down => {
                 if from.is_operational() {
                     self.counters.count(Counter::SessionsLost);
                 }
                 self.session_down(from, now);
             }
-            State::Dialling
-            | State::CapSent
-            | State::ConnectFirst
-            | State::Connecting
-            | State::Stage2 => {}
+            SessionState::Dialling
+            | SessionState::CapSent
+            | SessionState::ConnectFirst
+            | SessionState::Connecting
+            | SessionState::Stage2 => {}
         }
         self.notice(Notice::Session {
             from: from.name(),

@@ -1,6 +1,6 @@
 //! Neighbours: which interfaces count.
 
-use super::{Domain, IfName, Mac, MlagPort, State};
+use super::{Domain, IfName, Mac, MlagPort, SessionState};
 use crate::fdb::Ports;
 use crate::input::NeighbourObservation;
 use crate::neigh::{Interface, Owner};
@@ -111,7 +111,7 @@ impl Domain {
         if !back_here.is_empty() {
             self.tables.neigh.reinstall(&self.led_through(&back_here));
         }
-        if self.session.state() == State::Exchange {
+        if self.session.state() == SessionState::Exchange {
             if !back_there.is_empty() {
                 self.tables.neigh.repeat(&self.led_through(&back_there));
             }

@@ -225,7 +225,7 @@ mod tests {
     }
 
     /// As text: added or withdrawn, what it is, and whether the peer is to answer.
-    fn said(tlvs: &[Tlv]) -> String {
+    fn sent(tlvs: &[Tlv]) -> String {
         let sign = |op| match op {
             EntryOp::Add => '+',
             _ => '-',
@@ -272,7 +272,7 @@ mod tests {
         let (one, two) = (links(&["192.0.2.1/24"]), links(&["192.0.2.2/24"]));
         let mut next = |change: fn(&mut OwnAddresses), links: &Links| {
             change(&mut own);
-            said(&own.next(&config, links, 40))
+            sent(&own.next(&config, links, 40))
         };
         let session = OwnAddresses::synchronised;
         assert_eq!(next(|_| {}, &one), "", "before the session");

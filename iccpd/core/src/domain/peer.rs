@@ -10,7 +10,7 @@ use crate::counters::Counter;
 use crate::input::LinkKind;
 use crate::lag::{Advertised, News, aggregator_purge};
 use crate::peer::RemotePort;
-use crate::session::State;
+use crate::session::SessionState;
 use mclag_proto::iccp::ext::Extension;
 use mclag_proto::iccp::{InterfaceUpAck, PeerLinkInfo, PeerLinkKind, SystemConfig};
 use mclag_proto::{AggregatorId, IfName};
@@ -19,7 +19,7 @@ use std::collections::{BTreeSet, VecDeque};
 /// What waits to be sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
-    /// For the shell.
+    /// For the I/O layer.
     pub(super) outputs: VecDeque<Output>,
     pub(super) own_addresses: OwnAddresses,
     control: VecDeque<Item>,
@@ -169,7 +169,7 @@ impl Domain {
 
     /// What is sent beside the handshake and its answers.
     fn next_synchronised(&mut self) -> Option<Body> {
-        if self.session.state() != State::Exchange {
+        if self.session.state() != SessionState::Exchange {
             return None;
         }
         if let Some(ack) = self.next_ack() {

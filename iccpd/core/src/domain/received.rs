@@ -1,7 +1,7 @@
 //! What the peer advertises, and what is remembered of it.
 
 use super::loss::WARM_WINDOW;
-use super::{Domain, IfName, Notice, State, Time, Timer};
+use super::{Domain, IfName, Notice, SessionState, Time, Timer};
 use crate::Reason;
 use crate::counters::Counter;
 use crate::lag::Event;
@@ -45,7 +45,7 @@ impl Domain {
             }
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
             Tlv::Extension(Extension::Announce(announce)) => {
-                let synchronised = self.session.state() == State::Exchange;
+                let synchronised = self.session.state() == SessionState::Exchange;
                 self.peer.announced(announce, synchronised);
                 self.session
                     .set_peer(self.peer.policy(), &mut self.timers, now);
@@ -126,7 +126,7 @@ impl Domain {
         if !up {
             self.owe_no_ack(name.map(|(name, _)| name), state.id);
         }
-        if up && self.peer.policy().acknowledges && self.session.state() == State::Exchange {
+        if up && self.peer.policy().acknowledges && self.session.state() == SessionState::Exchange {
             let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
             match local {
                 Some(port) if self.config.peer_link.is_some() => port.owe_ack(true),
@@ -146,7 +146,7 @@ impl Domain {
     }
 
     fn peer_port_changed(&mut self, port: IfName, up: bool) {
-        if !up && self.session.state() == State::Exchange {
+        if !up && self.session.state() == SessionState::Exchange {
             self.tables.fdb.peer_port_lost(port);
         }
         self.notice(Notice::RemotePort { port, up });

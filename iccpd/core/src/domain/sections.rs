@@ -7,7 +7,7 @@
 //! isolation, *up* behind learning and ports.
 
 use super::connection::Syncd;
-use super::{Domain, IfName, MlagPort, PortWant, Role, State};
+use super::{Domain, IfName, MlagPort, PortWant, Role, SessionState};
 use crate::lag::Report;
 use mclag_proto::Mac;
 use mclag_proto::sync::model::{DomainWant, InterfaceWant, Op, PairState, Section};
@@ -92,7 +92,7 @@ impl Domain {
                 Role::Secondary => Some(false),
                 Role::Undecided => None,
             },
-            up: self.peer.known().is_restarting() || self.session.state() == State::Exchange,
+            up: self.peer.known().is_restarting() || self.session.state() == SessionState::Exchange,
             system_mac: self.system_mac(),
         }
     }

@@ -1,6 +1,6 @@
 //! The tables of addresses and neighbours, and what they have to know of ports and interfaces.
 
-use super::{Domain, IfName, MlagPort, State, Time, Timer, Timers};
+use super::{Domain, IfName, MlagPort, SessionState, Time, Timer, Timers};
 use crate::config::Config;
 use crate::fdb::{Fdb, Outage, Ports};
 use crate::links::{Links, Running, Vids};
@@ -110,7 +110,7 @@ impl Domain {
         let settings_changed = self.tables.settings_changed(&self.config);
         if let Some(ports) = ports {
             let mut before = self.tables.fdb.ports().clone();
-            let synchronised = self.session.state() == State::Exchange;
+            let synchronised = self.session.state() == SessionState::Exchange;
             self.tables.fdb.set_ports(ports, synchronised);
             if links_changed {
                 self.tables.links = self.links.generation();

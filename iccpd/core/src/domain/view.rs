@@ -6,7 +6,7 @@ use crate::counters::{Counter, Counters};
 use crate::election;
 use crate::links::{Links, MemberState};
 use crate::peer::Peer;
-use crate::session::{Session, State};
+use crate::session::{Session, SessionState};
 use mclag_proto::Vid;
 use mclag_proto::ctl::{self, CounterName, Warning};
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Domain {
 
 impl Domain {
     /// The pair at a glance. The words for the last failure ([`Self::last_failure`]) and for what is wrong
-    /// with the session ([`Session::failure`]) are the shell's to add.
+    /// with the session ([`Session::failure`]) are the I/O layer's to add.
     #[must_use]
     pub fn status(&self, now: Time) -> ctl::Status {
         let mut counts = [0_usize; 4];
@@ -112,7 +112,7 @@ impl Domain {
 
     /// What the peer says of its ports is true now.
     fn peer_is_there(&self) -> bool {
-        self.session.state() == State::Exchange
+        self.session.state() == SessionState::Exchange
     }
 
     /// What it said last of the ports that are here, too, while it is not there.
@@ -193,12 +193,12 @@ impl Domain {
         self.tables.neigh.page(after, limit)
     }
 
-    /// The session with the other chassis. Who was refused is the shell's to add, and the words for
+    /// The session with the other chassis. Who was refused is the I/O layer's to add, and the words for
     /// why the last session ended ([`Session::failure`]).
     #[must_use]
-    pub fn peer(&self, now: Time) -> ctl::Peer {
+    pub fn peer(&self, now: Time) -> ctl::PeerStatus {
         let (announce, system) = (self.peer.announce(), self.peer.system_config());
-        ctl::Peer {
+        ctl::PeerStatus {
             address: self.config.peer,
             session: shown(self.session.state()),
             dialling: election::dials(self.config.local, self.config.peer),
@@ -287,12 +287,14 @@ impl Domain {
     }
 }
 
-const fn shown(state: State) -> ctl::SessionState {
+const fn shown(state: SessionState) -> ctl::SessionState {
     match state {
-        State::Down | State::Dialling => ctl::SessionState::Down,
-        State::CapSent | State::ConnectFirst | State::Connecting => ctl::SessionState::Connecting,
-        State::Stage1 | State::Stage2 => ctl::SessionState::Syncing,
-        State::Exchange => ctl::SessionState::Up,
+        SessionState::Down | SessionState::Dialling => ctl::SessionState::Down,
+        SessionState::CapSent | SessionState::ConnectFirst | SessionState::Connecting => {
+            ctl::SessionState::Connecting
+        }
+        SessionState::Stage1 | SessionState::Stage2 => ctl::SessionState::Syncing,
+        SessionState::Exchange => ctl::SessionState::Up,
     }
 }
 

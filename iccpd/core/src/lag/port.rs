@@ -1,6 +1,8 @@
 //! An MLAG port of this chassis: its machines, and what is known of it.
 
-use super::{Advertised, Awaited, Event, News, PortFacts, Programmed, Report, State, Wait};
+use super::{
+    Advertised, Awaited, Event, ForwardingState, News, PortFacts, Programmed, Report, Wait,
+};
 use crate::Time;
 use crate::timer::{Timer, Timers};
 use mclag_proto::iccp::{
@@ -21,7 +23,7 @@ pub struct MlagPort {
     attached: u64,
     /// Its links have been looked at before: a change from now on is a change of the links.
     looked_at: bool,
-    state: State,
+    state: ForwardingState,
     isolation: Isolation,
     advertised: Advertised,
     /// The peer waits for our acknowledgement.
@@ -39,7 +41,7 @@ impl MlagPort {
             facts: None,
             attached: 0,
             looked_at: false,
-            state: State::Down,
+            state: ForwardingState::Down,
             isolation: Isolation::Keep,
             advertised: Advertised::Nothing,
             ack_owed: false,
@@ -99,7 +101,7 @@ impl MlagPort {
 
     /// Whether it is up and may carry data.
     #[must_use]
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> ForwardingState {
         self.state
     }
 

@@ -46,10 +46,10 @@ fn a_port_that_comes_back_waits_for_the_acknowledgement() {
         .step(Event::LinksBack(Wait::new(ACK, Time::ZERO)));
     assert!(f.port.is_held() && f.port.is_up());
     f.step(Event::Acknowledged);
-    assert_eq!(f.port.state(), State::Forwarding);
+    assert_eq!(f.port.state(), ForwardingState::Forwarding);
     assert_eq!(f.timers.next(), None);
     f.step(Event::Acknowledged);
-    assert_eq!(f.port.state(), State::Forwarding, "means nothing");
+    assert_eq!(f.port.state(), ForwardingState::Forwarding, "means nothing");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn an_acknowledgement_for_a_port_that_is_down_again_is_ignored() {
     let mut f = Fixture::new();
     f.step(Event::LinksBack(Wait::new(ACK, Time::ZERO)));
     f.step(Event::LinksLost).step(Event::Acknowledged);
-    assert_eq!(f.port.state(), State::DownHeld);
+    assert_eq!(f.port.state(), ForwardingState::DownHeld);
     assert_eq!(f.timers.next(), None);
 }
 
@@ -75,7 +75,7 @@ fn a_lost_acknowledgement_is_asked_for_every_second_until_it_is_given_up() {
     assert_eq!(due, [Timer::Consent(name()), Timer::Resend(name())]);
     assert_eq!(f.port.state().awaited(), Some(Awaited::Acknowledgement));
     f.step(Event::WaitOver);
-    assert_eq!(f.port.state(), State::Forwarding);
+    assert_eq!(f.port.state(), ForwardingState::Forwarding);
     assert!(!f.port.resend(after(6), &mut f.timers), "no longer");
     assert_eq!(f.timers.next(), None);
 }
@@ -102,7 +102,7 @@ fn to_ask_anew_is_to_wait_anew() {
     let wait = Wait::new(Consent::Presumed(SETTLED), after(3));
     f.step(Event::Ask(wait));
     assert_eq!(f.timers.next(), Some(after(7)));
-    assert_eq!(f.port.state(), State::Waiting(Awaited::Time));
+    assert_eq!(f.port.state(), ForwardingState::Waiting(Awaited::Time));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_port_that_was_passing_is_not_held_for_being_reported_up() {
     let mut f = Fixture::new();
     f.step(Event::Release)
         .step(Event::LinksBack(Wait::new(ACK, Time::ZERO)));
-    assert_eq!(f.port.state(), State::Forwarding);
+    assert_eq!(f.port.state(), ForwardingState::Forwarding);
 }
 
 /// State, event => state, for every pair; *ack* and *time* are what is waited for.
@@ -229,30 +229,30 @@ fn transition_table() {
         ("release", Event::Release),
     ];
     let states = [
-        ("Down", State::Down, Traffic::Keep),
-        ("DownHeld", State::DownHeld, Traffic::Held),
-        ("DownOpen", State::DownOpen, Traffic::Pass),
+        ("Down", ForwardingState::Down, Traffic::Keep),
+        ("DownHeld", ForwardingState::DownHeld, Traffic::Held),
+        ("DownOpen", ForwardingState::DownOpen, Traffic::Pass),
         (
             "Waiting(ack)",
-            State::Waiting(Awaited::Acknowledgement),
+            ForwardingState::Waiting(Awaited::Acknowledgement),
             Traffic::Keep,
         ),
         (
             "Waiting(time)",
-            State::Waiting(Awaited::Time),
+            ForwardingState::Waiting(Awaited::Time),
             Traffic::Keep,
         ),
         (
             "WaitingHeld(ack)",
-            State::WaitingHeld(Awaited::Acknowledgement),
+            ForwardingState::WaitingHeld(Awaited::Acknowledgement),
             Traffic::Held,
         ),
         (
             "WaitingHeld(time)",
-            State::WaitingHeld(Awaited::Time),
+            ForwardingState::WaitingHeld(Awaited::Time),
             Traffic::Held,
         ),
-        ("Forwarding", State::Forwarding, Traffic::Pass),
+        ("Forwarding", ForwardingState::Forwarding, Traffic::Pass),
     ];
     let mut rows: Vec<(&str, &str)> = TABLE
         .lines()

@@ -8,7 +8,7 @@
 //! ([`Reachability`]), whether it has advertised its ports, and the state of this one there. Another way to
 //! reach it is another input of [`Reachability::of`].
 
-use crate::lag::{Consent, Event, State, Wait};
+use crate::lag::{Consent, Event, ForwardingState, Wait};
 use crate::session;
 use crate::{OnLoss, Time};
 use mclag_proto::sync::model::Isolation;
@@ -35,18 +35,20 @@ impl Reachability {
     /// What the session and the peer link say together. While the interfaces are not known the peer
     /// link counts as up: nothing follows from it but caution.
     #[must_use]
-    pub fn of(session: session::State, peer_link_up: bool) -> Self {
+    pub fn of(session: session::SessionState, peer_link_up: bool) -> Self {
         match session {
-            session::State::Exchange => Self::Synchronised,
-            session::State::Stage1 | session::State::Stage2 => Self::Synchronising,
-            session::State::CapSent | session::State::ConnectFirst | session::State::Connecting => {
+            session::SessionState::Exchange => Self::Synchronised,
+            session::SessionState::Stage1 | session::SessionState::Stage2 => Self::Synchronising,
+            session::SessionState::CapSent
+            | session::SessionState::ConnectFirst
+            | session::SessionState::Connecting => {
                 if peer_link_up {
                     Self::Connecting
                 } else {
                     Self::ConnectingApart
                 }
             }
-            session::State::Down | session::State::Dialling => {
+            session::SessionState::Down | session::SessionState::Dialling => {
                 if peer_link_up {
                     Self::PeerLink
                 } else {
@@ -87,19 +89,25 @@ impl Situation {
     /// What to do with a port in this state, whose state at the peer, as far as it was ever advertised, is
     /// `at_peer`.
     #[must_use]
-    pub const fn port_action(self, port: State, at_peer: Option<bool>) -> PortAction {
+    pub const fn port_action(self, port: ForwardingState, at_peer: Option<bool>) -> PortAction {
         match (port, self.on_loss, self.reach) {
-            (State::Forwarding | State::Waiting(_), _, _) => PortAction::Keep,
+            (ForwardingState::Forwarding | ForwardingState::Waiting(_), _, _) => PortAction::Keep,
 
             // Before the peer hears that it is down and lifts its isolation. As SONiC
             // (`spec/behaviour.md` 8.3):
-            (State::Down | State::DownHeld | State::DownOpen, OnLoss::Release, reach) => {
-                match reach {
-                    Reachability::Synchronised => PortAction::Hold,
-                    _ => PortAction::Keep,
-                }
-            }
-            (State::Down | State::DownHeld | State::DownOpen, OnLoss::Hold, reach) => {
+            (
+                ForwardingState::Down | ForwardingState::DownHeld | ForwardingState::DownOpen,
+                OnLoss::Release,
+                reach,
+            ) => match reach {
+                Reachability::Synchronised => PortAction::Hold,
+                _ => PortAction::Keep,
+            },
+            (
+                ForwardingState::Down | ForwardingState::DownHeld | ForwardingState::DownOpen,
+                OnLoss::Hold,
+                reach,
+            ) => {
                 match (reach, at_peer) {
                     (Reachability::Synchronised | Reachability::Synchronising, _)
                     // The peer forwards for the host, as far as this chassis knows: carrying data
@@ -112,15 +120,15 @@ impl Situation {
                 }
             }
 
-            (State::WaitingHeld(_), _, Reachability::Nowhere) => PortAction::Forward,
+            (ForwardingState::WaitingHeld(_), _, Reachability::Nowhere) => PortAction::Forward,
             // Right after a start, or a loss, nothing is known of the peer: it may serve the host.
-            (State::WaitingHeld(_), _, Reachability::PeerLink) => match at_peer {
+            (ForwardingState::WaitingHeld(_), _, Reachability::PeerLink) => match at_peer {
                 Some(false) => PortAction::Forward,
                 Some(true) | None if self.settled => PortAction::Forward,
                 Some(true) | None => PortAction::Keep,
             },
             (
-                State::WaitingHeld(_),
+                ForwardingState::WaitingHeld(_),
                 _,
                 Reachability::Synchronised
                 | Reachability::Synchronising

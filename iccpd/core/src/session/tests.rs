@@ -56,7 +56,7 @@ impl Fixture {
             number: 0,
             end: true,
         });
-        assert_eq!(this.session.state(), State::Exchange);
+        assert_eq!(this.session.state(), SessionState::Exchange);
         this
     }
 
@@ -78,7 +78,7 @@ fn sends(actions: &[Action], tlv: &Tlv) -> bool {
 fn bring_up_runs_through_all_states_in_order() {
     for dials in [true, false] {
         let mut f = Fixture::operational(dials);
-        assert_eq!(f.session.state(), State::Stage1);
+        assert_eq!(f.session.state(), SessionState::Stage1);
         let request = Tlv::SyncRequest { number: 0 };
         let end = Tlv::SyncData {
             number: 0,
@@ -87,14 +87,14 @@ fn bring_up_runs_through_all_states_in_order() {
         if dials {
             let actions = f.tlv(request.clone());
             assert!(sends(&actions, &request), "asks in stage 2");
-            assert_eq!(f.session.state(), State::Stage2);
+            assert_eq!(f.session.state(), SessionState::Stage2);
             f.tlv(end);
         } else {
             f.tlv(end);
-            assert_eq!(f.session.state(), State::Stage2);
+            assert_eq!(f.session.state(), SessionState::Stage2);
             f.tlv(request);
         }
-        assert_eq!(f.session.state(), State::Exchange);
+        assert_eq!(f.session.state(), SessionState::Exchange);
     }
 }
 
@@ -106,9 +106,9 @@ fn connect_may_arrive_before_our_connect_is_sent() {
         rg: RG,
         sender: String::new(),
     });
-    assert_eq!(f.session.state(), State::ConnectFirst);
+    assert_eq!(f.session.state(), SessionState::ConnectFirst);
     f.receive(Body::Capability);
-    assert_eq!(f.session.state(), State::Stage1);
+    assert_eq!(f.session.state(), SessionState::Stage1);
 }
 
 /// `spec/iccp.md` 5: "must not treat early messages as errors".
@@ -122,7 +122,7 @@ fn what_comes_before_rg_connect_waits_for_it() {
     assert_eq!(f.tlv(Tlv::SyncRequest { number: 3 }), []);
     let actions = f.receive(connect(1));
     assert!(actions.contains(&Action::Answer { number: 3 }));
-    assert_eq!(f.session.state(), State::Stage2);
+    assert_eq!(f.session.state(), SessionState::Stage2);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_request_in_exchange_is_answered_without_leaving_it() {
     f.tlv(Tlv::SyncRequest { number: 0 });
     let actions = f.tlv(Tlv::SyncRequest { number: 0 });
     assert_eq!(actions, [Action::Answer { number: 0 }]);
-    assert_eq!(f.session.state(), State::Exchange);
+    assert_eq!(f.session.state(), SessionState::Exchange);
 }
 
 /// `spec/iccp.md` 6: the standby asks first, so what ends its first stage is the answer. A request of
@@ -152,15 +152,15 @@ fn a_request_in_exchange_is_answered_without_leaving_it() {
 #[test]
 fn a_request_in_the_first_stage_of_the_standby_does_not_synchronise_it() {
     let mut f = Fixture::operational(false);
-    assert_eq!(f.session.state(), State::Stage1);
+    assert_eq!(f.session.state(), SessionState::Stage1);
     let actions = f.tlv(Tlv::SyncRequest { number: 7 });
     assert_eq!(actions, [Action::Answer { number: 7 }]);
-    assert_eq!(f.session.state(), State::Stage1);
+    assert_eq!(f.session.state(), SessionState::Stage1);
     f.tlv(Tlv::SyncData {
         number: 0,
         end: true,
     });
-    assert_eq!(f.session.state(), State::Stage2);
+    assert_eq!(f.session.state(), SessionState::Stage2);
 }
 
 fn connect(rg: u32) -> Body {
@@ -200,7 +200,7 @@ fn another_domain_gets_one_nak_with_its_own_number() {
         assert_eq!(f.receive(nak), []);
         assert_eq!(f.receive(connect(2)), []);
     }
-    assert_eq!(f.session.state(), State::Connecting);
+    assert_eq!(f.session.state(), SessionState::Connecting);
 }
 
 /// `spec/iccp.md` 8: the error clears when a message with the right group arrives.
@@ -211,7 +211,7 @@ fn a_peer_that_comes_to_its_senses_about_the_domain_is_accepted() {
     f.receive(Body::Capability);
     f.receive(connect(2));
     f.receive(connect(1));
-    assert_eq!(f.session.state(), State::Stage1);
+    assert_eq!(f.session.state(), SessionState::Stage1);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_peer_of_another_domain_is_given_up_after_the_timeout_and_dialled_again() {
         f.receive(connect(2));
         f.pass(Duration::from_secs(1));
     }
-    assert_eq!(f.session.state(), State::Down);
+    assert_eq!(f.session.state(), SessionState::Down);
     assert!(f.pass(Duration::from_secs(1)).contains(&Action::Connect));
 }
 
@@ -263,7 +263,7 @@ fn another_domain_stays_the_reason_from_the_first_attempt_until_both_are_synchro
         };
         for action in ended {
             if let Action::Entered {
-                to: State::Down,
+                to: SessionState::Down,
                 reason,
                 ..
             } = action
@@ -280,7 +280,7 @@ fn another_domain_stays_the_reason_from_the_first_attempt_until_both_are_synchro
         end: true,
     });
     f.tlv(Tlv::SyncRequest { number: 0 });
-    assert_eq!(f.session.state(), State::Exchange);
+    assert_eq!(f.session.state(), SessionState::Exchange);
     let closed = Reason::Transport("closed by the peer".into());
     for _ in 0..2 {
         f.session
@@ -302,11 +302,11 @@ fn silence_ends_the_session_and_any_message_is_a_sign_of_life() {
             f.pass(Duration::from_secs(limit - 1));
             f.receive(Body::Unknown { kind: 0x777 });
         }
-        assert_eq!(f.session.state(), State::Exchange);
+        assert_eq!(f.session.state(), SessionState::Exchange);
         f.pass(Duration::from_secs(limit - 1));
-        assert_eq!(f.session.state(), State::Exchange);
+        assert_eq!(f.session.state(), SessionState::Exchange);
         f.pass(Duration::from_secs(1));
-        assert_eq!(f.session.state(), State::Down);
+        assert_eq!(f.session.state(), SessionState::Down);
     }
 }
 
@@ -323,7 +323,7 @@ fn a_timeout_as_short_as_the_interval_does_not_end_the_session_of_a_legacy_peer(
     for _ in 0..5 {
         f.pass(Duration::from_millis(4100));
         f.tlv(Tlv::Heartbeat);
-        assert_eq!(f.session.state(), State::Exchange);
+        assert_eq!(f.session.state(), SessionState::Exchange);
     }
 }
 
@@ -346,9 +346,9 @@ fn another_keepalive_interval_is_followed_by_a_keepalive_and_another_timeout_hol
     f.session.configure(config, &mut f.timers, f.now);
     assert!(!sends(&f.drain(), &Tlv::Heartbeat));
     f.pass(Duration::from_secs(50));
-    assert_eq!(f.session.state(), State::Exchange);
+    assert_eq!(f.session.state(), SessionState::Exchange);
     f.pass(Duration::from_secs(6));
-    assert_eq!(f.session.state(), State::Down);
+    assert_eq!(f.session.state(), SessionState::Down);
 }
 
 /// Milliseconds between a failure and the next attempt.
@@ -399,7 +399,7 @@ fn only_the_code_group_removed_of_our_own_group_is_a_shutdown_notice() {
     assert_eq!(actions[0], Action::PeerLeaves);
     assert_eq!(actions[1], Action::Send(disconnect(1, Status::NONE)));
     assert!(matches!(actions[2], Action::Close { .. }));
-    assert_eq!(f.session.state(), State::Down);
+    assert_eq!(f.session.state(), SessionState::Down);
 }
 
 #[test]
@@ -409,7 +409,7 @@ fn a_peer_that_lives_and_never_gets_synchronised_is_given_up() {
         f.pass(Duration::from_secs(1));
         f.tlv(Tlv::Heartbeat);
     }
-    assert_eq!(f.session.state(), State::Down);
+    assert_eq!(f.session.state(), SessionState::Down);
 }
 
 /// `spec/behaviour.md` 3.1: a session timeout of 1 s is a legal one, and a legacy peer needs a turn
@@ -426,7 +426,7 @@ fn a_short_timeout_leaves_a_peer_that_speaks_its_time_to_get_synchronised() {
     f.pass(Duration::from_secs(2));
     let request = f.tlv(Tlv::SyncRequest { number: 0 });
     assert!(request.contains(&Action::Answer { number: 0 }));
-    assert_eq!(f.session.state(), State::Stage2);
+    assert_eq!(f.session.state(), SessionState::Stage2);
 }
 
 #[test]
@@ -460,7 +460,7 @@ fn only_the_lower_address_dials_and_not_again_at_once() {
 fn a_message_of_a_transport_that_is_gone_changes_nothing() {
     let mut f = Fixture::new(true);
     assert_eq!(f.receive(Body::Capability), []);
-    assert_eq!(f.session.state(), State::Down);
+    assert_eq!(f.session.state(), SessionState::Down);
 }
 
 /// What is said of an action in the table below.
@@ -619,15 +619,15 @@ const TRANSITIONS: &str = "
     * Exchange     keepalive due  => Exchange     : send Heartbeat
 ";
 
-const STATES: [State; 8] = [
-    State::Down,
-    State::Dialling,
-    State::CapSent,
-    State::ConnectFirst,
-    State::Connecting,
-    State::Stage1,
-    State::Stage2,
-    State::Exchange,
+const STATES: [SessionState; 8] = [
+    SessionState::Down,
+    SessionState::Dialling,
+    SessionState::CapSent,
+    SessionState::ConnectFirst,
+    SessionState::Connecting,
+    SessionState::Stage1,
+    SessionState::Stage2,
+    SessionState::Exchange,
 ];
 
 /// `spec/iccp.md` 5, 6, for every role, state and event.

@@ -332,8 +332,8 @@ fn macs_of_every_kind() {
     assert!(macs(&[line]).ends_with("\n1 address\n"));
 }
 
-fn a_peer() -> Peer {
-    Peer {
+fn a_peer() -> PeerStatus {
+    PeerStatus {
         address: "192.0.2.2".parse().unwrap(),
         session: SessionState::Up,
         dialling: true,
@@ -399,7 +399,7 @@ fn peer_with_history() {
 
 #[test]
 fn peer_that_was_never_heard() {
-    let silent = Peer {
+    let silent = PeerStatus {
         session: SessionState::Down,
         dialling: false,
         software: None,

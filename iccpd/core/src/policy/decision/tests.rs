@@ -90,13 +90,13 @@ fn port_action_table() {
     );
     let waits = [Awaited::Acknowledgement, Awaited::Time];
     let mut ports = vec![
-        ("down", State::Down),
-        ("down", State::DownHeld),
-        ("down", State::DownOpen),
-        ("forwarding", State::Forwarding),
+        ("down", ForwardingState::Down),
+        ("down", ForwardingState::DownHeld),
+        ("down", ForwardingState::DownOpen),
+        ("forwarding", ForwardingState::Forwarding),
     ];
-    ports.extend(waits.map(|wait| ("waiting", State::Waiting(wait))));
-    ports.extend(waits.map(|wait| ("held", State::WaitingHeld(wait))));
+    ports.extend(waits.map(|wait| ("waiting", ForwardingState::Waiting(wait))));
+    ports.extend(waits.map(|wait| ("held", ForwardingState::WaitingHeld(wait))));
     for reach in REACHES {
         for (loss, on_loss) in ON_LOSS {
             for (peer, at_peer) in AT_PEER {
@@ -236,7 +236,7 @@ fn a_port_that_comes_back_asks_if_there_is_somebody_to_ask() {
 /// What session and peer link say, as one value.
 #[test]
 fn reachability_table() {
-    use session::State::{
+    use session::SessionState::{
         CapSent, ConnectFirst, Connecting, Dialling, Down, Exchange, Stage1, Stage2,
     };
     // (session, with the peer link, without)
