@@ -37,23 +37,26 @@ struct LocalDefaults {
 }
 
 impl LocalDefaults {
-    /// These settings, and what they do not say.
-    fn config(&self, told: PairSettings) -> Config {
-        let node_mac = told.domain.system_mac.unwrap_or(self.node_mac);
-        self.chassis.config(&described(told), self.bridge, node_mac)
+    /// These settings, and what they leave open.
+    fn config(&self, settings: PairSettings) -> Config {
+        let node_mac = settings.domain.system_mac.unwrap_or(self.node_mac);
+        self.chassis
+            .config(&described(settings), self.bridge, node_mac)
     }
 }
 
 /// A pair as the dataplane describes it.
-fn described(told: PairSettings) -> Domain {
+fn described(pair: PairSettings) -> Domain {
     let PairSettings {
         domain,
         ports,
         unique_ip,
-    } = told;
-    let seconds = |told: Option<u16>, range: RangeInclusive<Duration>, default| {
-        let told = told.map(|told| Duration::from_secs(told.into()));
-        told.filter(|told| range.contains(told)).unwrap_or(default)
+    } = pair;
+    let duration = |seconds: Option<u16>, range: RangeInclusive<Duration>, default| {
+        let seconds = seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        seconds
+            .filter(|seconds| range.contains(seconds))
+            .unwrap_or(default)
     };
     Domain {
         id: domain.domain,
@@ -63,8 +66,8 @@ fn described(told: PairSettings) -> Domain {
         ports,
         unique_ip,
         system_mac: None,
-        keepalive: seconds(domain.keepalive_s, Config::KEEPALIVES, Config::KEEPALIVE),
-        session_timeout: seconds(
+        keepalive: duration(domain.keepalive_s, Config::KEEPALIVES, Config::KEEPALIVE),
+        session_timeout: duration(
             domain.session_timeout_s,
             Config::SESSION_TIMEOUTS,
             Config::SESSION_TIMEOUT,
@@ -143,9 +146,9 @@ impl Dataplane {
             return Some(DataplaneEvent::Input(input));
         };
         match self.settings.take(part) {
-            Ok(told) => {
+            Ok(settings) => {
                 let config = |settings| Box::new(self.defaults.config(settings));
-                told.map(|settings| DataplaneEvent::Settings(settings.map(config)))
+                settings.map(|settings| DataplaneEvent::Settings(settings.map(config)))
             }
             Err(error) => {
                 self.syncd.refuse(error.to_string());

@@ -15,7 +15,7 @@ use crate::dataplane::{Dataplane, DataplaneEvent};
 use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen, view::counters};
-use crate::peer::{self, Endpoints, Peer};
+use crate::peer::{self, Endpoints, Transport};
 use crate::record::Recorder;
 use crate::settings::{Bridge, OnStop};
 use iccp_core::{Config, Domain, Input, Output, Time};
@@ -107,7 +107,7 @@ pub struct Pair {
     /// Every decision.
     pub domain: Domain,
     /// The other chassis.
-    pub peer: Peer,
+    pub peer: Transport,
     endpoints: Endpoints,
 }
 
@@ -130,7 +130,7 @@ impl Pair {
     pub fn new(config: Config, peer_transport: PeerTransport) -> Self {
         let endpoints = endpoints(&config, peer_transport);
         Self {
-            peer: Peer::new(endpoints),
+            peer: Transport::new(endpoints),
             endpoints,
             domain: Domain::new(config),
         }
@@ -209,7 +209,7 @@ impl Driver {
                     });
                 }
                 Event::Wrote => {}
-                Event::Due => self.tell_time().await,
+                Event::Due => self.time_passes().await,
                 Event::Signal(Signal::Reload) => self.reload(),
                 Event::Signal(Signal::Record) => {
                     let config = self.pair.as_ref().map(|pair| pair.domain.config());
@@ -222,9 +222,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Time has passed: first comes what was said before. A daemon that was stopped, or starved,
+    /// Time has passed: first comes what was sent before. A daemon that was stopped, or starved,
     /// would take a peer for silent whose words wait in the socket, or miss what a port waits for.
-    async fn tell_time(&mut self) {
+    async fn time_passes(&mut self) {
         self.overdue += 1;
         if self.overdue > TURNS_BEFORE_TIME || !self.take_turn().await {
             self.overdue = 0;
@@ -338,7 +338,7 @@ impl Driver {
             input = self.kernel.next() => Event::Input(input),
             event = next_of(self.pair.as_mut()) => event.into(),
             happened = next_of_dataplane(&mut self.later, &mut self.dataplane) => happened.into(),
-            () = self.notices.say_what_was_left_out() => Event::Wrote,
+            () = self.notices.write_what_was_left_out() => Event::Wrote,
             question = self.ctl.next() => Event::Question(question),
             question = self.mclagdctl.next() => Event::Legacy(question),
         }
@@ -450,7 +450,7 @@ impl Driver {
     /// The pair is no more: undo what was done for it.
     async fn end(&mut self) {
         self.handle(Input::Stop { leave: true });
-        if timeout(STOP_TIMEOUT, self.say_shutdown_notice())
+        if timeout(STOP_TIMEOUT, self.send_shutdown_notice())
             .await
             .is_err()
         {
@@ -496,7 +496,7 @@ impl Driver {
             self.drain().await;
         }
         self.handle(Input::Stop { leave });
-        if timeout(STOP_TIMEOUT, self.say_shutdown_notice())
+        if timeout(STOP_TIMEOUT, self.send_shutdown_notice())
             .await
             .is_err()
         {
@@ -506,7 +506,7 @@ impl Driver {
     }
 
     /// Let everything leave that the core still has to say, and let the dataplane answer.
-    async fn say_shutdown_notice(&mut self) {
+    async fn send_shutdown_notice(&mut self) {
         self.drain().await;
         while let Some(pair) = &mut self.pair
             && !(pair.domain.syncd_is_idle() && self.dataplane.is_idle() && pair.peer.is_flushed())

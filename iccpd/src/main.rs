@@ -10,7 +10,7 @@ use iccpd::kernel::{Taps, Watch};
 use iccpd::record::Recorder;
 use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
 use iccpd::{ctl, log, mclagdctl, node};
-use mclag_daemon::log::{parse_filter, say};
+use mclag_daemon::log::{parse_filter, write_line};
 use mclag_daemon::signals::Signals;
 use mclag_daemon::{process, sandbox};
 use mclag_proto::Mac;
@@ -54,7 +54,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let node = node::mac(&settings.chassis, settings.domain.as_ref(), bridge.name);
     if args.check {
         for warning in loaded.warnings() {
-            say(&warning.located(&args.settings).to_string());
+            write_line(&warning.located(&args.settings).to_string());
         }
         let verdict = loaded.verdict(&args.settings);
         let mut used = loaded.settings;

@@ -90,7 +90,7 @@ pub struct Endpoints {
 }
 
 /// The transport to the other chassis.
-pub struct Peer {
+pub struct Transport {
     endpoints: Endpoints,
     listener: Listener,
     dialling: Option<Pin<Box<Dial>>>,
@@ -138,8 +138,8 @@ pub enum Event {
     Wrote,
 }
 
-impl Peer {
-    /// Not listening yet: that begins with the first [`Peer::next`].
+impl Transport {
+    /// Not listening yet: that begins with the first [`Transport::next`].
     #[must_use]
     pub fn new(endpoints: Endpoints) -> Self {
         Self {
@@ -171,7 +171,7 @@ impl Peer {
         };
     }
 
-    /// Dial; [`Peer::next`] says how it went. A connection that still exists is dropped.
+    /// Dial; [`Transport::next`] says how it went. A connection that still exists is dropped.
     pub fn connect(&mut self) {
         self.connection = None;
         self.candidate = None;
@@ -210,7 +210,7 @@ impl Peer {
         sent && self.finishing.is_empty()
     }
 
-    /// Queue a message; without a connection it is dropped. Ask [`Peer::has_room`] first.
+    /// Queue a message; without a connection it is dropped. Ask [`Transport::has_room`] first.
     pub fn send(&mut self, message: &Message) {
         if let Some(connection) = &mut self.connection
             && connection.is_known()
@@ -337,7 +337,7 @@ impl Peer {
                         return Event::Input(input);
                     }
                 }
-                () = self.log.say_what_was_left_out() => {}
+                () = self.log.write_what_was_left_out() => {}
                 index = finished(&mut self.finishing) => {
                     self.finishing.remove(index);
                     return Event::Wrote;

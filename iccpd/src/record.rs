@@ -60,8 +60,8 @@ struct Writing {
     room: u64,
     /// What was given since the domain was asked last.
     digest: Digest,
-    /// It was told something since.
-    told: bool,
+    /// It took something in since.
+    has_input: bool,
 }
 
 impl Recorder {
@@ -75,8 +75,8 @@ impl Recorder {
         }
     }
 
-    /// Record what a domain of this configuration is told from now on. `from_start` says that it was
-    /// told nothing before.
+    /// Record what a domain of this configuration takes in from now on. `from_start`: it took in
+    /// nothing before.
     pub fn begin(&mut self, config: &Config, from_start: bool) {
         self.end("another begins");
         let Some(Place { file, max_size }) = self.place.clone() else {
@@ -106,7 +106,7 @@ impl Recorder {
             lines,
             room: max_size,
             digest: Digest::default(),
-            told: false,
+            has_input: false,
         });
         self.add(Header::new(config.clone(), from_start).line());
     }
@@ -130,10 +130,10 @@ impl Recorder {
         }
     }
 
-    /// The domain is told this.
+    /// The domain takes this in.
     pub fn input(&mut self, input: &Input, now: Time) {
         if let Some(writing) = &mut self.writing {
-            writing.told = true;
+            writing.has_input = true;
             self.add(Entry::input(input.clone(), now).line());
         }
     }
@@ -157,7 +157,7 @@ impl Recorder {
     pub fn polled(&mut self, exhausted: bool, now: Time) {
         if let Some(writing) = &mut self.writing {
             let digest = std::mem::take(&mut writing.digest);
-            if std::mem::take(&mut writing.told) || !digest.is_empty() {
+            if std::mem::take(&mut writing.has_input) || !digest.is_empty() {
                 self.add(digest.entry(exhausted, now).line());
             }
         }
@@ -276,7 +276,7 @@ mod tests {
                 lines,
                 room: max_size,
                 digest: Digest::default(),
-                told: false,
+                has_input: false,
             }),
             written: None,
         }

@@ -40,8 +40,8 @@ pub struct Syncd {
     socket: PathBuf,
     /// It is expected to have the settings of the pair.
     names_pair: bool,
-    dialler: Dialler<Result<(Connection, ServerHello), Lost>>,
-    connection: Option<Box<Connection>>,
+    dialler: Dialler<Result<(SyncdConnection, ServerHello), Lost>>,
+    connection: Option<Box<SyncdConnection>>,
     /// The outage was written down.
     complained: bool,
     /// What was received and not handed out yet: no more than one message.
@@ -49,7 +49,7 @@ pub struct Syncd {
 }
 
 #[derive(Debug)]
-struct Connection {
+struct SyncdConnection {
     pipe: Pipe<UnixStream, Codec>,
     /// Unanswered batches: number, and how many operations.
     unanswered: VecDeque<(u64, usize)>,
@@ -191,7 +191,7 @@ impl Syncd {
         }
     }
 
-    fn connected(&mut self, connection: Connection, hello: ServerHello) {
+    fn connected(&mut self, connection: SyncdConnection, hello: ServerHello) {
         let ServerHello {
             version: _,
             capabilities,
@@ -231,7 +231,7 @@ impl Syncd {
     }
 }
 
-async fn connecting(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
+async fn connecting(socket: PathBuf) -> Result<(SyncdConnection, ServerHello), Lost> {
     match timeout(GREETING_TIMEOUT, greet(socket)).await {
         Ok(result) => result,
         Err(_) => Err(Lost::Protocol(format!(
@@ -241,9 +241,9 @@ async fn connecting(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> 
     }
 }
 
-async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
+async fn greet(socket: PathBuf) -> Result<(SyncdConnection, ServerHello), Lost> {
     let stream = UnixStream::connect(socket).await?;
-    let mut connection = Connection {
+    let mut connection = SyncdConnection {
         pipe: Pipe::new(stream, Codec(ClientCodec::new())),
         unanswered: VecDeque::new(),
         events: 0,
@@ -270,7 +270,7 @@ async fn greet(socket: PathBuf) -> Result<(Connection, ServerHello), Lost> {
     }
 }
 
-impl Connection {
+impl SyncdConnection {
     fn send(&mut self, message: &ClientMessage) -> Result<(), Lost> {
         self.pipe.send(message)
     }

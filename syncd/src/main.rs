@@ -88,7 +88,7 @@ fn run(name: &'static str, args: &Args) -> anyhow::Result<()> {
     if args.check {
         process::print(&settings.to_string())?;
         if let Some(notice) = old_name {
-            log::say(&notice);
+            log::write_line(&notice);
         }
         return Ok(());
     }

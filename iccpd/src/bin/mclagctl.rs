@@ -8,7 +8,7 @@ use iccpd::ctl::client::{Client, ClientError};
 use iccpd::ctl::show;
 use iccpd::mclagdctl::client as legacy;
 use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET};
-use mclag_daemon::log::say;
+use mclag_daemon::log::write_line;
 use mclag_daemon::process;
 use mclag_proto::ctl::MacLine;
 use mclag_proto::{IfName, Mac, Vid};
@@ -257,7 +257,7 @@ fn config(command: &Config) -> anyhow::Result<String> {
     let (Config::Convert { file, .. } | Config::Check { file, .. }) = command;
     let loaded = settings::load(file)?;
     for warning in loaded.warnings() {
-        say(&warning.located(file).to_string());
+        write_line(&warning.located(file).to_string());
     }
     match command {
         Config::Check { strict, .. } => {

@@ -1,9 +1,9 @@
-//! What operators are answered: what the core shows, with the words and what only the shell knows added.
+//! What operators are answered: what the core shows, with the words and what only the I/O layer knows added.
 
 use super::Pair;
 use crate::ctl::{self, words};
 use iccp_core::Time;
-use iccp_core::session::State;
+use iccp_core::session::SessionState;
 use mclag_proto::ctl::{Reply, Request, SessionError};
 
 impl Pair {
@@ -43,7 +43,7 @@ impl Pair {
     fn session_error(&self, now: Time) -> Option<SessionError> {
         let Self { domain, peer, .. } = self;
         let session = domain.session();
-        if session.state() == State::Exchange {
+        if session.state() == SessionState::Exchange {
             return None;
         }
         let missing = domain.address_missing_since().map(|since| {

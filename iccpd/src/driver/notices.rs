@@ -23,8 +23,8 @@ impl Notices {
     }
 
     /// Write down what was left out of a flood that is over. Does not end; dropping it loses nothing.
-    pub async fn say_what_was_left_out(&mut self) {
-        self.log.say_what_was_left_out().await;
+    pub async fn write_what_was_left_out(&mut self) {
+        self.log.write_what_was_left_out().await;
     }
 }
 

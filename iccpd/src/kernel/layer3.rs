@@ -46,7 +46,7 @@ impl Layer3 {
         self.inputs.pop_front()
     }
 
-    /// The kernel's addresses were read from scratch: say all of them.
+    /// The kernel's addresses were read from scratch: report all of them.
     pub(super) fn replace_addresses(&mut self, addresses: &[InterfaceAddress]) {
         let before = std::mem::take(&mut self.addresses);
         for address in addresses {
@@ -61,7 +61,7 @@ impl Layer3 {
             .copied()
             .collect();
         for index in indices {
-            self.tell_addresses(index);
+            self.report_addresses(index);
         }
     }
 
@@ -85,11 +85,11 @@ impl Layer3 {
             }
         }
         for index in changed {
-            self.tell_addresses(index);
+            self.report_addresses(index);
         }
     }
 
-    fn tell_addresses(&mut self, index: u32) {
+    fn report_addresses(&mut self, index: u32) {
         let list = self.addresses.get(&index);
         let addresses = list.map(|list| list.iter().copied().collect());
         self.inputs.push_back(Input::Addresses {
@@ -98,13 +98,13 @@ impl Layer3 {
         });
     }
 
-    /// The kernel's neighbours were read from scratch: say all of them.
+    /// The kernel's neighbours were read from scratch: report all of them.
     pub(super) fn replace_neighbours(&mut self, neighbours: &[Neighbour]) {
         self.neighbours.clear();
         self.full = false;
         self.inputs.push_back(Input::NeighboursBegin);
         for neighbour in neighbours {
-            self.tell((neighbour.index, neighbour.address), observation(neighbour));
+            self.report((neighbour.index, neighbour.address), observation(neighbour));
         }
         self.inputs.push_back(Input::NeighboursEnd);
     }
@@ -118,7 +118,7 @@ impl Layer3 {
             last.insert((neighbour.index, neighbour.address), observation);
         }
         for (key, observation) in last {
-            self.tell(key, observation);
+            self.report(key, observation);
         }
     }
 
@@ -148,7 +148,7 @@ impl Layer3 {
                 Entry::Occupied(entry) if *entry.get() == observation => {}
                 entry => {
                     entry.insert_entry(observation);
-                    self.say(key, Some(observation));
+                    self.push(key, Some(observation));
                 }
             }
         }
@@ -157,12 +157,12 @@ impl Layer3 {
         }
     }
 
-    /// Tell the core of this neighbour if that is news.
-    fn tell(&mut self, key: Key, observation: Option<NeighbourObservation>) {
+    /// Report this neighbour to the core if that is news.
+    fn report(&mut self, key: Key, observation: Option<NeighbourObservation>) {
         let Some(observation) = observation else {
             if self.neighbours.remove(&key).is_some() {
                 self.wire.remove(&key);
-                self.say(key, None);
+                self.push(key, None);
             }
             return;
         };
@@ -179,12 +179,12 @@ impl Layer3 {
             Entry::Occupied(entry) if *entry.get() == observation => {}
             entry => {
                 entry.insert_entry(observation);
-                self.say(key, Some(observation));
+                self.push(key, Some(observation));
             }
         }
     }
 
-    fn say(&mut self, (index, address): Key, observation: Option<NeighbourObservation>) {
+    fn push(&mut self, (index, address): Key, observation: Option<NeighbourObservation>) {
         self.inputs.push_back(Input::Neighbour {
             index,
             address,

@@ -20,11 +20,11 @@ const DOUBT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct View {
     infos: BTreeMap<u32, LinkInfo>,
-    /// What teamd said of each team, by index. Missing while it says nothing.
+    /// What teamd reported of each team, by index. Missing while it reports nothing.
     teams: BTreeMap<u32, TeamState>,
     /// Members whose LACP state is doubtful, and until when.
     doubtful: BTreeMap<u32, Instant>,
-    told: BTreeMap<u32, Link>,
+    reported: BTreeMap<u32, Link>,
     /// VLANs of the ports that have some.
     vlans: BTreeMap<u32, VlanSet>,
     inputs: VecDeque<Input>,
@@ -35,7 +35,7 @@ impl View {
         self.inputs.pop_front()
     }
 
-    /// The kernel was read from scratch: say all of it.
+    /// The kernel was read from scratch: report all of it.
     pub(super) fn replace(
         &mut self,
         infos: BTreeMap<u32, LinkInfo>,
@@ -44,11 +44,11 @@ impl View {
         self.infos = infos;
         self.teams.retain(|index, _| self.infos.contains_key(index));
         self.doubtful.clear();
-        self.told.clear();
+        self.reported.clear();
         self.inputs.push_back(Input::LinksBegin);
         let indices: Vec<u32> = self.infos.keys().copied().collect();
         for index in indices {
-            self.tell(index);
+            self.report(index);
         }
         let left: Vec<u32> = self.vlans.keys().copied().collect();
         for index in left.into_iter().filter(|i| !vlans.contains_key(i)) {
@@ -74,7 +74,7 @@ impl View {
             self.doubtful.remove(&index);
         }
         self.infos.insert(index, info);
-        self.tell_with_members(index);
+        self.report_with_members(index);
     }
 
     /// Believe what was doubted for long enough.
@@ -83,16 +83,16 @@ impl View {
         let over: Vec<u32> = over.map(|(index, _)| *index).collect();
         for index in over {
             self.doubtful.remove(&index);
-            self.tell(index);
+            self.report(index);
         }
     }
 
-    fn tell_with_members(&mut self, index: u32) {
-        self.tell(index);
+    fn report_with_members(&mut self, index: u32) {
+        self.report(index);
         // A LAG's mode decides what its members' state means.
         let members: Vec<u32> = self.members(index).map(|info| info.index).collect();
         for member in members {
-            self.tell(member);
+            self.report(member);
         }
     }
 
@@ -102,7 +102,7 @@ impl View {
         self.teams.remove(&index);
         self.doubtful.remove(&index);
         self.vlans.remove(&index);
-        if self.told.remove(&index).is_some() {
+        if self.reported.remove(&index).is_some() {
             self.inputs.push_back(Input::LinkGone { index });
         }
     }
@@ -136,7 +136,7 @@ impl View {
             None => self.teams.remove(&index).is_some(),
         };
         if changed {
-            self.tell_with_members(index);
+            self.report_with_members(index);
         }
     }
 
@@ -187,14 +187,14 @@ impl View {
             .filter(move |info| info.master == Some(lag))
     }
 
-    /// Tell the core of this interface if that is news.
-    fn tell(&mut self, index: u32) {
+    /// Report this interface to the core if that is news.
+    fn report(&mut self, index: u32) {
         let Some(info) = self.infos.get(&index) else {
             return;
         };
         let link = self.translate(info);
-        if self.told.get(&index) != Some(&link) {
-            self.told.insert(index, link.clone());
+        if self.reported.get(&index) != Some(&link) {
+            self.reported.insert(index, link.clone());
             self.inputs.push_back(Input::Link(link));
         }
     }
@@ -245,10 +245,10 @@ impl View {
                 Some(bond::member(b, info, doubtful))
             }
             Kind::Team => {
-                // Where teamd does not say, carrier has to do: teamd gives it to the team only while
+                // Where teamd does not report it, carrier has to do: teamd gives it to the team only while
                 // some member carries data, and as a rule a team has one member on a chassis.
-                let said = self.teams.get(&lag.index);
-                let may = said.is_none_or(|s| s.members.get(&info.name).copied().unwrap_or(false));
+                let state = self.teams.get(&lag.index);
+                let may = state.is_none_or(|s| s.members.get(&info.name).copied().unwrap_or(false));
                 Some(LagMember {
                     distributing: is_running(lag) && is_running(info) && may,
                 })

@@ -225,8 +225,8 @@ fn answer(invocation: &Invocation, place: &Place) -> Result<(Dialect, Data), Fai
     match (data, sonic) {
         (Ok(data), _) => Ok((other, data)),
         (Err(_), Some(data)) => Ok((Dialect::Sonic, data)),
-        (Err(said @ Failure::Outcome(_)), None) => Err(said),
-        (Err(said @ Failure::Short { .. }), None) if failure.is_closed() => Err(said),
+        (Err(outcome @ Failure::Outcome(_)), None) => Err(outcome),
+        (Err(outcome @ Failure::Short { .. }), None) if failure.is_closed() => Err(outcome),
         (Err(_), None) => Err(failure),
     }
 }

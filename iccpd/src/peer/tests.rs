@@ -26,8 +26,8 @@ fn addresses() -> [IpAddr; 3] {
     [1, 2, 3].map(|host| IpAddr::from([127, process, network, host]))
 }
 
-fn peer(local: IpAddr, peer: IpAddr) -> Peer {
-    Peer::new(Endpoints {
+fn peer(local: IpAddr, peer: IpAddr) -> Transport {
+    Transport::new(Endpoints {
         local,
         peer,
         port: PORT,
@@ -37,7 +37,7 @@ fn peer(local: IpAddr, peer: IpAddr) -> Peer {
 }
 
 /// What happens next, apart from bytes that left.
-async fn next(peer: &mut Peer) -> Input {
+async fn next(peer: &mut Transport) -> Input {
     let next = async {
         loop {
             if let Event::Input(input) = peer.next().await {
@@ -61,7 +61,7 @@ async fn connect(from: IpAddr, to: IpAddr) -> TcpStream {
 }
 
 /// Drive `peer`, which reports nothing meanwhile, until `done`.
-async fn while_quiet<T>(peer: &mut Peer, done: impl Future<Output = T>) -> T {
+async fn while_quiet<T>(peer: &mut Transport, done: impl Future<Output = T>) -> T {
     let mut done = std::pin::pin!(done);
     let both = async {
         loop {
@@ -434,8 +434,8 @@ async fn an_address_that_does_not_exist_yet_is_waited_for() {
 }
 
 /// One that finds out which dialect is spoken.
-fn auto(local: IpAddr, peer: IpAddr) -> Peer {
-    Peer::new(Endpoints {
+fn auto(local: IpAddr, peer: IpAddr) -> Transport {
+    Transport::new(Endpoints {
         local,
         peer,
         port: PORT,
@@ -456,7 +456,7 @@ fn capability(dialect: Dialect) -> Vec<u8> {
 }
 
 /// The peer is answered in `dialect`.
-async fn is_answered_in(one: &mut Peer, stream: &mut TcpStream, dialect: Dialect) {
+async fn is_answered_in(one: &mut Transport, stream: &mut TcpStream, dialect: Dialect) {
     one.send(&message(1));
     let want = capability(dialect);
     let mut received = vec![0; want.len()];
@@ -586,7 +586,7 @@ async fn two_that_wait_for_each_other_connect_and_talk() {
         while_quiet(&mut two, tokio::task::yield_now()).await;
         one.connect();
         let dialect = ours.or(theirs).unwrap_or_default();
-        let talk = async |peer: &mut Peer, id| {
+        let talk = async |peer: &mut Transport, id| {
             assert_eq!(next(peer).await, is_up(dialect));
             peer.send(&message(id));
             peer.flush_now().await;
@@ -781,7 +781,7 @@ async fn a_connection_that_was_made_here_is_not_replaced() {
     let listener = bound(&there, PORT).unwrap().listen(BACKLOG).unwrap();
     one.connect();
     let (mut first, _) = while_quiet(&mut one, listener.accept()).await.unwrap();
-    let made = async |one: &mut Peer| {
+    let made = async |one: &mut Transport| {
         while one.connection.is_none() {
             while_quiet(one, tokio::task::yield_now()).await;
         }

@@ -198,22 +198,25 @@ impl Log {
         let left_out = self.0.allow(kind, subject, Instant::now());
         if let Some(lines @ 1..) = left_out {
             let kind = kind.name;
-            say(LeftOut { kind, lines });
+            write_line(LeftOut { kind, lines });
         }
         left_out.is_some()
     }
 
     /// Wait for the end of a flood and write down what was left out of it. Does not end; dropping it
     /// loses nothing.
-    pub async fn say_what_was_left_out(&mut self) {
+    pub async fn write_what_was_left_out(&mut self) {
         loop {
             wait_until(self.0.next_end().map(Into::into)).await;
-            self.0.ended(Instant::now()).into_iter().for_each(say);
+            self.0
+                .ended(Instant::now())
+                .into_iter()
+                .for_each(write_line);
         }
     }
 }
 
-fn say(LeftOut { kind, lines }: LeftOut) {
+fn write_line(LeftOut { kind, lines }: LeftOut) {
     tracing::warn!(kind, lines, "lines left out of the log");
 }
 

@@ -55,7 +55,7 @@ pub fn init(filter: EnvFilter) -> io::Result<Log> {
         lines.init();
         Box::new(move |filter| handle.reload(filter).is_ok())
     };
-    std::panic::set_hook(Box::new(|info| say_panic(info, queue)));
+    std::panic::set_hook(Box::new(|info| write_panic(info, queue)));
     Ok(Log { queue, reload })
 }
 
@@ -99,10 +99,10 @@ pub fn lost() -> u64 {
 
 /// Write a line that is no event, such as the reason why a program ends, before this returns. It waits for nobody
 /// who does not read.
-pub fn say(line: &str) {
+pub fn write_line(line: &str) {
     let line = format!("{line}\n");
     match queue() {
-        Ok(queue) => queue.say(line.as_bytes()),
+        Ok(queue) => queue.write_line(line.as_bytes()),
         Err(_) => {
             let _ = io::stderr().write_all(line.as_bytes());
         }
@@ -133,7 +133,7 @@ fn queue() -> io::Result<&'static Queue> {
 }
 
 /// What the standard library would say, by the way on which nobody can hold us up.
-fn say_panic(info: &PanicHookInfo<'_>, queue: &Queue) {
+fn write_panic(info: &PanicHookInfo<'_>, queue: &Queue) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("unnamed");
     if name == WRITER {
@@ -144,7 +144,7 @@ fn say_panic(info: &PanicHookInfo<'_>, queue: &Queue) {
     if trace.status() == BacktraceStatus::Captured {
         text += &format!("{trace}\n");
     }
-    queue.say(text.as_bytes());
+    queue.write_line(text.as_bytes());
 }
 
 /// Makes events lines of the queue, with journal priorities if that leads to the journal.

@@ -21,8 +21,8 @@ pub fn exit<E: AsRef<dyn Error + Send + Sync>>(program: &str, result: Result<(),
 /// Say what failed. What is wrong in a file begins with its name, as editors expect it.
 pub fn complain(program: &str, error: &(dyn Error + Send + Sync + 'static)) {
     match error.downcast_ref() {
-        Some(SettingsError::Wrong { report }) => log::say(report),
-        _ => log::say(&format!("{program}: {}", chain(error))),
+        Some(SettingsError::Wrong { report }) => log::write_line(report),
+        _ => log::write_line(&format!("{program}: {}", chain(error))),
     }
 }
 

@@ -122,11 +122,11 @@ pub struct Decoder {
     taken: usize,
     /// What to say about the message delivered last.
     report: Option<DecodeError>,
-    state: State,
+    phase: Phase,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+enum Phase {
     /// No message yet: the peer may be anybody.
     Opening,
     /// The first message was of this dialect; types that are not known are tolerated.
@@ -144,7 +144,7 @@ impl Decoder {
             buffer: Vec::new(),
             taken: 0,
             report: None,
-            state: State::Opening,
+            phase: Phase::Opening,
         }
     }
 
@@ -156,7 +156,7 @@ impl Decoder {
 
     /// Take what was received.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.state == State::Failed {
+        if self.phase == Phase::Failed {
             return;
         }
         self.buffer.drain(..self.taken);
@@ -173,7 +173,7 @@ impl Decoder {
 
     /// The type of the next message and its size in bytes, when its header is there.
     fn header(&self, bytes: &[u8]) -> Result<Option<(u16, usize)>, DecodeError> {
-        if let (State::Opening, Some(&first)) = (self.state, bytes.first_chunk()) {
+        if let (Phase::Opening, Some(&first)) = (self.phase, bytes.first_chunk()) {
             self.check_opening(first, bytes)?;
         }
         let Some(&header) = bytes.first_chunk() else {
@@ -215,7 +215,7 @@ impl Iterator for Decoder {
         let (kind, size) = match self.header(bytes) {
             Ok(header) => header?,
             Err(error) => {
-                self.state = State::Failed;
+                self.phase = Phase::Failed;
                 self.buffer = Vec::new();
                 self.taken = 0;
                 return Some(Err(error));
@@ -227,7 +227,7 @@ impl Iterator for Decoder {
         let message = fields
             .take(HEADER, "header")
             .and_then(|_| Message::decode(kind, &mut fields, &mut report));
-        self.state = State::Open;
+        self.phase = Phase::Open;
         self.taken += size;
         self.report = report;
         Some(message)

@@ -69,7 +69,7 @@ impl Queue {
 
     /// Have a text of any length written before this returns, as long as somebody reads. It has room of its own,
     /// however many lines wait before it.
-    pub(super) fn say(&self, text: &[u8]) {
+    pub(super) fn write_line(&self, text: &[u8]) {
         for piece in text.chunks(RESERVE) {
             self.push_within(piece, self.room.saturating_add(RESERVE));
             if !self.drain() {
@@ -296,7 +296,7 @@ mod tests {
             );
         });
         let text = "all of it\n".repeat(300_000);
-        queue.say(text.as_bytes());
+        queue.write_line(text.as_bytes());
         let written: Vec<u8> = written.try_iter().flatten().collect();
         assert_eq!(written, ["1\n1\n1\n", &text].concat().as_bytes());
     }
