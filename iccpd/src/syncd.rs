@@ -12,7 +12,7 @@ use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::process::chain;
 use mclag_proto::sync::model::OpError;
 use mclag_proto::sync::v2::{
-    Capabilities, ClientCodec, ClientHello, ClientMessage, ServerHello, ServerMessage, VERSION,
+    self, Capabilities, ClientHello, ClientMessage, ServerHello, ServerMessage, VERSION,
 };
 use std::collections::VecDeque;
 use std::io;
@@ -61,7 +61,7 @@ struct SyncdConnection {
 
 /// The messages of a connection.
 #[derive(Debug)]
-struct Codec(ClientCodec);
+struct Codec(v2::Codec<ServerMessage>);
 
 impl Decoder for Codec {
     type Item = ServerMessage;
@@ -244,7 +244,7 @@ async fn connecting(socket: PathBuf) -> Result<(SyncdConnection, ServerHello), L
 async fn greet(socket: PathBuf) -> Result<(SyncdConnection, ServerHello), Lost> {
     let stream = UnixStream::connect(socket).await?;
     let mut connection = SyncdConnection {
-        pipe: Pipe::new(stream, Codec(ClientCodec::new())),
+        pipe: Pipe::new(stream, Codec(v2::Codec::client())),
         unanswered: VecDeque::new(),
         events: 0,
         granted: EVENT_CREDIT,

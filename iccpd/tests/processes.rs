@@ -8,8 +8,7 @@ mod record;
 
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation};
 use mclag_proto::sync::v2::{
-    Capabilities, ClientMessage, MAX_EVENTS_PER_MESSAGE, ServerCodec, ServerHello, ServerMessage,
-    VERSION,
+    Capabilities, ClientMessage, Codec, MAX_EVENTS_PER_MESSAGE, ServerHello, ServerMessage, VERSION,
 };
 use mclag_proto::{IfName, Mac, Vid};
 use nix::sys::signal::{Signal, kill};
@@ -181,7 +180,7 @@ fn obliging_syncd(path: &Path, hosts: u16) {
     let listener = UnixListener::bind(path).unwrap();
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut codec = ServerCodec::new();
+        let mut codec = Codec::server();
         let mut buffer = vec![0; 1 << 16];
         loop {
             // The daemon is killed at the end of the test, before or after this looks.

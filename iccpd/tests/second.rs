@@ -18,7 +18,7 @@ use mclag_proto::DomainId;
 use mclag_proto::sync::model::Abilities;
 use mclag_proto::sync::settings::{DomainSettings, PairSettings};
 use mclag_proto::sync::v2::{
-    Capabilities, ClientMessage, ServerCodec, ServerHello, ServerMessage, VERSION,
+    Capabilities, ClientMessage, Codec, ServerHello, ServerMessage, VERSION,
 };
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -244,7 +244,7 @@ impl Naming {
 }
 
 fn serve(mut stream: UnixStream, named: Option<&PairSettings>) {
-    let mut codec = ServerCodec::new();
+    let mut codec = Codec::server();
     let mut buffer = vec![0; 1 << 16];
     while let Ok(len @ 1..) = stream.read(&mut buffer) {
         codec.push(&buffer[..len]);

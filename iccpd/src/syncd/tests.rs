@@ -3,7 +3,7 @@
 use super::*;
 use mclag_proto::sync::frame;
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpErrorCode, Section};
-use mclag_proto::sync::v2::{ErrorCode, ServerCodec};
+use mclag_proto::sync::v2::{Codec, ErrorCode};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
@@ -41,7 +41,7 @@ impl Drop for Place {
 /// One accepted connection.
 pub(crate) struct Server {
     stream: UnixStream,
-    codec: ServerCodec,
+    codec: Codec<ClientMessage>,
 }
 
 impl Server {
@@ -50,7 +50,7 @@ impl Server {
         let (stream, _) = listener.accept().await.unwrap();
         Self {
             stream,
-            codec: ServerCodec::new(),
+            codec: Codec::server(),
         }
     }
 

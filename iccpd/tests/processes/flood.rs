@@ -7,7 +7,7 @@ use mclag_proto::iccp::{
     RgId, Status, Tlv, encode,
 };
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
-use mclag_proto::sync::v2::{ServerCodec, ServerMessage};
+use mclag_proto::sync::v2::{Codec, ServerMessage};
 use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -195,7 +195,7 @@ fn attentive_syncd(path: &Path) -> Sender<Mac> {
                     let _ = seeing.write_all(&message.encode().unwrap());
                 }
             });
-            let mut codec = ServerCodec::new();
+            let mut codec = Codec::server();
             let mut buffer = vec![0; 1 << 16];
             while let Ok(len @ 1..) = stream.read(&mut buffer) {
                 codec.push(&buffer[..len]);

@@ -2,8 +2,8 @@
 //! (`docs/mclagsyncd-v2.md`, which is enough to write a client in another language).
 //!
 //! [`ClientMessage`] and [`ServerMessage`] are what the programs work with. What travels are the
-//! frozen bodies of the private modules `wire` and `values`. [`ClientCodec`] and [`ServerCodec`] are the two
-//! ends of a connection without the connection.
+//! frozen bodies of the private modules `wire` and `values`. [`Codec`] is
+//! either end of a connection without the connection.
 //!
 //! In short:
 //!
@@ -266,95 +266,63 @@ impl ServerMessage {
     }
 }
 
-/// The client's end of a connection: pushes what was read, takes what the server said.
-#[derive(Clone, Debug, Default)]
-pub struct ClientCodec(Stream);
-
-impl ClientCodec {
-    /// The end of a fresh connection.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(Stream::new())
-    }
-
-    /// Add what was read. Follow with [`ClientCodec::next_message`] until it has no more.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.0.decoder.push(bytes);
-    }
-
-    /// The next message of the server, or `None` until more is pushed.
-    ///
-    /// # Errors
-    ///
-    /// When the stream makes no sense; the connection has to be closed then.
-    pub fn next_message(&mut self) -> Result<Option<ServerMessage>, DecodeError> {
-        self.0.next_message(ServerMessage::decode)
-    }
-
-    /// Number of frames that were skipped because their version or type is unknown.
-    #[must_use]
-    pub const fn skipped(&self) -> u64 {
-        self.0.skipped
-    }
-}
-
-/// The server's end of a connection: pushes what was read, takes what the client said.
-#[derive(Clone, Debug, Default)]
-pub struct ServerCodec(Stream);
-
-impl ServerCodec {
-    /// The end of a fresh connection.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(Stream::new())
-    }
-
-    /// Add what was read. Follow with [`ServerCodec::next_message`] until it has no more.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.0.decoder.push(bytes);
-    }
-
-    /// The next message of the client, or `None` until more is pushed.
-    ///
-    /// # Errors
-    ///
-    /// When the stream makes no sense; the connection has to be closed then.
-    pub fn next_message(&mut self) -> Result<Option<ClientMessage>, DecodeError> {
-        self.0.next_message(ClientMessage::decode)
-    }
-
-    /// Number of frames that were skipped because their version or type is unknown.
-    #[must_use]
-    pub const fn skipped(&self) -> u64 {
-        self.0.skipped
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Stream {
+/// One end of a connection: pushes what was read, takes the messages `M` of the other end.
+#[derive(Clone, Debug)]
+pub struct Codec<M> {
     decoder: Decoder,
+    decode: fn(&Frame) -> Result<Option<M>, DecodeError>,
     skipped: u64,
 }
 
-impl Stream {
-    const fn new() -> Self {
+impl Codec<ServerMessage> {
+    /// The client's end of a fresh connection.
+    #[must_use]
+    pub const fn client() -> Self {
+        Self::new(ServerMessage::decode)
+    }
+}
+
+impl Codec<ClientMessage> {
+    /// The server's end of a fresh connection.
+    #[must_use]
+    pub const fn server() -> Self {
+        Self::new(ClientMessage::decode)
+    }
+}
+
+impl<M> Codec<M> {
+    const fn new(decode: fn(&Frame) -> Result<Option<M>, DecodeError>) -> Self {
         Self {
             decoder: Decoder::new(),
+            decode,
             skipped: 0,
         }
     }
 
-    fn next_message<M>(
-        &mut self,
-        decode: impl Fn(&Frame) -> Result<Option<M>, DecodeError>,
-    ) -> Result<Option<M>, DecodeError> {
+    /// Add what was read. Follow with [`Codec::next_message`] until it has no more.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.decoder.push(bytes);
+    }
+
+    /// The next message of the other end, or `None` until more is pushed.
+    ///
+    /// # Errors
+    ///
+    /// When the stream makes no sense; the connection has to be closed then.
+    pub fn next_message(&mut self) -> Result<Option<M>, DecodeError> {
         while let Some(frame) = self.decoder.next_frame()? {
-            match decode(&frame)? {
+            match (self.decode)(&frame)? {
                 Some(message) => return Ok(Some(message)),
                 None => self.skipped = self.skipped.saturating_add(1),
             }
         }
         Ok(None)
+    }
+
+    /// Number of frames that were skipped because their version or type is unknown.
+    #[must_use]
+    pub const fn skipped(&self) -> u64 {
+        self.skipped
     }
 }
 

@@ -8,8 +8,8 @@ use mclag_daemon::process::chain;
 use mclag_proto::sync::model::Event;
 use mclag_proto::sync::settings::PairSettings;
 use mclag_proto::sync::v2::{
-    Capabilities, ClientMessage, DecodeError, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE,
-    ServerCodec, ServerMessage,
+    self, Capabilities, ClientMessage, DecodeError, EncodeError, ErrorCode, MAX_EVENTS_PER_MESSAGE,
+    ServerMessage,
 };
 use tokio::net::UnixStream;
 use tokio::net::unix::UCred;
@@ -42,7 +42,7 @@ pub(super) struct Connection {
 
 /// The messages of a connection.
 #[derive(Debug)]
-struct Codec(ServerCodec);
+struct Codec(v2::Codec<ClientMessage>);
 
 impl Decoder for Codec {
     type Item = ClientMessage;
@@ -124,7 +124,7 @@ impl Lost {
 impl Connection {
     pub(super) fn new(stream: UnixStream, peer: Process) -> Self {
         Self {
-            pipe: Pipe::new(stream, Codec(ServerCodec::new())),
+            pipe: Pipe::new(stream, Codec(v2::Codec::server())),
             peer,
             batch: 0,
             events: 0,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use mclag_daemon::socket::ListenError;
 use mclag_proto::sync::frame;
 use mclag_proto::sync::model::*;
-use mclag_proto::sync::v2::{ClientCodec, ClientHello, MAX_OPS_PER_BATCH, ServerHello};
+use mclag_proto::sync::v2::{ClientHello, Codec, MAX_OPS_PER_BATCH, ServerHello};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -130,7 +130,7 @@ impl Rig {
 /// The other end.
 struct Client {
     stream: UnixStream,
-    codec: ClientCodec,
+    codec: Codec<ServerMessage>,
     batch: u64,
     events: u64,
     /// Events that came while something else was waited for.
@@ -141,7 +141,7 @@ impl Client {
     async fn connect(socket: &Path) -> Self {
         Self {
             stream: UnixStream::connect(socket).await.unwrap(),
-            codec: ClientCodec::new(),
+            codec: Codec::client(),
             batch: 0,
             events: 0,
             early: VecDeque::new(),

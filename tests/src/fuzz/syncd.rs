@@ -68,7 +68,7 @@ pub fn syncd_v2_client(bytes: &[u8]) {
     v2_stream(
         bytes,
         |parts| {
-            let mut codec = v2::ServerCodec::new();
+            let mut codec = v2::Codec::server();
             drain(parts, |part| match part {
                 Some(part) => {
                     codec.push(part);
@@ -86,7 +86,7 @@ pub fn syncd_v2_server(bytes: &[u8]) {
     v2_stream(
         bytes,
         |parts| {
-            let mut codec = v2::ClientCodec::new();
+            let mut codec = v2::Codec::client();
             drain(parts, |part| match part {
                 Some(part) => {
                     codec.push(part);

@@ -19,7 +19,7 @@ use mclag_proto::sync::v1::{
     ClientMessage, Dialect, FdbKind, FdbRecord, RecordOp, ServerMessage as ServerV1,
 };
 use mclag_proto::sync::v2::{
-    Capabilities, ClientMessage as ClientV2, MAX_EVENTS_PER_MESSAGE, ServerCodec, ServerHello,
+    Capabilities, ClientMessage as ClientV2, Codec, MAX_EVENTS_PER_MESSAGE, ServerHello,
     ServerMessage as ServerV2, VERSION,
 };
 use mclag_proto::{IfName, Mac, Vid};
@@ -452,7 +452,7 @@ fn read_v1(mut source: Box<dyn Read + Send>, dialect: Dialect, shared: &Shared) 
 }
 
 fn read_v2(mut source: Box<dyn Read + Send>, shared: &Shared) -> Result<()> {
-    let mut codec = ServerCodec::new();
+    let mut codec = Codec::server();
     let mut buffer = vec![0; READ_CHUNK];
     loop {
         let count = source.read(&mut buffer).context("cannot read from iccpd")?;

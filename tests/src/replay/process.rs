@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use mclag_proto::sync::model::{Abilities, Event, Op};
 use mclag_proto::sync::v2::{
-    Capabilities, ClientMessage, ServerCodec, ServerHello, ServerMessage, VERSION,
+    Capabilities, ClientMessage, Codec, ServerHello, ServerMessage, VERSION,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
@@ -342,7 +342,7 @@ fn serve(
     ops: &Sender<Op>,
 ) -> Result<()> {
     stream.set_read_timeout(Some(PAUSE))?;
-    let mut codec = ServerCodec::new();
+    let mut codec = Codec::server();
     let mut buffer = vec![0; 1 << 16];
     let mut number = 0;
     let mut say = |stream: &mut UnixStream, events: Vec<Event>| -> Result<()> {

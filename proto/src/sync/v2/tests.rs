@@ -524,7 +524,7 @@ fn the_document_shows_these_bytes() {
 
 #[test]
 fn an_unknown_type_or_version_is_skipped_and_counted() {
-    let mut codec = ServerCodec::new();
+    let mut codec = Codec::server();
     codec.push(&frame::encode(VERSION, 0x70, b"whatever").unwrap());
     codec.push(&frame::encode(9, 1, b"of a later time").unwrap());
     codec.push(&ClientMessage::Bye.encode().unwrap());
@@ -535,7 +535,7 @@ fn an_unknown_type_or_version_is_skipped_and_counted() {
 
 #[test]
 fn a_stream_cut_into_single_bytes_gives_the_same_messages() {
-    let mut codec = ClientCodec::new();
+    let mut codec = Codec::client();
     let mut seen = Vec::new();
     for (hex, _) in server_cases() {
         for byte in bytes_of(hex) {
