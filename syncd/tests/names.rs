@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-fn said(command: &mut Command) -> Output {
+fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
@@ -58,10 +58,10 @@ fn it_is_called_by_its_file_name() {
     let beside = place.path("mclag-syncd");
     std::os::unix::fs::symlink(PROGRAM, &beside).unwrap();
     for (program, name) in [(Path::new(PROGRAM), "mclagsyncd"), (&beside, "mclag-syncd")] {
-        let output = said(Command::new(program).arg("--version"));
+        let output = run(Command::new(program).arg("--version"));
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
-        let output = said(Command::new(program).args(["--settings", "/no/such/file"]));
+        let output = run(Command::new(program).args(["--settings", "/no/such/file"]));
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.starts_with(&format!("{name}: ")), "{text}");
     }
@@ -123,7 +123,7 @@ fn it_does_not_start_beside_an_earlier_version_that_runs() {
     let place = Place::new("running");
     fs::write(place.path("syncd-originals.json"), "{}").unwrap();
     let _running = UnixListener::bind(place.path("syncd.sock")).unwrap();
-    let output = said(&mut place.command(Path::new(PROGRAM)));
+    let output = run(&mut place.command(Path::new(PROGRAM)));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{text}");
     assert!(

@@ -23,14 +23,14 @@ fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let output = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.starts_with("mclagsyncd: another mclagsyncd (pid "),
-        "{said}"
+        output.starts_with("mclagsyncd: another mclagsyncd (pid "),
+        "{output}"
     );
     assert!(
-        said.ends_with(") has the dataplane of the kernel\n"),
-        "{said}"
+        output.ends_with(") has the dataplane of the kernel\n"),
+        "{output}"
     );
     assert!(!place.path("run").exists());
 }
@@ -52,18 +52,18 @@ fn a_daemon_with_the_other_name_says_so_of_the_first_one() {
         String::from_utf8(command.output().unwrap().stderr).unwrap()
     };
     let _first = Lock::take("mclagsyncd", "the dataplane of the kernel".to_owned());
-    let said = run("linux");
+    let output = run("linux");
     assert!(
-        said.starts_with("mclag-syncd: another mclag-syncd (pid "),
-        "{said}"
+        output.starts_with("mclag-syncd: another mclag-syncd (pid "),
+        "{output}"
     );
     let run_dir = place.path("run");
     std::fs::create_dir_all(&run_dir).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(run_dir.join("mclagsyncd.sock")).unwrap();
-    let said = run("record");
+    let output = run("record");
     assert!(
-        said.starts_with("mclag-syncd: another mclag-syncd (pid "),
-        "{said}"
+        output.starts_with("mclag-syncd: another mclag-syncd (pid "),
+        "{output}"
     );
-    assert!(said.contains("listens on"), "{said}");
+    assert!(output.contains("listens on"), "{output}");
 }

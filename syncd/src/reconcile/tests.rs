@@ -222,14 +222,14 @@ impl Bench {
         self.reconciler.accept(ops);
         let (actions, results) = self.settle();
         assert_eq!(results.len(), ops.len());
-        let told = results.into_iter().map(|result| match result {
+        let answers = results.into_iter().map(|result| match result {
             Ok(()) => "ok".to_owned(),
             Err(error) => format!("{:?}: {}", error.code, error.text),
         });
-        (actions, told.collect())
+        (actions, answers.collect())
     }
 
-    fn tell(&mut self, event: &BackendEvent) -> Option<Event> {
+    fn observe(&mut self, event: &BackendEvent) -> Option<Event> {
         match event {
             BackendEvent::Fdb { key, entry } => match entry {
                 Some(entry) => self.dataplane.fdb.insert(*key, *entry).map(drop),
@@ -262,7 +262,7 @@ impl Bench {
             key: key(last),
             entry,
         };
-        self.tell(&event).map(|event| match event {
+        self.observe(&event).map(|event| match event {
             Event::Fdb { observation, .. } => observation,
             other => panic!("{other:?}"),
         })
@@ -270,8 +270,8 @@ impl Bench {
 
     fn see_neighbour(&mut self, last: u8, entry: Option<NeighbourActual>) {
         let key = neighbour_key(last);
-        let told = self.tell(&BackendEvent::Neighbour { key, entry });
-        assert_eq!(told, None);
+        let answers = self.observe(&BackendEvent::Neighbour { key, entry });
+        assert_eq!(answers, None);
     }
 
     fn see_interface(&mut self, name: &str, actual: Option<InterfaceActual>) {
@@ -279,7 +279,7 @@ impl Bench {
             interface: port(name),
             actual,
         };
-        assert_eq!(self.tell(&event), None);
+        assert_eq!(self.observe(&event), None);
     }
 
     fn see_port(&mut self, name: &str, actual: Option<PortActual>) {
@@ -287,7 +287,7 @@ impl Bench {
             port: port(name),
             actual,
         };
-        assert_eq!(self.tell(&event), None);
+        assert_eq!(self.observe(&event), None);
     }
 }
 
@@ -296,12 +296,12 @@ impl Bench {
 #[test]
 fn a_fresh_dataplane_is_protected_before_anything_else() {
     let mut bench = Bench::new(fresh());
-    let (actions, told) = bench.ask(&[
+    let (actions, answers) = bench.ask(&[
         domain(),
         port_op("bond1", Isolation::On, Traffic::Held),
         port_op("bond2", Isolation::Keep, Traffic::Keep),
     ]);
-    assert_eq!(told, ["ok", "ok", "ok"]);
+    assert_eq!(answers, ["ok", "ok", "ok"]);
     let peer = port("peer");
     let [bond1, bond2] = ["bond1", "bond2"].map(port);
     let set_mac = |port| Action::SetSystemMac {
@@ -396,7 +396,7 @@ fn keep_after_a_decision_keeps_the_decision() {
 fn a_filter_that_somebody_removed_is_installed_again_with_all_it_isolated() {
     let mut bench = Bench::running();
     bench.dataplane.filter = None;
-    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
+    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
     let (actions, _) = bench.settle();
     assert_eq!(
         actions,
@@ -422,7 +422,7 @@ fn keep_isolates_when_the_filter_it_kept_is_gone() {
     let _ = bench.ask(&[domain(), port_op("bond1", Isolation::Keep, Traffic::Keep)]);
     assert!(!bench.dataplane.is_isolated(&port("bond1")));
     bench.dataplane.filter = None;
-    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
+    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
     let _ = bench.settle();
     assert!(bench.dataplane.is_isolated(&port("bond1")));
 }
@@ -432,13 +432,13 @@ fn keep_isolates_when_the_filter_it_kept_is_gone() {
 #[test]
 fn a_port_that_does_not_exist_waits_behind_its_filter() {
     let mut bench = Bench::new(fresh());
-    let (_, told) = bench.ask(&[
+    let (_, answers) = bench.ask(&[
         domain(),
         port_op("bond9", Isolation::On, Traffic::Held),
         fdb_op(1, "bond9"),
     ]);
     assert_eq!(
-        told,
+        answers,
         [
             "ok",
             "Waiting: waiting for interface bond9",
@@ -544,11 +544,14 @@ fn a_snapshot_that_the_client_did_not_finish_undoes_nothing() {
         Op::SnapshotBegin(Section::Fdb),
     ]);
     bench.reconciler.client_gone();
-    let (_, told) = bench.ask(&[
+    let (_, answers) = bench.ask(&[
         Op::SnapshotEnd(Section::Ports),
         Op::SnapshotEnd(Section::Fdb),
     ]);
-    assert_eq!(told, ["Refused: end of a snapshot that did not begin"; 2]);
+    assert_eq!(
+        answers,
+        ["Refused: end of a snapshot that did not begin"; 2]
+    );
     assert_eq!(bench.dataplane, before);
 }
 
@@ -632,8 +635,8 @@ fn a_port_released_by_name_is_undone_at_once() {
 #[test]
 fn the_peer_link_cannot_be_an_mlag_port() {
     let mut bench = Bench::new(fresh());
-    let (actions, told) = bench.ask(&[domain(), port_op("peer", Isolation::On, Traffic::Held)]);
-    assert_eq!(told[1], "Refused: peer is the peer link");
+    let (actions, answers) = bench.ask(&[domain(), port_op("peer", Isolation::On, Traffic::Held)]);
+    assert_eq!(answers[1], "Refused: peer is the peer link");
     assert!(!actions.iter().any(|a| matches!(a, Action::Hold { .. })));
     assert!(!bench.dataplane.is_isolated(&port("peer")));
 }
@@ -644,8 +647,8 @@ fn a_port_without_lacp_needs_no_system_id_and_gets_the_rest() {
     let mut actual = fresh();
     actual.ports.get_mut(&port("bond1")).unwrap().lacp = None;
     let mut bench = Bench::new(actual);
-    let (actions, told) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Held)]);
-    assert_eq!(told, ["ok", "ok"]);
+    let (actions, answers) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Held)]);
+    assert_eq!(answers, ["ok", "ok"]);
     let sets_id = |action: &Action| matches!(action, Action::SetSystemMac { .. });
     assert!(!actions.iter().any(sets_id), "{actions:?}");
     let bond1 = port("bond1");
@@ -684,13 +687,13 @@ fn a_refusal_is_told_and_tried_again() {
         port: port("bond1"),
     };
     bench.refused = vec![isolate.clone(), install(1, "bond1", false)];
-    let (_, told) = bench.ask(&[
+    let (_, answers) = bench.ask(&[
         domain(),
         port_op("bond1", Isolation::On, Traffic::Pass),
         fdb_op(1, "bond1"),
     ]);
     assert_eq!(
-        told,
+        answers,
         [
             "ok",
             "Refused: bond1: device or resource busy",
@@ -714,13 +717,13 @@ fn the_end_of_a_snapshot_answers_for_what_it_took_out() {
         key: key(1),
         port: port("peer"),
     }];
-    let (_, told) = bench.ask(&[
+    let (_, answers) = bench.ask(&[
         domain(),
         Op::SnapshotBegin(Section::Fdb),
         Op::SnapshotEnd(Section::Fdb),
     ]);
     assert_eq!(
-        told,
+        answers,
         [
             "ok",
             "ok",
@@ -743,10 +746,10 @@ fn a_missing_bridge_is_waited_for_behind_the_filter() {
     bench.reconciler.bridge_lost();
     let actions = bench.reconciler.plan();
     let results = vec![Ok(()); actions.len()];
-    let told = bench.reconciler.conclude(&actions, &results);
-    let told: Vec<String> = told.into_iter().map(|r| r.unwrap_err().text).collect();
+    let answers = bench.reconciler.conclude(&actions, &results);
+    let answers: Vec<String> = answers.into_iter().map(|r| r.unwrap_err().text).collect();
     assert_eq!(
-        told,
+        answers,
         ["waiting for interface br0", "waiting for interface bond1"]
     );
     assert_eq!(
@@ -837,9 +840,9 @@ fn an_entry_of_the_operator_is_refused_by_name() {
         .fdb
         .insert(key(1), entry("swp1", EntryKind::Configured));
     let mut bench = Bench::new(actual);
-    let (_, told) = bench.ask(&[domain(), fdb_op(1, "bond1")]);
+    let (_, answers) = bench.ask(&[domain(), fdb_op(1, "bond1")]);
     assert_eq!(
-        told[1],
+        answers[1],
         "Refused: 02:00:00:00:00:01 vlan 1 is configured on swp1"
     );
 }
@@ -857,10 +860,10 @@ fn a_group_address_is_no_host() {
             kind: FdbKind::Tracked,
         },
     };
-    let (actions, told) = bench.ask(&[op]);
+    let (actions, answers) = bench.ask(&[op]);
     assert_eq!(actions, []);
     assert_eq!(
-        told,
+        answers,
         ["Refused: 01:00:5e:00:00:01 vlan 1: not a unicast MAC"]
     );
 }
@@ -893,7 +896,7 @@ fn an_entry_that_somebody_removed_is_installed_again_but_not_at_once() {
     assert_eq!(bench.settle().0, [install(1, "bond1", false)]);
 }
 
-/// `(before, after) => what the client is told`.
+/// `(before, after) => what the client is answers`.
 #[test]
 fn table_of_observations() {
     use EntryKind::{Configured, Dynamic, Local};
@@ -1170,7 +1173,7 @@ proptest! {
                     bench.see_interface(name, is_there.then(|| interface(name)));
                 }
                 Step::Resync => {
-                    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
+                    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
                 }
                 Step::Refuse(nth) => {
                     let mut actions = bench.reconciler.plan();
@@ -1239,11 +1242,11 @@ fn an_observation_that_an_own_action_ends_is_told() {
     ] {
         let mut bench = Bench::running();
         let entry = Some(entry("bond2", EntryKind::Dynamic));
-        let _ = bench.tell(&BackendEvent::Fdb { key: key(1), entry });
+        let _ = bench.observe(&BackendEvent::Fdb { key: key(1), entry });
         let _ = bench.ask(std::slice::from_ref(&op));
-        let told = bench.reconciler.take_ended();
+        let answers = bench.reconciler.take_ended();
         assert_eq!(
-            told,
+            answers,
             [Event::Fdb {
                 key: key(1),
                 observation
@@ -1259,7 +1262,7 @@ fn an_observation_that_an_own_action_hands_over_is_not_news() {
     let mut bench = Bench::running();
     let _ = bench.ask(&[fdb_op(1, "bond1")]);
     let entry = Some(ours("bond1", true));
-    let _ = bench.tell(&BackendEvent::Fdb { key: key(1), entry });
+    let _ = bench.observe(&BackendEvent::Fdb { key: key(1), entry });
     let _ = bench.ask(&[release_op(1, false)]);
     assert_eq!(bench.reconciler.take_ended(), []);
 }
@@ -1309,8 +1312,8 @@ fn a_port_that_the_filter_did_not_take_is_refused_whatever_is_missing() {
 #[test]
 fn an_svi_gets_its_address_and_the_bridge_receives_what_is_sent_to_it() {
     let mut bench = Bench::running();
-    let (actions, told) = bench.ask(&[interface_op("vlan1", SYSTEM)]);
-    assert_eq!(told, ["ok"]);
+    let (actions, answers) = bench.ask(&[interface_op("vlan1", SYSTEM)]);
+    assert_eq!(answers, ["ok"]);
     let interface = port("vlan1");
     let key = FdbKey {
         vid: Vid::DEFAULT,
@@ -1368,8 +1371,8 @@ fn a_lag_on_layer_3_gets_an_address_and_no_entry_of_the_bridge() {
 #[test]
 fn an_interface_that_is_not_there_is_waited_for() {
     let mut bench = Bench::running();
-    let (_, told) = bench.ask(&[interface_op("vlan9", SYSTEM)]);
-    assert_eq!(told, ["Waiting: waiting for interface vlan9"]);
+    let (_, answers) = bench.ask(&[interface_op("vlan9", SYSTEM)]);
+    assert_eq!(answers, ["Waiting: waiting for interface vlan9"]);
     bench.see_interface("vlan9", Some(interface("vlan9")));
     let (actions, _) = bench.settle();
     let mac = SYSTEM;
@@ -1385,7 +1388,7 @@ fn a_local_entry_that_somebody_removed_is_put_back() {
         vid: Vid::DEFAULT,
         mac: SYSTEM,
     };
-    let _ = bench.tell(&BackendEvent::Fdb { key, entry: None });
+    let _ = bench.observe(&BackendEvent::Fdb { key, entry: None });
     let interface = port("vlan1");
     assert_eq!(bench.settle().0, [Action::LocalInstall { interface, key }]);
 }
@@ -1394,8 +1397,8 @@ fn a_local_entry_that_somebody_removed_is_put_back() {
 #[test]
 fn a_neighbour_that_the_kernel_drops_is_installed_again_but_not_at_once() {
     let mut bench = Bench::running();
-    let (actions, told) = bench.ask(&[neighbour_op(1, false)]);
-    assert_eq!(told, ["ok"]);
+    let (actions, answers) = bench.ask(&[neighbour_op(1, false)]);
+    assert_eq!(answers, ["ok"]);
     assert_eq!(actions, [install_neighbour(1, false)]);
     let ours = NeighbourKind::Ours { permanent: false };
     for gone in [None, Some(neighbour(None, ours))] {
@@ -1478,9 +1481,9 @@ fn an_ageing_entry_is_installed_once_and_reported_like_a_learned_one() {
         port: port("bond1"),
         configured: false,
     };
-    let told = bench.reconciler.take_ended();
+    let answers = bench.reconciler.take_ended();
     assert_eq!(
-        told,
+        answers,
         [Event::Fdb {
             key: key(1),
             observation
@@ -1569,13 +1572,13 @@ fn the_pair_is_what_was_said_last_and_a_snapshot_replaces_it() {
         port: port(name),
         up,
     };
-    let (actions, told) = bench.ask(&[
+    let (actions, answers) = bench.ask(&[
         remote("bond1", true),
         remote("bond2", true),
         Op::SnapshotBegin(Section::Pair),
         remote("bond2", false),
     ]);
-    assert_eq!((actions.len(), told.len()), (0, 4));
+    assert_eq!((actions.len(), answers.len()), (0, 4));
     assert_eq!(bench.reconciler.wanted().pair().remote().len(), 2);
     let _ = bench.ask(&[Op::SnapshotEnd(Section::Pair)]);
     let remote = bench.reconciler.wanted().pair().remote().clone();

@@ -109,8 +109,8 @@ impl Way {
             port: name(port),
             members: members.map(name).into(),
         });
-        self.say(&members);
-        self.say(&[
+        self.send(&members);
+        self.send(&[
             Op::SnapshotBegin(Section::Ports),
             Op::Domain(DomainWant {
                 bridge: name("br0"),
@@ -122,7 +122,7 @@ impl Way {
         ]);
     }
 
-    fn say(&mut self, ops: &[Op]) {
+    fn send(&mut self, ops: &[Op]) {
         self.meant.accept(ops);
         for op in ops {
             match op {
@@ -269,14 +269,14 @@ proptest! {
     ) {
         let mut way = Way::new(dialect);
         // A port of the peer is said of a pair.
-        way.say(&[Op::Pair(PairState {
+        way.send(&[Op::Pair(PairState {
             domain: domain(),
             active: Some(true),
             up: false,
             system_mac: Some(OWN),
         })]);
         for batch in batches {
-            way.say(&batch);
+            way.send(&batch);
             way.check();
         }
     }

@@ -109,7 +109,7 @@ fn domain_record(op: DomainOp) -> DomainRecord {
     }
 }
 
-async fn say(stream: &mut TcpStream, message: &ServerMessage) {
+async fn send(stream: &mut TcpStream, message: &ServerMessage) {
     let bytes = message.encode(Dialect::Sonic).unwrap();
     stream.write_all(&bytes).await.unwrap();
 }
@@ -182,27 +182,27 @@ async fn settings_are_reported_when_they_change() {
     let mut stream = accept(&mut client, &listener).await;
     greeted(&mut client, Dialect::Sonic).await;
     let add = ServerMessage::Domain(vec![domain_record(DomainOp::Add)]);
-    say(&mut stream, &add).await;
+    send(&mut stream, &add).await;
     let ServerEvent::Settings(Some(config)) = next(&mut client).await else {
         panic!("no settings");
     };
     assert_eq!(config.domain.peer_link, Some(name("PortChannel10")));
     assert_eq!(config.domain.system_mac, Some(Mac([2, 0, 0, 0, 0, 1])));
-    say(&mut stream, &add).await;
+    send(&mut stream, &add).await;
     let port = |port| InterfaceRecord {
         op: RecordOp::Add,
         domain: DomainId::new(1).unwrap(),
         port: name(port),
     };
     let ports = ServerMessage::Interfaces(vec![port("PortChannel1")]);
-    say(&mut stream, &ports).await;
-    say(&mut stream, &ports).await;
+    send(&mut stream, &ports).await;
+    send(&mut stream, &ports).await;
     let ServerEvent::Settings(Some(config)) = next(&mut client).await else {
         panic!("no settings");
     };
     assert_eq!(config.ports.len(), 1);
     let delete = ServerMessage::Domain(vec![domain_record(DomainOp::Delete)]);
-    say(&mut stream, &delete).await;
+    send(&mut stream, &delete).await;
     assert!(matches!(
         next(&mut client).await,
         ServerEvent::Settings(None)
@@ -258,7 +258,7 @@ async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settle
     let mut client = client(&listener, Some(Dialect::Sonic));
     let mut stream = accept(&mut client, &listener).await;
     greeted(&mut client, Dialect::Sonic).await;
-    say(
+    send(
         &mut stream,
         &ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
     )
@@ -271,7 +271,7 @@ async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settle
     assert_eq!(next(&mut client).await, ServerEvent::Down);
     let mut stream = accept(&mut client, &listener).await;
     greeted(&mut client, Dialect::Sonic).await;
-    say(&mut stream, &ServerMessage::Interfaces(Vec::new())).await;
+    send(&mut stream, &ServerMessage::Interfaces(Vec::new())).await;
     assert_eq!(event(&mut client).await, Event::SnapshotEnd);
     assert!(matches!(
         next(&mut client).await,
@@ -288,7 +288,7 @@ async fn a_server_that_named_a_pair_and_is_silent_now_is_waited_for() {
     let mut stream = accept(&mut client, &listener).await;
     greeted(&mut client, Dialect::Sonic).await;
     let add = ServerMessage::Domain(vec![domain_record(DomainOp::Add)]);
-    say(&mut stream, &add).await;
+    send(&mut stream, &add).await;
     assert!(matches!(
         next(&mut client).await,
         ServerEvent::Settings(Some(_))
@@ -299,7 +299,7 @@ async fn a_server_that_named_a_pair_and_is_silent_now_is_waited_for() {
     greeted(&mut client, Dialect::Sonic).await;
     let more = timeout(2 * SETTLE_QUIET, client.next()).await;
     assert!(more.is_err(), "{more:?}");
-    say(&mut stream, &add).await;
+    send(&mut stream, &add).await;
     assert_eq!(event(&mut client).await, Event::SnapshotEnd);
     let more = timeout(SETTLE_QUIET, client.next()).await;
     assert!(more.is_err(), "the same settings: {more:?}");
@@ -499,7 +499,7 @@ async fn an_impossible_header_ends_the_connection_and_a_strange_message_does_not
     ];
     bad.extend([0; 24]);
     stream.write_all(&bad).await.unwrap();
-    say(
+    send(
         &mut stream,
         &ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
     )
@@ -555,7 +555,7 @@ async fn the_dialect_of_an_unknown_address_is_heard() {
     let listener = listener().await;
     let mut client = client(&listener, None);
     let mut stream = accept(&mut client, &listener).await;
-    say(
+    send(
         &mut stream,
         &ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
     )

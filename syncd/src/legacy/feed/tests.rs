@@ -136,7 +136,7 @@ fn domains(messages: &[ServerMessage]) -> Vec<(DomainOp, u16, u32)> {
 }
 
 /// A client that was told everything, and what it is told when the settings change.
-fn told_of_change(change: impl FnOnce(&mut Options)) -> Vec<ServerMessage> {
+fn published_after(change: impl FnOnce(&mut Options)) -> Vec<ServerMessage> {
     let mut feed = Feed::new(Dialect::Sonic, &options());
     let mut actual = actual();
     actual
@@ -146,7 +146,7 @@ fn told_of_change(change: impl FnOnce(&mut Options)) -> Vec<ServerMessage> {
     let mut options = options();
     change(&mut options);
     feed.configure(&options);
-    let told = all(&mut feed, &actual);
+    let published = all(&mut feed, &actual);
     assert_eq!(all(&mut feed, &actual), []);
     feed.configure(&options);
     assert_eq!(
@@ -154,7 +154,7 @@ fn told_of_change(change: impl FnOnce(&mut Options)) -> Vec<ServerMessage> {
         [],
         "no difference, nothing is sent"
     );
-    told
+    published
 }
 
 /// `spec/mclagsyncd-protocol.md` 5.2: only the differing bits; op 4, one bit each, for those that
@@ -190,15 +190,19 @@ fn a_changed_domain_is_told_by_what_differs() {
         ),
     ];
     for (number, (change, wanted)) in cases.iter().enumerate() {
-        let told = told_of_change(|options| change(options.domain.as_mut().unwrap()));
+        let published = published_after(|options| change(options.domain.as_mut().unwrap()));
         let wanted: Vec<_> = wanted.iter().map(|(op, bits)| (*op, 1, *bits)).collect();
-        assert_eq!(domains(&told), wanted, "case {number}");
-        assert!(told.iter().all(|m| matches!(m, ServerMessage::Domain(_))));
+        assert_eq!(domains(&published), wanted, "case {number}");
+        assert!(
+            published
+                .iter()
+                .all(|m| matches!(m, ServerMessage::Domain(_)))
+        );
     }
-    let told = told_of_change(|options| options.peer_link = Some(port("PortChannel0009")));
-    assert_eq!(domains(&told), [(Update, 1, 4)]);
-    let told = told_of_change(|options| options.peer_link = None);
-    assert_eq!(domains(&told), [(DeleteAttributes, 1, 4)]);
+    let published = published_after(|options| options.peer_link = Some(port("PortChannel0009")));
+    assert_eq!(domains(&published), [(Update, 1, 4)]);
+    let published = published_after(|options| options.peer_link = None);
+    assert_eq!(domains(&published), [(DeleteAttributes, 1, 4)]);
 }
 
 /// `spec/mclagsyncd-protocol.md` 11.2: the bytes of a reset keepalive interval, but for the session
@@ -210,8 +214,8 @@ fn a_reset_attribute_is_told_as_a_sonic_server_does() {
     let mut feed = Feed::new(Dialect::Sonic, &with_keepalive);
     let _ = all(&mut feed, &actual());
     feed.configure(&options());
-    let told = all(&mut feed, &actual());
-    let bytes = told[0].encode(Dialect::Sonic).unwrap();
+    let published = all(&mut feed, &actual());
+    let bytes = published[0].encode(Dialect::Sonic).unwrap();
     assert_eq!(bytes[..8], [1, 2, 84, 0, 4, 0, 0, 0]);
     assert_eq!(bytes[12..16], [0xff; 4]);
     assert_eq!(bytes[72..], [2, 0, 0, 0, 0, 1, 0, 0, 8, 0, 0, 0]);
@@ -220,7 +224,7 @@ fn a_reset_attribute_is_told_as_a_sonic_server_does() {
 /// `spec/mclagsyncd-protocol.md` 5.3, 5.5: what is no longer there is deleted, what is new added.
 #[test]
 fn changed_ports_and_unique_addresses_are_told() {
-    let told = told_of_change(|options| {
+    let published = published_after(|options| {
         options.ports = vec![port("PortChannel0002"), port("PortChannel0003")];
         options.unique_ip = vec![port("Vlan20")];
     });
@@ -234,7 +238,7 @@ fn changed_ports_and_unique_addresses_are_told() {
         interface: port(name),
     };
     assert_eq!(
-        told,
+        published,
         [
             ServerMessage::Interfaces(vec![
                 interface(RecordOp::Delete, "PortChannel0001"),
@@ -252,20 +256,20 @@ fn changed_ports_and_unique_addresses_are_told() {
 /// client that forgot one needs everything again.
 #[test]
 fn a_renumbered_domain_is_deleted_and_told_with_everything() {
-    let told = told_of_change(|options| {
+    let published = published_after(|options| {
         options.domain.as_mut().unwrap().id = DomainId::new(2).unwrap();
     });
     assert_eq!(
-        domains(&told),
+        domains(&published),
         [(DomainOp::Delete, 1, 0), (DomainOp::Add, 2, 7)]
     );
-    let types: Vec<u8> = told
+    let types: Vec<u8> = published
         .iter()
         .map(|m| m.encode(Dialect::Sonic).unwrap()[1])
         .collect();
     assert_eq!(types, [2, 2, 3, 4, 1, 5]);
     // 11.2: nothing but the number and the system MAC.
-    let bytes = told[0].encode(Dialect::Sonic).unwrap();
+    let bytes = published[0].encode(Dialect::Sonic).unwrap();
     assert_eq!(bytes[4..12], [2, 0, 0, 0, 1, 0, 0, 0]);
     assert_eq!(bytes[12..72], [0; 60]);
     assert_eq!(bytes[72..], [2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
@@ -293,10 +297,10 @@ fn without_its_domain_a_client_is_told_no_tables() {
     feed.mark_vlans();
     assert_eq!(all(&mut feed, &actual), []);
     feed.configure(&options());
-    let told = all(&mut feed, &actual);
-    assert_eq!(domains(&told), [(DomainOp::Add, 1, 7)]);
-    assert_eq!(fdb(&told).len(), 1);
-    assert_eq!(told.len(), 5);
+    let published = all(&mut feed, &actual);
+    assert_eq!(domains(&published), [(DomainOp::Add, 1, 7)]);
+    assert_eq!(fdb(&published).len(), 1);
+    assert_eq!(published.len(), 5);
 }
 
 /// `spec/mclagsyncd-protocol.md` 5.2: the system MAC is always filled in; that of the bridge may be
@@ -317,9 +321,9 @@ fn the_address_of_the_bridge_is_told_when_it_is_known_and_once() {
         ..InterfaceActual::default()
     };
     actual.interfaces.insert(port("br0"), with_mac(7));
-    let told = all(&mut feed, &actual);
-    assert_eq!(domains(&told), [(DomainOp::Add, 1, 0)]);
-    assert_eq!(mac_of(&told), Some(Mac([2, 0, 0, 0, 0, 7])));
+    let published = all(&mut feed, &actual);
+    assert_eq!(domains(&published), [(DomainOp::Add, 1, 0)]);
+    assert_eq!(mac_of(&published), Some(Mac([2, 0, 0, 0, 0, 7])));
     actual.interfaces.insert(port("br0"), with_mac(8));
     feed.configure(&options);
     assert_eq!(all(&mut feed, &actual), []);
@@ -337,8 +341,10 @@ fn settings_that_fit_no_message_are_told_in_several() {
         ..options()
     };
     let mut feed = Feed::new(Dialect::Sonic, &options);
-    let told = all(&mut feed, &actual());
-    let lengths = told.iter().map(|m| m.encode(Dialect::Sonic).unwrap().len());
+    let published = all(&mut feed, &actual());
+    let lengths = published
+        .iter()
+        .map(|m| m.encode(Dialect::Sonic).unwrap().len());
     let record = |count: usize, size: usize| 4 + count * size;
     assert_eq!(
         lengths.collect::<Vec<_>>(),
@@ -369,8 +375,8 @@ fn a_configured_entry_is_dynamic_to_pollers_and_static_to_sonic() {
     ] {
         let mut feed = Feed::new(dialect, &Options::default());
         feed.ask();
-        let told = all(&mut feed, &actual);
-        let kind = told.iter().find_map(|message| match message {
+        let published = all(&mut feed, &actual);
+        let kind = published.iter().find_map(|message| match message {
             ServerMessage::Fdb(records) => Some(records[0].kind),
             _ => None,
         });
@@ -447,7 +453,7 @@ fn a_static_entry_of_the_client_is_not_reported_though_the_host_speaks() {
     let (lag, orphan) = ("PortChannel0001", "Ethernet8");
     let add = |name| vec![(key(1), RecordOp::Add, Some(port(name)))];
     let delete = vec![(key(1), RecordOp::Delete, None)];
-    for (before, now, told) in [
+    for (before, now, published) in [
         (None, entry(lag, STICKY), vec![]),
         (Some(entry(lag, INACTIVE)), entry(lag, STICKY), vec![]),
         // It was told that the host is here, and what is installed now is its own word.
@@ -483,8 +489,8 @@ fn a_static_entry_of_the_client_is_not_reported_though_the_host_speaks() {
                 .collect();
             // Those who poll know what they did themselves.
             let is_own = dialect.is_polled() && now.kind == STICKY;
-            let told = if is_own { &[][..] } else { &told[..] };
-            assert_eq!(heard, told, "{dialect}: {before:?}, {now:?}");
+            let published = if is_own { &[][..] } else { &published[..] };
+            assert_eq!(heard, published, "{dialect}: {before:?}, {now:?}");
         }
     }
 }

@@ -34,14 +34,14 @@ fn what_happened_since_a_listing_began_counts_more_than_what_it_says() {
     }
     let piece = [1, 2, 3].map(|last| (key(last), learned("bond1")));
     let events = bench.reconciler.take_piece(&piece, true);
-    let told = Event::Fdb {
+    let answers = Event::Fdb {
         key: key(3),
         observation: Observation::Learned {
             port: port("bond1"),
             configured: false,
         },
     };
-    assert_eq!(events, [told]);
+    assert_eq!(events, [answers]);
     let now = [1, 2, 3].map(|last| believed(&bench, last));
     let wanted = [Some(learned("bond2")), None, Some(learned("bond1"))];
     assert_eq!(now, wanted);

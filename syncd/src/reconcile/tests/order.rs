@@ -17,7 +17,7 @@ fn the_filter_stays_until_a_client_has_said_that_there_is_no_pair() {
     let actual = with_filter(&["bond1"]);
     let mut bench = Bench::new(actual.clone());
     assert_eq!(bench.settle().0, []);
-    let _ = bench.tell(&BackendEvent::Resync { why: "test" });
+    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
     assert_eq!(bench.settle().0, []);
     assert_eq!(bench.ask(&[Op::SnapshotBegin(Section::Ports)]).0, []);
     bench.reconciler.client_gone();
@@ -55,9 +55,9 @@ fn a_port_gets_its_backup_when_the_peer_link_is_there_and_not_before() {
     let mut actual = fresh();
     let peer_link = actual.ports.remove(&port("peer"));
     let mut bench = Bench::new(actual);
-    let (actions, told) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
+    let (actions, answers) = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
     let waits = "Waiting: waiting for interface peer";
-    assert_eq!(told, [waits, waits]);
+    assert_eq!(answers, [waits, waits]);
     let is_backup = |action: &Action| matches!(action, Action::SetBackup { .. });
     assert!(!actions.iter().any(is_backup), "{actions:?}");
     bench.see_port("peer", peer_link);

@@ -209,16 +209,16 @@ fn nothing_is_undone_while_no_client_has_said_everything() {
     let ops = everything_again();
     let complete = |op: &Op| matches!(op, Op::SnapshotEnd(Section::Ports));
     let end = ops.iter().position(complete).unwrap();
-    for said in 0..end {
+    for taken in 0..end {
         let mut restarted = Restarted::new();
-        restarted.settle(&ops[..said]);
+        restarted.settle(&ops[..taken]);
         restarted.bench.reconciler.client_gone();
         for name in LINKS {
             for blink in [Blink::Off, Blink::Away, Blink::Back, Blink::On] {
                 restarted.blink(name, blink);
             }
         }
-        assert_eq!(restarted.bench.dataplane, restarted.before, "{said}");
+        assert_eq!(restarted.bench.dataplane, restarted.before, "{taken}");
     }
 }
 
@@ -285,11 +285,11 @@ proptest! {
     ) {
         let mut restarted = Restarted::new();
         let mut ops = everything_again();
-        for (said, blinks) in steps {
+        for (taken, blinks) in steps {
             for (name, blink) in blinks {
                 restarted.blink(name, blink);
             }
-            let batch: Vec<Op> = ops.drain(..said.min(ops.len())).collect();
+            let batch: Vec<Op> = ops.drain(..taken.min(ops.len())).collect();
             restarted.settle(&batch);
         }
         restarted.settle(&ops);

@@ -51,9 +51,9 @@ fn a_failure_is_told_to_the_operation_that_asked_for_it_and_to_no_other() {
     for (op, refused, subject) in rows {
         let mut bench = Bench::running();
         bench.refused = vec![refused.clone()];
-        let (actions, told) = bench.ask(&[fdb_op(8, "bond2"), op, neighbour_op(8, false)]);
+        let (actions, answers) = bench.ask(&[fdb_op(8, "bond2"), op, neighbour_op(8, false)]);
         assert!(actions.contains(&refused), "{actions:?}");
-        assert_eq!(told, ["ok", &busy(subject), "ok"], "{refused:?}");
+        assert_eq!(answers, ["ok", &busy(subject), "ok"], "{refused:?}");
         assert!(bench.reconciler.is_unfinished(), "{refused:?}");
         bench.refused.clear();
         bench.reconciler.retry();
@@ -66,7 +66,7 @@ fn a_failure_is_told_to_the_operation_that_asked_for_it_and_to_no_other() {
 fn the_end_of_a_snapshot_does_not_answer_for_what_was_asked_by_name() {
     let mut bench = Bench::running();
     bench.refused = vec![install(1, "bond1", false), install_neighbour(2, false)];
-    let (_, told) = bench.ask(&[
+    let (_, answers) = bench.ask(&[
         Op::SnapshotBegin(Section::Fdb),
         fdb_op(1, "bond1"),
         Op::SnapshotEnd(Section::Fdb),
@@ -76,7 +76,7 @@ fn the_end_of_a_snapshot_does_not_answer_for_what_was_asked_by_name() {
     ]);
     let entry = busy("02:00:00:00:00:01 vlan 1");
     let neighbour = busy("192.0.2.2 on vlan1");
-    assert_eq!(told, ["ok", &entry, "ok", "ok", &neighbour, "ok"]);
+    assert_eq!(answers, ["ok", &entry, "ok", "ok", &neighbour, "ok"]);
 }
 
 /// The end of one section does not answer for what another one could not do.
@@ -92,7 +92,7 @@ fn the_end_of_a_snapshot_answers_for_its_own_section_alone() {
         let _ = bench.ask(&[domain()]);
         let (key, port) = (key(1), port("peer"));
         bench.refused = vec![Action::FdbDelete { key, port }];
-        let (_, told) = bench.ask(&[
+        let (_, answers) = bench.ask(&[
             Op::SnapshotBegin(Section::Fdb),
             Op::SnapshotBegin(end),
             domain(),
@@ -100,7 +100,7 @@ fn the_end_of_a_snapshot_answers_for_its_own_section_alone() {
             Op::SnapshotEnd(Section::Fdb),
         ]);
         let refused = busy("02:00:00:00:00:01 vlan 1");
-        assert_eq!(told, ["ok", "ok", "ok", "ok", &refused], "{end:?}");
+        assert_eq!(answers, ["ok", "ok", "ok", "ok", &refused], "{end:?}");
     }
 }
 
@@ -114,8 +114,8 @@ fn an_entry_that_waits_or_is_not_supported_is_told_so_and_not_tried_again() {
         assert_eq!(actions, [install(1, "bond1", false)]);
         let text = "says the dataplane".to_owned();
         let results = [Err(BackendError { code, text })];
-        let told = bench.reconciler.conclude(&actions, &results);
-        assert_eq!(told[0].as_ref().unwrap_err().code, code);
+        let answers = bench.reconciler.conclude(&actions, &results);
+        assert_eq!(answers[0].as_ref().unwrap_err().code, code);
         assert!(!bench.reconciler.is_unfinished(), "{code:?}");
     }
 }
@@ -138,13 +138,13 @@ fn a_setting_that_fails_says_nothing_of_isolation_and_hold() {
     for refused in settings {
         let mut bench = Bench::new(fresh());
         bench.refused = vec![refused.clone()];
-        let (_, told) = bench.ask(&[
+        let (_, answers) = bench.ask(&[
             Op::SnapshotBegin(Section::Ports),
             domain(),
             port_op("bond1", Isolation::On, Traffic::Held),
             Op::SnapshotEnd(Section::Ports),
         ]);
-        assert_eq!(told, ["ok"; 4], "{refused:?}");
+        assert_eq!(answers, ["ok"; 4], "{refused:?}");
         assert!(bench.reconciler.is_unfinished(), "{refused:?}");
         bench.refused.clear();
         bench.reconciler.retry();
@@ -166,13 +166,13 @@ fn learning_that_cannot_be_switched_is_told_to_who_asked_for_it() {
         port: swp1,
         learning: false,
     };
-    let (_, told) = bench.ask(&[
+    let (_, answers) = bench.ask(&[
         domain(),
         learning,
         port_op("bond1", Isolation::On, Traffic::Pass),
     ]);
     let refused = ["settings of peer", "settings of swp1"].map(busy);
-    assert_eq!(told, [&refused[0], &refused[1], "ok"]);
+    assert_eq!(answers, [&refused[0], &refused[1], "ok"]);
 }
 
 /// Input: lifting the isolation of a port that was taken back is refused, and a share of the table comes next.
@@ -183,9 +183,9 @@ fn a_port_whose_release_was_refused_outlives_a_share_of_the_table() {
     let bond1 = port("bond1");
     let release = Action::Release { port: bond1 };
     bench.refused = vec![release.clone()];
-    let (actions, told) = bench.ask(&[Op::PortRelease { port: bond1 }]);
+    let (actions, answers) = bench.ask(&[Op::PortRelease { port: bond1 }]);
     assert!(actions.contains(&release), "{actions:?}");
-    assert_eq!(told, [busy("bond1")]);
+    assert_eq!(answers, [busy("bond1")]);
     let _ = bench.ask(&[fdb_op(1, "bond2")]);
     bench.refused.clear();
     bench.reconciler.retry();

@@ -231,7 +231,7 @@ struct Client {
 }
 
 impl Client {
-    async fn say(&mut self, hex: &str) {
+    async fn send(&mut self, hex: &str) {
         self.stream.write_all(&bytes(hex)).await.unwrap();
     }
 
@@ -379,11 +379,11 @@ async fn a_sonic_client_is_configured_and_its_captured_stream_has_effect() {
     };
     assert_eq!(unique[0].interface, port("Vlan10"));
     for message in SONIC {
-        client.say(message).await;
+        client.send(message).await;
     }
     rig.until("captured stream", is_as_sonic_said).await;
     for message in SONIC_DOWN {
-        client.say(message).await;
+        client.send(message).await;
     }
     rig.until_isolated(false).await;
     let own = Some(Mac([2, 0, 0, 0, 0, 2]));
@@ -401,7 +401,7 @@ async fn a_sonic_client_is_configured_and_its_captured_stream_has_effect() {
 async fn several_messages_in_one_write_all_count() {
     let rig = Rig::sonic().await;
     let mut client = rig.connect().await;
-    client.say(&SONIC.concat()).await;
+    client.send(&SONIC.concat()).await;
     rig.until("captured stream", is_as_sonic_said).await;
     rig.stop().await;
 }
@@ -445,9 +445,9 @@ async fn a_stream_may_be_cut_at_any_byte() {
 async fn a_sonic_client_is_pushed_what_changes() {
     let rig = Rig::sonic().await;
     let mut client = rig.connect().await;
-    client.say(ISOLATE).await;
+    client.send(ISOLATE).await;
     client
-        .say("0105280000bb0000000000000a000000506f72744368616e6e656c31303030000000000002000100")
+        .send("0105280000bb0000000000000a000000506f72744368616e6e656c31303030000000000002000100")
         .await;
     rig.until("installed", |actual| actual.fdb.len() == 1).await;
     rig.recorder.hear(key(7), port("PortChannel0001"));
@@ -489,7 +489,7 @@ async fn one_sonic_client_at_a_time_and_each_is_told_everything() {
     assert!(matches!(first.hear().await, Some(ServerMessage::Domain(_))));
     let mut second = rig.connect().await;
     second.hears_nothing().await;
-    first.say(ISOLATE).await;
+    first.send(ISOLATE).await;
     rig.until_isolated(true).await;
     drop(first);
     assert!(matches!(
@@ -499,7 +499,7 @@ async fn one_sonic_client_at_a_time_and_each_is_told_everything() {
     // 4.11: the loss of a client is no request.
     let lag = port("PortChannel0001");
     assert!(rig.recorder.actual().is_isolated(&lag));
-    second.say(ISOLATE_NONE).await;
+    second.send(ISOLATE_NONE).await;
     rig.until_isolated(false).await;
     rig.stop().await;
 }
@@ -510,7 +510,7 @@ async fn a_connected_client_is_told_changed_settings() {
     let mut rig = Rig::sonic().await;
     let mut client = rig.connect().await;
     while !matches!(client.hear().await, Some(ServerMessage::UniqueIps(_))) {}
-    client.say(ISOLATE).await;
+    client.send(ISOLATE).await;
     rig.until_isolated(true).await;
     rig.reload(|options| {
         let legacy = &mut options.legacy;
@@ -538,7 +538,7 @@ async fn a_connected_client_is_told_changed_settings() {
     assert_eq!(unique[0].op, RecordOp::Delete);
     // It stays isolated until the client says otherwise.
     assert!(rig.recorder.actual().is_isolated(&old));
-    client.say(ISOLATE_NONE).await;
+    client.send(ISOLATE_NONE).await;
     rig.until_isolated(false).await;
     drop(client);
     let mut client = rig.connect().await;
@@ -572,7 +572,7 @@ async fn what_is_behind_another_peer_link_is_taken_back() {
         [(on_po9, RecordOp::Delete), (on_1000, RecordOp::Add)]
     );
     // The list of a client names PortChannel1000.
-    client.say(ISOLATE).await;
+    client.send(ISOLATE).await;
     assert_eq!(
         received(client.fdb().await),
         [(on_po9, RecordOp::Add), (on_1000, RecordOp::Delete)]
@@ -585,7 +585,7 @@ async fn what_is_behind_another_peer_link_is_taken_back() {
 async fn a_restored_dataplane_stays_restored_when_settings_change() {
     let mut rig = Rig::sonic().await;
     let mut client = rig.connect().await;
-    client.say(&SONIC.concat()).await;
+    client.send(&SONIC.concat()).await;
     rig.until("captured stream", is_as_sonic_said).await;
     drop(client);
     rig.until_gone().await;
@@ -618,17 +618,17 @@ async fn garbage_ends_a_connection_and_nothing_else() {
     let rig = Rig::sonic().await;
     for garbage in ["01010300", "0101ff7f", "ffffffffffffffff"] {
         let mut client = rig.connect().await;
-        client.say(garbage).await;
+        client.send(garbage).await;
         assert!(client.is_closed().await, "{garbage}");
     }
     let mut client = rig.connect().await;
     // Unknown type, other version, a name that is none, a sub-option beyond the message.
     client
-        .say("016304000208110008000400010000000b00010000")
+        .send("016304000208110008000400010000000b00010000")
         .await;
-    client.say("01020d000400050061202f6262").await;
-    client.say("0107080007000f00").await;
-    client.say(ISOLATE).await;
+    client.send("01020d000400050061202f6262").await;
+    client.send("0107080007000f00").await;
+    client.send(ISOLATE).await;
     rig.until_isolated(true).await;
     rig.stop().await;
 }
@@ -639,7 +639,7 @@ async fn a_client_that_does_not_read_is_told_the_final_state() {
     const HOSTS: u16 = 3000;
     let rig = Rig::sonic().await;
     let mut client = rig.connect().await;
-    client.say(ISOLATE).await;
+    client.send(ISOLATE).await;
     rig.until_isolated(true).await;
     for round in 0..20_u16 {
         for host in 0..HOSTS {
@@ -654,7 +654,7 @@ async fn a_client_that_does_not_read_is_told_the_final_state() {
     }
     rig.recorder.age(key(0));
     // Writing to the server goes on all the while.
-    client.say(ISOLATE_NONE).await;
+    client.send(ISOLATE_NONE).await;
     rig.until_isolated(false).await;
     let mut known = HashMap::new();
     let is_done = |known: &HashMap<Mac, IfName>| {
@@ -678,7 +678,7 @@ async fn the_captured_stream_of_a_linux_mclag_client_has_effect() {
     rig.recorder.hear(key(9), port("PortChannel0001"));
     let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
     for message in LINUX_MCLAG {
-        client.say(message).await;
+        client.send(message).await;
     }
     let lag = port("PortChannel0001");
     let tracked = |actual: &Actual, mac| {
@@ -696,14 +696,14 @@ async fn the_captured_stream_of_a_linux_mclag_client_has_effect() {
     .await;
     // Nothing is told unasked, and nothing if nothing changed.
     client.hears_nothing().await;
-    client.say("01140400").await;
+    client.send("01140400").await;
     client.hears_nothing().await;
     rig.recorder.hear(key(9), port("Ethernet8"));
-    client.say("01140400").await;
+    client.send("01140400").await;
     let received = client.fdb().await;
     assert_eq!((received.len(), received[0].mac), (1, key(9).mac));
     rig.recorder.age(key(9));
-    client.say("01140400").await;
+    client.send("01140400").await;
     let received = client.fdb().await;
     // 5.1: a deletion has its port in this dialect.
     let port = Some(port("Ethernet8"));
@@ -732,7 +732,7 @@ async fn a_client_of_the_intermediate_generation_is_recognised_at_the_address_of
     assert_eq!(rig.ask().await.clients[0].speaks, "intermediate");
     rig.recorder.hear(key(7), port("Ethernet8"));
     rig.until("heard", |a| a.fdb.contains_key(&key(7))).await;
-    client.say("01140400").await;
+    client.send("01140400").await;
     let received = client.fdb().await;
     let received: Vec<_> = received.iter().map(|r| (r.mac, r.port, r.op)).collect();
     assert_eq!(
@@ -792,13 +792,13 @@ async fn linux_mclag_clients_have_a_base_of_comparison_each() {
     rig.recorder.hear(key(1), port("Ethernet8"));
     for _ in 0..3 {
         let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
-        client.say("01140400").await;
+        client.send("01140400").await;
         assert_eq!(client.fdb().await.len(), 1);
     }
     let mut clients = Vec::new();
     for _ in 0..crate::legacy::MAX_CLIENTS {
         let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
-        client.say("01140400").await;
+        client.send("01140400").await;
         assert_eq!(client.fdb().await.len(), 1);
         clients.push(client);
     }
@@ -816,7 +816,7 @@ async fn a_large_answer_to_a_poll_is_sent_in_parts() {
         rig.recorder.hear(key(host), port("Ethernet8"));
     }
     let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
-    client.say("01140400").await;
+    client.send("01140400").await;
     for expected in [56, 56, 8] {
         assert_eq!(client.fdb().await.len(), expected);
     }
@@ -830,7 +830,7 @@ async fn the_dialect_is_told_from_what_is_said_where_the_address_does_not_tell()
     rig.recorder.hear(key(1), port("Ethernet8"));
     let mut client = rig.connect().await;
     client.hears_nothing().await;
-    client.say("0108110008000400010000000b00010000").await;
+    client.send("0108110008000400010000000b00010000").await;
     assert!(matches!(
         client.hear().await,
         Some(ServerMessage::Domain(_))
@@ -838,7 +838,7 @@ async fn the_dialect_is_told_from_what_is_said_where_the_address_does_not_tell()
     assert_eq!(client.fdb().await.len(), 1);
     drop(client);
     let mut client = rig.connect_to(0, Dialect::LinuxMclag).await;
-    client.say("01140400").await;
+    client.send("01140400").await;
     assert_eq!(client.fdb().await.len(), 1);
     drop(client);
     // A silent one is told the settings after a while, and no forwarding entries.
@@ -923,7 +923,7 @@ async fn only_one_kind_of_client_at_a_time_says_what_is_wanted() {
             break legacy;
         }
     };
-    legacy.say(ISOLATE).await;
+    legacy.send(ISOLATE).await;
     rig.until_isolated(true).await;
     rig.stop().await;
 }
@@ -932,15 +932,15 @@ async fn only_one_kind_of_client_at_a_time_says_what_is_wanted() {
 async fn what_the_next_client_does_not_say_again_goes_when_it_is_synchronised() {
     let rig = Rig::sonic().await;
     let mut client = rig.connect().await;
-    client.say(&SONIC.concat()).await;
+    client.send(&SONIC.concat()).await;
     rig.until("captured stream", is_as_sonic_said).await;
     drop(client);
     let mut client = rig.connect().await;
     let renewed =
         "0105280000bb0000000000000a000000506f72744368616e6e656c31303030000000000002000100";
-    client.say(renewed).await;
-    client.say("0108110008000400010000000b00010001").await;
-    client.say(ISOLATE_NONE).await;
+    client.send(renewed).await;
+    client.send("0108110008000400010000000b00010001").await;
+    client.send(ISOLATE_NONE).await;
     rig.until_isolated(false).await;
     assert_eq!(
         rig.recorder.actual().fdb.len(),
@@ -962,7 +962,7 @@ async fn what_the_next_client_does_not_say_again_goes_when_it_is_synchronised() 
 async fn the_dataplane_is_shown_without_an_iccpd_of_ours() {
     let rig = Rig::sonic().await;
     let mut client = rig.connect().await;
-    client.say(&SONIC.concat()).await;
+    client.send(&SONIC.concat()).await;
     rig.until("captured stream", is_as_sonic_said).await;
     let shown = rig.ask().await;
     assert_eq!(shown.clients[0].speaks, "sonic");
@@ -1024,7 +1024,7 @@ async fn a_port_that_joins_a_lag_is_no_longer_isolated_by_itself() {
         rig.recorder.set_interface(member, Some(interface));
     };
     set(None);
-    client.say(LINUX_MCLAG[3]).await;
+    client.send(LINUX_MCLAG[3]).await;
     rig.until("by its name", |actual| actual.is_isolated(&member))
         .await;
     set(Some(lag));

@@ -62,7 +62,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn say(&mut self, message: v1::ServerMessage) {
+    async fn send(&mut self, message: v1::ServerMessage) {
         let bytes = message.encode(Dialect::Sonic).unwrap();
         self.stream.write_all(&bytes).await.unwrap();
     }
@@ -436,7 +436,7 @@ async fn the_node_mac_of_the_client_wins_over_the_one_that_the_server_names() {
     let beside = Beside::start().await;
     let (mut keeper, mut client, _) = beside.both().await;
     let _ = client.ask(&[Op::NodeMac(NODE)]).await;
-    keeper.say(domain_record(DomainOp::Add)).await;
+    keeper.send(domain_record(DomainOp::Add)).await;
     Forwarded::until_settings(&mut client).await;
     let _ = client.ask(&own_mac_and_back()).await;
     assert_eq!(mac_of_bond1(&mut keeper).await, Mac([2, 0, 0, 0, 0, 0x55]));
@@ -464,15 +464,15 @@ async fn what_the_server_says_is_told_to_every_client() {
     assert_eq!(hello.capabilities, Capabilities::SETTINGS);
     let _ = client.ask(&[domain()]).await;
     beside.rig.recorder.hear(key(9), port("swp1"));
-    keeper.say(domain_record(DomainOp::Add)).await;
-    keeper.say(vlan_members()).await;
+    keeper.send(domain_record(DomainOp::Add)).await;
+    keeper.send(vlan_members()).await;
     let learns = vec![
         record(1, "swp1", RecordOp::Add),
         record(2, "swp1", RecordOp::Add),
     ];
-    keeper.say(v1::ServerMessage::Fdb(learns)).await;
+    keeper.send(v1::ServerMessage::Fdb(learns)).await;
     let gone = record(2, "swp1", RecordOp::Delete);
-    keeper.say(v1::ServerMessage::Fdb(vec![gone])).await;
+    keeper.send(v1::ServerMessage::Fdb(vec![gone])).await;
     let received = Forwarded::until_listed(&mut client).await;
     received.check();
 
@@ -482,7 +482,7 @@ async fn what_the_server_says_is_told_to_every_client() {
     greeted(&mut client).await;
     let received = Forwarded::until_listed(&mut client).await;
     received.check();
-    keeper.say(domain_record(DomainOp::Delete)).await;
+    keeper.send(domain_record(DomainOp::Delete)).await;
     let received = Forwarded::until_settings(&mut client).await;
     assert_eq!(received.settings, Some(None));
     beside.rig.stop().await;
@@ -504,10 +504,10 @@ async fn a_client_that_knows_no_settings_is_told_none() {
     let mut keeper = beside.accept().await;
     let hello = greeted(&mut client).await;
     assert_eq!(hello.capabilities, Capabilities::empty());
-    keeper.say(domain_record(DomainOp::Add)).await;
-    keeper.say(vlan_members()).await;
+    keeper.send(domain_record(DomainOp::Add)).await;
+    keeper.send(vlan_members()).await;
     let learns = vec![record(1, "swp1", RecordOp::Add)];
-    keeper.say(v1::ServerMessage::Fdb(learns)).await;
+    keeper.send(v1::ServerMessage::Fdb(learns)).await;
     let received = Forwarded::until_listed(&mut client).await;
     assert_eq!((received.settings, received.members.len()), (None, 0));
     assert_eq!(received.observations.len(), 1);

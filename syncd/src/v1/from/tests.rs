@@ -77,7 +77,7 @@ impl Bench {
         }
     }
 
-    fn say(&mut self, message: &ClientMessage) -> Vec<Op> {
+    fn send(&mut self, message: &ClientMessage) -> Vec<Op> {
         let mut ops = Vec::new();
         self.translator
             .message(message, self.dialect, &self.actual, &mut ops);
@@ -90,7 +90,7 @@ impl Bench {
         decoder.push(&bytes(hex));
         let frame = decoder.next_frame().unwrap().unwrap();
         let decoded = ClientMessage::decode(&frame, self.dialect).unwrap();
-        self.say(&decoded.unwrap().message)
+        self.send(&decoded.unwrap().message)
     }
 
     fn isolate(&mut self, list: &str) -> Vec<Op> {
@@ -293,7 +293,7 @@ fn learning_of_the_peer_link_and_of_other_ports_are_told_apart() {
         _ => None,
     });
     assert_eq!(domain, Some(false));
-    let ops = bench.say(&ClientMessage::MacLearnMode {
+    let ops = bench.send(&ClientMessage::MacLearnMode {
         ports: vec![port("Ethernet16"), port("Ethernet12")],
         learning: true,
     });
@@ -306,7 +306,7 @@ fn learning_of_the_peer_link_and_of_other_ports_are_told_apart() {
 fn flushes_are_of_all_or_of_one_port() {
     let mut bench = Bench::new(Dialect::LinuxMclag);
     assert_eq!(bench.hear("01030400"), [Op::Flush { port: None }]);
-    let ops = bench.say(&ClientMessage::FlushFdbByPort { port: port("swp1") });
+    let ops = bench.send(&ClientMessage::FlushFdbByPort { port: port("swp1") });
     let bond1 = Some(port("bond1"));
     assert_eq!(ops, [Op::Flush { port: bond1 }]);
 }
@@ -358,7 +358,7 @@ fn each_kind_of_forwarding_entry_has_its_own_behaviour() {
         (v1::FdbKind::DynamicLocal, FdbKind::Ageing),
     ] {
         let mut bench = Bench::new(Dialect::Sonic);
-        let ops = bench.say(&record(kind, RecordOp::Add, "PortChannel1"));
+        let ops = bench.send(&record(kind, RecordOp::Add, "PortChannel1"));
         let want = FdbWant {
             port: port("PortChannel1"),
             kind: wanted,
@@ -398,7 +398,7 @@ fn forwarding_entries_are_read_in_both_layouts() {
 #[test]
 fn a_deletion_releases_the_entry_wherever_it_is() {
     let mut bench = Bench::new(Dialect::Sonic);
-    let ops = bench.say(&record(
+    let ops = bench.send(&record(
         v1::FdbKind::Dynamic,
         RecordOp::Delete,
         "Ethernet99",
@@ -424,7 +424,7 @@ fn a_deletion_forgets_what_was_learned_on_an_mlag_port_that_is_down() {
             kind: EntryKind::Dynamic,
         };
         bench.actual.fdb.insert(KEY, entry);
-        let ops = bench.say(&record(v1::FdbKind::Dynamic, RecordOp::Delete, name));
+        let ops = bench.send(&record(v1::FdbKind::Dynamic, RecordOp::Delete, name));
         assert_eq!(ops, [Op::FdbRelease { key: KEY, forget }], "{name}");
     }
 }
@@ -437,7 +437,7 @@ fn an_all_zero_address_is_ignored() {
     if let ClientMessage::SetFdb(records) = &mut message {
         records[0].mac = Mac::ZERO;
     }
-    assert_eq!(bench.say(&message), []);
+    assert_eq!(bench.send(&message), []);
 }
 
 /// `spec/mclagsyncd-protocol.md` 4.6.

@@ -9,7 +9,7 @@ const LINUX_MCLAG: Option<Dialect> = Some(Dialect::LinuxMclag);
 const INTERMEDIATE: Option<Dialect> = Some(Dialect::Intermediate);
 
 /// What a server that knows nothing makes of one frame.
-fn told(frame: &Frame) -> Option<Dialect> {
+fn detect(frame: &Frame) -> Option<Dialect> {
     Detector::new(Side::Client, None).frame(frame)
 }
 
@@ -36,31 +36,31 @@ fn isolation(list: &str) -> Frame {
 #[test]
 fn types_7_to_15_are_sonic() {
     for kind in 7..=15 {
-        assert_eq!(told(&frame(kind, "")), SONIC, "type {kind}");
+        assert_eq!(detect(&frame(kind, "")), SONIC, "type {kind}");
     }
 }
 
 /// 9.1, rows 2 and 3.
 #[test]
 fn a_poll_and_a_flush_are_linux_mclag() {
-    assert_eq!(told(&frame(20, "")), LINUX_MCLAG);
-    assert_eq!(told(&frame(3, "")), LINUX_MCLAG);
+    assert_eq!(detect(&frame(20, "")), LINUX_MCLAG);
+    assert_eq!(detect(&frame(3, "")), LINUX_MCLAG);
 }
 
 /// 9.1, row 4; 3.1: type 6 means two things.
 #[test]
 fn type_6_is_sonic_only_if_it_begins_with_an_interface_name() {
-    assert_eq!(told(&frame(6, "07000100 61")), SONIC);
-    assert_eq!(told(&frame(6, "00000100 61")), None);
-    assert_eq!(told(&frame(6, "00000100 61 07000100 61")), None);
-    assert_eq!(told(&frame(6, "")), None);
+    assert_eq!(detect(&frame(6, "07000100 61")), SONIC);
+    assert_eq!(detect(&frame(6, "00000100 61")), None);
+    assert_eq!(detect(&frame(6, "00000100 61 07000100 61")), None);
+    assert_eq!(detect(&frame(6, "")), None);
 }
 
 /// 9.1, rows 5, 6 and 7.
 #[test]
 fn one_forwarding_record_tells_by_its_size_and_its_colons() {
     for dialect in Dialect::ALL {
-        assert_eq!(told(&records(5, dialect, 1)), Some(dialect));
+        assert_eq!(detect(&records(5, dialect, 1)), Some(dialect));
     }
 }
 
@@ -69,17 +69,17 @@ fn one_forwarding_record_tells_by_its_size_and_its_colons() {
 fn several_forwarding_records_tell_by_their_colons_and_the_multiple() {
     for dialect in Dialect::ALL {
         for count in 2..=dialect.max_fdb_records() {
-            let got = told(&records(5, dialect, count));
+            let got = detect(&records(5, dialect, count));
             assert_eq!(got, Some(dialect), "{count} records");
         }
     }
     // A rest behind the last record, which is ignored elsewhere, leaves a text undecided.
     let mut odd = records(5, Dialect::LinuxMclag, 1);
     odd.body.push(0);
-    assert_eq!(told(&odd), None);
+    assert_eq!(detect(&odd), None);
     let mut odd = records(5, Dialect::Sonic, 1);
     odd.body.push(0);
-    assert_eq!(told(&odd), SONIC);
+    assert_eq!(detect(&odd), SONIC);
 }
 
 /// 9.1: three intermediate records are as long as two of linux-mclag; the place of the second
@@ -87,13 +87,13 @@ fn several_forwarding_records_tell_by_their_colons_and_the_multiple() {
 #[test]
 fn a_body_that_both_older_widths_divide_is_told_by_its_second_record() {
     assert_eq!(records(5, Dialect::Intermediate, 3).body.len(), 144);
-    assert_eq!(told(&records(5, Dialect::Intermediate, 3)), INTERMEDIATE);
+    assert_eq!(detect(&records(5, Dialect::Intermediate, 3)), INTERMEDIATE);
     assert_eq!(records(5, Dialect::LinuxMclag, 2).body.len(), 144);
-    assert_eq!(told(&records(5, Dialect::LinuxMclag, 2)), LINUX_MCLAG);
+    assert_eq!(detect(&records(5, Dialect::LinuxMclag, 2)), LINUX_MCLAG);
     // Neither: the multiple of 72 decides.
     let mut neither = records(5, Dialect::LinuxMclag, 2);
     neither.body[74] = 0;
-    assert_eq!(told(&neither), LINUX_MCLAG);
+    assert_eq!(detect(&neither), LINUX_MCLAG);
 }
 
 /// 9.1: "cannot misfire": in a sonic record a byte of the test is the top of a VLAN, always 0.
@@ -108,63 +108,63 @@ fn no_sonic_record_is_taken_for_a_text() {
             record[8] = b':'; // VLAN 58
             record[12..].fill(b':');
         }
-        assert_eq!(told(&frame), SONIC, "{count} records");
+        assert_eq!(detect(&frame), SONIC, "{count} records");
     }
 }
 
 /// 9.1, row 10.
 #[test]
 fn an_interface_with_an_address_is_linux_mclag() {
-    assert_eq!(told(&frame(4, "05000400 613a3131 06000000")), LINUX_MCLAG);
-    assert_eq!(told(&frame(4, "05000100 61 06000200 3a3a")), None);
-    assert_eq!(told(&frame(4, "")), None);
+    assert_eq!(detect(&frame(4, "05000400 613a3131 06000000")), LINUX_MCLAG);
+    assert_eq!(detect(&frame(4, "05000100 61 06000200 3a3a")), None);
+    assert_eq!(detect(&frame(4, "")), None);
 }
 
 /// 9.1, rows 11 and 12.
 #[test]
 fn an_isolation_list_tells_by_its_marks_and_its_first_name() {
-    assert_eq!(told(&isolation("swp1,!swp2")), LINUX_MCLAG);
-    assert_eq!(told(&isolation("PortChannel1,!swp2")), LINUX_MCLAG);
-    assert_eq!(told(&isolation("")), SONIC);
-    assert_eq!(told(&isolation("PortChannel1,Ethernet4")), SONIC);
-    assert_eq!(told(&isolation("Ethernet4,PortChannel1")), None);
-    assert_eq!(told(&frame(1, "01000100 61")), None);
+    assert_eq!(detect(&isolation("swp1,!swp2")), LINUX_MCLAG);
+    assert_eq!(detect(&isolation("PortChannel1,!swp2")), LINUX_MCLAG);
+    assert_eq!(detect(&isolation("")), SONIC);
+    assert_eq!(detect(&isolation("PortChannel1,Ethernet4")), SONIC);
+    assert_eq!(detect(&isolation("Ethernet4,PortChannel1")), None);
+    assert_eq!(detect(&frame(1, "01000100 61")), None);
 }
 
 /// 9.1, row 13, and what no row names.
 #[test]
 fn the_rest_leaves_it_undecided() {
-    assert_eq!(told(&frame(2, "04000100 61")), None);
+    assert_eq!(detect(&frame(2, "04000100 61")), None);
     for kind in (0..=0).chain(16..=19).chain(21..=255) {
-        assert_eq!(told(&frame(kind, "07000100 61")), None, "type {kind}");
+        assert_eq!(detect(&frame(kind, "07000100 61")), None, "type {kind}");
     }
-    assert_eq!(told(&frame(5, "")), None);
-    assert_eq!(told(&frame(5, "3a3a")), None);
+    assert_eq!(detect(&frame(5, "")), None);
+    assert_eq!(detect(&frame(5, "3a3a")), None);
     let other_version = Frame {
         version: 2,
         ..frame(8, "")
     };
-    assert_eq!(told(&other_version), None);
+    assert_eq!(detect(&other_version), None);
     // A body that is no list of sub-options.
     for kind in [1, 4, 6] {
-        assert_eq!(told(&frame(kind, "0700ffff 61")), None);
+        assert_eq!(detect(&frame(kind, "0700ffff 61")), None);
     }
 }
 
 /// 9.2.
 #[test]
 fn a_client_tells_by_settings_and_by_records() {
-    let told = |frame: &Frame| Detector::new(Side::Server, None).frame(frame);
+    let detect = |frame: &Frame| Detector::new(Side::Server, None).frame(frame);
     for kind in 2..=5 {
-        assert_eq!(told(&frame(kind, "")), SONIC, "type {kind}");
+        assert_eq!(detect(&frame(kind, "")), SONIC, "type {kind}");
     }
     for dialect in Dialect::ALL {
-        assert_eq!(told(&records(1, dialect, 1)), Some(dialect));
-        assert_eq!(told(&records(1, dialect, 5)), Some(dialect));
+        assert_eq!(detect(&records(1, dialect, 1)), Some(dialect));
+        assert_eq!(detect(&records(1, dialect, 5)), Some(dialect));
     }
-    assert_eq!(told(&frame(1, "")), None);
+    assert_eq!(detect(&frame(1, "")), None);
     for kind in (0..=0).chain(6..=255) {
-        assert_eq!(told(&frame(kind, "")), None, "type {kind}");
+        assert_eq!(detect(&frame(kind, "")), None, "type {kind}");
     }
 }
 

@@ -259,7 +259,7 @@ fn the_records_of_a_message_keep_their_order() {
 /// 10 item 11: the domain id is signed.
 #[test]
 fn a_domain_that_is_not_positive_is_refused() {
-    for (raw, told) in [
+    for (raw, received) in [
         ("00000000", "0"),
         ("ffffffff", "-1"),
         ("00000080", "-2147483648"),
@@ -267,7 +267,7 @@ fn a_domain_that_is_not_positive_is_refused() {
     ] {
         let body = format!("08000400 {raw} 0b000100 01");
         let error = ClientMessage::decode(&frame(8, &body), SONIC).unwrap_err();
-        let want = format!("domain at offset 8: {told} is not within 1..=65535");
+        let want = format!("domain at offset 8: {received} is not within 1..=65535");
         assert_eq!(error.to_string(), want);
         let record = format!("01000000 {raw} 61{}", "00".repeat(19));
         let decoded = ServerMessage::decode(&frame(3, &record), SONIC);
@@ -422,10 +422,10 @@ fn linux_mclag_reads_learning_of_several_ports_and_of_any_type() {
         ports: names.iter().map(|name| port(name)).collect(),
         learning,
     };
-    let told = |body| from_client(&frame(2, body), LINUX_MCLAG);
-    assert_eq!(told("03000300 612c62"), learn(&["a", "b"], true));
-    assert_eq!(told("63000300 612c62"), learn(&["a", "b"], false));
-    assert_eq!(told("00000100 61"), learn(&["a"], false));
+    let received = |body| from_client(&frame(2, body), LINUX_MCLAG);
+    assert_eq!(received("03000300 612c62"), learn(&["a", "b"], true));
+    assert_eq!(received("63000300 612c62"), learn(&["a", "b"], false));
+    assert_eq!(received("00000100 61"), learn(&["a"], false));
     let both = learn(&["a", "b"], false).encode(LINUX_MCLAG).unwrap();
     assert_eq!(both, bytes_of("01020b00 04000300 612c62"));
     for dialect in [SONIC, INTERMEDIATE] {
@@ -578,9 +578,9 @@ fn domain_records_use_their_fields_to_the_last_byte() {
 #[test]
 fn an_attribute_that_cannot_be_read_spoils_no_other() {
     let decoded = domain_record(16, b"x");
-    let told: Vec<String> = decoded.skipped.iter().map(ToString::to_string).collect();
+    let received: Vec<String> = decoded.skipped.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        received,
         ["entry 0: local address at offset 20: \"x0.0.0.1\" is not an IPv4 address"]
     );
     let ServerMessage::Domain(records) = decoded.message else {
@@ -595,8 +595,8 @@ fn an_attribute_that_cannot_be_read_spoils_no_other() {
     assert_eq!(decoded.skipped[0].error.offset, 52);
     let decoded = domain_record(0, &[0]);
     assert_eq!(decoded.message, ServerMessage::Domain(vec![]));
-    let told = decoded.skipped[0].to_string();
-    assert_eq!(told, "entry 0: operation at offset 4: 0 is not known");
+    let received = decoded.skipped[0].to_string();
+    assert_eq!(received, "entry 0: operation at offset 4: 0 is not known");
 }
 
 /// 5.2; `spec/behaviour.md` 3.1, 12: read, and impossible.
@@ -616,18 +616,18 @@ fn values_that_no_pair_can_have_are_refused_with_their_place() {
         ),
         (48, b"PortChannel/1\0", "peer link at offset 52: "),
     ];
-    for (at, bytes, told) in cases {
+    for (at, bytes, received) in cases {
         let decoded = domain_record(at, bytes);
         let [skipped] = decoded.skipped.as_slice() else {
-            panic!("{told}: {:?}", decoded.skipped);
+            panic!("{received}: {:?}", decoded.skipped);
         };
         let text = skipped.error.to_string();
-        assert!(text.starts_with(told), "{text}");
+        assert!(text.starts_with(received), "{text}");
         let ServerMessage::Domain(records) = decoded.message else {
             panic!("another message");
         };
         let named = records[0].attributes.bits().count_ones();
-        assert_eq!(named, 4, "{told}: the others count");
+        assert_eq!(named, 4, "{received}: the others count");
     }
     for seconds in [-1, 1, 3600] {
         let decoded = domain_record(8, &i32::to_le_bytes(seconds));
@@ -638,7 +638,7 @@ fn values_that_no_pair_can_have_are_refused_with_their_place() {
 /// `spec/behaviour.md` W-32: one bad record spoils no other.
 #[test]
 fn a_bad_record_is_reported_with_its_place_and_value_and_skipped() {
-    for (dialect, at, byte, told) in [
+    for (dialect, at, byte, received) in [
         (
             SONIC,
             11,
@@ -710,7 +710,7 @@ fn a_bad_record_is_reported_with_its_place_and_value_and_skipped() {
         assert_eq!(decoded.message, ClientMessage::SetFdb(vec![good; 2]));
         assert_eq!(decoded.skipped.len(), 1);
         let got = decoded.skipped[0].to_string();
-        assert!(got.starts_with(&format!("entry 1: {told}")), "{got}");
+        assert!(got.starts_with(&format!("entry 1: {received}")), "{got}");
     }
     for (raw, is_vlan) in [(0, false), (1, true), (4094, true), (4095, false)] {
         let mut frame = frame_of_hex(VLAN_MBR_UPDATES);
@@ -723,41 +723,44 @@ fn a_bad_record_is_reported_with_its_place_and_value_and_skipped() {
 /// What a message cannot do without, by name.
 #[test]
 fn what_cannot_be_is_refused_by_name() {
-    let told = |kind, body| {
+    let received = |kind, body| {
         let refused = ClientMessage::decode(&frame(kind, body), SONIC);
         refused.unwrap_err().to_string()
     };
     assert_eq!(
-        told(8, "08000400 01000000"),
+        received(8, "08000400 01000000"),
         "operational status at offset 12: sub-option 11 is missing"
     );
     assert_eq!(
-        told(10, "08000400 01000000 0a000500 0102030405"),
+        received(10, "08000400 01000000 0a000500 0102030405"),
         "system id at offset 16: 5 bytes, expected 6"
     );
     assert_eq!(
-        told(8, "0800ffff 01000000"),
+        received(8, "0800ffff 01000000"),
         "domain at offset 8: 65535 bytes needed, 4 left"
     );
     assert_eq!(
-        told(8, "0800"),
+        received(8, "0800"),
         "sub-option length at offset 6: 2 bytes needed, 0 left"
     );
     assert_eq!(
-        told(1, "01000100 61"),
+        received(1, "01000100 61"),
         "isolation destination at offset 9: sub-option 2 is missing"
     );
     assert_eq!(
-        told(6, ""),
+        received(6, ""),
         "interface name at offset 4: sub-option 7 is missing"
     );
-    assert!(told(6, "07000000").starts_with("interface name at offset 8: \"\": not an interface"));
-    assert!(told(6, "07000100 ff").starts_with("interface name at offset 8: not a text"));
     assert!(
-        told(4, "05000100 61 06000100 62").starts_with("interface MAC at offset 13: \"b\": not a")
+        received(6, "07000000").starts_with("interface name at offset 8: \"\": not an interface")
+    );
+    assert!(received(6, "07000100 ff").starts_with("interface name at offset 8: not a text"));
+    assert!(
+        received(4, "05000100 61 06000100 62")
+            .starts_with("interface MAC at offset 13: \"b\": not a")
     );
     assert_eq!(
-        told(15, "08000400 01000000"),
+        received(15, "08000400 01000000"),
         "peer system id at offset 12: sub-option 13 is missing"
     );
 }
