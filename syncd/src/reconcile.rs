@@ -11,6 +11,7 @@
 //! * `fdb`, `neighbours`: forwarding entries and neighbours; only keys that changed are looked at.
 //! * `pair`: how the pair stands; nothing to be done about it.
 //! * `pending`: keys of the tables that wait to be looked at.
+//! * `leaving`: a bridge that another one takes the place of.
 //! * `listing`: a table that is being listed while other things happen.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `ledger`: wanted state of a dataplane that cannot be compared, to be said again.
@@ -56,6 +57,7 @@ pub use wanted::{
 
 mod fdb;
 mod interfaces;
+mod leaving;
 mod ledger;
 mod listing;
 mod neighbours;
@@ -82,7 +84,7 @@ const MAX_AT_ONCE: usize = 512;
 /// Compares wanted and actual state.
 ///
 /// After each call of [`Reconciler::accept`], [`Reconciler::observe`], [`Reconciler::adopt`] or
-/// [`Reconciler::retry`]: ask [`Reconciler::needs_snapshot`], then [`Reconciler::plan`], carry the
+/// [`Reconciler::retry`]: carry out [`Reconciler::take_leaving`], ask [`Reconciler::needs_snapshot`], then [`Reconciler::plan`], carry the
 /// plan out, and hand the results to [`Reconciler::conclude`]. Spurious calls are harmless.
 #[derive(Debug)]
 pub struct Reconciler {
@@ -110,8 +112,10 @@ pub struct Reconciler {
     /// Operations that wait for their result.
     asked: Vec<Asked>,
     failures: HashMap<Subject, OpError>,
-    /// Observations that our own actions changed, not told yet.
+    /// Observations that our own actions changed, not published yet.
     ended: Vec<Event>,
+    /// What has to be done on the bridge in the picture before another one takes its place; none while none does.
+    leaving: Option<Vec<Action>>,
 }
 
 /// Neighbours that are looked at.
@@ -175,6 +179,7 @@ impl Reconciler {
             asked: Vec::new(),
             failures: HashMap::new(),
             ended: Vec::new(),
+            leaving: None,
         }
     }
 
@@ -243,6 +248,7 @@ impl Reconciler {
             Change::Nothing => Subjects::Nothing,
             Change::Domain => {
                 self.ports_changed = true;
+                self.leave();
                 Subjects::One(Subject::Domain)
             }
             Change::Port(port) => {

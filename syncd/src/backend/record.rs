@@ -1,7 +1,7 @@
 //! A backend without a dataplane: it keeps a picture, changes it as asked, and remembers what it
 //! was asked. For tests, and for trying `iccpd` where nothing may be touched.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey};
@@ -38,6 +38,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Simulation {
     actual: Actual,
+    /// Whose table `actual` shows, once a bridge was looked at.
+    shown: Option<IfName>,
+    /// Tables of the other bridges that were looked at.
+    others: BTreeMap<IfName, HashMap<FdbKey, FdbEntry>>,
     log: VecDeque<Action>,
     events: VecDeque<BackendEvent>,
     refused: Vec<Action>,
@@ -92,7 +96,7 @@ impl Backend for RecordBackend {
         {
             return Err(BackendError::waiting_for(&bridge));
         }
-        state.actual.bridge = bridge;
+        state.show(bridge);
         Ok(Snapshot {
             actual: state.actual.clone(),
             table_follows: false,
@@ -137,6 +141,16 @@ impl Recorder {
     #[must_use]
     pub fn actual(&self) -> Actual {
         self.state().actual.clone()
+    }
+
+    /// The table of a bridge that was looked at. Each has its own.
+    #[must_use]
+    pub fn table_of(&self, bridge: &IfName) -> HashMap<FdbKey, FdbEntry> {
+        let state = self.state();
+        match state.shown == Some(*bridge) {
+            true => state.actual.fdb.clone(),
+            false => state.others.get(bridge).cloned().unwrap_or_default(),
+        }
     }
 
     /// What was carried out, oldest first.
@@ -323,6 +337,19 @@ impl Recorder {
 }
 
 impl Simulation {
+    /// Have the picture be one of this bridge, with its table.
+    fn show(&mut self, bridge: Option<IfName>) {
+        self.actual.bridge = bridge;
+        let Some(bridge) = bridge else { return };
+        if let Some(before) = self.shown.replace(bridge)
+            && before != bridge
+        {
+            let table = self.others.remove(&bridge).unwrap_or_default();
+            let before_table = std::mem::replace(&mut self.actual.fdb, table);
+            self.others.insert(before, before_table);
+        }
+    }
+
     fn apply(&mut self, action: &Action) -> Result<(), BackendError> {
         if self.log.len() == MAX_LOG {
             self.log.pop_front();

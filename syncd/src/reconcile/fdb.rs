@@ -159,7 +159,7 @@ fn forget(key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
 
 /// Let the dataplane age and move the host where it sees it; where it does not, or cannot reach it
 /// any more, remove the entry: on a port without carrier it would be a black hole until it aged.
-fn hand_over(actual: &Actual, key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
+pub(super) fn hand_over(actual: &Actual, key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
     let entry = entry.filter(|entry| entry.is_ours())?;
     let seen_on = entry.seen_on();
     let is_dark = |port: &IfName| actual.interfaces.get(port).is_some_and(|is| !is.running);

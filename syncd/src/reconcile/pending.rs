@@ -40,6 +40,17 @@ impl<K: Copy + Eq + Hash + Ord, R> Pending<K, R> {
         self.reasons.get(key)
     }
 
+    /// Those that wait, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &R)> {
+        self.reasons.iter()
+    }
+
+    /// Only these go on waiting.
+    pub(super) fn retain(&mut self, is_meant: impl Fn(&K) -> bool) {
+        self.reasons.retain(|key, _| is_meant(key));
+        self.order.retain(|key| is_meant(key));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.reasons.len()
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use mclag_proto::sync::model::{OpError, OpErrorCode};
 
+use crate::backend::BackendError;
 use crate::dataplane::Subject;
 
 /// Of several failures on one subject, the one to tell: a refusal hides that something waits.
@@ -18,6 +19,13 @@ pub(super) fn worsen(failures: &mut HashMap<Subject, OpError>, subject: Subject,
         _ => {
             failures.insert(subject, error);
         }
+    }
+}
+
+pub(super) fn of_action(error: &BackendError) -> OpError {
+    OpError {
+        code: error.code,
+        text: error.text.clone(),
     }
 }
 

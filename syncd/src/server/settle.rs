@@ -89,6 +89,7 @@ impl<B: Backend> Server<B> {
 
     /// Make the dataplane what is wanted, as far as it lets us. Answers accepted operations.
     pub(super) async fn settle(&mut self) -> Vec<Result<(), OpError>> {
+        self.leave().await;
         if let Some(bridge) = self.reconciler.needs_snapshot() {
             self.look(bridge).await;
         }
@@ -108,6 +109,22 @@ impl<B: Backend> Server<B> {
             self.retry_at = Some(Instant::now() + self.retry_pauses.pause());
         }
         answers
+    }
+
+    /// Another bridge is wanted: take back what is ours on the one before, which will not be looked at again.
+    async fn leave(&mut self) {
+        let actions = self.reconciler.take_leaving();
+        if actions.is_empty() {
+            return;
+        }
+        let bridge = self.reconciler.actual().bridge;
+        let bridge = bridge.map(tracing::field::display);
+        info!(bridge, entries = actions.len(), "leaving the bridge");
+        let results = self.carry_out(&actions).await;
+        self.reconciler.left(&actions, &results);
+        for event in self.reconciler.take_ended() {
+            self.publish(&event);
+        }
     }
 
     /// The same, until nothing waits for its turn, or until this time.

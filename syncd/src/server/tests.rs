@@ -282,6 +282,14 @@ fn domain() -> Op {
     })
 }
 
+fn domain_of(bridge: &str) -> Op {
+    let Op::Domain(want) = domain() else {
+        unreachable!()
+    };
+    let bridge = port(bridge);
+    Op::Domain(DomainWant { bridge, ..want })
+}
+
 fn port_op(name: &str, isolation: Isolation) -> Op {
     Op::Port {
         port: port(name),
@@ -982,4 +990,50 @@ async fn a_dataplane_that_breaks_down_ends_the_server() {
     let ended = timeout(SOON, rig.server).await.unwrap().unwrap();
     assert!(matches!(ended, Err(ServerError::Backend(_))), "{ended:?}");
     std::fs::remove_dir_all(rig.dir).unwrap();
+}
+
+/// Input: a table of several shares on one bridge, all but a few of which a snapshot leaves out; with its
+/// end, or behind it, another bridge is named. Output: nothing of ours is left behind on the first; what
+/// is wanted is on the second.
+#[tokio::test]
+async fn a_bridge_that_another_one_replaces_keeps_no_entry_of_ours() {
+    const WANTED: u16 = 100;
+    const ALL: u16 = 1500;
+    for in_one_batch in [true, false] {
+        let rig = Rig::start(Options::default()).await;
+        let mut client = rig.client().await;
+        let ports = [domain(), port_op("bond1", Isolation::On)];
+        client.ask(&ports).await;
+        let entries: Vec<Op> = (0..ALL).map(|number| fdb_op(number, "bond1")).collect();
+        for ops in entries.chunks(MAX_OPS_PER_BATCH) {
+            let results = client.ask(ops).await;
+            assert!(results.iter().all(Result::is_ok));
+        }
+        let ours = |bridge: &str| {
+            let table = rig.recorder.table_of(&port(bridge));
+            table.values().filter(|entry| entry.is_ours()).count()
+        };
+        assert_eq!(ours("br0"), usize::from(ALL));
+        let mut ops = vec![Op::SnapshotBegin(Section::Fdb)];
+        ops.extend((0..WANTED).map(|number| fdb_op(number, "bond1")));
+        ops.push(Op::FdbRelease {
+            key: key(WANTED),
+            forget: true,
+        });
+        ops.push(Op::SnapshotEnd(Section::Fdb));
+        let mut answers = Vec::new();
+        if !in_one_batch {
+            answers.extend(client.ask(&std::mem::take(&mut ops)).await);
+        }
+        ops.push(domain_of("br1"));
+        answers.extend(client.ask(&ops).await);
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        rig.until(|actual| {
+            actual.bridge == Some(port("br1")) && actual.fdb.len() == usize::from(WANTED)
+        })
+        .await;
+        assert_eq!(ours("br0"), 0, "in one batch: {in_one_batch}");
+        assert_eq!(ours("br1"), usize::from(WANTED));
+        rig.stop().await;
+    }
 }
