@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn then_the_peer_link_then_the_bridge_then_a_derived_one() {
-        let dir = std::env::temp_dir().join(format!("iccpd-node-{}", std::process::id()));
+        let dir = mclag_test_support::TempDir::new("node");
         let settings = settings("");
         let id = dir.join("machine-id");
         let find = || {
@@ -146,7 +146,6 @@ mod tests {
         assert_eq!(find().mac, Mac([2, 0, 0, 0, 0, 0x0b]));
         write("peerlink", "02:00:00:00:00:0c\n");
         assert_eq!(find().mac, Mac([2, 0, 0, 0, 0, 0x0c]));
-        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

@@ -243,31 +243,10 @@ fn open(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
     use iccp_core::record::Recording;
+    use mclag_test_support::TempDir;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    /// A directory of its own, removed at the end.
-    struct Directory(PathBuf);
-
-    impl Directory {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("record-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&path);
-            std::fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn file(&self, name: &str) -> PathBuf {
-            self.0.join(name)
-        }
-    }
-
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn recorder(max_size: u64, lines: SyncSender<String>) -> Recorder {
         Recorder {
@@ -284,26 +263,26 @@ mod tests {
 
     #[test]
     fn a_link_is_not_followed_and_another_kind_of_file_not_written() {
-        let directory = Directory::new("kinds");
-        let target = directory.file("target");
+        let directory = TempDir::new("kinds");
+        let target = directory.path("target");
         std::fs::write(&target, "precious").unwrap();
-        let link = directory.file("link");
+        let link = directory.path("link");
         std::os::unix::fs::symlink(&target, &link).unwrap();
         assert!(open(&link).is_err());
-        let second = directory.file("second");
+        let second = directory.path("second");
         std::fs::hard_link(&target, &second).unwrap();
         assert!(open(&second).is_err());
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
-        assert!(open(&directory.0).is_err());
-        let fifo = directory.file("fifo");
+        assert!(open(&directory).is_err());
+        let fifo = directory.path("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(open(&fifo).is_err(), "and nobody waits for its reader");
     }
 
     #[test]
     fn the_file_is_for_its_owner_alone_also_when_it_is_there_already() {
-        let directory = Directory::new("mode");
-        let path = directory.file("recording");
+        let directory = TempDir::new("mode");
+        let path = directory.path("recording");
         std::fs::write(&path, "of before").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         open(&path).unwrap();
@@ -362,8 +341,8 @@ mod tests {
 
     #[test]
     fn what_was_recorded_is_in_the_file_when_the_recorder_is_dropped() {
-        let directory = Directory::new("whole");
-        let file = directory.file("recording");
+        let directory = TempDir::new("whole");
+        let file = directory.path("recording");
         let max_size = u64::MAX;
         let place = Place {
             file: file.clone(),
@@ -382,8 +361,8 @@ mod tests {
     /// Both threads write to the same file.
     #[test]
     fn a_recording_that_follows_another_one_is_alone_in_the_file() {
-        let directory = Directory::new("second");
-        let file = directory.file("recording");
+        let directory = TempDir::new("second");
+        let file = directory.path("recording");
         let max_size = u64::MAX;
         let place = Place {
             file: file.clone(),

@@ -1,13 +1,9 @@
 //! A settings file is checked by the daemon and by the tool: one verdict, in the same words.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::Place;
+use mclag_test_support::TempDir;
 
 /// Files of the earlier daemons, and of ours: in quotes with the escapes of JSON, a line each.
 const SEEDS: [(&str, &str); 2] = [
@@ -68,7 +64,7 @@ fn words(output: &Output, program: &str) -> String {
 
 #[test]
 fn the_daemon_and_the_tool_have_one_verdict_on_every_file() {
-    let place = Place::new("verdict");
+    let place = TempDir::new("verdict");
     let mut verdicts = [0; 2];
     for (name, text) in cases().into_iter().chain(seeds()) {
         let file = place.write(name, &text);
@@ -92,7 +88,7 @@ fn the_daemon_and_the_tool_have_one_verdict_on_every_file() {
 
 #[test]
 fn a_file_that_is_not_there_fails_both_checks() {
-    let place = Place::new("verdict-absent");
+    let place = TempDir::new("verdict-absent");
     let absent = place.path("iccpd.toml");
     for (program, args) in [
         (env!("CARGO_BIN_EXE_iccpd"), ["--check", "-c"]),

@@ -1,22 +1,18 @@
 //! A settings file that is a pipe which nobody writes to holds nobody up.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
 use std::path::Path;
 use std::process::Stdio;
 
+use mclag_test_support::{Process, TempDir, ask, eventually};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use support::{Place, Process, ask, eventually};
 
 const ICCPD: &str = env!("CARGO_BIN_EXE_iccpd");
 
 #[test]
 fn a_pipe_is_refused_at_the_start_and_by_the_tool() {
-    let place = Place::new("iccpd-fifo");
+    let place = TempDir::new("iccpd-fifo");
     let fifo = place.path("iccpd.conf");
     mkfifo(&fifo, Mode::S_IRWXU).unwrap();
     let check = [Path::new("--check"), Path::new("--settings"), &fifo];
@@ -31,7 +27,7 @@ fn a_pipe_is_refused_at_the_start_and_by_the_tool() {
 
 #[test]
 fn a_pipe_in_the_place_of_the_settings_leaves_a_running_daemon_as_it_is() {
-    let place = Place::new("iccpd-fifo-reload");
+    let place = TempDir::new("iccpd-fifo-reload");
     let control = place.path("control.sock");
     let process = std::process::id() % 200 + 10;
     let text = format!(

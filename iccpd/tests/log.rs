@@ -1,13 +1,9 @@
 //! No line of the log ends or holds up the daemon, whatever becomes of it.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
-use support::{Logging, Place};
+use mclag_test_support::{Logging, TempDir};
 
 fn with_log(name: &str, number: u8, check: impl FnOnce(&Logging)) {
-    let place = Place::new(&format!("iccpd-log-{name}"));
+    let place = TempDir::new(&format!("iccpd-log-{name}"));
     let control = place.path("control.sock");
     let settings = place.path("iccpd.toml");
     let process = std::process::id() % 200 + 10;

@@ -1,8 +1,8 @@
 //! `mclagctl` called `mclagdctl` against a running `iccpd`: real processes, real sockets, no
 //! network beyond loopback and no privilege.
 
+use mclag_test_support::TempDir;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,15 +11,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon with a socket per dialect, and the tool by its legacy name; all gone at the end.
 struct Lab {
-    place: PathBuf,
+    place: TempDir,
     daemon: Child,
 }
 
 impl Lab {
     fn new() -> Self {
-        let place = std::env::temp_dir().join(format!("iccpd-mclagdctl-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&place);
-        std::fs::create_dir_all(&place).unwrap();
+        let place = TempDir::new("iccpd-mclagdctl");
         let tool = env!("CARGO_BIN_EXE_mclagctl");
         symlink(tool, place.join("mclagdctl")).unwrap();
         let octet = std::process::id().to_le_bytes()[0] % 200 + 10;
@@ -87,7 +85,6 @@ impl Drop for Lab {
     fn drop(&mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
-        let _ = std::fs::remove_dir_all(&self.place);
     }
 }
 
@@ -153,12 +150,10 @@ fn the_tool_says_what_it_is_called_and_the_legacy_tool_knows_no_version() {
     let wanted = format!("mclagctl {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(text(&output.stdout), wanted);
 
-    let dir = std::env::temp_dir().join(format!("mclagdctl-version-{}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
+    let dir = TempDir::new("mclagdctl-version");
     let tool = dir.join("mclagdctl");
     symlink(env!("CARGO_BIN_EXE_mclagctl"), &tool).unwrap();
     let output = Command::new(&tool).arg("--version").output().unwrap();
-    std::fs::remove_dir_all(&dir).unwrap();
     let name = tool.display();
     let wanted = format!("{name}: unrecognized option '--version'\nunknown option.\n");
     assert_eq!(text(&output.stderr), wanted);

@@ -11,6 +11,7 @@ use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, Codec, MAX_EVENTS_PER_MESSAGE, ServerHello, ServerMessage, VERSION,
 };
 use mclag_proto::{IfName, Mac, Vid};
+use mclag_test_support::TempDir;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -25,28 +26,6 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 const PORT: u16 = 18_889;
 
-/// A directory of its own, removed at the end.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("iccpd-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.0.join(file)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A running `iccpd`, killed at the end.
 struct Daemon {
     child: Child,
@@ -56,17 +35,17 @@ struct Daemon {
 
 impl Daemon {
     /// Start the chassis `node`, 1 or 2, of the pair of network `network`.
-    fn start(place: &Place, network: u8, node: u8) -> Self {
+    fn start(place: &TempDir, network: u8, node: u8) -> Self {
         Self::start_with(place, network, node, "")
     }
 
     /// The same, with something more at the top of its settings.
-    fn start_with(place: &Place, network: u8, node: u8, more: &str) -> Self {
+    fn start_with(place: &TempDir, network: u8, node: u8, more: &str) -> Self {
         Self::start_patient(place, network, node, more, "2s")
     }
 
     /// The same, which loses the session after silence of that long.
-    fn start_patient(place: &Place, network: u8, node: u8, more: &str, timeout: &str) -> Self {
+    fn start_patient(place: &TempDir, network: u8, node: u8, more: &str, timeout: &str) -> Self {
         let control = place.path(&format!("control{node}.sock"));
         let syncd = place.path(&format!("syncd{node}.sock"));
         let settings = place.path(&format!("iccpd{node}.toml"));
@@ -97,7 +76,7 @@ impl Daemon {
         Self::run(place, node, &settings, control)
     }
 
-    fn run(place: &Place, node: u8, settings: &Path, control: PathBuf) -> Self {
+    fn run(place: &TempDir, node: u8, settings: &Path, control: PathBuf) -> Self {
         let log = place.path(&format!("iccpd{node}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_iccpd"))
             .arg("--settings")
@@ -246,7 +225,7 @@ fn replies(message: ClientMessage, hosts: u16) -> Vec<ServerMessage> {
 /// not exist; a stranger is refused and shown; the first stops, the second says so.
 #[test]
 fn two_daemons_make_a_pair() {
-    let place = Place::new("pair");
+    let place = TempDir::new("iccpd-pair");
     obliging_syncd(&place.path("syncd2.sock"), 1);
     let mut one = Daemon::start(&place, 1, 1);
     let two = Daemon::start(&place, 1, 2);
@@ -301,7 +280,7 @@ fn two_daemons_make_a_pair() {
 #[test]
 fn the_legacy_tool_shows_what_a_pair_has() {
     const NETWORK: u8 = 12;
-    let place = Place::new("populated");
+    let place = TempDir::new("iccpd-populated");
     obliging_syncd(&place.path("syncd1.sock"), 0);
     obliging_syncd(&place.path("syncd2.sock"), 1);
     let _daemons = [1, 2].map(|node| {
@@ -395,7 +374,7 @@ fn the_legacy_tool_shows_what_a_pair_has() {
 /// fewer messages.
 #[test]
 fn ten_thousand_addresses_travel_in_few_messages() {
-    let place = Place::new("many");
+    let place = TempDir::new("iccpd-many");
     obliging_syncd(&place.path("syncd2.sock"), 10_000);
     let one = Daemon::start(&place, 4, 1);
     let two = Daemon::start(&place, 4, 2);
@@ -412,7 +391,7 @@ fn ten_thousand_addresses_travel_in_few_messages() {
 /// Input: a daemon that leaves the pair when it stops. Output: it says so, and stops at once.
 #[test]
 fn a_chassis_that_leaves_says_so() {
-    let place = Place::new("leave");
+    let place = TempDir::new("iccpd-leave");
     obliging_syncd(&place.path("syncd2.sock"), 1);
     let one = Daemon::start(&place, 5, 1);
     let mut two = Daemon::start_with(&place, 5, 2, "on-stop = \"leave\"");
@@ -435,7 +414,7 @@ fn a_chassis_that_leaves_says_so() {
 /// `spec/behaviour.md` 14.1: the peer is told, and nothing is undone, whatever a stop means.
 #[test]
 fn a_chassis_that_reboots_warm_takes_nothing_down() {
-    let place = Place::new("warm");
+    let place = TempDir::new("iccpd-warm");
     obliging_syncd(&place.path("syncd2.sock"), 1);
     let one = Daemon::start(&place, 10, 1);
     let mut two = Daemon::start_with(&place, 10, 2, "on-stop = \"leave\"");
@@ -456,7 +435,7 @@ fn a_chassis_that_reboots_warm_takes_nothing_down() {
 /// the same; so is the bridge until another is named; the old settings still count.
 #[test]
 fn settings_are_read_again_when_the_daemon_is_told_to() {
-    let place = Place::new("reload");
+    let place = TempDir::new("iccpd-reload");
     let one = Daemon::start(&place, 11, 1);
     let _two = Daemon::start(&place, 11, 2);
     one.wait("status", |status| status["session"] == "up");
@@ -516,7 +495,7 @@ fn settings_are_read_again_when_the_daemon_is_told_to() {
 /// that waits in the socket of a daemon that was stopped, or starved.
 #[test]
 fn a_daemon_that_was_stopped_reads_what_waits_before_it_takes_the_peer_for_silent() {
-    let place = Place::new("stopped");
+    let place = TempDir::new("iccpd-stopped");
     let impatient = Daemon::start_patient(&place, 9, 1, "", "400ms");
     let patient = Daemon::start_patient(&place, 9, 2, "", "30s");
     let sessions = |daemon: &Daemon| {
@@ -539,7 +518,7 @@ fn a_daemon_that_was_stopped_reads_what_waits_before_it_takes_the_peer_for_silen
 /// Input: a daemon started with whatever privilege the test has. Output: none is left to any thread.
 #[test]
 fn the_daemon_holds_no_capability() {
-    let place = Place::new("caps");
+    let place = TempDir::new("iccpd-caps");
     let daemon = Daemon::start(&place, 2, 1);
     daemon.wait("status", |_| true);
     let tasks = format!("/proc/{}/task", daemon.child.id());
@@ -560,7 +539,7 @@ fn the_daemon_holds_no_capability() {
 /// Input: a second daemon with the same settings. Output: it refuses, the first goes on.
 #[test]
 fn one_pair_has_one_daemon() {
-    let place = Place::new("twice");
+    let place = TempDir::new("iccpd-twice");
     let daemon = Daemon::start(&place, 3, 1);
     daemon.wait("status", |_| true);
     let output = Command::new(env!("CARGO_BIN_EXE_iccpd"))
@@ -578,7 +557,7 @@ fn one_pair_has_one_daemon() {
 
 #[test]
 fn settings_are_checked_without_starting() {
-    let place = Place::new("check");
+    let place = TempDir::new("iccpd-check");
     let file = place.path("iccpd.toml");
     let check = |text: &str| {
         std::fs::write(&file, text).unwrap();
@@ -605,7 +584,7 @@ fn settings_are_checked_without_starting() {
 /// mistake with its line.
 #[test]
 fn an_iccpd_conf_is_checked_converted_and_used() {
-    let place = Place::new("convert");
+    let place = TempDir::new("iccpd-convert");
     let (conf, toml) = (place.path("iccpd.conf"), place.path("iccpd.toml"));
     let config = |args: &[&Path]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mclagctl"));
@@ -682,7 +661,7 @@ fn an_iccpd_conf_is_checked_converted_and_used() {
 /// Input: something that is not iccpd behind the control socket. Output: an error in words.
 #[test]
 fn an_answer_that_makes_no_sense_is_an_error() {
-    let place = Place::new("nonsense");
+    let place = TempDir::new("iccpd-nonsense");
     let path = place.path("control.sock");
     let listener = UnixListener::bind(&path).unwrap();
     thread::spawn(move || {

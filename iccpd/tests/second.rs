@@ -1,10 +1,6 @@
 //! A second daemon for the same pair of the same chassis, however it comes about: it ends, says who has the pair, and
 //! touches neither session nor socket of the first one.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -20,14 +16,14 @@ use mclag_proto::sync::settings::{DomainSettings, PairSettings};
 use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, Codec, ServerHello, ServerMessage, VERSION,
 };
+use mclag_test_support::{Process, TempDir, ask, eventually};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use std::os::fd::AsRawFd as _;
-use support::{Place, Process, ask, eventually};
 
 /// A first daemon, and what is like its own or not for a second one.
 struct First {
-    place: Place,
+    place: TempDir,
     number: u8,
     process: Process,
     control: PathBuf,
@@ -36,7 +32,7 @@ struct First {
 
 impl First {
     fn start(name: &str, number: u8) -> Self {
-        let place = Place::new(&format!("iccpd-second-{name}"));
+        let place = TempDir::new(&format!("iccpd-second-{name}"));
         let control = place.path("control.sock");
         let settings = settings(&place, "first.toml", number, 7, "control.sock");
         let log = std::fs::File::create(place.path("log")).unwrap();
@@ -89,7 +85,7 @@ fn local(number: u8, host: u8) -> String {
 }
 
 /// Settings of a domain; each but 7 has an address of its own.
-fn settings(place: &Place, file: &str, number: u8, domain: u16, control: &str) -> PathBuf {
+fn settings(place: &TempDir, file: &str, number: u8, domain: u16, control: &str) -> PathBuf {
     let host = if domain == 7 { 1 } else { 3 };
     let text = format!(
         "[domain]\nid = {domain}\nlocal = \"{}\"\npeer = \"{}\"\ntcp-port = 18891\nbridge = \"br-absent\"\n\
@@ -281,7 +277,7 @@ fn say(mut stream: &UnixStream, message: &ServerMessage) {
 #[test]
 fn a_pair_that_the_dataplane_no_longer_names_is_free() {
     let number = 116;
-    let place = Place::new("iccpd-second-named");
+    let place = TempDir::new("iccpd-second-named");
     let syncd = Naming::start(
         &place.path("syncd.sock"),
         PairSettings {

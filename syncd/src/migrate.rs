@@ -207,63 +207,38 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
     use std::os::unix::net::{UnixListener, UnixStream};
 
+    use mclag_test_support::TempDir;
     use nix::sys::stat::Mode;
 
     use super::*;
 
-    /// A directory of its own, removed at the end.
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new(name: &str) -> Self {
-            let name = format!("mclagsyncd-migrate-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            std::fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn write(&self, name: &str, text: &str) {
-            std::fs::write(self.0.join(name), text).unwrap();
-        }
-
-        fn read(&self, name: &str) -> Option<String> {
-            std::fs::read_to_string(self.0.join(name)).ok()
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn settings_with_the_old_name_are_read_as_long_as_there_are_none_with_the_new() {
-        let dir = Dir::new("settings");
-        let (new, old) = (dir.0.join("mclagsyncd.toml"), dir.0.join("syncd.toml"));
-        assert_eq!(SettingsFile::find(&dir.0), None);
+        let dir = TempDir::new("migrate-settings");
+        let (new, old) = (dir.join("mclagsyncd.toml"), dir.join("syncd.toml"));
+        assert_eq!(SettingsFile::find(&dir), None);
         dir.write("syncd.toml", "");
-        let found = SettingsFile::find(&dir.0).unwrap();
+        let found = SettingsFile::find(&dir).unwrap();
         assert_eq!((found.path, found.better), (old, Some(new.clone())));
         dir.write("mclagsyncd.toml", "");
-        let found = SettingsFile::find(&dir.0).unwrap();
+        let found = SettingsFile::find(&dir).unwrap();
         assert_eq!((found.path, found.better), (new, None));
     }
 
     #[test]
     fn what_an_earlier_version_remembered_is_taken_over_once() {
-        let dir = Dir::new("originals");
+        let dir = TempDir::new("migrate-originals");
         dir.write("syncd-originals.json", "old");
-        let path = dir.0.join("mclagsyncd-originals.json");
-        let taken = take_over(&dir.0).unwrap();
+        let path = dir.join("mclagsyncd-originals.json");
+        let taken = take_over(&dir).unwrap();
         assert_eq!(taken, Some(Notice::TakenOver { path }));
         assert_eq!(dir.read("mclagsyncd-originals.json").unwrap(), "old");
         assert_eq!(dir.read("syncd-originals.json"), None);
-        assert_eq!(take_over(&dir.0).unwrap(), None);
+        assert_eq!(take_over(&dir).unwrap(), None);
         // What came later counts, and nothing is lost.
         dir.write("syncd-originals.json", "older");
-        let path = dir.0.join("syncd-originals.json");
-        let taken = take_over(&dir.0).unwrap();
+        let path = dir.join("syncd-originals.json");
+        let taken = take_over(&dir).unwrap();
         assert_eq!(taken, Some(Notice::Ignored { path }));
         assert_eq!(dir.read("mclagsyncd-originals.json").unwrap(), "old");
         assert_eq!(dir.read("syncd-originals.json").unwrap(), "older");
@@ -271,27 +246,27 @@ mod tests {
 
     #[test]
     fn old_names_of_sockets_lead_to_the_new_ones() {
-        let dir = Dir::new("sockets");
+        let dir = TempDir::new("migrate-sockets");
         // Left behind by an earlier version that was killed.
-        drop(UnixListener::bind(dir.0.join("syncd.sock")).unwrap());
-        assert_eq!(take_over(&dir.0).unwrap(), None);
-        assert_eq!(link_old_names(&dir.0), []);
+        drop(UnixListener::bind(dir.join("syncd.sock")).unwrap());
+        assert_eq!(take_over(&dir).unwrap(), None);
+        assert_eq!(link_old_names(&dir), []);
         for (new, old) in [
             ("mclagsyncd.sock", "syncd.sock"),
             ("mclagsyncd-ctl.sock", "syncd-ctl.sock"),
         ] {
-            let listener = UnixListener::bind(dir.0.join(new)).unwrap();
-            UnixStream::connect(dir.0.join(old)).unwrap();
+            let listener = UnixListener::bind(dir.join(new)).unwrap();
+            UnixStream::connect(dir.join(old)).unwrap();
             listener.accept().unwrap();
         }
-        assert_eq!(link_old_names(&dir.0), [], "and they stay");
+        assert_eq!(link_old_names(&dir), [], "and they stay");
     }
 
     #[test]
     fn a_link_of_somebody_else_is_left_alone_and_said() {
-        let dir = Dir::new("elsewhere");
-        symlink("/elsewhere", dir.0.join("syncd.sock")).unwrap();
-        let notices = link_old_names(&dir.0);
+        let dir = TempDir::new("migrate-elsewhere");
+        symlink("/elsewhere", dir.join("syncd.sock")).unwrap();
+        let notices = link_old_names(&dir);
         assert!(
             matches!(&notices[..], [Notice::NotLinked { path, .. }] if path.ends_with("syncd.sock")),
             "{notices:?}"
@@ -300,21 +275,21 @@ mod tests {
 
     #[test]
     fn an_earlier_version_that_runs_is_left_alone() {
-        let dir = Dir::new("running");
-        let socket = dir.0.join("syncd-ctl.sock");
+        let dir = TempDir::new("migrate-running");
+        let socket = dir.join("syncd-ctl.sock");
         let _running = UnixListener::bind(&socket).unwrap();
         dir.write("syncd-originals.json", "its own");
-        let error = take_over(&dir.0).unwrap_err().to_string();
+        let error = take_over(&dir).unwrap_err().to_string();
         assert!(error.contains("syncd-ctl.sock"), "{error}");
         assert_eq!(dir.read("syncd-originals.json").unwrap(), "its own");
         UnixStream::connect(&socket).unwrap();
-        assert!(!dir.0.join("syncd.sock").is_symlink());
+        assert!(!dir.join("syncd.sock").is_symlink());
     }
 
     #[test]
     fn an_earlier_version_that_accepts_nobody_is_neither_waited_for_nor_replaced() {
-        let dir = Dir::new("stopped");
-        let path = dir.0.join("syncd.sock");
+        let dir = TempDir::new("migrate-stopped");
+        let path = dir.join("syncd.sock");
         let running = listener_for_two(&path);
         // Until no more may wait to be accepted.
         let mut waiting = Vec::new();
@@ -322,7 +297,7 @@ mod tests {
             waiting.push(client);
         }
         let inode = path.symlink_metadata().unwrap().ino();
-        let error = take_over(&dir.0).unwrap_err();
+        let error = take_over(&dir).unwrap_err();
         assert!(matches!(error, MigrateError::Running(_)), "{error}");
         assert_eq!(path.symlink_metadata().unwrap().ino(), inode);
         drop(running);
@@ -356,19 +331,19 @@ mod tests {
 
     #[test]
     fn what_an_earlier_version_did_not_write_is_ignored() {
-        let dir = Dir::new("not-ours");
-        let old = dir.0.join("syncd-originals.json");
+        let dir = TempDir::new("migrate-not-ours");
+        let old = dir.join("syncd-originals.json");
         let ignored = || {
-            let notice = take_over(&dir.0).unwrap();
+            let notice = take_over(&dir).unwrap();
             assert!(
                 matches!(&notice, Some(Notice::NotOurs { path, .. }) if *path == old),
                 "{notice:?}"
             );
-            assert!(!dir.0.join("mclagsyncd-originals.json").exists());
+            assert!(!dir.join("mclagsyncd-originals.json").exists());
             std::fs::remove_file(&old).unwrap();
         };
         dir.write("target", "precious");
-        symlink(dir.0.join("target"), &old).unwrap();
+        symlink(dir.join("target"), &old).unwrap();
         ignored();
         nix::unistd::mkfifo(&old, Mode::S_IRWXU).unwrap();
         ignored();
@@ -381,9 +356,9 @@ mod tests {
 
     #[test]
     fn what_is_no_socket_is_not_replaced() {
-        let dir = Dir::new("file");
+        let dir = TempDir::new("migrate-file");
         dir.write("syncd.sock", "somebody's");
-        let notices = link_old_names(&dir.0);
+        let notices = link_old_names(&dir);
         assert!(
             matches!(&notices[..], [Notice::NotLinked { path, .. }] if path.ends_with("syncd.sock")),
             "{notices:?}"

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mclag_test_support::TempDir;
+
 /// What has to happen, happens within this time, however slow the machine.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -19,16 +21,14 @@ enum Journal {
 }
 
 /// The first line of a start with this in the environment.
-fn first_line(number: u32, journal: &Journal) -> String {
-    let name = format!("mclagsyncd-journal-{}-{number}", std::process::id());
-    let dir = std::env::temp_dir().join(name);
-    fs::create_dir_all(&dir).unwrap();
+fn first_line(journal: &Journal) -> String {
+    let dir = TempDir::new("journal");
     let log = dir.join("log");
     let mut command = Command::new(env!("CARGO_BIN_EXE_mclagsyncd"));
     command.args(["--backend", "record", "--run-dir"]);
     let settings = dir.join("settings.toml");
     fs::write(&settings, "").unwrap();
-    command.arg(&dir).arg("--settings").arg(settings);
+    command.arg(&*dir).arg("--settings").arg(settings);
     command.stdin(Stdio::null());
     let stderr = File::create(&log).unwrap();
     let ours = stderr.metadata().unwrap();
@@ -50,16 +50,15 @@ fn first_line(number: u32, journal: &Journal) -> String {
     };
     child.kill().unwrap();
     child.wait().unwrap();
-    fs::remove_dir_all(&dir).unwrap();
     line
 }
 
 #[test]
 fn there_is_one_time_stamp_and_under_the_journal_it_is_the_journal_s() {
-    let with = first_line(1, &Journal::Ours);
+    let with = first_line(&Journal::Ours);
     assert!(with.starts_with("<6> INFO "), "{with}");
-    for (number, journal) in [(2, Journal::Nothing), (3, Journal::Others)] {
-        let without = first_line(number, &journal);
+    for journal in [Journal::Nothing, Journal::Others] {
+        let without = first_line(&journal);
         let year = without.split('-').next().unwrap();
         assert!(year.len() == 4 && year.parse::<u16>().is_ok(), "{without}");
     }

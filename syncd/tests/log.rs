@@ -1,13 +1,9 @@
 //! No line of the log ends or holds up the daemon, whatever becomes of it.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
-use support::{Logging, Place};
+use mclag_test_support::{Logging, TempDir};
 
 fn with_log(name: &str, check: impl FnOnce(&Logging)) {
-    let place = Place::new(&format!("syncd-log-{name}"));
+    let place = TempDir::new(&format!("syncd-log-{name}"));
     let settings = place.path("syncd.toml");
     let text = |ports: &str| {
         let dir = place.path("run");

@@ -1,27 +1,23 @@
 //! What the program is called, and what it finds under the names of earlier versions.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
 use std::fs::{self, File};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use support::{Process, eventually};
+use mclag_test_support::{Process, TempDir, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mclagsyncd");
 
 /// A directory of its own, and what runs in it.
 struct Place {
     process: Option<Process>,
-    dir: support::Place,
+    dir: TempDir,
 }
 
 impl Place {
     fn new(name: &str) -> Self {
-        let dir = support::Place::new(&format!("mclagsyncd-names-{name}"));
+        let dir = TempDir::new(&format!("mclagsyncd-names-{name}"));
         Self { process: None, dir }
     }
 

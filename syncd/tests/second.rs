@@ -1,17 +1,13 @@
 //! A second daemon at the same kernel ends, says so, and makes no socket.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
 use std::process::Command;
 
 use mclag_daemon::lock::Lock;
-use support::Place;
+use mclag_test_support::TempDir;
 
 #[test]
 fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
-    let place = Place::new("syncd-second");
+    let place = TempDir::new("syncd-second");
     let settings = place.write("syncd.toml", "");
     // If this machine has one, that one has it.
     let _first = Lock::take("mclagsyncd", "the dataplane of the kernel".to_owned());
@@ -38,7 +34,7 @@ fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
 /// Where the other name is a foreign program's, that one is not accused.
 #[test]
 fn a_daemon_with_the_other_name_says_so_of_the_first_one() {
-    let place = Place::new("mclag-syncd-second");
+    let place = TempDir::new("mclag-syncd-second");
     let settings = place.write("syncd.toml", "");
     let program = place.path("mclag-syncd");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mclagsyncd"), &program).unwrap();

@@ -1,17 +1,13 @@
 //! Signals to the program, at any time from when others can see that it runs.
 
-#[allow(dead_code)]
-#[path = "../../proto/daemon/tests/support/mod.rs"]
-mod support;
-
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
+use mclag_test_support::{PATIENCE, Process, TempDir};
 use nix::sys::signal::Signal;
-use support::{PATIENCE, Place, Process};
 
-fn start(place: &Place) -> Process {
+fn start(place: &TempDir) -> Process {
     let settings = place.write("syncd.toml", "");
     let run = place.path("");
     let args = [
@@ -26,7 +22,7 @@ fn start(place: &Place) -> Process {
 }
 
 /// Wait for its first socket, without a pause: what is looked for is what comes right behind.
-fn wait_for_socket(place: &Place) {
+fn wait_for_socket(place: &TempDir) {
     let start = Instant::now();
     while !place.path("mclagsyncd.sock").exists() {
         assert!(start.elapsed() < PATIENCE, "no socket");
@@ -36,7 +32,7 @@ fn wait_for_socket(place: &Place) {
 #[test]
 fn a_signal_right_behind_the_start_is_heard() {
     for (number, stop) in (0..10).zip([Signal::SIGTERM, Signal::SIGINT].into_iter().cycle()) {
-        let place = Place::new(&format!("syncd-signals-{number}"));
+        let place = TempDir::new(&format!("syncd-signals-{number}"));
         let mut syncd = start(&place);
         wait_for_socket(&place);
         syncd.signal(Signal::SIGHUP);

@@ -105,20 +105,22 @@ mod tests {
     use std::sync::mpsc;
     use std::thread;
 
+    use mclag_test_support::TempDir;
+
     use super::*;
 
-    fn places(test: &str) -> Places {
-        let state = env::temp_dir().join(format!("mclag-places-{test}-{}", std::process::id()));
+    fn places(dir: &TempDir) -> Places {
         Places {
             lab: PathBuf::new(),
-            results: state.join("results"),
-            state,
+            results: dir.path("results"),
+            state: dir.to_path_buf(),
         }
     }
 
     #[test]
     fn runs_with_logs_of_their_own_do_not_wait_for_each_other() {
-        let places = places("beside");
+        let dir = TempDir::new("places-beside");
+        let places = places(&dir);
         let nobody = || panic!("nobody uses the same directory");
         let first = places.take(nobody).unwrap();
         let beside = places.beside("results-2");
@@ -126,12 +128,12 @@ mod tests {
         assert!(places.results.exists() && beside.results.exists());
         assert_ne!(places.initramfs(), beside.initramfs());
         drop((first, second));
-        fs::remove_dir_all(places.state).unwrap();
     }
 
     #[test]
     fn two_runs_do_not_share_their_places() {
-        let places = places("shared");
+        let dir = TempDir::new("places-shared");
+        let places = places(&dir);
         let first = places.take(|| panic!("nobody else is here")).unwrap();
         fs::write(places.results.join("log"), "first").unwrap();
         let (sender, waits) = mpsc::channel();
@@ -144,6 +146,5 @@ mod tests {
         drop(first);
         second.join().unwrap().unwrap();
         assert!(!places.results.join("log").exists());
-        fs::remove_dir_all(places.state).unwrap();
     }
 }

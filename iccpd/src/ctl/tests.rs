@@ -2,19 +2,14 @@ use super::client::{Client, ClientError};
 use super::*;
 use mclag_proto::ctl::{Interface, MAX_REQUEST, MacCursor, MacLine, PortStatus};
 use mclag_proto::{IfName, Mac, Vid};
+use mclag_test_support::TempDir;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn place(name: &str) -> PathBuf {
-    let file = format!("iccpd-ctl-{name}-{}.sock", std::process::id());
-    std::env::temp_dir().join(file)
-}
 
 /// Serve with `answer` until `done`.
 async fn serving<T>(
@@ -82,7 +77,8 @@ fn macs(request: Request) -> Reply {
 
 #[tokio::test(flavor = "current_thread")]
 async fn questions_are_answered_one_after_the_other() {
-    let path = place("answers");
+    let dir = TempDir::new("ctl-answers");
+    let path = dir.path("sock");
     let mut server = listen(&path, 0o600).unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -100,7 +96,8 @@ async fn questions_are_answered_one_after_the_other() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn pages_are_put_together_and_filtered() {
-    let path = place("pages");
+    let dir = TempDir::new("ctl-pages");
+    let path = dir.path("sock");
     let mut server = listen(&path, 0o600).unwrap();
     let asked = path.clone();
     let client = tokio::task::spawn_blocking(move || {
@@ -118,7 +115,8 @@ async fn pages_are_put_together_and_filtered() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_unreadable_request_is_answered_with_why() {
-    let path = place("unreadable");
+    let dir = TempDir::new("ctl-unreadable");
+    let path = dir.path("sock");
     let mut server = listen(&path, 0o600).unwrap();
     let client = async {
         let mut stream = UnixStream::connect(&path).await.unwrap();
@@ -137,7 +135,8 @@ async fn an_unreadable_request_is_answered_with_why() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_request_that_does_not_end_is_cut_off() {
-    let path = place("endless");
+    let dir = TempDir::new("ctl-endless");
+    let path = dir.path("sock");
     let mut server = listen(&path, 0o600).unwrap();
     let client = async {
         let mut stream = UnixStream::connect(&path).await.unwrap();
@@ -155,7 +154,8 @@ const QUESTION: &[u8] = b"{\"request\":\"interfaces\"}\n";
 /// asks is answered; the ones that were silent for longest are closed.
 #[tokio::test(flavor = "current_thread")]
 async fn clients_that_say_nothing_lock_nobody_out() {
-    let path = place("many");
+    let dir = TempDir::new("ctl-many");
+    let path = dir.path("sock");
     let mut server = listen(&path, 0o600).unwrap();
     let clients = async {
         let mut silent = Vec::new();
@@ -184,7 +184,8 @@ async fn clients_that_say_nothing_lock_nobody_out() {
 /// of the others loses its place.
 #[tokio::test(flavor = "current_thread")]
 async fn one_client_too_many_is_told_so() {
-    let path = place("busy");
+    let dir = TempDir::new("ctl-busy");
+    let path = dir.path("sock");
     let mut server = listen(&path, 0o600).unwrap();
     let mut clients = Vec::new();
     let mut questions = Vec::new();
@@ -215,7 +216,8 @@ async fn one_client_too_many_is_told_so() {
 /// Input: a client that asks for much and reads nothing. Output: others are served meanwhile.
 #[tokio::test(flavor = "current_thread")]
 async fn a_client_that_does_not_read_holds_nobody_up() {
-    let path = place("slow");
+    let dir = TempDir::new("ctl-slow");
+    let path = dir.path("sock");
     let mut server = listen(&path, 0o600).unwrap();
     let vids: Vec<Vid> = (1..=4094).filter_map(Vid::new).collect();
     let port = Interface {
@@ -257,7 +259,8 @@ async fn a_client_that_does_not_read_holds_nobody_up() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_socket_in_use_is_not_taken_and_a_left_over_one_is() {
-    let path = place("inuse");
+    let dir = TempDir::new("ctl-inuse");
+    let path = dir.path("sock");
     let server = listen(&path, 0o600).unwrap();
     let error = listen(&path, 0o600).unwrap_err();
     let pid = std::process::id();
@@ -274,7 +277,6 @@ async fn a_socket_in_use_is_not_taken_and_a_left_over_one_is() {
     let error = listen(&path, 0o600).unwrap_err();
     assert!(matches!(error, ListenError::NotASocket(_)), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

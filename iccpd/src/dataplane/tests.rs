@@ -1,12 +1,13 @@
 //! A `syncd` that says what each test wants it to say.
 
 use super::*;
-use crate::syncd::tests::{Place as Socket, Server};
+use crate::syncd::tests::Server;
 use iccp_core::OnLoss;
 use mclag_proto::DomainId;
 use mclag_proto::sync::model::Abilities;
 use mclag_proto::sync::settings::{DomainSettings, Setting};
 use mclag_proto::sync::v2::ServerMessage;
+use mclag_test_support::TempDir;
 use tokio::net::UnixListener;
 use tokio::time::timeout;
 
@@ -76,11 +77,11 @@ fn what_is_told_is_used() {
 }
 
 /// A dataplane at a socket of its own, connected, and the other end.
-async fn connected(test: &str) -> (Dataplane, Server, UnixListener, Socket) {
-    let socket = Socket::new(test);
-    let listener = UnixListener::bind(&socket.0).unwrap();
+async fn connected(test: &str) -> (Dataplane, Server, UnixListener, TempDir) {
+    let socket = TempDir::new(test);
+    let listener = UnixListener::bind(socket.path("sock")).unwrap();
     let syncd = settings::Syncd {
-        socket: socket.0.clone(),
+        socket: socket.path("sock"),
         names_pair: true,
     };
     let mut dataplane = Dataplane::new(&syncd, Chassis::default(), name("Bridge"), NODE);

@@ -102,7 +102,7 @@ mod tests {
                     peer-link = \"peerlink\"\nports = [\"bond1\", \"bond2\"]\n";
         let settings = Settings::parse(Path::new("test"), text).unwrap();
         let domain = settings.domain.as_ref();
-        let dir = std::env::temp_dir().join(format!("iccpd-bridge-{}", std::process::id()));
+        let dir = mclag_test_support::TempDir::new("bridge");
         let enslave = |port: &str, master: &str| {
             create_dir_all(dir.join(port)).unwrap();
             symlink(format!("../{master}"), dir.join(port).join("master")).unwrap();
@@ -129,6 +129,5 @@ mod tests {
         let want = (name("br3"), BridgeOrigin::Settings);
         assert_eq!(got(Some(name("br3")), domain), want);
         assert_eq!(got(None, None), (name("Bridge"), BridgeOrigin::Default));
-        std::fs::remove_dir_all(dir).unwrap();
     }
 }

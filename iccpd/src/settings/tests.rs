@@ -442,10 +442,9 @@ fn a_file_that_is_not_there_or_is_too_long_is_named() {
         error.to_string(),
         "cannot read settings /nonexistent/iccpd.toml"
     );
-    let long = std::env::temp_dir().join(format!("iccpd-long-{}.toml", std::process::id()));
-    std::fs::write(&long, vec![b'#'; (1 << 20) + 1]).unwrap();
+    let dir = mclag_test_support::TempDir::new("long");
+    let long = dir.write("iccpd.toml", &"#".repeat((1 << 20) + 1));
     let error = load(&long).unwrap_err();
-    std::fs::remove_file(&long).unwrap();
     assert_eq!(
         error.to_string(),
         format!("settings {} are longer than 1048576 bytes", long.display())

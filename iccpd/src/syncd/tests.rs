@@ -5,6 +5,7 @@ use mclag_proto::sync::frame;
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpErrorCode, Section};
 use mclag_proto::sync::v2::{Codec, ErrorCode};
 use mclag_proto::{IfName, Mac, Vid};
+use mclag_test_support::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 use tokio::time::Instant;
@@ -19,24 +20,6 @@ const ABILITIES: Abilities = Abilities {
     neighbours: false,
     node_mac: false,
 };
-
-/// A place for a socket, removed at the end.
-pub(crate) struct Place(pub(crate) PathBuf);
-
-impl Place {
-    pub(crate) fn new(name: &str) -> Self {
-        let file = format!("iccpd-syncd-{name}-{}.sock", std::process::id());
-        let path = std::env::temp_dir().join(file);
-        let _ = std::fs::remove_file(&path);
-        Self(path)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// One accepted connection.
 pub(crate) struct Server {
@@ -106,9 +89,9 @@ async fn while_quiet<T>(syncd: &mut Syncd, done: impl Future<Output = T>) -> T {
 }
 
 /// A client that is connected and greeted, and its server.
-async fn connected(place: &Place, window: u32) -> (Syncd, Server, UnixListener) {
-    let listener = UnixListener::bind(&place.0).unwrap();
-    let mut syncd = Syncd::new(place.0.clone(), false);
+async fn connected(place: &TempDir, window: u32) -> (Syncd, Server, UnixListener) {
+    let listener = UnixListener::bind(place.path("sock")).unwrap();
+    let mut syncd = Syncd::new(place.path("sock"), false);
     let serving = async {
         let mut server = Server::accept(&listener).await;
         server.greet(window).await;
@@ -148,7 +131,7 @@ fn event(last: u8) -> Event {
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_absurd_window_is_cut() {
-    let place = Place::new("window");
+    let place = TempDir::new("syncd-window");
     drop(connected(&place, u32::MAX).await);
 }
 
@@ -156,7 +139,7 @@ async fn an_absurd_window_is_cut() {
 /// index; idle afterwards.
 #[tokio::test(flavor = "current_thread")]
 async fn a_batch_is_answered() {
-    let place = Place::new("batch");
+    let place = TempDir::new("syncd-batch");
     let (mut syncd, mut server, _listener) = connected(&place, 4).await;
     syncd.send(batch(1));
     assert!(!syncd.is_idle());
@@ -184,7 +167,7 @@ async fn a_batch_is_answered() {
 /// more credit only after the core has taken them.
 #[tokio::test(flavor = "current_thread")]
 async fn credit_follows_what_the_core_has_taken() {
-    let place = Place::new("credit");
+    let place = TempDir::new("syncd-credit");
     let (mut syncd, mut server, _listener) = connected(&place, 4).await;
     for number in 1..=EVENT_CREDIT {
         let events = vec![event(1), event(2)];
@@ -211,7 +194,7 @@ async fn credit_follows_what_the_core_has_taken() {
 /// between are dropped.
 #[tokio::test(flavor = "current_thread")]
 async fn the_client_comes_back() {
-    let place = Place::new("back");
+    let place = TempDir::new("syncd-back");
     let (mut syncd, mut server, listener) = connected(&place, 4).await;
     let bye = ServerMessage::Error {
         code: ErrorCode::Stopping,
@@ -237,14 +220,14 @@ async fn the_client_comes_back() {
 /// Input: no server at first. Output: nothing but patience; up when it is there.
 #[tokio::test(flavor = "current_thread")]
 async fn the_server_may_start_later() {
-    let place = Place::new("later");
-    let mut syncd = Syncd::new(place.0.clone(), false);
+    let place = TempDir::new("syncd-later");
+    let mut syncd = Syncd::new(place.path("sock"), false);
     let start = Instant::now();
     while !syncd.complained {
         while_quiet(&mut syncd, tokio::task::yield_now()).await;
         assert!(start.elapsed() < PATIENCE);
     }
-    let listener = UnixListener::bind(&place.0).unwrap();
+    let listener = UnixListener::bind(place.path("sock")).unwrap();
     let serving = async {
         let mut server = Server::accept(&listener).await;
         server.greet(1).await;
@@ -287,7 +270,7 @@ async fn a_server_that_breaks_the_rules_is_left() {
         ),
     ];
     for (what, bytes) in cases {
-        let place = Place::new("rules");
+        let place = TempDir::new("syncd-rules");
         let (mut syncd, mut server, _listener) = connected(&place, 4).await;
         syncd.send(batch(1));
         server.stream.write_all(&bytes).await.unwrap();
@@ -298,9 +281,9 @@ async fn a_server_that_breaks_the_rules_is_left() {
 /// Input: a server that answers the hello with something else. Output: the client tries again.
 #[tokio::test(flavor = "current_thread")]
 async fn a_wrong_greeting_is_no_connection() {
-    let place = Place::new("greeting");
-    let listener = UnixListener::bind(&place.0).unwrap();
-    let mut syncd = Syncd::new(place.0.clone(), false);
+    let place = TempDir::new("syncd-greeting");
+    let listener = UnixListener::bind(place.path("sock")).unwrap();
+    let mut syncd = Syncd::new(place.path("sock"), false);
     let serving = async {
         let mut server = Server::accept(&listener).await;
         let events = vec![];

@@ -1,6 +1,6 @@
 //! A peer that repeats itself without end, on real sockets (`docs/security.md`).
 
-use super::{Daemon, PATIENCE, PORT, Place, address, replies};
+use super::{Daemon, PATIENCE, PORT, TempDir, address, replies};
 use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, Decoder, Dialect, Message, PortState,
@@ -216,7 +216,7 @@ fn attentive_syncd(path: &Path) -> Sender<Mac> {
 /// written, and how many were not.
 #[test]
 fn whatever_floods_in_local_events_are_handled_and_lines_are_few() {
-    let place = Place::new("flood");
+    let place = TempDir::new("iccpd-flood");
     let listener = TcpListener::bind(SocketAddr::new(address(14, 2), PORT)).unwrap();
     let hosts = attentive_syncd(&place.path("syncd1.sock"));
     let daemon = Daemon::start_patient(&place, 14, 1, "", "20s");
@@ -262,7 +262,7 @@ fn whatever_floods_in_local_events_are_handled_and_lines_are_few() {
 /// peer that comes to stay has a session.
 #[test]
 fn a_peer_that_connects_without_end_writes_few_lines() {
-    let place = Place::new("churn");
+    let place = TempDir::new("iccpd-churn");
     let daemon = Daemon::start_patient(&place, 15, 2, "", "20s");
     let to = SocketAddr::new(address(15, 2), PORT);
     daemon.wait("status", |_| true);

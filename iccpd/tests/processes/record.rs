@@ -1,6 +1,6 @@
 //! Recordings of the running program.
 
-use super::{Daemon, PATIENCE, Place, obliging_syncd};
+use super::{Daemon, PATIENCE, TempDir, obliging_syncd};
 use iccp_core::record::Recording;
 use nix::sys::signal::Signal;
 use std::os::unix::fs::PermissionsExt as _;
@@ -28,7 +28,7 @@ fn wait_for_log(daemon: &Daemon, text: &str) {
 /// same core, told the same, decides the same; the file is for its owner alone.
 #[test]
 fn a_replay_decides_what_the_daemon_decided() {
-    let place = Place::new("record");
+    let place = TempDir::new("iccpd-record");
     let file = place.path("recording.jsonl");
     obliging_syncd(&place.path("syncd1.sock"), 2);
     obliging_syncd(&place.path("syncd2.sock"), 1);
@@ -62,7 +62,7 @@ fn a_replay_decides_what_the_daemon_decided() {
 /// say so, and a file that says that the daemon had been running before.
 #[test]
 fn a_signal_ends_a_recording_and_begins_another() {
-    let place = Place::new("toggle");
+    let place = TempDir::new("iccpd-toggle");
     let file = place.path("recording.jsonl");
     let daemon = Daemon::start_with(&place, 17, 1, &settings(&file, "max-size = 65536"));
     wait_for_log(&daemon, "recording begins");

@@ -82,63 +82,44 @@ pub fn make(path: &Path, contents: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{chown, symlink};
-    use std::path::PathBuf;
 
+    use mclag_test_support::TempDir;
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
 
     use super::*;
 
-    /// A directory of its own, removed at the end.
-    struct Dir(PathBuf);
-
-    impl Dir {
-        fn new(name: &str) -> Self {
-            let name = format!("mclag-files-{name}-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            let _ = fs::remove_dir_all(&path);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Dir {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn only_a_plain_file_of_our_own_is_read() {
-        let dir = Dir::new("read");
+        let dir = TempDir::new("read");
         let refusal = |path: &Path| read(path, 100).unwrap_err().to_string();
-        let ours = dir.0.join("ours");
+        let ours = dir.join("ours");
         fs::write(&ours, "text").unwrap();
         assert_eq!(read(&ours, 4).unwrap(), b"text");
         let error = read(&ours, 3).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
-        let link = dir.0.join("link");
+        let link = dir.join("link");
         symlink(&ours, &link).unwrap();
         assert_eq!(refusal(&link), "it is a link");
-        let fifo = dir.0.join("fifo");
+        let fifo = dir.join("fifo");
         mkfifo(&fifo, Mode::S_IRWXU).unwrap();
         assert_eq!(refusal(&fifo), "it is no plain file");
         if geteuid().is_root() {
-            let foreign = dir.0.join("foreign");
+            let foreign = dir.join("foreign");
             fs::write(&foreign, "").unwrap();
             chown(&foreign, Some(65534), None).unwrap();
             assert_eq!(refusal(&foreign), "it belongs to somebody else");
         }
-        fs::hard_link(&ours, dir.0.join("second")).unwrap();
+        fs::hard_link(&ours, dir.join("second")).unwrap();
         assert_eq!(refusal(&ours), "it has another name");
     }
 
     #[test]
     fn a_file_is_made_in_the_place_of_a_link_or_pipe_and_not_behind_it() {
-        let dir = Dir::new("make");
-        let target = dir.0.join("target");
+        let dir = TempDir::new("make");
+        let target = dir.join("target");
         fs::write(&target, "precious").unwrap();
-        let path = dir.0.join("new");
+        let path = dir.join("new");
         symlink(&target, &path).unwrap();
         make(&path, b"ours").unwrap();
         assert_eq!(read(&path, 100).unwrap(), b"ours");

@@ -200,13 +200,14 @@ impl fmt::Display for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mclag_test_support::TempDir;
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
 
     #[test]
     fn what_is_no_file_is_not_waited_for() {
-        let name = format!("mclag-settings-fifo-{}", std::process::id());
-        let fifo = std::env::temp_dir().join(name);
+        let dir = TempDir::new("settings");
+        let fifo = dir.path("fifo");
         mkfifo(&fifo, Mode::S_IRWXU).unwrap();
         for path in [&fifo, Path::new("/dev/zero"), Path::new("/")] {
             let error = read(path, 100).unwrap_err();
@@ -220,7 +221,6 @@ mod tests {
                 path.display()
             );
         }
-        std::fs::remove_file(fifo).unwrap();
     }
 
     #[test]

@@ -339,11 +339,13 @@ fn fresh(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use mclag_test_support::TempDir;
+
     use super::*;
 
     #[tokio::test]
     async fn the_longest_path_that_is_allowed_can_be_listened_on() {
-        let dir = std::env::temp_dir().join(format!("mclag-socket-{}", std::process::id()));
+        let dir = TempDir::new("socket");
         let rest = MAX_LISTEN_PATH - dir.as_os_str().len() - 1;
         let place = |length| Place {
             program: "tests",
@@ -354,6 +356,5 @@ mod tests {
         };
         drop(Listener::bind(place(rest)).unwrap());
         Listener::bind(place(rest + 1)).unwrap_err();
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -1,14 +1,11 @@
 //! What a daemon says when it panics, which ends it with an error and never leaves it hanging.
 
-#[allow(dead_code)]
-mod support;
-
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use mclag_daemon::log;
-use support::Process;
+use mclag_test_support::Process;
 
 /// Set for the process that panics; what it logs before, in lines of a kilobyte.
 const LINES: &str = "MCLAG_TEST_LINES";

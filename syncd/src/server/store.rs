@@ -111,13 +111,14 @@ pub enum StoreError {
 
 #[cfg(test)]
 mod tests {
+    use mclag_test_support::TempDir;
+
     use super::*;
 
     #[test]
     fn links_and_pipes_under_its_names_are_neither_followed_nor_waited_for() {
         use nix::sys::stat::Mode;
-        let dir = std::env::temp_dir().join(format!("syncd-store-links-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = TempDir::new("store-links");
         let (path, target) = (dir.join("originals.json"), dir.join("target"));
         std::fs::write(&target, "{}").unwrap();
         let fresh = dir.join("originals.new");
@@ -138,12 +139,12 @@ mod tests {
             matches!(error, StoreError::Io { doing: "read", .. }),
             "{error}"
         );
-        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
     fn a_damaged_file_is_an_error_that_names_it_and_a_missing_one_is_empty() {
-        let path = std::env::temp_dir().join(format!("syncd-store-{}", std::process::id()));
+        let dir = TempDir::new("store");
+        let path = dir.path("originals.json");
         let store = Store::open(path.clone()).unwrap();
         assert_eq!(store.load().unwrap(), Originals::default());
         std::fs::write(&path, r#"{"bond1": {"learning": {"was": 7}}}"#).unwrap();

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use mclag_daemon::socket::ListenError;
 use mclag_proto::sync::frame;
 use mclag_proto::sync::model::*;
 use mclag_proto::sync::v2::{ClientHello, Codec, MAX_OPS_PER_BATCH, ServerHello};
 use mclag_proto::{IfName, Mac, Vid};
+use mclag_test_support::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A server in a directory of its own.
 struct Rig {
-    dir: PathBuf,
+    dir: TempDir,
     recorder: Recorder,
     server: JoinHandle<Result<(), ServerError>>,
     stop: oneshot::Sender<()>,
@@ -39,24 +39,21 @@ impl Rig {
 
     /// With a foreign server that keeps the table.
     async fn start_beside(options: Options, keeper: Option<mclagsyncd::Client>) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("syncd-test-{}-{number}", std::process::id());
         let backend = RecordBackend::new();
         let recorder = backend.recorder();
         for name in ["peer", "bond1", "bond2", "swp1"] {
             recorder.add_port(port(name));
         }
-        let dir = std::env::temp_dir().join(name);
+        let dir = TempDir::new("syncd");
         Self::serve(dir, backend, options, keeper).await
     }
 
-    async fn start_on(dir: PathBuf, backend: RecordBackend, options: Options) -> Self {
+    async fn start_on(dir: TempDir, backend: RecordBackend, options: Options) -> Self {
         Self::serve(dir, backend, options, None).await
     }
 
     async fn serve(
-        dir: PathBuf,
+        dir: TempDir,
         backend: RecordBackend,
         mut options: Options,
         keeper: Option<mclagsyncd::Client>,
@@ -123,7 +120,6 @@ impl Rig {
     async fn stop(self) {
         let _ = self.stop.send(());
         timeout(SOON, self.server).await.unwrap().unwrap().unwrap();
-        std::fs::remove_dir_all(self.dir).unwrap();
     }
 }
 
@@ -989,7 +985,6 @@ async fn a_dataplane_that_breaks_down_ends_the_server() {
     assert_eq!(text, "the dataplane failed: no more events");
     let ended = timeout(SOON, rig.server).await.unwrap().unwrap();
     assert!(matches!(ended, Err(ServerError::Backend(_))), "{ended:?}");
-    std::fs::remove_dir_all(rig.dir).unwrap();
 }
 
 /// Input: a table of several shares on one bridge, all but a few of which a snapshot leaves out; with its

@@ -16,6 +16,7 @@ use mclag_proto::sync::model::{Abilities, Event, Op};
 use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, Codec, ServerHello, ServerMessage, VERSION,
 };
+use mclag_test_support::TempDir;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 use nix::unistd::Pid;
@@ -25,36 +26,6 @@ use serde_json::Value;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// A directory that is removed at the end.
-#[derive(Debug)]
-pub struct Place(PathBuf);
-
-impl Place {
-    /// An empty directory, of that name and this process.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be made.
-    pub fn new(name: &str) -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("mclag-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self(path))
-    }
-
-    /// A file in it.
-    #[must_use]
-    pub fn path(&self, file: &str) -> PathBuf {
-        self.0.join(file)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// An address of the loopback interface that no other test and, most likely, no other process uses.
 #[must_use]
@@ -92,7 +63,7 @@ impl Daemon {
     /// # Errors
     ///
     /// When it cannot be started.
-    pub fn start(place: &Place, name: &str, settings: &str) -> Result<Self> {
+    pub fn start(place: &TempDir, name: &str, settings: &str) -> Result<Self> {
         let control = match name {
             "mclagsyncd" => place.path("run").join("mclagsyncd-ctl.sock"),
             _ => place.path("control.sock"),
@@ -255,7 +226,7 @@ impl Beside {
     ///
     /// When one of them cannot be started.
     pub fn start(
-        place: &Place,
+        place: &TempDir,
         protocol: &str,
         server: SocketAddrV4,
         domain: &str,

@@ -9,9 +9,10 @@ use anyhow::{Context as _, Result, ensure};
 use mclag_proto::iccp::Dialect;
 use mclag_proto::sync::model::Abilities;
 use mclag_proto::sync::v1;
+use mclag_test_support::TempDir;
 use mclag_tests::replay::player::Player;
 use mclag_tests::replay::process::{
-    Beside, Daemon, PATIENCE, Place, Standin, accept, dial_until, loopback,
+    Beside, Daemon, PATIENCE, Standin, accept, dial_until, loopback,
 };
 use mclag_tests::replay::receiver::{Part, Receiver};
 use mclag_tests::replay::stream::{Side, parse};
@@ -34,7 +35,7 @@ fn with_session(
     network: u8,
     test: impl FnOnce(&mut Player, &Daemon) -> Result<()>,
 ) -> Result<()> {
-    let place = Place::new(name)?;
+    let place = TempDir::new(name);
     let (peer, local) = (loopback(network, 1), loopback(network, 2));
     let _standin = Standin::listen(&place.path("syncd.sock"), Abilities::default())?;
     let settings = format!(
@@ -347,7 +348,7 @@ fn a_server_that_talks_nonsense_costs_no_more_than_what_it_said() {
     ];
     table.extend(impossible_headers());
 
-    let place = Place::new("bad-server").unwrap();
+    let place = TempDir::new("bad-server");
     let address = SocketAddrV4::new(loopback(156, 6), 12_626);
     let server = TcpListener::bind(address).unwrap();
     let mut daemon = Beside::start(&place, "sonic", address, "").unwrap();
@@ -389,7 +390,7 @@ fn a_server_that_talks_nonsense_costs_no_more_than_what_it_said() {
 /// of the other dialect at the same address.
 #[test]
 fn legacy_clients_that_talk_nonsense_cost_no_more_than_what_they_said() {
-    let place = Place::new("bad-client").unwrap();
+    let place = TempDir::new("bad-client");
     let address = SocketAddrV4::new(loopback(157, 6), 12_626);
     let settings = format!(
         "backend = \"record\"\nrun-dir = {:?}\n[record]\nports = [\"PortChannel0001\", \"PortChannel1000\"]\n\

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use mclag_proto::iccp::Dialect;
 use mclag_proto::sync::model::Abilities;
+use mclag_test_support::TempDir;
 use mclag_tests::netns::NetNs;
 use mclag_tests::replay::player::Player;
-use mclag_tests::replay::process::{Daemon, Place, Standin, accept, dial_until, loopback};
+use mclag_tests::replay::process::{Daemon, Standin, accept, dial_until, loopback};
 use mclag_tests::replay::raw::{self, kind, tlv};
 use mclag_tests::replay::receiver::{Part, Receiver, Stage};
 use mclag_tests::replay::stream::{Message, Session, Side, parse};
@@ -123,7 +124,7 @@ impl Case {
         }
     }
 
-    fn settings(self, rg: u32, place: &Place) -> String {
+    fn settings(self, rg: u32, place: &TempDir) -> String {
         let (local, peer) = self.addresses();
         let dialect = match self.is_auto {
             true => "auto".to_owned(),
@@ -162,7 +163,7 @@ fn group(session: &Session, side: Side, dialect: Dialect) -> Option<u32> {
 
 /// Play a recording from its beginning to its end.
 fn replay(case: Case, ports: Option<&Ports>) -> Result<()> {
-    let place = Place::new(&case.name())?;
+    let place = TempDir::new(&case.name());
     let (local, peer) = case.addresses();
     let mut running: Option<(u32, Daemon, Standin)> = None;
     for (number, session) in case.sessions().into_iter().enumerate() {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use mclag_proto::sync::v1::Dialect;
+use mclag_test_support::TempDir;
 use mclag_tests::replay::mclagsyncd::Listener;
-use mclag_tests::replay::process::{Beside, Daemon, Place, accept, dial_until, loopback};
+use mclag_tests::replay::process::{Beside, Daemon, accept, dial_until, loopback};
 use mclag_tests::replay::stream::{Message, Side};
 
 use super::{messages, one_by_one, side_by_side};
@@ -65,7 +66,7 @@ fn play(
 }
 
 fn to_syncd(name: &str, text: &str, dialect: Dialect, network: u8) -> Result<()> {
-    let place = Place::new(&format!("to-syncd-{name}"))?;
+    let place = TempDir::new(&format!("to-syncd-{name}"));
     let address = SocketAddrV4::new(loopback(network, 6), PORT);
     let settings = format!(
         "backend = \"record\"\nrun-dir = {:?}\n[log]\nfilter = \"debug\"\n\
@@ -152,7 +153,7 @@ fn our_daemons_are_a_client_that_mclagsyncd_understands() {
     let recordings =
         recordings!("mclagsyncd": "sonic-07-a" "sonic-01-a" "sonic-02-a" "sonic-05-a" "sonic-06-a");
     one_by_one(recordings.to_vec(), |number, (name, text)| {
-        let place = Place::new(&format!("to-iccpd-{name}"))?;
+        let place = TempDir::new(&format!("to-iccpd-{name}"));
         let address = SocketAddrV4::new(loopback(240 + number, 6), PORT);
         let server = TcpListener::bind(address)?;
         let mut daemon = Beside::start(&place, "sonic", address, "")?;

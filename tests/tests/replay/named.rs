@@ -7,7 +7,8 @@ use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use anyhow::{Result, ensure};
 use mclag_proto::sync::{frame::Decoder, v1};
 use mclag_proto::{DomainId, IfName, Mac};
-use mclag_tests::replay::process::{Beside, PATIENCE, Place, accept, loopback};
+use mclag_test_support::TempDir;
+use mclag_tests::replay::process::{Beside, PATIENCE, accept, loopback};
 
 /// TCP port of the server.
 const PORT: u16 = 12_626;
@@ -80,7 +81,7 @@ fn role(id: u16) -> v1::ClientMessage {
 /// taken back when the server takes it back, whatever follows at once.
 #[test]
 fn a_pair_comes_changes_and_goes_with_a_server() {
-    let place = Place::new("named").unwrap();
+    let place = TempDir::new("named");
     let address = SocketAddrV4::new(loopback(NETWORK, 6), PORT);
     let listener = TcpListener::bind(address).unwrap();
     let settings = "[domain]\ntcp-port = 18889\nbridge = \"br-absent\"\n";

@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use mclag_test_support::TempDir;
 use mclag_tests::netns::NetNs;
 use mclag_tests::replay::polled::{Heard, Key, Polled, kind, recorded};
-use mclag_tests::replay::process::{Beside, Place, accept, loopback};
+use mclag_tests::replay::process::{Beside, accept, loopback};
 use mclag_tests::replay::stream::Side;
 use serde_json::Value;
 
@@ -94,7 +95,7 @@ fn require_good(name: &str, server: &Polled) -> Result<()> {
 }
 
 fn polls_a_recording(number: u8, name: &str, text: &str) -> Result<()> {
-    let place = Place::new(&format!("polled-{name}"))?;
+    let place = TempDir::new(&format!("polled-{name}"));
     let address = SocketAddrV4::new(loopback(180 + number, 6), PORT);
     let server = TcpListener::bind(address)?;
     let (local, peer) = (loopback(180 + number, 1), loopback(180 + number, 2));
@@ -147,7 +148,7 @@ struct Chassis {
     namespace: NetNs,
     server: TcpListener,
     daemon: Beside,
-    _place: Place,
+    _place: TempDir,
 }
 
 /// Two namespaces, joined by the peer link and by a line for the session.
@@ -186,7 +187,7 @@ fn namespaces() -> Result<[NetNs; 2]> {
 
 impl Chassis {
     fn start(namespace: NetNs, node: u8) -> Result<(Self, Polled)> {
-        let place = Place::new(&format!("polled-pair-{node}"))?;
+        let place = TempDir::new(&format!("polled-pair-{node}"));
         let [local, peer] = [node, 3 - node].map(|host| Ipv4Addr::new(10, 255, 0, host));
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT);
         let settings = settings(local, peer, node);

@@ -86,7 +86,8 @@ fn an_answer_that_is_not_a_dump_is_an_error_and_not_a_panic() {
 #[tokio::test(flavor = "current_thread")]
 async fn teamd_is_asked_in_records() {
     use nix::sys::socket::*;
-    let path = std::env::temp_dir().join(format!("iccpd-team-{}.sock", std::process::id()));
+    let dir = mclag_test_support::TempDir::new("team");
+    let path = dir.path("sock");
     let flags = SockFlag::SOCK_CLOEXEC;
     let listener = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
     bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
@@ -99,10 +100,9 @@ async fn teamd_is_asked_in_records() {
         send(fd, DUMP.as_bytes(), MsgFlags::empty()).unwrap();
         nix::unistd::close(fd).unwrap();
     });
-    let state = state(path.clone()).await.unwrap();
+    let state = state(path).await.unwrap();
     assert_eq!(state.members.len(), 2);
     teamd.join().unwrap();
-    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test(flavor = "current_thread")]

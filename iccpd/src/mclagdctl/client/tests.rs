@@ -8,42 +8,21 @@ use mclag_proto::mclagdctl::{
     AgeFlags, LearnedFrom, MacField, MacKind, MacRecord, Neighbour, NeighbourOp, PeerPort,
     PortKind, PortState, ReplyWriter, Role, State, Text,
 };
+use mclag_test_support::TempDir;
 use std::io::Read as _;
 use std::os::unix::net::UnixListener;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use Dialect::{LinuxMclag, Sonic};
 
-/// Where a daemon of a test listens. Removed with it.
-struct Listening(PathBuf);
-
-impl std::ops::Deref for Listening {
-    type Target = Path;
-
-    fn deref(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+/// Where the daemon of a test listens in its directory.
+const SOCKET: &str = "sock";
 
 /// A daemon for as long as the test runs. What it does with a request: so many bytes, then it
 /// closes the connection; or nothing.
-fn daemon(answer: impl Fn([u8; Request::LEN]) -> Option<Vec<u8>> + Send + 'static) -> Listening {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::SeqCst);
-    let file = format!(
-        "iccpd-mclagdctl-client-{number}-{}.sock",
-        std::process::id()
-    );
-    let path = std::env::temp_dir().join(file);
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).unwrap();
+fn daemon(answer: impl Fn([u8; Request::LEN]) -> Option<Vec<u8>> + Send + 'static) -> TempDir {
+    let dir = TempDir::new("mclagdctl-client");
+    let listener = UnixListener::bind(dir.path(SOCKET)).unwrap();
     thread::spawn(move || {
         let mut held = Vec::new();
         for stream in listener.incoming() {
@@ -58,7 +37,7 @@ fn daemon(answer: impl Fn([u8; Request::LEN]) -> Option<Vec<u8>> + Send + 'stati
             }
         }
     });
-    Listening(path)
+    dir
 }
 
 struct Printed {
@@ -69,7 +48,7 @@ struct Printed {
 
 fn run_as(path: &Path, dialect: Option<Dialect>, line: &str) -> Printed {
     let place = Place {
-        socket: path.to_owned(),
+        socket: path.join(SOCKET),
         dialect,
         timeout: Duration::from_millis(300),
     };
@@ -154,7 +133,7 @@ fn peer_ports(count: usize) -> Data {
 }
 
 /// A linux-mclag daemon: what it does not know it closes, an unknown id it answers with 12 bytes.
-fn linux(count: usize) -> Listening {
+fn linux(count: usize) -> TempDir {
     daemon(move |wire| {
         let Ok(request) = Request::decode(&wire, LinuxMclag) else {
             return Some(Vec::new());

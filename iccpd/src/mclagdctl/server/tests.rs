@@ -7,8 +7,9 @@ use iccp_core::{Config, Domain, Input, Link, LinkKind, OnLoss, Time};
 use mclag_proto::mclagdctl::{Data, LogLevel, ReplyHeader};
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
+use mclag_test_support::TempDir;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -16,35 +17,16 @@ use Dialect::{LinuxMclag, Sonic};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A directory of its own, removed at the end.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let file = format!("iccpd-mclagdctl-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(file);
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn socket(&self, dialect: Dialect) -> LegacySocket {
-        LegacySocket {
-            path: self.0.join(format!("{dialect}.sock")),
-            dialect,
-            mode: 0o600,
-        }
-    }
-
-    fn both(&self) -> [LegacySocket; 2] {
-        [self.socket(Sonic), self.socket(LinuxMclag)]
+fn socket(dir: &TempDir, dialect: Dialect) -> LegacySocket {
+    LegacySocket {
+        path: dir.join(format!("{dialect}.sock")),
+        dialect,
+        mode: 0o600,
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn both(dir: &TempDir) -> [LegacySocket; 2] {
+    [socket(dir, Sonic), socket(dir, LinuxMclag)]
 }
 
 fn name(text: &str) -> IfName {
@@ -165,8 +147,8 @@ async fn tool(path: &Path, args: &[&str]) -> (u8, String, String) {
 
 #[tokio::test(flavor = "current_thread")]
 async fn every_command_of_our_client_is_answered_in_both_dialects() {
-    let place = Place::new("commands");
-    let sockets = place.both();
+    let place = TempDir::new("mclagdctl-commands");
+    let sockets = both(&place);
     let mut server = Server::listen(&sockets);
     let domain = domain_with(2);
     let commands = async {
@@ -235,8 +217,8 @@ async fn every_command_of_our_client_is_answered_in_both_dialects() {
 /// `spec/mclagdctl-protocol.md` 3: the full 16 bytes in both dialects; id 0 is every domain.
 #[tokio::test(flavor = "current_thread")]
 async fn another_id_is_refused_with_a_whole_header() {
-    let place = Place::new("ids");
-    let sockets = place.both();
+    let place = TempDir::new("mclagdctl-ids");
+    let sockets = both(&place);
     let mut server = Server::listen(&sockets);
     let asking = async {
         for socket in &sockets {
@@ -259,8 +241,8 @@ async fn another_id_is_refused_with_a_whole_header() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn without_a_pair_there_is_nothing_to_list() {
-    let place = Place::new("nopair");
-    let socket = place.socket(Sonic);
+    let place = TempDir::new("mclagdctl-nopair");
+    let socket = socket(&place, Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     let mut log = log::Control::new(LogLevel::Notice, |_| true);
     let asking = async {
@@ -279,8 +261,8 @@ async fn without_a_pair_there_is_nothing_to_list() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_log_level_is_set_and_shown() {
     static CHANGES: AtomicUsize = AtomicUsize::new(0);
-    let place = Place::new("level");
-    let socket = place.socket(Sonic);
+    let place = TempDir::new("mclagdctl-level");
+    let socket = socket(&place, Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     let mut log = log::Control::new(LogLevel::Notice, |filter| {
         assert_eq!(filter.to_string(), "warn");
@@ -305,8 +287,8 @@ async fn the_log_level_is_set_and_shown() {
 /// `spec/mclagdctl-protocol.md` 1
 #[tokio::test(flavor = "current_thread")]
 async fn an_unknown_or_short_request_is_closed_without_a_reply() {
-    let place = Place::new("unknown");
-    let sockets = place.both();
+    let place = TempDir::new("mclagdctl-unknown");
+    let sockets = both(&place);
     let mut server = Server::listen(&sockets);
     let asking = async {
         for code in [0, 10, 11, 0xff] {
@@ -331,8 +313,8 @@ async fn an_unknown_or_short_request_is_closed_without_a_reply() {
 /// `spec/mclagdctl-protocol.md` 1: a second request on the same connection is not read.
 #[tokio::test(flavor = "current_thread")]
 async fn of_two_requests_the_first_is_answered() {
-    let place = Place::new("two");
-    let socket = place.socket(Sonic);
+    let place = TempDir::new("mclagdctl-two");
+    let socket = socket(&place, Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     let asking = async {
         let state = wire(Command::State, 0, Sonic);
@@ -346,8 +328,8 @@ async fn of_two_requests_the_first_is_answered() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_request_may_come_in_pieces() {
-    let place = Place::new("pieces");
-    let socket = place.socket(LinuxMclag);
+    let place = TempDir::new("mclagdctl-pieces");
+    let socket = socket(&place, LinuxMclag);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     let asking = async {
         let mut stream = UnixStream::connect(&socket.path).await.unwrap();
@@ -364,8 +346,8 @@ async fn a_request_may_come_in_pieces() {
 /// `spec/mclagdctl-protocol.md` 1, except that nobody else waits meanwhile (E44).
 #[tokio::test(flavor = "current_thread")]
 async fn a_client_that_says_nothing_is_dropped_and_holds_nobody_up() {
-    let place = Place::new("silent");
-    let socket = place.socket(Sonic);
+    let place = TempDir::new("mclagdctl-silent");
+    let socket = socket(&place, Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     server.context.idle = Duration::from_millis(200);
     let asking = async {
@@ -384,8 +366,8 @@ async fn a_client_that_says_nothing_is_dropped_and_holds_nobody_up() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_large_table_reaches_who_reads_and_holds_nobody_up() {
     const ADDRESSES: u32 = 20_000;
-    let place = Place::new("large");
-    let sockets = place.both();
+    let place = TempDir::new("mclagdctl-large");
+    let sockets = both(&place);
     let mut server = Server::listen(&sockets);
     server.context.idle = Duration::from_millis(500);
     let domain = domain_with(ADDRESSES);
@@ -423,8 +405,8 @@ async fn a_large_table_reaches_who_reads_and_holds_nobody_up() {
 /// served when there is a place.
 #[tokio::test(flavor = "current_thread")]
 async fn more_clients_than_places_wait_for_their_turn() {
-    let place = Place::new("many");
-    let socket = place.socket(Sonic);
+    let place = TempDir::new("mclagdctl-many");
+    let socket = socket(&place, Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     let request = wire(Command::State, 0, Sonic);
     let (mut clients, mut questions) = (Vec::new(), Vec::new());
@@ -459,8 +441,8 @@ async fn more_clients_than_places_wait_for_their_turn() {
 /// answered at once; the ones that were silent for longest are closed.
 #[tokio::test(flavor = "current_thread")]
 async fn clients_that_say_nothing_lock_nobody_out() {
-    let place = Place::new("locked");
-    let socket = place.socket(Sonic);
+    let place = TempDir::new("mclagdctl-locked");
+    let socket = socket(&place, Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     server.context.idle = PATIENCE;
     let asking = async {
@@ -487,8 +469,8 @@ async fn clients_that_say_nothing_lock_nobody_out() {
 /// A client that says a byte now and then is as good as silent.
 #[tokio::test(flavor = "current_thread", start_paused = true)]
 async fn a_request_has_to_be_whole_in_time() {
-    let place = Place::new("trickle");
-    let socket = place.socket(Sonic);
+    let place = TempDir::new("mclagdctl-trickle");
+    let socket = socket(&place, Sonic);
     let mut server = Server::listen(std::slice::from_ref(&socket));
     let begin = tokio::time::Instant::now();
     let asking = async {
@@ -507,9 +489,9 @@ async fn a_request_has_to_be_whole_in_time() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_directory_is_made_and_a_left_over_socket_replaced() {
-    let place = Place::new("paths");
+    let place = TempDir::new("mclagdctl-paths");
     let socket = LegacySocket {
-        path: place.0.join("run").join("iccpd").join("mclagdctl.sock"),
+        path: place.join("run").join("iccpd").join("mclagdctl.sock"),
         dialect: Sonic,
         mode: 0o620,
     };

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mclag_proto::ctl::dataplane::{Dataplane, Reply};
@@ -14,6 +12,7 @@ use mclag_proto::sync::v1::{
 };
 use mclag_proto::sync::v2;
 use mclag_proto::{DomainId, IfName, Mac, Vid};
+use mclag_test_support::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -51,7 +50,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// A server with the ports of the captured runs.
 struct Rig {
-    dir: PathBuf,
+    dir: TempDir,
     recorder: Recorder,
     addresses: Vec<SocketAddr>,
     server: JoinHandle<Result<(), ServerError>>,
@@ -63,10 +62,7 @@ struct Rig {
 impl Rig {
     /// One socket for each dialect; none to tell it from what is said.
     async fn start(dialects: &[Option<Dialect>]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("syncd-legacy-{}-{number}", std::process::id());
-        let dir = std::env::temp_dir().join(name);
+        let dir = TempDir::new("syncd-legacy");
         let backend = RecordBackend::new();
         let recorder = backend.recorder();
         for name in ["PortChannel0001", "PortChannel1000", "Ethernet8"] {
@@ -219,7 +215,6 @@ impl Rig {
     async fn stop(self) {
         let _ = self.stop.send(());
         timeout(SOON, self.server).await.unwrap().unwrap().unwrap();
-        std::fs::remove_dir_all(self.dir).unwrap();
     }
 }
 

@@ -1,10 +1,15 @@
-//! A daemon as a process, for the tests of all that have one.
+//! What tests of several crates need: directories of their own, daemons as processes, and waiting for
+//! what has to happen.
+
+#![allow(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,47 +17,70 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// What has to happen, happens within this time, however slow the machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A directory of its own, removed at the end.
-pub(crate) struct Place(PathBuf);
+/// A directory that nobody else has, removed at the end, also of a test that fails.
+#[derive(Debug)]
+pub struct TempDir(PathBuf);
 
-impl Place {
-    pub(crate) fn new(name: &str) -> Self {
-        let name = format!("mclag-{name}-{}", std::process::id());
+impl TempDir {
+    /// An empty directory, with this in its name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mclag-test-{name}-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
+    /// Where a file of it is.
+    #[must_use]
+    pub fn path(&self, file: &str) -> PathBuf {
         self.0.join(file)
     }
 
-    pub(crate) fn write(&self, file: &str, text: &str) -> PathBuf {
+    /// The text of a file of it; none if that cannot be read.
+    #[must_use]
+    pub fn read(&self, file: &str) -> Option<String> {
+        std::fs::read_to_string(self.path(file)).ok()
+    }
+
+    /// Make a file in it.
+    pub fn write(&self, file: &str, text: &str) -> PathBuf {
         let path = self.path(file);
         std::fs::write(&path, text).unwrap();
         path
     }
 }
 
-impl Drop for Place {
+impl Deref for TempDir {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 /// A running process, killed at the end.
-pub(crate) struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    pub(crate) fn start(program: &str, args: &[&Path], log: impl Into<Stdio>) -> Self {
+    /// Run a program with these arguments and its log there.
+    pub fn start(program: &str, args: &[&Path], log: impl Into<Stdio>) -> Self {
         Self::start_with(program, args, &[], log)
     }
 
     /// The same, with something more in its environment.
-    pub(crate) fn start_with(
+    pub fn start_with(
         program: &str,
         args: &[&Path],
         env: &[(&str, &str)],
@@ -70,23 +98,26 @@ impl Process {
         )
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.0.id()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// Send it a signal.
+    pub fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.0.id()).unwrap();
         kill(Pid::from_raw(pid), signal).unwrap();
     }
 
     /// Require that it runs.
-    pub(crate) fn runs(&mut self) {
+    pub fn runs(&mut self) {
         let ended = self.0.try_wait().unwrap();
         assert!(ended.is_none(), "it ended: {ended:?}");
     }
 
     /// How it ends.
-    pub(crate) fn end(&mut self) -> ExitStatus {
+    pub fn end(&mut self) -> ExitStatus {
         let mut ended = None;
         eventually("it ends", || {
             ended = self.0.try_wait().unwrap();
@@ -96,7 +127,7 @@ impl Process {
     }
 
     /// It stops when it is told to, without an error.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         self.signal(Signal::SIGTERM);
         let status = self.end();
         assert!(status.success(), "{status}");
@@ -117,7 +148,7 @@ impl Drop for Process {
 }
 
 /// Look until it is so.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
@@ -126,7 +157,7 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The answer of a control socket; none if nobody answers there in time.
-pub(crate) fn ask(socket: &Path, request: &str) -> Option<serde_json::Value> {
+pub fn ask(socket: &Path, request: &str) -> Option<serde_json::Value> {
     let stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     (&stream)
@@ -138,16 +169,21 @@ pub(crate) fn ask(socket: &Path, request: &str) -> Option<serde_json::Value> {
 }
 
 /// A daemon whose log can be filled, for what must hold of both.
-pub(crate) struct Logging {
-    pub(crate) program: &'static str,
-    pub(crate) args: Vec<PathBuf>,
+pub struct Logging {
+    /// The program.
+    pub program: &'static str,
+    /// Its arguments.
+    pub args: Vec<PathBuf>,
     /// Its settings file. With the second text in it a reload logs a line of more than a pipe takes.
-    pub(crate) settings: PathBuf,
-    pub(crate) texts: [String; 2],
-    pub(crate) control: PathBuf,
+    pub settings: PathBuf,
+    /// What the settings file says in turn.
+    pub texts: [String; 2],
+    /// Its control socket.
+    pub control: PathBuf,
     /// What shows how many lines were lost.
-    pub(crate) request: &'static str,
-    pub(crate) lost: fn(&serde_json::Value) -> Option<u64>,
+    pub request: &'static str,
+    /// Takes that number out of the answer.
+    pub lost: fn(&serde_json::Value) -> Option<u64>,
 }
 
 impl Logging {
@@ -173,14 +209,16 @@ impl Logging {
         });
     }
 
-    pub(crate) fn goes_on_when_the_disk_is_full(&self) {
+    /// On a full disk it goes on and counts.
+    pub fn goes_on_when_the_disk_is_full(&self) {
         let full = std::fs::File::options().write(true).open("/dev/full");
         let mut process = self.start(full.unwrap());
         self.lose_lines(&mut process);
         process.stop();
     }
 
-    pub(crate) fn goes_on_when_the_reader_is_gone(&self) {
+    /// Without a reader it goes on and counts.
+    pub fn goes_on_when_the_reader_is_gone(&self) {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut process = self.start(OwnedFd::from(writer));
@@ -189,7 +227,7 @@ impl Logging {
     }
 
     /// When the reader reads again it gets what waited and the number of what did not, and at the end the last line.
-    pub(crate) fn goes_on_when_the_reader_hangs(&self) {
+    pub fn goes_on_when_the_reader_hangs(&self) {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut process = self.start(OwnedFd::from(writer));
         self.lose_lines(&mut process);
@@ -210,11 +248,29 @@ impl Logging {
         );
     }
 
-    pub(crate) fn stops_although_the_reader_hangs(&self) {
+    /// Nothing of the log keeps it from stopping.
+    pub fn stops_although_the_reader_hangs(&self) {
         let (reader, writer) = std::io::pipe().unwrap();
         let mut process = self.start(OwnedFd::from(writer));
         self.lose_lines(&mut process);
         process.stop();
         drop(reader);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_nobody_elses_and_goes_with_a_test_that_fails() {
+        let failing = thread::spawn(|| {
+            let dirs = [TempDir::new("same"), TempDir::new("same")];
+            let file = dirs[0].write("file", "text");
+            assert_eq!(dirs[1].read("file"), None);
+            std::panic::panic_any(file);
+        });
+        let file = failing.join().unwrap_err().downcast::<PathBuf>().unwrap();
+        assert!(file.is_absolute() && !file.parent().unwrap().exists());
     }
 }
