@@ -222,6 +222,8 @@ pub enum Conflict {
     },
     /// It is not an MLAG port at the peer.
     MissingAtPeer,
+    /// It shows the LACP system id of the pair all the same, as SONiC has it.
+    SharesSystemId,
     /// It is a layer-3 port on one side only.
     #[serde(rename = "layer-3")]
     Layer3 {

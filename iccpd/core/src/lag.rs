@@ -17,9 +17,10 @@
 //! [`SETTLED`](crate::policy::peer::SETTLED) ([`Consent::Presumed`]); nothing is said to it again meanwhile, since that would
 //! start its 3 s anew.
 //!
-//! Three small machines, each total, with its table as a test: [`ForwardingState`], [`Advertised`],
-//! [`Programmed`]. What is decided from outside, and why, is in `domain/derive.rs`.
+//! Four small machines, each total, with its table as a test: [`ForwardingState`], [`Advertised`],
+//! [`Programmed`], [`Pairing`]. What is decided from outside, and why, is in `domain/derive.rs`.
 
+mod pairing;
 mod port;
 
 use crate::Time;
@@ -29,6 +30,7 @@ use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+pub use pairing::{Pairing, Word};
 pub use port::{MlagPort, aggregator_purge};
 
 /// How often it is advertised again that a port is up while it does not acknowledge

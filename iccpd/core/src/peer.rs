@@ -44,7 +44,7 @@ pub enum Past {
     /// Everything, and it announced while both were synchronised that it restarts and goes on forwarding
     /// meanwhile: nothing changes (`spec/behaviour.md` 14.2).
     Restarting,
-    /// Nothing: it left the pair, or is no longer the peer. That it has no ports it never said.
+    /// Nothing: it left the pair. That it has no ports it never said.
     Forgotten,
     /// Nothing: everything was given up when the session was lost (`spec/behaviour.md` 6.6).
     Released,
@@ -65,8 +65,10 @@ pub enum Change {
     LostAtOnce,
     /// It did not come back in time from its restart.
     Overdue,
-    /// It left the pair, or another one is the peer.
+    /// It left the pair.
     Forgotten,
+    /// Another one is the peer.
+    Replaced,
     /// Everything is given up.
     Released,
 }
@@ -106,6 +108,12 @@ impl Known {
             }
             (_, Change::Overdue) => self,
             (_, Change::Forgotten) => Self::Before(Past::Forgotten),
+            // As SONiC, where everything was given up.
+            (
+                Self::Before(Past::Released) | Self::PortsSynchronised(Past::Released),
+                Change::Replaced,
+            ) => Self::Before(Past::Released),
+            (_, Change::Replaced) => Self::Before(Past::Unknown),
             (_, Change::Released) => Self::Before(Past::Released),
         }
     }
@@ -434,7 +442,7 @@ impl Peer {
     /// Another one is the peer from now on.
     pub fn replace(&mut self) {
         *self = Self {
-            known: self.known,
+            known: self.known.after(Change::Replaced),
             ..Self::default()
         };
     }

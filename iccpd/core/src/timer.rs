@@ -15,6 +15,8 @@ pub enum Timer {
     Session,
     /// The two have been connected for long enough to be synchronised.
     Synchronisation,
+    /// The peer has had the time to name its ports since this chassis started.
+    Start,
     /// What the peer advertised in a session that is gone is no longer worth keeping.
     RestartHold,
     /// A legacy peer, which marks no end, has had time to send its addresses.
@@ -105,6 +107,7 @@ impl Timer {
             | Self::Keepalive
             | Self::Session
             | Self::Synchronisation
+            | Self::Start
             | Self::RestartHold
             | Self::LegacySync
             | Self::Repair

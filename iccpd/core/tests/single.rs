@@ -3,7 +3,7 @@
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Reason, Time,
 };
-use mclag_proto::ctl::CounterName;
+use mclag_proto::ctl::{Conflict, CounterName, Warning};
 use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, MacEntry, MacType, Message,
@@ -30,6 +30,15 @@ struct Chassis {
 impl Chassis {
     /// In step with the peer, whose bond1 is down, with `syncd` connected and nothing said to it.
     fn synchronised() -> Self {
+        let mut this = Self::new();
+        this.connects();
+        this.names_bond1();
+        this.syncd_up();
+        this
+    }
+
+    /// Its interfaces are known, and nothing else.
+    fn new() -> Self {
         let config = Config {
             domain: DomainId::new(1).unwrap(),
             local: "192.0.2.1".parse().unwrap(),
@@ -53,32 +62,34 @@ impl Chassis {
             now: Time::ZERO,
         };
         this.links();
-        this.feed(Input::PeerUp {
+        this
+    }
+
+    /// The peer connects, and asks for everything.
+    fn connects(&mut self) {
+        self.feed(Input::PeerUp {
             traits: PeerTraits::default(),
         });
-        this.receive(Body::Capability);
+        self.receive(Body::Capability);
         let sender = "192.0.2.2".to_owned();
-        this.receive(Body::Connect { rg: RG, sender });
-        this.tell(Tlv::SyncRequest { number: 0 });
-        this.sent();
-        this.tell(Tlv::SyncData {
+        self.receive(Body::Connect { rg: RG, sender });
+        self.tell(Tlv::SyncRequest { number: 0 });
+        self.sent();
+    }
+
+    /// The peer names its ports, which are bond1, and that is down.
+    fn names_bond1(&mut self) {
+        self.tell(Tlv::SyncData {
             number: 0,
             end: false,
         });
-        this.tell(Tlv::AggregatorConfig(AggregatorConfig {
-            id: AggregatorId::of(&name("bond1")),
-            name: name("bond1"),
-            mac: Mac([2, 0, 0, 0, 0, 2]),
-            flag: ConfigFlag::Present,
-        }));
-        this.port("bond1", PortState::Down);
-        this.tell(Tlv::SyncData {
+        self.tell(named(ConfigFlag::Present));
+        self.port("bond1", PortState::Down);
+        self.tell(Tlv::SyncData {
             number: 0,
             end: true,
         });
-        this.sent();
-        this.syncd_up();
-        this
+        self.sent();
     }
 
     fn syncd_up(&mut self) {
@@ -207,6 +218,176 @@ impl Chassis {
         let batch = batch.number;
         self.feed(Input::SyncdResult { batch, failures });
     }
+}
+
+/// What is wanted of bond1 from now on, batch by batch; each is carried out.
+fn wants(chassis: &mut Chassis) -> Vec<(Option<Mac>, Isolation)> {
+    let mut wants = Vec::new();
+    while let Some((batch, _)) = chassis.batch() {
+        wants.extend(batch.ops.iter().filter_map(|op| match op {
+            Op::Port { want, .. } => Some((want.system_mac, want.isolation)),
+            _ => None,
+        }));
+        chassis.answer(&batch, None);
+    }
+    wants
+}
+
+fn named(flag: ConfigFlag) -> Tlv {
+    Tlv::AggregatorConfig(AggregatorConfig {
+        id: AggregatorId::of(&name("bond1")),
+        name: name("bond1"),
+        mac: Mac([2, 0, 0, 0, 0, 2]),
+        flag,
+    })
+}
+
+const SHARED: Option<Mac> = Some(Mac([2, 0, 0, 0, 0, 0xff]));
+/// This chassis' own: the bond of the model has no address.
+const OWN: Option<Mac> = Some(Mac([2, 0, 0, 0, 0, 1]));
+
+/// Its host, and another one behind a port of the peer that shows the pair's id, would get every flooded frame
+/// twice.
+#[test]
+fn a_port_that_the_peer_does_not_have_shows_its_own_id_before_isolation_is_lifted() {
+    let mut chassis = Chassis::synchronised();
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::Off)]);
+    chassis.port("bond1", PortState::Up);
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::On)]);
+    chassis.tell(named(ConfigFlag::Purge));
+    let left = [(OWN, Isolation::On), (OWN, Isolation::Off)];
+    assert_eq!(wants(&mut chassis), left);
+    let reason = "closed by the peer".into();
+    chassis.feed(Input::PeerDown { reason });
+    chassis.pass(Config::RESTART_HOLD);
+    let later = wants(&mut chassis);
+    assert!(
+        later.iter().all(|want| *want == left[1]),
+        "nobody said otherwise: {later:?}"
+    );
+}
+
+#[test]
+fn a_port_that_the_peer_comes_to_have_shows_the_pair_s_id_again_and_is_isolated() {
+    let mut chassis = Chassis::synchronised();
+    chassis.tell(named(ConfigFlag::Purge));
+    let last = wants(&mut chassis).pop();
+    assert_eq!(last, Some((OWN, Isolation::Off)));
+    // Up until the peer says otherwise.
+    chassis.tell(named(ConfigFlag::Present));
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::On)]);
+}
+
+/// Nobody can say yet that its id is the one on the wire.
+#[test]
+fn isolation_is_not_lifted_while_the_id_of_its_own_is_not_in_force() {
+    let mut chassis = Chassis::synchronised();
+    wants(&mut chassis);
+    chassis.tell(named(ConfigFlag::Purge));
+    let (batch, isolation) = chassis.batch().unwrap();
+    assert_eq!(isolation, Some(Isolation::On));
+    chassis.answer(&batch, Some(OpErrorCode::Refused));
+    assert_eq!(chassis.batch(), None);
+    chassis.pass(SECOND);
+    assert_eq!(
+        wants(&mut chassis),
+        [(OWN, Isolation::On), (OWN, Isolation::Off)]
+    );
+}
+
+/// A legacy peer is told that it is gone; one of our own that it is down, for it is in the settings: its
+/// port there must not leave the pair because an interface is made anew here.
+#[test]
+fn of_a_port_that_does_not_exist_one_of_our_own_hears_that_it_is_down() {
+    for (native, flag, is_down) in [
+        (false, ConfigFlag::Purge, false),
+        (true, ConfigFlag::Present, true),
+    ] {
+        let mut chassis = Chassis::synchronised();
+        if native {
+            chassis.tell(Tlv::Extension(Extension::Announce(Announce {
+                version: VERSION,
+                priority: 1,
+                node_mac: Mac([2, 0, 0, 0, 0, 2]),
+                software: "other".into(),
+            })));
+        }
+        chassis.sent();
+        chassis.feed(Input::LinkGone { index: 2 });
+        let sent = chassis.sent();
+        let configs: Vec<ConfigFlag> = sent
+            .iter()
+            .filter_map(|tlv| match tlv {
+                Tlv::AggregatorConfig(config) => Some(config.flag),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(configs, [flag]);
+        let down = |tlv: &Tlv| matches!(tlv, Tlv::AggregatorState(state) if state.state == PortState::Down);
+        assert_eq!(sent.iter().any(down), is_down);
+    }
+}
+
+/// As SONiC; what is different is shown.
+#[test]
+fn with_strict_sonic_a_port_that_the_peer_does_not_have_keeps_the_pair_s_id_and_there_is_a_warning()
+{
+    let mut chassis = Chassis::synchronised();
+    let strict = Config {
+        on_loss: OnLoss::Release,
+        ..chassis.domain.config().clone()
+    };
+    chassis.feed(Input::Configure(Box::new(strict)));
+    wants(&mut chassis);
+    chassis.tell(named(ConfigFlag::Purge));
+    assert_eq!(wants(&mut chassis), []);
+    let warnings = chassis.domain.status(chassis.now).warnings;
+    let warning = Warning::Port {
+        port: name("bond1"),
+        conflict: Conflict::SharesSystemId,
+    };
+    assert!(warnings.contains(&warning), "{warnings:?}");
+}
+
+/// A daemon that starts knows neither what the peer has nor what the host sees. It changes nothing for as long as
+/// the peer may be about to say.
+#[test]
+fn a_restart_changes_no_id_before_the_peer_has_named_its_ports() {
+    let mut chassis = Chassis::new();
+    chassis.syncd_up();
+    assert_eq!(wants(&mut chassis), [(None, Isolation::Keep)]);
+    chassis.connects();
+    assert_eq!(wants(&mut chassis), []);
+    chassis.names_bond1();
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::Off)]);
+
+    let mut alone = Chassis::new();
+    alone.syncd_up();
+    assert_eq!(wants(&mut alone), [(None, Isolation::Keep)]);
+    alone.pass(SECOND * 5);
+    assert_eq!(
+        wants(&mut alone),
+        [(SHARED, Isolation::Keep)],
+        "nobody else is there"
+    );
+}
+
+/// The old peer goes on forwarding, and what the new one has nobody knows.
+#[test]
+fn with_another_peer_every_port_keeps_its_id_and_is_isolated_until_that_one_has_named_its_ports() {
+    let mut chassis = Chassis::synchronised();
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::Off)]);
+    let other = Config {
+        peer: "192.0.2.3".parse().unwrap(),
+        ..chassis.domain.config().clone()
+    };
+    chassis.feed(Input::Configure(Box::new(other)));
+    chassis.pass(Config::RESTART_HOLD);
+    assert_eq!(wants(&mut chassis), [(None, Isolation::On)]);
+    chassis.connects();
+    assert_eq!(wants(&mut chassis), []);
+    chassis.names_bond1();
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::Off)]);
 }
 
 /// The host leaves a leg only when it has another LACP partner there: holding is not enough.

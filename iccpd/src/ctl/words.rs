@@ -40,6 +40,9 @@ pub fn conflict(conflict: &Conflict) -> String {
     match conflict {
         Conflict::SameNumber { id, other } => format!("has number {id} in common with {other}"),
         Conflict::MissingAtPeer => "not an MLAG port at the peer".to_owned(),
+        Conflict::SharesSystemId => {
+            "shows the pair's LACP system id without being an MLAG port at the peer: frames may arrive twice".to_owned()
+        }
         Conflict::Layer3 { here: true } => "a layer-3 port here only".to_owned(),
         Conflict::Layer3 { here: false } => "a layer-3 port at the peer only".to_owned(),
         Conflict::Addresses { own, peers } => format!("address {own} here, {peers} at the peer"),
@@ -210,6 +213,12 @@ mod tests {
                 port(Conflict::MissingAtPeer),
                 of_port(json!({"conflict": "missing-at-peer"})),
                 "bond1: not an MLAG port at the peer",
+            ),
+            (
+                port(Conflict::SharesSystemId),
+                of_port(json!({"conflict": "shares-system-id"})),
+                "bond1: shows the pair's LACP system id without being an MLAG port at the peer: \
+                 frames may arrive twice",
             ),
             (
                 port(Conflict::Layer3 { here: true }),

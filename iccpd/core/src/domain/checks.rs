@@ -2,6 +2,7 @@
 //! once per change, and otherwise without effect.
 
 use super::{Domain, IfName, MlagPort, Notice, SessionState};
+use crate::OnLoss;
 use crate::input::LinkKind;
 use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::PeerLinkKind;
@@ -92,6 +93,9 @@ impl Domain {
         }
         let Some(remote) = self.peer.port(&port.name()) else {
             conflicts.push(Conflict::MissingAtPeer);
+            if self.config.on_loss == OnLoss::Release {
+                conflicts.push(Conflict::SharesSystemId);
+            }
             return conflicts;
         };
         let (Some(facts), Some(info)) = (port.facts(), remote.info()) else {

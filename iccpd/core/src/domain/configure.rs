@@ -3,7 +3,7 @@
 //!
 //! | Change | Effect |
 //! |---|---|
-//! | domain, peer's address | session restarted, once; the old peer is forgotten; role decided anew |
+//! | domain, peer's address | session restarted, once; the old peer is forgotten; role decided anew; ports keep their id and are isolated until the new one has named its own |
 //! | own address | session restarted; role decided anew |
 //! | peer link | session restarted |
 //! | port | attached or detached, and advertised |
@@ -13,12 +13,12 @@
 //! | bridge, unique IP | programmed or advertised |
 //! | ack timeout, restart hold, on loss | from the next time on |
 
-use super::{Domain, MlagPort, SessionState, Time, announce, session_config};
+use super::{Domain, Isolation, MlagPort, SessionState, Time, Timer, announce, session_config};
 use crate::Reason;
-use crate::config::Config;
+use crate::config::{Config, OnLoss};
 use crate::counters::Counter;
 use crate::input::LinkKind;
-use crate::lag::{Event, News};
+use crate::lag::{Event, News, Word};
 use crate::peer::RemotePort;
 use mclag_proto::IfName;
 use mclag_proto::iccp::Tlv;
@@ -64,11 +64,9 @@ impl Domain {
         let stranger = config.domain != before.domain || config.peer != before.peer;
         let addresses = stranger || config.local != before.local;
         if addresses || config.peer_link != before.peer_link {
-            self.shutdown_notice(if stranger {
-                ShutdownNotice::Leave
-            } else {
-                ShutdownNotice::Restart
-            });
+            // Also to one that is no longer the peer: this chassis goes on forwarding, and its ports
+            // show what they did.
+            self.shutdown_notice(ShutdownNotice::Restart);
             self.session
                 .restart(Reason::Reconfigured, &mut self.timers, now);
             self.run_session(now);
@@ -76,6 +74,11 @@ impl Domain {
         if stranger && self.counters.get(Counter::Sessions) > 0 {
             self.forget_peer();
             self.peer.replace();
+            if self.config.on_loss == OnLoss::Hold {
+                for port in self.ports.values_mut() {
+                    port.pair(Word::OtherPeer);
+                }
+            }
         }
         if addresses {
             self.elect_against(None);
@@ -98,6 +101,11 @@ impl Domain {
     }
 
     fn configure_ports(&mut self, before: &Config) {
+        if self.config.on_loss == OnLoss::Release {
+            for port in self.ports.values_mut() {
+                port.pair(Word::TimeOver);
+            }
+        }
         let (now, was) = (self.config.ports.clone(), &before.ports);
         for name in was.difference(&now) {
             let Some(port) = self.ports.remove(name) else {
@@ -118,6 +126,13 @@ impl Domain {
         }
         for name in now.difference(was) {
             let mut port = MlagPort::new(*name);
+            if self.timers.is_set(Timer::Start) {
+                port = port.unknown();
+            }
+            if self.session.state() != SessionState::Exchange {
+                // Until the peer says whether it has it, too.
+                port.set_isolation(Isolation::On);
+            }
             if self.links.port_is_up(name, &self.config.bridge) {
                 // It carried data before: it is not held for becoming an MLAG port.
                 port.step(Event::Release, &mut self.timers);

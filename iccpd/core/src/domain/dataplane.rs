@@ -3,10 +3,10 @@
 use super::connection::{InFlight, Syncd, named_port};
 use super::{Batch, Domain, Notice, Time, Timer};
 use crate::OpFailure;
-use crate::lag::Report;
+use crate::lag::{Report, Word};
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode};
+use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode, PortWant};
 use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
 use std::collections::BTreeMap;
 
@@ -143,11 +143,18 @@ impl Domain {
             {
                 continue;
             }
-            self.port_result(&name, failures.get(&index).copied(), now);
+            self.port_result(&name, want, failures.get(&index).copied(), now);
         }
     }
 
-    fn port_result(&mut self, name: &IfName, failure: Option<OpErrorCode>, now: Time) {
+    fn port_result(
+        &mut self,
+        name: &IfName,
+        want: PortWant,
+        failure: Option<OpErrorCode>,
+        now: Time,
+    ) {
+        let current = self.ports.get(name).map(|port| self.lacp_system(port));
         let Some(port) = self.ports.get_mut(name) else {
             return;
         };
@@ -159,6 +166,9 @@ impl Domain {
                 self.repair_later(code, now);
                 return;
             }
+        }
+        if current == Some(want.system_mac) {
+            port.pair(Word::OwnInForce);
         }
         let before = port.programmed().confirmed();
         port.program(Report::Done);

@@ -26,7 +26,11 @@ impl Domain {
             }
             let unasked = links_ready && self.follow_links(port, situation, &mut notices, now);
             let at_peer = self.peer.port_is_up(&port.name());
-            port.set_isolation(situation.isolation(at_peer, port.isolation(), unasked));
+            if let Some(word) = situation.word(at_peer.is_some()) {
+                port.pair(word);
+            }
+            let (pairing, before) = (port.pairing(), port.isolation());
+            port.set_isolation(situation.isolation(pairing, at_peer, before, unasked));
         }
         self.ports = ports;
         for notice in notices {

@@ -29,11 +29,13 @@ mod sections;
 mod tables;
 mod view;
 
-use crate::config::Config;
+use crate::config::{Config, OnLoss};
 use crate::counters::{Counter, Counters};
 use crate::election::{self, Candidate};
 use crate::input::Input;
-use crate::lag::{Awaited, Consent, Event as PortEvent, MlagPort, News, RESEND, Wait};
+use crate::lag::{
+    Awaited, Consent, Event as PortEvent, MlagPort, News, Pairing, RESEND, Wait, Word,
+};
 use crate::links::Links;
 use crate::output::{Notice, Output};
 use crate::peer::Peer;
@@ -52,7 +54,12 @@ use mclag_proto::iccp::{Body, Message, RgId, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tables::Tables;
+
+/// How long after a start nothing is presumed of the peer's ports: a peer that is there has named them
+/// long before.
+const START: Duration = Duration::from_secs(5);
 
 /// One domain.
 #[derive(Debug)]
@@ -85,6 +92,10 @@ impl Domain {
             .ports
             .iter()
             .map(|name| (*name, MlagPort::new(*name)))
+            .map(|(name, port)| match config.on_loss {
+                OnLoss::Hold => (name, port.unknown()),
+                OnLoss::Release => (name, port),
+            })
             .collect();
         let (role, by) = election::elect(dials, candidate(&config), None);
         let identity = Identity::new(config.node_mac, role, by);
@@ -114,6 +125,9 @@ impl Domain {
             // had time to be, what is not known is left as it is.
             self.timers
                 .set(Timer::RestartHold, now + self.config.restart_hold);
+            if self.config.on_loss == OnLoss::Hold {
+                self.timers.set(Timer::Start, now + START);
+            }
         }
         self.life = self.life.after(life::Event::Input);
         self.counters.input(&input);
@@ -245,6 +259,11 @@ impl Domain {
             self.timers.take_expired(Timer::Retry, now);
         } else {
             self.session.timeout(&mut self.timers, now);
+        }
+        if self.timers.take_expired(Timer::Start, now) {
+            for port in self.ports.values_mut() {
+                port.pair(Word::TimeOver);
+            }
         }
         if self.timers.take_expired(Timer::RestartHold, now) {
             self.restart_hold_over();
@@ -396,6 +415,7 @@ impl Domain {
         self.counters.count(Counter::Sessions);
         self.tables.peer_link_learning = false;
         self.timers.stop(Timer::PeerWarm);
+        self.timers.stop(Timer::Start);
         self.peer.synchronised();
         self.checks.due();
         self.tables.fdb.session_up();
@@ -405,11 +425,11 @@ impl Domain {
             Some(after) => self.timers.set(Timer::LegacySync, now + after),
             None => self.outbox.mac_sync_end = true,
         }
-        let consent = self.consent();
+        let (consent, policy) = (self.consent(), self.peer.policy());
         for port in self.ports.values_mut() {
             // Said again although the synchronisation had it: only now does a legacy peer
             // acknowledge (`spec/iccp.md` 4.3). The answer itself may not have left yet.
-            if port.advertised().is_known() || port.exists() {
+            if port.advertised().is_known() || peer::is_named(port, policy) {
                 port.advertise(News::State);
             }
             port.step(PortEvent::Ask(Wait::new(consent, now)), &mut self.timers);
@@ -457,19 +477,25 @@ impl Domain {
             isolation: port.isolation(),
             traffic: port.state().traffic(),
             redirect: self.config.peer_link.is_some() && self.syncd.policy.redirects,
-            system_mac: self.lacp_system(&port.name()),
+            system_mac: self.lacp_system(port),
         }
     }
 
-    /// The LACP system id of a port: the pair's, but one of its own while LACP runs on it and the
-    /// kernel would drop what the host sends. The host then has another partner on this leg, and uses
-    /// the leg to the peer alone; holding by itself does not make it leave, for LACP runs on.
-    fn lacp_system(&self, port: &IfName) -> Option<Mac> {
+    /// The LACP system id of a port: the pair's, but one of its own where the peer has no such port, and
+    /// while LACP runs on it and the kernel would drop what the host sends. The host then has another
+    /// partner on this leg, and uses the leg to the peer alone; holding by itself does not make it leave,
+    /// for LACP runs on. None to leave the one in use: what the host sees does not change for a restart.
+    fn lacp_system(&self, port: &MlagPort) -> Option<Mac> {
         let shared = self.system_mac();
-        if !self.links.is_ready() || !self.links.is_stranded(port, &self.config.bridge) {
-            return shared;
+        let (name, bridge) = (&port.name(), &self.config.bridge);
+        let is_stranded = self.links.is_ready() && self.links.is_stranded(name, bridge);
+        match port.pairing() {
+            _ if is_stranded => {}
+            Pairing::Unknown => return None,
+            Pairing::Presumed | Pairing::Paired => return shared,
+            Pairing::Leaving | Pairing::Apart => {}
         }
-        let own = self.links.by_name(port).and_then(|link| link.mac);
+        let own = self.links.by_name(name).and_then(|link| link.mac);
         let of_pair = [shared, self.peer.system_mac()];
         Some(own_lacp_system(own, self.config.node_mac, of_pair))
     }

@@ -10,6 +10,7 @@ use crate::counters::Counter;
 use crate::input::LinkKind;
 use crate::lag::{Advertised, News, aggregator_purge};
 use crate::peer::RemotePort;
+use crate::policy::peer::PeerPolicy;
 use crate::session::SessionState;
 use mclag_proto::iccp::ext::Extension;
 use mclag_proto::iccp::{InterfaceUpAck, PeerLinkInfo, PeerLinkKind, SystemConfig};
@@ -100,6 +101,11 @@ impl Outbox {
             ..Self::default()
         };
     }
+}
+
+/// The peer hears of a port that exists, and one of our own of every port of the settings.
+pub(super) const fn is_named(port: &MlagPort, policy: PeerPolicy) -> bool {
+    port.exists() || policy.hears_of_missing_ports
 }
 
 impl Domain {
@@ -245,7 +251,12 @@ impl Domain {
         for tlv in tlvs {
             self.push_tlv(tlv);
         }
-        for port in self.ports.values_mut().filter(|port| port.exists()) {
+        let policy = self.peer.policy();
+        for port in self
+            .ports
+            .values_mut()
+            .filter(|port| is_named(port, policy))
+        {
             port.advertise(News::Answered);
         }
         self.push_peer_link();
@@ -276,10 +287,11 @@ impl Domain {
         }
     }
 
-    /// The ports that exist, in the order in which a legacy daemon lists them: the one that appeared
+    /// The ports that the peer hears of, in the order in which a legacy daemon lists them: the one that appeared
     /// last comes first (`spec/iccp.md` 7).
     fn latest_first(&self) -> Vec<&MlagPort> {
-        let mut ports: Vec<&MlagPort> = self.ports.values().filter(|port| port.exists()).collect();
+        let named = |port: &&MlagPort| is_named(port, self.peer.policy());
+        let mut ports: Vec<&MlagPort> = self.ports.values().filter(named).collect();
         ports.sort_by_key(|port| std::cmp::Reverse(port.attached()));
         ports
     }
@@ -288,8 +300,10 @@ impl Domain {
     /// the one that appeared last (`spec/iccp.md` 6). Returns false if there is none.
     fn push_port_change(&mut self) -> bool {
         // Only ever a name that the peer knows: an unknown one upsets a legacy daemon (7.3).
+        let policy = self.peer.policy();
         let gone = self.outbox.purges.pop_first().or_else(|| {
-            let gone = |port: &&mut MlagPort| port.advertised().is_known() && !port.exists();
+            let gone =
+                |port: &&mut MlagPort| port.advertised().is_known() && !is_named(port, policy);
             let port = self.ports.values_mut().find(gone)?;
             port.advertise(News::Withdrawn);
             Some(port.name())
@@ -298,8 +312,9 @@ impl Domain {
             self.push_tlv(aggregator_purge(name));
             return true;
         }
-        let changed =
-            |port: &&mut MlagPort| port.exists() && port.advertised() != Advertised::Current;
+        let changed = |port: &&mut MlagPort| {
+            is_named(port, policy) && port.advertised() != Advertised::Current
+        };
         let ports = self.ports.values_mut().filter(changed);
         let Some(port) = ports.max_by_key(|port| port.attached()) else {
             return false;

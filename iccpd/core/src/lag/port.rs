@@ -1,7 +1,8 @@
 //! An MLAG port of this chassis: its machines, and what is known of it.
 
 use super::{
-    Advertised, Awaited, Event, ForwardingState, News, PortFacts, Programmed, Report, Wait,
+    Advertised, Awaited, Event, ForwardingState, News, Pairing, PortFacts, Programmed, Report,
+    Wait, Word,
 };
 use crate::Time;
 use crate::timer::{Timer, Timers};
@@ -24,6 +25,7 @@ pub struct MlagPort {
     /// Its links have been looked at before: a change from now on is a change of the links.
     looked_at: bool,
     state: ForwardingState,
+    pairing: Pairing,
     isolation: Isolation,
     advertised: Advertised,
     /// The peer waits for our acknowledgement.
@@ -42,6 +44,7 @@ impl MlagPort {
             attached: 0,
             looked_at: false,
             state: ForwardingState::Down,
+            pairing: Pairing::Presumed,
             isolation: Isolation::Keep,
             advertised: Advertised::Nothing,
             ack_owed: false,
@@ -163,6 +166,24 @@ impl MlagPort {
             self.advertise(News::State);
         }
         waiting
+    }
+
+    /// What is known of its other half.
+    #[must_use]
+    pub const fn pairing(&self) -> Pairing {
+        self.pairing
+    }
+
+    /// Nothing is known of its other half, and the peer may be about to name it.
+    #[must_use]
+    pub const fn unknown(mut self) -> Self {
+        self.pairing = Pairing::Unknown;
+        self
+    }
+
+    /// Something became known of its other half.
+    pub const fn pair(&mut self, word: Word) {
+        self.pairing = self.pairing.after(word);
     }
 
     /// Isolation as decided.

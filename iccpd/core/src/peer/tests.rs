@@ -3,7 +3,7 @@ use Known::{Before, Current, PortsSynchronised};
 use Past::{Forgotten, Released, Restarting, Stale, Unknown};
 
 /// State, change, state.
-const TRANSITIONS: [(Known, Change, Known); 88] = [
+const TRANSITIONS: [(Known, Change, Known); 99] = [
     (
         Before(Unknown),
         Change::PortsSynchronised,
@@ -236,6 +236,33 @@ const TRANSITIONS: [(Known, Change, Known); 88] = [
     (Current, Change::Overdue, Current),
     (Current, Change::Forgotten, Before(Forgotten)),
     (Current, Change::Released, Before(Released)),
+    (Before(Unknown), Change::Replaced, Before(Unknown)),
+    (Before(Stale), Change::Replaced, Before(Unknown)),
+    (Before(Restarting), Change::Replaced, Before(Unknown)),
+    (Before(Forgotten), Change::Replaced, Before(Unknown)),
+    (Before(Released), Change::Replaced, Before(Released)),
+    (
+        PortsSynchronised(Unknown),
+        Change::Replaced,
+        Before(Unknown),
+    ),
+    (PortsSynchronised(Stale), Change::Replaced, Before(Unknown)),
+    (
+        PortsSynchronised(Restarting),
+        Change::Replaced,
+        Before(Unknown),
+    ),
+    (
+        PortsSynchronised(Forgotten),
+        Change::Replaced,
+        Before(Unknown),
+    ),
+    (
+        PortsSynchronised(Released),
+        Change::Replaced,
+        Before(Released),
+    ),
+    (Current, Change::Replaced, Before(Unknown)),
 ];
 
 /// Every state with every change, each once.

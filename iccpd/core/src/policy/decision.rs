@@ -8,7 +8,7 @@
 //! ([`Reachability`]), whether it has advertised its ports, and the state of this one there. Another way to
 //! reach it is another input of [`Reachability::of`].
 
-use crate::lag::{Consent, Event, ForwardingState, Wait};
+use crate::lag::{Consent, Event, ForwardingState, Pairing, Wait, Word};
 use crate::session;
 use crate::{OnLoss, Time};
 use mclag_proto::sync::model::Isolation;
@@ -138,6 +138,17 @@ impl Situation {
         }
     }
 
+    /// What the peer says of the other half of a port, which it has `named` or not; none while its word
+    /// does not count. With strict SONiC, every port has another half.
+    #[must_use]
+    pub const fn word(self, named: bool) -> Option<Word> {
+        match (self.reach, self.on_loss, named) {
+            (Reachability::Synchronised, OnLoss::Hold, false) => Some(Word::Absent),
+            (Reachability::Synchronised, _, _) => Some(Word::Named),
+            _ => None,
+        }
+    }
+
     /// Isolation of a port, which was `before`; `unasked` when it has just come to carry data without
     /// the peer's consent.
     ///
@@ -148,9 +159,14 @@ impl Situation {
     /// While the session is down nothing is lifted: the peer's daemon may be gone and its dataplane
     /// alive, and then both would deliver every flooded frame (W-22). What the peer advertises on the way
     /// counts as soon as both are synchronised, and not before (`spec/behaviour.md` 6.3, 7.1).
+    ///
+    /// A port that shows the id of the pair without having another half is isolated: the half that its
+    /// host sees may be another one's. So is one whose other half is not known, unless what an earlier
+    /// run decided is still in force.
     #[must_use]
     pub const fn isolation(
         self,
+        pairing: Pairing,
         at_peer: Option<bool>,
         before: Isolation,
         unasked: bool,
@@ -160,6 +176,14 @@ impl Situation {
             // Isolating costs nothing now, and will be right when the peer link is back before the
             // session is.
             (Reachability::Nowhere, OnLoss::Hold) => Isolation::On,
+            _ if matches!(pairing, Pairing::Leaving) => Isolation::On,
+            _ if matches!(
+                (pairing, before),
+                (Pairing::Unknown, Isolation::On | Isolation::Off)
+            ) =>
+            {
+                Isolation::On
+            }
             // The peer's may come up in the same way (`spec/behaviour.md` 7.1, third row).
             _ if unasked && !self.ports_known => Isolation::On,
             (Reachability::Synchronising, _) => before,

@@ -6,6 +6,7 @@
 //! | acknowledges that a port is up | yes | yes | no: isolates 3 s after the last change |
 //! | advertises addresses of single-homed ports | yes | yes | no |
 //! | marks the end of its addresses | yes | no | no |
+//! | names ports that do not exist | as down | no | no |
 //! | measures silence | exactly | in whole seconds | in whole seconds |
 //! | takes over another's system MAC | the configured one is common | the active never does | the active never does |
 
@@ -48,6 +49,9 @@ pub struct PeerPolicy {
     pub own_addresses_per_message: usize,
     /// It forgets a neighbour that it is told to be gone, whoever it had it from (`spec/iccp.md` 11.2).
     pub keeps_one_observation: bool,
+    /// It hears of MLAG ports that do not exist, as of ports that are down: what it was not named is no
+    /// port of the pair then. Another implementation hears of a port when it exists (`spec/iccp.md` 4.2).
+    pub hears_of_missing_ports: bool,
     /// It hears a shutdown notice; another implementation takes the end of the connection for what it
     /// is (`spec/iccp.md` 3.3, 9.4).
     pub hears_shutdown_notice: bool,
@@ -77,6 +81,7 @@ impl PeerPolicy {
                 neighbours_per_message: NEIGHBOURS_PER_MESSAGE,
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: false,
+                hears_of_missing_ports: true,
                 hears_shutdown_notice: true,
                 all_advertised_after: None,
                 keeps_its_mac: false,
@@ -90,6 +95,7 @@ impl PeerPolicy {
                 neighbours_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: true,
+                hears_of_missing_ports: false,
                 hears_shutdown_notice: false,
                 all_advertised_after: Some(ALL_ADVERTISED),
                 keeps_its_mac: true,
@@ -176,8 +182,12 @@ mod tests {
                 most
             );
             assert_eq!(
-                (policy.hears_shutdown_notice, policy.keeps_one_observation),
-                (shutdown_notice, !shutdown_notice)
+                (
+                    policy.hears_shutdown_notice,
+                    policy.hears_of_missing_ports,
+                    policy.keeps_one_observation
+                ),
+                (shutdown_notice, shutdown_notice, !shutdown_notice)
             );
             assert_eq!(policy.all_advertised_after, end.map(seconds));
             assert_eq!(policy.keeps_its_mac, keeps);

@@ -2,6 +2,7 @@ use super::*;
 use crate::lag::Awaited;
 use crate::policy::peer::SETTLED;
 use Isolation::{Keep, Off, On};
+use Pairing::{Apart, Leaving, Paired, Presumed, Unknown};
 
 const REACHES: [Reachability; 6] = [
     Reachability::Synchronised,
@@ -126,6 +127,7 @@ fn port_action_table() {
 #[test]
 fn isolation_table() {
     // peer link | on loss | reachability                  | told | at peer | unasked => isolation
+    // Of a port that is Presumed, Paired or Apart.
     let mut table = Table::new(
         "
         no  *       *                                        *   *         *   => off
@@ -178,12 +180,84 @@ fn isolation_table() {
                                     "as it was" => before,
                                     other => panic!("{other}"),
                                 };
-                                let is = situation.isolation(at_peer, before, unasked);
-                                assert_eq!(is, want, "{inputs:?} {before:?}");
+                                for pairing in [Presumed, Paired, Apart] {
+                                    let is = situation.isolation(pairing, at_peer, before, unasked);
+                                    assert_eq!(is, want, "{inputs:?} {before:?} {pairing:?}");
+                                }
                             }
                         }
                     }
                 }
+            }
+        }
+    }
+    assert!(table.is_used_up());
+}
+
+/// Every combination of inputs has one row, beside those of [`isolation_table`].
+#[test]
+fn isolation_table_of_a_port_whose_other_half_is_not_known_or_is_not_there() {
+    // peer link | pairing | before => isolation
+    let mut table = Table::new(
+        "
+        no  *       *      => off
+        yes Leaving *      => on
+        yes Unknown On|Off => on
+        yes Unknown Keep   => as the other table says
+        ",
+    );
+    for (link, has_peer_link) in NO_YES {
+        for pairing in [Leaving, Unknown] {
+            for before in [Keep, Off, On] {
+                let words = [format!("{pairing:?}"), format!("{before:?}")];
+                let want = table.outcome(&[link, &words[0], &words[1]]);
+                for reach in REACHES {
+                    for (_, ports_known) in NO_YES {
+                        for (_, at_peer) in AT_PEER {
+                            for (_, unasked) in NO_YES {
+                                let situation = Situation {
+                                    has_peer_link,
+                                    ports_known,
+                                    ..situation(reach, OnLoss::Hold)
+                                };
+                                let isolation = |pairing| {
+                                    situation.isolation(pairing, at_peer, before, unasked)
+                                };
+                                let want = match want {
+                                    "on" => On,
+                                    "off" => Off,
+                                    _ => isolation(Presumed),
+                                };
+                                assert_eq!(isolation(pairing), want, "{situation:?} {before:?}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(table.is_used_up());
+}
+
+/// The peer's word on a port's other half counts while both are synchronised. With strict SONiC every port
+/// is one of the pair.
+#[test]
+fn word_table() {
+    let mut table = Table::new(
+        "
+        *       Synchronised                                            yes => Named
+        hold    Synchronised                                            no  => Absent
+        release Synchronised                                            no  => Named
+        *       Synchronising|Connecting|ConnectingApart|PeerLink|Nowhere *   => none
+        ",
+    );
+    for reach in REACHES {
+        for (loss, on_loss) in ON_LOSS {
+            for (yes, named) in NO_YES {
+                let want = table.outcome(&[loss, &format!("{reach:?}"), yes]);
+                let word = situation(reach, on_loss).word(named);
+                let word = word.map_or("none".to_owned(), |word| format!("{word:?}"));
+                assert_eq!(word, want, "{reach:?} {loss} {named}");
             }
         }
     }
