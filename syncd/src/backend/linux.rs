@@ -14,6 +14,7 @@
 //! `plan` sorts actions into requests, `view` reads the kernel's words; here is the order of
 //! things. Nothing here decides.
 
+mod checks;
 mod listing;
 mod plan;
 mod view;
@@ -29,27 +30,20 @@ use mclag_netlink::{
 };
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendEvent, Snapshot};
 use crate::dataplane::{Action, FdbEntry};
 
+use checks::Checks;
 use listing::Listing;
 use plan::{Request, Step};
 
 /// Receive buffer for events in bytes: about 40 000 forwarding entries that change at once.
 const EVENT_BUFFER: u32 = 32 << 20;
 
-/// How often the filter is compared with what was put there although nobody said that it changed:
-/// a report may be lost.
-const FILTER_CHECK: Duration = Duration::from_secs(5);
-
 /// Pause before a table is listed once more that could not be.
 const LIST_AGAIN: Duration = Duration::from_secs(1);
-
-/// Time between two looks at the filter, however often rules change: other tables are not ours, and
-/// their changes are reported, too.
-const FILTER_GAP: Duration = Duration::from_millis(5);
 
 /// The running kernel as a dataplane.
 #[derive(Debug)]
@@ -80,11 +74,9 @@ pub struct LinuxBackend {
     list_again_at: Option<Instant>,
     /// Tells when somebody else changed the rules; none if that cannot be heard any more.
     watch: Option<Watch>,
-    filter_check: Interval,
+    filter_checks: Checks,
     /// The filter is to be looked at, and was not yet: waiting may be given up in the middle of it.
     filter_due: bool,
-    /// When the filter was looked at last.
-    filter_checked: Instant,
 }
 
 /// Every interface of the kernel.
@@ -149,9 +141,6 @@ impl LinuxBackend {
             EVENT_BUFFER,
         )?;
         tracing::debug!(bytes = monitor.receive_buffer(), "event buffer");
-        let mut filter_check =
-            tokio::time::interval_at(Instant::now() + FILTER_CHECK, FILTER_CHECK);
-        filter_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let filter = Filter::open()?;
         let watch = Watch::open(&filter)?;
         Ok(Self {
@@ -170,9 +159,8 @@ impl LinuxBackend {
             listing: None,
             list_again_at: None,
             watch: Some(watch),
-            filter_check,
+            filter_checks: Checks::new(),
             filter_due: false,
-            filter_checked: Instant::now(),
         })
     }
 
@@ -208,7 +196,7 @@ impl LinuxBackend {
 
     /// Compare the filter with what was put there.
     async fn check_filter(&mut self) {
-        self.filter_checked = Instant::now();
+        self.filter_checks.looks();
         let Some(bridge) = self.filtered else { return };
         if self.filter_state.is_none() {
             return;
@@ -238,10 +226,7 @@ impl LinuxBackend {
     /// Somebody changed rules, perhaps not ours: look at the filter, but not all the time.
     fn rules_changed(&mut self, heard: io::Result<()>) {
         match heard {
-            Ok(()) => {
-                let next = self.filter_checked + FILTER_GAP;
-                self.filter_check.reset_at(next.max(Instant::now()));
-            }
+            Ok(()) => self.filter_checks.rules_changed(),
             Err(error) => {
                 tracing::warn!(%error, "cannot hear of changed rules: the filter is checked every 5 s");
                 self.watch = None;
@@ -640,7 +625,7 @@ impl Backend for LinuxBackend {
                     self.resync("the table could not be listed");
                 }
                 piece = listing::next_piece(self.listing.as_mut()) => self.take_piece(piece),
-                _ = self.filter_check.tick() => self.filter_due = true,
+                () = self.filter_checks.due() => self.filter_due = true,
             }
         }
     }
