@@ -196,16 +196,21 @@ impl LinuxBackend {
 
     /// Compare the filter with what was put there.
     async fn check_filter(&mut self) {
-        self.filter_checks.looks();
-        let Some(bridge) = self.filtered else { return };
-        if self.filter_state.is_none() {
-            return;
-        }
-        match self.filter.read(&TableName::for_bridge(&bridge)).await {
-            Ok(state) if state == self.filter_state => {}
-            Ok(state) => self.report_filter(state),
-            Err(error) => tracing::warn!(%error, "cannot check the filter"),
-        }
+        let is_changed = match self.filtered.filter(|_| self.filter_state.is_some()) {
+            Some(bridge) => match self.filter.read(&TableName::for_bridge(&bridge)).await {
+                Ok(state) if state == self.filter_state => false,
+                Ok(state) => {
+                    self.report_filter(state);
+                    true
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot check the filter");
+                    false
+                }
+            },
+            None => false,
+        };
+        self.filter_checks.looked(is_changed);
     }
 
     /// Somebody else changed the filter. The rest is as it was, so nothing else is looked at: until it is back
