@@ -34,8 +34,8 @@ pub use error::NetlinkError;
 pub use fdb::{Activity, FdbAction, FdbEntry, FdbOp, FdbState};
 pub use kernel::{Kernel, Op};
 pub use link::{
-    BondInfo, BondMember, BondMode, BridgePort, LacpInfo, LacpState, LinkInfo, LinkKind, LinkOp,
-    LinkSetting, MIN_LINKS_HOLD, Oper, PortState,
+    ActorSystem, BondInfo, BondMember, BondMode, BridgePort, LacpInfo, LacpState, LinkInfo,
+    LinkKind, LinkOp, LinkSetting, MIN_LINKS_HOLD, Oper, PortState,
 };
 pub use listing::FdbListing;
 pub use monitor::{Event, Groups, Monitor};

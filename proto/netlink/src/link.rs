@@ -161,10 +161,8 @@ pub struct BondInfo {
     pub miimon_ms: u32,
     /// The bond has carrier only while at least so many members are usable.
     pub min_links: u32,
-    /// System id of our side. The kernel answers this question only to processes with
-    /// `CAP_NET_ADMIN`; `None` without that (although an event may tell it to anybody), and
-    /// while the bond uses its own address.
-    pub ad_actor_system: Option<Mac>,
+    /// System id of our side.
+    pub ad_actor_system: ActorSystem,
     /// What LACP agreed on; `None` in other modes and while no aggregator is active. A bond
     /// whose partner is silent has carrier all the same: it uses one member without LACP.
     pub lacp: Option<LacpInfo>,
@@ -173,6 +171,40 @@ pub struct BondInfo {
 /// Added to a bond's own `min_links` to keep it without carrier while LACP runs: more members than
 /// any bond has. What it was before can be read from it, also by a process that did not do it.
 pub const MIN_LINKS_HOLD: u32 = 1_000_000;
+
+/// LACP system id of our side of a bond, as far as the kernel says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ActorSystem {
+    /// It does not: it answers processes with `CAP_NET_ADMIN` only, and an event names it when the process
+    /// that caused the event has that.
+    #[default]
+    Unreported,
+    /// The bond uses its own address: all zero in a message.
+    Own,
+    /// This one was given to it.
+    Given(Mac),
+}
+
+impl ActorSystem {
+    /// The one that was given to it; none while it uses its own, or nobody knows.
+    #[must_use]
+    pub const fn given(self) -> Option<Mac> {
+        match self {
+            Self::Given(mac) => Some(mac),
+            Self::Own | Self::Unreported => None,
+        }
+    }
+}
+
+impl From<Mac> for ActorSystem {
+    fn from(mac: Mac) -> Self {
+        if mac.is_zero() {
+            Self::Own
+        } else {
+            Self::Given(mac)
+        }
+    }
+}
 
 impl BondInfo {
     /// True for a bond that is kept without carrier by [`MIN_LINKS_HOLD`].

@@ -26,7 +26,8 @@ use std::time::Duration;
 use mclag_daemon::time::wait_until;
 use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName, Watch};
 use mclag_netlink::{
-    BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour, NetlinkError,
+    ActorSystem, BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour,
+    NetlinkError,
 };
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
@@ -650,7 +651,7 @@ impl LinuxBackend {
                 let index = self.links.by_name.get(port);
                 let link = index.and_then(|index| self.links.by_index.get_mut(index));
                 if let Some(LinkKind::Bond(bond)) = link.map(|link| &mut link.kind) {
-                    bond.ad_actor_system = *mac;
+                    bond.ad_actor_system = mac.map_or(ActorSystem::Own, ActorSystem::Given);
                 }
             }
             _ => {}

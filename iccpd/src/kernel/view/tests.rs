@@ -1,5 +1,5 @@
 use super::*;
-use mclag_netlink::{BondInfo, BondMember, LacpInfo, LacpState, Oper};
+use mclag_netlink::{ActorSystem, BondInfo, BondMember, LacpInfo, LacpState, Oper};
 use mclag_proto::{Mac, Vid};
 
 fn name(text: &str) -> IfName {
@@ -34,7 +34,7 @@ fn bond(index: u32, text: &str, mode: BondMode) -> LinkInfo {
         mode,
         miimon_ms: 100,
         min_links: 0,
-        ad_actor_system: None,
+        ad_actor_system: ActorSystem::Unreported,
         lacp: (mode == BondMode::Lacp).then_some(lacp),
     };
     info(index, text, Kind::Bond(bond))

@@ -6,7 +6,7 @@
 use mclag_proto::{IfName, Mac, Vid};
 
 use super::{
-    AF_BRIDGE, AF_UNSPEC, BondInfo, BondMember, BondMode, BridgePort, HEADER_LEN,
+    AF_BRIDGE, AF_UNSPEC, ActorSystem, BondInfo, BondMember, BondMode, BridgePort, HEADER_LEN,
     IFLA_BRPORT_STATE, IFLA_MASTER, IFLA_PROTINFO, LacpInfo, LacpState, LinkInfo, LinkKind, Oper,
     PortState, RTM_DELLINK, RTM_NEWLINK, centiseconds,
 };
@@ -149,7 +149,8 @@ fn read_bond(data: Attrs<'_>) -> BondInfo {
         ad_actor_system: data
             .find(IFLA_BOND_AD_ACTOR_SYSTEM)
             .and_then(mac)
-            .filter(|mac| !mac.is_zero()),
+            .map(ActorSystem::from)
+            .unwrap_or_default(),
         lacp,
     }
 }

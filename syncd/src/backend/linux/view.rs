@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use mclag_netlink::nft::FilterState;
 use mclag_netlink::{
-    Activity, BondMode, FdbEntry as KernelEntry, FdbState, LinkInfo, LinkKind, Neighbour,
-    NeighbourState,
+    Activity, ActorSystem, BondMode, FdbEntry as KernelEntry, FdbState, LinkInfo, LinkKind,
+    Neighbour, NeighbourState,
 };
 use mclag_proto::sync::model::{FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Vid};
@@ -65,7 +65,7 @@ pub(super) fn held<'a>(
 pub(super) fn keep_unreported(link: &mut LinkInfo, before: Option<&LinkInfo>) {
     if let (LinkKind::Bond(now), Some(LinkKind::Bond(before))) =
         (&mut link.kind, before.map(|before| &before.kind))
-        && now.ad_actor_system.is_none()
+        && now.ad_actor_system == ActorSystem::Unreported
     {
         now.ad_actor_system = before.ad_actor_system;
     }
@@ -166,7 +166,7 @@ pub(super) fn port(link: &LinkInfo, backend: &LinuxBackend) -> Option<PortActual
         });
     let lacp = match &link.kind {
         LinkKind::Bond(bond) if bond.mode == BondMode::Lacp => Some(Lacp {
-            system_mac: bond.ad_actor_system,
+            system_mac: bond.ad_actor_system.given(),
         }),
         LinkKind::Team => Some(Lacp {
             system_mac: link.mac,
@@ -205,4 +205,53 @@ pub(super) fn entry(known: &KernelEntry, backend: &LinuxBackend) -> Option<(FdbK
     };
     let port = backend.links.name(known.port)?;
     Some((key, FdbEntry { port, kind }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mclag_netlink::{BondInfo, Oper};
+    use mclag_proto::Mac;
+
+    fn bond(ad_actor_system: ActorSystem) -> LinkInfo {
+        LinkInfo {
+            index: 7,
+            name: IfName::new("bond1").unwrap(),
+            mac: None,
+            admin_up: true,
+            lower_up: true,
+            oper: Oper::Up,
+            master: None,
+            mtu: 1500,
+            kind: LinkKind::Bond(BondInfo {
+                mode: BondMode::Lacp,
+                miimon_ms: 100,
+                min_links: 0,
+                ad_actor_system,
+                lacp: None,
+            }),
+            member: None,
+            bridge_port: None,
+        }
+    }
+
+    /// An event of the time when the port showed the id of the pair is read after the port was given back: the one
+    /// that follows says that it shows its own.
+    #[test]
+    fn an_id_that_is_reported_as_the_bond_s_own_replaces_the_known_one_and_only_silence_keeps_it() {
+        let shared = ActorSystem::Given(Mac([2, 0, 0, 0, 0, 9]));
+        let (own, unreported) = (ActorSystem::Own, ActorSystem::Unreported);
+        // What was known, what is reported, what is known then.
+        for (before, now, known) in [
+            (shared, own, own),
+            (shared, unreported, shared),
+            (own, unreported, own),
+            (own, shared, shared),
+            (unreported, unreported, unreported),
+        ] {
+            let mut link = bond(now);
+            keep_unreported(&mut link, Some(&bond(before)));
+            assert_eq!(link, bond(known), "{before:?} {now:?}");
+        }
+    }
 }

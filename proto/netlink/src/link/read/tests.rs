@@ -37,6 +37,31 @@ fn carrier_is_not_the_same_as_wanted() {
     assert!(link(IFF_UP | IFF_LOWER_UP, |_| {}).is_running());
 }
 
+/// An event that somebody without privileges caused does not name it.
+#[test]
+fn that_a_bond_shows_its_own_id_is_not_that_nobody_says() {
+    let bond = |system: Option<[u8; 6]>| {
+        let got = link(0, |m| {
+            m.nest(IFLA_LINKINFO, |m| {
+                m.attr_str(IFLA_INFO_KIND, "bond");
+                m.nest(IFLA_INFO_DATA, |m| {
+                    if let Some(system) = system {
+                        m.attr(IFLA_BOND_AD_ACTOR_SYSTEM, &system);
+                    }
+                });
+            });
+        });
+        match got.kind {
+            LinkKind::Bond(bond) => bond.ad_actor_system,
+            other => panic!("{other:?}"),
+        }
+    };
+    let given = Mac([2, 0, 0, 0, 0, 9]);
+    assert_eq!(bond(None), ActorSystem::Unreported);
+    assert_eq!(bond(Some([0; 6])), ActorSystem::Own);
+    assert_eq!(bond(Some(given.0)), ActorSystem::Given(given));
+}
+
 #[test]
 fn a_bond_tells_its_partner() {
     let got = link(0, |m| {
@@ -63,7 +88,7 @@ fn a_bond_tells_its_partner() {
             mode: BondMode::Lacp,
             miimon_ms: 100,
             min_links: 1,
-            ad_actor_system: Some(Mac([2, 0, 0, 0, 0, 9])),
+            ad_actor_system: ActorSystem::Given(Mac([2, 0, 0, 0, 0, 9])),
             lacp: Some(LacpInfo {
                 active_aggregator: 1,
                 num_ports: 2,
