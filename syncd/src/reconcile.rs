@@ -347,6 +347,11 @@ impl Reconciler {
                 self.ports_changed = true;
                 None
             }
+            BackendEvent::Renamed { from, to } => {
+                self.originals.rename(from, *to);
+                self.ports_changed = true;
+                None
+            }
             BackendEvent::Interface { interface, actual } => {
                 self.observe_interface(*interface, actual.as_ref());
                 None

@@ -311,6 +311,10 @@ impl LinuxBackend {
         }
         let was_filtering = self.is_filtering();
         if let Some(old_name) = self.links.insert(link) {
+            self.events.push_back(BackendEvent::Renamed {
+                from: old_name,
+                to: name,
+            });
             self.report_gone(old_name);
         }
         if bridge_appeared {

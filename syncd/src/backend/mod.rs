@@ -98,6 +98,13 @@ pub enum BackendEvent {
         /// What it is now; none if it is gone.
         actual: Option<PortActual>,
     },
+    /// An interface has another name. That it is gone under the old one is reported next.
+    Renamed {
+        /// The old name.
+        from: IfName,
+        /// The new one.
+        to: IfName,
+    },
     /// What an interface is, apart from its settings as a port, changed, or it is gone.
     Interface {
         /// Its name.

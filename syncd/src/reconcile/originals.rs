@@ -123,6 +123,13 @@ impl Originals {
         }
     }
 
+    /// An interface has another name: what it was goes with it, not with the next one of the old name.
+    pub(super) fn rename(&mut self, from: &IfName, to: IfName) {
+        if let Some(originals) = self.0.remove(from) {
+            self.0.insert(to, originals);
+        }
+    }
+
     /// Forget settings of interfaces that are gone: one of the same name is another one.
     pub(super) fn forget_missing(&mut self, actual: &Actual) {
         let ports: Vec<IfName> = self.0.keys().copied().collect();

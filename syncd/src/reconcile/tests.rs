@@ -251,6 +251,7 @@ impl Bench {
                 None => self.dataplane.neighbours.remove(key).map(drop),
             },
             BackendEvent::Table { .. }
+            | BackendEvent::Renamed { .. }
             | BackendEvent::Filter { .. }
             | BackendEvent::Resync { .. } => None,
         };
@@ -639,6 +640,41 @@ fn the_peer_link_cannot_be_an_mlag_port() {
     assert_eq!(answers[1], "Refused: peer is the peer link");
     assert!(!actions.iter().any(|a| matches!(a, Action::Hold { .. })));
     assert!(!bench.dataplane.is_isolated(&port("peer")));
+}
+
+/// Input: a port that is renamed while it is up, and back. Output: under its other name it is no port of the pair and shows
+/// what it did before; the id of the pair is never taken for the operator's.
+#[test]
+fn what_a_port_was_before_goes_with_it_under_another_name() {
+    let mut bench = Bench::new(fresh());
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::On, Traffic::Pass),
+        Op::SnapshotEnd(Section::Ports),
+    ]);
+    let id = |bench: &Bench, name| {
+        let lacp = bench.dataplane.ports[&port(name)].lacp;
+        lacp.unwrap().system_mac
+    };
+    for (from, to, shown) in [("bond1", "other", None), ("other", "bond1", Some(SYSTEM))] {
+        let actual = bench.dataplane.ports.get(&port(from)).copied();
+        let renamed = BackendEvent::Renamed {
+            from: port(from),
+            to: port(to),
+        };
+        let _ = bench.observe(&renamed);
+        bench.see_port(from, None);
+        bench.see_port(to, actual);
+        let _ = bench.settle();
+        assert_eq!(id(&bench, to), shown);
+    }
+    let _ = bench.ask(&[Op::PortRelease {
+        port: port("bond1"),
+    }]);
+    assert_eq!(id(&bench, "bond1"), None);
+    let left = bench.reconciler.originals().of(&port("bond1"));
+    assert_eq!(left, PortOriginals::default());
 }
 
 /// A static bond or a plain interface is isolated and held like any other port.
