@@ -2,7 +2,7 @@
 //! where the dataplane has them (`docs/mclagsyncd-v2.md` 7.1).
 
 use crate::settings::{self, Chassis, Domain};
-use crate::syncd::Syncd;
+use crate::syncd::{Servers, Syncd};
 use iccp_core::{Batch, Config, Input};
 use mclag_proto::sync::model::Event;
 use mclag_proto::sync::settings::{Assembly, PairSettings};
@@ -81,7 +81,11 @@ impl Dataplane {
     #[must_use]
     pub fn new(syncd: &settings::Syncd, chassis: Chassis, bridge: IfName, node_mac: Mac) -> Self {
         Self {
-            syncd: Syncd::new(syncd.socket.clone(), syncd.names_pair),
+            syncd: Syncd::new(
+                syncd.socket.clone(),
+                syncd.names_pair,
+                Servers::new(syncd.user),
+            ),
             defaults: LocalDefaults {
                 chassis,
                 bridge,

@@ -37,6 +37,8 @@ pub const DEFAULT_FILE: &str = "/etc/mclag/iccpd.toml";
 pub const LEGACY_FILE: &str = "/etc/iccpd/iccpd.conf";
 /// Where `syncd` listens unless told otherwise.
 pub const DEFAULT_SYNCD_SOCKET: &str = "/run/mclag/mclagsyncd.sock";
+/// The user that `syncd` runs as unless told otherwise, or root.
+pub const SYNCD_USER: &str = "mclag-syncd";
 /// Where `iccpd` listens for `mclagctl` unless told otherwise.
 pub const DEFAULT_CONTROL_SOCKET: &str = "/run/mclag/iccpd.sock";
 /// Who may use the control socket unless told otherwise: owner and group.
@@ -144,6 +146,8 @@ pub struct Syncd {
     pub socket: PathBuf,
     /// It is the client of a server that describes the pair, so that the settings need not.
     pub names_pair: bool,
+    /// The user that it runs as, besides root, by number; none for [`SYNCD_USER`], where that exists.
+    pub user: Option<u32>,
 }
 
 /// A socket for the legacy `mclagdctl` (`spec/mclagdctl-protocol.md` 9).
@@ -261,6 +265,7 @@ impl Default for Syncd {
         Self {
             socket: DEFAULT_SYNCD_SOCKET.into(),
             names_pair: false,
+            user: None,
         }
     }
 }

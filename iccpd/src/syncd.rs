@@ -6,6 +6,7 @@
 //!
 //! Bounds: [`MAX_WINDOW`] batches outgoing, [`EVENT_CREDIT`] messages of events incoming.
 
+use crate::settings::SYNCD_USER;
 use iccp_core::{Batch, Input};
 use mclag_daemon::dial::{Backoff, Dialler};
 use mclag_daemon::pipe::{Pipe, Progress};
@@ -14,6 +15,7 @@ use mclag_proto::sync::model::OpError;
 use mclag_proto::sync::v2::{
     self, Capabilities, ClientHello, ClientMessage, ServerHello, ServerMessage, VERSION,
 };
+use nix::unistd::{User, geteuid};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -38,6 +40,7 @@ const READ_CHUNK: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Syncd {
     socket: PathBuf,
+    servers: Servers,
     /// It is expected to have the settings of the pair.
     names_pair: bool,
     dialler: Dialler<Result<(SyncdConnection, ServerHello), Lost>>,
@@ -93,17 +96,46 @@ enum Lost {
     Io(#[from] io::Error),
     #[error("{0}")]
     Protocol(String),
+    #[error(
+        "user {0} listens there, and mclagsyncd does not run as that user: see `user` of [syncd] in the configuration"
+    )]
+    Stranger(u32),
+}
+
+/// Users that may answer at the socket: whoever does decides what this chassis believes of its dataplane. Root
+/// and the user that `iccpd` runs as always may.
+#[derive(Clone, Copy, Debug)]
+pub struct Servers([Option<u32>; 3]);
+
+impl Servers {
+    /// With the user that `syncd` runs as, by number; none for [`SYNCD_USER`], where that exists.
+    #[must_use]
+    pub fn new(syncd: Option<u32>) -> Self {
+        let own = geteuid().as_raw();
+        Self([Some(0), Some(own), syncd.or_else(|| user_id(SYNCD_USER))])
+    }
+
+    fn contain(self, user: u32) -> bool {
+        self.0.contains(&Some(user))
+    }
+}
+
+/// The number of a user, if there is one of this name.
+pub(crate) fn user_id(name: &str) -> Option<u32> {
+    let user = User::from_name(name).ok().flatten();
+    user.map(|user| user.uid.as_raw())
 }
 
 impl Syncd {
     /// Not connected yet: that begins with the first [`Syncd::next`]. With `names_pair` it is
     /// expected to have the settings of the pair.
     #[must_use]
-    pub fn new(socket: PathBuf, names_pair: bool) -> Self {
+    pub fn new(socket: PathBuf, names_pair: bool, servers: Servers) -> Self {
         Self {
-            dialler: Dialler::new(RETRY, connecting(socket.clone())),
+            dialler: Dialler::new(RETRY, connecting(socket.clone(), servers)),
             connection: None,
             socket,
+            servers,
             names_pair,
             complained: false,
             inputs: VecDeque::new(),
@@ -156,7 +188,8 @@ impl Syncd {
             self.inputs.clear();
             self.inputs.push_back(Input::SyncdDown);
             self.connection = None;
-            self.dialler.at_once(connecting(self.socket.clone()));
+            self.dialler
+                .at_once(connecting(self.socket.clone(), self.servers));
         }
     }
 
@@ -227,12 +260,16 @@ impl Syncd {
             self.complained = true;
         }
         self.connection = None;
-        self.dialler.again(connecting(self.socket.clone()));
+        self.dialler
+            .again(connecting(self.socket.clone(), self.servers));
     }
 }
 
-async fn connecting(socket: PathBuf) -> Result<(SyncdConnection, ServerHello), Lost> {
-    match timeout(GREETING_TIMEOUT, greet(socket)).await {
+async fn connecting(
+    socket: PathBuf,
+    servers: Servers,
+) -> Result<(SyncdConnection, ServerHello), Lost> {
+    match timeout(GREETING_TIMEOUT, greet(socket, servers)).await {
         Ok(result) => result,
         Err(_) => Err(Lost::Protocol(format!(
             "no greeting within {} s",
@@ -241,8 +278,12 @@ async fn connecting(socket: PathBuf) -> Result<(SyncdConnection, ServerHello), L
     }
 }
 
-async fn greet(socket: PathBuf) -> Result<(SyncdConnection, ServerHello), Lost> {
+async fn greet(socket: PathBuf, servers: Servers) -> Result<(SyncdConnection, ServerHello), Lost> {
     let stream = UnixStream::connect(socket).await?;
+    let user = stream.peer_cred()?.uid();
+    if !servers.contain(user) {
+        return Err(Lost::Stranger(user));
+    }
     let mut connection = SyncdConnection {
         pipe: Pipe::new(stream, Codec(v2::Codec::client())),
         unanswered: VecDeque::new(),

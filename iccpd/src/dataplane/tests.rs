@@ -83,6 +83,7 @@ async fn connected(test: &str) -> (Dataplane, Server, UnixListener, TempDir) {
     let syncd = settings::Syncd {
         socket: socket.path("sock"),
         names_pair: true,
+        user: None,
     };
     let mut dataplane = Dataplane::new(&syncd, Chassis::default(), name("Bridge"), NODE);
     let server = greeted(&mut dataplane, &listener).await;

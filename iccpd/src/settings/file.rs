@@ -8,7 +8,7 @@ use super::legacy::{MAX_SONIC_ID, Warning, Weight};
 use super::{
     Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
     DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
-    MAX_SESSION_TIMEOUT, OnStop, Settings, Syncd, server,
+    MAX_SESSION_TIMEOUT, OnStop, SYNCD_USER, Settings, Syncd, server,
 };
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
@@ -245,7 +245,24 @@ impl Check<'_> {
         Syncd {
             socket: self.socket(table.socket.as_ref(), DEFAULT_SYNCD_SOCKET, MAX_PATH),
             names_pair: table.names_pair || old.brings_pair(),
+            user: table.user.as_ref().and_then(|user| self.user(user)),
         }
+    }
+
+    /// A user by name or number.
+    fn user(&mut self, value: &Spanned<String>) -> Option<u32> {
+        let text = value.get_ref();
+        if text == SYNCD_USER {
+            return None; // the default, and it need not exist
+        }
+        let user = match text.parse() {
+            Ok(number) => Some(number),
+            Err(_) => crate::syncd::user_id(text),
+        };
+        if user.is_none() {
+            self.wrong(value.span(), format!("there is no user {}", Shown(text)));
+        }
+        user
     }
 
     fn addresses(&mut self, table: &DomainTable) -> (Option<IpAddr>, Option<IpAddr>) {

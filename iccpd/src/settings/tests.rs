@@ -636,3 +636,23 @@ fn the_example_shows_every_setting_with_its_default() {
         }
     }
 }
+
+#[test]
+fn the_user_of_mclagsyncd_is_a_name_or_a_number_and_exists() {
+    let read = |user: &str| {
+        let text = format!(
+            "[domain]\nid = 1\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\nports = []\n[syncd]\nuser = {user}"
+        );
+        parse(&text)
+    };
+    assert_eq!(read("\"root\"").unwrap().syncd.user, Some(0));
+    let number = read("\"4000000\"").unwrap();
+    assert_eq!(number.syncd.user, Some(4_000_000));
+    assert!(number.to_string().contains("user = \"4000000\""));
+    let error = read("\"no-such-user\"").unwrap_err();
+    assert!(error.contains(":7:8"), "{error}");
+    assert!(
+        error.contains("there is no user \"no-such-user\""),
+        "{error}"
+    );
+}

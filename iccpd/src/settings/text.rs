@@ -126,9 +126,17 @@ impl fmt::Display for Chassis {
 
 impl fmt::Display for Syncd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { socket, names_pair } = self;
+        let Self {
+            socket,
+            names_pair,
+            user,
+        } = self;
         writeln!(f, "socket = {}", Quoted(&socket.to_string_lossy()))?;
-        writeln!(f, "names-pair = {names_pair}")
+        writeln!(f, "names-pair = {names_pair}")?;
+        match user {
+            Some(user) => writeln!(f, "user = \"{user}\""),
+            None => Ok(()),
+        }
     }
 }
 

@@ -91,7 +91,7 @@ async fn while_quiet<T>(syncd: &mut Syncd, done: impl Future<Output = T>) -> T {
 /// A client that is connected and greeted, and its server.
 async fn connected(place: &TempDir, window: u32) -> (Syncd, Server, UnixListener) {
     let listener = UnixListener::bind(place.path("sock")).unwrap();
-    let mut syncd = Syncd::new(place.path("sock"), false);
+    let mut syncd = Syncd::new(place.path("sock"), false, Servers::new(None));
     let serving = async {
         let mut server = Server::accept(&listener).await;
         server.greet(window).await;
@@ -221,7 +221,7 @@ async fn the_client_comes_back() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_server_may_start_later() {
     let place = TempDir::new("syncd-later");
-    let mut syncd = Syncd::new(place.path("sock"), false);
+    let mut syncd = Syncd::new(place.path("sock"), false, Servers::new(None));
     let start = Instant::now();
     while !syncd.complained {
         while_quiet(&mut syncd, tokio::task::yield_now()).await;
@@ -283,7 +283,7 @@ async fn a_server_that_breaks_the_rules_is_left() {
 async fn a_wrong_greeting_is_no_connection() {
     let place = TempDir::new("syncd-greeting");
     let listener = UnixListener::bind(place.path("sock")).unwrap();
-    let mut syncd = Syncd::new(place.path("sock"), false);
+    let mut syncd = Syncd::new(place.path("sock"), false, Servers::new(None));
     let serving = async {
         let mut server = Server::accept(&listener).await;
         let events = vec![];
@@ -293,4 +293,34 @@ async fn a_wrong_greeting_is_no_connection() {
         Server::accept(&listener).await
     };
     while_quiet(&mut syncd, serving).await;
+}
+
+/// Input: somebody who is none of those who may listens at the socket. Output: he hears nothing; as
+/// soon as his user may, he hears a hello.
+#[tokio::test]
+async fn who_answers_at_the_socket_is_root_or_the_user_of_mclagsyncd() {
+    let place = TempDir::new("syncd-servers");
+    let listener = UnixListener::bind(place.path("sock")).unwrap();
+    let own = geteuid().as_raw();
+    let lost = greet(place.path("sock"), Servers([None; 3]))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(lost, Lost::Stranger(user) if user == own),
+        "{lost}"
+    );
+    let (mut stream, _) = listener.accept().await.unwrap();
+    assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 0);
+    let servers = Servers::new(Some(own.wrapping_add(1)));
+    assert!(servers.contain(0) && servers.contain(own) && servers.contain(own.wrapping_add(1)));
+    assert!(!servers.contain(own.wrapping_add(2)));
+    let mut syncd = Syncd::new(place.path("sock"), false, servers);
+    tokio::select! {
+        input = syncd.next() => panic!("{input:?}"),
+        accepted = listener.accept() => {
+            let (mut stream, _) = accepted.unwrap();
+            let read = while_quiet(&mut syncd, async move { stream.read(&mut [0; 64]).await });
+            assert!(read.await.unwrap() > 0);
+        }
+    }
 }

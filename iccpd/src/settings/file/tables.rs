@@ -67,6 +67,7 @@ pub(super) struct SyncdTable {
     pub(super) socket: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) names_pair: bool,
+    pub(super) user: Option<Spanned<String>>,
     // Of earlier versions: see `settings::server`.
     pub(super) protocol: Option<Spanned<String>>,
     pub(super) address: Option<Spanned<String>>,
