@@ -456,7 +456,7 @@ impl Settings {
             "[domain]\nid = 7\nlocal = \"{}\"\npeer = \"{}\"\nbridge = {BRIDGE:?}\n\
              peer-link = {PEER_LINK:?}\nports = {ports:?}\nsystem-mac = \"{SYSTEM_MAC}\"\n\
              dialect = {:?}\nstrict-sonic = false\n\
-             [syncd]\nsocket = {:?}\n[control]\nsocket = {:?}\n",
+             [syncd]\nsocket = {:?}\nuser = \"{}\"\n[control]\nsocket = {:?}\n",
             side.control_address(),
             side.peer().control_address(),
             speech.iccp.setting(),
@@ -464,6 +464,7 @@ impl Settings {
                 Protocol::V2 => syncd_socket(ctx, side),
                 Protocol::Sonic | Protocol::LinuxMclag => run.join(BESIDE).join("mclagsyncd.sock"),
             },
+            SYNCD.uid,
             run.join("iccpd.sock"),
         );
         let beside = (protocol != Protocol::V2).then(|| {

@@ -430,7 +430,8 @@ impl Prepared {
         };
         let settings = run.join("iccpd.toml");
         let text = format!(
-            "[domain]\nbridge = {BRIDGE:?}\n{domain}[syncd]\n{dataplane}[control]\nsocket = {control:?}\n"
+            "[domain]\nbridge = {BRIDGE:?}\n{domain}[syncd]\n{dataplane}user = \"{}\"\n[control]\nsocket = {control:?}\n",
+            SYNCD.uid
         );
         fs::write(&settings, text)
             .with_context(|| format!("cannot write {}", settings.display()))?;

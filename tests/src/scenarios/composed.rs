@@ -15,7 +15,7 @@ use mclag_proto::sync::v1::{
 use nix::sys::signal::Signal;
 
 use super::addresses;
-use crate::daemon::ICCPD;
+use crate::daemon::{ICCPD, SYNCD};
 use crate::gateway::{self, SHARED};
 use crate::kernel;
 use crate::mclagsyncd::Mclagsyncd;
@@ -127,9 +127,10 @@ fn files(ctx: &Ctx, side: Side) -> Settings {
         ),
         beside: None,
         iccpd: format!(
-            "[domain]\nbridge = {BRIDGE:?}\n[syncd]\nnames-pair = true\nsocket = {:?}\n\
+            "[domain]\nbridge = {BRIDGE:?}\n[syncd]\nnames-pair = true\nsocket = {:?}\nuser = \"{}\"\n\
              [control]\nsocket = {:?}\n",
             syncd_socket(ctx, side),
+            SYNCD.uid,
             run.join("iccpd.sock"),
         ),
     }
