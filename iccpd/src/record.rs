@@ -293,22 +293,14 @@ mod tests {
     fn config() -> Config {
         let name = |text| mclag_proto::IfName::new(text).unwrap();
         Config {
-            domain: mclag_proto::DomainId::new(1).unwrap(),
-            local: [192, 0, 2, 1].into(),
-            peer: [192, 0, 2, 2].into(),
-            bridge: name("br0"),
-            peer_link: None,
             ports: [name("bond1")].into(),
-            system_mac: None,
-            node_mac: mclag_proto::Mac([2, 0, 0, 0, 0, 1]),
-            priority: Config::PRIORITY,
-            keepalive: Config::KEEPALIVE,
-            session_timeout: Config::SESSION_TIMEOUT,
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
-            unique_ip: Default::default(),
-            neighbours: true,
-            on_loss: iccp_core::OnLoss::Hold,
+            ..Config::new(
+                mclag_proto::DomainId::new(1).unwrap(),
+                [192, 0, 2, 1].into(),
+                [192, 0, 2, 2].into(),
+                name("br0"),
+                mclag_proto::Mac([2, 0, 0, 0, 0, 1]),
+            )
         }
     }
 

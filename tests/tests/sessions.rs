@@ -81,22 +81,17 @@ fn links() -> Vec<Link> {
 fn config(own: u8) -> Config {
     let address = |last| [10, 0, 0, last].into();
     Config {
-        domain: domain_id(),
-        local: address(own),
-        peer: address(3 - own),
-        bridge: name("Bridge"),
         peer_link: Some(name(PEER_LINK)),
         ports: ["PortChannel1", "PortChannel2"].map(name).into(),
-        system_mac: None,
-        node_mac: mac(own),
-        priority: Config::PRIORITY,
-        keepalive: Config::KEEPALIVE,
-        session_timeout: Config::SESSION_TIMEOUT,
-        ack_timeout: Config::ACK_TIMEOUT,
-        restart_hold: Config::RESTART_HOLD,
-        unique_ip: Default::default(),
         neighbours: false,
         on_loss: OnLoss::Release,
+        ..Config::new(
+            domain_id(),
+            address(own),
+            address(3 - own),
+            name("Bridge"),
+            mac(own),
+        )
     }
 }
 

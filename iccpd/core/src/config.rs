@@ -66,6 +66,35 @@ pub enum OnLoss {
 }
 
 impl Config {
+    /// A pair without ports, and with the defaults of everything else.
+    #[must_use]
+    pub const fn new(
+        domain: DomainId,
+        local: IpAddr,
+        peer: IpAddr,
+        bridge: IfName,
+        node_mac: Mac,
+    ) -> Self {
+        Self {
+            domain,
+            local,
+            peer,
+            bridge,
+            peer_link: None,
+            ports: BTreeSet::new(),
+            system_mac: None,
+            node_mac,
+            priority: Self::PRIORITY,
+            keepalive: Self::KEEPALIVE,
+            session_timeout: Self::SESSION_TIMEOUT,
+            ack_timeout: Self::ACK_TIMEOUT,
+            restart_hold: Self::RESTART_HOLD,
+            unique_ip: BTreeSet::new(),
+            neighbours: true,
+            on_loss: OnLoss::Hold,
+        }
+    }
+
     /// What this chassis calls itself towards the peer.
     #[must_use]
     pub fn own_system_mac(&self) -> Mac {

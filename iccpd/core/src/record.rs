@@ -409,22 +409,15 @@ mod tests {
     fn config() -> Config {
         let name = |text| IfName::new(text).unwrap();
         Config {
-            domain: DomainId::new(1).unwrap(),
-            local: IpAddr::from([192, 0, 2, 1]),
-            peer: IpAddr::from([192, 0, 2, 2]),
-            bridge: name("br0"),
             peer_link: Some(name("peerlink")),
             ports: [name("bond1")].into(),
-            system_mac: None,
-            node_mac: Mac([2, 0, 0, 0, 0, 1]),
-            priority: Config::PRIORITY,
-            keepalive: Config::KEEPALIVE,
-            session_timeout: Config::SESSION_TIMEOUT,
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
-            unique_ip: Default::default(),
-            neighbours: true,
-            on_loss: crate::OnLoss::Hold,
+            ..Config::new(
+                DomainId::new(1).unwrap(),
+                IpAddr::from([192, 0, 2, 1]),
+                IpAddr::from([192, 0, 2, 2]),
+                name("br0"),
+                Mac([2, 0, 0, 0, 0, 1]),
+            )
         }
     }
 

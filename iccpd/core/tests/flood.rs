@@ -1,7 +1,7 @@
 //! A peer that repeats itself: work, memory and log lines do not grow with the number of its messages
 //! (`docs/security.md`).
 
-use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, OnLoss, Output, PeerTraits, Time};
+use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, Output, PeerTraits, Time};
 use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
@@ -337,22 +337,16 @@ fn synchronised() -> Domain {
 /// The same, that far on the way there; none beyond.
 fn after(steps: usize) -> Option<Domain> {
     let config = Config {
-        domain: DomainId::new(1).unwrap(),
-        local: "192.0.2.1".parse().unwrap(),
-        peer: "192.0.2.2".parse().unwrap(),
-        bridge: name("br0"),
         peer_link: Some(name("peerlink")),
         ports: [name("bond1")].into(),
         system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
-        node_mac: Mac([2, 0, 0, 0, 0, 1]),
-        priority: Config::PRIORITY,
-        keepalive: Config::KEEPALIVE,
-        session_timeout: Config::SESSION_TIMEOUT,
-        ack_timeout: Config::ACK_TIMEOUT,
-        restart_hold: Config::RESTART_HOLD,
-        unique_ip: Default::default(),
-        neighbours: true,
-        on_loss: OnLoss::Hold,
+        ..Config::new(
+            DomainId::new(1).unwrap(),
+            "192.0.2.1".parse().unwrap(),
+            "192.0.2.2".parse().unwrap(),
+            name("br0"),
+            Mac([2, 0, 0, 0, 0, 1]),
+        )
     };
     let mut domain = Domain::new(config);
     let link = |index, text: &str, kind| {

@@ -1,7 +1,7 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
 use iccp_core::{
-    Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Reason, Time,
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, PeerTraits, Reason, Time,
 };
 use mclag_proto::ctl::{Conflict, CounterName, Warning};
 use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
@@ -40,22 +40,16 @@ impl Chassis {
     /// Its interfaces are known, and nothing else.
     fn new() -> Self {
         let config = Config {
-            domain: DomainId::new(1).unwrap(),
-            local: "192.0.2.1".parse().unwrap(),
-            peer: "192.0.2.2".parse().unwrap(),
-            bridge: name("br0"),
             peer_link: Some(name("peerlink")),
             ports: [name("bond1")].into(),
             system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
-            node_mac: Mac([2, 0, 0, 0, 0, 1]),
-            priority: Config::PRIORITY,
-            keepalive: Config::KEEPALIVE,
-            session_timeout: Config::SESSION_TIMEOUT,
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
-            unique_ip: Default::default(),
-            neighbours: true,
-            on_loss: OnLoss::Hold,
+            ..Config::new(
+                DomainId::new(1).unwrap(),
+                "192.0.2.1".parse().unwrap(),
+                "192.0.2.2".parse().unwrap(),
+                name("br0"),
+                Mac([2, 0, 0, 0, 0, 1]),
+            )
         };
         let mut this = Self {
             domain: Domain::new(config),

@@ -68,7 +68,7 @@ impl PairBridge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iccp_core::{Link, LinkKind, OnLoss, Time};
+    use iccp_core::{Link, LinkKind, Time};
     use mclag_proto::{DomainId, Mac};
     use std::time::Duration;
 
@@ -78,22 +78,16 @@ mod tests {
 
     fn domain() -> Domain {
         Domain::new(Config {
-            domain: DomainId::new(1).unwrap(),
-            local: [192, 0, 2, 1].into(),
-            peer: [192, 0, 2, 2].into(),
-            bridge: name("Bridge"),
             peer_link: Some(name("peerlink")),
             ports: ["bond1"].map(name).into(),
-            system_mac: None,
-            node_mac: Mac([2, 0, 0, 0, 0, 1]),
-            priority: Config::PRIORITY,
-            keepalive: Config::KEEPALIVE,
-            session_timeout: Config::SESSION_TIMEOUT,
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
-            unique_ip: Default::default(),
             neighbours: false,
-            on_loss: OnLoss::Hold,
+            ..Config::new(
+                DomainId::new(1).unwrap(),
+                [192, 0, 2, 1].into(),
+                [192, 0, 2, 2].into(),
+                name("Bridge"),
+                Mac([2, 0, 0, 0, 0, 1]),
+            )
         })
     }
 

@@ -198,7 +198,6 @@ fn differing<A: Copy + Ord>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::OnLoss;
     use crate::input::{Link, LinkKind};
     use mclag_proto::DomainId;
 
@@ -251,22 +250,15 @@ mod tests {
     fn own_addresses_are_told_at_once_as_they_change_and_as_asked() {
         let name = |text| IfName::new(text).unwrap();
         let config = Config {
-            domain: DomainId::new(1).unwrap(),
-            local: [192, 0, 2, 1].into(),
-            peer: [192, 0, 2, 2].into(),
-            bridge: name("br0"),
             peer_link: Some(name("peerlink")),
-            ports: BTreeSet::new(),
-            system_mac: None,
-            node_mac: Mac([2, 0, 0, 0, 0, 1]),
-            priority: Config::PRIORITY,
-            keepalive: Config::KEEPALIVE,
-            session_timeout: Config::SESSION_TIMEOUT,
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
             unique_ip: [name("vlan10")].into(),
-            neighbours: true,
-            on_loss: OnLoss::Hold,
+            ..Config::new(
+                DomainId::new(1).unwrap(),
+                [192, 0, 2, 1].into(),
+                [192, 0, 2, 2].into(),
+                name("br0"),
+                Mac([2, 0, 0, 0, 0, 1]),
+            )
         };
         let mut own = OwnAddresses::default();
         let (one, two) = (links(&["192.0.2.1/24"]), links(&["192.0.2.2/24"]));

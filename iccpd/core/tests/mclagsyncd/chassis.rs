@@ -289,21 +289,15 @@ impl Chassis {
 
 pub fn config(last: u8) -> Config {
     Config {
-        domain: DomainId::new(1).unwrap(),
-        local: [192, 0, 2, last].into(),
-        peer: [192, 0, 2, 2].into(),
-        bridge: name("Bridge"),
         peer_link: Some(name("Ethernet0")),
         ports: [name(BOND)].into(),
-        system_mac: None,
-        node_mac: OWN,
-        priority: Config::PRIORITY,
-        keepalive: Config::KEEPALIVE,
-        session_timeout: Config::SESSION_TIMEOUT,
-        ack_timeout: Config::ACK_TIMEOUT,
-        restart_hold: Config::RESTART_HOLD,
-        unique_ip: Default::default(),
-        neighbours: true,
         on_loss: OnLoss::Release,
+        ..Config::new(
+            DomainId::new(1).unwrap(),
+            [192, 0, 2, last].into(),
+            [192, 0, 2, 2].into(),
+            name("Bridge"),
+            OWN,
+        )
     }
 }

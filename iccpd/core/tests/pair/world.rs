@@ -2,8 +2,7 @@
 
 use crate::kernel::{Kernel, Syncd};
 use iccp_core::{
-    Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, OnLoss, Output, PeerTraits,
-    Time,
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, PeerTraits, Time,
 };
 use mclag_proto::iccp::{Body, Message, Tlv};
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Isolation, Op};
@@ -645,22 +644,16 @@ impl World {
 pub fn config(side: Side) -> Config {
     let address = |side: Side| IpAddr::V4(Ipv4Addr::new(10, 255, 0, 1 + side as u8));
     Config {
-        domain: DomainId::new(1).unwrap(),
-        local: address(side),
-        peer: address(side.other()),
-        bridge: name("br0"),
         peer_link: Some(name(PEER_LINK)),
         ports: BONDS.iter().map(|bond| name(bond)).collect(),
         system_mac: Some(Mac([0x44, 0x38, 0x39, 0xff, 0, 1])),
-        node_mac: Mac([2, 0, 0, 0, 0, side as u8]),
-        priority: Config::PRIORITY,
-        keepalive: Config::KEEPALIVE,
-        session_timeout: Config::SESSION_TIMEOUT,
-        ack_timeout: Config::ACK_TIMEOUT,
-        restart_hold: Config::RESTART_HOLD,
-        unique_ip: Default::default(),
-        neighbours: true,
-        on_loss: OnLoss::Hold,
+        ..Config::new(
+            DomainId::new(1).unwrap(),
+            address(side),
+            address(side.other()),
+            name("br0"),
+            Mac([2, 0, 0, 0, 0, side as u8]),
+        )
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::log;
 use crate::mclagdctl::{answer, client};
-use iccp_core::{Config, Domain, Input, Link, LinkKind, OnLoss, Time};
+use iccp_core::{Config, Domain, Input, Link, LinkKind, Time};
 use mclag_proto::mclagdctl::{Data, LogLevel, ReplyHeader};
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
@@ -36,22 +36,16 @@ fn name(text: &str) -> IfName {
 /// Domain 7 with one port, which is down.
 fn domain() -> Domain {
     let mut domain = Domain::new(Config {
-        domain: DomainId::new(7).unwrap(),
-        local: "192.0.2.1".parse().unwrap(),
-        peer: "192.0.2.2".parse().unwrap(),
-        bridge: name("br0"),
         peer_link: Some(name("bond9")),
         ports: [name("bond1")].into(),
-        system_mac: None,
-        node_mac: Mac([2, 0, 0, 0, 0, 1]),
-        priority: Config::PRIORITY,
-        keepalive: Config::KEEPALIVE,
-        session_timeout: Config::SESSION_TIMEOUT,
-        ack_timeout: Config::ACK_TIMEOUT,
-        restart_hold: Config::RESTART_HOLD,
         unique_ip: [name("Vlan100")].into(),
-        neighbours: true,
-        on_loss: OnLoss::Hold,
+        ..Config::new(
+            DomainId::new(7).unwrap(),
+            "192.0.2.1".parse().unwrap(),
+            "192.0.2.2".parse().unwrap(),
+            name("br0"),
+            Mac([2, 0, 0, 0, 0, 1]),
+        )
     });
     let link = Link {
         index: 3,

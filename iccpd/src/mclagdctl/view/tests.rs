@@ -2,7 +2,7 @@
 
 use super::Page;
 use iccp_core::{
-    Config, Domain, Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourObservation, OnLoss,
+    Config, Domain, Input, LagMember, Link, LinkKind, NeighbourFrom, NeighbourObservation,
     PeerTraits, Time,
 };
 use mclag_proto::iccp::{
@@ -41,22 +41,18 @@ impl Chassis {
     /// Two MLAG ports of which the second appeared last, a third that does not exist, a peer link.
     fn new() -> Self {
         let mut this = Self(Domain::new(Config {
-            domain: DomainId::new(7).unwrap(),
-            local: "192.0.2.1".parse().unwrap(),
-            peer: "192.0.2.2".parse().unwrap(),
-            bridge: name("br0"),
             peer_link: Some(name("bond9")),
             ports: [name("bond1"), name("bond2"), name("bond3")].into(),
-            system_mac: None,
-            node_mac: Mac([2, 0, 0, 0, 0, 1]),
-            priority: Config::PRIORITY,
             keepalive: Duration::from_millis(1500),
             session_timeout: Duration::from_secs(15),
-            ack_timeout: Config::ACK_TIMEOUT,
-            restart_hold: Config::RESTART_HOLD,
             unique_ip: [name("Vlan100"), name("Vlan200")].into(),
-            neighbours: true,
-            on_loss: OnLoss::Hold,
+            ..Config::new(
+                DomainId::new(7).unwrap(),
+                "192.0.2.1".parse().unwrap(),
+                "192.0.2.2".parse().unwrap(),
+                name("br0"),
+                Mac([2, 0, 0, 0, 0, 1]),
+            )
         }));
         let lag = LinkKind::Lag {
             lacp: true,
