@@ -9,10 +9,9 @@
 
 use iccp_core::record::{Digest, Entry, Header};
 use iccp_core::{Batch, Config, Input, Time};
+use mclag_daemon::files;
 use mclag_proto::iccp::Message;
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
@@ -199,7 +198,7 @@ fn write(path: &Path, lines: &Receiver<String>) {
 }
 
 fn try_write(path: &Path, lines: &Receiver<String>) -> io::Result<()> {
-    let mut file = io::BufWriter::new(open(path)?);
+    let mut file = io::BufWriter::new(files::open_to_write(path)?);
     loop {
         let line = match lines.try_recv() {
             Ok(line) => line,
@@ -216,35 +215,11 @@ fn try_write(path: &Path, lines: &Receiver<String>) -> io::Result<()> {
     }
 }
 
-/// A file that is there is emptied only when it is known to be ours.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(flags.bits())
-        .open(path)?;
-    let meta = file.metadata()?;
-    let refused = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what.to_owned()));
-    if !meta.is_file() {
-        return refused("it is no plain file");
-    }
-    if meta.nlink() != 1 || meta.uid() != nix::unistd::geteuid().as_raw() {
-        return refused("it belongs to somebody else, or has another name");
-    }
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    file.set_len(0)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use iccp_core::record::Recording;
     use mclag_test_support::TempDir;
-    use std::os::unix::fs::PermissionsExt;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -259,35 +234,6 @@ mod tests {
             }),
             written: None,
         }
-    }
-
-    #[test]
-    fn a_link_is_not_followed_and_another_kind_of_file_not_written() {
-        let directory = TempDir::new("kinds");
-        let target = directory.path("target");
-        std::fs::write(&target, "precious").unwrap();
-        let link = directory.path("link");
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        assert!(open(&link).is_err());
-        let second = directory.path("second");
-        std::fs::hard_link(&target, &second).unwrap();
-        assert!(open(&second).is_err());
-        assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
-        assert!(open(&directory).is_err());
-        let fifo = directory.path("fifo");
-        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert!(open(&fifo).is_err(), "and nobody waits for its reader");
-    }
-
-    #[test]
-    fn the_file_is_for_its_owner_alone_also_when_it_is_there_already() {
-        let directory = TempDir::new("mode");
-        let path = directory.path("recording");
-        std::fs::write(&path, "of before").unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-        open(&path).unwrap();
-        let meta = std::fs::metadata(&path).unwrap();
-        assert_eq!((meta.mode() & 0o7777, meta.len()), (0o600, 0));
     }
 
     fn config() -> Config {

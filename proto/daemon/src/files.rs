@@ -3,14 +3,14 @@
 //! What is found there under a name of ours may be a link to something precious, a pipe that is waited at for ever, or
 //! simply somebody else's. Nothing is followed, waited for or believed that is not a plain file of our own.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::geteuid;
+use nix::unistd::{Uid, geteuid};
 
 /// Open a file to read it.
 ///
@@ -19,12 +19,31 @@ use nix::unistd::geteuid;
 /// When it cannot be opened; when it is a link or no plain file, has another name, or belongs to somebody who is
 /// neither root nor us.
 pub fn open(path: &Path) -> io::Result<File> {
+    checked(
+        File::options().read(true),
+        path,
+        &[Uid::from_raw(0), geteuid()],
+    )
+}
+
+/// Open a file to write it anew, for us alone (mode 0600). One that is there is emptied only when it is known to be ours.
+///
+/// # Errors
+///
+/// As [`open`], also when it belongs to root and we are somebody else.
+pub fn open_to_write(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = checked(&mut options, path, &[geteuid()])?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.set_len(0)?;
+    Ok(file)
+}
+
+fn checked(options: &mut OpenOptions, path: &Path, owners: &[Uid]) -> io::Result<File> {
     let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let opened = File::options()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path);
+    let opened = options.custom_flags(flags.bits()).open(path);
     let file =
         opened.map_err(
             |error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
@@ -40,7 +59,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     if meta.nlink() != 1 {
         return Err(refused("it has another name"));
     }
-    if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
+    if !owners.contains(&Uid::from_raw(meta.uid())) {
         return Err(refused("it belongs to somebody else"));
     }
     Ok(file)
@@ -128,5 +147,37 @@ mod tests {
         mkfifo(&path, Mode::S_IRWXU).unwrap();
         make(&path, b"again").unwrap();
         assert_eq!(read(&path, 100).unwrap(), b"again");
+    }
+
+    #[test]
+    fn a_link_is_not_followed_and_another_kind_of_file_not_written() {
+        let directory = TempDir::new("kinds");
+        let target = directory.path("target");
+        fs::write(&target, "precious").unwrap();
+        let link = directory.path("link");
+        symlink(&target, &link).unwrap();
+        assert!(open_to_write(&link).is_err());
+        let second = directory.path("second");
+        fs::hard_link(&target, &second).unwrap();
+        assert!(open_to_write(&second).is_err());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+        assert!(open_to_write(&directory).is_err());
+        let fifo = directory.path("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        assert!(
+            open_to_write(&fifo).is_err(),
+            "and nobody waits for its reader"
+        );
+    }
+
+    #[test]
+    fn the_file_is_for_its_owner_alone_also_when_it_is_there_already() {
+        let directory = TempDir::new("mode");
+        let path = directory.path("recording");
+        fs::write(&path, "of before").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        open_to_write(&path).unwrap();
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!((meta.mode() & 0o7777, meta.len()), (0o600, 0));
     }
 }
