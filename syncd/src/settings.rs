@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mclag_daemon::log;
 use mclag_daemon::settings::{self as daemon, Problem};
-use mclag_daemon::socket::MAX_LISTEN_PATH;
+use mclag_daemon::socket::Purpose;
 use mclag_proto::IfName;
 use nix::unistd::{Group, User};
 use serde::Deserialize;
@@ -239,7 +239,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
             let dir = dir.into_inner();
             if !dir.is_absolute() {
                 wrong(span, format!("{}: not an absolute path", dir.display()));
-            } else if dir.join(CONTROL).as_os_str().len() > MAX_LISTEN_PATH {
+            } else if Purpose::Listen.check(&dir.join(CONTROL)).is_err() {
                 wrong(span, "the path is too long for a socket in it".to_owned());
             }
             dir

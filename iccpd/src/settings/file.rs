@@ -12,10 +12,10 @@ use super::{
 };
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
-use mclag_daemon::settings::{Problem, Shown, line_of};
-use mclag_daemon::socket::{MAX_LISTEN_PATH, MAX_PATH};
+use mclag_daemon::settings::{Problem, Shown, interface, line_of, unicast_address, unicast_mac};
+use mclag_daemon::socket::Purpose;
 use mclag_proto::iccp::PORT;
-use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
+use mclag_proto::{AggregatorId, DomainId, IfName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
@@ -79,7 +79,7 @@ impl Check<'_> {
         let control_socket = self.socket(
             file.control.socket.as_ref(),
             DEFAULT_CONTROL_SOCKET,
-            MAX_LISTEN_PATH,
+            Purpose::Listen,
         );
         let control_mode = self.mode(file.control.mode.as_ref());
         let mclagdctl = self.mclagdctl(&file.control.mclagdctl, &control_socket);
@@ -155,7 +155,10 @@ impl Check<'_> {
         }
         let id = self.number(table.id.as_ref(), 1..=u16::MAX, 0);
         let (local, peer) = self.addresses(table);
-        let system_mac = table.system_mac.as_ref().and_then(|m| self.mac(m));
+        let system_mac = table
+            .system_mac
+            .as_ref()
+            .and_then(|m| self.value(m, unicast_mac));
         let keepalive = self.duration(table.keepalive.as_ref(), KEEPALIVE, Config::KEEPALIVE);
         let shortest = keepalive.saturating_mul(KEEPALIVES_PER_TIMEOUT);
         let session_timeout = match &table.session_timeout {
@@ -184,9 +187,15 @@ impl Check<'_> {
                 Some(DialectText::LinuxMclag) => IccpDialect::LinuxMclag,
             },
             tcp_port: self.number(table.tcp_port.as_ref(), 1..=u16::MAX, PORT),
-            bind_device: table.bind_device.as_ref().and_then(|n| self.name(n)),
+            bind_device: table
+                .bind_device
+                .as_ref()
+                .and_then(|n| self.value(n, interface)),
             bridge,
-            node_mac: table.node_mac.as_ref().and_then(|m| self.mac(m)),
+            node_mac: table
+                .node_mac
+                .as_ref()
+                .and_then(|m| self.value(m, unicast_mac)),
             priority: self.number(table.priority.as_ref(), 0..=u16::MAX, Config::PRIORITY),
             ack_timeout: self.duration(
                 table.ack_timeout.as_ref(),
@@ -243,7 +252,11 @@ impl Check<'_> {
             (None, _) => {}
         }
         Syncd {
-            socket: self.socket(table.socket.as_ref(), DEFAULT_SYNCD_SOCKET, MAX_PATH),
+            socket: self.socket(
+                table.socket.as_ref(),
+                DEFAULT_SYNCD_SOCKET,
+                Purpose::Connect,
+            ),
             names_pair: table.names_pair || old.brings_pair(),
             user: table.user.as_ref().and_then(|user| self.user(user)),
         }
@@ -291,20 +304,7 @@ impl Check<'_> {
     }
 
     fn address(&mut self, value: &Spanned<String>, on_device: bool) -> Option<IpAddr> {
-        let text = value.get_ref();
-        let Ok(address) = text.parse::<IpAddr>() else {
-            self.wrong(
-                value.span(),
-                format!("{} is not an IP address", Shown(text)),
-            );
-            return None;
-        };
-        // An IPv4 address in IPv6 clothes compares unequal to the same address without.
-        let address = address.to_canonical();
-        let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-        if address.is_unspecified() || address.is_multicast() || broadcast {
-            self.wrong(value.span(), format!("{address} is not a unicast address"));
-        }
+        let address = self.value(value, unicast_address)?;
         let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
         if link_local && !on_device {
             self.wrong(
@@ -313,6 +313,16 @@ impl Check<'_> {
             );
         }
         Some(address)
+    }
+
+    /// A value that is written as text.
+    fn value<T>(
+        &mut self,
+        value: &Spanned<String>,
+        read: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let read = read(value.get_ref());
+        read.map_err(|why| self.wrong(value.span(), why)).ok()
     }
 
     /// Each name stands for one thing only.
@@ -364,7 +374,7 @@ impl Check<'_> {
         role: &'static str,
         seen: &mut BTreeMap<IfName, (&'static str, Range<usize>)>,
     ) -> Option<IfName> {
-        let name = self.name(value)?;
+        let name = self.value(value, interface)?;
         if let Some((before, first)) = seen.get(&name) {
             let line = self.line(first);
             let message = if *before == role {
@@ -377,36 +387,6 @@ impl Check<'_> {
         }
         seen.insert(name, (role, value.span()));
         Some(name)
-    }
-
-    /// A name that Linux can have.
-    fn name(&mut self, value: &Spanned<String>) -> Option<IfName> {
-        let text = value.get_ref();
-        let max = IfName::KERNEL_MAX;
-        let name = IfName::new(text).ok().filter(IfName::fits_kernel);
-        if name.is_none() {
-            let message = if text.len() > max {
-                let len = text.len();
-                let text = Shown(text);
-                format!("{text} has {len} bytes; Linux allows {max} in the name of an interface")
-            } else {
-                let text = Shown(text);
-                format!("{text} is not an interface name: printable, without blank, '/' or ':'")
-            };
-            self.wrong(value.span(), message);
-        }
-        name
-    }
-
-    fn mac(&mut self, value: &Spanned<String>) -> Option<Mac> {
-        let text = value.get_ref();
-        let mac = match text.parse::<Mac>() {
-            Ok(mac) if mac.is_unicast() => return Some(mac),
-            Ok(mac) => format!("{mac} is not a unicast MAC"),
-            Err(error) => format!("{}: {error}", Shown(text)),
-        };
-        self.wrong(value.span(), mac);
-        None
     }
 
     fn number(
@@ -474,25 +454,15 @@ impl Check<'_> {
         &mut self,
         value: Option<&Spanned<PathBuf>>,
         default: &str,
-        longest: usize,
+        purpose: Purpose,
     ) -> PathBuf {
         let Some(value) = value else {
             return default.into();
         };
-        let path = value.get_ref();
-        let len = path.as_os_str().len();
-        if !path.is_absolute() {
-            self.wrong(
-                value.span(),
-                format!("{} is not an absolute path", path.display()),
-            );
-        } else if len > longest {
-            self.wrong(
-                value.span(),
-                format!("the path has {len} bytes; a Unix socket allows {longest}"),
-            );
+        if let Err(error) = purpose.check(value.get_ref()) {
+            self.wrong(value.span(), error.to_string());
         }
-        path.clone()
+        value.get_ref().clone()
     }
 
     fn mode(&mut self, value: Option<&Spanned<String>>) -> u32 {

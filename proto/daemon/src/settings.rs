@@ -3,10 +3,12 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use mclag_proto::{IfName, Mac};
 use nix::fcntl::OFlag;
 
 /// Longest part of a line that is shown, in characters.
@@ -120,6 +122,53 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, SettingsError> {
         });
     }
     Ok(bytes)
+}
+
+/// The name of an interface that Linux can have.
+///
+/// # Errors
+///
+/// When it is none, for a person.
+pub fn interface(text: &str) -> Result<IfName, String> {
+    let name = IfName::new(text).ok().filter(IfName::fits_kernel);
+    name.ok_or_else(|| {
+        let (shown, len, max) = (Shown(text), text.len(), IfName::KERNEL_MAX);
+        if len > max {
+            format!("{shown} has {len} bytes; Linux allows {max} in the name of an interface")
+        } else {
+            format!("{shown} is not an interface name: printable, without blank, '/' or ':'")
+        }
+    })
+}
+
+/// The MAC of one host.
+///
+/// # Errors
+///
+/// When it is none, for a person.
+pub fn unicast_mac(text: &str) -> Result<Mac, String> {
+    match text.parse::<Mac>() {
+        Ok(mac) if mac.is_unicast() => Ok(mac),
+        Ok(mac) => Err(format!("{mac} is not a unicast MAC")),
+        Err(error) => Err(format!("{}: {error}", Shown(text))),
+    }
+}
+
+/// The address of one host.
+///
+/// # Errors
+///
+/// When it is none, for a person.
+pub fn unicast_address(text: &str) -> Result<IpAddr, String> {
+    let address = text.parse::<IpAddr>();
+    let address = address.map_err(|_| format!("{} is not an IP address", Shown(text)))?;
+    // An IPv4 address in IPv6 clothes compares unequal to the same address without.
+    let address = address.to_canonical();
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    if address.is_unspecified() || address.is_multicast() || broadcast {
+        return Err(format!("{address} is not a unicast address"));
+    }
+    Ok(address)
 }
 
 /// A settings file as text.

@@ -26,14 +26,61 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::lock::{Holder, peer, unix_socket};
 use crate::process::chain;
 
-/// Longest path of a socket that is connected to, in bytes: `sun_path` without the final NUL (`unix(7)`).
-pub const MAX_PATH: usize = 107;
-
 /// What the name has more that a socket is made under.
 const FRESH: &str = ".new";
 
-/// Longest path of a socket that a daemon listens on, in bytes.
-pub const MAX_LISTEN_PATH: usize = MAX_PATH - FRESH.len();
+/// What the path of a socket is for, which limits it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// A program connects there.
+    Connect,
+    /// A daemon listens there: it makes the socket under a longer name.
+    Listen,
+}
+
+impl Purpose {
+    /// Longest path in bytes: `sun_path` without the final NUL (`unix(7)`).
+    #[must_use]
+    pub const fn longest(self) -> usize {
+        match self {
+            Self::Connect => 107,
+            Self::Listen => Self::Connect.longest() - FRESH.len(),
+        }
+    }
+
+    /// Whether a socket can have this path.
+    ///
+    /// # Errors
+    ///
+    /// When it is not absolute, or too long.
+    pub fn check(self, path: &Path) -> Result<(), PathError> {
+        let (length, longest) = (path.as_os_str().len(), self.longest());
+        if !path.is_absolute() {
+            return Err(PathError::Relative(path.to_owned()));
+        }
+        if length > longest {
+            return Err(PathError::TooLong { length, longest });
+        }
+        Ok(())
+    }
+}
+
+/// A path that no socket can have.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PathError {
+    /// It depends on where a program runs.
+    #[error("{} is not an absolute path", .0.display())]
+    Relative(PathBuf),
+    /// The kernel does not take it.
+    #[error("the path has {length} bytes; a Unix socket allows {longest}")]
+    TooLong {
+        /// Its length.
+        length: usize,
+        /// What is allowed.
+        longest: usize,
+    },
+}
 
 /// How often a socket is looked for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -346,7 +393,7 @@ mod tests {
     #[tokio::test]
     async fn the_longest_path_that_is_allowed_can_be_listened_on() {
         let dir = TempDir::new("socket");
-        let rest = MAX_LISTEN_PATH - dir.as_os_str().len() - 1;
+        let rest = Purpose::Listen.longest() - dir.as_os_str().len() - 1;
         let place = |length| Place {
             program: "tests",
             path: dir.join("x".repeat(length)),

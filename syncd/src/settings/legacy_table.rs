@@ -4,8 +4,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::Range;
 
+use mclag_daemon::settings::unicast_mac;
 use mclag_proto::sync::v1::Dialect;
-use mclag_proto::{DomainId, IfName, Mac};
+use mclag_proto::{DomainId, IfName};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -126,16 +127,9 @@ pub(super) fn check(table: LegacyTable, wrong: &mut impl FnMut(Range<usize>, Str
     };
     let keepalive_s = seconds(keepalive, 1..61);
     let session_timeout_s = seconds(session_timeout, 3..3601);
-    let system_mac = system_mac.and_then(|text| match text.get_ref().parse::<Mac>() {
-        Ok(mac) if mac.is_unicast() => Some(mac),
-        Ok(mac) => {
-            wrong(text.span(), format!("{mac} is not a unicast MAC"));
-            None
-        }
-        Err(error) => {
-            wrong(text.span(), error.to_string());
-            None
-        }
+    let system_mac = system_mac.and_then(|text| {
+        let mac = unicast_mac(text.get_ref());
+        mac.map_err(|why| wrong(text.span(), why)).ok()
     });
     options.domain = Some(Domain {
         id: number,

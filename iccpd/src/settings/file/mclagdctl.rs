@@ -3,7 +3,7 @@
 use super::tables::MclagdctlTable;
 use super::{Check, Shown};
 use crate::settings::LegacySocket;
-use mclag_daemon::socket::MAX_LISTEN_PATH;
+use mclag_daemon::socket::Purpose;
 use mclag_proto::mclagdctl::{DEFAULT_SOCKET, Dialect};
 use std::path::Path;
 use toml::Spanned;
@@ -21,7 +21,7 @@ impl Check<'_> {
         let mut sockets: Vec<LegacySocket> = Vec::new();
         for whole in tables {
             let table = whole.get_ref();
-            let path = self.socket(table.socket.as_ref(), DEFAULT_SOCKET, MAX_LISTEN_PATH);
+            let path = self.socket(table.socket.as_ref(), DEFAULT_SOCKET, Purpose::Listen);
             if path == control || sockets.iter().any(|other| other.path == path) {
                 let span = table.socket.as_ref().map_or(whole.span(), Spanned::span);
                 let path = path.display();

@@ -6,8 +6,8 @@ use super::lines::{behind_mark, lines, meant, names, original, plain};
 use super::pair::Draft;
 use super::{MAX_WARNINGS, Warning, Weight};
 use crate::settings::{Chassis, DurationText, Syncd, server};
-use mclag_daemon::settings::Shown;
-use mclag_daemon::socket::MAX_PATH;
+use mclag_daemon::settings::{Shown, interface, unicast_address, unicast_mac};
+use mclag_daemon::socket::Purpose;
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -294,7 +294,7 @@ impl<'a> Reading<'a> {
                 .parse()
                 .map(|priority| chassis.priority = priority)
                 .map_err(|_| format!("{} is not between 0 and 65535", Shown(value))),
-            Key::Bind => name_of(value).map(|device| chassis.bind_device = Some(device)),
+            Key::Bind => interface(value).map(|device| chassis.bind_device = Some(device)),
             Key::Syncd => match server_of(value, self.rules()) {
                 Some(instead) => {
                     self.names_server = true;
@@ -381,12 +381,7 @@ impl<'a> Reading<'a> {
     }
 
     fn system_mac(&mut self, at: usize, value: &str) -> Result<(), String> {
-        let mac: Mac = value
-            .parse()
-            .map_err(|error| format!("{}: {error}", Shown(value)))?;
-        if !mac.is_unicast() {
-            return Err(format!("{mac} is not a unicast MAC"));
-        }
+        let mac = unicast_mac(value)?;
         if self.drafts.is_empty() {
             return Err("ignored: it is for the pairs that were named before it".into());
         }
@@ -403,10 +398,16 @@ impl<'a> Reading<'a> {
             return Err("ignored: it is of the pair that a `mclag_id` before it names".into());
         };
         let replaced = match key {
-            Key::LocalIp => draft.local.replace((address(value)?, at)).map(|(_, at)| at),
-            Key::PeerIp => draft.peer.replace((address(value)?, at)).map(|(_, at)| at),
+            Key::LocalIp => draft
+                .local
+                .replace((unicast_address(value)?, at))
+                .map(|(_, at)| at),
+            Key::PeerIp => draft
+                .peer
+                .replace((unicast_address(value)?, at))
+                .map(|(_, at)| at),
             Key::PeerLink => {
-                let name = name_of(value)?;
+                let name = interface(value)?;
                 if is_sonics {
                     begins_with(value, &["Ethernet", "PortChannel", "VTTNL"])?;
                 }
@@ -517,30 +518,6 @@ fn lenient_number(text: &str) -> (u16, bool) {
     (low, is_whole)
 }
 
-fn address(text: &str) -> Result<IpAddr, String> {
-    let Ok(address) = text.parse::<IpAddr>() else {
-        return Err(format!("{} is not an IP address", Shown(text)));
-    };
-    let address = address.to_canonical();
-    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    if address.is_unspecified() || address.is_multicast() || broadcast {
-        return Err(format!("{address} is not a unicast address"));
-    }
-    Ok(address)
-}
-
-fn name_of(text: &str) -> Result<IfName, String> {
-    let name = IfName::new(text).ok().filter(IfName::fits_kernel);
-    name.ok_or_else(|| {
-        let (shown, len, max) = (Shown(text), text.len(), IfName::KERNEL_MAX);
-        if len > max {
-            format!("{shown} has {len} bytes; Linux allows {max} in the name of an interface")
-        } else {
-            format!("{shown} is not an interface name: printable, without blank, '/' or ':'")
-        }
-    })
-}
-
 fn begins_with(name: &str, beginnings: &[&str]) -> Result<(), String> {
     if beginnings.iter().any(|begin| name.starts_with(begin)) {
         return Ok(());
@@ -552,7 +529,7 @@ fn begins_with(name: &str, beginnings: &[&str]) -> Result<(), String> {
 }
 
 fn list_name(key: Key, text: &str, is_sonics: bool) -> Result<IfName, String> {
-    let name = name_of(text)?;
+    let name = interface(text)?;
     if is_sonics && key == Key::MclagInterface {
         begins_with(text, &["PortChannel"])?;
         if !text.bytes().any(|b| b.is_ascii_digit()) {
@@ -588,7 +565,7 @@ fn server_of(text: &str, rules: Generation) -> Option<Vec<String>> {
 fn own(text: &str, syncd: &mut Syncd) -> Result<(), String> {
     match text {
         "2" => syncd.names_pair = false,
-        path if path.starts_with('/') && path.len() <= MAX_PATH => {
+        path if Purpose::Connect.check(Path::new(path)).is_ok() => {
             syncd.socket = Path::new(path).to_owned();
         }
         _ => {
