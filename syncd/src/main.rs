@@ -232,6 +232,7 @@ fn options(settings: &Settings) -> Options {
         restore_after: settings.restore_after,
         restore_on_stop: settings.on_stop == OnStop::Restore,
         originals: Some(settings.originals()),
+        bridge: settings.bridge,
         legacy: settings.legacy.clone(),
     }
 }

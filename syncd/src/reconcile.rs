@@ -12,6 +12,7 @@
 //! * `pair`: how the pair stands; nothing to be done about it.
 //! * `pending`: keys of the tables that wait to be looked at.
 //! * `leaving`: a bridge that another one takes the place of.
+//! * `limits`: what a client may name.
 //! * `listing`: a table that is being listed while other things happen.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `ledger`: wanted state of a dataplane that cannot be compared, to be said again.
@@ -40,6 +41,7 @@ use crate::dataplane::{
 };
 
 pub use ledger::Ledger;
+pub use limits::Limits;
 use listing::Listing;
 use observations::{change_of_observation, observation_of};
 pub use originals::{LocalAddress, Original, Originals, PortOriginals};
@@ -59,6 +61,7 @@ mod fdb;
 mod interfaces;
 mod leaving;
 mod ledger;
+mod limits;
 mod listing;
 mod neighbours;
 mod observations;
@@ -89,6 +92,7 @@ const MAX_AT_ONCE: usize = 512;
 #[derive(Debug)]
 pub struct Reconciler {
     wanted: Wanted,
+    limits: Limits,
     actual: Actual,
     originals: Originals,
     adopted: bool,
@@ -163,6 +167,7 @@ impl Reconciler {
     pub fn new(originals: Originals) -> Self {
         Self {
             wanted: Wanted::default(),
+            limits: Limits::default(),
             actual: Actual::default(),
             originals,
             adopted: false,
@@ -232,10 +237,26 @@ impl Reconciler {
         (self.resync || bridge != self.actual.bridge).then_some(bridge)
     }
 
+    /// From now on this is what a client may name. What it named before stays.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Take in operations of the client. Their results come from [`Reconciler::conclude`].
     pub fn accept(&mut self, ops: &[Op]) {
         for op in ops {
-            let (subjects, result) = match self.wanted.apply(op) {
+            let allowed = match op {
+                Op::Domain(want) => self.limits.bridge(want.bridge, &self.actual),
+                _ => Ok(()),
+            };
+            let applied = match allowed {
+                Ok(()) => self.wanted.apply(op),
+                Err(error) => {
+                    self.wanted.keep_domain();
+                    Err(error)
+                }
+            };
+            let (subjects, result) = match applied {
                 Ok(change) => (self.note(change), Ok(())),
                 Err(error) => (Subjects::Nothing, Err(error)),
             };

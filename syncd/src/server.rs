@@ -30,6 +30,7 @@ use mclag_daemon::dial::Backoff;
 use mclag_daemon::process::chain;
 use mclag_daemon::socket::Listener;
 use mclag_daemon::time::wait_until;
+use mclag_proto::IfName;
 use mclag_proto::ctl::dataplane;
 use mclag_proto::sync::model::{Event, FdbKey, Isolation, Observation, Op, OpError};
 use mclag_proto::sync::v2::{Capabilities, ClientMessage, ErrorCode, ServerMessage};
@@ -42,7 +43,7 @@ use tracing::{debug, error, info, warn};
 use crate::backend::{Backend, BackendError, BackendEvent, mclagsyncd};
 use crate::dataplane::Subject;
 use crate::legacy::{ListenerEvent, Listeners, Translator};
-use crate::reconcile::{Original, Originals, Reconciler};
+use crate::reconcile::{Limits, Original, Originals, Reconciler};
 
 pub use access::Access;
 use access::Refusals;
@@ -92,8 +93,18 @@ pub struct Options {
     pub restore_on_stop: bool,
     /// File that originals are stored in; nowhere if there is none.
     pub originals: Option<PathBuf>,
+    /// The bridge of the pair, if the settings name it: a client may name no other.
+    pub bridge: Option<IfName>,
     /// What is published to legacy clients.
     pub legacy: crate::legacy::Options,
+}
+
+impl Options {
+    fn limits(&self) -> Limits {
+        Limits {
+            bridges: self.bridge.into_iter().chain(self.legacy.bridge).collect(),
+        }
+    }
 }
 
 /// A dataplane, what is wanted of it, and who wants it.
@@ -199,6 +210,7 @@ impl<B: Backend> Server<B> {
             "dataplane adopted"
         );
         let mut reconciler = Reconciler::new(stored.clone());
+        reconciler.limit(options.limits());
         reconciler.adopt(actual);
         let restore_at = options.restore_after.map(|after| Instant::now() + after);
         let legacy = &options.legacy;
@@ -389,8 +401,11 @@ impl<B: Backend> Server<B> {
             restore_after,
             restore_on_stop,
             originals: _,
+            bridge,
             legacy,
         } = now;
+        self.options.bridge = bridge;
+        self.reconciler.limit(self.options.limits());
         self.options.access.users = access.users;
         self.options.restore_on_stop = restore_on_stop;
         let nobody = self.client.is_none() && self.legacy.sockets.is_empty();

@@ -62,6 +62,8 @@ pub struct Settings {
     pub access: Access,
     /// What is logged, in the syntax of `tracing-subscriber`'s `EnvFilter`.
     pub log_filter: String,
+    /// The bridge of the pair; none for the first that a client names.
+    pub bridge: Option<IfName>,
     /// Ports that the dataplane of [`BackendKind::Record`] has.
     pub record_ports: Vec<IfName>,
     /// Where legacy clients are listened for, and what they are told.
@@ -100,6 +102,7 @@ struct File {
     run_dir: Option<Spanned<PathBuf>>,
     on_stop: OnStop,
     restore_after: Option<Spanned<Value>>,
+    bridge: Option<Spanned<String>>,
     access: AccessTable,
     log: LogTable,
     record: RecordTable,
@@ -220,6 +223,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         run_dir,
         on_stop,
         restore_after,
+        bridge,
         access,
         log,
         record,
@@ -255,6 +259,13 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
             wrong(span, message);
             None
         })
+    });
+    let bridge = bridge.and_then(|name| match IfName::new(name.get_ref()) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            wrong(name.span(), error.to_string());
+            None
+        }
     });
     let mut found = Access::default();
     for user in access.users {
@@ -299,6 +310,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         run_dir,
         on_stop,
         restore_after,
+        bridge,
         access: found,
         log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
         record_ports,
@@ -366,6 +378,9 @@ impl fmt::Display for Settings {
         match self.restore_after {
             None => writeln!(f, "restore-after = \"never\"")?,
             Some(after) => writeln!(f, "restore-after = \"{}s\"", after.as_secs())?,
+        }
+        if let Some(bridge) = self.bridge {
+            writeln!(f, "bridge = {:?}", bridge.as_str())?;
         }
         writeln!(f, "\n[access]\nusers = {:?}", self.access.users)?;
         if let Some(group) = self.access.group {

@@ -259,6 +259,12 @@ impl Wanted {
         self.holds_with_carrier = keeps_carrier;
     }
 
+    /// Another domain was named that must not be: the one before stays, also where a snapshot is under way that
+    /// does not name it. Its filter must not go for that.
+    pub(super) fn keep_domain(&mut self) {
+        self.snapshots.domain.name(());
+    }
+
     pub(super) fn apply(&mut self, op: &Op) -> Result<Change, OpError> {
         match op {
             Op::SnapshotBegin(section) => {

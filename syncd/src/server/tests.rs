@@ -30,6 +30,7 @@ struct Rig {
     recorder: Recorder,
     server: JoinHandle<Result<(), ServerError>>,
     stop: oneshot::Sender<()>,
+    reload: mpsc::Sender<Options>,
 }
 
 impl Rig {
@@ -65,6 +66,8 @@ impl Rig {
         if let Some(keeper) = keeper {
             server = server.with_mclagsyncd(keeper);
         }
+        let (reload, reloads) = mpsc::channel(1);
+        let server = server.with_reloads(reloads);
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server.run(listener, async {
             let _ = stopped.await;
@@ -74,6 +77,7 @@ impl Rig {
             recorder,
             server,
             stop,
+            reload,
         }
     }
 
@@ -1020,6 +1024,18 @@ async fn a_bridge_that_another_one_replaces_keeps_no_entry_of_ours() {
         if !in_one_batch {
             answers.extend(client.ask(&std::mem::take(&mut ops)).await);
         }
+        let bridge = Some(port("br1"));
+        let named = Options {
+            bridge,
+            ..Options::default()
+        };
+        rig.reload.send(named).await.unwrap();
+        let taken = async {
+            while rig.reload.capacity() < rig.reload.max_capacity() {
+                yield_now().await
+            }
+        };
+        timeout(SOON, taken).await.unwrap();
         ops.push(domain_of("br1"));
         answers.extend(client.ask(&ops).await);
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
@@ -1031,4 +1047,71 @@ async fn a_bridge_that_another_one_replaces_keeps_no_entry_of_ours() {
         assert_eq!(ours("br1"), usize::from(WANTED));
         rig.stop().await;
     }
+}
+
+fn refusals(results: &[Result<(), OpError>]) -> Vec<&str> {
+    let failed = results.iter().filter_map(|result| result.as_ref().err());
+    failed
+        .inspect(|error| assert_eq!(error.code, OpErrorCode::Refused))
+        .map(|error| error.text.as_str())
+        .collect()
+}
+
+/// Input: a client names another bridge than the settings, or than it named first, alone and in a snapshot.
+/// Output: it is refused, and what is in force on the bridge of the pair stays.
+#[tokio::test]
+async fn a_client_names_no_other_bridge_than_that_of_the_settings_or_the_first() {
+    for named in [Some(port("br0")), None] {
+        let rig = Rig::start(Options {
+            bridge: named,
+            ..Options::default()
+        })
+        .await;
+        let mut client = rig.client().await;
+        if named.is_some() {
+            let results = client.ask(&[domain_of("br1")]).await;
+            assert_eq!(refusals(&results).len(), 1, "{results:?}");
+            assert_eq!(rig.recorder.actual().bridge, None);
+        }
+        let ports = [domain(), port_op("bond1", Isolation::On)];
+        assert!(client.ask(&ports).await.iter().all(Result::is_ok));
+        let before = rig.recorder.actual();
+        assert!(before.is_isolated(&port("bond1")));
+        let results = client
+            .ask(&[
+                domain_of("br1"),
+                Op::SnapshotBegin(Section::Ports),
+                domain_of("br1"),
+                port_op("bond1", Isolation::Keep),
+                Op::SnapshotEnd(Section::Ports),
+            ])
+            .await;
+        let text = "bridge br1: this dataplane is of br0; another one is named by `bridge` in the configuration of \
+                    mclagsyncd";
+        assert_eq!(refusals(&results), [text; 2]);
+        assert_eq!(rig.recorder.actual(), before);
+        rig.stop().await;
+    }
+}
+
+/// Input: the bridge that was named first is gone, as when an operator renamed it. Output: another may be named.
+#[tokio::test]
+async fn a_bridge_that_is_gone_makes_room_for_another() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    client.ask(&[domain()]).await;
+    rig.until(|actual| actual.bridge == Some(port("br0"))).await;
+    rig.recorder.set_bridge_missing(true);
+    let named = async {
+        while client.ask(&[domain_of("br1")]).await[0]
+            .as_ref()
+            .is_err_and(|error| error.code == OpErrorCode::Refused)
+        {
+            yield_now().await;
+        }
+    };
+    timeout(SOON, named).await.unwrap();
+    rig.recorder.set_bridge_missing(false);
+    rig.until(|actual| actual.bridge == Some(port("br1"))).await;
+    rig.stop().await;
 }
