@@ -210,25 +210,14 @@ impl Kernel {
         mac: Mac,
         vid: Option<Vid>,
     ) -> Result<Option<FdbEntry>, NetlinkError> {
-        let mut found = None;
         let request = fdb::entry_request(bridge, mac, vid);
-        let result = self
-            .socket
-            .request(request, |message| {
-                if let Some(FdbNews::Entry(entry)) = fdb::read(&message) {
-                    found = Some(entry);
-                }
-            })
-            .await;
-        match result {
-            Ok(()) => Ok(found),
-            Err(failure) if failure.errno == libc::ENOENT => Ok(None),
-            Err(failure) => Err(NetlinkError::new(
-                "look up FDB entry",
-                mac.to_string(),
-                failure,
-            )),
-        }
+        let read = |message: &Received<'_>| match fdb::read(message)? {
+            FdbNews::Entry(entry) => Some(entry),
+            _ => None,
+        };
+        let object = mac.to_string();
+        self.one("look up FDB entry", &object, request, libc::ENOENT, read)
+            .await
     }
 
     /// All neighbours, IPv4 and IPv6, of all interfaces.
@@ -247,10 +236,8 @@ impl Kernel {
                     neighbours.push(entry);
                 }
             });
-            dump.await
-                .map(drop)
-                .or_else(not_without_family)
-                .map_err(|failure| NetlinkError::new("list neighbours", "all", failure))?;
+            let failed = |failure| NetlinkError::new("list neighbours", "all", failure);
+            or_no_such_family(dump.await.map(drop).map_err(failed))?;
         }
         Ok(neighbours)
     }
@@ -272,10 +259,7 @@ impl Kernel {
                 }
                 Some(())
             });
-            match dump.await {
-                Err(error) if error.is_unsupported() => {}
-                result => result?,
-            }
+            or_no_such_family(dump.await)?;
         }
         Ok(addresses.into_values().collect())
     }
@@ -342,19 +326,31 @@ impl Kernel {
         request: Msg,
         object: &str,
     ) -> Result<Option<LinkInfo>, NetlinkError> {
+        let read = |message: &Received<'_>| match link::read(message)? {
+            LinkNews::Link(info) => Some(info),
+            _ => None,
+        };
+        self.one("look up link", object, request, libc::ENODEV, read)
+            .await
+    }
+
+    /// What the kernel says of one thing; none if there is none, which it says with the error `absent`.
+    async fn one<T>(
+        &mut self,
+        op: &str,
+        object: &str,
+        request: Msg,
+        absent: i32,
+        read: impl Fn(&Received<'_>) -> Option<T>,
+    ) -> Result<Option<T>, NetlinkError> {
         let mut found = None;
-        let result = self
-            .socket
-            .request(request, |message| {
-                if let Some(LinkNews::Link(info)) = link::read(&message) {
-                    found = Some(info);
-                }
-            })
-            .await;
-        match result {
+        let answered = self.socket.request(request, |message| {
+            found = read(&message).or(found.take());
+        });
+        match answered.await {
             Ok(()) => Ok(found),
-            Err(failure) if failure.errno == libc::ENODEV => Ok(None),
-            Err(failure) => Err(NetlinkError::new("look up link", object, failure)),
+            Err(failure) if failure.errno == absent => Ok(None),
+            Err(failure) => Err(NetlinkError::new(op, object, failure)),
         }
     }
 
@@ -383,11 +379,11 @@ impl Kernel {
     }
 }
 
-/// A kernel without IPv6 has no neighbours of that family.
-fn not_without_family(failure: Failure) -> Result<(), Failure> {
-    match failure.errno {
-        libc::EOPNOTSUPP | libc::EAFNOSUPPORT => Ok(()),
-        _ => Err(failure),
+/// A kernel without IPv6 has nothing of it.
+fn or_no_such_family(listed: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
+    match listed {
+        Err(error) if error.is_unsupported() => Ok(()),
+        listed => listed,
     }
 }
 
