@@ -3,6 +3,8 @@
 
 use mclag_proto::sync::model::{FdbKey, FdbWant, Op, Section};
 
+use super::progress::Progress;
+
 /// Most entries of a share.
 pub(super) const SHARE: usize = 512;
 
@@ -12,19 +14,8 @@ pub struct Owed {
     /// The dataplane is yet to be told that they are all.
     pub(super) begins: bool,
     pub(super) keys: Vec<FdbKey>,
-    pub(super) ending: Ending,
-}
-
-/// How the entries end.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) enum Ending {
-    /// With the last one.
-    #[default]
-    Open,
-    /// They are a snapshot: what the dataplane has beside them is to go.
-    Complete,
-    /// The client is saying a snapshot, and what it has yet to name is not among the keys.
-    Client,
+    /// How far the client's snapshots have come, which decides how the entries end.
+    pub(super) progress: Progress,
 }
 
 impl Owed {
@@ -36,9 +27,9 @@ impl Owed {
 
     /// The client begins a snapshot, which is to be said at once: it names all that is wanted.
     pub fn client_begins(&mut self) {
-        if self.has_more() || self.ending == Ending::Client {
+        if self.has_more() || self.progress == Progress::UnderWay {
             *self = Self {
-                ending: Ending::Client,
+                progress: Progress::UnderWay,
                 ..Self::default()
             };
         }
@@ -47,11 +38,11 @@ impl Owed {
     /// The client's snapshot is complete. True if its end must not be said yet, for not all that it
     /// named was; then it comes with the last share.
     pub fn client_ends(&mut self) -> bool {
-        let is_early = self.ending == Ending::Client && self.has_more();
-        self.ending = match (self.ending, is_early) {
-            (Ending::Client, true) => Ending::Complete,
-            (Ending::Client, false) => Ending::Open,
-            (ending, _) => ending,
+        let is_early = self.progress == Progress::UnderWay && self.has_more();
+        self.progress = match (self.progress, is_early) {
+            (Progress::UnderWay, true) => Progress::Complete,
+            (Progress::UnderWay, false) => Progress::None,
+            (progress, _) => progress,
         };
         is_early
     }
@@ -60,7 +51,7 @@ impl Owed {
     /// all have to be said again.
     #[must_use]
     pub fn is_left_to_client(&self) -> bool {
-        self.ending == Ending::Client
+        self.progress == Progress::UnderWay
     }
 
     /// What is to be said next, as it is wanted now.
@@ -73,8 +64,8 @@ impl Owed {
             Some(Op::Fdb { key, want })
         });
         let mut ops: Vec<Op> = begin.into_iter().chain(entries).collect();
-        if self.keys.is_empty() && self.ending == Ending::Complete {
-            self.ending = Ending::Open;
+        if self.keys.is_empty() && self.progress == Progress::Complete {
+            self.progress = Progress::None;
             ops.push(Op::SnapshotEnd(section));
         }
         ops

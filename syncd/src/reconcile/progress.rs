@@ -3,13 +3,14 @@
 use mclag_proto::sync::model::{Op, Section};
 
 /// How far the snapshots of a section have come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum Progress {
-    /// None was ever complete, and none is under way.
+    /// None was ever complete, and none is under way: what is said takes nothing away.
+    #[default]
     None,
-    /// One is under way.
+    /// The client is saying one: what it has yet to name it will say itself.
     UnderWay,
-    /// The last one was complete.
+    /// The last one was complete: what the dataplane has beside it is to go.
     Complete,
 }
 

@@ -4,7 +4,7 @@ use mclag_proto::IfName;
 use mclag_proto::sync::model::{Isolation, Op, PortWant, Section, Traffic};
 
 use super::{Wanted, WantedPort};
-use crate::reconcile::owed::{Ending, Owed};
+use crate::reconcile::owed::Owed;
 use crate::reconcile::progress::Progress;
 
 impl Wanted {
@@ -48,24 +48,15 @@ impl Wanted {
     /// The entries, likewise. What the client has yet to name of them it will say itself.
     pub(in crate::reconcile) fn owed_entries(&self) -> Owed {
         let named = &self.snapshots.entries;
+        let is_under_way = named.is_under_way();
+        let progress = Progress::of(is_under_way, self.knows_all_entries);
         let keys = self.entries.keys().copied();
-        let progress = Progress::of(named.is_under_way(), self.knows_all_entries);
-        match progress {
-            Progress::None => Owed {
-                begins: false,
-                keys: keys.collect(),
-                ending: Ending::Open,
-            },
-            Progress::UnderWay => Owed {
-                begins: true,
-                keys: keys.filter(|key| named.has_named(key)).collect(),
-                ending: Ending::Client,
-            },
-            Progress::Complete => Owed {
-                begins: true,
-                keys: keys.collect(),
-                ending: Ending::Complete,
-            },
+        Owed {
+            begins: progress != Progress::None,
+            keys: keys
+                .filter(|key| !is_under_way || named.has_named(key))
+                .collect(),
+            progress,
         }
     }
 }
