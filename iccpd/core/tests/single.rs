@@ -1,7 +1,7 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
 use iccp_core::{
-    Batch, Config, Domain, Input, LagMember, Link, LinkKind, PeerTraits, Reason, Time,
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Reason, Time,
 };
 use mclag_proto::ctl::{Conflict, CounterName, Warning};
 use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
