@@ -79,6 +79,8 @@ pub struct InterfaceActual {
     pub svi: Option<Vid>,
     /// The bond or team that it is a member of.
     pub lag: Option<IfName>,
+    /// It is a port of another bridge.
+    pub in_other_bridge: bool,
     /// VLANs that it carries as a port of the bridge, in ascending order; [`Vid::DEFAULT`] alone
     /// on a bridge without VLAN filtering.
     pub vids: Vec<Vid>,
@@ -461,6 +463,13 @@ impl Actual {
     #[must_use]
     pub fn bridge_port(&self, port: &IfName) -> Option<&BridgePort> {
         self.ports.get(port)?.bridge_port.as_ref()
+    }
+
+    /// Whether the interface is a port of another bridge than that of the pair.
+    #[must_use]
+    pub fn is_of_another_bridge(&self, port: &IfName) -> bool {
+        let interface = self.interfaces.get(port);
+        interface.is_some_and(|interface| interface.in_other_bridge)
     }
 
     /// Whether the address is one of the bridge itself.

@@ -233,6 +233,7 @@ fn options(settings: &Settings) -> Options {
         restore_on_stop: settings.on_stop == OnStop::Restore,
         originals: Some(settings.originals()),
         bridge: settings.bridge,
+        routed: settings.routed.clone(),
         legacy: settings.legacy.clone(),
     }
 }

@@ -439,9 +439,9 @@ impl Reconciler {
         if self.ports_in_flight {
             self.update_local();
             let mut plan = Plan::default();
-            let (wanted, actual) = (&self.wanted, &self.actual);
+            let (wanted, limits, actual) = (&self.wanted, &self.limits, &self.actual);
             ports::plan(&mut plan, wanted, actual, &mut self.originals);
-            interfaces::plan(&mut plan, wanted, actual, &mut self.originals);
+            interfaces::plan(&mut plan, wanted, limits, actual, &mut self.originals);
             actions = plan.actions;
             self.failures.extend(plan.failures);
             for action in &actions {
@@ -475,7 +475,7 @@ impl Reconciler {
         let asked = asked.filter_map(|asked| asked.subjects.neighbour());
         self.neighbours.in_flight = self.neighbours.pending.take(asked, MAX_AT_ONCE);
         for (key, reason) in &self.neighbours.in_flight {
-            match neighbours::plan(&self.wanted, &self.actual, key, *reason) {
+            match neighbours::plan(&self.wanted, &self.limits, &self.actual, key, *reason) {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
                     self.failures.insert(Subject::Neighbour(*key), error);

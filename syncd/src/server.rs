@@ -95,6 +95,8 @@ pub struct Options {
     pub originals: Option<PathBuf>,
     /// The bridge of the pair, if the settings name it: a client may name no other.
     pub bridge: Option<IfName>,
+    /// Interfaces outside of the bridge that a client may have changed; with none, LAGs.
+    pub routed: Vec<IfName>,
     /// What is published to legacy clients.
     pub legacy: crate::legacy::Options,
 }
@@ -102,6 +104,7 @@ pub struct Options {
 impl Options {
     fn limits(&self) -> Limits {
         Limits {
+            routed: self.routed.iter().copied().collect(),
             bridges: self.bridge.into_iter().chain(self.legacy.bridge).collect(),
         }
     }
@@ -402,9 +405,11 @@ impl<B: Backend> Server<B> {
             restore_on_stop,
             originals: _,
             bridge,
+            routed,
             legacy,
         } = now;
         self.options.bridge = bridge;
+        self.options.routed = routed;
         self.reconciler.limit(self.options.limits());
         self.options.access.users = access.users;
         self.options.restore_on_stop = restore_on_stop;

@@ -64,6 +64,8 @@ pub struct Settings {
     pub log_filter: String,
     /// The bridge of the pair; none for the first that a client names.
     pub bridge: Option<IfName>,
+    /// Interfaces outside of it that may get another address and neighbours; with none, LAGs.
+    pub routed: Vec<IfName>,
     /// Ports that the dataplane of [`BackendKind::Record`] has.
     pub record_ports: Vec<IfName>,
     /// Where legacy clients are listened for, and what they are told.
@@ -103,6 +105,7 @@ struct File {
     on_stop: OnStop,
     restore_after: Option<Spanned<Value>>,
     bridge: Option<Spanned<String>>,
+    routed: Vec<Spanned<String>>,
     access: AccessTable,
     log: LogTable,
     record: RecordTable,
@@ -224,6 +227,7 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         on_stop,
         restore_after,
         bridge,
+        routed,
         access,
         log,
         record,
@@ -286,16 +290,8 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         }
         filter.into_inner()
     });
-    let mut record_ports: Vec<IfName> = Vec::new();
-    for port in record.ports {
-        match IfName::new(port.get_ref()) {
-            Ok(name) if record_ports.contains(&name) => {
-                wrong(port.span(), format!("{name} is named twice"));
-            }
-            Ok(name) => record_ports.push(name),
-            Err(error) => wrong(port.span(), error.to_string()),
-        }
-    }
+    let record_ports = names(record.ports, &mut wrong);
+    let routed = names(routed, &mut wrong);
     let legacy = legacy_table::check(legacy, &mut wrong);
     let mclagsyncd = mclagsyncd.map(|table| {
         if !legacy.listen.is_empty() {
@@ -311,12 +307,31 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
         on_stop,
         restore_after,
         bridge,
+        routed,
         access: found,
         log_filter: log_filter.unwrap_or_else(|| DEFAULT_LOG_FILTER.to_owned()),
         record_ports,
         legacy,
         mclagsyncd,
     }
+}
+
+/// Names of interfaces, each once.
+fn names(
+    values: Vec<Spanned<String>>,
+    wrong: &mut impl FnMut(Range<usize>, String),
+) -> Vec<IfName> {
+    let mut names = Vec::new();
+    for value in values {
+        match IfName::new(value.get_ref()) {
+            Ok(name) if names.contains(&name) => {
+                wrong(value.span(), format!("{name} is named twice"));
+            }
+            Ok(name) => names.push(name),
+            Err(error) => wrong(value.span(), error.to_string()),
+        }
+    }
+    names
 }
 
 fn duration(text: &str) -> Result<Option<Duration>, String> {
@@ -382,6 +397,7 @@ impl fmt::Display for Settings {
         if let Some(bridge) = self.bridge {
             writeln!(f, "bridge = {:?}", bridge.as_str())?;
         }
+        writeln!(f, "routed = {:?}", self.routed)?;
         writeln!(f, "\n[access]\nusers = {:?}", self.access.users)?;
         if let Some(group) = self.access.group {
             writeln!(f, "group = {group}")?;

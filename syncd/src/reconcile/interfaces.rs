@@ -8,20 +8,33 @@ use std::collections::BTreeSet;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::OpErrorCode;
 
+use super::limits::Limits;
 use super::originals::{LocalAddress, Originals};
 use super::plan::Plan;
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, EntryKind, Subject};
 
 /// Compare identities. Remembers in `originals` what will be changed.
-pub(super) fn plan(plan: &mut Plan, wanted: &Wanted, actual: &Actual, originals: &mut Originals) {
+pub(super) fn plan(
+    plan: &mut Plan,
+    wanted: &Wanted,
+    limits: &Limits,
+    actual: &Actual,
+    originals: &mut Originals,
+) {
     let named = originals.ports().chain(wanted.interfaces().keys());
     let names: BTreeSet<IfName> = named.copied().collect();
     for name in names {
-        let want = wanted.interface(&name);
+        let subject = Subject::Interface(name);
+        let mut want = wanted.interface(&name);
+        if want.is_some()
+            && let Err(error) = limits.interface(&name, actual)
+        {
+            plan.fail(subject, error.code, error.text);
+            want = None;
+        }
         let is = actual.interfaces.get(&name);
         let mut original = originals.of(&name);
-        let subject = Subject::Interface(name);
         let may_restore = wanted.may_restore_identity(&name);
         match is.map(|is| is.mac) {
             Some(Some(mac)) => {

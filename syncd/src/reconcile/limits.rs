@@ -1,16 +1,21 @@
 //! What a client may name: it decides what is forwarded where, and not on what else of this host.
 
+use std::collections::BTreeSet;
+
 use mclag_proto::IfName;
 use mclag_proto::sync::model::OpError;
 
 use super::results::refused;
-use crate::dataplane::Actual;
+use crate::dataplane::{Actual, InterfaceActual};
 
 /// What the settings of the dataplane allow its clients.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
     /// The bridges that a client may name; with none, the first that it named and that exists.
     pub bridges: Vec<IfName>,
+    /// Interfaces outside of the bridge that may get another address and neighbours; with none, LAGs that are in
+    /// no other bridge.
+    pub routed: BTreeSet<IfName>,
 }
 
 impl Limits {
@@ -36,4 +41,37 @@ impl Limits {
             names.join(", ")
         )))
     }
+
+    /// Whether an interface that is there may get another address or neighbours: the bridge, its ports and VLAN
+    /// interfaces, and routed ports.
+    ///
+    /// # Errors
+    ///
+    /// When it is none of them.
+    pub(super) fn interface(&self, name: &IfName, actual: &Actual) -> Result<(), OpError> {
+        let Some(is) = actual.interfaces.get(name) else {
+            return Ok(()); // it will be looked at when it is there
+        };
+        let is_lag = || is_free_lag(name, is, actual);
+        let is_routed = match self.routed.is_empty() {
+            true => is_lag(),
+            false => self.routed.contains(name),
+        };
+        let is_of_bridge =
+            actual.bridge == Some(*name) || is.svi.is_some() || actual.bridge_port(name).is_some();
+        if is_of_bridge || is_routed {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "{name} is no interface of the bridge, and not among `routed` in the configuration of mclagsyncd"
+        )))
+    }
+}
+
+fn is_free_lag(name: &IfName, is: &InterfaceActual, actual: &Actual) -> bool {
+    let speaks_lacp = actual
+        .ports
+        .get(name)
+        .is_some_and(|port| port.lacp.is_some());
+    speaks_lacp && is.lag.is_none() && !is.in_other_bridge
 }

@@ -2,6 +2,7 @@
 
 use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, OpError, OpErrorCode};
 
+use super::limits::Limits;
 use super::reasons::NeighbourReason;
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, NeighbourActual, NeighbourKind};
@@ -9,12 +10,17 @@ use crate::dataplane::{Action, Actual, NeighbourActual, NeighbourKind};
 /// What has to be done for one neighbour, if anything.
 pub(super) fn plan(
     wanted: &Wanted,
+    limits: &Limits,
     actual: &Actual,
     key: &NeighbourKey,
     reason: NeighbourReason,
 ) -> Result<Option<Action>, OpError> {
     let entry = actual.neighbours.get(key);
-    match (reason, wanted.neighbour(key)) {
+    let want = wanted.neighbour(key);
+    if want.is_some() {
+        limits.interface(&key.interface, actual)?;
+    }
+    match (reason, want) {
         (NeighbourReason::Undo, None) => Ok(remove(key, entry)),
         (NeighbourReason::Check, None) if wanted.knows_all_neighbours() => Ok(remove(key, entry)),
         (NeighbourReason::Want, Some(want)) => install(actual, key, entry, want, true),

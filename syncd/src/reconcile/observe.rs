@@ -43,7 +43,9 @@ impl Reconciler {
             return;
         }
         let reason = NeighbourReason::Check;
-        if let Ok(Some(_)) = neighbours::plan(&self.wanted, &self.actual, &key, reason) {
+        if let Ok(Some(_)) =
+            neighbours::plan(&self.wanted, &self.limits, &self.actual, &key, reason)
+        {
             // Not at once: this may be an echo, and the kernel may be flushing.
             self.neighbours.retry.entry(key).or_insert(reason);
         }

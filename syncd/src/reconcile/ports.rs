@@ -54,10 +54,12 @@ impl Plan {
         for port in members(wanted) {
             let is = actual.held.contains(port);
             match wanted.ports()[port].held {
-                Some(true) if !is => self.actions.push(Action::Hold {
-                    port: *port,
-                    keeps_carrier: wanted.holds_with_carrier(),
-                }),
+                Some(true) if !is && !actual.is_of_another_bridge(port) => {
+                    self.actions.push(Action::Hold {
+                        port: *port,
+                        keeps_carrier: wanted.holds_with_carrier(),
+                    })
+                }
                 Some(false) if is => self.actions.push(Action::Unhold { port: *port }),
                 Some(_) | None => {}
             }
@@ -76,7 +78,10 @@ impl Plan {
             let Some(interface) = actual.ports.get(&port) else {
                 continue;
             };
-            let want = wanted.settings_of(&port);
+            let mut want = wanted.settings_of(&port);
+            if actual.is_of_another_bridge(&port) {
+                want.system_mac = None;
+            }
             let mut original = originals.of(&port);
             let may_restore = wanted.may_restore(&port);
             if let Some(is) = &interface.bridge_port {
@@ -142,6 +147,11 @@ impl Plan {
             let subject = Subject::Port(*port);
             if domain.peer_link == Some(*port) {
                 let text = format!("{port} is the peer link");
+                self.fail(subject, OpErrorCode::Refused, text);
+                continue;
+            }
+            if actual.is_of_another_bridge(port) {
+                let text = format!("{port} is a port of another bridge");
                 self.fail(subject, OpErrorCode::Refused, text);
                 continue;
             }

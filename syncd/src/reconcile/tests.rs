@@ -11,6 +11,7 @@ use crate::dataplane::{
 };
 
 mod bounds;
+mod limits;
 mod listing;
 mod order;
 mod restart;
@@ -58,7 +59,7 @@ fn interface(name: &str) -> InterfaceActual {
     InterfaceActual {
         mac: Some(OWN),
         running: true,
-        svi: (name == "vlan1").then_some(Vid::DEFAULT),
+        svi: name.starts_with("vlan").then_some(Vid::DEFAULT),
         ..InterfaceActual::default()
     }
 }
@@ -1413,7 +1414,12 @@ fn an_interface_that_is_not_there_is_waited_for() {
     let (actions, _) = bench.settle();
     let mac = SYSTEM;
     let interface = port("vlan9");
-    assert_eq!(actions, [Action::SetInterfaceMac { interface, mac }]);
+    let key = FdbKey {
+        vid: Vid::DEFAULT,
+        mac,
+    };
+    let local = Action::LocalInstall { interface, key };
+    assert_eq!(actions, [local, Action::SetInterfaceMac { interface, mac }]);
 }
 
 #[test]

@@ -126,6 +126,8 @@ pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceAct
         running: link.is_running(),
         svi,
         lag: master.filter(is_lag).map(|lag| lag.name),
+        in_other_bridge: master
+            .is_some_and(|master| is_bridge(master) && Some(master.index) != index),
         vids,
     }
 }

@@ -77,6 +77,7 @@ impl Rig {
                 running: true,
                 svi,
                 lag: lag.map(port),
+                in_other_bridge: false,
                 vids: Vec::new(),
             };
             recorder.set_interface(port(name), Some(interface));
