@@ -182,7 +182,11 @@ fn replies(message: ClientMessage, hosts: u16) -> Vec<ServerMessage> {
             let hello = ServerHello {
                 version: VERSION,
                 capabilities: Capabilities::empty(),
-                abilities: Abilities::default(),
+                // Else the port would have to be one of the kernel's.
+                abilities: Abilities {
+                    tracking: true,
+                    ..Abilities::default()
+                },
                 backend: "obliging".into(),
                 window: 8,
             };
