@@ -745,6 +745,55 @@ fn the_end_of_the_addresses_is_not_said_before_the_dataplane_has_listed_them() {
     assert!(ends(chassis.sent()));
 }
 
+/// A foreign server that comes back with another dialect: ours stays connected, and lists nothing again.
+#[test]
+fn a_dataplane_with_other_abilities_is_still_the_one_that_listed_and_failed() {
+    let mut chassis = Chassis::synchronised();
+    chassis.lists_nothing();
+    let (batch, _) = chassis.batch().unwrap();
+    chassis.answer(&batch, Some(OpErrorCode::Refused));
+    let failures = |chassis: &Chassis| {
+        let failed = chassis.domain.status(chassis.now).syncd.failed_operations;
+        (failed, chassis.domain.last_failure().is_some())
+    };
+    let before = failures(&chassis);
+    assert!(before.0 > 0 && before.1);
+    chassis.syncd_up();
+    assert_eq!(failures(&chassis), before);
+    chassis.tell(Tlv::Extension(Extension::Announce(Announce {
+        version: VERSION,
+        priority: 1,
+        node_mac: Mac([2, 0, 0, 0, 0, 2]),
+        software: "other".into(),
+    })));
+    assert!(
+        chassis
+            .sent()
+            .contains(&Tlv::Extension(Extension::MacSyncEnd))
+    );
+}
+
+/// A peer may take a number that it knows for a repetition (RFC 7275 6.1.1: unique on a session).
+#[test]
+fn numbers_of_messages_go_on_over_sessions() {
+    let mut chassis = Chassis::synchronised();
+    let last = |chassis: &mut Chassis| {
+        let now = chassis.now;
+        std::iter::from_fn(|| chassis.domain.poll_peer_message(now)).last()
+    };
+    chassis.feed(Input::LinkGone { index: 2 });
+    let before = last(&mut chassis).unwrap().id;
+    let reason = "closed by the peer".into();
+    chassis.feed(Input::PeerDown { reason });
+    chassis.feed(Input::PeerUp {
+        traits: PeerTraits::default(),
+    });
+    chassis.receive(Body::Capability);
+    let now = chassis.now;
+    let first = chassis.domain.poll_peer_message(now).unwrap().id;
+    assert!(first > before, "{first} after {before}");
+}
+
 #[test]
 fn a_port_that_is_deleted_is_withdrawn_once() {
     let mut chassis = Chassis::synchronised();

@@ -610,6 +610,49 @@ fn an_entry_on_a_port_without_carrier_is_removed_and_not_left_to_age() {
     }
 }
 
+/// Of an earlier run, that a late event names.
+#[test]
+fn while_nothing_is_wanted_what_shows_up_of_ours_is_given_up() {
+    let mut bench = Bench::new(fresh());
+    bench.reconciler.want_nothing();
+    let _ = bench.settle();
+    bench.see(1, Some(ours("bond1", true)));
+    let ours = neighbour(Some(key(1).mac), NeighbourKind::Ours { permanent: false });
+    bench.see_neighbour(1, Some(ours));
+    bench.reconciler.retry();
+    let (actions, _) = bench.settle();
+    let expected = [
+        Action::FdbMakeDynamic {
+            key: key(1),
+            port: port("bond1"),
+        },
+        Action::NeighbourDelete {
+            key: neighbour_key(1),
+        },
+    ];
+    assert_eq!(actions.len(), expected.len(), "{actions:?}");
+    assert!(
+        expected.iter().all(|action| actions.contains(action)),
+        "{actions:?}"
+    );
+}
+
+/// It is a setting of this chassis, not a wish of the client.
+#[test]
+fn ports_are_held_with_carrier_also_after_a_time_when_nothing_was_wanted() {
+    let mut bench = Bench::new(fresh());
+    bench.reconciler.hold_with_carrier(true);
+    bench.reconciler.want_nothing();
+    let _ = bench.settle();
+    let held = port_op("bond1", Isolation::On, Traffic::Held);
+    let (actions, _) = bench.ask(&[domain(), held]);
+    let hold = Action::Hold {
+        port: port("bond1"),
+        keeps_carrier: true,
+    };
+    assert!(actions.contains(&hold), "{actions:?}");
+}
+
 #[test]
 fn originals_survive_a_restart_and_a_round_trip_through_text() {
     let mut bench = Bench::running();
