@@ -384,6 +384,108 @@ fn with_another_peer_every_port_keeps_its_id_and_is_isolated_until_that_one_has_
     assert_eq!(wants(&mut chassis), [(SHARED, Isolation::Off)]);
 }
 
+/// The bond of the model, in the bridge or not.
+fn bond1(master: Option<u32>) -> Input {
+    let kind = LinkKind::Lag {
+        lacp: true,
+        partner: None,
+        min_links: 0,
+    };
+    Input::Link(Link {
+        index: 2,
+        name: name("bond1"),
+        mac: None,
+        admin_up: true,
+        running: true,
+        master,
+        kind,
+        member: None,
+    })
+}
+
+/// It is asked for nothing then that could be confirmed.
+#[test]
+fn isolation_is_lifted_where_the_id_of_its_own_is_in_force_already() {
+    let mut chassis = Chassis::synchronised();
+    chassis.port("bond1", PortState::Up);
+    // Out of the bridge it cannot carry data.
+    chassis.feed(bond1(None));
+    assert_eq!(wants(&mut chassis).pop(), Some((OWN, Isolation::On)));
+    chassis.tell(named(ConfigFlag::Purge));
+    assert_eq!(wants(&mut chassis), [(OWN, Isolation::Off)]);
+}
+
+/// Something else was asked for in between, and the last of it failed: the pair's id may be on the wire.
+#[test]
+fn an_earlier_confirmation_of_its_own_id_does_not_lift_isolation() {
+    let mut chassis = Chassis::synchronised();
+    chassis.port("bond1", PortState::Up);
+    wants(&mut chassis);
+    let mut batches = Vec::new();
+    for flag in [ConfigFlag::Purge, ConfigFlag::Present, ConfigFlag::Purge] {
+        chassis.tell(named(flag));
+        if flag == ConfigFlag::Present {
+            chassis.port("bond1", PortState::Up);
+        }
+        batches.extend(chassis.batch());
+    }
+    let isolation: Vec<_> = batches.iter().map(|(_, isolation)| *isolation).collect();
+    assert_eq!(isolation, [Some(Isolation::On); 3]);
+    for ((batch, _), failure) in batches.iter().zip([None, None, Some(OpErrorCode::Refused)]) {
+        chassis.answer(batch, failure);
+        assert_eq!(chassis.batch(), None);
+    }
+}
+
+/// What it names it has; what it does not name it may be about to make.
+#[test]
+fn a_legacy_peer_that_starts_has_time_to_name_its_ports() {
+    let mut chassis = Chassis::new();
+    chassis.syncd_up();
+    chassis.connects();
+    for end in [false, true] {
+        chassis.tell(Tlv::SyncData { number: 0, end });
+    }
+    let first = wants(&mut chassis);
+    assert!(first.iter().all(|(mac, _)| mac.is_none()), "{first:?}");
+    chassis.pass(SECOND * 9);
+    chassis.tell(Tlv::Heartbeat);
+    assert_eq!(wants(&mut chassis), []);
+    chassis.pass(SECOND * 2);
+    let last = wants(&mut chassis);
+    assert_eq!(last, [(OWN, Isolation::On), (OWN, Isolation::Off)]);
+}
+
+/// Its host would negotiate once now, and once more when the peer has named its ports.
+#[test]
+fn the_peer_s_word_waits_for_the_interfaces() {
+    let mut chassis = Chassis::new();
+    chassis.feed(Input::LinksBegin);
+    chassis.syncd_up();
+    chassis.connects();
+    chassis.names_bond1();
+    chassis.tell(named(ConfigFlag::Present));
+    assert!(wants(&mut chassis).iter().all(|(mac, _)| mac.is_none()));
+    chassis.links();
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::On)]);
+}
+
+#[test]
+fn a_port_that_comes_without_a_session_keeps_its_id_and_is_isolated() {
+    let mut chassis = Chassis::new();
+    chassis.syncd_up();
+    chassis.pass(SECOND * 5);
+    let with = chassis.domain.config().clone();
+    let without = Config {
+        ports: Default::default(),
+        ..with.clone()
+    };
+    chassis.feed(Input::Configure(Box::new(without)));
+    wants(&mut chassis);
+    chassis.feed(Input::Configure(Box::new(with)));
+    assert_eq!(wants(&mut chassis), [(None, Isolation::On)]);
+}
+
 /// The host leaves a leg only when it has another LACP partner there: holding is not enough.
 #[test]
 fn a_port_that_cannot_carry_is_held_and_leaves_the_pair_s_system_id_until_it_can() {

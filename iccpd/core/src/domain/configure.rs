@@ -13,7 +13,7 @@
 //! | bridge, unique IP | programmed or advertised |
 //! | ack timeout, restart hold, on loss | from the next time on |
 
-use super::{Domain, Isolation, MlagPort, SessionState, Time, Timer, announce, session_config};
+use super::{Domain, Isolation, MlagPort, SessionState, Time, announce, session_config};
 use crate::Reason;
 use crate::config::{Config, OnLoss};
 use crate::counters::Counter;
@@ -103,7 +103,7 @@ impl Domain {
     fn configure_ports(&mut self, before: &Config) {
         if self.config.on_loss == OnLoss::Release {
             for port in self.ports.values_mut() {
-                port.pair(Word::TimeOver);
+                port.pair(Word::Named);
             }
         }
         let (now, was) = (self.config.ports.clone(), &before.ports);
@@ -126,12 +126,12 @@ impl Domain {
         }
         for name in now.difference(was) {
             let mut port = MlagPort::new(*name);
-            if self.timers.is_set(Timer::Start) {
-                port = port.unknown();
-            }
             if self.session.state() != SessionState::Exchange {
                 // Until the peer says whether it has it, too.
                 port.set_isolation(Isolation::On);
+                if self.config.on_loss == OnLoss::Hold {
+                    port = port.unknown();
+                }
             }
             if self.links.port_is_up(name, &self.config.bridge) {
                 // It carried data before: it is not held for becoming an MLAG port.

@@ -4,9 +4,7 @@ use super::IfName;
 use crate::OpFailure;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::Mac;
-use mclag_proto::sync::model::{
-    DomainWant, InterfaceWant, Isolation, Op, PairState, PortWant, Section,
-};
+use mclag_proto::sync::model::{DomainWant, InterfaceWant, Op, PairState, PortWant, Section};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The connection to `syncd`.
@@ -101,15 +99,14 @@ impl Syncd {
         self.queue(Op::SnapshotEnd(section));
     }
 
-    /// Isolation that was asked for of each port and is not confirmed; none where the port is released.
-    pub(super) fn unconfirmed_isolation(&self) -> BTreeMap<IfName, Vec<Option<Isolation>>> {
+    /// What was asked for of each port and is not confirmed; none where the port is released.
+    pub(super) fn unconfirmed(&self) -> BTreeMap<IfName, Vec<Option<PortWant>>> {
         let in_flight = self.in_flight.iter().flat_map(|batch| &batch.ports);
         let in_flight = in_flight.map(|(_, port, want)| (*port, *want));
         let queued = self.queued.iter().filter_map(named_port);
-        let mut asked: BTreeMap<IfName, Vec<Option<Isolation>>> = BTreeMap::new();
+        let mut asked: BTreeMap<IfName, Vec<Option<PortWant>>> = BTreeMap::new();
         for (port, want) in in_flight.chain(queued) {
-            let isolation = want.map(|want| want.isolation);
-            asked.entry(port).or_default().push(isolation);
+            asked.entry(port).or_default().push(want);
         }
         asked
     }

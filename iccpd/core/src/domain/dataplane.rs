@@ -3,7 +3,7 @@
 use super::connection::{InFlight, Syncd, named_port};
 use super::{Batch, Domain, Notice, Time, Timer};
 use crate::OpFailure;
-use crate::lag::{Report, Word};
+use crate::lag::Report;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode, PortWant};
@@ -132,43 +132,41 @@ impl Domain {
         }
         let failures = failures.iter().map(|(index, error)| (*index, error.code));
         let failures: BTreeMap<u32, OpErrorCode> = failures.collect();
-        let later = self.syncd.unconfirmed_isolation();
+        let later = self.syncd.unconfirmed();
         for (index, name, want) in done.ports {
             let Some(want) = want else { continue };
             // Something else was asked for since: what is confirmed now no longer holds.
-            let asked = later.get(&name).into_iter().flatten();
+            let asked: &[Option<PortWant>] = later.get(&name).map_or(&[], Vec::as_slice);
+            let isolation = |asked: &Option<PortWant>| asked.map(|asked| asked.isolation);
             if asked
-                .into_iter()
-                .any(|asked| *asked != Some(want.isolation))
+                .iter()
+                .any(|asked| isolation(asked) != Some(want.isolation))
             {
                 continue;
             }
-            self.port_result(&name, want, failures.get(&index).copied(), now);
+            let lacp = |asked: &Option<PortWant>| asked.and_then(|asked| asked.system_mac);
+            let stays = asked.iter().all(|asked| lacp(asked) == want.system_mac);
+            let failure = failures.get(&index).copied();
+            // A port that does not exist yet lets nothing out either.
+            let failure = failure.filter(|code| *code != OpErrorCode::Waiting);
+            if failure.is_none()
+                && stays
+                && let Some(port) = self.ports.get_mut(&name)
+            {
+                port.set_lacp_in_force(want.system_mac);
+            }
+            self.port_result(&name, failure, now);
         }
     }
 
-    fn port_result(
-        &mut self,
-        name: &IfName,
-        want: PortWant,
-        failure: Option<OpErrorCode>,
-        now: Time,
-    ) {
-        let current = self.ports.get(name).map(|port| self.lacp_system(port));
+    fn port_result(&mut self, name: &IfName, failure: Option<OpErrorCode>, now: Time) {
         let Some(port) = self.ports.get_mut(name) else {
             return;
         };
-        match failure {
-            // A port that does not exist yet lets nothing out either.
-            None | Some(OpErrorCode::Waiting) => {}
-            Some(code) => {
-                port.program(Report::Failed);
-                self.repair_later(code, now);
-                return;
-            }
-        }
-        if current == Some(want.system_mac) {
-            port.pair(Word::OwnInForce);
+        if let Some(code) = failure {
+            port.program(Report::Failed);
+            self.repair_later(code, now);
+            return;
         }
         let before = port.programmed().confirmed();
         port.program(Report::Done);

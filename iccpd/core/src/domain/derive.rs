@@ -3,7 +3,7 @@
 
 use super::{Domain, IfName, MlagPort, Notice, SessionState, Time, Timer, candidate};
 use crate::election::{self, Candidate};
-use crate::lag::{Event, News, PortFacts};
+use crate::lag::{Event, News, Pairing, PortFacts, Word};
 use crate::links::Links;
 use crate::policy::decision::{PortAction, Reachability, Situation};
 use ipnetwork::IpNetwork;
@@ -26,9 +26,7 @@ impl Domain {
             }
             let unasked = links_ready && self.follow_links(port, situation, &mut notices, now);
             let at_peer = self.peer.port_is_up(&port.name());
-            if let Some(word) = situation.word(at_peer.is_some()) {
-                port.pair(word);
-            }
+            self.pair(port, situation, at_peer.is_some());
             let (pairing, before) = (port.pairing(), port.isolation());
             port.set_isolation(situation.isolation(pairing, at_peer, before, unasked));
         }
@@ -41,7 +39,28 @@ impl Domain {
         self.check_consistency();
     }
 
-    fn situation(&self) -> Situation {
+    /// What is known of the other half of a port, which the peer has `named` or not.
+    fn pair(&self, port: &mut MlagPort, situation: Situation, named: bool) {
+        // What a port is by itself, and so the id of its own, is known with the interfaces.
+        if !self.links.is_ready() {
+            return;
+        }
+        match situation.word(named) {
+            // A peer that names its ports as they appear may be about to: it has just started.
+            Some(Word::Absent) if self.timers.is_set(Timer::LegacySync) => {}
+            Some(word) => port.pair(word),
+            None => {}
+        }
+        let in_force = port.lacp_in_force();
+        if port.pairing() == Pairing::Leaving
+            && in_force.is_some()
+            && in_force == self.lacp_system(port)
+        {
+            port.pair(Word::OwnInForce);
+        }
+    }
+
+    pub(super) fn situation(&self) -> Situation {
         let peer_link_up = self.peer_link_up() || !self.links.is_ready();
         Situation {
             reach: Reachability::of(self.session.state(), peer_link_up),

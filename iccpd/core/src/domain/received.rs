@@ -97,6 +97,11 @@ impl Domain {
             ConfigFlag::Purge => {
                 // A deleted port is a port that is down (W-9).
                 self.owe_no_ack(Some(config.name), config.id);
+                if let Some(word) = self.situation().word(false)
+                    && let Some(port) = self.ports.get_mut(&config.name)
+                {
+                    port.pair(word);
+                }
                 let was_up = self.peer.port_is_gone(&config.name);
                 if own && was_up == Some(true) {
                     self.peer_port_changed(config.name, false);

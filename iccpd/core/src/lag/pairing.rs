@@ -11,10 +11,12 @@
 //! ```text
 //!              named                absent              own id in force
 //!   Unknown ---------> Paired <---------------> Leaving ---------------> Apart
-//!      |                 ^  ^    named again                               |
-//!      | time over       |  +----------------------------------------------+
-//!      v       named     |                    named again
-//!   Presumed ------------+
+//!    ^  |                ^  ^    named again       ^                       |
+//!    |  | time over      |  +----------------------|-----------------------+
+//!    |  v       named    |                         |      named again
+//!    | Presumed ---------+   Unknown, Presumed ----+
+//!    |                                     absent
+//!    +--- all, when another one is the peer
 //! ```
 //!
 //! Why: `docs/adr/0017-unpaired-ports.md`. With strict SONiC ([`crate::OnLoss::Release`]) every port shows the id of the pair, as it does there.

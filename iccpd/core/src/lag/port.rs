@@ -31,6 +31,7 @@ pub struct MlagPort {
     /// The peer waits for our acknowledgement.
     ack_owed: bool,
     programmed: Programmed,
+    lacp_in_force: Option<Mac>,
 }
 
 impl MlagPort {
@@ -49,6 +50,7 @@ impl MlagPort {
             advertised: Advertised::Nothing,
             ack_owed: false,
             programmed: Programmed::Nothing,
+            lacp_in_force: None,
         }
     }
 
@@ -259,6 +261,25 @@ impl MlagPort {
     /// The dataplane was sent, or reports, something of it.
     pub fn program(&mut self, report: Report) {
         self.programmed = self.programmed.after(report);
+        if let Report::Sent(want) = report
+            && want
+                .system_mac
+                .is_some_and(|mac| self.lacp_in_force != Some(mac))
+        {
+            self.lacp_in_force = None;
+        }
+    }
+
+    /// The LACP system id that the dataplane has confirmed last, if it was sent no other since. A
+    /// connection that is lost takes nothing back.
+    #[must_use]
+    pub const fn lacp_in_force(&self) -> Option<Mac> {
+        self.lacp_in_force
+    }
+
+    /// This LACP system id is in force; none if it is unknown which.
+    pub const fn set_lacp_in_force(&mut self, mac: Option<Mac>) {
+        self.lacp_in_force = mac;
     }
 }
 

@@ -177,6 +177,8 @@ impl Situation {
             // session is.
             (Reachability::Nowhere, OnLoss::Hold) => Isolation::On,
             _ if matches!(pairing, Pairing::Leaving) => Isolation::On,
+            // No other port shows its id.
+            _ if matches!(pairing, Pairing::Apart) => Isolation::Off,
             _ if matches!(
                 (pairing, before),
                 (Pairing::Unknown, Isolation::On | Isolation::Off)

@@ -127,7 +127,7 @@ fn port_action_table() {
 #[test]
 fn isolation_table() {
     // peer link | on loss | reachability                  | told | at peer | unasked => isolation
-    // Of a port that is Presumed, Paired or Apart.
+    // Of a port that is Presumed or Paired.
     let mut table = Table::new(
         "
         no  *       *                                        *   *         *   => off
@@ -180,7 +180,7 @@ fn isolation_table() {
                                     "as it was" => before,
                                     other => panic!("{other}"),
                                 };
-                                for pairing in [Presumed, Paired, Apart] {
+                                for pairing in [Presumed, Paired] {
                                     let is = situation.isolation(pairing, at_peer, before, unasked);
                                     assert_eq!(is, want, "{inputs:?} {before:?} {pairing:?}");
                                 }
@@ -197,21 +197,23 @@ fn isolation_table() {
 /// Every combination of inputs has one row, beside those of [`isolation_table`].
 #[test]
 fn isolation_table_of_a_port_whose_other_half_is_not_known_or_is_not_there() {
-    // peer link | pairing | before => isolation
+    // peer link | pairing | before | reachability => isolation
     let mut table = Table::new(
         "
-        no  *       *      => off
-        yes Leaving *      => on
-        yes Unknown On|Off => on
-        yes Unknown Keep   => as the other table says
+        no  *       *      *       => off
+        yes Leaving *      *       => on
+        yes Unknown On|Off *       => on
+        yes Unknown Keep   *       => as the other table says
+        yes Apart   *      Nowhere => on
+        yes Apart   *      Synchronised|Synchronising|Connecting|ConnectingApart|PeerLink => off
         ",
     );
     for (link, has_peer_link) in NO_YES {
-        for pairing in [Leaving, Unknown] {
+        for pairing in [Leaving, Unknown, Apart] {
             for before in [Keep, Off, On] {
-                let words = [format!("{pairing:?}"), format!("{before:?}")];
-                let want = table.outcome(&[link, &words[0], &words[1]]);
                 for reach in REACHES {
+                    let words = [format!("{pairing:?}"), format!("{before:?}")];
+                    let want = table.outcome(&[link, &words[0], &words[1], &format!("{reach:?}")]);
                     for (_, ports_known) in NO_YES {
                         for (_, at_peer) in AT_PEER {
                             for (_, unasked) in NO_YES {
