@@ -20,6 +20,7 @@ use crate::record::Place;
 use iccp_core::{Config, OnLoss};
 use mclag_proto::iccp::Dialect;
 use mclag_proto::{DomainId, IfName, Mac};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -128,7 +129,8 @@ pub struct Chassis {
 }
 
 /// What is spoken with the other chassis (`spec/iccp.md` 13, 14).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
 pub enum IccpDialect {
     /// What the peer's first bytes show.
     #[default]
@@ -162,9 +164,11 @@ pub struct LegacySocket {
 }
 
 /// What a stop of the daemon means for the dataplane.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnStop {
     /// It goes on forwarding as it is: the daemon is expected back soon.
+    #[default]
     Keep,
     /// This chassis leaves the pair.
     Leave,

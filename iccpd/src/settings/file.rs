@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
-use tables::{DialectText, DomainTable, File, OnStopText, RecordTable, SyncdTable};
+use tables::{DomainTable, File, RecordTable, SyncdTable};
 use toml::Spanned;
 
 /// Bytes that a recording may have.
@@ -88,10 +88,7 @@ impl Check<'_> {
         Settings {
             domain,
             chassis,
-            on_stop: match file.on_stop {
-                OnStopText::Keep => OnStop::Keep,
-                OnStopText::Leave => OnStop::Leave,
-            },
+            on_stop: file.on_stop,
             syncd,
             control_socket,
             control_mode,
@@ -181,11 +178,7 @@ impl Check<'_> {
 
     fn chassis(&mut self, table: &DomainTable, bridge: Option<IfName>, on_loss: OnLoss) -> Chassis {
         Chassis {
-            dialect: match table.dialect {
-                None | Some(DialectText::Auto) => IccpDialect::Auto,
-                Some(DialectText::Sonic) => IccpDialect::Sonic,
-                Some(DialectText::LinuxMclag) => IccpDialect::LinuxMclag,
-            },
+            dialect: table.dialect.unwrap_or_default(),
             tcp_port: self.number(table.tcp_port.as_ref(), 1..=u16::MAX, PORT),
             bind_device: table
                 .bind_device

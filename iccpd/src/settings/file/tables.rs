@@ -1,6 +1,6 @@
 //! The tables of a settings file, as they stand there.
 
-use super::DurationText;
+use super::{DurationText, IccpDialect, OnStop};
 use serde::Deserialize;
 use std::path::PathBuf;
 use toml::Spanned;
@@ -9,7 +9,7 @@ use toml::Spanned;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
     #[serde(default)]
-    pub(super) on_stop: OnStopText,
+    pub(super) on_stop: OnStop,
     pub(super) domain: Option<Spanned<DomainTable>>,
     #[serde(default)]
     pub(super) syncd: SyncdTable,
@@ -20,22 +20,6 @@ pub(super) struct File {
     pub(super) record: Option<RecordTable>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum OnStopText {
-    #[default]
-    Keep,
-    Leave,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum DialectText {
-    Auto,
-    Sonic,
-    LinuxMclag,
-}
-
 /// What describes the pair is all there or not at all; the rest has defaults.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -43,7 +27,7 @@ pub(super) struct DomainTable {
     pub(super) id: Option<Spanned<i64>>,
     pub(super) local: Option<Spanned<String>>,
     pub(super) peer: Option<Spanned<String>>,
-    pub(super) dialect: Option<DialectText>,
+    pub(super) dialect: Option<IccpDialect>,
     pub(super) tcp_port: Option<Spanned<i64>>,
     pub(super) bind_device: Option<Spanned<String>>,
     pub(super) bridge: Option<Spanned<String>>,
