@@ -446,11 +446,12 @@ fn a_legacy_peer_that_starts_has_time_to_name_its_ports() {
     for end in [false, true] {
         chassis.tell(Tlv::SyncData { number: 0, end });
     }
-    let first = wants(&mut chassis);
-    assert!(first.iter().all(|(mac, _)| mac.is_none()), "{first:?}");
+    assert_eq!(wants(&mut chassis), [(None, Isolation::On)]);
     chassis.pass(SECOND * 9);
     chassis.tell(Tlv::Heartbeat);
-    assert_eq!(wants(&mut chassis), []);
+    let meanwhile = wants(&mut chassis);
+    let stays = |want: &(Option<Mac>, Isolation)| *want == (None, Isolation::On);
+    assert!(meanwhile.iter().all(stays), "{meanwhile:?}");
     chassis.pass(SECOND * 2);
     let last = wants(&mut chassis);
     assert_eq!(last, [(OWN, Isolation::On), (OWN, Isolation::Off)]);
@@ -464,10 +465,9 @@ fn the_peer_s_word_waits_for_the_interfaces() {
     chassis.syncd_up();
     chassis.connects();
     chassis.names_bond1();
-    chassis.tell(named(ConfigFlag::Present));
-    assert!(wants(&mut chassis).iter().all(|(mac, _)| mac.is_none()));
+    assert_eq!(wants(&mut chassis), [(None, Isolation::On)]);
     chassis.links();
-    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::On)]);
+    assert_eq!(wants(&mut chassis), [(SHARED, Isolation::Off)]);
 }
 
 #[test]

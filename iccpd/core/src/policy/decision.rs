@@ -179,10 +179,8 @@ impl Situation {
             _ if matches!(pairing, Pairing::Leaving) => Isolation::On,
             // No other port shows its id.
             _ if matches!(pairing, Pairing::Apart) => Isolation::Off,
-            _ if matches!(
-                (pairing, before),
-                (Pairing::Unknown, Isolation::On | Isolation::Off)
-            ) =>
+            _ if matches!(pairing, Pairing::Unknown)
+                && (self.ports_known || !matches!(before, Isolation::Keep)) =>
             {
                 Isolation::On
             }

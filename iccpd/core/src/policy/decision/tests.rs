@@ -197,24 +197,29 @@ fn isolation_table() {
 /// Every combination of inputs has one row, beside those of [`isolation_table`].
 #[test]
 fn isolation_table_of_a_port_whose_other_half_is_not_known_or_is_not_there() {
-    // peer link | pairing | before | reachability => isolation
+    // peer link | pairing | before | told | reachability => isolation
     let mut table = Table::new(
         "
-        no  *       *      *       => off
-        yes Leaving *      *       => on
-        yes Unknown On|Off *       => on
-        yes Unknown Keep   *       => as the other table says
-        yes Apart   *      Nowhere => on
-        yes Apart   *      Synchronised|Synchronising|Connecting|ConnectingApart|PeerLink => off
+        no  *       *      *   *       => off
+        yes Leaving *      *   *       => on
+        yes Unknown On|Off *   *       => on
+        yes Unknown Keep   yes *       => on
+        yes Unknown Keep   no  *       => as the other table says
+        yes Apart   *      *   Nowhere => on
+        yes Apart   *      *   Synchronised|Synchronising|Connecting|ConnectingApart|PeerLink => off
         ",
     );
     for (link, has_peer_link) in NO_YES {
         for pairing in [Leaving, Unknown, Apart] {
             for before in [Keep, Off, On] {
                 for reach in REACHES {
-                    let words = [format!("{pairing:?}"), format!("{before:?}")];
-                    let want = table.outcome(&[link, &words[0], &words[1], &format!("{reach:?}")]);
-                    for (_, ports_known) in NO_YES {
+                    let words = [
+                        format!("{pairing:?}"),
+                        format!("{before:?}"),
+                        format!("{reach:?}"),
+                    ];
+                    for (tells, ports_known) in NO_YES {
+                        let want = table.outcome(&[link, &words[0], &words[1], tells, &words[2]]);
                         for (_, at_peer) in AT_PEER {
                             for (_, unasked) in NO_YES {
                                 let situation = Situation {
