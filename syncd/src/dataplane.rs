@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use ipnetwork::IpNetwork;
 use mclag_proto::sync::model::{FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Mac, Vid};
 
@@ -81,6 +82,8 @@ pub struct InterfaceActual {
     pub lag: Option<IfName>,
     /// It is a port of another bridge.
     pub in_other_bridge: bool,
+    /// Its addresses on layer 3, each with the length of its prefix.
+    pub networks: Vec<IpNetwork>,
     /// VLANs that it carries as a port of the bridge, in ascending order; [`Vid::DEFAULT`] alone
     /// on a bridge without VLAN filtering.
     pub vids: Vec<Vid>,

@@ -16,6 +16,7 @@
 
 mod checks;
 mod listing;
+mod networks;
 mod plan;
 mod view;
 
@@ -26,8 +27,8 @@ use std::time::Duration;
 use mclag_daemon::time::wait_until;
 use mclag_netlink::nft::{Filter, FilterChange, FilterSet, FilterState, TableName, Watch};
 use mclag_netlink::{
-    ActorSystem, BridgeVlans, Event, Groups, Kernel, LinkInfo, LinkKind, Monitor, Neighbour,
-    NetlinkError,
+    ActorSystem, BridgeVlans, Event, Groups, InterfaceAddress, Kernel, LinkInfo, LinkKind, Monitor,
+    Neighbour, NetlinkError,
 };
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
@@ -38,6 +39,7 @@ use crate::dataplane::{Action, FdbEntry};
 
 use checks::Checks;
 use listing::Listing;
+use networks::Networks;
 use plan::{Request, Step};
 
 /// Receive buffer for events in bytes: about 40 000 forwarding entries that change at once.
@@ -59,6 +61,7 @@ pub struct LinuxBackend {
     links: Links,
     /// VLANs of bridge ports, by index.
     vlans: BTreeMap<u32, BridgeVlans>,
+    networks: Networks,
     /// Ports we hold, whichever way.
     held: BTreeSet<IfName>,
     /// What the filter was last known to be.
@@ -137,6 +140,7 @@ impl LinuxBackend {
             Groups {
                 links: true,
                 fdb: true,
+                addresses: true,
                 ..Groups::default()
             },
             EVENT_BUFFER,
@@ -152,6 +156,7 @@ impl LinuxBackend {
             filtered: None,
             links: Links::default(),
             vlans: BTreeMap::new(),
+            networks: Networks::default(),
             held: BTreeSet::new(),
             filter_state: None,
             heard: VecDeque::new(),
@@ -267,6 +272,7 @@ impl LinuxBackend {
             Event::LinkGone { index, .. } => {
                 let was_bridge = self.is_our_bridge(index);
                 self.vlans.remove(&index);
+                self.networks.forget(index);
                 if let Some(name) = self.links.remove(index) {
                     self.report_gone(name);
                 }
@@ -296,8 +302,18 @@ impl LinuxBackend {
             }
             Event::Neighbour(neighbour) => self.take_in_neighbour(&neighbour, true),
             Event::NeighbourGone(neighbour) => self.take_in_neighbour(&neighbour, false),
+            Event::Address(address) => self.take_in_address(&address, true),
+            Event::AddressGone(address) => self.take_in_address(&address, false),
             Event::Overrun => self.resync("events were lost"),
             _ => {}
+        }
+    }
+
+    fn take_in_address(&mut self, address: &InterfaceAddress, is_there: bool) {
+        if self.networks.note(address, is_there)
+            && let Some(name) = self.links.name(address.index)
+        {
+            self.report_interface(name);
         }
     }
 
@@ -545,6 +561,8 @@ impl Backend for LinuxBackend {
         self.list_again_at = None;
         self.links = Links::new(self.kernel.links().await.map_err(plan::refused)?);
         self.vlans = self.kernel.bridge_vlans().await.map_err(plan::refused)?;
+        let addresses = self.kernel.addresses().await.map_err(plan::refused)?;
+        self.networks = Networks::new(&addresses);
         self.bridge = bridge;
         self.filtered = match bridge {
             Some(bridge) => Some(bridge),

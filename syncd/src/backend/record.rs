@@ -2,8 +2,10 @@
 //! was asked. For tests, and for trying `iccpd` where nothing may be touched.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::sync::Notify;
@@ -20,6 +22,16 @@ pub const MAX_LOG: usize = 65_536;
 /// Most events that wait to be taken. With more, all are forgotten and
 /// [`BackendEvent::Resync`] is reported, as a kernel socket would overrun.
 pub const MAX_EVENTS: usize = 65_536;
+
+/// Networks that a port is in which was plugged in: whoever tries things out gives it no addresses.
+const ANYWHERE: [IpNetwork; 2] = {
+    let v4 = Ipv4Network::new_checked(Ipv4Addr::UNSPECIFIED, 0);
+    let v6 = Ipv6Network::new_checked(Ipv6Addr::UNSPECIFIED, 0);
+    match (v4, v6) {
+        (Some(v4), Some(v6)) => [IpNetwork::V4(v4), IpNetwork::V6(v6)],
+        _ => panic!(),
+    }
+};
 
 /// The backend; the server owns it.
 #[derive(Debug, Default)]
@@ -178,6 +190,7 @@ impl Recorder {
             mac: number.last().map(|last| Mac([0x02, 0, 0, 0xfe, 0, *last])),
             running: true,
             vids: vec![Vid::DEFAULT],
+            networks: ANYWHERE.to_vec(),
             ..InterfaceActual::default()
         };
         self.set_interface(port, Some(interface));

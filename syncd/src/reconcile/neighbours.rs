@@ -1,5 +1,8 @@
 //! One neighbour: from what is wanted and what is to what has to be done.
 
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
 use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, OpError, OpErrorCode};
 
 use super::limits::Limits;
@@ -46,6 +49,7 @@ fn install(
             text: format!("waiting for interface {interface}"),
         });
     }
+    check_address(key, actual)?;
     let is = entry.and_then(|entry| entry.mac);
     match entry.map(|entry| entry.kind) {
         Some(NeighbourKind::Configured) if is == Some(mac) => return Ok(None),
@@ -67,6 +71,42 @@ fn install(
         mac,
         permanent,
     }))
+}
+
+/// A neighbour is a host of a network that the interface is in. What else its address meant here, a route would
+/// decide, and it is none of the pair's.
+fn check_address(key: &NeighbourKey, actual: &Actual) -> Result<(), OpError> {
+    let NeighbourKey { interface, address } = key;
+    let networks = actual.interfaces.get(interface);
+    let networks = networks.map_or(&[][..], |is| is.networks.as_slice());
+    let own: Vec<&IpNetwork> = networks
+        .iter()
+        .filter(|network| network.contains(*address))
+        .collect();
+    if own.is_empty() {
+        return Err(OpError {
+            code: OpErrorCode::Waiting,
+            text: format!("waiting for {interface} to have an address in the network of {address}"),
+        });
+    }
+    match own.iter().any(|network| is_host(network, *address)) {
+        true => Ok(()),
+        false => Err(OpError {
+            code: OpErrorCode::Refused,
+            text: format!("{address} is no address of one host on {interface}"),
+        }),
+    }
+}
+
+/// Whether the address is one of a host in this network: not that of the network, of which IPv6 makes any of its
+/// routers, and not that of all hosts.
+fn is_host(network: &IpNetwork, address: IpAddr) -> bool {
+    let hosts = match network {
+        IpNetwork::V4(_) => 32 - network.prefix(),
+        IpNetwork::V6(_) => 128 - network.prefix(),
+    };
+    let is_broadcast = network.is_ipv4() && address == network.broadcast();
+    hosts < 2 || (address != network.network() && !is_broadcast)
 }
 
 fn remove(key: &NeighbourKey, entry: Option<&NeighbourActual>) -> Option<Action> {

@@ -23,7 +23,7 @@ impl Reconciler {
         if before.as_ref().map(identity) != now.map(identity) {
             self.ports_changed = true;
         }
-        let is_usable = |is: &InterfaceActual| (is.mac, is.running);
+        let is_usable = |is: &InterfaceActual| (is.mac, is.running, is.networks.clone());
         if now.is_some() && before.as_ref().map(is_usable) != now.map(is_usable) {
             // What it lost with its carrier or its address was reported, or will be.
             let here = self.wanted.neighbours().filter(|key| key.interface == name);

@@ -60,6 +60,7 @@ fn interface(name: &str) -> InterfaceActual {
         mac: Some(OWN),
         running: true,
         svi: name.starts_with("vlan").then_some(Vid::DEFAULT),
+        networks: vec!["192.0.2.99/24".parse().unwrap()],
         ..InterfaceActual::default()
     }
 }

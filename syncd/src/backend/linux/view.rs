@@ -129,6 +129,7 @@ pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceAct
         in_other_bridge: master
             .is_some_and(|master| is_bridge(master) && Some(master.index) != index),
         vids,
+        networks: backend.networks.of(link.index),
     }
 }
 

@@ -15,6 +15,7 @@ fn add(bench: &mut Bench, name: &str, is: InterfaceActual, lacp: bool) {
 
 fn plain() -> InterfaceActual {
     InterfaceActual {
+        networks: interface("vlan1").networks,
         mac: Some(OWN),
         running: true,
         ..InterfaceActual::default()
@@ -95,4 +96,65 @@ fn a_port_of_another_bridge_is_neither_held_nor_given_a_system_id() {
     let bond9 = port("bond9");
     let is_hold = |action: &Action| matches!(action, Action::Hold { port, .. } if *port == bond9);
     assert!(actions.iter().any(is_hold), "{actions:?}");
+}
+
+/// Networks of the interface, the neighbour, what is answered.
+#[test]
+fn a_neighbour_is_a_host_of_a_network_that_its_interface_is_in() {
+    let waits = "Waiting: waiting for vlan1 to have an address in the network of ";
+    let refused = " is no address of one host on vlan1";
+    let v4: &[&str] = &["192.0.2.99/24"];
+    let v6: &[&str] = &["2001:db8::1/64", "fe80::1/64"];
+    let rows: [(&[&str], &str, String); 14] = [
+        (v4, "192.0.2.1", "ok".to_owned()),
+        (v4, "192.0.3.1", format!("{waits}192.0.3.1")),
+        (v4, "192.0.2.0", format!("Refused: 192.0.2.0{refused}")),
+        (v4, "192.0.2.255", format!("Refused: 192.0.2.255{refused}")),
+        (&["192.0.2.2/31"], "192.0.2.3", "ok".to_owned()),
+        (&["192.0.2.2/31"], "192.0.2.2", "ok".to_owned()),
+        (&["192.0.2.2/32"], "192.0.2.3", format!("{waits}192.0.2.3")),
+        (
+            &["192.0.2.2/24", "192.0.0.2/16"],
+            "192.0.2.255",
+            "ok".to_owned(),
+        ),
+        (v4, "2001:db8::2", format!("{waits}2001:db8::2")),
+        (v6, "2001:db8::2", "ok".to_owned()),
+        (v6, "fe80::2", "ok".to_owned()),
+        (v6, "2001:db8::", format!("Refused: 2001:db8::{refused}")),
+        (v6, "2001:db8::ffff:ffff:ffff:ffff", "ok".to_owned()),
+        (&[], "192.0.2.1", format!("{waits}192.0.2.1")),
+    ];
+    for (networks, address, answer) in rows {
+        let mut bench = Bench::running();
+        let networks = networks.iter().map(|text| text.parse().unwrap());
+        let is = InterfaceActual {
+            networks: networks.collect(),
+            ..interface("vlan1")
+        };
+        bench.see_interface("vlan1", Some(is));
+        let Op::Neighbour { key, want } = neighbour_op(1, false) else {
+            unreachable!()
+        };
+        let address = address.parse().unwrap();
+        let key = NeighbourKey { address, ..key };
+        let (actions, answers) = bench.ask(&[Op::Neighbour { key, want }]);
+        assert_eq!(answers, [answer.as_str()]);
+        assert_eq!(actions.len(), usize::from(answer == "ok"), "{actions:?}");
+    }
+}
+
+/// Input: the interface gets its address after the neighbour was asked for. Output: it is installed then.
+#[test]
+fn a_neighbour_waits_for_the_address_of_its_interface() {
+    let mut bench = Bench::running();
+    let bare = InterfaceActual {
+        networks: Vec::new(),
+        ..interface("vlan1")
+    };
+    bench.see_interface("vlan1", Some(bare));
+    assert_eq!(bench.ask(&[neighbour_op(1, false)]).0, []);
+    bench.see_interface("vlan1", Some(interface("vlan1")));
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, [install_neighbour(1, false)]);
 }

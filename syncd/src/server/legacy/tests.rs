@@ -78,6 +78,7 @@ impl Rig {
                 svi,
                 lag: lag.map(port),
                 in_other_bridge: false,
+                networks: Vec::new(),
                 vids: Vec::new(),
             };
             recorder.set_interface(port(name), Some(interface));
