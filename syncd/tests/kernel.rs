@@ -258,3 +258,40 @@ fn a_table_that_churns_while_it_is_listed_is_known_as_it_is() {
         }
     });
 }
+
+/// Input: an interface of the bridge has one address; another comes and the first goes. Output: that is what is
+/// known of it, and of which bridge each port is one.
+#[test]
+fn addresses_of_interfaces_and_ports_of_other_bridges_are_known() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add br1 type bridge",
+        "link add swp1 type veth peer name far1",
+        "link set swp1 master br0",
+        "link set far1 master br1",
+        "addr add 192.0.2.1/24 dev br0",
+    ];
+    in_namespace("addresses", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let bridge = name("br0");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let mut reconciler = Reconciler::new(Originals::default());
+        let snapshot = backend.snapshot(Some(bridge)).await.expect("a look");
+        reconciler.adopt_without_table(snapshot.actual);
+        let networks = |reconciler: &Reconciler| -> Vec<String> {
+            let networks = reconciler.actual().interfaces[&bridge].networks.iter();
+            networks.map(ToString::to_string).collect()
+        };
+        assert_eq!(networks(&reconciler), ["192.0.2.1/24"]);
+        let is_foreign = |port| reconciler.actual().is_of_another_bridge(&name(port));
+        assert_eq!([is_foreign("swp1"), is_foreign("far1")], [false, true]);
+
+        ip("addr add 2001:db8::1/64 dev br0 nodad").expect("an address");
+        ip("addr del 192.0.2.1/24 dev br0").expect("the address goes");
+        while networks(&reconciler) != ["2001:db8::1/64"] {
+            let event = timeout(PATIENCE, backend.next_event()).await;
+            let event = event.expect("an event in time").expect("events");
+            let _ = reconciler.observe(&event);
+        }
+    });
+}
