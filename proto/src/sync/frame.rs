@@ -120,7 +120,8 @@ impl Decoder {
 
     /// Add what was read. Follow with [`Decoder::next_frame`] until it has no more.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.broken.is_some() {
+        // Whoever has nothing new asks for the frames behind: each of them would move the rest.
+        if bytes.is_empty() || self.broken.is_some() {
             return;
         }
         self.buffer.drain(..self.taken);
@@ -256,6 +257,20 @@ mod tests {
             kind,
             body: body.to_vec(),
         }
+    }
+
+    /// A codec asks for each frame with what is new, which is nothing behind the first.
+    #[test]
+    fn who_has_nothing_new_moves_nothing() {
+        let mut decoder = Decoder::v1();
+        let bytes = frame(1, 1, b"one").encode().unwrap();
+        decoder.push(&[bytes.clone(), bytes].concat());
+        let held = decoder.buffer.len();
+        assert!(decoder.next_frame().unwrap().is_some());
+        decoder.push(&[]);
+        assert_eq!(decoder.buffer.len(), held);
+        assert!(decoder.next_frame().unwrap().is_some());
+        assert_eq!(decoder.pending(), 0);
     }
 
     fn drain(decoder: &mut Decoder) -> Result<Vec<Frame>, FrameError> {
