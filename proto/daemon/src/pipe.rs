@@ -146,9 +146,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C> Pipe<S, C> {
         C: Encoder<M>,
     {
         let before = self.buffered();
-        self.codec.encode(message, &mut self.outgoing)?;
+        if let Err(error) = self.codec.encode(message, &mut self.outgoing) {
+            // A part of a message would be taken for the beginning of the next one.
+            self.outgoing.truncate(before);
+            return Err(error);
+        }
         let length = self.buffered() - before;
-        if let Some(lengths) = &mut self.lengths {
+        if let Some(lengths) = &mut self.lengths
+            && length > 0
+        {
             lengths.push_back(length);
         }
         Ok(())
@@ -310,6 +316,30 @@ mod tests {
         assert!(next().is_err());
         assert_eq!(next().unwrap().as_deref(), Some("three"));
         assert_eq!(next().unwrap(), None);
+    }
+
+    /// Finds out that a message is too long when it has written it.
+    struct UpToThree;
+
+    impl Encoder<&'static str> for UpToThree {
+        type Error = io::Error;
+
+        fn encode(&mut self, message: &'static str, out: &mut BytesMut) -> io::Result<()> {
+            out.extend_from_slice(message.as_bytes());
+            match message.len() {
+                0..=3 => Ok(()),
+                _ => Err(io::Error::other("too long")),
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_message_that_cannot_be_encoded_nothing_is_left_and_an_empty_one_is_none() {
+        let mut pipe = Pipe::by_message(Writes(Vec::new(), VecDeque::new()), UpToThree);
+        assert!(pipe.send("four").is_err());
+        pipe.send("").unwrap();
+        pipe.send("two").unwrap();
+        assert_eq!((pipe.buffered(), pipe.waiting()), (3, 1));
     }
 
     /// Takes so many bytes of the next writes; more would block.
