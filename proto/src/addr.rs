@@ -40,6 +40,41 @@ impl fmt::Display for Mac {
     }
 }
 
+/// Who is at the other end of a LAG, as LACP says: both ends of one LAG of a host show the same.
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize,
+)]
+#[serde(from = "RecordedPartner")]
+pub struct LacpPartner {
+    /// Its system id.
+    pub system: Mac,
+    /// Its operational key: the same for ports of one LAG of its, different for others.
+    pub key: u16,
+}
+
+impl fmt::Display for LacpPartner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} key {}", self.system, self.key)
+    }
+}
+
+/// A partner in a recording; those of earlier versions have the system id alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RecordedPartner {
+    System(Mac),
+    Both { system: Mac, key: u16 },
+}
+
+impl From<RecordedPartner> for LacpPartner {
+    fn from(recorded: RecordedPartner) -> Self {
+        match recorded {
+            RecordedPartner::System(system) => Self { system, key: 0 },
+            RecordedPartner::Both { system, key } => Self { system, key },
+        }
+    }
+}
+
 impl FromStr for Mac {
     type Err = InvalidMac;
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
+use crate::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -224,6 +224,20 @@ pub enum Conflict {
     MissingAtPeer,
     /// It shows the LACP system id of the pair all the same, as SONiC has it.
     SharesSystemId,
+    /// Another one is at its other end than at the other end of the peer's: the secondary's is held.
+    Partners {
+        /// The LACP partner here.
+        own: LacpPartner,
+        /// The LACP partner at the peer.
+        peers: LacpPartner,
+    },
+    /// Who is at its other end is at the other end of another port of the peer: the secondary's is held.
+    PartnerElsewhere {
+        /// The LACP partner.
+        partner: LacpPartner,
+        /// That port.
+        at: IfName,
+    },
     /// It is a layer-3 port on one side only.
     #[serde(rename = "layer-3")]
     Layer3 {
@@ -355,8 +369,14 @@ pub struct Interface {
     pub isolated: Option<bool>,
     /// Held back until the peer has isolated its port.
     pub held: bool,
-    /// LACP partner.
+    /// LACP partner: its system id.
     pub partner: Option<Mac>,
+    /// The key of the LACP partner.
+    #[serde(default)]
+    pub partner_key: Option<u16>,
+    /// LACP partner at the peer; absent where nobody says.
+    #[serde(default)]
+    pub remote_partner: Option<LacpPartner>,
     /// Members of the LAG.
     pub members: Vec<Member>,
     /// VLANs.

@@ -17,4 +17,4 @@ pub mod iccp;
 pub mod mclagdctl;
 pub mod sync;
 
-pub use addr::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
+pub use addr::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};

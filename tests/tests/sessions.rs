@@ -61,7 +61,10 @@ fn link(index: u32, text: &str, running: bool, kind: LinkKind) -> Link {
 fn links() -> Vec<Link> {
     let lag = |lacp| LinkKind::Lag {
         lacp,
-        partner: lacp.then_some(mac(0x99)),
+        partner: lacp.then_some(mclag_proto::LacpPartner {
+            system: mac(0x99),
+            key: 9,
+        }),
         min_links: 0,
     };
     let member = |index, text, master| Link {

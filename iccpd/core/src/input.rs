@@ -2,7 +2,7 @@
 
 use mclag_proto::iccp::Message;
 use mclag_proto::sync::model::{Abilities, Event, OpError};
-use mclag_proto::{IfName, Mac, Vid};
+use mclag_proto::{IfName, LacpPartner, Mac, Vid};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
@@ -224,8 +224,8 @@ pub enum LinkKind {
     Lag {
         /// It speaks LACP.
         lacp: bool,
-        /// MAC of its LACP partner, when there is one.
-        partner: Option<Mac>,
+        /// Its LACP partner, when there is one.
+        partner: Option<LacpPartner>,
         /// It has carrier only while so many members can be used, as its operator set it. Zero is
         /// one.
         min_links: u32,

@@ -7,7 +7,7 @@ mod vlans;
 use crate::input::{Link, LinkKind};
 use ipnetwork::IpNetwork;
 use mclag_proto::sync::snapshot::Snapshot;
-use mclag_proto::{IfName, Mac, Vid};
+use mclag_proto::{IfName, LacpPartner, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -233,9 +233,9 @@ impl Links {
         self.by_name(name).is_some_and(|link| link.running)
     }
 
-    /// MAC of the LACP partner of a LAG.
+    /// The LACP partner of a LAG.
     #[must_use]
-    pub fn partner(&self, name: &IfName) -> Option<Mac> {
+    pub fn partner(&self, name: &IfName) -> Option<LacpPartner> {
         match self.by_name(name)?.kind {
             LinkKind::Lag { partner, .. } => partner,
             LinkKind::Bridge

@@ -8,12 +8,12 @@
 use crate::Time;
 use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
-use mclag_proto::iccp::ext::{Announce, ShutdownNotice};
+use mclag_proto::iccp::ext::{Announce, PortPartner, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
 };
 use mclag_proto::sync::snapshot::Snapshot;
-use mclag_proto::{AggregatorId, IfName, Mac};
+use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
 use std::collections::BTreeMap;
 
 /// Most ports of the peer that are kept beside those that are here, too: a peer can name any
@@ -173,6 +173,9 @@ pub struct RemotePort {
     up: bool,
     mac: Mac,
     info: Option<PortChannelInfo>,
+    partner: Option<LacpPartner>,
+    /// It was not advertised again since the peer began to advertise everything.
+    is_partner_old: bool,
 }
 
 impl RemotePort {
@@ -192,6 +195,12 @@ impl RemotePort {
     #[must_use]
     pub const fn mac(&self) -> Mac {
         self.mac
+    }
+
+    /// Who is at its other end, if advertised.
+    #[must_use]
+    pub const fn partner(&self) -> Option<LacpPartner> {
+        self.partner
     }
 
     /// VLANs and layer-3 mode, if advertised.
@@ -329,10 +338,16 @@ impl Peer {
         if end {
             if let Some(named) = self.sync.end() {
                 self.ports.retain(|name, _| named.contains(name));
+                for port in self.ports.values_mut().filter(|port| port.is_partner_old) {
+                    port.partner = None;
+                }
             }
             self.known = self.known.after(Change::PortsSynchronised);
         } else {
             self.sync.begin();
+            for port in self.ports.values_mut() {
+                port.is_partner_old = true;
+            }
         }
     }
 
@@ -349,6 +364,8 @@ impl Peer {
             up: true,
             mac: config.mac,
             info: None,
+            partner: None,
+            is_partner_old: false,
         });
         port.id = config.id;
         port.mac = config.mac;
@@ -373,6 +390,27 @@ impl Peer {
         true
     }
 
+    /// LACP Partner: matched by number, with the ports that are here first. Returns true if that is news.
+    pub fn port_partner(&mut self, news: PortPartner, own: &impl OwnPorts) -> bool {
+        let Some(name) = self.numbered(news.id, own) else {
+            return false;
+        };
+        let Some(port) = self.ports.get_mut(&name) else {
+            return false;
+        };
+        port.is_partner_old = false;
+        std::mem::replace(&mut port.partner, news.partner) != news.partner
+    }
+
+    /// The port of this number: one that is here first, for numbers need not be unique among the rest.
+    fn numbered(&self, id: AggregatorId, own: &impl OwnPorts) -> Option<IfName> {
+        let known = self.ports.iter().filter(|(_, port)| port.id == id);
+        let mut names = known.map(|(name, _)| *name);
+        let first = names.next()?;
+        let mut names = [first].into_iter().chain(names);
+        Some(names.find(|name| own.has(name)).unwrap_or(first))
+    }
+
     /// A port is no longer here to compare with: only its state is kept.
     pub fn drop_info(&mut self, name: &IfName) {
         if let Some(port) = self.ports.get_mut(name) {
@@ -387,11 +425,7 @@ impl Peer {
         state: AggregatorState,
         own: &impl OwnPorts,
     ) -> Option<(IfName, bool)> {
-        let known = self.ports.iter().filter(|(_, port)| port.id == state.id);
-        let mut names = known.map(|(name, _)| *name);
-        let first = names.next()?;
-        let mut names = [first].into_iter().chain(names);
-        let name = names.find(|name| own.has(name)).unwrap_or(first);
+        let name = self.numbered(state.id, own)?;
         let port = self.ports.get_mut(&name)?;
         let up = state.state.is_up();
         let changed = std::mem::replace(&mut port.up, up) != up;

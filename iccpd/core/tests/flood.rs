@@ -2,14 +2,14 @@
 //! (`docs/security.md`).
 
 use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, Output, PeerTraits, Time};
-use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice, VERSION};
+use mclag_proto::iccp::ext::{Announce, Extension, PortPartner, ShutdownNotice, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
     MacType, Message, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
     PortState, RgId, Status, SystemConfig, Tlv,
 };
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
-use mclag_proto::{AggregatorId, DomainId, IfName, Mac, NodeId, Vid};
+use mclag_proto::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};
 use std::collections::BTreeSet;
 
 const RG: RgId = RgId(1);
@@ -67,7 +67,7 @@ fn neighbour<A>(n: u32, address: A) -> NeighbourEntry<A> {
     }
 }
 
-const KINDS: [Kind; 23] = [
+const KINDS: [Kind; 24] = [
     Kind {
         name: "Capability",
         make: |_| body(Body::Capability),
@@ -280,6 +280,18 @@ const KINDS: [Kind; 23] = [
         waiting: 0,
     },
     Kind {
+        name: "LACP Partner",
+        make: |n| {
+            let system = mac(n);
+            let key = low(n);
+            tlv(Tlv::Extension(Extension::LacpPartner(PortPartner {
+                id: AggregatorId::of(&name("bond1")),
+                partner: (!n.is_multiple_of(3)).then_some(LacpPartner { system, key }),
+            })))
+        },
+        waiting: 0,
+    },
+    Kind {
         name: "MAC Sync End",
         make: |_| tlv(Tlv::Extension(Extension::MacSyncEnd)),
         waiting: 0,
@@ -323,6 +335,7 @@ fn name_of(input: &Input) -> &'static str {
             Tlv::WarmBoot => "Warm Boot",
             Tlv::Extension(Extension::Announce(_)) => "Announce",
             Tlv::Extension(Extension::ShutdownNotice(_)) => "Shutdown Notice",
+            Tlv::Extension(Extension::LacpPartner(_)) => "LACP Partner",
             Tlv::Extension(Extension::MacSyncEnd) => "MAC Sync End",
             Tlv::Unknown { .. } => "unknown TLV",
         },
@@ -596,9 +609,13 @@ fn the_document_names_the_kinds_of_log_lines_that_a_message_leads_to() {
         let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
         let documented: BTreeSet<&str> =
             documented.split(", ").filter(|line| *line != "—").collect();
-        // There is no dataplane here that could hold a port.
-        let acknowledges = (name == "Interface Up Ack").then_some("port held");
-        let mut found: BTreeSet<&str> = acknowledges.into_iter().collect();
+        // There is neither a dataplane here that could hold a port, nor LACP.
+        let elsewhere: &[&str] = match name {
+            "Interface Up Ack" => &["port held"],
+            "LACP Partner" => &["configuration mismatch", "local port changed"],
+            _ => &[],
+        };
+        let mut found: BTreeSet<&str> = elsewhere.iter().copied().collect();
         for mut domain in (0..).map_while(after) {
             for n in 0..100 {
                 domain.handle((kind.make)(n), Time::ZERO);

@@ -1,18 +1,19 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
+use iccp_core::lag::MlagPort;
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Reason, Time,
 };
 use mclag_proto::ctl::{Conflict, CounterName, Warning};
-use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
+use mclag_proto::iccp::ext::{Announce, Extension, PortPartner, VERSION};
 use mclag_proto::iccp::{
-    AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, MacEntry, MacType, Message,
-    PortState, RgId, Tlv,
+    AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
+    MacType, Message, PortState, RgId, Tlv,
 };
 use mclag_proto::sync::model::{
     Abilities, Event, FdbKey, Isolation, Observation, Op, OpError, OpErrorCode, Section, Traffic,
 };
-use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
+use mclag_proto::{AggregatorId, DomainId, IfName, LacpPartner, Mac, Vid};
 use std::time::Duration;
 
 const RG: RgId = RgId(1);
@@ -484,6 +485,153 @@ fn a_port_that_comes_without_a_session_keeps_its_id_and_is_isolated() {
     wants(&mut chassis);
     chassis.feed(Input::Configure(Box::new(with)));
     assert_eq!(wants(&mut chassis), [(None, Isolation::On)]);
+}
+
+/// The bond with this partner, as the kernel has it.
+fn with_partner(partner: Option<LacpPartner>) -> Input {
+    let kind = LinkKind::Lag {
+        lacp: true,
+        partner,
+        min_links: 0,
+    };
+    Input::Link(Link {
+        index: 2,
+        name: name("bond1"),
+        mac: None,
+        admin_up: true,
+        running: true,
+        master: Some(9),
+        kind,
+        member: None,
+    })
+}
+
+/// One of our own announces itself, with this priority; its port is up, with this partner.
+fn native_peer(chassis: &mut Chassis, priority: u16, partner: Option<LacpPartner>) {
+    chassis.tell(Tlv::Extension(Extension::Announce(Announce {
+        version: VERSION,
+        priority,
+        node_mac: Mac([2, 0, 0, 0, 0, 2]),
+        software: "other".into(),
+    })));
+    chassis.port("bond1", PortState::Up);
+    let id = AggregatorId::of(&name("bond1"));
+    let partner = PortPartner { id, partner };
+    chassis.tell(Tlv::Extension(Extension::LacpPartner(partner)));
+}
+
+const HOST: LacpPartner = LacpPartner {
+    system: Mac([2, 0, 0, 0, 1, 1]),
+    key: 9,
+};
+const OTHER: LacpPartner = LacpPartner {
+    system: Mac([2, 0, 0, 0, 1, 2]),
+    key: 9,
+};
+
+/// Cables that are crossed: what is for one of the two hosts would go to the other one, too.
+#[test]
+fn a_port_of_the_secondary_behind_which_another_host_is_than_at_the_peer_is_held_until_they_agree()
+{
+    const PRIMARY: u16 = 1;
+    const SECONDARY: u16 = u16::MAX;
+    let traffic = |chassis: &mut Chassis| {
+        let mut last = None;
+        while let Some((batch, _)) = chassis.batch() {
+            for op in &batch.ops {
+                if let Op::Port { want, .. } = op {
+                    last = Some((want.traffic, want.system_mac));
+                }
+            }
+            chassis.answer(&batch, None);
+        }
+        last.expect("something is wanted")
+    };
+    let conflict = |chassis: &Chassis| {
+        let ports = chassis.domain.interfaces(chassis.now);
+        let mut ports = ports.into_iter().filter(|port| !port.peer_link);
+        let port = ports.next().unwrap();
+        let has = port.conflicts.iter().any(|conflict| {
+            *conflict
+                == Conflict::Partners {
+                    own: HOST,
+                    peers: OTHER,
+                }
+        });
+        (has, port.dual, port.remote_partner)
+    };
+    for (priority, held) in [(PRIMARY, true), (SECONDARY, false)] {
+        let mut chassis = Chassis::synchronised();
+        chassis.feed(with_partner(Some(HOST)));
+        let ack = Tlv::InterfaceUpAck(InterfaceUpAck {
+            id: AggregatorId::of(&name("bond1")),
+            isolated: true,
+        });
+        chassis.tell(ack.clone());
+        native_peer(&mut chassis, priority, Some(HOST));
+        assert_eq!(traffic(&mut chassis), (Traffic::Pass, SHARED));
+        assert_eq!(conflict(&chassis), (false, true, Some(HOST)));
+        chassis.sent();
+
+        native_peer(&mut chassis, priority, Some(OTHER));
+        let down = chassis.sent().iter().any(
+            |tlv| matches!(tlv, Tlv::AggregatorState(state) if state.state == PortState::Down),
+        );
+        assert_eq!(down, held, "the peer does not count on it");
+        assert_eq!(conflict(&chassis), (true, !held, Some(OTHER)));
+        if held {
+            assert_eq!(traffic(&mut chassis), (Traffic::Held, OWN));
+        } else {
+            assert_eq!(chassis.batch(), None);
+        }
+
+        native_peer(&mut chassis, priority, Some(HOST));
+        chassis.sent();
+        assert!(!conflict(&chassis).0);
+        chassis.tell(ack);
+        if held {
+            assert_eq!(traffic(&mut chassis), (Traffic::Pass, SHARED));
+        }
+        assert_eq!(conflict(&chassis), (false, true, Some(HOST)));
+    }
+}
+
+/// What one that is gone said last is no reason to keep a host from its only leg for ever.
+#[test]
+fn a_port_that_is_held_for_its_partner_is_released_when_the_peer_does_not_come_back() {
+    let mut chassis = Chassis::synchronised();
+    chassis.feed(with_partner(Some(HOST)));
+    native_peer(&mut chassis, 1, Some(OTHER));
+    let reason = "closed by the peer".into();
+    chassis.feed(Input::PeerDown { reason });
+    let is_up = |chassis: &Chassis| chassis.domain.ports().all(MlagPort::is_up);
+    assert!(!is_up(&chassis));
+    chassis.pass(Config::RESTART_HOLD);
+    assert!(is_up(&chassis));
+}
+
+/// Nothing a legacy peer could read.
+#[test]
+fn who_is_at_the_other_end_of_a_port_is_said_to_one_of_our_own_once_for_each_change() {
+    let partners = |chassis: &mut Chassis| {
+        let sent = chassis.sent().into_iter();
+        let partners = sent.filter_map(|tlv| match tlv {
+            Tlv::Extension(Extension::LacpPartner(partner)) => Some(partner.partner),
+            _ => None,
+        });
+        partners.collect::<Vec<Option<LacpPartner>>>()
+    };
+    let mut chassis = Chassis::synchronised();
+    chassis.feed(with_partner(Some(HOST)));
+    assert_eq!(partners(&mut chassis), []);
+    native_peer(&mut chassis, 1, Some(HOST));
+    assert_eq!(partners(&mut chassis), [Some(HOST)]);
+    chassis.feed(with_partner(Some(HOST)));
+    assert_eq!(partners(&mut chassis), []);
+    chassis.feed(with_partner(Some(OTHER)));
+    assert_eq!(partners(&mut chassis), [Some(OTHER)]);
+    chassis.feed(Input::LinkGone { index: 2 });
+    assert_eq!(partners(&mut chassis), [None]);
 }
 
 /// The host leaves a leg only when it has another LACP partner there: holding is not enough.

@@ -9,7 +9,7 @@ use mclag_proto::ctl::{
     Interface, MacCounts, MacLine, Member, NeighbourLine, PeerStatus, PortStatus, Remembered, Role,
     RoleBy, SessionState, Status,
 };
-use mclag_proto::{IfName, Vid};
+use mclag_proto::{IfName, LacpPartner, Vid};
 use std::fmt::Display;
 
 mod dataplane;
@@ -152,7 +152,7 @@ pub fn interfaces(interfaces: &[Interface]) -> String {
                 Some(false) => "no".to_owned(),
                 None => "-".to_owned(),
             },
-            or_dash(port.partner),
+            partners(port),
             members(&port.members),
             vids(&port.vids),
         ]);
@@ -398,6 +398,16 @@ fn remote_status(status: PortStatus, remembered_s: Option<u64>) -> String {
     match remembered_s {
         None => port_status(status).to_owned(),
         Some(age_s) => format!("{} {} ago", port_status(status), seconds(age_s)),
+    }
+}
+
+/// The LACP partner; both where they differ.
+fn partners(port: &Interface) -> String {
+    let own = port.partner.zip(port.partner_key);
+    let own = own.map(|(system, key)| LacpPartner { system, key });
+    match (own, port.remote_partner) {
+        (Some(own), Some(peers)) if own != peers => format!("{own}\npeer: {peers}"),
+        _ => or_dash(port.partner),
     }
 }
 

@@ -231,6 +231,8 @@ async fn a_client_that_does_not_read_holds_nobody_up() {
         isolated: None,
         held: false,
         partner: None,
+        partner_key: None,
+        remote_partner: None,
         members: vec![],
         vids,
         conflicts: vec![],

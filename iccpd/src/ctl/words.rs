@@ -43,6 +43,12 @@ pub fn conflict(conflict: &Conflict) -> String {
         Conflict::SharesSystemId => {
             "shows the pair's LACP system id without being an MLAG port at the peer: frames may arrive twice".to_owned()
         }
+        Conflict::Partners { own, peers } => format!(
+            "LACP partner {own} here, {peers} at the peer: the port of the secondary is held"
+        ),
+        Conflict::PartnerElsewhere { partner, at } => format!(
+            "LACP partner {partner} is also that of {at} at the peer: the port of the secondary is held"
+        ),
         Conflict::Layer3 { here: true } => "a layer-3 port here only".to_owned(),
         Conflict::Layer3 { here: false } => "a layer-3 port at the peer only".to_owned(),
         Conflict::Addresses { own, peers } => format!("address {own} here, {peers} at the peer"),
@@ -140,7 +146,7 @@ mod tests {
     use super::*;
     use mclag_proto::iccp::RgId;
     use mclag_proto::sync::model::{OpError, OpErrorCode};
-    use mclag_proto::{AggregatorId, IfName, Mac};
+    use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
     use serde_json::json;
     use std::time::Duration;
 
@@ -219,6 +225,41 @@ mod tests {
                 of_port(json!({"conflict": "shares-system-id"})),
                 "bond1: shows the pair's LACP system id without being an MLAG port at the peer: \
                  frames may arrive twice",
+            ),
+            (
+                port(Conflict::Partners {
+                    own: LacpPartner {
+                        system: own,
+                        key: 9,
+                    },
+                    peers: LacpPartner {
+                        system: peers,
+                        key: 15,
+                    },
+                }),
+                of_port(json!({
+                    "conflict": "partners",
+                    "own": {"system": own, "key": 9},
+                    "peers": {"system": peers, "key": 15},
+                })),
+                "bond1: LACP partner 02:00:00:00:00:01 key 9 here, 02:00:00:00:00:02 key 15 at the peer: \
+                 the port of the secondary is held",
+            ),
+            (
+                port(Conflict::PartnerElsewhere {
+                    partner: LacpPartner {
+                        system: own,
+                        key: 9,
+                    },
+                    at: name("bond2"),
+                }),
+                of_port(json!({
+                    "conflict": "partner-elsewhere",
+                    "partner": {"system": own, "key": 9},
+                    "at": "bond2",
+                })),
+                "bond1: LACP partner 02:00:00:00:00:01 key 9 is also that of bond2 at the peer: \
+                 the port of the secondary is held",
             ),
             (
                 port(Conflict::Layer3 { here: true }),

@@ -3,14 +3,18 @@
 use super::is_running;
 use iccp_core::{LagMember, LinkKind};
 use mclag_netlink::{BondInfo, BondMode, LinkInfo};
+use mclag_proto::LacpPartner;
 
 /// The bond as the core sees it.
 #[must_use]
 pub fn kind(bond: &BondInfo) -> LinkKind {
-    let partner = bond.lacp.map(|lacp| lacp.partner_mac);
+    let partner = bond.lacp.map(|lacp| LacpPartner {
+        system: lacp.partner_mac,
+        key: lacp.partner_key,
+    });
     LinkKind::Lag {
         lacp: bond.mode == BondMode::Lacp,
-        partner: partner.filter(|mac| !mac.is_zero()),
+        partner: partner.filter(|partner| !partner.system.is_zero()),
         // Without what holding adds: that is no wish of the operator's.
         min_links: bond.own_min_links(),
     }

@@ -4,7 +4,7 @@
 //! it to `iccpd` after each start of teamd (`packaging/systemd/teamd@.service`). Where that was not
 //! done, the carriers of the team and of its members have to do.
 
-use mclag_proto::{IfName, Mac};
+use mclag_proto::{IfName, LacpPartner, Mac};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -36,8 +36,8 @@ const SYNCHRONIZATION: u32 = 0x08;
 pub struct TeamState {
     /// Its runner is LACP.
     pub lacp: bool,
-    /// System id of the LACP partner.
-    pub partner: Option<Mac>,
+    /// The LACP partner.
+    pub partner: Option<LacpPartner>,
     /// Whether each member may carry data.
     pub members: BTreeMap<IfName, bool>,
 }
@@ -162,6 +162,8 @@ struct Aggregator {
 struct LacpduInfo {
     state: Option<u32>,
     system: Option<String>,
+    #[serde(default)]
+    key: u16,
 }
 
 impl Port {
@@ -174,10 +176,11 @@ impl Port {
         self.is_up() && (!lacp || self.runner.as_ref().is_some_and(Runner::is_distributing))
     }
 
-    fn partner(&self) -> Option<Mac> {
+    fn partner(&self) -> Option<LacpPartner> {
         let info = self.runner.as_ref()?.partner_lacpdu_info.as_ref()?;
-        let mac: Mac = info.system.as_deref()?.parse().ok()?;
-        (!mac.is_zero()).then_some(mac)
+        let system: Mac = info.system.as_deref()?.parse().ok()?;
+        let key = info.key;
+        (!system.is_zero()).then_some(LacpPartner { system, key })
     }
 }
 

@@ -72,6 +72,8 @@ pub(super) mod tlv {
     pub(in super::super) const SHUTDOWN_NOTICE: u16 = 0x1101;
     /// MAC Sync End, ours: [`Extension`](super::super::ext::Extension).
     pub(in super::super) const MAC_SYNC_END: u16 = 0x1102;
+    /// LACP Partner, ours: [`PortPartner`](super::super::ext::PortPartner).
+    pub(in super::super) const LACP_PARTNER: u16 = 0x1103;
 }
 
 /// The part of a message that an error speaks of.
@@ -112,6 +114,7 @@ impl Part {
             Self::Tlv(tlv::ANNOUNCE) => "Announce",
             Self::Tlv(tlv::SHUTDOWN_NOTICE) => "Shutdown Notice",
             Self::Tlv(tlv::MAC_SYNC_END) => "MAC Sync End",
+            Self::Tlv(tlv::LACP_PARTNER) => "LACP Partner",
             Self::Message(_) | Self::Tlv(_) => return None,
         })
     }

@@ -4,10 +4,10 @@
 //! A legacy receiver puts types of this range on a queue that nobody reads, so the announcement
 //! may be sent to anyone; everything else is sent only after both sides announced themselves.
 
-use super::code::tlv::{ANNOUNCE, MAC_SYNC_END, SHUTDOWN_NOTICE};
+use super::code::tlv::{ANNOUNCE, LACP_PARTNER, MAC_SYNC_END, SHUTDOWN_NOTICE};
 use super::error::DecodeError;
 use super::wire::{Fields, Output, TlvKind, clip, lossy};
-use crate::Mac;
+use crate::{AggregatorId, LacpPartner, Mac};
 use serde::{Deserialize, Serialize};
 
 /// First TLV type of this range.
@@ -30,6 +30,8 @@ pub enum Extension {
     ShutdownNotice(ShutdownNotice),
     /// 0x1102: every address known when the session came up has been sent. Has no value.
     MacSyncEnd,
+    /// 0x1103: who is at the other end of a port of the sender.
+    LacpPartner(PortPartner),
 }
 
 impl Extension {
@@ -38,6 +40,7 @@ impl Extension {
             Self::Announce(_) => ANNOUNCE,
             Self::ShutdownNotice(_) => SHUTDOWN_NOTICE,
             Self::MacSyncEnd => MAC_SYNC_END,
+            Self::LacpPartner(_) => LACP_PARTNER,
         }
     }
 
@@ -51,6 +54,7 @@ impl Extension {
             Self::Announce(announce) => announce.encode(out),
             Self::ShutdownNotice(shutdown_notice) => out.u8(shutdown_notice.to_wire()),
             Self::MacSyncEnd => {}
+            Self::LacpPartner(partner) => partner.encode(out),
         });
     }
 
@@ -60,6 +64,7 @@ impl Extension {
             ANNOUNCE => Self::Announce(Announce::decode(value)?),
             SHUTDOWN_NOTICE => Self::ShutdownNotice(ShutdownNotice::decode(value)?),
             MAC_SYNC_END => Self::MacSyncEnd,
+            LACP_PARTNER => Self::LacpPartner(PortPartner::decode(value)?),
             _ => return Ok(None),
         }))
     }
@@ -162,5 +167,49 @@ impl ShutdownNotice {
             1 => Ok(Self::Leave),
             other => Err(fields.bad("reason", offset, other, "0 (restart) or 1 (leave)")),
         }
+    }
+}
+
+/// 0x1103 LACP Partner: sent behind Aggregator Config, and when it changes.
+///
+/// A receiver ignores bytes behind the fields it knows, so a later version may append.
+//
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |1|0|       Type = 0x1103       |          Length = 10          |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |         Aggregator ID         |          Partner key          |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                  Partner system, zero for none                |
+// +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                               |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PortPartner {
+    /// The port, by the number that its Aggregator Config has.
+    pub id: AggregatorId,
+    /// Its LACP partner; none without LACP, and while nobody answers.
+    pub partner: Option<LacpPartner>,
+}
+
+impl PortPartner {
+    fn encode(&self, out: &mut Output<'_>) {
+        let partner = self.partner.unwrap_or_default();
+        out.u16(self.id.0);
+        out.u16(partner.key);
+        out.put(&partner.system.0);
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let id = AggregatorId(fields.u16("aggregator id")?);
+        let key = fields.u16("partner key")?;
+        let system = fields.mac("partner system")?;
+        let partner = LacpPartner { system, key };
+        Ok(Self {
+            id,
+            partner: (!system.is_zero()).then_some(partner),
+        })
     }
 }

@@ -98,6 +98,7 @@ impl Domain {
             }
             return conflicts;
         };
+        conflicts.extend(self.partners.conflict(&port.name()).cloned());
         let (Some(facts), Some(info)) = (port.facts(), remote.info()) else {
             return conflicts;
         };

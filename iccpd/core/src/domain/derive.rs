@@ -14,6 +14,7 @@ impl Domain {
     pub(super) fn refresh(&mut self, now: Time) {
         self.elect();
         self.own_address.look(&self.links, self.config.local, now);
+        self.compare_partners();
         let situation = self.situation();
         let links_ready = self.links.is_ready();
         let mut notices = Vec::new();
@@ -82,7 +83,7 @@ impl Domain {
     ) -> bool {
         let name = port.name();
         let at_peer = self.peer.port_is_up(&name);
-        let up = self.links.port_is_up(&name, &self.config.bridge);
+        let up = self.links.port_is_up(&name, &self.config.bridge) && !self.is_miscabled(&name);
         let looked_at = port.look_at();
         let mut unasked = false;
         if port.is_up() != up {

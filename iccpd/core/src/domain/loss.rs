@@ -71,6 +71,7 @@ impl Domain {
         match self.config.on_loss {
             _ if self.session.state() == SessionState::Exchange => self.peer_macs_complete(),
             OnLoss::Hold => {
+                self.partners.clear();
                 self.tables.fdb.session_down(true);
                 self.peer_macs_complete();
                 // Nobody is left to say what is behind the peer link (W-37).
@@ -101,6 +102,7 @@ impl Domain {
     /// As SONiC: isolation is lifted, ports carry data, what the peer advertised is forgotten, and the
     /// standby is itself again. Learning on the peer link stays off (`spec/behaviour.md` 6.6).
     fn release_peer(&mut self) {
+        self.partners.clear();
         self.tables.fdb.session_down(true);
         self.peer_macs_complete();
         self.peer.release();

@@ -10,7 +10,7 @@
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
 //! `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
 //! of this chassis' own addresses. `sections.rs`: what `syncd` is sent, in which order;
-//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own.
+//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port.
 
 mod address;
 mod checks;
@@ -23,6 +23,7 @@ mod life;
 mod loss;
 mod neigh;
 mod own;
+mod partners;
 mod peer;
 mod received;
 mod sections;
@@ -53,6 +54,7 @@ use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice};
 use mclag_proto::iccp::{Body, Message, RgId, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac};
+use partners::Partners;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tables::Tables;
@@ -78,6 +80,7 @@ pub struct Domain {
     life: Life,
     checks: Checks,
     own_address: OwnAddress,
+    partners: Partners,
     /// Something happened at this time from which nothing was derived yet.
     behind: Option<Time>,
 }
@@ -113,6 +116,7 @@ impl Domain {
             life: Life::default(),
             checks: Checks::default(),
             own_address: OwnAddress::default(),
+            partners: Partners::default(),
             behind: None,
             config,
         }
@@ -418,6 +422,7 @@ impl Domain {
         self.timers.stop(Timer::Start);
         self.peer.synchronised();
         self.checks.due();
+        self.partners.due();
         self.tables.fdb.session_up();
         self.outbox.own_addresses.synchronised();
         self.tables.neigh.complete();
@@ -490,7 +495,7 @@ impl Domain {
         let (name, bridge) = (&port.name(), &self.config.bridge);
         let is_stranded = self.links.is_ready() && self.links.is_stranded(name, bridge);
         match port.pairing() {
-            _ if is_stranded => {}
+            _ if is_stranded || self.is_miscabled(name) => {}
             Pairing::Unknown => return None,
             Pairing::Presumed | Pairing::Paired => return shared,
             Pairing::Leaving | Pairing::Apart => {}

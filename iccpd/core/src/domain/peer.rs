@@ -252,12 +252,21 @@ impl Domain {
             self.push_tlv(tlv);
         }
         let policy = self.peer.policy();
+        let mut partners = Vec::new();
         for port in self
             .ports
             .values_mut()
             .filter(|port| is_named(port, policy))
         {
             port.advertise(News::Answered);
+            // One that is not said is none.
+            let partner = port.advertise_partner();
+            if policy.hears_partners && port.partner().is_some() {
+                partners.push(partner);
+            }
+        }
+        for tlv in partners {
+            self.push_tlv(tlv);
         }
         self.push_peer_link();
         self.push_neighbours();
@@ -313,7 +322,8 @@ impl Domain {
             return true;
         }
         let changed = |port: &&mut MlagPort| {
-            is_named(port, policy) && port.advertised() != Advertised::Current
+            let partner = policy.hears_partners && port.is_partner_due();
+            is_named(port, policy) && (port.advertised() != Advertised::Current || partner)
         };
         let ports = self.ports.values_mut().filter(changed);
         let Some(port) = ports.max_by_key(|port| port.attached()) else {
@@ -324,7 +334,9 @@ impl Domain {
         let config = config.then(|| port.aggregator_config());
         let info = port.port_channel_info().filter(|_| config.is_some());
         let state = state.then(|| port.aggregator_state());
-        for tlv in [config, info, state].into_iter().flatten() {
+        let partner =
+            (policy.hears_partners && port.is_partner_due()).then(|| port.advertise_partner());
+        for tlv in [config, info, partner, state].into_iter().flatten() {
             self.push_tlv(tlv);
         }
         true

@@ -18,6 +18,7 @@ impl Domain {
         self.peer.sync(end);
         if end {
             self.checks.due();
+            self.partners.due();
         }
     }
 
@@ -56,6 +57,11 @@ impl Domain {
             }
             Tlv::Extension(Extension::ShutdownNotice(shutdown_notice)) => {
                 self.peer_shutdown_notice(shutdown_notice)
+            }
+            Tlv::Extension(Extension::LacpPartner(partner)) => {
+                if self.peer.port_partner(partner, &self.ports) {
+                    self.partners.due();
+                }
             }
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
@@ -111,6 +117,7 @@ impl Domain {
         if own {
             self.checks.due();
         }
+        self.partners.due();
     }
 
     fn peer_port_info(&mut self, info: PortChannelInfo) {

@@ -5,7 +5,7 @@ use crate::OpFailure;
 use crate::counters::{Counter, Counters};
 use crate::election;
 use crate::links::{Links, MemberState};
-use crate::peer::Peer;
+use crate::peer::{Peer, RemotePort};
 use crate::session::{Session, SessionState};
 use mclag_proto::Vid;
 use mclag_proto::ctl::{self, CounterName, Warning};
@@ -145,13 +145,17 @@ impl Domain {
             dual: false,
             isolated: None,
             held: false,
-            partner: self.links.partner(name),
+            partner: self.links.partner(name).map(|partner| partner.system),
+            partner_key: self.links.partner(name).map(|partner| partner.key),
+            remote_partner: None,
             members: members(&self.links, name),
             vids: vids(&self.links, name),
             conflicts: Vec::new(),
         });
         let ports = self.ports.values().zip(self.conflicts());
         let ports = ports.map(|(port, (_, conflicts))| {
+            let partner = self.links.partner(&port.name());
+            let remote = self.peer.port(&port.name());
             let remote_up = self.peer.port_is_up(&port.name());
             let remote_up = remote_up.filter(|_| self.peer_is_there() || age_s.is_some());
             ctl::Interface {
@@ -164,7 +168,9 @@ impl Domain {
                 dual: self.peer_is_there() && port.is_up() && remote_up == Some(true),
                 isolated: port.isolated(),
                 held: port.is_held(),
-                partner: self.links.partner(&port.name()),
+                partner: partner.map(|partner| partner.system),
+                partner_key: partner.map(|partner| partner.key),
+                remote_partner: remote.and_then(RemotePort::partner),
                 members: members(&self.links, &port.name()),
                 vids: vids(&self.links, &port.name()),
                 conflicts,

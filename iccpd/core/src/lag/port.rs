@@ -6,11 +6,12 @@ use super::{
 };
 use crate::Time;
 use crate::timer::{Timer, Timers};
+use mclag_proto::iccp::ext::{Extension, PortPartner};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, PortChannelInfo, PortState, Tlv,
 };
 use mclag_proto::sync::model::{Isolation, Traffic};
-use mclag_proto::{AggregatorId, IfName, Mac};
+use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
 use std::collections::BTreeSet;
 
 /// One MLAG port of this chassis.
@@ -28,6 +29,10 @@ pub struct MlagPort {
     pairing: Pairing,
     isolation: Isolation,
     advertised: Advertised,
+    /// Who is at the other end, while it could carry data.
+    partner: Option<LacpPartner>,
+    /// As it was advertised to one of our own in this session.
+    advertised_partner: Option<LacpPartner>,
     /// The peer waits for our acknowledgement.
     ack_owed: bool,
     programmed: Programmed,
@@ -48,6 +53,8 @@ impl MlagPort {
             pairing: Pairing::Presumed,
             isolation: Isolation::Keep,
             advertised: Advertised::Nothing,
+            partner: None,
+            advertised_partner: None,
             ack_owed: false,
             programmed: Programmed::Nothing,
             lacp_in_force: None,
@@ -188,6 +195,30 @@ impl MlagPort {
         self.pairing = self.pairing.after(word);
     }
 
+    /// Who is at the other end, while it could carry data.
+    #[must_use]
+    pub const fn partner(&self) -> Option<LacpPartner> {
+        self.partner
+    }
+
+    /// Who is at the other end by now. Returns true if that is news.
+    pub fn set_partner(&mut self, partner: Option<LacpPartner>) -> bool {
+        std::mem::replace(&mut self.partner, partner) != partner
+    }
+
+    /// Who is at the other end has to be advertised to one of our own.
+    #[must_use]
+    pub fn is_partner_due(&self) -> bool {
+        self.partner != self.advertised_partner
+    }
+
+    /// LACP Partner. It counts as advertised then.
+    pub const fn advertise_partner(&mut self) -> Tlv {
+        self.advertised_partner = self.partner;
+        let (id, partner) = (self.id, self.partner);
+        Tlv::Extension(Extension::LacpPartner(PortPartner { id, partner }))
+    }
+
     /// Isolation as decided.
     #[must_use]
     pub const fn isolation(&self) -> Isolation {
@@ -207,6 +238,9 @@ impl MlagPort {
 
     /// Something of it is news for the peer, or was advertised.
     pub const fn advertise(&mut self, news: News) {
+        if matches!(news, News::SessionLost) {
+            self.advertised_partner = None;
+        }
         self.advertised = self.advertised.after(news);
     }
 

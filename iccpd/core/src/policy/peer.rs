@@ -7,6 +7,7 @@
 //! | advertises addresses of single-homed ports | yes | yes | no |
 //! | marks the end of its addresses | yes | no | no |
 //! | names ports that do not exist | as down | no | no |
+//! | says who is at the other end of a port | yes | no | no |
 //! | measures silence | exactly | in whole seconds | in whole seconds |
 //! | takes over another's system MAC | the configured one is common | the active never does | the active never does |
 
@@ -52,6 +53,8 @@ pub struct PeerPolicy {
     /// It hears of MLAG ports that do not exist, as of ports that are down: what it was not named is no
     /// port of the pair then. Another implementation hears of a port when it exists (`spec/iccp.md` 4.2).
     pub hears_of_missing_ports: bool,
+    /// It hears who is at the other end of a port ([`mclag_proto::iccp::ext::PortPartner`]).
+    pub hears_partners: bool,
     /// It hears a shutdown notice; another implementation takes the end of the connection for what it
     /// is (`spec/iccp.md` 3.3, 9.4).
     pub hears_shutdown_notice: bool,
@@ -82,6 +85,7 @@ impl PeerPolicy {
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: false,
                 hears_of_missing_ports: true,
+                hears_partners: true,
                 hears_shutdown_notice: true,
                 all_advertised_after: None,
                 keeps_its_mac: false,
@@ -96,6 +100,7 @@ impl PeerPolicy {
                 own_addresses_per_message: LEGACY_NEIGHBOURS_PER_MESSAGE,
                 keeps_one_observation: true,
                 hears_of_missing_ports: false,
+                hears_partners: false,
                 hears_shutdown_notice: false,
                 all_advertised_after: Some(ALL_ADVERTISED),
                 keeps_its_mac: true,

@@ -279,6 +279,18 @@ fn time_does_not_go_back() {
 }
 
 #[test]
+fn a_partner_of_an_earlier_recording_has_no_key() {
+    let system = Mac([2, 0, 0x5e, 0, 0, 9]);
+    for (text, key) in [
+        (r#""02:00:5e:00:00:09""#, 0),
+        (r#"{"system":"02:00:5e:00:00:09","key":15}"#, 15),
+    ] {
+        let partner: mclag_proto::LacpPartner = serde_json::from_str(text).unwrap();
+        assert_eq!(partner, mclag_proto::LacpPartner { system, key });
+    }
+}
+
+#[test]
 fn another_format_is_not_read() {
     let text = header().replace("\"mclag-recording\":1", "\"mclag-recording\":2");
     let expected = "line 1, column 0: mclag-recording: format 2, this program reads 1";

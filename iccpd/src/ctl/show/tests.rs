@@ -184,6 +184,31 @@ fn status_without_a_peer_says_why_and_how_old_what_is_known_of_it_is() {
 }
 
 #[test]
+fn partners_that_differ_are_both_shown() {
+    let partner = |last| LacpPartner {
+        system: mac(last),
+        key: 15,
+    };
+    for (remote, shown) in [
+        (None, "02:00:5e:00:00:09"),
+        (Some(partner(9)), "02:00:5e:00:00:09"),
+        (Some(partner(8)), "02:00:5e:00:00:09 key 15"),
+    ] {
+        let port = Interface {
+            partner: Some(mac(9)),
+            partner_key: Some(15),
+            remote_partner: remote,
+            ..a_port("bond1", PortStatus::Up, Some(PortStatus::Up))
+        };
+        let text = interfaces(&[port]);
+        assert!(row(&text, "bond1").contains(shown), "{text}");
+        let both = text.contains("peer: 02:00:5e:00:00:08 key 15");
+        assert_eq!(both, remote == Some(partner(8)), "{text}");
+        assert_eq!(text.contains("key"), both, "{text}");
+    }
+}
+
+#[test]
 fn what_is_remembered_of_a_port_is_shown_with_its_age() {
     use PortStatus::{Down, Up};
     let remembered = |local, remote| Interface {
@@ -232,6 +257,8 @@ fn a_port(text: &str, local: PortStatus, remote: Option<PortStatus>) -> Interfac
         isolated: None,
         held: false,
         partner: None,
+        partner_key: None,
+        remote_partner: None,
         members: vec![],
         vids: vec![],
         conflicts: vec![],

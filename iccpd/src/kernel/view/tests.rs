@@ -1,6 +1,6 @@
 use super::*;
 use mclag_netlink::{ActorSystem, BondInfo, BondMember, LacpInfo, LacpState, Oper};
-use mclag_proto::{Mac, Vid};
+use mclag_proto::{LacpPartner, Mac, Vid};
 
 fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -104,7 +104,10 @@ fn a_dump_is_told_between_begin_and_end() {
         panic!("{inputs:?}");
     };
     assert_eq!((begin, end), (&Input::LinksBegin, &Input::LinksEnd));
-    let partner = Some(Mac([2, 0, 0, 0, 0, 9]));
+    let partner = Some(LacpPartner {
+        system: Mac([2, 0, 0, 0, 0, 9]),
+        key: 9,
+    });
     assert_eq!(
         lag.kind,
         LinkKind::Lag {
@@ -316,7 +319,10 @@ fn teamd_decides_about_members_as_long_as_it_answers() {
 
     let state = TeamState {
         lacp: true,
-        partner: Some(Mac([2, 0, 0, 0, 0, 9])),
+        partner: Some(LacpPartner {
+            system: Mac([2, 0, 0, 0, 0, 9]),
+            key: 9,
+        }),
         members: BTreeMap::from([(name("eth1"), false)]),
     };
     view.team(5, Some(state.clone()));

@@ -44,7 +44,8 @@ fn name(text: &str) -> IfName {
 fn members_that_lacp_selected_carry_data() {
     let state = parse(DUMP.as_bytes()).unwrap();
     assert!(state.lacp);
-    assert_eq!(state.partner, Some(Mac([2, 0, 0x5e, 0, 0, 1])));
+    let system = Mac([2, 0, 0x5e, 0, 0, 1]);
+    assert_eq!(state.partner, Some(LacpPartner { system, key: 15 }));
     let want = [(name("eth1"), true), (name("eth2"), false)];
     assert_eq!(state.members, BTreeMap::from(want));
 }

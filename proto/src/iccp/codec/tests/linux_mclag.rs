@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Mac;
+use crate::iccp::ext::PortPartner;
 use crate::iccp::{
     EntryOp, InterfaceUpAck, MacType, NeighbourEntry, NeighbourFlags, PortChannelInfo,
 };
@@ -333,6 +334,13 @@ fn what_the_dialect_does_not_have_is_not_written() {
             Tlv::Extension(Extension::MacSyncEnd),
             "MAC Sync End TLV 0x1102",
         ),
+        (
+            Tlv::Extension(Extension::LacpPartner(PortPartner {
+                id: crate::AggregatorId(1),
+                partner: None,
+            })),
+            "LACP Partner TLV 0x1103",
+        ),
     ] {
         let mut out = Vec::new();
         let error = encode(&application(tlv), LINUX_MCLAG, &mut out).unwrap_err();
@@ -355,6 +363,7 @@ fn types_of_the_other_dialect_are_unknown() {
         ("ec40", 0x103b),
         ("0144", 0x1100),
         ("0944", 0x1102),
+        ("0d44", 0x1103),
     ] {
         let mut tlv = hex(word);
         tlv.extend(hex("0100 01"));

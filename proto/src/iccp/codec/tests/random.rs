@@ -5,12 +5,13 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::iccp::ext::PortPartner;
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, Status,
     SystemConfig,
 };
-use crate::{AggregatorId, Mac, NodeId, Vid};
+use crate::{AggregatorId, LacpPartner, Mac, NodeId, Vid};
 
 fn names() -> impl Strategy<Value = IfName> {
     "[A-Za-z][A-Za-z0-9._-]{0,19}".prop_map(|text| name(&text))
@@ -117,6 +118,13 @@ fn extensions() -> impl Strategy<Value = Extension> {
         Just(Extension::ShutdownNotice(ShutdownNotice::Restart)),
         Just(Extension::ShutdownNotice(ShutdownNotice::Leave)),
         Just(Extension::MacSyncEnd),
+        (any::<u16>(), addresses(), any::<u16>()).prop_map(|(id, system, key)| {
+            let partner = LacpPartner { system, key };
+            Extension::LacpPartner(PortPartner {
+                id: AggregatorId(id),
+                partner: (!system.is_zero()).then_some(partner),
+            })
+        }),
     ]
 }
 
@@ -243,14 +251,15 @@ proptest! {
     fn random_bytes_never_panic(
         dialect in dialects(),
         start in option::of(0..5_usize),
-        tlv in option::of(0..20_usize),
+        tlv in option::of(0..21_usize),
         noise in vec(any::<u8>(), 0..600),
         cut in 1..600_usize,
     ) {
         const KINDS: [u16; 5] = [0x0202, 0x0700, 0x0701, 0x0702, 0x0703];
-        const TLVS: [u16; 20] = [
+        const TLVS: [u16; 21] = [
             0x0001, 0x0002, 0x0004, 0x0032, 0x0036, 0x0037, 0x0038, 0x0039, 0x003a, 0x0700,
             0x1034, 0x1035, 0x1036, 0x1038, 0x1039, 0x103a, 0x103b, 0x1100, 0x1101, 0x1102,
+            0x1103,
         ];
         let mut bytes = Vec::new();
         if let Some(kind) = start {

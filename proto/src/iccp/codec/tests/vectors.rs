@@ -1,12 +1,13 @@
 //! Literal messages: the vectors of `spec/iccp.md` 16.
 
 use super::*;
+use crate::iccp::ext::PortPartner;
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, RgId,
     Status, SystemConfig,
 };
-use crate::{AggregatorId, Mac, NodeId, Vid};
+use crate::{AggregatorId, LacpPartner, Mac, NodeId, Vid};
 
 /// Bytes and value, for use in both directions.
 pub(super) struct Pair {
@@ -307,6 +308,33 @@ fn sonic() -> Vec<Literal> {
             "MAC Sync End",
             "07 03 00 10 00 00 00 43 00 05 00 04 00 00 00 01 91 02 00 00",
             app(67, Tlv::Extension(Extension::MacSyncEnd)),
+        ),
+        (
+            "LACP Partner",
+            "07 03 00 1a 00 00 00 44 00 05 00 04 00 00 00 01
+             91 03 00 0a 00 2a 00 0f 02 00 5e 00 00 09",
+            app(
+                68,
+                Tlv::Extension(Extension::LacpPartner(PortPartner {
+                    id: AggregatorId(42),
+                    partner: Some(LacpPartner {
+                        system: Mac([0x02, 0, 0x5e, 0, 0, 0x09]),
+                        key: 15,
+                    }),
+                })),
+            ),
+        ),
+        (
+            "LACP Partner, none",
+            "07 03 00 1a 00 00 00 45 00 05 00 04 00 00 00 01
+             91 03 00 0a 00 2a 00 00 00 00 00 00 00 00",
+            app(
+                69,
+                Tlv::Extension(Extension::LacpPartner(PortPartner {
+                    id: AggregatorId(42),
+                    partner: None,
+                })),
+            ),
         ),
     ]
 }
