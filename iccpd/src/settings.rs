@@ -158,7 +158,7 @@ pub struct LegacySocket {
     /// Where.
     pub path: PathBuf,
     /// What is spoken there: a request does not say.
-    pub dialect: mclag_proto::mclagdctl::Dialect,
+    pub dialect: Dialect,
     /// Its file mode.
     pub mode: u32,
 }

@@ -19,9 +19,8 @@ pub mod text;
 
 use crate::bytes::{Reader, Writer};
 use fields::Fields;
-use std::fmt;
-use std::str::FromStr;
 
+pub use crate::iccp::{Dialect, UnknownDialect};
 pub use counters::{Counters, FromSyncd, Global, IccpRow, OkError, ToSyncd, TxRx};
 pub use error::DecodeError;
 pub use port::{LocalPort, PeerPort, PortKind, PortState, SyncState};
@@ -33,59 +32,6 @@ pub use text::Text;
 
 /// Where the legacy daemons listen (section 1).
 pub const DEFAULT_SOCKET: &str = "/var/run/iccpd/mclagdctl.sock";
-
-/// Whose numbering, record sizes and words are used.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Dialect {
-    /// SONiC, today.
-    #[default]
-    Sonic,
-    /// linux-mclag, 2019.
-    LinuxMclag,
-}
-
-impl Dialect {
-    /// Its name in settings.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Sonic => "sonic",
-            Self::LinuxMclag => "linux-mclag",
-        }
-    }
-
-    /// The one that is not this.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Sonic => Self::LinuxMclag,
-            Self::LinuxMclag => Self::Sonic,
-        }
-    }
-}
-
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Dialect {
-    type Err = UnknownDialect;
-
-    fn from_str(text: &str) -> Result<Self, UnknownDialect> {
-        match text {
-            "sonic" => Ok(Self::Sonic),
-            "linux-mclag" => Ok(Self::LinuxMclag),
-            _ => Err(UnknownDialect),
-        }
-    }
-}
-
-/// A text that names no dialect.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a dialect: either sonic or linux-mclag")]
-pub struct UnknownDialect;
 
 /// What is asked (section 4).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -21,13 +21,13 @@ use super::{Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_F
 use super::{IccpDialect, LegacySocket, Settings, Syncd, server};
 use iccp_core::OnLoss;
 use lines::{Key, meant, original};
+use mclag_proto::iccp::Dialect;
 use mclag_proto::mclagdctl;
 use read::Reading;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-pub use lines::Generation;
 pub(super) use lines::trim_start;
 pub(super) use pair::MAX_SONIC_ID;
 
@@ -85,7 +85,7 @@ impl Warning {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Legacy {
     /// Whose file it is; `None` when no key tells, and it was read as SONiC's.
-    pub generation: Option<Generation>,
+    pub generation: Option<Dialect>,
     /// In the order of lines, at most [`MAX_WARNINGS`] and one.
     pub warnings: Vec<Warning>,
     /// Where values come from, by their key in our TOML.
@@ -101,8 +101,8 @@ impl Legacy {
             // One line, whatever the name.
             path.display().to_string().escape_debug(),
             match self.generation {
-                Some(Generation::Sonic) => "a file of SONiC's iccpd",
-                Some(Generation::LinuxMclag) => "a file of linux-mclag's iccpd",
+                Some(Dialect::Sonic) => "a file of SONiC's iccpd",
+                Some(Dialect::LinuxMclag) => "a file of linux-mclag's iccpd",
                 None => "a file of SONiC's iccpd (no key tells)",
             }
         );
@@ -110,7 +110,7 @@ impl Legacy {
             "# Where the server runs that it was made for, {} has to say so:\n",
             server::FILE
         );
-        for line in server::table(self.generation.unwrap_or(Generation::Sonic).server(), None) {
+        for line in server::table(self.generation.unwrap_or_default().name(), None) {
             toml += &format!("#     {line}\n");
         }
         if settings.domain.is_none() {
@@ -142,8 +142,8 @@ pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Unusable
     }
     let generation = reading.generation();
     let (dialect, names_pair) = match generation {
-        Some(Generation::Sonic) => (IccpDialect::Sonic, true),
-        Some(Generation::LinuxMclag) => (IccpDialect::LinuxMclag, false),
+        Some(Dialect::Sonic) => (IccpDialect::Sonic, true),
+        Some(Dialect::LinuxMclag) => (IccpDialect::LinuxMclag, false),
         None => (IccpDialect::Auto, true),
     };
     let mut syncd = Syncd {
@@ -188,10 +188,7 @@ pub(super) fn parse(bytes: Option<&[u8]>) -> Result<(Settings, Legacy), Unusable
         control_mode: DEFAULT_CONTROL_MODE,
         mclagdctl: vec![LegacySocket {
             path: mclagdctl::DEFAULT_SOCKET.into(),
-            dialect: match generation {
-                Some(Generation::LinuxMclag) => mclagdctl::Dialect::LinuxMclag,
-                Some(Generation::Sonic) | None => mclagdctl::Dialect::Sonic,
-            },
+            dialect: generation.unwrap_or_default(),
             mode: DEFAULT_CONTROL_MODE,
         }],
         log_filter: DEFAULT_LOG_FILTER.into(),
@@ -223,7 +220,7 @@ pub(super) fn report(path: &Path, unusable: &Unusable) -> String {
 
 /// Whether a line begins with a key that an earlier daemon knows.
 pub(super) fn is_known(line: &[u8]) -> bool {
-    let sonic = original(line, Generation::Sonic);
+    let sonic = original(line, Dialect::Sonic);
     sonic.is_some() || meant(line).is_some_and(|(key, _)| key == Key::BindLacp)
 }
 

@@ -27,7 +27,7 @@ pub use tlv::{
     MacEntry, MacType, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
     PortState, SystemConfig, Tlv,
 };
-pub use wire::Dialect;
+pub use wire::{Dialect, UnknownDialect};
 
 use codec::{MAX_LENGTH, MIN_LENGTH};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@
 //! them are in the file of each TLV.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::MAX_LENGTH;
 use super::code::{Part, tlv::RG_ID};
@@ -11,25 +12,60 @@ use super::error::{BadValue, DecodeError, Excerpt, Found};
 use crate::bytes::{Reader, UnexpectedEnd, text_field};
 use crate::{IfName, Mac, Vid};
 
-/// How messages are written; both ends of a session must use the same.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+/// Which of the earlier daemons' ways to write is used, to the peer as to `mclagdctl`; both ends of a
+/// connection must use the same.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Dialect {
-    /// Network byte order, as SONiC's daemon speaks today. What SONiC's intermediate generation
-    /// writes differently (14.1) is understood, but never written.
+    /// Network byte order between peers, as SONiC's daemon speaks today. What SONiC's intermediate
+    /// generation writes differently (14.1) is understood, but never written.
     #[default]
     Sonic,
     /// Little-endian with shifted type words, as the linux-mclag daemon of 2019 speaks.
     LinuxMclag,
 }
 
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Dialect {
+    /// Its name in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Sonic => "sonic",
             Self::LinuxMclag => "linux-mclag",
-        })
+        }
+    }
+
+    /// The one that is not this.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Sonic => Self::LinuxMclag,
+            Self::LinuxMclag => Self::Sonic,
+        }
     }
 }
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = UnknownDialect;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDialect> {
+        match text {
+            "sonic" => Ok(Self::Sonic),
+            "linux-mclag" => Ok(Self::LinuxMclag),
+            _ => Err(UnknownDialect),
+        }
+    }
+}
+
+/// A text that names no dialect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a dialect: either sonic or linux-mclag")]
+pub struct UnknownDialect;
 
 impl Dialect {
     const fn u16(self, bytes: [u8; 2]) -> u16 {

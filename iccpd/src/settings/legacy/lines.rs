@@ -1,6 +1,8 @@
 //! Lines and keys of an `iccpd.conf`, as the earlier daemons see them and as their author meant
 //! them (`spec/config-formats.md` 1.1 to 1.3, 1.5).
 
+use mclag_proto::iccp::Dialect;
+
 /// What one read of the earlier daemons takes at most, in bytes with the end of the line.
 pub(super) const MAX_LINE: usize = 511;
 
@@ -72,25 +74,6 @@ fn trim(text: &[u8]) -> &[u8] {
     let text = trim_start(text);
     let end = text.iter().rposition(|b| !is_space(*b));
     &text[..end.map_or(0, |at| at + 1)]
-}
-
-/// Whose file it is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Generation {
-    /// Today's SONiC.
-    Sonic,
-    /// linux-mclag of 2019.
-    LinuxMclag,
-}
-
-impl Generation {
-    /// What our own `mclagsyncd` speaks with its server.
-    pub(super) const fn server(self) -> &'static str {
-        match self {
-            Self::Sonic => "sonic",
-            Self::LinuxMclag => "linux-mclag",
-        }
-    }
 }
 
 /// What a line is about.
@@ -206,12 +189,12 @@ pub(super) struct Original<'a> {
 
 /// The earlier daemon's reading: a key at the beginning, one separator, the value to the first
 /// white space. `None`: it ignores the line.
-pub(super) fn original(line: &[u8], generation: Generation) -> Option<Original<'_>> {
+pub(super) fn original(line: &[u8], generation: Dialect) -> Option<Original<'_>> {
     let end = line.iter().position(|b| is_space(*b));
     let (word, rest) = line.split_at(end.unwrap_or(line.len()));
     let keys: &[Key] = match generation {
-        Generation::Sonic => &Key::SONIC,
-        Generation::LinuxMclag => &Key::LINUX_MCLAG,
+        Dialect::Sonic => &Key::SONIC,
+        Dialect::LinuxMclag => &Key::LINUX_MCLAG,
     };
     for key in keys {
         let Some(behind) = word.strip_prefix(key.name().as_bytes()) else {
@@ -222,7 +205,7 @@ pub(super) fn original(line: &[u8], generation: Generation) -> Option<Original<'
             None => (None, behind),
         };
         // Here the colon is part of the key.
-        if generation == Generation::LinuxMclag && separator != Some(b':') {
+        if generation == Dialect::LinuxMclag && separator != Some(b':') {
             continue;
         }
         return Some(Original {

@@ -1,11 +1,12 @@
 //! From what the lines say about pairs to the one that is used.
 
-use super::lines::{Generation, Key};
+use super::lines::Key;
 use super::read::{Reading, origin};
 use crate::settings::{
     Chassis, Domain, DurationText, KEEPALIVE, KEEPALIVES_PER_TIMEOUT, MAX_SESSION_TIMEOUT, Syncd,
 };
 use iccp_core::Config;
+use mclag_proto::iccp::Dialect;
 use mclag_proto::{AggregatorId, DomainId, IfName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -117,7 +118,7 @@ impl Reading<'_> {
         let (local, local_at) = draft.local?;
         let (peer, peer_at) = draft.peer?;
         let id = DomainId::new(draft.id)?;
-        let is_sonics = self.rules() == Generation::Sonic;
+        let is_sonics = self.rules() == Dialect::Sonic;
         if is_sonics && draft.id > MAX_SONIC_ID {
             let message = format!("`mclag_id`: SONiC has no numbers above {MAX_SONIC_ID}");
             self.note(draft.at, message);
@@ -153,8 +154,8 @@ impl Reading<'_> {
         let peer_link = draft.peer_link.map(|(name, _)| name);
         let mut numbers: BTreeMap<AggregatorId, IfName> = BTreeMap::new();
         let key = match self.rules() {
-            Generation::Sonic => Key::MclagInterface,
-            Generation::LinuxMclag => Key::BindLacp,
+            Dialect::Sonic => Key::MclagInterface,
+            Dialect::LinuxMclag => Key::BindLacp,
         };
         for (name, at) in draft.ports.iter().copied() {
             if Some(name) == peer_link {

@@ -1,13 +1,14 @@
 //! From lines to what they say: each as the earlier daemon reads it, and only if it gets nothing
 //! out of it, as it was meant.
 
-use super::lines::{Generation, Key, Line, MAX_LINE, Original};
+use super::lines::{Key, Line, MAX_LINE, Original};
 use super::lines::{behind_mark, lines, meant, names, original, plain};
 use super::pair::Draft;
 use super::{MAX_WARNINGS, Warning, Weight};
 use crate::settings::{Chassis, DurationText, Syncd, server};
 use mclag_daemon::settings::{Shown, interface, unicast_address, unicast_mac};
 use mclag_daemon::socket::Purpose;
+use mclag_proto::iccp::Dialect;
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +18,7 @@ use std::time::Duration;
 /// A file while it is read.
 pub(super) struct Reading<'a> {
     text: &'a [u8],
-    generation: Option<Generation>,
+    generation: Option<Dialect>,
     pub(super) drafts: Vec<Draft>,
     /// Where a number's draft is.
     by_id: BTreeMap<u16, usize>,
@@ -54,19 +55,19 @@ impl<'a> Reading<'a> {
         }
     }
 
-    pub(super) const fn generation(&self) -> Option<Generation> {
+    pub(super) const fn generation(&self) -> Option<Dialect> {
         self.generation
     }
 
     /// Whose rules apply.
-    pub(super) fn rules(&self) -> Generation {
-        self.generation.unwrap_or(Generation::Sonic)
+    pub(super) fn rules(&self) -> Dialect {
+        self.generation.unwrap_or_default()
     }
 
     fn reader(&self) -> &'static str {
         match self.rules() {
-            Generation::Sonic => "SONiC's iccpd",
-            Generation::LinuxMclag => "linux-mclag's iccpd",
+            Dialect::Sonic => "SONiC's iccpd",
+            Dialect::LinuxMclag => "linux-mclag's iccpd",
         }
     }
 
@@ -284,8 +285,8 @@ impl<'a> Reading<'a> {
         let result = match key {
             Key::MclagInterface | Key::BindLacp if self.is_foreign(key) => {
                 let other = match self.rules() {
-                    Generation::Sonic => Key::MclagInterface,
-                    Generation::LinuxMclag => Key::BindLacp,
+                    Dialect::Sonic => Key::MclagInterface,
+                    Dialect::LinuxMclag => Key::BindLacp,
                 };
                 let other = other.name();
                 Err(format!("ignored, since this file uses `{other}`"))
@@ -332,8 +333,8 @@ impl<'a> Reading<'a> {
         let rules = self.generation;
         matches!(
             (rules, key),
-            (Some(Generation::Sonic), Key::BindLacp)
-                | (Some(Generation::LinuxMclag), Key::MclagInterface)
+            (Some(Dialect::Sonic), Key::BindLacp)
+                | (Some(Dialect::LinuxMclag), Key::MclagInterface)
         )
     }
 
@@ -392,7 +393,7 @@ impl<'a> Reading<'a> {
     /// A value of the current pair.
     fn of_pair(&mut self, at: usize, key: Key, value: &str) -> Result<(), String> {
         let rules = self.rules();
-        let is_sonics = rules == Generation::Sonic && key != Key::BindLacp;
+        let is_sonics = rules == Dialect::Sonic && key != Key::BindLacp;
         let current = self.current.and_then(|index| self.drafts.get_mut(index));
         let Some(draft) = current else {
             return Err("ignored: it is of the pair that a `mclag_id` before it names".into());
@@ -459,15 +460,15 @@ impl<'a> Reading<'a> {
 }
 
 /// The key of a list of ports tells; it has to begin its line.
-fn generation(text: &[u8]) -> Option<Generation> {
+fn generation(text: &[u8]) -> Option<Dialect> {
     let mut found = None;
     for line in lines(text) {
-        let sonic = original(line.bytes, Generation::Sonic).map(|o| o.key);
+        let sonic = original(line.bytes, Dialect::Sonic).map(|o| o.key);
         let meant = meant(line.bytes).map(|(key, _)| key);
         match (sonic, meant) {
-            (Some(Key::MclagInterface), _) => return Some(Generation::Sonic),
-            (_, Some(Key::BindLacp)) => return Some(Generation::LinuxMclag),
-            (Some(Key::SystemMac), _) => found = Some(Generation::Sonic),
+            (Some(Key::MclagInterface), _) => return Some(Dialect::Sonic),
+            (_, Some(Key::BindLacp)) => return Some(Dialect::LinuxMclag),
+            (Some(Key::SystemMac), _) => found = Some(Dialect::Sonic),
             _ => {}
         }
     }
@@ -553,12 +554,12 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// What our own `mclagsyncd` has to know of a server that is named by what it speaks, or by where it
 /// is.
-fn server_of(text: &str, rules: Generation) -> Option<Vec<String>> {
+fn server_of(text: &str, rules: Dialect) -> Option<Vec<String>> {
     if server::PROTOCOLS.contains(&text) {
         return Some(server::table(text, None));
     }
     let is_address = text.parse::<SocketAddr>().is_ok() || text.parse::<IpAddr>().is_ok();
-    is_address.then(|| server::table(rules.server(), Some(text)))
+    is_address.then(|| server::table(rules.name(), Some(text)))
 }
 
 /// Where our own `syncd` is.

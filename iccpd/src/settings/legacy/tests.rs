@@ -84,7 +84,7 @@ fn a_file_of_sonic_is_read_without_a_warning() {
                 00:11:22:33:44:55";
     assert_eq!(short(&settings), want);
     assert_eq!(warnings(&legacy), [""; 0]);
-    assert_eq!(legacy.generation, Some(Generation::Sonic));
+    assert_eq!(legacy.generation, Some(Dialect::Sonic));
     let domain = settings.domain.unwrap();
     assert_eq!(domain.keepalive, Duration::from_secs(1));
     assert_eq!(domain.session_timeout, Duration::from_secs(15));
@@ -103,7 +103,7 @@ fn a_file_of_linux_mclag_is_read_without_a_warning() {
     let want = "7 10.0.0.1 10.0.0.2 via peerlink server1 server2";
     assert_eq!(short(&settings), want);
     assert_eq!(warnings(&legacy), [""; 0]);
-    assert_eq!(legacy.generation, Some(Generation::LinuxMclag));
+    assert_eq!(legacy.generation, Some(Dialect::LinuxMclag));
     assert_eq!(settings.chassis.dialect, IccpDialect::LinuxMclag);
     assert!(!settings.syncd.names_pair);
     assert_eq!(settings.chassis.on_loss, OnLoss::Release);
@@ -112,7 +112,7 @@ fn a_file_of_linux_mclag_is_read_without_a_warning() {
 #[test]
 fn keys_tell_whose_file_it_is() {
     let generation = |text: &str| Reading::new(text.as_bytes()).generation();
-    let (sonic, linux_mclag) = (Some(Generation::Sonic), Some(Generation::LinuxMclag));
+    let (sonic, linux_mclag) = (Some(Dialect::Sonic), Some(Dialect::LinuxMclag));
     assert_eq!(generation(""), None);
     assert_eq!(generation("mclag_id:1\n# bind_lacp:a\n"), None);
     assert_eq!(generation("system_mac:x"), sonic);
