@@ -9,7 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use mclag_daemon::lock::Lock;
 use mclag_daemon::sandbox::Capability;
 use mclag_daemon::signals::{Signal, Signals};
-use mclag_daemon::socket::Listener;
+use mclag_daemon::socket::{ListenError, Listener};
 use mclag_daemon::{log, process, sandbox};
 use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
@@ -153,12 +153,10 @@ async fn serve(
     );
     let mut notices = Vec::from_iter(migrate::take_over(&settings.run_dir)?);
     // The socket first: giving it to its group may need what is given up next.
-    let listen = |path: &Path| {
-        let listening = settings.access.listen(path);
-        listening.map_err(|error| error.of(name))
-    };
-    let listener = listen(&settings.socket())?;
-    let control = listen(&settings.control())?;
+    let (access, failed) = (&settings.access, |error: ListenError| error.of(name));
+    let listener = access.listen(&settings.socket()).map_err(failed)?;
+    let control = access.listen_for_operators(&settings.control());
+    let control = control.map_err(failed)?;
     // There is a directory for them now.
     notices.extend(migrate::link_old_names(&settings.run_dir));
     let legacy = Listeners::listen(&settings.legacy.listen)?;

@@ -12,7 +12,7 @@ use mclag_daemon::log;
 use mclag_daemon::settings::{self as daemon, Problem};
 use mclag_daemon::socket::Purpose;
 use mclag_proto::IfName;
-use nix::unistd::{Group, User};
+use nix::unistd::{Gid, Group, User, getegid, geteuid, getgroups};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -34,6 +34,9 @@ pub const DEFAULT_RUN_DIR: &str = "/run/mclag";
 
 /// What is logged unless told otherwise.
 pub const DEFAULT_LOG_FILTER: &str = "info";
+
+/// The group that may ask how the dataplane is unless told otherwise, where it exists.
+const OPERATORS: &str = "mclag";
 
 /// Largest settings file that is read, in bytes.
 pub const MAX_FILE: u64 = 1 << 20;
@@ -118,6 +121,7 @@ struct File {
 struct AccessTable {
     users: Vec<Spanned<Value>>,
     group: Option<Spanned<Value>>,
+    status_group: Option<Spanned<Value>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -197,6 +201,10 @@ impl Settings {
             ("backend", self.backend != started.backend),
             ("run-dir", self.run_dir != started.run_dir),
             ("[access] group", self.access.group != started.access.group),
+            (
+                "[access] status-group",
+                self.access.status_group != started.access.status_group,
+            ),
             ("[log] filter", self.log_filter != started.log_filter),
             ("[record] ports", self.record_ports != started.record_ports),
             (
@@ -284,6 +292,16 @@ fn check(file: File, problems: &mut Vec<Problem>) -> Settings {
             Err(message) => wrong(group.span(), message),
         }
     }
+    found.status_group = match access.status_group {
+        None => operators(),
+        Some(group) => match id_of("group", group.get_ref(), group_id) {
+            Ok(id) => Some(id),
+            Err(message) => {
+                wrong(group.span(), message);
+                None
+            }
+        },
+    };
     let log_filter = log.filter.map(|filter| {
         if let Err(error) = log::parse_filter(filter.get_ref()) {
             wrong(filter.span(), error.to_string());
@@ -368,6 +386,13 @@ fn id_of(
     }
 }
 
+/// The group of operators, if there is one and we may give it a socket.
+fn operators() -> Option<u32> {
+    let group = group_id(OPERATORS).ok().flatten()?;
+    let is_ours = || getgroups().is_ok_and(|groups| groups.contains(&Gid::from_raw(group)));
+    (geteuid().is_root() || getegid().as_raw() == group || is_ours()).then_some(group)
+}
+
 fn user_id(name: &str) -> nix::Result<Option<u32>> {
     Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
 }
@@ -401,6 +426,9 @@ impl fmt::Display for Settings {
         writeln!(f, "\n[access]\nusers = {:?}", self.access.users)?;
         if let Some(group) = self.access.group {
             writeln!(f, "group = {group}")?;
+        }
+        if let Some(group) = self.access.status_group {
+            writeln!(f, "status-group = {group}")?;
         }
         writeln!(f, "\n[log]\nfilter = {:?}", self.log_filter)?;
         if self.backend == BackendKind::Record {

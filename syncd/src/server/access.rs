@@ -22,6 +22,9 @@ pub struct Access {
     /// The group of the socket; its members may. None for the server's own, unless that is
     /// root's.
     pub group: Option<u32>,
+    /// The group of the operators' socket, whose members may ask how the dataplane is and no more. None for the
+    /// same as `group`.
+    pub status_group: Option<u32>,
 }
 
 impl Access {
@@ -45,14 +48,27 @@ impl Access {
     ///
     /// When another server listens there, or the system refuses.
     pub fn listen(&self, path: &Path) -> Result<Listener, ListenError> {
-        Listener::bind(Place {
-            program: "mclagsyncd",
-            path: path.to_owned(),
-            mode: 0o660,
-            group: self.group,
-            backlog: BACKLOG,
-        })
+        listen(path, self.group)
     }
+
+    /// The same for the socket at which operators ask.
+    ///
+    /// # Errors
+    ///
+    /// As [`Access::listen`].
+    pub fn listen_for_operators(&self, path: &Path) -> Result<Listener, ListenError> {
+        listen(path, self.status_group.or(self.group))
+    }
+}
+
+fn listen(path: &Path, group: Option<u32>) -> Result<Listener, ListenError> {
+    Listener::bind(Place {
+        program: "mclagsyncd",
+        path: path.to_owned(),
+        mode: 0o660,
+        group,
+        backlog: BACKLOG,
+    })
 }
 
 fn is_member(peer: Process, group: u32) -> bool {
@@ -99,6 +115,10 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use mclag_test_support::TempDir;
+
     use super::*;
 
     fn peer(uid: u32, gid: u32) -> Process {
@@ -114,6 +134,7 @@ mod tests {
         let access = Access {
             users: vec![61_001],
             group: Some(61_000),
+            status_group: Some(61_003),
         };
         let own = Uid::effective().as_raw();
         let allowed = |uid, gid| access.allows(peer(uid, gid));
@@ -122,7 +143,30 @@ mod tests {
         assert!(allowed(61_001, 5));
         assert!(allowed(61_002, 61_000));
         assert!(!allowed(61_002, 5));
+        assert!(!allowed(61_002, 61_003), "who may ask may not change");
         assert!(!Access::default().allows(peer(61_001, 61_003)));
+    }
+
+    /// Only root can give a file to any group.
+    #[tokio::test]
+    async fn operators_have_a_socket_of_their_own_group() {
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let dir = TempDir::new("access");
+        let access = |status_group| Access {
+            users: Vec::new(),
+            group: Some(61_000),
+            status_group,
+        };
+        let group_of = |path: &Path| std::fs::metadata(path).unwrap().gid();
+        for (status_group, asks) in [(Some(61_003), 61_003), (None, 61_000)] {
+            let (speak, ask) = (dir.join("speak"), dir.join("ask"));
+            let access = access(status_group);
+            let listeners = (access.listen(&speak), access.listen_for_operators(&ask));
+            let _listeners = (listeners.0.unwrap(), listeners.1.unwrap());
+            assert_eq!((group_of(&speak), group_of(&ask)), (61_000, asks));
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn what_counts_from_the_next_start_on_is_told_by_its_name() {
     let live = "on-stop = \"restore\"\nrestore-after = 5\n[access]\nusers = [1]\n\
                 [legacy]\npeer-link = \"po9\"\nports = [\"po1\"]\nunique-ip = [\"v\"]\ndomain = 1";
     assert_eq!(parse(live).unwrap().for_next_start(&started), [""; 0]);
-    let later = "backend = \"record\"\nrun-dir = \"/x\"\n[access]\ngroup = 1\n\
+    let later = "backend = \"record\"\nrun-dir = \"/x\"\n[access]\ngroup = 1\nstatus-group = 2\n\
                  [log]\nfilter = \"debug\"\n[record]\nports = [\"a\"]\n\
                  [legacy]\nbridge = \"br0\"\nlisten = [\"sonic\"]";
     assert_eq!(
@@ -51,6 +51,7 @@ fn what_counts_from_the_next_start_on_is_told_by_its_name() {
             "backend",
             "run-dir",
             "[access] group",
+            "[access] status-group",
             "[log] filter",
             "[record] ports",
             "[legacy] listen",
@@ -103,7 +104,7 @@ fn the_example_names_what_counts_from_the_next_start_on() {
         .unwrap();
     let (_, named) = before.split_once("except of").unwrap();
     let started = parse("[mclagsyncd]\nprotocol = \"auto\"").unwrap();
-    let later = "backend = \"record\"\nrun-dir = \"/x\"\n[access]\ngroup = 1\n\
+    let later = "backend = \"record\"\nrun-dir = \"/x\"\n[access]\ngroup = 1\nstatus-group = 2\n\
                  [log]\nfilter = \"debug\"\n[record]\nports = [\"a\"]\n\
                  [legacy]\nbridge = \"br0\"\nlisten = [\"sonic\"]";
     let differ = parse(later).unwrap().for_next_start(&started);
