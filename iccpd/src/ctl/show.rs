@@ -440,21 +440,7 @@ fn members(members: &[Member]) -> String {
 
 /// VLANs as ranges.
 fn vids(vids: &[Vid]) -> String {
-    let mut ranges: Vec<(u16, u16)> = Vec::new();
-    for vid in vids.iter().map(|vid| vid.get()) {
-        match ranges.last_mut() {
-            Some((_, end)) if *end + 1 == vid => *end = vid,
-            _ => ranges.push((vid, vid)),
-        }
-    }
-    let words = ranges.into_iter().map(|(start, end)| {
-        if start == end {
-            start.to_string()
-        } else {
-            format!("{start}-{end}")
-        }
-    });
-    wrapped(words.collect(), ",")
+    wrapped(words::vlan_ranges(vids), ",")
 }
 
 /// Words in lines of a few.

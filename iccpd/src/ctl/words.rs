@@ -58,8 +58,36 @@ pub fn conflict(conflict: &Conflict) -> String {
 }
 
 fn vlans(vids: &[Vid], place: &str) -> String {
-    let vids: Vec<String> = vids.iter().map(ToString::to_string).collect();
-    format!("VLAN {} missing {place}", vids.join(","))
+    format!("VLAN {} missing {place}", vlan_ranges(vids).join(","))
+}
+
+/// VLANs as ranges; every second one of a range as its even or odd ones.
+pub(super) fn vlan_ranges(vids: &[Vid]) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = vids;
+    while let Some(first) = rest.first() {
+        let in_steps = |step: u16| {
+            let pairs = rest.windows(2);
+            let run = pairs.take_while(
+                |pair| matches!(pair, [a, b] if a.get().checked_add(step) == Some(b.get())),
+            );
+            run.count()
+        };
+        let (steps, kind) = match (in_steps(1), in_steps(2)) {
+            (1.., _) => (in_steps(1), ""),
+            // Fewer are read faster one by one.
+            (0, seconds @ 3..) if first.get().is_multiple_of(2) => (seconds, " even"),
+            (0, seconds @ 3..) => (seconds, " odd"),
+            (0, _) => (0, ""),
+        };
+        let (run, later) = rest.split_at(steps + 1);
+        rest = later;
+        words.push(match run.last() {
+            Some(last) if steps > 0 => format!("{first}-{last}{kind}"),
+            _ => first.to_string(),
+        });
+    }
+    words
 }
 
 /// What is counted.
@@ -291,6 +319,30 @@ mod tests {
             assert_eq!(serde_json::to_value(&value).unwrap(), stable);
             assert_eq!(serde_json::from_value::<Warning>(stable).unwrap(), value);
             assert_eq!(warning(&value), words);
+        }
+    }
+
+    #[test]
+    fn vlans_are_ranges_also_where_every_second_one_is_there() {
+        let list = |range: std::ops::RangeInclusive<u16>, step: usize| -> Vec<u16> {
+            range.step_by(step).collect()
+        };
+        for (vids, words) in [
+            (vec![], ""),
+            (vec![7], "7"),
+            (list(1..=4094, 1), "1-4094"),
+            (vec![10, 11], "10-11"),
+            (vec![10, 12, 14], "10,12,14"),
+            (list(10..=40, 2), "10-40 even"),
+            (list(11..=17, 2), "11-17 odd"),
+            (
+                [list(2..=10, 2), vec![11, 12, 20]].concat(),
+                "2-10 even,11-12,20",
+            ),
+            (vec![1, 3, 4, 6, 8, 10, 12], "1,3-4,6-12 even"),
+        ] {
+            let vids: Vec<Vid> = vids.into_iter().filter_map(Vid::new).collect();
+            assert_eq!(vlan_ranges(&vids).join(","), words);
         }
     }
 

@@ -286,7 +286,7 @@ fn interfaces_in_every_state() {
         Interface {
             isolated: Some(false),
             members: vec![member("swp2", true, false), member("swp3", false, false)],
-            vids: vlans((10..40).step_by(2)),
+            vids: vlans((10..52).step_by(3)),
             conflicts: vec![Conflict::MissingAtPeer],
             ..a_port("bond2", Down, Some(Up))
         },
@@ -303,9 +303,9 @@ fn interfaces_in_every_state() {
         Port      Here     Peer  State                              Isolated  LACP partner       Members                            VLANs
         peerlink  up       -     peer link                          -         -                  swp31, swp32                       1-4094
         bond1     up       up    dual                               yes       02:00:5e:00:00:09  swp1                               1,10-12,20
-        bond2     down     up    peer only                          no        -                  swp2 (waiting), swp3 (no carrier)  10,12,14,16,18,20,
-                                                                                                                                    22,24,26,28,30,32,
-                                                                                                                                    34,36,38
+        bond2     down     up    peer only                          no        -                  swp2 (waiting), swp3 (no carrier)  10,13,16,19,22,25,
+                                                                                                                                    28,31,34,37,40,43,
+                                                                                                                                    46,49
         bond3     up       up    held (waiting for peer isolation)  -         -                  -                                  -
         bond4     up       down  here only                          -         -                  -                                  -
         bond5     missing  -     down                               -         -                  -                                  -
