@@ -48,7 +48,7 @@ W-17 iccpd/core/src/neigh/tests.rs one_address_on_two_interfaces_is_two_neighbou
 W-18 iccpd/core/src/neigh/tests.rs a_host_that_got_another_mac_is_told_again_with_both_families
 W-18 iccpd/core/src/neigh/tests.rs neighbours_of_a_layer_3_port_go_and_come_with_it
 W-19 iccpd/core/tests/mclagsyncd/events.rs a_port_that_was_deleted_while_its_interface_was_away_stays_deleted
-W-20 syncd/src/backend/mclagsyncd/told.rs every_attribute_of_a_deletion_is_deleted
+W-20 syncd/src/backend/mclagsyncd/configuration.rs every_attribute_of_a_deletion_is_deleted
 W-21 iccpd/core/tests/pair/legacy/stories.rs another_system_mac_is_told_at_once
 W-22 iccpd/core/src/policy/decision/tests.rs isolation_table
 W-22 tests/src/scenarios a_peer_out_of_reach_changes_nothing_and_comes_back
@@ -70,7 +70,7 @@ W-32 syncd/src/server/tests.rs a_frame_of_an_unknown_type_is_skipped
 W-33 - a linux-mclag server reports static entries with type 2 (mclagsyncd-protocol 4.16), and so do we
 W-33 proto/netlink/tests/kernel/filter.rs isolated_ports_get_nothing_from_the_peer_link_and_held_ports_nothing_at_all
 W-34 syncd/src/server/legacy/tests.rs the_dialect_is_told_from_what_is_said_where_the_address_does_not_tell
-W-35 syncd/src/backend/mclagsyncd/told.rs a_second_domain_is_refused_with_both_numbers
+W-35 syncd/src/backend/mclagsyncd/configuration.rs a_second_domain_is_refused_with_both_numbers
 W-36 iccpd/core/tests/mclagsyncd/events.rs a_tunnel_as_peer_link_isolates_and_is_compared
 W-37 - learning stays off as long as a port is isolated (ADR 4), and begins when none is any more
 W-37 iccpd/core/tests/single.rs the_peer_link_learns_when_no_port_is_isolated_any_more
@@ -123,7 +123,7 @@ E1   tests/src/scenarios killing_any_daemon_leaves_no_trace
 E1   syncd/src/reconcile/tests.rs keep_leaves_what_an_earlier_run_decided
 E2   iccpd/tests/processes.rs an_iccpd_conf_is_checked_converted_and_used
 E3   tests/tests/replay/named.rs a_pair_comes_changes_and_goes_with_a_server
-E3   syncd/src/backend/mclagsyncd/told.rs a_new_connection_replaces_what_the_old_one_said_once_it_has_settled
+E3   syncd/src/backend/mclagsyncd/configuration.rs a_new_connection_replaces_what_the_old_one_said_once_it_has_settled
 E4   iccpd/core/src/session/tests.rs bring_up_runs_through_all_states_in_order
 E4   iccpd/core/tests/pair/legacy/stories.rs the_bring_up_is_said_in_the_order_of_the_specification
 E5   iccpd/core/tests/mclagsyncd/order.rs up_is_said_after_the_ports_and_before_those_of_the_peer
