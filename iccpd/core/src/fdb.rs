@@ -224,7 +224,7 @@ impl Entry<Policy> {
                 self.reprogram = true;
                 return false;
             }
-            self.set_remote(None);
+            self.displace_remote();
         }
         self.local = Some(place.into());
         self.superseded = None;
@@ -314,8 +314,7 @@ impl Fdb {
             if entry.local.is_some_and(|local| !rules.is_gone(local)) {
                 return Concerns::Nobody;
             }
-            entry.local = None;
-            entry.superseded = None;
+            entry.observe_nothing();
             // Whatever we had there is gone as well: name it again if it is wanted.
             entry.reprogram |= observation == Observation::Aged;
             Concerns::Both
@@ -365,10 +364,8 @@ impl Fdb {
 
     /// The dataplane's listing is complete. Returns false, and nothing follows, if none had begun.
     pub fn local_listing_ends(&mut self) -> bool {
-        self.table.listing_ends(|_, entry, _| {
-            entry.superseded = None;
-            entry.local = None;
-        })
+        self.table
+            .listing_ends(|_, entry, _| entry.observe_nothing())
     }
 
     /// The dataplane is gone, in the middle of its listing perhaps.

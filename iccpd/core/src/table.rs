@@ -349,6 +349,7 @@ impl<P: Policy> Table<P> {
         self.store.change_all(|key, entry| {
             entry.advertised = None;
             entry.readvertise = false;
+            entry.displaced = None;
             entry.stale = entry.remote.is_some();
             if entry.is_idle() || (release(key, entry, policy) && entry.needs_op(key, policy)) {
                 waiting.to_program.insert(key);
@@ -382,6 +383,7 @@ impl<P: Policy> Table<P> {
                 let before = std::mem::replace(&mut entry.advertised, now.clone());
                 match (now, before) {
                     (Some(now), before) if again || before.as_ref() != Some(&now) => {
+                        entry.displaced = None;
                         Some((EntryOp::Add, now))
                     }
                     (None, Some(before)) => Some((EntryOp::Delete, before)),

@@ -22,7 +22,8 @@ pub(super) struct Packed {
     local: Option<Number>,
     remote: Option<Number>,
     advertised: Option<Number>,
-    superseded: Option<Number>,
+    /// What is superseded, or displaced: never both.
+    replaced: Option<Number>,
     programmed: Option<Number>,
     flags: u16,
 }
@@ -43,10 +44,12 @@ mod flag {
     pub(super) const LOCAL: u16 = 1 << 7;
     pub(super) const REMOTE: u16 = 1 << 8;
     pub(super) const ADVERTISED: u16 = 1 << 9;
-    pub(super) const SUPERSEDED: u16 = 1 << 10;
+    pub(super) const REPLACED: u16 = 1 << 10;
     /// What is programmed is static; without either it is tracked.
     pub(super) const STATIC: u16 = 1 << 11;
     pub(super) const AGEING: u16 = 1 << 12;
+    /// What was replaced is the peer's: displaced, not superseded.
+    pub(super) const DISPLACED: u16 = 1 << 13;
 }
 
 /// Numbers of ports.
@@ -66,7 +69,7 @@ impl Packed {
             self.local,
             self.remote,
             self.advertised,
-            self.superseded,
+            self.replaced,
             self.programmed,
         ]
     }
@@ -158,6 +161,7 @@ impl Layout<Entry<Policy>> for Names {
             remote,
             stale,
             superseded,
+            displaced,
             advertised,
             readvertise,
             programmed,
@@ -168,6 +172,7 @@ impl Layout<Entry<Policy>> for Names {
         let standing = local.map(|local| local.standing);
         let suppressed = local.is_some_and(|local| local.suppressed);
         let (local, superseded) = (local.map(|l| l.place), superseded.map(|l| l.place));
+        let replaced = superseded.or(displaced);
         let kind = programmed.map(|want| want.kind);
         let flags = [
             (flag::STALE, stale),
@@ -180,7 +185,8 @@ impl Layout<Entry<Policy>> for Names {
             (flag::LOCAL, configured(local)),
             (flag::REMOTE, configured(remote)),
             (flag::ADVERTISED, configured(advertised)),
-            (flag::SUPERSEDED, configured(superseded)),
+            (flag::REPLACED, configured(replaced)),
+            (flag::DISPLACED, superseded.is_none() && displaced.is_some()),
             (flag::STATIC, kind == Some(FdbKind::Static)),
             (flag::AGEING, kind == Some(FdbKind::Ageing)),
         ];
@@ -191,7 +197,7 @@ impl Layout<Entry<Policy>> for Names {
             local: number(port(local)),
             remote: number(port(remote)),
             advertised: number(port(advertised)),
-            superseded: number(port(superseded)),
+            replaced: number(port(replaced)),
             programmed: number(programmed.map(|want| want.port)),
             flags: flags.fold(0, |flags, (bit, _)| flags | bit),
         }
@@ -220,11 +226,14 @@ impl Layout<Entry<Policy>> for Names {
             suppressed: is_set(flag::SUPPRESSED),
         });
         let port = packed.programmed.and_then(|number| self.name(number));
+        let replaced = place(packed.replaced, flag::REPLACED);
+        let is_displaced = is_set(flag::DISPLACED);
         Entry {
             local,
             remote: place(packed.remote, flag::REMOTE),
             stale: is_set(flag::STALE),
-            superseded: place(packed.superseded, flag::SUPERSEDED).map(Local::from),
+            superseded: replaced.filter(|_| !is_displaced).map(Local::from),
+            displaced: replaced.filter(|_| is_displaced),
             advertised: place(packed.advertised, flag::ADVERTISED),
             readvertise: is_set(flag::READVERTISE),
             programmed: port.map(|port| FdbWant { port, kind }),
@@ -318,15 +327,16 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = Entry<Policy>> {
-        let places = (place(), place(), place());
+        let places = (place(), place(), place(), place());
         (local(), places, want(), any::<[bool; 4]>()).prop_map(|(local, places, want, flags)| {
-            let (remote, advertised, superseded) = places;
+            let (remote, advertised, superseded, displaced) = places;
             let [stale, reprogram, unconfirmed, readvertise] = flags;
             Entry {
                 local,
                 remote,
                 stale,
                 superseded: superseded.map(Local::from),
+                displaced: displaced.filter(|_| superseded.is_none()),
                 advertised,
                 readvertise,
                 programmed: want,

@@ -91,6 +91,9 @@ pub(crate) struct Entry<P: Policy> {
     /// The local observation that the peer's newer one replaced: the dataplane still has it, or may
     /// be late to report it.
     pub(crate) superseded: Option<P::Local>,
+    /// The peer's observation that the newer one here replaced, until the peer has been sent that: if
+    /// it never is, the peer's stands. Of no account beside one that is superseded.
+    pub(crate) displaced: Option<P::Remote>,
     /// What was advertised last in this session.
     pub(crate) advertised: Option<P::Advertised>,
     /// Worth advertising although nothing changed.
@@ -110,6 +113,7 @@ impl<P: Policy> Default for Entry<P> {
             remote: None,
             stale: false,
             superseded: None,
+            displaced: None,
             advertised: None,
             readvertise: false,
             programmed: None,
@@ -132,7 +136,26 @@ impl<P: Policy> Entry<P> {
     /// The peer advertises this, or no longer anything.
     pub(crate) fn set_remote(&mut self, remote: Option<P::Remote>) {
         self.remote = remote;
+        self.displaced = None;
         self.stale = false;
+    }
+
+    /// The newer observation of this chassis replaces the peer's.
+    pub(crate) fn displace_remote(&mut self) {
+        let remote = self.remote.take().filter(|_| !self.stale);
+        let displaced = remote.or_else(|| self.displaced.take());
+        self.set_remote(None);
+        self.displaced = displaced;
+    }
+
+    /// This chassis observes nothing any more. What the peer observes stands if it never heard
+    /// otherwise.
+    pub(crate) fn observe_nothing(&mut self) {
+        self.local = None;
+        self.superseded = None;
+        if let Some(remote) = self.displaced.take() {
+            self.set_remote(Some(remote));
+        }
     }
 
     const fn has_to_forget(&self) -> bool {

@@ -247,6 +247,38 @@ fn schedules_that_failed_once_hold_now() {
                 to: Place::Orphan(B),
             },
         ],
+        // A host that moved away, fell silent and came back before the peer had heard of anything: its
+        // chassis did not say again where it is, and the other one knew of no place any more.
+        &[
+            Move {
+                host: 1,
+                to: Place::Orphan(B),
+            },
+            wait(1),
+            Move {
+                host: 1,
+                to: Place::Orphan(A),
+            },
+            Age { host: 1, side: A },
+            Move {
+                host: 1,
+                to: Place::Orphan(B),
+            },
+        ],
+        &[
+            Syncd {
+                side: A,
+                run: false,
+            },
+            speak(0, A),
+            Move {
+                host: 0,
+                to: Place::Orphan(B),
+            },
+            wait(1),
+            Syncd { side: A, run: true },
+            Age { host: 0, side: A },
+        ],
         // A link lost during the handshake was not held.
         &[
             Iccpd {
