@@ -23,6 +23,11 @@ impl Plan {
     fn filter(&mut self, wanted: &Wanted, actual: &Actual) {
         match (wanted.domain(), &actual.filter) {
             (Some(domain), Some(filter)) if filter.peer_link == domain.peer_link => {}
+            // The one before carries the frames as long as it is there and the other is not.
+            (Some(domain), Some(filter))
+                if is_port(actual, filter.peer_link)
+                    && domain.peer_link.is_some()
+                    && !is_port(actual, domain.peer_link) => {}
             (Some(domain), _) => self.actions.push(Action::EnsureFilter {
                 peer_link: domain.peer_link,
             }),
@@ -164,6 +169,10 @@ impl Plan {
             }
         }
     }
+}
+
+fn is_port(actual: &Actual, peer_link: Option<IfName>) -> bool {
+    peer_link.is_some_and(|peer_link| actual.bridge_port(&peer_link).is_some())
 }
 
 /// MLAG ports; none before the bridge is named. A client that calls the peer link one is told so, and not followed: isolating the

@@ -202,3 +202,25 @@ fn a_filter_that_somebody_took_away_is_put_back_without_a_look_at_the_rest() {
     };
     assert_eq!(actions, [ensure, isolate]);
 }
+
+/// Input: a client names a peer link that is not there, as after a slip in its configuration; then that one
+/// appears. Output: frames from the one before stay isolated until then.
+#[test]
+fn the_filter_stays_on_the_peer_link_of_before_until_the_other_is_there() {
+    let mut bench = Bench::running();
+    let peer_link = |bench: &Bench| bench.dataplane.filter.as_ref().unwrap().peer_link;
+    let Op::Domain(want) = domain() else {
+        unreachable!()
+    };
+    let other = port("bond9");
+    let (_, answers) = bench.ask(&[Op::Domain(DomainWant {
+        peer_link: Some(other),
+        ..want
+    })]);
+    assert_eq!(answers, ["Waiting: waiting for interface bond9"]);
+    assert_eq!(peer_link(&bench), want.peer_link);
+    assert!(bench.dataplane.is_isolated(&port("bond1")));
+    bench.see_port("bond9", Some(bridge_port()));
+    let _ = bench.settle();
+    assert_eq!(peer_link(&bench), Some(other));
+}
