@@ -336,3 +336,28 @@ fn what_is_known_of_the_ports_outlives_a_peer_that_is_replaced_but_nothing_else_
     assert_eq!(peer.known(), known);
     assert_eq!(peer.policy(), Peer::default().policy());
 }
+
+/// A peer can name any number: beside the ports of this chassis there is room for so many.
+#[test]
+fn own_ports_of_the_peer_take_no_room_of_others() {
+    let config = |name: String| AggregatorConfig {
+        id: AggregatorId(1),
+        name: IfName::new(&name).unwrap(),
+        mac: Mac::ZERO,
+        flag: mclag_proto::iccp::ConfigFlag::Present,
+    };
+    let own: Vec<AggregatorConfig> = (0..3).map(|n| config(format!("bond{n}"))).collect();
+    let ours: BTreeMap<IfName, ()> = own.iter().map(|own| (own.name, ())).collect();
+    let mut peer = Peer::default();
+    for own in &own {
+        assert!(peer.port_exists(own, &ours));
+    }
+    for number in 0..MAX_FOREIGN_PORTS {
+        assert!(
+            peer.port_exists(&config(format!("other{number}")), &ours),
+            "{number}"
+        );
+    }
+    assert!(!peer.port_exists(&config("onemore".into()), &ours));
+    assert!(own.iter().all(|own| peer.port_exists(own, &ours)));
+}

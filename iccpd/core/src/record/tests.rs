@@ -1,4 +1,5 @@
 use super::*;
+use mclag_proto::sync::model::Abilities;
 use mclag_proto::{DomainId, IfName, Mac};
 use std::net::IpAddr;
 
@@ -27,8 +28,25 @@ fn header() -> String {
 
 #[test]
 fn what_was_written_reads_the_same() {
+    let abilities = Abilities {
+        redirect: true,
+        tracking: true,
+        hold: true,
+        pair: true,
+        interfaces: true,
+        neighbours: true,
+        node_mac: true,
+    };
     let entries = [
         Entry::input(Input::Timeout, Time::new(Duration::from_millis(1))),
+        Entry::input(
+            Input::SyncdUp {
+                abilities,
+                backend: "a dataplane".into(),
+                window: 8,
+            },
+            Time::new(Duration::from_millis(2)),
+        ),
         Entry::input(
             Input::PeerDown {
                 reason: "a \"quoted\" reason\n".into(),
@@ -48,7 +66,7 @@ fn what_was_written_reads_the_same() {
 fn a_replay_tells_what_was_decided_and_where_it_is_otherwise_than_recorded() {
     let mut domain = Domain::new(config());
     let mut entries = Vec::new();
-    let abilities = mclag_proto::sync::model::Abilities::default();
+    let abilities = Abilities::default();
     for what in [
         Input::LinksBegin,
         Input::LinksEnd,

@@ -231,6 +231,19 @@ fn a_snapshot_comes_in_pieces_and_changes_behind_it() {
     assert!(!table.has_ops());
 }
 
+/// The dataplane drops what an earlier run wanted only then.
+#[test]
+fn that_nothing_is_wanted_is_said_too() {
+    let mut table = in_session();
+    ops(&mut table, 9);
+    table.dataplane_up();
+    table.complete();
+    assert!(table.has_ops());
+    let nothing = [Operation::SnapshotBegin, Operation::SnapshotEnd];
+    assert_eq!(ops(&mut table, 9), nothing);
+    assert!(!table.has_ops());
+}
+
 /// A table that is full of what others made up takes what is known, and counts the rest.
 #[test]
 fn there_is_a_bound_to_the_entries() {
