@@ -359,7 +359,7 @@ impl Reconciler {
                 if before == *actual {
                     return None;
                 }
-                self.originals.forget_missing_of(port, &self.actual);
+                self.originals.forget_missing_port(port, &self.actual);
                 if !was_bridge_port && self.actual.bridge_port(port).is_some() {
                     for key in self.wanted.entries_on(port) {
                         self.pending.insert_if_new(*key, EntryReason::Check);

@@ -18,7 +18,7 @@ impl Reconciler {
         if before.as_ref() == now {
             return;
         }
-        self.originals.forget_missing_of(&name, &self.actual);
+        self.originals.forget_missing_interface(&name, &self.actual);
         let identity = |is: &InterfaceActual| (is.mac, is.svi);
         if before.as_ref().map(identity) != now.map(identity) {
             self.ports_changed = true;

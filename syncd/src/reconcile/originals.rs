@@ -134,12 +134,14 @@ impl Originals {
     pub(super) fn forget_missing(&mut self, actual: &Actual) {
         let ports: Vec<IfName> = self.0.keys().copied().collect();
         for port in ports {
-            self.forget_missing_of(&port, actual);
+            self.forget_missing_port(&port, actual);
+            self.forget_missing_interface(&port, actual);
         }
     }
 
-    /// Like [`Originals::forget_missing`] for one port.
-    pub(super) fn forget_missing_of(&mut self, port: &IfName, actual: &Actual) {
+    /// Like [`Originals::forget_missing`], for what one is as a port. Of one that appears under another name the
+    /// port is reported first: nothing follows from it for the interface.
+    pub(super) fn forget_missing_port(&mut self, port: &IfName, actual: &Actual) {
         let mut originals = self.of(port);
         let interface = actual.ports.get(port);
         // Without a bridge in the picture, nobody can say who is a port of it.
@@ -150,10 +152,16 @@ impl Originals {
         if actual.bridge.is_some() && interface.is_none_or(|port| port.lacp.is_none()) {
             originals.system_mac = Original::Untouched;
         }
-        if !actual.interfaces.contains_key(port) {
-            originals.mac = Original::Untouched;
-        }
         self.set(*port, originals);
+    }
+
+    /// Like [`Originals::forget_missing`], for what one is as an interface.
+    pub(super) fn forget_missing_interface(&mut self, name: &IfName, actual: &Actual) {
+        if !actual.interfaces.contains_key(name) {
+            let mac = Original::Untouched;
+            let originals = self.of(name);
+            self.set(*name, PortOriginals { mac, ..originals });
+        }
     }
 
     /// Forget settings that are as they were and no longer wanted otherwise.

@@ -687,6 +687,37 @@ fn the_peer_link_cannot_be_an_mlag_port() {
     assert!(!bench.dataplane.is_isolated(&port("peer")));
 }
 
+/// Input: a routed port with another address is renamed. What it is as a port is reported before what it is as an
+/// interface.
+#[test]
+fn the_address_that_a_port_had_goes_with_it_under_another_name() {
+    let mut bench = Bench::running();
+    let routed = PortActual {
+        bridge_port: None,
+        lacp: Some(Lacp {
+            system_mac: Some(OWN),
+        }),
+    };
+    bench.see_port("bond8", Some(routed));
+    bench.see_interface("bond8", Some(interface("bond8")));
+    let (actions, _) = bench.ask(&[interface_op("bond8", key(9).mac)]);
+    assert_eq!(actions.len(), 1, "{actions:?}");
+    let is = InterfaceActual {
+        mac: Some(key(9).mac),
+        ..interface("bond8")
+    };
+    bench.see_interface("bond8", Some(is.clone()));
+    let (from, to) = (port("bond8"), port("bond9"));
+    let before = bench.reconciler.originals().of(&from).mac;
+    assert_eq!(before, Original::Was(OWN));
+    assert_eq!(bench.observe(&BackendEvent::Renamed { from, to }), None);
+    bench.see_port("bond8", None);
+    bench.see_interface("bond8", None);
+    bench.see_port("bond9", Some(routed));
+    bench.see_interface("bond9", Some(is));
+    assert_eq!(bench.reconciler.originals().of(&to).mac, before);
+}
+
 /// Input: a port that is renamed while it is up, and back. Output: under its other name it is no port of the pair and shows
 /// what it did before; the id of the pair is never taken for the operator's.
 #[test]
