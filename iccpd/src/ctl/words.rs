@@ -74,7 +74,7 @@ pub(super) fn vlan_ranges(vids: &[Vid]) -> Vec<String> {
             run.count()
         };
         let (steps, kind) = match (in_steps(1), in_steps(2)) {
-            (1.., _) => (in_steps(1), ""),
+            (steps @ 1.., _) => (steps, ""),
             // Fewer are read faster one by one.
             (0, seconds @ 3..) if first.get().is_multiple_of(2) => (seconds, " even"),
             (0, seconds @ 3..) => (seconds, " odd"),

@@ -5,9 +5,9 @@ use super::{Batch, Domain, Notice, Time, Timer};
 use crate::OpFailure;
 use crate::lag::Report;
 use crate::policy::dataplane::DataplanePolicy;
-use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode, PortWant};
 use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
+use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 
 impl Domain {
@@ -136,30 +136,30 @@ impl Domain {
         for (index, name, want) in done.ports {
             let Some(want) = want else { continue };
             // Something else was asked for since: what is confirmed now no longer holds.
-            let asked: &[Option<PortWant>] = later.get(&name).map_or(&[], Vec::as_slice);
-            let isolation = |asked: &Option<PortWant>| asked.map(|asked| asked.isolation);
-            if asked
-                .iter()
-                .any(|asked| isolation(asked) != Some(want.isolation))
-            {
+            let asked = later.get(&name).map_or(&[][..], Vec::as_slice);
+            let still = |holds: &dyn Fn(PortWant) -> bool| {
+                asked.iter().all(|asked| asked.is_some_and(holds))
+            };
+            if !still(&|asked| asked.isolation == want.isolation) {
                 continue;
             }
-            let lacp = |asked: &Option<PortWant>| asked.and_then(|asked| asked.system_mac);
-            let stays = asked.iter().all(|asked| lacp(asked) == want.system_mac);
+            let lacp = still(&|asked| asked.system_mac == want.system_mac);
+            let lacp = lacp.then_some(want.system_mac);
             let failure = failures.get(&index).copied();
             // A port that does not exist yet lets nothing out either.
             let failure = failure.filter(|code| *code != OpErrorCode::Waiting);
-            if failure.is_none()
-                && stays
-                && let Some(port) = self.ports.get_mut(&name)
-            {
-                port.set_lacp_in_force(want.system_mac);
-            }
-            self.port_result(&name, failure, now);
+            self.port_result(&name, failure, lacp, now);
         }
     }
 
-    fn port_result(&mut self, name: &IfName, failure: Option<OpErrorCode>, now: Time) {
+    /// `lacp` is the LACP system id that it was sent, if that is still so.
+    fn port_result(
+        &mut self,
+        name: &IfName,
+        failure: Option<OpErrorCode>,
+        lacp: Option<Option<Mac>>,
+        now: Time,
+    ) {
         let Some(port) = self.ports.get_mut(name) else {
             return;
         };
@@ -167,6 +167,9 @@ impl Domain {
             port.program(Report::Failed);
             self.repair_later(code, now);
             return;
+        }
+        if let Some(lacp) = lacp {
+            port.set_lacp_in_force(lacp);
         }
         let before = port.programmed().confirmed();
         port.program(Report::Done);

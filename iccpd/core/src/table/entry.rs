@@ -142,8 +142,7 @@ impl<P: Policy> Entry<P> {
 
     /// The newer observation of this chassis replaces the peer's.
     pub(crate) fn displace_remote(&mut self) {
-        let remote = self.remote.take().filter(|_| !self.stale);
-        let displaced = remote.or_else(|| self.displaced.take());
+        let displaced = self.remote.take().filter(|_| !self.stale);
         self.set_remote(None);
         self.displaced = displaced;
     }
