@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, OpError, OpErrorCode};
+use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, OpError};
 
 use super::reasons::EntryReason;
+use super::results::{refused, waiting_for};
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, EntryKind, FdbEntry};
 
@@ -29,10 +30,10 @@ pub(super) fn plan(
     // As a rule there are none, and to find that out takes no look at the key.
     if !local.own.is_empty() && local.own.contains(key) {
         return match reason {
-            EntryReason::Want | EntryReason::Once { .. } => Err(OpError {
-                code: OpErrorCode::Refused,
-                text: format!("{} vlan {} is the bridge's own", key.mac, key.vid),
-            }),
+            EntryReason::Want | EntryReason::Once { .. } => Err(refused(format!(
+                "{} vlan {} is the bridge's own",
+                key.mac, key.vid
+            ))),
             _ => Ok(None),
         };
     }
@@ -118,10 +119,7 @@ fn install_once(
 fn check_port(actual: &Actual, port: &IfName) -> Result<(), OpError> {
     match actual.bridge_port(port) {
         Some(_) => Ok(()),
-        None => Err(OpError {
-            code: OpErrorCode::Waiting,
-            text: format!("waiting for interface {port}"),
-        }),
+        None => Err(waiting_for(port)),
     }
 }
 
@@ -135,10 +133,7 @@ fn configured(
     let FdbKey { vid, mac } = key;
     match kind {
         EntryKind::Configured if on == port => Ok(None),
-        _ => Err(OpError {
-            code: OpErrorCode::Refused,
-            text: format!("{mac} vlan {vid} is configured on {on}"),
-        }),
+        _ => Err(refused(format!("{mac} vlan {vid} is configured on {on}"))),
     }
 }
 

@@ -19,14 +19,12 @@ impl Reconciler {
         if self.actual.bridge.is_none() || now == self.actual.bridge {
             return;
         }
-        let is_first = self.leaving.is_none();
-        let mut actions = self.leaving.take().unwrap_or_default();
-        if is_first {
-            actions.extend(self.entries_to_leave());
+        if self.leaving.is_none() {
+            let mut actions = self.entries_to_leave();
             actions.extend(self.own_addresses_to_leave());
             actions.sort_by_key(Action::rank);
+            self.leaving = Some(actions);
         }
-        self.leaving = Some(actions);
         let wanted = &self.wanted;
         self.pending.retain(|key| wanted.entry(key).is_some());
         self.retry.retain(|key, _| wanted.entry(key).is_some());

@@ -52,9 +52,8 @@ impl Limits {
         let Some(is) = actual.interfaces.get(name) else {
             return Ok(()); // it will be looked at when it is there
         };
-        let is_lag = || is_free_lag(name, is, actual);
         let is_routed = match self.routed.is_empty() {
-            true => is_lag(),
+            true => is_free_lag(name, is, actual),
             false => self.routed.contains(name),
         };
         let is_of_bridge =

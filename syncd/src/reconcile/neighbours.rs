@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, OpError, OpErrorCode};
+use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, OpError};
 
 use super::limits::Limits;
 use super::reasons::NeighbourReason;
+use super::results::{refused, waiting, waiting_for};
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, NeighbourActual, NeighbourKind};
 
@@ -44,20 +45,14 @@ fn install(
     let NeighbourKey { interface, address } = key;
     let NeighbourWant { mac, permanent } = *want;
     if !actual.interfaces.contains_key(interface) {
-        return Err(OpError {
-            code: OpErrorCode::Waiting,
-            text: format!("waiting for interface {interface}"),
-        });
+        return Err(waiting_for(interface));
     }
     check_address(key, actual)?;
     let is = entry.and_then(|entry| entry.mac);
     match entry.map(|entry| entry.kind) {
         Some(NeighbourKind::Configured) if is == Some(mac) => return Ok(None),
         Some(NeighbourKind::Configured) => {
-            return Err(OpError {
-                code: OpErrorCode::Refused,
-                text: format!("{address} on {interface} is configured"),
-            });
+            return Err(refused(format!("{address} on {interface} is configured")));
         }
         Some(NeighbourKind::Ours { permanent: is_so }) if is == Some(mac) && is_so == permanent => {
             return Ok(None);
@@ -84,17 +79,15 @@ fn check_address(key: &NeighbourKey, actual: &Actual) -> Result<(), OpError> {
         .filter(|network| network.contains(*address))
         .collect();
     if own.is_empty() {
-        return Err(OpError {
-            code: OpErrorCode::Waiting,
-            text: format!("waiting for {interface} to have an address in the network of {address}"),
-        });
+        return Err(waiting(format!(
+            "waiting for {interface} to have an address in the network of {address}"
+        )));
     }
     match own.iter().any(|network| is_host(network, *address)) {
         true => Ok(()),
-        false => Err(OpError {
-            code: OpErrorCode::Refused,
-            text: format!("{address} is no address of one host on {interface}"),
-        }),
+        false => Err(refused(format!(
+            "{address} is no address of one host on {interface}"
+        ))),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What happened to one interface, forwarding entry or neighbour: the picture changes, and what
 //! follows from it is noted for the next plan or for a later one.
 
-use mclag_proto::IfName;
+use ipnetwork::IpNetwork;
 use mclag_proto::sync::model::{Event, FdbKey, NeighbourKey};
+use mclag_proto::{IfName, Mac};
 
 use super::observations::change_of_observation;
 use super::reasons::{EntryReason, NeighbourReason};
@@ -23,8 +24,9 @@ impl Reconciler {
         if before.as_ref().map(identity) != now.map(identity) {
             self.ports_changed = true;
         }
-        let is_usable = |is: &InterfaceActual| (is.mac, is.running, is.networks.clone());
-        if now.is_some() && before.as_ref().map(is_usable) != now.map(is_usable) {
+        if now.is_some()
+            && before.as_ref().map(usable_by_neighbours) != now.map(usable_by_neighbours)
+        {
             // What it lost with its carrier or its address was reported, or will be.
             let here = self.wanted.neighbours().filter(|key| key.interface == name);
             for key in here {
@@ -70,4 +72,9 @@ impl Reconciler {
         let observation = change_of_observation(before.as_ref(), entry.as_ref())?;
         Some(Event::Fdb { key, observation })
     }
+}
+
+/// What decides whether an interface can have a neighbour.
+fn usable_by_neighbours(is: &InterfaceActual) -> (Option<Mac>, bool, &[IpNetwork]) {
+    (is.mac, is.running, &is.networks)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use mclag_proto::IfName;
 use mclag_proto::sync::model::{OpError, OpErrorCode};
 
 use crate::backend::BackendError;
@@ -34,6 +35,17 @@ pub(super) fn refused(text: String) -> OpError {
         code: OpErrorCode::Refused,
         text,
     }
+}
+
+pub(super) fn waiting(text: String) -> OpError {
+    OpError {
+        code: OpErrorCode::Waiting,
+        text,
+    }
+}
+
+pub(super) fn waiting_for(interface: &IfName) -> OpError {
+    waiting(format!("waiting for interface {interface}"))
 }
 
 pub(super) fn full(what: &str, limit: usize) -> OpError {
