@@ -23,6 +23,37 @@ fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
 }
 
+/// Index of the bridge, for a port of it.
+const BRIDGE: Option<u32> = Some(9);
+
+/// An interface that is up, by itself.
+fn link(index: u32, text: &str) -> Link {
+    Link {
+        index,
+        name: name(text),
+        mac: None,
+        admin_up: true,
+        running: true,
+        master: None,
+        kind: LinkKind::Other,
+        member: None,
+    }
+}
+
+/// The bond of the model, in the bridge or not, with this host behind it.
+fn bond1(master: Option<u32>, partner: Option<LacpPartner>) -> Input {
+    let kind = LinkKind::Lag {
+        lacp: true,
+        partner,
+        min_links: 0,
+    };
+    Input::Link(Link {
+        master,
+        kind,
+        ..link(2, "bond1")
+    })
+}
+
 struct Chassis {
     domain: Domain,
     now: Time,
@@ -110,31 +141,13 @@ impl Chassis {
     }
 
     fn links(&mut self) {
-        let link = |index, text: &str| Link {
-            index,
-            name: name(text),
-            mac: None,
-            admin_up: true,
-            running: true,
-            master: None,
-            kind: LinkKind::Other,
-            member: None,
-        };
         self.feed(Input::LinksBegin);
         self.feed(Input::Link(Link {
             kind: LinkKind::Bridge,
             ..link(9, "br0")
         }));
         self.feed(Input::Link(link(1, "peerlink")));
-        self.feed(Input::Link(Link {
-            kind: LinkKind::Lag {
-                lacp: true,
-                partner: None,
-                min_links: 0,
-            },
-            master: Some(9),
-            ..link(2, "bond1")
-        }));
+        self.feed(bond1(BRIDGE, None));
         self.feed(Input::Link(Link {
             master: Some(2),
             member: Some(LagMember { distributing: true }),
@@ -385,32 +398,13 @@ fn with_another_peer_every_port_keeps_its_id_and_is_isolated_until_that_one_has_
     assert_eq!(wants(&mut chassis), [(SHARED, Isolation::Off)]);
 }
 
-/// The bond of the model, in the bridge or not.
-fn bond1(master: Option<u32>) -> Input {
-    let kind = LinkKind::Lag {
-        lacp: true,
-        partner: None,
-        min_links: 0,
-    };
-    Input::Link(Link {
-        index: 2,
-        name: name("bond1"),
-        mac: None,
-        admin_up: true,
-        running: true,
-        master,
-        kind,
-        member: None,
-    })
-}
-
 /// It is asked for nothing then that could be confirmed.
 #[test]
 fn isolation_is_lifted_where_the_id_of_its_own_is_in_force_already() {
     let mut chassis = Chassis::synchronised();
     chassis.port("bond1", PortState::Up);
     // Out of the bridge it cannot carry data.
-    chassis.feed(bond1(None));
+    chassis.feed(bond1(None, None));
     assert_eq!(wants(&mut chassis).pop(), Some((OWN, Isolation::On)));
     chassis.tell(named(ConfigFlag::Purge));
     assert_eq!(wants(&mut chassis), [(OWN, Isolation::Off)]);
@@ -487,25 +481,6 @@ fn a_port_that_comes_without_a_session_keeps_its_id_and_is_isolated() {
     assert_eq!(wants(&mut chassis), [(None, Isolation::On)]);
 }
 
-/// The bond with this partner, as the kernel has it.
-fn with_partner(partner: Option<LacpPartner>) -> Input {
-    let kind = LinkKind::Lag {
-        lacp: true,
-        partner,
-        min_links: 0,
-    };
-    Input::Link(Link {
-        index: 2,
-        name: name("bond1"),
-        mac: None,
-        admin_up: true,
-        running: true,
-        master: Some(9),
-        kind,
-        member: None,
-    })
-}
-
 /// One of our own announces itself, with this priority; its port is up, with this partner.
 fn native_peer(chassis: &mut Chassis, priority: u16, partner: Option<LacpPartner>) {
     chassis.tell(Tlv::Extension(Extension::Announce(Announce {
@@ -562,7 +537,7 @@ fn a_port_of_the_secondary_behind_which_another_host_is_than_at_the_peer_is_held
     };
     for (priority, held) in [(PRIMARY, true), (SECONDARY, false)] {
         let mut chassis = Chassis::synchronised();
-        chassis.feed(with_partner(Some(HOST)));
+        chassis.feed(bond1(BRIDGE, Some(HOST)));
         let ack = Tlv::InterfaceUpAck(InterfaceUpAck {
             id: AggregatorId::of(&name("bond1")),
             isolated: true,
@@ -600,7 +575,7 @@ fn a_port_of_the_secondary_behind_which_another_host_is_than_at_the_peer_is_held
 #[test]
 fn a_port_that_is_held_for_its_partner_is_released_when_the_peer_does_not_come_back() {
     let mut chassis = Chassis::synchronised();
-    chassis.feed(with_partner(Some(HOST)));
+    chassis.feed(bond1(BRIDGE, Some(HOST)));
     native_peer(&mut chassis, 1, Some(OTHER));
     let reason = "closed by the peer".into();
     chassis.feed(Input::PeerDown { reason });
@@ -622,13 +597,13 @@ fn who_is_at_the_other_end_of_a_port_is_said_to_one_of_our_own_once_for_each_cha
         partners.collect::<Vec<Option<LacpPartner>>>()
     };
     let mut chassis = Chassis::synchronised();
-    chassis.feed(with_partner(Some(HOST)));
+    chassis.feed(bond1(BRIDGE, Some(HOST)));
     assert_eq!(partners(&mut chassis), []);
     native_peer(&mut chassis, 1, Some(HOST));
     assert_eq!(partners(&mut chassis), [Some(HOST)]);
-    chassis.feed(with_partner(Some(HOST)));
+    chassis.feed(bond1(BRIDGE, Some(HOST)));
     assert_eq!(partners(&mut chassis), []);
-    chassis.feed(with_partner(Some(OTHER)));
+    chassis.feed(bond1(BRIDGE, Some(OTHER)));
     assert_eq!(partners(&mut chassis), [Some(OTHER)]);
     chassis.feed(Input::LinkGone { index: 2 });
     assert_eq!(partners(&mut chassis), [None]);
@@ -642,14 +617,10 @@ fn a_port_that_cannot_carry_is_held_and_leaves_the_pair_s_system_id_until_it_can
     chassis.answer(&batch, None);
     let own = Mac([2, 0, 0, 0, 0, 2]);
     let link = |index, text: &str, kind, master| Link {
-        index,
-        name: name(text),
         mac: Some(own),
-        admin_up: true,
-        running: true,
-        master,
         kind,
-        member: None,
+        master,
+        ..link(index, text)
     };
     let bond = |min_links, master| {
         let (lacp, partner) = (true, None);

@@ -875,22 +875,30 @@ async fn a_bridge_that_appears_late_gets_everything() {
     rig.stop().await;
 }
 
-/// Input: at once, that of a large table nothing is wanted, and that a port is to be isolated. Output: the
-/// port is, while the table is on its way.
-#[tokio::test]
-async fn a_port_is_answered_while_a_table_is_taken_back() {
+/// Of the table nothing is wanted.
+const NO_ENTRIES: [Op; 2] = [
+    Op::SnapshotBegin(Section::Fdb),
+    Op::SnapshotEnd(Section::Fdb),
+];
+
+/// A client that named the bridge, on which is a large table of ours.
+async fn with_large_table() -> (Rig, Client) {
     let rig = Rig::start(Options::default()).await;
     let mut client = rig.client().await;
     let _ = client.ask(&[domain()]).await;
     rig.add_ours(50_000);
-    let ends = [
-        Op::SnapshotBegin(Section::Fdb),
-        Op::SnapshotEnd(Section::Fdb),
-    ];
+    (rig, client)
+}
+
+/// Input: at once, that of a large table nothing is wanted, and that a port is to be isolated. Output: the
+/// port is, while the table is on its way.
+#[tokio::test]
+async fn a_port_is_answered_while_a_table_is_taken_back() {
+    let (rig, mut client) = with_large_table().await;
     client.batch += 1;
     let table = ClientMessage::Batch {
         number: client.batch,
-        ops: ends.to_vec(),
+        ops: NO_ENTRIES.to_vec(),
     };
     client.send(&table).await;
     let number = client.batch;
@@ -915,15 +923,8 @@ async fn a_port_is_answered_while_a_table_is_taken_back() {
 /// ours is left, although nothing is to be restored.
 #[tokio::test(start_paused = true)]
 async fn what_was_asked_for_before_a_stop_is_done_to_the_last_entry() {
-    let rig = Rig::start(Options::default()).await;
-    let mut client = rig.client().await;
-    let _ = client.ask(&[domain()]).await;
-    rig.add_ours(50_000);
-    let ends = [
-        Op::SnapshotBegin(Section::Fdb),
-        Op::SnapshotEnd(Section::Fdb),
-    ];
-    assert_eq!(client.ask(&ends).await, [Ok(()), Ok(())]);
+    let (rig, mut client) = with_large_table().await;
+    assert_eq!(client.ask(&NO_ENTRIES).await, [Ok(()), Ok(())]);
     client.send(&ClientMessage::Bye).await;
     let recorder = rig.recorder.clone();
     rig.stop().await;
