@@ -304,6 +304,7 @@ impl Driver {
         self.bridge.note(&input);
         if let Some(pair) = &mut self.pair {
             self.recorder.input(&input, now);
+            pair.peer.follow(&input);
             pair.domain.handle(input, now);
             pair.carry_out(&mut self.notices);
         }

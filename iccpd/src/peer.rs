@@ -22,6 +22,7 @@
 //! Not responsible for what the messages mean, nor for when to dial: [`iccp_core`] decides.
 
 mod candidate;
+mod device;
 mod ends;
 mod mark;
 mod refusals;
@@ -45,6 +46,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use candidate::{Candidate, Sign, first_word};
+use device::News;
 pub use ends::Ends;
 use refusals::Refusals;
 use sockets::{Listener, dial};
@@ -176,6 +178,28 @@ impl Transport {
         self.connection = None;
         self.candidate = None;
         self.dialling = Some(Box::pin(dial(self.endpoints)));
+    }
+
+    /// The kernel reports this. Sockets that are confined to an interface which is another one by now, or gone, are
+    /// made anew.
+    pub fn follow(&mut self, input: &Input) {
+        let Some(device) = self.endpoints.device else {
+            return;
+        };
+        let Some(news) = News::of(input, &device) else {
+            return;
+        };
+        if self.listener.follow(news, &device) && self.dialling.is_some() {
+            self.dialling = Some(Box::pin(dial(self.endpoints)));
+        }
+        let is_dead = |pipe: &Pipe<TcpStream, Speech>| news.is_end_of(pipe.stream(), &device);
+        self.candidate.take_if(|candidate| is_dead(&candidate.pipe));
+        if self.connection.as_ref().is_some_and(|c| is_dead(&c.pipe)) {
+            let reason = format!("interface {device} is gone, or another one by now");
+            if let Some(Input::PeerDown { reason }) = self.lost(reason) {
+                self.ended = Some(reason);
+            }
+        }
     }
 
     /// Close the connection after what was sent before has left. Stops dialling, too.

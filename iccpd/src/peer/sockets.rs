@@ -1,7 +1,9 @@
 //! The sockets of this end: the one that listens, and those that dial.
 
 use super::Endpoints;
+use super::device::News;
 use mclag_daemon::dial::Backoff;
+use mclag_proto::IfName;
 use mclag_proto::ctl::SessionError;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -95,6 +97,24 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// Something became of interfaces, and this is the one that the socket is confined to. It is opened anew if it
+    /// hears nothing any more, at once if it can be; true then.
+    pub(super) fn follow(&mut self, news: News, device: &IfName) -> bool {
+        if self
+            .socket
+            .as_ref()
+            .is_some_and(|socket| !news.is_end_of(socket, device))
+        {
+            return false;
+        }
+        self.socket = None;
+        if news == News::Present {
+            self.pause = None;
+            self.pauses = LISTEN_RETRY;
+        }
+        true
     }
 
     /// Why it does not listen.
