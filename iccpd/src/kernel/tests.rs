@@ -1,6 +1,8 @@
 //! The watch against the running kernel, in a network namespace of its own. Where there is none
 //! to be had, or no `ip`, a test says so and passes.
 
+mod random;
+
 use super::*;
 use iccp_core::{LinkKind, NeighbourFrom, NeighbourObservation};
 use mclag_netlink::{Kernel, NeighbourAction, NeighbourOp};

@@ -6,7 +6,7 @@ fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
 }
 
-fn info(index: u32, text: &str, kind: Kind) -> LinkInfo {
+pub(in super::super) fn info(index: u32, text: &str, kind: Kind) -> LinkInfo {
     LinkInfo {
         index,
         name: name(text),
