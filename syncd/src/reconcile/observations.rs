@@ -26,9 +26,17 @@ pub(super) fn change_of_observation(
 ) -> Option<Observation> {
     let was = before.and_then(FdbEntry::seen_on);
     let is = after.and_then(FdbEntry::seen_on);
+    let is_configured =
+        |entry: Option<&FdbEntry>| entry.is_some_and(|entry| entry.kind == EntryKind::Configured);
+    // An entry that an operator writes over another one, or lets the dataplane learn from then on, is
+    // no move: where the host is seen may be the same.
+    if is_configured(before) != is_configured(after) && is.is_some() {
+        return after.and_then(observation_of);
+    }
     match (was, is) {
         (None, None) => None,
         (Some(was), Some(is)) if was == is => None,
+        (Some(_), Some(_)) if is_configured(after) => after.and_then(observation_of),
         (Some(_), Some(port)) => Some(Observation::Moved { port }),
         (None, Some(_)) => after.and_then(observation_of),
         (Some(_), None) if after.is_some() => Some(Observation::Inactive),

@@ -1037,6 +1037,25 @@ fn table_of_observations() {
         (Some(ours("bond1", true)), on, Some(moved)),
         (Some(ours("bond1", false)), on, Some(active)),
         (Some(ours("bond1", true)), off, Some(Observation::Inactive)),
+        // An operator writes his over what is there, moves it, and takes it back.
+        (at(Dynamic), at(Configured), Some(learned("swp1", true))),
+        (on, at(Configured), Some(learned("swp1", true))),
+        (off, at(Configured), Some(learned("swp1", true))),
+        (
+            Some(entry("bond1", Dynamic)),
+            at(Configured),
+            Some(learned("swp1", true)),
+        ),
+        (
+            Some(entry("bond1", Configured)),
+            at(Configured),
+            Some(learned("swp1", true)),
+        ),
+        (at(Configured), at(Configured), None),
+        (at(Configured), at(Dynamic), Some(learned("swp1", false))),
+        (at(Configured), on, Some(active)),
+        (at(Configured), off, Some(Observation::Inactive)),
+        (at(Configured), None, Some(Observation::Aged)),
     ];
     for (before, after, observation) in cases {
         let mut actual = fresh();
