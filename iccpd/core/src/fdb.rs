@@ -3,7 +3,9 @@
 //! The rules of the table, for the engine in `table.rs`. Follows the table of `spec/behaviour.md`
 //! 9.13. *Local* is on which port this chassis sees the host (the specification's L bit is its
 //! absence), *remote* on which port the peer advertises it (absence is the P bit). Where both exist
-//! they name the same MLAG port: any other combination is a move, and the newer observation wins.
+//! they name the same MLAG port: any other combination is a move, and the newer observation wins. Not so
+//! what operators configured on both chassis: each stays until whoever wrote it removes it, and this
+//! chassis' own counts here (`docs/adr/0019-order-of-moves.md`).
 //!
 //! Ageing needs no clock here: the dataplane says when a host falls silent on this chassis, and
 //! an entry goes when neither side sees the host.
@@ -217,10 +219,13 @@ impl Entry<Policy> {
     fn learned(&mut self, place: Place, ports: &Ports) -> bool {
         self.unconfirmed = false;
         let port = place.port;
-        let stays = |remote: Place| remote.port == port && ports.is_mlag(&port);
+        let stays = |remote: Place| {
+            (remote.port == port && ports.is_mlag(&port)) || (remote.configured && place.configured)
+        };
         if let Some(remote) = self.remote.filter(|remote| !stays(*remote)) {
             if remote.configured && !self.stale && !place.configured {
-                // Put back what the frame displaced.
+                // Put back what the frame displaced. What was configured here is so no longer.
+                self.local = self.local.filter(|local| !local.place.configured);
                 self.reprogram = true;
                 return false;
             }
@@ -236,8 +241,12 @@ impl Entry<Policy> {
         let mine = ports.is_mlag(&place.port);
         let here = |own: Local| mine && own.place.port == place.port;
         if let Some(local) = self.local.filter(|local| local.place.configured) {
-            // Configured here beats anything the peer learned.
-            self.set_remote(here(local).then_some(place));
+            // Configured here beats anything the peer has. What it learned elsewhere it gives up when
+            // it hears of this one; what was configured there stays, whichever came first.
+            let stays = here(local) || place.configured;
+            self.set_remote(stays.then_some(place));
+            let is_heard = self.advertised == Some(local.place);
+            self.displaced = (!stays && !is_heard).then_some(place);
             return;
         }
         // As long as the dataplane was not told, its own observation stands.

@@ -189,7 +189,7 @@ impl Entry<Policy> {
         }
         if local.standing == Standing::ViaPeerLink {
             self.local = None;
-        } else if self.remote.is_some_and(|remote| remote.port == place.port) {
+        } else if !place.configured && self.remote.is_some_and(|remote| remote.port == place.port) {
             // Two different places from now on (W-15); by way of the peer link until the host speaks
             // here (`spec/behaviour.md` 9.12).
             self.superseded = Some(place.into());

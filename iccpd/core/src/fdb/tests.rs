@@ -1,6 +1,7 @@
 //! One test per row of `spec/behaviour.md` 9.13 that the table decides, and per rule of 9.3–9.5, for
 //! a dataplane that tracks what is installed. `unreported.rs`: for one that does not.
 
+mod configured;
 mod rows;
 mod unreported;
 
@@ -682,7 +683,11 @@ impl Fixture {
                 assert_eq!(entry.advertised, for_peer, "{key:?} {entry:?}");
             }
             let local = entry.local.map(|local| local.place);
-            if let (Some(local), Some(remote)) = (local, entry.remote) {
+            let are_configured =
+                |local: Place| local.configured && entry.remote.is_some_and(|it| it.configured);
+            if let (Some(local), Some(remote)) =
+                (local.filter(|it| !are_configured(*it)), entry.remote)
+            {
                 assert_eq!(local.port, remote.port, "{key:?}: a host is in one place");
                 assert!(ports.is_mlag(&local.port), "{key:?}: W-15");
             }

@@ -121,9 +121,9 @@ impl Entry<Policy> {
     fn observed_on_down_port(&mut self, place: Place, outage: Outage, ports: &Ports) {
         let is_long = outage == Outage::Long;
         let at_peer = ports.at_peer.get(&place.port).copied();
-        let known_to_peer = self
-            .remote
-            .is_some_and(|remote| remote.port == place.port || remote.configured);
+        let known_to_peer = self.remote.is_some_and(|remote| {
+            remote.port == place.port || (remote.configured && !place.configured)
+        });
         if at_peer == Some(true) && known_to_peer {
             self.unconfirmed = false;
             self.local = None;

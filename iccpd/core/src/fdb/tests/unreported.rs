@@ -342,10 +342,13 @@ mod told_by_the_peer {
         assert_eq!(f.ops(), [tracked("bond1")], "and does not age here");
     }
 
-    /// 9.5, known address, rule 2: configured here.
+    /// 9.5, known address, rule 2: configured here. What is configured there stays there, too.
     #[test]
     fn what_is_configured_here_refuses_what_the_peer_says() {
-        for kind in [MacType::Dynamic, MacType::Static] {
+        for (kind, afterwards) in [
+            (MacType::Dynamic, vec![]),
+            (MacType::Static, vec![fixed("bond1")]),
+        ] {
             let mut f = server();
             configured(&mut f, "swp10");
             f.advertised();
@@ -353,8 +356,8 @@ mod told_by_the_peer {
             assert_eq!((f.ops(), f.advertised()), (vec![], vec![]));
             f.observation(Observation::Aged);
             assert_eq!(f.advertised(), [del("swp10")]);
-            f.ops();
-            assert!(f.fdb.is_empty(), "the peer's word was not taken");
+            assert_eq!(f.ops(), afterwards, "what the peer learned is not taken");
+            assert_eq!(f.fdb.is_empty(), afterwards.is_empty());
         }
     }
 
