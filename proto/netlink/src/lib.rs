@@ -35,7 +35,7 @@ pub use fdb::{Activity, FdbAction, FdbEntry, FdbOp, FdbState};
 pub use kernel::{Kernel, Op};
 pub use link::{
     ActorSystem, BondInfo, BondMember, BondMode, BridgePort, LacpInfo, LacpState, LinkInfo,
-    LinkKind, LinkOp, LinkSetting, MIN_LINKS_HOLD, Oper, PortState,
+    LinkKind, LinkOp, LinkSetting, MIN_LINKS_HOLD, McastRouter, McastSnooping, Oper, PortState,
 };
 pub use listing::FdbListing;
 pub use monitor::{Event, Groups, Monitor};

@@ -98,6 +98,8 @@ pub enum LinkKind {
         vlan_filtering: bool,
         /// How long a learned address lives without frames.
         ageing_time: Duration,
+        /// Whether multicast goes only where somebody asked for it.
+        mcast_snooping: McastSnooping,
     },
     /// A VLAN of another interface.
     Vlan {
@@ -327,6 +329,43 @@ impl PortState {
     }
 }
 
+/// Whether a bridge sends multicast only to ports where somebody asked for it (IGMP, MLD).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum McastSnooping {
+    /// It goes to all ports; also a kernel that cannot do otherwise.
+    #[default]
+    Off,
+    /// On, with settings of the bridge and of its ports.
+    Global,
+    /// On, with settings of each VLAN (`mcast_vlan_snooping`): those of ports have no effect.
+    PerVlan,
+}
+
+/// Whether a bridge port gets all multicast of a snooping bridge, as one with a multicast router behind it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum McastRouter {
+    /// Never.
+    Disabled,
+    /// While a querier or router is heard on it: the kernel's default.
+    Learned,
+    /// Always.
+    Permanent,
+    /// For a while, as somebody in user space heard a router.
+    Temporary,
+}
+
+impl McastRouter {
+    pub(crate) const fn read(raw: u8) -> Option<Self> {
+        Some(match raw {
+            0 => Self::Disabled,
+            1 => Self::Learned,
+            2 => Self::Permanent,
+            3 => Self::Temporary,
+            _ => return None,
+        })
+    }
+}
+
 /// State of an interface as port of a bridge.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BridgePort {
@@ -340,6 +379,8 @@ pub struct BridgePort {
     pub isolated: bool,
     /// Index of the port that gets its frames while it has no carrier.
     pub backup_port: Option<u32>,
+    /// Whether it gets all multicast; none where the kernel does not say (no IGMP snooping built in).
+    pub mcast_router: Option<McastRouter>,
 }
 
 /// The kernel counts in hundredths of a second towards user space, whatever it does inside.

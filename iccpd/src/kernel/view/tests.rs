@@ -1,5 +1,5 @@
 use super::*;
-use mclag_netlink::{ActorSystem, BondInfo, BondMember, LacpInfo, LacpState, Oper};
+use mclag_netlink::{ActorSystem, BondInfo, BondMember, LacpInfo, LacpState, McastSnooping, Oper};
 use mclag_proto::{LacpPartner, Mac, Vid};
 
 fn name(text: &str) -> IfName {
@@ -285,6 +285,7 @@ fn a_port_of_a_bridge_is_not_a_member_of_a_lag() {
     let bridge = Kind::Bridge {
         vlan_filtering: true,
         ageing_time: Duration::from_secs(300),
+        mcast_snooping: McastSnooping::Off,
     };
     view.link(info(3, "br0", bridge), at(0));
     view.link(

@@ -5,10 +5,10 @@
 //! waits in it for ever.
 
 use mclag_proto::{IfName, Mac};
-use rtnetlink::packet_route::link::{InfoKind, LinkMessage};
+use rtnetlink::packet_route::link::{BridgeMulticastRouterType, InfoKind, LinkMessage};
 use rtnetlink::{LinkBond, LinkBridgePort, LinkMessageBuilder, LinkUnspec};
 
-use super::{AF_BRIDGE, HEADER_LEN, PortState, RTM_GETLINK, RTM_NEWLINK};
+use super::{AF_BRIDGE, HEADER_LEN, McastRouter, PortState, RTM_GETLINK, RTM_NEWLINK};
 use super::{IFLA_BRPORT_STATE, IFLA_MASTER, IFLA_PROTINFO};
 use crate::attr::Msg;
 
@@ -41,6 +41,8 @@ pub enum LinkSetting {
     Learning(bool),
     /// Send frames for this bridge port to another one of its bridge while it has no carrier.
     BackupPort(Option<u32>),
+    /// Whether this bridge port gets all multicast of a bridge that snoops.
+    McastRouter(McastRouter),
     /// Spanning-tree state of this bridge port. Refused with `EBUSY` while the kernel runs the
     /// spanning tree. Without spanning tree the bridge turns [`PortState::Blocking`] into
     /// forwarding at once, and any state when the port regains carrier: no way to hold a port.
@@ -58,6 +60,7 @@ impl LinkOp {
             LinkSetting::BondMinLinks(_) => "set min_links",
             LinkSetting::Learning(_) => "set learning",
             LinkSetting::BackupPort(_) => "set backup_port",
+            LinkSetting::McastRouter(_) => "set mcast_router",
             LinkSetting::PortState(_) => "set port state",
         }
     }
@@ -79,11 +82,23 @@ impl LinkOp {
             LinkSetting::Learning(on) => port().learning(on).build(),
             LinkSetting::BackupPort(Some(index)) => port().backup_port(index).build(),
             LinkSetting::BackupPort(None) => port().nobackup_port().build(),
+            LinkSetting::McastRouter(router) => port().mcast_router(router.typed()).build(),
             LinkSetting::PortState(state) => return port_state_request(self.link, state),
         };
         // Without NLM_F_CREATE this changes an existing interface, and unlike RTM_SETLINK it
         // takes the settings of bonds and bridge ports.
         Msg::typed(RTM_NEWLINK, 0, &message)
+    }
+}
+
+impl McastRouter {
+    const fn typed(self) -> BridgeMulticastRouterType {
+        match self {
+            Self::Disabled => BridgeMulticastRouterType::Disabled,
+            Self::Learned => BridgeMulticastRouterType::TempQuery,
+            Self::Permanent => BridgeMulticastRouterType::Permanent,
+            Self::Temporary => BridgeMulticastRouterType::Temp,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use mclag_proto::{IfName, Mac, Vid};
 
 use super::{
     AF_BRIDGE, AF_UNSPEC, ActorSystem, BondInfo, BondMember, BondMode, BridgePort, HEADER_LEN,
-    IFLA_BRPORT_STATE, IFLA_MASTER, IFLA_PROTINFO, LacpInfo, LacpState, LinkInfo, LinkKind, Oper,
-    PortState, RTM_DELLINK, RTM_NEWLINK, centiseconds,
+    IFLA_BRPORT_STATE, IFLA_MASTER, IFLA_PROTINFO, LacpInfo, LacpState, LinkInfo, LinkKind,
+    McastRouter, McastSnooping, Oper, PortState, RTM_DELLINK, RTM_NEWLINK, centiseconds,
 };
 use crate::attr::{Attr, Attrs, Received};
 use crate::vlan::BridgeVlans;
@@ -110,6 +110,7 @@ fn read_kind(info: Attrs<'_>, lower: Option<u32>) -> LinkKind {
         "bridge" => LinkKind::Bridge {
             vlan_filtering: flag(data, IFLA_BR_VLAN_FILTERING),
             ageing_time: centiseconds(u32_or_zero(data, IFLA_BR_AGEING_TIME)),
+            mcast_snooping: read_snooping(data),
         },
         "vlan" => LinkKind::Vlan {
             id: data.find(IFLA_VLAN_ID).and_then(|a| Vid::new(a.u16()?)),
@@ -155,6 +156,22 @@ fn read_bond(data: Attrs<'_>) -> BondInfo {
     }
 }
 
+fn read_snooping(data: Attrs<'_>) -> McastSnooping {
+    // | values (4) | which of them are valid (4) |
+    let options = data.find(IFLA_BR_MULTI_BOOLOPT).map(|attr| attr.value);
+    let per_vlan = match options {
+        Some(&[v0, v1, v2, v3, _, _, _, _]) => {
+            u32::from_ne_bytes([v0, v1, v2, v3]) & BR_BOOLOPT_MCAST_VLAN_SNOOPING != 0
+        }
+        _ => false,
+    };
+    match (flag(data, IFLA_BR_MCAST_SNOOPING), per_vlan) {
+        (false, _) => McastSnooping::Off,
+        (true, false) => McastSnooping::Global,
+        (true, true) => McastSnooping::PerVlan,
+    }
+}
+
 fn read_member(data: Attrs<'_>) -> BondMember {
     let byte = |kind| data.find(kind).and_then(|a| a.u8());
     let number = |kind| data.find(kind).and_then(|a| a.u16());
@@ -184,6 +201,10 @@ fn read_bridge_port(data: Attrs<'_>) -> BridgePort {
             .find(IFLA_BRPORT_BACKUP_PORT)
             .and_then(|a| a.u32())
             .filter(|&index| index != 0),
+        mcast_router: data
+            .find(IFLA_BRPORT_MULTICAST_ROUTER)
+            .and_then(|a| a.u8())
+            .and_then(McastRouter::read),
     }
 }
 
@@ -238,11 +259,17 @@ const IFLA_BOND_SLAVE_AD_PARTNER_OPER_PORT_STATE: u16 = 8;
 
 const IFLA_BR_AGEING_TIME: u16 = 4;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
+const IFLA_BR_MCAST_SNOOPING: u16 = 23;
+const IFLA_BR_MULTI_BOOLOPT: u16 = 46;
+
+/// `1 << BR_BOOLOPT_MCAST_VLAN_SNOOPING`.
+const BR_BOOLOPT_MCAST_VLAN_SNOOPING: u32 = 1 << 1;
 
 const IFLA_VLAN_ID: u16 = 1;
 
 const IFLA_BRPORT_LEARNING: u16 = 8;
 const IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
+const IFLA_BRPORT_MULTICAST_ROUTER: u16 = 25;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 const IFLA_BRPORT_BACKUP_PORT: u16 = 34;
 

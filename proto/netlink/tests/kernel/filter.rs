@@ -10,7 +10,8 @@ use mclag_proto::{IfName, Mac};
 
 use crate::lab::{Lab, PATIENCE, Skip, Wire, in_namespace, mac, name};
 
-async fn filter(table: &TableName) -> Result<Filter, Skip> {
+/// The filter, in a kernel that has one.
+pub(crate) async fn filter(table: &TableName) -> Result<Filter, Skip> {
     let lacks = |what: &dyn std::fmt::Display| Skip(format!("kernel lacks nftables: {what}"));
     let mut filter = Filter::open().map_err(|error| lacks(&error))?;
     // The bridge family is a module of its own: only creating a table there tells.

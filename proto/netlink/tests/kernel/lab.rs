@@ -105,11 +105,15 @@ impl Lab {
         self.add(what, builder.build()).await?;
         let index = self.index(name).await;
         let got = self.link(index).await.kind;
-        let wanted = LinkKind::Bridge {
-            vlan_filtering,
-            ageing_time,
+        let LinkKind::Bridge {
+            vlan_filtering: filters,
+            ageing_time: ages_in,
+            mcast_snooping: _,
+        } = got
+        else {
+            panic!("{got:?}");
         };
-        assert_eq!(got, wanted);
+        assert_eq!((filters, ages_in), (vlan_filtering, ageing_time));
         Ok(index)
     }
 
@@ -316,17 +320,19 @@ impl Wire {
 
     /// The payloads of our frames that are here by now.
     pub(crate) fn received(&mut self) -> Vec<String> {
-        let mut payloads = Vec::new();
+        let frames = self.frames().into_iter();
+        frames.filter_map(|frame| payload(&frame)).collect()
+    }
+
+    /// All frames that are here by now.
+    pub(crate) fn frames(&mut self) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
         let mut frame = [0; 2048];
         loop {
-            let len = match self.0.read(&mut frame) {
-                Ok(len) => len,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return payloads,
+            match self.0.read(&mut frame) {
+                Ok(len) => frames.push(frame[..len].to_vec()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return frames,
                 Err(error) => panic!("receive: {error}"),
-            };
-            if let Some(payload) = frame[12..len].strip_prefix(&ETHERTYPE_EXPERIMENTAL) {
-                let text = String::from_utf8_lossy(payload);
-                payloads.push(text.trim_end_matches('\0').to_owned());
             }
         }
     }
@@ -344,6 +350,13 @@ impl Wire {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// What a frame of ours carries.
+pub(crate) fn payload(frame: &[u8]) -> Option<String> {
+    let payload = frame.get(12..)?.strip_prefix(&ETHERTYPE_EXPERIMENTAL)?;
+    let text = String::from_utf8_lossy(payload);
+    Some(text.trim_end_matches('\0').to_owned())
 }
 
 /// Local experimental EtherType 1 (IEEE 802).

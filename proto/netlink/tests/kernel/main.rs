@@ -10,5 +10,6 @@ mod fdb;
 mod filter;
 mod lab;
 mod links;
+mod multicast;
 mod neigh;
 mod packet;

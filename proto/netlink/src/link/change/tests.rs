@@ -50,6 +50,31 @@ fn a_port_setting_is_data_of_its_masters_kind() {
 
 #[test]
 #[cfg(target_endian = "little")]
+fn a_multicast_router_is_a_number_of_its_port() {
+    let port = |router: u8| {
+        link_info(
+            28,
+            &[
+                11, 0, 4, 0, b'b', b'r', b'i', b'd', b'g', b'e', 0, 0, // kind of the master
+                12, 0, 5, 0, // data
+                5, 0, 25, 0, router, 0, 0, 0, // multicast_router
+            ],
+        )
+    };
+    for (router, raw) in [
+        (McastRouter::Disabled, 0),
+        (McastRouter::Learned, 1),
+        (McastRouter::Permanent, 2),
+        (McastRouter::Temporary, 3),
+    ] {
+        assert_eq!(body(LinkSetting::McastRouter(router)), port(raw));
+        assert_eq!(McastRouter::read(raw), Some(router));
+    }
+    assert_eq!(McastRouter::read(4), None);
+}
+
+#[test]
+#[cfg(target_endian = "little")]
 fn bringing_up_changes_one_flag() {
     let want = [0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0];
     assert_eq!(body(LinkSetting::AdminUp(true)), want);

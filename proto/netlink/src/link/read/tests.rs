@@ -161,8 +161,40 @@ fn a_bridge_tells_its_ageing_time() {
         LinkKind::Bridge {
             vlan_filtering: true,
             ageing_time: Duration::from_secs(300),
+            mcast_snooping: McastSnooping::Off,
         }
     );
+}
+
+#[test]
+fn snooping_of_a_bridge_is_off_on_or_per_vlan() {
+    const PER_VLAN: u32 = 1 << 1;
+    for (on, options, snooping) in [
+        (0, Some(0), McastSnooping::Off),
+        (0, Some(PER_VLAN), McastSnooping::Off),
+        (1, Some(0), McastSnooping::Global),
+        (1, Some(1), McastSnooping::Global), // another option
+        (1, None, McastSnooping::Global),    // a kernel before 5.0
+        (1, Some(PER_VLAN), McastSnooping::PerVlan),
+    ] {
+        let got = link(0, |m| {
+            m.nest(IFLA_LINKINFO, |m| {
+                m.attr_str(IFLA_INFO_KIND, "bridge");
+                m.nest(IFLA_INFO_DATA, |m| {
+                    m.attr_u8(IFLA_BR_MCAST_SNOOPING, on);
+                    if let Some(options) = options {
+                        let valid = u32::MAX;
+                        let all = [options.to_ne_bytes(), valid.to_ne_bytes()].concat();
+                        m.attr(IFLA_BR_MULTI_BOOLOPT, &all);
+                    }
+                });
+            });
+        });
+        let LinkKind::Bridge { mcast_snooping, .. } = got.kind else {
+            panic!("{got:?}");
+        };
+        assert_eq!(mcast_snooping, snooping, "{on} {options:?}");
+    }
 }
 
 #[test]
