@@ -9,6 +9,7 @@ use std::fmt;
 use ipnetwork::IpNetwork;
 use mclag_proto::sync::model::{FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Mac, Vid};
+use serde::{Deserialize, Serialize};
 
 mod display;
 
@@ -17,6 +18,8 @@ mod display;
 pub struct Actual {
     /// The bridge this is a picture of; none before a client named one.
     pub bridge: Option<IfName>,
+    /// Whether that bridge sends multicast only where somebody asked for it.
+    pub snooping: McastSnooping,
     /// The split-horizon filter, if it is installed.
     pub filter: Option<Filter>,
     /// Ports that are kept from carrying data although LACP runs. By name: a port may be held
@@ -59,6 +62,34 @@ pub struct BridgePort {
     pub learning: bool,
     /// Port that frames go to while this one has no carrier.
     pub backup: Option<IfName>,
+    /// Whether it gets all multicast; none where that cannot be set.
+    pub mcast_router: Option<McastRouter>,
+}
+
+/// Whether a bridge sends multicast only to ports where somebody asked for it (IGMP and MLD snooping).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum McastSnooping {
+    /// It goes to all ports.
+    #[default]
+    Off,
+    /// It does, and ports can be told to get all.
+    On,
+    /// It does, with settings of each VLAN: those of ports have no effect.
+    PerVlan,
+}
+
+/// Whether a port gets all multicast of a bridge that snoops, as one with a multicast router behind it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum McastRouter {
+    /// Never.
+    Disabled,
+    /// While a querier or router is heard on it.
+    Learned,
+    /// Always.
+    Permanent,
+    /// For a while.
+    Temporary,
 }
 
 /// Settings of an interface that speaks LACP.
@@ -200,6 +231,13 @@ pub enum Action {
         /// The bridge port.
         port: IfName,
     },
+    /// Switch whether a bridge port gets all multicast.
+    SetMcastRouter {
+        /// The bridge port.
+        port: IfName,
+        /// Whether it does.
+        router: McastRouter,
+    },
     /// Set the LACP system id.
     SetSystemMac {
         /// The bond or team.
@@ -290,7 +328,7 @@ pub enum Subject {
     Domain,
     /// Isolation and hold of a port: what the other chassis is told depends on.
     Port(IfName),
-    /// What else is set on a port, the peer link included: learning, backup, LACP system id.
+    /// What else is set on a port, the peer link included: learning, backup, multicast, LACP system id.
     Settings(IfName),
     /// A forwarding entry.
     Fdb(FdbKey),
@@ -313,6 +351,7 @@ impl Action {
             Self::SetLearning { port, .. }
             | Self::SetBackup { port, .. }
             | Self::ClearBackup { port }
+            | Self::SetMcastRouter { port, .. }
             | Self::SetSystemMac { port, .. } => Subject::Settings(*port),
             Self::FdbInstall { key, .. }
             | Self::FdbMakeDynamic { key, .. }
@@ -339,7 +378,7 @@ impl Action {
             Self::SetLearning {
                 learning: false, ..
             } => 3,
-            Self::SetBackup { .. } | Self::ClearBackup { .. } => 4,
+            Self::SetBackup { .. } | Self::ClearBackup { .. } | Self::SetMcastRouter { .. } => 4,
             Self::SetSystemMac { .. } => 5,
             Self::LocalInstall { .. } => 6,
             Self::SetInterfaceMac { .. } => 7,
@@ -403,6 +442,9 @@ impl Actual {
             }
             Action::ClearBackup { port } => {
                 self.with_bridge_port(port, |settings| settings.backup = None);
+            }
+            Action::SetMcastRouter { port, router } => {
+                self.with_bridge_port(port, |settings| settings.mcast_router = Some(*router));
             }
             Action::SetSystemMac { port, mac } => {
                 let port = self.ports.get_mut(port);

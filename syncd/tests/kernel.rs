@@ -9,7 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use mclag_netlink::nft::{Filter, TableName};
-use mclag_netlink::{Activity, FdbAction, FdbOp, Kernel, LinkKind, MIN_LINKS_HOLD, Op};
+use mclag_netlink::{
+    Activity, FdbAction, FdbOp, Kernel, LinkKind, MIN_LINKS_HOLD, McastRouter, Op,
+};
+use mclag_proto::sync::model::{DomainWant, Isolation, Op as WantOp, PortWant, Section, Traffic};
 use mclag_proto::{IfName, Mac};
 use nix::sched::{CloneFlags, unshare};
 use syncd::backend::linux::LinuxBackend;
@@ -132,6 +135,98 @@ fn holds_of_several_bonds_keep_what_changed_a_moment_ago() {
         assert_eq!(results, [Ok(()), Ok(())]);
         assert_eq!(min_links(bonds[0]).await, MIN_LINKS_HOLD + 2);
         assert_eq!(min_links(bonds[1]).await, MIN_LINKS_HOLD + 3);
+    });
+}
+
+/// Carry out what is wanted, and what follows from it, as the server does.
+async fn settle(backend: &mut LinuxBackend, reconciler: &mut Reconciler) {
+    if let Some(bridge) = reconciler.needs_snapshot() {
+        let snapshot = backend.snapshot(bridge).await.expect("a look");
+        reconciler.adopt(snapshot.actual);
+    }
+    let actions = reconciler.plan();
+    let results = backend.apply(&actions).await;
+    let _ = reconciler.conclude(&actions, &results);
+}
+
+/// What the kernel says of a port of a bridge.
+async fn mcast_router(port: &str) -> Option<McastRouter> {
+    let mut kernel = Kernel::open().expect("a handle");
+    let port = IfName::new(port).expect("a name");
+    let link = kernel.link(&port).await.expect("an answer");
+    link.expect("a port").bridge_port?.mcast_router
+}
+
+/// Input: the bridge of a pair snoops; then it does not, then it does again, and then there is no pair. Output: peer
+/// link and MLAG port get all multicast while it snoops and there is a pair, and otherwise what they got before.
+#[test]
+fn ports_of_the_pair_get_all_multicast_while_the_bridge_snoops() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge mcast_snooping 1",
+        "link add peer type veth peer name far1",
+        "link add swp1 type veth peer name far2",
+        "link add orphan type veth peer name far3",
+        "link set peer master br0",
+        "link set swp1 master br0",
+        "link set orphan master br0",
+        "link set swp1 type bridge_slave mcast_router 0",
+        "link set br0 up",
+    ];
+    in_namespace("router ports", DEVICES, async || {
+        if mcast_router("peer").await.is_none() {
+            eprintln!("router ports: skipped: kernel lacks IGMP snooping");
+            return;
+        }
+        let name = |text| IfName::new(text).expect("a name");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let mut reconciler = Reconciler::new(Originals::default());
+        let want = PortWant {
+            isolation: Isolation::Keep,
+            traffic: Traffic::Keep,
+            redirect: false,
+            system_mac: None,
+        };
+        reconciler.accept(&[
+            WantOp::SnapshotBegin(Section::Ports),
+            WantOp::Domain(DomainWant {
+                bridge: name("br0"),
+                peer_link: Some(name("peer")),
+                peer_link_learning: true,
+            }),
+            WantOp::Port {
+                port: name("swp1"),
+                want,
+            },
+            WantOp::SnapshotEnd(Section::Ports),
+        ]);
+        settle(&mut backend, &mut reconciler).await;
+        let all = async || {
+            [
+                mcast_router("peer").await,
+                mcast_router("swp1").await,
+                mcast_router("orphan").await,
+            ]
+        };
+        let learned = Some(McastRouter::Learned);
+        let permanent = Some(McastRouter::Permanent);
+        let before = [learned, Some(McastRouter::Disabled), learned];
+        let with_pair = [permanent, permanent, learned];
+        assert_eq!(all().await, with_pair);
+        for (command, expected) in [
+            ("link set br0 type bridge mcast_snooping 0", before),
+            ("link set br0 type bridge mcast_snooping 1", with_pair),
+        ] {
+            ip(command).expect("snooping");
+            while all().await != expected {
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event.expect("an event in time").expect("events");
+                let _ = reconciler.observe(&event);
+                settle(&mut backend, &mut reconciler).await;
+            }
+        }
+        reconciler.want_nothing();
+        settle(&mut backend, &mut reconciler).await;
+        assert_eq!(all().await, before);
     });
 }
 

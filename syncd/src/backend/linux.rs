@@ -35,7 +35,7 @@ use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
 use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendEvent, Snapshot};
-use crate::dataplane::{Action, FdbEntry};
+use crate::dataplane::{Action, FdbEntry, McastSnooping};
 
 use checks::Checks;
 use listing::Listing;
@@ -326,6 +326,7 @@ impl LinuxBackend {
             self.doubts.insert(index);
         }
         let was_filtering = self.is_filtering();
+        let was_snooping = self.snooping();
         if let Some(old_name) = self.links.insert(link) {
             self.events.push_back(BackendEvent::Renamed {
                 from: old_name,
@@ -339,6 +340,10 @@ impl LinuxBackend {
         }
         if self.is_our_bridge(index) && self.is_filtering() != was_filtering {
             self.resync("VLAN filtering of the bridge changed");
+            return;
+        }
+        if self.is_our_bridge(index) && self.snooping() != was_snooping {
+            self.resync("multicast snooping of the bridge changed");
             return;
         }
         self.report_port(name);
@@ -448,6 +453,11 @@ impl LinuxBackend {
     /// Whether our bridge separates VLANs.
     fn is_filtering(&self) -> bool {
         self.bridge_link().is_some_and(view::is_filtering)
+    }
+
+    /// Whether our bridge sends multicast only where somebody asked for it.
+    fn snooping(&self) -> McastSnooping {
+        self.bridge_link().map(view::snooping).unwrap_or_default()
     }
 
     fn is_our_bridge(&self, index: u32) -> bool {

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use super::{Backend, BackendError, BackendEvent, Snapshot};
 use crate::dataplane::{
-    Action, Actual, BridgePort, EntryKind, FdbEntry, InterfaceActual, Lacp, NeighbourActual,
-    PortActual,
+    Action, Actual, BridgePort, EntryKind, FdbEntry, InterfaceActual, Lacp, McastRouter,
+    NeighbourActual, PortActual,
 };
 
 /// Most actions that are remembered; older ones are forgotten.
@@ -198,6 +198,7 @@ impl Recorder {
             bridge_port: Some(BridgePort {
                 learning: true,
                 backup: None,
+                mcast_router: Some(McastRouter::Learned),
             }),
             lacp: Some(Lacp::default()),
         };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Subject};
+use super::{Action, McastRouter, Subject};
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,6 +22,15 @@ impl fmt::Display for Action {
             }
             Self::SetBackup { port, backup } => write!(f, "redirect {port} to {backup}"),
             Self::ClearBackup { port } => write!(f, "no longer redirect {port}"),
+            Self::SetMcastRouter { port, router } => {
+                let router = match router {
+                    McastRouter::Disabled => "never",
+                    McastRouter::Learned => "while a router is heard",
+                    McastRouter::Permanent => "always",
+                    McastRouter::Temporary => "for a while",
+                };
+                write!(f, "send all multicast to {port} {router}")
+            }
             Self::SetSystemMac {
                 port,
                 mac: Some(mac),
@@ -92,6 +101,13 @@ mod tests {
                     learning: false,
                 },
                 "switch learning of bond1 off",
+            ),
+            (
+                Action::SetMcastRouter {
+                    port,
+                    router: McastRouter::Permanent,
+                },
+                "send all multicast to bond1 always",
             ),
         ] {
             assert_eq!(action.to_string(), text);

@@ -10,7 +10,7 @@ use mclag_proto::{IfName, Mac, Vid};
 use serde::{Deserialize, Serialize};
 
 use super::wanted::Wanted;
-use crate::dataplane::Actual;
+use crate::dataplane::{Actual, McastRouter};
 
 /// The settings that were changed, by port.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -25,6 +25,9 @@ pub struct PortOriginals {
     pub learning: Original<bool>,
     /// Port that frames went to while it had no carrier.
     pub backup: Original<Option<IfName>>,
+    /// Whether it got all multicast.
+    #[serde(skip_serializing_if = "Original::is_untouched")]
+    pub mcast_router: Original<McastRouter>,
     /// LACP system id that had been given to it.
     pub system_mac: Original<Option<Mac>>,
     /// Its address on layer 2.
@@ -148,6 +151,7 @@ impl Originals {
         if actual.bridge.is_some() && actual.bridge_port(port).is_none() {
             originals.learning = Original::Untouched;
             originals.backup = Original::Untouched;
+            originals.mcast_router = Original::Untouched;
         }
         if actual.bridge.is_some() && interface.is_none_or(|port| port.lacp.is_none()) {
             originals.system_mac = Original::Untouched;
@@ -169,7 +173,7 @@ impl Originals {
         let ports: Vec<IfName> = self.0.keys().copied().collect();
         for port in ports {
             let mut originals = self.of(&port);
-            let want = wanted.settings_of(&port);
+            let want = wanted.settings_of(&port, actual);
             if let Some(is) = actual.interfaces.get(&port).and_then(|is| is.mac) {
                 let is_wanted = wanted.interface(&port).is_some();
                 originals.mac.forget_if_restored(is_wanted, Some(is));
@@ -194,6 +198,10 @@ impl Originals {
                 originals
                     .backup
                     .forget_if_restored(want.backup.is_some(), backup);
+                let router = settings.mcast_router;
+                originals
+                    .mcast_router
+                    .forget_if_restored(want.mcast_router.is_some(), router);
             }
             if let Some(lacp) = interface.lacp {
                 originals

@@ -83,10 +83,7 @@ impl Plan {
             let Some(interface) = actual.ports.get(&port) else {
                 continue;
             };
-            let mut want = wanted.settings_of(&port);
-            if actual.is_of_another_bridge(&port) {
-                want.system_mac = None;
-            }
+            let want = wanted.settings_of(&port, actual);
             let mut original = originals.of(&port);
             let may_restore = wanted.may_restore(&port);
             if let Some(is) = &interface.bridge_port {
@@ -111,6 +108,14 @@ impl Plan {
                         None => {}
                     }
                 }
+            }
+            if let Some(is) = interface.bridge_port.and_then(|is| is.mcast_router)
+                && let Some(router) =
+                    original
+                        .mcast_router
+                        .toward(want.mcast_router, is, may_restore)
+            {
+                self.actions.push(Action::SetMcastRouter { port, router });
             }
             // A client that names none does not know it yet: the one in use stays.
             let wanted_port = wanted.ports().get(&port);

@@ -7,12 +7,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::backend::BackendError;
 use crate::dataplane::{
-    BridgePort, Filter, InterfaceActual, Lacp, NeighbourActual, NeighbourKind, PortActual,
+    BridgePort, Filter, InterfaceActual, Lacp, McastRouter, McastSnooping, NeighbourActual,
+    NeighbourKind, PortActual,
 };
 
 mod bounds;
 mod limits;
 mod listing;
+mod multicast;
 mod order;
 mod restart;
 mod results;
@@ -35,6 +37,7 @@ fn bridge_port() -> PortActual {
         bridge_port: Some(BridgePort {
             learning: true,
             backup: None,
+            mcast_router: Some(McastRouter::Learned),
         }),
         lacp: Some(Lacp::default()),
     }
@@ -1176,11 +1179,17 @@ fn any_actual() -> impl Strategy<Value = Actual> {
         peer_link,
         isolated,
     });
-    let as_port = (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(learning, is_member, has_lacp)| PortActual {
+    let router = proptest::sample::select(vec![
+        None,
+        Some(McastRouter::Learned),
+        Some(McastRouter::Permanent),
+    ]);
+    let as_port = (any::<bool>(), any::<bool>(), any::<bool>(), router).prop_map(
+        |(learning, is_member, has_lacp, mcast_router)| PortActual {
             bridge_port: is_member.then_some(BridgePort {
                 learning,
                 backup: None,
+                mcast_router,
             }),
             lacp: has_lacp.then(Lacp::default),
         },
@@ -1190,7 +1199,9 @@ fn any_actual() -> impl Strategy<Value = Actual> {
     let interfaces = proptest::collection::btree_set(0..3_usize, 0..4);
     let neighbours =
         proptest::collection::hash_map((0..4_u8).prop_map(neighbour_key), any_neighbour(), 0..4);
+    let snooping = proptest::sample::select(vec![McastSnooping::Off, McastSnooping::On]);
     let all = (
+        snooping,
         proptest::option::of(filter),
         names(),
         ports,
@@ -1199,8 +1210,9 @@ fn any_actual() -> impl Strategy<Value = Actual> {
         neighbours,
     );
     all.prop_map(
-        |(filter, held, ports, fdb, interfaces, neighbours)| Actual {
+        |(snooping, filter, held, ports, fdb, interfaces, neighbours)| Actual {
             bridge: Some(port("br0")),
+            snooping,
             filter,
             held,
             ports,

@@ -12,6 +12,7 @@ use mclag_proto::{IfName, Mac};
 use super::pair::Pair;
 use super::reasons::{EntryReason, NeighbourReason};
 use super::results::{full, no_begin, refused};
+use crate::dataplane::{Actual, McastRouter, McastSnooping};
 
 mod replay;
 
@@ -88,6 +89,7 @@ pub struct WantedPort {
 pub(super) struct Settings {
     pub(super) learning: Option<bool>,
     pub(super) backup: Option<Option<IfName>>,
+    pub(super) mcast_router: Option<McastRouter>,
     pub(super) system_mac: Option<Option<Mac>>,
 }
 
@@ -189,11 +191,16 @@ impl Wanted {
     }
 
     /// What is wanted of the settings of a port, which may be the peer link.
-    pub(super) fn settings_of(&self, port: &IfName) -> Settings {
+    pub(super) fn settings_of(&self, port: &IfName, actual: &Actual) -> Settings {
         let mut settings = Settings::default();
         let Some(domain) = &self.domain else {
             return settings;
         };
+        let is_of_pair = domain.peer_link == Some(*port) || self.ports.contains_key(port);
+        // What was asked for on one chassis, the other one does not know of.
+        if is_of_pair && actual.snooping == McastSnooping::On {
+            settings.mcast_router = Some(McastRouter::Permanent);
+        }
         if domain.peer_link == Some(*port) {
             settings.learning = Some(domain.peer_link_learning);
             return settings;
@@ -201,7 +208,8 @@ impl Wanted {
         settings.learning = self.learning(port);
         if let Some(want) = self.ports.get(port) {
             settings.backup = domain.peer_link.filter(|_| want.redirect).map(Some);
-            settings.system_mac = want.system_mac.map(Some);
+            let is_here = !actual.is_of_another_bridge(port);
+            settings.system_mac = want.system_mac.filter(|_| is_here).map(Some);
         }
         settings
     }

@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Server, ServerError};
 use crate::backend::{Backend, BackendError, BackendEvent, Snapshot};
-use crate::dataplane::{Action, InterfaceActual, Subject};
+use crate::dataplane::{Action, InterfaceActual, McastSnooping, Subject};
 
 /// Events that are taken at once before the client is sent any.
 const EVENTS_AT_ONCE: usize = 4096;
@@ -161,6 +161,13 @@ impl<B: Backend> Server<B> {
                     entries,
                     "looked at bridge"
                 );
+                if actual.snooping == McastSnooping::PerVlan {
+                    warn!(
+                        bridge = bridge.map(tracing::field::display),
+                        "multicast is snooped per VLAN: what was asked for on one chassis is lost on the other \
+                         (switch mcast_vlan_snooping off)"
+                    );
+                }
                 self.blind = None;
                 if table_follows {
                     self.reconciler.adopt_without_table(actual);
@@ -332,6 +339,7 @@ fn log_success(action: &Action) {
         | Action::SetLearning { .. }
         | Action::SetBackup { .. }
         | Action::ClearBackup { .. }
+        | Action::SetMcastRouter { .. }
         | Action::LocalInstall { .. }
         | Action::LocalDelete { .. }
         | Action::SetInterfaceMac { .. }

@@ -3,14 +3,14 @@
 use mclag_netlink::nft::{FilterChange, FilterSet};
 use mclag_netlink::{
     Activity, FdbAction, FdbOp, LinkInfo, LinkKind, LinkOp, LinkSetting, MIN_LINKS_HOLD,
-    NeighbourAction, NeighbourOp, NetlinkError, Op,
+    McastRouter as KernelRouter, NeighbourAction, NeighbourOp, NetlinkError, Op,
 };
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, NeighbourKey, OpErrorCode};
 
 use super::{LinuxBackend, view};
 use crate::backend::BackendError;
-use crate::dataplane::Action;
+use crate::dataplane::{Action, McastRouter};
 
 /// One request, and the actions it carries out: one result each.
 pub(super) struct Step<'a> {
@@ -120,6 +120,15 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
             set(link(port)?, LinkSetting::BackupPort(Some(backup)))
         }
         Action::ClearBackup { port } => set(link(port)?, LinkSetting::BackupPort(None)),
+        Action::SetMcastRouter { port, router } => {
+            let router = match router {
+                McastRouter::Disabled => KernelRouter::Disabled,
+                McastRouter::Learned => KernelRouter::Learned,
+                McastRouter::Permanent => KernelRouter::Permanent,
+                McastRouter::Temporary => KernelRouter::Temporary,
+            };
+            set(link(port)?, LinkSetting::McastRouter(router))
+        }
         Action::SetSystemMac { port, mac } => {
             let link = link(port)?;
             match (&link.kind, mac) {

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use mclag_netlink::nft::FilterState;
 use mclag_netlink::{
     Activity, ActorSystem, BondMode, FdbEntry as KernelEntry, FdbState, LinkInfo, LinkKind,
-    Neighbour, NeighbourState,
+    McastRouter as KernelRouter, McastSnooping as KernelSnooping, Neighbour, NeighbourState,
 };
 use mclag_proto::sync::model::{FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Vid};
 
 use super::{Links, LinuxBackend};
 use crate::dataplane::{
-    Actual, BridgePort, EntryKind, FdbEntry, Filter, InterfaceActual, Lacp, NeighbourActual,
-    NeighbourKind, PortActual,
+    Actual, BridgePort, EntryKind, FdbEntry, Filter, InterfaceActual, Lacp, McastRouter,
+    McastSnooping, NeighbourActual, NeighbourKind, PortActual,
 };
 
 pub(super) const fn is_bridge(link: &LinkInfo) -> bool {
@@ -29,6 +29,27 @@ pub(super) const fn is_filtering(link: &LinkInfo) -> bool {
             ..
         }
     )
+}
+
+/// Whether a bridge sends multicast only where somebody asked for it.
+pub(super) const fn snooping(link: &LinkInfo) -> McastSnooping {
+    match link.kind {
+        LinkKind::Bridge { mcast_snooping, .. } => match mcast_snooping {
+            KernelSnooping::Off => McastSnooping::Off,
+            KernelSnooping::Global => McastSnooping::On,
+            KernelSnooping::PerVlan => McastSnooping::PerVlan,
+        },
+        _ => McastSnooping::Off,
+    }
+}
+
+const fn router(router: KernelRouter) -> McastRouter {
+    match router {
+        KernelRouter::Disabled => McastRouter::Disabled,
+        KernelRouter::Learned => McastRouter::Learned,
+        KernelRouter::Permanent => McastRouter::Permanent,
+        KernelRouter::Temporary => McastRouter::Temporary,
+    }
 }
 
 /// True for a bond whose `min_links` can hold it.
@@ -84,6 +105,7 @@ pub(super) fn actual(backend: &LinuxBackend, neighbours: &[Neighbour]) -> Actual
     let links = backend.links.by_index.values();
     Actual {
         bridge: backend.bridge,
+        snooping: backend.snooping(),
         filter: filter(backend),
         held: backend.held.clone(),
         ports: links
@@ -166,6 +188,7 @@ pub(super) fn port(link: &LinkInfo, backend: &LinuxBackend) -> Option<PortActual
         .map(|port| BridgePort {
             learning: port.learning,
             backup: port.backup_port.and_then(|index| backend.links.name(index)),
+            mcast_router: port.mcast_router.map(router),
         });
     let lacp = match &link.kind {
         LinkKind::Bond(bond) if bond.mode == BondMode::Lacp => Some(Lacp {

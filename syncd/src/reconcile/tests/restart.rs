@@ -75,7 +75,10 @@ struct Restarted {
 
 impl Restarted {
     fn new() -> Self {
-        let mut bench = Bench::new(fresh());
+        let mut bench = Bench::new(Actual {
+            snooping: McastSnooping::On,
+            ..fresh()
+        });
         let _ = bench.ask(&everything());
         let before = bench.dataplane.clone();
         bench.reconciler = Reconciler::new(bench.reconciler.originals().clone());
@@ -139,6 +142,7 @@ impl Restarted {
             | Action::FdbInstall { .. }
             | Action::NeighbourInstall { .. } => false,
             Action::SetLearning { learning, .. } => *learning,
+            Action::SetMcastRouter { router, .. } => *router != McastRouter::Permanent,
             Action::SetSystemMac { mac, .. } => *mac != Some(SYSTEM),
             Action::SetInterfaceMac { mac, .. } => *mac != SYSTEM,
             // An address of an interface that is away is nobody's.
@@ -169,6 +173,7 @@ impl Restarted {
 /// What a backend sees before it was told of the bridge.
 fn without_bridge(mut actual: Actual) -> Actual {
     actual.bridge = None;
+    actual.snooping = McastSnooping::Off;
     actual.fdb.clear();
     for port in actual.ports.values_mut() {
         port.bridge_port = None;
