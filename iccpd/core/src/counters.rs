@@ -288,6 +288,7 @@ impl Counters {
             Input::PeerUp { .. }
             | Input::LinksBegin
             | Input::Vlans { .. }
+            | Input::VlanFiltering { .. }
             | Input::NeighboursBegin
             | Input::NeighboursEnd
             | Input::LinksEnd

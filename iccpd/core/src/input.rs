@@ -53,6 +53,13 @@ pub enum Input {
         /// Its VLANs.
         vids: BTreeSet<Vid>,
     },
+    /// Whether a bridge filters VLANs. One of which nothing was said does not.
+    VlanFiltering {
+        /// The bridge's index.
+        index: u32,
+        /// It forwards a frame only where the port is in its VLAN.
+        on: bool,
+    },
     /// Addresses of an interface as they are now, all of them.
     Addresses {
         /// The interface's index.

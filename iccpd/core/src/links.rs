@@ -29,6 +29,8 @@ pub struct Links {
     /// Members of each LAG or bridge.
     slaves: BTreeMap<u32, BTreeSet<u32>>,
     vlans: Vlans,
+    /// Bridges that filter VLANs.
+    filtering: BTreeSet<u32>,
     addresses: BTreeMap<u32, Vec<IpNetwork>>,
     /// Interfaces that have, or had, an IPv4 address.
     had_ipv4: BTreeSet<u32>,
@@ -72,6 +74,7 @@ impl Links {
         }
         let known = &self.by_index;
         self.vlans.retain(|index| known.contains_key(index));
+        self.filtering.retain(|index| known.contains_key(index));
         self.addresses.retain(|index, _| known.contains_key(index));
         self.had_ipv4.retain(|index| known.contains_key(index));
         self.complete = true;
@@ -128,6 +131,15 @@ impl Links {
         self.vlans.set(index, vids);
     }
 
+    /// Whether a bridge filters VLANs.
+    pub fn set_filtering(&mut self, index: u32, on: bool) {
+        self.generation += 1;
+        match on {
+            true => self.filtering.insert(index),
+            false => self.filtering.remove(&index),
+        };
+    }
+
     /// Addresses of an interface as they are now.
     pub fn set_addresses(&mut self, index: u32, addresses: Vec<IpNetwork>) {
         self.generation += 1;
@@ -175,6 +187,7 @@ impl Links {
     fn forget(&mut self, index: u32) {
         self.unlist(index);
         self.vlans.forget(index);
+        self.filtering.remove(&index);
         self.addresses.remove(&index);
         self.had_ipv4.remove(&index);
     }

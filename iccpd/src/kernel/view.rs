@@ -27,6 +27,8 @@ pub(super) struct View {
     reported: BTreeMap<u32, Link>,
     /// VLANs of the ports that have some.
     vlans: BTreeMap<u32, VlanSet>,
+    /// Bridges that filter VLANs, and others of which that was said.
+    filtering: BTreeMap<u32, bool>,
     inputs: VecDeque<Input>,
 }
 
@@ -45,6 +47,7 @@ impl View {
         self.teams.retain(|index, _| self.infos.contains_key(index));
         self.doubtful.clear();
         self.reported.clear();
+        self.filtering.clear();
         self.inputs.push_back(Input::LinksBegin);
         let indices: Vec<u32> = self.infos.keys().copied().collect();
         for index in indices {
@@ -102,6 +105,7 @@ impl View {
         self.teams.remove(&index);
         self.doubtful.remove(&index);
         self.vlans.remove(&index);
+        self.filtering.remove(&index);
         if self.reported.remove(&index).is_some() {
             self.inputs.push_back(Input::LinkGone { index });
         }
@@ -193,9 +197,18 @@ impl View {
             return;
         };
         let link = self.translate(info);
+        let filtering = match info.kind {
+            Kind::Bridge { vlan_filtering, .. } => Some(vlan_filtering),
+            _ => None,
+        };
         if self.reported.get(&index) != Some(&link) {
             self.reported.insert(index, link.clone());
             self.inputs.push_back(Input::Link(link));
+        }
+        if let Some(on) = filtering
+            && self.filtering.insert(index, on) != Some(on)
+        {
+            self.inputs.push_back(Input::VlanFiltering { index, on });
         }
     }
 

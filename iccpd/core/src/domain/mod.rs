@@ -179,6 +179,7 @@ impl Domain {
             Input::LinksBegin => self.links.begin(),
             Input::Link(link) => self.links.upsert(link),
             Input::Vlans { index, vids } => self.links.set_vids(index, vids),
+            Input::VlanFiltering { index, on } => self.links.set_filtering(index, on),
             Input::LinkGone { index } => self.links.remove(index),
             Input::LinksEnd => self.links.end(),
             Input::SyncdUp {

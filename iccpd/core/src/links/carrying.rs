@@ -31,7 +31,7 @@ impl Links {
 
     /// Whether LACP runs on an MLAG port that would carry nothing all the same, whatever LACP
     /// agrees on: too few of its members have carrier for its `min_links`, or it is no port of the
-    /// bridge, or the bridge is down or gone. The host sends into it, for all that LACP says.
+    /// bridge, or in none of its VLANs, or the bridge is down or gone. The host sends into it, for all that LACP says.
     #[must_use]
     pub fn is_stranded(&self, name: &IfName, bridge: &IfName) -> bool {
         self.by_name(name).is_some_and(|link| match link.kind {
@@ -50,26 +50,32 @@ impl Links {
     }
 
     /// Whether frames that arrive on an interface go anywhere: it, or a VLAN interface on top of
-    /// it, is a port of the bridge, which is up, or it works on layer 3. A bridge that is not there,
-    /// or not yet, forwards nothing.
+    /// it, is a port of the bridge, which is up, and in some VLAN if the bridge filters them; or it works on
+    /// layer 3. A bridge that is not there, or not yet, forwards nothing.
     fn has_place(&self, link: &Link, bridge: &IfName) -> bool {
         let in_bridge = self
             .by_name(bridge)
-            .is_some_and(|bridge| bridge.admin_up && self.is_below(link, bridge.index));
+            .is_some_and(|bridge| bridge.admin_up && self.forwards(link, bridge.index));
         in_bridge || self.is_layer3(&link.name)
     }
 
-    /// Whether an interface, or a VLAN interface on top of it, is a port of that bridge. Asked of
-    /// every MLAG port at a time, so the bridge's ports are looked through only for the latter.
-    fn is_below(&self, link: &Link, bridge: u32) -> bool {
-        let has_vlan = || {
+    /// Whether a bridge forwards what an interface, or a VLAN interface on top of it, receives. Asked of every
+    /// MLAG port at a time, so the bridge's ports are looked through only for the latter.
+    fn forwards(&self, link: &Link, bridge: u32) -> bool {
+        let has_vlan = |port: &Link| {
+            let vids = || self.vlans.of(port).is_some_and(|vids| !vids.is_empty());
+            !self.filtering.contains(&bridge) || vids()
+        };
+        let by_vlan = || {
             let ports = self.slaves.get(&bridge).into_iter().flatten();
             let mut ports = ports.filter_map(|port| self.by_index.get(port));
-            ports.any(
-                |port| matches!(port.kind, LinkKind::Vlan { parent, .. } if parent == link.index),
-            )
+            ports.any(|port| {
+                let on_top =
+                    matches!(port.kind, LinkKind::Vlan { parent, .. } if parent == link.index);
+                on_top && has_vlan(port)
+            })
         };
-        link.master == Some(bridge) || has_vlan()
+        (link.master == Some(bridge) && has_vlan(link)) || by_vlan()
     }
 }
 

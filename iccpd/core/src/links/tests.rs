@@ -192,6 +192,76 @@ fn no_port_is_up_while_the_kernel_does_not_have_the_bridge() {
     assert_eq!(up(&links), [true, true]);
 }
 
+/// Input: a bridge that filters VLANs or not, a port or a VLAN interface on top of it as its port, and the VLANs
+/// of that. Output: the port is up unless there is none; where LACP runs on it, its host has to leave the leg.
+#[test]
+fn a_port_without_any_vlan_is_not_up_where_the_bridge_filters_them() {
+    let out = Link {
+        master: None,
+        ..bond(0)
+    };
+    let (vid, parent) = (Vid::DEFAULT, 1);
+    let vlan = Link {
+        kind: LinkKind::Vlan { vid, parent },
+        master: Some(9),
+        ..link(20, "bond1.1")
+    };
+    let [bond1, br0] = ["bond1", "br0"].map(name);
+    for (changes, port) in [(vec![], 1), (vec![out, vlan], 20)] {
+        let mut links = bridged(changes);
+        let up = |links: &Links| {
+            let is_up = links.port_is_up(&bond1, &br0);
+            assert_ne!(is_up, links.is_stranded(&bond1, &br0));
+            is_up
+        };
+        assert!(up(&links), "nothing is known of filtering");
+        links.set_filtering(9, true);
+        assert!(!up(&links), "it has none");
+        links.set_vids(port, [vid].into());
+        assert!(up(&links));
+        links.set_vids(port, BTreeSet::new());
+        assert!(!up(&links), "it has none any more");
+        links.set_filtering(9, false);
+        assert!(up(&links), "none is needed");
+        links.set_filtering(9, true);
+        links.set_addresses(1, vec!["192.0.2.1/24".parse().unwrap()]);
+        assert!(up(&links), "it works on layer 3");
+    }
+}
+
+/// `spec/mclagsyncd-protocol.md` 5.4: the dataplane knows better than the kernel.
+#[test]
+fn vlans_that_the_dataplane_names_make_a_port_up() {
+    let mut links = bridged([]);
+    let [bond1, br0] = ["bond1", "br0"].map(name);
+    links.set_filtering(9, true);
+    assert!(!links.port_is_up(&bond1, &br0));
+    links.set_member(bond1, Vid::DEFAULT, true);
+    assert!(links.port_is_up(&bond1, &br0));
+}
+
+#[test]
+fn a_bridge_that_is_made_again_filters_nothing_until_that_is_said() {
+    let [bond1, br0] = ["bond1", "br0"].map(name);
+    let bridge = Link {
+        kind: LinkKind::Bridge,
+        ..link(9, "br0")
+    };
+    let mut links = bridged([]);
+    links.set_filtering(9, true);
+    links.remove(9);
+    links.upsert(bridge.clone());
+    assert!(links.port_is_up(&bond1, &br0));
+    // The same by a listing that does not name it.
+    links.set_filtering(9, true);
+    links.begin();
+    links.upsert(bond(0));
+    links.upsert(member(2, "swp1", true, true));
+    links.end();
+    links.upsert(bridge);
+    assert!(links.port_is_up(&bond1, &br0));
+}
+
 #[test]
 fn a_plain_interface_is_up_as_a_port_of_the_bridge_alone() {
     let [swp9, br0] = ["swp9", "br0"].map(name);

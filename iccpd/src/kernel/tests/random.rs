@@ -15,6 +15,7 @@ struct Known {
     links: BTreeMap<u32, Link>,
     vids: BTreeMap<u32, BTreeSet<Vid>>,
     addresses: BTreeMap<u32, BTreeSet<IpNetwork>>,
+    filtering: BTreeSet<u32>,
     unnamed: BTreeSet<u32>,
 }
 
@@ -36,6 +37,10 @@ impl Known {
                 self.vids.insert(index, vids);
                 self.vids.retain(|_, vids| !vids.is_empty());
             }
+            Input::VlanFiltering { index, on } => {
+                self.filtering.remove(&index);
+                self.filtering.extend(on.then_some(index));
+            }
             Input::Addresses { index, addresses } => {
                 self.addresses
                     .insert(index, addresses.into_iter().collect());
@@ -48,6 +53,7 @@ impl Known {
     fn remove(&mut self, index: u32) {
         self.links.remove(&index);
         self.vids.remove(&index);
+        self.filtering.remove(&index);
         self.addresses.remove(&index);
     }
 }
@@ -98,7 +104,7 @@ fn change(numbers: &mut Numbers) -> (&'static str, String) {
     let switch = numbers.of(&["up", "down"]);
     let filtering = numbers.below(2);
     let host = numbers.below(3) + 1;
-    match numbers.below(13) {
+    match numbers.below(14) {
         0 => ("ip", format!("link add {port} type veth peer name {other}")),
         // The number of one that is gone, perhaps of another kind.
         1 => ("ip", format!("link add {port} index {index} type veth")),
@@ -114,7 +120,11 @@ fn change(numbers: &mut Numbers) -> (&'static str, String) {
         8 => ("ip", format!("link set {port} nomaster")),
         9 => ("ip", format!("address add 192.0.2.{host}/24 dev {either}")),
         10 => ("ip", format!("address del 192.0.2.{host}/24 dev {either}")),
-        11 => ("bridge", format!("vlan add vid {vid} dev {port}")),
+        11 => (
+            "ip",
+            format!("link set {bridge} type bridge vlan_filtering {filtering}"),
+        ),
+        12 => ("bridge", format!("vlan add vid {vid} dev {port}")),
         _ => ("bridge", format!("vlan del vid {vid} dev {port}")),
     }
 }

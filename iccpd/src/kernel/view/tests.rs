@@ -140,6 +140,38 @@ fn a_later_dump_says_which_vlans_are_gone() {
     assert!(inputs.contains(&gone), "{inputs:?}");
 }
 
+/// Input: a bridge is set to filter VLANs and not to, and everything is read again. Output: what it does is told
+/// when that changes, and with each listing.
+#[test]
+fn whether_a_bridge_filters_vlans_is_told() {
+    let bridge = |vlan_filtering| {
+        let ageing_time = Duration::from_secs(300);
+        let kind = Kind::Bridge {
+            vlan_filtering,
+            ageing_time,
+        };
+        info(5, "br0", kind)
+    };
+    let mut view = View::default();
+    let told = |view: &mut View| -> Vec<bool> {
+        let inputs = drain(view).into_iter();
+        let told = inputs.filter_map(|input| match input {
+            Input::VlanFiltering { index: 5, on } => Some(on),
+            _ => None,
+        });
+        told.collect()
+    };
+    for (on, expected) in [(true, vec![true]), (true, vec![]), (false, vec![false])] {
+        view.link(bridge(on), at(0));
+        assert_eq!(told(&mut view), expected);
+    }
+    view.replace(by_index(&[bridge(false)]), BTreeMap::new());
+    assert_eq!(told(&mut view), [false]);
+    view.gone(5);
+    view.link(bridge(true), at(0));
+    assert_eq!(told(&mut view), [true]);
+}
+
 #[test]
 fn what_means_nothing_new_to_the_core_is_not_told() {
     let mut view = View::default();
@@ -296,10 +328,12 @@ fn a_port_of_a_bridge_is_not_a_member_of_a_lag() {
         at(0),
     );
     let inputs = drain(&mut view);
-    let [Input::Link(br0), Input::Link(port)] = &inputs[..] else {
+    let [Input::Link(br0), filtering, Input::Link(port)] = &inputs[..] else {
         panic!("{inputs:?}");
     };
     assert_eq!((br0.kind, port.member), (LinkKind::Bridge, None));
+    let filters = Input::VlanFiltering { index: 3, on: true };
+    assert_eq!(*filtering, filters);
 }
 
 #[test]
