@@ -149,6 +149,7 @@ fn whether_a_bridge_filters_vlans_is_told() {
         let kind = Kind::Bridge {
             vlan_filtering,
             ageing_time,
+            mcast_snooping: McastSnooping::Off,
         };
         info(5, "br0", kind)
     };
