@@ -26,3 +26,4 @@ pub mod peer;
 pub mod record;
 pub mod settings;
 pub mod syncd;
+pub mod system;

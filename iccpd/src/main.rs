@@ -9,10 +9,11 @@ use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Signal};
 use iccpd::kernel::{Taps, Watch};
 use iccpd::record::Recorder;
 use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
-use iccpd::{ctl, log, mclagdctl, node};
+use iccpd::{ctl, log, mclagdctl, node, system};
 use mclag_daemon::log::{parse_filter, write_line};
 use mclag_daemon::signals::Signals;
 use mclag_daemon::{process, sandbox};
+use mclag_netlink::Kernel;
 use mclag_proto::Mac;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             write_line(&warning.located(&args.settings).to_string());
         }
         let verdict = loaded.verdict(&args.settings);
+        let (found, system) = system::check(&loaded.settings, bridge, &args.settings);
         let mut used = loaded.settings;
         used.chassis.bridge = Some(bridge.name);
         used.chassis.node_mac = Some(node.mac);
@@ -64,7 +66,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
         process::print(&format!(
             "# bridge is from {bridge}.\n# node-mac is from {node}.\n{used}\n"
         ))?;
-        return Ok(verdict?);
+        for finding in found {
+            process::print(&format!("# {finding}\n"))?;
+        }
+        verdict?;
+        return Ok(system?);
     }
     // Before anything is touched that another one may use.
     let mut claim = Claim::default();
@@ -141,6 +147,7 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
     if let Some(taps) = taps {
         kernel.observe(taps);
     }
+    warn_of_mistakes(file, &settings, bridge).await;
     let driver = Driver {
         dataplane: Dataplane::new(&settings.syncd, chassis.clone(), bridge.name, node_mac),
         kernel,
@@ -168,6 +175,20 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
     driver.run(async || signals.next().await).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What waiting does not mend in the settings, by what the system has now.
+async fn warn_of_mistakes(file: &Path, settings: &Settings, bridge: Bridge) {
+    let found = match Kernel::open() {
+        Ok(mut kernel) => system::find(&mut kernel, settings, bridge).await,
+        Err(error) => Err(error.into()),
+    };
+    // What cannot be found out now, `status` shows.
+    for finding in found.unwrap_or_default() {
+        if finding.is_mistake() {
+            tracing::error!(file = %file.display(), what = %finding, "configuration");
+        }
+    }
 }
 
 /// What the settings say of the pair by now, and where its bridge is from. An address that was found

@@ -6,7 +6,7 @@
 //! The `iccpd.conf` of earlier daemons is read, too: see [`legacy`].
 //!
 //! Whether an interface exists is not checked here: it may appear later
-//! (`spec/behaviour.md` 2.4), and `mclagctl status` shows what is waited for.
+//! (`spec/behaviour.md` 2.4), `mclagctl status` shows what is waited for, and [`crate::system`] looks once.
 
 mod bridge;
 mod duration;
@@ -29,7 +29,7 @@ use std::time::Duration;
 
 pub use bridge::{Bridge, BridgeOrigin, DEFAULT_BRIDGE};
 pub use duration::Text as DurationText;
-pub use load::{Loaded, Misread, load, parse};
+pub use load::{Loaded, Unfit, load, parse};
 pub use mclag_daemon::settings::{Problem, SettingsError};
 
 /// Where the settings are read from unless told otherwise.

@@ -1,9 +1,10 @@
 //! A settings file is checked by the daemon and by the tool: one verdict, in the same words.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use mclag_test_support::TempDir;
+use nix::sched::{CloneFlags, unshare};
 
 /// Files of the earlier daemons, and of ours: in quotes with the escapes of JSON, a line each.
 const SEEDS: [(&str, &str); 2] = [
@@ -97,4 +98,73 @@ fn a_file_that_is_not_there_fails_both_checks() {
         let output = Command::new(program).args(args).arg(&absent).output();
         assert_eq!(output.unwrap().status.code(), Some(1), "{program}");
     }
+}
+
+/// Input: settings whose names the system has, as names of an interface and of a bridge or as alternative ones, in a
+/// network namespace of its own. Output: what is there and what is waited for; an alternative name, or a bridge that
+/// is none, fails both checks and says what to write.
+#[test]
+fn names_are_looked_for_on_the_system() {
+    let body = || {
+        let ip = |command: &str| {
+            let mut ip = Command::new("ip");
+            let status = ip.args(command.split(' ')).stderr(Stdio::null()).status();
+            status.is_ok_and(|status| status.success())
+        };
+        let commands = [
+            "link add br0 type bridge",
+            "link add near type veth peer name far",
+            "link set near master br0",
+            "link property add dev near altname lan0",
+            "address add 192.0.2.1/24 dev far",
+        ];
+        let made = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+        if !made || !commands.iter().all(|command| ip(command)) {
+            eprintln!("names: skipped: no network namespace, no veth or no ip");
+            return;
+        }
+        let place = TempDir::new("check-names");
+        let check = |bridge: &str, ports: &str| {
+            let text = format!(
+                "[domain]\nid = 1\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\nbridge = \"{bridge}\"\n\
+                 peer-link = \"absent\"\nports = [{ports}]\n"
+            );
+            let file = place.write("iccpd.toml", &text);
+            let run = |program: &str, args: [&str; 2]| {
+                Command::new(program)
+                    .args(args)
+                    .arg(&file)
+                    .output()
+                    .unwrap()
+            };
+            let iccpd = run(env!("CARGO_BIN_EXE_iccpd"), ["--check", "-c"]);
+            let mclagctl = run(env!("CARGO_BIN_EXE_mclagctl"), ["config", "check"]);
+            assert_eq!(words(&iccpd, "iccpd"), words(&mclagctl, "mclagctl"));
+            assert_eq!(iccpd.status.code(), mclagctl.status.code());
+            let shown = String::from_utf8(iccpd.stdout.clone()).unwrap();
+            (iccpd.status.success(), shown + &words(&iccpd, "iccpd"))
+        };
+        let (good, shown) = check("br0", "\"near\", \"far2\"");
+        assert!(good, "{shown}");
+        for line in [
+            "# bridge br0: present\n",
+            "# local 192.0.2.1: present\n",
+            "# peer-link absent: not there, waited for\n",
+            "# port near: present\n",
+            "# port far2: not there, waited for\n",
+        ] {
+            assert!(shown.contains(line), "{line}{shown}");
+        }
+        let (good, shown) = check("br0", "\"far1\", \"lan0\"");
+        assert!(!good);
+        let words = "port lan0: an alternative name of interface near: write \"near\"";
+        assert!(shown.contains(words), "{shown}");
+        let (good, shown) = check("far", "\"near1\"");
+        assert!(!good);
+        assert!(
+            shown.contains("bridge far: an interface that is no bridge"),
+            "{shown}"
+        );
+    };
+    std::thread::scope(|scope| scope.spawn(body).join().unwrap());
 }

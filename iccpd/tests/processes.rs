@@ -579,9 +579,25 @@ fn settings_are_checked_without_starting() {
     );
 
     let example = include_str!("../../packaging/examples/iccpd.toml");
-    let output = check(example);
+    let output = check(&example.replace("192.0.2.1", "192.0.2.77"));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("[domain]\nid = 10\n"));
+    let waited =
+        "# local 192.0.2.77: not there, waited for\n# peer-link peerlink: not there, waited for\n";
+    assert!(
+        text(&output.stdout).contains(waited),
+        "{}",
+        text(&output.stdout)
+    );
+    // Comments make no pair of it.
+    let output = check(&format!("# mine\n{example}"));
+    assert_eq!(output.status.code(), Some(1));
+    let want = format!("iccpd: {} is the example as it comes", file.display());
+    assert!(
+        text(&output.stderr).starts_with(&want),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 /// Input: an `iccpd.conf` with a mistake. Output: a TOML file that `iccpd --check` takes, and the

@@ -8,6 +8,7 @@ use iccpd::ctl::client::{Client, ClientError};
 use iccpd::ctl::show;
 use iccpd::mclagdctl::client as legacy;
 use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET};
+use iccpd::system;
 use mclag_daemon::log::write_line;
 use mclag_daemon::process;
 use mclag_proto::ctl::MacLine;
@@ -262,6 +263,9 @@ fn config(command: &Config) -> anyhow::Result<String> {
     match command {
         Config::Check { strict, .. } => {
             loaded.verdict(file)?;
+            let settings = &loaded.settings;
+            let bridge = settings.chassis.find_bridge(settings.domain.as_ref());
+            system::check(settings, bridge, file).1?;
             let count = loaded.warnings().len();
             anyhow::ensure!(
                 !strict || count == 0,

@@ -32,13 +32,21 @@ impl Loaded {
     /// # Errors
     ///
     /// When one of the warnings is of something that the daemon for which the file was written reads
-    /// otherwise than it was meant.
-    pub fn verdict(&self, path: &Path) -> Result<(), Misread> {
+    /// otherwise than it was meant, or the file is the example that nobody has changed.
+    pub fn verdict(&self, path: &Path) -> Result<(), Unfit> {
         let mut warnings = self.warnings().iter();
-        match warnings.any(|w| w.weight == Weight::Misread) {
-            true => Err(Misread(path.to_owned())),
+        if warnings.any(|w| w.weight == Weight::Misread) {
+            return Err(Unfit::Misread(path.to_owned()));
+        }
+        match self.is_example() {
+            true => Err(Unfit::Example(path.to_owned())),
             false => Ok(()),
         }
+    }
+
+    /// Whether it says what the example says that comes with the program, which describes no pair of anybody's.
+    fn is_example(&self) -> bool {
+        file::parse(EXAMPLE).is_ok_and(|(example, _)| example == self.settings)
     }
 
     /// The settings as a TOML file that means the same, with every default written out; `path` is
@@ -52,10 +60,18 @@ impl Loaded {
     }
 }
 
-/// A file that can be used, and is read otherwise than it was meant.
+/// A file that can be used, and does not do what its author wants.
 #[derive(Debug, thiserror::Error)]
-#[error("{} does not do what it says with the daemon that it is for: see the warnings", .0.display())]
-pub struct Misread(PathBuf);
+pub enum Unfit {
+    /// It is read otherwise than it was meant.
+    #[error("{} does not do what it says with the daemon that it is for: see the warnings", .0.display())]
+    Misread(PathBuf),
+    /// Nothing was changed in it.
+    #[error("{} is the example as it comes: write down the addresses and ports of your pair", .0.display())]
+    Example(PathBuf),
+}
+
+const EXAMPLE: &str = include_str!("../../../packaging/examples/iccpd.toml");
 
 /// Read and check a settings file, TOML or `iccpd.conf`.
 ///

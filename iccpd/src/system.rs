@@ -1,0 +1,188 @@
+//! What the running system has of what the settings name. Interfaces and addresses may come later
+//! (`spec/behaviour.md` 2.4), so that one is missing is no mistake; that it is called otherwise is one.
+
+use crate::settings::{Bridge, BridgeOrigin, Settings};
+use mclag_daemon::log::write_line;
+use mclag_daemon::process;
+use mclag_netlink::{Kernel, LinkKind, NetlinkError};
+use mclag_proto::IfName;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Something that the settings name, by its key, and what there is of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// Its key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What the system has.
+    pub state: State,
+}
+
+/// What the system has of something.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It is there.
+    Present,
+    /// It is there, but no port of this bridge.
+    NotIn(IfName),
+    /// It is not there, and waited for.
+    Missing,
+    /// It is an alternative name of that interface, by which the kernel reports nothing.
+    Alternative(IfName),
+    /// It is there, but no bridge.
+    NoBridge,
+}
+
+impl Finding {
+    /// Whether it has to be written otherwise: waiting does not help.
+    #[must_use]
+    pub const fn is_mistake(&self) -> bool {
+        matches!(self.state, State::Alternative(_) | State::NoBridge)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, value, state } = self;
+        write!(f, "{key} {value}: ")?;
+        match state {
+            State::Present => f.write_str("present"),
+            State::NotIn(bridge) => write!(f, "present, no port of {bridge} now"),
+            State::Missing => f.write_str("not there, waited for"),
+            State::Alternative(name) => {
+                write!(
+                    f,
+                    "an alternative name of interface {name}: write \"{name}\""
+                )
+            }
+            State::NoBridge => f.write_str("an interface that is no bridge"),
+        }
+    }
+}
+
+/// Why the system could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// There is no way to ask the kernel.
+    #[error("cannot ask the kernel")]
+    Open(#[from] io::Error),
+    /// It does not answer.
+    #[error("the kernel does not answer")]
+    Kernel(#[from] NetlinkError),
+}
+
+/// Look at the system for whoever checks a settings file, and judge the file by it. A system that cannot be looked
+/// at says nothing against it.
+///
+/// # Errors
+///
+/// When something has to be written otherwise.
+pub fn check(
+    settings: &Settings,
+    bridge: Bridge,
+    path: &Path,
+) -> (Vec<Finding>, Result<(), Mistakes>) {
+    let found = look(settings, bridge).unwrap_or_else(|error| {
+        let error = process::chain(&error);
+        write_line(&format!(
+            "warning: interfaces and addresses are not checked: {error}"
+        ));
+        Vec::new()
+    });
+    let wrong = found.iter().filter(|finding| finding.is_mistake());
+    let wrong: Vec<String> = wrong.map(ToString::to_string).collect();
+    let verdict = match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Mistakes(path.to_owned(), wrong.join("; "))),
+    };
+    (found, verdict)
+}
+
+/// Settings that this system cannot use.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be used on this system: {}", .0.display(), .1)]
+pub struct Mistakes(PathBuf, String);
+
+/// Outside of any runtime.
+fn look(settings: &Settings, bridge: Bridge) -> Result<Vec<Finding>, LookError> {
+    process::block_on(async { find(&mut Kernel::open()?, settings, bridge).await })?
+}
+
+/// Look once.
+///
+/// # Errors
+///
+/// When the kernel does not answer.
+pub async fn find(
+    kernel: &mut Kernel,
+    settings: &Settings,
+    bridge: Bridge,
+) -> Result<Vec<Finding>, LookError> {
+    let mut found = Vec::new();
+    let mut note = |key, value: &dyn fmt::Display, state| {
+        let value = value.to_string();
+        found.push(Finding { key, value, state });
+    };
+    let of_pair = kernel.link(&bridge.name).await?;
+    let index = of_pair.as_ref().map(|link| link.index);
+    if bridge.from != BridgeOrigin::Default {
+        let state = match &of_pair {
+            None => State::Missing,
+            Some(link) if link.name != bridge.name => State::Alternative(link.name),
+            Some(link) if matches!(link.kind, LinkKind::Bridge { .. }) => State::Present,
+            Some(_) => State::NoBridge,
+        };
+        note("bridge", &bridge.name, state);
+    }
+    if let Some(device) = settings.chassis.bind_device {
+        let state = state(kernel, device).await?;
+        note("bind-device", &device, state);
+    }
+    let Some(domain) = &settings.domain else {
+        return Ok(found);
+    };
+    let has_local = {
+        let addresses = kernel.addresses().await?;
+        let is_here = addresses.iter().any(|a| a.address == domain.local);
+        is_here || domain.local.is_loopback()
+    };
+    let local = if has_local {
+        State::Present
+    } else {
+        State::Missing
+    };
+    note("local", &domain.local, local);
+    let link = domain.peer_link.iter().map(|name| ("peer-link", name));
+    for (key, name) in link.chain(domain.ports.iter().map(|name| ("port", name))) {
+        let state = match kernel.link(name).await? {
+            Some(link) if link.name == *name && link.master.is_some() && link.master == index => {
+                State::Present
+            }
+            Some(link) if link.name == *name => State::NotIn(bridge.name),
+            other => named(*name, other.map(|link| link.name)),
+        };
+        note(key, name, state);
+    }
+    for name in &domain.unique_ip {
+        let state = state(kernel, *name).await?;
+        note("unique-ip", name, state);
+    }
+    Ok(found)
+}
+
+async fn state(kernel: &mut Kernel, name: IfName) -> Result<State, LookError> {
+    let link = kernel.link(&name).await?;
+    Ok(named(name, link.map(|link| link.name)))
+}
+
+/// Of a name, by the name of the interface that the kernel found for it.
+fn named(name: IfName, found: Option<IfName>) -> State {
+    match found {
+        None => State::Missing,
+        Some(own) if own == name => State::Present,
+        Some(own) => State::Alternative(own),
+    }
+}
