@@ -74,6 +74,8 @@ pub(super) mod tlv {
     pub(in super::super) const MAC_SYNC_END: u16 = 0x1102;
     /// LACP Partner, ours: [`PortPartner`](super::super::ext::PortPartner).
     pub(in super::super) const LACP_PARTNER: u16 = 0x1103;
+    /// MAC Order, ours: [`MacOrder`](super::super::ext::MacOrder).
+    pub(in super::super) const MAC_ORDER: u16 = 0x1104;
 }
 
 /// The part of a message that an error speaks of.
@@ -115,6 +117,7 @@ impl Part {
             Self::Tlv(tlv::SHUTDOWN_NOTICE) => "Shutdown Notice",
             Self::Tlv(tlv::MAC_SYNC_END) => "MAC Sync End",
             Self::Tlv(tlv::LACP_PARTNER) => "LACP Partner",
+            Self::Tlv(tlv::MAC_ORDER) => "MAC Order",
             Self::Message(_) | Self::Tlv(_) => return None,
         })
     }

@@ -3,6 +3,7 @@
 use super::code::Part;
 use super::detect::opening;
 use super::error::{DecodeError, Excerpt, Inexpressible};
+use super::ext::{Extension, MAX_ORDERS_PER_MESSAGE};
 use super::tlv::{MAX_ARPS, MAX_NDISCS};
 use super::wire::{Dialect, Fields, Output};
 use super::{Body, MAX_MACS_PER_MESSAGE, Message, RgId, Tlv};
@@ -47,6 +48,10 @@ pub fn encode(message: &Message, dialect: Dialect, out: &mut Vec<u8>) -> Result<
         Tlv::MacInfo(all) => list.encode(all, MAX_MACS_PER_MESSAGE, Tlv::MacInfo, &mut out),
         Tlv::ArpInfo(all) => list.encode(all, MAX_ARPS, Tlv::ArpInfo, &mut out),
         Tlv::NdiscInfo(all) => list.encode(all, MAX_NDISCS, Tlv::NdiscInfo, &mut out),
+        Tlv::Extension(Extension::MacOrder(all)) => {
+            let wrap = |part| Tlv::Extension(Extension::MacOrder(part));
+            list.encode(all, MAX_ORDERS_PER_MESSAGE, wrap, &mut out);
+        }
         _ => message.encode(&mut out),
     }
     Ok(())

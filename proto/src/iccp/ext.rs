@@ -4,17 +4,24 @@
 //! A legacy receiver puts types of this range on a queue that nobody reads, so the announcement
 //! may be sent to anyone; everything else is sent only after both sides announced themselves.
 
-use super::code::tlv::{ANNOUNCE, LACP_PARTNER, MAC_SYNC_END, SHUTDOWN_NOTICE};
+use super::MAX_MESSAGE;
+use super::code::tlv::{ANNOUNCE, LACP_PARTNER, MAC_ORDER, MAC_SYNC_END, SHUTDOWN_NOTICE};
 use super::error::DecodeError;
-use super::wire::{Fields, Output, TlvKind, clip, lossy};
-use crate::{AggregatorId, LacpPartner, Mac};
+use super::tlv::mac::FIRST_ENTRY;
+use super::wire::{Fields, Output, TlvKind, clip, lossy, vid};
+use crate::{AggregatorId, LacpPartner, Mac, Vid};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Addresses whose order fits one message.
+pub(super) const MAX_ORDERS_PER_MESSAGE: usize = (MAX_MESSAGE - FIRST_ENTRY) / MacOrder::LEN;
 
 /// First TLV type of this range.
 pub const FIRST_TYPE: u16 = 0x1100;
 
-/// Version of the extensions that this build speaks.
-pub const VERSION: u16 = 1;
+/// Version of the extensions that this build speaks: from 2 on, moves of addresses have an order
+/// ([`MacOrder`]).
+pub const VERSION: u16 = 2;
 
 /// An extension TLV.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -32,6 +39,9 @@ pub enum Extension {
     MacSyncEnd,
     /// 0x1103: who is at the other end of a port of the sender.
     LacpPartner(PortPartner),
+    /// 0x1104: where addresses stand in the order of moves whose MAC Info follows. One that is missing
+    /// is of sequence 1, and of an age that is not known.
+    MacOrder(Vec<MacOrder>),
 }
 
 impl Extension {
@@ -41,6 +51,7 @@ impl Extension {
             Self::ShutdownNotice(_) => SHUTDOWN_NOTICE,
             Self::MacSyncEnd => MAC_SYNC_END,
             Self::LacpPartner(_) => LACP_PARTNER,
+            Self::MacOrder(_) => MAC_ORDER,
         }
     }
 
@@ -55,16 +66,31 @@ impl Extension {
             Self::ShutdownNotice(shutdown_notice) => out.u8(shutdown_notice.to_wire()),
             Self::MacSyncEnd => {}
             Self::LacpPartner(partner) => partner.encode(out),
+            Self::MacOrder(orders) => {
+                out.reserve(2 + orders.len() * MacOrder::LEN);
+                out.count(orders.len());
+                for order in orders {
+                    order.encode(out);
+                }
+            }
         });
     }
 
     /// `None` for a type that is not one of these, even if it is of the same range.
-    pub(super) fn decode(kind: u16, value: &mut Fields<'_>) -> Result<Option<Self>, DecodeError> {
+    pub(super) fn decode(
+        kind: u16,
+        value: &mut Fields<'_>,
+        report: &mut Option<DecodeError>,
+    ) -> Result<Option<Self>, DecodeError> {
         Ok(Some(match kind {
             ANNOUNCE => Self::Announce(Announce::decode(value)?),
             SHUTDOWN_NOTICE => Self::ShutdownNotice(ShutdownNotice::decode(value)?),
             MAC_SYNC_END => Self::MacSyncEnd,
             LACP_PARTNER => Self::LacpPartner(PortPartner::decode(value)?),
+            MAC_ORDER => {
+                let total = value.count("number of addresses", MacOrder::LEN)?;
+                Self::MacOrder(value.entries(total, report, MacOrder::decode)?)
+            }
             _ => return Ok(None),
         }))
     }
@@ -210,6 +236,67 @@ impl PortPartner {
         Ok(Self {
             id,
             partner: (!system.is_zero()).then_some(partner),
+        })
+    }
+}
+
+/// One address of 0x1104 MAC Order: how its observation at the sender relates to others. Sent in front of
+/// the MAC Info that has the observation, to a peer that announced version 2 or more.
+//
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |1|0|       Type = 0x1104       |        Length = 2 + 14n       |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |   n = number of addresses     |  n times ...
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                          MAC Address                          |
+// +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                               |            VLAN ID            |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |           Sequence            |     Age in milliseconds,
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//    all ones if it is not known   |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MacOrder {
+    /// The address.
+    pub mac: Mac,
+    /// Its VLAN.
+    pub vid: Vid,
+    /// One more than that of the newest observation that the sender knew of, from either chassis, when
+    /// it made its own. Compared as RFC 1982 has it for 16 bits.
+    pub sequence: u16,
+    /// How long ago the sender observed it, in whole milliseconds less than 2³² − 1; none if it does not
+    /// know.
+    pub age: Option<Duration>,
+}
+
+impl MacOrder {
+    /// Size in bytes.
+    const LEN: usize = 14;
+
+    fn encode(&self, out: &mut Output<'_>) {
+        let age = self.age.and_then(|age| u32::try_from(age.as_millis()).ok());
+        out.put(&self.mac.0);
+        out.u16(self.vid.get());
+        out.u16(self.sequence);
+        out.u32(age.unwrap_or(u32::MAX));
+    }
+
+    /// Reads the whole entry before it judges any of it, so that the next one can be read.
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let mac = fields.mac("MAC address")?;
+        let vid = vid(fields, "VLAN");
+        let sequence = fields.u16("sequence")?;
+        let age = fields.u32("age")?;
+        let age = (age != u32::MAX).then(|| Duration::from_millis(age.into()));
+        Ok(Self {
+            mac,
+            vid: vid?,
+            sequence,
+            age,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 mod aggregator;
 mod consistency;
-mod mac;
+pub(super) mod mac;
 mod neighbour;
 mod sync;
 mod system;
@@ -102,6 +102,7 @@ impl Tlv {
             Self::ArpInfo(entries) => Some(entries.len()),
             Self::NdiscInfo(entries) => Some(entries.len()),
             Self::MacInfo(entries) => Some(entries.len()),
+            Self::Extension(Extension::MacOrder(entries)) => Some(entries.len()),
             _ => None,
         }
     }
@@ -166,7 +167,7 @@ impl Tlv {
             code::NDISC_INFO => Self::NdiscInfo(neighbour::decode(value, report)?),
             code::INTERFACE_UP_ACK => Self::InterfaceUpAck(InterfaceUpAck::decode(value)?),
             code::WARM_BOOT => sync::decode_warm_boot(value)?,
-            kind => match Extension::decode(kind, value)? {
+            kind => match Extension::decode(kind, value, report)? {
                 Some(extension) => Self::Extension(extension),
                 None => Self::Unknown { kind },
             },

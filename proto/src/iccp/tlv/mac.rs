@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_MACS_PER_MESSAGE: usize = (MAX_MESSAGE - FIRST_ENTRY) / MacEntry::LEN;
 
 /// Offset of the first entry in the message: header, RG ID TLV, TLV header, count.
-pub(super) const FIRST_ENTRY: usize = 8 + 8 + 4 + 2;
+pub(in super::super) const FIRST_ENTRY: usize = 8 + 8 + 4 + 2;
 
 /// Size of an entry of SONiC's intermediate generation (14.1).
 const INTERMEDIATE_LEN: usize = 41;

@@ -341,6 +341,10 @@ fn what_the_dialect_does_not_have_is_not_written() {
             })),
             "LACP Partner TLV 0x1103",
         ),
+        (
+            Tlv::Extension(Extension::MacOrder(Vec::new())),
+            "MAC Order TLV 0x1104",
+        ),
     ] {
         let mut out = Vec::new();
         let error = encode(&application(tlv), LINUX_MCLAG, &mut out).unwrap_err();
@@ -364,6 +368,7 @@ fn types_of_the_other_dialect_are_unknown() {
         ("0144", 0x1100),
         ("0944", 0x1102),
         ("0d44", 0x1103),
+        ("1144", 0x1104),
     ] {
         let mut tlv = hex(word);
         tlv.extend(hex("0100 01"));

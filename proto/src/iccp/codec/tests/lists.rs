@@ -506,3 +506,27 @@ fn less_than_a_message_is_buffered_once_drained() {
     }
     assert_eq!(messages, 50);
 }
+
+#[test]
+fn an_order_of_more_addresses_than_fit_a_message_is_several() {
+    use crate::iccp::ext::{Extension, MAX_ORDERS_PER_MESSAGE, MacOrder};
+    let order = MacOrder {
+        mac: Mac([2, 0, 0, 0, 0, 1]),
+        vid: vid(1),
+        sequence: 1,
+        age: None,
+    };
+    assert_eq!(MAX_ORDERS_PER_MESSAGE, 4679);
+    for (count, messages) in [(4679, 1), (4680, 2)] {
+        let tlv = Tlv::Extension(Extension::MacOrder(vec![order; count]));
+        let got = decode_all(&encoded(&application(tlv)));
+        let counts = got.iter().map(|item| match &item.as_ref().unwrap().body {
+            Body::Application {
+                tlv: Tlv::Extension(Extension::MacOrder(orders)),
+                ..
+            } => orders.len(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!((got.len(), counts.sum::<usize>()), (messages, count));
+    }
+}

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::iccp::ext::PortPartner;
+use crate::iccp::ext::{MacOrder, PortPartner};
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, Status,
@@ -125,7 +125,18 @@ fn extensions() -> impl Strategy<Value = Extension> {
                 partner: (!system.is_zero()).then_some(partner),
             })
         }),
+        vec(orders(), 0..9).prop_map(Extension::MacOrder),
     ]
+}
+
+fn orders() -> impl Strategy<Value = MacOrder> {
+    let age = option::of(0..u64::from(u32::MAX));
+    (addresses(), 1..4095_u16, any::<u16>(), age).prop_map(|(mac, vid, sequence, age)| MacOrder {
+        mac,
+        vid: Vid::new(vid).unwrap(),
+        sequence,
+        age: age.map(std::time::Duration::from_millis),
+    })
 }
 
 fn tlvs() -> impl Strategy<Value = Tlv> {
@@ -189,7 +200,7 @@ fn tlvs() -> impl Strategy<Value = Tlv> {
             .prop_map(|(id, isolated)| Tlv::InterfaceUpAck(InterfaceUpAck { id, isolated })),
         Just(Tlv::WarmBoot),
         extensions().prop_map(Tlv::Extension),
-        (0x1103..=0x3fff_u16).prop_map(|kind| Tlv::Unknown { kind }),
+        (0x1105..=0x3fff_u16).prop_map(|kind| Tlv::Unknown { kind }),
     ]
 }
 
@@ -251,15 +262,15 @@ proptest! {
     fn random_bytes_never_panic(
         dialect in dialects(),
         start in option::of(0..5_usize),
-        tlv in option::of(0..21_usize),
+        tlv in option::of(0..22_usize),
         noise in vec(any::<u8>(), 0..600),
         cut in 1..600_usize,
     ) {
         const KINDS: [u16; 5] = [0x0202, 0x0700, 0x0701, 0x0702, 0x0703];
-        const TLVS: [u16; 21] = [
+        const TLVS: [u16; 22] = [
             0x0001, 0x0002, 0x0004, 0x0032, 0x0036, 0x0037, 0x0038, 0x0039, 0x003a, 0x0700,
             0x1034, 0x1035, 0x1036, 0x1038, 0x1039, 0x103a, 0x103b, 0x1100, 0x1101, 0x1102,
-            0x1103,
+            0x1103, 0x1104,
         ];
         let mut bytes = Vec::new();
         if let Some(kind) = start {

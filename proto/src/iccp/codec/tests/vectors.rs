@@ -1,7 +1,7 @@
 //! Literal messages: the vectors of `spec/iccp.md` 16.
 
 use super::*;
-use crate::iccp::ext::PortPartner;
+use crate::iccp::ext::{MacOrder, PortPartner};
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, RgId,
@@ -334,6 +334,30 @@ fn sonic() -> Vec<Literal> {
                     id: AggregatorId(42),
                     partner: None,
                 })),
+            ),
+        ),
+        (
+            "MAC Order",
+            "07 03 00 2e 00 00 00 46 00 05 00 04 00 00 00 01
+             91 04 00 1e 00 02
+             02 00 5e 00 00 09 00 0a 00 03 00 00 01 f4
+             02 00 5e 00 00 0a 0f fe ff ff ff ff ff ff",
+            app(
+                70,
+                Tlv::Extension(Extension::MacOrder(vec![
+                    MacOrder {
+                        mac: Mac([0x02, 0, 0x5e, 0, 0, 0x09]),
+                        vid: Vid::new(10).unwrap(),
+                        sequence: 3,
+                        age: Some(std::time::Duration::from_millis(500)),
+                    },
+                    MacOrder {
+                        mac: Mac([0x02, 0, 0x5e, 0, 0, 0x0a]),
+                        vid: Vid::new(4094).unwrap(),
+                        sequence: 0xffff,
+                        age: None,
+                    },
+                ])),
             ),
         ),
     ]
