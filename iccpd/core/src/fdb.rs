@@ -11,10 +11,11 @@
 //! an entry goes when neither side sees the host.
 //!
 //! Here: what holds for every dataplane. What does not are the `Rules` of one that reports activity
-//! on what was installed (`activity.rs`), and of one that does not (`unreported.rs`). `ports.rs`: ports
-//! that come and go. `packed.rs`: how it is kept in little memory. `view.rs`: what an operator sees.
+//! on what was installed (`activity.rs`), and of one that does not (`unreported.rs`). `order.rs`: which of
+//! two observations is newer. `ports.rs`: ports that come and go. `packed.rs`: how it is kept in little memory. `view.rs`: what an operator sees.
 
 mod activity;
+mod order;
 mod packed;
 mod ports;
 mod unreported;
@@ -22,11 +23,14 @@ mod view;
 
 pub use ports::{Outage, Ports};
 
+use crate::Time;
 use crate::table::{self, Concerns, Entry, Operation, Table};
 use activity::ByActivity;
 use mclag_proto::IfName;
+use mclag_proto::iccp::ext::MacOrder;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Observation, Op, Section};
+use order::{Moves, Newer};
 use packed::Names;
 use ports::Change;
 use std::collections::{BTreeMap, BTreeSet};
@@ -214,6 +218,60 @@ impl table::Policy for Policy {
 }
 
 impl Entry<Policy> {
+    /// Where this chassis sees the host.
+    fn place(&self) -> Option<Place> {
+        Some(self.local?.place)
+    }
+
+    fn is_observed(&self) -> bool {
+        self.local.is_some() || self.remote.is_some()
+    }
+
+    /// Said again even if the peer was sent the same place before: it is newer than what the peer may
+    /// have observed meanwhile.
+    const fn advertise_again(&mut self, is_ordered: bool) {
+        self.readvertise |= is_ordered && self.advertised.is_some();
+    }
+
+    /// Whether the peer's observation replaces that of this chassis, or has nothing to replace; else
+    /// the peer hears that this one is newer.
+    fn gives_way(
+        &mut self,
+        key: FdbKey,
+        place: Place,
+        moves: &mut Moves,
+        is_primary: bool,
+        policy: &Policy,
+    ) -> bool {
+        let own = moves.own(&key, self.is_observed());
+        let peers = moves.take(&key);
+        // What operators configured has no order, and what is not advertised is no answer.
+        let is_other = |local: Local| {
+            let is_same = local.place.port == place.port && policy.ports.is_mlag(&place.port);
+            !is_same && !local.place.configured && !place.configured
+        };
+        let advertise = table::Policy::advertise(policy, key, self);
+        let newer = match self.local.filter(|local| is_other(*local)).and(advertise) {
+            Some(_) => order::newer(own, peers, is_primary),
+            None => Newer::Peers,
+        };
+        let sequence = own.sequence.newer(peers.sequence);
+        match newer {
+            Newer::Peers => {
+                moves.note(key, sequence, own.at);
+                return true;
+            }
+            Newer::OwnDecided => moves.note(key, sequence.next(), own.at),
+            Newer::Own => {}
+        }
+        // If it never hears of this one, its own stands.
+        let is_heard = self.advertised == advertise && !self.readvertise;
+        self.set_remote(None);
+        self.displaced = (!is_heard).then_some(place);
+        self.advertise_again(own.sequence != peers.sequence || newer == Newer::OwnDecided);
+        false
+    }
+
     /// `spec/behaviour.md` 9.3, with the port up. False if the host stays where the peer's operator
     /// put it.
     fn learned(&mut self, place: Place, ports: &Ports) -> bool {
@@ -272,11 +330,18 @@ pub struct Fdb {
     early: BTreeMap<FdbKey, Place>,
     /// MLAG ports that went down at the peer since their states were looked at last.
     lost_at_peer: BTreeSet<IfName>,
+    moves: Moves,
 }
 
 impl Fdb {
     /// The dataplane of this chassis reports an address.
-    pub fn local_observation(&mut self, key: FdbKey, observation: Observation) {
+    pub fn local_observation(&mut self, key: FdbKey, observation: Observation, now: Time) {
+        // What is listed may have been there for long.
+        let at = (!self.table.is_listing()).then_some(now);
+        self.observed(key, observation, at);
+    }
+
+    fn observed(&mut self, key: FdbKey, observation: Observation, at: Option<Time>) {
         if !key.mac.is_unicast() {
             return;
         }
@@ -309,8 +374,15 @@ impl Fdb {
         if self.ports().is_unknown(&port) {
             self.observed_early(key, place);
         } else {
+            let moves = &mut self.moves;
             self.table.change_or_add(key, |entry, policy| {
+                let (before, known) = (entry.place(), entry.is_observed());
                 policy.ports.rules().observed(entry, place, &policy.ports);
+                if entry.local.is_some() && entry.place() != before {
+                    let sequence = moves.sequence(&key, known).next();
+                    moves.note(key, sequence, at);
+                    entry.advertise_again(moves.is_ordered);
+                }
                 Concerns::Both
             });
         }
@@ -358,7 +430,7 @@ impl Fdb {
             .map(|(key, place)| (*key, *place))
             .collect();
         for (key, Place { port, configured }) in due {
-            self.local_observation(key, Observation::Learned { port, configured });
+            self.observed(key, Observation::Learned { port, configured }, None);
         }
     }
 
@@ -382,8 +454,14 @@ impl Fdb {
         self.table.abandon_listing();
     }
 
-    /// The peer reports an address (`spec/behaviour.md` 9.5).
-    pub fn remote_entry(&mut self, update: &MacEntry) {
+    /// The peer says where addresses stand in the order of moves that it is about to report.
+    pub fn remote_orders(&mut self, orders: &[MacOrder], now: Time) {
+        self.moves.announced(orders, now);
+    }
+
+    /// The peer reports an address (`spec/behaviour.md` 9.5). Where both have an order of moves and
+    /// neither knew of the other's, the primary decides.
+    pub fn remote_entry(&mut self, update: &MacEntry, is_primary: bool) {
         let mine = self.ports().is_mlag(&update.port);
         if !update.mac.is_unicast() || (self.ports().no_orphans && !mine) {
             return;
@@ -398,7 +476,7 @@ impl Fdb {
                     port: update.port,
                     configured: update.kind == MacType::Static,
                 };
-                self.learned_by_peer(key, place, mine);
+                self.learned_by_peer(key, place, mine, is_primary);
             }
             EntryOp::Delete => self.withdrawn_by_peer(key),
             EntryOp::Reserved(_) => {}
@@ -433,7 +511,7 @@ impl Fdb {
         });
     }
 
-    fn learned_by_peer(&mut self, key: FdbKey, place: Place, mine: bool) {
+    fn learned_by_peer(&mut self, key: FdbKey, place: Place, mine: bool, is_primary: bool) {
         // Where it is there is no way to.
         let lost = !mine && self.ports().peer_link.is_none();
         if lost && !self.table.contains(&key) {
@@ -451,7 +529,11 @@ impl Fdb {
             .get(&key)
             .filter(|early| early.port != place.port);
         let (is_early, mut is_newer) = (early.is_some(), false);
+        let moves = &mut self.moves;
         self.table.change_or_add(key, |entry, policy| {
+            if moves.is_ordered && !entry.gives_way(key, place, moves, is_primary, policy) {
+                return Concerns::Both;
+            }
             // The newer observation wins; the dataplane has one of its own to be replaced.
             is_newer = is_early && entry.remote != Some(place);
             entry.reprogram |= is_newer;
@@ -467,7 +549,11 @@ impl Fdb {
     }
 
     /// The session reached EXCHANGE: advertise everything (`spec/behaviour.md` 9.10).
-    pub fn session_up(&mut self) {
+    ///
+    /// With `is_ordered` the peer knows of an order of moves. It begins anew: nobody knows what the
+    /// other has missed.
+    pub fn session_up(&mut self, is_ordered: bool) {
+        self.moves.session_begins(is_ordered);
         self.table.start_advertising(|entry, policy| {
             // Everything that is seen here; what is only configured on a port that is down is not.
             let unseen =
@@ -571,6 +657,18 @@ impl Fdb {
                 port,
             })
         })
+    }
+
+    /// Where these advertisements stand in the order of moves, to be sent in front of them; empty if
+    /// that goes without saying.
+    #[must_use]
+    pub fn orders_of(&self, advertisements: &[MacEntry], now: Time) -> Vec<MacOrder> {
+        let there = advertisements.iter().filter(|it| it.op == EntryOp::Add);
+        let orders = there.filter_map(|&MacEntry { mac, vid, .. }| {
+            let key = FdbKey { vid, mac };
+            self.moves.order(key, now)
+        });
+        orders.collect()
     }
 }
 

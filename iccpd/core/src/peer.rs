@@ -264,8 +264,8 @@ impl Peer {
 
     /// It announces itself; `synchronised` when both are.
     pub fn announced(&mut self, announce: Announce, synchronised: bool) {
+        self.policy = PeerPolicy::of(self.traits, true).of_version(announce.version);
         self.announce = Some(announce);
-        self.policy = PeerPolicy::of(self.traits, true);
         if synchronised {
             self.agreed = Some(self.policy);
         }

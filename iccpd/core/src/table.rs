@@ -230,6 +230,11 @@ impl<P: Policy> Table<P> {
             .change_all(|_, entry| entry.unconfirmed = listed(entry));
     }
 
+    /// What this chassis observes is being listed.
+    pub(crate) const fn is_listing(&self) -> bool {
+        self.is_listing
+    }
+
     /// The listing will not be completed, and nothing is gone.
     pub(crate) const fn abandon_listing(&mut self) {
         self.is_listing = false;

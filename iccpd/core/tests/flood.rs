@@ -2,7 +2,7 @@
 //! (`docs/security.md`).
 
 use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, Output, PeerTraits, Time};
-use mclag_proto::iccp::ext::{Announce, Extension, PortPartner, ShutdownNotice, VERSION};
+use mclag_proto::iccp::ext::{Announce, Extension, MacOrder, PortPartner, ShutdownNotice, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
     MacType, Message, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
@@ -11,6 +11,7 @@ use mclag_proto::iccp::{
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const RG: RgId = RgId(1);
 /// Messages of each kind.
@@ -67,7 +68,7 @@ fn neighbour<A>(n: u32, address: A) -> NeighbourEntry<A> {
     }
 }
 
-const KINDS: [Kind; 24] = [
+const KINDS: [Kind; 25] = [
     Kind {
         name: "Capability",
         make: |_| body(Body::Capability),
@@ -292,6 +293,21 @@ const KINDS: [Kind; 24] = [
         waiting: 0,
     },
     Kind {
+        name: "MAC Order",
+        make: |n| {
+            let order = |k| MacOrder {
+                mac: mac(n.wrapping_add(k)),
+                vid: Vid::DEFAULT,
+                sequence: low(n),
+                age: (!n.is_multiple_of(3)).then(|| Duration::from_millis(u64::from(n))),
+            };
+            tlv(Tlv::Extension(Extension::MacOrder(
+                (0..9).map(order).collect(),
+            )))
+        },
+        waiting: 0,
+    },
+    Kind {
         name: "MAC Sync End",
         make: |_| tlv(Tlv::Extension(Extension::MacSyncEnd)),
         waiting: 0,
@@ -336,6 +352,7 @@ fn name_of(input: &Input) -> &'static str {
             Tlv::Extension(Extension::Announce(_)) => "Announce",
             Tlv::Extension(Extension::ShutdownNotice(_)) => "Shutdown Notice",
             Tlv::Extension(Extension::LacpPartner(_)) => "LACP Partner",
+            Tlv::Extension(Extension::MacOrder(_)) => "MAC Order",
             Tlv::Extension(Extension::MacSyncEnd) => "MAC Sync End",
             Tlv::Unknown { .. } => "unknown TLV",
         },

@@ -216,7 +216,7 @@ impl Domain {
         }
     }
 
-    pub(super) fn syncd_event(&mut self, event: Event) {
+    pub(super) fn syncd_event(&mut self, event: Event, now: Time) {
         match event {
             Event::SnapshotBegin => {
                 self.tables.fdb.local_listing_begins();
@@ -226,7 +226,9 @@ impl Domain {
                 self.links.members_end();
                 self.syncd.listed |= self.tables.fdb.local_listing_ends();
             }
-            Event::Fdb { key, observation } => self.tables.fdb.local_observation(key, observation),
+            Event::Fdb { key, observation } => {
+                self.tables.fdb.local_observation(key, observation, now);
+            }
             Event::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
             // The pair is described by whoever made this domain.
             Event::Settings(_) => {}

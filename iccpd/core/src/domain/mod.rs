@@ -191,15 +191,15 @@ impl Domain {
             }
             Input::SyncdDown => self.syncd_down(),
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
-            Input::SyncdEvent(event @ Event::SnapshotEnd) => self.syncd_event(event),
+            Input::SyncdEvent(event @ Event::SnapshotEnd) => self.syncd_event(event, now),
             Input::SyncdEvent(event @ Event::VlanMember { .. }) => {
-                self.syncd_event(event);
+                self.syncd_event(event, now);
                 // They come by the thousand.
                 self.behind = Some(now);
                 return;
             }
             Input::SyncdEvent(event) => {
-                self.syncd_event(event);
+                self.syncd_event(event, now);
                 self.counters.entries(self.tables.fdb.len());
                 // Nothing is derived from addresses, and they come by the thousand.
                 return;
@@ -424,7 +424,8 @@ impl Domain {
         self.peer.synchronised();
         self.checks.due();
         self.partners.due();
-        self.tables.fdb.session_up();
+        let is_ordered = self.peer.policy().orders_moves;
+        self.tables.fdb.session_up(is_ordered);
         self.outbox.own_addresses.synchronised();
         self.tables.neigh.complete();
         match self.peer.policy().all_advertised_after {

@@ -34,6 +34,8 @@ pub(super) struct Outbox {
     pub(super) system_pending: bool,
     pub(super) mac_sync_end: bool,
     turn: Turn,
+    /// Addresses whose order has just been sent.
+    ordered: Option<Tlv>,
     /// Message id of the last System Config, to recognise its NAK.
     pub(super) system_config_id: Option<u32>,
     last_id: u32,
@@ -113,12 +115,12 @@ impl Domain {
     ///
     /// Its content is what is true now, however long ago it became worth sending.
     #[must_use]
-    pub fn poll_peer_message(&mut self, _now: Time) -> Option<Message> {
+    pub fn poll_peer_message(&mut self, now: Time) -> Option<Message> {
         self.catch_up();
         if !self.session.is_connected() {
             return None;
         }
-        let body = self.next_body()?;
+        let body = self.next_body(now)?;
         Some(self.numbered(body))
     }
 
@@ -162,21 +164,24 @@ impl Domain {
         Message { id, body }
     }
 
-    fn next_body(&mut self) -> Option<Body> {
+    fn next_body(&mut self, now: Time) -> Option<Body> {
         let answers_again = self.outbox.control.front() == Some(&Item::Answer);
         if answers_again && std::mem::take(&mut self.outbox.answered) {
             // A peer that asks without end hears of the rest, too.
-            if let Some(body) = self.next_synchronised() {
+            if let Some(body) = self.next_synchronised(now) {
                 return Some(body);
             }
         }
-        self.next_control().or_else(|| self.next_synchronised())
+        self.next_control().or_else(|| self.next_synchronised(now))
     }
 
     /// What is sent beside the handshake and its answers.
-    fn next_synchronised(&mut self) -> Option<Body> {
+    fn next_synchronised(&mut self, now: Time) -> Option<Body> {
         if self.session.state() != SessionState::Exchange {
             return None;
+        }
+        if let Some(addresses) = self.outbox.ordered.take() {
+            return Some(self.application(addresses));
         }
         if let Some(ack) = self.next_ack() {
             return Some(self.application(ack));
@@ -192,7 +197,7 @@ impl Domain {
         if self.push_own_addresses() {
             return self.next_control();
         }
-        if let Some(tlv) = self.next_of_tables() {
+        if let Some(tlv) = self.next_of_tables(now) {
             return Some(self.application(tlv));
         }
         // Not before our own dataplane has listed all it sees: the peer drops what is not named.
@@ -204,7 +209,7 @@ impl Domain {
     }
 
     /// The next addresses or neighbours, in turns once the first transfer is over.
-    fn next_of_tables(&mut self) -> Option<Tlv> {
+    fn next_of_tables(&mut self, now: Time) -> Option<Tlv> {
         if self.outbox.turn == Turn::Neighbours {
             self.outbox.turn = Turn::Addresses;
             if let Some(tlv) = self.next_neighbours() {
@@ -221,7 +226,16 @@ impl Domain {
             self.outbox.turn = Turn::Neighbours;
         }
         self.counters.add(Counter::MacsSent, entries.len());
-        Some(Tlv::MacInfo(entries))
+        let orders = match self.peer.policy().orders_moves {
+            true => self.tables.fdb.orders_of(&entries, now),
+            false => Vec::new(),
+        };
+        let addresses = Tlv::MacInfo(entries);
+        if orders.is_empty() {
+            return Some(addresses);
+        }
+        self.outbox.ordered = Some(addresses);
+        Some(Tlv::Extension(Extension::MacOrder(orders)))
     }
 
     fn next_control(&mut self) -> Option<Body> {

@@ -5,7 +5,7 @@ use super::{Domain, IfName, Notice, SessionState, Time, Timer};
 use crate::Reason;
 use crate::counters::Counter;
 use crate::lag::Event;
-use mclag_proto::ctl::Warning;
+use mclag_proto::ctl::{Role, Warning};
 use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortChannelInfo, SystemConfig,
@@ -40,8 +40,9 @@ impl Domain {
             }
             Tlv::MacInfo(entries) => {
                 self.counters.add(Counter::MacsReceived, entries.len());
+                let is_primary = self.identity.role == Role::Primary;
                 for entry in &entries {
-                    self.tables.fdb.remote_entry(entry);
+                    self.tables.fdb.remote_entry(entry, is_primary);
                 }
             }
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
@@ -62,6 +63,9 @@ impl Domain {
                 if self.peer.port_partner(partner, &self.ports) {
                     self.partners.due();
                 }
+            }
+            Tlv::Extension(Extension::MacOrder(orders)) => {
+                self.tables.fdb.remote_orders(&orders, now);
             }
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),

@@ -265,6 +265,7 @@ impl Layout<Entry<Policy>> for Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Time;
     use crate::fdb::{Fdb, FdbKey, Ports};
     use crate::table::{Concerns, Table};
     use mclag_proto::iccp::{EntryOp, MacEntry, MacType};
@@ -463,17 +464,24 @@ mod tests {
             let FdbKey { vid, mac } = key(number);
             let (op, kind) = (EntryOp::Add, MacType::Dynamic);
             let port = name(number);
-            fdb.remote_entry(&MacEntry {
-                op,
-                kind,
-                mac,
-                vid,
-                port,
-            });
+            fdb.remote_entry(
+                &MacEntry {
+                    op,
+                    kind,
+                    mac,
+                    vid,
+                    port,
+                },
+                false,
+            );
         }
         let port = name(200_000);
         let configured = false;
-        fdb.local_observation(key(0), Observation::Learned { port, configured });
+        fdb.local_observation(
+            key(0),
+            Observation::Learned { port, configured },
+            Time::ZERO,
+        );
         let local = fdb.table.get(&key(0)).unwrap().local;
         assert_eq!(local.unwrap().place.port, port);
         assert!(fdb.ignored() > 0, "of the peer's");

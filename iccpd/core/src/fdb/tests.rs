@@ -46,7 +46,7 @@ impl Fixture {
     fn with(ports: Ports) -> Self {
         let mut fdb = Fdb::default();
         fdb.set_ports(ports, false);
-        fdb.session_up();
+        fdb.session_up(false);
         Self {
             fdb,
             peer: BTreeMap::new(),
@@ -68,12 +68,12 @@ impl Fixture {
             port: port(on),
             configured: false,
         };
-        self.fdb.local_observation(KEY, observation);
+        self.fdb.local_observation(KEY, observation, Time::ZERO);
         self
     }
 
     fn observation(&mut self, observation: Observation) -> &mut Self {
-        self.fdb.local_observation(KEY, observation);
+        self.fdb.local_observation(KEY, observation, Time::ZERO);
         self
     }
 
@@ -89,7 +89,7 @@ impl Fixture {
             vid: KEY.vid,
             port: port(on),
         };
-        self.fdb.remote_entry(&entry);
+        self.fdb.remote_entry(&entry, false);
         self
     }
 
@@ -381,7 +381,7 @@ fn group_and_zero_addresses_are_ignored() {
             port: port("swp10"),
             configured: false,
         };
-        f.fdb.local_observation(key, observation);
+        f.fdb.local_observation(key, observation, Time::ZERO);
         let entry = MacEntry {
             op: EntryOp::Add,
             kind: MacType::Dynamic,
@@ -389,7 +389,7 @@ fn group_and_zero_addresses_are_ignored() {
             vid: KEY.vid,
             port: port("bond1"),
         };
-        f.fdb.remote_entry(&entry);
+        f.fdb.remote_entry(&entry, false);
     }
     assert!(f.fdb.is_empty());
 }
@@ -407,7 +407,7 @@ fn what_the_peer_said_outlives_its_session_until_it_is_purged() {
     f.fdb.session_down(false);
     assert_eq!(f.ops(), []);
     assert_eq!(f.fdb.counts().stale, 1);
-    f.fdb.session_up();
+    f.fdb.session_up(false);
     f.peer(EntryOp::Add, "bond1");
     f.fdb.purge_stale();
     assert_eq!(f.ops(), [], "it was said again");
@@ -421,7 +421,7 @@ fn a_new_session_hears_of_every_local_address_again() {
     let mut f = Fixture::new();
     f.learn("bond1").advertised();
     f.fdb.session_down(false);
-    f.fdb.session_up();
+    f.fdb.session_up(false);
     assert_eq!(f.advertised(), [(EntryOp::Add, "bond1".into())]);
 }
 
@@ -448,7 +448,7 @@ fn a_snapshot_names_all_that_is_wanted_in_pieces_of_any_size() {
             vid: KEY.vid,
             port: port("bond1"),
         };
-        f.fdb.remote_entry(&entry);
+        f.fdb.remote_entry(&entry, false);
         wanted.push(mac);
     }
     f.learn("swp10");
@@ -485,7 +485,7 @@ fn pages_continue_where_the_last_one_ended() {
             port: port("swp10"),
             configured: false,
         };
-        f.fdb.local_observation(key, observation);
+        f.fdb.local_observation(key, observation, Time::ZERO);
     }
     let (first, next) = f.fdb.page(None, 3);
     let (second, end) = f.fdb.page(next, 3);
@@ -509,7 +509,7 @@ fn a_peer_cannot_fill_the_memory_with_addresses() {
         }
     };
     for n in 0..MAX_ENTRIES + 10 {
-        f.fdb.remote_entry(&entry(n));
+        f.fdb.remote_entry(&entry(n), false);
     }
     assert_eq!(f.fdb.len(), MAX_ENTRIES);
     assert_eq!(f.fdb.ignored(), 10);
@@ -602,8 +602,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 impl Fixture {
     fn step(&mut self, step: &Step) {
         match step.clone() {
-            Step::Observation(key, observation) => self.fdb.local_observation(key, observation),
-            Step::Peer(entry) => self.fdb.remote_entry(&entry),
+            Step::Observation(key, observation) => {
+                self.fdb.local_observation(key, observation, Time::ZERO)
+            }
+            Step::Peer(entry) => self.fdb.remote_entry(&entry, false),
             Step::Down(true, name, Some(how)) => {
                 self.change(|ports| ports.down.insert(name, how));
             }
@@ -636,7 +638,7 @@ impl Fixture {
                 self.peer.clear();
             }
             Step::SessionUp if self.fdb.table.is_advertising() => {}
-            Step::SessionUp => self.fdb.session_up(),
+            Step::SessionUp => self.fdb.session_up(false),
             Step::SyncdUp(complete) => {
                 self.fdb.syncd_up();
                 self.snapshot.abandon();

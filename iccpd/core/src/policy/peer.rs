@@ -8,6 +8,7 @@
 //! | marks the end of its addresses | yes | no | no |
 //! | names ports that do not exist | as down | no | no |
 //! | says who is at the other end of a port | yes | no | no |
+//! | orders moves of addresses | from version 2 | no | no |
 //! | measures silence | exactly | in whole seconds | in whole seconds |
 //! | takes over another's system MAC | the configured one is common | the active never does | the active never does |
 
@@ -30,6 +31,9 @@ const ALL_ADVERTISED: Duration = Duration::from_secs(10);
 /// By now a peer that does not acknowledge has isolated its port: 3 s of its own and a turn of its
 /// loop, with as much again to spare (`spec/behaviour.md` 3.1).
 pub const SETTLED: Duration = Duration::from_secs(4);
+
+/// The version of the extensions from which on moves have an order.
+const ORDERED: u16 = 2;
 
 /// What whole seconds and strict comparisons add to each timer of another implementation
 /// (`spec/iccp.md` 9.1).
@@ -55,6 +59,8 @@ pub struct PeerPolicy {
     pub hears_of_missing_ports: bool,
     /// It hears who is at the other end of a port ([`mclag_proto::iccp::ext::PortPartner`]).
     pub hears_partners: bool,
+    /// Moves of addresses have an order for it ([`mclag_proto::iccp::ext::MacOrder`]).
+    pub orders_moves: bool,
     /// It hears a shutdown notice; another implementation takes the end of the connection for what it
     /// is (`spec/iccp.md` 3.3, 9.4).
     pub hears_shutdown_notice: bool,
@@ -86,6 +92,7 @@ impl PeerPolicy {
                 keeps_one_observation: false,
                 hears_of_missing_ports: true,
                 hears_partners: true,
+                orders_moves: false,
                 hears_shutdown_notice: true,
                 all_advertised_after: None,
                 keeps_its_mac: false,
@@ -101,11 +108,22 @@ impl PeerPolicy {
                 keeps_one_observation: true,
                 hears_of_missing_ports: false,
                 hears_partners: false,
+                orders_moves: false,
                 hears_shutdown_notice: false,
                 all_advertised_after: Some(ALL_ADVERTISED),
                 keeps_its_mac: true,
                 slack: SLACK,
             }
+        }
+    }
+
+    /// One of our own that speaks this version of the extensions.
+    #[must_use]
+    pub const fn of_version(self, version: u16) -> Self {
+        let orders_moves = version >= ORDERED;
+        Self {
+            orders_moves,
+            ..self
         }
     }
 
@@ -198,6 +216,10 @@ mod tests {
             assert_eq!(policy.keeps_its_mac, keeps);
             assert_eq!(policy.silence(seconds(15), seconds(3)), seconds(long));
             assert_eq!(policy.silence(seconds(3), seconds(3)), seconds(short));
+        }
+        let native = PeerPolicy::of(PeerTraits::default(), true);
+        for (version, ordered) in [(1, false), (2, true), (3, true)] {
+            assert_eq!(native.of_version(version).orders_moves, ordered);
         }
         let waits = PeerPolicy::of(linux_mclag, false);
         assert_eq!(waits.consent(seconds(5)), Consent::Presumed(SETTLED));

@@ -8,6 +8,7 @@
 
 mod kernel;
 mod legacy;
+mod moves;
 mod roles;
 mod schedule;
 mod stories;

@@ -92,6 +92,8 @@ pub struct World {
     pub now: Time,
     pub chassis: [Chassis; 2],
     pub wire_cut: bool,
+    /// How long messages to each side take; they stay in order.
+    pub delay: [Duration; 2],
     /// Inputs that a daemon takes in before it is asked what is to be sent, as far as they come at
     /// once.
     pub turn: usize,
@@ -122,6 +124,7 @@ impl World {
             now: Time::ZERO,
             chassis: [chassis(), chassis()],
             wire_cut: false,
+            delay: [LATENCY; 2],
             turn: 1,
             config,
             unheld: [false; 2],
@@ -559,8 +562,10 @@ impl World {
     }
 
     fn put_on_wire(&mut self, to: Side, what: OnWire) {
-        let at = self.now + LATENCY;
-        self.at_mut(to).wire.push_back((at, what));
+        let at = self.now + self.delay[to as usize];
+        let wire = &mut self.at_mut(to).wire;
+        let after = wire.back().map_or(at, |(at, _)| *at);
+        wire.push_back((at.max(after), what));
     }
 
     /// The connection breaks; what was on the wire is lost.

@@ -32,7 +32,7 @@ fn happen(f: &mut Fixture, word: char, is_here: &mut bool) {
         '!' => {
             f.fdb.session_down(false);
             f.peer.clear();
-            f.fdb.session_up();
+            f.fdb.session_up(false);
         }
         '?' => {
             f.fdb.local_listing_begins();

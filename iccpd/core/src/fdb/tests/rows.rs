@@ -51,7 +51,7 @@ fn happen(f: &mut Fixture, what: &str) {
             f.fdb.local_listing_ends();
         }
         "lost" => f.fdb.session_down(true),
-        "exchange" => f.fdb.session_up(),
+        "exchange" => f.fdb.session_up(false),
         _ => panic!("{what}"),
     }
 }
@@ -244,9 +244,12 @@ fn moves_to_unknown_interfaces_are_remembered_up_to_a_bound() {
         configured: false,
     };
     for key in keys {
-        f.fdb.local_observation(key, observation("swp10"));
-        f.fdb.local_observation(key, observation("swp99"));
-        f.fdb.local_observation(key, observation("swp99"));
+        f.fdb
+            .local_observation(key, observation("swp10"), Time::ZERO);
+        f.fdb
+            .local_observation(key, observation("swp99"), Time::ZERO);
+        f.fdb
+            .local_observation(key, observation("swp99"), Time::ZERO);
     }
     assert_eq!(f.fdb.early.len(), MAX_EARLY);
     assert_eq!(f.fdb.ignored(), 2, "both reports of the last one");

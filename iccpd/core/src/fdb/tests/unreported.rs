@@ -668,7 +668,7 @@ mod ports_that_come_and_go {
             vid: other.vid,
             port: port("bond1"),
         };
-        f.fdb.remote_entry(&entry);
+        f.fdb.remote_entry(&entry, false);
         let on = |name: &str| {
             let (port, kind) = (port(name), FdbKind::Tracked);
             let want = FdbWant { port, kind };
@@ -772,12 +772,12 @@ mod sessions {
         let mut f = server();
         f.learn("bond1").advertised();
         f.fdb.session_down(false);
-        f.fdb.session_up();
+        f.fdb.session_up(false);
         assert_eq!(f.advertised(), [add("bond1")]);
         f.observation(Observation::Aged).peer(EntryOp::Add, "bond1");
         f.advertised();
         f.fdb.session_down(false);
-        f.fdb.session_up();
+        f.fdb.session_up(false);
         assert_eq!(f.advertised(), [], "seen by the peer alone");
     }
 
