@@ -1,9 +1,9 @@
 //! TCP to the other chassis (`spec/iccp.md` 1).
 //!
 //! Listens, dials when told to, and lets nobody in but the configured peer. A new connection
-//! from the peer replaces an older one that came in as soon as it says its first word, a Capability:
-//! whoever restarted need not wait until the old one is seen to be dead (`candidate.rs`). One that this
-//! chassis made itself is not replaced: a peer that lives does not dial the one that dials.
+//! from the peer replaces an older one that came in once it has said its first word, a Capability, and the other end
+//! of the older one is found to be gone (`candidate.rs`): whoever restarted need not wait until silence tells, and
+//! who is not the peer's daemon takes no session. One that this chassis made itself is not replaced.
 //!
 //! The core hears of a connection when it is known which dialect the peer speaks: no word may be
 //! said before (`spec/iccp.md` 14), however long that takes. It is known from the settings, from the peer's
@@ -29,6 +29,7 @@ mod refusals;
 mod sockets;
 mod speech;
 
+use iccp_core::contest::{self, First, Second, Verdict};
 use iccp_core::{Input, PeerTraits};
 use mclag_daemon::limit::{Bucket, Kind, Log, Rate};
 use mclag_daemon::pipe::{Pipe, Progress};
@@ -45,7 +46,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use candidate::{Candidate, Sign, first_word};
+use candidate::{Candidate, News as CandidateNews, Sign};
 use device::News;
 pub use ends::Ends;
 use refusals::Refusals;
@@ -75,6 +76,7 @@ const ADMISSION: Rate = Rate {
 const REFUSED: Kind = Kind::new("connection refused");
 const CONNECTED: Kind = Kind::new("connected to the peer");
 const READ_CHUNK: usize = 64 * 1024;
+const CONNECTED_ALREADY: &str = "connected already";
 
 /// The two ends of the control session.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -128,6 +130,8 @@ struct Connection {
     /// The core waits for the answer to its dialling: it hears of the end even of a connection
     /// that it never heard of.
     is_awaited: bool,
+    /// What is known of its other end, since another connection claims to be the peer's.
+    probed: Option<First>,
 }
 
 /// Something that happened, besides what [`Input`] can say.
@@ -356,8 +360,8 @@ impl Transport {
                         return Event::Input(input);
                     }
                 }
-                word = first_word(self.candidate.as_mut()) => {
-                    if let Some(input) = self.candidate_spoke(word) {
+                news = candidate::news(self.candidate.as_mut()) => {
+                    if let Some(input) = self.candidate_news(news) {
                         return Event::Input(input);
                     }
                 }
@@ -380,36 +384,70 @@ impl Transport {
             self.refuse(from, "too many connections");
             return None;
         }
-        match &self.connection {
-            // It would take a living session away.
-            Some(connection) if connection.is_outbound => self.refuse(from, "connected already"),
-            Some(_) => {
-                let ours = self.endpoints.dialect.unwrap_or_default();
-                self.candidate = Some(Candidate::new(stream, Some(ours)));
-            }
-            None => {
-                let is_awaited = self.dialling.take().is_some();
-                return self.connected(stream, false, is_awaited);
-            }
+        let Some(connection) = &self.connection else {
+            let is_awaited = self.dialling.take().is_some();
+            return self.connected(stream, false, is_awaited);
+        };
+        let is_first_known = self.candidate.as_ref().is_some_and(|c| c.sign.is_some());
+        if is_first_known || contest::decide(connection.as_first(), Second::Mute) == Verdict::Refuse
+        {
+            self.refuse(from, CONNECTED_ALREADY);
+        } else {
+            let ours = self.endpoints.dialect.unwrap_or_default();
+            self.candidate = Some(Candidate::new(stream, Some(ours)));
         }
         None
     }
 
     /// The candidate has shown that it is a peer, or is not waited for any longer.
-    fn candidate_spoke(&mut self, sign: Result<Sign, String>) -> Option<Input> {
-        let candidate = self.candidate.take()?;
-        let reason = match (sign, self.endpoints.dialect) {
-            (Ok(Sign::Word(theirs)), Some(ours)) if ours != theirs => other_dialect(theirs, ours),
-            (Ok(Sign::Word(theirs)), _) => {
-                self.heard = Some(theirs);
-                return self.replaced(candidate, theirs);
+    fn candidate_news(&mut self, news: CandidateNews) -> Option<Input> {
+        let connection = self.connection.as_mut()?;
+        let reason = match news {
+            CandidateNews::Sign(sign) => match (sign, self.endpoints.dialect) {
+                (Sign::Word(theirs), Some(ours)) if ours != theirs => other_dialect(theirs, ours),
+                _ => {
+                    if connection.has_begun {
+                        connection.probed = Some(First::Asked);
+                        candidate::probe(connection.pipe.stream());
+                    }
+                    return self.contest();
+                }
+            },
+            CandidateNews::Outlived => {
+                connection.probed = Some(First::Answers);
+                return self.contest();
             }
-            (Ok(Sign::Mark(theirs)), ours) => {
-                return self.replaced(candidate, ours.unwrap_or(theirs));
-            }
-            (Err(reason), _) => reason,
+            CandidateNews::Over(reason) => reason,
         };
+        self.candidate = None;
         self.refuse(self.endpoints.peer, &reason);
+        None
+    }
+
+    /// Decide between the connection and the candidate, which has shown that it is a peer.
+    fn contest(&mut self) -> Option<Input> {
+        let connection = self.connection.as_mut()?;
+        let sign = self.candidate.as_ref()?.sign?;
+        let verdict = contest::decide(connection.as_first(), Second::Spoke);
+        if verdict != Verdict::Wait && connection.probed.take().is_some() {
+            candidate::end_probe(connection.pipe.stream());
+        }
+        match verdict {
+            Verdict::Wait => return None,
+            Verdict::Take => {
+                let candidate = self.candidate.take()?;
+                let dialect = match sign {
+                    Sign::Word(theirs) => {
+                        self.heard = Some(theirs);
+                        theirs
+                    }
+                    Sign::Mark(theirs) => self.endpoints.dialect.unwrap_or(theirs),
+                };
+                return self.replaced(candidate, dialect);
+            }
+            Verdict::Refuse => self.candidate = None,
+        }
+        self.refuse(self.endpoints.peer, "the connection that is up answers");
         None
     }
 
@@ -421,15 +459,21 @@ impl Transport {
         self.decided(dialect)
     }
 
-    /// The connection is gone, so the candidate takes its place without having spoken.
+    /// The connection is gone, so the candidate takes its place, whether it has spoken or not.
     fn take_candidate(&mut self) -> Option<Input> {
         if self.connection.is_some() {
             return None;
         }
         let candidate = self.candidate.take()?;
         self.dialling = None;
+        let sign = candidate.sign;
         self.take_up(candidate, false, false);
-        self.decided(self.speaks_at_once()?)
+        let dialect = match sign {
+            Some(Sign::Word(theirs)) => Some(theirs),
+            Some(Sign::Mark(theirs)) => Some(self.endpoints.dialect.unwrap_or(theirs)),
+            None => self.speaks_at_once(),
+        };
+        self.decided(dialect?)
     }
 
     fn dialled(&mut self, result: io::Result<TcpStream>) -> Option<Input> {
@@ -487,6 +531,7 @@ impl Transport {
             until: Box::pin(sleep_until(Instant::now() + FIRST_WORD)),
             is_outbound,
             is_awaited,
+            probed: None,
         });
     }
 
@@ -582,6 +627,15 @@ impl Transport {
 impl Connection {
     const fn is_known(&self) -> bool {
         self.pipe.codec().is_known()
+    }
+
+    /// As one that another connection would replace.
+    fn as_first(&self) -> First {
+        match self.is_outbound {
+            true => First::MadeHere,
+            false if self.has_begun => self.probed.unwrap_or(First::Asked),
+            false => First::Mute,
+        }
     }
 }
 

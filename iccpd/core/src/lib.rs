@@ -5,6 +5,7 @@
 //! microseconds and always the same way.
 
 pub mod config;
+pub mod contest;
 pub mod counters;
 pub mod domain;
 pub mod election;

@@ -3,13 +3,15 @@
 //! The peer has restarted unseen, or something else on its chassis looks what listens here: a port
 //! scan, an operator's `telnet`. Its first word tells them apart: that of a peer is a Capability
 //! (`spec/iccp.md` 5), or the mark of a native one. Until all of it is there the connection that is up goes
-//! on, and no word is said on the new one (1.2 would refuse it: whoever restarted had to wait until the old one
-//! is seen to be dead).
+//! on, and no word is said on the new one. After that it is asked whether its other end is still there, and the new
+//! one takes its place only if not ([`iccp_core::contest`]): the kernel asks, and whoever has restarted knows nothing
+//! of it and says so at once.
 
 use super::mark;
 use super::speech::{Heard, Speech};
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_proto::iccp::{Detection, Detector, Dialect};
+use nix::sys::socket::{setsockopt, sockopt};
 use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
@@ -20,6 +22,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// takes a second.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long the other end of the connection that is up is waited for.
+const PROBE: Duration = Duration::from_millis(PROBE_MS as u64);
+const PROBE_MS: u32 = 3000;
+/// The kernel's clock for that is coarse.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// More than a first word takes.
 const READ_CHUNK: usize = 64;
 
@@ -29,6 +37,8 @@ pub(super) struct Candidate {
     pub(super) pipe: Pipe<TcpStream, Speech>,
     /// It has begun to speak.
     pub(super) has_begun: bool,
+    /// What has shown that it is a peer.
+    pub(super) sign: Option<Sign>,
     until: Pin<Box<Sleep>>,
 }
 
@@ -50,17 +60,71 @@ impl Candidate {
         Self {
             pipe: Pipe::new(stream, Speech::Unknown(Detector::default())),
             has_begun: false,
+            sign: None,
             until: Box::pin(sleep_until(Instant::now() + PATIENCE)),
         }
     }
 }
 
-/// What shows that the candidate is a peer, or why that is not worth waiting for any longer. Waits for ever
-/// if there is none. Dropping the future loses nothing.
-pub(super) async fn first_word(candidate: Option<&mut Candidate>) -> Result<Sign, String> {
+/// What happens to a candidate.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It has shown that it is a peer.
+    Sign(Sign),
+    /// It is one, and the connection that is up was given enough time to end.
+    Outlived,
+    /// It is none, or not worth waiting for; why.
+    Over(String),
+}
+
+/// What happens to the candidate, of which it is known from now on what shows that it is a peer. Waits for ever if
+/// there is none. Dropping the future loses nothing.
+pub(super) async fn news(candidate: Option<&mut Candidate>) -> News {
     let Some(candidate) = candidate else {
         return pending().await;
     };
+    if candidate.sign.is_some() {
+        candidate.until.as_mut().await;
+        return News::Outlived;
+    }
+    match first_word(candidate).await {
+        Ok(sign) => {
+            candidate.sign = Some(sign);
+            candidate
+                .until
+                .as_mut()
+                .reset(Instant::now() + PROBE + GRACE);
+            News::Sign(sign)
+        }
+        Err(reason) => News::Over(reason),
+    }
+}
+
+/// Have the kernel ask the other end of the connection that is up whether it is there. One that does not know of it
+/// or does not answer ends it, within [`PROBE`].
+pub(super) fn probe(stream: &TcpStream) {
+    let probe = || {
+        setsockopt(stream, sockopt::KeepAlive, &true)?;
+        setsockopt(stream, sockopt::TcpKeepInterval, &1)?;
+        setsockopt(stream, sockopt::TcpUserTimeout, &PROBE_MS)?;
+        // Last: it begins at once where nothing was heard for that long.
+        setsockopt(stream, sockopt::TcpKeepIdle, &1)
+    };
+    if let Err(error) = probe() {
+        tracing::debug!(%error, "the connection to the peer is not probed");
+    }
+}
+
+/// It is there: what is lost on the way may take as long as the session from now on.
+pub(super) fn end_probe(stream: &TcpStream) {
+    if let Err(error) = setsockopt(stream, sockopt::TcpUserTimeout, &0) {
+        tracing::debug!(%error, "the connection to the peer ends early where it does not answer");
+    }
+}
+
+/// What shows that the candidate is a peer, or why that is not worth waiting for any longer. Dropping the
+/// future loses nothing.
+async fn first_word(candidate: &mut Candidate) -> Result<Sign, String> {
     loop {
         let most = mark::chunk(candidate.has_begun, READ_CHUNK);
         let result = tokio::select! {
