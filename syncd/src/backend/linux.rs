@@ -15,6 +15,7 @@
 //! things. Nothing here decides.
 
 mod checks;
+mod links;
 mod listing;
 mod networks;
 mod plan;
@@ -38,6 +39,7 @@ use super::{Backend, BackendError, BackendEvent, Snapshot};
 use crate::dataplane::{Action, FdbEntry, McastSnooping};
 
 use checks::Checks;
+use links::Links;
 use listing::Listing;
 use networks::Networks;
 use plan::{Request, Step};
@@ -81,51 +83,6 @@ pub struct LinuxBackend {
     filter_checks: Checks,
     /// The filter is to be looked at, and was not yet: waiting may be given up in the middle of it.
     filter_due: bool,
-}
-
-/// Every interface of the kernel.
-#[derive(Debug, Default)]
-struct Links {
-    by_index: BTreeMap<u32, LinkInfo>,
-    by_name: BTreeMap<IfName, u32>,
-}
-
-impl Links {
-    fn new(by_index: BTreeMap<u32, LinkInfo>) -> Self {
-        let by_name = by_index
-            .values()
-            .map(|link| (link.name, link.index))
-            .collect();
-        Self { by_index, by_name }
-    }
-
-    fn named(&self, name: &IfName) -> Option<&LinkInfo> {
-        self.by_index.get(self.by_name.get(name)?)
-    }
-
-    fn name(&self, index: u32) -> Option<IfName> {
-        Some(self.by_index.get(&index)?.name)
-    }
-
-    /// Take in an interface; answers the name it had before, if that was another.
-    fn insert(&mut self, link: LinkInfo) -> Option<IfName> {
-        let (index, name) = (link.index, link.name);
-        let before = self.by_index.insert(index, link).map(|link| link.name);
-        self.by_name.insert(name, index);
-        let renamed = before.filter(|before| *before != name);
-        if let Some(old) = renamed {
-            self.by_name.remove(&old);
-        }
-        renamed
-    }
-
-    fn remove(&mut self, index: u32) -> Option<IfName> {
-        let name = self.by_index.remove(&index)?.name;
-        if self.by_name.get(&name) == Some(&index) {
-            self.by_name.remove(&name);
-        }
-        Some(name)
-    }
 }
 
 impl LinuxBackend {

@@ -10,7 +10,8 @@ use mclag_netlink::{
 use mclag_proto::sync::model::{FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Vid};
 
-use super::{Links, LinuxBackend};
+use super::LinuxBackend;
+use super::links::Links;
 use crate::dataplane::{
     Actual, BridgePort, EntryKind, FdbEntry, Filter, InterfaceActual, Lacp, McastRouter,
     McastSnooping, NeighbourActual, NeighbourKind, PortActual,
