@@ -72,6 +72,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         verdict?;
         return Ok(system?);
     }
+    settings.check_system()?;
     // Before anything is touched that another one may use.
     let mut claim = Claim::default();
     if let Some(domain) = &settings.domain {
@@ -201,6 +202,10 @@ fn reread(file: &Path, node_mac: Mac) -> Option<(Config, Bridge)> {
             return None;
         }
     };
+    if let Err(error) = loaded.settings.check_system() {
+        tracing::error!(%error, "configuration cannot be used, keeping the previous settings");
+        return None;
+    }
     for warning in loaded.warnings() {
         let (file, line, what) = (file.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "configuration");

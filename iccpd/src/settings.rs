@@ -15,6 +15,7 @@ pub mod legacy;
 mod load;
 mod server;
 mod text;
+mod vlan_ports;
 
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
@@ -31,6 +32,7 @@ pub use bridge::{Bridge, BridgeOrigin, DEFAULT_BRIDGE};
 pub use duration::Text as DurationText;
 pub use load::{Loaded, Unfit, load, parse};
 pub use mclag_daemon::settings::{Problem, SettingsError};
+pub use vlan_ports::{VlanPort, VlanPorts};
 
 /// Where the settings are read from unless told otherwise.
 pub const DEFAULT_FILE: &str = "/etc/mclag/iccpd.toml";

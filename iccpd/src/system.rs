@@ -1,7 +1,7 @@
 //! What the running system has of what the settings name. Interfaces and addresses may come later
 //! (`spec/behaviour.md` 2.4), so that one is missing is no mistake; that it is called otherwise is one.
 
-use crate::settings::{Bridge, BridgeOrigin, Settings};
+use crate::settings::{Bridge, BridgeOrigin, Settings, VlanPort};
 use mclag_daemon::log::write_line;
 use mclag_daemon::process;
 use mclag_netlink::{Kernel, LinkKind, NetlinkError};
@@ -34,13 +34,18 @@ pub enum State {
     Alternative(IfName),
     /// It is there, but no bridge.
     NoBridge,
+    /// It is there, but frames pass it by in a VLAN interface.
+    VlanPort(VlanPort),
 }
 
 impl Finding {
     /// Whether it has to be written otherwise: waiting does not help.
     #[must_use]
     pub const fn is_mistake(&self) -> bool {
-        matches!(self.state, State::Alternative(_) | State::NoBridge)
+        matches!(
+            self.state,
+            State::Alternative(_) | State::NoBridge | State::VlanPort(_)
+        )
     }
 }
 
@@ -58,6 +63,7 @@ impl fmt::Display for Finding {
                     "an alternative name of interface {name}: write \"{name}\""
                 )
             }
+            State::VlanPort(port) => port.fmt(f),
             State::NoBridge => f.write_str("an interface that is no bridge"),
         }
     }
@@ -158,6 +164,12 @@ pub async fn find(
     let link = domain.peer_link.iter().map(|name| ("peer-link", name));
     for (key, name) in link.chain(domain.ports.iter().map(|name| ("port", name))) {
         let state = match kernel.link(name).await? {
+            Some(link)
+                if link.name == *name
+                    && let Some(port) = VlanPort::find(*name) =>
+            {
+                State::VlanPort(port)
+            }
             Some(link) if link.name == *name && link.master.is_some() && link.master == index => {
                 State::Present
             }

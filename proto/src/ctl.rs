@@ -200,6 +200,14 @@ pub enum Warning {
     },
     /// Neighbours of the peer are not installed: no dataplane here takes them.
     NeighboursNotInstalled,
+    /// An MLAG port or the peer link can be none because of a VLAN interface: it is one on top of a LAG, or one on top of
+    /// it is a port of a bridge.
+    VlanPort {
+        /// The port.
+        port: IfName,
+        /// The VLAN interface.
+        vlan: IfName,
+    },
     /// A port is configured differently on both sides.
     Port {
         /// The port.

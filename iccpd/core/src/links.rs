@@ -28,6 +28,8 @@ pub struct Links {
     running: Running,
     /// Members of each LAG or bridge.
     slaves: BTreeMap<u32, BTreeSet<u32>>,
+    /// VLAN interfaces on top of each interface.
+    uppers: BTreeMap<u32, BTreeSet<u32>>,
     vlans: Vlans,
     /// Bridges that filter VLANs.
     filtering: BTreeSet<u32>,
@@ -113,13 +115,15 @@ impl Links {
                 self.by_name.remove(&before.name);
                 note_running(&mut self.running, before.name, None);
             }
-            if let Some(master) = before.master {
-                self.detach(link.index, master);
-            }
+            let before = (before.master, lower(before));
+            self.detach(link.index, before);
         }
         note_running(&mut self.running, link.name, Some(link.running));
         if let Some(master) = link.master {
             self.slaves.entry(master).or_default().insert(link.index);
+        }
+        if let Some(lower) = lower(&link) {
+            self.uppers.entry(lower).or_default().insert(link.index);
         }
         self.listing.name(link.index);
         self.by_index.insert(link.index, link);
@@ -193,18 +197,20 @@ impl Links {
     }
 
     fn unlist(&mut self, index: u32) {
-        if let Some(link) = self.by_index.remove(&index)
-            && let Some(master) = link.master
-        {
-            self.detach(index, master);
+        if let Some(link) = self.by_index.remove(&index) {
+            self.detach(index, (link.master, lower(&link)));
         }
     }
 
-    fn detach(&mut self, index: u32, master: u32) {
-        if let Some(slaves) = self.slaves.get_mut(&master) {
-            slaves.remove(&index);
-            if slaves.is_empty() {
-                self.slaves.remove(&master);
+    /// From its master, and from what it is a VLAN of.
+    fn detach(&mut self, index: u32, (master, lower): (Option<u32>, Option<u32>)) {
+        for (sets, at) in [(&mut self.slaves, master), (&mut self.uppers, lower)] {
+            let Some(at) = at else { continue };
+            if let Some(set) = sets.get_mut(&at) {
+                set.remove(&index);
+                if set.is_empty() {
+                    sets.remove(&at);
+                }
             }
         }
     }
@@ -328,6 +334,14 @@ impl Links {
         let master = master.and_then(|index| self.by_index.get(&index));
         self.addresses(name).iter().any(global)
             || master.is_some_and(|master| master.kind == LinkKind::Vrf)
+    }
+}
+
+/// The interface that a VLAN interface is on top of.
+const fn lower(link: &Link) -> Option<u32> {
+    match link.kind {
+        LinkKind::Vlan { parent, .. } => Some(parent),
+        _ => None,
     }
 }
 

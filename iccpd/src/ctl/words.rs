@@ -30,6 +30,14 @@ pub fn warning(warning: &Warning) -> String {
         Warning::NeighboursNotInstalled => {
             "neighbours of the peer are not installed: no dataplane here takes them".to_owned()
         }
+        Warning::VlanPort { port, vlan } if port == vlan => {
+            format!(
+                "{port} is a VLAN interface of a LAG, which is not supported: make the LAG the port of the bridge"
+            )
+        }
+        Warning::VlanPort { port, vlan } => format!(
+            "{port}: its VLAN interface {vlan} is a port of a bridge, which is not supported: make {port} that port"
+        ),
         Warning::Port { port, conflict } => format!("{port}: {}", self::conflict(conflict)),
     }
 }
@@ -234,6 +242,22 @@ mod tests {
                 Warning::NeighboursNotInstalled,
                 json!({"warning": "neighbours-not-installed"}),
                 "neighbours of the peer are not installed: no dataplane here takes them",
+            ),
+            (
+                Warning::VlanPort {
+                    port: name("bond1"),
+                    vlan: name("bond1.10"),
+                },
+                json!({"warning": "vlan-port", "port": "bond1", "vlan": "bond1.10"}),
+                "bond1: its VLAN interface bond1.10 is a port of a bridge, which is not supported: make bond1 that port",
+            ),
+            (
+                Warning::VlanPort {
+                    port: name("bond1.10"),
+                    vlan: name("bond1.10"),
+                },
+                json!({"warning": "vlan-port", "port": "bond1.10", "vlan": "bond1.10"}),
+                "bond1.10 is a VLAN interface of a LAG, which is not supported: make the LAG the port of the bridge",
             ),
             (
                 port(Conflict::SameNumber {

@@ -69,6 +69,15 @@ impl Domain {
         })
     }
 
+    /// The peer link and ports that can be none because of a VLAN interface.
+    pub(super) fn vlan_ports(&self) -> impl Iterator<Item = (IfName, Warning)> {
+        let named = self.config.peer_link.iter().chain(self.ports.keys());
+        named.filter_map(|name| {
+            let (port, vlan) = (*name, self.links.vlan_port(name)?);
+            Some((port, Warning::VlanPort { port, vlan }))
+        })
+    }
+
     /// Differences in the settings of each port, in the order of the ports.
     pub(super) fn conflicts(&self) -> impl Iterator<Item = (IfName, Vec<Conflict>)> {
         let mut by_number: BTreeMap<AggregatorId, Vec<IfName>> = BTreeMap::new();

@@ -265,6 +265,7 @@ impl Domain {
             warnings.push(Warning::PeerLinkDown);
         }
         warnings.extend(self.peer_link_conflict());
+        warnings.extend(self.vlan_ports().map(|(_, warning)| warning));
         if let (Some(own), Some(peers)) = (self.config.system_mac, self.peer.system_mac())
             && own != peers
             && !self.peer.policy().keeps_its_mac

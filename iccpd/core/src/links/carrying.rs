@@ -29,6 +29,27 @@ impl Links {
         })
     }
 
+    /// The VLAN interface for which an interface can be neither MLAG port nor peer link: it is one on top of a LAG, or one
+    /// on top of it is a port of a bridge. LACP and holds are the LAG's as a whole, and isolation is the named port's.
+    #[must_use]
+    pub fn vlan_port(&self, name: &IfName) -> Option<IfName> {
+        let link = self.by_name(name)?;
+        if let LinkKind::Vlan { parent, .. } = link.kind
+            && let Some(lower) = self.by_index(parent)
+            && matches!(lower.kind, LinkKind::Lag { .. })
+        {
+            return Some(link.name);
+        }
+        let vlans = self.uppers.get(&link.index).into_iter().flatten();
+        let mut vlans = vlans.filter_map(|index| self.by_index(*index));
+        let is_bridge = |index| {
+            self.by_index(index)
+                .is_some_and(|link| link.kind == LinkKind::Bridge)
+        };
+        let bridged = vlans.find(|vlan| vlan.master.is_some_and(is_bridge));
+        bridged.map(|vlan| vlan.name)
+    }
+
     /// Whether LACP runs on an MLAG port that would carry nothing all the same, whatever LACP
     /// agrees on: too few of its members have carrier for its `min_links`, or it is no port of the
     /// bridge, or in none of its VLANs, or the bridge is down or gone. The host sends into it, for all that LACP says.
@@ -49,33 +70,23 @@ impl Links {
         })
     }
 
-    /// Whether frames that arrive on an interface go anywhere: it, or a VLAN interface on top of
-    /// it, is a port of the bridge, which is up, and in some VLAN if the bridge filters them; or it works on
-    /// layer 3. A bridge that is not there, or not yet, forwards nothing.
+    /// Whether frames that arrive on an interface go anywhere as they should: it is a port of the bridge, which is up, and
+    /// in some VLAN if the bridge filters them; or it works on layer 3; and no VLAN interface passes them beside it. A
+    /// bridge that is not there, or not yet, forwards nothing.
     fn has_place(&self, link: &Link, bridge: &IfName) -> bool {
         let in_bridge = self
             .by_name(bridge)
             .is_some_and(|bridge| bridge.admin_up && self.forwards(link, bridge.index));
-        in_bridge || self.is_layer3(&link.name)
+        (in_bridge || self.is_layer3(&link.name)) && self.vlan_port(&link.name).is_none()
     }
 
-    /// Whether a bridge forwards what an interface, or a VLAN interface on top of it, receives. Asked of every
-    /// MLAG port at a time, so the bridge's ports are looked through only for the latter.
+    /// Whether a bridge forwards what an interface receives.
     fn forwards(&self, link: &Link, bridge: u32) -> bool {
-        let has_vlan = |port: &Link| {
-            let vids = || self.vlans.of(port).is_some_and(|vids| !vids.is_empty());
-            !self.filtering.contains(&bridge) || vids()
+        let has_vlan = || {
+            let vids = self.vlans.of(link);
+            !self.filtering.contains(&bridge) || vids.is_some_and(|vids| !vids.is_empty())
         };
-        let by_vlan = || {
-            let ports = self.slaves.get(&bridge).into_iter().flatten();
-            let mut ports = ports.filter_map(|port| self.by_index.get(port));
-            ports.any(|port| {
-                let on_top =
-                    matches!(port.kind, LinkKind::Vlan { parent, .. } if parent == link.index);
-                on_top && has_vlan(port)
-            })
-        };
-        (link.master == Some(bridge) && has_vlan(link)) || by_vlan()
+        link.master == Some(bridge) && has_vlan()
     }
 }
 

@@ -140,7 +140,9 @@ fn a_lag_is_up_when_the_kernel_would_carry_its_data() {
         (vec![out.clone()], (false, true)),
         (vec![elsewhere], (false, true)),
         (vec![bridge_down], (false, true)),
-        (vec![out, vlan], (true, false)),
+        // What is done to the port is done to neither.
+        (vec![out, vlan.clone()], (false, true)),
+        (vec![vlan], (false, true)),
     ];
     for (changes, expected) in table {
         let links = bridged(changes.clone());
@@ -151,6 +153,51 @@ fn a_lag_is_up_when_the_kernel_would_carry_its_data() {
         );
         assert_eq!(is, expected, "{changes:?}");
     }
+}
+
+/// Input: VLAN interfaces come, join bridges and leave them, of a bond, of an ordinary interface, and of the bridge.
+/// Output: each that passes frames beside a port, and each of a LAG, as long as it does.
+#[test]
+fn a_vlan_interface_in_a_bridge_is_found_at_the_interface_under_it() {
+    let vlan = |index, text, parent, master| Link {
+        kind: LinkKind::Vlan {
+            vid: Vid::DEFAULT,
+            parent,
+        },
+        master,
+        ..link(index, text)
+    };
+    let other_bridge = Link {
+        kind: LinkKind::Bridge,
+        ..link(7, "br7")
+    };
+    let [of_bond, of_plain, of_bridge] = ["bond1.10", "swp9.10", "br0.10"].map(name);
+    let mut links = bridged([other_bridge, link(30, "swp9")]);
+    let ports = ["bond1", "swp9", "br0", "bond1.10", "swp9.10"].map(name);
+    let mut see = |seen: Vec<Link>, gone: Option<u32>| {
+        for link in seen {
+            links.upsert(link);
+        }
+        if let Some(gone) = gone {
+            links.remove(gone);
+        }
+        ports.map(|port| links.vlan_port(&port))
+    };
+    // A VLAN of the bridge is its own interface, in whatever VRF or bridge.
+    let none = [None, None, None, Some(of_bond), None];
+    let outside = vec![
+        vlan(20, "bond1.10", 1, None),
+        vlan(21, "swp9.10", 30, None),
+        vlan(22, of_bridge.as_str(), 9, None),
+    ];
+    assert_eq!(see(outside, None), none);
+    let inside = vec![
+        vlan(20, "bond1.10", 1, Some(7)),
+        vlan(21, "swp9.10", 30, Some(9)),
+    ];
+    let both = [Some(of_bond), Some(of_plain), None, Some(of_bond), None];
+    assert_eq!(see(inside, None), both);
+    assert_eq!(see(vec![vlan(20, "bond1.10", 1, None)], Some(21)), none);
 }
 
 #[test]
@@ -192,41 +239,29 @@ fn no_port_is_up_while_the_kernel_does_not_have_the_bridge() {
     assert_eq!(up(&links), [true, true]);
 }
 
-/// Input: a bridge that filters VLANs or not, a port or a VLAN interface on top of it as its port, and the VLANs
-/// of that. Output: the port is up unless there is none; where LACP runs on it, its host has to leave the leg.
+/// Input: a bridge that filters VLANs or not, and the VLANs of its port. Output: the port is up unless there is none;
+/// where LACP runs on it, its host has to leave the leg.
 #[test]
 fn a_port_without_any_vlan_is_not_up_where_the_bridge_filters_them() {
-    let out = Link {
-        master: None,
-        ..bond(0)
-    };
-    let (vid, parent) = (Vid::DEFAULT, 1);
-    let vlan = Link {
-        kind: LinkKind::Vlan { vid, parent },
-        master: Some(9),
-        ..link(20, "bond1.1")
-    };
     let [bond1, br0] = ["bond1", "br0"].map(name);
-    for (changes, port) in [(vec![], 1), (vec![out, vlan], 20)] {
-        let mut links = bridged(changes);
-        let up = |links: &Links| {
-            let is_up = links.port_is_up(&bond1, &br0);
-            assert_ne!(is_up, links.is_stranded(&bond1, &br0));
-            is_up
-        };
-        assert!(up(&links), "nothing is known of filtering");
-        links.set_filtering(9, true);
-        assert!(!up(&links), "it has none");
-        links.set_vids(port, [vid].into());
-        assert!(up(&links));
-        links.set_vids(port, BTreeSet::new());
-        assert!(!up(&links), "it has none any more");
-        links.set_filtering(9, false);
-        assert!(up(&links), "none is needed");
-        links.set_filtering(9, true);
-        links.set_addresses(1, vec!["192.0.2.1/24".parse().unwrap()]);
-        assert!(up(&links), "it works on layer 3");
-    }
+    let mut links = bridged([]);
+    let up = |links: &Links| {
+        let is_up = links.port_is_up(&bond1, &br0);
+        assert_ne!(is_up, links.is_stranded(&bond1, &br0));
+        is_up
+    };
+    assert!(up(&links), "nothing is known of filtering");
+    links.set_filtering(9, true);
+    assert!(!up(&links), "it has none");
+    links.set_vids(1, [Vid::DEFAULT].into());
+    assert!(up(&links));
+    links.set_vids(1, BTreeSet::new());
+    assert!(!up(&links), "it has none any more");
+    links.set_filtering(9, false);
+    assert!(up(&links), "none is needed");
+    links.set_filtering(9, true);
+    links.set_addresses(1, vec!["192.0.2.1/24".parse().unwrap()]);
+    assert!(up(&links), "it works on layer 3");
 }
 
 /// `spec/mclagsyncd-protocol.md` 5.4: the dataplane knows better than the kernel.
