@@ -113,6 +113,9 @@ pub struct InterfaceActual {
     pub lag: Option<IfName>,
     /// It is a port of another bridge.
     pub in_other_bridge: bool,
+    /// The VLAN interface for which it can be neither MLAG port nor peer link: it is one on top of a LAG, or one on top
+    /// of it is a port of a bridge. What is done to a port is done to the LAG as a whole, and the filter names ports.
+    pub vlan_port: Option<IfName>,
     /// Its addresses on layer 3, each with the length of its prefix.
     pub networks: Vec<IpNetwork>,
     /// VLANs that it carries as a port of the bridge, in ascending order; [`Vid::DEFAULT`] alone
@@ -515,6 +518,18 @@ impl Actual {
     pub fn is_of_another_bridge(&self, port: &IfName) -> bool {
         let interface = self.interfaces.get(port);
         interface.is_some_and(|interface| interface.in_other_bridge)
+    }
+
+    /// The VLAN interface for which the interface can be neither MLAG port nor peer link, if there is one.
+    #[must_use]
+    pub fn vlan_port(&self, port: &IfName) -> Option<IfName> {
+        self.interfaces.get(port)?.vlan_port
+    }
+
+    /// Whether what is done to an MLAG port can be done to this one as a whole.
+    #[must_use]
+    pub fn can_be_mlag_port(&self, port: &IfName) -> bool {
+        !self.is_of_another_bridge(port) && self.vlan_port(port).is_none()
     }
 
     /// Whether the address is one of the bridge itself.

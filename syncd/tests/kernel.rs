@@ -138,6 +138,46 @@ fn holds_of_several_bonds_keep_what_changed_a_moment_ago() {
     });
 }
 
+/// Input: a VLAN interface of a bond joins a bridge, is renamed, leaves the bridge, and one is deleted in it. Output: the
+/// bond is known as one that cannot be a port of the pair, for that interface, as long as it is in the bridge.
+#[test]
+fn a_vlan_interface_in_a_bridge_is_known_at_the_bond_under_it() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add br10 type bridge",
+        "link add bond1 type bond mode 802.3ad",
+        "link set bond1 master br0",
+        "link add link bond1 name bond1.10 type vlan id 10",
+        "link add link br0 name br0.10 type vlan id 10",
+        "link set br0.10 master br10",
+    ];
+    in_namespace("VLAN interfaces", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let mut reconciler = Reconciler::new(Originals::default());
+        let snapshot = backend.snapshot(Some(name("br0"))).await.expect("a look");
+        reconciler.adopt_without_table(snapshot.actual);
+        let vlan_port = |reconciler: &Reconciler, port| reconciler.actual().vlan_port(&name(port));
+        assert_eq!(vlan_port(&reconciler, "bond1"), None);
+        assert_eq!(vlan_port(&reconciler, "bond1.10"), Some(name("bond1.10")));
+        for (command, expected) in [
+            ("link set bond1.10 master br10", Some("bond1.10")),
+            ("link set bond1.10 name servers", Some("servers")),
+            ("link set servers nomaster", None),
+            ("link set servers master br10", Some("servers")),
+            ("link del servers", None),
+        ] {
+            ip(command).expect(command);
+            while vlan_port(&reconciler, "bond1") != expected.map(name) {
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event.expect("an event in time").expect("events");
+                let _ = reconciler.observe(&event);
+            }
+        }
+        assert_eq!(vlan_port(&reconciler, "br0"), None);
+    });
+}
+
 /// Carry out what is wanted, and what follows from it, as the server does.
 async fn settle(backend: &mut LinuxBackend, reconciler: &mut Reconciler) {
     if let Some(bridge) = reconciler.needs_snapshot() {

@@ -230,8 +230,9 @@ impl LinuxBackend {
                 let was_bridge = self.is_our_bridge(index);
                 self.vlans.remove(&index);
                 self.networks.forget(index);
-                if let Some(name) = self.links.remove(index) {
-                    self.report_gone(name);
+                if let Some(link) = self.links.remove(index) {
+                    self.report_gone(link.name);
+                    self.report_lower(links::lower(&link));
                 }
                 if was_bridge {
                     self.resync("the bridge is gone");
@@ -284,6 +285,7 @@ impl LinuxBackend {
         }
         let was_filtering = self.is_filtering();
         let was_snooping = self.snooping();
+        let lower = links::lower(&link);
         if let Some(old_name) = self.links.insert(link) {
             self.events.push_back(BackendEvent::Renamed {
                 from: old_name,
@@ -304,6 +306,7 @@ impl LinuxBackend {
             return;
         }
         self.report_port(name);
+        self.report_lower(lower);
     }
 
     /// True for a bond whose `min_links` is not the one we set.
@@ -386,6 +389,13 @@ impl LinuxBackend {
         let actual = link.map(|link| view::interface(link, self));
         self.events
             .push_back(BackendEvent::Interface { interface, actual });
+    }
+
+    /// Something became of a VLAN interface on top of this one.
+    fn report_lower(&mut self, lower: Option<u32>) {
+        if let Some(lower) = lower.and_then(|lower| self.links.name(lower)) {
+            self.report_interface(lower);
+        }
     }
 
     fn report_gone(&mut self, name: IfName) {

@@ -20,7 +20,7 @@ impl Reconciler {
             return;
         }
         self.originals.forget_missing_interface(&name, &self.actual);
-        let identity = |is: &InterfaceActual| (is.mac, is.svi);
+        let identity = |is: &InterfaceActual| (is.mac, is.svi, is.in_other_bridge, is.vlan_port);
         if before.as_ref().map(identity) != now.map(identity) {
             self.ports_changed = true;
         }

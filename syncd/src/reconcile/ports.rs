@@ -59,7 +59,7 @@ impl Plan {
         for port in members(wanted) {
             let is = actual.held.contains(port);
             match wanted.ports()[port].held {
-                Some(true) if !is && !actual.is_of_another_bridge(port) => {
+                Some(true) if !is && actual.can_be_mlag_port(port) => {
                     self.actions.push(Action::Hold {
                         port: *port,
                         keeps_carrier: wanted.holds_with_carrier(),
@@ -144,6 +144,13 @@ impl Plan {
             self.wait_for(Subject::Domain, &domain.bridge);
         }
         if let Some(peer_link) = &domain.peer_link
+            && let Some(vlan) = actual.vlan_port(peer_link)
+        {
+            let subject = Subject::Settings(*peer_link);
+            let text = vlan_port("peer link", peer_link, &vlan);
+            self.fail(subject, OpErrorCode::Refused, text);
+        }
+        if let Some(peer_link) = &domain.peer_link
             && actual.bridge_port(peer_link).is_none()
         {
             self.wait_for(Subject::Settings(*peer_link), peer_link);
@@ -165,6 +172,11 @@ impl Plan {
                 self.fail(subject, OpErrorCode::Refused, text);
                 continue;
             }
+            if let Some(vlan) = actual.vlan_port(port) {
+                let text = vlan_port("MLAG port", port, &vlan);
+                self.fail(subject, OpErrorCode::Refused, text);
+                continue;
+            }
             let peer_link = domain.peer_link.filter(|_| want.redirect);
             let interfaces = [Some(*port), peer_link].into_iter().flatten();
             for interface in interfaces {
@@ -173,6 +185,18 @@ impl Plan {
                 }
             }
         }
+    }
+}
+
+fn vlan_port(what: &str, port: &IfName, vlan: &IfName) -> String {
+    if vlan == port {
+        format!(
+            "{port} cannot be {what}: it is a VLAN interface of a LAG; make the LAG the port of the bridge"
+        )
+    } else {
+        format!(
+            "{port} cannot be {what} while its VLAN interface {vlan} is a port of a bridge; make {port} that port"
+        )
     }
 }
 

@@ -18,6 +18,7 @@ mod multicast;
 mod order;
 mod restart;
 mod results;
+mod vlan_ports;
 
 const SYSTEM: Mac = Mac([0x02, 0, 0x5e, 0, 0, 1]);
 

@@ -208,8 +208,8 @@ impl Wanted {
         settings.learning = self.learning(port);
         if let Some(want) = self.ports.get(port) {
             settings.backup = domain.peer_link.filter(|_| want.redirect).map(Some);
-            let is_here = !actual.is_of_another_bridge(port);
-            settings.system_mac = want.system_mac.filter(|_| is_here).map(Some);
+            let may_be_set = actual.can_be_mlag_port(port);
+            settings.system_mac = want.system_mac.filter(|_| may_be_set).map(Some);
         }
         settings
     }

@@ -151,6 +151,7 @@ pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceAct
         lag: master.filter(is_lag).map(|lag| lag.name),
         in_other_bridge: master
             .is_some_and(|master| is_bridge(master) && Some(master.index) != index),
+        vlan_port: backend.links.vlan_port(link),
         vids,
         networks: backend.networks.of(link.index),
     }

@@ -78,6 +78,7 @@ impl Rig {
                 svi,
                 lag: lag.map(port),
                 in_other_bridge: false,
+                vlan_port: None,
                 networks: Vec::new(),
                 vids: Vec::new(),
             };
