@@ -21,7 +21,7 @@ mod ports;
 mod unreported;
 mod view;
 
-pub use ports::{Outage, Ports};
+pub use ports::{Outage, Own, Ports};
 
 use crate::Time;
 use crate::table::{self, Concerns, Entry, Operation, Table};
@@ -34,6 +34,7 @@ use order::{Moves, Newer};
 use packed::Names;
 use ports::Change;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use unreported::WithoutReports;
 
 /// Most addresses that are kept; `syncd` keeps no more either. What a peer or a flood of frames
@@ -143,6 +144,9 @@ impl Ports {
 
     /// The MLAG port if it is up, else the peer link, else nothing.
     fn toward(&self, key: FdbKey, remote: Place) -> Option<FdbWant> {
+        if self.own.contains(&key) {
+            return None; // a virtual router that both have, or an address that was given twice
+        }
         let own = self.is_mlag(&remote.port) && self.carries(&remote.port, key.vid);
         if own && self.outage(&remote.port).is_none() {
             return Some(over_port(remote));
@@ -601,6 +605,12 @@ impl Fdb {
                 }
             }
             None => self.table.review(.., |_| true, follow),
+        }
+        if !Arc::ptr_eq(&before.own, &self.ports().own) {
+            let now = Own::clone(&self.ports().own);
+            for key in before.own.symmetric_difference(&now) {
+                self.table.change(*key, |_, _| Concerns::Both);
+            }
         }
         self.replay_early();
     }

@@ -246,6 +246,11 @@ pub enum LinkKind {
         /// Index of the interface it is on top of.
         parent: u32,
     },
+    /// Another address on top of an interface, as VRRP has its virtual router's.
+    Macvlan {
+        /// Index of the interface it is on top of.
+        parent: u32,
+    },
     /// A VXLAN tunnel.
     Vxlan,
     /// A VRF: interfaces that are members of it are layer-3 interfaces.

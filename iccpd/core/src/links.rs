@@ -1,7 +1,8 @@
 //! The kernel's interfaces as last reported, and what follows from them for the domain. `vlans.rs`:
-//! their VLANs; `carrying.rs`: whether a port would carry data.
+//! their VLANs; `own.rs`: the addresses of this chassis; `carrying.rs`: whether a port would carry data.
 
 mod carrying;
+mod own;
 mod vlans;
 
 use crate::input::{Link, LinkKind};
@@ -259,6 +260,7 @@ impl Links {
             LinkKind::Lag { partner, .. } => partner,
             LinkKind::Bridge
             | LinkKind::Vlan { .. }
+            | LinkKind::Macvlan { .. }
             | LinkKind::Vxlan
             | LinkKind::Vrf
             | LinkKind::Other => None,

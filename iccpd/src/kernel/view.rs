@@ -244,9 +244,12 @@ impl View {
                 vid: *vid,
                 parent: *parent,
             },
+            Kind::Macvlan { link: Some(parent) } => LinkKind::Macvlan { parent: *parent },
             Kind::Vrf => LinkKind::Vrf,
             Kind::Vxlan => LinkKind::Vxlan,
-            Kind::Vlan { .. } | Kind::Veth | Kind::Other(_) => LinkKind::Other,
+            Kind::Vlan { .. } | Kind::Macvlan { .. } | Kind::Veth | Kind::Other(_) => {
+                LinkKind::Other
+            }
         }
     }
 

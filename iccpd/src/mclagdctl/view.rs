@@ -376,9 +376,13 @@ fn kind_of(domain: &Domain, name: &IfName) -> PortKind {
         None => PortKind::Unknown,
         Some(LinkKind::Lag { .. }) => PortKind::PortChannel,
         Some(LinkKind::Other) => PortKind::Port,
-        Some(LinkKind::Bridge | LinkKind::Vlan { .. } | LinkKind::Vxlan | LinkKind::Vrf) => {
-            PortKind::Other(Text::default())
-        }
+        Some(
+            LinkKind::Bridge
+            | LinkKind::Vlan { .. }
+            | LinkKind::Macvlan { .. }
+            | LinkKind::Vxlan
+            | LinkKind::Vrf,
+        ) => PortKind::Other(Text::default()),
     }
 }
 

@@ -108,6 +108,11 @@ pub enum LinkKind {
         /// Index of the interface underneath.
         link: Option<u32>,
     },
+    /// Another address on top of an interface, as VRRP has its virtual router's.
+    Macvlan {
+        /// Index of the interface underneath.
+        link: Option<u32>,
+    },
     /// A VRF: its members are layer-3 interfaces with a routing table of their own.
     Vrf,
     /// A VXLAN tunnel.

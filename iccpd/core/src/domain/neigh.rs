@@ -155,7 +155,7 @@ impl Domain {
         let (policy, own) = (self.peer.policy(), &mut self.outbox.own_addresses);
         // A peer without single-homed addresses has no place for these either.
         let tlvs = match policy.orphans {
-            true => own.next(&self.config, &self.links, policy.own_addresses_per_message),
+            true => own.next(&self.config, &self.links, policy),
             false => own.skip(),
         };
         let any = !tlvs.is_empty();

@@ -1,9 +1,12 @@
-//! The addresses of the interfaces that are each chassis' own (*unique IP*, `spec/behaviour.md` 11.6), and
-//! what is advertised of them.
+//! The addresses of the interfaces that are each chassis' own (*unique IP*, `spec/behaviour.md` 11.6), the
+//! addresses on layer 2 of all that one of our own hears of, and what is advertised of them. The peer
+//! has them behind the peer link; frames for what a bridge does not know would go to every host.
 
 use crate::config::Config;
 use crate::links::Links;
+use crate::policy::peer::PeerPolicy;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, NeighbourEntry, NeighbourFlags, Tlv};
+use mclag_proto::sync::model::FdbKey;
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -59,19 +62,25 @@ impl OwnAddresses {
         Vec::new()
     }
 
-    /// What the peer has to hear, at most `max` addresses in a message.
-    pub(super) fn next(&mut self, config: &Config, links: &Links, max: usize) -> Vec<Tlv> {
+    /// What the peer has to hear.
+    pub(super) fn next(&mut self, config: &Config, links: &Links, policy: PeerPolicy) -> Vec<Tlv> {
         let mut tlvs = Vec::new();
         let encoding = Encoding {
             peer_link: config.peer_link,
-            max,
+            max: policy.own_addresses_per_message,
         };
         if let Some(cause) = self.due.take() {
             let ask = match cause {
                 Cause::Session => NeighbourFlags::empty(),
                 Cause::Change => NeighbourFlags::ACK,
             };
-            let advertised = std::mem::replace(&mut self.advertised, own_records(config, links));
+            let advertised = {
+                let mut now = own_records(config, links);
+                if policy.hears_own_macs {
+                    add_own_macs(config, links, &mut now);
+                }
+                std::mem::replace(&mut self.advertised, now)
+            };
             let none = Records::default();
             for (name, before) in &advertised {
                 let after = self.advertised.get(name).unwrap_or(&none);
@@ -114,6 +123,16 @@ fn own_records(config: &Config, links: &Links) -> BTreeMap<IfName, Records> {
         (!addresses.is_empty()).then_some((*name, records))
     };
     config.unique_ip.iter().filter_map(records).collect()
+}
+
+/// Add those of interfaces that have no other record.
+fn add_own_macs(config: &Config, links: &Links, records: &mut BTreeMap<IfName, Records>) {
+    for (name, FdbKey { vid, mac }) in links.own_macs(&config.bridge) {
+        records.entry(name).or_insert_with(|| Records {
+            macs: [(vid, mac)].into(),
+            ..Records::default()
+        });
+    }
 }
 
 /// How records are advertised.
@@ -264,7 +283,7 @@ mod tests {
         let (one, two) = (links(&["192.0.2.1/24"]), links(&["192.0.2.2/24"]));
         let mut next = |change: fn(&mut OwnAddresses), links: &Links| {
             change(&mut own);
-            sent(&own.next(&config, links, 40))
+            sent(&own.next(&config, links, PeerPolicy::default()))
         };
         let session = OwnAddresses::synchronised;
         assert_eq!(next(|_| {}, &one), "", "before the session");

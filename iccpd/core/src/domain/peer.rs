@@ -302,9 +302,10 @@ impl Domain {
                 Some(LinkKind::Lag { .. }) => PeerLinkKind::PortChannel,
                 Some(LinkKind::Vlan { .. }) => PeerLinkKind::Vlan,
                 Some(LinkKind::Vxlan) => PeerLinkKind::Vxlan,
-                Some(LinkKind::Bridge | LinkKind::Vrf | LinkKind::Other) | None => {
-                    PeerLinkKind::Port
-                }
+                Some(
+                    LinkKind::Bridge | LinkKind::Macvlan { .. } | LinkKind::Vrf | LinkKind::Other,
+                )
+                | None => PeerLinkKind::Port,
             };
             self.push_tlv(Tlv::PeerLinkInfo(PeerLinkInfo { name, kind }));
         }

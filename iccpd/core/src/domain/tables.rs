@@ -2,12 +2,12 @@
 
 use super::{Domain, IfName, MlagPort, SessionState, Time, Timer, Timers};
 use crate::config::Config;
-use crate::fdb::{Fdb, Outage, Ports};
+use crate::fdb::{Fdb, Outage, Own, Ports};
 use crate::links::{Links, Running, Vids};
 use crate::neigh::Neighbours;
 use crate::peer::Peer;
 use mclag_proto::Mac;
-use mclag_proto::sync::model::InterfaceWant;
+use mclag_proto::sync::model::{FdbKey, InterfaceWant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -210,7 +210,20 @@ impl PortView<'_> {
             peer_link_down: self.peer_link_down(),
             at_peer: at_peer.collect(),
             no_orphans: !self.peer.policy().orphans,
+            own: self.own(links_changed),
         }
+    }
+
+    /// The same copy as long as it does not change.
+    fn own(&self, links_changed: bool) -> Own {
+        if links_changed {
+            let own = self.links.own_macs(&self.config.bridge);
+            let own: BTreeSet<FdbKey> = own.into_values().collect();
+            if own != *self.known.own {
+                return own.into();
+            }
+        }
+        Own::clone(&self.known.own)
     }
 
     fn vids(&self) -> BTreeMap<IfName, Vids> {

@@ -34,7 +34,13 @@ pub struct Ports {
     /// Addresses behind single-homed ports are not exchanged: the peer cannot carry them
     /// (`spec/iccp.md` 10.4).
     pub no_orphans: bool,
+    /// The addresses of this chassis itself: the bridge has entries of its own for them.
+    pub own: Own,
 }
+
+/// Addresses of a chassis itself. There may be thousands, whoever follows them keeps a copy, and they change
+/// seldom.
+pub type Own = Arc<BTreeSet<FdbKey>>;
 
 /// How long an MLAG port has been down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

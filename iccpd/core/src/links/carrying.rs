@@ -21,6 +21,7 @@ impl Links {
                 }
                 LinkKind::Bridge
                 | LinkKind::Vlan { .. }
+                | LinkKind::Macvlan { .. }
                 | LinkKind::Vxlan
                 | LinkKind::Vrf
                 | LinkKind::Other => link.running,

@@ -9,6 +9,7 @@
 //! | names ports that do not exist | as down | no | no |
 //! | says who is at the other end of a port | yes | no | no |
 //! | orders moves of addresses | from version 2 | no | no |
+//! | hears the addresses of all layer-3 interfaces of the bridge | from version 2 | those that are each chassis' own | no |
 //! | measures silence | exactly | in whole seconds | in whole seconds |
 //! | takes over another's system MAC | the configured one is common | the active never does | the active never does |
 
@@ -32,8 +33,9 @@ const ALL_ADVERTISED: Duration = Duration::from_secs(10);
 /// loop, with as much again to spare (`spec/behaviour.md` 3.1).
 pub const SETTLED: Duration = Duration::from_secs(4);
 
-/// The version of the extensions from which on moves have an order.
-const ORDERED: u16 = 2;
+/// The version of the extensions from which on moves have an order, and a chassis knows its own addresses
+/// among those of its peer.
+const SECOND: u16 = 2;
 
 /// What whole seconds and strict comparisons add to each timer of another implementation
 /// (`spec/iccp.md` 9.1).
@@ -61,6 +63,9 @@ pub struct PeerPolicy {
     pub hears_partners: bool,
     /// Moves of addresses have an order for it ([`mclag_proto::iccp::ext::MacOrder`]).
     pub orders_moves: bool,
+    /// It hears the address of the bridge and of all layer-3 interfaces on it, not only of those whose IP
+    /// addresses are each chassis' own.
+    pub hears_own_macs: bool,
     /// It hears a shutdown notice; another implementation takes the end of the connection for what it
     /// is (`spec/iccp.md` 3.3, 9.4).
     pub hears_shutdown_notice: bool,
@@ -93,6 +98,7 @@ impl PeerPolicy {
                 hears_of_missing_ports: true,
                 hears_partners: true,
                 orders_moves: false,
+                hears_own_macs: false,
                 hears_shutdown_notice: true,
                 all_advertised_after: None,
                 keeps_its_mac: false,
@@ -109,6 +115,7 @@ impl PeerPolicy {
                 hears_of_missing_ports: false,
                 hears_partners: false,
                 orders_moves: false,
+                hears_own_macs: false,
                 hears_shutdown_notice: false,
                 all_advertised_after: Some(ALL_ADVERTISED),
                 keeps_its_mac: true,
@@ -120,9 +127,10 @@ impl PeerPolicy {
     /// One of our own that speaks this version of the extensions.
     #[must_use]
     pub const fn of_version(self, version: u16) -> Self {
-        let orders_moves = version >= ORDERED;
+        let is_second = version >= SECOND;
         Self {
-            orders_moves,
+            orders_moves: is_second,
+            hears_own_macs: is_second,
             ..self
         }
     }
@@ -219,7 +227,11 @@ mod tests {
         }
         let native = PeerPolicy::of(PeerTraits::default(), true);
         for (version, ordered) in [(1, false), (2, true), (3, true)] {
-            assert_eq!(native.of_version(version).orders_moves, ordered);
+            let policy = native.of_version(version);
+            assert_eq!(
+                (policy.orders_moves, policy.hears_own_macs),
+                (ordered, ordered)
+            );
         }
         let waits = PeerPolicy::of(linux_mclag, false);
         assert_eq!(waits.consent(seconds(5)), Consent::Presumed(SETTLED));

@@ -40,6 +40,8 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Kernel {
     pub fdb: BTreeMap<FdbKey, Entry>,
+    /// Entries that do not move: addresses of the other chassis itself.
+    pub fixed: BTreeMap<FdbKey, IfName>,
     pub isolated: BTreeSet<IfName>,
     pub held: BTreeSet<IfName>,
     pub filter_exists: bool,
@@ -197,6 +199,7 @@ impl Syncd {
             Op::SnapshotEnd(Section::Fdb) => {
                 if let Some(named) = self.named_fdb.take() {
                     self.fdb.retain(|key, _| named.contains(key));
+                    kernel.fixed.retain(|key, _| named.contains(key));
                     let installed = |entry: &Entry| matches!(entry, Entry::Tracked { .. });
                     let stale: Vec<FdbKey> = kernel
                         .fdb
@@ -224,22 +227,22 @@ impl Syncd {
                 kernel.released.insert(*port);
             }
             Op::Fdb { key, want } => {
-                assert_eq!(
-                    want.kind,
-                    FdbKind::Tracked,
-                    "no configured addresses in this model"
-                );
                 if let Some(named) = &mut self.named_fdb {
                     named.insert(*key);
                 }
                 self.fdb.insert(*key, *want);
-                install(kernel, *key, want.port);
+                match want.kind {
+                    FdbKind::Tracked => install(kernel, *key, want.port),
+                    FdbKind::Static => drop(kernel.fixed.insert(*key, want.port)),
+                    FdbKind::Ageing => panic!("for dataplanes that report nothing"),
+                }
             }
             Op::FdbRelease { key, forget } => {
                 if let Some(named) = &mut self.named_fdb {
                     named.remove(key);
                 }
                 self.fdb.remove(key);
+                kernel.fixed.remove(key);
                 if *forget {
                     remove(kernel, *key);
                 } else {

@@ -1,12 +1,12 @@
 //! Single failures, told one at a time.
 
 use crate::kernel::Entry;
-use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, config, host, name};
-use iccp_core::{Config, Input, Notice, Reason};
+use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, bridge, config, host, name, peer_link};
+use iccp_core::{Config, Input, Link, LinkKind, Notice, Reason};
 use mclag_proto::ctl::PortStatus;
 use mclag_proto::iccp::RgId;
 use mclag_proto::sync::model::FdbKey;
-use mclag_proto::{DomainId, Mac};
+use mclag_proto::{DomainId, Mac, Vid};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,6 +18,16 @@ fn port_of(world: &World, side: Side, key: FdbKey) -> Option<String> {
         .fdb
         .get(&key)
         .map(|entry| entry.port().to_string())
+}
+
+/// An interface that is not in the bridge.
+fn peer_link_named(text: &str) -> Link {
+    let name = name(text);
+    Link {
+        name,
+        master: None,
+        ..peer_link(true)
+    }
 }
 
 fn isolated(world: &World, side: Side) -> bool {
@@ -420,4 +430,80 @@ fn a_chassis_that_leaves_keeps_no_entry_that_does_not_age() {
         })
     );
     assert!(kernel.isolated.is_empty() && kernel.held.is_empty());
+}
+
+/// What is sent to the other chassis itself goes there, and not to every host; and nowhere else once it
+/// is this chassis' own.
+#[test]
+fn the_addresses_of_a_chassis_itself_are_behind_the_peer_link_of_the_other_one() {
+    let mut world = World::settled();
+    let key = |last| FdbKey {
+        vid: Vid::DEFAULT,
+        mac: Mac([2, 0, 0, 0, 9, last]),
+    };
+    let own = |last: u8, text: &str, kind, running| Link {
+        index: 40 + u32::from(last),
+        mac: Some(key(last).mac),
+        running,
+        kind,
+        ..peer_link_named(text)
+    };
+    let svi = |last, running| {
+        let (vid, parent) = (Vid::new(10).unwrap(), bridge().index);
+        own(last, "vlan10", LinkKind::Vlan { vid, parent }, running)
+    };
+    // The virtual router has an IP address on the master alone.
+    let router = |world: &mut World, side, parent, is_master: bool| {
+        let index = own(9, "vrrp10", LinkKind::Other, true).index;
+        let kind = LinkKind::Macvlan { parent };
+        world.feed(side, Input::Link(own(9, "vrrp10", kind, true)));
+        let address = "192.0.2.1/24".parse().unwrap();
+        let addresses = if is_master { vec![address] } else { Vec::new() };
+        world.feed(side, Input::Addresses { index, addresses });
+    };
+    let fixed = |world: &mut World, side: Side| {
+        world.run_for(SECOND / 10);
+        let fixed = world.at(side).kernel.fixed.iter();
+        fixed
+            .map(|(key, port)| (key.mac.0[5], port.to_string()))
+            .collect::<Vec<_>>()
+    };
+    let there = |lasts: &[u8]| -> Vec<(u8, String)> {
+        lasts.iter().map(|last| (*last, PEER_LINK.into())).collect()
+    };
+    world.feed(Side::A, Input::Link(svi(1, true)));
+    world.feed(Side::B, Input::Link(svi(2, true)));
+    router(&mut world, Side::A, 41, true);
+    router(&mut world, Side::B, 42, false);
+    assert_eq!(fixed(&mut world, Side::B), there(&[1, 9]));
+    assert_eq!(fixed(&mut world, Side::A), there(&[2]));
+    // The other one becomes master before this one gives up, and after.
+    router(&mut world, Side::B, 42, true);
+    assert_eq!(fixed(&mut world, Side::B), there(&[1]));
+    assert_eq!(fixed(&mut world, Side::A), there(&[2]), "its own, too");
+    router(&mut world, Side::A, 41, false);
+    assert_eq!(fixed(&mut world, Side::A), there(&[2, 9]));
+    router(&mut world, Side::B, 42, false);
+    router(&mut world, Side::A, 41, true);
+    assert_eq!(fixed(&mut world, Side::A), there(&[2]));
+    assert_eq!(fixed(&mut world, Side::B), there(&[1, 9]));
+    // An interface that goes takes its address with it, and a session that is lost does not.
+    world.feed(Side::A, Input::Link(svi(1, false)));
+    assert_eq!(fixed(&mut world, Side::B), there(&[9]));
+    world.cut_wire();
+    assert_eq!(fixed(&mut world, Side::B), there(&[9]));
+    world.mend_wire();
+    world.run_for(SECOND * 10);
+    world.feed(Side::A, Input::Link(svi(1, true)));
+    assert_eq!(fixed(&mut world, Side::B), there(&[1, 9]));
+    // Daemons of both chassis begin anew, one after the other.
+    for side in Side::BOTH {
+        world.kill_iccpd(side);
+        world.start_iccpd(side);
+        world.feed(Side::A, Input::Link(svi(1, true)));
+        world.feed(Side::B, Input::Link(svi(2, true)));
+        world.run_for(SECOND * 60);
+    }
+    assert_eq!(fixed(&mut world, Side::B), there(&[1]));
+    assert_eq!(fixed(&mut world, Side::A), there(&[2]));
 }

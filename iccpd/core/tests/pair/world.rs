@@ -665,6 +665,7 @@ pub fn config(side: Side) -> Config {
 pub fn bridge() -> Link {
     Link {
         kind: LinkKind::Bridge,
+        mac: None, // else both had the same
         ..plain(BRIDGE, "br0")
     }
 }

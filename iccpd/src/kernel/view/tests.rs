@@ -389,7 +389,7 @@ fn teamd_decides_about_members_as_long_as_it_answers() {
 }
 
 #[test]
-fn a_vlan_interface_names_its_vlan_and_what_it_is_on_and_a_vrf_is_one() {
+fn a_vlan_interface_and_a_macvlan_name_what_they_are_on_and_a_vrf_is_one() {
     let mut view = View::default();
     let vlan = |id, link| Kind::Vlan { id, link };
     let infos = [
@@ -398,6 +398,8 @@ fn a_vlan_interface_names_its_vlan_and_what_it_is_on_and_a_vrf_is_one() {
         info(7, "Vrf-blue", Kind::Vrf),
         // Its lower interface is in another namespace, or the kernel does not say.
         info(8, "far.10", vlan(Vid::new(10), None)),
+        info(9, "vrrp4-6-1", Kind::Macvlan { link: Some(6) }),
+        info(10, "far", Kind::Macvlan { link: None }),
     ];
     view.replace(by_index(&infos), BTreeMap::new());
     let kinds: Vec<_> = drain(&mut view)
@@ -413,6 +415,13 @@ fn a_vlan_interface_names_its_vlan_and_what_it_is_on_and_a_vrf_is_one() {
     };
     assert_eq!(
         kinds,
-        [LinkKind::Other, svi, LinkKind::Vrf, LinkKind::Other]
+        [
+            LinkKind::Other,
+            svi,
+            LinkKind::Vrf,
+            LinkKind::Other,
+            LinkKind::Macvlan { parent: 6 },
+            LinkKind::Other
+        ]
     );
 }

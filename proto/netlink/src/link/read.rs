@@ -116,6 +116,7 @@ fn read_kind(info: Attrs<'_>, lower: Option<u32>) -> LinkKind {
             id: data.find(IFLA_VLAN_ID).and_then(|a| Vid::new(a.u16()?)),
             link: lower,
         },
+        "macvlan" => LinkKind::Macvlan { link: lower },
         "vrf" => LinkKind::Vrf,
         "vxlan" => LinkKind::Vxlan,
         "veth" => LinkKind::Veth,
