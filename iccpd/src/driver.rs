@@ -15,13 +15,14 @@ use crate::dataplane::{Dataplane, DataplaneEvent};
 use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen, view::counters};
-use crate::peer::{self, Endpoints, Transport};
+use crate::peer::{self, Endpoints, Protection, Transport};
 use crate::record::Recorder;
 use crate::settings::{Bridge, OnStop};
 use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_daemon::ctl::{Question, Server};
 use mclag_daemon::lock::LockError;
 use mclag_daemon::time::wait_until;
+use mclag_netlink::tcp::Key;
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request};
 use mclag_proto::iccp::Dialect;
@@ -71,6 +72,8 @@ pub struct Driver {
     /// What the settings say of the pair by now, and where its bridge is from; none if that cannot
     /// be used, which is written down.
     pub reread: Box<dyn Fn() -> Option<(Config, Bridge)>>,
+    /// The key of the session by now; none if there is none, or it cannot be used, which is written down.
+    pub reread_key: Box<dyn Fn() -> Option<Key>>,
     /// What no other daemon of the chassis may have.
     pub claim: Claim,
     /// The settings name the pair: those of the dataplane are ignored.
@@ -100,6 +103,8 @@ pub struct PeerTransport {
     pub device: Option<IfName>,
     /// The dialect that is spoken; none to find out which.
     pub dialect: Option<Dialect>,
+    /// What keeps others out.
+    pub protection: Protection,
 }
 
 /// A pair and the way to its other half.
@@ -171,6 +176,7 @@ const fn endpoints(config: &Config, peer_transport: PeerTransport) -> Endpoints 
         port: peer_transport.port,
         device: peer_transport.device,
         dialect: peer_transport.dialect,
+        protection: peer_transport.protection,
     }
 }
 
@@ -421,12 +427,27 @@ impl Driver {
 
     /// Take on what the settings say of the pair by now.
     fn reload(&mut self) {
+        if let Some(key) = (self.reread_key)() {
+            self.change_key(key);
+        }
         if !self.is_fixed {
             tracing::info!("mclagsyncd describes the pair; other changes need a restart");
         } else if let Some((mut config, found)) = (self.reread)() {
             tracing::info!("configuration read again; other changes need a restart");
             config.bridge = self.bridge.found_again(found);
             self.reconfigure(Box::new(config));
+        }
+    }
+
+    fn change_key(&mut self, key: Key) {
+        if self.peer_transport.protection.key == Some(key) {
+            return;
+        }
+        tracing::info!("key of the session changed");
+        self.peer_transport.protection.key = Some(key);
+        if let Some(pair) = &mut self.pair {
+            pair.endpoints.protection.key = Some(key);
+            pair.peer.set_key(Some(key));
         }
     }
 

@@ -7,13 +7,15 @@ use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Signal};
 use iccpd::kernel::{Taps, Watch};
+use iccpd::peer::Protection;
 use iccpd::record::Recorder;
-use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
+use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings, key};
 use iccpd::{ctl, log, mclagdctl, node, system};
 use mclag_daemon::log::{parse_filter, write_line};
 use mclag_daemon::signals::Signals;
 use mclag_daemon::{process, sandbox};
 use mclag_netlink::Kernel;
+use mclag_netlink::tcp::Key;
 use mclag_proto::Mac;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -77,7 +79,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let mut claim = Claim::default();
     if let Some(domain) = &settings.domain {
         let config = settings.chassis.config(domain, bridge.name, node.mac);
-        claim.change(&config, peer_transport(&settings.chassis))?;
+        claim.change(&config, peer_transport(&settings.chassis, None))?;
     }
     // The last thing that takes a privilege; without it there is less to be seen.
     let taps = settings.chassis.neighbours.then(Taps::open);
@@ -117,11 +119,15 @@ struct Started {
     taps: Option<Taps>,
 }
 
-fn peer_transport(chassis: &Chassis) -> PeerTransport {
+fn peer_transport(chassis: &Chassis, key: Option<Key>) -> PeerTransport {
     PeerTransport {
         port: chassis.tcp_port,
         device: chassis.bind_device,
         dialect: chassis.dialect.fixed(),
+        protection: Protection {
+            full_ttl: chassis.ttl_security,
+            key,
+        },
     }
 }
 
@@ -140,7 +146,8 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         Signal::Record,
     ])?;
     let chassis = &settings.chassis;
-    let peer_transport = peer_transport(chassis);
+    let key = chassis.key_file.as_deref().map(key::read).transpose()?;
+    let peer_transport = peer_transport(chassis, key);
     let domain = settings.domain.as_ref();
     let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
     let names = config.as_ref().map(driver::watched).unwrap_or_default();
@@ -165,6 +172,10 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
             let file = file.to_owned();
             Box::new(move || reread(&file, node_mac))
         },
+        reread_key: {
+            let file = chassis.key_file.clone();
+            Box::new(move || reread_key(file.as_deref()?))
+        },
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),
@@ -176,6 +187,16 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
     driver.run(async || signals.next().await).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The key of the session by now.
+fn reread_key(file: &Path) -> Option<Key> {
+    let key = key::read(file);
+    if let Err(error) = &key {
+        let error = process::chain(error);
+        tracing::error!(error, "keeping the previous key");
+    }
+    key.ok()
 }
 
 /// What waiting does not mend in the settings, by what the system has now.

@@ -25,6 +25,7 @@ mod candidate;
 mod device;
 mod ends;
 mod mark;
+mod protection;
 mod refusals;
 mod sockets;
 mod speech;
@@ -33,6 +34,7 @@ use iccp_core::contest::{self, First, Second, Verdict};
 use iccp_core::{Input, PeerTraits};
 use mclag_daemon::limit::{Bucket, Kind, Log, Rate};
 use mclag_daemon::pipe::{Pipe, Progress};
+use mclag_netlink::tcp::Key;
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Refusal, SessionError};
 use mclag_proto::iccp::{DecodeError, Detection, Dialect, Excerpt, Message};
@@ -49,6 +51,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use candidate::{Candidate, News as CandidateNews, Sign};
 use device::News;
 pub use ends::Ends;
+pub use protection::Protection;
 use refusals::Refusals;
 use sockets::{Listener, dial};
 use speech::{Heard, Speech};
@@ -91,6 +94,8 @@ pub struct Endpoints {
     pub device: Option<IfName>,
     /// The dialect that is spoken; none to find out which.
     pub dialect: Option<Dialect>,
+    /// What keeps others out.
+    pub protection: Protection,
 }
 
 /// The transport to the other chassis.
@@ -182,6 +187,29 @@ impl Transport {
         self.connection = None;
         self.candidate = None;
         self.dialling = Some(Box::pin(dial(self.endpoints)));
+    }
+
+    /// Sign with this key from now on, or no longer. A connection that is up goes on, if the other side does the same
+    /// before it gives the session up.
+    pub fn set_key(&mut self, key: Option<Key>) {
+        self.endpoints.protection.key = key;
+        let Endpoints {
+            protection, peer, ..
+        } = self.endpoints;
+        let connection = self.connection.as_ref().map(|c| &c.pipe);
+        let candidate = self.candidate.as_ref().map(|c| &c.pipe);
+        let pipes = connection.into_iter().chain(candidate);
+        let streams = pipes.map(|pipe| protection.sign(pipe.stream(), peer));
+        let listener = self.listener.socket().map(|s| protection.sign(s, peer));
+        for error in streams.chain(listener).filter_map(Result::err) {
+            tracing::error!(%error, "the key of the session is not changed everywhere");
+        }
+    }
+
+    /// What keeps others out.
+    #[must_use]
+    pub const fn protection(&self) -> &Protection {
+        &self.endpoints.protection
     }
 
     /// The kernel reports this. Sockets that are confined to an interface which is another one by now, or gone, are
@@ -428,7 +456,12 @@ impl Transport {
     fn contest(&mut self) -> Option<Input> {
         let connection = self.connection.as_mut()?;
         let sign = self.candidate.as_ref()?.sign?;
-        let verdict = contest::decide(connection.as_first(), Second::Spoke);
+        let second = match self.endpoints.protection.key {
+            // The kernel lets in nothing that is not.
+            Some(_) => Second::Signed,
+            None => Second::Spoke,
+        };
+        let verdict = contest::decide(connection.as_first(), second);
         if verdict != Verdict::Wait && connection.probed.take().is_some() {
             candidate::end_probe(connection.pipe.stream());
         }

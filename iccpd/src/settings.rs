@@ -11,6 +11,7 @@
 mod bridge;
 mod duration;
 mod file;
+pub mod key;
 pub mod legacy;
 mod load;
 mod server;
@@ -114,6 +115,10 @@ pub struct Chassis {
     pub tcp_port: u16,
     /// Interface that the control session is confined to.
     pub bind_device: Option<IfName>,
+    /// Whether nothing of the peer is taken that a router has forwarded.
+    pub ttl_security: bool,
+    /// The file with the key that both chassis sign the session with.
+    pub key_file: Option<PathBuf>,
     /// The bridge; found by [`Chassis::find_bridge`] when absent.
     pub bridge: Option<IfName>,
     /// MAC that tells this chassis from the other; found by [`crate::node`] when absent.
@@ -221,6 +226,8 @@ impl Default for Chassis {
             dialect: IccpDialect::default(),
             tcp_port: mclag_proto::iccp::PORT,
             bind_device: None,
+            ttl_security: false,
+            key_file: None,
             bridge: None,
             node_mac: None,
             priority: Config::PRIORITY,

@@ -481,6 +481,12 @@ pub struct PeerStatus {
     pub timeout_ms: u64,
     /// Why the last session ended.
     pub last_error: Option<String>,
+    /// The session is signed with a key.
+    #[serde(default)]
+    pub signed: bool,
+    /// Nothing of the peer is taken that a router has forwarded.
+    #[serde(default)]
+    pub ttl_security: bool,
     /// Counters by name.
     pub counters: Vec<Counter<CounterName>>,
     /// Connections that were refused, newest first.

@@ -281,6 +281,15 @@ pub fn peer(peer: &PeerStatus) -> String {
             duration(peer.timeout_ms),
         ),
     );
+    rows.add(
+        "Protection",
+        match (peer.signed, peer.ttl_security) {
+            (false, false) => "none",
+            (true, false) => "TCP-MD5",
+            (false, true) => "hop limit 255",
+            (true, true) => "TCP-MD5, hop limit 255",
+        },
+    );
     rows.add("Last error", or_dash(peer.last_error.as_ref()));
     let mut text = rows.text();
 

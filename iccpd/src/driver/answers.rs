@@ -33,6 +33,8 @@ impl Pair {
                 let mut state = domain.peer(now);
                 let failure = domain.session().failure();
                 state.last_error = failure.map(|failure| words::reason(&failure.reason));
+                state.signed = peer.protection().key.is_some();
+                state.ttl_security = peer.protection().full_ttl;
                 state.refused = peer.refused();
                 Reply::Peer(Box::new(state))
             }

@@ -32,6 +32,7 @@ pub(super) fn bound(endpoints: &Endpoints, port: u16) -> io::Result<TcpSocket> {
     if let Some(device) = &endpoints.device {
         socket.bind_device(Some(device.as_str().as_bytes()))?;
     }
+    endpoints.protection.apply(&socket, endpoints.peer)?;
     let local = endpoints.local;
     match socket.bind(SocketAddr::new(local, port)) {
         Ok(()) => Ok(socket),
@@ -115,6 +116,11 @@ impl Listener {
             self.pauses = LISTEN_RETRY;
         }
         true
+    }
+
+    /// The socket, while it listens.
+    pub(super) const fn socket(&self) -> Option<&TcpListener> {
+        self.socket.as_ref()
     }
 
     /// Why it does not listen.

@@ -33,6 +33,7 @@ fn peer(local: IpAddr, peer: IpAddr) -> Transport {
         port: PORT,
         device: None,
         dialect: Some(Dialect::Sonic),
+        protection: Protection::default(),
     })
 }
 
@@ -56,6 +57,7 @@ async fn connect(from: IpAddr, to: IpAddr) -> TcpStream {
         port: PORT,
         device: None,
         dialect: None,
+        protection: Protection::default(),
     };
     dial(endpoints).await.expect("connects")
 }
@@ -441,6 +443,7 @@ fn auto(local: IpAddr, peer: IpAddr) -> Transport {
         port: PORT,
         device: None,
         dialect: None,
+        protection: Protection::default(),
     })
 }
 
@@ -713,6 +716,114 @@ async fn a_peer_that_restarted_unseen_gets_its_session_back() {
         }
         is_answered_in(&mut one, &mut new, Dialect::Sonic).await;
     }
+}
+
+/// The same two ends with what protects them; none where the kernel cannot sign.
+fn protected(key: &str, full_ttl: bool) -> Option<Protection> {
+    let key = Key::new(key.as_bytes()).ok();
+    let protection = Protection { full_ttl, key };
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    match protection.sign(&socket, [127, 0, 0, 1].into()) {
+        Ok(()) => Some(protection),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+/// A connection with this protection, if it comes about.
+async fn dial_with(from: IpAddr, to: IpAddr, protection: Protection) -> io::Result<TcpStream> {
+    let endpoints = Endpoints {
+        local: from,
+        peer: to,
+        port: PORT,
+        device: None,
+        dialect: None,
+        protection,
+    };
+    dial(endpoints).await
+}
+
+/// Input: a chassis with a key is connected to without one, with another one, with the right one. Output: nothing
+/// comes about but with the last, on which a message passes; it replaces a session that is up, as nobody else could.
+#[tokio::test(flavor = "current_thread")]
+async fn nobody_without_the_key_is_let_in() {
+    let [a, b, _] = addresses();
+    let (Some(right), Some(wrong)) = (protected("one", false), protected("two", false)) else {
+        return;
+    };
+    let mut one = auto(a, b);
+    one.endpoints.protection = right;
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    for protection in [Protection::default(), wrong] {
+        let result = while_quiet(&mut one, dial_with(b, a, protection)).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut stream = while_quiet(&mut one, dial_with(b, a, right)).await.unwrap();
+        show(&mut stream, &Shows::Word).await;
+        assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
+        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        kept.push(stream);
+    }
+    assert_eq!(one.refused(), []);
+}
+
+/// Input: the key is changed on one side, then on the other, or there was none before. Output: what is sent in
+/// between arrives when both have it, on the same connection; a new one needs it, too.
+#[tokio::test(flavor = "current_thread")]
+async fn a_key_is_changed_without_loss_of_the_session() {
+    for before in [Some("one"), None] {
+        let [a, b, _] = addresses();
+        let Some(new) = protected("two", false) else {
+            return;
+        };
+        let before = before
+            .and_then(|key| protected(key, false))
+            .unwrap_or_default();
+        let (mut one, mut two) = (peer(a, b), peer(b, a));
+        one.endpoints.protection = before;
+        two.endpoints.protection = before;
+        while_quiet(&mut two, tokio::task::yield_now()).await;
+        one.connect();
+        let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
+        assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
+        one.set_key(new.key);
+        one.send(&message(1));
+        one.flush_now().await;
+        two.set_key(new.key);
+        let arrived = while_quiet(&mut one, next(&mut two)).await;
+        assert_eq!(arrived, Input::PeerMessage(message(1)));
+        let result = while_quiet(&mut two, dial_with(a, b, before)).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}
+
+/// Input: a connection whose packets have passed a router, as their hop limit says, and one whose have not. Output: the
+/// first does not come about.
+#[tokio::test(flavor = "current_thread")]
+async fn what_a_router_has_forwarded_is_not_let_in() {
+    use nix::sys::socket::{setsockopt, sockopt};
+    let [a, b, _] = addresses();
+    let mut one = peer(a, b);
+    one.endpoints.protection.full_ttl = true;
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let there = Endpoints {
+        local: b,
+        peer: a,
+        ..one.endpoints
+    };
+    let far = bound(&there, 0).unwrap();
+    setsockopt(&far, sockopt::Ipv4Ttl, &254).unwrap();
+    let far = timeout(
+        Duration::from_millis(300),
+        far.connect(SocketAddr::new(a, PORT)),
+    );
+    assert!(while_quiet(&mut one, far).await.is_err());
+    let _near = connect(b, a).await;
+    assert_eq!(next(&mut one).await, PEER_UP);
 }
 
 /// Input: somebody on the peer's host says what a peer says. Output: the session goes on, for its other end answers,

@@ -184,6 +184,8 @@ impl Check<'_> {
                 .bind_device
                 .as_ref()
                 .and_then(|n| self.value(n, interface)),
+            ttl_security: table.ttl_security.unwrap_or(false),
+            key_file: table.key_file.as_ref().and_then(|path| self.key_file(path)),
             bridge,
             node_mac: table
                 .node_mac
@@ -207,6 +209,18 @@ impl Check<'_> {
                 Some(false) => OnLoss::Hold,
             },
         }
+    }
+
+    fn key_file(&mut self, path: &Spanned<PathBuf>) -> Option<PathBuf> {
+        let named = path.get_ref();
+        let is_one = named.file_name().is_some();
+        let is_credential = named.components().count() == 1;
+        if is_one && (named.is_absolute() || is_credential) {
+            return Some(named.clone());
+        }
+        let message = format!("{named:?} is neither an absolute path nor the name of a credential");
+        self.wrong(path.span(), message);
+        None
     }
 
     fn syncd(&mut self, table: &SyncdTable, domain: Option<&DomainTable>) -> Syncd {

@@ -43,6 +43,7 @@ keepalive = "1s"
 session-timeout = "15s"
 dialect = "auto"
 tcp-port = 8888
+ttl-security = false
 bridge = "br0"
 priority = 32768
 ack-timeout = "5s"
@@ -73,6 +74,8 @@ fn what_is_shown_reads_back_as_the_same() {
         peer = "2001:db8::2"
         tcp-port = 18888
         bind-device = "mgmt\\0"
+        ttl-security = true
+        key-file = "/etc/\"key\""
         bridge = "br-\"x\""
         ports = []
         unique-ip = ["Vlan100", "Vlan10"]
@@ -166,9 +169,13 @@ fn mistakes_are_reported_with_line_column_and_value() {
         (
             and("pear = \"x\""),
             "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `dialect`, \
-             `tcp-port`, `bind-device`, `bridge`, `peer-link`, `ports`, `unique-ip`, \
+             `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `bridge`, `peer-link`, `ports`, `unique-ip`, \
              `system-mac`, `node-mac`, `priority`, `keepalive`, `session-timeout`, \
              `ack-timeout`, `restart-hold`, `neighbours`, `strict-sonic`",
+        ),
+        (
+            and("key-file = \"keys/pair\""),
+            "8:12: \"keys/pair\" is neither an absolute path nor the name of a credential",
         ),
         (
             and("[sincd]"),
@@ -619,7 +626,7 @@ fn the_example_shows_every_setting_with_its_default() {
             keys.insert(key.to_owned());
         }
         // These have no default.
-        let is_only_shown = ["bind-device", "system-mac", "node-mac"];
+        let is_only_shown = ["bind-device", "key-file", "system-mac", "node-mac"];
         if is_only_shown
             .iter()
             .any(|key| line.starts_with(&format!("{key} = ")))

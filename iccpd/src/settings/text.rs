@@ -93,6 +93,8 @@ impl fmt::Display for Chassis {
             dialect,
             tcp_port,
             bind_device,
+            ttl_security,
+            key_file,
             bridge,
             node_mac,
             priority,
@@ -105,6 +107,10 @@ impl fmt::Display for Chassis {
         writeln!(f, "tcp-port = {tcp_port}")?;
         if let Some(device) = bind_device {
             writeln!(f, "bind-device = {}", Quoted(device.as_str()))?;
+        }
+        writeln!(f, "ttl-security = {ttl_security}")?;
+        if let Some(file) = key_file {
+            writeln!(f, "key-file = {}", Quoted(&file.to_string_lossy()))?;
         }
         if let Some(bridge) = bridge {
             writeln!(f, "bridge = {}", Quoted(bridge.as_str()))?;

@@ -9,6 +9,7 @@
 //!   changes them.
 //! * [`nft`] keeps the filter that separates the two legs of a dual-connected host.
 //! * [`packet`] sees neighbours speak on the wire.
+//! * [`tcp`] protects a connection.
 //!
 //! Events and requests never share a socket, every request has a deadline, and every refusal
 //! carries the kernel's own explanation ([`NetlinkError`]).
@@ -27,6 +28,7 @@ mod neigh;
 pub mod nft;
 pub mod packet;
 mod socket;
+pub mod tcp;
 mod vlan;
 
 pub use addr::{InterfaceAddress, Scope};

@@ -199,7 +199,7 @@ impl Domain {
         self.tables.neigh.page(after, limit)
     }
 
-    /// The session with the other chassis. Who was refused is the I/O layer's to add, and the words for
+    /// The session with the other chassis. What protects it and who was refused is the I/O layer's to add, and the words for
     /// why the last session ended ([`Session::failure`]).
     #[must_use]
     pub fn peer(&self, now: Time) -> ctl::PeerStatus {
@@ -216,6 +216,8 @@ impl Domain {
             keepalive_ms: millis(self.config.keepalive),
             timeout_ms: millis(self.config.session_timeout),
             last_error: None,
+            signed: false,
+            ttl_security: false,
             counters: self.peer_counters(),
             refused: Vec::new(),
         }

@@ -372,6 +372,8 @@ fn a_peer() -> PeerStatus {
         keepalive_ms: 1000,
         timeout_ms: 15_000,
         last_error: Some("closed by the peer".into()),
+        signed: true,
+        ttl_security: true,
         counters: vec![
             Counter {
                 name: CounterName::Sent,
@@ -411,6 +413,7 @@ fn peer_with_history() {
         Priority    32768
         Last heard  230 ms ago
         Keepalive   every 1 s, session lost after 15 s
+        Protection  TCP-MD5, hop limit 255
         Last error  closed by the peer
 
         Counter            Value
@@ -435,6 +438,8 @@ fn peer_that_was_never_heard() {
         priority: None,
         last_heard_ms: None,
         last_error: None,
+        signed: false,
+        ttl_security: false,
         counters: vec![],
         refused: vec![],
         ..a_peer()
@@ -451,6 +456,7 @@ fn peer_that_was_never_heard() {
         Priority    -
         Last heard  never
         Keepalive   every 1 s, session lost after 15 s
+        Protection  none
         Last error  -
         ",
     );

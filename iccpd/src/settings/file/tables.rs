@@ -30,6 +30,8 @@ pub(super) struct DomainTable {
     pub(super) dialect: Option<IccpDialect>,
     pub(super) tcp_port: Option<Spanned<i64>>,
     pub(super) bind_device: Option<Spanned<String>>,
+    pub(super) ttl_security: Option<bool>,
+    pub(super) key_file: Option<Spanned<PathBuf>>,
     pub(super) bridge: Option<Spanned<String>>,
     pub(super) peer_link: Option<Spanned<String>>,
     pub(super) ports: Option<Spanned<Vec<Spanned<String>>>>,

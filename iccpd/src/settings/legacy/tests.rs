@@ -759,6 +759,7 @@ keepalive = "1s"
 session-timeout = "15s"
 dialect = "sonic"  # as the daemon that the file is for
 tcp-port = 8888
+ttl-security = false
 node-mac = "00:11:22:33:44:55"  # `system_mac`, line 6
 priority = 32768
 ack-timeout = "5s"

@@ -1,0 +1,134 @@
+//! What protects a TCP connection from whoever is not its other end, by options that no safe wrapper offers.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd as _};
+
+use nix::sys::socket::{setsockopt, sockopt};
+
+/// A secret that both ends sign their segments with (RFC 2385).
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Key {
+    bytes: [u8; Key::MAX],
+    len: u8,
+}
+
+/// It is empty or too long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct InvalidKey;
+
+impl Key {
+    /// Longest one, in bytes (`TCP_MD5SIG_MAXKEYLEN`).
+    pub const MAX: usize = 80;
+
+    /// A key of 1 to [`Key::MAX`] bytes.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or more.
+    pub fn new(secret: &[u8]) -> Result<Self, InvalidKey> {
+        let mut bytes = [0; Self::MAX];
+        let room = bytes.get_mut(..secret.len()).ok_or(InvalidKey)?;
+        room.copy_from_slice(secret);
+        match u8::try_from(secret.len()) {
+            Ok(len @ 1..) => Ok(Self { bytes, len }),
+            _ => Err(InvalidKey),
+        }
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// Sign what is sent to `peer` and take nothing from it that is not signed, from now on; without a key, no longer. Of a
+/// socket that listens, what it accepts. Needs no privilege. A key may be replaced while a connection is up: what is
+/// signed otherwise is lost until the other end has it, too, and sent again.
+///
+/// # Errors
+///
+/// When the kernel has no TCP-MD5, or does not take the key.
+pub fn sign(socket: &impl AsFd, peer: IpAddr, key: Option<&Key>) -> io::Result<()> {
+    // struct tcp_md5sig: an address, flags, a prefix, the length of the key (2 bytes), an interface, the key.
+    let mut option = [0; 136 + Key::MAX];
+    let family = match peer {
+        IpAddr::V4(address) => {
+            option[4..8].copy_from_slice(&address.octets());
+            libc::AF_INET
+        }
+        IpAddr::V6(address) => {
+            option[8..24].copy_from_slice(&address.octets());
+            libc::AF_INET6
+        }
+    };
+    let family = u16::try_from(family).expect("a family is small");
+    option[..2].copy_from_slice(&family.to_ne_bytes());
+    if let Some(Key { bytes, len }) = key {
+        option[130..132].copy_from_slice(&u16::from(*len).to_ne_bytes());
+        option[136..].copy_from_slice(bytes);
+    }
+    match set(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &option) {
+        // There was none.
+        Err(error) if key.is_none() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+/// Send with the highest hop limit, as a peer expects that lets in nothing from beyond its own links (RFC 5082).
+///
+/// # Errors
+///
+/// When the kernel does not take it.
+pub fn send_with_full_ttl(socket: &impl AsFd, peer: IpAddr) -> io::Result<()> {
+    match peer {
+        IpAddr::V4(_) => setsockopt(socket, sockopt::Ipv4Ttl, &i32::from(FULL))?,
+        IpAddr::V6(_) => setsockopt(socket, sockopt::Ipv6Ttl, &i32::from(FULL))?,
+    }
+    Ok(())
+}
+
+/// Take nothing that a router has forwarded (RFC 5082). Of a socket that listens, what it accepts, too.
+///
+/// # Errors
+///
+/// When the kernel does not take it.
+pub fn require_full_ttl(socket: &impl AsFd, peer: IpAddr) -> io::Result<()> {
+    let (level, name) = match peer {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MINTTL),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
+    };
+    set(socket, level, name, &libc::c_int::from(FULL).to_ne_bytes())
+}
+
+const FULL: u8 = 255;
+
+#[allow(unsafe_code, reason = "no safe wrapper offers these options")]
+fn set(socket: &impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(value.len()).expect("an option is small");
+    let socket = socket.as_fd();
+    // SAFETY: the descriptor is open as long as it is borrowed, and pointer and length describe live bytes, which the
+    // kernel only reads.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), len) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_to_eighty_bytes_and_is_not_shown() {
+        for (len, is_one) in [(0, false), (1, true), (80, true), (81, false), (300, false)] {
+            assert_eq!(Key::new(&vec![7; len]).is_ok(), is_one, "{len}");
+        }
+        let key = Key::new(b"secret").unwrap();
+        assert_eq!(format!("{key:?}"), "Key(..)");
+    }
+}
