@@ -12,8 +12,9 @@ use iccpd::record::Recorder;
 use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings, key};
 use iccpd::{ctl, log, mclagdctl, node, system};
 use mclag_daemon::log::{parse_filter, write_line};
+use mclag_daemon::settings::SettingsError;
 use mclag_daemon::signals::Signals;
-use mclag_daemon::{process, sandbox};
+use mclag_daemon::{notify, process, sandbox};
 use mclag_netlink::Kernel;
 use mclag_netlink::tcp::Key;
 use mclag_proto::Mac;
@@ -29,7 +30,7 @@ use tokio::time::Instant;
 #[command(
     version,
     after_help = "Exit status: 0 stopped by a signal, or the configuration is good; \
-                  1 anything failed; 2 wrong arguments.\n\n\
+                  1 anything failed; 2 wrong arguments; 78 it cannot start with its configuration.\n\n\
                   Signals: SIGTERM and SIGINT stop it; what that means for the dataplane \
                   is decided by `on-stop` in the configuration. SIGHUP has it read the configuration \
                   again and take on what it says of the pair. SIGUSR1 announces a warm reboot to \
@@ -47,7 +48,12 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    process::exit("iccpd", run(&Args::parse()))
+    let args = Args::parse();
+    let result = run(&args);
+    match args.check {
+        true => process::exit("iccpd", result),
+        false => process::exit_of_daemon("iccpd", result),
+    }
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
@@ -146,7 +152,11 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         Signal::Record,
     ])?;
     let chassis = &settings.chassis;
-    let key = chassis.key_file.as_deref().map(key::read).transpose()?;
+    let key = chassis.key_file.as_deref().map(key::read).transpose();
+    let key = key.map_err(|error| {
+        let report = format!("{}: {}", file.display(), process::chain(&error));
+        SettingsError::Wrong { report }
+    })?;
     let peer_transport = peer_transport(chassis, key);
     let domain = settings.domain.as_ref();
     let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
@@ -184,7 +194,11 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         overdue: 0,
         recorder: Recorder::new(settings.record),
     };
-    driver.run(async || signals.next().await).await?;
+    notify::ready();
+    tokio::select! {
+        ended = driver.run(async || signals.next().await) => ended?,
+        never = notify::watchdog() => match never {},
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -10,7 +10,7 @@ use mclag_daemon::lock::Lock;
 use mclag_daemon::sandbox::Capability;
 use mclag_daemon::signals::{Signal, Signals};
 use mclag_daemon::socket::{ListenError, Listener};
-use mclag_daemon::{log, process, sandbox};
+use mclag_daemon::{log, notify, process, sandbox};
 use syncd::backend::Backend;
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::mclagsyncd;
@@ -33,7 +33,7 @@ use tokio::sync::mpsc;
     name = NAME,
     version,
     after_help = "Exit status: 0 stopped by a signal, or the configuration is good; \
-                  1 anything failed; 2 wrong arguments.\n\n\
+                  1 anything failed; 2 wrong arguments; 78 it cannot start with its configuration.\n\n\
                   Signals: SIGTERM and SIGINT stop it; `on-stop` in the configuration decides what \
                   that means for the dataplane. SIGHUP reads the configuration again: who may connect, \
                   what happens without a client and at a stop, and what legacy clients are told \
@@ -79,7 +79,11 @@ fn main() -> ExitCode {
     };
     let matches = Args::command().name(name).get_matches();
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    process::exit(name, run(name, &args))
+    let result = run(name, &args);
+    match args.check {
+        true => process::exit(name, result),
+        false => process::exit_of_daemon(name, result),
+    }
 }
 
 fn run(name: &'static str, args: &Args) -> anyhow::Result<()> {
@@ -216,8 +220,10 @@ async fn serve_with(
     if let Some(mclagsyncd) = &settings.mclagsyncd {
         server = server.with_mclagsyncd(mclagsyncd::Client::new(mclagsyncd.places()));
     }
+    notify::ready();
     tokio::select! {
         ended = server.run(listener, stop) => ended?,
+        never = notify::watchdog() => match never {},
         never = reload_settings(args, settings, reloads_asked, reload) => match never {},
     }
     tracing::info!("stopped");

@@ -150,6 +150,7 @@ fn the_unit_beside_a_foreign_program_differs_in_names_only() {
             "# One of the two at a time: both are ours, and have the same sockets.",
             "Conflicts=mclag-syncd.service",
             "ExecStart=/usr/sbin/mclagsyncd",
+            "ExecReload=/bin/sh -c 'exec /usr/sbin/mclagsyncd --check >/dev/null'",
             "# It changes bridges, bonds and the bridge filter, and talks to nobody but iccpd.",
             "# Internet addresses only for legacy clients on the loopback, if the configuration asks for them.",
         ]
@@ -159,6 +160,7 @@ fn the_unit_beside_a_foreign_program_differs_in_names_only() {
         [
             "Description=MC-LAG dataplane, beside a foreign mclagsyncd",
             "ExecStart=/usr/sbin/mclag-syncd",
+            "ExecReload=/bin/sh -c 'exec /usr/sbin/mclag-syncd --check >/dev/null'",
             "# It changes bridges, bonds and the bridge filter, and talks to iccpd and to the foreign server alone.",
             "# Internet addresses only for that server, on the loopback.",
         ]

@@ -6,6 +6,7 @@
 //! * [`limit`]: keeps what others can provoke from filling the log.
 //! * [`lock`]: what only one process of a chassis may have.
 //! * [`log`]: structured logs on standard error.
+//! * [`notify`]: what the service manager is told.
 //! * [`pipe`]: a stream of messages that is written to without waiting.
 //! * [`process`]: the frame of a main program.
 //! * [`sandbox`]: gives up privileges.
@@ -21,6 +22,7 @@ pub mod files;
 pub mod limit;
 pub mod lock;
 pub mod log;
+pub mod notify;
 pub mod pipe;
 pub mod process;
 pub mod sandbox;

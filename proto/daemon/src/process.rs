@@ -18,6 +18,26 @@ pub fn exit<E: AsRef<dyn Error + Send + Sync>>(program: &str, result: Result<(),
     }
 }
 
+/// Exit status of a daemon that cannot start with its configuration: starting it again does not help, and the units do
+/// not (`EX_CONFIG` of sysexits.h).
+pub const UNUSABLE: u8 = 78;
+
+/// The same for a daemon, which ends with [`UNUSABLE`] if its settings are the reason.
+pub fn exit_of_daemon<E: AsRef<dyn Error + Send + Sync>>(
+    program: &str,
+    result: Result<(), E>,
+) -> ExitCode {
+    let is_unusable = result.as_ref().is_err_and(|error| {
+        let error: &(dyn Error + Send + Sync) = error.as_ref();
+        error.downcast_ref::<SettingsError>().is_some()
+    });
+    let code = exit(program, result);
+    match is_unusable {
+        true => ExitCode::from(UNUSABLE),
+        false => code,
+    }
+}
+
 /// Say what failed. What is wrong in a file begins with its name, as editors expect it.
 pub fn complain(program: &str, error: &(dyn Error + Send + Sync + 'static)) {
     match error.downcast_ref() {

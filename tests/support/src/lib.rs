@@ -6,7 +6,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -166,6 +166,43 @@ pub fn ask(socket: &Path, request: &str) -> Option<serde_json::Value> {
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line).ok()?;
     serde_json::from_str(&line).ok()
+}
+
+/// What a daemon tells its service manager (`sd_notify(3)`): that it is ready, then that it lives, again and again.
+/// It is started with these variables in its environment.
+pub fn tells_its_service_manager(place: &TempDir, start: impl FnOnce(&[(&str, &str)]) -> Process) {
+    let path = place.path("notify.sock");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let path = path.to_str().unwrap();
+    let mut process = start(&[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "100000")]);
+    let next = || {
+        let mut bytes = [0; 256];
+        let len = manager.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..len]).trim().to_owned()
+    };
+    assert_eq!(next(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1");
+    }
+    process.stop();
+}
+
+/// The unit of a daemon: it knows when the daemon serves and whether it lives, does not start it again where that
+/// cannot help, and has a reload fail with settings that cannot be used.
+pub fn unit_knows_its_daemon(unit: &str, unusable: u8) {
+    let value = |key: &str| -> Vec<&str> {
+        let lines = unit.lines().filter_map(|line| line.strip_prefix(key));
+        lines.filter_map(|line| line.strip_prefix('=')).collect()
+    };
+    assert_eq!(value("Type"), ["notify"]);
+    assert_eq!(value("WatchdogSec").len(), 1);
+    assert_eq!(value("RestartPreventExitStatus"), [unusable.to_string()]);
+    let [start] = value("ExecStart")[..] else {
+        panic!("{unit}");
+    };
+    let check = format!("/bin/sh -c 'exec {start} --check >/dev/null'");
+    assert_eq!(value("ExecReload"), [&check, "/bin/kill -HUP $MAINPID"]);
 }
 
 /// A daemon whose log can be filled, for what must hold of both.
