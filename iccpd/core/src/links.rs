@@ -1,8 +1,9 @@
 //! The kernel's interfaces as last reported, and what follows from them for the domain. `vlans.rs`:
-//! their VLANs; `own.rs`: the addresses of this chassis; `carrying.rs`: whether a port would carry data.
+//! their VLANs; `own.rs`: the addresses of this chassis; `turn.rs`: what an input takes or gives; `carrying.rs`: whether a port would carry data.
 
 mod carrying;
 mod own;
+mod turn;
 mod vlans;
 
 use crate::input::{Link, LinkKind};
@@ -12,6 +13,7 @@ use mclag_proto::{IfName, LacpPartner, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+pub use turn::Turn;
 use vlans::Vlans;
 
 /// VLANs of one port: there may be 4094 on each of hundreds, and whoever follows them keeps a copy.

@@ -71,6 +71,14 @@ impl Timers {
         due
     }
 
+    /// The keepalive is due, and nothing else is.
+    #[must_use]
+    pub fn keepalive_alone(&self, now: Time) -> bool {
+        let mut due = self.queue.iter().take_while(|(at, _)| *at <= now);
+        let is_keepalive = |(_, timer): &(Time, Timer)| *timer == Timer::Keepalive;
+        due.next().is_some_and(is_keepalive) && due.next().is_none()
+    }
+
     /// Stop every timer of a port that is due, and return them in the order of [`Timer`].
     pub fn take_expired_of_ports(&mut self, now: Time) -> Vec<Timer> {
         let due = self.queue.iter().take_while(|(at, _)| *at <= now);
@@ -135,6 +143,18 @@ mod tests {
         assert!(timers.take_expired(Timer::Retry, at));
         assert!(!timers.take_expired(Timer::Retry, at));
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_keepalive_that_is_due_alone_is_known() {
+        let mut timers = Timers::default();
+        timers.set(Timer::Keepalive, after(1));
+        timers.set(Timer::Session, after(2));
+        for (seconds, alone) in [(0, false), (1, true), (2, false)] {
+            assert_eq!(timers.keepalive_alone(after(seconds)), alone, "{seconds}");
+        }
+        timers.stop(Timer::Keepalive);
+        assert!(!timers.keepalive_alone(after(2)));
     }
 
     #[test]

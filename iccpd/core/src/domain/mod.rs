@@ -8,11 +8,12 @@
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
 //! change. `received.rs`: what the peer advertises; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
-//! `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
+//! `behind.rs`: what is derived later, once for many inputs. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
 //! of this chassis' own addresses. `sections.rs`: what `syncd` is sent, in which order;
 //! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port.
 
 mod address;
+mod behind;
 mod checks;
 mod configure;
 mod connection;
@@ -45,13 +46,14 @@ use crate::session::{Action, Session, SessionConfig, SessionState};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Reason, Time};
 use address::OwnAddress;
+use behind::{Behind, is_without_consequence};
 use checks::Checks;
 use connection::Syncd;
 use identity::{Identity, own_lacp_system};
 use life::Life;
 use mclag_proto::ctl::Role;
 use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice};
-use mclag_proto::iccp::{Body, Message, RgId, Tlv};
+use mclag_proto::iccp::{Body, Message, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac};
 use partners::Partners;
@@ -81,8 +83,7 @@ pub struct Domain {
     checks: Checks,
     own_address: OwnAddress,
     partners: Partners,
-    /// Something happened at this time from which nothing was derived yet.
-    behind: Option<Time>,
+    behind: Behind,
 }
 
 impl Domain {
@@ -117,7 +118,7 @@ impl Domain {
             checks: Checks::default(),
             own_address: OwnAddress::default(),
             partners: Partners::default(),
-            behind: None,
+            behind: Behind::default(),
             config,
         }
     }
@@ -135,7 +136,9 @@ impl Domain {
         }
         self.life = self.life.after(life::Event::Input);
         self.counters.input(&input);
-        if !self.may_wait(&input) {
+        let turn = self.links.turn(&input);
+        let waits = self.may_wait(&input, turn);
+        if !waits {
             self.catch_up();
         }
         match input {
@@ -161,11 +164,16 @@ impl Domain {
             }
             Input::PeerMessage(message) => {
                 let before = self.session.state();
+                let comes_often = before == SessionState::Exchange || waits;
+                let without_consequence = is_without_consequence(&message.body);
                 self.session.message(message.body, &mut self.timers, now);
                 self.run_session(now);
                 // They come by the thousand, too, and only what they add up to counts.
-                if before == SessionState::Exchange && self.session.state() == before {
-                    self.behind = Some(now);
+                if comes_often && self.session.state() == before {
+                    match without_consequence {
+                        true => self.counters.entries(self.tables.fdb.len()),
+                        false => self.behind.message(now),
+                    }
                     return;
                 }
             }
@@ -195,8 +203,7 @@ impl Domain {
             Input::SyncdEvent(event @ Event::VlanMember { .. }) => {
                 self.syncd_event(event, now);
                 // They come by the thousand.
-                self.behind = Some(now);
-                return;
+                return self.behind.message(now);
             }
             Input::SyncdEvent(event) => {
                 self.syncd_event(event, now);
@@ -204,34 +211,23 @@ impl Domain {
                 // Nothing is derived from addresses, and they come by the thousand.
                 return;
             }
+            Input::Timeout if self.timers.keepalive_alone(now) => {
+                // Nothing follows from a sign of life that is due.
+                self.timeout(now);
+                return self.run_session(now);
+            }
             Input::Timeout => self.timeout(now),
             Input::Stop { leave } => self.stop(leave, now),
         }
         self.run_session(now);
-        self.derive(now);
-    }
-
-    /// What follows from it may be derived later, together with what follows from others like it.
-    /// Of anything else not: a state that the peer reported last counts even if the session ends with
-    /// the next input.
-    fn may_wait(&self, input: &Input) -> bool {
-        match input {
-            Input::PeerMessage(message) => {
-                let synchronised = self.session.state() == SessionState::Exchange;
-                // The one message that ends a synchronised session (`Session::step`).
-                let own = RgId::from(self.config.domain);
-                let leaves = matches!(message.body, Body::Disconnect { rg, .. } if rg == own);
-                synchronised && !leaves
-            }
-            Input::PeerGarbage { .. }
-            | Input::Neighbour { .. }
-            | Input::SyncdEvent(Event::VlanMember { .. } | Event::Fdb { .. }) => true,
-            _ => false,
+        match turn {
+            Some(turn) => self.behind.link(turn, now),
+            None => self.derive(now),
         }
     }
 
-    /// Derive what was put off while inputs came one after the other: addresses, neighbours, and
-    /// what a synchronised peer says. To be called when no more of them wait; the `poll_*` functions for
+    /// Derive what was put off while inputs came one after the other: interfaces, VLANs that the dataplane
+    /// reports, and what a synchronised peer says. To be called when no more of them wait; the `poll_*` functions for
     /// batches and messages do it themselves.
     pub fn catch_up(&mut self) {
         if let Some(now) = self.behind.take() {
@@ -240,7 +236,7 @@ impl Domain {
     }
 
     fn derive(&mut self, now: Time) {
-        self.behind = None;
+        self.behind.take();
         self.refresh(now);
         self.counters.peer_link(self.peer_link_up());
         self.counters.entries(self.tables.fdb.len());
