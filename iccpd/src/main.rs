@@ -91,12 +91,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let taps = settings.chassis.neighbours.then(Taps::open);
     // Before the runtime: capabilities belong to threads, and there is only one yet.
     sandbox::enter(None).context("cannot give up privileges")?;
+    let sockets = taps.as_ref().map(Taps::sockets).unwrap_or_default();
+    let filtered = sandbox::refuse_calls(&sockets);
     let filter = parse_filter(&settings.log_filter).context("cannot log")?;
     let (control, _until_the_last_line) = log::Control::start(filter).context("cannot log")?;
     for warning in loaded.warnings() {
         let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "configuration");
     }
+    sandbox::log_filter(filtered);
     let domain = settings.domain.as_ref();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), domain = domain.map(|d| d.id.get()),

@@ -170,9 +170,11 @@ async fn serve(
         BackendKind::Record => None,
     };
     sandbox::enter(needed).context("cannot give up privileges")?;
+    let filtered = sandbox::refuse_calls(&[]);
     // It starts a thread, and capabilities belong to threads.
     let filter = log::parse_filter(&settings.log_filter).context("cannot log")?;
     let _log = log::init(filter).context("cannot log")?;
+    sandbox::log_filter(filtered);
     let notices = notices.into_iter().map(|notice| notice.to_string());
     for notice in notices.chain(old_name) {
         tracing::warn!("{notice}");

@@ -63,8 +63,16 @@ const DATAPLANE_POLICY: [&str; 2] = [
     "iccpd/core/src/input.rs",
 ];
 
-/// Ways to run another program.
-const PROGRAMS: [&str; 4] = ["process::Command", "Command::new(", "execv", "fn system("];
+/// Ways to run another program. The number of a system call is none, where it is refused.
+const PROGRAMS: [&str; 7] = [
+    "process::Command",
+    "Command::new(",
+    "execv(",
+    "execvp",
+    "execve(",
+    "execveat(",
+    "fn system(",
+];
 
 /// Macros whose lines an operator reads.
 const LOGGED: [&str; 3] = ["info!(", "warn!(", "error!("];

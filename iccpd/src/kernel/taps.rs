@@ -7,6 +7,7 @@
 
 use mclag_netlink::packet::{Kind, Listener, Sighting, Tap};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Packet sockets, or why there are none.
 #[derive(Debug)]
@@ -18,6 +19,13 @@ impl Taps {
     pub fn open() -> Self {
         let open = || Ok([Tap::open(Kind::Arp)?, Tap::open(Kind::Nd)?]);
         Self(open())
+    }
+
+    /// The sockets, as far as there are any.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<BorrowedFd<'_>> {
+        let taps = self.0.iter().flatten();
+        taps.map(AsFd::as_fd).collect()
     }
 
     /// Why answers cannot be observed, if they cannot.
@@ -70,7 +78,8 @@ impl Observer {
                 Ok(sightings) => return sightings,
                 Err(error) => {
                     tracing::error!(%error, "a packet socket failed, answers are not observed");
-                    *self = Self::default();
+                    // Open for good: what got their numbers could not send (`mclag_daemon::sandbox::refuse_calls`).
+                    std::mem::forget(std::mem::take(self));
                 }
             }
         }
@@ -99,6 +108,29 @@ mod tests {
             let taps = Taps::open();
             let error = taps.error().unwrap();
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+        });
+        thread.join().unwrap();
+    }
+
+    /// Input: the daemon's own sockets and its filter of system calls, on a thread that is sacrificed. Output: what is
+    /// observed can be read, and nothing can be sent.
+    #[test]
+    fn nothing_can_be_sent_on_the_sockets() {
+        let thread = std::thread::spawn(|| {
+            let taps = Taps::open();
+            let sockets = taps.sockets();
+            if sockets.is_empty() {
+                eprintln!("taps: skipped: no packet sockets");
+                return;
+            }
+            sandbox::enter(None).unwrap();
+            sandbox::refuse_calls(&sockets).unwrap();
+            for socket in sockets {
+                let sent = nix::unistd::write(socket, &[0; 64]);
+                assert_eq!(sent, Err(nix::errno::Errno::EPERM));
+                let duplicate = socket.try_clone_to_owned().unwrap_err();
+                assert_eq!(duplicate.kind(), io::ErrorKind::PermissionDenied);
+            }
         });
         thread.join().unwrap();
     }

@@ -4,9 +4,13 @@
 //! executing something; the packet sockets that it may have opened before are described in
 //! `docs/adr/0010-observing-replies.md`. What needs a privilege is `syncd`'s business, which keeps that one.
 
+mod filter;
+
+use crate::process::chain;
 use caps::{CapSet, CapsHashSet};
 
 pub use caps::Capability;
+pub use filter::{FilterError, refuse_calls};
 
 /// Why the process would keep a privilege, or lacks one.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +82,17 @@ pub fn enter(needed: Option<Capability>) -> Result<(), SandboxError> {
         }
     }
     nix::sys::prctl::set_no_new_privs().map_err(SandboxError::NoNewPrivs)
+}
+
+/// Say how [`refuse_calls`] went, which is done before there is a log.
+pub fn log_filter(filtered: Result<(), FilterError>) {
+    match filtered {
+        Ok(()) => tracing::info!("system calls that are never needed are refused from now on"),
+        Err(error) => {
+            let error = chain(&error);
+            tracing::warn!(error, "system calls are not filtered");
+        }
+    }
 }
 
 fn names(set: &CapsHashSet) -> String {

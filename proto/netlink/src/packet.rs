@@ -17,7 +17,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use libc::sock_filter;
 use mclag_proto::Mac;
@@ -129,6 +129,12 @@ impl Tap {
         bpf::lock(fd.as_fd())?;
         bind(&fd, kind.protocol())?;
         Ok(Self { kind, fd })
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
