@@ -612,7 +612,11 @@ fn between_two_answers_something_else_is_said() {
 
 /// The rows of its table: name of the message, and kinds of log lines.
 fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
-    DOCUMENT.lines().filter_map(|line| {
+    let from_table = DOCUMENT
+        .lines()
+        .skip_while(|line| !line.starts_with("| Message |"));
+    let table = from_table.take_while(|line| line.starts_with("| "));
+    table.filter_map(|line| {
         let row = line.strip_prefix("| ")?.strip_suffix(" |")?;
         let (name, lines) = (row.split_once(" |")?.0, row.rsplit_once("| ")?.1);
         (name != "Message" && !name.starts_with("---")).then_some((name, lines))
