@@ -367,6 +367,30 @@ fn two_interfaces_that_swap_their_names_keep_their_vlans() {
     assert_eq!(links.vids(&name("b")), Some(&set([two])));
 }
 
+/// The kernel tells that an interface leaves its bridge, and says nothing of one that was in none when everything was
+/// read: a daemon that starts must not take it for one that carries any VLAN.
+#[test]
+fn an_interface_in_no_bridge_has_no_vlans_whether_it_left_or_was_found_so() {
+    let mut links = Links::default();
+    links.upsert(Link {
+        kind: LinkKind::Bridge,
+        ..link(9, "br0")
+    });
+    let in_bridge = Link {
+        master: Some(9),
+        ..link(1, "bond1")
+    };
+    links.upsert(in_bridge.clone());
+    assert_eq!(links.vids(&name("bond1")), None);
+    links.set_vids(1, [Vid::DEFAULT].into());
+    assert_eq!(links.vids(&name("bond1")), Some(&set([Vid::DEFAULT])));
+    links.upsert(link(1, "bond1"));
+    links.set_vids(1, BTreeSet::new());
+    assert_eq!(links.vids(&name("bond1")), Some(&set([])));
+    links.upsert(link(2, "bond2"));
+    assert_eq!(links.vids(&name("bond2")), Some(&set([])));
+}
+
 /// `spec/mclagsyncd-protocol.md` 5.4: it may be told before the port exists.
 #[test]
 fn what_the_dataplane_says_of_a_port_s_vlans_counts() {

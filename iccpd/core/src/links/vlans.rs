@@ -17,6 +17,8 @@ pub(super) struct Vlans {
     dataplane: BTreeMap<IfName, Vids>,
     /// What it has said of that since it began to say everything again.
     again: Option<BTreeMap<IfName, Vids>>,
+    /// The VLANs of an interface that has none.
+    none: Vids,
 }
 
 impl Vlans {
@@ -64,7 +66,10 @@ impl Vlans {
     /// VLANs of an interface; none while they are not known.
     pub(super) fn of(&self, link: &Link) -> Option<&Vids> {
         let dataplane = self.dataplane.get(&link.name);
-        dataplane.or_else(|| self.kernel.get(&link.index))
+        let reported = dataplane.or_else(|| self.kernel.get(&link.index));
+        // The kernel says nothing of one that is a port of nothing: that it left is news, that it is none is not.
+        let is_no_port = link.master.is_none() && self.dataplane.is_empty();
+        reported.or_else(|| is_no_port.then_some(&self.none))
     }
 }
 
