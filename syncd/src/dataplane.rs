@@ -103,6 +103,8 @@ pub struct Lacp {
 /// An interface that exists, apart from its settings as a port.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct InterfaceActual {
+    /// Its number, which it keeps when it gets another name; none where there are none.
+    pub index: Option<u32>,
     /// Its address on layer 2; none for an interface without one.
     pub mac: Option<Mac>,
     /// It is up and has carrier.

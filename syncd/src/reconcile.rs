@@ -209,6 +209,7 @@ impl Reconciler {
         self.resync = false;
         self.ports_changed = true;
         self.actual = actual;
+        self.originals.find_again(&self.actual);
         self.originals.forget_missing(&self.actual);
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for key in ours.map(|(key, _)| key).chain(self.wanted.neighbours()) {
@@ -442,6 +443,7 @@ impl Reconciler {
             let (wanted, limits, actual) = (&self.wanted, &self.limits, &self.actual);
             ports::plan(&mut plan, wanted, actual, &mut self.originals);
             interfaces::plan(&mut plan, wanted, limits, actual, &mut self.originals);
+            self.originals.number(actual);
             actions = plan.actions;
             self.failures.extend(plan.failures);
             for action in &actions {

@@ -3,7 +3,7 @@
 //! Stored by the server in its run directory: a restarted `syncd` finds the settings that the
 //! earlier one made and would otherwise take them for the original ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::{IfName, Mac, Vid};
@@ -21,6 +21,9 @@ pub struct Originals(BTreeMap<IfName, PortOriginals>);
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PortOriginals {
+    /// Number of the interface, by which it is found again under another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// Whether addresses were learned on it.
     pub learning: Original<bool>,
     /// Port that frames went to while it had no carrier.
@@ -119,7 +122,11 @@ impl Originals {
     }
 
     pub(super) fn set(&mut self, port: IfName, originals: PortOriginals) {
-        if originals == PortOriginals::default() {
+        let untouched = PortOriginals {
+            index: originals.index,
+            ..PortOriginals::default()
+        };
+        if originals == untouched {
             self.0.remove(&port);
         } else {
             self.0.insert(port, originals);
@@ -130,6 +137,32 @@ impl Originals {
     pub(super) fn rename(&mut self, from: &IfName, to: IfName) {
         if let Some(originals) = self.0.remove(from) {
             self.0.insert(to, originals);
+        }
+    }
+
+    /// Take note of the numbers of interfaces.
+    pub(super) fn number(&mut self, actual: &Actual) {
+        for (name, originals) in &mut self.0 {
+            let is = actual.interfaces.get(name);
+            originals.index = originals.index.or_else(|| is?.index);
+        }
+    }
+
+    /// Interfaces may have been renamed, or made anew under the same name, while nobody watched.
+    pub(super) fn find_again(&mut self, actual: &Actual) {
+        let indices = actual.interfaces.iter();
+        let names: HashMap<u32, IfName> = indices
+            .filter_map(|(name, is)| Some((is.index?, *name)))
+            .collect();
+        for (name, originals) in std::mem::take(&mut self.0) {
+            let now = originals.index.and_then(|index| names.get(&index));
+            let other = actual.interfaces.get(&name).and_then(|is| is.index);
+            let is_another = originals.index.is_some() && other.is_some();
+            match now {
+                Some(now) => drop(self.0.insert(*now, originals)),
+                None if is_another => {}
+                None => drop(self.0.entry(name).or_insert(originals)),
+            }
         }
     }
 
@@ -162,9 +195,12 @@ impl Originals {
     /// Like [`Originals::forget_missing`], for what one is as an interface.
     pub(super) fn forget_missing_interface(&mut self, name: &IfName, actual: &Actual) {
         if !actual.interfaces.contains_key(name) {
-            let mac = Original::Untouched;
-            let originals = self.of(name);
-            self.set(*name, PortOriginals { mac, ..originals });
+            let originals = PortOriginals {
+                index: None,
+                mac: Original::Untouched,
+                ..self.of(name)
+            };
+            self.set(*name, originals);
         }
     }
 

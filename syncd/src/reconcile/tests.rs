@@ -757,6 +757,59 @@ fn what_a_port_was_before_goes_with_it_under_another_name() {
     assert_eq!(left, PortOriginals::default());
 }
 
+/// A run after which the reconciler knows only what was stored, and a bond that became this while nobody watched.
+fn restarted_with(bond: (&str, u32, Option<Mac>)) -> Bench {
+    let mut actual = fresh();
+    let numbered = |index| InterfaceActual {
+        index: Some(index),
+        ..interface("bond1")
+    };
+    actual.interfaces.insert(port("bond1"), numbered(7));
+    let mut bench = Bench::new(actual);
+    let wanted = [
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::On, Traffic::Pass),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    let _ = bench.ask(&wanted);
+    let stored = serde_json::to_string(bench.reconciler.originals()).unwrap();
+    let (name, index, system_mac) = bond;
+    let mut is = bench.dataplane.ports.remove(&port("bond1")).unwrap();
+    is.lacp = Some(Lacp { system_mac });
+    bench.dataplane.ports.insert(port(name), is);
+    bench.dataplane.interfaces.remove(&port("bond1"));
+    let interfaces = &mut bench.dataplane.interfaces;
+    interfaces.insert(port(name), numbered(index));
+    bench.reconciler = Reconciler::new(serde_json::from_str(&stored).unwrap());
+    bench.reconciler.adopt(bench.dataplane.clone());
+    let _ = bench.ask(&wanted);
+    bench
+}
+
+/// Input: a port of the pair that is renamed while this process does not run. Output: it shows its own id again, for it is
+/// no port of the pair any more, and two chassis that show one id send a host its own frames back.
+#[test]
+fn a_port_that_was_renamed_while_nobody_watched_gets_back_what_it_was_before() {
+    let bench = restarted_with(("other", 7, Some(SYSTEM)));
+    let other = bench.dataplane.ports[&port("other")];
+    assert_eq!(other.lacp, Some(Lacp { system_mac: None }));
+    assert_eq!(other.bridge_port.unwrap().backup, None);
+}
+
+/// Input: a port of the pair that is deleted and made anew, with an id of its operator's, while this process does not
+/// run. Output: what it gets back is that id, not the one of the interface that is gone.
+#[test]
+fn a_port_that_was_made_anew_while_nobody_watched_gets_back_what_the_new_one_was() {
+    let given = Mac([2, 0, 0, 0, 0, 9]);
+    let mut bench = restarted_with(("bond1", 8, Some(given)));
+    let name = port("bond1");
+    let lacp = |bench: &Bench| bench.dataplane.ports[&name].lacp.unwrap();
+    assert_eq!(lacp(&bench).system_mac, Some(SYSTEM));
+    let _ = bench.ask(&[Op::PortRelease { port: name }]);
+    assert_eq!(lacp(&bench).system_mac, Some(given));
+}
+
 /// A static bond or a plain interface is isolated and held like any other port.
 #[test]
 fn a_port_without_lacp_needs_no_system_id_and_gets_the_rest() {

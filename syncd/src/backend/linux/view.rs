@@ -145,6 +145,7 @@ pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceAct
         None => Vec::new(),
     };
     InterfaceActual {
+        index: Some(link.index),
         mac: link.mac,
         running: link.is_running(),
         svi,

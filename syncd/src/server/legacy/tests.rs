@@ -77,10 +77,7 @@ impl Rig {
                 running: true,
                 svi,
                 lag: lag.map(port),
-                in_other_bridge: false,
-                vlan_port: None,
-                networks: Vec::new(),
-                vids: Vec::new(),
+                ..InterfaceActual::default()
             };
             recorder.set_interface(port(name), Some(interface));
         }
