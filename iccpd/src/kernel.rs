@@ -14,7 +14,7 @@
 mod layer3;
 mod reader;
 mod taps;
-mod view;
+pub mod view;
 
 use crate::lag::team::{self, TeamError, TeamState};
 use iccp_core::Input;

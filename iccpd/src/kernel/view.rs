@@ -18,7 +18,7 @@ const DOUBT: Duration = Duration::from_secs(1);
 
 /// See the module's comment.
 #[derive(Debug, Default)]
-pub(super) struct View {
+pub struct View {
     infos: BTreeMap<u32, LinkInfo>,
     /// What teamd reported of each team, by index. Missing while it reports nothing.
     teams: BTreeMap<u32, TeamState>,
@@ -33,16 +33,13 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn next_input(&mut self) -> Option<Input> {
+    /// The next thing the core is to know.
+    pub fn next_input(&mut self) -> Option<Input> {
         self.inputs.pop_front()
     }
 
     /// The kernel was read from scratch: report all of it.
-    pub(super) fn replace(
-        &mut self,
-        infos: BTreeMap<u32, LinkInfo>,
-        vlans: BTreeMap<u32, VlanSet>,
-    ) {
+    pub fn replace(&mut self, infos: BTreeMap<u32, LinkInfo>, vlans: BTreeMap<u32, VlanSet>) {
         self.infos = infos;
         self.teams.retain(|index, _| self.infos.contains_key(index));
         self.doubtful.clear();
@@ -65,7 +62,7 @@ impl View {
     }
 
     /// An interface as it is now.
-    pub(super) fn link(&mut self, info: LinkInfo, now: Instant) {
+    pub fn link(&mut self, info: LinkInfo, now: Instant) {
         let index = info.index;
         let before = self.infos.get(&index);
         if before == Some(&info) {
@@ -81,7 +78,7 @@ impl View {
     }
 
     /// Believe what was doubted for long enough.
-    pub(super) fn settle(&mut self, now: Instant) {
+    pub fn settle(&mut self, now: Instant) {
         let over = self.doubtful.iter().filter(|(_, until)| **until <= now);
         let over: Vec<u32> = over.map(|(index, _)| *index).collect();
         for index in over {
@@ -100,7 +97,7 @@ impl View {
     }
 
     /// An interface is gone.
-    pub(super) fn gone(&mut self, index: u32) {
+    pub fn gone(&mut self, index: u32) {
         self.infos.remove(&index);
         self.teams.remove(&index);
         self.doubtful.remove(&index);
@@ -112,7 +109,7 @@ impl View {
     }
 
     /// VLANs of a bridge port as they are now.
-    pub(super) fn vlans(&mut self, index: u32, vids: VlanSet) {
+    pub fn vlans(&mut self, index: u32, vids: VlanSet) {
         if vids.is_empty() {
             self.left_bridge(index);
         } else if self.vlans.get(&index) != Some(&vids) {
@@ -126,7 +123,7 @@ impl View {
     }
 
     /// An interface has no VLANs any more.
-    pub(super) fn left_bridge(&mut self, index: u32) {
+    pub fn left_bridge(&mut self, index: u32) {
         if self.vlans.remove(&index).is_some() {
             let vids = BTreeSet::new();
             self.inputs.push_back(Input::Vlans { index, vids });
@@ -134,7 +131,7 @@ impl View {
     }
 
     /// What teamd says of a team now; `None` if it does not answer.
-    pub(super) fn team(&mut self, index: u32, state: Option<TeamState>) {
+    pub fn team(&mut self, index: u32, state: Option<TeamState>) {
         let changed = match state {
             Some(state) => self.teams.insert(index, state.clone()) != Some(state),
             None => self.teams.remove(&index).is_some(),
@@ -145,7 +142,7 @@ impl View {
     }
 
     /// Indices of the LACP bonds among `names` and of all their members.
-    pub(super) fn lacp_bonds(&self, names: &BTreeSet<IfName>) -> Vec<u32> {
+    pub fn lacp_bonds(&self, names: &BTreeSet<IfName>) -> Vec<u32> {
         let bonds = self.infos.values().filter(|info| {
             let lacp = matches!(&info.kind, Kind::Bond(b) if b.mode == BondMode::Lacp);
             lacp && names.contains(&info.name)
@@ -159,7 +156,7 @@ impl View {
     }
 
     /// Whether LACP is busy on any member of the bonds among `names`.
-    pub(super) fn needs_fast_poll(&self, names: &BTreeSet<IfName>) -> bool {
+    pub fn needs_fast_poll(&self, names: &BTreeSet<IfName>) -> bool {
         self.infos.values().any(|info| match &info.kind {
             Kind::Bond(b) if names.contains(&info.name) => {
                 let mut members = self.members(info.index);
@@ -170,7 +167,7 @@ impl View {
     }
 
     /// The teams among `names`.
-    pub(super) fn teams(&self, names: &BTreeSet<IfName>) -> Vec<(u32, IfName)> {
+    pub fn teams(&self, names: &BTreeSet<IfName>) -> Vec<(u32, IfName)> {
         let teams = self.infos.values().filter(|info| info.kind == Kind::Team);
         teams
             .filter(|info| names.contains(&info.name))
@@ -179,7 +176,7 @@ impl View {
     }
 
     /// Whether this interface is a team or a member of one.
-    pub(super) fn belongs_to_team(&self, index: u32) -> bool {
+    pub fn belongs_to_team(&self, index: u32) -> bool {
         let is_team = |index: &u32| self.infos.get(index).is_some_and(|i| i.kind == Kind::Team);
         let master = self.infos.get(&index).and_then(|info| info.master);
         is_team(&index) || master.as_ref().is_some_and(is_team)
