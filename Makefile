@@ -2,13 +2,14 @@
 
 CARGO ?= cargo
 
-.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore fuzz mutants clean
+.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore soak fuzz mutants clean
 
 help:
 	@echo 'make demo    show a pair at work, in a screenful'
 	@echo 'make test    run every test; LAB=name runs only the scenarios with that name'
 	@echo 'make ci      format, lints, documentation, dependencies, then make test'
 	@echo 'make explore search for schedules and values that break a property: CASES=number'
+	@echo 'make soak    run random failures of a whole pair in virtual time: SOAK_SECONDS=number SEED=number'
 	@echo 'make fuzz    search for inputs on which a decoder fails: TARGET=name TIME=seconds'
 	@echo 'make mutants see whether a test fails where the code is broken: COUNT=number SEED=number'
 	@echo 'make deps    install what is lacking (the others do it by themselves)'
@@ -54,6 +55,11 @@ deny:
 
 explore: deps
 	PROPTEST_CASES='$(or $(CASES),20000)' PROPTEST_MAX_GLOBAL_REJECTS='$(or $(CASES),20000)' $(CARGO) test --release --workspace --exclude mclag-tests -- $(TEST)
+
+# The daemons and the simulator as they are optimised for the lab: one build for both.
+soak: deps
+	$(CARGO) run --profile lab -p mclag-sim --bin mclag-soak -- \
+		--seconds '$(or $(SOAK_SECONDS),600)' --seed '$(or $(SEED),1)'
 
 # Not part of the tests, which run the same targets on a fixed list of inputs: see CONTRIBUTING.md.
 fuzz:

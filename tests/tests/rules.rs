@@ -87,7 +87,7 @@ const EXCUSE: &str = "Longer than 600 lines because";
 const LAYERED: [&str; 2] = ["syncd/src/reconcile", "iccpd/core/src/domain"];
 
 /// Crates and their directories, the inner ones first.
-const CRATES: [(&str, &str); 8] = [
+const CRATES: [(&str, &str); 9] = [
     ("mclag-daemon", "proto/daemon"),
     ("mclag-netlink", "proto/netlink"),
     ("mclag-proto", "proto"),
@@ -95,6 +95,7 @@ const CRATES: [(&str, &str); 8] = [
     ("iccpd", "iccpd"),
     ("syncd", "syncd"),
     ("mclag-test-support", "tests/support"),
+    ("mclag-sim", "tests/sim"),
     ("mclag-tests", "tests"),
 ];
 
@@ -219,7 +220,7 @@ impl Tree {
         for (name, known) in &self.dependencies {
             let strangers: &[&str] = match name.as_str() {
                 "mclag-daemon" => &["mclag-netlink", "iccp-core", "iccpd", "syncd"],
-                "iccpd" | "syncd" | "mclag-tests" => &[],
+                "iccpd" | "syncd" | "mclag-sim" | "mclag-tests" => &[],
                 _ => &["mclag-daemon"],
             };
             for stranger in strangers.iter().filter(|name| known.contains(**name)) {

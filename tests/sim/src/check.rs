@@ -1,0 +1,290 @@
+//! What must hold at every moment, whatever fails.
+//!
+//! At every moment at which time passes, frames of every station are followed through the tables and filters of both
+//! chassis: to everybody, and to every other station.
+//!
+//! * None goes round.
+//! * None is delivered twice, and none comes back to the place it came from. Excused are places that something was
+//!   done to while a process or the session was missing: several failures at once.
+//! * Each arrives, if there is a way. Excused are places that something was done to in the last seconds, or since
+//!   everything was well.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use iccp_core::{Notice, Time};
+
+use crate::kernel::bond;
+use crate::world::{PLACES, Place, SIDES, STATIONS, World, mac};
+
+/// How long everything has to be well before what happened last is over: LACP, an acknowledgement that does not come,
+/// and a start.
+const SETTLE: Duration = Duration::from_secs(12);
+
+/// How long `mclagsyncd` may take to put back what somebody else took away.
+const REPAIR: Duration = Duration::from_millis(100);
+
+/// Something that must not happen.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub what: String,
+}
+
+/// See the module's comment.
+#[derive(Debug, Default)]
+pub struct Checks {
+    /// Places that something was done to.
+    touched: BTreeSet<Place>,
+    /// Stations that moved.
+    moved: BTreeSet<usize>,
+    peer_link_touched: bool,
+    /// Places that may get frames twice, until everything was well for a while.
+    at_risk: BTreeSet<Place>,
+    /// Places that may get frames twice until then.
+    exposed: BTreeMap<Place, Time>,
+    last_touch: Time,
+    /// Since when everything is well.
+    well_since: Option<Time>,
+    /// The versions of the kernels that were looked at last.
+    seen: Option<[u64; 2]>,
+    violation: Option<Violation>,
+    /// How often each kind of notice came.
+    pub notices: BTreeMap<&'static str, u64>,
+    /// How many frames were followed.
+    pub frames: u64,
+}
+
+impl Checks {
+    /// Something is done to a place.
+    pub fn touch(&mut self, place: Place, now: Time) {
+        self.touched.insert(place);
+        self.last_touch = now;
+        self.seen = None;
+    }
+
+    /// Something is done to the peer link.
+    pub const fn touch_peer_link(&mut self, now: Time) {
+        self.peer_link_touched = true;
+        self.last_touch = now;
+        self.seen = None;
+    }
+
+    /// A station moves.
+    pub fn touch_station(&mut self, station: usize, now: Time) {
+        self.moved.insert(station);
+        self.last_touch = now;
+        self.seen = None;
+    }
+
+    /// What keeps frames from being delivered twice at a place is gone: it has to be back soon.
+    pub fn expose(&mut self, place: Place, now: Time) {
+        self.exposed.insert(place, now + REPAIR);
+        self.touch(place, now);
+    }
+
+    /// Likewise everywhere.
+    pub fn expose_all(&mut self, now: Time) {
+        for place in PLACES {
+            self.expose(place, now);
+        }
+    }
+
+    fn may_be_doubled(&self, place: &Place) -> bool {
+        self.at_risk.contains(place) || self.exposed.contains_key(place)
+    }
+
+    /// A daemon wrote something down.
+    pub fn notice(&mut self, notice: &Notice) {
+        *self.notices.entry(notice.kind()).or_default() += 1;
+    }
+
+    /// Something that must not happen did.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.violation.is_some()
+    }
+
+    /// What that was.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// This must not happen.
+    pub fn fail(&mut self, at: Time, what: String) {
+        self.violation.get_or_insert(Violation { at, what });
+    }
+
+    fn pass_time(&mut self, is_healthy: bool, now: Time) {
+        let before = self.exposed.len();
+        self.exposed.retain(|_, until| *until > now);
+        if self.exposed.len() != before {
+            self.seen = None;
+        }
+        if !is_healthy {
+            self.well_since = None;
+            self.at_risk.extend(&self.touched);
+            if self.peer_link_touched {
+                self.at_risk.extend(PLACES);
+            }
+            return;
+        }
+        let since = *self.well_since.get_or_insert(now);
+        let is_over = now - since.max(self.last_touch) >= SETTLE;
+        let is_any = self.peer_link_touched
+            || !(self.touched.is_empty() && self.moved.is_empty() && self.at_risk.is_empty());
+        if is_over && is_any {
+            self.touched.clear();
+            self.moved.clear();
+            self.at_risk.clear();
+            self.peer_link_touched = false;
+            self.seen = None;
+        }
+    }
+}
+
+impl World {
+    /// Look at everything, if anything changed.
+    pub fn check(&mut self) {
+        if self.checks.has_failed() {
+            return;
+        }
+        let is_healthy = self.is_healthy();
+        self.checks.pass_time(is_healthy, self.now);
+        let versions = SIDES.map(|side| self.chassis[side].kernel.version);
+        if self.checks.seen == Some(versions) {
+            return;
+        }
+        self.checks.seen = Some(versions);
+        if let Some(what) = self.first_fault() {
+            let now = self.now;
+            self.note(|| what.clone());
+            self.checks.fail(now, what);
+        }
+    }
+
+    fn first_fault(&mut self) -> Option<String> {
+        for from in PLACES {
+            for way in self.ways(from) {
+                let flooded = self.follow(from, way, None);
+                if flooded.is_some() {
+                    return flooded;
+                }
+                for station in 0..STATIONS {
+                    let fault = self.follow(from, way, Some(station));
+                    if fault.is_some() {
+                        return fault;
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn follow(&mut self, from: Place, way: (usize, u32), station: Option<usize>) -> Option<String> {
+        let target = station.map(|station| self.stations[station]);
+        if target == Some(from) {
+            return None;
+        }
+        self.checks.frames += 1;
+        let walk = self.walk(way, station.map(mac));
+        let frame = || {
+            let to = station.map_or("everybody".to_owned(), |station| {
+                format!("station {station} at {target:?}")
+            });
+            let [side, port] = [way.0, way.1 as usize];
+            format!("a frame from {from:?} by chassis {side} port {port} to {to}")
+        };
+        if walk.is_loop {
+            return Some(format!("{} goes round", frame()));
+        }
+        for place in PLACES {
+            let count = walk.arrivals.iter().filter(|at| **at == place).count();
+            let most = usize::from(place != from);
+            if count > most && !self.checks.may_be_doubled(&place) {
+                return Some(format!("{} arrives {count} times at {place:?}", frame()));
+            }
+        }
+        let targets = PLACES
+            .into_iter()
+            .filter(|place| target.map_or(*place != from, |target| target == *place));
+        for place in targets {
+            let arrives = walk.arrivals.contains(&place);
+            if !arrives && self.must_arrive(from, way.0, place, station) {
+                return Some(format!("{} does not arrive at {place:?}", frame()));
+            }
+        }
+        None
+    }
+
+    /// Whether there is a way, and nothing excuses that it is not taken.
+    fn must_arrive(&self, from: Place, side: usize, to: Place, station: Option<usize>) -> bool {
+        let checks = &self.checks;
+        let is_touched = checks.touched.contains(&from)
+            || checks.touched.contains(&to)
+            || station.is_some_and(|station| checks.moved.contains(&station));
+        if is_touched || !self.chassis[side].is_on {
+            return false;
+        }
+        // An operator's port that leads nowhere: a host has to leave it, if it can.
+        let serves = |port: usize, side: usize| {
+            self.hosts[port].is_usable(side) && self.chassis[side].kernel.can_carry(bond(port))
+        };
+        if let Place::Bond(port) = from
+            && !SIDES.into_iter().any(|side| serves(port, side))
+        {
+            return false;
+        }
+        let is_here = match to {
+            Place::Bond(port) => serves(port, side),
+            Place::Orphan(at) => at == side,
+        };
+        let is_there = match to {
+            Place::Bond(port) => serves(port, 1 - side),
+            Place::Orphan(at) => at != side && self.chassis[1 - side].is_on,
+        };
+        is_here || (is_there && self.peer_cable && !checks.peer_link_touched)
+    }
+
+    /// What must be so when everything was mended and time has passed.
+    pub fn check_mended(&mut self) {
+        if self.checks.has_failed() {
+            return;
+        }
+        let mut faults = Vec::new();
+        if !self.is_healthy() {
+            faults.push("not synchronised".to_owned());
+        }
+        for side in SIDES {
+            let kernel = &self.chassis[side].kernel;
+            for port in 0..crate::kernel::BONDS {
+                let index = bond(port);
+                if !kernel.is_isolated(index) {
+                    faults.push(format!("chassis {side}: port {index} is not isolated"));
+                }
+                if kernel.is_held(index) {
+                    faults.push(format!("chassis {side}: port {index} is held"));
+                }
+                if !self.hosts[port].is_usable(side) {
+                    faults.push(format!("chassis {side}: port {index} does not carry data"));
+                }
+            }
+            let is_idle = self.chassis[side]
+                .syncd
+                .as_ref()
+                .is_some_and(|process| process.is_idle());
+            if !is_idle {
+                faults.push(format!(
+                    "chassis {side}: mclagsyncd has something left to do"
+                ));
+            }
+        }
+        if !faults.is_empty() {
+            let now = self.now;
+            self.checks.fail(now, faults.join(", "));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `iccpd` of one chassis: the real core behind the real reader of netlink's events.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use iccp_core::{Config, Domain, Input, Output, Time};
+use iccpd::kernel::view::View;
+use mclag_netlink::Event;
+use mclag_proto::IfName;
+use mclag_proto::ctl::SessionState;
+use mclag_proto::sync::model::Abilities;
+use tokio::time::Instant;
+
+use crate::kernel::Kernel;
+use crate::kernel::Reader;
+
+/// How often bonds are read while LACP is busy, and otherwise (`iccpd/src/kernel.rs`).
+const FAST_POLL: Duration = Duration::from_millis(150);
+const SLOW_POLL: Duration = Duration::from_secs(2);
+/// How long LACP may be busy before that is taken for its normal state.
+const FAST_POLL_FOR: Duration = Duration::from_secs(30);
+
+/// What the model of a dataplane can do.
+pub const ABILITIES: Abilities = Abilities {
+    redirect: true,
+    tracking: true,
+    hold: true,
+    pair: true,
+    interfaces: false,
+    neighbours: false,
+    node_mac: false,
+};
+
+/// The process.
+pub struct Iccpd {
+    /// Every decision.
+    pub domain: Domain,
+    view: View,
+    names: BTreeSet<IfName>,
+    origin: Instant,
+    poll_at: Time,
+    fast_poll_since: Option<Time>,
+    /// When `mclagsyncd` is dialled next.
+    pub dial_at: Option<Time>,
+}
+
+impl Iccpd {
+    /// Start: everything is read.
+    #[must_use]
+    pub fn start(config: Config, kernel: &Kernel, origin: Instant, now: Time) -> Self {
+        let names = iccpd::driver::watched(&config);
+        let mut process = Self {
+            domain: Domain::new(config),
+            view: View::default(),
+            names,
+            origin,
+            poll_at: now,
+            fast_poll_since: None,
+            dial_at: Some(now),
+        };
+        process.read_all(kernel, now);
+        process
+    }
+
+    fn read_all(&mut self, kernel: &Kernel, now: Time) {
+        self.view
+            .replace(kernel.infos(Reader::Iccpd), kernel.vlan_sets());
+        self.take_view(now);
+    }
+
+    fn take_view(&mut self, now: Time) {
+        while let Some(input) = self.view.next_input() {
+            self.domain.handle(input, now);
+        }
+    }
+
+    /// Hand the core an input.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        self.domain.handle(input, now);
+    }
+
+    /// Other settings were read.
+    pub fn configure(&mut self, config: Config, kernel: &Kernel, now: Time) {
+        self.names = iccpd::driver::watched(&config);
+        self.domain.handle(Input::Configure(Box::new(config)), now);
+        self.read_all(kernel, now);
+    }
+
+    /// Netlink's events, those that were there at once.
+    pub fn happened(&mut self, events: Vec<Event>, now: Time) {
+        let at = self.instant(now);
+        for event in events {
+            match event {
+                Event::Link(info) => self.view.link(*info, at),
+                Event::LinkGone { index, .. } => self.view.gone(index),
+                Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans.vids),
+                Event::LeftBridge { index } => self.view.left_bridge(index),
+                _ => {}
+            }
+        }
+        self.fast_poll_since = None;
+        self.poll_at = self.poll_at.min(now + self.pace(now));
+        self.take_view(now);
+    }
+
+    /// Read the bonds, if that is due: not every change of LACP is an event.
+    pub fn poll(&mut self, kernel: &Kernel, now: Time) {
+        let at = self.instant(now);
+        self.view.settle(at);
+        if now >= self.poll_at {
+            self.poll_at = now + self.pace(now);
+            for index in self.view.lacp_bonds(&self.names) {
+                if let Some(info) = kernel.info(index, Reader::Iccpd) {
+                    self.view.link(info, at);
+                }
+            }
+        }
+        self.take_view(now);
+    }
+
+    fn pace(&mut self, now: Time) -> Duration {
+        if !self.view.needs_fast_poll(&self.names) {
+            self.fast_poll_since = None;
+            return SLOW_POLL;
+        }
+        let since = *self.fast_poll_since.get_or_insert(now);
+        if now - since < FAST_POLL_FOR {
+            FAST_POLL
+        } else {
+            SLOW_POLL
+        }
+    }
+
+    fn instant(&self, now: Time) -> Instant {
+        self.origin + now.since_origin()
+    }
+
+    /// When it wakes up by itself.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        [Some(self.poll_at), self.domain.deadline(), self.dial_at]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What is to be done for the core.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.domain.poll_output()
+    }
+
+    /// Both chassis are synchronised, as far as this one knows.
+    #[must_use]
+    pub fn is_synchronised(&self, now: Time) -> bool {
+        self.domain.status(now).session == SessionState::Up
+    }
+}

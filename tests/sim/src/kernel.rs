@@ -1,0 +1,575 @@
+//! A model of the kernel of one chassis: a bridge with its ports and its table, bonds with LACP, and the filter.
+//!
+//! What it does was measured on real ones, down to what is awkward: a bond notices a lost carrier only when it looks,
+//! an LACP agreement stays on display until negotiation begins anew, and a held bond has no carrier although LACP
+//! runs. It outlives every process. What happened is kept as events that carry the state of that moment, for they are
+//! read later, when the state may be another one.
+
+mod actions;
+mod news;
+
+pub use news::Reader;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use iccp_core::Time;
+use mclag_netlink::{Event, MIN_LINKS_HOLD};
+use mclag_proto::sync::model::FdbKey;
+use mclag_proto::{IfName, LacpPartner, Mac, Vid};
+use syncd::backend::BackendEvent;
+use syncd::dataplane::{EntryKind, FdbEntry};
+
+/// The bridge.
+pub const BRIDGE: u32 = 1;
+/// The port to the other chassis.
+pub const PEER_LINK: u32 = 2;
+/// The port of a host that is attached to this chassis alone.
+pub const ORPHAN: u32 = 3;
+/// How many MLAG ports there are.
+pub const BONDS: usize = 2;
+
+const AGEING: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The bond of this MLAG port, counted from 0.
+#[must_use]
+pub const fn bond(port: usize) -> u32 {
+    [10, 11][port]
+}
+
+/// The only member of that bond.
+#[must_use]
+pub const fn member(port: usize) -> u32 {
+    [20, 21][port]
+}
+
+/// An interface.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Its name.
+    pub name: IfName,
+    /// An operator wants it up.
+    pub admin_up: bool,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// Its settings as a port of the bridge; none while it is not one.
+    pub port: Option<Port>,
+    /// It had carrier when anything changed last.
+    ran: bool,
+}
+
+/// What an interface is.
+#[derive(Clone, Copy, Debug)]
+pub enum DeviceKind {
+    /// The bridge.
+    Bridge,
+    /// Something with a cable.
+    Wire {
+        /// The other end is up.
+        carrier: bool,
+    },
+    /// A bond that speaks LACP.
+    Bond {
+        /// Its `min_links`, with what holding adds.
+        min_links: u32,
+        /// The system id that was given to it.
+        actor: Option<Mac>,
+    },
+    /// A member of a bond.
+    Member {
+        /// Its bond.
+        bond: u32,
+        /// The other end is up.
+        carrier: bool,
+        /// What the bond makes of it.
+        state: Member,
+    },
+}
+
+/// What a bond makes of a member.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Member {
+    /// It had carrier when the bond looked last.
+    pub mii_up: bool,
+    /// How often it had none.
+    pub failures: u32,
+    /// What LACP agreed on; stays until negotiation begins anew.
+    pub partner: Option<LacpPartner>,
+}
+
+/// Settings of a bridge port.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Port {
+    /// Addresses are learned on it.
+    pub learning: bool,
+    /// Port that frames go to while this one has no carrier.
+    pub backup: Option<u32>,
+}
+
+/// The bridge filter.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Filter {
+    /// The peer link it names.
+    pub peer_link: Option<IfName>,
+    /// Ports that what came from the peer link does not leave through.
+    pub isolated: BTreeSet<IfName>,
+    /// Ports that nothing passes.
+    pub held: BTreeSet<IfName>,
+}
+
+/// An entry of the forwarding table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Where to.
+    pub port: u32,
+    /// Whose entry it is.
+    pub kind: EntryKind,
+    /// When the host spoke last.
+    used: Time,
+}
+
+/// See the module's comment.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    side: u8,
+    /// Interfaces, by index.
+    pub devices: BTreeMap<u32, Device>,
+    /// The bridge's table.
+    pub fdb: BTreeMap<Mac, Entry>,
+    /// The filter, if there is one.
+    pub filter: Option<Filter>,
+    /// Counts changes of anything that frames depend on.
+    pub version: u64,
+    /// What `iccpd` has not been sent yet.
+    pub for_iccpd: Vec<Event>,
+    /// What `mclagsyncd` has not been sent yet.
+    pub for_syncd: Vec<BackendEvent>,
+}
+
+/// A name that is one.
+///
+/// # Panics
+///
+/// When it is none.
+#[must_use]
+pub fn name(text: &str) -> IfName {
+    IfName::new(text).expect("names of the model are names of interfaces")
+}
+
+/// The key of an address on the bridge, which separates no VLANs.
+#[must_use]
+pub const fn key(mac: Mac) -> FdbKey {
+    FdbKey {
+        vid: Vid::DEFAULT,
+        mac,
+    }
+}
+
+impl Kernel {
+    /// As the network configuration of a chassis leaves it at boot, with no cable plugged in.
+    #[must_use]
+    pub fn boot(side: u8) -> Self {
+        let device = |name: IfName, kind, port| Device {
+            name,
+            admin_up: true,
+            kind,
+            port,
+            ran: false,
+        };
+        let port = Some(Port {
+            learning: true,
+            backup: None,
+        });
+        let wire = DeviceKind::Wire { carrier: false };
+        let mut devices = BTreeMap::from([
+            (BRIDGE, device(name("br0"), DeviceKind::Bridge, None)),
+            (PEER_LINK, device(name("peerlink"), wire, port)),
+            (ORPHAN, device(name("swp10"), wire, port)),
+        ]);
+        for number in 0..BONDS {
+            let kind = DeviceKind::Bond {
+                min_links: 0,
+                actor: None,
+            };
+            let text = format!("bond{}", number + 1);
+            devices.insert(bond(number), device(name(&text), kind, port));
+            let kind = DeviceKind::Member {
+                bond: bond(number),
+                carrier: false,
+                state: Member::default(),
+            };
+            let text = format!("swp{}", number + 1);
+            devices.insert(member(number), device(name(&text), kind, None));
+        }
+        Self {
+            side,
+            devices,
+            fdb: BTreeMap::new(),
+            filter: None,
+            version: 0,
+            for_iccpd: Vec::new(),
+            for_syncd: Vec::new(),
+        }
+    }
+
+    fn named(&self, name: &IfName) -> Option<u32> {
+        let found = self.devices.iter().find(|(_, device)| device.name == *name);
+        found.map(|(index, _)| *index)
+    }
+
+    /// The interface's name.
+    #[must_use]
+    pub fn name_of(&self, index: u32) -> Option<IfName> {
+        self.devices.get(&index).map(|device| device.name)
+    }
+
+    /// Whether the interface is up and has carrier.
+    #[must_use]
+    pub fn has_carrier(&self, index: u32) -> bool {
+        let Some(device) = self.devices.get(&index).filter(|device| device.admin_up) else {
+            return false;
+        };
+        match device.kind {
+            DeviceKind::Bridge => true,
+            DeviceKind::Wire { carrier } | DeviceKind::Member { carrier, .. } => carrier,
+            DeviceKind::Bond { min_links, .. } => {
+                let usable = self.members(index).filter(|(_, state)| state.mii_up);
+                usable.count() >= min_links.max(1) as usize
+            }
+        }
+    }
+
+    fn members(&self, of: u32) -> impl Iterator<Item = (u32, &Member)> {
+        self.devices
+            .iter()
+            .filter_map(move |(index, device)| match &device.kind {
+                DeviceKind::Member { bond, state, .. } if *bond == of => Some((*index, state)),
+                _ => None,
+            })
+    }
+
+    /// The system id that this bond shows to its partner: the one that was given to it, or its own.
+    #[must_use]
+    pub fn actor(&self, bond: u32) -> Option<Mac> {
+        match self.devices.get(&bond)?.kind {
+            DeviceKind::Bond { actor, .. } => Some(actor.unwrap_or_else(|| self.mac_of(bond))),
+            _ => None,
+        }
+    }
+
+    fn mac_of(&self, index: u32) -> Mac {
+        let [.., low] = index.to_be_bytes();
+        Mac([2, 0xff, 0, 0, self.side, low])
+    }
+
+    /// Whether this bond carries data when LACP agrees, as its operator set it up.
+    #[must_use]
+    pub fn can_carry(&self, bond: u32) -> bool {
+        let Some(device) = self.devices.get(&bond) else {
+            return false;
+        };
+        let enough = match device.kind {
+            DeviceKind::Bond { min_links, .. } => {
+                (min_links % MIN_LINKS_HOLD) as usize <= self.members(bond).count()
+            }
+            _ => true,
+        };
+        device.admin_up && device.port.is_some() && enough
+    }
+
+    /// Whether frames enter and leave through this port.
+    fn is_forwarding(&self, index: u32) -> bool {
+        let is_up = self.devices[&BRIDGE].admin_up && self.has_carrier(index);
+        let device = &self.devices[&index];
+        let held = self.filter.as_ref().is_some_and(|filter| {
+            // A rule that names a port by its name.
+            filter.held.contains(&device.name)
+        });
+        is_up && device.port.is_some() && !held
+    }
+
+    /// Whether a frame that arrives on this port is taken in.
+    #[must_use]
+    pub fn accepts(&self, ingress: u32) -> bool {
+        self.devices.contains_key(&ingress) && self.is_forwarding(ingress)
+    }
+
+    /// The ports through which a frame leaves that arrived on `ingress`, to this address or to all.
+    #[must_use]
+    pub fn egress(&self, ingress: u32, to: Option<Mac>) -> Vec<u32> {
+        if let Some(entry) = to.and_then(|mac| self.fdb.get(&mac)) {
+            let settings = self
+                .devices
+                .get(&entry.port)
+                .and_then(|device| device.port.as_ref());
+            let backup = settings.and_then(|port| port.backup);
+            let out = match backup {
+                Some(backup) if !self.has_carrier(entry.port) => backup,
+                _ => entry.port,
+            };
+            return [out]
+                .into_iter()
+                .filter(|out| self.may_leave(ingress, *out))
+                .collect();
+        }
+        let all = self.devices.keys().copied();
+        all.filter(|out| self.may_leave(ingress, *out)).collect()
+    }
+
+    fn may_leave(&self, ingress: u32, out: u32) -> bool {
+        if out == ingress || !self.devices.contains_key(&out) || !self.is_forwarding(out) {
+            return false;
+        }
+        let is_split = self.filter.as_ref().is_some_and(|filter| {
+            let from = self.devices[&ingress].name;
+            filter.peer_link == Some(from) && filter.isolated.contains(&self.devices[&out].name)
+        });
+        !is_split
+    }
+
+    /// Learn from a frame that was taken in.
+    pub fn learn(&mut self, mac: Mac, ingress: u32, now: Time) {
+        let learns = self.devices[&ingress]
+            .port
+            .is_some_and(|port| port.learning);
+        if !learns {
+            return;
+        }
+        let before = self.fdb.get(&mac).copied();
+        let (kind, moves) = match before.map(|entry| entry.kind) {
+            None => (EntryKind::Dynamic, true),
+            Some(EntryKind::Local) => return,
+            Some(EntryKind::Ours { sticky, .. }) => {
+                let active = true;
+                (EntryKind::Ours { active, sticky }, !sticky)
+            }
+            Some(kind) => (kind, true),
+        };
+        let stays = before.filter(|_| !moves).map(|entry| entry.port);
+        let entry = Entry {
+            port: stays.unwrap_or(ingress),
+            kind,
+            used: now,
+        };
+        self.set_entry(mac, Some(entry));
+    }
+
+    /// Time has passed for the table.
+    pub fn age(&mut self, now: Time) {
+        let old: Vec<(Mac, Entry)> = self
+            .fdb
+            .iter()
+            .filter(|(_, entry)| now - entry.used >= AGEING)
+            .map(|(mac, entry)| (*mac, *entry))
+            .collect();
+        for (mac, entry) in old {
+            match entry.kind {
+                EntryKind::Dynamic => self.set_entry(mac, None),
+                EntryKind::Ours {
+                    active: true,
+                    sticky,
+                } => {
+                    let kind = EntryKind::Ours {
+                        active: false,
+                        sticky,
+                    };
+                    self.set_entry(mac, Some(Entry { kind, ..entry }));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn set_entry(&mut self, mac: Mac, entry: Option<Entry>) {
+        let before = match entry {
+            Some(entry) => self.fdb.insert(mac, entry),
+            None => self.fdb.remove(&mac),
+        };
+        let seen = |entry: Entry| (entry.port, entry.kind);
+        if before.map(seen) == entry.map(seen) {
+            return;
+        }
+        if before.map(|entry| entry.port) != entry.map(|entry| entry.port) {
+            self.version += 1;
+        }
+        let entry = entry.and_then(|entry| self.as_seen_by_syncd(&entry));
+        let key = key(mac);
+        self.for_syncd.push(BackendEvent::Fdb { key, entry });
+    }
+
+    fn as_seen_by_syncd(&self, entry: &Entry) -> Option<FdbEntry> {
+        let (port, kind) = (self.name_of(entry.port)?, entry.kind);
+        Some(FdbEntry { port, kind })
+    }
+
+    /// Entries on this port go: all of them, or those that were learned.
+    fn flush(&mut self, port: u32, all: bool) {
+        let is_meant =
+            |entry: &Entry| entry.port == port && (all || entry.kind == EntryKind::Dynamic);
+        let gone: Vec<Mac> = self
+            .fdb
+            .iter()
+            .filter(|(_, entry)| is_meant(entry))
+            .map(|(mac, _)| *mac)
+            .collect();
+        for mac in gone {
+            self.set_entry(mac, None);
+        }
+    }
+
+    /// A cable was plugged in or pulled, or the other end went up or down.
+    pub fn set_cable(&mut self, index: u32, up: bool) {
+        if let Some(device) = self.devices.get_mut(&index)
+            && let DeviceKind::Wire { carrier } | DeviceKind::Member { carrier, .. } =
+                &mut device.kind
+            && *carrier != up
+        {
+            *carrier = up;
+            self.device_changed(index);
+        }
+    }
+
+    /// Whether the bond has noticed what is so of its member's carrier.
+    pub fn notice_carrier(&mut self, index: u32) {
+        let has_carrier = self.has_carrier(index);
+        if let Some(state) = self.member_mut(index)
+            && state.mii_up != has_carrier
+        {
+            state.mii_up = has_carrier;
+            state.failures += u32::from(!has_carrier);
+            self.device_changed(index);
+        }
+    }
+
+    /// LACP agreed with a partner, or begins anew. No event says so: the kernel sends none.
+    pub fn negotiate(&mut self, index: u32, partner: Option<LacpPartner>) {
+        if let Some(state) = self.member_mut(index)
+            && state.partner != partner
+        {
+            state.partner = partner;
+            self.version += 1;
+        }
+    }
+
+    /// What the bond makes of this member.
+    #[must_use]
+    pub fn member_state(&self, index: u32) -> Option<&Member> {
+        match &self.devices.get(&index)?.kind {
+            DeviceKind::Member { state, .. } => Some(state),
+            _ => None,
+        }
+    }
+
+    fn member_mut(&mut self, index: u32) -> Option<&mut Member> {
+        match &mut self.devices.get_mut(&index)?.kind {
+            DeviceKind::Member { state, .. } => Some(state),
+            _ => None,
+        }
+    }
+
+    /// An operator takes an interface up or down.
+    pub fn set_admin(&mut self, index: u32, up: bool) {
+        if let Some(device) = self.devices.get_mut(&index)
+            && device.admin_up != up
+        {
+            device.admin_up = up;
+            self.device_changed(index);
+        }
+    }
+
+    /// An operator gives an interface another name.
+    pub fn rename(&mut self, index: u32, to: IfName) {
+        let Some(device) = self.devices.get_mut(&index) else {
+            return;
+        };
+        let from = std::mem::replace(&mut device.name, to);
+        if from != to {
+            self.for_syncd.push(BackendEvent::Renamed { from, to });
+            self.gone_for_syncd(from);
+            self.device_changed(index);
+            if self.is_held_by_links(index) {
+                self.look_again("a bond is held under another name");
+            }
+        }
+    }
+
+    /// An operator takes a port out of the bridge, or puts it in as a new port.
+    pub fn set_bridge_port(&mut self, index: u32, is_port: bool) {
+        let Some(device) = self.devices.get_mut(&index) else {
+            return;
+        };
+        if device.port.is_some() == is_port {
+            return;
+        }
+        device.port = is_port.then_some(Port {
+            learning: true,
+            backup: None,
+        });
+        if !is_port {
+            self.flush(index, true);
+            // What pointed there points nowhere.
+            for device in self.devices.values_mut() {
+                if let Some(port) = &mut device.port
+                    && port.backup == Some(index)
+                {
+                    port.backup = None;
+                }
+            }
+        }
+        self.device_changed(index);
+        self.membership_changed(index, is_port);
+    }
+
+    /// An operator says how many members a bond needs.
+    pub fn set_min_links(&mut self, index: u32, own: u32) {
+        let was_held = self.is_held_by_links(index);
+        if let Some(device) = self.devices.get_mut(&index)
+            && let DeviceKind::Bond { min_links, .. } = &mut device.kind
+        {
+            // An operator knows of no hold.
+            *min_links = own;
+            self.device_changed(index);
+            if was_held {
+                self.look_again("somebody else changed min_links of a bond");
+            }
+        }
+    }
+
+    /// An operator flushes all rules.
+    pub fn flush_rules(&mut self) {
+        if self.filter.take().is_some() {
+            self.version += 1;
+            self.holds_changed();
+        }
+    }
+
+    /// An operator deletes one entry, whatever it is.
+    pub fn delete_entry(&mut self, mac: Mac) {
+        self.set_entry(mac, None);
+    }
+
+    /// Whether the port is held, by `min_links` or by the filter.
+    #[must_use]
+    pub fn is_held(&self, index: u32) -> bool {
+        let Some(device) = self.devices.get(&index) else {
+            return false;
+        };
+        let filter = self.filter.as_ref();
+        let by_filter = filter.is_some_and(|filter| filter.held.contains(&device.name));
+        by_filter || self.is_held_by_links(index)
+    }
+
+    fn is_held_by_links(&self, index: u32) -> bool {
+        let kind = self.devices.get(&index).map(|device| device.kind);
+        matches!(kind, Some(DeviceKind::Bond { min_links, .. }) if min_links >= MIN_LINKS_HOLD)
+    }
+
+    /// Whether what came from the peer link leaves through this port.
+    #[must_use]
+    pub fn is_isolated(&self, index: u32) -> bool {
+        let name = self.name_of(index);
+        let filter = self.filter.as_ref();
+        filter
+            .zip(name)
+            .is_some_and(|(filter, name)| filter.isolated.contains(&name))
+    }
+}

@@ -1,0 +1,164 @@
+//! What `mclagsyncd` asks of the kernel.
+
+use mclag_netlink::MIN_LINKS_HOLD;
+use mclag_proto::IfName;
+use syncd::backend::BackendError;
+use syncd::dataplane::{Action, EntryKind};
+
+use super::{DeviceKind, Entry, Filter, Kernel, Port};
+use iccp_core::Time;
+
+impl Kernel {
+    /// Carry out one action.
+    ///
+    /// # Errors
+    ///
+    /// As the kernel refuses it.
+    pub fn apply(&mut self, action: &Action, now: Time) -> Result<(), BackendError> {
+        match action {
+            Action::EnsureFilter { peer_link } => {
+                self.filter.get_or_insert_default().peer_link = *peer_link;
+                self.version += 1;
+            }
+            Action::RemoveFilter => {
+                self.filter = None;
+                self.version += 1;
+            }
+            Action::Isolate { port } => {
+                self.filter()?.isolated.insert(*port);
+            }
+            Action::Release { port } => {
+                self.filter()?.isolated.remove(port);
+            }
+            Action::Hold {
+                port,
+                keeps_carrier,
+            } => self.hold(port, *keeps_carrier)?,
+            Action::Unhold { port } => self.unhold(port),
+            Action::SetLearning { port, learning } => {
+                self.set_port(port, |settings| settings.learning = *learning)?;
+            }
+            Action::SetBackup { port, backup } => {
+                let backup = self
+                    .named(backup)
+                    .ok_or_else(|| BackendError::waiting_for(backup))?;
+                self.set_port(port, |settings| settings.backup = Some(backup))?;
+            }
+            Action::ClearBackup { port } => {
+                self.set_port(port, |settings| settings.backup = None)?;
+            }
+            Action::SetSystemMac { port, mac } => {
+                let index = self.index(port)?;
+                match self.devices.get_mut(&index).map(|device| &mut device.kind) {
+                    Some(DeviceKind::Bond { actor, .. }) => *actor = *mac,
+                    _ => return Err(BackendError::unsupported("not a bond")),
+                }
+                self.device_changed(index);
+            }
+            Action::FdbInstall {
+                key,
+                port,
+                active,
+                sticky,
+            } => {
+                let kind = EntryKind::Ours {
+                    active: *active,
+                    sticky: *sticky,
+                };
+                self.install(key.mac, port, kind, now)?;
+            }
+            Action::FdbMakeDynamic { key, port } => {
+                self.install(key.mac, port, EntryKind::Dynamic, now)?;
+            }
+            Action::FdbDelete { key, .. } => self.set_entry(key.mac, None),
+            Action::SetMcastRouter { .. }
+            | Action::LocalInstall { .. }
+            | Action::LocalDelete { .. }
+            | Action::SetInterfaceMac { .. }
+            | Action::NeighbourInstall { .. }
+            | Action::NeighbourDelete { .. } => {
+                return Err(BackendError::unsupported("not part of the model"));
+            }
+        }
+        Ok(())
+    }
+
+    fn index(&self, name: &IfName) -> Result<u32, BackendError> {
+        self.named(name)
+            .ok_or_else(|| BackendError::waiting_for(name))
+    }
+
+    fn filter(&mut self) -> Result<&mut Filter, BackendError> {
+        self.version += 1;
+        let filter = self.filter.as_mut();
+        filter.ok_or_else(|| BackendError::refused("there is no filter"))
+    }
+
+    fn hold(&mut self, port: &IfName, keeps_carrier: bool) -> Result<(), BackendError> {
+        let index = self.index(port)?;
+        let kind = self.devices.get_mut(&index).map(|device| &mut device.kind);
+        match kind {
+            Some(DeviceKind::Bond { min_links, .. }) if !keeps_carrier => {
+                *min_links = *min_links % MIN_LINKS_HOLD + MIN_LINKS_HOLD;
+                self.device_changed(index);
+            }
+            _ => {
+                self.filter()?.held.insert(*port);
+            }
+        }
+        Ok(())
+    }
+
+    fn unhold(&mut self, port: &IfName) {
+        if let Some(filter) = &mut self.filter {
+            filter.held.remove(port);
+            self.version += 1;
+        }
+        if let Some(index) = self.named(port)
+            && let Some(device) = self.devices.get_mut(&index)
+            && let DeviceKind::Bond { min_links, .. } = &mut device.kind
+        {
+            *min_links %= MIN_LINKS_HOLD;
+            self.device_changed(index);
+        }
+    }
+
+    fn set_port(
+        &mut self,
+        name: &IfName,
+        change: impl FnOnce(&mut Port),
+    ) -> Result<(), BackendError> {
+        let index = self.index(name)?;
+        let settings = self
+            .devices
+            .get_mut(&index)
+            .and_then(|device| device.port.as_mut());
+        change(settings.ok_or_else(|| BackendError::waiting_for(name))?);
+        self.device_changed(index);
+        Ok(())
+    }
+
+    fn install(
+        &mut self,
+        mac: mclag_proto::Mac,
+        name: &IfName,
+        kind: EntryKind,
+        now: Time,
+    ) -> Result<(), BackendError> {
+        let port = self.index(name)?;
+        if self.devices[&port].port.is_none() {
+            return Err(BackendError::waiting_for(name));
+        }
+        // The kernel takes no entry that it would have to age on a port without carrier.
+        if kind == EntryKind::Dynamic && !self.has_carrier(port) {
+            return Err(BackendError::refused(format!("{name} is down")));
+        }
+        let entry = Entry {
+            port,
+            kind,
+            used: now,
+        };
+        self.set_entry(mac, Some(entry));
+        Ok(())
+    }
+}

@@ -1,0 +1,293 @@
+//! What processes see of the kernel: events, and pictures of all of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mclag_netlink::{
+    ActorSystem, BondInfo, BondMember, BondMode, BridgePort, BridgeVlans, Event, LacpInfo,
+    LacpState, LinkInfo, LinkKind, McastSnooping, Oper, PortState, VlanSet,
+};
+use mclag_proto::{IfName, Vid};
+use syncd::backend::{BackendError, BackendEvent};
+use syncd::dataplane::{self, Actual, InterfaceActual, Lacp, PortActual};
+
+use super::{BRIDGE, DeviceKind, Kernel, key};
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reader {
+    /// One without privilege.
+    Iccpd,
+    /// One with `CAP_NET_ADMIN`.
+    Syncd,
+}
+
+impl Kernel {
+    /// Something about an interface changed, and with it perhaps the carrier of others.
+    pub(super) fn device_changed(&mut self, index: u32) {
+        self.version += 1;
+        let mut changed = vec![index];
+        for other in self.devices.keys().copied().collect::<Vec<_>>() {
+            let runs = self.has_carrier(other);
+            let ran = self
+                .devices
+                .get_mut(&other)
+                .map(|device| std::mem::replace(&mut device.ran, runs));
+            if ran != Some(runs) && other != index {
+                changed.push(other);
+            }
+            let port = self.devices[&other].port;
+            if ran == Some(true) && !runs && port.is_some_and(|port| port.backup.is_none()) {
+                self.flush(other, false);
+            }
+        }
+        for index in changed {
+            if let Some(info) = self.info(index, Reader::Iccpd) {
+                self.for_iccpd.push(Event::Link(Box::new(info)));
+            }
+            self.report_to_syncd(index);
+        }
+    }
+
+    /// A port joined or left the bridge.
+    pub(super) fn membership_changed(&mut self, index: u32, is_port: bool) {
+        self.for_iccpd.push(if is_port {
+            Event::BridgeVlans {
+                index,
+                vlans: vlans(),
+            }
+        } else {
+            Event::LeftBridge { index }
+        });
+        self.report_to_syncd(index);
+    }
+
+    fn report_to_syncd(&mut self, index: u32) {
+        let Some(name) = self.name_of(index) else {
+            return;
+        };
+        self.for_syncd.push(BackendEvent::Port {
+            port: name,
+            actual: self.port_actual(index),
+        });
+        self.for_syncd.push(BackendEvent::Interface {
+            interface: name,
+            actual: self.interface_actual(index),
+        });
+    }
+
+    /// There is no interface of this name any more.
+    pub(super) fn gone_for_syncd(&mut self, name: IfName) {
+        self.for_syncd.push(BackendEvent::Port {
+            port: name,
+            actual: None,
+        });
+        self.for_syncd.push(BackendEvent::Interface {
+            interface: name,
+            actual: None,
+        });
+    }
+
+    /// Something changed that the backend tells by having everything looked at.
+    pub(super) fn look_again(&mut self, why: &'static str) {
+        self.for_syncd.push(BackendEvent::Resync { why });
+    }
+
+    /// Somebody else changed what keeps frames from passing.
+    pub(super) fn holds_changed(&mut self) {
+        let (filter, held) = (self.filter_actual(), self.held());
+        self.for_syncd.push(BackendEvent::Filter { filter, held });
+    }
+
+    /// An interface as netlink describes it.
+    #[must_use]
+    pub fn info(&self, index: u32, reader: Reader) -> Option<LinkInfo> {
+        let device = self.devices.get(&index)?;
+        let runs = self.has_carrier(index);
+        Some(LinkInfo {
+            index,
+            name: device.name,
+            mac: Some(self.mac_of(index)),
+            admin_up: device.admin_up,
+            lower_up: runs,
+            oper: if runs { Oper::Up } else { Oper::Down },
+            master: match device.kind {
+                DeviceKind::Member { bond, .. } => Some(bond),
+                _ => device.port.map(|_| BRIDGE),
+            },
+            mtu: 1500,
+            kind: self.kind(index, reader)?,
+            member: self.member_info(index),
+            bridge_port: device.port.map(|port| BridgePort {
+                state: if runs {
+                    PortState::Forwarding
+                } else {
+                    PortState::Disabled
+                },
+                learning: port.learning,
+                flood: true,
+                isolated: false,
+                backup_port: port.backup,
+                mcast_router: None,
+            }),
+        })
+    }
+
+    fn kind(&self, index: u32, reader: Reader) -> Option<LinkKind> {
+        Some(match self.devices.get(&index)?.kind {
+            DeviceKind::Bridge => LinkKind::Bridge {
+                vlan_filtering: false,
+                mcast_snooping: McastSnooping::Off,
+                ageing_time: super::AGEING,
+            },
+            DeviceKind::Wire { .. } | DeviceKind::Member { .. } => LinkKind::Veth,
+            DeviceKind::Bond { min_links, actor } => {
+                let partner = self.members(index).find_map(|(_, state)| state.partner);
+                LinkKind::Bond(BondInfo {
+                    mode: BondMode::Lacp,
+                    miimon_ms: 100,
+                    min_links,
+                    ad_actor_system: match (reader, actor) {
+                        (Reader::Iccpd, _) => ActorSystem::Unreported,
+                        (Reader::Syncd, None) => ActorSystem::Own,
+                        (Reader::Syncd, Some(mac)) => ActorSystem::Given(mac),
+                    },
+                    lacp: partner.map(|partner| LacpInfo {
+                        active_aggregator: 1,
+                        num_ports: 1,
+                        actor_key: 9,
+                        partner_key: partner.key,
+                        partner_mac: partner.system,
+                    }),
+                })
+            }
+        })
+    }
+
+    fn member_info(&self, index: u32) -> Option<BondMember> {
+        let state = self.member_state(index)?;
+        let agreed = LacpState::SYNCHRONIZATION | LacpState::COLLECTING | LacpState::DISTRIBUTING;
+        let lacp = match state.partner {
+            Some(_) => LacpState::ACTIVITY | agreed,
+            None => LacpState::ACTIVITY | LacpState::EXPIRED,
+        };
+        Some(BondMember {
+            active: state.mii_up,
+            mii_up: state.mii_up,
+            link_failures: state.failures,
+            queue_id: 0,
+            aggregator: Some(1),
+            actor_state: lacp,
+            partner_state: lacp,
+        })
+    }
+
+    /// Every interface, as netlink lists them.
+    #[must_use]
+    pub fn infos(&self, reader: Reader) -> BTreeMap<u32, LinkInfo> {
+        let all = self.devices.keys();
+        all.filter_map(|index| Some((*index, self.info(*index, reader)?)))
+            .collect()
+    }
+
+    /// VLANs of every port.
+    #[must_use]
+    pub fn vlan_sets(&self) -> BTreeMap<u32, VlanSet> {
+        let ports = self
+            .devices
+            .iter()
+            .filter(|(_, device)| device.port.is_some());
+        ports.map(|(index, _)| (*index, vlans().vids)).collect()
+    }
+
+    /// A picture of the dataplane.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such bridge.
+    pub fn picture(&self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
+        if let Some(bridge) = bridge
+            && self.named(&bridge) != Some(BRIDGE)
+        {
+            return Err(BackendError::waiting_for(&bridge));
+        }
+        let indices = || self.devices.keys().copied();
+        let fdb = self.fdb.iter().filter(|_| bridge.is_some());
+        Ok(Actual {
+            bridge,
+            snooping: dataplane::McastSnooping::Off,
+            filter: self.filter_actual(),
+            held: self.held(),
+            ports: indices()
+                .filter_map(|index| {
+                    let mut actual = self.port_actual(index)?;
+                    actual.bridge_port = actual.bridge_port.filter(|_| bridge.is_some());
+                    (actual != PortActual::default()).then_some((self.name_of(index)?, actual))
+                })
+                .collect(),
+            fdb: fdb
+                .filter_map(|(mac, entry)| Some((key(*mac), self.as_seen_by_syncd(entry)?)))
+                .collect(),
+            interfaces: indices()
+                .filter_map(|index| Some((self.name_of(index)?, self.interface_actual(index)?)))
+                .collect(),
+            neighbours: Default::default(),
+        })
+    }
+
+    fn filter_actual(&self) -> Option<dataplane::Filter> {
+        self.filter.as_ref().map(|filter| dataplane::Filter {
+            peer_link: filter.peer_link,
+            isolated: filter.isolated.clone(),
+        })
+    }
+
+    fn held(&self) -> BTreeSet<IfName> {
+        let held = self
+            .devices
+            .iter()
+            .filter(|(index, _)| self.is_held(**index));
+        held.map(|(_, device)| device.name).collect()
+    }
+
+    fn port_actual(&self, index: u32) -> Option<PortActual> {
+        let device = self.devices.get(&index)?;
+        let bridge_port = device.port.map(|port| dataplane::BridgePort {
+            learning: port.learning,
+            backup: port.backup.and_then(|backup| self.name_of(backup)),
+            mcast_router: None,
+        });
+        let lacp = match device.kind {
+            DeviceKind::Bond { actor, .. } => Some(Lacp { system_mac: actor }),
+            _ => None,
+        };
+        let actual = PortActual { bridge_port, lacp };
+        (actual != PortActual::default()).then_some(actual)
+    }
+
+    fn interface_actual(&self, index: u32) -> Option<InterfaceActual> {
+        let device = self.devices.get(&index)?;
+        let info = self.info(index, Reader::Syncd)?;
+        let lag = match device.kind {
+            DeviceKind::Member { bond, .. } => self.name_of(bond),
+            _ => None,
+        };
+        Some(InterfaceActual {
+            index: Some(index),
+            mac: info.mac,
+            running: info.is_running(),
+            lag,
+            vids: device.port.map(|_| Vid::DEFAULT).into_iter().collect(),
+            ..InterfaceActual::default()
+        })
+    }
+}
+
+fn vlans() -> BridgeVlans {
+    let mut vids = VlanSet::new();
+    vids.insert(Vid::DEFAULT);
+    BridgeVlans {
+        untagged: vids.clone(),
+        vids,
+        pvid: Some(Vid::DEFAULT),
+    }
+}

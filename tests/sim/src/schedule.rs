@@ -1,0 +1,384 @@
+//! Schedules of faults: drawn from a seed, run, and made small when they fail.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::check::Violation;
+use crate::kernel::{BONDS, PEER_LINK, bond, name};
+use crate::world::{Options, Place, Process, SIDES, STATIONS, World, mac};
+
+/// How long everything has to agree after the last fault was mended: the peer's silence is noticed, what is remembered
+/// of it expires, ports wait for an acknowledgement in vain.
+const MENDED: Duration = Duration::from_secs(45);
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Nothing, for so many milliseconds.
+    Wait(u64),
+    /// The leg of a host loses its cable or gets it back.
+    Leg(usize, usize, bool),
+    /// It loses it for so many milliseconds.
+    Blink(usize, usize, u64),
+    /// The peer link loses its cable or gets it back.
+    PeerLink(bool),
+    /// The way of the session is cut or mended.
+    CutWire(bool),
+    /// The session's connection breaks.
+    ResetWire,
+    /// A process starts.
+    Start(usize, Process),
+    /// A process is killed.
+    Kill(usize, Process),
+    /// A process is stopped or goes on.
+    Freeze(usize, Process, bool),
+    /// A chassis loses power or gets it back.
+    Power(usize, bool),
+    /// The station that moves about is somewhere else.
+    Move(Place),
+    /// An operator flushes all rules.
+    FlushRules(usize),
+    /// An operator deletes the entry of a station.
+    DeleteEntry(usize, usize),
+    /// An operator takes an MLAG port out of the bridge or puts it in.
+    Bridge(usize, usize, bool),
+    /// An operator says how many members an MLAG port needs.
+    MinLinks(usize, usize, u32),
+    /// An operator gives an MLAG port another name, or its own.
+    Rename(usize, usize, bool),
+    /// An operator takes an MLAG port out of the settings of a chassis or puts it back, and has them read again.
+    Member(usize, usize, bool),
+    /// An operator gives the peer link another name, or its own.
+    RenamePeerLink(usize, bool),
+}
+
+/// A world, and what happens in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// How the world begins.
+    pub options: Options,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.options)?;
+        for step in &self.steps {
+            writeln!(f, "    {step:?},")?;
+        }
+        Ok(())
+    }
+}
+
+fn side() -> impl Strategy<Value = usize> {
+    0..2_usize
+}
+
+fn port() -> impl Strategy<Value = usize> {
+    0..BONDS
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    prop_oneof![Just(Process::Iccpd), Just(Process::Syncd)]
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    prop_oneof![port().prop_map(Place::Bond), side().prop_map(Place::Orphan)]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        10 => prop_oneof![0..20_u64, 0..500_u64, 0..20_000_u64, 10_000..40_000_u64].prop_map(Step::Wait),
+        4 => (side(), port(), any::<bool>()).prop_map(|(s, p, up)| Step::Leg(s, p, up)),
+        2 => (side(), port(), 1..1_500_u64).prop_map(|(s, p, millis)| Step::Blink(s, p, millis)),
+        1 => any::<bool>().prop_map(Step::PeerLink),
+        1 => any::<bool>().prop_map(Step::CutWire),
+        1 => Just(Step::ResetWire),
+        3 => (side(), process()).prop_map(|(s, p)| Step::Start(s, p)),
+        3 => (side(), process()).prop_map(|(s, p)| Step::Kill(s, p)),
+        2 => (side(), process(), any::<bool>()).prop_map(|(s, p, on)| Step::Freeze(s, p, on)),
+        1 => (side(), any::<bool>()).prop_map(|(s, on)| Step::Power(s, on)),
+        3 => place().prop_map(Step::Move),
+        1 => side().prop_map(Step::FlushRules),
+        1 => (side(), 0..STATIONS).prop_map(|(s, station)| Step::DeleteEntry(s, station)),
+        1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Bridge(s, p, is)),
+        1 => (side(), port(), prop_oneof![Just(0_u32), Just(2)])
+            .prop_map(|(s, p, count)| Step::MinLinks(s, p, count)),
+        1 => (side(), port(), any::<bool>()).prop_map(|(s, p, own)| Step::Rename(s, p, own)),
+        1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Member(s, p, is)),
+    ]
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let options = (
+        any::<u64>(),
+        prop_oneof![Just(10_u64), Just(90)],
+        prop_oneof![Just(3_u64), Just(15)],
+    );
+    let steps = prop::collection::vec(step(), 1..40);
+    (options, steps).prop_map(|((seed, restart_hold, session_timeout), steps)| Schedule {
+        options: Options {
+            seed,
+            restart_hold: Duration::from_secs(restart_hold),
+            session_timeout: Duration::from_secs(session_timeout),
+        },
+        steps,
+    })
+}
+
+/// How a schedule went.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What must not happen and did.
+    pub violation: Option<Violation>,
+    /// How much virtual time passed.
+    pub lasted: Duration,
+    /// How many frames were followed.
+    pub frames: u64,
+    /// What happened, in order, if it was asked for.
+    pub trace: Vec<String>,
+}
+
+impl Schedule {
+    /// Run it.
+    #[must_use]
+    pub fn run(&self, with_trace: bool) -> Outcome {
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run_unguarded(with_trace)));
+        ran.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Outcome {
+                violation: Some(Violation {
+                    at: iccp_core::Time::ZERO,
+                    what: format!("a process panicked: {}", text.unwrap_or_default()),
+                }),
+                ..Outcome::default()
+            }
+        })
+    }
+
+    fn run_unguarded(&self, with_trace: bool) -> Outcome {
+        let mut world = World::settled(self.options);
+        if with_trace {
+            world.trace = Some(Vec::new());
+        }
+        for step in &self.steps {
+            world.note(|| format!("-- {step:?}"));
+            world.happen(*step);
+            if world.checks.has_failed() {
+                break;
+            }
+        }
+        if !world.checks.has_failed() {
+            world.mend();
+            world.check_mended();
+        }
+        if !world.checks.has_failed() {
+            world.restart_all();
+        }
+        Outcome {
+            violation: world.checks.violation().cloned(),
+            lasted: world.now.since_origin(),
+            frames: world.checks.frames,
+            trace: world.trace.take().unwrap_or_default(),
+        }
+    }
+}
+
+/// The schedule of a seed, and smaller ones like it.
+pub struct Drawn {
+    tree: Box<dyn ValueTree<Value = Schedule>>,
+}
+
+impl Drawn {
+    /// The schedule of this seed.
+    ///
+    /// # Errors
+    ///
+    /// When none can be drawn, which does not happen.
+    pub fn from_seed(seed: u64) -> anyhow::Result<Self> {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let tree = schedule()
+            .boxed()
+            .new_tree(&mut runner)
+            .map_err(|error| anyhow::anyhow!("cannot draw a schedule: {error}"))?;
+        Ok(Self {
+            tree: Box::new(tree),
+        })
+    }
+
+    /// What was drawn.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        self.tree.current()
+    }
+
+    /// A smaller one that fails, too, after at most so many runs.
+    #[must_use]
+    pub fn smallest_failing(mut self, runs: usize) -> Schedule {
+        let mut smallest = self.schedule();
+        for _ in 0..runs {
+            let fails = self.schedule().run(false).violation.is_some();
+            if fails {
+                smallest = self.schedule();
+            }
+            let has_more = match fails {
+                true => self.tree.simplify(),
+                false => self.tree.complicate(),
+            };
+            if !has_more {
+                break;
+            }
+        }
+        without_needless(smallest)
+    }
+}
+
+/// Steps were taken out when others were still large: now more of them may do without.
+fn without_needless(mut schedule: Schedule) -> Schedule {
+    loop {
+        let count = schedule.steps.len();
+        for index in (0..count).rev() {
+            let mut shorter = schedule.clone();
+            shorter.steps.remove(index);
+            if shorter.run(false).violation.is_some() {
+                schedule = shorter;
+            }
+        }
+        if schedule.steps.len() == count {
+            return schedule;
+        }
+    }
+}
+
+impl World {
+    /// Let one step happen.
+    pub fn happen(&mut self, step: Step) {
+        let now = self.now;
+        match step {
+            Step::Wait(millis) => self.run_for(Duration::from_millis(millis)),
+            Step::Leg(side, port, up) => self.set_leg(side, port, up),
+            Step::Blink(side, port, millis) => {
+                self.set_leg(side, port, false);
+                self.run_for(Duration::from_millis(millis));
+                self.set_leg(side, port, true);
+            }
+            Step::PeerLink(up) => self.set_peer_link(up),
+            Step::CutWire(cut) => self.cut_wire(cut),
+            Step::ResetWire => self.reset_wire(),
+            Step::Start(side, process) => self.start(side, process),
+            Step::Kill(side, process) => self.kill(side, process),
+            Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
+            Step::Power(side, false) => self.power_off(side),
+            Step::Power(side, true) => self.power_on(side),
+            Step::Move(place) => self.move_station(STATIONS - 1, place),
+            Step::FlushRules(side) => {
+                self.checks.expose_all(now);
+                self.operate(side, |kernel| kernel.flush_rules());
+            }
+            Step::DeleteEntry(side, station) => {
+                self.operate(side, |kernel| kernel.delete_entry(mac(station)));
+            }
+            Step::Bridge(side, port, is_port) => {
+                self.checks.touch(Place::Bond(port), now);
+                self.operate(side, |kernel| kernel.set_bridge_port(bond(port), is_port));
+            }
+            Step::MinLinks(side, port, count) => {
+                self.checks.touch(Place::Bond(port), now);
+                self.operate(side, |kernel| kernel.set_min_links(bond(port), count));
+            }
+            Step::Rename(side, port, is_own) => {
+                self.checks.expose(Place::Bond(port), now);
+                let text = if is_own { "bond" } else { "other" };
+                let to = name(&format!("{text}{}", port + 1));
+                self.operate(side, |kernel| kernel.rename(bond(port), to));
+            }
+            Step::Member(side, port, is_member) => {
+                self.checks.expose(Place::Bond(port), now);
+                self.configure(side, |config| {
+                    let port = name(&format!("bond{}", port + 1));
+                    match is_member {
+                        true => config.ports.insert(port),
+                        false => config.ports.remove(&port),
+                    };
+                });
+            }
+            Step::RenamePeerLink(side, is_own) => {
+                self.checks.touch_peer_link(now);
+                self.checks.expose_all(now);
+                let to = name(if is_own { "peerlink" } else { "otherlink" });
+                self.operate(side, |kernel| kernel.rename(PEER_LINK, to));
+            }
+        }
+    }
+
+    /// Mend everything, and let every station speak.
+    pub fn mend(&mut self) {
+        self.note(|| "-- everything is mended".to_owned());
+        self.cut_wire(false);
+        for side in SIDES {
+            self.power_on(side);
+            self.happen(Step::RenamePeerLink(side, true));
+            for process in [Process::Iccpd, Process::Syncd] {
+                self.freeze(side, process, false);
+                self.start(side, process);
+            }
+            for port in 0..BONDS {
+                self.happen(Step::Rename(side, port, true));
+                self.happen(Step::Member(side, port, true));
+                self.happen(Step::Bridge(side, port, true));
+                self.happen(Step::MinLinks(side, port, 0));
+                self.set_leg(side, port, true);
+            }
+        }
+        self.set_peer_link(true);
+        self.run_for(MENDED);
+        for station in 0..STATIONS {
+            self.speak(station);
+        }
+        self.run_for(Duration::from_secs(15));
+    }
+
+    /// A process that is restarted finds everything as it left it: no frame is lost or delivered twice.
+    pub fn restart_all(&mut self) {
+        for side in SIDES {
+            for process in [Process::Iccpd, Process::Syncd] {
+                self.note(|| format!("-- restart of {process:?} on chassis {side}"));
+                let before = self.dataplane();
+                self.kill(side, process);
+                self.run_for(Duration::from_secs(2));
+                self.start(side, process);
+                self.run_for(Duration::from_secs(20));
+                let after = self.dataplane();
+                if before != after {
+                    let now = self.now;
+                    let what = format!("another dataplane after a restart: {before:?} {after:?}");
+                    self.checks.fail(now, what);
+                }
+            }
+        }
+    }
+
+    /// What is set on both kernels, whatever hosts do.
+    fn dataplane(&self) -> Vec<String> {
+        let of = |side: usize| {
+            let kernel = &self.chassis[side].kernel;
+            let ports = kernel.devices.values();
+            let ports = ports.map(|device| format!("{:?} {:?}", device.name, device.port));
+            let filter = format!("{:?}", kernel.filter);
+            let fdb = kernel.fdb.iter();
+            let fdb = fdb.map(|(mac, entry)| format!("{mac} {}", entry.port));
+            ports.chain([filter]).chain(fdb).collect::<Vec<_>>()
+        };
+        SIDES.into_iter().flat_map(of).collect()
+    }
+}

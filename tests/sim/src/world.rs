@@ -1,0 +1,534 @@
+//! Two chassis, their hosts, and the time they live in.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use iccp_core::{Batch, Config, Time};
+use mclag_netlink::Event;
+use mclag_proto::iccp::Message;
+use mclag_proto::{DomainId, IfName, Mac};
+use proptest::prelude::Rng as _;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use syncd::backend::BackendEvent;
+use tokio::time::Instant;
+
+mod faults;
+mod frames;
+mod processes;
+
+use crate::check::Checks;
+use crate::iccpd::Iccpd;
+use crate::kernel::{BONDS, Kernel, ORPHAN, bond, member, name};
+use crate::lacp::{HostBonds, Phase, partner};
+use crate::syncd::{Reply, Store, Syncd};
+
+/// The index of each chassis.
+pub const SIDES: [usize; 2] = [0, 1];
+
+/// The stations that speak: two behind bonds, two behind ports of one chassis, and one that moves about.
+pub const STATIONS: usize = 5;
+
+/// Where stations are attached.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Place {
+    /// Behind the bond of a host, and so behind both chassis.
+    Bond(usize),
+    /// Behind a port of one chassis.
+    Orphan(usize),
+}
+
+/// All of them.
+pub const PLACES: [Place; BONDS + 2] = [
+    Place::Bond(0),
+    Place::Bond(1),
+    Place::Orphan(0),
+    Place::Orphan(1),
+];
+
+/// How a world differs from others from the start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Options {
+    /// Draws delays.
+    pub seed: u64,
+    /// [`Config::restart_hold`] of both chassis.
+    pub restart_hold: Duration,
+    /// [`Config::session_timeout`] of both chassis.
+    pub session_timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Timer {
+    /// The bond looks at its member's carrier.
+    Notice { side: usize, port: usize },
+    /// LACP begins anew on a leg.
+    Restart {
+        side: usize,
+        port: usize,
+        generation: u64,
+    },
+    /// LACP has agreed on a leg.
+    Agree {
+        side: usize,
+        port: usize,
+        generation: u64,
+    },
+    /// Stations that have nothing to say say something, and tables age.
+    Second,
+}
+
+/// What waits in a socket.
+type Inbox<T> = VecDeque<(Time, T)>;
+
+enum ToIccpd {
+    Up(u64),
+    Down(u64),
+    Reply(u64, Reply),
+}
+
+enum ToSyncd {
+    Hello(u64),
+    Gone(u64),
+    Batch(u64, Batch),
+}
+
+enum OnWire {
+    Up(u64),
+    Down(u64),
+    Failed,
+    Message(u64, Message),
+}
+
+/// One chassis.
+pub struct Chassis {
+    /// What outlives its processes.
+    pub kernel: Kernel,
+    /// The process that decides, if it runs.
+    pub iccpd: Option<Iccpd>,
+    /// The process that carries out, if it runs.
+    pub syncd: Option<Syncd>,
+    /// Whether they are stopped (`SIGSTOP`).
+    pub is_frozen: [bool; 2],
+    /// It has power.
+    pub is_on: bool,
+    /// The settings that `iccpd` starts with.
+    pub config: Config,
+    store: Store,
+    /// The connection between both processes, as each knows it.
+    local: [Option<u64>; 2],
+    /// The connection to the other chassis.
+    wire: Option<u64>,
+    from_kernel: Inbox<Event>,
+    from_bridge: Inbox<BackendEvent>,
+    to_iccpd: Inbox<ToIccpd>,
+    to_syncd: Inbox<ToSyncd>,
+    from_wire: Inbox<OnWire>,
+}
+
+/// Which process of a chassis.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Process {
+    /// The one that decides.
+    Iccpd,
+    /// The one that carries out.
+    Syncd,
+}
+
+/// See the module's comment.
+pub struct World {
+    /// What time it is.
+    pub now: Time,
+    /// Both chassis.
+    pub chassis: [Chassis; 2],
+    /// The bonds of hosts.
+    pub hosts: HostBonds,
+    /// Where each station is.
+    pub stations: [Place; STATIONS],
+    /// The cable of the peer link.
+    pub peer_cable: bool,
+    /// The way of the session.
+    pub wire_cut: bool,
+    /// What is known of what may go wrong now, and what did.
+    pub checks: Checks,
+    /// What happened, if somebody wants to read it.
+    pub trace: Option<Vec<String>>,
+    timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
+    count: u64,
+    rng: TestRng,
+    origin: Instant,
+}
+
+impl World {
+    /// Two chassis with power and cables, and no process yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&options.seed.to_le_bytes());
+        let chassis = |side: usize| Chassis {
+            kernel: Kernel::boot(u8::from(side == 1)),
+            iccpd: None,
+            syncd: None,
+            is_frozen: [false; 2],
+            is_on: true,
+            config: config(side, options),
+            store: Store::new(),
+            local: [None; 2],
+            wire: None,
+            from_kernel: Inbox::new(),
+            from_bridge: Inbox::new(),
+            to_iccpd: Inbox::new(),
+            to_syncd: Inbox::new(),
+            from_wire: Inbox::new(),
+        };
+        let mut world = Self {
+            now: Time::ZERO,
+            chassis: [chassis(0), chassis(1)],
+            hosts: HostBonds::default(),
+            stations: [
+                Place::Bond(0),
+                Place::Bond(1),
+                Place::Orphan(0),
+                Place::Orphan(1),
+                Place::Orphan(0),
+            ],
+            peer_cable: false,
+            wire_cut: false,
+            checks: Checks::default(),
+            trace: None,
+            timers: BinaryHeap::new(),
+            count: 0,
+            rng: TestRng::from_seed(RngAlgorithm::ChaCha, &seed),
+            origin: Instant::now(),
+        };
+        world.set_peer_link(true);
+        for side in SIDES {
+            world.chassis[side].kernel.set_cable(ORPHAN, true);
+            for port in 0..BONDS {
+                world.set_leg(side, port, true);
+            }
+        }
+        world.after(Duration::from_secs(1), Timer::Second);
+        world
+    }
+
+    /// Everything runs and is synchronised.
+    #[must_use]
+    pub fn settled(options: Options) -> Self {
+        let mut world = Self::new(options);
+        for side in SIDES {
+            world.start(side, Process::Syncd);
+            world.start(side, Process::Iccpd);
+        }
+        world.run_for(Duration::from_secs(20));
+        for station in 0..STATIONS {
+            world.speak(station);
+        }
+        world.run_for(Duration::from_secs(15));
+        world
+    }
+
+    /// Write down what happens, if somebody wants to read it.
+    pub fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            let at = self.now.since_origin().as_secs_f64();
+            trace.push(format!("{at:11.6} {}", what()));
+        }
+    }
+
+    fn jitter(&mut self, from_micros: u64, to_micros: u64) -> Duration {
+        Duration::from_micros(from_micros + self.rng.next_u64() % (to_micros - from_micros))
+    }
+
+    fn after(&mut self, delay: Duration, timer: Timer) {
+        self.count += 1;
+        self.timers
+            .push(Reverse((self.now + delay, self.count, timer)));
+    }
+
+    /// Let time pass, event by event.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while !self.checks.has_failed() {
+            match self.next_time() {
+                Some(at) if at <= end => {
+                    if at > self.now {
+                        self.check();
+                    }
+                    self.now = self.now.max(at);
+                    self.step();
+                }
+                _ => break,
+            }
+        }
+        self.check();
+        self.now = end;
+    }
+
+    fn next_time(&self) -> Option<Time> {
+        let timer = self.timers.peek().map(|Reverse((at, _, _))| *at);
+        let processes = SIDES
+            .into_iter()
+            .flat_map(|side| [self.iccpd_wakes(side), self.syncd_wakes(side)]);
+        processes.flatten().chain(timer).min()
+    }
+
+    fn iccpd_wakes(&self, side: usize) -> Option<Time> {
+        let chassis = &self.chassis[side];
+        let process = chassis.iccpd.as_ref()?;
+        if chassis.is_frozen[0] {
+            return None;
+        }
+        let wire = chassis.from_wire.front().filter(|_| !self.wire_cut);
+        [
+            front(&chassis.from_kernel),
+            front(&chassis.to_iccpd),
+            wire.map(|(at, _)| *at),
+            process.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn syncd_wakes(&self, side: usize) -> Option<Time> {
+        let chassis = &self.chassis[side];
+        let process = chassis.syncd.as_ref()?;
+        if chassis.is_frozen[1] {
+            return None;
+        }
+        [
+            front(&chassis.from_bridge),
+            front(&chassis.to_syncd),
+            process.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn step(&mut self) {
+        while let Some(Reverse((at, _, timer))) = self.timers.peek().copied()
+            && at <= self.now
+        {
+            self.timers.pop();
+            self.fire(timer);
+        }
+        for side in SIDES {
+            if self.syncd_wakes(side).is_some_and(|at| at <= self.now) {
+                self.wake_syncd(side);
+            }
+            if self.iccpd_wakes(side).is_some_and(|at| at <= self.now) {
+                self.wake_iccpd(side);
+            }
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Second => {
+                for station in 0..STATIONS {
+                    self.speak(station);
+                }
+                for side in SIDES {
+                    let now = self.now;
+                    self.chassis[side].kernel.age(now);
+                    self.kernel_moved(side);
+                }
+                self.after(Duration::from_secs(1), Timer::Second);
+            }
+            Timer::Notice { side, port } => self.notice(side, port),
+            Timer::Restart {
+                side,
+                port,
+                generation,
+            } => {
+                if self.hosts[port].legs[side].generation == generation {
+                    self.negotiate(side, port);
+                }
+            }
+            Timer::Agree {
+                side,
+                port,
+                generation,
+            } => {
+                if self.hosts[port].legs[side].generation == generation
+                    && let Some(actor) = self.chassis[side].kernel.actor(bond(port))
+                {
+                    self.hosts[port].legs[side].phase = Phase::Agreed(actor);
+                    self.select(port);
+                }
+            }
+        }
+    }
+
+    /// The ends of a leg look at its carrier.
+    fn notice(&mut self, side: usize, port: usize) {
+        let before = self.chassis[side]
+            .kernel
+            .member_state(member(port))
+            .copied();
+        self.chassis[side].kernel.notice_carrier(member(port));
+        let after = self.chassis[side]
+            .kernel
+            .member_state(member(port))
+            .copied();
+        let was_up = before.is_some_and(|state| state.mii_up);
+        let is_up = after.is_some_and(|state| state.mii_up);
+        if was_up != is_up {
+            let leg = &mut self.hosts[port].legs[side];
+            leg.generation += 1;
+            let generation = leg.generation;
+            if is_up {
+                let delay = self.jitter(1_000, 100_000);
+                self.after(
+                    delay,
+                    Timer::Restart {
+                        side,
+                        port,
+                        generation,
+                    },
+                );
+            } else {
+                leg.phase = Phase::Down;
+                self.select(port);
+            }
+        }
+        self.kernel_moved(side);
+    }
+
+    fn negotiate(&mut self, side: usize, port: usize) {
+        let leg = &mut self.hosts[port].legs[side];
+        leg.phase = Phase::Negotiating;
+        leg.generation += 1;
+        let generation = leg.generation;
+        self.select(port);
+        let delay = self.jitter(100_000, 1_000_000);
+        self.after(
+            delay,
+            Timer::Agree {
+                side,
+                port,
+                generation,
+            },
+        );
+    }
+
+    /// The host chooses anew, and the chassis see what comes of it.
+    fn select(&mut self, port: usize) {
+        self.hosts[port].select();
+        for side in SIDES {
+            let host = &self.hosts[port];
+            // What was agreed on before a loss stays on display until negotiation begins anew.
+            if host.legs[side].phase != Phase::Down {
+                let with = host.is_selected(side).then(|| partner(port));
+                self.chassis[side].kernel.negotiate(member(port), with);
+            }
+        }
+    }
+
+    /// Something was done to a kernel: its events go on their way, and hosts see another system id.
+    fn kernel_moved(&mut self, side: usize) {
+        for port in 0..BONDS {
+            let actor = self.chassis[side].kernel.actor(bond(port));
+            if let Phase::Agreed(shown) = self.hosts[port].legs[side].phase
+                && actor.is_some_and(|actor| actor != shown)
+            {
+                self.negotiate(side, port);
+            }
+        }
+        let (to_iccpd, to_syncd) = {
+            let kernel = &mut self.chassis[side].kernel;
+            (
+                std::mem::take(&mut kernel.for_iccpd),
+                std::mem::take(&mut kernel.for_syncd),
+            )
+        };
+        if to_iccpd.is_empty() && to_syncd.is_empty() {
+            return;
+        }
+        let delays = [self.jitter(20, 2_000), self.jitter(20, 2_000)];
+        let now = self.now;
+        let chassis = &mut self.chassis[side];
+        if chassis.iccpd.is_some() {
+            to_iccpd
+                .into_iter()
+                .for_each(|event| push(&mut chassis.from_kernel, now + delays[0], event));
+        }
+        if chassis.syncd.is_some() {
+            to_syncd
+                .into_iter()
+                .for_each(|event| push(&mut chassis.from_bridge, now + delays[1], event));
+        }
+    }
+
+    /// All processes run, and both chassis are synchronised.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        !self.wire_cut
+            && self.chassis.iter().all(|chassis| {
+                let iccpd = chassis.iccpd.as_ref();
+                chassis.is_frozen == [false; 2]
+                    && chassis.local[1].is_some()
+                    && chassis.local[0] == chassis.local[1]
+                    && iccpd.is_some_and(|process| process.is_synchronised(self.now))
+            })
+    }
+}
+
+/// The address of a station.
+#[must_use]
+pub fn mac(station: usize) -> Mac {
+    let [.., low] = station.to_be_bytes();
+    Mac([2, 0, 0, 0, 1, low])
+}
+
+/// What people call a chassis.
+#[must_use]
+pub const fn letter(side: usize) -> char {
+    if side == 0 { 'A' } else { 'B' }
+}
+
+fn front<T>(inbox: &Inbox<T>) -> Option<Time> {
+    inbox.front().map(|(at, _)| *at)
+}
+
+/// What is sent later arrives later.
+fn push<T>(inbox: &mut Inbox<T>, at: Time, what: T) {
+    let last = inbox.back().map(|(at, _)| *at);
+    inbox.push_back((last.map_or(at, |last| last.max(at)), what));
+}
+
+fn ready<T>(inbox: &mut Inbox<T>, now: Time) -> Vec<T> {
+    let mut taken = Vec::new();
+    while inbox.front().is_some_and(|(at, _)| *at <= now) {
+        taken.extend(inbox.pop_front().map(|(_, what)| what));
+    }
+    taken
+}
+
+fn config(side: usize, options: Options) -> Config {
+    let address = |side: usize| {
+        let [.., low] = side.to_be_bytes();
+        IpAddr::V4(Ipv4Addr::new(10, 255, 0, 1 + low))
+    };
+    let [.., low] = side.to_be_bytes();
+    let ports = (0..BONDS).map(|port| name(&format!("bond{}", port + 1)));
+    // The model has one pair, and its number is one.
+    let domain = DomainId::new(1).unwrap_or_else(|| unreachable!("1 is a domain id"));
+    Config {
+        peer_link: Some(name("peerlink")),
+        ports: ports.collect::<std::collections::BTreeSet<IfName>>(),
+        system_mac: Some(Mac([0x44, 0x38, 0x39, 0xff, 0, 1])),
+        restart_hold: options.restart_hold,
+        session_timeout: options.session_timeout,
+        neighbours: false,
+        ..Config::new(
+            domain,
+            address(side),
+            address(1 - side),
+            name("br0"),
+            Mac([2, 0, 0, 0, 0, low]),
+        )
+    }
+}

@@ -1,0 +1,183 @@
+//! Faults, and their mending.
+
+use std::time::Duration;
+
+use iccp_core::Config;
+
+use super::{OnWire, Place, Process, SIDES, Store, Timer, ToIccpd, ToSyncd, World};
+use crate::iccpd::Iccpd;
+use crate::kernel::{BONDS, Kernel, ORPHAN, PEER_LINK, member};
+use crate::lacp::Phase;
+use crate::syncd::Syncd;
+
+impl World {
+    /// Plug the cable of a leg in or pull it.
+    pub fn set_leg(&mut self, side: usize, port: usize, up: bool) {
+        let leg = &mut self.hosts[port].legs[side];
+        if leg.cable == up || (up && !self.chassis[side].is_on) {
+            return;
+        }
+        leg.cable = up;
+        self.checks.touch(Place::Bond(port), self.now);
+        self.chassis[side].kernel.set_cable(member(port), up);
+        let look = self.jitter(1_000, 100_000);
+        self.after(look, Timer::Notice { side, port });
+        self.kernel_moved(side);
+    }
+
+    /// Plug the cable of the peer link in or pull it.
+    pub fn set_peer_link(&mut self, up: bool) {
+        let up = up && self.chassis.iter().all(|chassis| chassis.is_on);
+        if self.peer_cable == up {
+            return;
+        }
+        self.peer_cable = up;
+        self.checks.touch_peer_link(self.now);
+        for side in SIDES {
+            self.chassis[side].kernel.set_cable(PEER_LINK, up);
+            self.kernel_moved(side);
+        }
+    }
+
+    /// Nothing passes between both `iccpd` for a while; what was sent is sent again afterwards.
+    pub fn cut_wire(&mut self, cut: bool) {
+        self.wire_cut = cut;
+        if !cut {
+            let resent = self.now + Duration::from_millis(200);
+            for chassis in &mut self.chassis {
+                for (at, _) in &mut chassis.from_wire {
+                    *at = (*at).max(resent);
+                }
+            }
+        }
+    }
+
+    /// The session's connection breaks.
+    pub fn reset_wire(&mut self) {
+        for side in SIDES {
+            if let Some(wire) = self.chassis[side].wire {
+                self.chassis[side].from_wire.clear();
+                self.send_wire(side, OnWire::Down(wire));
+            }
+        }
+    }
+
+    /// Start a process that does not run.
+    pub fn start(&mut self, side: usize, process: Process) {
+        let (now, origin) = (self.now, self.origin);
+        let chassis = &mut self.chassis[side];
+        if !chassis.is_on {
+            return;
+        }
+        match process {
+            Process::Iccpd if chassis.iccpd.is_none() => {
+                let config = chassis.config.clone();
+                chassis.from_kernel.clear();
+                chassis.iccpd = Some(Iccpd::start(config, &chassis.kernel, origin, now));
+                self.drain(side);
+            }
+            Process::Syncd if chassis.syncd.is_none() => {
+                chassis.from_bridge.clear();
+                chassis.syncd = Some(Syncd::start(&chassis.store, &chassis.kernel));
+            }
+            _ => {}
+        }
+    }
+
+    /// An operator changes the settings of `iccpd` and has them read again.
+    pub fn configure(&mut self, side: usize, change: impl FnOnce(&mut Config)) {
+        let now = self.now;
+        let chassis = &mut self.chassis[side];
+        let before = chassis.config.clone();
+        change(&mut chassis.config);
+        let config = chassis.config.clone();
+        if config != before
+            && let Some(process) = &mut chassis.iccpd
+        {
+            process.configure(config, &chassis.kernel, now);
+            self.drain(side);
+        }
+    }
+
+    /// Kill a process.
+    pub fn kill(&mut self, side: usize, process: Process) {
+        let chassis = &mut self.chassis[side];
+        chassis.is_frozen[process as usize] = false;
+        match process {
+            Process::Iccpd => {
+                if chassis.iccpd.take().is_none() {
+                    return;
+                }
+                chassis.from_wire.clear();
+                chassis.to_iccpd.clear();
+                if let Some(local) = chassis.local[0].take() {
+                    self.send_syncd(side, ToSyncd::Gone(local));
+                }
+                self.close_wire(side);
+            }
+            Process::Syncd => {
+                chassis.syncd = None;
+                chassis.to_syncd.clear();
+                chassis.local[1] = None;
+                // Also where it had not been accepted yet.
+                if let Some(local) = chassis.local[0] {
+                    self.send_iccpd(side, ToIccpd::Down(local));
+                }
+            }
+        }
+    }
+
+    /// Stop a process, or let it go on.
+    pub fn freeze(&mut self, side: usize, process: Process, frozen: bool) {
+        self.chassis[side].is_frozen[process as usize] = frozen;
+    }
+
+    /// A chassis loses power.
+    pub fn power_off(&mut self, side: usize) {
+        for process in [Process::Iccpd, Process::Syncd] {
+            self.kill(side, process);
+        }
+        for port in 0..BONDS {
+            self.set_leg(side, port, false);
+        }
+        self.set_peer_link(false);
+        self.checks.touch(Place::Orphan(side), self.now);
+        self.chassis[side].kernel.set_cable(ORPHAN, false);
+        self.chassis[side].is_on = false;
+        self.kernel_moved(side);
+    }
+
+    /// It gets power again and boots; its processes start later.
+    pub fn power_on(&mut self, side: usize) {
+        let chassis = &mut self.chassis[side];
+        if std::mem::replace(&mut chassis.is_on, true) {
+            return;
+        }
+        chassis.kernel = Kernel::boot(u8::from(side == 1));
+        chassis.store = Store::new();
+        chassis.kernel.set_cable(ORPHAN, true);
+        self.checks.touch(Place::Orphan(side), self.now);
+        for port in 0..BONDS {
+            self.hosts[port].legs[side].phase = Phase::Down;
+            self.hosts[port].select();
+            self.set_leg(side, port, true);
+        }
+        self.set_peer_link(true);
+        self.kernel_moved(side);
+    }
+
+    /// A station is somewhere else from now on, and says so.
+    pub fn move_station(&mut self, station: usize, to: Place) {
+        if self.stations[station] != to {
+            self.stations[station] = to;
+            self.checks.touch_station(station, self.now);
+        }
+        self.speak(station);
+    }
+
+    /// An operator does something to the kernel of a chassis.
+    pub fn operate(&mut self, side: usize, what: impl FnOnce(&mut Kernel)) {
+        what(&mut self.chassis[side].kernel);
+        self.kernel_moved(side);
+    }
+}

@@ -1,0 +1,82 @@
+//! Frames of stations, on their way through both chassis.
+
+use mclag_proto::Mac;
+use proptest::prelude::Rng as _;
+
+use super::{Place, SIDES, World, mac};
+use crate::kernel::{BONDS, ORPHAN, PEER_LINK, bond};
+
+/// Where a frame went.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    /// The places that it was delivered to, once each time.
+    pub arrivals: Vec<Place>,
+    /// The ports that it entered.
+    pub path: Vec<(usize, u32)>,
+    /// It went round.
+    pub is_loop: bool,
+}
+
+impl World {
+    /// The ways by which a station at this place can send now: chassis and port.
+    #[must_use]
+    pub fn ways(&self, from: Place) -> Vec<(usize, u32)> {
+        match from {
+            Place::Bond(port) => {
+                let usable = SIDES
+                    .into_iter()
+                    .filter(|side| self.hosts[port].is_usable(*side));
+                usable.map(|side| (side, bond(port))).collect()
+            }
+            Place::Orphan(side) => vec![(side, ORPHAN)],
+        }
+    }
+
+    /// Where a frame arrives that enters here, and the ports that it enters on the way.
+    #[must_use]
+    pub fn walk(&self, way: (usize, u32), to: Option<Mac>) -> Walk {
+        let mut walk = Walk::default();
+        let mut todo = vec![way];
+        while let Some((side, ingress)) = todo.pop() {
+            let kernel = &self.chassis[side].kernel;
+            if !kernel.accepts(ingress) {
+                continue;
+            }
+            walk.path.push((side, ingress));
+            if walk.path.len() > 16 {
+                walk.is_loop = true;
+                return walk;
+            }
+            for out in kernel.egress(ingress, to) {
+                if out == PEER_LINK {
+                    if self.peer_cable {
+                        todo.push((1 - side, PEER_LINK));
+                    }
+                } else if out == ORPHAN {
+                    walk.arrivals.push(Place::Orphan(side));
+                } else if let Some(port) = (0..BONDS).find(|port| bond(*port) == out)
+                    && self.hosts[port].is_usable(side)
+                {
+                    walk.arrivals.push(Place::Bond(port));
+                }
+            }
+        }
+        walk
+    }
+
+    /// A station sends a frame to everybody; tables learn from it.
+    pub fn speak(&mut self, station: usize) {
+        let ways = self.ways(self.stations[station]);
+        if ways.is_empty() {
+            return;
+        }
+        let [.., draw] = self.rng.next_u32().to_be_bytes();
+        let way = ways[usize::from(draw) % ways.len()];
+        let walk = self.walk(way, None);
+        for (side, ingress) in walk.path {
+            let now = self.now;
+            self.chassis[side].kernel.learn(mac(station), ingress, now);
+            self.kernel_moved(side);
+        }
+    }
+}

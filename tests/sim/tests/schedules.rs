@@ -1,0 +1,171 @@
+//! Schedules of faults, those that failed once among them, and whether what must not happen would be noticed.
+
+use std::time::Duration;
+
+use mclag_sim::kernel::{ORPHAN, bond, member};
+use mclag_sim::schedule::{Drawn, Schedule, Step};
+use mclag_sim::world::{Options, Place, Process, World};
+
+const OPTIONS: Options = Options {
+    seed: 0,
+    restart_hold: Duration::from_secs(10),
+    session_timeout: Duration::from_secs(3),
+};
+
+/// Chassis.
+const A: usize = 0;
+const B: usize = 1;
+
+fn held(steps: &[Step]) {
+    for seed in 0..3 {
+        let schedule = Schedule {
+            options: Options { seed, ..OPTIONS },
+            steps: steps.to_vec(),
+        };
+        let outcome = schedule.run(true);
+        let trace = outcome.trace.join("\n");
+        assert_eq!(outcome.violation, None, "{schedule}{trace}");
+    }
+}
+
+#[test]
+fn schedules_of_the_first_seeds_hold() {
+    for seed in 1..=40 {
+        let schedule = Drawn::from_seed(seed).unwrap().schedule();
+        let outcome = schedule.run(false);
+        assert_eq!(outcome.violation, None, "seed {seed}: {schedule}");
+    }
+}
+
+/// Each is the smallest form of one that a search found.
+#[test]
+fn schedules_that_failed_once_hold_now() {
+    use Process::{Iccpd, Syncd};
+    use Step::{Blink, Bridge, Kill, Leg, Member, Move, Rename, ResetWire, Start, Wait};
+    let renamed_while = [Kill(A, Syncd), Rename(A, 0, false), Start(A, Syncd)];
+    let schedules: &[&[Step]] = &[
+        // Its originals stood under the old name: the port showed the id of the pair for ever.
+        &[&renamed_while[..], &[Wait(12_057)]].concat(),
+        // A held port got another name and was never released.
+        &[
+            Leg(B, 1, false),
+            Blink(A, 1, 3),
+            Rename(A, 1, false),
+            Wait(12_054),
+        ],
+        // Both claimed the host when the session was back, and the older word won.
+        &[
+            Bridge(A, 1, false),
+            Kill(A, Iccpd),
+            Move(Place::Bond(1)),
+            Start(A, Iccpd),
+            Wait(12_100),
+        ],
+        &[
+            Bridge(A, 0, false),
+            Move(Place::Bond(0)),
+            Kill(A, Iccpd),
+            Start(A, Iccpd),
+            Wait(12_250),
+        ],
+        &[Member(A, 0, false), Wait(12_000), ResetWire, Wait(68)],
+    ];
+    for steps in schedules {
+        held(steps);
+    }
+}
+
+#[test]
+fn a_seed_makes_the_same_schedule_and_the_same_run_each_time() {
+    let run = || Drawn::from_seed(7).unwrap().schedule().run(true).trace;
+    let first = run();
+    assert!(first.len() > 20, "{first:?}");
+    assert_eq!(first, run());
+}
+
+/// What must not happen, done to both kernels with nobody excused and nobody there to mend it.
+fn frozen() -> World {
+    let mut world = World::settled(OPTIONS);
+    for side in [A, B] {
+        world.freeze(side, Process::Syncd, true);
+        world.freeze(side, Process::Iccpd, true);
+    }
+    world.run_for(Duration::from_secs(1));
+    assert!(!world.checks.has_failed(), "{:?}", world.checks.violation());
+    world
+}
+
+fn fault_of(mut world: World) -> String {
+    world.run_for(Duration::from_secs(1));
+    let violation = world.checks.violation();
+    violation.map_or(String::new(), |violation| violation.what.clone())
+}
+
+#[test]
+fn a_frame_that_comes_back_is_noticed() {
+    let mut world = frozen();
+    world.operate(B, |kernel| kernel.flush_rules());
+    let fault = fault_of(world);
+    assert!(fault.ends_with("arrives 1 times at Bond(0)"), "{fault}");
+}
+
+#[test]
+fn a_frame_that_arrives_twice_is_noticed() {
+    let mut world = frozen();
+    world.operate(B, |kernel| {
+        let bond2 = kernel.name_of(bond(1)).unwrap();
+        let filter = kernel.filter.as_mut().unwrap();
+        assert!(filter.isolated.remove(&bond2));
+        kernel.version += 1;
+    });
+    let fault = fault_of(world);
+    assert!(fault.ends_with("arrives 2 times at Bond(1)"), "{fault}");
+}
+
+#[test]
+fn a_frame_that_is_lost_is_noticed() {
+    let mut world = frozen();
+    world.operate(A, |kernel| kernel.set_bridge_port(ORPHAN, false));
+    let fault = fault_of(world);
+    assert!(fault.ends_with("does not arrive at Orphan(0)"), "{fault}");
+}
+
+/// A process that never comes back leaves something to be found when everything was mended.
+#[test]
+fn a_port_that_stays_held_is_noticed_in_the_end() {
+    let mut world = World::settled(OPTIONS);
+    world.set_leg(A, 0, false);
+    world.run_for(Duration::from_secs(1));
+    assert!(world.chassis[A].kernel.is_held(bond(0)));
+    world.freeze(A, Process::Iccpd, true);
+    world.set_leg(A, 0, true);
+    world.run_for(Duration::from_secs(30));
+    world.check_mended();
+    let violation = world.checks.violation().unwrap();
+    assert!(
+        violation.what.contains("chassis 0: port 10 is held"),
+        "{violation:?}"
+    );
+}
+
+/// The kernel looks at a member's carrier now and then, and LACP stays as it was until it begins anew.
+#[test]
+fn a_bond_does_not_notice_a_blink_that_is_over_before_it_looks() {
+    let mut world = World::settled(OPTIONS);
+    let state = |world: &World| *world.chassis[A].kernel.member_state(member(0)).unwrap();
+    let before = state(&world);
+    world.set_leg(A, 0, false);
+    world.set_leg(A, 0, true);
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(state(&world), before);
+    world.set_leg(A, 0, false);
+    world.run_for(Duration::from_millis(100));
+    let down = state(&world);
+    assert!(!down.mii_up && down.partner.is_some(), "{down:?}");
+    world.set_leg(A, 0, true);
+    world.run_for(Duration::from_millis(200));
+    let restarted = state(&world);
+    assert!(restarted.mii_up, "{restarted:?}");
+    world.run_for(Duration::from_secs(2));
+    assert_eq!(state(&world).partner, before.partner);
+}
