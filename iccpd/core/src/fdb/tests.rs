@@ -316,6 +316,21 @@ fn an_entry_that_the_host_moved_is_named_again_when_the_peer_displaces_it() {
     assert_eq!(f.ops(), [], "once");
 }
 
+/// It fell silent here before the peer could hear of it: the peer's observation stands, and the entry is
+/// where the host left it.
+#[test]
+fn an_entry_that_a_host_moved_for_a_moment_is_named_again() {
+    let mut f = Fixture::new();
+    f.peer(EntryOp::Add, "swp11");
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+    f.observation(Observation::Active {
+        port: port("swp10"),
+    });
+    f.observation(Observation::Inactive);
+    assert_eq!(f.ops(), [tracked("peerlink")]);
+    assert_eq!((f.ops(), f.advertised()), (vec![], vec![]), "once");
+}
+
 /// The dataplane would not say again what it had said, and was never told otherwise.
 #[test]
 fn a_host_that_both_see_on_an_mlag_port_counts_as_seen_here_though_the_peer_erred_in_between() {

@@ -154,6 +154,8 @@ impl<P: Policy> Entry<P> {
         self.superseded = None;
         if let Some(remote) = self.displaced.take() {
             self.set_remote(Some(remote));
+            // What led there may be where the host took it.
+            self.reprogram = true;
         }
     }
 

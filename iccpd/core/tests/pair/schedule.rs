@@ -265,6 +265,21 @@ fn schedules_that_failed_once_hold_now() {
                 to: Place::Orphan(B),
             },
         ],
+        // A host that was on a chassis and fell silent there before the peer could hear of it left the
+        // entry for the way to the peer behind on its port.
+        &[
+            speak(2, A),
+            wait(3),
+            Move {
+                host: 2,
+                to: Place::Orphan(B),
+            },
+            Age { host: 2, side: B },
+            Move {
+                host: 2,
+                to: Place::Orphan(A),
+            },
+        ],
         &[
             Syncd {
                 side: A,
