@@ -1089,3 +1089,55 @@ fn the_peer_link_learns_when_no_port_is_isolated_any_more() {
     chassis.feed(Input::Configure(Box::new(config)));
     assert_eq!(learns(&mut chassis, None), Some(true));
 }
+
+/// What an operator reads of a port, at each step of its isolation.
+#[test]
+fn an_interface_is_shown_with_its_members_and_with_isolation_once_that_is_confirmed() {
+    let mut chassis = Chassis::synchronised();
+    let shown = |chassis: &Chassis| {
+        let interfaces = chassis.domain.interfaces(chassis.now).into_iter();
+        let mut bond1 = interfaces.filter(|interface| interface.name == name("bond1"));
+        bond1.next().unwrap()
+    };
+    let members = shown(&chassis).members;
+    let names: Vec<IfName> = members.iter().map(|member| member.name).collect();
+    assert_eq!(names, [name("swp1")]);
+    assert!(members[0].carrier && members[0].distributing);
+    for (state, isolated) in [(PortState::Up, true), (PortState::Down, false)] {
+        chassis.port("bond1", state);
+        let mut last = None;
+        while let Some((batch, isolation)) = chassis.batch() {
+            last = isolation.or(last);
+            assert_eq!(shown(&chassis).isolated, None, "not confirmed yet");
+            chassis.answer(&batch, None);
+        }
+        assert_eq!(last == Some(Isolation::On), isolated);
+        assert_eq!(shown(&chassis).isolated, Some(isolated));
+    }
+}
+
+#[test]
+fn interfaces_that_do_not_exist_are_named_and_no_others() {
+    let mut chassis = Chassis::new();
+    assert!(chassis.domain.status(chassis.now).waiting_for.is_empty());
+    chassis.feed(Input::LinkGone { index: 1 });
+    let waiting_for = chassis.domain.status(chassis.now).waiting_for;
+    assert_eq!(waiting_for, [name("peerlink")]);
+}
+
+/// A daemon that stops waits for `syncd` to be idle.
+#[test]
+fn a_syncd_that_is_not_there_has_nothing_to_do() {
+    let mut chassis = Chassis::new();
+    assert!(chassis.domain.syncd_is_idle());
+    chassis.syncd_up();
+    let (batch, _) = chassis.batch().unwrap();
+    assert!(!chassis.domain.syncd_is_idle());
+    chassis.answer(&batch, None);
+    while let Some((batch, _)) = chassis.batch() {
+        chassis.answer(&batch, None);
+    }
+    assert!(chassis.domain.syncd_is_idle());
+    chassis.feed(Input::SyncdDown);
+    assert!(chassis.domain.syncd_is_idle());
+}

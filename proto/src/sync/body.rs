@@ -94,6 +94,14 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_fills_its_frame_is_read_and_a_longer_one_is_not() {
+        let full = vec![0_u8; LIMIT];
+        assert_eq!(decode::<u8>(&full), Err(BodyError::Trailing(LIMIT - 1)));
+        let longer = vec![0_u8; LIMIT + 1];
+        assert_eq!(decode::<u8>(&longer), Err(BodyError::TooLong(LIMIT + 1)));
+    }
+
+    #[test]
     fn a_flag_is_zero_or_one() {
         assert_eq!(decode::<bool>(&[1]), Ok(true));
         assert!(decode::<bool>(&[2]).is_err());

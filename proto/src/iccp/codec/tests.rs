@@ -521,6 +521,7 @@ fn a_state_that_nobody_has_defined_counts_as_down() {
         (4, PortState::Down),
         (255, PortState::Down),
     ] {
+        assert_eq!(state.is_up(), raw == 0);
         let mut tlv = hex("0037 000f 00{10} 0007 0000");
         tlv.push(raw);
         let got = decode_all(&framed(&tlv));

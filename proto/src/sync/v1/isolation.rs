@@ -225,3 +225,43 @@ pub(super) fn listed(name: &IfName, dialect: Dialect) -> Result<&str, EncodeErro
         false => Ok(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> IfName {
+        IfName::new(text).unwrap()
+    }
+
+    /// Ports of 5 bytes; each takes 5 and a comma, a comma and a `!`.
+    #[test]
+    fn a_list_is_cut_where_the_next_port_no_longer_fits() {
+        let ports = |count: usize| {
+            let names = (0..count).map(|number| name(&format!("swp{number:02}")));
+            names.map(|name| IsolatedPort::named(name, true)).collect()
+        };
+        let header = 2 * SUB_HEADER_LEN + "peer0".len();
+        // Room for ports, ports, and how many of them each list has.
+        for (room, count, expected) in [
+            (8, 1, vec![1]),
+            (8, 2, vec![1, 1]),
+            (15, 2, vec![1, 1]),
+            (16, 2, vec![2]),
+            (16, 5, vec![2, 2, 1]),
+            (23, 4, vec![2, 2]),
+            (24, 4, vec![3, 1]),
+            (1, 2, vec![1, 1]),
+        ] {
+            let list = PortIsolate {
+                peer_link: name("peer0"),
+                ports: ports(count),
+            };
+            let cut = list.clone().cut(header + room);
+            let (lengths, joined): (Vec<usize>, Vec<Vec<IsolatedPort>>) =
+                cut.map(|list| (list.ports.len(), list.ports)).unzip();
+            assert_eq!(lengths, expected, "{room} for {count}");
+            assert_eq!(joined.concat(), list.ports);
+        }
+    }
+}
