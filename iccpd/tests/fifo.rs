@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use mclag_daemon::process::UNUSABLE;
 use mclag_test_support::{Process, TempDir, ask, eventually};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -19,7 +20,7 @@ fn a_pipe_is_refused_at_the_start_and_by_the_tool() {
     let mut checking = Process::start(ICCPD, &check, Stdio::null());
     assert_eq!(checking.end().code(), Some(1));
     let mut starting = Process::start(ICCPD, &check[1..], Stdio::null());
-    assert_eq!(starting.end().code(), Some(1));
+    assert_eq!(starting.end().code(), Some(i32::from(UNUSABLE)));
     let check = [Path::new("config"), Path::new("check"), &fifo];
     let mut tool = Process::start(env!("CARGO_BIN_EXE_mclagctl"), &check, Stdio::null());
     assert_eq!(tool.end().code(), Some(1));
