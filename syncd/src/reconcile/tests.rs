@@ -1454,6 +1454,48 @@ fn an_observation_that_an_own_action_ends_is_told() {
     }
 }
 
+/// Input: an interface gets an address that was seen on a port. Output: the client hears that it is seen there no more.
+#[test]
+fn an_address_that_becomes_the_bridge_s_own_is_no_host_s_any_more() {
+    let mut bench = Bench::running();
+    let _ = bench.see(1, Some(entry("swp1", EntryKind::Dynamic)));
+    let (actions, _) = bench.ask(&[interface_op("vlan1", key(1).mac)]);
+    let install = Action::LocalInstall {
+        interface: port("vlan1"),
+        key: key(1),
+    };
+    assert!(actions.contains(&install), "{actions:?}");
+    let ended = Event::Fdb {
+        key: key(1),
+        observation: Observation::Inactive,
+    };
+    assert_eq!(bench.reconciler.take_ended(), [ended]);
+}
+
+/// More than one plan looks at, and no forwarding entry among them.
+#[test]
+fn neighbours_that_wait_alone_are_something_to_do() {
+    let mut actual = fresh();
+    for number in 0..=MAX_AT_ONCE {
+        let [.., high, low] = number.to_be_bytes();
+        let key = NeighbourKey {
+            interface: port("vlan1"),
+            address: std::net::Ipv4Addr::new(10, 0, high, low).into(),
+        };
+        let ours = NeighbourKind::Ours { permanent: false };
+        let entry = neighbour(Some(OWN), ours);
+        actual.neighbours.insert(key, entry);
+    }
+    let mut bench = Bench::new(actual);
+    bench.reconciler.want_nothing();
+    let (actions, _) = bench.settle();
+    assert_eq!(actions.len(), MAX_AT_ONCE);
+    assert!(bench.reconciler.has_more());
+    let (actions, _) = bench.settle();
+    assert_eq!(actions.len(), 1);
+    assert!(!bench.reconciler.has_more());
+}
+
 #[test]
 fn an_observation_that_an_own_action_hands_over_is_not_news() {
     let mut bench = Bench::running();
