@@ -357,6 +357,9 @@ impl Reconciler {
                     Some(actual) => self.actual.ports.insert(*port, *actual),
                     None => self.actual.ports.remove(port),
                 };
+                if actual.is_none() {
+                    self.wanted.interface_gone(port);
+                }
                 if before == *actual {
                     return None;
                 }
@@ -371,6 +374,10 @@ impl Reconciler {
             }
             BackendEvent::Renamed { from, to } => {
                 self.originals.rename(from, *to);
+                let filter = self.actual.filter.as_ref();
+                if filter.is_some_and(|filter| filter.peer_link == Some(*from)) {
+                    self.wanted.peer_link_renamed(*to);
+                }
                 self.ports_changed = true;
                 None
             }

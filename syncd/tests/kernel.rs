@@ -197,6 +197,75 @@ async fn mcast_router(port: &str) -> Option<McastRouter> {
     link.expect("a port").bridge_port?.mcast_router
 }
 
+/// Input: the peer link gets another name, and then its own again. Output: the filter drops what comes by it all the
+/// same, and it learns nothing.
+#[test]
+fn isolation_follows_a_peer_link_that_is_renamed() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add peer type veth peer name far1",
+        "link add swp1 type veth peer name far2",
+        "link set peer master br0",
+        "link set swp1 master br0",
+    ];
+    in_namespace("peer link renamed", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let mut reconciler = Reconciler::new(Originals::default());
+        let want = PortWant {
+            isolation: Isolation::On,
+            traffic: Traffic::Pass,
+            redirect: false,
+            system_mac: None,
+        };
+        reconciler.accept(&[
+            WantOp::SnapshotBegin(Section::Ports),
+            WantOp::Domain(DomainWant {
+                bridge: name("br0"),
+                peer_link: Some(name("peer")),
+                peer_link_learning: false,
+            }),
+            WantOp::Port {
+                port: name("swp1"),
+                want,
+            },
+            WantOp::SnapshotEnd(Section::Ports),
+        ]);
+        settle(&mut backend, &mut reconciler).await;
+        let table = TableName::for_bridge(&name("br0"));
+        let mut filter = Filter::open().expect("another handle");
+        let mut kernel = Kernel::open().expect("a handle");
+        match filter.read(&table).await {
+            Ok(Some(_)) => {}
+            other => {
+                eprintln!("peer link renamed: skipped: no filter: {other:?}");
+                return;
+            }
+        }
+        for (command, now) in [
+            ("link set peer name lan9", name("lan9")),
+            ("link set lan9 name peer", name("peer")),
+        ] {
+            ip(command).expect("another name");
+            loop {
+                let is = filter.read(&table).await.expect("a look");
+                let is = is.expect("a filter");
+                assert_eq!(is.isolated, [name("swp1")].into());
+                if is.peer_link == Some(now) {
+                    break;
+                }
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event.expect("an event in time").expect("events");
+                let _ = reconciler.observe(&event);
+                settle(&mut backend, &mut reconciler).await;
+            }
+            let link = kernel.link(&now).await.expect("an answer");
+            let port = link.expect("the peer link").bridge_port;
+            assert!(!port.expect("a port").learning);
+        }
+    });
+}
+
 /// Input: the bridge of a pair snoops; then it does not, then it does again, and then there is no pair. Output: peer
 /// link and MLAG port get all multicast while it snoops and there is a pair, and otherwise what they got before.
 #[test]

@@ -536,7 +536,9 @@ impl Backend for LinuxBackend {
     async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
         self.listing = None;
         self.list_again_at = None;
+        let before = std::mem::take(&mut self.links);
         self.links = Links::new(self.kernel.links().await.map_err(plan::refused)?);
+        let renamed = self.links.renamed_since(&before);
         self.vlans = self.kernel.bridge_vlans().await.map_err(plan::refused)?;
         let addresses = self.kernel.addresses().await.map_err(plan::refused)?;
         self.networks = Networks::new(&addresses);
@@ -554,6 +556,8 @@ impl Backend for LinuxBackend {
         };
         let neighbours = self.kernel.neighbours().await.map_err(plan::refused)?;
         self.events.clear();
+        // Of what was lost, this is not seen in the picture.
+        self.events.extend(renamed);
         if let Some(index) = index {
             self.listing = Some(Listing::begin(index).await.map_err(plan::refused)?);
         }

@@ -21,16 +21,10 @@ pub(super) fn plan(plan: &mut Plan, wanted: &Wanted, actual: &Actual, originals:
 
 impl Plan {
     fn filter(&mut self, wanted: &Wanted, actual: &Actual) {
+        let peer_link = wanted.peer_link_in_use(actual);
         match (wanted.domain(), &actual.filter) {
-            (Some(domain), Some(filter)) if filter.peer_link == domain.peer_link => {}
-            // The one before carries the frames as long as it is there and the other is not.
-            (Some(domain), Some(filter))
-                if is_port(actual, filter.peer_link)
-                    && domain.peer_link.is_some()
-                    && !is_port(actual, domain.peer_link) => {}
-            (Some(domain), _) => self.actions.push(Action::EnsureFilter {
-                peer_link: domain.peer_link,
-            }),
+            (Some(_), Some(filter)) if filter.peer_link == peer_link => {}
+            (Some(_), _) => self.actions.push(Action::EnsureFilter { peer_link }),
             (None, Some(_)) if wanted.is_nothing() => self.actions.push(Action::RemoveFilter),
             (None, _) => {}
         }
@@ -75,7 +69,7 @@ impl Plan {
     }
 
     fn settings(&mut self, wanted: &Wanted, actual: &Actual, originals: &mut Originals) {
-        let peer_link = wanted.domain().and_then(|domain| domain.peer_link);
+        let peer_link = wanted.peer_link_in_use(actual);
         let named = originals.ports().chain(wanted.ports().keys());
         let named = named.chain(wanted.ports_with_learning());
         let ports: BTreeSet<IfName> = named.copied().chain(peer_link).collect();
@@ -198,10 +192,6 @@ fn vlan_port(what: &str, port: &IfName, vlan: &IfName) -> String {
             "{port} cannot be {what} while its VLAN interface {vlan} is a port of a bridge; make {port} that port"
         )
     }
-}
-
-fn is_port(actual: &Actual, peer_link: Option<IfName>) -> bool {
-    peer_link.is_some_and(|peer_link| actual.bridge_port(&peer_link).is_some())
 }
 
 /// MLAG ports; none before the bridge is named. A client that calls the peer link one is told so, and not followed: isolating the

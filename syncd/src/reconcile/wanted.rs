@@ -32,6 +32,8 @@ pub const MAX_WANTED_NEIGHBOURS: usize = 1 << 18;
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     domain: Option<DomainWant>,
+    /// What the interface is called now that the filter named as peer link.
+    renamed_peer_link: Option<IfName>,
     ports: BTreeMap<IfName, WantedPort>,
     entries: HashMap<FdbKey, FdbWant>,
     /// Learning of ports other than the peer link.
@@ -190,18 +192,46 @@ impl Wanted {
         &self.pair
     }
 
+    /// The interface that the filter named as peer link is called otherwise now.
+    pub(super) const fn peer_link_renamed(&mut self, to: IfName) {
+        self.renamed_peer_link = Some(to);
+    }
+
+    /// An interface is gone: the next one of that name is another one.
+    pub(super) fn interface_gone(&mut self, name: &IfName) {
+        if self.renamed_peer_link == Some(*name) {
+            self.renamed_peer_link = None;
+        }
+    }
+
+    /// The interface through which frames of the other chassis come, as far as anybody can say: the peer link; while there
+    /// is none of that name, the one that was, for its frames still come.
+    pub(super) fn peer_link_in_use(&self, actual: &Actual) -> Option<IfName> {
+        let named = self.domain.as_ref()?.peer_link?;
+        let of_filter = actual.filter.as_ref().and_then(|filter| filter.peer_link);
+        let is_port = |name: &IfName| actual.bridge_port(name).is_some();
+        let others = [self.renamed_peer_link, of_filter].into_iter().flatten();
+        // The client calls for another one, so it knows what its ports are.
+        let mut others = others.filter(|name| is_port(name) && !self.ports.contains_key(name));
+        match is_port(&named) {
+            true => Some(named),
+            false => others.next().or(Some(named)),
+        }
+    }
+
     /// What is wanted of the settings of a port, which may be the peer link.
     pub(super) fn settings_of(&self, port: &IfName, actual: &Actual) -> Settings {
         let mut settings = Settings::default();
         let Some(domain) = &self.domain else {
             return settings;
         };
-        let is_of_pair = domain.peer_link == Some(*port) || self.ports.contains_key(port);
+        let is_peer_link = self.peer_link_in_use(actual) == Some(*port);
+        let is_of_pair = is_peer_link || self.ports.contains_key(port);
         // What was asked for on one chassis, the other one does not know of.
         if is_of_pair && actual.snooping == McastSnooping::On {
             settings.mcast_router = Some(McastRouter::Permanent);
         }
-        if domain.peer_link == Some(*port) {
+        if is_peer_link {
             settings.learning = Some(domain.peer_link_learning);
             return settings;
         }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mclag_netlink::{LinkInfo, LinkKind};
 use mclag_proto::IfName;
 
+use crate::backend::BackendEvent;
+
 /// Every interface of the kernel.
 #[derive(Debug, Default)]
 pub(super) struct Links {
@@ -21,6 +23,16 @@ impl Links {
             links.insert(link);
         }
         links
+    }
+
+    /// Interfaces that were called otherwise in an earlier listing.
+    pub(super) fn renamed_since(&self, before: &Self) -> Vec<BackendEvent> {
+        let both = before.by_index.values();
+        let both = both.filter_map(|link| Some((link.name, self.name(link.index)?)));
+        let renamed = both.filter(|(from, to)| from != to);
+        renamed
+            .map(|(from, to)| BackendEvent::Renamed { from, to })
+            .collect()
     }
 
     pub(super) fn named(&self, name: &IfName) -> Option<&LinkInfo> {

@@ -224,3 +224,66 @@ fn the_filter_stays_on_the_peer_link_of_before_until_the_other_is_there() {
     let _ = bench.settle();
     assert_eq!(peer_link(&bench), Some(other));
 }
+
+/// `ip link set NAME name OTHER` of a port, as the backend reports it.
+fn rename(bench: &mut Bench, from: &str, to: &str) {
+    let (from, to) = (port(from), port(to));
+    let actual = bench.dataplane.ports.remove(&from);
+    let _ = bench.observe(&BackendEvent::Renamed { from, to });
+    bench.see_port(from.as_str(), None);
+    bench.see_port(to.as_str(), actual);
+}
+
+/// Its frames still come, and nobody but the operator knows whether the name comes back.
+#[test]
+fn isolation_and_learning_follow_the_peer_link_under_another_name_and_back() {
+    let mut bench = Bench::running();
+    let before = bench.dataplane.clone();
+    let is = |bench: &Bench, name: &str| {
+        let filter = bench.dataplane.filter.as_ref().unwrap();
+        assert_eq!(filter.isolated, before.filter.as_ref().unwrap().isolated);
+        assert!(!bench.dataplane.bridge_port(&port(name)).unwrap().learning);
+        filter.peer_link
+    };
+    for (from, to) in [("peer", "lan9"), ("lan9", "lan8"), ("lan8", "peer")] {
+        rename(&mut bench, from, to);
+        let (actions, _) = bench.settle();
+        let peer_link = Some(port(to));
+        assert_eq!(actions, [Action::EnsureFilter { peer_link }]);
+        assert_eq!(is(&bench, to), peer_link);
+    }
+    assert_eq!(bench.dataplane, before);
+
+    // Another process, which finds the filter on that name and no interface of the configured one.
+    rename(&mut bench, "peer", "lan9");
+    let _ = bench.settle();
+    bench.reconciler = Reconciler::new(bench.reconciler.originals().clone());
+    bench.reconciler.adopt(bench.dataplane.clone());
+    let _ = bench.ask(&[
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::Keep, Traffic::Keep),
+        port_op("bond2", Isolation::Keep, Traffic::Keep),
+        Op::SnapshotEnd(Section::Ports),
+    ]);
+    assert_eq!(is(&bench, "lan9"), Some(port("lan9")));
+}
+
+/// The next interface of that name may be anybody's, and a port that the client names is no peer link.
+#[test]
+fn a_renamed_peer_link_that_is_gone_or_an_mlag_port_is_not_followed() {
+    let peer_link = |bench: &Bench| bench.dataplane.filter.as_ref().unwrap().peer_link;
+    let mut bench = Bench::running();
+    rename(&mut bench, "peer", "lan9");
+    bench.see_port("lan9", None);
+    let _ = bench.settle();
+    bench.see_port("lan9", Some(bridge_port()));
+    let _ = bench.settle();
+    assert_eq!(peer_link(&bench), Some(port("peer")));
+
+    let mut bench = Bench::running();
+    bench.see_port("bond2", None);
+    rename(&mut bench, "peer", "bond2");
+    let _ = bench.settle();
+    assert_eq!(peer_link(&bench), Some(port("peer")));
+}
