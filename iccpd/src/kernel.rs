@@ -364,6 +364,7 @@ impl Watch {
                     self.view.gone(index);
                 }
                 Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans.vids),
+                Event::BridgePort { index, port } => self.view.bridge_port(index, port),
                 Event::LeftBridge { index } => self.view.left_bridge(index),
                 Event::Overrun => {
                     tracing::warn!("netlink events were lost, reading the kernel again");
@@ -411,6 +412,7 @@ fn latest(events: Vec<Event>) -> Vec<Event> {
                 Event::Link(info) => ("link", info.index),
                 Event::LinkGone { index, .. } => ("link", *index),
                 Event::BridgeVlans { index, .. } | Event::LeftBridge { index } => ("vlans", *index),
+                Event::BridgePort { index, .. } => ("port", *index),
                 Event::Overrun => ("overrun", 0),
                 // Addresses are lists of changes; forwarding entries are not followed here.
                 _ => return false,

@@ -174,6 +174,8 @@ pub enum Warning {
     SyncdNotConnected,
     /// The peer link is down.
     PeerLinkDown,
+    /// The bridge forwards nothing that comes over the peer link, or over it: spanning tree.
+    PeerLinkBlocked,
     /// One peer link is a VXLAN tunnel, and the other one is none.
     PeerLinkKinds {
         /// Name of the one at the peer.

@@ -213,6 +213,9 @@ pub struct Link {
     pub running: bool,
     /// Bridge, bond or team it is a member of.
     pub master: Option<u32>,
+    /// The bridge that it is a port of forwards none of its frames: spanning tree forbids it, or does not allow it yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
     /// What kind of interface it is.
     pub kind: LinkKind,
     /// As a member of a LAG.

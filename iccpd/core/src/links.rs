@@ -255,6 +255,13 @@ impl Links {
         self.by_name(name).is_some_and(|link| link.running)
     }
 
+    /// The same, and no spanning tree forbids it.
+    #[must_use]
+    pub fn passes_frames(&self, name: &IfName) -> bool {
+        let link = self.by_name(name);
+        link.is_some_and(|link| link.running && !link.blocked)
+    }
+
     /// The LACP partner of a LAG.
     #[must_use]
     pub fn partner(&self, name: &IfName) -> Option<LacpPartner> {

@@ -387,6 +387,7 @@ fn after(steps: usize) -> Option<Domain> {
             admin_up: true,
             running: true,
             master: None,
+            blocked: false,
             kind,
             member: None,
         })

@@ -29,6 +29,7 @@ fn link(index: u32, name: IfName, kind: LinkKind) -> Link {
         admin_up: true,
         running: true,
         master: None,
+        blocked: false,
         kind,
         member: None,
     }

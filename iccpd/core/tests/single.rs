@@ -35,6 +35,7 @@ fn link(index: u32, text: &str) -> Link {
         admin_up: true,
         running: true,
         master: None,
+        blocked: false,
         kind: LinkKind::Other,
         member: None,
     }
@@ -1140,4 +1141,36 @@ fn a_syncd_that_is_not_there_has_nothing_to_do() {
     assert!(chassis.domain.syncd_is_idle());
     chassis.feed(Input::SyncdDown);
     assert!(chassis.domain.syncd_is_idle());
+}
+
+/// A root bridge outside of the pair may have spanning tree cut the peer link: nothing comes over it then, as if it were
+/// down.
+#[test]
+fn a_peer_link_that_spanning_tree_blocks_counts_as_down() {
+    let mut chassis = Chassis::synchronised();
+    let peer_link = Link {
+        master: BRIDGE,
+        ..link(1, "peerlink")
+    };
+    let is = |chassis: &Chassis| {
+        let status = chassis.domain.status(chassis.now);
+        let of_peer_link =
+            |warning: &Warning| matches!(warning, Warning::PeerLinkDown | Warning::PeerLinkBlocked);
+        let warnings = status.warnings.into_iter().filter(of_peer_link);
+        (status.peer_link_up, warnings.collect::<Vec<_>>())
+    };
+    assert_eq!(is(&chassis), (true, vec![]));
+    for (running, blocked, expected) in [
+        (true, true, (false, vec![Warning::PeerLinkBlocked])),
+        (true, false, (true, vec![])),
+        (false, false, (false, vec![Warning::PeerLinkDown])),
+        (false, true, (false, vec![Warning::PeerLinkDown])),
+    ] {
+        chassis.feed(Input::Link(Link {
+            running,
+            blocked,
+            ..peer_link.clone()
+        }));
+        assert_eq!(is(&chassis), expected, "{running} {blocked}");
+    }
 }

@@ -13,6 +13,9 @@ pub fn warning(warning: &Warning) -> String {
             "syncd is not connected: decisions are not carried out".to_owned()
         }
         Warning::PeerLinkDown => "the peer link is down".to_owned(),
+        Warning::PeerLinkBlocked => {
+            "the peer link is blocked by the bridge (spanning tree)".to_owned()
+        }
         Warning::PeerLinkKinds {
             peers,
             tunnel_at_peer,
@@ -212,6 +215,11 @@ mod tests {
                 Warning::PeerLinkDown,
                 json!({"warning": "peer-link-down"}),
                 "the peer link is down",
+            ),
+            (
+                Warning::PeerLinkBlocked,
+                json!({"warning": "peer-link-blocked"}),
+                "the peer link is blocked by the bridge (spanning tree)",
             ),
             (
                 peer_link(true),

@@ -6,7 +6,7 @@
 use crate::lag::team::TeamState;
 use crate::lag::{bond, is_running};
 use iccp_core::{Input, LagMember, Link, LinkKind};
-use mclag_netlink::{BondMode, LinkInfo, LinkKind as Kind, VlanSet};
+use mclag_netlink::{BondMode, BridgePort, LinkInfo, LinkKind as Kind, PortState, VlanSet};
 use mclag_proto::IfName;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -75,6 +75,14 @@ impl View {
         }
         self.infos.insert(index, info);
         self.report_with_members(index);
+    }
+
+    /// What a bridge says of one of its ports now.
+    pub(super) fn bridge_port(&mut self, index: u32, port: BridgePort) {
+        if let Some(info) = self.infos.get_mut(&index) {
+            info.bridge_port = Some(port);
+            self.report(index);
+        }
     }
 
     /// Believe what was doubted for long enough.
@@ -217,6 +225,7 @@ impl View {
             admin_up: info.admin_up,
             running: is_running(info),
             master: info.master,
+            blocked: is_blocked(info),
             kind: self.kind(info),
             member: self.member(info),
         }
@@ -269,6 +278,12 @@ impl View {
             _ => None,
         }
     }
+}
+
+/// Whether spanning tree keeps a bridge port from forwarding what it could.
+fn is_blocked(info: &LinkInfo) -> bool {
+    let state = info.bridge_port.map(|port| port.state);
+    is_running(info) && state.is_some_and(|state| state != PortState::Forwarding)
 }
 
 #[cfg(test)]

@@ -472,7 +472,7 @@ impl Domain {
     fn peer_link_up(&self) -> bool {
         self.config
             .peer_link
-            .is_some_and(|name| self.links.is_running(&name))
+            .is_some_and(|name| self.links.passes_frames(&name))
     }
 
     fn port_want(&self, port: &MlagPort) -> PortWant {

@@ -231,6 +231,7 @@ mod tests {
             admin_up: true,
             running: true,
             master: None,
+            blocked: false,
             kind,
             member: None,
         };

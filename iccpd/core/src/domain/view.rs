@@ -263,8 +263,13 @@ impl Domain {
         if !self.syncd.is_up() {
             warnings.push(Warning::SyncdNotConnected);
         }
-        if self.config.peer_link.is_some() && !self.peer_link_up() {
-            warnings.push(Warning::PeerLinkDown);
+        if let Some(peer_link) = self.config.peer_link
+            && !self.peer_link_up()
+        {
+            warnings.push(match self.links.is_running(&peer_link) {
+                true => Warning::PeerLinkBlocked,
+                false => Warning::PeerLinkDown,
+            });
         }
         warnings.extend(self.peer_link_conflict());
         warnings.extend(self.vlan_ports().map(|(_, warning)| warning));

@@ -13,6 +13,7 @@ fn link(index: u32, text: &str) -> Link {
         admin_up: true,
         running: true,
         master: None,
+        blocked: false,
         kind: LinkKind::Other,
         member: None,
     }

@@ -110,6 +110,7 @@ mod tests {
             admin_up: true,
             running: up,
             master: Some(1),
+            blocked: false,
             kind: LinkKind::Other,
             member: Some(LagMember { distributing: up }),
         }

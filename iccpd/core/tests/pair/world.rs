@@ -710,6 +710,7 @@ fn plain(index: u32, text: &str) -> Link {
         admin_up: true,
         running: true,
         master: None,
+        blocked: false,
         kind: LinkKind::Other,
         member: None,
     }

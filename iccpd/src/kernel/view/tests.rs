@@ -425,3 +425,51 @@ fn a_vlan_interface_and_a_macvlan_name_what_they_are_on_and_a_vrf_is_one() {
         ]
     );
 }
+
+/// Input: the states of a bridge port, of one that has no carrier, and what the bridge says of it later. Output: it is
+/// blocked where spanning tree keeps it from forwarding, and each change is news.
+#[test]
+fn a_running_bridge_port_that_does_not_forward_is_blocked() {
+    let port = |state| BridgePort {
+        state,
+        learning: true,
+        flood: true,
+        isolated: false,
+        backup_port: None,
+        mcast_router: None,
+    };
+    let as_port = |state, oper| LinkInfo {
+        oper,
+        bridge_port: Some(port(state)),
+        ..info(6, "peerlink", Kind::Veth)
+    };
+    let blocked = |inputs: Vec<Input>| -> Vec<bool> {
+        let links = inputs.iter().map(|input| match input {
+            Input::Link(link) => link.blocked,
+            other => panic!("{other:?}"),
+        });
+        links.collect()
+    };
+    for (state, is_blocked) in [
+        (PortState::Disabled, true),
+        (PortState::Listening, true),
+        (PortState::Learning, true),
+        (PortState::Blocking, true),
+        (PortState::Forwarding, false),
+    ] {
+        let mut view = View::default();
+        view.link(as_port(state, Oper::Up), at(0));
+        assert_eq!(blocked(drain(&mut view)), [is_blocked], "{state:?}");
+        let mut view = View::default();
+        view.link(as_port(state, Oper::Down), at(0));
+        assert_eq!(blocked(drain(&mut view)), [false], "{state:?}");
+    }
+    let mut view = View::default();
+    view.link(as_port(PortState::Listening, Oper::Up), at(0));
+    for state in [PortState::Learning, PortState::Forwarding] {
+        view.bridge_port(6, port(state));
+    }
+    view.bridge_port(6, port(PortState::Blocking));
+    view.bridge_port(7, port(PortState::Blocking));
+    assert_eq!(blocked(drain(&mut view)), [true, false, true]);
+}

@@ -66,6 +66,7 @@ impl Chassis {
             admin_up: true,
             running: true,
             master,
+            blocked: false,
             kind,
             member: master.map(|_| LagMember { distributing: true }),
         };
@@ -325,6 +326,7 @@ fn an_mlag_port_is_a_port_channel_whatever_the_kernel_calls_it() {
             admin_up: true,
             running: true,
             master: None,
+            blocked: false,
             kind: LinkKind::Other,
             member: None,
         }));
