@@ -1,12 +1,17 @@
 //! A second daemon at the same kernel ends, says so, and makes no socket.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use mclag_daemon::lock::Lock;
 use mclag_test_support::TempDir;
 
+/// The lock is the machine's: two tests at once would take it from each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 #[test]
 fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let place = TempDir::new("syncd-second");
     let settings = place.write("syncd.toml", "");
     // If this machine has one, that one has it.
@@ -34,6 +39,7 @@ fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
 /// Where the other name is a foreign program's, that one is not accused.
 #[test]
 fn a_daemon_with_the_other_name_says_so_of_the_first_one() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let place = TempDir::new("mclag-syncd-second");
     let settings = place.write("syncd.toml", "");
     let program = place.path("mclag-syncd");
