@@ -9,10 +9,12 @@
 //! * [`sync`]: the mclagsyncd protocol between `iccpd` and `syncd`.
 //! * [`ctl`]: requests and replies of the operator's socket.
 //! * [`mclagdctl`]: the same of the legacy daemons.
+//! * [`failing`]: what is said of operations that fail again and again.
 
 pub mod addr;
 pub mod bytes;
 pub mod ctl;
+pub mod failing;
 pub mod iccp;
 pub mod mclagdctl;
 pub mod sync;

@@ -343,7 +343,53 @@ pub enum Subject {
     Neighbour(NeighbourKey),
 }
 
+/// Which setting of its [`Subject`] an [`Action`] changes, whichever way.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Setting {
+    /// That the filter is there.
+    Filter,
+    /// Isolation of a port.
+    Isolation,
+    /// That it is held.
+    Hold,
+    /// Learning.
+    Learning,
+    /// Where its frames go without carrier.
+    Backup,
+    /// Whether it gets all multicast.
+    McastRouter,
+    /// Its LACP system id.
+    SystemMac,
+    /// The entry itself.
+    Entry,
+    /// That the bridge receives an address.
+    Local,
+    /// The address of an interface.
+    Mac,
+}
+
 impl Action {
+    /// Which setting of its subject the action changes.
+    #[must_use]
+    pub const fn setting(&self) -> Setting {
+        match self {
+            Self::EnsureFilter { .. } | Self::RemoveFilter => Setting::Filter,
+            Self::Isolate { .. } | Self::Release { .. } => Setting::Isolation,
+            Self::Hold { .. } | Self::Unhold { .. } => Setting::Hold,
+            Self::SetLearning { .. } => Setting::Learning,
+            Self::SetBackup { .. } | Self::ClearBackup { .. } => Setting::Backup,
+            Self::SetMcastRouter { .. } => Setting::McastRouter,
+            Self::SetSystemMac { .. } => Setting::SystemMac,
+            Self::FdbInstall { .. }
+            | Self::FdbMakeDynamic { .. }
+            | Self::FdbDelete { .. }
+            | Self::NeighbourInstall { .. }
+            | Self::NeighbourDelete { .. } => Setting::Entry,
+            Self::LocalInstall { .. } | Self::LocalDelete { .. } => Setting::Local,
+            Self::SetInterfaceMac { .. } => Setting::Mac,
+        }
+    }
+
     /// What the action is about.
     #[must_use]
     pub const fn subject(&self) -> Subject {

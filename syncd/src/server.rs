@@ -20,7 +20,6 @@
 //! * Only one kind of client is let in at a time: who comes first decides what is wanted.
 //! * When the client is gone, the dataplane stays as it is, unless the settings say otherwise.
 
-use std::collections::HashSet;
 use std::future::{Future, ready};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use mclag_daemon::socket::Listener;
 use mclag_daemon::time::wait_until;
 use mclag_proto::IfName;
 use mclag_proto::ctl::dataplane;
+use mclag_proto::failing::Failing;
 use mclag_proto::sync::model::{Event, FdbKey, Isolation, Observation, Op, OpError};
 use mclag_proto::sync::v2::{Capabilities, ClientMessage, ErrorCode, ServerMessage};
 use tokio::net::UnixStream;
@@ -41,7 +41,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::backend::{Backend, BackendError, BackendEvent, mclagsyncd};
-use crate::dataplane::Subject;
+use crate::dataplane::{Setting, Subject};
 use crate::legacy::{ListenerEvent, Listeners, Translator};
 use crate::reconcile::{Limits, Original, Originals, Reconciler};
 
@@ -135,10 +135,12 @@ pub struct Server<B> {
     retry_at: Option<Instant>,
     retry_pauses: Backoff,
     restore_at: Option<Instant>,
+    /// Connections cannot be accepted.
+    not_accepting: Failing<()>,
     /// When connections are accepted again.
     accept_at: Option<Instant>,
-    /// What failed last time, so that it is logged once.
-    failing: HashSet<Subject>,
+    /// What failed last time.
+    failing: Failing<(Subject, Setting)>,
     /// Why the bridge could not be looked at last time.
     blind: Option<String>,
 }
@@ -249,7 +251,8 @@ impl<B: Backend> Server<B> {
             retry_pauses: RETRY,
             restore_at,
             accept_at: None,
-            failing: HashSet::new(),
+            failing: Failing::default(),
+            not_accepting: Failing::new(1),
             blind: None,
         })
     }
@@ -318,9 +321,16 @@ impl<B: Backend> Server<B> {
             // Has the runtime look at the sockets, which it does not while one of them has something.
             yield_now().await;
             match self.next(listener, stop.as_mut()).await {
-                Next::Accepted(Ok(stream)) => self.admit(stream),
+                Next::Accepted(Ok(stream)) => {
+                    if self.not_accepting.done(&()).is_some() {
+                        info!("connections are accepted again");
+                    }
+                    self.admit(stream);
+                }
                 Next::Accepted(Err(error)) => {
-                    error!(%error, "cannot accept connections");
+                    if self.not_accepting.failed((), &error.to_string()) {
+                        error!(%error, "cannot accept connections");
+                    }
                     self.accept_at = Some(Instant::now() + ACCEPT_PAUSE);
                 }
                 Next::Accept => self.accept_at = None,

@@ -87,8 +87,13 @@ pub enum Notice {
         /// Why.
         reason: Reason,
     },
-    /// `syncd` could not carry an operation out.
+    /// `syncd` could not carry an operation out, and could last time, or could not for another reason.
     OpFailed(OpFailure),
+    /// `syncd` carried out what it could not last time.
+    OpRecovered {
+        /// What.
+        op: Op,
+    },
     /// The peer said that it is about to stop.
     ShutdownNotice {
         /// True when it leaves the pair.
@@ -112,7 +117,7 @@ impl Notice {
             Self::ShutdownNotice { .. } => "peer stops",
             Self::AckTimeout { .. } => "port not acknowledged",
             Self::Refused { .. } => "message refused",
-            Self::OpFailed(_) => "operation failed",
+            Self::OpFailed(_) | Self::OpRecovered { .. } => "operation failed",
             Self::Conflict(_) => "configuration mismatch",
         }
     }

@@ -2,7 +2,8 @@
 
 use iccp_core::lag::MlagPort;
 use iccp_core::{
-    Batch, Config, Domain, Input, LagMember, Link, LinkKind, OnLoss, PeerTraits, Reason, Time,
+    Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, OnLoss, Output, PeerTraits,
+    Reason, Time,
 };
 use mclag_proto::ctl::{Conflict, CounterName, Warning};
 use mclag_proto::iccp::ext::{Announce, Extension, PortPartner, VERSION};
@@ -1173,4 +1174,62 @@ fn a_peer_link_that_spanning_tree_blocks_counts_as_down() {
         }));
         assert_eq!(is(&chassis), expected, "{running} {blocked}");
     }
+}
+
+/// Input: `syncd` cannot carry out what is wanted of a port, says so each time it is asked again, then says something else,
+/// is gone and back, and can. Output: each of these is said once, however often it was asked.
+#[test]
+fn an_operation_that_keeps_failing_is_said_when_it_begins_and_changes_and_ends() {
+    let mut chassis = Chassis::synchronised();
+    let answered = |chassis: &mut Chassis, text: Option<&str>| {
+        let mut notices = Vec::new();
+        chassis.now = chassis.now + SECOND;
+        chassis.domain.handle(Input::Timeout, chassis.now);
+        let mut asked = false;
+        while let Some(batch) = chassis.domain.poll_batch() {
+            let ports = (0_u32..).zip(&batch.ops);
+            let ports = ports.filter(|(_, op)| matches!(op, Op::Port { .. }));
+            let ports: Vec<u32> = ports.map(|(index, _)| index).collect();
+            asked |= !ports.is_empty();
+            let failed = |index| {
+                let text = text?.to_owned();
+                let code = OpErrorCode::Refused;
+                Some((index, OpError { code, text }))
+            };
+            let failures = ports.into_iter().filter_map(failed).collect();
+            let batch = batch.number;
+            let result = Input::SyncdResult { batch, failures };
+            chassis.domain.handle(result, chassis.now);
+        }
+        assert!(asked);
+        while let Some(output) = chassis.domain.poll_output() {
+            match output {
+                Output::Notice(Notice::OpFailed(failure)) => notices.push(failure.error.text),
+                Output::Notice(Notice::OpRecovered {
+                    op: Op::Port { .. },
+                }) => {
+                    notices.push("over".to_owned());
+                }
+                _ => {}
+            }
+        }
+        notices
+    };
+    for (text, expected) in [
+        (Some("busy"), vec!["busy"]),
+        (Some("busy"), vec![]),
+        (Some("busy"), vec![]),
+        (Some("denied"), vec!["denied"]),
+        (Some("denied"), vec![]),
+    ] {
+        assert_eq!(answered(&mut chassis, text), expected);
+    }
+    chassis.feed(Input::SyncdDown);
+    chassis.syncd_up();
+    assert_eq!(answered(&mut chassis, Some("denied")), [""; 0]);
+    assert_eq!(answered(&mut chassis, None), ["over"]);
+    assert_eq!(
+        chassis.domain.status(chassis.now).syncd.failed_operations,
+        6
+    );
 }

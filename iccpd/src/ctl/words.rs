@@ -154,7 +154,9 @@ pub fn operation(failure: &OpFailure) -> String {
     op.map_or_else(|| "unknown operation".to_owned(), operation_words)
 }
 
-fn operation_words(op: &Op) -> String {
+/// An operation.
+#[must_use]
+pub fn operation_words(op: &Op) -> String {
     match op {
         Op::SnapshotBegin(section) => format!("begin of snapshot of {section:?}"),
         Op::SnapshotEnd(section) => format!("end of snapshot of {section:?}"),

@@ -76,6 +76,10 @@ fn write(notice: Notice) {
             let (op, text) = (words::operation(&failure), failure.error.text);
             tracing::warn!(op, text, "mclagsyncd could not carry out an operation");
         }
+        Notice::OpRecovered { op } => {
+            let op = words::operation_words(&op);
+            tracing::info!(op, "mclagsyncd carried out what it could not before");
+        }
         Notice::Conflict(warning) => {
             let text = words::warning(&warning);
             tracing::warn!(text, "configuration mismatch");

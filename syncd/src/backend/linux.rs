@@ -32,6 +32,7 @@ use mclag_netlink::{
     Neighbour, NetlinkError,
 };
 use mclag_proto::IfName;
+use mclag_proto::failing::Failing;
 use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
 use tokio::time::Instant;
 
@@ -49,6 +50,13 @@ const EVENT_BUFFER: u32 = 32 << 20;
 
 /// Pause before a table is listed once more that could not be.
 const LIST_AGAIN: Duration = Duration::from_secs(1);
+
+/// What is looked at again and again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Look {
+    Filter,
+    Table,
+}
 
 /// The running kernel as a dataplane.
 #[derive(Debug)]
@@ -81,6 +89,7 @@ pub struct LinuxBackend {
     /// Tells when somebody else changed the rules; none if that cannot be heard any more.
     watch: Option<Watch>,
     filter_checks: Checks,
+    failing: Failing<Look>,
     /// The filter is to be looked at, and was not yet: waiting may be given up in the middle of it.
     filter_due: bool,
 }
@@ -123,6 +132,7 @@ impl LinuxBackend {
             list_again_at: None,
             watch: Some(watch),
             filter_checks: Checks::new(),
+            failing: Failing::new(2),
             filter_due: false,
         })
     }
@@ -161,13 +171,20 @@ impl LinuxBackend {
     async fn check_filter(&mut self) {
         let is_changed = match self.filtered.filter(|_| self.filter_state.is_some()) {
             Some(bridge) => match self.filter.read(&TableName::for_bridge(&bridge)).await {
-                Ok(state) if state == self.filter_state => false,
                 Ok(state) => {
-                    self.report_filter(state);
-                    true
+                    if self.failing.done(&Look::Filter).is_some() {
+                        tracing::info!("the filter can be checked again");
+                    }
+                    let is_changed = state != self.filter_state;
+                    if is_changed {
+                        self.report_filter(state);
+                    }
+                    is_changed
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot check the filter");
+                    if self.failing.failed(Look::Filter, &error.to_string()) {
+                        tracing::warn!(%error, "cannot check the filter");
+                    }
                     false
                 }
             },

@@ -113,4 +113,36 @@ mod tests {
             assert_eq!(action.to_string(), text);
         }
     }
+
+    /// One that succeeds says nothing of the failure of another one, but for its opposite.
+    #[test]
+    fn an_action_and_its_opposite_change_one_setting_and_others_of_the_port_another() {
+        let port = IfName::new("bond1").unwrap();
+        let what = |action: Action| (action.subject(), action.setting());
+        let pairs = [
+            [
+                Action::Hold {
+                    port,
+                    keeps_carrier: false,
+                },
+                Action::Unhold { port },
+            ],
+            [Action::Isolate { port }, Action::Release { port }],
+            [
+                Action::SetBackup { port, backup: port },
+                Action::ClearBackup { port },
+            ],
+            [true, false].map(|learning| Action::SetLearning { port, learning }),
+            [None, Some(Mac::ZERO)].map(|mac| Action::SetSystemMac { port, mac }),
+        ];
+        let mut all = Vec::new();
+        for pair in pairs {
+            let [one, other] = pair.map(what);
+            assert_eq!(one, other);
+            all.push(one);
+        }
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[at + 1..].contains(one), "{one:?}");
+        }
+    }
 }

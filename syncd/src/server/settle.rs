@@ -298,15 +298,16 @@ impl<B: Backend> Server<B> {
             match result {
                 Ok(()) => {
                     log_success(action);
-                    if !self.failing.is_empty() {
-                        self.failing.remove(&subject);
+                    if let Some(error) = self.failing.done(&(subject, action.setting())) {
+                        info!(%subject, %action, error, "action no longer fails");
                     }
                 }
                 Err(error) if error.code == OpErrorCode::Waiting => {
                     debug!(%subject, %action, %error, "action waits");
                 }
                 Err(error) => {
-                    let is_new = self.failing.len() < 4096 && self.failing.insert(subject);
+                    let what = (subject, action.setting());
+                    let is_new = self.failing.failed(what, &error.to_string());
                     failures += usize::from(is_new);
                     if is_new && logged < MAX_LOGGED {
                         logged += 1;

@@ -1,5 +1,6 @@
 //! The server over real sockets, with the recording dataplane behind it.
 
+use std::collections::HashSet;
 use std::collections::{HashMap, VecDeque};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,9 +1,11 @@
 //! The connection to `syncd`: what it can do, what it was sent on it, and what it has to answer.
 
 use super::IfName;
+use super::failing::About;
 use crate::OpFailure;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::Mac;
+use mclag_proto::failing::Failing;
 use mclag_proto::sync::model::{DomainWant, InterfaceWant, Op, PairState, PortWant, Section};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,6 +28,8 @@ pub(super) struct Syncd {
     pub(super) listed: bool,
     pub(super) failed: u64,
     pub(super) last_failure: Option<OpFailure>,
+    /// What failed when it was asked for last.
+    pub(super) failing: Failing<About>,
 }
 
 /// A batch that was not answered yet.

@@ -2,10 +2,9 @@
 
 use super::connection::{InFlight, Syncd, named_port};
 use super::{Batch, Domain, Notice, Time, Timer};
-use crate::OpFailure;
 use crate::lag::Report;
 use crate::policy::dataplane::DataplanePolicy;
-use mclag_proto::sync::model::{Event, Isolation, Op, OpError, OpErrorCode, PortWant};
+use mclag_proto::sync::model::{Event, Isolation, OpError, OpErrorCode, PortWant};
 use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
@@ -80,6 +79,7 @@ impl Domain {
         let Syncd {
             failed,
             last_failure,
+            failing,
             listed,
             ..
         } = std::mem::take(&mut self.syncd);
@@ -89,6 +89,7 @@ impl Domain {
             ports_due: true,
             failed,
             last_failure,
+            failing,
             listed,
             ..Syncd::default()
         };
@@ -121,6 +122,7 @@ impl Domain {
             return;
         };
         self.counters.answered(&done.ops, failures);
+        self.ops_done(&done.ops, failures);
         for (index, error) in failures {
             self.op_failed(
                 usize::try_from(*index).ok().and_then(|i| done.ops.get(i)),
@@ -194,19 +196,6 @@ impl Domain {
             let after = policy.unsupported_after;
             self.timers.set(Timer::Repair, now + after);
         }
-    }
-
-    fn op_failed(&mut self, op: Option<&Op>, error: &OpError) {
-        if error.code == OpErrorCode::Waiting {
-            return; // shown as an interface that is waited for
-        }
-        self.syncd.failed += 1;
-        let failure = OpFailure {
-            op: op.cloned(),
-            error: error.clone(),
-        };
-        self.syncd.last_failure = Some(failure.clone());
-        self.notice(Notice::OpFailed(failure));
     }
 
     /// Send again what was refused.

@@ -19,6 +19,7 @@ mod configure;
 mod connection;
 mod dataplane;
 mod derive;
+mod failing;
 mod identity;
 mod life;
 mod loss;

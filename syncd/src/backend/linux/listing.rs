@@ -6,7 +6,7 @@ use std::io;
 use mclag_netlink::{Event, FdbEntry, FdbListing, NetlinkError};
 use tokio::time::Instant;
 
-use super::{BackendEvent, LIST_AGAIN, LinuxBackend, view};
+use super::{BackendEvent, LIST_AGAIN, LinuxBackend, Look, view};
 
 /// How often the table is listed at most. Where entries went meanwhile, the kernel passed over others that are
 /// there; each time over others.
@@ -78,7 +78,9 @@ impl LinuxBackend {
     }
 
     fn listing_failed(&mut self, error: &NetlinkError) {
-        tracing::warn!(%error, "cannot list the table of the bridge");
+        if self.failing.failed(Look::Table, &error.to_string()) {
+            tracing::warn!(%error, "cannot list the table of the bridge");
+        }
         self.listing = None;
         self.list_again_at = Some(Instant::now() + LIST_AGAIN);
     }
@@ -107,6 +109,9 @@ impl LinuxBackend {
             return;
         }
         self.listing = None;
+        if self.failing.done(&Look::Table).is_some() {
+            tracing::info!("the table of the bridge can be listed again");
+        }
         self.events.push_back(BackendEvent::Table {
             entries: Vec::new(),
             is_last: true,
