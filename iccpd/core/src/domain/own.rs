@@ -82,14 +82,19 @@ impl OwnAddresses {
                 std::mem::replace(&mut self.advertised, now)
             };
             let none = Records::default();
+            let mut known = all_macs(&advertised);
+            let wanted = all_macs(&self.advertised);
             for (name, before) in &advertised {
                 let after = self.advertised.get(name).unwrap_or(&none);
-                let gone = before.without(after);
+                let mut gone = before.without(after);
+                gone.macs
+                    .retain(|mac| !wanted.contains(mac) && known.remove(mac));
                 let ask = NeighbourFlags::empty();
                 encoding.push(*name, &gone, EntryOp::Delete, ask, &mut tlvs);
             }
             for (name, after) in &self.advertised {
-                let new = after.without(advertised.get(name).unwrap_or(&none));
+                let mut new = after.without(advertised.get(name).unwrap_or(&none));
+                new.macs.retain(|mac| known.insert(*mac));
                 encoding.push(*name, &new, EntryOp::Add, ask, &mut tlvs);
             }
         }
@@ -101,6 +106,12 @@ impl OwnAddresses {
         }
         tlvs
     }
+}
+
+/// Those of all interfaces. Several may share one, which the peer has once, whosoever it is.
+fn all_macs(records: &BTreeMap<IfName, Records>) -> BTreeSet<(Vid, Mac)> {
+    let macs = records.values().flat_map(|records| &records.macs);
+    macs.copied().collect()
 }
 
 fn own_records(config: &Config, links: &Links) -> BTreeMap<IfName, Records> {
@@ -223,6 +234,20 @@ mod tests {
     const BRIDGE: u32 = 1;
     const SVI: u32 = 2;
 
+    fn config() -> Config {
+        let name = |text| IfName::new(text).unwrap();
+        Config {
+            peer_link: Some(name("peerlink")),
+            ..Config::new(
+                DomainId::new(1).unwrap(),
+                [192, 0, 2, 1].into(),
+                [192, 0, 2, 2].into(),
+                name("br0"),
+                Mac([2, 0, 0, 0, 0, 1]),
+            )
+        }
+    }
+
     fn links(addresses: &[&str]) -> Links {
         let link = |index, name, kind| Link {
             index,
@@ -270,15 +295,8 @@ mod tests {
     fn own_addresses_are_told_at_once_as_they_change_and_as_asked() {
         let name = |text| IfName::new(text).unwrap();
         let config = Config {
-            peer_link: Some(name("peerlink")),
             unique_ip: [name("vlan10")].into(),
-            ..Config::new(
-                DomainId::new(1).unwrap(),
-                [192, 0, 2, 1].into(),
-                [192, 0, 2, 2].into(),
-                name("br0"),
-                Mac([2, 0, 0, 0, 0, 1]),
-            )
+            ..config()
         };
         let mut own = OwnAddresses::default();
         let (one, two) = (links(&["192.0.2.1/24"]), links(&["192.0.2.2/24"]));
@@ -296,5 +314,40 @@ mod tests {
         assert_eq!(next(|own| drop(own.skip()), &two), "");
         assert_eq!(next(OwnAddresses::changed, &links(&[])), "-2 -192.0.2.2");
         assert_eq!(next(session, &one), "+2 +192.0.2.1");
+    }
+
+    /// Without VLAN filtering all have one key, and with it the bridge shares that of VLAN 1.
+    #[test]
+    fn an_address_that_several_interfaces_share_is_withdrawn_with_the_last_of_them() {
+        let name = |text| IfName::new(text).unwrap();
+        let config = config();
+        let policy = PeerPolicy::default().of_version(2);
+        let mut own = OwnAddresses::default();
+        let mut links = links(&[]);
+        let mut next = |change: fn(&mut OwnAddresses), links: &Links| {
+            change(&mut own);
+            sent(&own.next(&config, links, policy))
+        };
+        let run = |links: &mut Links, interface, running| {
+            let link = links.by_name(&name(interface)).unwrap().clone();
+            links.upsert(Link { running, ..link });
+        };
+        let changed = OwnAddresses::changed;
+        assert_eq!(next(OwnAddresses::synchronised, &links), "+1", "once");
+        run(&mut links, "vlan10", false);
+        assert_eq!(next(changed, &links), "", "the bridge has it");
+        run(&mut links, "vlan10", true);
+        assert_eq!(next(changed, &links), "", "the peer has it");
+        run(&mut links, "br0", false);
+        assert_eq!(next(changed, &links), "", "the VLAN's interface has it");
+        links.set_filtering(BRIDGE, true);
+        assert_eq!(next(changed, &links), "-1 +1", "another VLAN");
+        run(&mut links, "br0", true);
+        assert_eq!(next(changed, &links), "+1");
+        links.set_filtering(BRIDGE, false);
+        assert_eq!(next(changed, &links), "-1", "one key again");
+        run(&mut links, "br0", false);
+        run(&mut links, "vlan10", false);
+        assert_eq!(next(changed, &links), "-1", "the last of them");
     }
 }
