@@ -432,6 +432,41 @@ fn a_chassis_that_leaves_keeps_no_entry_that_does_not_age() {
     assert!(kernel.isolated.is_empty() && kernel.held.is_empty());
 }
 
+/// A VLAN interface inherits the address of its bridge, which has it still when that goes down.
+#[test]
+fn the_address_of_a_bridge_stays_at_the_peer_when_a_vlan_interface_of_the_same_goes_down() {
+    let mut world = World::settled();
+    let key = FdbKey {
+        vid: Vid::DEFAULT,
+        mac: Mac([2, 0, 0, 0, 9, 1]),
+    };
+    let own = |index, text, kind, running| {
+        Input::Link(Link {
+            index,
+            mac: Some(key.mac),
+            running,
+            kind,
+            ..peer_link_named(text)
+        })
+    };
+    let (bridge, vid) = (bridge().index, Vid::new(10).unwrap());
+    let svi = LinkKind::Vlan {
+        vid,
+        parent: bridge,
+    };
+    let mut is_there = |index, text, kind, running| {
+        world.feed(Side::A, own(index, text, kind, running));
+        world.run_for(SECOND / 10);
+        world.at(Side::B).kernel.fixed.contains_key(&key)
+    };
+    assert!(is_there(bridge, "br0", LinkKind::Bridge, true));
+    assert!(is_there(41, "vlan10", svi, true));
+    assert!(is_there(41, "vlan10", svi, false), "the bridge has it");
+    assert!(is_there(41, "vlan10", svi, true));
+    assert!(is_there(bridge, "br0", LinkKind::Bridge, false), "the VLAN");
+    assert!(!is_there(41, "vlan10", svi, false), "the last of them");
+}
+
 /// What is sent to the other chassis itself goes there, and not to every host; and nowhere else once it
 /// is this chassis' own.
 #[test]
