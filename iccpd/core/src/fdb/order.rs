@@ -30,16 +30,19 @@ impl Sequence {
         Self(self.0.wrapping_add(1))
     }
 
-    /// That of the newer one.
+    /// That of the newer one; of two without an order that of the other, so that what follows is newer
+    /// than what this one gave way to.
     pub(super) fn newer(self, other: Self) -> Self {
         match self.order(other) {
-            Ordering::Less => other,
-            Ordering::Equal | Ordering::Greater => self,
+            Some(Ordering::Less) | None => other,
+            Some(Ordering::Equal | Ordering::Greater) => self,
         }
     }
 
-    fn order(self, other: Self) -> Ordering {
-        self.0.wrapping_sub(other.0).cast_signed().cmp(&0)
+    /// None if they are as far apart as can be, where each would be newer than the other.
+    fn order(self, other: Self) -> Option<Ordering> {
+        let distance = self.0.wrapping_sub(other.0).cast_signed();
+        (distance != i16::MIN).then(|| distance.cmp(&0))
     }
 }
 
@@ -73,11 +76,13 @@ pub(super) enum Newer {
 /// Compare. Of an odd pair one chassis is the primary.
 pub(super) fn newer(own: Observed, peers: Observed, is_primary: bool) -> Newer {
     match peers.sequence.order(own.sequence) {
-        Ordering::Greater => Newer::Peers,
-        Ordering::Less => Newer::Own,
-        Ordering::Equal if !is_primary => Newer::Own,
-        Ordering::Equal if own.at >= peers.at => Newer::OwnDecided,
-        Ordering::Equal => Newer::Peers,
+        Some(Ordering::Greater) => Newer::Peers,
+        Some(Ordering::Less) => Newer::Own,
+        Some(Ordering::Equal) if !is_primary => Newer::Own,
+        Some(Ordering::Equal) if own.at >= peers.at => Newer::OwnDecided,
+        Some(Ordering::Equal) => Newer::Peers,
+        None if is_primary => Newer::Own,
+        None => Newer::Peers,
     }
 }
 
@@ -217,6 +222,30 @@ mod tests {
             let (own, peers) = (of(own, own_at), of(peers, peers_at));
             assert_eq!(newer(own, peers, false), secondary, "{own:?} {peers:?}");
             assert_eq!(newer(own, peers, true), primary, "{own:?} {peers:?}");
+        }
+    }
+
+    /// The serial numbers of RFC 1982 have no order where they are as far apart as can be.
+    #[test]
+    fn both_chassis_find_the_same_one_newer_however_far_apart_the_sequences_are() {
+        let of = |sequence| Observed {
+            sequence: Sequence(sequence),
+            at: Some(at(1)),
+        };
+        for own in [0, 1, 0x7fff, 0x8000, 0xffff_u16] {
+            for distance in 1..=u16::MAX {
+                let (own, peers) = (of(own), of(own.wrapping_add(distance)));
+                let both = [newer(own, peers, true), newer(peers, own, false)];
+                let agree = [[Newer::Own, Newer::Peers], [Newer::Peers, Newer::Own]];
+                assert!(agree.contains(&both), "{own:?} {peers:?}: {both:?}");
+                // Whichever gave way is ahead of the other with its next observation.
+                let (lost, won) = match both[0] {
+                    Newer::Own => (peers, own),
+                    _ => (own, peers),
+                };
+                let next = lost.sequence.newer(won.sequence).next();
+                assert_eq!(next.order(won.sequence), Some(Ordering::Greater));
+            }
         }
     }
 
