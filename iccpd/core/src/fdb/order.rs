@@ -14,7 +14,7 @@ use super::FdbKey;
 use crate::Time;
 use mclag_proto::iccp::ext::MacOrder;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Most addresses of which it is remembered where they stand. Of others, which did not move lately, it
 /// is presumed that they never did: a chassis that forgets and finds its own newer hears of the other's
@@ -94,8 +94,8 @@ pub(super) struct Moves {
     /// The sequence of the newest observation that is known of either chassis, and when this one
     /// made its own; with the number of the note.
     remembered: BTreeMap<FdbKey, (Observed, u64)>,
-    /// The same, the oldest first, with those that were replaced.
-    oldest: VecDeque<(FdbKey, u64)>,
+    /// The same by the number of the note: the oldest first.
+    oldest: BTreeMap<u64, FdbKey>,
     /// Number of the newest note.
     number: u64,
     /// What the peer said of addresses that it is about to advertise.
@@ -124,14 +124,12 @@ impl Moves {
             return; // it goes without saying
         }
         self.number += 1;
-        self.remembered.insert(key, (observed, self.number));
-        self.oldest.push_back((key, self.number));
+        if let Some((_, before)) = self.remembered.insert(key, (observed, self.number)) {
+            self.oldest.remove(&before);
+        }
+        self.oldest.insert(self.number, key);
         if self.oldest.len() > MAX_REMEMBERED
-            && let Some((key, number)) = self.oldest.pop_front()
-            && self
-                .remembered
-                .get(&key)
-                .is_some_and(|(_, it)| *it == number)
+            && let Some((_, key)) = self.oldest.pop_first()
         {
             self.remembered.remove(&key);
         }
@@ -253,16 +251,32 @@ mod tests {
     fn so_many_are_remembered_and_the_oldest_are_given_up() {
         let mut moves = Moves::default();
         let (five, six) = (Sequence(5), Sequence(6));
-        moves.note(key(0), five, Some(at(1)));
-        for _ in 0..MAX_REMEMBERED - 1 {
-            moves.note(key(1), five, Some(at(2)));
+        let last = u16::try_from(MAX_REMEMBERED).unwrap();
+        for number in 0..last {
+            moves.note(key(number), five, Some(at(1)));
+        }
+        moves.note(key(0), six, None);
+        assert_eq!(moves.own(&key(1), true).at, Some(at(1)));
+        moves.note(key(last), five, None);
+        assert_eq!(moves.own(&key(1), true), Observed::FIRST);
+        assert_eq!(moves.own(&key(1), false), Observed::default());
+        assert_eq!(moves.own(&key(2), true).at, Some(at(1)));
+        assert_eq!(moves.sequence(&key(0), true), six, "moved since");
+        assert_eq!(moves.remembered.len(), MAX_REMEMBERED);
+        assert_eq!(moves.oldest.len(), MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn a_host_that_keeps_moving_takes_the_place_of_no_other() {
+        let mut moves = Moves::default();
+        moves.note(key(0), Sequence(5), Some(at(1)));
+        for _ in 0..MAX_REMEMBERED {
+            let sequence = moves.sequence(&key(1), true).next();
+            moves.note(key(1), sequence, Some(at(2)));
         }
         assert_eq!(moves.own(&key(0), true).at, Some(at(1)));
-        moves.note(key(1), six, None);
-        assert_eq!(moves.own(&key(0), true), Observed::FIRST);
-        assert_eq!(moves.own(&key(0), false), Observed::default());
-        assert_eq!(moves.sequence(&key(1), true), six, "its newest");
-        assert_eq!(moves.oldest.len(), MAX_REMEMBERED);
+        assert_eq!(moves.remembered.len(), 2);
+        assert_eq!(moves.oldest.len(), 2);
     }
 
     #[test]
