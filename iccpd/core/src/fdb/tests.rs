@@ -366,6 +366,59 @@ fn orphan_ports_of_the_same_name_are_different_places() {
     assert_eq!(f.advertised(), [], "never told, so nothing to withdraw");
 }
 
+/// `docs/adr/0019-order-of-moves.md`: each is newer than the other where sequences are 0x8000 apart.
+#[test]
+fn two_that_observe_a_host_as_far_apart_as_can_be_agree_and_fall_silent() {
+    let tell = |from: &mut Fixture, to: &mut Fixture, is_primary| {
+        let batch = from.fdb.next_advertisements(100);
+        let orders = from.fdb.orders_of(&batch, Time::ZERO);
+        to.fdb.remote_orders(&orders, Time::ZERO);
+        for entry in &batch {
+            to.fdb.remote_entry(entry, is_primary);
+        }
+        batch.len()
+    };
+    let chassis = |sequences: &[u16]| {
+        let mut f = Fixture::new();
+        f.fdb.session_up(true);
+        for &sequence in sequences {
+            let order = MacOrder {
+                mac: KEY.mac,
+                vid: KEY.vid,
+                sequence,
+                age: None,
+            };
+            f.fdb.remote_orders(&[order], Time::ZERO);
+            f.peer(EntryOp::Add, "orphan2");
+        }
+        f.learn("orphan");
+        let [order] = f
+            .fdb
+            .orders_of(&f.fdb.clone().next_advertisements(1), Time::ZERO)[..]
+        else {
+            panic!("nothing to tell");
+        };
+        assert_eq!(order.sequence, sequences.last().unwrap() + 1);
+        f
+    };
+    let mut primary = chassis(&[7]);
+    let mut secondary = chassis(&[0x7000, 0x8007]);
+    let mut told = 0;
+    for _ in 0..10 {
+        told = tell(&mut primary, &mut secondary, false);
+        told += tell(&mut secondary, &mut primary, true);
+    }
+    assert_eq!(told, 0, "they never agree");
+    let entry = |f: &Fixture| {
+        f.fdb
+            .table
+            .get(&KEY)
+            .map(|e| (e.local.is_some(), e.remote.is_some()))
+    };
+    assert_eq!(entry(&primary), Some((true, false)));
+    assert_eq!(entry(&secondary), Some((false, true)));
+}
+
 #[test]
 fn a_configured_address_does_not_follow_a_learned_one() {
     let mut f = Fixture::new();
