@@ -103,6 +103,16 @@ pub fn require_full_ttl(socket: &impl AsFd, peer: IpAddr) -> io::Result<()> {
     set(socket, level, name, &libc::c_int::from(FULL).to_ne_bytes())
 }
 
+/// How many segments of its other end the socket has received, data or not. Wraps around. What is not signed as asked
+/// for, or was forwarded where that is not taken, does not count.
+///
+/// # Errors
+///
+/// When it is no TCP socket.
+pub fn segments_received(socket: &impl AsFd) -> io::Result<u32> {
+    Ok(info(socket)?.tcpi_segs_in)
+}
+
 const FULL: u8 = 255;
 
 #[allow(unsafe_code, reason = "no safe wrapper offers these options")]
@@ -119,9 +129,35 @@ fn set(socket: &impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()
     }
 }
 
+#[allow(unsafe_code, reason = "no safe wrapper offers this option")]
+fn info(socket: &impl AsFd) -> io::Result<libc::tcp_info> {
+    // SAFETY: it consists of numbers, for which zero is a value.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = libc::socklen_t::try_from(size_of_val(&info)).expect("an option is small");
+    let socket = socket.as_fd();
+    // SAFETY: the descriptor is open as long as it is borrowed; the kernel writes at most `len` bytes, which are those
+    // of a live structure.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut len,
+        )
+    };
+    match result {
+        0 => Ok(info),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_key_has_one_to_eighty_bytes_and_is_not_shown() {
@@ -130,5 +166,33 @@ mod tests {
         }
         let key = Key::new(b"secret").unwrap();
         assert_eq!(format!("{key:?}"), "Key(..)");
+    }
+
+    /// Input: the other end of a connection sends a byte, then acknowledges one and says nothing. Output: each is a
+    /// segment more.
+    #[test]
+    fn data_and_acknowledgements_are_segments_received() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut near, _) = listener.accept().unwrap();
+        let mut received = Vec::new();
+        for _ in 0..3 {
+            far.write_all(&[1]).unwrap();
+            near.read_exact(&mut [0]).unwrap();
+            received.push(segments_received(&near).unwrap());
+        }
+        assert_eq!(
+            [received[1], received[2]],
+            [received[0] + 1, received[0] + 2]
+        );
+        near.write_all(&[1]).unwrap();
+        // The kernel may take its time to acknowledge it.
+        let until = Instant::now() + Duration::from_secs(30);
+        while segments_received(&near).unwrap() == received[2] {
+            assert!(Instant::now() < until, "no acknowledgement is counted");
+            std::thread::yield_now();
+        }
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(segments_received(&file).is_err());
     }
 }
