@@ -48,7 +48,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use candidate::{Candidate, News as CandidateNews, Sign};
+use candidate::{Candidate, News as CandidateNews, Probe, Sign};
 use device::News;
 pub use ends::Ends;
 pub use protection::Protection;
@@ -135,8 +135,8 @@ struct Connection {
     /// The core waits for the answer to its dialling: it hears of the end even of a connection
     /// that it never heard of.
     is_awaited: bool,
-    /// What is known of its other end, since another connection claims to be the peer's.
-    probed: Option<First>,
+    /// Its other end is asked whether it is there: another connection claims to be the peer's.
+    probe: Option<Probe>,
 }
 
 /// Something that happened, besides what [`Input`] can say.
@@ -184,8 +184,8 @@ impl Transport {
 
     /// Dial; [`Transport::next`] says how it went. A connection that still exists is dropped.
     pub fn connect(&mut self) {
+        self.end_candidacy();
         self.connection = None;
-        self.candidate = None;
         self.dialling = Some(Box::pin(dial(self.endpoints)));
     }
 
@@ -225,7 +225,9 @@ impl Transport {
             self.dialling = Some(Box::pin(dial(self.endpoints)));
         }
         let is_dead = |pipe: &Pipe<TcpStream, Speech>| news.is_end_of(pipe.stream(), &device);
-        self.candidate.take_if(|candidate| is_dead(&candidate.pipe));
+        if self.candidate.as_ref().is_some_and(|c| is_dead(&c.pipe)) {
+            self.end_candidacy();
+        }
         if self.connection.as_ref().is_some_and(|c| is_dead(&c.pipe)) {
             let reason = format!("interface {device} is gone, or another one by now");
             if let Some(Input::PeerDown { reason }) = self.lost(reason) {
@@ -435,40 +437,37 @@ impl Transport {
                 (Sign::Word(theirs), Some(ours)) if ours != theirs => other_dialect(theirs, ours),
                 _ => {
                     if connection.has_begun {
-                        connection.probed = Some(First::Asked);
-                        candidate::probe(connection.pipe.stream());
+                        connection.probe = Some(Probe::begin(connection.pipe.stream()));
                     }
-                    return self.contest();
+                    let first = connection.as_first();
+                    return self.contest(first);
                 }
             },
             CandidateNews::Outlived => {
-                connection.probed = Some(First::Answers);
-                return self.contest();
+                let stream = connection.pipe.stream();
+                let probe = connection.probe.as_ref();
+                let first = probe.map_or(connection.as_first(), |p| p.result(stream));
+                return self.contest(first);
             }
             CandidateNews::Over(reason) => reason,
         };
-        self.candidate = None;
+        self.end_candidacy();
         self.refuse(self.endpoints.peer, &reason);
         None
     }
 
     /// Decide between the connection and the candidate, which has shown that it is a peer.
-    fn contest(&mut self) -> Option<Input> {
-        let connection = self.connection.as_mut()?;
+    fn contest(&mut self, first: First) -> Option<Input> {
         let sign = self.candidate.as_ref()?.sign?;
         let second = match self.endpoints.protection.key {
             // The kernel lets in nothing that is not.
             Some(_) => Second::Signed,
             None => Second::Spoke,
         };
-        let verdict = contest::decide(connection.as_first(), second);
-        if verdict != Verdict::Wait && connection.probed.take().is_some() {
-            candidate::end_probe(connection.pipe.stream());
-        }
-        match verdict {
+        match contest::decide(first, second) {
             Verdict::Wait => return None,
             Verdict::Take => {
-                let candidate = self.candidate.take()?;
+                let candidate = self.end_candidacy()?;
                 let dialect = match sign {
                     Sign::Word(theirs) => {
                         self.heard = Some(theirs);
@@ -478,10 +477,20 @@ impl Transport {
                 };
                 return self.replaced(candidate, dialect);
             }
-            Verdict::Refuse => self.candidate = None,
-        }
+            Verdict::Refuse => self.end_candidacy(),
+        };
         self.refuse(self.endpoints.peer, "the connection that is up answers");
         None
+    }
+
+    /// The candidate, which is none any more. What is asked because of it is so no longer.
+    fn end_candidacy(&mut self) -> Option<Candidate> {
+        if let Some(connection) = &mut self.connection
+            && let Some(probe) = connection.probe.take()
+        {
+            probe.end(connection.pipe.stream());
+        }
+        self.candidate.take()
     }
 
     /// The candidate takes the place of the connection, and this dialect is spoken there.
@@ -564,7 +573,7 @@ impl Transport {
             until: Box::pin(sleep_until(Instant::now() + FIRST_WORD)),
             is_outbound,
             is_awaited,
-            probed: None,
+            probe: None,
         });
     }
 
@@ -666,7 +675,7 @@ impl Connection {
     fn as_first(&self) -> First {
         match self.is_outbound {
             true => First::MadeHere,
-            false if self.has_begun => self.probed.unwrap_or(First::Asked),
+            false if self.has_begun => First::Asked,
             false => First::Mute,
         }
     }

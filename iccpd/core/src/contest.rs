@@ -13,8 +13,11 @@ pub enum First {
     Mute,
     /// Its other end has spoken; whether it is still there is being found out.
     Asked,
-    /// Its other end is there.
-    Answers,
+    /// It was asked, and had the time to answer.
+    Probed {
+        /// Anything was heard from it since.
+        heard: bool,
+    },
     /// This chassis made it: a peer that lives does not dial the one that dials.
     MadeHere,
 }
@@ -49,9 +52,10 @@ pub const fn decide(first: First, second: Second) -> Verdict {
         (First::Gone, _) => Take,
         (First::MadeHere, _) => Refuse,
         (_, Second::Mute) => Wait,
-        (_, Second::Signed) | (First::Mute, Second::Spoke) => Take,
+        (_, Second::Signed) => Take,
+        (First::Mute | First::Probed { heard: false }, Second::Spoke) => Take,
         (First::Asked, Second::Spoke) => Wait,
-        (First::Answers, Second::Spoke) => Refuse,
+        (First::Probed { heard: true }, Second::Spoke) => Refuse,
     }
 }
 
@@ -67,7 +71,8 @@ mod tests {
             (First::Gone, [Take, Take, Take]),
             (First::Mute, [Wait, Take, Take]),
             (First::Asked, [Wait, Wait, Take]),
-            (First::Answers, [Wait, Refuse, Take]),
+            (First::Probed { heard: true }, [Wait, Refuse, Take]),
+            (First::Probed { heard: false }, [Wait, Take, Take]),
             (First::MadeHere, [Refuse, Refuse, Refuse]),
         ];
         for (first, verdicts) in table {

@@ -5,11 +5,15 @@
 //! (`spec/iccp.md` 5), or the mark of a native one. Until all of it is there the connection that is up goes
 //! on, and no word is said on the new one. After that it is asked whether its other end is still there, and the new
 //! one takes its place only if not ([`iccp_core::contest`]): the kernel asks, and whoever has restarted knows nothing
-//! of it and says so at once.
+//! of it and says so at once. The kernel does not ask while data is on its way, which it sends again less and less
+//! often: then a host that was silent for long, and is back, is not asked in time. So the end of the time proves
+//! nothing; what was heard until then does.
 
 use super::mark;
 use super::speech::{Heard, Speech};
+use iccp_core::contest::First;
 use mclag_daemon::pipe::{Pipe, Progress};
+use mclag_netlink::tcp;
 use mclag_proto::iccp::{Detection, Detector, Dialect};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::future::pending;
@@ -100,26 +104,53 @@ pub(super) async fn news(candidate: Option<&mut Candidate>) -> News {
     }
 }
 
-/// Have the kernel ask the other end of the connection that is up whether it is there. One that does not know of it
-/// or does not answer ends it, within [`PROBE`].
-pub(super) fn probe(stream: &TcpStream) {
-    let probe = || {
-        setsockopt(stream, sockopt::KeepAlive, &true)?;
-        setsockopt(stream, sockopt::TcpKeepInterval, &1)?;
-        setsockopt(stream, sockopt::TcpUserTimeout, &PROBE_MS)?;
-        // Last: it begins at once where nothing was heard for that long.
-        setsockopt(stream, sockopt::TcpKeepIdle, &1)
-    };
-    if let Err(error) = probe() {
-        tracing::debug!(%error, "the connection to the peer is not probed");
+/// The kernel asks the other end of the connection that is up whether it is there. One that does not know of it
+/// ends it; one that does not answer, too, within [`PROBE`], unless data is on its way.
+#[derive(Debug)]
+pub(super) struct Probe {
+    /// What was received until it began.
+    before: Option<u32>,
+}
+
+impl Probe {
+    /// Begin to ask.
+    pub(super) fn begin(stream: &TcpStream) -> Self {
+        let before = received(stream);
+        let ask = || {
+            setsockopt(stream, sockopt::KeepAlive, &true)?;
+            setsockopt(stream, sockopt::TcpKeepInterval, &1)?;
+            setsockopt(stream, sockopt::TcpUserTimeout, &PROBE_MS)?;
+            // Last: it begins at once where nothing was heard for that long.
+            setsockopt(stream, sockopt::TcpKeepIdle, &1)
+        };
+        if let Err(error) = ask() {
+            tracing::debug!(%error, "the connection to the peer is not probed");
+        }
+        Self { before }
+    }
+
+    /// What is known of the connection, which had the time to answer.
+    pub(super) fn result(&self, stream: &TcpStream) -> First {
+        let heard = received(stream) != self.before;
+        First::Probed { heard }
+    }
+
+    /// Ask no longer: what is lost on the way may take as long as the session from now on.
+    pub(super) fn end(self, stream: &TcpStream) {
+        let end = || {
+            setsockopt(stream, sockopt::KeepAlive, &false)?;
+            setsockopt(stream, sockopt::TcpUserTimeout, &0)
+        };
+        if let Err(error) = end() {
+            tracing::debug!(%error, "the connection to the peer ends early where it does not answer");
+        }
     }
 }
 
-/// It is there: what is lost on the way may take as long as the session from now on.
-pub(super) fn end_probe(stream: &TcpStream) {
-    if let Err(error) = setsockopt(stream, sockopt::TcpUserTimeout, &0) {
-        tracing::debug!(%error, "the connection to the peer ends early where it does not answer");
-    }
+fn received(stream: &TcpStream) -> Option<u32> {
+    let received = tcp::segments_received(stream);
+    let failed = |error: &_| tracing::debug!(%error, "it is not known what the peer says");
+    received.inspect_err(failed).ok()
 }
 
 /// What shows that the candidate is a peer, or why that is not worth waiting for any longer. Dropping the

@@ -842,6 +842,8 @@ async fn a_session_whose_other_end_answers_is_not_taken() {
         }
         // One more meanwhile does not begin anew.
         let mut another = connect(b, a).await;
+        old.write_all(&bytes(&[message(6)])).await.unwrap();
+        assert_eq!(next(&mut one).await, Input::PeerMessage(message(6)));
         while_quiet(&mut one, pass(Duration::from_secs(5))).await;
         let [refusal] = <[_; 1]>::try_from(one.refused()).unwrap();
         assert_eq!(
@@ -856,6 +858,41 @@ async fn a_session_whose_other_end_answers_is_not_taken() {
         assert_eq!(next(&mut one).await, Input::PeerMessage(message(7)));
         let stream = one.connection.as_ref().unwrap().pipe.stream();
         assert_eq!(getsockopt(stream, sockopt::TcpUserTimeout).unwrap(), 0);
+        assert!(!getsockopt(stream, sockopt::KeepAlive).unwrap());
+    }
+}
+
+/// Input: the peer's host takes nothing of the connection any more, which has data on its way, and connects again.
+/// Output: nothing was heard of the old one in the time that it had, so the new one counts.
+#[tokio::test(flavor = "current_thread")]
+async fn a_session_whose_other_end_is_silent_with_data_on_its_way_is_taken() {
+    stand_still();
+    for shows in [Shows::Word, Shows::Mark] {
+        let [a, b, _] = addresses();
+        let Some(deaf) = protected("deaf", false) else {
+            return;
+        };
+        let (mut one, old) = spoken(a, b).await;
+        // What is not signed is dropped without an answer, as by a host that is gone.
+        deaf.sign(&old, a).unwrap();
+        one.send(&message(6));
+        one.flush_now().await;
+        let mut new = connect(b, a).await;
+        show(&mut new, &shows).await;
+        while one.candidate.as_ref().is_none_or(|c| c.sign.is_none()) {
+            while_quiet(&mut one, tokio::task::yield_now()).await;
+        }
+        let up = tokio::select! {
+            biased;
+            up = next(&mut one) => up,
+            () = pass(Duration::from_secs(5)) => panic!("not taken: {:?}", one.refused()),
+        };
+        assert_eq!(up, is_up(Dialect::Sonic));
+        if matches!(shows, Shows::Word) {
+            assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        }
+        assert_eq!(one.refused(), []);
+        is_answered_in(&mut one, &mut new, Dialect::Sonic).await;
     }
 }
 
