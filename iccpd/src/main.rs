@@ -9,7 +9,8 @@ use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Signal};
 use iccpd::kernel::{Taps, Watch};
 use iccpd::peer::Protection;
 use iccpd::record::Recorder;
-use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings, key};
+use iccpd::settings::key::{self, KeyError};
+use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
 use iccpd::{ctl, log, mclagdctl, node, system};
 use mclag_daemon::log::{parse_filter, write_line};
 use mclag_daemon::settings::SettingsError;
@@ -78,9 +79,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
             process::print(&format!("# {finding}\n"))?;
         }
         verdict?;
+        check_key(&args.settings, &used.chassis)?;
         return Ok(system?);
     }
-    settings.check_system()?;
     // Before anything is touched that another one may use.
     let mut claim = Claim::default();
     if let Some(domain) = &settings.domain {
@@ -156,10 +157,7 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
     ])?;
     let chassis = &settings.chassis;
     let key = chassis.key_file.as_deref().map(key::read).transpose();
-    let key = key.map_err(|error| {
-        let report = format!("{}: {}", file.display(), process::chain(&error));
-        SettingsError::Wrong { report }
-    })?;
+    let key = key.map_err(|error| unusable_key(file, &error))?;
     let peer_transport = peer_transport(chassis, key);
     let domain = settings.domain.as_ref();
     let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
@@ -206,6 +204,27 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
     Ok(())
 }
 
+fn unusable_key(file: &Path, error: &KeyError) -> SettingsError {
+    let report = format!("{}: {}", file.display(), process::chain(error));
+    SettingsError::Wrong { report }
+}
+
+/// Look at the key for whoever checks the settings. Who may not read it cannot say anything against it, nor can one to
+/// whom systemd gives no credentials.
+fn check_key(file: &Path, chassis: &Chassis) -> Result<(), SettingsError> {
+    match chassis.key_file.as_deref().map(key::read).transpose() {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_denied() || matches!(error, KeyError::NoCredentials(_)) => {
+            write_line(&format!(
+                "warning: the key is not checked: {}",
+                process::chain(&error)
+            ));
+            Ok(())
+        }
+        Err(error) => Err(unusable_key(file, &error)),
+    }
+}
+
 /// The key of the session by now.
 fn reread_key(file: &Path) -> Option<Key> {
     let key = key::read(file);
@@ -240,10 +259,6 @@ fn reread(file: &Path, node_mac: Mac) -> Option<(Config, Bridge)> {
             return None;
         }
     };
-    if let Err(error) = loaded.settings.check_system() {
-        tracing::error!(%error, "configuration cannot be used, keeping the previous settings");
-        return None;
-    }
     for warning in loaded.warnings() {
         let (file, line, what) = (file.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "configuration");

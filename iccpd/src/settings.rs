@@ -33,7 +33,7 @@ pub use bridge::{Bridge, BridgeOrigin, DEFAULT_BRIDGE};
 pub use duration::Text as DurationText;
 pub use load::{Loaded, Unfit, load, parse};
 pub use mclag_daemon::settings::{Problem, SettingsError};
-pub use vlan_ports::{VlanPort, VlanPorts};
+pub use vlan_ports::VlanPort;
 
 /// Where the settings are read from unless told otherwise.
 pub const DEFAULT_FILE: &str = "/etc/mclag/iccpd.toml";

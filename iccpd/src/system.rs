@@ -161,12 +161,13 @@ pub async fn find(
         State::Missing
     };
     note("local", &domain.local, local);
+    let links = kernel.links().await?;
     let link = domain.peer_link.iter().map(|name| ("peer-link", name));
     for (key, name) in link.chain(domain.ports.iter().map(|name| ("port", name))) {
         let state = match kernel.link(name).await? {
             Some(link)
                 if link.name == *name
-                    && let Some(port) = VlanPort::find(*name) =>
+                    && let Some(port) = VlanPort::find(&link, &links) =>
             {
                 State::VlanPort(port)
             }

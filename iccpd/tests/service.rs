@@ -37,7 +37,7 @@ fn a_start_that_cannot_succeed_the_next_time_either_says_so() {
     let files = [
         (place.write("wrong.toml", "[domain]\nid = 0\n"), 1),
         (place.path("absent.toml"), 1),
-        (place.write("key.toml", &with_key), 0),
+        (place.write("key.toml", &with_key), 1),
     ];
     let end = |args: &[&Path]| {
         let program = env!("CARGO_BIN_EXE_iccpd");

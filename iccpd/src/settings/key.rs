@@ -33,6 +33,14 @@ pub enum KeyError {
     NoCredentials(PathBuf),
 }
 
+impl KeyError {
+    /// This user may not read it; another one may.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self, Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
 /// Read a key. A path that is not absolute is the name of a credential of systemd's.
 ///
 /// # Errors

@@ -4,14 +4,10 @@
 //! VLAN interface into a bridge (`bond1.10` in `br10`), neither is where it should be. Until such bridges can belong to
 //! the pair, they are refused by name.
 
-use super::Settings;
+use mclag_netlink::{LinkInfo, LinkKind};
 use mclag_proto::IfName;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
-
-/// Ports that the settings name and that cannot be used as they are.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub struct VlanPorts(Vec<VlanPort>);
 
 /// A port that cannot be used as it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,14 +19,11 @@ pub struct VlanPort {
 }
 
 impl VlanPort {
-    /// Look whether the running system has the interface in that way.
+    /// Look whether one of these interfaces makes this one such a port.
     #[must_use]
-    pub fn find(port: IfName) -> Option<Self> {
-        Self::find_in(port, Path::new("/sys/class/net"))
-    }
-
-    fn find_in(port: IfName, interfaces: &Path) -> Option<Self> {
-        let vlan = vlan_port(&port, interfaces)?;
+    pub fn find(port: &LinkInfo, links: &BTreeMap<u32, LinkInfo>) -> Option<Self> {
+        let vlan = vlan_port(port, links)?;
+        let port = port.name;
         Some(Self { port, vlan })
     }
 }
@@ -50,152 +43,92 @@ impl fmt::Display for VlanPort {
     }
 }
 
-impl fmt::Display for VlanPorts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, port) in self.0.iter().enumerate() {
-            if at > 0 {
-                f.write_str("; ")?;
-            }
-            port.fmt(f)?;
-        }
-        Ok(())
+fn vlan_port(port: &LinkInfo, links: &BTreeMap<u32, LinkInfo>) -> Option<IfName> {
+    let lower = match &port.kind {
+        LinkKind::Vlan { link, .. } => link.and_then(|link| links.get(&link)),
+        // Those of a bridge are its own interfaces.
+        LinkKind::Bridge { .. } => return None,
+        _ => None,
+    };
+    if lower.is_some_and(|lower| matches!(lower.kind, LinkKind::Bond(_) | LinkKind::Team)) {
+        return Some(port.name);
     }
-}
-
-impl Settings {
-    /// Look whether the running system has what the settings name in a way that cannot work. What is not there is
-    /// waited for.
-    ///
-    /// # Errors
-    ///
-    /// When the peer link or an MLAG port is a VLAN interface on top of a LAG, or a VLAN interface on top of it is a port
-    /// of a bridge.
-    pub fn check_system(&self) -> Result<(), VlanPorts> {
-        self.check_interfaces(Path::new("/sys/class/net"))
-    }
-
-    fn check_interfaces(&self, interfaces: &Path) -> Result<(), VlanPorts> {
-        let domain = self.domain.iter();
-        let ports = domain.flat_map(|domain| domain.peer_link.iter().chain(&domain.ports));
-        let found: Vec<VlanPort> = ports
-            .filter_map(|port| VlanPort::find_in(*port, interfaces))
-            .collect();
-        match found.is_empty() {
-            true => Ok(()),
-            false => Err(VlanPorts(found)),
-        }
-    }
-}
-
-fn vlan_port(port: &IfName, interfaces: &Path) -> Option<IfName> {
-    let of = |name: &IfName| interfaces.join(name.as_str());
-    // A team has no name for what it is, but members.
-    let is_team =
-        |name: &IfName| kind(&of(name)).is_none() && !neighbours(&of(name), "lower_").is_empty();
-    let is_lag = |name: &IfName| of(name).join("bonding").is_dir() || is_team(name);
-    let is_vlan = |name: &IfName| kind(&of(name)).as_deref() == Some("vlan");
-    if is_vlan(port) && neighbours(&of(port), "lower_").iter().any(is_lag) {
-        return Some(*port);
-    }
-    // Those of a bridge are its own interfaces.
-    if of(port).join("bridge").is_dir() {
-        return None;
-    }
-    let uppers = neighbours(&of(port), "upper_").into_iter();
-    let mut bridged = uppers.filter(|upper| is_vlan(upper) && of(upper).join("brport").is_dir());
-    bridged.next()
-}
-
-/// What the kernel calls the kind of an interface; none for a physical one.
-fn kind(interface: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(interface.join("uevent")).ok()?;
-    let kind = text
-        .lines()
-        .find_map(|line| line.strip_prefix("DEVTYPE="))?;
-    Some(kind.to_owned())
-}
-
-/// Interfaces on top of one, or under it, in the order of their names.
-fn neighbours(interface: &Path, prefix: &str) -> Vec<IfName> {
-    let entries = std::fs::read_dir(interface).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| {
-        let name = entry.file_name();
-        IfName::new(name.to_str()?.strip_prefix(prefix)?).ok()
-    });
-    let mut names: Vec<IfName> = names.collect();
-    names.sort();
-    names
+    let is_bridged = |link: &LinkInfo| {
+        let master = link.master.and_then(|master| links.get(&master));
+        master.is_some_and(|master| matches!(master.kind, LinkKind::Bridge { .. }))
+    };
+    let is_upper = |link: &LinkInfo| matches!(link.kind, LinkKind::Vlan { link, .. } if link == Some(port.index));
+    let mut uppers: Vec<IfName> = links
+        .values()
+        .filter(|link| is_upper(link) && is_bridged(link))
+        .map(|link| link.name)
+        .collect();
+    uppers.sort();
+    uppers.first().copied()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mclag_test_support::TempDir;
-    use std::fs::{create_dir_all, write};
+    use mclag_netlink::{ActorSystem, BondInfo, BondMode, McastSnooping, Oper};
+    use mclag_proto::Vid;
+    use std::time::Duration;
 
-    /// An interface of this kind over these, in a bridge or not.
-    fn add(dir: &TempDir, name: &str, kind: &str, lower: Option<&str>, in_bridge: bool) {
-        let at = dir.path(name);
-        create_dir_all(&at).unwrap();
-        let kind_line = match kind {
-            "" => String::new(),
-            kind => format!("DEVTYPE={kind}\n"),
+    /// Interfaces of these kinds over these, in the bridge or not; the first is the bridge.
+    fn links(of: &[(&str, &str, Option<&str>, bool)]) -> BTreeMap<u32, LinkInfo> {
+        let index = |name: &str| {
+            let at = of.iter().position(|(other, ..)| *other == name).unwrap();
+            u32::try_from(at).unwrap() + 1
         };
-        write(
-            at.join("uevent"),
-            format!("{kind_line}INTERFACE={name}\nIFINDEX=5\n"),
-        )
-        .unwrap();
-        if kind == "bond" {
-            create_dir_all(at.join("bonding")).unwrap();
-        }
-        if kind == "bridge" {
-            create_dir_all(at.join("bridge")).unwrap();
-        }
-        if in_bridge {
-            create_dir_all(at.join("brport")).unwrap();
-        }
-        if let Some(lower) = lower {
-            create_dir_all(at.join(format!("lower_{lower}"))).unwrap();
-            create_dir_all(dir.path(lower).join(format!("upper_{name}"))).unwrap();
-        }
-    }
-
-    /// What is said of a pair with this peer link and this port.
-    fn said(dir: &TempDir, peer_link: &str, port: &str) -> String {
-        let text = format!(
-            "[domain]\nid = 1\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\n\
-             peer-link = \"{peer_link}\"\nports = [\"{port}\"]\n"
-        );
-        let settings = Settings::parse(Path::new("test"), &text).unwrap();
-        match settings.check_interfaces(&dir.path("")) {
-            Ok(()) => String::new(),
-            Err(error) => error.to_string(),
-        }
+        let link = |(name, kind, lower, in_bridge): &(&str, &str, Option<&str>, bool)| LinkInfo {
+            index: index(name),
+            name: IfName::new(name).unwrap(),
+            mac: None,
+            admin_up: true,
+            lower_up: true,
+            oper: Oper::Up,
+            master: in_bridge.then_some(1),
+            mtu: 1500,
+            kind: match *kind {
+                "bridge" => LinkKind::Bridge {
+                    vlan_filtering: true,
+                    mcast_snooping: McastSnooping::Off,
+                    ageing_time: Duration::from_secs(300),
+                },
+                "bond" => LinkKind::Bond(BondInfo {
+                    mode: BondMode::Lacp,
+                    miimon_ms: 100,
+                    min_links: 0,
+                    ad_actor_system: ActorSystem::Own,
+                    lacp: None,
+                }),
+                "team" => LinkKind::Team,
+                "vlan" => LinkKind::Vlan {
+                    id: Vid::new(10),
+                    link: lower.map(index),
+                },
+                _ => LinkKind::Other(String::new()),
+            },
+            member: None,
+            bridge_port: None,
+        };
+        of.iter().map(|row| (index(row.0), link(row))).collect()
     }
 
     #[test]
     fn vlan_interfaces_of_lags_as_ports_of_bridges_are_refused_by_name() {
-        let dir = TempDir::new("vlan-ports");
-        for (name, kind, lower, in_bridge) in [
+        let links = links(&[
             ("br0", "bridge", None, false),
             ("br0.10", "vlan", Some("br0"), true),
             ("bond1", "bond", None, false),
             ("bond1.10", "vlan", Some("bond1"), true),
             ("bond2", "bond", None, true),
             ("bond2.10", "vlan", Some("bond2"), false),
-            ("peerlink", "bond", None, true),
-            ("peerlink.4094", "vlan", Some("peerlink"), false),
-            ("peer2", "bond", None, true),
-            ("peer2.10", "vlan", Some("peer2"), true),
             ("swp9", "", None, false),
             ("swp9.10", "vlan", Some("swp9"), true),
-            ("swp8", "", None, false),
-            ("team1", "", Some("swp8"), false),
+            ("team1", "team", None, false),
             ("team1.10", "vlan", Some("team1"), false),
-        ] {
-            add(&dir, name, kind, lower, in_bridge);
-        }
+        ]);
         let place = "the port of the pair's bridge, with VLAN filtering";
         let beside = |port: &str| {
             format!(
@@ -204,23 +137,20 @@ mod tests {
         };
         let itself =
             |vlan: &str| format!("{vlan} is a VLAN interface of a LAG: make the LAG {place}");
-        for (peer_link, port, expected) in [
-            ("peerlink", "bond2", String::new()),
-            ("peerlink", "gone1", String::new()),
+        for (port, expected) in [
+            ("br0", String::new()),
+            ("bond2", String::new()),
             // Carries data of its own as a static LAG does.
-            ("peerlink", "swp9.10", String::new()),
-            ("peerlink", "bond1", beside("bond1")),
-            ("peerlink", "swp9", beside("swp9")),
-            ("peerlink", "bond1.10", itself("bond1.10")),
-            ("peerlink", "team1.10", itself("team1.10")),
-            ("peer2", "bond2", beside("peer2")),
-            (
-                "peer2.10",
-                "bond1",
-                format!("{}; {}", itself("peer2.10"), beside("bond1")),
-            ),
+            ("swp9.10", String::new()),
+            ("bond1", beside("bond1")),
+            ("swp9", beside("swp9")),
+            ("bond1.10", itself("bond1.10")),
+            ("team1.10", itself("team1.10")),
         ] {
-            assert_eq!(said(&dir, peer_link, port), expected, "{peer_link} {port}");
+            let is = links.values().find(|link| link.name.as_str() == port);
+            let found = VlanPort::find(is.unwrap(), &links);
+            let said = found.map(|found| found.to_string()).unwrap_or_default();
+            assert_eq!(said, expected, "{port}");
         }
     }
 }

@@ -7,7 +7,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// The daemon serves from now on.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        tracing::warn!(%error, "the service manager is not reached, and may take the start for failed");
+    }
 }
 
 /// Tell it now and then that the daemon lives, if it wants to know. Belongs on the thread that does the work, beside
@@ -21,15 +23,11 @@ pub async fn watchdog() -> Infallible {
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
-        tell(&[NotifyState::Watchdog]);
+        if let Err(error) = sd_notify::notify(&[NotifyState::Watchdog]) {
+            tracing::debug!(%error, "the service manager is not reached");
+        }
     }
 }
 
 /// Whoever asks for less than this asks for it by mistake.
 const SHORTEST: std::time::Duration = std::time::Duration::from_millis(10);
-
-fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the service manager is not reached");
-    }
-}

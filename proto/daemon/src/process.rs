@@ -29,7 +29,7 @@ pub fn exit_of_daemon<E: AsRef<dyn Error + Send + Sync>>(
 ) -> ExitCode {
     let is_unusable = result.as_ref().is_err_and(|error| {
         let error: &(dyn Error + Send + Sync) = error.as_ref();
-        error.downcast_ref::<SettingsError>().is_some()
+        error.downcast_ref().is_some_and(SettingsError::is_lasting)
     });
     let code = exit(program, result);
     match is_unusable {

@@ -67,6 +67,21 @@ impl SettingsError {
         }
     }
 
+    /// Whether the next attempt fails, too, unless somebody changes the file: not where the system could not read it.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Unreadable { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::InvalidData
+                    | io::ErrorKind::InvalidInput
+            ),
+            Self::TooLong { .. } | Self::Wrong { .. } => true,
+        }
+    }
+
     /// Problems with the text of a file, in the order in which they stand there. Of many, the first ones and how many
     /// more there are.
     pub fn wrong(path: &Path, text: &str, mut problems: Vec<Problem>) -> Self {
