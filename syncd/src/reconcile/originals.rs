@@ -17,9 +17,10 @@ use crate::dataplane::{Actual, McastRouter};
 #[serde(transparent)]
 pub struct Originals(BTreeMap<IfName, PortOriginals>);
 
-/// The settings of one interface that were changed.
+/// The settings of one interface that were changed. What a later version added is passed over: one of before has to start
+/// with the file that it finds.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, rename_all = "kebab-case")]
 pub struct PortOriginals {
     /// Number of the interface, by which it is found again under another name.
     #[serde(skip_serializing_if = "Option::is_none")]
