@@ -68,8 +68,13 @@ struct Counted {
 
 impl Counted {
     fn run(&self, seed: u64) {
-        let Ok(drawn) = Drawn::from_seed(seed) else {
-            return;
+        let drawn = match Drawn::from_seed(seed) {
+            Ok(drawn) => drawn,
+            Err(error) => {
+                self.violations.fetch_add(1, Ordering::Relaxed);
+                println!("seed {seed}: {error}");
+                return;
+            }
         };
         let outcome = drawn.schedule().run(false);
         self.schedules.fetch_add(1, Ordering::Relaxed);
