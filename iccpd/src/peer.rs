@@ -190,19 +190,25 @@ impl Transport {
     }
 
     /// Sign with this key from now on, or no longer. A connection that is up goes on, if the other side does the same
-    /// before it gives the session up.
+    /// before it gives the session up; whatever else was let in, or is being made, with the key before is dropped.
     pub fn set_key(&mut self, key: Option<Key>) {
+        if self.endpoints.protection.key == key {
+            return;
+        }
         self.endpoints.protection.key = key;
         let Endpoints {
             protection, peer, ..
         } = self.endpoints;
-        let connection = self.connection.as_ref().map(|c| &c.pipe);
-        let candidate = self.candidate.as_ref().map(|c| &c.pipe);
-        let pipes = connection.into_iter().chain(candidate);
-        let streams = pipes.map(|pipe| protection.sign(pipe.stream(), peer));
-        let listener = self.listener.socket().map(|s| protection.sign(s, peer));
-        for error in streams.chain(listener).filter_map(Result::err) {
-            tracing::error!(%error, "the key of the session is not changed everywhere");
+        self.end_candidacy();
+        // With it goes what the kernel has let in and nobody has accepted.
+        self.listener.reopen();
+        if self.dialling.is_some() {
+            self.dialling = Some(Box::pin(dial(self.endpoints)));
+        }
+        if let Some(Connection { pipe, .. }) = &self.connection
+            && let Err(error) = protection.sign(pipe.stream(), peer)
+        {
+            tracing::error!(%error, "the key of the session that is up is not changed");
         }
     }
 

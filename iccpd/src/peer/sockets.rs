@@ -118,9 +118,10 @@ impl Listener {
         true
     }
 
-    /// The socket, while it listens.
-    pub(super) const fn socket(&self) -> Option<&TcpListener> {
-        self.socket.as_ref()
+    /// Close the socket, and with it what is not accepted yet. One as the ends are by then is opened at once, unless
+    /// that has failed just before.
+    pub(super) fn reopen(&mut self) {
+        self.socket = None;
     }
 
     /// Why it does not listen.

@@ -801,6 +801,72 @@ async fn a_key_is_changed_without_loss_of_the_session() {
     }
 }
 
+/// Input: the key is changed while a connection that was let in with the one before waits to be accepted. Output: it is
+/// closed, and one with the new key is let in.
+#[tokio::test(flavor = "current_thread")]
+async fn what_waits_to_be_accepted_when_the_key_changes_is_closed() {
+    let [a, b, _] = addresses();
+    let (Some(before), Some(new)) = (protected("one", false), protected("two", false)) else {
+        return;
+    };
+    let mut one = peer(a, b);
+    one.endpoints.protection = before;
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let mut waiting = dial_with(b, a, before).await.unwrap();
+    one.set_key(new.key);
+    let read = while_quiet(&mut one, waiting.read(&mut [0])).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    let (up, _near) = tokio::join!(next(&mut one), dial_with(b, a, new));
+    assert_eq!(up, PEER_UP);
+}
+
+/// Input: the key is changed while a candidate's word has the session's other end asked. Output: the candidate is
+/// closed, nothing is asked any longer, and the session goes on.
+#[tokio::test(flavor = "current_thread")]
+async fn a_candidate_that_the_key_before_let_in_is_closed() {
+    use nix::sys::socket::{getsockopt, sockopt};
+    let [a, b, _] = addresses();
+    let Some(new) = protected("two", false) else {
+        return;
+    };
+    let (mut one, mut old) = spoken(a, b).await;
+    let mut candidate = connect(b, a).await;
+    show(&mut candidate, &Shows::Word).await;
+    let keeps_alive = |one: &Transport| {
+        let connection = one.connection.as_ref().unwrap();
+        getsockopt(connection.pipe.stream(), sockopt::KeepAlive).unwrap()
+    };
+    while !keeps_alive(&one) {
+        while_quiet(&mut one, tokio::task::yield_now()).await;
+    }
+    one.set_key(new.key);
+    assert!(!keeps_alive(&one));
+    let read = while_quiet(&mut one, candidate.read_to_end(&mut Vec::new())).await;
+    assert!(matches!(read, Ok(0..=1) | Err(_)), "{read:?}");
+    new.sign(&old, a).unwrap();
+    old.write_all(&bytes(&[message(7)])).await.unwrap();
+    assert_eq!(next(&mut one).await, Input::PeerMessage(message(7)));
+}
+
+/// Input: a connection is made to a chassis that has another key, and the key is changed to its. Output: it comes about
+/// at once; it is not waited until the first attempt has failed.
+#[tokio::test(flavor = "current_thread")]
+async fn what_is_dialled_is_dialled_with_a_key_that_changes() {
+    let [a, b, _] = addresses();
+    let (Some(before), Some(new)) = (protected("one", false), protected("two", false)) else {
+        return;
+    };
+    let (mut one, mut two) = (peer(a, b), peer(b, a));
+    one.endpoints.protection = before;
+    two.endpoints.protection = new;
+    while_quiet(&mut two, tokio::task::yield_now()).await;
+    one.connect();
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    one.set_key(new.key);
+    let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
+    assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
+}
+
 /// Input: a connection whose packets have passed a router, as their hop limit says, and one whose have not. Output: the
 /// first does not come about.
 #[tokio::test(flavor = "current_thread")]
