@@ -101,21 +101,15 @@ impl Listener {
     }
 
     /// Something became of interfaces, and this is the one that the socket is confined to. It is opened anew if it
-    /// hears nothing any more, at once if it can be; true then.
+    /// hears nothing any more, at once if it can be. True if it was closed, or can be opened by now: so can others.
     pub(super) fn follow(&mut self, news: News, device: &IfName) -> bool {
-        if self
-            .socket
-            .as_ref()
-            .is_some_and(|socket| !news.is_end_of(socket, device))
-        {
-            return false;
-        }
-        self.socket = None;
-        if news == News::Present {
+        let closed = self.socket.take_if(|s| news.is_end_of(s, device));
+        let can_open = self.socket.is_none() && news == News::Present;
+        if can_open {
             self.pause = None;
             self.pauses = LISTEN_RETRY;
         }
-        true
+        closed.is_some() || can_open
     }
 
     /// Close the socket, and with it what is not accepted yet. One as the ends are by then is opened at once, unless

@@ -848,6 +848,18 @@ async fn a_candidate_that_the_key_before_let_in_is_closed() {
     assert_eq!(next(&mut one).await, Input::PeerMessage(message(7)));
 }
 
+/// Input: interfaces go while there is no socket that listens, and the one that it would be confined to comes.
+/// Output: only the latter is a reason to dial anew: others that come and go would put that off for ever.
+#[tokio::test(flavor = "current_thread")]
+async fn interfaces_that_go_change_nothing_where_nothing_listens() {
+    let device = "lo".parse().unwrap();
+    let table = [(News::Gone, false), (News::Present, true)];
+    for (news, begins_anew) in table {
+        let mut listener = Listener::default();
+        assert_eq!(listener.follow(news, &device), begins_anew, "{news:?}");
+    }
+}
+
 /// Input: a connection is made to a chassis that has another key, and the key is changed to its. Output: it comes about
 /// at once; it is not waited until the first attempt has failed.
 #[tokio::test(flavor = "current_thread")]
