@@ -45,16 +45,13 @@ pub(super) struct Observer {
 impl Observer {
     /// Must be called within a runtime.
     pub(super) fn new(taps: Taps) -> Self {
-        let listeners = taps.0.and_then(|[arp, nd]| {
-            Ok(Self {
-                arp: Some(Listener::new(arp)?),
-                nd: Some(Listener::new(nd)?),
-            })
-        });
-        match listeners {
-            Ok(observer) => {
+        match taps.0 {
+            Ok([arp, nd]) => {
                 tracing::info!("observing ARP replies and neighbour advertisements");
-                observer
+                Self {
+                    arp: listener(arp),
+                    nd: listener(nd),
+                }
             }
             Err(error) => {
                 tracing::info!(
@@ -78,12 +75,25 @@ impl Observer {
                 Ok(sightings) => return sightings,
                 Err(error) => {
                     tracing::error!(%error, "a packet socket failed, answers are not observed");
-                    // Open for good: what got their numbers could not send (`mclag_daemon::sandbox::refuse_calls`).
-                    std::mem::forget(std::mem::take(self));
+                    keep_open(std::mem::take(self));
                 }
             }
         }
     }
+}
+
+/// Reads what the socket sees; none if it cannot be waited for.
+fn listener(tap: Tap) -> Option<Listener> {
+    let not_read = |(tap, error)| {
+        tracing::error!(%error, "a packet socket cannot be read, its answers are not observed");
+        keep_open(tap);
+    };
+    Listener::new(tap).map_err(not_read).ok()
+}
+
+/// Open for good: what got the numbers of the sockets could not send (`mclag_daemon::sandbox::refuse_calls`).
+fn keep_open(sockets: impl Sized) {
+    std::mem::forget(sockets);
 }
 
 async fn next(listener: Option<&mut Listener>) -> io::Result<Vec<Sighting>> {

@@ -23,7 +23,7 @@ use libc::sock_filter;
 use mclag_proto::Mac;
 use mclag_proto::bytes::Reader;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdRegisterError};
 
 use crate::bpf;
 
@@ -151,13 +151,20 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// When the runtime cannot wait for the socket.
-    pub fn new(tap: Tap) -> io::Result<Self> {
-        Ok(Self {
-            kind: tap.kind,
-            fd: register(tap.fd)?,
-            buffer: Box::new([0; PACKET_MAX]),
-        })
+    /// When the runtime cannot wait for the socket, which is given back with the reason.
+    pub fn new(tap: Tap) -> Result<Self, (Tap, io::Error)> {
+        let Tap { kind, fd } = tap;
+        match register(fd) {
+            Ok(fd) => Ok(Self {
+                kind,
+                fd,
+                buffer: Box::new([0; PACKET_MAX]),
+            }),
+            Err(error) => {
+                let (fd, error) = error.into_parts();
+                Err((Tap { kind, fd }, error))
+            }
+        }
     }
 
     /// Wait until somebody spoke and return all of it that is already here, oldest first, but no
@@ -273,10 +280,10 @@ pub fn advertisement(packet: &[u8]) -> Option<Claim> {
 
 /// Hand a socket to the reactor of the current runtime.
 #[allow(unsafe_code, reason = "the safe constructor is deprecated")]
-fn register(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+fn register(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, AsyncFdRegisterError<OwnedFd>> {
     // SAFETY: the descriptor is owned and open until it is dropped; nobody replaces or closes it
     // while the `AsyncFd` owns it.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? })
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
 }
 
 #[allow(unsafe_code, reason = "no safe wrapper makes a packet socket")]

@@ -164,3 +164,16 @@ proptest! {
         let _ = advertisement(&nd_with_options(&options));
     }
 }
+
+/// Input: a socket that the runtime cannot wait for, as a file is none that can be waited for. Output: it is given back
+/// open, with the reason.
+#[tokio::test]
+async fn a_socket_that_cannot_be_waited_for_is_given_back_open() {
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let number = file.as_raw_fd();
+    let (kind, fd) = (Kind::Arp, OwnedFd::from(file));
+    let (tap, error) = Listener::new(Tap { kind, fd }).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(tap.as_fd().as_raw_fd(), number);
+    assert!(nix::fcntl::fcntl(&tap, nix::fcntl::FcntlArg::F_GETFD).is_ok());
+}

@@ -16,7 +16,9 @@ const IPV6: u16 = 0x86dd;
 
 fn listener(kind: Kind) -> Result<Listener, Skip> {
     match Tap::open(kind) {
-        Ok(tap) => Ok(Listener::new(tap).expect("a reactor")),
+        Ok(tap) => Ok(Listener::new(tap)
+            .map_err(|(_, error)| error)
+            .expect("a reactor")),
         Err(error) => Err(Skip(format!("no packet sockets: {error}"))),
     }
 }
