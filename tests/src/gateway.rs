@@ -21,7 +21,8 @@ pub fn device(vid: Vid) -> String {
 
 /// Give a chassis an address in a VLAN. Without a MAC of its own the device has the bridge's.
 ///
-/// The bridge is told of one of its own: otherwise it would not know that it is meant itself, and flood.
+/// The bridge is told of one of its own: otherwise it would not know that it is meant itself, and flood. Where the other
+/// chassis has the same one already it stands on the peer link, and is replaced.
 pub fn add(switch: &Switch, vid: Vid, address: Ipv4Addr, mac: Option<Mac>) -> Result<()> {
     let device = device(vid);
     switch
@@ -29,7 +30,7 @@ pub fn add(switch: &Switch, vid: Vid, address: Ipv4Addr, mac: Option<Mac>) -> Re
         .bridge(&format!("vlan add dev {BRIDGE} vid {vid} self"))?;
     if let Some(mac) = mac {
         switch.ns.bridge(&format!(
-            "fdb add {mac} dev {BRIDGE} vlan {vid} self permanent"
+            "fdb replace {mac} dev {BRIDGE} vlan {vid} self permanent"
         ))?;
     }
     let mac = mac.map_or_else(String::new, |mac| format!("address {mac}"));

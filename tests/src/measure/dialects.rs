@@ -131,7 +131,7 @@ fn measure_one(ctx: &Ctx, setup: Setup, scale: Scale) -> Result<Row> {
     let first = [mac_of(u32::MAX)];
     send(a, b, &first, vid, port, RecordOp::Add)?;
     send(a, b, &first, vid, port, RecordOp::Delete)?;
-    b.take_added(port)?;
+    b.wait_quiet()?;
 
     let before = pair.resident_kib()?;
     let mut after = before;

@@ -253,6 +253,27 @@ impl Standin {
         heard.last.context("nothing arrived")
     }
 
+    /// Wait until nothing has arrived for a while, and forget it: what both chassis tell each other when they meet, their
+    /// own addresses among it, is no part of what is measured.
+    pub(super) fn wait_quiet(&self) -> Result<()> {
+        const QUIET: Duration = Duration::from_millis(300);
+        let is_quiet = |heard: &Heard| heard.last.is_none_or(|last| last.elapsed() >= QUIET);
+        let deadline = Instant::now() + SOON;
+        let mut heard = self.shared.lock();
+        while !is_quiet(&heard) {
+            ensure!(
+                Instant::now() < deadline,
+                "entries arrive without end: {:?}",
+                heard.tally
+            );
+            let waited = self.shared.changed.wait_timeout(heard, QUIET);
+            heard = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        heard.named.clear();
+        heard.bodies.clear();
+        Ok(())
+    }
+
     /// The addresses whose entries were added on `port` since the last call.
     pub(super) fn take_added(&self, port: IfName) -> Result<BTreeSet<Mac>> {
         let mut heard = self.shared.lock();
