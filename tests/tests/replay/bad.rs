@@ -16,6 +16,7 @@ use mclag_tests::replay::process::{
 };
 use mclag_tests::replay::receiver::{Part, Receiver};
 use mclag_tests::replay::stream::{Side, parse};
+use mclag_tests::wait::eventually;
 use serde_json::{Value, json};
 
 const PORT: u16 = 18_892;
@@ -274,8 +275,12 @@ fn warnings(log: &str) -> Vec<&str> {
 
 /// Require just one warning beyond those before, with that text.
 fn warned_once(daemon: &Daemon, before: usize, bad: &Bad) -> Result<()> {
-    daemon.wait_for_log(bad.logged)?;
-    let log = daemon.log();
+    // The same was perhaps logged before, and lines are written beside the daemon's work.
+    let log = eventually(bad.what, PATIENCE, || {
+        let log = daemon.log();
+        ensure!(warnings(&log).len() > before, "no new warning in\n{log}");
+        Ok(log)
+    })?;
     let new = &warnings(&log)[before..];
     ensure!(
         matches!(new, [line] if line.contains(bad.logged) && line.contains("at offset")),
