@@ -12,6 +12,9 @@ use mclag_proto::{IfName, Mac, Vid};
 use serde::{Deserialize, Serialize};
 
 mod display;
+mod unprotected;
+
+pub use unprotected::Unprotected;
 
 /// Everything about a dataplane that matters here, as it is now.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -1,8 +1,6 @@
 //! Making the dataplane what is wanted: what happened goes in, what has to be done comes out and is
 //! carried out, logged and answered.
 
-use std::collections::HashSet;
-
 use mclag_daemon::process::chain;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, OpError, OpErrorCode};
@@ -12,7 +10,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Server, ServerError};
 use crate::backend::{Backend, BackendError, BackendEvent, Snapshot};
-use crate::dataplane::{Action, InterfaceActual, McastSnooping, Subject};
+use crate::dataplane::{Action, InterfaceActual, McastSnooping, Unprotected};
 
 /// Events that are taken at once before the client is sent any.
 const EVENTS_AT_ONCE: usize = 4096;
@@ -224,16 +222,13 @@ impl<B: Backend> Server<B> {
             .count();
         let (first, rest) = actions.split_at(protecting);
         let mut results = self.apply(first).await;
-        let failed: HashSet<Subject> = first
-            .iter()
-            .zip(&results)
-            .filter(|(_, result)| result.is_err())
-            .map(|(action, _)| action.subject())
-            .collect();
-        let is_withheld = |action: &Action| {
-            action.opens()
-                && (failed.contains(&action.subject()) || failed.contains(&Subject::Domain))
-        };
+        let mut unprotected = Unprotected::default();
+        for (action, result) in first.iter().zip(&results) {
+            if result.is_err() {
+                unprotected.note(action);
+            }
+        }
+        let is_withheld = |action: &Action| unprotected.withholds(action);
         let allowed: Vec<Action> = rest.iter().filter(|a| !is_withheld(a)).cloned().collect();
         let mut done = self.apply(&allowed).await.into_iter();
         for action in rest {

@@ -3,13 +3,13 @@
 //! What the server does around the reconciler (`syncd/src/server/settle.rs`) is done here without sockets: take in
 //! what the kernel reported, look again when that is necessary, plan, carry out, answer.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use iccp_core::{Batch, Time};
 use mclag_proto::sync::model::{Event, OpError};
 use syncd::backend::{BackendError, BackendEvent};
-use syncd::dataplane::{Action, Subject};
+use syncd::dataplane::{Action, Unprotected};
 use syncd::reconcile::{Originals, Reconciler};
 
 use crate::kernel::Kernel;
@@ -205,19 +205,16 @@ impl Syncd {
         kernel: &mut Kernel,
         now: Time,
     ) -> Vec<Result<(), BackendError>> {
-        let mut failed: HashSet<Subject> = HashSet::new();
+        let mut unprotected = Unprotected::default();
         let mut results = Vec::with_capacity(actions.len());
         for action in actions {
-            let subject = action.subject();
-            let is_withheld =
-                action.opens() && (failed.contains(&subject) || failed.contains(&Subject::Domain));
-            let result = if is_withheld {
+            let result = if unprotected.withholds(action) {
                 Err(BackendError::refused("not opened"))
             } else {
                 kernel.apply(action, now)
             };
-            if result.is_err() && action.protects() {
-                failed.insert(subject);
+            if result.is_err() {
+                unprotected.note(action);
             }
             self.done.push((action.clone(), result.clone()));
             results.push(result);
