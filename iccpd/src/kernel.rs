@@ -12,6 +12,7 @@
 //! Not responsible for forwarding entries: those come from `syncd`.
 
 mod layer3;
+pub mod pace;
 mod reader;
 mod taps;
 pub mod view;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use layer3::Layer3;
+use pace::Pace;
 use reader::{Answer, Question, ReadError, Reader};
 use taps::Observer;
 use view::View;
@@ -39,12 +41,6 @@ pub use taps::Taps;
 const EVENT_BUFFER: u32 = 4 << 20;
 /// Delay before netlink is opened again after it failed.
 const REOPEN: Duration = Duration::from_secs(1);
-/// How often bonds are read while LACP is busy.
-const FAST_POLL: Duration = Duration::from_millis(150);
-/// How long LACP may be busy before that is taken for its normal state.
-const FAST_POLL_FOR: Duration = Duration::from_secs(30);
-/// How often bonds are read otherwise.
-const CALM: Duration = Duration::from_secs(2);
 /// How often teamd is asked.
 const TEAM: Duration = Duration::from_secs(1);
 
@@ -63,9 +59,7 @@ pub struct Watch {
     /// Neighbours have to be read.
     neighbours_due: bool,
     /// When bonds are read next.
-    bonds_due: Instant,
-    /// Since when LACP is busy.
-    fast_poll_since: Option<Instant>,
+    pace: Pace,
     /// When teamd is asked next.
     teams_due: Instant,
     /// When netlink may be opened again.
@@ -103,8 +97,7 @@ impl Watch {
             teams: None,
             dump_due: true,
             neighbours_due: false,
-            bonds_due: now + CALM,
-            fast_poll_since: None,
+            pace: Pace::new(now),
             teams_due: now,
             reopen_at: now,
             silent_teams: BTreeSet::new(),
@@ -208,7 +201,7 @@ impl Watch {
             if self.ask(Instant::now()) {
                 continue;
             }
-            let due = self.bonds_due.min(self.teams_due);
+            let due = self.pace.due().min(self.teams_due);
             let asking_teams = self.teams.is_some();
             tokio::select! {
                 biased;
@@ -238,7 +231,7 @@ impl Watch {
                 self.teams = Some(Box::pin(ask_teams(teams)));
             }
         }
-        if !self.dump_due && !self.neighbours_due && now < self.bonds_due {
+        if !self.dump_due && !self.neighbours_due && now < self.pace.due() {
             return false;
         }
         let question = if std::mem::take(&mut self.dump_due) {
@@ -247,7 +240,8 @@ impl Watch {
         } else if std::mem::take(&mut self.neighbours_due) {
             Question::Neighbours
         } else {
-            self.bonds_due = now + self.pace(now);
+            let is_busy = self.view.needs_fast_poll(&self.names);
+            self.pace.read(is_busy, now);
             let bonds = self.view.lacp_bonds(&self.names);
             if bonds.is_empty() {
                 return false;
@@ -258,20 +252,6 @@ impl Watch {
             reader.ask(question);
         }
         true
-    }
-
-    /// How long until the bonds are to be read again.
-    fn pace(&mut self, now: Instant) -> Duration {
-        if !self.view.needs_fast_poll(&self.names) {
-            self.fast_poll_since = None;
-            return CALM;
-        }
-        let since = *self.fast_poll_since.get_or_insert(now);
-        if now - since < FAST_POLL_FOR {
-            FAST_POLL
-        } else {
-            CALM
-        }
     }
 
     fn answered(&mut self, answer: Result<Answer, ReadError>) {
@@ -374,10 +354,8 @@ impl Watch {
                 _ => {}
             }
         }
-        // LACP may have begun something.
-        self.fast_poll_since = None;
-        let soon = now + self.pace(now);
-        self.bonds_due = self.bonds_due.min(soon);
+        let is_busy = self.view.needs_fast_poll(&self.names);
+        self.pace.changed(is_busy, now);
     }
 
     fn teams_answered(&mut self, states: Vec<(u32, IfName, Result<TeamState, TeamError>)>) {

@@ -1,9 +1,9 @@
 //! `iccpd` of one chassis: the real core behind the real reader of netlink's events.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use iccp_core::{Config, Domain, Input, Output, Time};
+use iccpd::kernel::pace::Pace;
 use iccpd::kernel::view::View;
 use mclag_netlink::Event;
 use mclag_proto::IfName;
@@ -13,12 +13,6 @@ use tokio::time::Instant;
 
 use crate::kernel::Kernel;
 use crate::kernel::Reader;
-
-/// How often bonds are read while LACP is busy, and otherwise (`iccpd/src/kernel.rs`).
-const FAST_POLL: Duration = Duration::from_millis(150);
-const SLOW_POLL: Duration = Duration::from_secs(2);
-/// How long LACP may be busy before that is taken for its normal state.
-const FAST_POLL_FOR: Duration = Duration::from_secs(30);
 
 /// What the model of a dataplane can do.
 pub const ABILITIES: Abilities = Abilities {
@@ -38,8 +32,7 @@ pub struct Iccpd {
     view: View,
     names: BTreeSet<IfName>,
     origin: Instant,
-    poll_at: Time,
-    fast_poll_since: Option<Time>,
+    pace: Pace,
     /// When `mclagsyncd` is dialled next.
     pub dial_at: Option<Time>,
 }
@@ -54,8 +47,7 @@ impl Iccpd {
             view: View::default(),
             names,
             origin,
-            poll_at: now,
-            fast_poll_since: None,
+            pace: Pace::new(origin + now.since_origin()),
             dial_at: Some(now),
         };
         process.read_all(kernel, now);
@@ -98,8 +90,8 @@ impl Iccpd {
                 _ => {}
             }
         }
-        self.fast_poll_since = None;
-        self.poll_at = self.poll_at.min(now + self.pace(now));
+        let is_busy = self.view.needs_fast_poll(&self.names);
+        self.pace.changed(is_busy, at);
         self.take_view(now);
     }
 
@@ -107,8 +99,9 @@ impl Iccpd {
     pub fn poll(&mut self, kernel: &Kernel, now: Time) {
         let at = self.instant(now);
         self.view.settle(at);
-        if now >= self.poll_at {
-            self.poll_at = now + self.pace(now);
+        if at >= self.pace.due() {
+            let is_busy = self.view.needs_fast_poll(&self.names);
+            self.pace.read(is_busy, at);
             for index in self.view.lacp_bonds(&self.names) {
                 if let Some(info) = kernel.info(index, Reader::Iccpd) {
                     self.view.link(info, at);
@@ -118,19 +111,6 @@ impl Iccpd {
         self.take_view(now);
     }
 
-    fn pace(&mut self, now: Time) -> Duration {
-        if !self.view.needs_fast_poll(&self.names) {
-            self.fast_poll_since = None;
-            return SLOW_POLL;
-        }
-        let since = *self.fast_poll_since.get_or_insert(now);
-        if now - since < FAST_POLL_FOR {
-            FAST_POLL
-        } else {
-            SLOW_POLL
-        }
-    }
-
     fn instant(&self, now: Time) -> Instant {
         self.origin + now.since_origin()
     }
@@ -138,7 +118,8 @@ impl Iccpd {
     /// When it wakes up by itself.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        [Some(self.poll_at), self.domain.deadline(), self.dial_at]
+        let poll_at = Time::new(self.pace.due() - self.origin);
+        [Some(poll_at), self.domain.deadline(), self.dial_at]
             .into_iter()
             .flatten()
             .min()
