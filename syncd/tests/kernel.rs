@@ -178,6 +178,38 @@ fn a_vlan_interface_in_a_bridge_is_known_at_the_bond_under_it() {
     });
 }
 
+/// A pair on `br0` with the peer link `peer` and the MLAG port `swp1`, of which this is wanted, carried out.
+async fn pair(
+    isolation: Isolation,
+    traffic: Traffic,
+    peer_link_learning: bool,
+) -> (LinuxBackend, Reconciler) {
+    let name = |text| IfName::new(text).expect("a name");
+    let mut backend = LinuxBackend::open().expect("a backend");
+    let mut reconciler = Reconciler::new(Originals::default());
+    let want = PortWant {
+        isolation,
+        traffic,
+        redirect: false,
+        system_mac: None,
+    };
+    reconciler.accept(&[
+        WantOp::SnapshotBegin(Section::Ports),
+        WantOp::Domain(DomainWant {
+            bridge: name("br0"),
+            peer_link: Some(name("peer")),
+            peer_link_learning,
+        }),
+        WantOp::Port {
+            port: name("swp1"),
+            want,
+        },
+        WantOp::SnapshotEnd(Section::Ports),
+    ]);
+    settle(&mut backend, &mut reconciler).await;
+    (backend, reconciler)
+}
+
 /// Carry out what is wanted, and what follows from it, as the server does.
 async fn settle(backend: &mut LinuxBackend, reconciler: &mut Reconciler) {
     if let Some(bridge) = reconciler.needs_snapshot() {
@@ -210,28 +242,7 @@ fn isolation_follows_a_peer_link_that_is_renamed() {
     ];
     in_namespace("peer link renamed", DEVICES, async || {
         let name = |text| IfName::new(text).expect("a name");
-        let mut backend = LinuxBackend::open().expect("a backend");
-        let mut reconciler = Reconciler::new(Originals::default());
-        let want = PortWant {
-            isolation: Isolation::On,
-            traffic: Traffic::Pass,
-            redirect: false,
-            system_mac: None,
-        };
-        reconciler.accept(&[
-            WantOp::SnapshotBegin(Section::Ports),
-            WantOp::Domain(DomainWant {
-                bridge: name("br0"),
-                peer_link: Some(name("peer")),
-                peer_link_learning: false,
-            }),
-            WantOp::Port {
-                port: name("swp1"),
-                want,
-            },
-            WantOp::SnapshotEnd(Section::Ports),
-        ]);
-        settle(&mut backend, &mut reconciler).await;
+        let (mut backend, mut reconciler) = pair(Isolation::On, Traffic::Pass, false).await;
         let table = TableName::for_bridge(&name("br0"));
         let mut filter = Filter::open().expect("another handle");
         let mut kernel = Kernel::open().expect("a handle");
@@ -286,29 +297,7 @@ fn ports_of_the_pair_get_all_multicast_while_the_bridge_snoops() {
             eprintln!("router ports: skipped: kernel lacks IGMP snooping");
             return;
         }
-        let name = |text| IfName::new(text).expect("a name");
-        let mut backend = LinuxBackend::open().expect("a backend");
-        let mut reconciler = Reconciler::new(Originals::default());
-        let want = PortWant {
-            isolation: Isolation::Keep,
-            traffic: Traffic::Keep,
-            redirect: false,
-            system_mac: None,
-        };
-        reconciler.accept(&[
-            WantOp::SnapshotBegin(Section::Ports),
-            WantOp::Domain(DomainWant {
-                bridge: name("br0"),
-                peer_link: Some(name("peer")),
-                peer_link_learning: true,
-            }),
-            WantOp::Port {
-                port: name("swp1"),
-                want,
-            },
-            WantOp::SnapshotEnd(Section::Ports),
-        ]);
-        settle(&mut backend, &mut reconciler).await;
+        let (mut backend, mut reconciler) = pair(Isolation::Keep, Traffic::Keep, true).await;
         let all = async || {
             [
                 mcast_router("peer").await,
