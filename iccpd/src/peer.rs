@@ -703,10 +703,13 @@ const fn traits(dialect: Dialect) -> PeerTraits {
         Dialect::Sonic => PeerTraits {
             acknowledges: true,
             orphans: true,
+            names_lacp_system: true,
         },
+        // The MAC of its last bond (`spec/mclagsyncd-protocol.md` 12).
         Dialect::LinuxMclag => PeerTraits {
             acknowledges: false,
             orphans: false,
+            names_lacp_system: false,
         },
     }
 }

@@ -189,6 +189,8 @@ pub enum Warning {
         own: Mac,
         /// The peer's.
         peers: Mac,
+        /// The one that is used here.
+        used: Mac,
     },
     /// The address table is full.
     MacsIgnored {

@@ -159,6 +159,14 @@ pub struct PeerTraits {
     pub acknowledges: bool,
     /// Addresses behind its single-homed ports are exchanged, not only those on MLAG ports.
     pub orphans: bool,
+    /// What it says of itself is the LACP system id of its ports (`spec/iccp.md` 4.1).
+    #[serde(default = "in_older_recordings")]
+    pub names_lacp_system: bool,
+}
+
+/// There every peer was believed.
+const fn in_older_recordings() -> bool {
+    true
 }
 
 impl Default for PeerTraits {
@@ -166,6 +174,7 @@ impl Default for PeerTraits {
         Self {
             acknowledges: true,
             orphans: true,
+            names_lacp_system: true,
         }
     }
 }

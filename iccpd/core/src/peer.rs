@@ -262,6 +262,13 @@ impl Peer {
         self.agreed.is_some_and(|policy| policy.keeps_its_mac)
     }
 
+    /// Its own LACP system id counts, not the one configured here ([`PeerPolicy::keeps_its_lacp_system`]).
+    #[must_use]
+    pub fn keeps_its_lacp_system(&self) -> bool {
+        self.agreed
+            .is_some_and(|policy| policy.keeps_its_lacp_system)
+    }
+
     /// It announces itself; `synchronised` when both are.
     pub fn announced(&mut self, announce: Announce, synchronised: bool) {
         self.policy = PeerPolicy::of(self.traits, true).of_version(announce.version);

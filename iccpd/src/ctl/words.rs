@@ -23,7 +23,9 @@ pub fn warning(warning: &Warning) -> String {
             let is = if *tunnel_at_peer { "a" } else { "no" };
             format!("the peer's peer link {peers} is {is} VXLAN tunnel")
         }
-        Warning::SystemMacs { own, peers } => format!("system MAC {own} here, {peers} at the peer"),
+        Warning::SystemMacs { own, peers, used } => {
+            format!("system MAC {own} here, {peers} at the peer: {used} is used here")
+        }
         Warning::MacsIgnored { ignored } => {
             format!("{ignored} addresses ignored: the table is full")
         }
@@ -234,9 +236,13 @@ mod tests {
                 "the peer's peer link vx1 is no VXLAN tunnel",
             ),
             (
-                Warning::SystemMacs { own, peers },
-                json!({"warning": "system-macs", "own": own, "peers": peers}),
-                "system MAC 02:00:00:00:00:01 here, 02:00:00:00:00:02 at the peer",
+                Warning::SystemMacs {
+                    own,
+                    peers,
+                    used: own,
+                },
+                json!({"warning": "system-macs", "own": own, "peers": peers, "used": own}),
+                "system MAC 02:00:00:00:00:01 here, 02:00:00:00:00:02 at the peer: 02:00:00:00:00:01 is used here",
             ),
             (
                 Warning::MacsIgnored { ignored: 7 },

@@ -14,6 +14,7 @@ const PEER_UP: Input = Input::PeerUp {
     traits: PeerTraits {
         acknowledges: true,
         orphans: true,
+        names_lacp_system: true,
     },
 };
 

@@ -1,7 +1,7 @@
 //! What both chassis are configured differently in (`spec/behaviour.md` 15.1): shown, written down
 //! once per change, and otherwise without effect.
 
-use super::{Domain, IfName, MlagPort, Notice, SessionState};
+use super::{Domain, IfName, MlagPort, Notice, Role, SessionState};
 use crate::OnLoss;
 use crate::input::LinkKind;
 use mclag_proto::ctl::{Conflict, Warning};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Checks {
     is_due: bool,
-    noted: BTreeMap<IfName, Warning>,
+    noted: BTreeMap<Option<IfName>, Warning>,
 }
 
 impl Checks {
@@ -27,9 +27,10 @@ impl Checks {
         std::mem::replace(&mut self.is_due, false)
     }
 
-    /// What differs now, at most once for each interface. Returns what did not before.
-    fn note(&mut self, found: Vec<(IfName, Warning)>) -> Vec<Warning> {
-        let is_news = |(name, warning): &&(IfName, Warning)| self.noted.get(name) != Some(warning);
+    /// What differs now, at most once for each interface, and once for the chassis. Returns what did not before.
+    fn note(&mut self, found: Vec<(Option<IfName>, Warning)>) -> Vec<Warning> {
+        let is_news =
+            |(name, warning): &&(Option<IfName>, Warning)| self.noted.get(name) != Some(warning);
         let news = found.iter().filter(is_news);
         let news = news.map(|(_, warning)| warning.clone()).collect();
         self.noted = found.into_iter().collect();
@@ -46,10 +47,13 @@ impl Domain {
         }
         let first = |(port, conflicts): (IfName, Vec<Conflict>)| {
             let conflict = conflicts.into_iter().next()?;
-            Some((port, Warning::Port { port, conflict }))
+            Some((Some(port), Warning::Port { port, conflict }))
         };
-        let mut found: Vec<(IfName, Warning)> = self.conflicts().filter_map(first).collect();
-        found.extend(self.config.peer_link.zip(self.peer_link_conflict()));
+        let mut found: Vec<(Option<IfName>, Warning)> =
+            self.conflicts().filter_map(first).collect();
+        let peer_link = self.config.peer_link;
+        found.extend(self.peer_link_conflict().map(|found| (peer_link, found)));
+        found.extend(self.system_mac_conflict().map(|found| (None, found)));
         for warning in self.checks.note(found) {
             self.notice(Notice::Conflict(warning));
         }
@@ -67,6 +71,15 @@ impl Domain {
             peers,
             tunnel_at_peer,
         })
+    }
+
+    /// The configured system MAC is not the peer's. As standby a legacy peer takes on ours, so what it calls
+    /// itself does not matter then.
+    pub(super) fn system_mac_conflict(&self) -> Option<Warning> {
+        let (own, peers) = (self.config.system_mac?, self.peer.system_mac()?);
+        let counts = !self.peer.policy().keeps_its_mac || self.identity.role == Role::Secondary;
+        let used = self.system_mac()?;
+        (own != peers && counts).then_some(Warning::SystemMacs { own, peers, used })
     }
 
     /// The peer link and ports that can be none because of a VLAN interface.
@@ -139,11 +152,11 @@ mod tests {
         let name = |text| IfName::new(text).unwrap();
         let missing = |text| {
             let (port, conflict) = (name(text), Conflict::MissingAtPeer);
-            (port, Warning::Port { port, conflict })
+            (Some(port), Warning::Port { port, conflict })
         };
         let routed = |text| {
             let (port, conflict) = (name(text), Conflict::Layer3 { here: true });
-            (port, Warning::Port { port, conflict })
+            (Some(port), Warning::Port { port, conflict })
         };
         let mut checks = Checks::default();
         // What is found, and which of it is news.

@@ -131,6 +131,7 @@ impl Domain {
         let dials = election::dials(self.config.local, self.config.peer);
         let (role, by) = election::elect(dials, candidate(&self.config), peer);
         if self.identity.elected(role, by) {
+            self.checks.due();
             self.notice(Notice::Role { role, by });
         }
     }

@@ -459,7 +459,7 @@ impl Domain {
             Role::Primary => Some(self.config.own_system_mac()),
             _ if self.peer.known().is_released() => Some(self.config.own_system_mac()),
             // A legacy active never takes ours, so ours is what has to give way.
-            _ if self.peer.keeps_its_mac() => peers.or(configured),
+            _ if self.peer.keeps_its_lacp_system() => peers.or(configured),
             _ => configured.or(peers),
         }
     }

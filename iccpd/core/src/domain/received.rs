@@ -5,7 +5,7 @@ use super::{Domain, IfName, Notice, SessionState, Time, Timer};
 use crate::Reason;
 use crate::counters::Counter;
 use crate::lag::Event;
-use mclag_proto::ctl::{Role, Warning};
+use mclag_proto::ctl::Role;
 use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, InterfaceUpAck, PortChannelInfo, SystemConfig,
@@ -82,15 +82,8 @@ impl Domain {
         if system.node == self.identity.node {
             self.identity.node = NodeId(self.identity.node.0.wrapping_add(1));
         }
-        if let Some(own) = self.config.system_mac
-            && own != system.system
-            && !self.peer.policy().keeps_its_mac
-            && self.peer.system_mac() != Some(system.system)
-        {
-            let peers = system.system;
-            self.notice(Notice::Conflict(Warning::SystemMacs { own, peers }));
-        }
         self.peer.set_system(system);
+        self.checks.due();
     }
 
     /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name. Purging one that is not

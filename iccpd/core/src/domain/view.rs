@@ -273,12 +273,7 @@ impl Domain {
         }
         warnings.extend(self.peer_link_conflict());
         warnings.extend(self.vlan_ports().map(|(_, warning)| warning));
-        if let (Some(own), Some(peers)) = (self.config.system_mac, self.peer.system_mac())
-            && own != peers
-            && !self.peer.policy().keeps_its_mac
-        {
-            warnings.push(Warning::SystemMacs { own, peers });
-        }
+        warnings.extend(self.system_mac_conflict());
         let ignored = self.tables.fdb.ignored();
         if ignored > 0 {
             warnings.push(Warning::MacsIgnored { ignored });

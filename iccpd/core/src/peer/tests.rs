@@ -310,6 +310,7 @@ fn what_is_given_up_is_what_it_advertised_and_not_how_it_speaks() {
     let traits = PeerTraits {
         acknowledges: false,
         orphans: false,
+        names_lacp_system: false,
     };
     let mut peer = Peer::default();
     peer.connected(traits);
@@ -329,6 +330,7 @@ fn what_is_known_of_the_ports_outlives_a_peer_that_is_replaced_but_nothing_else_
     peer.connected(PeerTraits {
         acknowledges: false,
         orphans: false,
+        names_lacp_system: false,
     });
     peer.release();
     let known = peer.known();

@@ -12,6 +12,7 @@
 //! | hears the addresses of all layer-3 interfaces of the bridge | from version 2 | those that are each chassis' own | no |
 //! | measures silence | exactly | in whole seconds | in whole seconds |
 //! | takes over another's system MAC | the configured one is common | the active never does | the active never does |
+//! | names the LACP system id of its ports | yes | yes | the MAC of its last bond, whatever its LACP shows |
 
 use crate::input::PeerTraits;
 use crate::lag::Consent;
@@ -71,9 +72,12 @@ pub struct PeerPolicy {
     pub hears_shutdown_notice: bool,
     /// How long after the synchronisation it has sent all of its addresses; none if it marks their end.
     pub all_advertised_after: Option<Duration>,
-    /// As active it never takes the system MAC configured here, so ours is what has to give way
-    /// (`spec/behaviour.md` 5); with one of our own the configured one is common to both.
+    /// As active it never takes the system MAC configured here (`spec/behaviour.md` 5), so layer-3 interfaces
+    /// here take its; with one of our own the configured one is common to both.
     pub keeps_its_mac: bool,
+    /// And what it names is what its LACP shows, so the LACP system id configured here gives way, too. Where
+    /// that is not known the operator knows better (`spec/mclagsyncd-protocol.md` 12).
+    pub keeps_its_lacp_system: bool,
     /// What is added to each timer for its clock.
     slack: Duration,
 }
@@ -86,6 +90,7 @@ impl PeerPolicy {
         let PeerTraits {
             acknowledges,
             orphans,
+            names_lacp_system,
         } = traits;
         if native {
             Self {
@@ -102,6 +107,7 @@ impl PeerPolicy {
                 hears_shutdown_notice: true,
                 all_advertised_after: None,
                 keeps_its_mac: false,
+                keeps_its_lacp_system: false,
                 slack: Duration::ZERO,
             }
         } else {
@@ -119,6 +125,7 @@ impl PeerPolicy {
                 hears_shutdown_notice: false,
                 all_advertised_after: Some(ALL_ADVERTISED),
                 keeps_its_mac: true,
+                keeps_its_lacp_system: names_lacp_system,
                 slack: SLACK,
             }
         }
@@ -178,8 +185,9 @@ mod tests {
         let linux_mclag = PeerTraits {
             acknowledges: false,
             orphans: false,
+            names_lacp_system: false,
         };
-        // Traits, native; addresses and neighbours in a message, shutdown notice, end after, gives way; consent;
+        // Traits, native; addresses and neighbours in a message, shutdown notice, end after, keeps its MAC and LACP id; consent;
         // silence for a timeout of 15 s and of 3 s with keepalives of 3 s.
         let rows = [
             (
@@ -188,7 +196,7 @@ mod tests {
                 (500, 400),
                 true,
                 None,
-                false,
+                (false, false),
                 (15, 3),
             ),
             (
@@ -197,10 +205,18 @@ mod tests {
                 (30, 40),
                 false,
                 Some(10),
-                true,
+                (true, true),
                 (16, 5),
             ),
-            (linux_mclag, false, (30, 40), false, Some(10), true, (16, 5)),
+            (
+                linux_mclag,
+                false,
+                (30, 40),
+                false,
+                Some(10),
+                (true, false),
+                (16, 5),
+            ),
         ];
         for (traits, native, most, shutdown_notice, end, keeps, (long, short)) in rows {
             let policy = PeerPolicy::of(traits, native);
@@ -221,7 +237,7 @@ mod tests {
                 (shutdown_notice, shutdown_notice, !shutdown_notice)
             );
             assert_eq!(policy.all_advertised_after, end.map(seconds));
-            assert_eq!(policy.keeps_its_mac, keeps);
+            assert_eq!((policy.keeps_its_mac, policy.keeps_its_lacp_system), keeps);
             assert_eq!(policy.silence(seconds(15), seconds(3)), seconds(long));
             assert_eq!(policy.silence(seconds(3), seconds(3)), seconds(short));
         }

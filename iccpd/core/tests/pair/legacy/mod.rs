@@ -47,6 +47,7 @@ impl Family {
         PeerTraits {
             acknowledges: self == Self::Sonic,
             orphans: self == Self::Sonic,
+            names_lacp_system: self == Self::Sonic,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::world::{At, LEGACY_ORPHAN, Place, Setup, World};
 use super::{App, Family, Settings};
 use crate::world::{BONDS, ORPHAN, PEER_LINK, host, lag, name};
 use iccp_core::{Input, Notice, OnLoss};
-use mclag_proto::ctl::Conflict;
+use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::{Body, ConfigFlag, Message, PortState, RgId, Status, Tlv};
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::{AggregatorId, Mac, Vid};
@@ -728,6 +728,49 @@ fn another_system_mac_is_told_at_once() {
         let said: Vec<&Tlv> = world.said.iter().map(|(_, tlv)| tlv).collect();
         let at = said.iter().position(|t| matches!(t, Tlv::SystemConfig(_)));
         assert!(matches!(said[at.unwrap() + 1], Tlv::PeerLinkInfo(_)));
+    }
+}
+
+/// `spec/mclagsyncd-protocol.md` 12: what linux-mclag calls itself is not what its LACP shows where one is
+/// configured there; a SONiC active's LACP shows it, and will never show ours.
+#[test]
+fn a_configured_system_mac_wins_beside_linux_mclag_and_gives_way_to_a_sonic_active() {
+    for setup in Setup::all() {
+        let mut world = World::settled(setup);
+        let own = Mac([2, 0, 0, 0, 0x77, 1]);
+        world.configure(|config| config.system_mac = Some(own));
+        world.run_for(SECOND);
+        let peers = world.settings.system_mac;
+        let used = match (setup.family, setup.active) {
+            (Family::Sonic, false) => peers,
+            _ => own,
+        };
+        // A standby of theirs takes on ours.
+        let conflict = (!setup.active).then_some(Warning::SystemMacs { own, peers, used });
+        let check = |world: &World| {
+            for (port, mac) in &world.kernel.system_macs {
+                assert_eq!(*mac, used, "{setup:?} {port}");
+            }
+            let status = world.domain.as_ref().unwrap().status(world.now);
+            let is_one = |warning: &&Warning| matches!(warning, Warning::SystemMacs { .. });
+            assert_eq!(status.warnings.iter().find(is_one), conflict.as_ref());
+            assert_eq!(status.system_mac, Some(used));
+            let noted = world.notices.iter().filter_map(|notice| match notice {
+                Notice::Conflict(noted @ Warning::SystemMacs { .. }) => Some(noted),
+                _ => None,
+            });
+            assert_eq!(
+                noted.collect::<Vec<_>>(),
+                conflict.iter().collect::<Vec<_>>()
+            );
+        };
+        check(&world);
+        world.kill_legacy();
+        world.run_for(SECOND * 2);
+        world.start_legacy();
+        world.run_for(SECOND * 5);
+        assert!(world.synchronised());
+        check(&world);
     }
 }
 
