@@ -16,8 +16,9 @@ const OPTIONS: Options = Options {
 const A: usize = 0;
 const B: usize = 1;
 
-fn held(steps: &[Step]) {
-    for seed in 0..3 {
+/// Whatever the delays are, and with those that a search drew.
+fn held(drawn: u64, steps: &[Step]) {
+    for seed in (0..3).chain([drawn]) {
         let schedule = Schedule {
             options: Options { seed, ..OPTIONS },
             steps: steps.to_vec(),
@@ -41,37 +42,89 @@ fn schedules_of_the_first_seeds_hold() {
 #[test]
 fn schedules_that_failed_once_hold_now() {
     use Process::{Iccpd, Syncd};
-    use Step::{Blink, Bridge, Kill, Leg, Member, Move, Rename, ResetWire, Start, Wait};
+    use Step::{
+        Blink, Bridge, FlushRules, Kill, Leg, Member, Move, Rename, ResetWire, Start, Wait,
+    };
     let renamed_while = [Kill(A, Syncd), Rename(A, 0, false), Start(A, Syncd)];
-    let schedules: &[&[Step]] = &[
+    let schedules: &[(u64, &[Step])] = &[
         // Its originals stood under the old name: the port showed the id of the pair for ever.
-        &[&renamed_while[..], &[Wait(12_057)]].concat(),
+        (0, &[&renamed_while[..], &[Wait(12_057)]].concat()),
         // A held port got another name and was never released.
-        &[
-            Leg(B, 1, false),
-            Blink(A, 1, 3),
-            Rename(A, 1, false),
-            Wait(12_054),
-        ],
+        (
+            0,
+            &[
+                Leg(B, 1, false),
+                Blink(A, 1, 3),
+                Rename(A, 1, false),
+                Wait(12_054),
+            ],
+        ),
         // Both claimed the host when the session was back, and the older word won.
-        &[
-            Bridge(A, 1, false),
-            Kill(A, Iccpd),
-            Move(Place::Bond(1)),
-            Start(A, Iccpd),
-            Wait(12_100),
-        ],
-        &[
-            Bridge(A, 0, false),
-            Move(Place::Bond(0)),
-            Kill(A, Iccpd),
-            Start(A, Iccpd),
-            Wait(12_250),
-        ],
-        &[Member(A, 0, false), Wait(12_000), ResetWire, Wait(68)],
+        (
+            0,
+            &[
+                Bridge(A, 1, false),
+                Kill(A, Iccpd),
+                Move(Place::Bond(1)),
+                Start(A, Iccpd),
+                Wait(12_100),
+            ],
+        ),
+        (
+            0,
+            &[
+                Bridge(A, 0, false),
+                Move(Place::Bond(0)),
+                Kill(A, Iccpd),
+                Start(A, Iccpd),
+                Wait(12_250),
+            ],
+        ),
+        (0, &[Member(A, 0, false), Wait(12_000), ResetWire, Wait(68)]),
+        // The port that is left of two halves of one name was taken for the place where both chassis saw a host.
+        (
+            4_756_282_515_195_756_336,
+            &[
+                Move(Place::Bond(1)),
+                FlushRules(A),
+                Move(Place::Bond(1)),
+                Member(B, 1, false),
+                Wait(12_000),
+            ],
+        ),
+        (
+            923_642_500_500_974_281,
+            &[
+                Kill(B, Iccpd),
+                Start(B, Iccpd),
+                Member(B, 0, false),
+                Wait(13_000),
+            ],
+        ),
+        // A port without another half was isolated for a moment when its own daemon started.
+        (
+            3_905_441_265_616_830_703,
+            &[
+                Member(A, 0, false),
+                Wait(12_000),
+                Kill(B, Iccpd),
+                Start(B, Iccpd),
+                Wait(60),
+            ],
+        ),
+        (
+            0,
+            &[
+                Member(B, 0, false),
+                Wait(12_000),
+                Kill(A, Iccpd),
+                Start(A, Iccpd),
+                Wait(60),
+            ],
+        ),
     ];
-    for steps in schedules {
-        held(steps);
+    for (drawn, steps) in schedules {
+        held(*drawn, steps);
     }
 }
 

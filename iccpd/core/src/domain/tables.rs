@@ -136,6 +136,7 @@ impl Domain {
         PortView {
             config: &self.config,
             links: &self.links,
+            ports: &self.ports,
             peer: &self.peer,
             outages: &self.tables.outages,
             known: self.tables.fdb.ports(),
@@ -150,6 +151,7 @@ impl Domain {
 struct PortView<'a> {
     config: &'a Config,
     links: &'a Links,
+    ports: &'a BTreeMap<IfName, MlagPort>,
     peer: &'a Peer,
     outages: &'a Outages,
     /// What they know.
@@ -167,6 +169,12 @@ impl PortView<'_> {
         name.is_some_and(|name| !self.links.is_running(&name))
     }
 
+    fn apart(&self) -> impl Iterator<Item = &IfName> {
+        let apart = self.ports.iter();
+        let apart = apart.filter(|(_, port)| port.pairing().is_alone());
+        apart.map(|(name, _)| name)
+    }
+
     /// Everything that may change without the links.
     fn differs(&self) -> bool {
         let known = self.known;
@@ -176,6 +184,7 @@ impl PortView<'_> {
                 || known.down.get(name).copied() != self.outages.of(name, self.now)
         };
         known.mlag != self.config.ports
+            || !self.apart().eq(&known.apart)
             || known.peer_link != self.config.peer_link
             || known.unreported != self.unreported
             || known.no_orphans == self.peer.policy().orphans
@@ -202,6 +211,7 @@ impl PortView<'_> {
         let at_peer = own().filter_map(|name| Some((*name, self.peer.port_is_up(name)?)));
         Ports {
             mlag: self.config.ports.clone(),
+            apart: self.apart().copied().collect(),
             peer_link: self.config.peer_link,
             vids,
             unreported,

@@ -11,6 +11,9 @@ use std::sync::Arc;
 pub struct Ports {
     /// The MLAG ports.
     pub mlag: BTreeSet<IfName>,
+    /// Those of them that the peer does not have: what it calls by this name is a port of its own, and one that both
+    /// see there is in two places.
+    pub apart: BTreeSet<IfName>,
     /// The peer link.
     pub peer_link: Option<IfName>,
     /// VLANs of each of these; a port without an entry takes any, one that is missing from the
@@ -65,8 +68,9 @@ impl Ports {
         names.any(|name| self.carries(name, vid))
     }
 
+    /// An MLAG port that the peer has as well, as far as is known.
     pub(super) fn is_mlag(&self, port: &IfName) -> bool {
-        self.mlag.contains(port)
+        self.mlag.contains(port) && !self.apart.contains(port)
     }
 
     /// How long an MLAG port is down, where that matters.
@@ -151,11 +155,9 @@ impl<'a> Change<'a> {
         if !same || link(before) != link(now) {
             return None;
         }
-        let mut ports: BTreeSet<IfName> = before
-            .mlag
-            .symmetric_difference(&now.mlag)
-            .copied()
-            .collect();
+        let mlag = before.mlag.symmetric_difference(&now.mlag);
+        let apart = before.apart.symmetric_difference(&now.apart);
+        let mut ports: BTreeSet<IfName> = mlag.chain(apart).copied().collect();
         differing(&before.vids, &now.vids, &mut ports);
         if now.unreported {
             differing(&before.at_peer, &now.at_peer, &mut ports);

@@ -52,6 +52,12 @@ pub enum Word {
 }
 
 impl Pairing {
+    /// The peer does not have it.
+    #[must_use]
+    pub const fn is_alone(self) -> bool {
+        matches!(self, Self::Leaving | Self::Apart)
+    }
+
     /// What is known after `word`. Total.
     #[must_use]
     pub const fn after(self, word: Word) -> Self {

@@ -176,14 +176,19 @@ impl Situation {
             // Isolating costs nothing now, and will be right when the peer link is back before the
             // session is.
             (Reachability::Nowhere, OnLoss::Hold) => Isolation::On,
+            // After a start nobody knows what the id on the wire is: perhaps its own already.
+            _ if matches!((pairing, before), (Pairing::Leaving, Isolation::Keep)) => before,
             _ if matches!(pairing, Pairing::Leaving) => Isolation::On,
             // No other port shows its id.
             _ if matches!(pairing, Pairing::Apart) => Isolation::Off,
-            _ if matches!(pairing, Pairing::Unknown)
-                && (self.ports_known || !matches!(before, Isolation::Keep)) =>
-            {
+            _ if matches!(pairing, Pairing::Unknown) && !matches!(before, Isolation::Keep) => {
                 Isolation::On
             }
+            _ if matches!(pairing, Pairing::Unknown) && self.ports_known => match self.reach {
+                // Whether it has another half is about to be known.
+                Reachability::Synchronising => before,
+                _ => Isolation::On,
+            },
             // The peer's may come up in the same way (`spec/behaviour.md` 7.1, third row).
             _ if unasked && !self.ports_known => Isolation::On,
             (Reachability::Synchronising, _) => before,

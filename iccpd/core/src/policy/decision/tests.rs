@@ -201,9 +201,12 @@ fn isolation_table_of_a_port_whose_other_half_is_not_known_or_is_not_there() {
     let mut table = Table::new(
         "
         no  *       *      *   *       => off
-        yes Leaving *      *   *       => on
+        yes Leaving *      *   Nowhere => on
+        yes Leaving On|Off *   Synchronised|Synchronising|Connecting|ConnectingApart|PeerLink => on
+        yes Leaving Keep   *   Synchronised|Synchronising|Connecting|ConnectingApart|PeerLink => keep
         yes Unknown On|Off *   *       => on
-        yes Unknown Keep   yes *       => on
+        yes Unknown Keep   yes Synchronising => keep
+        yes Unknown Keep   yes Synchronised|Connecting|ConnectingApart|PeerLink|Nowhere => on
         yes Unknown Keep   no  *       => as the other table says
         yes Apart   *      *   Nowhere => on
         yes Apart   *      *   Synchronised|Synchronising|Connecting|ConnectingApart|PeerLink => off
@@ -233,6 +236,7 @@ fn isolation_table_of_a_port_whose_other_half_is_not_known_or_is_not_there() {
                                 let want = match want {
                                     "on" => On,
                                     "off" => Off,
+                                    "keep" => Keep,
                                     _ => isolation(Presumed),
                                 };
                                 assert_eq!(isolation(pairing), want, "{situation:?} {before:?}");
