@@ -44,6 +44,7 @@ use crate::backend::{Backend, BackendError, BackendEvent, mclagsyncd};
 use crate::dataplane::{Setting, Subject};
 use crate::legacy::{ListenerEvent, Listeners, Translator};
 use crate::reconcile::{Limits, Original, Originals, Reconciler};
+use crate::store::{Store, StoreError};
 
 pub use access::Access;
 use access::Refusals;
@@ -51,7 +52,6 @@ use admission::Candidate;
 use connection::{Connection, Lost};
 use foreign::Foreign;
 use legacy::Legacy;
-pub use store::{Store, StoreError};
 
 mod access;
 mod admission;
@@ -60,7 +60,6 @@ mod foreign;
 mod legacy;
 mod outbox;
 mod settle;
-mod store;
 mod view;
 
 #[cfg(test)]
@@ -116,7 +115,7 @@ pub struct Server<B> {
     backend: B,
     reconciler: Reconciler,
     options: Options,
-    store: Option<Store>,
+    store: Option<Store<Originals>>,
     stored: Originals,
     /// Why originals could not be stored last time; they are tried again.
     unstored: Option<String>,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wanted::Wanted;
 use crate::dataplane::{Actual, McastRouter};
+use crate::store::Stored;
 
 /// The settings that were changed, by port.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -103,6 +104,12 @@ impl<T: Copy + PartialEq> Original<T> {
             *self = Self::Untouched;
         }
     }
+}
+
+impl Stored for Originals {
+    /// A few thousand ports fit.
+    const MAX_LEN: u64 = 1 << 20;
+    const WHAT: &'static str = "what settings were before";
 }
 
 impl Originals {
