@@ -220,7 +220,8 @@ async fn serve_with(
     let server = server.with_control(control).with_legacy(legacy);
     let mut server = server.with_reloads(reloads);
     if let Some(mclagsyncd) = &settings.mclagsyncd {
-        server = server.with_mclagsyncd(mclagsyncd::Client::new(mclagsyncd.places()));
+        let client = mclagsyncd::Client::new(mclagsyncd.places());
+        server = server.with_mclagsyncd(remembering(client, settings));
     }
     notify::ready();
     tokio::select! {
@@ -230,6 +231,18 @@ async fn serve_with(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The client of a foreign server. Without a memory it works all the same, until it is started again.
+fn remembering(client: mclagsyncd::Client, settings: &Settings) -> mclagsyncd::Client {
+    match mclagsyncd::Memory::open(settings.pair()) {
+        Ok(memory) => client.remembering(memory),
+        Err(error) => {
+            let error = process::chain(&error);
+            tracing::warn!(error, "the pair will not be remembered across a restart");
+            client
+        }
+    }
 }
 
 fn options(settings: &Settings) -> Options {

@@ -290,6 +290,9 @@ impl<B: Backend> Server<B> {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServerError> {
         let ended = self.serve(&mut listener, stop).await;
+        if let Some(foreign) = &mut self.foreign {
+            foreign.client.confirm_until_now();
+        }
         match &ended {
             Ok(()) => {
                 let by = Instant::now() + LAST_WORK;

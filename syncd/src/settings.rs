@@ -50,6 +50,9 @@ pub(crate) const CONTROL: &str = "mclagsyncd-ctl.sock";
 /// Name of the file in the run directory that remembers settings from before.
 pub(crate) const ORIGINALS: &str = "mclagsyncd-originals.json";
 
+/// Name of the file in the run directory that remembers the pair that a foreign server named.
+pub(crate) const PAIR: &str = "mclagsyncd-pair.json";
+
 /// Checked settings.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
@@ -225,6 +228,12 @@ impl Settings {
     #[must_use]
     pub fn originals(&self) -> PathBuf {
         self.run_dir.join(ORIGINALS)
+    }
+
+    /// The file that remembers the pair that a foreign server named.
+    #[must_use]
+    pub fn pair(&self) -> PathBuf {
+        self.run_dir.join(PAIR)
     }
 }
 

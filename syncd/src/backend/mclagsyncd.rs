@@ -9,7 +9,7 @@
 //! server sends. Bounds: [`WINDOW`] batches of outgoing messages, one read of incoming ones, and the
 //! table of what the server has learned.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpError, OpErrorCode};
 use mclag_proto::sync::settings::PairSettings;
 use mclag_proto::sync::v1::{ClientMessage, Dialect};
-use mclag_proto::{IfName, Mac, Vid};
+use mclag_proto::{DomainId, IfName, Mac, Vid};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -31,10 +31,12 @@ use crate::v1::to::Translator;
 use configuration::Configuration;
 use connection::{SETTLE_LATEST, SETTLE_QUIET, SILENCE, ServerConnection, Unanswered, Woke};
 pub use counters::Counters;
+pub use memory::{Memory, MemoryError};
 
 mod configuration;
 mod connection;
 mod counters;
+mod memory;
 mod receive;
 
 /// An attempt to connect.
@@ -60,7 +62,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_secs(5);
 /// Number of what is sent and no client waits for.
 pub const UNASKED: u64 = 0;
-/// Most memberships of ports in VLANs that are remembered.
+/// Most memberships of ports in VLANs that are kept.
 const MAX_VLAN_MEMBERS: usize = 1 << 18;
 
 /// Where a server may be found, and how it speaks there.
@@ -115,10 +117,14 @@ pub struct Client {
     reported: Option<Box<PairSettings>>,
     /// The server sent on this connection or on one before all that it sends of the settings.
     has_configuration: bool,
+    /// Keeps the settings across a restart.
+    memory: Option<Memory>,
+    /// They are to be written there.
+    is_changed: bool,
+    /// Since when nobody confirms the settings; none while they are told, or there are none.
+    unconfirmed_since: Option<Instant>,
     /// The chassis' own MAC as the client gave it and as the server names it, when they last differed.
     differ: Option<(Mac, Mac)>,
-    /// Memberships of ports in VLANs, as sent on this connection.
-    vlan_members: BTreeSet<(IfName, Vid)>,
     /// Messages of the connections before.
     counters: Counters,
     happened: VecDeque<ServerEvent>,
@@ -140,11 +146,92 @@ impl Client {
             configuration: Configuration::default(),
             reported: None,
             has_configuration: false,
+            memory: None,
+            is_changed: false,
+            unconfirmed_since: None,
             differ: None,
-            vlan_members: BTreeSet::new(),
             counters: Counters::default(),
             happened: VecDeque::new(),
             log: Log::default(),
+        }
+    }
+
+    /// Remember the settings there, and begin with what is remembered.
+    #[must_use]
+    pub fn remembering(mut self, mut memory: Memory) -> Self {
+        if let Some((received, confirmed)) = memory.recall() {
+            self.configuration.remember(received);
+            self.unconfirmed_since = Some(confirmed);
+            self.reported = self.configuration.settings().map(Box::new);
+            self.name_node_mac();
+            let domain = self.configuration.domain();
+            let domain = domain.map(tracing::field::display);
+            let age_s = confirmed.elapsed().as_secs();
+            tracing::info!(
+                domain,
+                age_s,
+                "the pair is remembered until the mclagsyncd server names one"
+            );
+        }
+        self.memory = Some(memory);
+        self
+    }
+
+    /// The domain that no server confirmed on this connection, and for how long at most.
+    #[must_use]
+    pub fn remembered(&self) -> Option<(DomainId, Duration)> {
+        let since = self.unconfirmed_since?;
+        Some((self.configuration.domain()?, since.elapsed()))
+    }
+
+    /// Forget the pair that is remembered. The domain that it had.
+    ///
+    /// # Errors
+    ///
+    /// When none is remembered: there is none, or the server named it on this connection.
+    pub fn forget_pair(&mut self) -> Result<DomainId, NothingRemembered> {
+        let domain = match (self.configuration.domain(), self.unconfirmed_since) {
+            (None, _) => return Err(NothingRemembered::NoPair),
+            (Some(domain), None) => return Err(NothingRemembered::Named(domain)),
+            (Some(domain), Some(_)) => domain,
+        };
+        for (port, vid) in self.configuration.forget() {
+            let member = false;
+            self.event(Event::VlanMember { port, vid, member });
+        }
+        self.has_configuration = true;
+        self.unconfirmed_since = None;
+        self.report_changed(None);
+        self.is_changed = true;
+        self.memorise();
+        Ok(domain)
+    }
+
+    /// Remember that what the server named was so until now: this process ends.
+    pub fn confirm_until_now(&mut self) {
+        if self.unconfirmed_since.is_none()
+            && let Some(memory) = &mut self.memory
+        {
+            memory.confirm(Instant::now());
+        }
+    }
+
+    /// From now on nobody confirms the settings, if somebody did.
+    fn unconfirmed(&mut self) {
+        if self.unconfirmed_since.is_none() && self.configuration.domain().is_some() {
+            self.confirm_until_now();
+            self.unconfirmed_since = Some(Instant::now());
+        }
+    }
+
+    /// Have the memory know what is in force, if that changed.
+    fn memorise(&mut self) {
+        if !std::mem::take(&mut self.is_changed) {
+            return;
+        }
+        if let Some(memory) = &mut self.memory {
+            let confirmed = self.unconfirmed_since.unwrap_or_else(Instant::now);
+            memory.keep(self.configuration.to_remember(), confirmed);
         }
     }
 
@@ -198,13 +285,6 @@ impl Client {
         connection.is_none_or(|connection| connection.pipe.waiting() == 0)
     }
 
-    /// Drop the connection and make a new one: the server sends everything again then.
-    pub fn reconnect(&mut self) {
-        if self.connection.is_some() {
-            self.lose("to hear everything again");
-        }
-    }
-
     /// No client waits any more for the answers to what was sent.
     pub fn forget_batches(&mut self) {
         if let Some(connection) = &mut self.connection {
@@ -240,16 +320,16 @@ impl Client {
         self.translator.learned_len()
     }
 
-    /// Ports that are in a VLAN, as the server reported on this connection.
+    /// Ports that are in a VLAN, as the server reported.
     pub fn vlan_members(&self) -> impl Iterator<Item = (IfName, Vid)> {
-        self.vlan_members.iter().copied()
+        self.configuration.vlan_members()
     }
 
     /// Whether the server has sent everything that it sends on its own.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let connection = self.connection.as_ref();
-        connection.is_some_and(|c| c.dialect.is_some() && c.settle.is_none())
+        connection.is_some_and(|c| c.dialect.is_some() && !c.is_listing)
     }
 
     /// The settings of the pair; none while it is not known whether there is one.
@@ -312,7 +392,6 @@ impl Client {
         };
         tracing::info!(address = %connection.address, %dialect, "mclagsyncd server connected");
         let now = Instant::now();
-        self.vlan_members.clear();
         let is_known = dialect.has_settings() && self.reported.is_some();
         connection.begin(
             dialect,
@@ -342,6 +421,7 @@ impl Client {
             if connection.dialect.is_some() {
                 self.happened.push_back(ServerEvent::Down);
             }
+            self.unconfirmed();
         } else {
             // Somebody else may be found at the next place.
             self.next_place = (self.next_place + 1) % self.places.len().max(1);
@@ -412,17 +492,38 @@ impl Client {
     }
 
     fn settled(&mut self) {
+        let mut was_listing = false;
         if let Some(connection) = &mut self.connection {
             connection.settle = None;
+            was_listing = std::mem::take(&mut connection.is_listing);
         }
         // Not before: one that takes connections and drops them is not to be dialled in a hurry.
         self.dialler.reset();
-        self.configuration.settle();
+        self.is_changed = true;
+        for (port, vid) in self.configuration.settle() {
+            let member = false;
+            self.event(Event::VlanMember { port, vid, member });
+        }
         let dialect = self.abilities().map(|(_, dialect)| dialect);
         self.has_configuration |= dialect.is_some_and(Dialect::has_settings);
-        self.event(Event::SnapshotEnd);
+        if was_listing {
+            self.event(Event::SnapshotEnd);
+        }
         self.report_settings();
+        self.memorise();
     }
+}
+
+/// Why no pair was forgotten.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NothingRemembered {
+    /// There is none.
+    #[error("no pair is remembered")]
+    NoPair,
+    /// It is the server that has it.
+    #[error("domain {0} is not remembered: the mclagsyncd server named it; delete it there")]
+    Named(DomainId),
 }
 
 /// What a server of this dialect can do.

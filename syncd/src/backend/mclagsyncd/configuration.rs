@@ -1,9 +1,10 @@
-//! What a version-1 server sends of the pair's configuration (`spec/mclagsyncd-protocol.md` 5.2, 5.3,
+//! What a version-1 server sends of the pair's configuration (`spec/mclagsyncd-protocol.md` 5.2 to
 //! 5.5), kept until it makes up a whole.
 //!
-//! The server repeats itself: lists come cumulatively, and everything comes again on each
-//! connection. So records are taken into sets, and what a new connection did not name again by
-//! the time it has [settled](Told::settle) is gone.
+//! Within a connection lists come cumulatively, so records are taken into sets. A connection that is not the
+//! server's first is told nothing that has not changed (12, items 1 and 2), so what the ones before were told
+//! stays, as remembered. Anything that is told of the domain is told with all that belongs to it: once that has
+//! [settled](Configuration::settle), it replaces what was remembered as a whole.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -12,11 +13,15 @@ use mclag_proto::sync::settings::{DomainSettings, MAX_NAMES, PairSettings};
 use mclag_proto::sync::v1::{
     DomainAttributes, DomainOp, DomainRecord, InterfaceRecord, RecordOp, UniqueIpRecord,
 };
-use mclag_proto::{DomainId, IfName, Mac};
+use mclag_proto::{DomainId, IfName, Mac, Vid};
+use serde::{Deserialize, Serialize};
+
+use super::MAX_VLAN_MEMBERS;
 
 /// A domain as the server has named it so far.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Domain {
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Domain {
     id: DomainId,
     local: Option<Ipv4Addr>,
     peer: Option<Ipv4Addr>,
@@ -30,71 +35,142 @@ struct Domain {
     system_mac: Mac,
 }
 
-/// Everything one connection has sent.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Received {
+/// Everything that a server has sent.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Received {
     domain: Option<Domain>,
-    ports: BTreeSet<IfName>,
-    unique_ip: BTreeSet<IfName>,
+    pub(super) ports: BTreeSet<IfName>,
+    pub(super) unique_ip: BTreeSet<IfName>,
+    #[serde(with = "by_port")]
+    pub(super) vlan_members: BTreeSet<(IfName, Vid)>,
 }
 
 /// The configuration as received.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Configuration {
     received: Received,
-    /// What the present connection has repeated or sent anew; none once it has settled.
-    again: Option<Received>,
+    /// What the present connection was told, while the rest is remembered of those before.
+    again: Option<Again>,
+}
+
+/// What a connection was told beside what is remembered.
+#[derive(Clone, Debug, Default)]
+struct Again {
+    received: Received,
+    /// Something was told of the domain: what belongs to it is told as well.
+    is_whole: bool,
 }
 
 impl Configuration {
-    /// A connection begins; what the one before sent holds until this one has settled.
+    /// A connection begins: what those before were told is remembered.
     pub(super) fn connected(&mut self) {
-        self.again = Some(Received::default());
+        self.again = Some(Again::default());
     }
 
-    /// The server has sent everything it sends on its own: what it did not repeat is gone.
-    pub(super) fn settle(&mut self) {
-        if let Some(again) = self.again.take() {
-            self.received = again;
-        }
+    /// The server has sent everything it sends on its own. If it said anything of the domain, what it did not
+    /// name is gone. Answers the memberships in VLANs that are gone.
+    pub(super) fn settle(&mut self) -> Vec<(IfName, Vid)> {
+        let Some(Again { received, .. }) = self.again.take_if(|again| again.is_whole) else {
+            return Vec::new();
+        };
+        let before = std::mem::replace(&mut self.received, received);
+        let members = before.vlan_members.difference(&self.received.vlan_members);
+        members.copied().collect()
+    }
+
+    /// What another process was told, before any connection of this one.
+    pub(super) fn remember(&mut self, received: Received) {
+        self.received = received;
+        self.again = Some(Again::default());
+    }
+
+    /// What is to be remembered; nothing while there is no domain.
+    pub(super) fn to_remember(&self) -> Option<&Received> {
+        Some(&self.received).filter(|received| received.domain.is_some())
+    }
+
+    /// Forget what is remembered. Answers the memberships in VLANs that are gone.
+    pub(super) fn forget(&mut self) -> Vec<(IfName, Vid)> {
+        let members = self.vlan_members().collect();
+        self.received = Received::default();
+        self.again = Some(Again::default());
+        members
+    }
+
+    /// Something is being told that replaces what is remembered, once it is complete.
+    pub(super) fn is_replacing(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| again.is_whole)
+    }
+
+    /// Everything that is in force was told on this connection, or takes the place of what was remembered.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.again.as_ref().is_none_or(|again| again.is_whole)
+    }
+
+    /// The number of the domain, if there is one.
+    pub(super) fn domain(&self) -> Option<DomainId> {
+        Some(self.received.domain.as_ref()?.id)
+    }
+
+    /// Ports that are in a VLAN.
+    pub(super) fn vlan_members(&self) -> impl Iterator<Item = (IfName, Vid)> {
+        self.received.vlan_members.iter().copied()
+    }
+
+    /// Take in records with `take`. Answers a line for each that was not taken: what fits either into what is
+    /// remembered or into what is told now is no reason to complain.
+    fn take_each<R>(
+        &mut self,
+        records: &[R],
+        take: impl Fn(&mut Received, &R) -> Result<(), String>,
+    ) -> Vec<String> {
+        let refused = records.iter().filter_map(|record| {
+            let taken = take(&mut self.received, record);
+            let again = self.again.as_mut();
+            let again = again.map(|again| take(&mut again.received, record));
+            taken.err().filter(|_| !matches!(again, Some(Ok(()))))
+        });
+        refused.collect()
     }
 
     /// Records on domains. Answers a line for each that was not taken.
     pub(super) fn domains(&mut self, records: &[DomainRecord]) -> Vec<String> {
-        let refused = records.iter().filter_map(|record| {
-            let taken = self.received.take_domain(record);
-            // What fits into what is sent now is no reason to complain.
-            match &mut self.again {
-                Some(again) => again.take_domain(record).err(),
-                None => taken.err(),
+        let id = |received: &Received| received.domain.as_ref().map(|domain| domain.id);
+        let mut refused = Vec::new();
+        for record in records {
+            let before = id(&self.received);
+            refused.extend(self.take_each(std::slice::from_ref(record), Received::take_domain));
+            // A domain that was not added on this connection is changed, not told.
+            let is_told = match record.op {
+                DomainOp::Add => true,
+                DomainOp::Delete => before == Some(record.domain),
+                DomainOp::Update | DomainOp::DeleteAttributes => false,
+            };
+            if let Some(again) = &mut self.again {
+                again.is_whole |= is_told;
             }
-        });
-        refused.collect()
+        }
+        refused
     }
 
     /// Records on MLAG ports. Answers a line for each that was not taken.
     pub(super) fn interfaces(&mut self, records: &[InterfaceRecord]) -> Vec<String> {
-        let refused = records.iter().filter_map(|record| {
-            let taken = self.received.take_port(record);
-            match &mut self.again {
-                Some(again) => again.take_port(record).err(),
-                None => taken.err(),
-            }
-        });
-        refused.collect()
+        self.take_each(records, Received::take_port)
     }
 
     /// Records on VLAN interfaces with an address of their own.
     /// Answers a line for each that was not taken.
     pub(super) fn unique_ip(&mut self, records: &[UniqueIpRecord]) -> Vec<String> {
-        let refused = records.iter().filter_map(|record| {
-            let taken = self.received.take_unique_ip(record);
-            match &mut self.again {
-                Some(again) => again.take_unique_ip(record).err(),
-                None => taken.err(),
-            }
-        });
-        refused.collect()
+        self.take_each(records, Received::take_unique_ip)
+    }
+
+    /// A port is, or is no longer, in a VLAN. More than [`MAX_VLAN_MEMBERS`] are not remembered.
+    pub(super) fn vlan_member(&mut self, port: IfName, vid: Vid, op: RecordOp) {
+        let again = self.again.as_mut().map(|again| &mut again.received);
+        for received in std::iter::once(&mut self.received).chain(again) {
+            received.take_vlan_member(port, vid, op);
+        }
     }
 
     /// The settings, as soon as they are complete: a domain and both addresses
@@ -105,6 +181,7 @@ impl Configuration {
             domain,
             ports,
             unique_ip,
+            vlan_members: _,
         } = &self.received;
         let domain = domain.as_ref()?;
         let (local, peer) = domain.ends?;
@@ -129,6 +206,23 @@ impl Configuration {
 }
 
 impl Received {
+    /// Whether a server can have sent this; in words what it cannot.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (what, names) in [("ports", &self.ports), ("VLAN interfaces", &self.unique_ip)] {
+            if names.len() > MAX_NAMES {
+                return Err(format!("{} {what} are more than {MAX_NAMES}", names.len()));
+            }
+        }
+        let members = self.vlan_members.len();
+        if members > MAX_VLAN_MEMBERS {
+            return Err(format!(
+                "{members} members of VLANs are more than {MAX_VLAN_MEMBERS}"
+            ));
+        }
+        let domain = self.domain.as_ref();
+        domain.map_or(Ok(()), Domain::check)
+    }
+
     fn take_domain(&mut self, record: &DomainRecord) -> Result<(), String> {
         let id = record.domain;
         match (&mut self.domain, record.op) {
@@ -173,6 +267,18 @@ impl Received {
     fn take_unique_ip(&mut self, record: &UniqueIpRecord) -> Result<(), String> {
         note(&mut self.unique_ip, record.op, record.interface)
     }
+
+    fn take_vlan_member(&mut self, port: IfName, vid: Vid, op: RecordOp) {
+        match op {
+            RecordOp::Add if self.vlan_members.len() < MAX_VLAN_MEMBERS => {
+                self.vlan_members.insert((port, vid));
+            }
+            RecordOp::Add => {}
+            RecordOp::Delete => {
+                self.vlan_members.remove(&(port, vid));
+            }
+        }
+    }
 }
 
 fn note(names: &mut BTreeSet<IfName>, op: RecordOp, name: IfName) -> Result<(), String> {
@@ -197,6 +303,24 @@ impl Domain {
             keepalive_s: None,
             session_timeout_s: None,
             system_mac: Mac([0; 6]),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Self { id, .. } = self;
+        if let Some((local, peer)) = self.ends
+            && local == peer
+        {
+            return Err(format!("domain {id}: {local} is the address of both"));
+        }
+        let times = [self.keepalive_s, self.session_timeout_s];
+        match times
+            .into_iter()
+            .flatten()
+            .find(|time| seconds((*time).into()).is_none())
+        {
+            Some(time) => Err(format!("domain {id}: a time of {time} s")),
+            None => Ok(()),
         }
     }
 
@@ -266,9 +390,45 @@ fn seconds(raw: i32) -> Option<u16> {
         .filter(|seconds| (1..=3600).contains(seconds))
 }
 
+/// Memberships in VLANs as they are stored: the VLANs of each port.
+mod by_port {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use mclag_proto::{IfName, Vid};
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    type Members = BTreeSet<(IfName, Vid)>;
+
+    pub(super) fn serialize<S: Serializer>(members: &Members, to: S) -> Result<S::Ok, S::Error> {
+        let mut ports: BTreeMap<&IfName, Vec<Vid>> = BTreeMap::new();
+        for (port, vid) in members {
+            ports.entry(port).or_default().push(*vid);
+        }
+        to.collect_map(ports)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Members, D::Error> {
+        let ports: BTreeMap<IfName, Vec<Vid>> = BTreeMap::deserialize(from)?;
+        let members = ports.into_iter();
+        let members = members.flat_map(|(port, vids)| vids.into_iter().map(move |vid| (port, vid)));
+        Ok(members.collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Received {
+        /// A pair with a port in a VLAN.
+        pub(in super::super) fn for_test() -> Self {
+            let mut configuration = Configuration::default();
+            configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+            configuration.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
+            configuration.vlan_member(name("PortChannel1"), Vid::new(100).unwrap(), RecordOp::Add);
+            configuration.received
+        }
+    }
 
     fn name(text: &str) -> IfName {
         IfName::new(text).unwrap()
@@ -477,8 +637,8 @@ mod tests {
         assert_eq!(refused, ["port PortChannel1: no domain 1"]);
     }
 
-    /// `spec/behaviour.md` 14.6: what is missing after the snapshot was deleted meanwhile; until
-    /// then the same domain sent again is the same domain.
+    /// What is missing after a domain with all that belongs to it was deleted meanwhile; until then the same
+    /// domain sent again is the same domain.
     #[test]
     fn a_new_connection_replaces_what_the_old_one_said_once_it_has_settled() {
         let mut configuration = Configuration::default();
@@ -495,9 +655,25 @@ mod tests {
         assert_eq!(ports(&configuration), ["PortChannel1"]);
         configuration.settle();
         assert_eq!(ports(&configuration), ["PortChannel1"]);
+    }
+
+    /// `spec/mclagsyncd-protocol.md` 12, item 1.
+    #[test]
+    fn a_new_connection_that_is_told_nothing_of_the_domain_changes_what_it_is_told() {
+        let mut configuration = Configuration::default();
+        configuration.domains(&[domain(DomainOp::Add, named(0x1f))]);
+        configuration.interfaces(&[port(RecordOp::Add, "PortChannel1")]);
         configuration.connected();
         configuration.settle();
-        assert_eq!(configuration.settings(), None);
+        assert!(!configuration.is_confirmed());
+        let more = [port(RecordOp::Add, "PortChannel2")];
+        assert!(configuration.interfaces(&more).is_empty());
+        let mut other = domain(DomainOp::Delete, named(0));
+        other.domain = id(2);
+        assert_eq!(configuration.domains(&[other]).len(), 1);
+        configuration.settle();
+        assert!(!configuration.is_confirmed());
+        assert_eq!(ports(&configuration), ["PortChannel1", "PortChannel2"]);
     }
 
     /// Its number was changed while nobody was connected.

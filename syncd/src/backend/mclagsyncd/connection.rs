@@ -22,8 +22,8 @@ const READ_CHUNK: usize = 64 * 1024;
 /// The server marks no end of what it sends on its own after a connection; it is quiet for this long
 /// then, ...
 pub(super) const SETTLE_QUIET: Duration = Duration::from_millis(1500);
-/// ... and at the latest after this time it counts as complete. A server that named a pair before and
-/// sends nothing at all is given as long: its socket takes connections before it serves them.
+/// ... and at the latest after this time it counts as complete. What it has learned is waited for as long where
+/// it named a pair before and sends nothing at all: its socket takes connections before it serves them.
 pub(super) const SETTLE_LATEST: Duration = Duration::from_secs(30);
 /// How long a server of unknown dialect may be silent before it is asked for something that only one
 /// of them answers, and then before it is taken for a silent one of SONiC
@@ -49,6 +49,8 @@ pub(super) struct ServerConnection {
     /// Messages that have left.
     pub(super) left: u64,
     pub(super) settle: Option<Settle>,
+    /// What it sends on its own has not been complete yet.
+    pub(super) is_listing: bool,
     pub(super) poll_at: Instant,
     /// The dialect was taken for granted, and nothing was received that decides it.
     pub(super) presumed: bool,
@@ -93,6 +95,7 @@ impl ServerConnection {
             unanswered: VecDeque::new(),
             left: 0,
             settle: None,
+            is_listing: true,
             poll_at: Instant::now() + SILENCE,
             presumed: false,
             counters: Counters::default(),
@@ -110,7 +113,17 @@ impl ServerConnection {
             quiet_at: now + quiet,
             latest: now + SETTLE_LATEST,
         });
+        self.is_listing = true;
         self.poll_at = now;
+    }
+
+    /// The server tells more than a change: what belongs to it follows.
+    pub(super) fn expect_the_rest(&mut self) {
+        let now = Instant::now();
+        self.settle.get_or_insert(Settle {
+            quiet_at: now + SETTLE_QUIET,
+            latest: now + SETTLE_LATEST,
+        });
     }
 
     /// The server is sending something: not before it is quiet again has it sent everything.

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 
 use mclag_proto::sync::frame::Frame;
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
-use mclag_proto::sync::v1::{Dialect, FdbKind, FdbRecord, RecordOp, ServerMessage};
-use mclag_proto::{IfName, Vid};
+use mclag_proto::sync::settings::PairSettings;
+use mclag_proto::sync::v1::{
+    Dialect, FdbKind, FdbRecord, RecordOp, ServerMessage, VlanMemberRecord,
+};
 
-use super::{Client, MAX_VLAN_MEMBERS, ServerEvent, report};
+use super::{Client, ServerEvent, report};
 
 impl Client {
     pub(super) fn received(&mut self) {
@@ -16,6 +18,14 @@ impl Client {
             return;
         };
         connection.heard();
+        self.take_all();
+        if self.connection.is_some() && self.configuration.is_confirmed() {
+            self.unconfirmed_since = None;
+        }
+        self.memorise();
+    }
+
+    fn take_all(&mut self) {
         loop {
             let Some(connection) = &mut self.connection else {
                 return;
@@ -84,8 +94,11 @@ impl Client {
                 return;
             }
             ServerMessage::VlanMembers(records) => {
-                for record in records {
-                    self.vlan_member(record.port, record.vid, record.op == RecordOp::Add);
+                self.is_changed = true;
+                for VlanMemberRecord { op, vid, port } in records {
+                    self.configuration.vlan_member(port, vid, op);
+                    let member = op == RecordOp::Add;
+                    self.event(Event::VlanMember { port, vid, member });
                 }
                 return;
             }
@@ -93,8 +106,14 @@ impl Client {
             ServerMessage::Interfaces(records) => self.configuration.interfaces(&records),
             ServerMessage::UniqueIps(records) => self.configuration.unique_ip(&records),
         };
+        self.is_changed = true;
         for reason in refused {
             report(&mut self.log, address, &reason);
+        }
+        if let Some(connection) = &mut self.connection
+            && self.configuration.is_replacing()
+        {
+            connection.expect_the_rest();
         }
         self.report_settings();
     }
@@ -115,19 +134,29 @@ impl Client {
         let has_settings = self.abilities().is_some_and(|(_, d)| d.has_settings());
         let config = self.configuration.settings().map(Box::new);
         if has_settings && config != self.reported {
-            self.reported.clone_from(&config);
-            if let Some(mac) = config.as_ref().and_then(|pair| pair.domain.system_mac) {
-                self.translator.server_names(mac);
-                self.compare_node_macs();
-            }
-            // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
-            if let Some(ServerEvent::Settings(before @ Some(_))) = self.happened.back_mut()
-                && config.is_some()
-            {
-                *before = config;
-            } else {
-                self.happened.push_back(ServerEvent::Settings(config));
-            }
+            self.report_changed(config);
+        }
+    }
+
+    pub(super) fn report_changed(&mut self, config: Option<Box<PairSettings>>) {
+        self.reported.clone_from(&config);
+        self.name_node_mac();
+        // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
+        if let Some(ServerEvent::Settings(before @ Some(_))) = self.happened.back_mut()
+            && config.is_some()
+        {
+            *before = config;
+        } else {
+            self.happened.push_back(ServerEvent::Settings(config));
+        }
+    }
+
+    /// The settings have a MAC of the chassis.
+    pub(super) fn name_node_mac(&mut self) {
+        let pair = self.reported.as_ref();
+        if let Some(mac) = pair.and_then(|pair| pair.domain.system_mac) {
+            self.translator.server_names(mac);
+            self.compare_node_macs();
         }
     }
 
@@ -167,14 +196,5 @@ impl Client {
             (RecordOp::Add, None) => return,
         };
         self.event(Event::Fdb { key, observation });
-    }
-
-    fn vlan_member(&mut self, port: IfName, vid: Vid, member: bool) {
-        if !member {
-            self.vlan_members.remove(&(port, vid));
-        } else if self.vlan_members.len() < MAX_VLAN_MEMBERS {
-            self.vlan_members.insert((port, vid));
-        }
-        self.event(Event::VlanMember { port, vid, member });
     }
 }

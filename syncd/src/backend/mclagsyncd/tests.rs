@@ -7,9 +7,10 @@ use mclag_proto::sync::model::{
 };
 use mclag_proto::sync::v1::{
     DomainAttributes, DomainOp, DomainRecord, FdbKind, FdbRecord, InterfaceRecord, RecordOp,
-    ServerMessage,
+    ServerMessage, UniqueIpRecord, VlanMemberRecord,
 };
 use mclag_proto::{DomainId, IfName, Vid};
+use mclag_test_support::TempDir;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -251,32 +252,259 @@ async fn settings_that_arrive_together_are_reported_once() {
     assert_eq!(reported, [Some(3), None, Some(1)]);
 }
 
-/// `spec/behaviour.md` 14.6.
-#[tokio::test]
-async fn a_domain_that_a_new_connection_does_not_name_is_gone_once_it_has_settled() {
+fn ports(op: RecordOp, names: &[&str]) -> ServerMessage {
+    let record = |port: &&str| InterfaceRecord {
+        op,
+        domain: DomainId::new(1).unwrap(),
+        port: name(port),
+    };
+    ServerMessage::Interfaces(names.iter().map(record).collect())
+}
+
+fn vlan_members(vid: u16, names: &[&str]) -> ServerMessage {
+    let record = |port: &&str| VlanMemberRecord {
+        op: RecordOp::Add,
+        vid: Vid::new(vid).unwrap(),
+        port: name(port),
+    };
+    ServerMessage::VlanMembers(names.iter().map(record).collect())
+}
+
+fn unique_ip(interface: &str) -> ServerMessage {
+    ServerMessage::UniqueIps(vec![UniqueIpRecord {
+        op: RecordOp::Add,
+        interface: name(interface),
+    }])
+}
+
+/// What SONiC's server says to its first client (`spec/mclagsyncd-protocol.md` 5.6), with two ports.
+async fn tell_pair(stream: &mut TcpStream) {
+    for message in [
+        ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
+        ports(RecordOp::Add, &["PortChannel1"]),
+        ports(RecordOp::Add, &["PortChannel1", "PortChannel2"]),
+        vlan_members(10, &["PortChannel1", "PortChannel2"]),
+        unique_ip("Vlan10"),
+    ] {
+        send(stream, &message).await;
+    }
+}
+
+/// Until the client has taken in what this says: each event once.
+async fn settled(client: &mut Client) -> Vec<ServerEvent> {
+    let mut all = Vec::new();
+    loop {
+        let happened = next(client).await;
+        let is_end = happened == ServerEvent::Event(Event::SnapshotEnd);
+        all.push(happened);
+        if is_end {
+            return all;
+        }
+    }
+}
+
+/// Ports, VLAN interfaces, and members of VLANs.
+fn known(client: &Client) -> String {
+    let Some(Some(pair)) = client.settings() else {
+        return "no pair".to_owned();
+    };
+    let names = |names: &std::collections::BTreeSet<IfName>| {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        names.join(",")
+    };
+    let members: Vec<_> = client.vlan_members().collect();
+    let members: Vec<_> = members.iter().map(|(p, v)| format!("{p}={v}")).collect();
+    let (ports, unique_ip) = (names(&pair.ports), names(&pair.unique_ip));
+    format!("{ports} {unique_ip} {}", members.join(","))
+}
+
+const BOTH: &str = "PortChannel1,PortChannel2 Vlan10 PortChannel1=10,PortChannel2=10";
+
+/// `spec/mclagsyncd-protocol.md` 12, item 1: nobody tells a second connection that nothing has changed.
+#[tokio::test(start_paused = true)]
+async fn a_pair_that_was_told_once_outlives_connections_that_are_told_nothing() {
     let listener = listener().await;
     let mut client = client(&listener, Some(Dialect::Sonic));
     let mut stream = accept(&mut client, &listener).await;
-    greeted(&mut client, Dialect::Sonic).await;
-    send(
-        &mut stream,
-        &ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
-    )
-    .await;
-    assert!(matches!(
-        next(&mut client).await,
-        ServerEvent::Settings(Some(_))
-    ));
-    drop(stream);
-    assert_eq!(next(&mut client).await, ServerEvent::Down);
+    tell_pair(&mut stream).await;
+    settled(&mut client).await;
+    assert_eq!(known(&client), BOTH);
+    assert_eq!(client.remembered(), None, "it was just told");
+    for minutes in 1..4_u64 {
+        drop(stream);
+        while next(&mut client).await != ServerEvent::Down {}
+        stream = accept(&mut client, &listener).await;
+        settled(&mut client).await;
+        let more = timeout(Duration::from_secs(60), client.next()).await;
+        assert!(more.is_err(), "{more:?}");
+        assert_eq!(known(&client), BOTH);
+        let (domain, age) = client.remembered().unwrap();
+        assert_eq!(domain, DomainId::new(1).unwrap());
+        assert!(age >= Duration::from_secs(60 * minutes), "{age:?}");
+    }
+}
+
+/// Whenever that is; and what is said of a change before, without the domain, is no more than that.
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_is_told_replaces_what_is_remembered_as_a_whole_when_it_is_complete() {
+    let listener = listener().await;
+    let mut client = client(&listener, Some(Dialect::Sonic));
     let mut stream = accept(&mut client, &listener).await;
-    greeted(&mut client, Dialect::Sonic).await;
-    send(&mut stream, &ServerMessage::Interfaces(Vec::new())).await;
-    assert_eq!(event(&mut client).await, Event::SnapshotEnd);
-    assert!(matches!(
-        next(&mut client).await,
-        ServerEvent::Settings(None)
-    ));
+    tell_pair(&mut stream).await;
+    settled(&mut client).await;
+    drop(stream);
+    while next(&mut client).await != ServerEvent::Down {}
+    let mut stream = accept(&mut client, &listener).await;
+    settled(&mut client).await;
+    let mut update = domain_record(DomainOp::Update);
+    update.attributes = DomainAttributes::KEEPALIVE;
+    update.keepalive_s = 7;
+    send(&mut stream, &ServerMessage::Domain(vec![update])).await;
+    let ServerEvent::Settings(Some(pair)) = next(&mut client).await else {
+        panic!("no settings");
+    };
+    assert_eq!((pair.domain.keepalive_s, pair.ports.len()), (Some(7), 2));
+    assert!(client.remembered().is_some());
+
+    for message in [
+        ServerMessage::Domain(vec![domain_record(DomainOp::Add)]),
+        ports(RecordOp::Add, &["PortChannel2"]),
+        vlan_members(20, &["PortChannel2"]),
+    ] {
+        send(&mut stream, &message).await;
+    }
+    let gone = |port, vid| {
+        let (port, vid, member) = (name(port), Vid::new(vid).unwrap(), false);
+        ServerEvent::Event(Event::VlanMember { port, vid, member })
+    };
+    let mut happened = Vec::new();
+    while !matches!(happened.last(), Some(ServerEvent::Settings(Some(pair))) if pair.ports.len() == 1)
+    {
+        happened.push(next(&mut client).await);
+        let has_ports = |event: &ServerEvent| match event {
+            ServerEvent::Settings(pair) => pair.as_ref().is_some_and(|pair| !pair.ports.is_empty()),
+            _ => true,
+        };
+        assert!(
+            happened.iter().all(has_ports),
+            "never without a port: {happened:?}"
+        );
+    }
+    assert!(happened.contains(&gone("PortChannel1", 10)));
+    assert!(happened.contains(&gone("PortChannel2", 10)));
+    let begins = ServerEvent::Event(Event::SnapshotBegin);
+    let ends = ServerEvent::Event(Event::SnapshotEnd);
+    assert!(!happened.contains(&begins) && !happened.contains(&ends));
+    assert_eq!(known(&client), "PortChannel2  PortChannel2=20");
+    assert_eq!(client.remembered(), None);
+}
+
+/// `spec/sonic-redis.md` 3.4: memberships in VLANs are not repeated on the same connection, the rest is.
+#[tokio::test(start_paused = true)]
+async fn a_domain_that_is_deleted_and_created_again_has_its_ports_and_vlans_again() {
+    for is_first in [true, false] {
+        let listener = listener().await;
+        let mut client = client(&listener, Some(Dialect::Sonic));
+        let mut stream = accept(&mut client, &listener).await;
+        tell_pair(&mut stream).await;
+        settled(&mut client).await;
+        if !is_first {
+            drop(stream);
+            while next(&mut client).await != ServerEvent::Down {}
+            stream = accept(&mut client, &listener).await;
+            settled(&mut client).await;
+            tell_pair(&mut stream).await;
+        }
+        let domain = |op| ServerMessage::Domain(vec![domain_record(op)]);
+        send(&mut stream, &domain(DomainOp::Delete)).await;
+        while next(&mut client).await != ServerEvent::Settings(None) {}
+        assert_eq!(known(&client), "no pair");
+        assert_eq!(client.remembered(), None);
+        send(&mut stream, &domain(DomainOp::Add)).await;
+        send(
+            &mut stream,
+            &ports(RecordOp::Add, &["PortChannel1", "PortChannel2"]),
+        )
+        .await;
+        send(&mut stream, &unique_ip("Vlan10")).await;
+        let reading = timeout(Duration::from_secs(60), async {
+            loop {
+                client.next().await;
+            }
+        });
+        assert!(reading.await.is_err());
+        assert_eq!(known(&client), BOTH, "first connection: {is_first}");
+        drop(stream);
+        while next(&mut client).await != ServerEvent::Down {}
+        assert_eq!(known(&client), BOTH);
+    }
+}
+
+fn remembering(listener: &TcpListener, dir: &TempDir) -> Client {
+    let memory = Memory::open(dir.join("pair.json")).unwrap();
+    client(listener, Some(Dialect::Sonic)).remembering(memory)
+}
+
+/// Killed, not stopped: nothing is written at the end.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_started_again_has_its_pair_again_before_the_server_says_a_word() {
+    let listener = listener().await;
+    let dir = TempDir::new("mclagsyncd-memory");
+    let mut client = remembering(&listener, &dir);
+    assert_eq!(client.settings(), None);
+    let mut stream = accept(&mut client, &listener).await;
+    tell_pair(&mut stream).await;
+    while known(&client) != BOTH {
+        next(&mut client).await;
+    }
+    drop((client, stream));
+
+    let mut client = remembering(&listener, &dir);
+    assert_eq!(known(&client), BOTH);
+    assert!(client.remembered().is_some());
+    let mut stream = accept(&mut client, &listener).await;
+    let begins = settled(&mut client).await;
+    let is_settings = |event: &ServerEvent| matches!(event, ServerEvent::Settings(_));
+    assert!(
+        !begins.iter().any(is_settings),
+        "nothing changed: {begins:?}"
+    );
+    assert_eq!(known(&client), BOTH);
+
+    let delete = ServerMessage::Domain(vec![domain_record(DomainOp::Delete)]);
+    send(&mut stream, &delete).await;
+    assert_eq!(next(&mut client).await, ServerEvent::Settings(None));
+    drop(client);
+    let client = remembering(&listener, &dir);
+    assert_eq!(known(&client), "no pair");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_pair_that_is_remembered_can_be_forgotten_and_then_it_is_for_good() {
+    let listener = listener().await;
+    let dir = TempDir::new("mclagsyncd-forget");
+    let mut client = remembering(&listener, &dir);
+    assert_eq!(client.forget_pair(), Err(NothingRemembered::NoPair));
+    let mut stream = accept(&mut client, &listener).await;
+    tell_pair(&mut stream).await;
+    settled(&mut client).await;
+    let domain = DomainId::new(1).unwrap();
+    assert_eq!(client.forget_pair(), Err(NothingRemembered::Named(domain)));
+    drop(stream);
+    while next(&mut client).await != ServerEvent::Down {}
+    let mut stream = accept(&mut client, &listener).await;
+    settled(&mut client).await;
+    assert_eq!(client.forget_pair(), Ok(domain));
+    while next(&mut client).await != ServerEvent::Settings(None) {}
+    assert_eq!(client.vlan_members().count(), 0);
+    assert_eq!(client.forget_pair(), Err(NothingRemembered::NoPair));
+    let client_after = remembering(&listener, &dir);
+    assert_eq!(known(&client_after), "no pair");
+    tell_pair(&mut stream).await;
+    while known(&client) != BOTH {
+        next(&mut client).await;
+    }
+    assert_eq!(client.remembered(), None);
 }
 
 /// A client serves one client, and the socket takes the next one before that (`spec/mclagsyncd-protocol.md`
@@ -535,7 +763,7 @@ async fn messages_to_a_server_are_counted_when_they_have_left_or_cannot() {
             forget: false,
         }],
     );
-    client.reconnect();
+    client.lose("for the test");
     assert_eq!(set_fdb(&client), OkError { ok: 1, error: 1 });
 }
 
