@@ -587,17 +587,19 @@ fn a_port_that_is_held_for_its_partner_is_released_when_the_peer_does_not_come_b
     assert!(is_up(&chassis));
 }
 
+/// The partners that the peer is told.
+fn partners(chassis: &mut Chassis) -> Vec<Option<LacpPartner>> {
+    let sent = chassis.sent().into_iter();
+    let partners = sent.filter_map(|tlv| match tlv {
+        Tlv::Extension(Extension::LacpPartner(partner)) => Some(partner.partner),
+        _ => None,
+    });
+    partners.collect()
+}
+
 /// Nothing a legacy peer could read.
 #[test]
 fn who_is_at_the_other_end_of_a_port_is_said_to_one_of_our_own_once_for_each_change() {
-    let partners = |chassis: &mut Chassis| {
-        let sent = chassis.sent().into_iter();
-        let partners = sent.filter_map(|tlv| match tlv {
-            Tlv::Extension(Extension::LacpPartner(partner)) => Some(partner.partner),
-            _ => None,
-        });
-        partners.collect::<Vec<Option<LacpPartner>>>()
-    };
     let mut chassis = Chassis::synchronised();
     chassis.feed(bond1(BRIDGE, Some(HOST)));
     assert_eq!(partners(&mut chassis), []);
@@ -609,6 +611,23 @@ fn who_is_at_the_other_end_of_a_port_is_said_to_one_of_our_own_once_for_each_cha
     assert_eq!(partners(&mut chassis), [Some(OTHER)]);
     chassis.feed(Input::LinkGone { index: 2 });
     assert_eq!(partners(&mut chassis), [None]);
+}
+
+/// Nothing happens to its interface then.
+#[test]
+fn who_is_at_the_other_end_of_a_port_is_said_when_that_becomes_an_mlag_port() {
+    let mut chassis = Chassis::synchronised();
+    native_peer(&mut chassis, 1, Some(HOST));
+    let with = chassis.domain.config().clone();
+    let without = Config {
+        ports: Default::default(),
+        ..with.clone()
+    };
+    chassis.feed(Input::Configure(Box::new(without)));
+    chassis.feed(bond1(BRIDGE, Some(HOST)));
+    assert_eq!(partners(&mut chassis), []);
+    chassis.feed(Input::Configure(Box::new(with)));
+    assert_eq!(partners(&mut chassis), [Some(HOST)]);
 }
 
 /// The host leaves a leg only when it has another LACP partner there: holding is not enough.

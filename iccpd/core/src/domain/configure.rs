@@ -146,6 +146,7 @@ impl Domain {
                 port.advertise(News::State);
             }
             self.ports.insert(*name, port);
+            self.partners.look_again();
         }
     }
 }

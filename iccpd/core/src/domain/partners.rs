@@ -28,6 +28,11 @@ impl Partners {
         self.is_due = true;
     }
 
+    /// Other ports are to be looked at, whatever happens to the links.
+    pub(super) const fn look_again(&mut self) {
+        self.links = None;
+    }
+
     /// Nobody is there to compare with.
     pub(super) fn clear(&mut self) {
         self.conflicts.clear();
