@@ -143,19 +143,24 @@ impl Chassis {
     }
 
     fn links(&mut self) {
+        self.lists(None);
+        self.feed(Input::LinksEnd);
+    }
+
+    /// Its interfaces, with this host behind the bond, but not yet that these are all.
+    fn lists(&mut self, partner: Option<LacpPartner>) {
         self.feed(Input::LinksBegin);
         self.feed(Input::Link(Link {
             kind: LinkKind::Bridge,
             ..link(9, "br0")
         }));
         self.feed(Input::Link(link(1, "peerlink")));
-        self.feed(bond1(BRIDGE, None));
+        self.feed(bond1(BRIDGE, partner));
         self.feed(Input::Link(Link {
             master: Some(2),
             member: Some(LagMember { distributing: true }),
             ..link(3, "swp1")
         }));
-        self.feed(Input::LinksEnd);
     }
 
     fn feed(&mut self, input: Input) {
@@ -613,6 +618,19 @@ fn who_is_at_the_other_end_of_a_port_is_said_to_one_of_our_own_once_for_each_cha
     assert_eq!(partners(&mut chassis), [None]);
 }
 
+/// While they are being listed, what was not named yet is as it was.
+#[test]
+fn who_is_at_the_other_end_of_a_port_counts_once_all_interfaces_are_listed() {
+    let mut chassis = Chassis::synchronised();
+    chassis.feed(bond1(BRIDGE, Some(HOST)));
+    native_peer(&mut chassis, 1, Some(HOST));
+    assert_eq!(partners(&mut chassis), [Some(HOST)]);
+    chassis.lists(Some(OTHER));
+    assert_eq!(partners(&mut chassis), []);
+    chassis.feed(Input::LinksEnd);
+    assert_eq!(partners(&mut chassis), [Some(OTHER)]);
+}
+
 /// Nothing happens to its interface then.
 #[test]
 fn who_is_at_the_other_end_of_a_port_is_said_when_that_becomes_an_mlag_port() {
@@ -628,6 +646,62 @@ fn who_is_at_the_other_end_of_a_port_is_said_when_that_becomes_an_mlag_port() {
     assert_eq!(partners(&mut chassis), []);
     chassis.feed(Input::Configure(Box::new(with)));
     assert_eq!(partners(&mut chassis), [Some(HOST)]);
+}
+
+#[test]
+fn a_partner_that_changes_here_is_compared_with_the_one_at_the_peer() {
+    let mut chassis = Chassis::synchronised();
+    chassis.feed(bond1(BRIDGE, Some(HOST)));
+    native_peer(&mut chassis, 1, Some(HOST));
+    let conflicts = |chassis: &mut Chassis| {
+        chassis.sent();
+        let ports = chassis.domain.interfaces(chassis.now);
+        let bond1 = ports.into_iter().find(|port| !port.peer_link);
+        bond1.unwrap().conflicts
+    };
+    assert_eq!(conflicts(&mut chassis), []);
+    chassis.feed(bond1(BRIDGE, Some(OTHER)));
+    let differs = Conflict::Partners {
+        own: OTHER,
+        peers: HOST,
+    };
+    assert_eq!(conflicts(&mut chassis), [differs]);
+}
+
+/// One that connects and vanishes again and again would keep everything as it is for ever.
+#[test]
+fn a_session_that_did_not_come_about_gives_the_peer_no_more_time_to_come_back() {
+    let mut chassis = Chassis::synchronised();
+    chassis.feed(bond1(BRIDGE, Some(HOST)));
+    native_peer(&mut chassis, 1, Some(OTHER));
+    let reason = || "closed by the peer".to_owned();
+    chassis.feed(Input::PeerDown { reason: reason() });
+    chassis.pass(Config::RESTART_HOLD - SECOND);
+    let traits = PeerTraits::default();
+    chassis.feed(Input::PeerUp { traits });
+    chassis.feed(Input::PeerDown { reason: reason() });
+    let is_held = |chassis: &Chassis| !chassis.domain.ports().all(MlagPort::is_up);
+    assert!(is_held(&chassis));
+    chassis.pass(SECOND);
+    assert!(!is_held(&chassis));
+}
+
+#[test]
+fn a_port_that_the_peer_does_not_name_in_its_next_session_is_no_port_of_it() {
+    let mut chassis = Chassis::synchronised();
+    let knows_bond1 = |chassis: &Chassis| {
+        let peer = chassis.domain.known_of_peer();
+        peer.port(&name("bond1")).is_some()
+    };
+    let reason = "closed by the peer".into();
+    chassis.feed(Input::PeerDown { reason });
+    chassis.connects();
+    let (number, end) = (0, false);
+    chassis.tell(Tlv::SyncData { number, end });
+    assert!(knows_bond1(&chassis), "it may be about to name it");
+    let end = true;
+    chassis.tell(Tlv::SyncData { number, end });
+    assert!(!knows_bond1(&chassis));
 }
 
 /// The host leaves a leg only when it has another LACP partner there: holding is not enough.
@@ -893,6 +967,25 @@ fn a_peer_that_names_any_number_of_ports_nobody_has_costs_little_memory() {
         .matches("RemotePort")
         .count();
     assert!(kept <= 1025, "{kept}");
+}
+
+/// It may have all of these, and as many of its own as of any peer.
+#[test]
+fn a_peer_may_name_ports_of_its_own_beside_all_that_are_here() {
+    let mut chassis = Chassis::synchronised();
+    let mut config = chassis.domain.config().clone();
+    config.ports.extend([name("bond2"), name("bond3")]);
+    chassis.feed(Input::Configure(Box::new(config)));
+    for number in 0..2000 {
+        let name = name(&format!("po{number}"));
+        chassis.tell(Tlv::AggregatorConfig(AggregatorConfig {
+            id: AggregatorId::of(&name),
+            name,
+            mac: Mac::ZERO,
+            flag: ConfigFlag::Present,
+        }));
+    }
+    assert_eq!(chassis.domain.known_of_peer().ports().count(), 1024 + 3);
 }
 
 /// Another implementation marks no end of its addresses.
@@ -1251,4 +1344,15 @@ fn an_operation_that_keeps_failing_is_said_when_it_begins_and_changes_and_ends()
         chassis.domain.status(chassis.now).syncd.failed_operations,
         6
     );
+}
+
+#[test]
+fn the_bridge_of_the_ports_is_named_unless_interfaces_are_being_listed() {
+    let mut chassis = Chassis::new();
+    let br0 = Some(name("br0"));
+    assert_eq!(chassis.domain.bridge_of_ports(), br0);
+    chassis.lists(None);
+    assert_eq!(chassis.domain.bridge_of_ports(), None);
+    chassis.feed(Input::LinksEnd);
+    assert_eq!(chassis.domain.bridge_of_ports(), br0);
 }

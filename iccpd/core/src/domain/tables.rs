@@ -285,4 +285,29 @@ mod tests {
         assert_eq!(outages.of(&name, after(605)), None);
         assert_eq!(timers.next(), None);
     }
+
+    #[test]
+    fn settings_of_layer_3_are_looked_at_when_they_changed_and_once() {
+        let name = |text| IfName::new(text).unwrap();
+        let address = |last| [192, 0, 2, last].into();
+        let domain = mclag_proto::DomainId::new(1).unwrap();
+        let (bridge, own) = (name("br0"), Mac([2, 0, 0, 0, 0, 1]));
+        let mut config = Config::new(domain, address(1), address(2), bridge, own);
+        let mut tables = Tables::default();
+        assert!(tables.settings_changed(&config));
+        let changes: [fn(&mut Config); 5] = [
+            |config| config.bridge = IfName::new("br1").unwrap(),
+            |config| config.node_mac = Mac([2, 0, 0, 0, 0, 2]),
+            |config| config.neighbours = !config.neighbours,
+            |config| config.unique_ip.extend([config.bridge]),
+            |config| config.unique_ip.clear(),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            assert!(!tables.settings_changed(&config), "{number}");
+            change(&mut config);
+            assert!(tables.settings_changed(&config), "{number}");
+        }
+        config.priority += 1;
+        assert!(!tables.settings_changed(&config));
+    }
 }

@@ -325,6 +325,20 @@ fn neighbours_are_told_again_when_the_peer_s_port_is_back() {
     }
 }
 
+/// 11.5: the kernel may have dropped them with the port, while the interface stayed as it was.
+#[test]
+fn neighbours_are_installed_again_when_a_port_to_them_is_back() {
+    let mut chassis = addressed();
+    chassis.session_up();
+    chassis.tell(arp(EntryOp::Add, NONE, "198.51.100.7", HOST));
+    let installed = [install("198.51.100.7", HOST, false)];
+    assert_eq!(neighbours(&chassis.ops()), installed);
+    chassis.member(false);
+    assert_eq!(neighbours(&chassis.ops()), []);
+    chassis.member(true);
+    assert_eq!(neighbours(&chassis.ops()), installed);
+}
+
 /// 11.5.
 #[test]
 fn neighbours_of_a_routed_port_are_removed_with_it_and_kept_for_the_peer() {

@@ -368,6 +368,19 @@ fn a_chassis_that_leaves_wants_nothing_of_any_section() {
     assert_eq!(said, want);
 }
 
+/// It counts as up until it is back; whoever leaves does not wait for that.
+#[test]
+fn a_chassis_that_leaves_while_its_peer_reboots_warm_says_down() {
+    let mut chassis = Chassis::standby();
+    chassis.connect_server(BOTH);
+    chassis.session_up();
+    chassis.tell(Tlv::WarmBoot);
+    chassis.session_down();
+    chassis.ops();
+    chassis.feed(Input::Stop { leave: true });
+    assert_eq!(words(&chassis.ops()).first(), Some(&"down".to_owned()));
+}
+
 /// A port that is down when both are synchronised is held back (8.3).
 #[test]
 fn a_port_is_disabled_before_up_is_said() {
