@@ -142,6 +142,10 @@ pub struct Status {
     /// Lines of the log of `iccpd` that could not be written since its start.
     #[serde(default)]
     pub lost_log_lines: u64,
+    /// Seconds for which no foreign mclagsyncd has confirmed the pair that it named, at the most; absent while it
+    /// does, and where the pair is configured. Known to `mclagsyncd` and added by `mclagctl`.
+    #[serde(default)]
+    pub pair_unconfirmed_for_s: Option<u64>,
     /// Anything an operator should look at.
     pub warnings: Vec<Warning>,
 }

@@ -11,7 +11,7 @@ use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET};
 use iccpd::system;
 use mclag_daemon::log::write_line;
 use mclag_daemon::process;
-use mclag_proto::ctl::MacLine;
+use mclag_proto::ctl::{MacLine, Status};
 use mclag_proto::{IfName, Mac, Vid};
 use serde::Serialize;
 use serde_json::json;
@@ -36,6 +36,7 @@ Examples:
   mclagctl peer                       What happened to the session, and who was refused?
   mclagctl dataplane                  What does mclagsyncd do, and for whom?
   mclagctl --json macs | jq '.macs[] | select(.stale)'
+  mclagctl forget-pair                SONiC's pair is gone; forget it
   mclagctl config check               What does the iccpd.conf of SONiC or linux-mclag say?
   mclagctl config convert -o /etc/mclag/iccpd.toml
 
@@ -47,7 +48,7 @@ Exit status:
   0  answered; the configuration can be used
   1  no usable answer, or another error; the configuration cannot be used
   2  wrong arguments
-  3  iccpd, or for `dataplane` mclagsyncd, is not running"
+  3  iccpd, or for `dataplane` and `forget-pair` mclagsyncd, is not running"
 )]
 struct Args {
     /// Print the answer as JSON. Fields may be added in later versions, never renamed.
@@ -64,7 +65,11 @@ struct Args {
 #[derive(Subcommand)]
 enum View {
     /// The pair at a glance: session, role, ports, addresses, warnings.
-    Status,
+    Status {
+        /// Control socket of mclagsyncd, which knows whether a pair that SONiC's server named is still confirmed.
+        #[arg(long, value_name = "PATH", default_value = DEFAULT_SYNCD_CONTROL_SOCKET)]
+        syncd_socket: PathBuf,
+    },
     /// The peer link and every MLAG port, with members and VLANs, on both sides.
     #[command(visible_alias = "ports")]
     Interfaces,
@@ -94,6 +99,15 @@ enum View {
     Peer,
     /// What mclagsyncd does and for whom; also for an iccpd of SONiC or linux-mclag.
     Dataplane {
+        /// Control socket of mclagsyncd.
+        #[arg(long, value_name = "PATH", default_value = DEFAULT_SYNCD_CONTROL_SOCKET)]
+        syncd_socket: PathBuf,
+    },
+    /// Have mclagsyncd forget the pair that SONiC's server named once and does not confirm.
+    ///
+    /// It remembers the pair across connections and restarts, for that server names it only once. Needed
+    /// where the pair was deleted meanwhile.
+    ForgetPair {
         /// Control socket of mclagsyncd.
         #[arg(long, value_name = "PATH", default_value = DEFAULT_SYNCD_CONTROL_SOCKET)]
         syncd_socket: PathBuf,
@@ -199,8 +213,9 @@ fn run(args: &Args) -> Result<String, Failure> {
     let connect = || Client::connect(&args.socket);
     Ok(match &args.view {
         View::Config(command) => config(command).map_err(Failure::Config)?,
-        View::Status => {
-            let status = connect()?.status()?;
+        View::Status { syncd_socket } => {
+            let mut status = connect()?.status()?;
+            status.pair_unconfirmed_for_s = unconfirmed_for_s(&status, syncd_socket);
             if args.json {
                 json(&status)
             } else {
@@ -250,7 +265,22 @@ fn run(args: &Args) -> Result<String, Failure> {
                 show::dataplane(&shown)
             }
         }
+        View::ForgetPair { syncd_socket } => {
+            let domain = Client::connect_to_syncd(syncd_socket)?.forget_pair()?;
+            if args.json {
+                json(&json!({ "forgotten": domain }))
+            } else {
+                format!("the pair of domain {domain} is forgotten\n")
+            }
+        }
     })
+}
+
+/// For how long the pair has not been confirmed, as far as mclagsyncd answers: without it there is a status, too.
+fn unconfirmed_for_s(status: &Status, syncd_socket: &Path) -> Option<u64> {
+    let shown = Client::connect_to_syncd(syncd_socket).and_then(|mut client| client.dataplane());
+    let remembered = shown.ok()?.remembered?;
+    (remembered.domain == status.domain).then_some(remembered.unconfirmed_for_s)
 }
 
 /// What to print of a settings file; warnings go to standard error right away.

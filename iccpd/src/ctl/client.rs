@@ -2,6 +2,7 @@
 
 use mclag_daemon::ctl::{LineError, Lines};
 use mclag_daemon::pipe::receive;
+use mclag_proto::DomainId;
 use mclag_proto::ctl::dataplane::{self, Dataplane};
 use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, PeerStatus, Reply, Request, Status};
 use serde::Serialize;
@@ -210,7 +211,19 @@ impl Client {
     pub fn dataplane(&mut self) -> Result<Dataplane, ClientError> {
         match self.ask(&dataplane::Request::Dataplane)? {
             dataplane::Reply::Dataplane(shown) => Ok(*shown),
-            dataplane::Reply::Error { message } => Err(ClientError::SyncdRefused(message)),
+            other => Err(self.unexpected_of_syncd(other)),
+        }
+    }
+
+    /// Have `syncd` forget the pair that it remembers of a foreign server. The domain of the pair.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::status`].
+    pub fn forget_pair(&mut self) -> Result<DomainId, ClientError> {
+        match self.ask(&dataplane::Request::ForgetPair)? {
+            dataplane::Reply::Forgotten { domain } => Ok(domain),
+            other => Err(self.unexpected_of_syncd(other)),
         }
     }
 
@@ -241,6 +254,13 @@ impl Client {
         ClientError::Unreadable {
             path: self.path.clone(),
             reason: reason.to_string(),
+        }
+    }
+
+    fn unexpected_of_syncd(&self, reply: dataplane::Reply) -> ClientError {
+        match reply {
+            dataplane::Reply::Error { message } => ClientError::SyncdRefused(message),
+            _ => self.unreadable(&"it answers another question"),
         }
     }
 

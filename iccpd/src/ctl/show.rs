@@ -68,6 +68,9 @@ pub fn status(status: &Status) -> String {
     }
     rows.add("MLAG ports", ports(status));
     rows.add("MAC addresses", addresses(status));
+    if let Some(for_s) = status.pair_unconfirmed_for_s {
+        rows.add("Pair", unconfirmed(for_s));
+    }
     if status.lost_log_lines > 0 {
         rows.add("Log lines lost", status.lost_log_lines);
     }
@@ -78,6 +81,12 @@ pub fn status(status: &Status) -> String {
         rows.add("Warning", words::warning(warning));
     }
     rows.text()
+}
+
+/// What is said of a pair that is remembered of a foreign server.
+fn unconfirmed(for_s: u64) -> String {
+    let age = seconds(for_s);
+    format!("remembered, not confirmed by the mclagsyncd server for {age}")
 }
 
 fn ports(status: &Status) -> String {

@@ -12,6 +12,7 @@ use mclag_proto::ctl::{MAX_REPLY, MAX_REQUEST};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::net::unix::UCred;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::bytes::{BufMut as _, BytesMut};
@@ -31,6 +32,8 @@ const BUSY: &str = "too many clients at a time";
 pub struct Question<Q, A> {
     /// What is asked.
     pub request: Q,
+    /// Who asks, as the kernel vouches for it; none if it does not.
+    pub from: Option<UCred>,
     /// Takes the answer; that nobody waits for it any more is no error.
     pub answer: oneshot::Sender<A>,
 }
@@ -168,7 +171,13 @@ impl<Q: DeserializeOwned, A: Serialize> Client<Q, A> {
 
     async fn answer(&self, request: Q) -> A {
         let (answer, reply) = oneshot::channel();
-        let asked = self.questions.send(Question { request, answer }).await;
+        let from = self.pipe.stream().peer_cred().ok();
+        let question = Question {
+            request,
+            from,
+            answer,
+        };
+        let asked = self.questions.send(question).await;
         match (asked, reply.await) {
             (Ok(()), Ok(reply)) => reply,
             _ => self.refuse(&"the daemon is stopping"),

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// All of it.
     Dataplane,
+    /// Forget the pair that is remembered of a foreign server. For those who may change the dataplane.
+    ForgetPair,
 }
 
 /// What `syncd` answers.
@@ -22,6 +24,11 @@ pub enum Request {
 pub enum Reply {
     /// Answer to [`Request::Dataplane`].
     Dataplane(Box<Dataplane>),
+    /// Answer to [`Request::ForgetPair`].
+    Forgotten {
+        /// The domain of the pair.
+        domain: DomainId,
+    },
     /// The request could not be served.
     Error {
         /// Why, for a person.
@@ -46,6 +53,9 @@ pub struct Dataplane {
     pub clients: Vec<Client>,
     /// How the pair stands, as the control plane said last.
     pub pair: Option<Pair>,
+    /// The pair that a foreign server named, while it does not confirm it.
+    #[serde(default)]
+    pub remembered: Option<Remembered>,
     /// MLAG ports by name.
     pub ports: Vec<Port>,
     /// Ports of the other chassis by name.
@@ -86,6 +96,15 @@ pub struct Pair {
     pub system_mac: Option<Mac>,
     /// The system id of the other chassis, if it was told.
     pub peer_system_mac: Option<Mac>,
+}
+
+/// A pair that is remembered.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Remembered {
+    /// Its number.
+    pub domain: DomainId,
+    /// Seconds since it was last known to be so, at the most.
+    pub unconfirmed_for_s: u64,
 }
 
 /// An MLAG port.

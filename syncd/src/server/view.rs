@@ -1,25 +1,54 @@
 //! The dataplane as an operator sees it.
 
 use mclag_daemon::ctl::Question;
+use mclag_proto::DomainId;
 use mclag_proto::ctl::Counter;
 use mclag_proto::ctl::dataplane::{
-    Client, Dataplane, Entries, Interface, Pair, Port, RemotePort, Reply, Request,
+    Client, Dataplane, Entries, Interface, Pair, Port, Remembered, RemotePort, Reply, Request,
 };
 use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
+use tracing::info;
 
+use super::connection::Process;
 use super::{Server, Writer};
 use crate::backend::Backend;
 use crate::dataplane::EntryKind;
 
 impl<B: Backend> Server<B> {
     /// Answer an operator.
-    pub(super) fn answer(&self, question: Question<Request, Reply>) {
-        let Question { request, answer } = question;
+    pub(super) fn answer(&mut self, question: Question<Request, Reply>) {
+        let Question {
+            request,
+            from,
+            answer,
+        } = question;
         let reply = match request {
             Request::Dataplane => Reply::Dataplane(Box::new(self.view())),
+            Request::ForgetPair => match self.forget_pair(from.map(Process::from)) {
+                Ok(domain) => Reply::Forgotten { domain },
+                Err(message) => Reply::Error { message },
+            },
         };
         // That nobody waits any more is no error.
         let _ = answer.send(reply);
+    }
+
+    /// The domain of the pair that is forgotten, or why none is.
+    pub(super) fn forget_pair(&mut self, from: Option<Process>) -> Result<DomainId, String> {
+        if !from.is_some_and(|process| self.options.access.allows(process)) {
+            return Err(
+                "only those may have a pair forgotten who may change the dataplane".to_owned(),
+            );
+        }
+        let foreign = self.foreign.as_mut();
+        let foreign = foreign.ok_or("there is no mclagsyncd server that names a pair")?;
+        let domain = foreign
+            .client
+            .forget_pair()
+            .map_err(|error| error.to_string())?;
+        let user = from.map(|process| process.uid);
+        info!(%domain, user, "the pair is forgotten, as an operator asked for");
+        Ok(domain)
     }
 
     fn view(&self) -> Dataplane {
@@ -48,6 +77,7 @@ impl<B: Backend> Server<B> {
             filter: actual.filter.is_some(),
             clients: self.clients(),
             pair: self.pair(),
+            remembered: self.remembered(),
             ports: self.ports(),
             remote_ports: remote
                 .map(|(name, up)| RemotePort {
@@ -132,6 +162,15 @@ impl<B: Backend> Server<B> {
             up: is_known.then_some(state.up),
             system_mac: state.system_mac,
             peer_system_mac: peer.filter(|_| is_legacy),
+        })
+    }
+
+    fn remembered(&self) -> Option<Remembered> {
+        let (domain, age) = self.foreign.as_ref()?.client.remembered()?;
+        let unconfirmed_for_s = age.as_secs();
+        Some(Remembered {
+            domain,
+            unconfirmed_for_s,
         })
     }
 

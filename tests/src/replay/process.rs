@@ -68,11 +68,15 @@ impl Daemon {
             "mclagsyncd" => place.path("run").join("mclagsyncd-ctl.sock"),
             _ => place.path("control.sock"),
         };
-        let file = place.path(&format!("{name}.toml"));
         let settings = match name {
             "iccpd" => format!("{settings}\n[control]\nsocket = {control:?}\n"),
             _ => settings.to_owned(),
         };
+        Self::run(place, name, &settings, control)
+    }
+
+    fn run(place: &TempDir, name: &str, settings: &str, control: PathBuf) -> Result<Self> {
+        let file = place.path(&format!("{name}.toml"));
         fs::write(&file, settings)?;
         let log = place.path(&format!("{name}.log"));
         let child = Command::new(program(name)?)
@@ -103,7 +107,7 @@ impl Daemon {
         command.args(["--json", view]);
         let output = command
             .arg(match view {
-                "dataplane" => "--syncd-socket",
+                "dataplane" | "forget-pair" => "--syncd-socket",
                 _ => "--socket",
             })
             .arg(&self.control)
@@ -246,6 +250,21 @@ impl Beside {
             syncd: Daemon::start(place, "mclagsyncd", &syncd)?,
             iccpd: Daemon::start(place, "iccpd", &iccpd)?,
         })
+    }
+
+    /// Kill both, and start them again with the settings that they have.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be started.
+    pub fn start_again(&mut self, place: &TempDir) -> Result<()> {
+        for (daemon, name) in [(&mut self.syncd, "mclagsyncd"), (&mut self.iccpd, "iccpd")] {
+            daemon.child.kill()?;
+            daemon.child.wait()?;
+            let settings = fs::read_to_string(place.path(&format!("{name}.toml")))?;
+            *daemon = Daemon::run(place, name, &settings, daemon.control.clone())?;
+        }
+        Ok(())
     }
 
     /// What both logged.

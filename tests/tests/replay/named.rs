@@ -9,6 +9,7 @@ use mclag_proto::sync::{frame::Decoder, v1};
 use mclag_proto::{DomainId, IfName, Mac};
 use mclag_test_support::TempDir;
 use mclag_tests::replay::process::{Beside, PATIENCE, accept, loopback};
+use serde_json::json;
 
 /// TCP port of the server.
 const PORT: u16 = 12_626;
@@ -116,6 +117,47 @@ fn a_pair_comes_changes_and_goes_with_a_server() {
         assert_eq!(server.hear(is_role)?, role(8));
         listener.set_nonblocking(true)?;
         assert!(listener.accept().is_err(), "one connection is enough");
+        Ok(())
+    };
+    run().unwrap_or_else(|error| panic!("{error:#}\n{}", daemons.log()));
+    assert_eq!(daemons.iccpd.stop().unwrap(), 0);
+}
+
+/// `spec/mclagsyncd-protocol.md` 12, item 1: SONiC's server tells its second client nothing. Both of our daemons
+/// are killed, and have their pair again; then an operator has it forgotten.
+#[test]
+fn a_pair_that_was_named_once_is_there_again_when_both_daemons_were_killed() {
+    let place = TempDir::new("named-once");
+    let address = SocketAddrV4::new(loopback(NETWORK, 7), PORT);
+    let listener = TcpListener::bind(address).unwrap();
+    let settings = "[domain]\ntcp-port = 18891\nbridge = \"br-absent\"\n";
+    let mut daemons = Beside::start(&place, "sonic", address, settings).unwrap();
+    let mut server = Server::accept(&listener).unwrap();
+    let mut run = || -> Result<()> {
+        server.name_pair(7, v1::DomainOp::Add)?;
+        daemons
+            .iccpd
+            .wait("status", |status| status["domain"] == 7)?;
+        daemons.start_again(&place)?;
+        server = Server::accept(&listener)?;
+        daemons
+            .iccpd
+            .wait("status", |status| status["domain"] == 7)?;
+        daemons.syncd.wait("dataplane", |shown| {
+            shown["remembered"]["domain"] == 7
+                && shown["remembered"]["unconfirmed_for_s"].is_number()
+        })?;
+        let forgotten = daemons.syncd.ask("forget-pair");
+        assert_eq!(forgotten, Some(json!({ "forgotten": 7 })));
+        let no_pair = "no pair is configured";
+        daemons.iccpd.wait_for_refusal("status", no_pair)?;
+        daemons.start_again(&place)?;
+        server = Server::accept(&listener)?;
+        daemons.iccpd.wait_for_refusal("status", no_pair)?;
+        let shown = daemons
+            .syncd
+            .wait("dataplane", |shown| shown["clients"] != json!([]))?;
+        assert_eq!(shown["remembered"], json!(null));
         Ok(())
     };
     run().unwrap_or_else(|error| panic!("{error:#}\n{}", daemons.log()));

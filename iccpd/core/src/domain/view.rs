@@ -106,6 +106,7 @@ impl Domain {
             macs: self.tables.fdb.counts(),
             waiting_for: self.waiting_for(),
             lost_log_lines: 0,
+            pair_unconfirmed_for_s: None,
             warnings: self.warnings(),
         }
     }

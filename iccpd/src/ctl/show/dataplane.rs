@@ -28,6 +28,10 @@ pub fn dataplane(shown: &Dataplane) -> String {
     if let Some(pair) = &shown.pair {
         add_pair(&mut rows, pair);
     }
+    if let Some(remembered) = &shown.remembered {
+        let age = super::unconfirmed(remembered.unconfirmed_for_s);
+        rows.add("Pair", format!("domain {}, {age}", remembered.domain));
+    }
     let entries = shown.entries;
     rows.add(
         "MAC addresses",
@@ -147,7 +151,7 @@ fn describe(client: &Client) -> String {
 mod tests {
     use super::*;
     use mclag_proto::ctl::Counter;
-    use mclag_proto::ctl::dataplane::{Entries, Port, RemotePort};
+    use mclag_proto::ctl::dataplane::{Entries, Port, Remembered, RemotePort};
     use mclag_proto::{DomainId, IfName, Mac};
 
     fn shown() -> Dataplane {
@@ -172,6 +176,10 @@ mod tests {
                 up: Some(true),
                 system_mac: Some(Mac([2, 0, 0, 0, 0, 1])),
                 peer_system_mac: None,
+            }),
+            remembered: Some(Remembered {
+                domain: DomainId::new(1).unwrap(),
+                unconfirmed_for_s: 90,
             }),
             ports: vec![Port {
                 name: name("PortChannel1"),
@@ -202,6 +210,7 @@ mod tests {
             "Peer link      PortChannel10, not learning",
             "Client         iccpd (127.0.0.1:40000), protocol v1 (sonic): 17 messages",
             "Session        up",
+            "Pair           domain 1, remembered, not confirmed by the mclagsyncd server for 1 min 30 s",
             "Role           secondary",
             "PortChannel1  up     yes       passes   yes       -",
         ] {

@@ -62,6 +62,7 @@ fn a_status() -> Status {
         },
         waiting_for: vec![],
         lost_log_lines: 0,
+        pair_unconfirmed_for_s: None,
         warnings: vec![],
     }
 }
@@ -84,6 +85,18 @@ fn status_of_a_healthy_pair() {
         MAC addresses  1000 seen by both, 3 here only, 4 by the peer only
         ",
     );
+}
+
+#[test]
+fn status_of_a_pair_that_is_remembered_says_for_how_long_nobody_confirmed_it() {
+    let remembered = Status {
+        pair_unconfirmed_for_s: Some(7384),
+        ..a_status()
+    };
+    let text = status(&remembered);
+    let line = text.lines().find(|line| line.starts_with("Pair ")).unwrap();
+    let words = "remembered, not confirmed by the mclagsyncd server for 2 h 3 min";
+    assert_eq!(line.split_once("  ").unwrap().1.trim(), words);
 }
 
 #[test]

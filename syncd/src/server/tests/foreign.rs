@@ -554,6 +554,32 @@ async fn more_batches_than_the_window_end_the_connection() {
     beside.rig.stop().await;
 }
 
+/// Whoever may only ask how the dataplane is may not take its pair away.
+#[tokio::test]
+async fn a_pair_is_forgotten_for_those_alone_who_may_change_the_dataplane() {
+    let process = |uid| connection::Process {
+        uid,
+        gid: 61_003,
+        pid: None,
+    };
+    let options = Options {
+        access: Access {
+            users: vec![61_001],
+            group: Some(61_000),
+            status_group: Some(61_003),
+        },
+        ..Options::default()
+    };
+    let server = Server::start(RecordBackend::new(), options).await.unwrap();
+    let mut server = server.with_mclagsyncd(mclagsyncd::Client::new(Vec::new()));
+    for stranger in [Some(process(61_002)), None] {
+        let refusal = server.forget_pair(stranger).unwrap_err();
+        assert!(refusal.starts_with("only those may"), "{refusal}");
+    }
+    let refusal = server.forget_pair(Some(process(61_001))).unwrap_err();
+    assert_eq!(refusal, "no pair is remembered");
+}
+
 /// What a client was told.
 #[derive(Debug, Default)]
 struct Forwarded {
