@@ -7,6 +7,7 @@
 //! * [`Monitor`] tells what happens, and needs no privilege.
 //! * [`Kernel`] answers questions about interfaces, forwarding databases and neighbours and
 //!   changes them.
+//! * [`diag`] tells how much a program on this host has not read.
 //! * [`nft`] keeps the filter that separates the two legs of a dual-connected host.
 //! * [`packet`] sees neighbours speak on the wire.
 //! * [`tcp`] protects a connection.
@@ -18,6 +19,7 @@ mod addr;
 mod attr;
 mod batch;
 mod bpf;
+pub mod diag;
 mod error;
 mod fdb;
 mod kernel;

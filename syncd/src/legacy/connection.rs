@@ -12,7 +12,9 @@ use std::os::fd::AsFd as _;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use mclag_daemon::dial::Backoff;
 use mclag_daemon::pipe::{Pipe, Progress};
+use mclag_netlink::diag;
 use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, Side};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::Interest;
@@ -26,9 +28,11 @@ use crate::v1::codec::{Frames, StreamError};
 /// Bytes that are read before what they say is carried out.
 const READ_AT_ONCE: usize = 256 * 1024;
 
-/// Time between messages that answer one poll: an older `iccpd` loses the second of two that it
-/// reads at once (`spec/mclagsyncd-protocol.md` 2.4).
-const ANSWER_GAP: Duration = Duration::from_millis(100);
+/// Pauses before it is looked whether a client has read what it was sent.
+const LOOKS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
+
+/// Time between messages to a client of whom nobody knows what it has read: it polls twice at once.
+const BLIND_GAP: Duration = Duration::from_secs(1);
 
 /// How long a client at an address of no dialect may be silent before it is told the settings: a
 /// sonic one without a file stays silent until then (`spec/mclagsyncd-protocol.md` 9.1).
@@ -84,11 +88,24 @@ pub(crate) struct LegacyConnection {
     detector: Detector,
     /// None before it is known what the client speaks.
     pub(crate) feed: Option<Feed>,
-    /// The client polled, and may be sent the next message then.
-    answer_at: Option<Instant>,
+    /// When a client that polls may be sent the next message.
+    turn: Turn,
     /// When a client whose dialect is not known is told the settings.
     settings_at: Option<Instant>,
     pub(crate) counters: Counters,
+}
+
+/// When a client that polls may be sent a message. An older `iccpd` loses the second of two that it reads at once
+/// (`spec/mclagsyncd-protocol.md` 2.4; 12, item 3).
+#[derive(Debug)]
+enum Turn {
+    /// It has read all that it was sent.
+    Now,
+    /// It has to read the last one first; looked at again then.
+    WhenRead { look_at: Instant, pauses: Backoff },
+    /// Nobody can say what it has read, but it polls when it has nothing else to do: not before it has polled
+    /// again, nor before that time.
+    WhenAsked { has_asked: bool, at: Instant },
 }
 
 /// Why a connection ends.
@@ -124,7 +141,7 @@ impl LegacyConnection {
             place,
             detector: Detector::new(Side::Client, place.dialect),
             feed: None,
-            answer_at: None,
+            turn: Turn::Now,
             settings_at: place.dialect.is_none().then_some(now + SETTINGS_AFTER),
             counters: Counters::default(),
         }
@@ -157,8 +174,23 @@ impl LegacyConnection {
     /// When the next message may be sent to a client that polled, or the settings to a silent one.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let is_asked = self.feed.as_ref().is_some_and(Feed::is_asked);
-        let answer = self.answer_at.filter(|_| is_asked);
+        let answer = match self.turn {
+            _ if !is_asked => None,
+            Turn::WhenRead { look_at, .. } => Some(look_at),
+            Turn::WhenAsked { has_asked, at } => has_asked.then_some(at),
+            Turn::Now => None,
+        };
         answer.into_iter().chain(self.settings_at).min()
+    }
+
+    /// The client polls.
+    pub(crate) fn ask(&mut self) {
+        if let Some(feed) = &mut self.feed {
+            feed.ask();
+        }
+        if let Turn::WhenAsked { has_asked, .. } = &mut self.turn {
+            *has_asked = true;
+        }
     }
 
     /// Whether a silent client is to be told the settings as if it spoke sonic, which any other
@@ -242,11 +274,8 @@ impl LegacyConnection {
             let Some(feed) = self.feed.as_ref().filter(|_| self.pipe.buffered() == 0) else {
                 return;
             };
-            if dialect.is_polled() {
-                if self.answer_at.is_some_and(|at| at > now) || !feed.is_asked() {
-                    return;
-                }
-                self.answer_at = None;
+            if dialect.is_polled() && !(feed.is_asked() && self.is_its_turn(now)) {
+                return;
             }
             // A message is begun when there is room for all of it: a legacy receiver copes badly
             // with parts (`spec/mclagsyncd-protocol.md` 2.4). The socket counts as writable while
@@ -265,7 +294,7 @@ impl LegacyConnection {
                 Ok(()) => {
                     self.counters.sent += 1;
                     if dialect.is_polled() {
-                        self.answer_at = Some(now + ANSWER_GAP);
+                        self.turn = self.turn_after(now);
                     }
                 }
                 Err(error) => {
@@ -277,6 +306,53 @@ impl LegacyConnection {
         }
     }
 
+    /// Whether a client that polls may be sent the next message now.
+    fn is_its_turn(&mut self, now: Instant) -> bool {
+        match &mut self.turn {
+            Turn::Now => return true,
+            Turn::WhenAsked { has_asked, at } => return *has_asked && *at <= now,
+            Turn::WhenRead { look_at, .. } if *look_at > now => return false,
+            Turn::WhenRead { look_at, pauses } => *look_at = now + pauses.pause(),
+        }
+        match self.has_read_all() {
+            Some(has_read_all) => has_read_all,
+            None => {
+                self.turn = Turn::WhenAsked {
+                    has_asked: false,
+                    at: now + BLIND_GAP,
+                };
+                false
+            }
+        }
+    }
+
+    /// When it may be sent the one behind a message that is sent now.
+    fn turn_after(&self, now: Instant) -> Turn {
+        match self.turn {
+            Turn::WhenAsked { .. } => Turn::WhenAsked {
+                has_asked: false,
+                at: now + BLIND_GAP,
+            },
+            Turn::Now | Turn::WhenRead { .. } => {
+                let mut pauses = LOOKS;
+                let look_at = now + pauses.pause();
+                Turn::WhenRead { look_at, pauses }
+            }
+        }
+    }
+
+    /// Whether the client has read all that it was sent; none if nobody can say.
+    fn has_read_all(&self) -> Option<bool> {
+        let (SocketAddr::V4(ours), SocketAddr::V4(its)) =
+            (self.pipe.stream().local_addr().ok()?, self.from)
+        else {
+            return None;
+        };
+        let queues = |local, remote| diag::tcp_queues(local, remote).ok()?;
+        let (ours, its) = (queues(ours, its)?, queues(its, ours)?);
+        Some(ours.unacknowledged == 0 && its.unread == 0)
+    }
+
     fn has_room(&self) -> bool {
         let mut fds = [PollFd::new(self.pipe.stream().as_fd(), PollFlags::POLLOUT)];
         // A socket that cannot be asked is tried.
@@ -286,24 +362,26 @@ impl LegacyConnection {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::io::Read as _;
     use std::net::{Ipv4Addr, SocketAddrV4};
 
     use mclag_proto::sync::frame::Decoder;
     use mclag_proto::sync::model::FdbKey;
     use mclag_proto::sync::v1::ServerMessage;
     use mclag_proto::{IfName, Mac, Vid};
-    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
     use super::*;
     use crate::dataplane::{Actual, EntryKind, FdbEntry};
 
     /// A dataplane that learned the addresses of so many hosts.
-    fn with_hosts(count: u8) -> Actual {
+    fn with_hosts(count: u16) -> Actual {
         let port = IfName::new("Ethernet8").unwrap();
         let kind = EntryKind::Dynamic;
-        let entry = |last| {
-            let (vid, mac) = (Vid::DEFAULT, Mac([2, 0, 0, 0, 0, last]));
+        let entry = |number: u16| {
+            let [high, low] = number.to_be_bytes();
+            let (vid, mac) = (Vid::DEFAULT, Mac([2, 0, 0, 0, high, low]));
             (FdbKey { vid, mac }, FdbEntry { port, kind })
         };
         Actual {
@@ -312,51 +390,102 @@ mod tests {
         }
     }
 
-    /// `spec/mclagsyncd-protocol.md` 2.4: at most 56 records in a message, and time between two.
-    #[tokio::test]
-    async fn a_large_answer_to_a_poll_is_sent_in_parts_with_time_in_between() {
-        let dialect = Dialect::LinuxMclag;
+    /// An `iccpd` of linux-mclag, which reads when it comes to it: what a read gives is one message to it, and the
+    /// rest of it is lost (`spec/mclagsyncd-protocol.md` 2.2).
+    struct OneAtATime {
+        stream: std::net::TcpStream,
+        macs: HashSet<Mac>,
+        /// How many records each message had.
+        records: Vec<usize>,
+    }
+
+    impl OneAtATime {
+        /// Read once; false if there is nothing.
+        fn read(&mut self) -> bool {
+            let mut buffer = vec![0; 65536];
+            let count = match self.stream.read(&mut buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) => panic!("{error}"),
+            };
+            let mut decoder = Decoder::v1();
+            decoder.push(&buffer[..count]);
+            let frame = decoder.next_frame().unwrap().expect("a whole message");
+            let decoded = ServerMessage::decode(&frame, Dialect::LinuxMclag);
+            if let ServerMessage::Fdb(records) = decoded.unwrap().unwrap().message {
+                self.records.push(records.len());
+                self.macs.extend(records.iter().map(|record| record.mac));
+            }
+            true
+        }
+    }
+
+    /// A connection that has to tell the addresses of 500 hosts, and its client. `from` is where the connection
+    /// believes the client to be.
+    async fn polled(from: Option<SocketAddr>, now: Instant) -> (LegacyConnection, OneAtATime) {
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
         let listener = TcpListener::bind(address).await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let mut client = TcpStream::connect(at).await.unwrap();
-        let (stream, from) = listener.accept().await.unwrap();
-        let start = Instant::now();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let (stream, its) = listener.accept().await.unwrap();
         let place = Place {
             address,
-            dialect: Some(dialect),
+            dialect: Some(Dialect::LinuxMclag),
         };
-        let mut connection = LegacyConnection::new(stream, from, place, start);
+        let from = from.unwrap_or(its);
+        let mut connection = LegacyConnection::new(stream, from, place, now);
         connection.pipe.stream().writable().await.unwrap();
         connection.follow(&Options::default());
-        connection.feed.as_mut().unwrap().ask();
+        connection.ask();
+        let client = OneAtATime {
+            stream: client,
+            macs: HashSet::new(),
+            records: Vec::new(),
+        };
+        (connection, client)
+    }
 
-        let actual = with_hosts(120);
-        let mut sent_at = Vec::new();
-        for after in 0..1000 {
-            let now = start + Duration::from_millis(after);
-            let before = connection.counters.sent;
-            connection.write(now, |feed| feed.next(&actual, None));
-            let sent = connection.counters.sent - before;
-            sent_at.extend(std::iter::repeat_n(now, usize::try_from(sent).unwrap()));
-        }
-        for pair in sent_at.windows(2) {
-            let gap = pair[1] - pair[0];
-            assert!(gap >= Duration::from_millis(50), "{sent_at:?}");
-        }
-        drop(connection);
-        let mut bytes = Vec::new();
-        client.read_to_end(&mut bytes).await.unwrap();
-        let mut decoder = Decoder::v1();
-        decoder.push(&bytes);
-        let mut parts = Vec::new();
-        while let Some(frame) = decoder.next_frame().unwrap() {
-            let decoded = ServerMessage::decode(&frame, dialect).unwrap().unwrap();
-            if let ServerMessage::Fdb(records) = decoded.message {
-                parts.push(records.len());
+    /// `spec/mclagsyncd-protocol.md` 12, item 3: messages with a fixed time in between lost 388 of 500 entries.
+    #[tokio::test]
+    async fn every_entry_arrives_at_a_client_that_reads_one_message_at_a_time_however_slow_it_is() {
+        let mut now = Instant::now();
+        let (mut connection, mut client) = polled(None, now).await;
+        let actual = with_hosts(500);
+        for turn in 0..200_u32 {
+            // Up to two minutes pass before it reads again.
+            for _ in 0..turn * 7 % 120 {
+                now += Duration::from_secs(1);
+                connection.write(now, |feed| feed.next(&actual, None));
             }
+            client.read();
         }
-        assert_eq!(parts, [56, 56, 8]);
-        assert!(sent_at.len() >= parts.len());
+        assert_eq!(client.macs.len(), 500);
+        assert_eq!(client.records, [56, 56, 56, 56, 56, 56, 56, 56, 52]);
+        assert_eq!(connection.deadline(), None, "there is nothing more to say");
+    }
+
+    /// A kernel that does not answer such questions, or a client that is not where it seems to be.
+    #[tokio::test]
+    async fn a_client_of_whom_nobody_knows_what_it_read_is_sent_one_message_for_each_poll() {
+        let mut now = Instant::now();
+        let elsewhere = "127.0.0.1:1".parse().unwrap();
+        let (mut connection, mut client) = polled(Some(elsewhere), now).await;
+        let actual = with_hosts(500);
+        let mut write = |connection: &mut LegacyConnection, seconds| {
+            for _ in 0..10 * seconds {
+                now += Duration::from_millis(100);
+                connection.write(now, |feed| feed.next(&actual, None));
+            }
+        };
+        for polls in 1..=9 {
+            write(&mut connection, 100);
+            assert!(client.read() && !client.read());
+            assert_eq!(client.records.len(), polls);
+            // Twice at once, as that daemon does when a session comes up.
+            connection.ask();
+            write(&mut connection, 0);
+            connection.ask();
+        }
+        assert_eq!(client.macs.len(), 500);
     }
 }

@@ -152,7 +152,7 @@ impl Feed {
             }
             let records = self.fdb_records(actual, peer_link);
             // One message for one poll is what a client takes for sure; with more to say, the
-            // caller leaves time in between (`spec/mclagsyncd-protocol.md` 2.4).
+            // caller waits until it was read (`spec/mclagsyncd-protocol.md` 2.4).
             self.is_asked = !records.is_empty() && !self.fdb.order.is_empty();
             return (!records.is_empty()).then_some(ServerMessage::Fdb(records));
         }

@@ -246,9 +246,8 @@ impl<B: Backend> Server<B> {
         let legacy = &mut self.legacy;
         match message {
             ClientMessage::GetFdbChanges => {
-                let feed = legacy.sockets.get_mut(id).and_then(|c| c.feed.as_mut());
-                if let Some(feed) = feed {
-                    feed.ask();
+                if let Some(connection) = legacy.sockets.get_mut(id) {
+                    connection.ask();
                 }
             }
             ClientMessage::SetFdb(records) => {
