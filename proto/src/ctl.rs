@@ -180,6 +180,13 @@ pub enum Warning {
     PeerLinkDown,
     /// The bridge forwards nothing that comes over the peer link, or over it: spanning tree.
     PeerLinkBlocked,
+    /// The peer link has another name than in the settings, which no interface has now.
+    PeerLinkRenamed {
+        /// Its name in the settings.
+        settings: IfName,
+        /// Its name.
+        now: IfName,
+    },
     /// One peer link is a VXLAN tunnel, and the other one is none.
     PeerLinkKinds {
         /// Name of the one at the peer.

@@ -16,6 +16,9 @@ pub fn warning(warning: &Warning) -> String {
         Warning::PeerLinkBlocked => {
             "the peer link is blocked by the bridge (spanning tree)".to_owned()
         }
+        Warning::PeerLinkRenamed { settings, now } => {
+            format!("the peer link {settings} is called {now} now: this lasts until a restart")
+        }
         Warning::PeerLinkKinds {
             peers,
             tunnel_at_peer,
@@ -224,6 +227,14 @@ mod tests {
                 Warning::PeerLinkBlocked,
                 json!({"warning": "peer-link-blocked"}),
                 "the peer link is blocked by the bridge (spanning tree)",
+            ),
+            (
+                Warning::PeerLinkRenamed {
+                    settings: name("peerlink"),
+                    now: name("lan9"),
+                },
+                json!({"warning": "peer-link-renamed", "settings": "peerlink", "now": "lan9"}),
+                "the peer link peerlink is called lan9 now: this lasts until a restart",
             ),
             (
                 peer_link(true),

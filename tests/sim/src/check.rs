@@ -246,7 +246,8 @@ impl World {
             Place::Bond(port) => serves(port, 1 - side),
             Place::Orphan(at) => at != side && self.chassis[1 - side].is_on,
         };
-        is_here || (is_there && self.peer_cable && !checks.peer_link_touched)
+        let has_way = self.peer_cable && !self.chassis.iter().any(|it| it.has_lost_peer_link);
+        is_here || (is_there && has_way && !checks.peer_link_touched)
     }
 
     /// What must be so when everything was mended and time has passed.

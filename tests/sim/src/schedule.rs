@@ -112,6 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(s, p, count)| Step::MinLinks(s, p, count)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, own)| Step::Rename(s, p, own)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Member(s, p, is)),
+        1 => (side(), any::<bool>()).prop_map(|(s, own)| Step::RenamePeerLink(s, own)),
     ]
 }
 
@@ -317,6 +318,7 @@ impl World {
                 self.checks.expose_all(now);
                 let to = name(if is_own { "peerlink" } else { "otherlink" });
                 self.operate(side, |kernel| kernel.rename(PEER_LINK, to));
+                self.chassis[side].has_lost_peer_link &= !is_own;
             }
         }
     }

@@ -114,6 +114,8 @@ pub struct Chassis {
     pub is_on: bool,
     /// The settings that `iccpd` starts with.
     pub config: Config,
+    /// When `iccpd` started the peer link had another name than in the settings.
+    pub has_lost_peer_link: bool,
     store: Store,
     /// The connection between both processes, as each knows it.
     local: [Option<u64>; 2],
@@ -172,6 +174,7 @@ impl World {
             is_frozen: [false; 2],
             is_on: true,
             config: config(side, options),
+            has_lost_peer_link: false,
             store: Store::new(),
             local: [None; 2],
             wire: None,

@@ -38,6 +38,46 @@ fn schedules_of_the_first_seeds_hold() {
     }
 }
 
+/// The peer link is the same one under another name: addresses move to it, and it counts as up without a session.
+#[test]
+fn a_renamed_peer_link_goes_on_carrying_frames() {
+    use Step::{CutWire, Kill, Leg, Move, RenamePeerLink, Start, Wait};
+    for side in [A, B] {
+        let renamed = RenamePeerLink(side, false);
+        held(
+            0,
+            &[
+                renamed,
+                Wait(13_000),
+                Move(Place::Orphan(1 - side)),
+                Wait(13_000),
+            ],
+        );
+        held(
+            0,
+            &[
+                Leg(1 - side, 0, false),
+                renamed,
+                Wait(13_000),
+                CutWire(true),
+                Wait(20_000),
+            ],
+        );
+        let restarted = [Kill(side, Process::Syncd), Start(side, Process::Syncd)];
+        let back = [RenamePeerLink(side, true), Wait(13_000)];
+        held(
+            0,
+            &[
+                &[renamed, Wait(13_000)],
+                &restarted[..],
+                &[Wait(13_000)],
+                &back,
+            ]
+            .concat(),
+        );
+    }
+}
+
 /// Each is the smallest form of one that a search found.
 #[test]
 fn schedules_that_failed_once_hold_now() {

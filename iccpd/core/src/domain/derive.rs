@@ -13,6 +13,7 @@ impl Domain {
     /// Derive everything that follows from links, session and peer.
     pub(super) fn refresh(&mut self, now: Time) {
         self.elect();
+        self.peer_link.look(&self.config, &self.links);
         self.own_address.look(&self.links, self.config.local, now);
         self.compare_partners();
         let situation = self.situation();

@@ -10,7 +10,7 @@
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
 //! `behind.rs`: what is derived later, once for many inputs. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
 //! of this chassis' own addresses. `sections.rs`: what `syncd` is sent, in which order;
-//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port.
+//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port; `peer_link.rs`: what the peer link is called.
 
 mod address;
 mod behind;
@@ -27,6 +27,7 @@ mod neigh;
 mod own;
 mod partners;
 mod peer;
+mod peer_link;
 mod received;
 mod sections;
 mod tables;
@@ -58,6 +59,7 @@ use mclag_proto::iccp::{Body, Message, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant};
 use mclag_proto::{IfName, Mac};
 use partners::Partners;
+use peer_link::PeerLink;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tables::Tables;
@@ -84,6 +86,7 @@ pub struct Domain {
     checks: Checks,
     own_address: OwnAddress,
     partners: Partners,
+    peer_link: PeerLink,
     behind: Behind,
 }
 
@@ -119,6 +122,7 @@ impl Domain {
             checks: Checks::default(),
             own_address: OwnAddress::default(),
             partners: Partners::default(),
+            peer_link: PeerLink::default(),
             behind: Behind::default(),
             config,
         }
@@ -471,8 +475,7 @@ impl Domain {
     }
 
     fn peer_link_up(&self) -> bool {
-        self.config
-            .peer_link
+        self.peer_link()
             .is_some_and(|name| self.links.passes_frames(&name))
     }
 

@@ -298,7 +298,8 @@ impl Domain {
 
     fn push_peer_link(&mut self) {
         if let Some(name) = self.config.peer_link {
-            let kind = match self.links.by_name(&name).map(|link| link.kind) {
+            let own = self.peer_link().and_then(|name| self.links.by_name(&name));
+            let kind = match own.map(|link| link.kind) {
                 Some(LinkKind::Lag { .. }) => PeerLinkKind::PortChannel,
                 Some(LinkKind::Vlan { .. }) => PeerLinkKind::Vlan,
                 Some(LinkKind::Vxlan) => PeerLinkKind::Vxlan,

@@ -51,7 +51,8 @@ impl Domain {
         let hears_pair = self.syncd.policy.hears_pair;
         let remote = self.peer.ports().filter(|_| hears_pair && pair.up);
         // The peer link's, because learning stops on each.
-        let named = self.ports.keys().chain(&self.config.peer_link);
+        let peer_link = self.peer_link();
+        let named = self.ports.keys().chain(&peer_link);
         let members = |name: &IfName| {
             let index = self.links.by_name(name).map(|link| link.index);
             let members = index.map(|index| self.links.members(index));
@@ -64,7 +65,7 @@ impl Domain {
             pair,
             domain: DomainWant {
                 bridge: self.config.bridge,
-                peer_link: self.config.peer_link,
+                peer_link,
                 peer_link_learning: self.peer_link_learns(),
             },
             ports: ports

@@ -137,6 +137,7 @@ impl Domain {
             config: &self.config,
             links: &self.links,
             ports: &self.ports,
+            peer_link: self.peer_link(),
             peer: &self.peer,
             outages: &self.tables.outages,
             known: self.tables.fdb.ports(),
@@ -152,6 +153,7 @@ struct PortView<'a> {
     config: &'a Config,
     links: &'a Links,
     ports: &'a BTreeMap<IfName, MlagPort>,
+    peer_link: Option<IfName>,
     peer: &'a Peer,
     outages: &'a Outages,
     /// What they know.
@@ -165,7 +167,7 @@ impl PortView<'_> {
         if !self.links.is_ready() {
             return self.known.peer_link_down;
         }
-        let name = self.config.peer_link;
+        let name = self.peer_link;
         name.is_some_and(|name| !self.links.is_running(&name))
     }
 
@@ -185,7 +187,7 @@ impl PortView<'_> {
         };
         known.mlag != self.config.ports
             || !self.apart().eq(&known.apart)
-            || known.peer_link != self.config.peer_link
+            || known.peer_link != self.peer_link
             || known.unreported != self.unreported
             || known.no_orphans == self.peer.policy().orphans
             || known.peer_link_down != self.peer_link_down()
@@ -195,8 +197,7 @@ impl PortView<'_> {
     fn ports(&self, links_changed: bool) -> Ports {
         let (known, unreported, links_ready) = (self.known, self.unreported, self.links.is_ready());
         let own = || self.config.ports.iter();
-        let same_ports =
-            known.mlag == self.config.ports && known.peer_link == self.config.peer_link;
+        let same_ports = known.mlag == self.config.ports && known.peer_link == self.peer_link;
         let vids = if links_changed || (links_ready && !same_ports) {
             self.vids()
         } else {
@@ -212,7 +213,7 @@ impl PortView<'_> {
         Ports {
             mlag: self.config.ports.clone(),
             apart: self.apart().copied().collect(),
-            peer_link: self.config.peer_link,
+            peer_link: self.peer_link,
             vids,
             unreported,
             down: down.collect(),
@@ -238,7 +239,7 @@ impl PortView<'_> {
 
     fn vids(&self) -> BTreeMap<IfName, Vids> {
         let mut vids = BTreeMap::new();
-        for name in self.config.ports.iter().chain(&self.config.peer_link) {
+        for name in self.config.ports.iter().chain(&self.peer_link) {
             if !self.links.exists(name) {
                 vids.insert(*name, Vids::default());
             } else if let Some(known) = self.links.vids(name) {

@@ -90,7 +90,7 @@ impl Domain {
             role_by: self.identity.by,
             system_mac: self.system_mac(),
             bridge: self.config.bridge,
-            peer_link: self.config.peer_link,
+            peer_link: self.peer_link(),
             peer_link_up: self.peer_link_up(),
             syncd: ctl::SyncdState {
                 connected: self.syncd.is_up(),
@@ -136,7 +136,8 @@ impl Domain {
     #[must_use]
     pub fn interfaces(&self, now: Time) -> Vec<ctl::Interface> {
         let age_s = self.age_of_memory(now);
-        let peer_link = self.config.peer_link.iter().map(|name| ctl::Interface {
+        let peer_link = self.peer_link();
+        let peer_link = peer_link.iter().map(|name| ctl::Interface {
             name: *name,
             peer_link: true,
             id: None,
@@ -264,7 +265,13 @@ impl Domain {
         if !self.syncd.is_up() {
             warnings.push(Warning::SyncdNotConnected);
         }
-        if let Some(peer_link) = self.config.peer_link
+        let peer_link = self.peer_link();
+        if let Some((settings, now)) = self.config.peer_link.zip(peer_link)
+            && settings != now
+        {
+            warnings.push(Warning::PeerLinkRenamed { settings, now });
+        }
+        if let Some(peer_link) = peer_link
             && !self.peer_link_up()
         {
             warnings.push(match self.links.is_running(&peer_link) {

@@ -73,6 +73,7 @@ impl World {
             Process::Iccpd if chassis.iccpd.is_none() => {
                 let config = chassis.config.clone();
                 chassis.from_kernel.clear();
+                chassis.has_lost_peer_link = chassis.kernel.name_of(PEER_LINK) != config.peer_link;
                 chassis.iccpd = Some(Iccpd::start(config, &chassis.kernel, origin, now));
                 self.drain(side);
             }
@@ -154,6 +155,7 @@ impl World {
             return;
         }
         chassis.kernel = Kernel::boot(u8::from(side == 1));
+        chassis.has_lost_peer_link = false;
         chassis.store = Store::new();
         chassis.kernel.set_cable(ORPHAN, true);
         self.checks.touch(Place::Orphan(side), self.now);
