@@ -7,6 +7,7 @@ use iccp_core::{Batch, Config, Input};
 use mclag_proto::sync::model::Event;
 use mclag_proto::sync::settings::{Assembly, PairSettings};
 use mclag_proto::{IfName, Mac};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ fn described(pair: PairSettings) -> Domain {
         peer: domain.peer,
         peer_link: domain.peer_link,
         ports,
+        port_ids: BTreeMap::new(),
         unique_ip,
         system_mac: None,
         keepalive: duration(domain.keepalive_s, Config::KEEPALIVES, Config::KEEPALIVE),

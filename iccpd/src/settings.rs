@@ -21,9 +21,9 @@ mod vlan_ports;
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
 use mclag_proto::iccp::Dialect;
-use mclag_proto::{DomainId, IfName, Mac};
+use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -96,6 +96,8 @@ pub struct Domain {
     pub peer_link: Option<IfName>,
     /// The MLAG ports.
     pub ports: BTreeSet<IfName>,
+    /// The ids of those that were given one, each another one.
+    pub port_ids: BTreeMap<IfName, AggregatorId>,
     /// VLAN interfaces that keep their own identity on each chassis (`spec/behaviour.md` 11.6).
     pub unique_ip: BTreeSet<IfName>,
     /// LACP system id of the pair.
@@ -206,6 +208,7 @@ impl Chassis {
             bridge,
             peer_link: domain.peer_link,
             ports: domain.ports.clone(),
+            port_ids: domain.port_ids.clone(),
             system_mac: domain.system_mac,
             node_mac,
             priority: self.priority,

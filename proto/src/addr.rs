@@ -276,8 +276,9 @@ pub struct InvalidIfName;
 pub struct AggregatorId(pub u16);
 
 impl AggregatorId {
-    /// The id of a LAG: the first run of digits in its name, modulo 2^16; a name without digits
-    /// gets a hash, as the older dialect does (Jenkins one-at-a-time, low 16 bits).
+    /// The number that other implementations give a LAG: the first run of digits in its name, modulo 2^16;
+    /// a name without digits gets [`Self::of_whole`], as the older dialect has it. LAGs of different names may
+    /// have it in common.
     #[must_use]
     pub fn of(name: &IfName) -> Self {
         let text = name.as_str();
@@ -287,7 +288,13 @@ impl AggregatorId {
             let value = u32::from(digit - b'0');
             number = Some(number.unwrap_or(0_u32).wrapping_mul(10).wrapping_add(value));
         }
-        Self::low_half(number.unwrap_or_else(|| one_at_a_time(text)))
+        number.map_or_else(|| Self::of_whole(name), Self::low_half)
+    }
+
+    /// A hash of all of the name: Jenkins one-at-a-time, low 16 bits.
+    #[must_use]
+    pub fn of_whole(name: &IfName) -> Self {
+        Self::low_half(one_at_a_time(name.as_str()))
     }
 
     #[allow(

@@ -236,12 +236,12 @@ pub enum Warning {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "conflict", rename_all = "kebab-case")]
 pub enum Conflict {
-    /// Two ports of this chassis have the same number towards the peer.
-    SameNumber {
-        /// That number.
-        id: AggregatorId,
-        /// The other port.
-        other: IfName,
+    /// The port of the same name at the peer has another id, and one of both was given it.
+    Ids {
+        /// Its id here.
+        own: AggregatorId,
+        /// Its id at the peer.
+        peers: AggregatorId,
     },
     /// It is not an MLAG port at the peer.
     MissingAtPeer,
@@ -379,6 +379,9 @@ pub struct Interface {
     pub peer_link: bool,
     /// Number used towards the peer; absent for the peer link.
     pub id: Option<AggregatorId>,
+    /// What the peer calls its half of it, if that is not its name here.
+    #[serde(default)]
+    pub name_at_peer: Option<IfName>,
     /// State on this chassis.
     pub local: PortStatus,
     /// State at the peer, if it has this port.

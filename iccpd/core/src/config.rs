@@ -1,8 +1,8 @@
 //! What an operator decided. The I/O layer reads files; this is the result.
 
-use mclag_proto::{DomainId, IfName, Mac};
+use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -21,8 +21,12 @@ pub struct Config {
     pub bridge: IfName,
     /// The data link to the other chassis.
     pub peer_link: Option<IfName>,
-    /// The MLAG ports; names are the same on both chassis (`spec/iccp.md` 4.14).
+    /// The MLAG ports; names are the same on both chassis (`spec/iccp.md` 4.14) unless both are given the
+    /// same id.
     pub ports: BTreeSet<IfName>,
+    /// The ids of those ports that were given one, 1..=65535, each another one ([`crate::port_id`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub port_ids: BTreeMap<IfName, AggregatorId>,
     /// LACP system id of the pair. Without one, the secondary adopts the primary's own.
     pub system_mac: Option<Mac>,
     /// A MAC of this chassis: its identity while `system_mac` is not set, and the tie-break of
@@ -82,6 +86,7 @@ impl Config {
             bridge,
             peer_link: None,
             ports: BTreeSet::new(),
+            port_ids: BTreeMap::new(),
             system_mac: None,
             node_mac,
             priority: Self::PRIORITY,

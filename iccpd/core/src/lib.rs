@@ -17,6 +17,7 @@ pub mod neigh;
 pub mod output;
 pub mod peer;
 pub mod policy;
+pub mod port_id;
 pub mod reason;
 pub mod record;
 pub mod session;

@@ -8,13 +8,15 @@
 use crate::Time;
 use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
+use crate::port_id::{Pairs, PortId, PortIds};
 use mclag_proto::iccp::ext::{Announce, PortPartner, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
 };
 use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 /// Most ports of the peer that are kept beside those that are here, too: a peer can name any
 /// number. One that becomes an MLAG port here while the session lasts must be known then, since a
@@ -166,10 +168,10 @@ impl Past {
     }
 }
 
-/// The port of the same name at the peer, or one that only the peer has.
+/// A port of the peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RemotePort {
-    id: AggregatorId,
+    id: PortId,
     up: bool,
     mac: Mac,
     info: Option<PortChannelInfo>,
@@ -179,9 +181,9 @@ pub struct RemotePort {
 }
 
 impl RemotePort {
-    /// Number the peer gave it.
+    /// Its id at the peer.
     #[must_use]
-    pub const fn id(&self) -> AggregatorId {
+    pub const fn id(&self) -> PortId {
         self.id
     }
 
@@ -224,7 +226,16 @@ pub struct Peer {
     shutdown_notice: Option<ShutdownNotice>,
     system: Option<SystemConfig>,
     link: Option<PeerLinkInfo>,
+    /// By the names that it gave them.
     ports: BTreeMap<IfName, RemotePort>,
+    /// The port whose configuration comes next has this id because it was given it.
+    given: Option<AggregatorId>,
+    /// The ports of this chassis.
+    own: PortIds,
+    /// Ports are paired by their ids; else by their names alone, as another implementation does it.
+    has_ids: bool,
+    /// Which ports are one, found when it is asked; none where those of one name are.
+    pairs: OnceLock<Option<Pairs>>,
     /// Ports that it has named since it began to advertise everything.
     sync: Snapshot<IfName>,
     /// When what is known of its ports was true for the last time, unless it is now.
@@ -273,9 +284,16 @@ impl Peer {
     pub fn announced(&mut self, announce: Announce, synchronised: bool) {
         self.policy = PeerPolicy::of(self.traits, true).of_version(announce.version);
         self.announce = Some(announce);
+        self.set_has_ids();
         if synchronised {
             self.agreed = Some(self.policy);
         }
+    }
+
+    /// As the policy has it. Between sessions it stays as it was.
+    fn set_has_ids(&mut self) {
+        self.has_ids = self.policy.hears_port_ids;
+        self.pairs = OnceLock::new();
     }
 
     /// Its shutdown notice in this session.
@@ -322,10 +340,85 @@ impl Peer {
         self.ports.iter()
     }
 
-    /// Its port of this name.
+    /// These are the ports of this chassis.
+    pub fn set_own(&mut self, own: PortIds) {
+        self.own = own;
+        self.pairs = OnceLock::new();
+    }
+
+    /// The ports that are one where that is not decided by their names; none where nobody gave an id.
+    fn pairs(&self) -> Option<&Pairs> {
+        let find = || {
+            let own = || self.own.iter().any(|(_, id)| id.given);
+            let peers = || self.ports.values().any(|port| port.id.given);
+            let is_needed = self.has_ids && (own() || peers());
+            is_needed.then(|| {
+                let peers = self.ports.iter().map(|(name, port)| (*name, port.id));
+                Pairs::new(&self.own, &peers.collect())
+            })
+        };
+        self.pairs.get_or_init(find).as_ref()
+    }
+
+    /// Its port that is one with this one of this chassis.
     #[must_use]
-    pub fn port(&self, name: &IfName) -> Option<&RemotePort> {
+    pub fn port(&self, own: &IfName) -> Option<&RemotePort> {
+        self.ports.get(&self.name_of(own)?)
+    }
+
+    /// What it calls its port that is one with this one of this chassis, if it has it.
+    #[must_use]
+    pub fn name_of(&self, own: &IfName) -> Option<IfName> {
+        let name = match self.pairs() {
+            Some(pairs) => pairs.peers(own)?,
+            None => *own,
+        };
+        self.ports.contains_key(&name).then_some(name)
+    }
+
+    /// Its port of this name, whether or not it is one with that of this chassis.
+    #[must_use]
+    pub fn port_called(&self, name: &IfName) -> Option<&RemotePort> {
         self.ports.get(name)
+    }
+
+    /// The port of this chassis that is one with its port of this name.
+    #[must_use]
+    pub fn port_here(&self, name: &IfName) -> Option<IfName> {
+        match self.pairs() {
+            Some(pairs) => pairs.own(name),
+            None => self.own.of(name).map(|_| *name),
+        }
+    }
+
+    /// What an interface of that name there is called here; none for one that is not the port of that name
+    /// here.
+    #[must_use]
+    pub fn translate(&self, name: &IfName) -> Option<IfName> {
+        let Some(pairs) = self.pairs() else {
+            return Some(*name);
+        };
+        match pairs.own(name) {
+            Some(own) => Some(own),
+            // A port of its own, or a name that is taken for the other half of the port here.
+            None if self.own.of(name).is_some() => {
+                let is_other = self.ports.contains_key(name) || pairs.peers(name).is_some();
+                (!is_other).then_some(*name)
+            }
+            None => Some(*name),
+        }
+    }
+
+    /// Names of both chassis that do not mean the same there as here, with what they mean here.
+    #[must_use]
+    pub fn translations(&self) -> BTreeMap<IfName, Option<IfName>> {
+        if self.pairs().is_none() {
+            return BTreeMap::new();
+        }
+        let own = self.own.iter().map(|(name, _)| name);
+        let names = own.chain(self.ports.keys().copied());
+        let names = names.map(|name| (name, self.translate(&name)));
+        names.filter(|(name, here)| *here != Some(*name)).collect()
     }
 
     /// When its word on its ports was true for the last time; none while it is, or if it never was.
@@ -334,10 +427,10 @@ impl Peer {
         self.as_of
     }
 
-    /// State of its port of this name; none while it has none.
+    /// State of its port that is one with this one of this chassis; none while it has none.
     #[must_use]
-    pub fn port_is_up(&self, name: &IfName) -> Option<bool> {
-        self.ports.get(name).map(RemotePort::is_up)
+    pub fn port_is_up(&self, own: &IfName) -> Option<bool> {
+        self.port(own).map(RemotePort::is_up)
     }
 
     /// It begins (false), or has finished (true), advertising everything.
@@ -345,6 +438,7 @@ impl Peer {
         if end {
             if let Some(named) = self.sync.end() {
                 self.ports.retain(|name, _| named.contains(name));
+                self.pairs = OnceLock::new();
                 for port in self.ports.values_mut().filter(|port| port.is_partner_old) {
                     port.partner = None;
                 }
@@ -352,21 +446,39 @@ impl Peer {
             self.known = self.known.after(Change::PortsSynchronised);
         } else {
             self.sync.begin();
+            if self.announce.is_none() {
+                // One of our own would have said so by now.
+                self.set_has_ids();
+            }
             for port in self.ports.values_mut() {
                 port.is_partner_old = true;
             }
         }
     }
 
-    /// A port of it exists (`spec/iccp.md` 4.2). Returns false if there is no room for it beside the
-    /// `own` ports.
-    pub fn port_exists(&mut self, config: &AggregatorConfig, own: &impl OwnPorts) -> bool {
-        let known = own.has(&config.name) || self.ports.contains_key(&config.name);
-        if !known && self.ports.len() >= MAX_FOREIGN_PORTS + own.count() {
+    /// Port Id: the port whose configuration comes next was given that id.
+    pub const fn port_is_given(&mut self, id: AggregatorId) {
+        self.given = Some(id);
+    }
+
+    /// A port of it exists (`spec/iccp.md` 4.2). Returns false if there is no room for it beside those of this
+    /// chassis.
+    pub fn port_exists(&mut self, config: &AggregatorConfig) -> bool {
+        let id = PortId {
+            number: config.id,
+            given: self.given.take() == Some(config.id),
+        };
+        let own = self.own.of(&config.name).is_some();
+        let known = own || self.ports.contains_key(&config.name);
+        if !known && self.ports.len() >= MAX_FOREIGN_PORTS + self.own.iter().count() {
             return false;
         }
+        let before = self.ports.get(&config.name).map(|port| port.id);
+        if before != Some(id) {
+            self.pairs = OnceLock::new();
+        }
         let port = self.ports.entry(config.name).or_insert(RemotePort {
-            id: config.id,
+            id,
             // Up until it says otherwise: too much isolation is safe, too little is not.
             up: true,
             mac: config.mac,
@@ -374,7 +486,7 @@ impl Peer {
             partner: None,
             is_partner_old: false,
         });
-        port.id = config.id;
+        port.id = id;
         port.mac = config.mac;
         self.sync.name(config.name);
         true
@@ -384,25 +496,27 @@ impl Peer {
     pub fn port_is_gone(&mut self, name: &IfName) -> Option<bool> {
         // Or one name after the other could be kept for as long as a snapshot is under way.
         self.sync.withdraw(name);
+        self.given = None;
+        self.pairs = OnceLock::new();
         self.ports.remove(name).map(|port| port.up)
     }
 
     /// Port Channel Info (`spec/iccp.md` 4.7): matched by number, and kept of ports to compare with.
     /// Returns true if there is one.
-    pub fn port_info(&mut self, info: PortChannelInfo, own: &impl OwnPorts) -> bool {
-        let mut ports = self.ports.iter_mut();
-        let known = ports.find(|(name, port)| port.id == info.id && own.has(name));
-        let Some((_, port)) = known else { return false };
+    pub fn port_info(&mut self, info: PortChannelInfo) -> bool {
+        let name = self.numbered(info.id);
+        let name = name.filter(|name| self.port_here(name).is_some());
+        let Some(port) = name.and_then(|name| self.ports.get_mut(&name)) else {
+            return false;
+        };
         port.info = Some(info);
         true
     }
 
     /// LACP Partner: matched by number, with the ports that are here first. Returns true if that is news.
-    pub fn port_partner(&mut self, news: PortPartner, own: &impl OwnPorts) -> bool {
-        let Some(name) = self.numbered(news.id, own) else {
-            return false;
-        };
-        let Some(port) = self.ports.get_mut(&name) else {
+    pub fn port_partner(&mut self, news: PortPartner) -> bool {
+        let name = self.numbered(news.id);
+        let Some(port) = name.and_then(|name| self.ports.get_mut(&name)) else {
             return false;
         };
         port.is_partner_old = false;
@@ -410,33 +524,37 @@ impl Peer {
     }
 
     /// The port of this number: one that is here first, for numbers need not be unique among the rest.
-    fn numbered(&self, id: AggregatorId, own: &impl OwnPorts) -> Option<IfName> {
-        let known = self.ports.iter().filter(|(_, port)| port.id == id);
+    fn numbered(&self, id: AggregatorId) -> Option<IfName> {
+        let known = self.ports.iter().filter(|(_, port)| port.id.number == id);
         let mut names = known.map(|(name, _)| *name);
         let first = names.next()?;
         let mut names = [first].into_iter().chain(names);
-        Some(names.find(|name| own.has(name)).unwrap_or(first))
+        let is_here = |name: &IfName| self.port_here(name).is_some();
+        Some(names.find(is_here).unwrap_or(first))
     }
 
-    /// A port is no longer here to compare with: only its state is kept.
-    pub fn drop_info(&mut self, name: &IfName) {
-        if let Some(port) = self.ports.get_mut(name) {
+    /// Ports that are no longer here to compare with: only their state is kept.
+    pub fn drop_infos(&mut self) {
+        let is_here = |name: &&IfName| self.port_here(name).is_some();
+        let here: BTreeSet<IfName> = self.ports.keys().filter(is_here).copied().collect();
+        for (_, port) in self
+            .ports
+            .iter_mut()
+            .filter(|(name, _)| !here.contains(*name))
+        {
             port.info = None;
         }
     }
 
     /// Aggregator State (`spec/iccp.md` 4.3): matched by number, with the ports that are here first:
-    /// numbers need not be unique among the rest. Returns the port, and whether that is news.
-    pub fn port_state(
-        &mut self,
-        state: AggregatorState,
-        own: &impl OwnPorts,
-    ) -> Option<(IfName, bool)> {
-        let name = self.numbered(state.id, own)?;
+    /// numbers need not be unique among the rest. Returns the port here that is one with it, if there is one,
+    /// and whether that is news; none if the peer has no such port.
+    pub fn port_state(&mut self, state: AggregatorState) -> Option<(Option<IfName>, bool)> {
+        let name = self.numbered(state.id)?;
         let port = self.ports.get_mut(&name)?;
         let up = state.state.is_up();
         let changed = std::mem::replace(&mut port.up, up) != up;
-        Some((name, changed))
+        Some((self.port_here(&name), changed))
     }
 
     /// Both are synchronised.
@@ -456,6 +574,7 @@ impl Peer {
         self.policy = PeerPolicy::of(self.traits, false);
         self.shutdown_notice = None;
         self.sync.abandon();
+        self.given = None;
     }
 
     /// It did not come back in time.
@@ -467,6 +586,7 @@ impl Peer {
     pub fn forget(&mut self) {
         self.known = self.known.after(Change::Forgotten);
         self.ports.clear();
+        self.pairs = OnceLock::new();
         self.as_of = None;
     }
 
@@ -476,6 +596,8 @@ impl Peer {
             traits: self.traits,
             policy: PeerPolicy::of(self.traits, false),
             known: self.known.after(Change::Released),
+            own: std::mem::take(&mut self.own),
+            has_ids: self.has_ids,
             ..Self::default()
         };
     }
@@ -484,26 +606,9 @@ impl Peer {
     pub fn replace(&mut self) {
         *self = Self {
             known: self.known.after(Change::Replaced),
+            own: std::mem::take(&mut self.own),
             ..Self::default()
         };
-    }
-}
-
-/// The MLAG ports of this chassis, as far as the peer's are matched with them.
-pub trait OwnPorts {
-    /// One of this name is here.
-    fn has(&self, name: &IfName) -> bool;
-    /// How many there are.
-    fn count(&self) -> usize;
-}
-
-impl<V> OwnPorts for BTreeMap<IfName, V> {
-    fn has(&self, name: &IfName) -> bool {
-        self.contains_key(name)
-    }
-
-    fn count(&self) -> usize {
-        self.len()
     }
 }
 

@@ -68,7 +68,7 @@ fn neighbour<A>(n: u32, address: A) -> NeighbourEntry<A> {
     }
 }
 
-const KINDS: [Kind; 25] = [
+const KINDS: [Kind; 26] = [
     Kind {
         name: "Capability",
         make: |_| body(Body::Capability),
@@ -293,6 +293,11 @@ const KINDS: [Kind; 25] = [
         waiting: 0,
     },
     Kind {
+        name: "Port Id",
+        make: |n| tlv(Tlv::Extension(Extension::PortId(AggregatorId(low(n))))),
+        waiting: 0,
+    },
+    Kind {
         name: "MAC Order",
         make: |n| {
             let order = |k| MacOrder {
@@ -353,6 +358,7 @@ fn name_of(input: &Input) -> &'static str {
             Tlv::Extension(Extension::ShutdownNotice(_)) => "Shutdown Notice",
             Tlv::Extension(Extension::LacpPartner(_)) => "LACP Partner",
             Tlv::Extension(Extension::MacOrder(_)) => "MAC Order",
+            Tlv::Extension(Extension::PortId(_)) => "Port Id",
             Tlv::Extension(Extension::MacSyncEnd) => "MAC Sync End",
             Tlv::Unknown { .. } => "unknown TLV",
         },

@@ -139,6 +139,7 @@ fn addresses(status: &Status) -> String {
 pub fn interfaces(interfaces: &[Interface]) -> String {
     let mut table = columns(&[
         "Port",
+        "Id",
         "Here",
         "Peer",
         "State",
@@ -150,11 +151,9 @@ pub fn interfaces(interfaces: &[Interface]) -> String {
     for port in interfaces {
         table.add_row(vec![
             port.name.to_string(),
+            or_dash(port.id),
             port_status(port.local).to_owned(),
-            or_dash(
-                port.remote
-                    .map(|remote| remote_status(remote, port.remembered_s)),
-            ),
+            or_dash(remote_status(port)),
             port_state(port),
             match port.isolated {
                 Some(true) => "yes".to_owned(),
@@ -412,11 +411,14 @@ const fn port_status(status: PortStatus) -> &'static str {
     }
 }
 
-fn remote_status(status: PortStatus, remembered_s: Option<u64>) -> String {
-    match remembered_s {
-        None => port_status(status).to_owned(),
-        Some(age_s) => format!("{} {} ago", port_status(status), seconds(age_s)),
-    }
+/// Its half at the peer, with the name that it has there if it is another one.
+fn remote_status(port: &Interface) -> Option<String> {
+    let status = port_status(port.remote?);
+    let age = port
+        .remembered_s
+        .map(|age_s| format!(" {} ago", seconds(age_s)));
+    let name = port.name_at_peer.map(|name| format!(" ({name})"));
+    Some([status, &age.unwrap_or_default(), &name.unwrap_or_default()].concat())
 }
 
 /// The LACP partner; both where they differ.

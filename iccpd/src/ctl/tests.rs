@@ -224,6 +224,7 @@ async fn a_client_that_does_not_read_holds_nobody_up() {
         name: IfName::new("bond1").unwrap(),
         peer_link: false,
         id: None,
+        name_at_peer: None,
         local: PortStatus::Up,
         remote: None,
         remembered_s: None,

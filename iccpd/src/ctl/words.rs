@@ -54,7 +54,9 @@ pub fn warning(warning: &Warning) -> String {
 #[must_use]
 pub fn conflict(conflict: &Conflict) -> String {
     match conflict {
-        Conflict::SameNumber { id, other } => format!("has number {id} in common with {other}"),
+        Conflict::Ids { own, peers } => {
+            format!("has id {own} here, {peers} at the peer: give it the same one on both")
+        }
         Conflict::MissingAtPeer => "not an MLAG port at the peer".to_owned(),
         Conflict::SharesSystemId => {
             "shows the pair's LACP system id without being an MLAG port at the peer: frames may arrive twice".to_owned()
@@ -287,12 +289,12 @@ mod tests {
                 "bond1.10 is a VLAN interface of a LAG, which is not supported: make the LAG the port of the bridge",
             ),
             (
-                port(Conflict::SameNumber {
-                    id: AggregatorId(3),
-                    other: name("team1"),
+                port(Conflict::Ids {
+                    own: AggregatorId(7),
+                    peers: AggregatorId(1),
                 }),
-                of_port(json!({"conflict": "same-number", "id": 3, "other": "team1"})),
-                "bond1: has number 3 in common with team1",
+                of_port(json!({"conflict": "ids", "own": 7, "peers": 1})),
+                "bond1: has id 7 here, 1 at the peer: give it the same one on both",
             ),
             (
                 port(Conflict::MissingAtPeer),

@@ -348,7 +348,7 @@ fn local_port(
 fn peer_ports(domain: &Domain) -> Vec<PeerPort> {
     let ports = domain.known_of_peer().ports().rev();
     let records = ports.map(|(name, port)| PeerPort {
-        aggregator: port.id().0.into(),
+        aggregator: port.id().number.0.into(),
         kind: PortKind::PortChannel,
         name: text(*name),
         mac: port.mac(),
@@ -357,7 +357,7 @@ fn peer_ports(domain: &Domain) -> Vec<PeerPort> {
         } else {
             PortState::Down
         },
-        channel: port.id().0.into(),
+        channel: port.id().number.0.into(),
         active: port.is_up(),
     });
     records.collect()

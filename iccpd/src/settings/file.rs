@@ -1,6 +1,7 @@
 //! The rules that a settings file must obey.
 
 mod mclagdctl;
+mod names;
 mod tables;
 
 use super::duration::Text as DurationText;
@@ -15,8 +16,8 @@ use iccp_core::{Config, OnLoss};
 use mclag_daemon::settings::{Problem, Shown, interface, line_of, unicast_address, unicast_mac};
 use mclag_daemon::socket::Purpose;
 use mclag_proto::iccp::PORT;
-use mclag_proto::{AggregatorId, DomainId, IfName};
-use std::collections::{BTreeMap, BTreeSet};
+use mclag_proto::{DomainId, IfName};
+use names::Names;
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
@@ -56,6 +57,7 @@ fn describes_pair(table: &DomainTable) -> bool {
         table.peer.is_some(),
         table.peer_link.is_some(),
         table.ports.is_some(),
+        !table.port.is_empty(),
         table.unique_ip.is_some(),
         table.system_mac.is_some(),
         table.keepalive.is_some(),
@@ -145,7 +147,7 @@ impl Check<'_> {
             ("id", table.id.is_none()),
             ("local", table.local.is_none()),
             ("peer", table.peer.is_none()),
-            ("ports", table.ports.is_none()),
+            ("ports", table.ports.is_none() && table.port.is_empty()),
         ];
         if let Some((key, _)) = missing.iter().find(|(_, is_missing)| *is_missing) {
             self.wrong(whole.clone(), format!("missing field `{key}`"));
@@ -169,6 +171,7 @@ impl Check<'_> {
             peer: peer?,
             peer_link: names.peer_link,
             ports: names.ports,
+            port_ids: names.port_ids,
             unique_ip: names.unique_ip,
             system_mac,
             keepalive,
@@ -332,70 +335,6 @@ impl Check<'_> {
         read.map_err(|why| self.wrong(value.span(), why)).ok()
     }
 
-    /// Each name stands for one thing only.
-    fn names(&mut self, table: &DomainTable) -> Names {
-        let mut seen = BTreeMap::new();
-        let bridge = table.bridge.as_ref();
-        let bridge = bridge.and_then(|n| self.unique(n, "the bridge", &mut seen));
-        // Others write it so when there is none (`spec/config-formats.md` 10).
-        let is_named = |n: &&Spanned<String>| !matches!(n.get_ref().as_str(), "" | "None" | "none");
-        let peer_link = table.peer_link.as_ref().filter(is_named);
-        let peer_link = peer_link.and_then(|n| self.unique(n, "the peer link", &mut seen));
-        let mut ports = BTreeSet::new();
-        let mut numbers: BTreeMap<AggregatorId, (IfName, Range<usize>)> = BTreeMap::new();
-        for value in table.ports.iter().flat_map(Spanned::get_ref) {
-            let Some(name) = self.unique(value, "an MLAG port", &mut seen) else {
-                continue;
-            };
-            ports.insert(name);
-            // Towards the peer a LAG is known by a number made of its name.
-            let id = AggregatorId::of(&name);
-            if let Some((other, first)) = numbers.get(&id) {
-                let line = self.line(first);
-                self.wrong(
-                    value.span(),
-                    format!(
-                        "`{name}` and `{other}` in line {line} have the same number {id} towards \
-                         the peer: the digits of their names must differ"
-                    ),
-                );
-            } else {
-                numbers.insert(id, (name, value.span()));
-            }
-        }
-        let unique_ip = table.unique_ip.iter().flat_map(Spanned::get_ref);
-        let unique_ip = unique_ip
-            .filter_map(|n| self.unique(n, "an interface with an IP of its own", &mut seen))
-            .collect();
-        Names {
-            bridge,
-            peer_link,
-            ports,
-            unique_ip,
-        }
-    }
-
-    fn unique(
-        &mut self,
-        value: &Spanned<String>,
-        role: &'static str,
-        seen: &mut BTreeMap<IfName, (&'static str, Range<usize>)>,
-    ) -> Option<IfName> {
-        let name = self.value(value, interface)?;
-        if let Some((before, first)) = seen.get(&name) {
-            let line = self.line(first);
-            let message = if *before == role {
-                format!("`{name}` is named twice, first in line {line}")
-            } else {
-                format!("`{name}` cannot be {role}: it is {before} in line {line}")
-            };
-            self.wrong(value.span(), message);
-            return None;
-        }
-        seen.insert(name, (role, value.span()));
-        Some(name)
-    }
-
     fn number(
         &mut self,
         value: Option<&Spanned<i64>>,
@@ -533,12 +472,4 @@ impl Check<'_> {
             message,
         });
     }
-}
-
-/// The interfaces of a pair.
-struct Names {
-    bridge: Option<IfName>,
-    peer_link: Option<IfName>,
-    ports: BTreeSet<IfName>,
-    unique_ip: BTreeSet<IfName>,
 }

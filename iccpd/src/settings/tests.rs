@@ -169,7 +169,7 @@ fn mistakes_are_reported_with_line_column_and_value() {
         (
             and("pear = \"x\""),
             "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `dialect`, \
-             `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `bridge`, `peer-link`, `ports`, `unique-ip`, \
+             `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `bridge`, `peer-link`, `ports`, `port`, `unique-ip`, \
              `system-mac`, `node-mac`, `priority`, `keepalive`, `session-timeout`, \
              `ack-timeout`, `restart-hold`, `neighbours`, `strict-sonic`",
         ),
@@ -228,10 +228,26 @@ fn mistakes_are_reported_with_line_column_and_value() {
             with("\"peerlink\"", "\"br0\""),
             "6:13: `br0` cannot be the peer link: it is the bridge in line 5",
         ),
+        (with("bond2", "po1"), ""),
+        (and("[[domain.port]]\nname = \"po1\""), ""),
+        (and("[[domain.port]]\nid = 1"), "8:1: missing field `name`"),
         (
-            with("bond2", "po1"),
-            "7:19: `po1` and `bond1` in line 7 have the same number 1 towards the peer: the \
-             digits of their names must differ",
+            and("[[domain.port]]\nname = \"bond3\"\nid = 0"),
+            "10:6: 0 is not between 1 and 65535",
+        ),
+        (
+            and("[[domain.port]]\nname = \"bond3\"\nid = 65536"),
+            "10:6: 65536 is not between 1 and 65535",
+        ),
+        (
+            and("[[domain.port]]\nname = \"bond1\"\nid = 7"),
+            "9:8: `bond1` is named twice, first in line 7",
+        ),
+        (
+            and(
+                "[[domain.port]]\nname = \"left\"\nid = 7\n[[domain.port]]\nname = \"right\"\nid = 7",
+            ),
+            "13:6: `right` and `left` in line 10 have the same id 7",
         ),
         (
             with("bond2", "bond-2345678901"),
@@ -662,4 +678,34 @@ fn the_user_of_mclagsyncd_is_a_name_or_a_number_and_exists() {
         error.contains("there is no user \"no-such-user\""),
         "{error}"
     );
+}
+
+/// Names that share their first digits, beside ids that were given; written out they mean the same.
+#[test]
+fn ports_have_free_names_and_may_be_given_ids() {
+    for names in [
+        "\"spine1-2\", \"host1\", \"host2\"",
+        "\"rack3-srv12\", \"rack3-srv13\"",
+        "\"enp65s0f0np0\", \"enp65s0f1np1\"",
+        "\"bond1\", \"bond65537\"",
+    ] {
+        let text = GOOD.replace("\"bond1\", \"bond2\"", names);
+        let domain = parse(&text).unwrap().domain.unwrap();
+        assert_eq!(domain.ports.len(), names.split(',').count());
+        assert!(domain.port_ids.is_empty());
+    }
+    let tables = "[[domain.port]]\nname = \"left\"\nid = 1\n[[domain.port]]\nname = \"right\"\n";
+    let settings = parse(&format!("{GOOD}{tables}")).unwrap();
+    assert_eq!(parse(&settings.to_string()), Ok(settings.clone()));
+    let domain = settings.domain.unwrap();
+    let name = |text| IfName::new(text).unwrap();
+    let names = ["bond1", "bond2", "left", "right"];
+    assert_eq!(domain.ports, names.map(name).into());
+    assert_eq!(domain.port_ids, [(name("left"), AggregatorId(1))].into());
+    // The short form need not be there.
+    let text = format!(
+        "{}{tables}",
+        GOOD.replace("ports = [\"bond1\", \"bond2\"]\n", "")
+    );
+    assert_eq!(parse(&text).unwrap().domain.unwrap().ports.len(), 2);
 }

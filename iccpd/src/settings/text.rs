@@ -29,7 +29,12 @@ impl fmt::Display for Settings {
         if let Some(domain) = domain {
             write!(f, "{domain}")?;
         }
-        writeln!(f, "{chassis}")?;
+        write!(f, "{chassis}")?;
+        for (name, id) in domain.iter().flat_map(|domain| &domain.port_ids) {
+            let name = Quoted(name.as_str());
+            writeln!(f, "\n[[domain.port]]\nname = {name}\nid = {id}")?;
+        }
+        writeln!(f)?;
         writeln!(f, "[syncd]\n{syncd}")?;
         writeln!(
             f,
@@ -65,6 +70,8 @@ impl fmt::Display for Domain {
             peer,
             peer_link,
             ports,
+            // In tables of their own, which stand behind the rest.
+            port_ids,
             unique_ip,
             system_mac,
             keepalive,
@@ -76,7 +83,9 @@ impl fmt::Display for Domain {
         if let Some(peer_link) = peer_link {
             writeln!(f, "peer-link = {}", Quoted(peer_link.as_str()))?;
         }
-        writeln!(f, "ports = {}", Names(ports))?;
+        let derived = ports.iter().filter(|name| !port_ids.contains_key(*name));
+        let derived: BTreeSet<IfName> = derived.copied().collect();
+        writeln!(f, "ports = {}", Names(&derived))?;
         writeln!(f, "unique-ip = {}", Names(unique_ip))?;
         if let Some(mac) = system_mac {
             writeln!(f, "system-mac = \"{mac}\"")?;

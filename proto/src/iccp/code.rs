@@ -76,6 +76,8 @@ pub(super) mod tlv {
     pub(in super::super) const LACP_PARTNER: u16 = 0x1103;
     /// MAC Order, ours: [`MacOrder`](super::super::ext::MacOrder).
     pub(in super::super) const MAC_ORDER: u16 = 0x1104;
+    /// Port Id, ours: [`Extension::PortId`](super::super::ext::Extension::PortId).
+    pub(in super::super) const PORT_ID: u16 = 0x1105;
 }
 
 /// The part of a message that an error speaks of.
@@ -118,6 +120,7 @@ impl Part {
             Self::Tlv(tlv::MAC_SYNC_END) => "MAC Sync End",
             Self::Tlv(tlv::LACP_PARTNER) => "LACP Partner",
             Self::Tlv(tlv::MAC_ORDER) => "MAC Order",
+            Self::Tlv(tlv::PORT_ID) => "Port Id",
             Self::Message(_) | Self::Tlv(_) => return None,
         })
     }

@@ -5,7 +5,7 @@
 //! may be sent to anyone; everything else is sent only after both sides announced themselves.
 
 use super::MAX_MESSAGE;
-use super::code::tlv::{ANNOUNCE, LACP_PARTNER, MAC_ORDER, MAC_SYNC_END, SHUTDOWN_NOTICE};
+use super::code::tlv::{ANNOUNCE, LACP_PARTNER, MAC_ORDER, MAC_SYNC_END, PORT_ID, SHUTDOWN_NOTICE};
 use super::error::DecodeError;
 use super::tlv::mac::FIRST_ENTRY;
 use super::wire::{Fields, Output, TlvKind, clip, lossy, vid};
@@ -20,8 +20,8 @@ pub(super) const MAX_ORDERS_PER_MESSAGE: usize = (MAX_MESSAGE - FIRST_ENTRY) / M
 pub const FIRST_TYPE: u16 = 0x1100;
 
 /// Version of the extensions that this build speaks: from 2 on, moves of addresses have an order
-/// ([`MacOrder`]).
-pub const VERSION: u16 = 2;
+/// ([`MacOrder`]); from 3 on, ports are paired by the ids that operators gave them ([`Extension::PortId`]).
+pub const VERSION: u16 = 3;
 
 /// An extension TLV.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -42,6 +42,10 @@ pub enum Extension {
     /// 0x1104: where addresses stand in the order of moves whose MAC Info follows. One that is missing
     /// is of sequence 1, and of an age that is not known.
     MacOrder(Vec<MacOrder>),
+    /// 0x1105: the port whose Aggregator Config follows has this number because an operator gave it that
+    /// id. Sent to a peer that announced version 3 or more; a receiver ignores bytes behind the number, so a
+    /// later version may append.
+    PortId(AggregatorId),
 }
 
 impl Extension {
@@ -52,6 +56,7 @@ impl Extension {
             Self::MacSyncEnd => MAC_SYNC_END,
             Self::LacpPartner(_) => LACP_PARTNER,
             Self::MacOrder(_) => MAC_ORDER,
+            Self::PortId(_) => PORT_ID,
         }
     }
 
@@ -73,6 +78,7 @@ impl Extension {
                     order.encode(out);
                 }
             }
+            Self::PortId(id) => out.u16(id.0),
         });
     }
 
@@ -91,6 +97,7 @@ impl Extension {
                 let total = value.count("number of addresses", MacOrder::LEN)?;
                 Self::MacOrder(value.entries(total, report, MacOrder::decode)?)
             }
+            PORT_ID => Self::PortId(AggregatorId(value.u16("aggregator id")?)),
             _ => return Ok(None),
         }))
     }

@@ -85,7 +85,7 @@ const fn is_of_one_port(body: &Body) -> bool {
         Tlv::AggregatorConfig(_)
             | Tlv::AggregatorState(_)
             | Tlv::PortChannelInfo(_)
-            | Tlv::Extension(Extension::LacpPartner(_))
+            | Tlv::Extension(Extension::LacpPartner(_) | Extension::PortId(_))
     )
 }
 
@@ -100,6 +100,6 @@ pub(super) const fn is_without_consequence(body: &Body) -> bool {
             | Tlv::MacInfo(_)
             | Tlv::ArpInfo(_)
             | Tlv::NdiscInfo(_)
-            | Tlv::Extension(Extension::MacOrder(_))
+            | Tlv::Extension(Extension::MacOrder(_) | Extension::PortId(_))
     )
 }

@@ -4,9 +4,9 @@
 use super::{Domain, IfName, MlagPort, Notice, Role, SessionState};
 use crate::OnLoss;
 use crate::input::LinkKind;
+use mclag_proto::Vid;
 use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::PeerLinkKind;
-use mclag_proto::{AggregatorId, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// When to compare, and what was written down.
@@ -94,26 +94,16 @@ impl Domain {
 
     /// Differences in the settings of each port, in the order of the ports.
     pub(super) fn conflicts(&self) -> impl Iterator<Item = (IfName, Vec<Conflict>)> {
-        let mut by_number: BTreeMap<AggregatorId, Vec<IfName>> = BTreeMap::new();
-        for port in self.ports.values() {
-            by_number.entry(port.id()).or_default().push(port.name());
-        }
-        self.ports.values().map(move |port| {
-            let same_number = by_number.get(&port.id());
-            let conflicts = self.conflicts_of(port, same_number.map_or(&[], Vec::as_slice));
-            (port.name(), conflicts)
-        })
+        let ports = self.ports.values();
+        ports.map(|port| (port.name(), self.conflicts_of(port)))
     }
 
-    fn conflicts_of(&self, port: &MlagPort, same_number: &[IfName]) -> Vec<Conflict> {
+    fn conflicts_of(&self, port: &MlagPort) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
-        if let Some(other) = same_number.iter().find(|other| **other != port.name()) {
-            let (id, other) = (port.id(), *other);
-            conflicts.push(Conflict::SameNumber { id, other });
-        }
         if !self.peer.known().are_ports_synchronised() {
             return conflicts;
         }
+        conflicts.extend(self.id_conflict(port));
         let Some(remote) = self.peer.port(&port.name()) else {
             conflicts.push(Conflict::MissingAtPeer);
             if self.config.on_loss == OnLoss::Release {
@@ -141,6 +131,25 @@ impl Domain {
         conflicts.extend(only(own, peers).map(|vids| Conflict::VlansMissingAtPeer { vids }));
         conflicts.extend(only(peers, own).map(|vids| Conflict::VlansMissingHere { vids }));
         conflicts
+    }
+}
+
+impl Domain {
+    /// An id that only one of the operators gave, or each another one.
+    fn id_conflict(&self, port: &MlagPort) -> Option<Conflict> {
+        let pairs_by_id = self.peer.policy().hears_port_ids;
+        let remote = self
+            .peer
+            .port_called(&port.name())
+            .filter(|_| pairs_by_id)?;
+        let (own, peers) = (port.id(), remote.id().number);
+        let matters = port.is_given_id() || remote.id().given;
+        let differs = own != peers
+            && self
+                .peer
+                .name_of(&port.name())
+                .is_none_or(|name| name == port.name());
+        (matters && differs).then_some(Conflict::Ids { own, peers })
     }
 }
 

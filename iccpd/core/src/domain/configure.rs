@@ -7,6 +7,7 @@
 //! | own address | session restarted; role decided anew |
 //! | peer link | session restarted |
 //! | port | attached or detached, and advertised |
+//! | id of a port | advertised; the session restarted if ports become one with others than before |
 //! | keepalive, session timeout | at once |
 //! | system MAC, node MAC | advertised, ports and interfaces follow (W-21) |
 //! | priority | announced to one of our own, and the role decided anew |
@@ -19,7 +20,7 @@ use crate::config::{Config, OnLoss};
 use crate::counters::Counter;
 use crate::input::LinkKind;
 use crate::lag::{Event, News, Word};
-use crate::peer::RemotePort;
+use crate::port_id::PortIds;
 use mclag_proto::IfName;
 use mclag_proto::iccp::Tlv;
 use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
@@ -55,7 +56,7 @@ impl Domain {
         let before = std::mem::replace(&mut self.config, config);
         self.configure_session(&before, now);
         self.configure_identity(&before);
-        self.configure_ports(&before);
+        self.configure_ports(&before, now);
         self.checks.due();
     }
 
@@ -100,32 +101,40 @@ impl Domain {
         }
     }
 
-    fn configure_ports(&mut self, before: &Config) {
+    fn configure_ports(&mut self, before: &Config, time: Time) {
         if self.config.on_loss == OnLoss::Release {
             for port in self.ports.values_mut() {
                 port.pair(Word::Named);
             }
         }
+        let ids = PortIds::new(&self.config.ports, &self.config.port_ids);
+        let operational = self.session.is_operational();
+        let translations = operational.then(|| self.peer.translations());
         let (now, was) = (self.config.ports.clone(), &before.ports);
         for name in was.difference(&now) {
             let Some(port) = self.ports.remove(name) else {
                 continue;
             };
             if port.advertised().is_known() {
-                self.outbox.purges.insert(*name);
+                self.outbox.purges.insert(*name, port.id());
             }
             if port.owes_ack() {
                 // Nothing is left to isolate, and the peer still waits.
                 let remote = self.peer.port(name);
-                self.outbox
-                    .owe_ack(remote.map_or(port.id(), RemotePort::id));
+                let id = remote.map_or(port.id(), |remote| remote.id().number);
+                self.outbox.owe_ack(id);
             }
             self.timers.stop_port(*name);
             self.syncd.release_port(*name);
-            self.peer.drop_info(name);
+        }
+        for (name, id) in ids.iter() {
+            if let Some(port) = self.ports.get_mut(&name) {
+                port.set_id(id);
+            }
         }
         for name in now.difference(was) {
-            let mut port = MlagPort::new(*name);
+            let Some(id) = ids.of(name) else { continue };
+            let mut port = MlagPort::new(*name, id);
             if self.session.state() != SessionState::Exchange {
                 // Until the peer says whether it has it, too.
                 port.set_isolation(Isolation::On);
@@ -138,7 +147,7 @@ impl Domain {
                 port.step(Event::Release, &mut self.timers);
             }
             // Back before the peer heard that it was gone.
-            if self.outbox.purges.remove(name) {
+            if self.outbox.purges.remove(name).is_some() {
                 port.advertise(News::Advertised);
             }
             port.advertise(News::Config);
@@ -148,5 +157,8 @@ impl Domain {
             self.ports.insert(*name, port);
             self.partners.look_again();
         }
+        self.peer.set_own(ids);
+        self.peer.drop_infos();
+        self.names_may_differ(translations.as_ref(), time);
     }
 }

@@ -44,6 +44,7 @@ use crate::links::Links;
 use crate::output::{Notice, Output};
 use crate::peer::Peer;
 use crate::policy::dataplane::DataplanePolicy;
+use crate::port_id::PortIds;
 use crate::session::{Action, Session, SessionConfig, SessionState};
 use crate::timer::{Timer, Timers};
 use crate::{Batch, Reason, Time};
@@ -96,15 +97,17 @@ impl Domain {
     pub fn new(config: Config) -> Self {
         let dials = election::dials(config.local, config.peer);
         let session = Session::new(session_config(&config));
-        let ports = config
-            .ports
+        let ids = PortIds::new(&config.ports, &config.port_ids);
+        let ports = ids
             .iter()
-            .map(|name| (*name, MlagPort::new(*name)))
+            .map(|(name, id)| (name, MlagPort::new(name, id)))
             .map(|(name, port)| match config.on_loss {
                 OnLoss::Hold => (name, port.unknown()),
                 OnLoss::Release => (name, port),
             })
             .collect();
+        let mut peer = Peer::default();
+        peer.set_own(ids);
         let (role, by) = election::elect(dials, candidate(&config), None);
         let identity = Identity::new(config.node_mac, role, by);
         Self {
@@ -112,7 +115,7 @@ impl Domain {
             timers: Timers::default(),
             links: Links::default(),
             ports,
-            peer: Peer::default(),
+            peer,
             tables: Tables::default(),
             syncd: Syncd::default(),
             identity,

@@ -41,7 +41,11 @@ impl Domain {
         entries: &[NeighbourEntry<A>],
     ) {
         for entry in entries {
-            let (interface, address) = (entry.interface, entry.address.into());
+            // A routed port that is not the one of that name here is none of ours.
+            let Some(interface) = self.peer.translate(&entry.interface) else {
+                continue;
+            };
+            let address = entry.address.into();
             let key = NeighbourKey { interface, address };
             self.tables
                 .neigh

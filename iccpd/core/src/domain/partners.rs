@@ -65,7 +65,9 @@ impl Domain {
         let own = own.filter_map(|port| Some((port.name(), port.partner()?)));
         let peers = self.peer.ports();
         let peers = peers.filter_map(|(name, port)| Some((*name, port.partner()?)));
-        let conflicts = compare(&own.collect(), &peers.collect());
+        let conflicts = compare(&own.collect(), &peers.collect(), |own| {
+            self.peer.name_of(own)
+        });
         if conflicts != self.partners.conflicts {
             self.partners.conflicts = conflicts;
             self.checks.due();
@@ -81,16 +83,18 @@ impl Domain {
     }
 }
 
-/// What differs, by the partners of the ports of both chassis.
+/// What differs, by the partners of the ports of both chassis, and what the peer calls its half of a port.
 fn compare(
     own: &BTreeMap<IfName, LacpPartner>,
     peers: &BTreeMap<IfName, LacpPartner>,
+    name_at_peer: impl Fn(&IfName) -> Option<IfName>,
 ) -> BTreeMap<IfName, Conflict> {
     let at_peer: BTreeMap<LacpPartner, IfName> = peers
         .iter()
         .map(|(name, partner)| (*partner, *name))
         .collect();
-    let conflict = |name: &IfName, partner: LacpPartner| match peers.get(name) {
+    let theirs = |name: &IfName| peers.get(&name_at_peer(name)?);
+    let conflict = |name: &IfName, partner: LacpPartner| match theirs(name) {
         Some(theirs) if *theirs == partner => None,
         Some(theirs) => Some(Conflict::Partners {
             own: partner,
@@ -144,14 +148,13 @@ mod tests {
             ("bond1=1.9", "bond2=1.15", ""),
             ("bond1=1.9", "bond1=1.9 other=1.9", ""),
         ] {
-            let words =
-                compare(&partners(own), &partners(peers))
-                    .into_iter()
-                    .map(|(name, conflict)| match conflict {
-                        Conflict::Partners { .. } => format!("{name} differs"),
-                        Conflict::PartnerElsewhere { at, .. } => format!("{name} at {at}"),
-                        other => panic!("{other:?}"),
-                    });
+            let words = compare(&partners(own), &partners(peers), |own| Some(*own))
+                .into_iter()
+                .map(|(name, conflict)| match conflict {
+                    Conflict::Partners { .. } => format!("{name} differs"),
+                    Conflict::PartnerElsewhere { at, .. } => format!("{name} at {at}"),
+                    other => panic!("{other:?}"),
+                });
             let words: Vec<String> = words.collect();
             assert_eq!(words.join(" "), found, "{own} and {peers}");
         }

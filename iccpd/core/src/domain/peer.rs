@@ -9,13 +9,12 @@ use super::{Body, Domain, Message, MlagPort, Output, Time, Tlv};
 use crate::counters::Counter;
 use crate::input::LinkKind;
 use crate::lag::{Advertised, News, aggregator_purge};
-use crate::peer::RemotePort;
 use crate::policy::peer::PeerPolicy;
 use crate::session::SessionState;
 use mclag_proto::iccp::ext::Extension;
 use mclag_proto::iccp::{InterfaceUpAck, PeerLinkInfo, PeerLinkKind, SystemConfig};
 use mclag_proto::{AggregatorId, IfName};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What waits to be sent.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +29,7 @@ pub(super) struct Outbox {
     answered: bool,
     acks_owed: BTreeSet<AggregatorId>,
     /// Ports that were advertised and that are none any more.
-    pub(super) purges: BTreeSet<IfName>,
+    pub(super) purges: BTreeMap<IfName, AggregatorId>,
     pub(super) system_pending: bool,
     pub(super) mac_sync_end: bool,
     turn: Turn,
@@ -141,7 +140,7 @@ impl Domain {
             let ready = port.take_ack();
             ready.then_some((port.name(), port.id()))
         }) {
-            Some((name, id)) => self.peer.port(&name).map_or(id, RemotePort::id),
+            Some((name, id)) => self.peer.port(&name).map_or(id, |port| port.id().number),
             None => self.outbox.acks_owed.pop_first()?,
         };
         self.counters.count(Counter::AcksSent);
@@ -257,15 +256,18 @@ impl Domain {
     fn push_everything(&mut self, number: u16) {
         self.push_tlv(Tlv::SyncData { number, end: false });
         self.push_system_config();
-        let ports = self.latest_first();
-        let configs = ports.iter().map(|port| port.aggregator_config());
+        let (ports, policy) = (self.latest_first(), self.peer.policy());
+        let configs = ports.iter().flat_map(|port| {
+            port.port_id(policy)
+                .into_iter()
+                .chain([port.aggregator_config()])
+        });
         let states = ports.iter().map(|port| port.aggregator_state());
         let infos = ports.iter().filter_map(|port| port.port_channel_info());
         let tlvs: Vec<Tlv> = configs.chain(states).chain(infos).collect();
         for tlv in tlvs {
             self.push_tlv(tlv);
         }
-        let policy = self.peer.policy();
         let mut partners = Vec::new();
         for port in self
             .ports
@@ -331,10 +333,10 @@ impl Domain {
                 |port: &&mut MlagPort| port.advertised().is_known() && !is_named(port, policy);
             let port = self.ports.values_mut().find(gone)?;
             port.advertise(News::Withdrawn);
-            Some(port.name())
+            Some((port.name(), port.id()))
         });
-        if let Some(name) = gone {
-            self.push_tlv(aggregator_purge(name));
+        if let Some((name, id)) = gone {
+            self.push_tlv(aggregator_purge(name, id));
             return true;
         }
         let changed = |port: &&mut MlagPort| {
@@ -347,12 +349,13 @@ impl Domain {
         };
         let (config, state) = port.advertised().due();
         port.advertise(News::Advertised);
+        let id = port.port_id(policy).filter(|_| config);
         let config = config.then(|| port.aggregator_config());
         let info = port.port_channel_info().filter(|_| config.is_some());
         let state = state.then(|| port.aggregator_state());
         let partner =
             (policy.hears_partners && port.is_partner_due()).then(|| port.advertise_partner());
-        for tlv in [config, info, partner, state].into_iter().flatten() {
+        for tlv in [id, config, info, partner, state].into_iter().flatten() {
             self.push_tlv(tlv);
         }
         true

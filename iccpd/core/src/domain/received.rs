@@ -4,7 +4,7 @@ use super::loss::WARM_WINDOW;
 use super::{Domain, IfName, Notice, SessionState, Time, Timer};
 use crate::Reason;
 use crate::counters::Counter;
-use crate::lag::Event;
+use crate::lag::{Event, MlagPort, News};
 use mclag_proto::ctl::Role;
 use mclag_proto::iccp::ext::{Extension, ShutdownNotice};
 use mclag_proto::iccp::{
@@ -12,6 +12,7 @@ use mclag_proto::iccp::{
     Tlv,
 };
 use mclag_proto::{AggregatorId, NodeId};
+use std::collections::BTreeMap;
 
 impl Domain {
     pub(super) fn peer_sync(&mut self, end: bool) {
@@ -31,7 +32,11 @@ impl Domain {
     pub(super) fn deliver(&mut self, tlv: Tlv, now: Time) {
         match tlv {
             Tlv::SystemConfig(system) => self.peer_system(system),
-            Tlv::AggregatorConfig(config) => self.peer_port(config),
+            Tlv::AggregatorConfig(config) => {
+                let before = self.translations();
+                self.peer_port(config);
+                self.names_may_differ(before.as_ref(), now);
+            }
             Tlv::AggregatorState(state) => self.peer_port_state(state),
             Tlv::PortChannelInfo(info) => self.peer_port_info(info),
             Tlv::PeerLinkInfo(info) => {
@@ -41,14 +46,26 @@ impl Domain {
             Tlv::MacInfo(entries) => {
                 self.counters.add(Counter::MacsReceived, entries.len());
                 let is_primary = self.identity.role == Role::Primary;
-                for entry in &entries {
-                    self.tables.fdb.remote_entry(entry, is_primary);
+                // A port that is not the one of that name here is like any other behind the peer link.
+                let elsewhere = self.config.peer_link.unwrap_or(self.config.bridge);
+                for mut entry in entries {
+                    entry.port = self.peer.translate(&entry.port).unwrap_or(elsewhere);
+                    self.tables.fdb.remote_entry(&entry, is_primary);
                 }
             }
             Tlv::InterfaceUpAck(ack) => self.acknowledged(ack),
             Tlv::Extension(Extension::Announce(announce)) => {
                 let synchronised = self.session.state() == SessionState::Exchange;
+                let before = self.translations();
+                let heard_ids = self.peer.policy().hears_port_ids;
                 self.peer.announced(announce, synchronised);
+                if self.peer.policy().hears_port_ids && !heard_ids {
+                    let given = |port: &&mut MlagPort| port.is_given_id();
+                    for port in self.ports.values_mut().filter(given) {
+                        port.advertise(News::Config);
+                    }
+                }
+                self.names_may_differ(before.as_ref(), now);
                 self.session
                     .set_peer(self.peer.policy(), &mut self.timers, now);
                 if synchronised {
@@ -60,13 +77,14 @@ impl Domain {
                 self.peer_shutdown_notice(shutdown_notice)
             }
             Tlv::Extension(Extension::LacpPartner(partner)) => {
-                if self.peer.port_partner(partner, &self.ports) {
+                if self.peer.port_partner(partner) {
                     self.partners.due();
                 }
             }
             Tlv::Extension(Extension::MacOrder(orders)) => {
                 self.tables.fdb.remote_orders(&orders, now);
             }
+            Tlv::Extension(Extension::PortId(id)) => self.peer.port_is_given(id),
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
             Tlv::ArpInfo(entries) => self.peer_neighbours(&entries),
@@ -86,39 +104,57 @@ impl Domain {
         self.checks.due();
     }
 
-    /// Aggregator Config (`spec/iccp.md` 4.2): ports are matched by name. Purging one that is not
+    /// What names of the peer mean here, while its addresses are kept under that.
+    fn translations(&self) -> Option<BTreeMap<IfName, Option<IfName>>> {
+        let synchronised = self.session.state() == SessionState::Exchange;
+        synchronised.then(|| self.peer.translations())
+    }
+
+    /// Ports are one with others than before: what both said under their names means something else now,
+    /// and is said again in a new session.
+    pub(super) fn names_may_differ(
+        &mut self,
+        before: Option<&BTreeMap<IfName, Option<IfName>>>,
+        now: Time,
+    ) {
+        if before.is_some_and(|before| *before != self.peer.translations()) {
+            self.shutdown_notice(ShutdownNotice::Restart);
+            self.session
+                .restart(Reason::Reconfigured, &mut self.timers, now);
+        }
+    }
+
+    /// Aggregator Config (`spec/iccp.md` 4.2): of the peer's ports by name. Purging one that is not
     /// known is no error here.
     pub(super) fn peer_port(&mut self, config: AggregatorConfig) {
-        let own = self.ports.contains_key(&config.name);
         match config.flag {
             ConfigFlag::Present => {
-                if !self.peer.port_exists(&config, &self.ports) {
+                if !self.peer.port_exists(&config) {
                     self.counters.count(Counter::Refused);
                     return;
                 }
             }
             ConfigFlag::Purge => {
+                let own = self.peer.port_here(&config.name);
                 // A deleted port is a port that is down (W-9).
-                self.owe_no_ack(Some(config.name), config.id);
+                self.owe_no_ack(own, config.id);
                 if let Some(word) = self.situation().word(false)
-                    && let Some(port) = self.ports.get_mut(&config.name)
+                    && let Some(port) = own.and_then(|own| self.ports.get_mut(&own))
                 {
                     port.pair(word);
                 }
                 let was_up = self.peer.port_is_gone(&config.name);
-                if own && was_up == Some(true) {
-                    self.peer_port_changed(config.name, false);
+                if let Some(own) = own.filter(|_| was_up == Some(true)) {
+                    self.peer_port_changed(own, false);
                 }
             }
         }
-        if own {
-            self.checks.due();
-        }
+        self.checks.due();
         self.partners.due();
     }
 
     fn peer_port_info(&mut self, info: PortChannelInfo) {
-        if self.peer.port_info(info, &self.ports) {
+        if self.peer.port_info(info) {
             self.checks.due();
         }
     }
@@ -126,17 +162,15 @@ impl Domain {
     /// Aggregator State (`spec/iccp.md` 4.3): ports are matched by number.
     pub(super) fn peer_port_state(&mut self, state: AggregatorState) {
         let up = state.state.is_up();
-        let name = self.peer.port_state(state, &self.ports);
-        if let Some((port, true)) = name
-            && self.ports.contains_key(&port)
-        {
+        let (own, changed) = self.peer.port_state(state).unwrap_or_default();
+        if let Some(port) = own.filter(|_| changed) {
             self.peer_port_changed(port, up);
         }
         if !up {
-            self.owe_no_ack(name.map(|(name, _)| name), state.id);
+            self.owe_no_ack(own, state.id);
         }
         if up && self.peer.policy().acknowledges && self.session.state() == SessionState::Exchange {
-            let local = name.and_then(|(name, _)| self.ports.get_mut(&name));
+            let local = own.and_then(|own| self.ports.get_mut(&own));
             match local {
                 Some(port) if self.config.peer_link.is_some() => port.owe_ack(true),
                 // Nothing to isolate; the peer waits all the same.

@@ -72,7 +72,9 @@ impl Domain {
                 .map(|port| (port.name(), self.port_want(port)))
                 .collect(),
             members: named.filter(|_| hears_pair).map(members).collect(),
-            remote: remote.map(|(name, port)| (*name, port.is_up())).collect(),
+            remote: remote
+                .map(|(name, port)| (self.peer.translate(name).unwrap_or(*name), port.is_up()))
+                .collect(),
             interfaces: self.syncd.wants_interfaces(&self.tables.identities),
         }
     }

@@ -254,13 +254,20 @@ impl PortView<'_> {
 mod tests {
     use super::*;
     use crate::lag::Event;
+    use crate::port_id::PortId;
+    use mclag_proto::AggregatorId;
+
+    const ID: PortId = PortId {
+        number: AggregatorId(1),
+        given: false,
+    };
 
     #[test]
     fn an_outage_is_long_after_ten_minutes_and_begins_anew_each_time() {
         let name = IfName::new("bond1").unwrap();
         let after = |seconds| Time::ZERO + Duration::from_secs(seconds);
         let mut timers = Timers::default();
-        let mut ports: BTreeMap<IfName, MlagPort> = [(name, MlagPort::new(name))].into();
+        let mut ports: BTreeMap<IfName, MlagPort> = [(name, MlagPort::new(name, ID))].into();
         let mut outages = Outages::default();
         // When it is looked at, whether the port is up then, and for how long it has been down.
         for (at, up, outage) in [

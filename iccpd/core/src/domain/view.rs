@@ -141,6 +141,7 @@ impl Domain {
             name: *name,
             peer_link: true,
             id: None,
+            name_at_peer: None,
             local: port_status(&self.links, name, self.links.is_running(name)),
             remote: None,
             remembered_s: None,
@@ -158,12 +159,14 @@ impl Domain {
         let ports = ports.map(|(port, (_, conflicts))| {
             let partner = self.links.partner(&port.name());
             let remote = self.peer.port(&port.name());
+            let name_at_peer = self.peer.name_of(&port.name());
             let remote_up = self.peer.port_is_up(&port.name());
             let remote_up = remote_up.filter(|_| self.peer_is_there() || age_s.is_some());
             ctl::Interface {
                 name: port.name(),
                 peer_link: false,
                 id: Some(port.id()),
+                name_at_peer: name_at_peer.filter(|name| *name != port.name()),
                 local: port_status(&self.links, &port.name(), port.is_up()),
                 remote: remote_up.map(status_of),
                 remembered_s: age_s.filter(|_| remote_up.is_some()),

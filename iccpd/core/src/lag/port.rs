@@ -5,6 +5,8 @@ use super::{
     Wait, Word,
 };
 use crate::Time;
+use crate::policy::peer::PeerPolicy;
+use crate::port_id::PortId;
 use crate::timer::{Timer, Timers};
 use mclag_proto::iccp::ext::{Extension, PortPartner};
 use mclag_proto::iccp::{
@@ -18,7 +20,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug)]
 pub struct MlagPort {
     name: IfName,
-    id: AggregatorId,
+    id: PortId,
     /// As the kernel has it; `None` while the interface does not exist.
     facts: Option<PortFacts>,
     /// Counts up as ports appear: the latest one is advertised first (`spec/iccp.md` 7).
@@ -42,10 +44,10 @@ pub struct MlagPort {
 impl MlagPort {
     /// A port nothing is known of.
     #[must_use]
-    pub fn new(name: IfName) -> Self {
+    pub const fn new(name: IfName, id: PortId) -> Self {
         Self {
             name,
-            id: AggregatorId::of(&name),
+            id,
             facts: None,
             attached: 0,
             looked_at: false,
@@ -61,7 +63,7 @@ impl MlagPort {
         }
     }
 
-    /// Its name, the same on both chassis.
+    /// Its name.
     #[must_use]
     pub const fn name(&self) -> IfName {
         self.name
@@ -70,7 +72,21 @@ impl MlagPort {
     /// Its number towards the peer.
     #[must_use]
     pub const fn id(&self) -> AggregatorId {
-        self.id
+        self.id.number
+    }
+
+    /// An operator gave it its id.
+    #[must_use]
+    pub const fn is_given_id(&self) -> bool {
+        self.id.given
+    }
+
+    /// Its id from now on.
+    pub fn set_id(&mut self, id: PortId) {
+        if self.id != id {
+            self.id = id;
+            self.advertise(News::Config);
+        }
     }
 
     /// As the kernel has it; `None` while the interface does not exist.
@@ -215,7 +231,7 @@ impl MlagPort {
     /// LACP Partner. It counts as advertised then.
     pub const fn advertise_partner(&mut self) -> Tlv {
         self.advertised_partner = self.partner;
-        let (id, partner) = (self.id, self.partner);
+        let (id, partner) = (self.id.number, self.partner);
         Tlv::Extension(Extension::LacpPartner(PortPartner { id, partner }))
     }
 
@@ -323,7 +339,20 @@ impl MlagPort {
     #[must_use]
     pub fn aggregator_config(&self) -> Tlv {
         let mac = self.facts.as_ref().map(|facts| facts.mac);
-        aggregator(self.name, mac.unwrap_or_default(), ConfigFlag::Present)
+        Tlv::AggregatorConfig(AggregatorConfig {
+            id: self.id.number,
+            name: self.name,
+            mac: mac.unwrap_or_default(),
+            flag: ConfigFlag::Present,
+        })
+    }
+
+    /// Port Id, in front of Aggregator Config, to a peer that hears it; none unless an operator gave the port
+    /// its id.
+    #[must_use]
+    pub fn port_id(&self, policy: PeerPolicy) -> Option<Tlv> {
+        let said = policy.hears_port_ids && self.id.given;
+        said.then_some(Tlv::Extension(Extension::PortId(self.id.number)))
     }
 
     /// Aggregator State.
@@ -334,7 +363,10 @@ impl MlagPort {
         } else {
             PortState::Down
         };
-        Tlv::AggregatorState(AggregatorState { id: self.id, state })
+        Tlv::AggregatorState(AggregatorState {
+            id: self.id.number,
+            state,
+        })
     }
 
     /// Port Channel Info; none while the interface does not exist.
@@ -342,7 +374,7 @@ impl MlagPort {
     pub fn port_channel_info(&self) -> Option<Tlv> {
         let facts = self.facts.as_ref()?;
         Some(Tlv::PortChannelInfo(PortChannelInfo {
-            id: self.id,
+            id: self.id.number,
             name: self.name,
             l3: facts.l3,
             address: facts.address,
@@ -351,17 +383,13 @@ impl MlagPort {
     }
 }
 
-/// Aggregator Config of a port that is gone.
+/// Aggregator Config of a port that is gone, which had that number.
 #[must_use]
-pub fn aggregator_purge(name: IfName) -> Tlv {
-    aggregator(name, Mac::ZERO, ConfigFlag::Purge)
-}
-
-fn aggregator(name: IfName, mac: Mac, flag: ConfigFlag) -> Tlv {
+pub const fn aggregator_purge(name: IfName, id: AggregatorId) -> Tlv {
     Tlv::AggregatorConfig(AggregatorConfig {
-        id: AggregatorId::of(&name),
+        id,
         name,
-        mac,
-        flag,
+        mac: Mac::ZERO,
+        flag: ConfigFlag::Purge,
     })
 }

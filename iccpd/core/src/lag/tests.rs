@@ -1,6 +1,8 @@
 use super::*;
 use crate::policy::peer::SETTLED;
+use crate::port_id::PortId;
 use crate::timer::{Timer, Timers};
+use mclag_proto::AggregatorId;
 use mclag_proto::IfName;
 
 const ACK: Consent = Consent::Acknowledged(Duration::from_secs(5));
@@ -22,7 +24,13 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         Self {
-            port: MlagPort::new(name()),
+            port: MlagPort::new(
+                name(),
+                PortId {
+                    number: AggregatorId(1),
+                    given: false,
+                },
+            ),
             timers: Timers::default(),
         }
     }

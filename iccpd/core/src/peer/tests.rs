@@ -349,17 +349,70 @@ fn own_ports_of_the_peer_take_no_room_of_others() {
         flag: mclag_proto::iccp::ConfigFlag::Present,
     };
     let own: Vec<AggregatorConfig> = (0..3).map(|n| config(format!("bond{n}"))).collect();
-    let ours: BTreeMap<IfName, ()> = own.iter().map(|own| (own.name, ())).collect();
+    let ours: BTreeSet<IfName> = own.iter().map(|own| own.name).collect();
     let mut peer = Peer::default();
+    peer.set_own(PortIds::new(&ours, &BTreeMap::new()));
     for own in &own {
-        assert!(peer.port_exists(own, &ours));
+        assert!(peer.port_exists(own));
     }
     for number in 0..MAX_FOREIGN_PORTS {
         assert!(
-            peer.port_exists(&config(format!("other{number}")), &ours),
+            peer.port_exists(&config(format!("other{number}"))),
             "{number}"
         );
     }
-    assert!(!peer.port_exists(&config("onemore".into()), &ours));
-    assert!(own.iter().all(|own| peer.port_exists(own, &ours)));
+    assert!(!peer.port_exists(&config("onemore".into())));
+    assert!(own.iter().all(|own| peer.port_exists(own)));
+}
+
+/// A version that knows no ids pairs by names, so this one does, too; and so does another implementation.
+#[test]
+fn ids_pair_ports_with_a_peer_that_hears_them_and_names_with_any_other() {
+    let name = |text| IfName::new(text).unwrap();
+    let announce = |version| Announce {
+        version,
+        priority: 0,
+        node_mac: Mac([2, 0, 0, 0, 0, 2]),
+        software: String::new(),
+    };
+    let config = |text, id| AggregatorConfig {
+        id: AggregatorId(id),
+        name: name(text),
+        mac: Mac::ZERO,
+        flag: mclag_proto::iccp::ConfigFlag::Present,
+    };
+    for (version, left, bond) in [
+        (Some(3), Some("right"), None),
+        (Some(2), None, Some("bond1")),
+        (Some(1), None, Some("bond1")),
+        (None, None, Some("bond1")),
+    ] {
+        let ours = ["bond1", "left"].map(name).into();
+        let given = [
+            (name("left"), AggregatorId(7)),
+            (name("bond1"), AggregatorId(8)),
+        ];
+        let mut peer = Peer::default();
+        peer.set_own(PortIds::new(&ours, &given.into()));
+        // It was one that hears them before.
+        peer.connected(PeerTraits::default());
+        peer.announced(announce(3), false);
+        peer.lost(Change::Lost, Time::ZERO);
+        peer.connected(PeerTraits::default());
+        if let Some(version) = version {
+            peer.announced(announce(version), false);
+        }
+        peer.sync(false);
+        for (text, id, is_given) in [("right", 7, true), ("bond1", 9, true)] {
+            if is_given && version == Some(3) {
+                peer.port_is_given(AggregatorId(id));
+            }
+            assert!(peer.port_exists(&config(text, id)));
+        }
+        peer.sync(true);
+        peer.synchronised();
+        let theirs = |text| peer.name_of(&name(text)).map(|name| name.to_string());
+        assert_eq!(theirs("left").as_deref(), left, "{version:?}");
+        assert_eq!(theirs("bond1").as_deref(), bond, "{version:?}");
+    }
 }

@@ -9,6 +9,7 @@
 //! | names ports that do not exist | as down | no | no |
 //! | says who is at the other end of a port | yes | no | no |
 //! | orders moves of addresses | from version 2 | no | no |
+//! | pairs ports by the ids they were given | from version 3 | by name | by name |
 //! | hears the addresses of all layer-3 interfaces of the bridge | from version 2 | those that are each chassis' own | no |
 //! | measures silence | exactly | in whole seconds | in whole seconds |
 //! | takes over another's system MAC | the configured one is common | the active never does | the active never does |
@@ -38,6 +39,9 @@ pub const SETTLED: Duration = Duration::from_secs(4);
 /// among those of its peer.
 const SECOND: u16 = 2;
 
+/// The version of the extensions from which on ports are paired by ids.
+const THIRD: u16 = 3;
+
 /// What whole seconds and strict comparisons add to each timer of another implementation
 /// (`spec/iccp.md` 9.1).
 const SLACK: Duration = Duration::from_secs(1);
@@ -64,6 +68,9 @@ pub struct PeerPolicy {
     pub hears_partners: bool,
     /// Moves of addresses have an order for it ([`mclag_proto::iccp::ext::MacOrder`]).
     pub orders_moves: bool,
+    /// It hears which ports were given an id ([`mclag_proto::iccp::ext::Extension::PortId`]), and pairs ports by
+    /// it; else by their names alone.
+    pub hears_port_ids: bool,
     /// It hears the address of the bridge and of all layer-3 interfaces on it, not only of those whose IP
     /// addresses are each chassis' own.
     pub hears_own_macs: bool,
@@ -103,6 +110,7 @@ impl PeerPolicy {
                 hears_of_missing_ports: true,
                 hears_partners: true,
                 orders_moves: false,
+                hears_port_ids: false,
                 hears_own_macs: false,
                 hears_shutdown_notice: true,
                 all_advertised_after: None,
@@ -121,6 +129,7 @@ impl PeerPolicy {
                 hears_of_missing_ports: false,
                 hears_partners: false,
                 orders_moves: false,
+                hears_port_ids: false,
                 hears_own_macs: false,
                 hears_shutdown_notice: false,
                 all_advertised_after: Some(ALL_ADVERTISED),
@@ -137,6 +146,7 @@ impl PeerPolicy {
         let is_second = version >= SECOND;
         Self {
             orders_moves: is_second,
+            hears_port_ids: version >= THIRD,
             hears_own_macs: is_second,
             ..self
         }

@@ -1,5 +1,6 @@
 //! Random schedules of failures.
 
+use crate::ids;
 use crate::world::{BONDS, ORPHAN, PEER_LINK, Side, World, host, name};
 use mclag_proto::IfName;
 use proptest::prelude::*;
@@ -94,7 +95,7 @@ impl Run {
     fn speak(&mut self, number: u8, side: Side) {
         let (side, port) = match self.places[usize::from(number)] {
             Place::Orphan(side) => (side, ORPHAN),
-            Place::Bond(bond) => (side, BONDS[bond]),
+            Place::Bond(bond) => (side, self.world.bonds[side as usize][bond]),
         };
         self.world.frame(side, port, host(number));
     }
@@ -144,13 +145,13 @@ impl Run {
         for side in Side::BOTH {
             assert!(world.synchronised(side), "{side:?} is synchronised");
             let kernel = &world.at(side).kernel;
-            let all: std::collections::BTreeSet<IfName> = BONDS.iter().map(|b| name(b)).collect();
+            let all: std::collections::BTreeSet<IfName> = world.bonds(side).into();
             assert_eq!(kernel.isolated, all, "{side:?}: isolated");
             assert!(kernel.held.is_empty(), "{side:?}: held: {:?}", kernel.held);
             for number in 0..HOSTS {
                 let port = kernel.fdb.get(&host(number)).map(|entry| entry.port());
                 let want = match self.places[usize::from(number)] {
-                    Place::Bond(bond) => BONDS[bond],
+                    Place::Bond(bond) => world.bonds[side as usize][bond],
                     Place::Orphan(at) if at == side => ORPHAN,
                     Place::Orphan(_) => PEER_LINK,
                 };
@@ -181,11 +182,12 @@ impl Run {
 }
 
 fn run(events: &[Event], turn: usize) {
+    run_in(World::settled(), events, turn);
+}
+
+fn run_in(world: World, events: &[Event], turn: usize) {
     let places = [Place::Orphan(Side::A); HOSTS as usize];
-    let mut run = Run {
-        world: World::settled(),
-        places,
-    };
+    let mut run = Run { world, places };
     run.world.turn = turn;
     for event in events {
         run.happen(event);
@@ -213,6 +215,15 @@ proptest! {
         turn in turn(),
     ) {
         run(&events, turn);
+    }
+
+    /// One chassis calls its half of a port what the other one calls its half of another.
+    #[test]
+    fn ports_of_other_names_and_the_same_ids_are_like_ports_of_the_same_names(
+        events in prop::collection::vec(event(), 1..60),
+        turn in turn(),
+    ) {
+        run_in(ids::crossed(), &events, turn);
     }
 }
 

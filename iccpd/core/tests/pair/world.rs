@@ -1,6 +1,7 @@
 //! The two chassis, their processes, and the wire between them.
 
 use crate::kernel::{Kernel, Syncd};
+use iccp_core::port_id::PortIds;
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, PeerTraits, Time,
 };
@@ -98,6 +99,10 @@ pub struct World {
     /// once.
     pub turn: usize,
     config: fn(Side) -> Config,
+    /// What each chassis calls its bonds.
+    pub bonds: [[&'static str; 2]; 2],
+    /// Bonds whose halves are a port of each chassis alone.
+    pub parted: [bool; 2],
     /// Bonds whose links came back on a chassis that could not hold them, its `syncd` being dead,
     /// or that had no reason to, being alone, or that had waited long enough: several failures at
     /// once, and until the peer has heard of it frames may be delivered twice.
@@ -127,6 +132,8 @@ impl World {
             delay: [LATENCY; 2],
             turn: 1,
             config,
+            bonds: [BONDS; 2],
+            parted: [false; 2],
             unheld: [false; 2],
         }
     }
@@ -138,8 +145,19 @@ impl World {
 
     /// Likewise, with these settings.
     pub fn settled_with(config: fn(Side) -> Config) -> Self {
+        Self::settled_as(config, [BONDS; 2], [false; 2])
+    }
+
+    /// Likewise, with these bonds on each chassis, of which some are no halves of one port.
+    pub fn settled_as(
+        config: fn(Side) -> Config,
+        bonds: [[&'static str; 2]; 2],
+        parted: [bool; 2],
+    ) -> Self {
         let mut world = Self {
             config,
+            bonds,
+            parted,
             ..Self::new()
         };
         for side in Side::BOTH {
@@ -165,6 +183,11 @@ impl World {
         &mut self.chassis[side as usize]
     }
 
+    /// What a chassis calls its bonds.
+    pub fn bonds(&self, side: Side) -> [IfName; 2] {
+        self.bonds[side as usize].map(name)
+    }
+
     pub fn domain(&self, side: Side) -> &Domain {
         self.at(side).domain.as_ref().expect("iccpd runs")
     }
@@ -186,13 +209,13 @@ impl World {
     /// Holds and isolations that are decided and not in force die with the process that was to see
     /// to them.
     fn note_lost_wishes(&mut self, side: Side) {
-        for (bond, text) in BONDS.iter().enumerate() {
-            let isolates = |op: &Op| matches!(op, Op::Port { port, want } if *port == name(text) && want.isolation == Isolation::On);
+        for (bond, own) in self.bonds(side).into_iter().enumerate() {
+            let isolates = |op: &Op| matches!(op, Op::Port { port, want } if *port == own && want.isolation == Isolation::On);
             let on_the_way = self.at(side).local.iter().any(|(_, local)| match local {
                 Local::Batch(batch) => batch.ops.iter().any(isolates),
                 Local::Result { .. } | Local::Event(_) => false,
             });
-            if on_the_way && !self.at(side).kernel.isolated.contains(&name(text)) {
+            if on_the_way && !self.at(side).kernel.isolated.contains(&own) {
                 self.unheld[bond] = true;
             }
         }
@@ -202,7 +225,7 @@ impl World {
             .as_ref()
             .map(|domain| domain.interfaces(self.now));
         for port in interfaces.unwrap_or_default() {
-            let bond = BONDS.iter().position(|bond| name(bond) == port.name);
+            let bond = self.bonds(side).iter().position(|bond| *bond == port.name);
             let in_force = self.at(side).kernel.held.contains(&port.name);
             if let (Some(bond), true, false) = (bond, port.held, in_force) {
                 self.unheld[bond] = true;
@@ -243,12 +266,13 @@ impl World {
     }
 
     pub fn set_bond(&mut self, side: Side, bond: usize, up: bool) {
+        let own = self.bonds(side)[bond];
         let chassis = self.at_mut(side);
         let changed = std::mem::replace(&mut chassis.bond_up[bond], up) != up;
         if changed && !up {
             chassis.could_hold[bond] = chassis.syncd.is_some();
         }
-        let unheld = !chassis.could_hold[bond] && !chassis.kernel.held.contains(&name(BONDS[bond]));
+        let unheld = !chassis.could_hold[bond] && !chassis.kernel.held.contains(&own);
         if changed && up && unheld {
             self.unheld[bond] = true;
         }
@@ -273,7 +297,7 @@ impl World {
     /// carrier or on hold.
     pub fn frame(&mut self, side: Side, port: &str, key: FdbKey) {
         let port = name(port);
-        if let Some(bond) = BONDS.iter().position(|bond| name(bond) == port)
+        if let Some(bond) = self.bonds(side).iter().position(|bond| *bond == port)
             && (!self.at(side).bond_up[bond] || self.at(side).kernel.held.contains(&port))
         {
             return;
@@ -372,6 +396,7 @@ impl World {
 
     fn pass_local(&mut self, side: Side, local: Local) {
         let synchronised = self.synchronised(side);
+        let bonds = self.bonds(side);
         let chassis = self.at_mut(side);
         match local {
             Local::Batch(batch) => {
@@ -382,9 +407,9 @@ impl World {
                 syncd.apply(&batch.ops, &mut chassis.kernel);
                 let now_held = &chassis.kernel.held;
                 let let_go: Vec<IfName> = held.difference(now_held).copied().collect();
-                for (bond, text) in BONDS.iter().enumerate() {
+                for (bond, own) in bonds.iter().enumerate() {
                     // What an earlier run held, and nobody to ask: it has waited long enough.
-                    self.unheld[bond] |= !synchronised && let_go.contains(&name(text));
+                    self.unheld[bond] |= !synchronised && let_go.contains(own);
                 }
                 self.queue_local(
                     side,
@@ -446,7 +471,7 @@ impl World {
         self.feed(side, Input::LinksBegin);
         self.feed(side, Input::Link(bridge()));
         let bond_up = self.at(side).bond_up;
-        for (bond, text) in BONDS.iter().enumerate() {
+        for (bond, text) in self.bonds[side as usize].into_iter().enumerate() {
             self.feed(side, Input::Link(lag(bond, text)));
             self.feed(side, Input::Link(member(bond, bond_up[bond])));
             let vids = [Vid::DEFAULT].into();
@@ -540,7 +565,7 @@ impl World {
             }
             Output::Notice(notice) => {
                 if let Notice::AckTimeout { port } = &notice {
-                    let bond = BONDS.iter().position(|bond| name(bond) == *port);
+                    let bond = self.bonds(side).iter().position(|bond| bond == port);
                     self.unheld[bond.expect("an MLAG port")] = true;
                 }
                 self.at_mut(side).notices.push(notice);
@@ -586,10 +611,18 @@ impl World {
 
     /// Invariant 2: never acknowledged before isolated.
     fn check_ack(&self, side: Side, id: AggregatorId) {
-        let port = BONDS
-            .iter()
-            .map(|bond| name(bond))
-            .find(|bond| AggregatorId::of(bond) == id);
+        // By the number that the other chassis gave it.
+        let ids = match &self.at(side.other()).domain {
+            Some(domain) => domain.config().clone(),
+            None => (self.config)(side.other()),
+        };
+        let ids = PortIds::new(&ids.ports, &ids.port_ids);
+        let is_it = |bond: &IfName| ids.of(bond).is_some_and(|own| own.number == id);
+        let bond = self.bonds(side.other()).iter().position(is_it);
+        if bond.is_some_and(|bond| self.parted[bond]) {
+            return; // there is nothing to isolate
+        }
+        let port = bond.map(|bond| self.bonds(side)[bond]);
         let port = port.expect("only known ports are acknowledged");
         let isolated = &self.at(side).kernel.isolated;
         assert!(
@@ -600,20 +633,21 @@ impl World {
 
     /// Invariants that hold at every moment.
     pub fn check(&self) {
-        for (bond, text) in BONDS.iter().enumerate() {
-            let port = name(text);
-            let passes = |c: &Chassis| {
+        for bond in 0..BONDS.len() {
+            let port = |side: Side| self.bonds(side)[bond];
+            let passes = |side: Side| {
+                let (c, port) = (self.at(side), port(side));
                 let out = c.kernel.held.contains(&port) || c.kernel.released.contains(&port);
                 c.bond_up[bond] && !out
             };
-            if self.unheld[bond] {
+            if self.unheld[bond] || self.parted[bond] {
                 continue;
             }
             // 1: a port that carries data on both chassis is isolated from the peer link on
             // both, or a flooded frame is delivered twice.
-            if self.chassis.iter().all(passes) && self.chassis[0].peer_link_up {
+            if Side::BOTH.into_iter().all(passes) && self.chassis[0].peer_link_up {
                 for side in Side::BOTH {
-                    let kernel = &self.at(side).kernel;
+                    let (kernel, port) = (&self.at(side).kernel, port(side));
                     assert!(
                         kernel.isolated.contains(&port) || !kernel.filter_exists,
                         "{side:?}: {port} passes on both and is not isolated"
@@ -635,7 +669,7 @@ impl World {
         let (lines, _) = domain.macs(None, usize::MAX);
         for line in lines {
             let origin = line.remote.or(line.local);
-            if told && origin.is_some_and(|port| BONDS.iter().any(|bond| name(bond) == port)) {
+            if told && origin.is_some_and(|port| self.bonds(side).contains(&port)) {
                 assert_ne!(line.port, Some(name(PEER_LINK)), "{side:?}: {line:?}");
             }
             assert!(

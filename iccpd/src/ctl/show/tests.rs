@@ -230,15 +230,27 @@ fn what_is_remembered_of_a_port_is_shown_with_its_age() {
         ..a_port("bond1", local, Some(remote))
     };
     for (local, remote, cells) in [
-        (Up, Up, "up    up 5 min 0 s ago    up here"),
-        (Up, Down, "up    down 5 min 0 s ago  up here"),
-        (Down, Up, "down  up 5 min 0 s ago    down"),
+        (Up, Up, "1 up    up 5 min 0 s ago    up here"),
+        (Up, Down, "1 up    down 5 min 0 s ago  up here"),
+        (Down, Up, "1 down  up 5 min 0 s ago    down"),
     ] {
         let text = interfaces(&[remembered(local, remote)]);
         let line: Vec<&str> = row(&text, "bond1").split_whitespace().collect();
         let cells: Vec<&str> = cells.split_whitespace().collect();
         assert_eq!(line[..cells.len()], cells, "{text}");
     }
+}
+
+#[test]
+fn a_port_that_the_peer_calls_otherwise_is_shown_with_both_names() {
+    let port = Interface {
+        id: Some(AggregatorId(700)),
+        name_at_peer: Some(name("lag7")),
+        ..a_port("bond1", PortStatus::Up, Some(PortStatus::Up))
+    };
+    let text = interfaces(&[port]);
+    let line: Vec<&str> = row(&text, "bond1").split_whitespace().collect();
+    assert_eq!(line[..5], ["700", "up", "up", "(lag7)", "dual"], "{text}");
 }
 
 #[test]
@@ -263,6 +275,7 @@ fn a_port(text: &str, local: PortStatus, remote: Option<PortStatus>) -> Interfac
         name: name(text),
         peer_link: false,
         id: Some(AggregatorId::of(&name(text))),
+        name_at_peer: None,
         local,
         remote,
         remembered_s: None,
@@ -313,15 +326,15 @@ fn interfaces_in_every_state() {
     assert_text(
         &interfaces(&ports),
         "
-        Port      Here     Peer  State                              Isolated  LACP partner       Members                            VLANs
-        peerlink  up       -     peer link                          -         -                  swp31, swp32                       1-4094
-        bond1     up       up    dual                               yes       02:00:5e:00:00:09  swp1                               1,10-12,20
-        bond2     down     up    peer only                          no        -                  swp2 (waiting), swp3 (no carrier)  10,13,16,19,22,25,
-                                                                                                                                    28,31,34,37,40,43,
-                                                                                                                                    46,49
-        bond3     up       up    held (waiting for peer isolation)  -         -                  -                                  -
-        bond4     up       down  here only                          -         -                  -                                  -
-        bond5     missing  -     down                               -         -                  -                                  -
+        Port      Id  Here     Peer  State                              Isolated  LACP partner       Members                            VLANs
+        peerlink  -   up       -     peer link                          -         -                  swp31, swp32                       1-4094
+        bond1     1   up       up    dual                               yes       02:00:5e:00:00:09  swp1                               1,10-12,20
+        bond2     2   down     up    peer only                          no        -                  swp2 (waiting), swp3 (no carrier)  10,13,16,19,22,25,
+                                                                                                                                        28,31,34,37,40,43,
+                                                                                                                                        46,49
+        bond3     3   up       up    held (waiting for peer isolation)  -         -                  -                                  -
+        bond4     4   up       down  here only                          -         -                  -                                  -
+        bond5     5   missing  -     down                               -         -                  -                                  -
 
         Warning: bond2: not an MLAG port at the peer
         ",

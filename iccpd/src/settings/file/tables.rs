@@ -35,6 +35,8 @@ pub(super) struct DomainTable {
     pub(super) bridge: Option<Spanned<String>>,
     pub(super) peer_link: Option<Spanned<String>>,
     pub(super) ports: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    pub(super) port: Vec<Spanned<PortTable>>,
     pub(super) unique_ip: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) system_mac: Option<Spanned<String>>,
     pub(super) node_mac: Option<Spanned<String>>,
@@ -45,6 +47,14 @@ pub(super) struct DomainTable {
     pub(super) restart_hold: Option<Spanned<DurationText>>,
     pub(super) neighbours: Option<bool>,
     pub(super) strict_sonic: Option<bool>,
+}
+
+/// A port, and the id that it is given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PortTable {
+    pub(super) name: Spanned<String>,
+    pub(super) id: Option<Spanned<i64>>,
 }
 
 #[derive(Default, Deserialize)]

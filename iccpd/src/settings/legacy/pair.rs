@@ -142,6 +142,7 @@ impl Reading<'_> {
             peer,
             peer_link: draft.peer_link.map(|(name, _)| name),
             ports,
+            port_ids: BTreeMap::new(),
             unique_ip,
             system_mac: None,
             keepalive,
@@ -149,9 +150,10 @@ impl Reading<'_> {
         })
     }
 
-    /// The MLAG ports, of which each has a number of its own.
+    /// The MLAG ports.
     fn ports(&mut self, draft: &Draft) -> BTreeSet<IfName> {
         let peer_link = draft.peer_link.map(|(name, _)| name);
+        let mut ports = BTreeSet::new();
         let mut numbers: BTreeMap<AggregatorId, IfName> = BTreeMap::new();
         let key = match self.rules() {
             Dialect::Sonic => Key::MclagInterface,
@@ -163,12 +165,14 @@ impl Reading<'_> {
                 self.warn(at, message);
                 continue;
             }
+            ports.insert(name);
+            // `spec/iccp.md` 4.14.
             let id = AggregatorId::of(&name);
             let first = *numbers.entry(id).or_insert(name);
             if first != name {
                 let message = format!(
-                    "`{name}` is ignored: it and `{first}` have the same number {id} towards the \
-                     peer"
+                    "`{name}` has the number {id} as `{first}` has: the daemon that the file is for \
+                     takes one for the other; here each has an id of its own"
                 );
                 self.warn(at, message);
             }
@@ -176,7 +180,7 @@ impl Reading<'_> {
         if let Some((_, at)) = draft.ports.first() {
             self.origins.insert("ports", origin(key, *at));
         }
-        numbers.into_values().collect()
+        ports
     }
 
     fn unique_ip(&mut self, draft: &Draft, ports: &BTreeSet<IfName>) -> BTreeSet<IfName> {

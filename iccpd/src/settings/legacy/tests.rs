@@ -248,10 +248,10 @@ fn lines_are_read_as_the_earlier_daemon_does_and_what_it_swallows_is_told() {
         ),
         (
             "mclag_interface:PortChannel09",
-            " PortChannel9",
+            " PortChannel09 PortChannel9",
             &[
-                "5: `PortChannel09` is ignored: it and `PortChannel9` have the same number 9 towards \
-               the peer",
+                "5: `PortChannel09` has the number 9 as `PortChannel9` has: the daemon that the file is \
+               for takes one for the other; here each has an id of its own",
             ],
         ),
         (

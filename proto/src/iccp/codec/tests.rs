@@ -333,7 +333,7 @@ fn the_bits_beside_the_type_of_application_data_are_ignored() {
 #[test]
 fn unknown_tlvs_are_read_past() {
     for kind in [
-        0x0030, 0x0033, 0x0034, 0x0035, 0x003b, 0x1037, 0x1105, 0x3fff_u16,
+        0x0030, 0x0033, 0x0034, 0x0035, 0x003b, 0x1037, 0x1106, 0x3fff_u16,
     ] {
         let [high, low] = kind.to_be_bytes();
         let bytes = framed(&[high, low, 0, 3, 1, 2, 3]);

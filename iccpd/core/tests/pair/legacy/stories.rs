@@ -7,7 +7,7 @@ use iccp_core::{Input, Notice, OnLoss};
 use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::iccp::{Body, ConfigFlag, Message, PortState, RgId, Status, Tlv};
 use mclag_proto::sync::model::FdbKey;
-use mclag_proto::{AggregatorId, Mac, Vid};
+use mclag_proto::{AggregatorId, IfName, Mac, Vid};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -838,5 +838,57 @@ fn neighbours_of_a_legacy_daemon_are_taken_in_both_stages() {
         world.run_for(SECOND);
         assert!(world.synchronised(), "{setup:?}");
         assert!(world.said_by(At::Legacy, |tlv| matches!(tlv, Tlv::ArpInfo(_))) >= 3);
+    }
+}
+
+/// Another implementation goes by the names; what number each side gave a port is its own matter
+/// (`spec/iccp.md` 4.2, 4.3, 4.14).
+#[test]
+fn ids_that_only_we_know_of_change_no_pairing_with_a_legacy_daemon() {
+    for setup in Setup::all() {
+        let mut world = World::settled(setup);
+        world.said.clear();
+        // Each has the number that the daemon gives the other one's.
+        world.configure(|config| {
+            let ids = [(BONDS[0], 2), (BONDS[1], 1)];
+            config.port_ids = ids.map(|(port, id)| (name(port), AggregatorId(id))).into();
+        });
+        world.run_for(SECOND * 3);
+        let said: Vec<(IfName, u16)> = world
+            .said
+            .iter()
+            .filter_map(|(at, tlv)| match tlv {
+                Tlv::AggregatorConfig(config) if *at == At::Us => Some((config.name, config.id.0)),
+                _ => None,
+            })
+            .collect();
+        assert!(said.contains(&(name(BONDS[0]), 2)) && said.contains(&(name(BONDS[1]), 1)));
+        assert_eq!(said.len(), 2, "{setup:?}: {said:?}");
+        for restarted in [false, true] {
+            if restarted {
+                world.kill_legacy();
+                world.start_legacy();
+                world.run_for(SECOND * 20);
+            }
+            assert_eq!(isolated(&world), [true, true], "{setup:?}");
+            world.set_bond(At::Legacy, 0, false);
+            world.run_for(SECOND * 2);
+            assert_eq!(isolated(&world), [false, true], "{setup:?}");
+            world.set_bond(At::Legacy, 0, true);
+            world.set_bond(At::Us, 1, false);
+            world.run_for(SECOND * 8);
+            let there = &world.plane.isolated;
+            assert!(!there.contains(&name(BONDS[1])), "{setup:?}");
+            world.set_bond(At::Us, 1, true);
+            world.run_for(SECOND * 8);
+            assert_eq!(isolated(&world), [true, true], "{setup:?}");
+        }
+        let port_id = |tlv: &Tlv| {
+            matches!(
+                tlv,
+                Tlv::Extension(mclag_proto::iccp::ext::Extension::PortId(_))
+            )
+        };
+        assert_eq!(world.said_by(At::Us, port_id), 0);
     }
 }

@@ -345,6 +345,10 @@ fn what_the_dialect_does_not_have_is_not_written() {
             Tlv::Extension(Extension::MacOrder(Vec::new())),
             "MAC Order TLV 0x1104",
         ),
+        (
+            Tlv::Extension(Extension::PortId(crate::AggregatorId(1))),
+            "Port Id TLV 0x1105",
+        ),
     ] {
         let mut out = Vec::new();
         let error = encode(&application(tlv), LINUX_MCLAG, &mut out).unwrap_err();

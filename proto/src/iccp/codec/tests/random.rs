@@ -126,6 +126,7 @@ fn extensions() -> impl Strategy<Value = Extension> {
             })
         }),
         vec(orders(), 0..9).prop_map(Extension::MacOrder),
+        any::<u16>().prop_map(|id| Extension::PortId(AggregatorId(id))),
     ]
 }
 

@@ -360,6 +360,12 @@ fn sonic() -> Vec<Literal> {
                 ])),
             ),
         ),
+        (
+            "Port Id",
+            "07 03 00 12 00 00 00 47 00 05 00 04 00 00 00 01
+             91 05 00 02 02 bc",
+            app(71, Tlv::Extension(Extension::PortId(AggregatorId(700)))),
+        ),
     ]
 }
 
