@@ -301,6 +301,9 @@ impl<B: Backend> Server<B> {
                     self.reconciler.want_nothing();
                     self.settle_all(by).await?;
                     self.release_foreign().await;
+                    if let Some(foreign) = &mut self.foreign {
+                        foreign.client.finish(by).await;
+                    }
                 } else if self.reconciler.has_more() || self.reconciler.is_listing() {
                     // It was answered when its first share was done, and nobody will ask for it again.
                     info!("finishing what was begun");

@@ -4,7 +4,7 @@
 //! Acknowledgements do not say: the kernel acknowledges what a program has yet to read.
 
 use std::io;
-use std::net::SocketAddrV4;
+use std::net::{self, SocketAddrV4};
 
 use netlink_sys::{Socket, SocketAddr};
 use nix::errno::Errno;
@@ -16,6 +16,19 @@ pub struct Queues {
     pub unread: u32,
     /// Written and not acknowledged by the other end.
     pub unacknowledged: u32,
+}
+
+/// How many bytes at most the program at the other end, `remote`, of a connection has not read of what was written at
+/// `local`; none if nobody can say, as of one on another host.
+#[must_use]
+pub fn unread_by_peer(local: net::SocketAddr, remote: net::SocketAddr) -> Option<u32> {
+    let (net::SocketAddr::V4(local), net::SocketAddr::V4(remote)) = (local, remote) else {
+        return None;
+    };
+    let queues = |local, remote| tcp_queues(local, remote).ok()?;
+    let (near, far) = (queues(local, remote)?, queues(remote, local)?);
+    // What is on its way, and what has arrived.
+    Some(near.unacknowledged.saturating_add(far.unread))
 }
 
 /// The queues of the connected socket that has these addresses; none if there is no such socket.
@@ -112,7 +125,7 @@ fn read(answer: &[u8]) -> io::Result<Option<Queues>> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::{self, TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -137,10 +150,14 @@ mod tests {
         assert_eq!(unread(), Some(60));
         far.read_exact(&mut [0; 60]).unwrap();
         assert_eq!(unread(), Some(0));
+        near.write_all(&[7; 10]).unwrap();
+        let known = unread_by_peer(local.into(), remote.into()).unwrap();
+        assert!((10..=110).contains(&known), "{known}");
         let ours = tcp_queues(local, remote).unwrap().unwrap();
         assert_eq!(ours.unread, 0);
         let nobody = SocketAddrV4::new(*local.ip(), 1);
         assert_eq!(tcp_queues(local, nobody).unwrap(), None);
+        assert_eq!(unread_by_peer(local.into(), nobody.into()), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! server sends. Bounds: [`WINDOW`] batches of outgoing messages, one read of incoming ones, and the
 //! table of what the server has learned.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use mclag_proto::sync::settings::PairSettings;
 use mclag_proto::sync::v1::{ClientMessage, Dialect};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::v1::codec::StreamError;
 use crate::v1::to::Translator;
@@ -37,6 +37,7 @@ mod configuration;
 mod connection;
 mod counters;
 mod memory;
+mod pace;
 mod receive;
 
 /// An attempt to connect.
@@ -127,6 +128,8 @@ pub struct Client {
     differ: Option<(Mac, Mac)>,
     /// Messages of the connections before.
     counters: Counters,
+    /// Entries of ours that a server which is polled reported as deleted, since it was asked last and before.
+    deleted: [HashSet<FdbKey>; 2],
     happened: VecDeque<ServerEvent>,
     log: Log,
 }
@@ -151,6 +154,7 @@ impl Client {
             unconfirmed_since: None,
             differ: None,
             counters: Counters::default(),
+            deleted: Default::default(),
             happened: VecDeque::new(),
             log: Log::default(),
         }
@@ -261,6 +265,7 @@ impl Client {
                 }
             }
         }
+        connection.feed();
         connection.unanswered.push_back(Unanswered {
             batch,
             after: connection.queued(),
@@ -268,6 +273,11 @@ impl Client {
             isolates,
         });
         self.answer();
+    }
+
+    /// Go on until everything has left, or until then.
+    pub async fn finish(&mut self, by: Instant) {
+        while !self.is_idle() && timeout_at(by, self.next()).await.is_ok() {}
     }
 
     /// Write what the socket takes at once.
@@ -282,7 +292,7 @@ impl Client {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let connection = self.connection.as_ref();
-        connection.is_none_or(|connection| connection.pipe.waiting() == 0)
+        connection.is_none_or(|connection| connection.is_idle())
     }
 
     /// No client waits any more for the answers to what was sent.
@@ -403,6 +413,7 @@ impl Client {
             },
         );
         self.translator.connected(dialect);
+        self.deleted = Default::default();
         self.configuration.connected();
         self.happened.push_back(ServerEvent::Up {
             abilities: abilities(dialect),
@@ -479,16 +490,17 @@ impl Client {
                 None => SILENCE,
             };
         connection.probed = true;
-        if connection.pipe.waiting() > 0 {
+        if connection.is_pressed() {
             return; // it does not read, and they would pile up
         }
         // The same bytes in both dialects that know it; the other skips it.
         let poll = ClientMessage::GetFdbChanges.encode(Dialect::LinuxMclag);
         let poll = poll.map_err(StreamError::from);
         match poll.and_then(|poll| connection.queue_bytes(poll)) {
-            Ok(()) => {}
+            Ok(()) => connection.feed(),
             Err(error) => report(&mut self.log, connection.address, &error),
         }
+        self.count_deletions();
     }
 
     fn settled(&mut self) {

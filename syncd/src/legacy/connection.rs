@@ -343,14 +343,8 @@ impl LegacyConnection {
 
     /// Whether the client has read all that it was sent; none if nobody can say.
     fn has_read_all(&self) -> Option<bool> {
-        let (SocketAddr::V4(ours), SocketAddr::V4(its)) =
-            (self.pipe.stream().local_addr().ok()?, self.from)
-        else {
-            return None;
-        };
-        let queues = |local, remote| diag::tcp_queues(local, remote).ok()?;
-        let (ours, its) = (queues(ours, its)?, queues(its, ours)?);
-        Some(ours.unacknowledged == 0 && its.unread == 0)
+        let ours = self.pipe.stream().local_addr().ok()?;
+        diag::unread_by_peer(ours, self.from).map(|unread| unread == 0)
     }
 
     fn has_room(&self) -> bool {

@@ -5,14 +5,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mclag_daemon::dial::Backoff;
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::time::wait_until;
+use mclag_netlink::diag;
 use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::model::OpError;
-use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, Side};
+use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, FdbRecord, Side};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::pace::{NextMessage, Waiting};
 use super::{Counters, Place, counters};
 use crate::v1::codec::{Frames, StreamError};
 
@@ -30,6 +33,9 @@ pub(super) const SETTLE_LATEST: Duration = Duration::from_secs(30);
 /// (`spec/mclagsyncd-protocol.md` 9.2).
 pub(super) const SILENCE: Duration = Duration::from_secs(2);
 
+/// Pauses before it is looked whether the server has read what it was sent.
+const LOOKS: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(50));
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct ServerConnection {
@@ -44,6 +50,11 @@ pub(super) struct ServerConnection {
     pub(super) probed: bool,
     /// The rows of messages that have not left.
     rows: VecDeque<Option<ToSyncd>>,
+    /// What waits for the server to read, if it is one that has to be waited for.
+    waiting: Waiting,
+    /// When it is looked whether it has read.
+    look_at: Option<Instant>,
+    looks: Backoff,
     /// Batches whose messages have not left.
     pub(super) unanswered: VecDeque<Unanswered>,
     /// Messages that have left.
@@ -92,6 +103,9 @@ impl ServerConnection {
             dialect: None,
             probed: false,
             rows: VecDeque::new(),
+            waiting: Waiting::default(),
+            look_at: None,
+            looks: LOOKS,
             unanswered: VecDeque::new(),
             left: 0,
             settle: None,
@@ -108,6 +122,7 @@ impl ServerConnection {
         self.dialect = Some(dialect);
         self.unanswered.clear();
         self.pipe.forget_unsent();
+        self.waiting.clear();
         self.rows.truncate(self.pipe.waiting());
         self.settle = Some(Settle {
             quiet_at: now + quiet,
@@ -146,6 +161,16 @@ impl ServerConnection {
         let Some(dialect) = self.dialect else {
             return Ok(());
         };
+        if let ClientMessage::SetFdb(records) = &message
+            && self.is_paced()
+        {
+            for record in records {
+                // What cannot be said is known at once.
+                ClientMessage::SetFdb(vec![*record]).encode(dialect)?;
+                self.waiting.push_entry(*record);
+            }
+            return Ok(());
+        }
         for part in message.split(dialect) {
             match part.encode(dialect) {
                 // What the server does not know it need not be sent.
@@ -158,7 +183,61 @@ impl ServerConnection {
 
     pub(super) fn queue_bytes(&mut self, message: Vec<u8>) -> Result<(), StreamError> {
         self.rows.push_back(counters::row(&message, self.dialect));
+        if self.is_paced() {
+            self.waiting.push_urgent(message);
+            return Ok(());
+        }
         self.pipe.send(message)
+    }
+
+    /// The server takes no more than it reads (`spec/mclagsyncd-protocol.md` 12, item 4).
+    fn is_paced(&self) -> bool {
+        self.dialect == Some(Dialect::LinuxMclag)
+    }
+
+    /// Write the next of what waits, as far as the server has read what was written.
+    pub(super) fn feed(&mut self) {
+        self.look_at = None;
+        let now = Instant::now();
+        while self.pipe.waiting() == 0 && !self.waiting.is_empty() {
+            let Some(next) = self.waiting.next(self.unread(), now) else {
+                self.look_at = Some(now + self.looks.pause());
+                return;
+            };
+            self.looks.reset();
+            let sent = match next {
+                NextMessage::Urgent(bytes) => self.pipe.send(bytes),
+                NextMessage::Entries(records) => self.send_entries(records),
+            };
+            if let Err(error) = sent {
+                // Each of them was tried before.
+                tracing::debug!(%error, "not sent to the mclagsyncd server");
+            }
+            self.flush_now();
+        }
+    }
+
+    fn send_entries(&mut self, records: Vec<FdbRecord>) -> Result<(), StreamError> {
+        let bytes = ClientMessage::SetFdb(records).encode(Dialect::LinuxMclag)?;
+        self.pipe.send(bytes)?;
+        self.rows.push_back(Some(ToSyncd::SetFdb));
+        Ok(())
+    }
+
+    /// Something waits that is no entry.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.pipe.waiting() > 0 || self.waiting.urgent() > 0
+    }
+
+    /// How many bytes the server has not read; none if nobody can say.
+    fn unread(&self) -> Option<u32> {
+        let stream = self.pipe.stream();
+        diag::unread_by_peer(stream.local_addr().ok()?, stream.peer_addr().ok()?)
+    }
+
+    /// Everything has left.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pipe.waiting() == 0 && self.waiting.is_empty()
     }
 
     /// The number that the last message has which waits.
@@ -173,7 +252,7 @@ impl ServerConnection {
     }
 
     fn count_sent(&mut self) {
-        while self.rows.len() > self.pipe.waiting() {
+        while self.rows.len() > self.pipe.waiting() + self.waiting.urgent() {
             self.left += 1;
             if let Some(row) = self.rows.pop_front().flatten() {
                 self.counters.sent(row);
@@ -191,12 +270,14 @@ impl ServerConnection {
         let deadline = settle.into_iter().chain(poll).min();
         let progress = tokio::select! {
             progress = self.pipe.progress(READ_CHUNK) => progress?,
+            () = wait_until(self.look_at) => Progress::Wrote,
             () = wait_until(deadline) => return Ok(match settle {
                 Some(at) if Some(at) <= deadline => Woke::Settled,
                 _ => Woke::Poll,
             }),
         };
         self.count_sent();
+        self.feed();
         Ok(Woke::Progress(progress))
     }
 }

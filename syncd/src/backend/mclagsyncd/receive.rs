@@ -1,6 +1,5 @@
 //! What a foreign server sends: from bytes to what happened.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use mclag_proto::sync::frame::Frame;
@@ -84,10 +83,8 @@ impl Client {
     fn take(&mut self, message: ServerMessage, address: SocketAddr, dialect: Dialect) {
         let refused = match message {
             ServerMessage::Fdb(records) => {
-                let ours = self.own_work(&records, dialect);
                 for record in records {
-                    let FdbRecord { vid, mac, .. } = record;
-                    if !ours.contains(&FdbKey { vid, mac }) {
+                    if !dialect.is_polled() || self.is_news(&record) {
                         self.observation(&record);
                     }
                 }
@@ -160,18 +157,38 @@ impl Client {
         }
     }
 
-    /// Entries that the server was sent and reports as they are. The comparison of
-    /// `mclagsyncd.py` does so, as an addition or as a deletion with an addition behind it
-    /// (`spec/mclagsyncd-protocol.md` 4.16): sent again, it would report them again, for ever.
-    fn own_work(&self, records: &[FdbRecord], dialect: Dialect) -> HashSet<FdbKey> {
-        let reported = records.iter().filter(|_| dialect.is_polled());
-        let ours = reported.filter_map(|record| {
-            let FdbRecord { vid, mac, port, .. } = *record;
-            let key = FdbKey { vid, mac };
-            let as_sent = self.translator.is_programmed(&key, &port?);
-            (record.op == RecordOp::Add && as_sent).then_some(key)
-        });
-        ours.collect()
+    /// Whether a server that is polled says anything new. Of an entry that it was sent and has, its comparison makes
+    /// a deletion and an addition, all deletions of an answer first (`spec/mclagsyncd-protocol.md` 12, item 6): sent
+    /// again, it would report it again, for ever. So a deletion counts when no addition follows.
+    fn is_news(&mut self, record: &FdbRecord) -> bool {
+        let FdbRecord {
+            vid, mac, port, op, ..
+        } = *record;
+        let key = FdbKey { vid, mac };
+        let is_programmed = port.is_some_and(|port| self.translator.is_programmed(&key, &port));
+        match op {
+            RecordOp::Add => {
+                for keys in &mut self.deleted {
+                    keys.remove(&key);
+                }
+                !is_programmed
+            }
+            RecordOp::Delete if self.translator.has_entry(&key) => {
+                self.deleted[0].insert(key);
+                false
+            }
+            RecordOp::Delete => true,
+        }
+    }
+
+    /// The server is asked again: what it reported as deleted before it was asked last is gone.
+    pub(super) fn count_deletions(&mut self) {
+        self.deleted.swap(0, 1);
+        for key in std::mem::take(&mut self.deleted[0]) {
+            self.translator.vanished(&key);
+            let observation = Observation::Aged;
+            self.event(Event::Fdb { key, observation });
+        }
     }
 
     fn observation(&mut self, record: &FdbRecord) {

@@ -2,6 +2,7 @@
 
 use super::*;
 use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
+use mclag_proto::sync::frame::Decoder;
 use mclag_proto::sync::model::{
     DomainWant, FdbWant, Isolation, Op, PairState, PortWant, Section, Traffic,
 };
@@ -15,6 +16,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+
+mod python;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -31,6 +31,12 @@ impl Translator {
         entry.is_some_and(|sent| sent.value.port == *port)
     }
 
+    /// Whether the server was programmed to forward this address to any port.
+    #[must_use]
+    pub fn has_entry(&self, key: &FdbKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// The server reports that it has learned this address here.
     pub fn learned(&mut self, key: FdbKey, port: IfName, configured: bool) {
         if self.learned.len() < MAX_WANTED_ENTRIES || self.learned.contains_key(&key) {
