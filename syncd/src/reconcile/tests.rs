@@ -810,6 +810,18 @@ fn a_port_that_was_made_anew_while_nobody_watched_gets_back_what_the_new_one_was
     assert_eq!(lacp(&bench).system_mac, Some(given));
 }
 
+/// What is stored would grow with each port that there ever was.
+#[test]
+fn of_a_port_that_is_as_it_was_before_nothing_is_remembered() {
+    let mut bench = restarted_with(("bond1", 7, Some(SYSTEM)));
+    let name = port("bond1");
+    let index = |bench: &Bench| bench.reconciler.originals().of(&name).index;
+    assert_eq!(index(&bench), Some(7));
+    let _ = bench.ask(&[Op::PortRelease { port: name }]);
+    let left = bench.reconciler.originals().of(&name);
+    assert_eq!(left, PortOriginals::default());
+}
+
 /// A static bond or a plain interface is isolated and held like any other port.
 #[test]
 fn a_port_without_lacp_needs_no_system_id_and_gets_the_rest() {
@@ -1596,6 +1608,50 @@ fn another_address_of_an_svi_takes_the_place_of_the_one_before() {
     assert!(actual.is_local(&at(other)) && !actual.is_local(&at(SYSTEM)));
     let original = bench.reconciler.originals().of(&port("vlan1"));
     assert_eq!(original.mac, Original::Was(OWN));
+}
+
+/// The domain of another bridge, which the settings allow from now on.
+fn to_another_bridge(bench: &mut Bench) -> Op {
+    bench.reconciler.limit(Limits {
+        bridges: vec![port("br1")],
+        ..Limits::default()
+    });
+    Op::Domain(DomainWant {
+        bridge: port("br1"),
+        peer_link: Some(port("peer")),
+        peer_link_learning: false,
+    })
+}
+
+/// Input: a learned address is to be forgotten, in the batch that names another bridge.
+#[test]
+fn what_is_asked_of_a_table_before_another_bridge_is_named_is_done_in_that_table() {
+    let mut bench = Bench::running();
+    let _ = bench.see(1, Some(entry("bond1", EntryKind::Dynamic)));
+    let to_another = to_another_bridge(&mut bench);
+    bench.reconciler.accept(&[release_op(1, true), to_another]);
+    let delete = Action::FdbDelete {
+        key: key(1),
+        port: port("bond1"),
+    };
+    assert_eq!(bench.reconciler.take_leaving(), [delete]);
+}
+
+/// Once another bridge is in the picture, nobody would take it back there.
+#[test]
+fn an_address_of_an_svi_is_taken_from_a_bridge_that_is_left() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[interface_op("vlan1", SYSTEM)]);
+    assert_eq!(bench.reconciler.take_leaving(), []);
+    let to_another = to_another_bridge(&mut bench);
+    bench.reconciler.accept(&[to_another]);
+    let interface = port("vlan1");
+    let key = FdbKey {
+        vid: Vid::DEFAULT,
+        mac: SYSTEM,
+    };
+    let delete = Action::LocalDelete { interface, key };
+    assert_eq!(bench.reconciler.take_leaving(), [delete]);
 }
 
 #[test]

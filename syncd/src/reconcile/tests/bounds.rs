@@ -114,3 +114,42 @@ fn every_table_takes_as_much_as_it_says_and_refuses_the_next_by_name() {
     let refused = wanted.apply(&learning_of(4096)).unwrap_err();
     assert_eq!(refused.text, "swp4096: more than 4096");
 }
+
+/// Before a snapshot said what all are, whoever releases one by name means that one.
+#[test]
+fn as_many_released_names_are_remembered_as_there_may_be_names_and_no_more() {
+    let mut wanted = Wanted::default();
+    for number in 0..=4096 {
+        let name = numbered_port(number);
+        assert!(wanted.apply(&Op::InterfaceRelease { name }).is_ok());
+        assert!(wanted.apply(&Op::PortRelease { port: name }).is_ok());
+    }
+    for (number, is_remembered) in [(0, true), (4095, true), (4096, false)] {
+        let name = numbered_port(number);
+        assert_eq!(wanted.may_restore_identity(&name), is_remembered);
+        assert_eq!(wanted.is_unwanted(&name), is_remembered, "{name}");
+    }
+}
+
+#[test]
+fn a_neighbour_that_is_not_one_host_is_refused() {
+    let group = Mac([1, 0, 0x5e, 0, 0, 1]);
+    for (address, mac, is_host) in [
+        ("192.0.2.1", SYSTEM, true),
+        ("192.0.2.1", group, false),
+        ("224.0.0.1", SYSTEM, false),
+        ("0.0.0.0", SYSTEM, false),
+        ("2001:db8::1", SYSTEM, true),
+        ("ff02::1", SYSTEM, false),
+        ("::", SYSTEM, false),
+    ] {
+        let (interface, permanent) = (port("vlan1"), false);
+        let key = NeighbourKey {
+            interface,
+            address: address.parse().unwrap(),
+        };
+        let want = NeighbourWant { mac, permanent };
+        let result = Wanted::default().apply(&Op::Neighbour { key, want });
+        assert_eq!(result.is_ok(), is_host, "{address} at {mac}: {result:?}");
+    }
+}

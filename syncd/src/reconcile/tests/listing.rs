@@ -97,6 +97,15 @@ fn an_entry_that_is_asked_for_before_it_is_known_is_looked_up() {
     assert_eq!(results[0].as_ref().unwrap_err().code, OpErrorCode::Refused);
 }
 
+/// Whoever asks for a plan while there is something to do would ask without end.
+#[test]
+fn while_a_listing_goes_on_there_is_nothing_to_do_for_it() {
+    let mut bench = listing(&[(1, learned("bond1"))]);
+    assert!(bench.reconciler.is_listing() && !bench.reconciler.has_more());
+    let _ = bench.reconciler.take_piece(&[], false);
+    assert!(bench.reconciler.is_listing() && !bench.reconciler.has_more());
+}
+
 #[test]
 fn a_port_does_not_wait_for_a_listing() {
     let mut bench = listing(&[]);
