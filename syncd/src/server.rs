@@ -452,14 +452,19 @@ impl<B: Backend> Server<B> {
             };
             // Before the bridge is known nothing is seen, which is not to say that nothing is there.
             match &self.foreign {
-                Some(foreign) => {
+                Some(foreign) if !foreign.is_of_our_kernel => {
                     let knows_members = client.capabilities.contains(Capabilities::SETTINGS);
                     client.send_events(|| foreign.table(knows_members))?;
                 }
-                None if self.reconciler.actual().bridge.is_some() => {
-                    client.send_events(|| self.reconciler.observations().map(observation))?;
+                foreign if self.reconciler.actual().bridge.is_some() => {
+                    let is_news = |(key, observation): &(FdbKey, Observation)| match foreign {
+                        Some(foreign) => !foreign.is_own_work(key, observation),
+                        None => true,
+                    };
+                    let seen = || self.reconciler.observations().filter(is_news);
+                    client.send_events(|| seen().map(observation))?;
                 }
-                None => {}
+                _ => {}
             }
             client.flush();
             match client.next_message()? {
@@ -502,7 +507,7 @@ impl<B: Backend> Server<B> {
     fn client_gone(&mut self) {
         self.reconciler.client_gone();
         if let Some(foreign) = &mut self.foreign {
-            foreign.client_gone();
+            foreign.client_gone(self.reconciler.actual());
         }
     }
 

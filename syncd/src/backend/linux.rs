@@ -538,6 +538,10 @@ impl Backend for LinuxBackend {
         "linux"
     }
 
+    fn is_of_kernel(&self) -> bool {
+        true
+    }
+
     fn abilities(&self) -> Abilities {
         Abilities {
             redirect: true,

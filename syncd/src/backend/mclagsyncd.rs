@@ -128,6 +128,8 @@ pub struct Client {
     differ: Option<(Mac, Mac)>,
     /// Messages of the connections before.
     counters: Counters,
+    /// The server is asked what changed.
+    asks: bool,
     /// Entries of ours that a server which is polled reported as deleted, since it was asked last and before.
     deleted: [HashSet<FdbKey>; 2],
     happened: VecDeque<ServerEvent>,
@@ -154,6 +156,7 @@ impl Client {
             unconfirmed_since: None,
             differ: None,
             counters: Counters::default(),
+            asks: true,
             deleted: Default::default(),
             happened: VecDeque::new(),
             log: Log::default(),
@@ -237,6 +240,34 @@ impl Client {
             let confirmed = self.unconfirmed_since.unwrap_or_else(Instant::now);
             memory.keep(self.configuration.to_remember(), confirmed);
         }
+    }
+
+    /// Whether the server answers on this host: its kernel is ours.
+    #[must_use]
+    pub fn is_on_this_host(&self) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| connection.address.ip().to_canonical().is_loopback())
+    }
+
+    /// From now on it is known from elsewhere what the server sees of its table: it is not asked any more. Or it is.
+    pub fn ask(&mut self, asks: bool) {
+        self.asks = asks;
+    }
+
+    /// Whether the server was programmed to forward this address to this port.
+    #[must_use]
+    pub fn is_programmed(&self, key: &FdbKey, port: &IfName) -> bool {
+        self.translator.is_programmed(key, port)
+    }
+
+    /// The server has this entry, as is known from elsewhere: asked for next, it is not sent.
+    pub fn is_there(&mut self, key: FdbKey) {
+        self.translator.is_there(key);
+    }
+
+    /// The server no longer has this entry, as is known from elsewhere: asked for again, it is sent again.
+    pub fn vanished(&mut self, key: &FdbKey) {
+        self.translator.vanished(key);
     }
 
     /// Queue what a batch means; without a connection it is dropped.
@@ -490,6 +521,9 @@ impl Client {
                 None => SILENCE,
             };
         connection.probed = true;
+        if !self.asks && connection.dialect.is_some() && !connection.presumed {
+            return;
+        }
         if connection.is_pressed() {
             return; // it does not read, and they would pile up
         }

@@ -32,6 +32,9 @@ pub trait Backend: Send {
     /// What this dataplane can do.
     fn abilities(&self) -> Abilities;
 
+    /// Whether the bridge that it sees is one of the kernel, which other programs on this host see and change as well.
+    fn is_of_kernel(&self) -> bool;
+
     /// Look at everything afresh, and report events of this bridge from now on. The entries of its table may follow,
     /// as [`BackendEvent::Table`].
     ///

@@ -60,6 +60,7 @@ struct Simulation {
     bridge_is_missing: bool,
     looks: usize,
     is_broken: bool,
+    is_of_kernel: bool,
 }
 
 impl RecordBackend {
@@ -86,6 +87,10 @@ impl RecordBackend {
 impl Backend for RecordBackend {
     fn name(&self) -> &'static str {
         "record"
+    }
+
+    fn is_of_kernel(&self) -> bool {
+        self.0.state().is_of_kernel
     }
 
     fn abilities(&self) -> Abilities {
@@ -326,6 +331,11 @@ impl Recorder {
     /// Carry everything out again.
     pub fn refuse_nothing(&self) {
         self.state().refused.clear();
+    }
+
+    /// Be the bridge of the kernel, which other programs change as well.
+    pub fn play_kernel(&self) {
+        self.state().is_of_kernel = true;
     }
 
     /// Remove the bridge, or bring it back.

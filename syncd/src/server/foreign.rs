@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use mclag_proto::sync::model::{
-    Abilities, Event, Op, OpError, OpErrorCode, PortWant, Section, Traffic,
+    Abilities, Event, FdbKey, FdbKind, Observation, Op, OpError, OpErrorCode, PortWant, Section,
+    Traffic,
 };
+use mclag_proto::sync::v1::Dialect;
 use mclag_proto::sync::v2::{Capabilities, ServerMessage};
 use tokio::time::Instant;
 
@@ -20,6 +22,7 @@ use super::connection::{Connection, Lost};
 use crate::backend::Backend;
 use crate::backend::composition::{Share, together};
 use crate::backend::mclagsyncd::{Client, ServerEvent, UNASKED, WINDOW};
+use crate::dataplane::{Actual, EntryKind};
 use crate::reconcile::{Ledger, Owed};
 
 /// How long after its socket took an isolation list the server may take to put it into force. The
@@ -33,6 +36,8 @@ pub(super) struct Foreign {
     /// What it can do and what it is called; none until it was there once.
     known: Option<(Abilities, String)>,
     is_up: bool,
+    /// Its table is that of our own kernel, which says of it what the server cannot be trusted with.
+    pub(super) is_of_our_kernel: bool,
     /// What is wanted of it, to be sent again when it comes back.
     ledger: Ledger,
     /// Entries that it has yet to be sent since it came back.
@@ -73,6 +78,7 @@ impl Foreign {
             client,
             known: None,
             is_up: false,
+            is_of_our_kernel: false,
             ledger: Ledger::default(),
             owed: Owed::default(),
             unasked_under_way: 0,
@@ -87,12 +93,12 @@ impl Foreign {
     }
 
     /// The client is gone: nobody waits for answers any more, and no snapshot will end.
-    pub(super) fn client_gone(&mut self) {
+    pub(super) fn client_gone(&mut self, actual: &Actual) {
         self.open.clear();
         self.client.forget_batches();
         self.ledger.client_gone();
         if self.is_up && self.owed.is_left_to_client() {
-            self.send_first(Vec::new());
+            self.send_first(Vec::new(), actual);
         }
     }
 
@@ -102,6 +108,7 @@ impl Foreign {
         number: u64,
         ops: &[Op],
         mut results: Vec<Result<(), OpError>>,
+        actual: &Actual,
         now: Instant,
     ) {
         let mut ops_of_server = Vec::with_capacity(ops.len());
@@ -127,6 +134,7 @@ impl Foreign {
             in_force_at: None,
         };
         if self.is_up {
+            self.compare(&ops_of_server, actual);
             self.client.send(serial, &ops_of_server);
         } else {
             open.server_is_away(now);
@@ -134,25 +142,27 @@ impl Foreign {
         self.open.push_back(open);
     }
 
-    fn came_up(&mut self, abilities: Abilities, name: String) {
+    fn came_up(&mut self, abilities: Abilities, name: String, actual: &Actual) {
         self.known = Some((abilities, name));
         self.is_up = true;
         // Bounded by what a client may want of them.
-        self.send_first(self.ledger.replay());
+        self.send_first(self.ledger.replay(), actual);
     }
 
     /// Send `ops` and the first of the entries. The rest follows while nothing is more urgent.
-    fn send_first(&mut self, mut ops: Vec<Op>) {
+    fn send_first(&mut self, mut ops: Vec<Op>, actual: &Actual) {
         self.owed = self.ledger.owed();
         ops.extend(self.ledger.share(&mut self.owed));
+        self.compare(&ops, actual);
         self.send_unasked(&ops);
     }
 
     /// Send the next of the entries that are owed, when those before have left: what the client asks for
     /// stands behind one share at most.
-    fn send_more(&mut self) {
+    fn send_more(&mut self, actual: &Actual) {
         if self.is_up && self.unasked_under_way == 0 && self.owed.has_more() {
             let ops = self.ledger.share(&mut self.owed);
+            self.compare(&ops, actual);
             self.send_unasked(&ops);
         }
     }
@@ -184,8 +194,11 @@ impl Foreign {
     }
 
     /// What has to be sent to a client from the beginning.
-    fn begin(&self, connection: &mut Connection) {
-        connection.outbox.set_listing(!self.client.is_settled());
+    fn begin(&self, connection: &mut Connection, kernel_is_listing: bool) {
+        connection.outbox.set_listing(match self.is_of_our_kernel {
+            true => kernel_is_listing,
+            false => !self.client.is_settled(),
+        });
         if let Some(settings) = self.client.settings() {
             connection.push_settings(settings.cloned());
         }
@@ -200,6 +213,36 @@ impl Foreign {
         members
             .map(move |(port, vid)| Event::VlanMember { port, vid, member })
             .chain(observations)
+    }
+
+    /// What our own kernel sees is what the server was sent: no host is seen by that.
+    pub(super) fn is_own_work(&self, key: &FdbKey, observation: &Observation) -> bool {
+        let port = observation.port();
+        port.is_some_and(|port| self.client.is_programmed(key, &port))
+    }
+
+    /// Of what is to be sent, our own kernel has this.
+    fn compare(&mut self, ops: &[Op], actual: &Actual) {
+        if !self.is_of_our_kernel {
+            return;
+        }
+        for op in ops {
+            let Op::Fdb { key, want } = op else {
+                continue;
+            };
+            let entry = actual.fdb.get(key);
+            let is_there = entry.is_some_and(|entry| {
+                let is_so = matches!(
+                    (entry.kind, want.kind),
+                    (EntryKind::Configured, FdbKind::Static)
+                        | (EntryKind::Dynamic, FdbKind::Tracked | FdbKind::Ageing)
+                );
+                is_so && entry.port == want.port
+            });
+            if is_there {
+                self.client.is_there(*key);
+            }
+        }
     }
 
     /// The messages of a batch have left.
@@ -345,7 +388,7 @@ impl<B: Backend> Server<B> {
             next = self.foreign.as_mut().and_then(|f| f.client.ready());
         }
         if let Some(foreign) = &mut self.foreign {
-            foreign.send_more();
+            foreign.send_more(self.reconciler.actual());
         }
     }
 
@@ -359,7 +402,13 @@ impl<B: Backend> Server<B> {
             ServerEvent::Up { abilities, name } => {
                 let now = (abilities, name);
                 let is_another = foreign.known.as_ref().is_some_and(|known| *known != now);
-                foreign.came_up(now.0, now.1);
+                let dialect = foreign.client.abilities().map(|(_, dialect)| dialect);
+                // It carries out what it is sent by programs that change the kernel's bridge.
+                foreign.is_of_our_kernel = dialect.is_some_and(Dialect::is_polled)
+                    && foreign.client.is_on_this_host()
+                    && self.backend.is_of_kernel();
+                foreign.client.ask(!foreign.is_of_our_kernel);
+                foreign.came_up(now.0, now.1, self.reconciler.actual());
                 if is_another {
                     self.drop_client(&Lost::OtherServer);
                 }
@@ -371,6 +420,7 @@ impl<B: Backend> Server<B> {
                 failures,
                 isolates,
             } => foreign.sent(batch, failures, isolates, Instant::now()),
+            ServerEvent::Event(_) if foreign.is_of_our_kernel => {}
             ServerEvent::Event(Event::SnapshotBegin) => {
                 if let Some(outbox) = &mut outbox {
                     outbox.set_listing(true);
@@ -438,7 +488,7 @@ impl<B: Backend> Server<B> {
     /// Send a new client what it has to begin with.
     pub(super) fn begin_events(&self, connection: &mut Connection) {
         match &self.foreign {
-            Some(foreign) => foreign.begin(connection),
+            Some(foreign) => foreign.begin(connection, self.reconciler.is_listing()),
             None => connection.outbox.set_listing(self.reconciler.is_listing()),
         }
     }
@@ -459,7 +509,13 @@ impl<B: Backend> Server<B> {
             .map(|(op, result)| protected(op, result))
             .collect();
         if let Some(foreign) = &mut self.foreign {
-            foreign.take(number, &ops, results, Instant::now());
+            foreign.take(
+                number,
+                &ops,
+                results,
+                self.reconciler.actual(),
+                Instant::now(),
+            );
             foreign.client.flush_now().await;
         }
         Ok(())
@@ -565,7 +621,7 @@ mod tests {
         foreign.is_up = true;
         let ops = vec![Op::SnapshotBegin(Section::Ports); 2];
         for number in 1..=3 {
-            foreign.take(number, &ops, vec![Ok(()); 2], now);
+            foreign.take(number, &ops, vec![Ok(()); 2], &Actual::default(), now);
         }
         assert_eq!(foreign.deadline(), None);
         foreign.sent(2, Vec::new(), false, now);
@@ -596,7 +652,7 @@ mod tests {
             },
         };
         let ops = [Op::SnapshotBegin(Section::Ports), port.clone()];
-        foreign.take(1, &ops, vec![Ok(()); 2], now);
+        foreign.take(1, &ops, vec![Ok(()); 2], &Actual::default(), now);
         foreign.sent(1, Vec::new(), true, now);
         foreign.went_down(now);
         assert_eq!(answered(&mut foreign, now), [(1, vec![true, false])]);
@@ -658,9 +714,9 @@ mod tests {
                 break (abilities, name);
             }
         };
-        foreign.came_up(abilities, text);
+        foreign.came_up(abilities, text, &Actual::default());
         let now = Instant::now();
-        foreign.take(1, &[port("bond2")], vec![Ok(())], now);
+        foreign.take(1, &[port("bond2")], vec![Ok(())], &Actual::default(), now);
         while foreign.owed.has_more() || !foreign.client.is_idle() {
             if let ServerEvent::Done {
                 batch,
@@ -670,7 +726,7 @@ mod tests {
             {
                 foreign.sent(batch, failures, isolates, now);
             }
-            foreign.send_more();
+            foreign.send_more(&Actual::default());
         }
         drop(foreign);
 
@@ -709,8 +765,8 @@ mod tests {
         while !matches!(foreign.client.next().await, ServerEvent::Up { .. }) {}
         foreign.is_up = true;
         let now = Instant::now();
-        foreign.take(1, &[], Vec::new(), now);
-        foreign.client_gone();
+        foreign.take(1, &[], Vec::new(), &Actual::default(), now);
+        foreign.client_gone(&Actual::default());
         let batch = |serial| Open {
             number: 1,
             serial,

@@ -3,7 +3,7 @@
 
 use mclag_daemon::process::chain;
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Event, OpError, OpErrorCode};
+use mclag_proto::sync::model::{Event, Observation, OpError, OpErrorCode};
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info, warn};
@@ -77,8 +77,18 @@ impl<B: Backend> Server<B> {
         if let Event::Fdb { key, observation } = event {
             debug!(mac = %key.mac, vid = %key.vid, ?observation, "seen");
             let table = self.reconciler.actual().fdb.len();
-            // A foreign server that keeps the table sees the same bridge.
-            if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
+            let is_own_work = match &mut self.foreign {
+                Some(foreign) if foreign.is_of_our_kernel => {
+                    if *observation == Observation::Aged {
+                        foreign.client.vanished(key);
+                    }
+                    foreign.is_own_work(key, observation)
+                }
+                // It keeps another table, and says itself what it sees.
+                Some(_) => true,
+                None => false,
+            };
+            if let Some(client) = self.client.as_mut().filter(|_| !is_own_work) {
                 client.push(event.clone(), table);
             }
             self.legacy.mark(*key, table);
@@ -173,7 +183,8 @@ impl<B: Backend> Server<B> {
                     self.reconciler.adopt(actual);
                 }
                 self.is_listing = table_follows;
-                if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
+                let is_seen = self.is_seen();
+                if let Some(client) = self.client.as_mut().filter(|_| is_seen) {
                     client.outbox.set_listing(table_follows);
                     client.outbox.resync();
                 }
@@ -189,6 +200,13 @@ impl<B: Backend> Server<B> {
         }
     }
 
+    /// What the dataplane sees of hosts counts, and not what a foreign server says.
+    fn is_seen(&self) -> bool {
+        self.foreign
+            .as_ref()
+            .is_none_or(|foreign| foreign.is_of_our_kernel)
+    }
+
     /// Look up what has to be known of the table before something is planned, while it is being listed.
     async fn look_up(&mut self) {
         let keys = self.reconciler.keys_to_look_up();
@@ -202,7 +220,8 @@ impl<B: Backend> Server<B> {
         if self.is_listing && !is_listing {
             let entries = self.reconciler.actual().fdb.len();
             info!(entries, "table of the bridge listed");
-            if let Some(client) = self.client.as_mut().filter(|_| self.foreign.is_none()) {
+            let is_seen = self.is_seen();
+            if let Some(client) = self.client.as_mut().filter(|_| is_seen) {
                 client.outbox.set_listing(false);
             }
             self.legacy.mark_all();

@@ -24,7 +24,7 @@ use mclag_proto::sync::model::{
 use mclag_proto::sync::snapshot::{Named, Snapshot};
 use mclag_proto::sync::v1::{ClientMessage, Dialect, IsolatedPort, PortIsolate};
 use mclag_proto::{DomainId, IfName, Mac};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
 use crate::reconcile::MAX_WANTED_INTERFACES;
@@ -56,6 +56,8 @@ pub struct Translator {
     remote: BTreeMap<IfName, Sent<bool>>,
     interfaces: BTreeMap<IfName, Sent<Mac>>,
     entries: HashMap<FdbKey, Sent<Entry>>,
+    /// Entries that it has although it was not sent them.
+    there: HashSet<FdbKey>,
     /// What the server itself has learned.
     learned: HashMap<FdbKey, Learned>,
     named: Snapshots,
@@ -161,6 +163,7 @@ impl Translator {
             remote: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             entries: HashMap::new(),
+            there: HashSet::new(),
             learned: HashMap::new(),
             named: Snapshots::default(),
             flushed: false,
@@ -252,6 +255,7 @@ impl Translator {
         self.learning_follows();
         self.out.extend(self.identity.take());
         self.out.extend(self.role.take());
+        self.there.clear();
         let mut messages = std::mem::take(&mut self.out);
         if let Some(at) = &mut self.learning_at {
             // The rest waits for the port that it is about.

@@ -18,6 +18,7 @@ use crate::backend::mclagsyncd::Place;
 struct Beside {
     rig: Rig,
     listener: TcpListener,
+    dialect: Dialect,
 }
 
 impl Beside {
@@ -26,14 +27,22 @@ impl Beside {
     }
 
     async fn start_with(options: Options) -> Self {
+        Self::start_in(Dialect::Sonic, options).await
+    }
+
+    async fn start_in(dialect: Dialect, options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = Place {
             address: listener.local_addr().unwrap(),
-            dialect: Some(Dialect::Sonic),
+            dialect: Some(dialect),
         };
         let client = mclagsyncd::Client::new(vec![place]);
         let rig = Rig::start_beside(options, Some(client)).await;
-        Self { rig, listener }
+        Self {
+            rig,
+            listener,
+            dialect,
+        }
     }
 
     async fn accept(&self) -> Keeper {
@@ -41,8 +50,11 @@ impl Beside {
             .await
             .unwrap()
             .unwrap();
-        let decoder = Decoder::v1();
-        Keeper { stream, decoder }
+        Keeper {
+            stream,
+            decoder: Decoder::v1(),
+            dialect: self.dialect,
+        }
     }
 
     /// The server, and a client that was greeted with it.
@@ -59,11 +71,12 @@ impl Beside {
 struct Keeper {
     stream: TcpStream,
     decoder: Decoder,
+    dialect: Dialect,
 }
 
 impl Keeper {
     async fn send(&mut self, message: v1::ServerMessage) {
-        let bytes = message.encode(Dialect::Sonic).unwrap();
+        let bytes = message.encode(self.dialect).unwrap();
         self.stream.write_all(&bytes).await.unwrap();
     }
 
@@ -71,7 +84,7 @@ impl Keeper {
         let hear = async {
             loop {
                 if let Some(frame) = self.decoder.next_frame().unwrap() {
-                    let decoded = v1::ClientMessage::decode(&frame, Dialect::Sonic);
+                    let decoded = v1::ClientMessage::decode(&frame, self.dialect);
                     return decoded.unwrap().unwrap().message;
                 }
                 let mut chunk = [0; 4096];
@@ -81,6 +94,15 @@ impl Keeper {
             }
         };
         timeout(SOON, hear).await.unwrap()
+    }
+
+    /// The next entries that it is sent, by number.
+    async fn hear_entries(&mut self) -> Vec<u8> {
+        loop {
+            if let v1::ClientMessage::SetFdb(records) = self.hear().await {
+                return records.iter().map(|record| record.mac.0[5]).collect();
+            }
+        }
     }
 }
 
@@ -224,7 +246,7 @@ async fn a_client_waits_for_the_server_and_is_told_if_it_does_not_come() {
 
 /// Nobody listens where the server was; what was the client's stays so.
 async fn outage(beside: Beside, keeper: Keeper, client: &mut Client) -> (Rig, SocketAddr) {
-    let Beside { rig, listener } = beside;
+    let Beside { rig, listener, .. } = beside;
     let address = listener.local_addr().unwrap();
     drop((keeper, listener));
     let is_away = async {
@@ -282,7 +304,12 @@ async fn what_is_asked_during_an_outage_is_owed_to_the_server() {
         .await;
 
     let listener = TcpListener::bind(address).await.unwrap();
-    let beside = Beside { rig, listener };
+    let dialect = Dialect::Sonic;
+    let beside = Beside {
+        rig,
+        listener,
+        dialect,
+    };
     let mut keeper = beside.accept().await;
     let added = v1::ClientMessage::SetFdb(vec![record(1, "bond1", RecordOp::Add)]);
     let mut heard = Vec::new();
@@ -325,7 +352,12 @@ async fn a_whole_table_is_said_again_and_what_was_released_meanwhile_is_taken_ou
         }])
         .await;
     let listener = TcpListener::bind(address).await.unwrap();
-    let beside = Beside { rig, listener };
+    let dialect = Dialect::Sonic;
+    let beside = Beside {
+        rig,
+        listener,
+        dialect,
+    };
     let mut keeper = beside.accept().await;
     drop(client);
     let mut heard: Vec<FdbRecord> = Vec::new();
@@ -551,6 +583,72 @@ async fn more_batches_than_the_window_end_the_connection() {
     let (code, text) = client.shutdown_notice().await;
     assert_eq!(code, ErrorCode::Unexpected);
     assert!(text.contains("although 8 are not answered"), "{text}");
+    beside.rig.stop().await;
+}
+
+/// `mclagsyncd.py` on our own kernel (`spec/mclagsyncd-protocol.md` 12, items 5 and 6): it says VLAN 1 of all, and of
+/// what it was sent that it is there.
+#[tokio::test]
+async fn beside_a_polled_server_hosts_are_seen_where_our_own_kernel_sees_them() {
+    let beside = Beside::start_in(Dialect::LinuxMclag, Options::default()).await;
+    let recorder = &beside.rig.recorder;
+    recorder.play_kernel();
+    let (mut keeper, mut client, _) = beside.both().await;
+    let whole = [
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::On),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    assert!(client.ask(&whole).await.iter().all(Result::is_ok));
+    let in_vlan_10 = FdbKey {
+        vid: Vid::new(10).unwrap(),
+        ..key(1)
+    };
+    recorder.hear(in_vlan_10, port("swp1"));
+    let report = v1::ServerMessage::Fdb(vec![record(1, "swp1", RecordOp::Add)]);
+    keeper.send(report).await;
+    assert_eq!(client.ask(&[fdb_op(2, "bond1")]).await, [Ok(())]);
+    assert_eq!(keeper.hear_entries().await, [2]);
+    // That is how it carries it out.
+    recorder.hear(key(2), port("bond1"));
+    recorder.hear(key(3), port("bond1"));
+    let mut seen = HashMap::new();
+    let mut take = |events: Vec<Event>| {
+        for event in events {
+            if let Event::Fdb { key, observation } = event {
+                seen.insert(key, observation.port());
+            }
+        }
+        seen.clone()
+    };
+    while !take(client.events().await).contains_key(&key(3)) {}
+    let expected = HashMap::from([
+        (in_vlan_10, Some(port("swp1"))),
+        (key(3), Some(port("bond1"))),
+    ]);
+    assert_eq!(take(Vec::new()), expected);
+
+    // What it has is not sent, until it is gone.
+    let both = [fdb_op(3, "bond1"), fdb_op(4, "bond1")];
+    assert_eq!(client.ask(&both).await, [Ok(()), Ok(())]);
+    assert_eq!(keeper.hear_entries().await, [4]);
+    recorder.age(key(3));
+    while take(client.events().await).get(&key(3)) != Some(&None) {}
+    assert_eq!(client.ask(&both).await, [Ok(()), Ok(())]);
+    assert_eq!(keeper.hear_entries().await, [3]);
+
+    // A client that comes later hears the same.
+    recorder.hear(key(5), port("bond1"));
+    drop(client);
+    let mut client = beside.rig.connect().await;
+    client.send(&hello(2..=2, u64::MAX)).await;
+    greeted(&mut client).await;
+    let mut listed = client.snapshot().await;
+    listed.sort_by_key(|(key, _)| *key);
+    let listed: Vec<_> = listed.into_iter().map(|(key, o)| (key, o.port())).collect();
+    let bond1 = (key(5), Some(port("bond1")));
+    assert_eq!(listed, [bond1, (in_vlan_10, Some(port("swp1")))]);
     beside.rig.stop().await;
 }
 

@@ -31,6 +31,11 @@ impl Translator {
         entry.is_some_and(|sent| sent.value.port == *port)
     }
 
+    /// The server has this entry, as is known from elsewhere: asked for next, it is not sent.
+    pub fn is_there(&mut self, key: FdbKey) {
+        self.there.insert(key);
+    }
+
     /// Whether the server was programmed to forward this address to any port.
     #[must_use]
     pub fn has_entry(&self, key: &FdbKey) -> bool {
@@ -76,8 +81,9 @@ impl Translator {
             FdbKind::Ageing => v1::FdbKind::Dynamic, // which is all there is
         };
         let entry = Entry { port, kind };
+        let is_there = self.there.remove(&key);
         let before = self.entries.insert(key, Sent::now(entry));
-        if before.is_some_and(|sent| sent.is(&entry)) {
+        if is_there || before.is_some_and(|sent| sent.is(&entry)) {
             return;
         }
         self.record(key, port, kind, RecordOp::Add);
