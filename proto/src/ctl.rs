@@ -223,6 +223,43 @@ pub enum Warning {
         /// The VLAN interface.
         vlan: IfName,
     },
+    /// Both chassis have the same node MAC: their addresses decide who is primary, and a port that one of them has
+    /// alone may show the LACP system id of the other one's.
+    SameNodeMac {
+        /// It.
+        mac: Mac,
+    },
+    /// The bridge has the same address on both chassis: what one sends to the other it takes for its own.
+    SameBridgeMac {
+        /// It.
+        mac: Mac,
+    },
+    /// A VXLAN tunnel is a port of the bridge, and not the peer link. Where the other chassis has one in the same network
+    /// frames are delivered twice and come back.
+    Tunnel {
+        /// It.
+        port: IfName,
+    },
+    /// The kernel's spanning tree runs on the bridge: a port that comes back drops frames until it forwards, and the
+    /// peer link may be blocked.
+    SpanningTree {
+        /// The bridge.
+        bridge: IfName,
+    },
+    /// The MTU of the peer link is lower than that of an MLAG port: larger frames over it are lost.
+    PeerLinkMtu {
+        /// That of the peer link, in bytes.
+        peer_link: u32,
+        /// An MLAG port with the highest one.
+        port: IfName,
+        /// That of the port, in bytes.
+        mtu: u32,
+    },
+    /// VLANs of MLAG ports that the peer link is not in: their hosts are not reached over it.
+    PeerLinkVlans {
+        /// Which, in ascending order.
+        vids: Vec<Vid>,
+    },
     /// A port is configured differently on both sides.
     Port {
         /// The port.

@@ -289,6 +289,8 @@ impl Counters {
             | Input::LinksBegin
             | Input::Vlans { .. }
             | Input::VlanFiltering { .. }
+            | Input::SpanningTree { .. }
+            | Input::Mtu { .. }
             | Input::NeighboursBegin
             | Input::NeighboursEnd
             | Input::LinksEnd

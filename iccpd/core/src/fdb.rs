@@ -487,6 +487,13 @@ impl Fdb {
         }
     }
 
+    /// The peer has this address itself, or an operator put it there, at no MLAG port.
+    #[must_use]
+    pub fn is_configured_at_peer(&self, key: FdbKey) -> bool {
+        let remote = self.table.get(&key).and_then(|entry| entry.remote);
+        remote.is_some_and(|place| place.configured && !self.ports().is_mlag(&place.port))
+    }
+
     /// An MLAG port went down at the peer. Entries follow when the states of the ports are looked at
     /// ([`Self::set_ports`]), which may be later: until then the peer may withdraw what it saw there.
     pub fn peer_port_lost(&mut self, port: IfName) {

@@ -60,6 +60,22 @@ pub enum Input {
         /// It forwards a frame only where the port is in its VLAN.
         on: bool,
     },
+    /// Whether a bridge runs the kernel's spanning tree. One of which nothing was said since the
+    /// last [`Input::LinksBegin`] does not.
+    SpanningTree {
+        /// The bridge's index.
+        index: u32,
+        /// It does.
+        on: bool,
+    },
+    /// MTU of a bridge port. One of which nothing was said since the last [`Input::LinksBegin`] has that of
+    /// Ethernet, 1500 bytes.
+    Mtu {
+        /// The port's index.
+        index: u32,
+        /// In bytes.
+        mtu: u32,
+    },
     /// Addresses of an interface as they are now, all of them.
     Addresses {
         /// The interface's index.

@@ -1,12 +1,15 @@
-//! The kernel's interfaces as last reported, and what follows from them for the domain. `vlans.rs`:
+//! The kernel's interfaces as last reported, and what follows from them for the domain. `attributes.rs`: what is only
+//! warned of. `vlans.rs`:
 //! their VLANs; `own.rs`: the addresses of this chassis; `turn.rs`: what an input takes or gives; `carrying.rs`: whether a port would carry data.
 
+mod attributes;
 mod carrying;
 mod own;
 mod turn;
 mod vlans;
 
 use crate::input::{Link, LinkKind};
+use attributes::Attributes;
 use ipnetwork::IpNetwork;
 use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, LacpPartner, Vid};
@@ -36,6 +39,7 @@ pub struct Links {
     vlans: Vlans,
     /// Bridges that filter VLANs.
     filtering: BTreeSet<u32>,
+    attributes: Attributes,
     addresses: BTreeMap<u32, Vec<IpNetwork>>,
     /// Interfaces that have, or had, an IPv4 address.
     had_ipv4: BTreeSet<u32>,
@@ -66,6 +70,8 @@ impl Links {
     pub fn begin(&mut self) {
         self.generation += 1;
         self.listing.begin();
+        // What is not the usual is said again.
+        self.attributes.clear();
     }
 
     /// The listing is complete: what was not in it is gone. Nothing follows if none had begun.
@@ -80,6 +86,7 @@ impl Links {
         let known = &self.by_index;
         self.vlans.retain(|index| known.contains_key(index));
         self.filtering.retain(|index| known.contains_key(index));
+        self.attributes.retain(|index| known.contains_key(index));
         self.addresses.retain(|index, _| known.contains_key(index));
         self.had_ipv4.retain(|index| known.contains_key(index));
         self.complete = true;
@@ -195,6 +202,7 @@ impl Links {
         self.unlist(index);
         self.vlans.forget(index);
         self.filtering.remove(&index);
+        self.attributes.forget(index);
         self.addresses.remove(&index);
         self.had_ipv4.remove(&index);
     }

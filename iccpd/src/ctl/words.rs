@@ -46,6 +46,34 @@ pub fn warning(warning: &Warning) -> String {
         Warning::VlanPort { port, vlan } => format!(
             "{port}: its VLAN interface {vlan} is a port of a bridge, which is not supported: make {port} that port"
         ),
+        Warning::SameNodeMac { mac } => format!(
+            "both chassis have the node MAC {mac}: the addresses decide which is primary, and a port that only one has \
+             may show the other's LACP system id; set node-mac"
+        ),
+        Warning::SameBridgeMac { mac } => format!(
+            "the bridge has the address {mac} on both chassis: what one sends to the other never arrives; give one \
+             of them another address"
+        ),
+        Warning::Tunnel { port } => format!(
+            "{port} is a VXLAN port of the bridge, which is not supported: if the other chassis has one in the same \
+             network, frames are delivered twice and come back"
+        ),
+        Warning::SpanningTree { bridge } => format!(
+            "spanning tree runs on {bridge}: a port that comes back drops frames until it forwards, and the peer \
+             link may be blocked; set stp_state 0"
+        ),
+        Warning::PeerLinkMtu {
+            peer_link,
+            port,
+            mtu,
+        } => format!(
+            "MTU {peer_link} of the peer link is lower than {mtu} of {port}: larger frames that go over the peer link \
+             are lost"
+        ),
+        Warning::PeerLinkVlans { vids } => format!(
+            "VLAN {} missing on the peer link: a host whose link to this chassis is down is not reached from here",
+            vlan_ranges(vids).join(",")
+        ),
         Warning::Port { port, conflict } => format!("{port}: {}", self::conflict(conflict)),
     }
 }
@@ -287,6 +315,58 @@ mod tests {
                 },
                 json!({"warning": "vlan-port", "port": "bond1.10", "vlan": "bond1.10"}),
                 "bond1.10 is a VLAN interface of a LAG, which is not supported: make the LAG the port of the bridge",
+            ),
+            (
+                Warning::SameNodeMac { mac: own },
+                json!({"warning": "same-node-mac", "mac": own}),
+                &format!(
+                    "both chassis have the node MAC {own}: the addresses decide which is primary, and a port that \
+                     only one has may show the other's LACP system id; set node-mac"
+                ),
+            ),
+            (
+                Warning::SameBridgeMac { mac: own },
+                json!({"warning": "same-bridge-mac", "mac": own}),
+                &format!(
+                    "the bridge has the address {own} on both chassis: what one sends to the other never arrives; \
+                     give one of them another address"
+                ),
+            ),
+            (
+                Warning::Tunnel {
+                    port: name("vxlan100"),
+                },
+                json!({"warning": "tunnel", "port": "vxlan100"}),
+                "vxlan100 is a VXLAN port of the bridge, which is not supported: if the other chassis has one in the \
+                 same network, frames are delivered twice and come back",
+            ),
+            (
+                Warning::SpanningTree {
+                    bridge: name("br0"),
+                },
+                json!({"warning": "spanning-tree", "bridge": "br0"}),
+                "spanning tree runs on br0: a port that comes back drops frames until it forwards, and the peer link \
+                 may be blocked; set stp_state 0",
+            ),
+            (
+                Warning::PeerLinkMtu {
+                    peer_link: 1500,
+                    port: name("bond1"),
+                    mtu: 9000,
+                },
+                json!({"warning": "peer-link-mtu", "peer_link": 1500, "port": "bond1", "mtu": 9000}),
+                "MTU 1500 of the peer link is lower than 9000 of bond1: larger frames that go over the peer link are \
+                 lost",
+            ),
+            (
+                Warning::PeerLinkVlans {
+                    vids: [10, 20, 22, 24, 26]
+                        .map(|vid| Vid::new(vid).unwrap())
+                        .into(),
+                },
+                json!({"warning": "peer-link-vlans", "vids": [10, 20, 22, 24, 26]}),
+                "VLAN 10,20-26 even missing on the peer link: a host whose link to this chassis is down is not \
+                 reached from here",
             ),
             (
                 port(Conflict::Ids {

@@ -29,6 +29,10 @@ pub struct View {
     vlans: BTreeMap<u32, VlanSet>,
     /// Bridges that filter VLANs, and others of which that was said.
     filtering: BTreeMap<u32, bool>,
+    /// Bridges that run spanning tree, as told.
+    spanning_trees: BTreeSet<u32>,
+    /// MTUs of bridge ports that are not Ethernet's, as told.
+    mtus: BTreeMap<u32, u32>,
     inputs: VecDeque<Input>,
 }
 
@@ -45,6 +49,8 @@ impl View {
         self.doubtful.clear();
         self.reported.clear();
         self.filtering.clear();
+        self.spanning_trees.clear();
+        self.mtus.clear();
         self.inputs.push_back(Input::LinksBegin);
         let indices: Vec<u32> = self.infos.keys().copied().collect();
         for index in indices {
@@ -111,6 +117,8 @@ impl View {
         self.doubtful.remove(&index);
         self.vlans.remove(&index);
         self.filtering.remove(&index);
+        self.spanning_trees.remove(&index);
+        self.mtus.remove(&index);
         if self.reported.remove(&index).is_some() {
             self.inputs.push_back(Input::LinkGone { index });
         }
@@ -202,10 +210,15 @@ impl View {
             return;
         };
         let link = self.translate(info);
-        let filtering = match info.kind {
-            Kind::Bridge { vlan_filtering, .. } => Some(vlan_filtering),
-            _ => None,
+        let (filtering, spanning_tree) = match info.kind {
+            Kind::Bridge {
+                vlan_filtering,
+                spanning_tree,
+                ..
+            } => (Some(vlan_filtering), spanning_tree),
+            _ => (None, false),
         };
+        let mtu = info.master.map(|_| info.mtu);
         if self.reported.get(&index) != Some(&link) {
             self.reported.insert(index, link.clone());
             self.inputs.push_back(Input::Link(link));
@@ -214,6 +227,26 @@ impl View {
             && self.filtering.insert(index, on) != Some(on)
         {
             self.inputs.push_back(Input::VlanFiltering { index, on });
+        }
+        self.report_unusual(index, spanning_tree, mtu);
+    }
+
+    /// Whether it is a bridge that runs spanning tree, and its MTU as a bridge port, where that is not what the core
+    /// believes unless it is told.
+    fn report_unusual(&mut self, index: u32, spanning_tree: bool, mtu: Option<u32>) {
+        let changed = match spanning_tree {
+            true => self.spanning_trees.insert(index),
+            false => self.spanning_trees.remove(&index),
+        };
+        if changed {
+            let on = spanning_tree;
+            self.inputs.push_back(Input::SpanningTree { index, on });
+        }
+        let Some(mtu) = mtu else { return };
+        let known = self.mtus.get(&index).copied().unwrap_or(ETHERNET_MTU);
+        if mtu != known {
+            self.mtus.insert(index, mtu);
+            self.inputs.push_back(Input::Mtu { index, mtu });
         }
     }
 
@@ -285,6 +318,9 @@ fn is_blocked(info: &LinkInfo) -> bool {
     let state = info.bridge_port.map(|port| port.state);
     is_running(info) && state.is_some_and(|state| state != PortState::Forwarding)
 }
+
+/// What the core believes unless it is told ([`Input::Mtu`]), in bytes.
+const ETHERNET_MTU: u32 = 1500;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -93,6 +93,7 @@ mod tests {
                 "bridge" => LinkKind::Bridge {
                     vlan_filtering: true,
                     mcast_snooping: McastSnooping::Off,
+                    spanning_tree: false,
                     ageing_time: Duration::from_secs(300),
                 },
                 "bond" => LinkKind::Bond(BondInfo {

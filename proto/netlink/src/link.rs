@@ -100,6 +100,8 @@ pub enum LinkKind {
         ageing_time: Duration,
         /// Whether multicast goes only where somebody asked for it.
         mcast_snooping: McastSnooping,
+        /// Whether the kernel's spanning tree runs.
+        spanning_tree: bool,
     },
     /// A VLAN of another interface.
     Vlan {

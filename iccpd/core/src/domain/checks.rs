@@ -14,6 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Checks {
     is_due: bool,
     noted: BTreeMap<Option<IfName>, Warning>,
+    /// The same of the chassis itself.
+    noted_here: Vec<Warning>,
+    /// State of the links that were looked at.
+    links: u64,
 }
 
 impl Checks {
@@ -42,6 +46,10 @@ impl Domain {
     /// Write down what differs and did not before; of each port the first difference only, in the
     /// order of the specification.
     pub(super) fn check_consistency(&mut self) {
+        if self.checks.links != self.links.generation() {
+            self.checks.links = self.links.generation();
+            self.checks.due();
+        }
         if self.session.state() != SessionState::Exchange || !self.checks.take_due() {
             return;
         }
@@ -54,7 +62,14 @@ impl Domain {
         let peer_link = self.peer_link();
         found.extend(self.peer_link_conflict().map(|found| (peer_link, found)));
         found.extend(self.system_mac_conflict().map(|found| (None, found)));
-        for warning in self.checks.note(found) {
+        let here = self.hazards();
+        let news = here
+            .iter()
+            .filter(|found| !self.checks.noted_here.contains(found));
+        let mut news: Vec<Warning> = news.cloned().collect();
+        self.checks.noted_here = here;
+        news.extend(self.checks.note(found));
+        for warning in news {
             self.notice(Notice::Conflict(warning));
         }
     }

@@ -8,7 +8,7 @@
 //! Here: inputs, and the life of the session. `loss.rs`: its end. `configure.rs`: settings that
 //! change. `received.rs`: what the peer advertises; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
-//! `behind.rs`: what is derived later, once for many inputs. `checks.rs`: what both are configured differently in. `peer.rs`: what is sent to the peer; `own.rs`:
+//! `behind.rs`: what is derived later, once for many inputs. `checks.rs`: what both are configured differently in; `hazards.rs`: in what the chassis itself is. `peer.rs`: what is sent to the peer; `own.rs`:
 //! of this chassis' own addresses. `sections.rs`: what `syncd` is sent, in which order;
 //! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port; `peer_link.rs`: what the peer link is called.
 
@@ -20,6 +20,7 @@ mod connection;
 mod dataplane;
 mod derive;
 mod failing;
+mod hazards;
 mod identity;
 mod life;
 mod loss;
@@ -196,6 +197,8 @@ impl Domain {
             Input::Link(link) => self.links.upsert(link),
             Input::Vlans { index, vids } => self.links.set_vids(index, vids),
             Input::VlanFiltering { index, on } => self.links.set_filtering(index, on),
+            Input::SpanningTree { index, on } => self.links.set_spanning_tree(index, on),
+            Input::Mtu { index, mtu } => self.links.set_mtu(index, mtu),
             Input::LinkGone { index } => self.links.remove(index),
             Input::LinksEnd => self.links.end(),
             Input::SyncdUp {

@@ -284,6 +284,7 @@ impl Domain {
         }
         warnings.extend(self.peer_link_conflict());
         warnings.extend(self.vlan_ports().map(|(_, warning)| warning));
+        warnings.extend(self.hazards());
         warnings.extend(self.system_mac_conflict());
         let ignored = self.tables.fdb.ignored();
         if ignored > 0 {

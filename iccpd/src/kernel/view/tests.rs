@@ -150,6 +150,7 @@ fn whether_a_bridge_filters_vlans_is_told() {
             vlan_filtering,
             ageing_time,
             mcast_snooping: McastSnooping::Off,
+            spanning_tree: false,
         };
         info(5, "br0", kind)
     };
@@ -319,6 +320,7 @@ fn a_port_of_a_bridge_is_not_a_member_of_a_lag() {
         vlan_filtering: true,
         ageing_time: Duration::from_secs(300),
         mcast_snooping: McastSnooping::Off,
+        spanning_tree: false,
     };
     view.link(info(3, "br0", bridge), at(0));
     view.link(
@@ -472,4 +474,64 @@ fn a_running_bridge_port_that_does_not_forward_is_blocked() {
     view.bridge_port(6, port(PortState::Blocking));
     view.bridge_port(7, port(PortState::Blocking));
     assert_eq!(blocked(drain(&mut view)), [true, false, true]);
+}
+
+/// Input: a bridge with spanning tree and a port with another MTU than Ethernet's; both change back; a listing. Output:
+/// what differs from what the core believes unless it is told.
+#[test]
+fn spanning_tree_and_mtu_are_told_where_they_are_not_the_usual() {
+    let bridge = |spanning_tree| {
+        let kind = Kind::Bridge {
+            vlan_filtering: false,
+            ageing_time: Duration::from_secs(300),
+            mcast_snooping: McastSnooping::Off,
+            spanning_tree,
+        };
+        info(5, "br0", kind)
+    };
+    let port = |mtu| LinkInfo {
+        mtu,
+        master: Some(5),
+        ..info(6, "bond1", Kind::Team)
+    };
+    let mut view = View::default();
+    let told = |view: &mut View| -> Vec<Input> {
+        let mut inputs = drain(view);
+        inputs.retain(|input| matches!(input, Input::SpanningTree { .. } | Input::Mtu { .. }));
+        inputs
+    };
+    view.link(bridge(false), at(0));
+    view.link(port(1500), at(0));
+    assert_eq!(told(&mut view), []);
+    view.link(bridge(true), at(0));
+    view.link(port(9000), at(0));
+    view.link(bridge(true), at(0));
+    view.link(port(9000), at(0));
+    let (on, high) = (
+        Input::SpanningTree { index: 5, on: true },
+        Input::Mtu {
+            index: 6,
+            mtu: 9000,
+        },
+    );
+    assert_eq!(told(&mut view), [on.clone(), high.clone()]);
+    view.link(bridge(false), at(0));
+    view.link(port(1500), at(0));
+    let (off, usual) = (
+        Input::SpanningTree {
+            index: 5,
+            on: false,
+        },
+        Input::Mtu {
+            index: 6,
+            mtu: 1500,
+        },
+    );
+    assert_eq!(told(&mut view), [off, usual]);
+    view.link(bridge(true), at(0));
+    view.link(port(9000), at(0));
+    told(&mut view);
+    let infos = [bridge(true), port(9000)].map(|info| (info.index, info));
+    view.replace(infos.into(), BTreeMap::new());
+    assert_eq!(told(&mut view), [on, high]);
 }

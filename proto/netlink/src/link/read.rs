@@ -111,6 +111,7 @@ fn read_kind(info: Attrs<'_>, lower: Option<u32>) -> LinkKind {
             vlan_filtering: flag(data, IFLA_BR_VLAN_FILTERING),
             ageing_time: centiseconds(u32_or_zero(data, IFLA_BR_AGEING_TIME)),
             mcast_snooping: read_snooping(data),
+            spanning_tree: u32_or_zero(data, IFLA_BR_STP_STATE) == KERNEL_STP,
         },
         "vlan" => LinkKind::Vlan {
             id: data.find(IFLA_VLAN_ID).and_then(|a| Vid::new(a.u16()?)),
@@ -259,6 +260,9 @@ const IFLA_BOND_SLAVE_AD_ACTOR_OPER_PORT_STATE: u16 = 7;
 const IFLA_BOND_SLAVE_AD_PARTNER_OPER_PORT_STATE: u16 = 8;
 
 const IFLA_BR_AGEING_TIME: u16 = 4;
+const IFLA_BR_STP_STATE: u16 = 5;
+/// `BR_KERNEL_STP`.
+const KERNEL_STP: u32 = 1;
 const IFLA_BR_VLAN_FILTERING: u16 = 7;
 const IFLA_BR_MCAST_SNOOPING: u16 = 23;
 const IFLA_BR_MULTI_BOOLOPT: u16 = 46;

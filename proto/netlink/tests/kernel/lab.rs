@@ -109,6 +109,7 @@ impl Lab {
             vlan_filtering: filters,
             ageing_time: ages_in,
             mcast_snooping: _,
+            spanning_tree: _,
         } = got
         else {
             panic!("{got:?}");

@@ -137,6 +137,7 @@ impl Kernel {
             DeviceKind::Bridge => LinkKind::Bridge {
                 vlan_filtering: false,
                 mcast_snooping: McastSnooping::Off,
+                spanning_tree: false,
                 ageing_time: super::AGEING,
             },
             DeviceKind::Wire { .. } | DeviceKind::Member { .. } => LinkKind::Veth,

@@ -162,8 +162,26 @@ fn a_bridge_tells_its_ageing_time() {
             vlan_filtering: true,
             ageing_time: Duration::from_secs(300),
             mcast_snooping: McastSnooping::Off,
+            spanning_tree: false,
         }
     );
+}
+
+/// 0 is none, 1 the kernel's own, 2 that of a daemon.
+#[test]
+fn spanning_tree_of_a_bridge_is_the_kernels_own() {
+    for (state, own) in [(0, false), (1, true), (2, false)] {
+        let got = link(0, |m| {
+            m.nest(IFLA_LINKINFO, |m| {
+                m.attr_str(IFLA_INFO_KIND, "bridge");
+                m.nest(IFLA_INFO_DATA, |m| m.attr_u32(IFLA_BR_STP_STATE, state));
+            });
+        });
+        let LinkKind::Bridge { spanning_tree, .. } = got.kind else {
+            panic!("{:?}", got.kind);
+        };
+        assert_eq!(spanning_tree, own, "{state}");
+    }
 }
 
 #[test]

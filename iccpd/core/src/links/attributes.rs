@@ -1,0 +1,77 @@
+//! Settings of interfaces from which nothing follows but a warning.
+
+use super::Links;
+use mclag_proto::IfName;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// MTU of an Ethernet interface unless somebody says otherwise, in bytes.
+const ETHERNET: u32 = 1500;
+
+/// By index.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attributes {
+    mtus: BTreeMap<u32, u32>,
+    spanning_trees: BTreeSet<u32>,
+}
+
+impl Attributes {
+    pub(super) fn clear(&mut self) {
+        self.mtus.clear();
+        self.spanning_trees.clear();
+    }
+
+    pub(super) fn retain(&mut self, is_known: impl Fn(&u32) -> bool) {
+        self.mtus.retain(|index, _| is_known(index));
+        self.spanning_trees.retain(is_known);
+    }
+
+    pub(super) fn forget(&mut self, index: u32) {
+        self.mtus.remove(&index);
+        self.spanning_trees.remove(&index);
+    }
+}
+
+impl Links {
+    /// Whether a bridge runs the kernel's spanning tree.
+    pub fn set_spanning_tree(&mut self, index: u32, on: bool) {
+        self.generation += 1;
+        let known = &mut self.attributes.spanning_trees;
+        match on {
+            true => known.insert(index),
+            false => known.remove(&index),
+        };
+    }
+
+    /// MTU of a bridge port, in bytes.
+    pub fn set_mtu(&mut self, index: u32, mtu: u32) {
+        self.generation += 1;
+        self.attributes.mtus.insert(index, mtu);
+    }
+
+    /// A bridge of this name runs the kernel's spanning tree.
+    #[must_use]
+    pub fn runs_spanning_tree(&self, bridge: &IfName) -> bool {
+        let bridge = self.by_name(bridge);
+        bridge.is_some_and(|bridge| self.attributes.spanning_trees.contains(&bridge.index))
+    }
+
+    /// MTU of a bridge port in bytes; none if there is no such interface.
+    #[must_use]
+    pub fn mtu(&self, name: &IfName) -> Option<u32> {
+        let index = self.by_name(name)?.index;
+        Some(
+            self.attributes
+                .mtus
+                .get(&index)
+                .copied()
+                .unwrap_or(ETHERNET),
+        )
+    }
+
+    /// A bridge of this name filters VLANs.
+    #[must_use]
+    pub fn filters(&self, bridge: &IfName) -> bool {
+        let bridge = self.by_name(bridge);
+        bridge.is_some_and(|bridge| self.filtering.contains(&bridge.index))
+    }
+}
