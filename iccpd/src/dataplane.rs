@@ -9,6 +9,7 @@ use mclag_proto::sync::settings::{Assembly, PairSettings};
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 /// The dataplane, which may have the settings of the pair.
@@ -95,6 +96,12 @@ impl Dataplane {
             },
             settings: Assembly::default(),
         }
+    }
+
+    /// Where it is looked for.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        self.syncd.socket()
     }
 
     /// Queue a batch.

@@ -496,12 +496,15 @@ impl Driver {
     }
 
     fn answer(&mut self, question: Question<Request, Reply>) {
-        let reply = match &self.pair {
+        let mut reply = match &self.pair {
             Some(pair) => pair.reply(question.request, self.now()),
             None => Reply::Error {
                 message: "no pair is configured; mclagsyncd has not named one".to_owned(),
             },
         };
+        if let Reply::Status(status) = &mut reply {
+            status.syncd.socket = Some(self.dataplane.socket().to_owned());
+        }
         // A client that has gone away meanwhile needs no answer.
         let _ = question.answer.send(reply);
     }

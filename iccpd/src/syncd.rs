@@ -18,7 +18,7 @@ use mclag_proto::sync::v2::{
 use nix::unistd::{User, geteuid};
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -178,6 +178,12 @@ impl Syncd {
         {
             connection.pipe.flush_now();
         }
+    }
+
+    /// Where it is looked for.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Drop the connection and make a new one: the server says everything again then. What was

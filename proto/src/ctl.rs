@@ -9,6 +9,7 @@ use std::fmt;
 use crate::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 pub mod dataplane;
 
@@ -392,6 +393,9 @@ pub struct SyncdState {
     pub failed_operations: u64,
     /// Words of the last failure.
     pub last_failure: Option<String>,
+    /// Its socket for `iccpd`; that for operators is in the same directory.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
 }
 
 /// Number of addresses by who sees them.

@@ -66,9 +66,10 @@ struct Args {
 enum View {
     /// The pair at a glance: session, role, ports, addresses, warnings.
     Status {
-        /// Control socket of mclagsyncd, which knows whether a pair that SONiC's server named is still confirmed.
-        #[arg(long, value_name = "PATH", default_value = DEFAULT_SYNCD_CONTROL_SOCKET)]
-        syncd_socket: PathBuf,
+        /// Control socket of mclagsyncd, which knows whether a pair that SONiC's server named is still
+        /// confirmed [default: beside the socket that iccpd uses].
+        #[arg(long, value_name = "PATH")]
+        syncd_socket: Option<PathBuf>,
     },
     /// The peer link and every MLAG port, with members and VLANs, on both sides.
     #[command(visible_alias = "ports")]
@@ -146,7 +147,10 @@ fn parse_vid(text: &str) -> Result<Vid, String> {
     Vid::try_from(number).map_err(|error| error.to_string())
 }
 
-/// Where `syncd` answers operators unless told otherwise.
+/// Name of the socket at which `syncd` answers operators.
+const SYNCD_CONTROL: &str = "mclagsyncd-ctl.sock";
+
+/// Where that is unless told otherwise.
 const DEFAULT_SYNCD_CONTROL_SOCKET: &str = "/run/mclag/mclagsyncd-ctl.sock";
 
 const FAILED: u8 = 1;
@@ -215,7 +219,7 @@ fn run(args: &Args) -> Result<String, Failure> {
         View::Config(command) => config(command).map_err(Failure::Config)?,
         View::Status { syncd_socket } => {
             let mut status = connect()?.status()?;
-            status.pair_unconfirmed_for_s = unconfirmed_for_s(&status, syncd_socket);
+            status.pair_unconfirmed_for_s = unconfirmed_for_s(&status, syncd_socket.as_deref());
             if args.json {
                 json(&status)
             } else {
@@ -277,8 +281,10 @@ fn run(args: &Args) -> Result<String, Failure> {
 }
 
 /// For how long the pair has not been confirmed, as far as mclagsyncd answers: without it there is a status, too.
-fn unconfirmed_for_s(status: &Status, syncd_socket: &Path) -> Option<u64> {
-    let shown = Client::connect_to_syncd(syncd_socket).and_then(|mut client| client.dataplane());
+fn unconfirmed_for_s(status: &Status, syncd_socket: Option<&Path>) -> Option<u64> {
+    let beside = || Some(status.syncd.socket.as_ref()?.with_file_name(SYNCD_CONTROL));
+    let socket = syncd_socket.map(Path::to_owned).or_else(beside)?;
+    let shown = Client::connect_to_syncd(&socket).and_then(|mut client| client.dataplane());
     let remembered = shown.ok()?.remembered?;
     (remembered.domain == status.domain).then_some(remembered.unconfirmed_for_s)
 }

@@ -135,14 +135,14 @@ fn a_pair_that_was_named_once_is_there_again_when_both_daemons_were_killed() {
     let mut server = Server::accept(&listener).unwrap();
     let mut run = || -> Result<()> {
         server.name_pair(7, v1::DomainOp::Add)?;
-        daemons
-            .iccpd
-            .wait("status", |status| status["domain"] == 7)?;
+        daemons.iccpd.wait("status", |status| {
+            status["domain"] == 7 && status["pair_unconfirmed_for_s"].is_null()
+        })?;
         daemons.start_again(&place)?;
         server = Server::accept(&listener)?;
-        daemons
-            .iccpd
-            .wait("status", |status| status["domain"] == 7)?;
+        daemons.iccpd.wait("status", |status| {
+            status["domain"] == 7 && status["pair_unconfirmed_for_s"].is_number()
+        })?;
         daemons.syncd.wait("dataplane", |shown| {
             shown["remembered"]["domain"] == 7
                 && shown["remembered"]["unconfirmed_for_s"].is_number()

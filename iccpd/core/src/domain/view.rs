@@ -97,6 +97,7 @@ impl Domain {
                 backend: self.syncd.backend.clone(),
                 failed_operations: self.syncd.failed,
                 last_failure: None,
+                socket: None,
             },
             ports_dual,
             ports_local_only,

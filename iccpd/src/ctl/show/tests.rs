@@ -48,6 +48,7 @@ fn a_status() -> Status {
             backend: Some("linux".into()),
             failed_operations: 0,
             last_failure: None,
+            socket: None,
         },
         ports_dual: 12,
         ports_local_only: 1,
@@ -112,6 +113,7 @@ fn status_of_a_pair_in_trouble() {
             backend: None,
             failed_operations: 3,
             last_failure: Some("set FDB 02:00:5e:00:00:07 on bond1:\x1b[2J no such device".into()),
+            socket: None,
         },
         macs: MacCounts {
             stale: 4,
