@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::unistd::{Uid, geteuid};
+use nix::unistd::{Gid, Uid, fchown, geteuid};
 
 /// Open a file to read it.
 ///
@@ -38,6 +38,31 @@ pub fn open_to_write(path: &Path) -> io::Result<File> {
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.set_len(0)?;
     Ok(file)
+}
+
+/// Give a file that root has left to somebody else, who writes it from now on. Without one nothing is done.
+///
+/// # Errors
+///
+/// As [`open`], or when it cannot be given.
+pub(crate) fn hand_over(path: &Path, to: Uid, group: Gid) -> io::Result<()> {
+    let owners = [Uid::from_raw(0), to];
+    let file = match checked(File::options().read(true), path, &owners) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    Ok(fchown(&file, Some(to), Some(group))?)
+}
+
+/// Make an empty file for its owner alone (mode 0600), if there is nothing of that name.
+///
+/// # Errors
+///
+/// When there is, or the system refuses.
+pub(crate) fn make_absent(path: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(path).map(drop)
 }
 
 fn checked(options: &mut OpenOptions, path: &Path, owners: &[Uid]) -> io::Result<File> {

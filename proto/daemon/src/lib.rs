@@ -1,5 +1,6 @@
 //! What the daemons of MC-LAG need as processes, whatever they do: they are two, and this is written once.
 //!
+//! * [`account`]: the user that a daemon changes to when root starts it.
 //! * [`ctl`]: the operator's socket.
 //! * [`dial`]: tries to connect again and again.
 //! * [`files`]: files in a directory that others may write to, too.
@@ -16,6 +17,7 @@
 //! * [`socket`]: Unix sockets that a daemon listens on.
 //! * [`time`]: waits for a time that may not come.
 
+pub mod account;
 pub mod ctl;
 pub mod dial;
 pub mod files;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::account::AccountError;
 use crate::log;
 use crate::settings::SettingsError;
 
@@ -22,7 +23,7 @@ pub fn exit<E: AsRef<dyn Error + Send + Sync>>(program: &str, result: Result<(),
 /// not (`EX_CONFIG` of sysexits.h).
 pub const UNUSABLE: u8 = 78;
 
-/// The same for a daemon, which ends with [`UNUSABLE`] if its settings are the reason.
+/// The same for a daemon, which ends with [`UNUSABLE`] if its settings are the reason, or the lack of its user.
 pub fn exit_of_daemon<E: AsRef<dyn Error + Send + Sync>>(
     program: &str,
     result: Result<(), E>,
@@ -30,6 +31,7 @@ pub fn exit_of_daemon<E: AsRef<dyn Error + Send + Sync>>(
     let is_unusable = result.as_ref().is_err_and(|error| {
         let error: &(dyn Error + Send + Sync) = error.as_ref();
         error.downcast_ref().is_some_and(SettingsError::is_lasting)
+            || error.downcast_ref().is_some_and(AccountError::is_lasting)
     });
     let code = exit(program, result);
     match is_unusable {

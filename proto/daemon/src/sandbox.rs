@@ -5,12 +5,14 @@
 //! `docs/adr/0010-observing-replies.md`. What needs a privilege is `syncd`'s business, which keeps that one.
 
 mod filter;
+mod writes;
 
 use crate::process::chain;
 use caps::{CapSet, CapsHashSet};
 
 pub use caps::Capability;
 pub use filter::{FilterError, refuse_calls};
+pub use writes::{Confined, WritesError, confine_writes, log_writes};
 
 /// Why the process would keep a privilege, or lacks one.
 #[derive(Debug, thiserror::Error)]

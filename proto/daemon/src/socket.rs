@@ -19,7 +19,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{Backlog, UnixAddr, bind, connect, listen};
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Gid, chown};
+use nix::unistd::{Gid, chown, geteuid};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -123,6 +123,36 @@ pub enum ListenError {
     /// Something that is not a socket is in the way.
     #[error("{} exists and is not a socket", .0.display())]
     NotASocket(PathBuf),
+    /// What somebody else left there cannot be removed.
+    #[error(
+        "cannot listen on {}: user {owner} has left a socket there on which nobody listens, and only that user and \
+         root can remove it: rm {}", .path.display(), .left.display()
+    )]
+    LeftOver {
+        /// The socket that is wanted.
+        path: PathBuf,
+        /// What is in the way of it.
+        left: PathBuf,
+        /// Whose that is.
+        owner: u32,
+    },
+    /// The directory is not for us.
+    #[error(
+        "cannot listen on {}: user {user} may not make a socket in a directory of user {owner}, group {group}, mode {mode:o}",
+        .path.display()
+    )]
+    Directory {
+        /// The socket.
+        path: PathBuf,
+        /// Who we are.
+        user: u32,
+        /// Whose the directory is.
+        owner: u32,
+        /// The group that it is of.
+        group: u32,
+        /// Its mode.
+        mode: u32,
+    },
     /// The system refused.
     #[error("cannot listen on {}", .path.display())]
     Io {
@@ -134,6 +164,34 @@ pub enum ListenError {
 }
 
 impl ListenError {
+    /// The system refused, and why, as far as that shows.
+    fn refused(path: &Path, source: io::Error) -> Self {
+        let user = geteuid().as_raw();
+        let path = path.to_owned();
+        if source.kind() != io::ErrorKind::PermissionDenied {
+            return Self::Io { path, source };
+        }
+        for left in [path.clone(), fresh(&path)] {
+            if let Ok(there) = fs::symlink_metadata(&left)
+                && there.file_type().is_socket()
+                && there.uid() != user
+            {
+                let owner = there.uid();
+                return Self::LeftOver { path, left, owner };
+            }
+        }
+        match path.parent().map(fs::metadata) {
+            Some(Ok(directory)) => Self::Directory {
+                path,
+                user,
+                owner: directory.uid(),
+                group: directory.gid(),
+                mode: directory.mode() & 0o7777,
+            },
+            _ => Self::Io { path, source },
+        }
+    }
+
     /// The same of this daemon by the name that it is installed under here, see [`crate::lock::LockError::of`].
     #[must_use]
     pub fn of(self, name: &'static str) -> Self {
@@ -185,11 +243,7 @@ impl Listener {
     pub fn bind(place: Place) -> Result<Self, ListenError> {
         let Place { program, path, .. } = &place;
         check_free(program, path)?;
-        let made = make(&place).map_err(|source| ListenError::Io {
-            path: path.clone(),
-            source,
-        });
-        let (socket, id) = made?;
+        let (socket, id) = make(&place).map_err(|source| ListenError::refused(path, source))?;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let file = Some(File {
@@ -233,12 +287,8 @@ impl File {
             return None;
         }
         let made = check_free(program, path);
-        let made = made.and_then(|()| {
-            make(&self.place).map_err(|source| ListenError::Io {
-                path: path.clone(),
-                source,
-            })
-        });
+        let made = made
+            .and_then(|()| make(&self.place).map_err(|source| ListenError::refused(path, source)));
         let path = path.display();
         match made {
             Ok((socket, id)) => {
@@ -279,10 +329,7 @@ impl Drop for Listener {
 fn make(place: &Place) -> io::Result<(UnixListener, FileId)> {
     let path = &place.path;
     match path.parent() {
-        Some(parent) if !parent.is_dir() => DirBuilder::new()
-            .recursive(true)
-            .mode(DIRECTORY_MODE)
-            .create(parent)?,
+        Some(parent) if !parent.is_dir() => make_directory(parent)?,
         _ => {}
     }
     let fresh = fresh(path);
@@ -303,6 +350,27 @@ fn make(place: &Place) -> io::Result<(UnixListener, FileId)> {
     let id = FileId::of(&fresh)?;
     fs::rename(&fresh, path)?;
     Ok((listener, id))
+}
+
+/// Make a directory for sockets, and those above it.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(DIRECTORY_MODE).create(path)
+}
+
+/// Remove what another user than this one has left where a socket is to be made, if nobody listens there.
+pub(crate) fn remove_left_over(path: &Path, user: u32) -> io::Result<()> {
+    for path in [path, &fresh(path)] {
+        let is_left = match fs::symlink_metadata(path) {
+            Ok(there) => there.file_type().is_socket() && there.uid() != user,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        if is_left && !is_in_use(path)? {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a socket may be made at `path`.

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 /// What has to happen, happens within this time, however slow the machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,11 +70,20 @@ impl Drop for TempDir {
     }
 }
 
+/// Names of the daemons' programs.
+const DAEMONS: [&str; 3] = ["iccpd", "mclagsyncd", "mclag-syncd"];
+
+/// Arguments with which a daemon stays who runs the test, also if that is root: no other user needs to exist.
+#[must_use]
+pub fn as_ourselves() -> [String; 2] {
+    ["--user".to_owned(), geteuid().to_string()]
+}
+
 /// A running process, killed at the end.
 pub struct Process(Child);
 
 impl Process {
-    /// Run a program with these arguments and its log there.
+    /// Run a program with these arguments and its log there; a daemon of ours [as ourselves](as_ourselves).
     pub fn start(program: &str, args: &[&Path], log: impl Into<Stdio>) -> Self {
         Self::start_with(program, args, &[], log)
     }
@@ -87,6 +96,10 @@ impl Process {
         log: impl Into<Stdio>,
     ) -> Self {
         let mut command = Command::new(program);
+        let name = Path::new(program).file_name().unwrap_or_default();
+        if DAEMONS.iter().any(|daemon| name == *daemon) {
+            command.args(as_ourselves());
+        }
         command.args(args).envs(env.iter().copied());
         Self(
             command
@@ -154,6 +167,16 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// What the kernel says of a process in this field of its status, with single blanks.
+#[must_use]
+pub fn status_of(pid: u32, field: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let mut values = status.lines().filter_map(|line| line.split_once(':'));
+    let value = values.find(|(name, _)| *name == field);
+    let (_, value) = value.unwrap_or_else(|| panic!("no {field} in {status}"));
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The answer of a control socket; none if nobody answers there in time.
