@@ -12,6 +12,7 @@ use iccpd::record::Recorder;
 use iccpd::settings::key::{self, KeyError};
 use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
 use iccpd::{ctl, log, mclagdctl, node, system};
+use mclag_daemon::account::{Identity, Needs, Usual};
 use mclag_daemon::log::{parse_filter, write_line};
 use mclag_daemon::settings::SettingsError;
 use mclag_daemon::signals::Signals;
@@ -25,8 +26,9 @@ use tokio::time::Instant;
 
 /// The MC-LAG control plane: talks to the other chassis, follows the kernel, decides.
 ///
-/// Runs unprivileged and drops all capabilities after start; if it is started with CAP_NET_RAW, it
-/// observes ARP replies and neighbour advertisements, too. Logs go to standard error.
+/// Drops all capabilities after start; if it is started with CAP_NET_RAW, it observes ARP replies and
+/// neighbour advertisements, too. If root starts it, it changes to a user of its own. Logs go to
+/// standard error.
 #[derive(Parser)]
 #[command(
     version,
@@ -43,10 +45,23 @@ struct Args {
     #[arg(short = 'c', long, visible_alias = "config", value_name = "FILE",
           default_value = settings::DEFAULT_FILE)]
     settings: PathBuf,
+    /// User to change to, by name or number, when root starts it; the group is that of the user unless
+    /// it is named. By default mclag-iccpd:mclag. "root" stays root, without capabilities.
+    #[arg(long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Check the configuration as `mclagctl config check` does, print what would be used, and exit.
     #[arg(long)]
     check: bool,
 }
+
+/// Who it is when root starts it, as in `packaging/sysusers.d`.
+const USUAL: Usual = Usual {
+    program: "iccpd",
+    user: "mclag-iccpd",
+    group: "mclag",
+    other: "mclag-dataplane",
+    writers: "mclag-dataplane",
+};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -82,6 +97,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         check_key(&args.settings, &used.chassis)?;
         return Ok(system?);
     }
+    let identity = Identity::find(args.user.as_deref(), &USUAL)?;
     // Before anything is touched that another one may use.
     let mut claim = Claim::default();
     if let Some(domain) = &settings.domain {
@@ -90,8 +106,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     // The last thing that takes a privilege; without it there is less to be seen.
     let taps = settings.chassis.neighbours.then(Taps::open);
-    // Before the runtime: capabilities belong to threads, and there is only one yet.
+    // Before the runtime: user and capabilities belong to threads, and there is only one yet.
+    let needs = needs(&args.settings, settings);
+    identity.take_on(&needs)?;
     sandbox::enter(None).context("cannot give up privileges")?;
+    let confined = sandbox::confine_writes(&needs.directories());
     let sockets = taps.as_ref().map(Taps::sockets).unwrap_or_default();
     let filtered = sandbox::refuse_calls(&sockets);
     let filter = parse_filter(&settings.log_filter).context("cannot log")?;
@@ -100,7 +119,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
         let (file, line, what) = (args.settings.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "configuration");
     }
+    identity.log();
     sandbox::log_filter(filtered);
+    sandbox::log_writes(confined);
     let domain = settings.domain.as_ref();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), domain = domain.map(|d| d.id.get()),
@@ -118,6 +139,21 @@ fn run(args: &Args) -> anyhow::Result<()> {
         taps,
     };
     process::block_on(serve(file, settings, started)).context("cannot start the runtime")?
+}
+
+/// What it reads and writes as the user that it changes to. That user owns the key, which it reads as that user alone.
+fn needs(file: &Path, settings: &Settings) -> Needs {
+    let mclagdctl = settings.mclagdctl.iter().map(|socket| &socket.path);
+    let record = settings.record.as_ref().map(|place| place.file.clone());
+    Needs {
+        sockets: mclagdctl
+            .chain([&settings.control_socket])
+            .cloned()
+            .collect(),
+        written: record.into_iter().collect(),
+        read: vec![file.to_owned()],
+        ..Needs::default()
+    }
 }
 
 /// What was found out and taken before anything is served.

@@ -1,7 +1,7 @@
 //! `mclagctl` called `mclagdctl` against a running `iccpd`: real processes, real sockets, no
 //! network beyond loopback and no privilege.
 
-use mclag_test_support::TempDir;
+use mclag_test_support::{TempDir, as_ourselves};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -47,6 +47,7 @@ impl Lab {
         std::fs::write(&file, settings).unwrap();
         let log = std::fs::File::create(place.join("iccpd.log")).unwrap();
         let daemon = Command::new(env!("CARGO_BIN_EXE_iccpd"))
+            .args(as_ourselves())
             .arg("--settings")
             .arg(&file)
             .stderr(log)

@@ -11,7 +11,7 @@ use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, Codec, MAX_EVENTS_PER_MESSAGE, ServerHello, ServerMessage, VERSION,
 };
 use mclag_proto::{IfName, Mac, Vid};
-use mclag_test_support::TempDir;
+use mclag_test_support::{TempDir, as_ourselves};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -79,6 +79,7 @@ impl Daemon {
     fn run(place: &TempDir, node: u8, settings: &Path, control: PathBuf) -> Self {
         let log = place.path(&format!("iccpd{node}.log"));
         let child = Command::new(env!("CARGO_BIN_EXE_iccpd"))
+            .args(as_ourselves())
             .arg("--settings")
             .arg(settings)
             .stderr(std::fs::File::create(&log).unwrap())
@@ -547,6 +548,7 @@ fn one_pair_has_one_daemon() {
     let daemon = Daemon::start(&place, 3, 1);
     daemon.wait("status", |_| true);
     let output = Command::new(env!("CARGO_BIN_EXE_iccpd"))
+        .args(as_ourselves())
         .arg("--settings")
         .arg(place.path("iccpd1.toml"))
         .output()

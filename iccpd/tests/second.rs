@@ -16,7 +16,7 @@ use mclag_proto::sync::settings::{DomainSettings, PairSettings};
 use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, Codec, ServerHello, ServerMessage, VERSION,
 };
-use mclag_test_support::{Process, TempDir, ask, eventually};
+use mclag_test_support::{Process, TempDir, as_ourselves, ask, eventually};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use std::os::fd::AsRawFd as _;
@@ -56,9 +56,10 @@ impl First {
         let mut command = Command::new(env!("CARGO_BIN_EXE_iccpd"));
         command.arg("--settings").arg(settings).stdin(Stdio::null());
         command.stderr(std::fs::File::create(&log).unwrap());
-        if let Some(user) = user {
-            command.uid(user).gid(user);
-        }
+        match user {
+            Some(user) => command.uid(user).gid(user),
+            None => command.args(as_ourselves()),
+        };
         let mut second = Process::from(command.spawn().unwrap());
         let status = second.end();
         let said = std::fs::read_to_string(&log).unwrap();
@@ -132,6 +133,7 @@ fn a_session_is_taken_whatever_the_number_of_the_domain() {
     let settings = first.place.path("second.toml");
     settings_with(&settings, &first);
     let output = Command::new(env!("CARGO_BIN_EXE_iccpd"))
+        .args(as_ourselves())
         .arg("--settings")
         .arg(&settings)
         .output()

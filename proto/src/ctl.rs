@@ -147,6 +147,9 @@ pub struct Status {
     /// does, and where the pair is configured. Known to `mclagsyncd` and added by `mclagctl`.
     #[serde(default)]
     pub pair_unconfirmed_for_s: Option<u64>,
+    /// Whether `iccpd` runs as root, which it does only if it was told to.
+    #[serde(default)]
+    pub runs_as_root: bool,
     /// Anything an operator should look at.
     pub warnings: Vec<Warning>,
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use mclag_daemon::account::{Identity, Needs, Usual};
 use mclag_daemon::lock::Lock;
 use mclag_daemon::sandbox::Capability;
 use mclag_daemon::signals::{Signal, Signals};
@@ -17,7 +18,7 @@ use syncd::backend::mclagsyncd;
 use syncd::backend::record::RecordBackend;
 use syncd::legacy::Listeners;
 use syncd::migrate::{self, SettingsFile};
-use syncd::server::{Options, Server};
+use syncd::server::{Access, Options, Server};
 use syncd::settings::{self, BackendKind, OnStop, Settings};
 use tokio::sync::mpsc;
 
@@ -27,7 +28,8 @@ use tokio::sync::mpsc;
 /// with the dataplane and does the difference. Starting and stopping leaves the dataplane as it
 /// is, unless the settings say otherwise.
 ///
-/// Keeps CAP_NET_ADMIN and drops all other capabilities after start. Logs go to standard error.
+/// Keeps CAP_NET_ADMIN and drops all other capabilities after start. If root starts it, it changes to a
+/// user of its own. Logs go to standard error.
 #[derive(Parser)]
 #[command(
     name = NAME,
@@ -49,10 +51,23 @@ struct Args {
     /// Dataplane to work on; overrides `backend` of the configuration.
     #[arg(long, value_enum)]
     backend: Option<BackendArg>,
+    /// User to change to, by name or number, when root starts it; the group is that of the user unless
+    /// it is named. By default mclag-syncd:mclag-dataplane. "root" stays root, with CAP_NET_ADMIN alone.
+    #[arg(long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Check the configuration, print what would be used, and exit.
     #[arg(long)]
     check: bool,
 }
+
+/// Who it is when root starts it, as in `packaging/sysusers.d`.
+const USUAL: Usual = Usual {
+    program: NAME,
+    user: "mclag-syncd",
+    group: "mclag-dataplane",
+    other: "mclag",
+    writers: "mclag-dataplane",
+};
 
 /// What only one of these daemons may have, by the name that its error has for it.
 const KERNEL: &str = "the dataplane of the kernel";
@@ -96,6 +111,7 @@ fn run(name: &'static str, args: &Args) -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    let identity = Identity::find(args.user.as_deref(), &USUAL)?;
     // Before anything is touched that another one may use. Two at one kernel would undo what the other does.
     let _lock = match settings.backend {
         BackendKind::Linux => {
@@ -104,7 +120,41 @@ fn run(name: &'static str, args: &Args) -> anyhow::Result<()> {
         }
         BackendKind::Record => None,
     };
-    process::block_on(serve(name, args, settings, old_name)).context("cannot start the runtime")?
+    // It gives its sockets to these groups, also when it makes them again.
+    let Access {
+        group,
+        status_group,
+        ..
+    } = settings.access;
+    let identity = identity.with_group(group).with_group(status_group);
+    // User and capabilities belong to threads, and there is only one yet.
+    let needs = needs(args, &settings);
+    identity.take_on(&needs)?;
+    let started = Started {
+        name,
+        identity,
+        needs,
+        old_name,
+    };
+    process::block_on(serve(args, settings, started)).context("cannot start the runtime")?
+}
+
+/// What was found out before anything is served.
+struct Started {
+    name: &'static str,
+    identity: Identity,
+    needs: Needs,
+    old_name: Option<String>,
+}
+
+/// What it reads and writes as the user that it changes to.
+fn needs(args: &Args, settings: &Settings) -> Needs {
+    Needs {
+        sockets: vec![settings.socket(), settings.control()],
+        state: settings.state_files(),
+        read: file(args).into_iter().map(|file| file.path).collect(),
+        ..Needs::default()
+    }
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -144,12 +194,13 @@ fn old_name(args: &Args) -> Option<String> {
     ))
 }
 
-async fn serve(
-    name: &'static str,
-    args: &Args,
-    settings: Settings,
-    old_name: Option<String>,
-) -> anyhow::Result<()> {
+async fn serve(args: &Args, settings: Settings, started: Started) -> anyhow::Result<()> {
+    let Started {
+        name,
+        identity,
+        needs,
+        old_name,
+    } = started;
     // Before anybody can know that we run: what is said until the server listens is not lost.
     let signals = (
         Signals::catch(&[Signal::Stop])?,
@@ -170,11 +221,14 @@ async fn serve(
         BackendKind::Record => None,
     };
     sandbox::enter(needed).context("cannot give up privileges")?;
+    let confined = sandbox::confine_writes(&needs.directories());
     let filtered = sandbox::refuse_calls(&[]);
     // It starts a thread, and capabilities belong to threads.
     let filter = log::parse_filter(&settings.log_filter).context("cannot log")?;
     let _log = log::init(filter).context("cannot log")?;
+    identity.log();
     sandbox::log_filter(filtered);
+    sandbox::log_writes(confined);
     let notices = notices.into_iter().map(|notice| notice.to_string());
     for notice in notices.chain(old_name) {
         tracing::warn!("{notice}");

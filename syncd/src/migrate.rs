@@ -23,7 +23,7 @@ const OLD_SETTINGS: &str = "syncd.toml";
 const SOCKETS: [(&str, &str); 2] = [(SOCKET, "syncd.sock"), (CONTROL, "syncd-ctl.sock")];
 
 /// What the file was called that remembers settings from before.
-const OLD_ORIGINALS: &str = "syncd-originals.json";
+pub(crate) const OLD_ORIGINALS: &str = "syncd-originals.json";
 
 /// The settings file of a directory.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -224,6 +224,16 @@ impl Settings {
         differs.map(|(name, _)| name).collect()
     }
 
+    /// Files of the run directory that are written: those below, also by the names that they have while they are written
+    /// and had in earlier versions.
+    #[must_use]
+    pub fn state_files(&self) -> Vec<PathBuf> {
+        let earlier = self.run_dir.join(crate::migrate::OLD_ORIGINALS);
+        let files = [self.originals(), self.pair()];
+        let fresh = files.iter().map(|file| file.with_extension("new"));
+        fresh.chain([earlier]).chain(files.clone()).collect()
+    }
+
     /// The file that remembers settings from before.
     #[must_use]
     pub fn originals(&self) -> PathBuf {

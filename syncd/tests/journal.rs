@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mclag_test_support::TempDir;
+use mclag_test_support::{TempDir, as_ourselves};
 
 /// What has to happen, happens within this time, however slow the machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -25,6 +25,7 @@ fn first_line(journal: &Journal) -> String {
     let dir = TempDir::new("journal");
     let log = dir.join("log");
     let mut command = Command::new(env!("CARGO_BIN_EXE_mclagsyncd"));
+    command.args(as_ourselves());
     command.args(["--backend", "record", "--run-dir"]);
     let settings = dir.join("settings.toml");
     fs::write(&settings, "").unwrap();

@@ -5,7 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use mclag_test_support::{Process, TempDir, eventually};
+use mclag_test_support::{Process, TempDir, as_ourselves, eventually};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mclagsyncd");
 
@@ -28,6 +28,7 @@ impl Place {
     fn command(&self, program: &Path) -> Command {
         let settings = self.dir.write("settings.toml", "");
         let mut command = Command::new(program);
+        command.args(as_ourselves());
         command.args(["--backend", "record", "--settings"]);
         command.arg(settings).arg("--run-dir").arg(self.path(""));
         command
@@ -102,6 +103,7 @@ fn a_first_start_makes_the_directory_and_the_old_names_in_it_without_a_warning()
     let (settings, run_dir) = (place.path("settings.toml"), place.path("run"));
     fs::write(&settings, "").unwrap();
     let mut command = Command::new(PROGRAM);
+    command.args(as_ourselves());
     command.args(["--backend", "record", "--settings"]);
     command.arg(settings).arg("--run-dir").arg(&run_dir);
     command.stderr(File::create(place.path("log")).unwrap());

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use mclag_daemon::lock::Lock;
-use mclag_test_support::TempDir;
+use mclag_test_support::{TempDir, as_ourselves};
 
 /// The lock is the machine's: two tests at once would take it from each other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -17,6 +17,7 @@ fn the_kernel_of_a_chassis_is_for_one_daemon_whatever_its_run_directory() {
     // If this machine has one, that one has it.
     let _first = Lock::take("mclagsyncd", "the dataplane of the kernel".to_owned());
     let output = Command::new(env!("CARGO_BIN_EXE_mclagsyncd"))
+        .args(as_ourselves())
         .arg("--settings")
         .arg(settings)
         .arg("--run-dir")
@@ -46,6 +47,7 @@ fn a_daemon_with_the_other_name_says_so_of_the_first_one() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_mclagsyncd"), &program).unwrap();
     let run = |backend: &str| {
         let mut command = Command::new(&program);
+        command.args(as_ourselves());
         command.args(["--backend", backend, "--settings"]);
         command
             .arg(&settings)

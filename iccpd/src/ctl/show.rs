@@ -74,6 +74,9 @@ pub fn status(status: &Status) -> String {
     if status.lost_log_lines > 0 {
         rows.add("Log lines lost", status.lost_log_lines);
     }
+    if status.runs_as_root {
+        rows.add("Runs as", "root, without capabilities");
+    }
     if !status.waiting_for.is_empty() {
         rows.add("Waiting for", names(&status.waiting_for));
     }

@@ -5,6 +5,7 @@ use crate::ctl::{self, words};
 use iccp_core::Time;
 use iccp_core::session::SessionState;
 use mclag_proto::ctl::{Reply, Request, SessionError};
+use nix::unistd::geteuid;
 
 impl Pair {
     /// The answer to an operator's question.
@@ -16,6 +17,7 @@ impl Pair {
                 status.syncd.last_failure = domain.last_failure().map(words::failure);
                 status.session_error = self.session_error(now);
                 status.lost_log_lines = mclag_daemon::log::lost();
+                status.runs_as_root = geteuid().is_root();
                 Reply::Status(Box::new(status))
             }
             Request::Interfaces => Reply::Interfaces {

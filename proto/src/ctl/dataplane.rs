@@ -70,6 +70,9 @@ pub struct Dataplane {
     pub unfinished: bool,
     /// Counters since start, by name.
     pub counters: Vec<Counter>,
+    /// Whether `syncd` runs as root, which it does only if it was told to.
+    #[serde(default)]
+    pub runs_as_root: bool,
 }
 
 /// Somebody who says what is wanted.

@@ -90,6 +90,7 @@ impl<B: Backend> Server<B> {
             neighbours: wanted.neighbours().count(),
             unfinished: self.reconciler.is_unfinished(),
             counters: self.counters(),
+            runs_as_root: nix::unistd::geteuid().is_root(),
         }
     }
 

@@ -16,7 +16,7 @@ use mclag_proto::sync::model::{Abilities, Event, Op};
 use mclag_proto::sync::v2::{
     Capabilities, ClientMessage, Codec, ServerHello, ServerMessage, VERSION,
 };
-use mclag_test_support::TempDir;
+use mclag_test_support::{TempDir, as_ourselves};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 use nix::unistd::Pid;
@@ -80,6 +80,7 @@ impl Daemon {
         fs::write(&file, settings)?;
         let log = place.path(&format!("{name}.log"));
         let child = Command::new(program(name)?)
+            .args(as_ourselves())
             .arg("--settings")
             .arg(&file)
             .stdin(Stdio::null())

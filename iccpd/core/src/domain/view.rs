@@ -108,6 +108,7 @@ impl Domain {
             waiting_for: self.waiting_for(),
             lost_log_lines: 0,
             pair_unconfirmed_for_s: None,
+            runs_as_root: false,
             warnings: self.warnings(),
         }
     }

@@ -41,6 +41,9 @@ pub fn dataplane(shown: &Dataplane) -> String {
         ),
     );
     rows.add("Neighbours", format!("{} wanted", shown.neighbours));
+    if shown.runs_as_root {
+        rows.add("Runs as", "root, with no capability that it does not need");
+    }
     if shown.unfinished {
         rows.add(
             "Warning",
@@ -200,6 +203,7 @@ mod tests {
             neighbours: 0,
             unfinished: false,
             counters: Vec::new(),
+            runs_as_root: false,
         }
     }
 

@@ -64,6 +64,7 @@ fn a_status() -> Status {
         waiting_for: vec![],
         lost_log_lines: 0,
         pair_unconfirmed_for_s: None,
+        runs_as_root: false,
         warnings: vec![],
     }
 }
@@ -121,6 +122,7 @@ fn status_of_a_pair_in_trouble() {
         },
         waiting_for: vec![name("br0"), name("bond2")],
         lost_log_lines: 7,
+        runs_as_root: true,
         warnings: vec![Warning::SyncdNotConnected, Warning::PeerLinkDown],
         ..a_status()
     };
@@ -141,6 +143,7 @@ fn status_of_a_pair_in_trouble() {
         MLAG ports           1 up here, 2 down; at the peer unknown
         MAC addresses        1003 seen here; 4 of the peer kept from the last session
         Log lines lost       7
+        Runs as              root, without capabilities
         Waiting for          br0, bond2
         Warning              syncd is not connected: decisions are not carried out
         Warning              the peer link is down
