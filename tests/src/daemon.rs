@@ -51,6 +51,22 @@ pub const TEAMD: Account = Account {
     capabilities: &["net_admin", "net_raw"],
 };
 
+/// Root, as far as a daemon needs root to become somebody else.
+pub const ROOT: Account = Account {
+    uid: 0,
+    gid: 0,
+    capabilities: &[
+        "net_admin",
+        "net_raw",
+        "setuid",
+        "setgid",
+        "setpcap",
+        "chown",
+        "fowner",
+        "dac_override",
+    ],
+};
+
 /// Puts the directory `$0` at `$1` and goes on as the rest of the arguments, in a mount namespace of its own.
 const SEEING: &str = r#"mkdir -p "$1"; mount --bind "$0" "$1"; shift; exec "$@""#;
 
@@ -250,6 +266,25 @@ impl Daemon {
         );
         self.child = Some(self.program.spawn()?);
         Ok(())
+    }
+
+    /// Start it again as root does by hand, after it ended: it has to become its account by itself.
+    pub fn start_by_root(&mut self) -> Result<()> {
+        let Account { uid, gid, .. } = std::mem::replace(&mut self.program.account, ROOT);
+        let user = format!("{uid}:{gid}");
+        self.program.args.extend(["--user".into(), user.into()]);
+        self.start()
+    }
+
+    /// The users that it runs as: real, effective, saved and of files.
+    pub fn users(&self) -> Result<Vec<u32>> {
+        let status = self.status()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+        let users = line.context("no user in the status of a process")?;
+        let users = users.split_whitespace().map(str::parse);
+        users
+            .collect::<Result<_, _>>()
+            .context("a user is not a number")
     }
 
     /// Send it a signal.

@@ -4,18 +4,21 @@ use std::thread;
 
 use anyhow::{Result, ensure};
 
+use crate::daemon::{ICCPD, SYNCD};
 use crate::kernel;
 use crate::mlag::{Mlag, SYSTEM_MAC};
 use crate::scenario::{Ctx, Scenario};
 use crate::speech::Iccp;
 use crate::topology::{Host, Options, Side, TAGGED, UNTAGGED};
+use crate::wait::{SOON, eventually};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a_pair_forms_and_a_host_bundles_both_links",
         about: "Start iccpd and syncd on both chassis, iccpd without any capability and syncd with CAP_NET_ADMIN \
                 alone. The host's bond puts both links into one aggregator and sees the pair's system MAC as its \
-                partner. Each chassis calls the port dual and isolated.",
+                partner. Each chassis calls the port dual and isolated. The same once root has started both daemons of B \
+                by hand, which become their users then.",
         limit: Scenario::LIMIT,
         run: a_pair_forms_and_a_host_bundles_both_links,
     },
@@ -32,11 +35,25 @@ const CAP_NET_ADMIN: u64 = 1 << 12;
 
 fn a_pair_forms_and_a_host_bundles_both_links(ctx: &mut Ctx) -> Result<()> {
     let start = std::time::Instant::now();
-    let mlag = Mlag::up(ctx, Options::default())?;
+    let mut mlag = Mlag::up(ctx, Options::default())?;
     ctx.measured(
         "pair and bundle formed after",
         format!("{:.1} s", start.elapsed().as_secs_f64()),
     );
+    is_formed(&mlag)?;
+    let daemons = mlag.daemons(Side::B);
+    for (daemon, account) in [(&mut daemons.syncd, SYNCD), (&mut daemons.iccpd, ICCPD)] {
+        daemon.kill()?;
+        daemon.start_by_root()?;
+        eventually("it is its user", SOON, || {
+            daemon.require_running()?;
+            let users = daemon.users()?;
+            ensure!(users == [account.uid; 4], "it runs as {users:?}");
+            Ok(())
+        })?;
+    }
+    mlag.wait_synchronised()?;
+    mlag.wait_dual()?;
     is_formed(&mlag)
 }
 
