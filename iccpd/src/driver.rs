@@ -72,8 +72,8 @@ pub struct Driver {
     /// What the settings say of the pair by now, and where its bridge is from; none if that cannot
     /// be used, which is written down.
     pub reread: Box<dyn Fn() -> Option<(Config, Bridge)>>,
-    /// The key of the session by now; none if there is none, or it cannot be used, which is written down.
-    pub reread_key: Box<dyn Fn() -> Option<Key>>,
+    /// The key that the settings name by now, if they name one; none if that cannot be used, which is written down.
+    pub reread_key: Box<dyn Fn() -> Option<Option<Key>>>,
     /// What no other daemon of the chassis may have.
     pub claim: Claim,
     /// The settings name the pair: those of the dataplane are ignored.
@@ -439,15 +439,17 @@ impl Driver {
         }
     }
 
-    fn change_key(&mut self, key: Key) {
-        if self.peer_transport.protection.key == Some(key) {
-            return;
+    fn change_key(&mut self, key: Option<Key>) {
+        let before = std::mem::replace(&mut self.peer_transport.protection.key, key);
+        match (before, key) {
+            (before, key) if before == key => return,
+            (None, _) => tracing::info!("the session is signed with a key from now on"),
+            (Some(_), None) => tracing::warn!("the session is no longer signed"),
+            (Some(_), Some(_)) => tracing::info!("key of the session changed"),
         }
-        tracing::info!("key of the session changed");
-        self.peer_transport.protection.key = Some(key);
         if let Some(pair) = &mut self.pair {
-            pair.endpoints.protection.key = Some(key);
-            pair.peer.set_key(Some(key));
+            pair.endpoints.protection.key = key;
+            pair.peer.set_key(key);
         }
     }
 

@@ -220,8 +220,8 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
             Box::new(move || reread(&file, node_mac))
         },
         reread_key: {
-            let file = chassis.key_file.clone();
-            Box::new(move || reread_key(file.as_deref()?))
+            let file = file.to_owned();
+            Box::new(move || reread_key(&file))
         },
         origin: Instant::now(),
         on_stop: settings.on_stop,
@@ -261,11 +261,18 @@ fn check_key(file: &Path, chassis: &Chassis) -> Result<(), SettingsError> {
     }
 }
 
-/// The key of the session by now.
-fn reread_key(file: &Path) -> Option<Key> {
-    let key = key::read(file);
+/// The key that the settings name by now, if they name one.
+fn reread_key(file: &Path) -> Option<Option<Key>> {
+    let key = match settings::load(file) {
+        Ok(loaded) => match loaded.settings.chassis.key_file {
+            Some(file) => key::read(&file)
+                .map(Some)
+                .map_err(|error| process::chain(&error)),
+            None => Ok(None),
+        },
+        Err(error) => Err(process::chain(&error)),
+    };
     if let Err(error) = &key {
-        let error = process::chain(error);
         tracing::error!(error, "keeping the previous key");
     }
     key.ok()

@@ -19,6 +19,7 @@ fn is_let_in(from: IpAddr, to: IpAddr, port: u16, key: &str) -> bool {
     runtime.unwrap().block_on(async {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(from, 0)).unwrap();
+        // An empty one is none.
         tcp::sign(&socket, to, Key::new(key.as_bytes()).ok().as_ref()).unwrap();
         let connect = socket.connect(SocketAddr::new(to, port));
         matches!(
@@ -28,8 +29,9 @@ fn is_let_in(from: IpAddr, to: IpAddr, port: u16, key: &str) -> bool {
     })
 }
 
-/// Input: a daemon with a key, another key in its file, a file that others can read, each with a reload. Output: the
-/// key of the file counts, and goes on to count when the file cannot be used.
+/// Input: a daemon with a key, another key in its file, a file that others can read, settings without a key and with
+/// another file, settings that cannot be used, each with a reload. Output: the key that the settings name counts, none
+/// where they name none, and the one before where that cannot be found out.
 #[test]
 fn the_key_is_read_again_at_a_reload() {
     let process = std::process::id().to_le_bytes()[0] % 200 + 10;
@@ -79,4 +81,35 @@ fn the_key_is_read_again_at_a_reload() {
             && log.contains("keeping the previous key")
     });
     assert!(is_let_in(peer, local, port, "two"));
+
+    // Without a key, and with another file of one.
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("key-file"))
+        .unwrap();
+    place.write("iccpd.toml", &text.replace(line, ""));
+    process.signal(Signal::SIGHUP);
+    eventually("no key is needed", || is_let_in(peer, local, port, ""));
+    assert_eq!(ask(&control, "peer").unwrap()["signed"], false);
+    let moved = place.write("moved", "four\n");
+    set_permissions(&moved, Permissions::from_mode(0o600)).unwrap();
+    place.write(
+        "iccpd.toml",
+        &text.replace(line, &format!("key-file = {moved:?}")),
+    );
+    process.signal(Signal::SIGHUP);
+    eventually("the key of the other file counts", || {
+        is_let_in(peer, local, port, "four")
+    });
+    assert!(!is_let_in(peer, local, port, ""));
+    assert_eq!(ask(&control, "peer").unwrap()["signed"], true);
+
+    // Settings that cannot be read take no key away.
+    place.write("iccpd.toml", "nonsense");
+    process.signal(Signal::SIGHUP);
+    eventually("it says so", || {
+        let log = place.read("log").unwrap_or_default();
+        log.matches("keeping the previous key").count() == 2
+    });
+    assert!(is_let_in(peer, local, port, "four"));
 }

@@ -772,18 +772,23 @@ async fn nobody_without_the_key_is_let_in() {
     assert_eq!(one.refused(), []);
 }
 
-/// Input: the key is changed on one side, then on the other, or there was none before. Output: what is sent in
-/// between arrives when both have it, on the same connection; a new one needs it, too.
+/// Input: the key is changed on one side, then on the other, or there was none before, or none is left. Output: what is
+/// sent in between arrives when both have it, on the same connection; a new one needs it, too.
 #[tokio::test(flavor = "current_thread")]
 async fn a_key_is_changed_without_loss_of_the_session() {
-    for before in [Some("one"), None] {
+    for (before, new) in [
+        (Some("one"), Some("two")),
+        (None, Some("two")),
+        (Some("one"), None),
+    ] {
         let [a, b, _] = addresses();
-        let Some(new) = protected("two", false) else {
+        let protect = |key: Option<&str>| match key {
+            Some(key) => protected(key, false),
+            None => Some(Protection::default()),
+        };
+        let (Some(before), Some(new)) = (protect(before), protect(new)) else {
             return;
         };
-        let before = before
-            .and_then(|key| protected(key, false))
-            .unwrap_or_default();
         let (mut one, mut two) = (peer(a, b), peer(b, a));
         one.endpoints.protection = before;
         two.endpoints.protection = before;
