@@ -112,11 +112,17 @@ impl Servers {
     #[must_use]
     pub fn new(syncd: Option<u32>) -> Self {
         let own = geteuid().as_raw();
-        Self([Some(0), Some(own), syncd.or_else(|| user_id(SYNCD_USER))])
+        Self([Some(0), Some(own), syncd])
     }
 
+    /// Looked up each time: the user may be made after the start.
     fn contain(self, user: u32) -> bool {
-        self.0.contains(&Some(user))
+        self.contain_with(user, || user_id(SYNCD_USER))
+    }
+
+    fn contain_with(self, user: u32, usual: impl FnOnce() -> Option<u32>) -> bool {
+        let [.., syncd] = self.0;
+        self.0.contains(&Some(user)) || syncd.or_else(usual) == Some(user)
     }
 }
 

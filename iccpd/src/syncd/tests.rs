@@ -314,6 +314,10 @@ async fn who_answers_at_the_socket_is_root_or_the_user_of_mclagsyncd() {
     let servers = Servers::new(Some(own.wrapping_add(1)));
     assert!(servers.contain(0) && servers.contain(own) && servers.contain(own.wrapping_add(1)));
     assert!(!servers.contain(own.wrapping_add(2)));
+    // The usual user is looked up when somebody answers, and only where no other is named.
+    let usual = Servers::new(None);
+    assert!(!usual.contain_with(61_002, || None) && usual.contain_with(61_002, || Some(61_002)));
+    assert!(!servers.contain_with(61_002, || Some(61_002)));
     let mut syncd = Syncd::new(place.path("sock"), false, servers);
     tokio::select! {
         input = syncd.next() => panic!("{input:?}"),
