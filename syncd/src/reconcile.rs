@@ -238,11 +238,6 @@ impl Reconciler {
         (self.resync || bridge != self.actual.bridge).then_some(bridge)
     }
 
-    /// From now on this is what a client may name. What it named before stays.
-    pub fn limit(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
-
     /// Take in operations of the client. Their results come from [`Reconciler::conclude`].
     pub fn accept(&mut self, ops: &[Op]) {
         for op in ops {
@@ -488,6 +483,7 @@ impl Reconciler {
                 Ok(action) => actions.extend(action),
                 Err(error) => {
                     self.failures.insert(Subject::Neighbour(*key), error);
+                    actions.extend(neighbours::forbidden(&self.limits, &self.actual, key));
                 }
             }
         }

@@ -426,6 +426,8 @@ impl<B: Backend> Server<B> {
         self.options.bridge = bridge;
         self.options.routed = routed;
         self.reconciler.limit(self.options.limits());
+        // Nobody waits for an answer to it.
+        drop(self.settle().await);
         self.options.access.users = access.users;
         self.options.restore_on_stop = restore_on_stop;
         let nobody = self.client.is_none() && self.legacy.sockets.is_empty();

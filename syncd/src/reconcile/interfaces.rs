@@ -27,15 +27,17 @@ pub(super) fn plan(
     for name in names {
         let subject = Subject::Interface(name);
         let mut want = wanted.interface(&name);
+        let mut may_restore = wanted.may_restore_identity(&name);
         if want.is_some()
             && let Err(error) = limits.interface(&name, actual)
         {
             plan.fail(subject, error.code, error.text);
             want = None;
+            // It may have been given one while it was allowed to.
+            may_restore = true;
         }
         let is = actual.interfaces.get(&name);
         let mut original = originals.of(&name);
-        let may_restore = wanted.may_restore_identity(&name);
         match is.map(|is| is.mac) {
             Some(Some(mac)) => {
                 let wanted_mac = want.map(|want| want.mac);

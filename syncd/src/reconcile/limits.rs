@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::OpError;
 
+use super::Reconciler;
+use super::reasons::NeighbourReason;
 use super::results::refused;
 use crate::dataplane::{Actual, InterfaceActual};
 
@@ -64,6 +66,23 @@ impl Limits {
         Err(refused(format!(
             "{name} is no interface of the bridge, and not among `routed` in the configuration of mclagsyncd"
         )))
+    }
+}
+
+impl Reconciler {
+    /// From now on this is what a client may name. The bridge that it named before stays; what it was given on
+    /// interfaces that are not among them any more goes with the next plan.
+    pub fn limit(&mut self, limits: Limits) {
+        if self.limits == limits {
+            return;
+        }
+        self.limits = limits;
+        self.ports_changed |= !self.wanted.interfaces().is_empty();
+        for key in self.wanted.neighbours() {
+            self.neighbours
+                .pending
+                .insert_if_new(*key, NeighbourReason::Check);
+        }
     }
 }
 

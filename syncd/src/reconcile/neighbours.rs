@@ -35,6 +35,13 @@ pub(super) fn plan(
     }
 }
 
+/// What goes although it is wanted: what is ours on an interface that may have none any more.
+pub(super) fn forbidden(limits: &Limits, actual: &Actual, key: &NeighbourKey) -> Option<Action> {
+    let is_allowed = limits.interface(&key.interface, actual).is_ok();
+    let entry = actual.neighbours.get(key).filter(|_| !is_allowed);
+    remove(key, entry)
+}
+
 fn install(
     actual: &Actual,
     key: &NeighbourKey,

@@ -20,12 +20,15 @@ impl Reconciler {
             return;
         }
         self.originals.forget_missing_interface(&name, &self.actual);
-        let identity = |is: &InterfaceActual| (is.mac, is.svi, is.in_other_bridge, is.vlan_port);
+        let identity =
+            |is: &InterfaceActual| (is.mac, is.svi, is.in_other_bridge, is.lag, is.vlan_port);
+        let belongs = |is: &InterfaceActual| (is.svi, is.in_other_bridge, is.lag);
         if before.as_ref().map(identity) != now.map(identity) {
             self.ports_changed = true;
         }
         if now.is_some()
-            && before.as_ref().map(usable_by_neighbours) != now.map(usable_by_neighbours)
+            && (before.as_ref().map(usable_by_neighbours) != now.map(usable_by_neighbours)
+                || before.as_ref().map(belongs) != now.map(belongs))
         {
             // What it lost with its carrier or its address was reported, or will be.
             let here = self.wanted.neighbours().filter(|key| key.interface == name);

@@ -158,3 +158,50 @@ fn a_neighbour_waits_for_the_address_of_its_interface() {
     bench.reconciler.retry();
     assert_eq!(bench.settle().0, [install_neighbour(1, false)]);
 }
+
+/// Input: an interface that has an address and a neighbour of the pair's may have none any more, by the settings or
+/// because it is a port of another bridge now. Output: both are taken back, once; what it may have again it gets again.
+#[test]
+fn what_was_given_goes_with_the_leave_to_have_it() {
+    let by_settings = |routed: &str| Limits {
+        routed: [port(routed)].into(),
+        ..Limits::default()
+    };
+    let in_other_bridge = InterfaceActual {
+        mac: Some(SYSTEM),
+        in_other_bridge: true,
+        ..plain()
+    };
+    let settle = |bench: &mut Bench| {
+        bench.reconciler.retry();
+        bench.settle().0
+    };
+    for is_moved in [false, true] {
+        let mut bench = Bench::running();
+        add(&mut bench, "bond8", plain(), true);
+        let (_, answers) = bench.ask(&[interface_op("bond8", SYSTEM), neighbour_on("bond8")]);
+        assert_eq!(answers, ["ok"; 2]);
+        match is_moved {
+            false => bench.reconciler.limit(by_settings("bond9")),
+            true => bench.see_interface("bond8", Some(in_other_bridge.clone())),
+        }
+        let (interface, Op::Neighbour { key, .. }) = (port("bond8"), neighbour_on("bond8")) else {
+            unreachable!()
+        };
+        let back = [
+            Action::SetInterfaceMac {
+                interface,
+                mac: OWN,
+            },
+            Action::NeighbourDelete { key },
+        ];
+        assert_eq!(settle(&mut bench), back, "moved: {is_moved}");
+        assert_eq!(settle(&mut bench), [], "moved: {is_moved}");
+        match is_moved {
+            false => bench.reconciler.limit(by_settings("bond8")),
+            true => bench.see_interface("bond8", Some(plain())),
+        }
+        let actions = settle(&mut bench);
+        assert_eq!(actions.len(), 2, "moved: {is_moved}: {actions:?}");
+    }
+}
