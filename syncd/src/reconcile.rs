@@ -209,6 +209,7 @@ impl Reconciler {
         self.resync = false;
         self.ports_changed = true;
         self.actual = actual;
+        self.actual.routed = self.limits.routed.clone();
         self.originals.find_again(&self.actual);
         self.originals.forget_missing(&self.actual);
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);

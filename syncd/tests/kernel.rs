@@ -488,3 +488,52 @@ fn addresses_of_interfaces_and_ports_of_other_bridges_are_known() {
         }
     });
 }
+
+/// Input: a default route comes, goes, comes again by several interfaces, and goes with one that is taken down, which
+/// the kernel says nothing of. Output: each time it is known to which interfaces one leads.
+#[test]
+fn interfaces_that_a_default_route_leads_to_are_known() {
+    const DEVICES: &[&str] = &[
+        "link add up0 type veth peer name far0",
+        "link add up1 type veth peer name far1",
+        "link set far0 up",
+        "link set far1 up",
+        "link set up0 up",
+        "link set up1 up",
+        "address add 192.0.2.1/25 dev up0",
+        "address add 192.0.2.129/25 dev up1",
+        "route add 198.51.100.0/24 via 192.0.2.2",
+    ];
+    in_namespace("default routes", DEVICES, async || {
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let snapshot = backend.snapshot(None).await.expect("a look");
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        let interfaces = snapshot.actual.interfaces;
+        assert!(interfaces.values().all(|is| !is.has_default_route));
+        let steps: [(&[&str], &[&str]); 5] = [
+            (&["route add default via 192.0.2.2"], &["up0"]),
+            (&["route del default"], &[]),
+            (
+                &["route add default nexthop via 192.0.2.2 nexthop via 192.0.2.130"],
+                &["up0", "up1"],
+            ),
+            (&["route replace default via 192.0.2.130"], &["up1"]),
+            (&["link set up1 down"], &[]),
+        ];
+        for (commands, wanted) in steps {
+            for command in commands {
+                ip(command).expect(command);
+            }
+            while known.iter().ne(wanted) {
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event.unwrap_or_else(|_| panic!("{commands:?}: {known:?}"));
+                if let BackendEvent::Interface { interface, actual } = event.expect("events") {
+                    match actual.is_some_and(|is| is.has_default_route) {
+                        true => known.insert(interface.to_string()),
+                        false => known.remove(interface.as_str()),
+                    };
+                }
+            }
+        }
+    });
+}

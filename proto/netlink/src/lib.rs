@@ -29,6 +29,7 @@ mod monitor;
 mod neigh;
 pub mod nft;
 pub mod packet;
+mod route;
 mod socket;
 pub mod tcp;
 mod vlan;

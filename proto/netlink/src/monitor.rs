@@ -18,6 +18,7 @@ use crate::bpf;
 use crate::fdb::{self, FdbEntry, FdbNews};
 use crate::link::{self, AF_BRIDGE, BridgePort, LinkInfo, LinkNews};
 use crate::neigh::{self, Neighbour, NeighbourNews};
+use crate::route;
 use crate::socket::{register, set_receive_buffer};
 use crate::vlan::BridgeVlans;
 
@@ -65,6 +66,8 @@ pub enum Event {
     Address(InterfaceAddress),
     /// An interface no longer has this address.
     AddressGone(InterfaceAddress),
+    /// A default route came or went.
+    DefaultRoute,
     /// Events were lost, and those before were thrown away since they may be obsolete. The
     /// listener has to read the tables again; events from now on are complete.
     Overrun,
@@ -81,6 +84,8 @@ pub struct Groups {
     pub neighbours: bool,
     /// Addresses of interfaces, IPv4 and IPv6.
     pub addresses: bool,
+    /// Default routes, IPv4 and IPv6, and no others.
+    pub default_routes: bool,
 }
 
 /// A listener. Needs no privilege, except for a large receive buffer.
@@ -104,9 +109,18 @@ impl Monitor {
         let mut socket = RawSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
         socket.set_non_blocking(true)?;
         let receive_buffer = set_receive_buffer(&socket, buffer_bytes)?;
+        // What comes in one group with what is wanted must not cause an overrun.
+        let mut filter = Vec::new();
+        if groups.default_routes {
+            filter.extend(route_filter());
+        }
         if groups.fdb != groups.neighbours {
-            // Both come in one group. The one that is not wanted must not cause an overrun.
-            bpf::attach(socket.as_fd(), &neighbour_filter(groups.fdb))?;
+            filter.extend(neighbour_filter(groups.fdb));
+        } else if !filter.is_empty() {
+            filter.push(bpf::ACCEPT);
+        }
+        if !filter.is_empty() {
+            bpf::attach(socket.as_fd(), &filter)?;
         }
         socket.bind(&SocketAddr::new(0, 0))?;
         if groups.links {
@@ -118,6 +132,10 @@ impl Monitor {
         if groups.addresses {
             socket.add_membership(RTNLGRP_IPV4_IFADDR)?;
             socket.add_membership(RTNLGRP_IPV6_IFADDR)?;
+        }
+        if groups.default_routes {
+            socket.add_membership(RTNLGRP_IPV4_ROUTE)?;
+            socket.add_membership(RTNLGRP_IPV6_ROUTE)?;
         }
         Ok(Self {
             fd: register(socket)?,
@@ -289,6 +307,9 @@ fn read(message: &Received<'_>, events: &mut Vec<Event>) {
             };
             events.extend(entry);
         }
+        route::RTM_NEWROUTE | route::RTM_DELROUTE => {
+            events.extend(route::read(message).map(|_| Event::DefaultRoute));
+        }
         addr::RTM_NEWADDR | addr::RTM_DELADDR => match addr::read(message) {
             Some(AddressNews::Entry(address)) => events.push(Event::Address(address)),
             Some(AddressNews::Gone(address)) => events.push(Event::AddressGone(address)),
@@ -298,10 +319,26 @@ fn read(message: &Received<'_>, events: &mut Vec<Event>) {
     }
 }
 
+/// Of the messages about routes, drop those that are not about default routes, and go on with all others.
+fn route_filter() -> [libc::sock_filter; 7] {
+    [
+        bpf::load_u16(4),
+        bpf::jump_if_equal(kind(route::RTM_NEWROUTE), 1, 0),
+        bpf::jump_if_equal(kind(route::RTM_DELROUTE), 0, 4),
+        bpf::load_u8(17), // length of the prefix, the second byte behind the header
+        bpf::jump_if_equal(0, 0, 1),
+        bpf::ACCEPT,
+        bpf::DROP,
+    ]
+}
+
+/// The kernel writes the kind in the order of the machine, programs load in network order.
+fn kind(kind: u16) -> u32 {
+    u16::from_be_bytes(kind.to_ne_bytes()).into()
+}
+
 /// Of the messages about neighbours, accept those about forwarding entries or those about others.
 fn neighbour_filter(fdb: bool) -> [libc::sock_filter; 7] {
-    // The kernel writes the kind in the order of the machine, programs load in network order.
-    let kind = |kind: u16| u32::from(u16::from_be_bytes(kind.to_ne_bytes()));
     let (bridge, other) = if fdb { (0, 1) } else { (1, 0) };
     [
         bpf::load_u16(4),
@@ -328,6 +365,8 @@ const SLOT_LEN: usize = 256 * 1024;
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
+const RTNLGRP_IPV4_ROUTE: u32 = 7;
+const RTNLGRP_IPV6_ROUTE: u32 = 11;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
 

@@ -19,6 +19,7 @@ mod links;
 mod listing;
 mod networks;
 mod plan;
+mod routes;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -72,6 +73,10 @@ pub struct LinuxBackend {
     /// VLANs of bridge ports, by index.
     vlans: BTreeMap<u32, BridgeVlans>,
     networks: Networks,
+    /// Interfaces that a default route leads to.
+    default_routes: BTreeSet<u32>,
+    /// They have to be looked at again.
+    routes_due: bool,
     /// Ports we hold, whichever way.
     held: BTreeSet<IfName>,
     /// What the filter was last known to be.
@@ -107,6 +112,7 @@ impl LinuxBackend {
                 links: true,
                 fdb: true,
                 addresses: true,
+                default_routes: true,
                 ..Groups::default()
             },
             EVENT_BUFFER,
@@ -123,6 +129,8 @@ impl LinuxBackend {
             links: Links::default(),
             vlans: BTreeMap::new(),
             networks: Networks::default(),
+            default_routes: BTreeSet::new(),
+            routes_due: false,
             held: BTreeSet::new(),
             filter_state: None,
             heard: VecDeque::new(),
@@ -247,6 +255,7 @@ impl LinuxBackend {
                 let was_bridge = self.is_our_bridge(index);
                 self.vlans.remove(&index);
                 self.networks.forget(index);
+                self.default_routes.remove(&index);
                 if let Some(link) = self.links.remove(index) {
                     self.report_gone(link.name);
                     self.report_lower(links::lower(&link));
@@ -279,6 +288,7 @@ impl LinuxBackend {
             Event::NeighbourGone(neighbour) => self.take_in_neighbour(&neighbour, false),
             Event::Address(address) => self.take_in_address(&address, true),
             Event::AddressGone(address) => self.take_in_address(&address, false),
+            Event::DefaultRoute => self.routes_due = true,
             Event::Overrun => self.resync("events were lost"),
             _ => {}
         }
@@ -294,6 +304,7 @@ impl LinuxBackend {
 
     fn take_in_link(&mut self, mut link: LinkInfo) {
         let (index, name) = (link.index, link.name);
+        self.routes_due |= self.default_routes.contains(&index);
         // The kernel tells the system id in answers to questions only.
         view::keep_unreported(&mut link, self.links.by_index.get(&index));
         let bridge_appeared = Some(name) == self.bridge && !self.is_our_bridge(index);
@@ -563,6 +574,8 @@ impl Backend for LinuxBackend {
         self.vlans = self.kernel.bridge_vlans().await.map_err(plan::refused)?;
         let addresses = self.kernel.addresses().await.map_err(plan::refused)?;
         self.networks = Networks::new(&addresses);
+        self.default_routes = self.kernel.default_routes().await.map_err(plan::refused)?;
+        self.routes_due = false;
         self.bridge = bridge;
         self.filtered = match bridge {
             Some(bridge) => Some(bridge),
@@ -635,6 +648,10 @@ impl Backend for LinuxBackend {
             }
             if let Some(event) = self.heard.pop_front() {
                 self.take_in(event);
+                continue;
+            }
+            if self.routes_due {
+                self.look_at_routes().await;
                 continue;
             }
             if let Some(index) = self.doubts.first().copied() {

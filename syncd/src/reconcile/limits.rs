@@ -55,13 +55,16 @@ impl Limits {
             return Ok(()); // it will be looked at when it is there
         };
         let is_routed = match self.routed.is_empty() {
-            true => is_free_lag(name, is, actual),
+            true => is_free_lag(name, is, actual) && !actual.is_uplink(name),
             false => self.routed.contains(name),
         };
         let is_of_bridge =
             actual.bridge == Some(*name) || is.svi.is_some() || actual.bridge_port(name).is_some();
         if is_of_bridge || is_routed {
             return Ok(());
+        }
+        if actual.is_uplink(name) {
+            return Err(refused(uplink(name)));
         }
         Err(refused(format!(
             "{name} is no interface of the bridge, and not among `routed` in the configuration of mclagsyncd"
@@ -77,6 +80,7 @@ impl Reconciler {
             return;
         }
         self.limits = limits;
+        self.actual.routed = self.limits.routed.clone();
         self.ports_changed |= !self.wanted.interfaces().is_empty();
         for key in self.wanted.neighbours() {
             self.neighbours
@@ -84,6 +88,13 @@ impl Reconciler {
                 .insert_if_new(*key, NeighbourReason::Check);
         }
     }
+}
+
+/// Why nothing is done to such an interface.
+pub(super) fn uplink(name: &IfName) -> String {
+    format!(
+        "{name} has a default route, and is not among `routed` in the configuration of mclagsyncd"
+    )
 }
 
 fn is_free_lag(name: &IfName, is: &InterfaceActual, actual: &Actual) -> bool {

@@ -20,9 +20,18 @@ impl Reconciler {
             return;
         }
         self.originals.forget_missing_interface(&name, &self.actual);
-        let identity =
-            |is: &InterfaceActual| (is.mac, is.svi, is.in_other_bridge, is.lag, is.vlan_port);
-        let belongs = |is: &InterfaceActual| (is.svi, is.in_other_bridge, is.lag);
+        let identity = |is: &InterfaceActual| {
+            (
+                is.mac,
+                is.svi,
+                is.in_other_bridge,
+                is.lag,
+                is.vlan_port,
+                is.has_default_route,
+            )
+        };
+        let belongs =
+            |is: &InterfaceActual| (is.svi, is.in_other_bridge, is.lag, is.has_default_route);
         if before.as_ref().map(identity) != now.map(identity) {
             self.ports_changed = true;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::OpErrorCode;
 
+use super::limits::uplink;
 use super::originals::Originals;
 use super::plan::Plan;
 use super::wanted::Wanted;
@@ -164,6 +165,10 @@ impl Plan {
             if actual.is_of_another_bridge(port) {
                 let text = format!("{port} is a port of another bridge");
                 self.fail(subject, OpErrorCode::Refused, text);
+                continue;
+            }
+            if actual.is_uplink(port) {
+                self.fail(subject, OpErrorCode::Refused, uplink(port));
                 continue;
             }
             if let Some(vlan) = actual.vlan_port(port) {

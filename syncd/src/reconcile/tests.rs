@@ -1277,6 +1277,7 @@ fn any_actual() -> impl Strategy<Value = Actual> {
     );
     all.prop_map(
         |(snooping, filter, held, ports, fdb, interfaces, neighbours)| Actual {
+            routed: BTreeSet::new(),
             bridge: Some(port("br0")),
             snooping,
             filter,

@@ -9,6 +9,7 @@ const ADDRESSES: Groups = Groups {
     fdb: false,
     neighbours: false,
     addresses: true,
+    default_routes: false,
 };
 
 fn entry(index: u32, address: &str, prefix_len: u8, scope: Scope) -> InterfaceAddress {

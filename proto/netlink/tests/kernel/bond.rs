@@ -15,6 +15,7 @@ const LINKS: Groups = Groups {
     fdb: false,
     neighbours: false,
     addresses: false,
+    default_routes: false,
 };
 
 /// `ours` has the members, `theirs` is the partner.

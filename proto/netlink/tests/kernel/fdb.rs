@@ -16,6 +16,7 @@ const FDB: Groups = Groups {
     fdb: true,
     neighbours: false,
     addresses: false,
+    default_routes: false,
 };
 
 const AGEING: Duration = Duration::from_secs(300);

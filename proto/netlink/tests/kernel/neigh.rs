@@ -16,6 +16,7 @@ const NEIGHBOURS: Groups = Groups {
     fdb: false,
     neighbours: true,
     addresses: false,
+    default_routes: false,
 };
 
 /// How long something may take before the next attempt to cause it.

@@ -105,6 +105,7 @@ pub(super) fn filter(backend: &LinuxBackend) -> Option<Filter> {
 pub(super) fn actual(backend: &LinuxBackend, neighbours: &[Neighbour]) -> Actual {
     let links = backend.links.by_index.values();
     Actual {
+        routed: BTreeSet::new(),
         bridge: backend.bridge,
         snooping: backend.snooping(),
         filter: filter(backend),
@@ -154,6 +155,7 @@ pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceAct
             .is_some_and(|master| is_bridge(master) && Some(master.index) != index),
         vlan_port: backend.links.vlan_port(link),
         vids,
+        has_default_route: backend.default_routes.contains(&link.index),
         networks: backend.networks.of(link.index),
     }
 }

@@ -205,3 +205,64 @@ fn what_was_given_goes_with_the_leave_to_have_it() {
         assert_eq!(actions.len(), 2, "moved: {is_moved}: {actions:?}");
     }
 }
+
+/// Input: a LAG of no bridge by which everything goes that no other route is for. Output: nothing is done to it, until
+/// the settings name it or the route is gone; what was done before the route came goes.
+#[test]
+fn a_lag_with_the_default_route_is_left_alone_unless_it_is_named() {
+    let uplink = || InterfaceActual {
+        has_default_route: true,
+        ..plain()
+    };
+    let text = "Refused: bond8 has a default route, and is not among `routed` in the configuration of mclagsyncd";
+    let ops = [
+        interface_op("bond8", SYSTEM),
+        neighbour_on("bond8"),
+        port_op("bond8", Isolation::Off, Traffic::Held),
+    ];
+    let mut bench = Bench::running();
+    add(&mut bench, "bond8", uplink(), true);
+    let (actions, answers) = bench.ask(&ops);
+    assert_eq!(answers, [text; 3]);
+    assert_eq!(actions, []);
+    bench.reconciler.limit(Limits {
+        routed: [port("bond8")].into(),
+        ..Limits::default()
+    });
+    bench.reconciler.retry();
+    let does = |actions: &[Action]| {
+        let is = |test: fn(&Action) -> bool| actions.iter().any(test);
+        [
+            is(|action| matches!(action, Action::SetInterfaceMac { .. })),
+            is(|action| matches!(action, Action::NeighbourInstall { .. })),
+            is(|action| matches!(action, Action::Hold { .. })),
+        ]
+    };
+    let (actions, _) = bench.settle();
+    assert_eq!(does(&actions), [true; 3], "{actions:?}");
+
+    let mut bench = Bench::running();
+    add(&mut bench, "bond8", plain(), true);
+    assert_eq!(does(&bench.ask(&ops).0), [true; 3]);
+    let with_mac = InterfaceActual {
+        mac: Some(SYSTEM),
+        ..uplink()
+    };
+    bench.see_interface("bond8", Some(with_mac));
+    bench.reconciler.retry();
+    let (actions, _) = bench.settle();
+    let is_back = |action: &Action| matches!(action, Action::SetInterfaceMac { mac: OWN, .. });
+    assert!(actions.iter().any(is_back), "{actions:?}");
+    let is_gone = |action: &Action| matches!(action, Action::NeighbourDelete { .. });
+    assert!(actions.iter().any(is_gone), "{actions:?}");
+
+    // One of the bridge is for the pair.
+    let mut bench = Bench::running();
+    let svi = InterfaceActual {
+        has_default_route: true,
+        ..interface("vlan1")
+    };
+    bench.see_interface("vlan1", Some(svi));
+    let (_, answers) = bench.ask(&[interface_op("vlan1", SYSTEM), neighbour_on("vlan1")]);
+    assert_eq!(answers, ["ok"; 2]);
+}

@@ -214,6 +214,7 @@ impl Kernel {
         let indices = || self.devices.keys().copied();
         let fdb = self.fdb.iter().filter(|_| bridge.is_some());
         Ok(Actual {
+            routed: BTreeSet::new(),
             bridge,
             snooping: dataplane::McastSnooping::Off,
             filter: self.filter_actual(),
