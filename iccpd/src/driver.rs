@@ -416,6 +416,7 @@ impl Driver {
         tracing::info!(domain = %config.domain, "configuration of the pair changed");
         let reached = endpoints(&config, self.peer_transport);
         self.kernel.watch(watched(&config));
+        self.kernel.bypass(config.bypass.clone());
         self.handle(Input::Configure(config));
         if let Some(pair) = &mut self.pair
             && pair.endpoints != reached
@@ -465,6 +466,7 @@ impl Driver {
         // The rest of a listing whose beginning nobody took: everything is listed again.
         while self.kernel.ready().is_some() {}
         self.kernel.watch(watched(&config));
+        self.kernel.bypass(config.bypass.clone());
         self.kernel.report_again();
         self.recorder.begin(&config, true);
         self.pair = Some(Pair::new(config, self.peer_transport));

@@ -66,6 +66,9 @@ pub struct Watch {
     reopen_at: Instant,
     /// Teams whose teamd does not answer; written down once each.
     silent_teams: BTreeSet<IfName>,
+    /// Ports that are to carry data without LACP, and of these the teams: those cannot.
+    bypass: BTreeSet<IfName>,
+    refused_bypass: BTreeSet<IfName>,
     /// Times that events were lost or netlink failed.
     errors: u32,
 }
@@ -101,6 +104,8 @@ impl Watch {
             teams_due: now,
             reopen_at: now,
             silent_teams: BTreeSet::new(),
+            bypass: BTreeSet::new(),
+            refused_bypass: BTreeSet::new(),
             errors: 0,
         };
         watch.reopen()?;
@@ -116,6 +121,24 @@ impl Watch {
     pub fn watch(&mut self, names: BTreeSet<IfName>) {
         self.dump_due |= self.names != names;
         self.names = names;
+    }
+
+    /// These ports are to carry data without LACP, which is for bonds: teams among them are refused, in the log.
+    pub fn bypass(&mut self, ports: BTreeSet<IfName>) {
+        self.bypass = ports;
+        self.refused_bypass.clear();
+    }
+
+    fn refuse_bypass(&mut self, teams: &[(u32, IfName)]) {
+        let names = teams.iter().map(|(_, name)| *name);
+        for port in names.filter(|name| self.bypass.contains(name)) {
+            if self.refused_bypass.insert(port) {
+                tracing::error!(
+                    %port,
+                    "lacp-bypass is for bonds: whether a team carries data without LACP is for teamd to decide"
+                );
+            }
+        }
     }
 
     /// Report everything again, to one who may have ignored what was reported before.
@@ -227,6 +250,7 @@ impl Watch {
         if now >= self.teams_due {
             self.teams_due = now + TEAM;
             let teams = self.view.teams(&self.names);
+            self.refuse_bypass(&teams);
             if self.teams.is_none() && !teams.is_empty() {
                 self.teams = Some(Box::pin(ask_teams(teams)));
             }

@@ -199,6 +199,8 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
     let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
     let names = config.as_ref().map(driver::watched).unwrap_or_default();
     let mut kernel = Watch::open(names).context("cannot follow the kernel's interfaces")?;
+    let bypass = config.as_ref().map(|config| config.bypass.clone());
+    kernel.bypass(bypass.unwrap_or_default());
     if let Some(taps) = taps {
         kernel.observe(taps);
     }

@@ -135,6 +135,10 @@ pub struct Chassis {
     pub neighbours: bool,
     /// What losing the session means for the dataplane.
     pub on_loss: OnLoss,
+    /// MLAG ports that carry data on one chassis while nobody speaks LACP at their other end.
+    pub bypass: BTreeSet<IfName>,
+    /// How long nobody has to have answered for that.
+    pub bypass_after: Duration,
 }
 
 /// What is spoken with the other chassis (`spec/iccp.md` 13, 14).
@@ -219,6 +223,8 @@ impl Chassis {
             unique_ip: domain.unique_ip.clone(),
             neighbours: self.neighbours,
             on_loss: self.on_loss,
+            bypass: self.bypass.intersection(&domain.ports).copied().collect(),
+            bypass_after: self.bypass_after,
         }
     }
 }
@@ -238,6 +244,8 @@ impl Default for Chassis {
             restart_hold: Config::RESTART_HOLD,
             neighbours: true,
             on_loss: OnLoss::default(),
+            bypass: BTreeSet::new(),
+            bypass_after: Config::BYPASS_AFTER,
         }
     }
 }

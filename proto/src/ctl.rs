@@ -439,6 +439,9 @@ pub struct Interface {
     pub isolated: Option<bool>,
     /// Held back until the peer has isolated its port.
     pub held: bool,
+    /// It carries data although nobody speaks LACP at its other end.
+    #[serde(default)]
+    pub bypass: bool,
     /// LACP partner: its system id.
     pub partner: Option<Mac>,
     /// The key of the LACP partner.

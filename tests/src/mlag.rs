@@ -482,6 +482,15 @@ impl Settings {
         }
     }
 
+    /// The same, with MLAG ports that carry data on one chassis when nobody has spoken LACP for three seconds.
+    #[must_use]
+    pub fn with_bypass(mut self, ports: &[String]) -> Self {
+        let after = "strict-sonic = false\n";
+        let bypass = format!("{after}lacp-bypass = {ports:?}\nlacp-bypass-after = \"3s\"\n");
+        self.iccpd = self.iccpd.replace(after, &bypass);
+        self
+    }
+
     /// The same, but losing the session means what it means to SONiC.
     #[must_use]
     pub fn strict(mut self) -> Self {

@@ -629,6 +629,25 @@ impl Host {
         self.ns.ip(&format!("link set {} up", leg_name(side)))
     }
 
+    /// Make its bond one of that mode, with the leg to A first.
+    pub fn set_bond_mode(&self, mode: &str) -> Result<()> {
+        let (dev, legs) = (self.dev, Side::BOTH.map(leg_name));
+        for leg in &legs {
+            self.ns.ip(&format!("link set {leg} nomaster"))?;
+        }
+        self.ns.ip(&format!(
+            "link set {dev} down
+             link set {dev} type bond mode {mode}"
+        ))?;
+        for leg in &legs {
+            self.ns.ip(&format!(
+                "link set {leg} down
+                 link set {leg} master {dev}"
+            ))?;
+        }
+        self.ns.ip(&format!("link set {dev} up"))
+    }
+
     /// What the bond says about LACP.
     pub fn bond(&self) -> Result<kernel::Bond> {
         kernel::bond(&self.ns, self.dev)

@@ -70,7 +70,10 @@ fn links() -> Vec<Link> {
     };
     let member = |index, text, master| Link {
         master: Some(master),
-        member: Some(LagMember { distributing: true }),
+        member: Some(LagMember {
+            distributing: true,
+            alone: false,
+        }),
         ..link(index, text, true, LinkKind::Other)
     };
     vec![

@@ -50,6 +50,16 @@ pub struct Config {
     pub neighbours: bool,
     /// What losing the session means (`spec/behaviour.md` 6.6, 13.1).
     pub on_loss: OnLoss,
+    /// Ports that carry data on one chassis while nobody speaks LACP at their other end (LACP bypass).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub bypass: BTreeSet<IfName>,
+    /// How long nobody has to have answered for that.
+    #[serde(default = "default_bypass_after")]
+    pub bypass_after: Duration,
+}
+
+const fn default_bypass_after() -> Duration {
+    Config::BYPASS_AFTER
 }
 
 /// What losing the session means for the dataplane.
@@ -97,6 +107,8 @@ impl Config {
             unique_ip: BTreeSet::new(),
             neighbours: true,
             on_loss: OnLoss::Hold,
+            bypass: BTreeSet::new(),
+            bypass_after: Self::BYPASS_AFTER,
         }
     }
 
@@ -116,6 +128,9 @@ impl Config {
     pub const ACK_TIMEOUT: Duration = Duration::from_secs(5);
     /// Default of [`Config::restart_hold`]: the warm-reboot window (`spec/behaviour.md` 3.1).
     pub const RESTART_HOLD: Duration = Duration::from_secs(90);
+    /// Default of [`Config::bypass_after`]: some seconds more than LACP takes, and less than a boot from the network
+    /// waits for an answer.
+    pub const BYPASS_AFTER: Duration = Duration::from_secs(10);
 
     /// What [`Config::keepalive`] may be: shorter ones are lost in the scheduling noise of a loaded chassis,
     /// and an interval of nothing never ends.
@@ -127,6 +142,9 @@ impl Config {
         Duration::from_millis(100)..=Duration::from_secs(600);
     /// What [`Config::restart_hold`] may be.
     pub const RESTART_HOLDS: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+    /// What [`Config::bypass_after`] may be: LACP takes some seconds.
+    pub const BYPASS_AFTERS: RangeInclusive<Duration> =
+        Duration::from_secs(3)..=Duration::from_secs(600);
 
     /// Check what its type does not: the durations.
     ///
@@ -143,6 +161,7 @@ impl Config {
             ),
             ("ack-timeout", self.ack_timeout, Self::ACK_TIMEOUTS),
             ("restart-hold", self.restart_hold, Self::RESTART_HOLDS),
+            ("lacp-bypass-after", self.bypass_after, Self::BYPASS_AFTERS),
         ] {
             if !range.contains(&value) {
                 return Err(OutOfRange {

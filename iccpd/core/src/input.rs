@@ -293,4 +293,7 @@ pub enum LinkKind {
 pub struct LagMember {
     /// The LAG lets it carry data: for LACP, collecting and distributing.
     pub distributing: bool,
+    /// It speaks LACP and nobody answers; the LAG would let it carry data all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
 }

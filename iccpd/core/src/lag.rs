@@ -17,9 +17,10 @@
 //! [`SETTLED`](crate::policy::peer::SETTLED) ([`Consent::Presumed`]); nothing is said to it again meanwhile, since that would
 //! start its 3 s anew.
 //!
-//! Four small machines, each total, with its table as a test: [`ForwardingState`], [`Advertised`],
-//! [`Programmed`], [`Pairing`]. What is decided from outside, and why, is in `domain/derive.rs`.
+//! Small machines, each total, with its table as a test: [`ForwardingState`], [`Advertised`],
+//! [`Programmed`], [`Pairing`], [`Bypass`]. What is decided from outside, and why, is in `domain/derive.rs`.
 
+mod bypass;
 mod pairing;
 mod port;
 
@@ -30,6 +31,7 @@ use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+pub use bypass::{Alone, Bypass, BypassEvent};
 pub use pairing::{Pairing, Word};
 pub use port::{MlagPort, aggregator_purge};
 

@@ -10,6 +10,7 @@ mod vlans;
 
 use crate::input::{Link, LinkKind};
 use attributes::Attributes;
+pub use carrying::Lone;
 use ipnetwork::IpNetwork;
 use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{IfName, LacpPartner, Vid};

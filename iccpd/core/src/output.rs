@@ -77,6 +77,13 @@ pub enum Notice {
         /// True for held.
         held: bool,
     },
+    /// A port begins, or ends, to carry data without LACP.
+    Bypass {
+        /// The port.
+        port: mclag_proto::IfName,
+        /// True when it begins.
+        on: bool,
+    },
     /// The peer did not acknowledge in time that a port is up.
     AckTimeout {
         /// The port.
@@ -114,6 +121,7 @@ impl Notice {
             Self::RemotePort { .. } => "remote port changed",
             Self::Isolation { .. } => "isolation changed",
             Self::Held { .. } => "port held",
+            Self::Bypass { .. } => "LACP bypass",
             Self::ShutdownNotice { .. } => "peer stops",
             Self::AckTimeout { .. } => "port not acknowledged",
             Self::Refused { .. } => "message refused",

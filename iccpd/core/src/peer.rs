@@ -9,7 +9,7 @@ use crate::Time;
 use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
 use crate::port_id::{Pairs, PortId, PortIds};
-use mclag_proto::iccp::ext::{Announce, PortPartner, ShutdownNotice};
+use mclag_proto::iccp::ext::{Alone, Announce, PortPartner, ShutdownNotice};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
 };
@@ -176,6 +176,7 @@ pub struct RemotePort {
     mac: Mac,
     info: Option<PortChannelInfo>,
     partner: Option<LacpPartner>,
+    alone: Option<Alone>,
     /// It was not advertised again since the peer began to advertise everything.
     is_partner_old: bool,
 }
@@ -203,6 +204,12 @@ impl RemotePort {
     #[must_use]
     pub const fn partner(&self) -> Option<LacpPartner> {
         self.partner
+    }
+
+    /// How it stands without LACP, if advertised.
+    #[must_use]
+    pub const fn alone(&self) -> Option<Alone> {
+        self.alone
     }
 
     /// VLANs and layer-3 mode, if advertised.
@@ -441,6 +448,7 @@ impl Peer {
                 self.pairs = OnceLock::new();
                 for port in self.ports.values_mut().filter(|port| port.is_partner_old) {
                     port.partner = None;
+                    port.alone = None;
                 }
             }
             self.known = self.known.after(Change::PortsSynchronised);
@@ -484,6 +492,7 @@ impl Peer {
             mac: config.mac,
             info: None,
             partner: None,
+            alone: None,
             is_partner_old: false,
         });
         port.id = id;
@@ -520,6 +529,7 @@ impl Peer {
             return false;
         };
         port.is_partner_old = false;
+        port.alone = news.alone;
         std::mem::replace(&mut port.partner, news.partner) != news.partner
     }
 

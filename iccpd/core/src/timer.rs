@@ -31,6 +31,8 @@ pub enum Timer {
     Resend(IfName),
     /// A port has been down for long.
     LongOutage(IfName),
+    /// Nobody has answered LACP on a port for long.
+    Bypass(IfName),
 }
 
 /// When each timer fires.
@@ -93,7 +95,12 @@ impl Timers {
 
     /// Stop everything that waits for a port.
     pub fn stop_port(&mut self, port: IfName) {
-        for timer in [Timer::Consent, Timer::Resend, Timer::LongOutage] {
+        for timer in [
+            Timer::Consent,
+            Timer::Resend,
+            Timer::LongOutage,
+            Timer::Bypass,
+        ] {
             self.stop(timer(port));
         }
     }
@@ -110,7 +117,10 @@ impl Timer {
     #[must_use]
     pub const fn port(self) -> Option<IfName> {
         match self {
-            Self::Consent(port) | Self::Resend(port) | Self::LongOutage(port) => Some(port),
+            Self::Consent(port)
+            | Self::Resend(port)
+            | Self::LongOutage(port)
+            | Self::Bypass(port) => Some(port),
             Self::Retry
             | Self::Keepalive
             | Self::Session

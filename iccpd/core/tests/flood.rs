@@ -2,7 +2,9 @@
 //! (`docs/security.md`).
 
 use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, Output, PeerTraits, Time};
-use mclag_proto::iccp::ext::{Announce, Extension, MacOrder, PortPartner, ShutdownNotice, VERSION};
+use mclag_proto::iccp::ext::{
+    Alone, Announce, Extension, MacOrder, PortPartner, ShutdownNotice, VERSION,
+};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
     MacType, Message, NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo,
@@ -288,6 +290,7 @@ const KINDS: [Kind; 26] = [
             tlv(Tlv::Extension(Extension::LacpPartner(PortPartner {
                 id: AggregatorId::of(&name("bond1")),
                 partner: (!n.is_multiple_of(3)).then_some(LacpPartner { system, key }),
+                alone: (n.is_multiple_of(5)).then_some(Alone::Ready),
             })))
         },
         waiting: 0,

@@ -51,7 +51,10 @@ fn member(port: u32, up: bool) -> Input {
     Input::Link(Link {
         running: up,
         master: Some(1000 + port),
-        member: Some(LagMember { distributing: up }),
+        member: Some(LagMember {
+            distributing: up,
+            alone: false,
+        }),
         ..link(2000 + port, name(&format!("swp{port}")), LinkKind::Other)
     })
 }

@@ -158,7 +158,10 @@ impl Chassis {
         self.feed(bond1(BRIDGE, partner));
         self.feed(Input::Link(Link {
             master: Some(2),
-            member: Some(LagMember { distributing: true }),
+            member: Some(LagMember {
+                distributing: true,
+                alone: false,
+            }),
             ..link(3, "swp1")
         }));
     }
@@ -498,7 +501,8 @@ fn native_peer(chassis: &mut Chassis, priority: u16, partner: Option<LacpPartner
     })));
     chassis.port("bond1", PortState::Up);
     let id = AggregatorId::of(&name("bond1"));
-    let partner = PortPartner { id, partner };
+    let alone = None;
+    let partner = PortPartner { id, partner, alone };
     chassis.tell(Tlv::Extension(Extension::LacpPartner(partner)));
 }
 

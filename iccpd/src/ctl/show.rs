@@ -439,6 +439,7 @@ fn port_state(port: &Interface) -> String {
     let state = match (port.peer_link, port.local, port.remote) {
         (true, _, _) => "peer link",
         _ if port.held => "held (waiting for peer isolation)",
+        _ if port.bypass => "bypass (no LACP)",
         _ if port.dual => "dual",
         (_, PortStatus::Up, _) if port.remembered_s.is_some() => "up here",
         (_, PortStatus::Up, _) => "here only",

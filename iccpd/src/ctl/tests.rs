@@ -231,6 +231,7 @@ async fn a_client_that_does_not_read_holds_nobody_up() {
         dual: false,
         isolated: None,
         held: false,
+        bypass: false,
         partner: None,
         partner_key: None,
         remote_partner: None,

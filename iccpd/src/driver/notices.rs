@@ -37,7 +37,8 @@ fn kind(notice: &Notice) -> (Kind, &str) {
         Notice::LocalPort { port, .. }
         | Notice::RemotePort { port, .. }
         | Notice::Isolation { port, .. }
-        | Notice::Held { port, .. } => (kind, port.as_str()),
+        | Notice::Held { port, .. }
+        | Notice::Bypass { port, .. } => (kind, port.as_str()),
         _ => (kind, ""),
     }
 }
@@ -58,6 +59,12 @@ fn write(notice: Notice) {
         }
         Notice::Isolation { port, on: false } => {
             tracing::info!(%port, "port no longer isolated from the peer link");
+        }
+        Notice::Bypass { port, on: true } => {
+            tracing::info!(%port, "nobody speaks LACP: port carries data without");
+        }
+        Notice::Bypass { port, on: false } => {
+            tracing::info!(%port, "port no longer carries data without LACP");
         }
         Notice::Held { port, held: true } => {
             tracing::info!(%port, "port held (waiting for peer isolation)");

@@ -306,6 +306,8 @@ impl View {
                 let may = state.is_none_or(|s| s.members.get(&info.name).copied().unwrap_or(false));
                 Some(LagMember {
                     distributing: is_running(lag) && is_running(info) && may,
+                    // What carries data without LACP is for teamd to decide.
+                    alone: false,
                 })
             }
             _ => None,

@@ -2,7 +2,7 @@
 
 use super::is_running;
 use iccp_core::{LagMember, LinkKind};
-use mclag_netlink::{BondInfo, BondMode, LinkInfo};
+use mclag_netlink::{BondInfo, BondMode, LacpState, LinkInfo};
 use mclag_proto::LacpPartner;
 
 /// The bond as the core sees it.
@@ -29,7 +29,17 @@ pub fn kind(bond: &BondInfo) -> LinkKind {
 pub fn member(bond: &BondInfo, member: &LinkInfo, doubtful: bool) -> LagMember {
     LagMember {
         distributing: is_running(member) && is_used(bond, member) && !doubtful,
+        alone: is_running(member) && is_alone(bond, member),
     }
+}
+
+/// Whether nobody answers LACP on a member. The kernel then takes it for an aggregator of its own, one of which
+/// carries data.
+fn is_alone(bond: &BondInfo, member: &LinkInfo) -> bool {
+    let has_partner = bond.lacp.is_some_and(|lacp| !lacp.partner_mac.is_zero());
+    let state = member.member.as_ref();
+    let gave_up = state.is_some_and(|s| s.mii_up && s.actor_state.contains(LacpState::DEFAULTED));
+    bond.mode == BondMode::Lacp && !has_partner && gave_up
 }
 
 /// True while LACP is in the middle of something, or about to be: the member has carrier and

@@ -18,6 +18,7 @@ use mclag_daemon::socket::Purpose;
 use mclag_proto::iccp::PORT;
 use mclag_proto::{DomainId, IfName};
 use names::Names;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
@@ -110,7 +111,7 @@ impl Check<'_> {
         let span = table.map_or(0..0, Spanned::span);
         let keys = table.map_or(&absent, Spanned::get_ref);
         let names = self.names(keys);
-        let chassis = self.chassis(keys, names.bridge, syncd.default_on_loss());
+        let chassis = self.chassis(keys, &names, syncd.default_on_loss());
         if let Some(id) = keys
             .id
             .as_ref()
@@ -179,7 +180,7 @@ impl Check<'_> {
         })
     }
 
-    fn chassis(&mut self, table: &DomainTable, bridge: Option<IfName>, on_loss: OnLoss) -> Chassis {
+    fn chassis(&mut self, table: &DomainTable, names: &Names, on_loss: OnLoss) -> Chassis {
         Chassis {
             dialect: table.dialect.unwrap_or_default(),
             tcp_port: self.number(table.tcp_port.as_ref(), 1..=u16::MAX, PORT),
@@ -189,7 +190,7 @@ impl Check<'_> {
                 .and_then(|n| self.value(n, interface)),
             ttl_security: table.ttl_security.unwrap_or(false),
             key_file: table.key_file.as_ref().and_then(|path| self.key_file(path)),
-            bridge,
+            bridge: names.bridge,
             node_mac: table
                 .node_mac
                 .as_ref()
@@ -211,7 +212,30 @@ impl Check<'_> {
                 Some(true) => OnLoss::Release,
                 Some(false) => OnLoss::Hold,
             },
+            bypass: self.bypass(table, names),
+            bypass_after: self.duration(
+                table.lacp_bypass_after.as_ref(),
+                Config::BYPASS_AFTERS,
+                Config::BYPASS_AFTER,
+            ),
         }
+    }
+
+    /// Each is one of the MLAG ports, where those are named here.
+    fn bypass(&mut self, table: &DomainTable, names: &Names) -> BTreeSet<IfName> {
+        let is_named = table.ports.is_some() || !table.port.is_empty();
+        let mut bypass = BTreeSet::new();
+        for value in table.lacp_bypass.iter().flat_map(Spanned::get_ref) {
+            let Some(name) = self.value(value, interface) else {
+                continue;
+            };
+            if is_named && !names.ports.contains(&name) {
+                self.wrong(value.span(), format!("`{name}` is no MLAG port"));
+            } else if !bypass.insert(name) {
+                self.wrong(value.span(), format!("`{name}` is named twice"));
+            }
+        }
+        bypass
     }
 
     fn key_file(&mut self, path: &Spanned<PathBuf>) -> Option<PathBuf> {

@@ -77,7 +77,9 @@ fn what_is_shown_reads_back_as_the_same() {
         ttl-security = true
         key-file = "/etc/\"key\""
         bridge = "br-\"x\""
-        ports = []
+        ports = ["bond1"]
+        lacp-bypass = ["bond1"]
+        lacp-bypass-after = 30
         unique-ip = ["Vlan100", "Vlan10"]
         dialect = "linux-mclag"
         neighbours = false
@@ -107,6 +109,8 @@ fn what_is_shown_reads_back_as_the_same() {
     assert_eq!(domain.keepalive, Duration::from_millis(250));
     assert_eq!(settings.chassis.restart_hold, Duration::from_secs(3600));
     assert_eq!(settings.chassis.on_loss, OnLoss::Release);
+    assert_eq!(settings.chassis.bypass_after, Duration::from_secs(30));
+    assert_eq!(settings.chassis.bypass, domain.ports);
     assert_eq!(settings.chassis.dialect, IccpDialect::LinuxMclag);
     assert_eq!(settings.control_mode, 0o600);
     let legacy = |path: &str, dialect, mode| LegacySocket {
@@ -171,7 +175,7 @@ fn mistakes_are_reported_with_line_column_and_value() {
             "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `dialect`, \
              `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `bridge`, `peer-link`, `ports`, `port`, `unique-ip`, \
              `system-mac`, `node-mac`, `priority`, `keepalive`, `session-timeout`, \
-             `ack-timeout`, `restart-hold`, `neighbours`, `strict-sonic`",
+             `ack-timeout`, `restart-hold`, `neighbours`, `strict-sonic`, `lacp-bypass`, `lacp-bypass-after`",
         ),
         (
             and("key-file = \"keys/pair\""),
@@ -336,6 +340,18 @@ fn mistakes_are_reported_with_line_column_and_value() {
             and("restart-hold = \"18446744073709551615h\""),
             "8:16: invalid value: string \"18446744073709551615h\", expected a duration such as \
              \"500ms\", \"15s\", \"2m\", or a number of seconds",
+        ),
+        (
+            and("lacp-bypass = [\"bond1\", \"bond3\"]"),
+            "8:25: `bond3` is no MLAG port",
+        ),
+        (
+            and("lacp-bypass = [\"bond1\", \"bond1\"]"),
+            "8:25: `bond1` is named twice",
+        ),
+        (
+            and("lacp-bypass-after = \"1s\""),
+            "8:21: 1s is not between 3s and 10m",
         ),
         (
             and("ack-timeout = 0"),

@@ -111,6 +111,8 @@ impl fmt::Display for Chassis {
             restart_hold,
             neighbours,
             on_loss,
+            bypass,
+            bypass_after,
         } = self;
         writeln!(f, "dialect = \"{}\"", dialect.name())?;
         writeln!(f, "tcp-port = {tcp_port}")?;
@@ -135,7 +137,13 @@ impl fmt::Display for Chassis {
             OnLoss::Hold => false,
             OnLoss::Release => true,
         };
-        writeln!(f, "strict-sonic = {strict_sonic}")
+        writeln!(f, "strict-sonic = {strict_sonic}")?;
+        if bypass.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "lacp-bypass = {}", Names(bypass))?;
+        let after = DurationText(*bypass_after);
+        writeln!(f, "lacp-bypass-after = \"{after}\"")
     }
 }
 

@@ -210,14 +210,14 @@ impl ShutdownNotice {
 //  0                   1                   2                   3
 //  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |1|0|       Type = 0x1103       |          Length = 10          |
+// |1|0|       Type = 0x1103       |       Length = 10 or 11       |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |         Aggregator ID         |          Partner key          |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |                  Partner system, zero for none                |
 // +                               +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |                               |
-// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                               |     Alone     |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PortPartner {
@@ -225,6 +225,42 @@ pub struct PortPartner {
     pub id: AggregatorId,
     /// Its LACP partner; none without LACP, and while nobody answers.
     pub partner: Option<LacpPartner>,
+    /// How a port stands that may carry data without LACP; left out for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<Alone>,
+}
+
+/// How a port stands that may carry data without LACP (LACP bypass) and on which LACP has not agreed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum Alone {
+    /// 1: nobody has answered for long; it carries no data.
+    Ready,
+    /// 2: nobody answers, and it carries data.
+    Carries,
+    /// 3: somebody answers, and LACP has not agreed yet.
+    Heard,
+}
+
+impl Alone {
+    const fn to_wire(this: Option<Self>) -> u8 {
+        match this {
+            None => 0,
+            Some(Self::Ready) => 1,
+            Some(Self::Carries) => 2,
+            Some(Self::Heard) => 3,
+        }
+    }
+
+    /// A later version may know more: what is not known is none.
+    const fn from_wire(value: u8) -> Option<Self> {
+        match value {
+            1 => Some(Self::Ready),
+            2 => Some(Self::Carries),
+            3 => Some(Self::Heard),
+            _ => None,
+        }
+    }
 }
 
 impl PortPartner {
@@ -233,6 +269,9 @@ impl PortPartner {
         out.u16(self.id.0);
         out.u16(partner.key);
         out.put(&partner.system.0);
+        if self.alone.is_some() {
+            out.u8(Alone::to_wire(self.alone));
+        }
     }
 
     fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
@@ -240,9 +279,14 @@ impl PortPartner {
         let key = fields.u16("partner key")?;
         let system = fields.mac("partner system")?;
         let partner = LacpPartner { system, key };
+        let alone = match fields.rest().is_empty() {
+            true => None,
+            false => Alone::from_wire(fields.u8("alone")?),
+        };
         Ok(Self {
             id,
             partner: (!system.is_zero()).then_some(partner),
+            alone,
         })
     }
 }

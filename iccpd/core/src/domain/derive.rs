@@ -3,10 +3,12 @@
 
 use super::{Domain, IfName, MlagPort, Notice, SessionState, Time, Timer, candidate};
 use crate::election::{self, Candidate};
-use crate::lag::{Event, News, Pairing, PortFacts, Word};
-use crate::links::Links;
-use crate::policy::decision::{PortAction, Reachability, Situation};
+use crate::lag::{Bypass, BypassEvent, Event, News, Pairing, PortFacts, Word};
+use crate::links::{Links, Lone};
+use crate::peer::RemotePort;
+use crate::policy::decision::{OtherHalf, PortAction, Reachability, Situation};
 use ipnetwork::IpNetwork;
+use mclag_proto::ctl::Role;
 use std::net::Ipv4Addr;
 
 impl Domain {
@@ -25,6 +27,9 @@ impl Domain {
             if links_ready && port.set_facts(facts(&self.links, &port.name()), latest + 1) {
                 latest = latest.max(port.attached());
                 self.checks.due();
+            }
+            if links_ready {
+                self.follow_bypass(port, situation, &mut notices, now);
             }
             let unasked = links_ready && self.follow_links(port, situation, &mut notices, now);
             let at_peer = self.peer.port_is_up(&port.name());
@@ -73,6 +78,51 @@ impl Domain {
         }
     }
 
+    /// Whether a port carries data without LACP. Where no dataplane can hold the other half, LACP alone counts.
+    fn follow_bypass(
+        &mut self,
+        port: &mut MlagPort,
+        situation: Situation,
+        notices: &mut Vec<Notice>,
+        now: Time,
+    ) {
+        let name = port.name();
+        let before = port.bypass();
+        let may = self.config.bypass.contains(&name) && !self.is_miscabled(&name);
+        let lone = match may {
+            true => self.links.lone(&name, &self.config.bridge),
+            false => Lone::No,
+        };
+        let timer = Timer::Bypass(name);
+        match (lone, before) {
+            (Lone::No | Lone::Heard, _) => {
+                self.timers.stop(timer);
+                port.step_bypass(BypassEvent::Ended, lone == Lone::Heard);
+            }
+            (Lone::Nobody { carries: true }, Bypass::Off) if !port.was_looked_at() => {
+                self.timers.stop(timer);
+                port.step_bypass(BypassEvent::CarriesData, false);
+            }
+            (Lone::Nobody { .. }, Bypass::Off) if !self.timers.is_set(timer) => {
+                self.timers.set(timer, now + self.config.bypass_after);
+            }
+            (Lone::Nobody { .. }, _) => {}
+        }
+        let other = self.peer.port(&name);
+        let other = OtherHalf::of(
+            other.map(RemotePort::is_up),
+            other.and_then(RemotePort::alone),
+        );
+        let is_primary = self.identity.role == Role::Primary;
+        if let Some(event) = situation.bypass(port.bypass(), is_primary, other) {
+            port.step_bypass(event, false);
+        }
+        let on = port.bypass().carries();
+        if before.carries() != on {
+            notices.push(Notice::Bypass { port: name, on });
+        }
+    }
+
     /// What the links of a port have become. Returns true if it came to carry data, or will, without
     /// the peer's consent.
     fn follow_links(
@@ -84,7 +134,8 @@ impl Domain {
     ) -> bool {
         let name = port.name();
         let at_peer = self.peer.port_is_up(&name);
-        let up = self.links.port_is_up(&name, &self.config.bridge) && !self.is_miscabled(&name);
+        let carries = self.links.port_is_up(&name, &self.config.bridge);
+        let up = (carries || port.bypass().carries()) && !self.is_miscabled(&name);
         let looked_at = port.look_at();
         let mut unasked = false;
         if port.is_up() != up {

@@ -277,7 +277,7 @@ impl Domain {
             port.advertise(News::Answered);
             // One that is not said is none.
             let partner = port.advertise_partner();
-            if policy.hears_partners && port.partner().is_some() {
+            if policy.hears_partners && port.has_partner_to_tell() {
                 partners.push(partner);
             }
         }

@@ -1,8 +1,8 @@
 //! An MLAG port of this chassis: its machines, and what is known of it.
 
 use super::{
-    Advertised, Awaited, Event, ForwardingState, News, Pairing, PortFacts, Programmed, Report,
-    Wait, Word,
+    Advertised, Alone, Awaited, Bypass, BypassEvent, Event, ForwardingState, News, Pairing,
+    PortFacts, Programmed, Report, Wait, Word,
 };
 use crate::Time;
 use crate::policy::peer::PeerPolicy;
@@ -35,6 +35,12 @@ pub struct MlagPort {
     partner: Option<LacpPartner>,
     /// As it was advertised to one of our own in this session.
     advertised_partner: Option<LacpPartner>,
+    /// Whether it carries data without LACP.
+    bypass: Bypass,
+    /// What one of our own is told of that.
+    alone: Option<Alone>,
+    /// As it was advertised in this session.
+    advertised_alone: Option<Alone>,
     /// The peer waits for our acknowledgement.
     ack_owed: bool,
     programmed: Programmed,
@@ -57,6 +63,9 @@ impl MlagPort {
             advertised: Advertised::Nothing,
             partner: None,
             advertised_partner: None,
+            bypass: Bypass::Off,
+            alone: None,
+            advertised_alone: None,
             ack_owed: false,
             programmed: Programmed::Nothing,
             lacp_in_force: None,
@@ -125,6 +134,24 @@ impl MlagPort {
     /// Its links are looked at. Returns true if they were before.
     pub const fn look_at(&mut self) -> bool {
         std::mem::replace(&mut self.looked_at, true)
+    }
+
+    /// Its links were looked at before.
+    #[must_use]
+    pub const fn was_looked_at(&self) -> bool {
+        self.looked_at
+    }
+
+    /// Whether it carries data without LACP.
+    #[must_use]
+    pub const fn bypass(&self) -> Bypass {
+        self.bypass
+    }
+
+    /// Something changed that. `heard`: somebody answers, and LACP has not agreed.
+    pub const fn step_bypass(&mut self, event: BypassEvent, heard: bool) {
+        self.bypass = self.bypass.after(event);
+        self.alone = self.bypass.told(heard);
     }
 
     /// Whether it is up and may carry data.
@@ -225,14 +252,21 @@ impl MlagPort {
     /// Who is at the other end has to be advertised to one of our own.
     #[must_use]
     pub fn is_partner_due(&self) -> bool {
-        self.partner != self.advertised_partner
+        self.partner != self.advertised_partner || self.alone != self.advertised_alone
+    }
+
+    /// There is something to say of who is at the other end.
+    #[must_use]
+    pub const fn has_partner_to_tell(&self) -> bool {
+        self.partner.is_some() || self.alone.is_some()
     }
 
     /// LACP Partner. It counts as advertised then.
     pub const fn advertise_partner(&mut self) -> Tlv {
         self.advertised_partner = self.partner;
-        let (id, partner) = (self.id.number, self.partner);
-        Tlv::Extension(Extension::LacpPartner(PortPartner { id, partner }))
+        self.advertised_alone = self.alone;
+        let (id, partner, alone) = (self.id.number, self.partner, self.alone);
+        Tlv::Extension(Extension::LacpPartner(PortPartner { id, partner, alone }))
     }
 
     /// Isolation as decided.
@@ -256,6 +290,7 @@ impl MlagPort {
     pub const fn advertise(&mut self, news: News) {
         if matches!(news, News::SessionLost) {
             self.advertised_partner = None;
+            self.advertised_alone = None;
         }
         self.advertised = self.advertised.after(news);
     }

@@ -3,7 +3,58 @@
 use super::{Link, LinkKind, Links};
 use mclag_proto::IfName;
 
+/// Who is at the other end of a port on which LACP has not agreed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lone {
+    /// Nothing to say: LACP agreed, is not spoken, or the kernel would carry nothing without it.
+    No,
+    /// Somebody answers.
+    Heard,
+    /// Nobody answers, and the kernel would carry data all the same.
+    Nobody {
+        /// It does: the LAG has carrier.
+        carries: bool,
+    },
+}
+
 impl Links {
+    /// Who is at the other end of an MLAG port on which LACP has not agreed. Without a partner the kernel carries data
+    /// through one member, which is not enough where the operator asks for more.
+    #[must_use]
+    pub fn lone(&self, name: &IfName, bridge: &IfName) -> Lone {
+        let Some(link) = self.by_name(name) else {
+            return Lone::No;
+        };
+        let LinkKind::Lag {
+            lacp: true,
+            partner,
+            min_links: 0 | 1,
+        } = link.kind
+        else {
+            return Lone::No;
+        };
+        let members = self.slaves.get(&link.index).into_iter().flatten();
+        let members = members.filter_map(|index| self.by_index(*index));
+        let members = members.filter(|member| member.running);
+        let (mut is_running, mut is_alone) = (false, false);
+        for member in members {
+            let state = member.member;
+            if state.is_some_and(|state| state.distributing) {
+                return Lone::No;
+            }
+            is_running = true;
+            is_alone |= state.is_some_and(|state| state.alone);
+        }
+        match partner {
+            _ if !is_running || !link.admin_up || !self.has_place(link, bridge) => Lone::No,
+            Some(_) => Lone::Heard,
+            None if is_alone => Lone::Nobody {
+                carries: link.running,
+            },
+            None => Lone::No,
+        }
+    }
+
     /// Whether the kernel would carry data through an MLAG port, as a port of that bridge or as a
     /// layer-3 interface.
     ///

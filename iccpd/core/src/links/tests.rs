@@ -40,7 +40,10 @@ fn bond_with_member(running: bool, distributing: bool) -> Links {
         running: false,
         ..link(1, "bond1")
     });
-    let member = Some(LagMember { distributing });
+    let member = Some(LagMember {
+        distributing,
+        alone: false,
+    });
     links.upsert(Link {
         master: Some(1),
         running,
@@ -89,7 +92,10 @@ fn member(index: u32, text: &str, running: bool, distributing: bool) -> Link {
     Link {
         master: Some(1),
         running,
-        member: Some(LagMember { distributing }),
+        member: Some(LagMember {
+            distributing,
+            alone: false,
+        }),
         ..link(index, text)
     }
 }

@@ -76,6 +76,11 @@ fn turn(before: &Link, now: &Link) -> Turn {
         return Turn::BOTH;
     }
     let distributes = |link: &Link| link.member.is_some_and(|member| member.distributing);
+    // Whether anybody speaks LACP is looked at each time.
+    let alone = |link: &Link| link.member.is_some_and(|member| member.alone);
+    if alone(before) != alone(now) {
+        return Turn::BOTH;
+    }
     Turn::between(before.running, now.running)
         .and(Turn::between(before.admin_up, now.admin_up))
         .and(Turn::between(distributes(before), distributes(now)))
@@ -112,7 +117,10 @@ mod tests {
             master: Some(1),
             blocked: false,
             kind: LinkKind::Other,
-            member: Some(LagMember { distributing: up }),
+            member: Some(LagMember {
+                distributing: up,
+                alone: false,
+            }),
         }
     }
 

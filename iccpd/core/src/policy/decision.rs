@@ -8,7 +8,9 @@
 //! ([`Reachability`]), whether it has advertised its ports, and the state of this one there. Another way to
 //! reach it is another input of [`Reachability::of`].
 
-use crate::lag::{Consent, Event, ForwardingState, Pairing, Wait, Word};
+use crate::lag::{
+    Alone, Bypass, BypassEvent, Consent, Event, ForwardingState, Pairing, Wait, Word,
+};
 use crate::session;
 use crate::{OnLoss, Time};
 use mclag_proto::sync::model::Isolation;
@@ -85,7 +87,81 @@ pub enum PortAction {
     Forward,
 }
 
+/// The other half of a port that may carry data without LACP, as the peer said last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OtherHalf {
+    /// It carries nothing, or is not there.
+    Down,
+    /// LACP agreed there, or somebody answers.
+    Lacp,
+    /// Nobody answers there either.
+    Ready,
+    /// Nobody answers there either, and it carries data.
+    Carries,
+}
+
+impl OtherHalf {
+    /// What a state and a word on LACP say together.
+    #[must_use]
+    pub const fn of(at_peer: Option<bool>, alone: Option<Alone>) -> Self {
+        match (alone, at_peer) {
+            (Some(Alone::Carries), _) => Self::Carries,
+            (Some(Alone::Ready), _) => Self::Ready,
+            (Some(Alone::Heard), _) | (None, Some(true)) => Self::Lacp,
+            (None, Some(false) | None) => Self::Down,
+        }
+    }
+}
+
 impl Situation {
+    /// Which chassis carries data for a host that does not speak LACP, as far as this one has a say: none for no change.
+    ///
+    /// The only leg, or else that which does already, or else the primary's; and none where LACP agrees on either.
+    /// Without a session the one that does goes on. The other one takes over where the peer is taken for dead; while
+    /// the peer link is up it is not, if it served the host when it was heard last.
+    #[must_use]
+    pub const fn bypass(
+        self,
+        own: Bypass,
+        is_primary: bool,
+        other: OtherHalf,
+    ) -> Option<BypassEvent> {
+        match (own, self.reach, other) {
+            (Bypass::Off, _, _) => None,
+
+            (_, Reachability::Synchronised, OtherHalf::Lacp) => Some(BypassEvent::Give),
+            // It knew what this chassis did when it began to.
+            (Bypass::Found, Reachability::Synchronised, OtherHalf::Carries) => {
+                Some(BypassEvent::Give)
+            }
+            (Bypass::Active, Reachability::Synchronised, OtherHalf::Carries) if !is_primary => {
+                Some(BypassEvent::Give)
+            }
+            (_, Reachability::Synchronised, OtherHalf::Carries) => None,
+            (Bypass::Ready, Reachability::Synchronised, OtherHalf::Ready) if !is_primary => None,
+            (_, Reachability::Synchronised, OtherHalf::Ready | OtherHalf::Down) => {
+                Some(BypassEvent::Take)
+            }
+
+            (Bypass::Found | Bypass::Active, _, _) => None,
+            (
+                Bypass::Ready,
+                Reachability::Synchronising
+                | Reachability::Connecting
+                | Reachability::ConnectingApart,
+                _,
+            ) => None,
+            (Bypass::Ready, Reachability::PeerLink, OtherHalf::Lacp | OtherHalf::Carries) => None,
+            (Bypass::Ready, Reachability::PeerLink | Reachability::Nowhere, _) => {
+                if self.settled {
+                    Some(BypassEvent::Take)
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
     /// What to do with a port in this state, whose state at the peer, as far as it was ever advertised, is
     /// `at_peer`.
     #[must_use]

@@ -161,7 +161,10 @@ impl Chassis {
         self.feed(Input::Link(Link {
             master: Some(BOND_INDEX),
             running: up,
-            member: Some(LagMember { distributing: up }),
+            member: Some(LagMember {
+                distributing: up,
+                alone: false,
+            }),
             ..link
         }));
     }

@@ -77,6 +77,8 @@ pub struct Chassis {
     pub kernel: Kernel,
     /// Links of each bond, and of the peer link, as the cables have them.
     pub bond_up: [bool; 2],
+    /// Bonds with a leg whose other end says nothing.
+    pub alone: [bool; 2],
     pub peer_link_up: bool,
     /// `syncd` lived when the bond went down, and since.
     could_hold: [bool; 2],
@@ -117,6 +119,7 @@ impl World {
             syncd: None,
             kernel: Kernel::default(),
             bond_up: [true; 2],
+            alone: [false; 2],
             peer_link_up: true,
             could_hold: [true; 2],
             connected: false,
@@ -278,6 +281,12 @@ impl World {
         }
         let link = member(bond, up);
         self.feed(side, Input::Link(link));
+    }
+
+    /// A leg whose other end says nothing is plugged in or pulled.
+    pub fn set_alone(&mut self, side: Side, bond: usize, alone: bool) {
+        self.at_mut(side).alone[bond] = alone;
+        self.feed(side, Input::Link(lone_member(bond, alone)));
     }
 
     pub fn set_peer_link(&mut self, up: bool) {
@@ -472,13 +481,19 @@ impl World {
         self.feed(side, Input::Link(bridge()));
         let bond_up = self.at(side).bond_up;
         for (bond, text) in self.bonds[side as usize].into_iter().enumerate() {
-            self.feed(side, Input::Link(lag(bond, text)));
-            self.feed(side, Input::Link(member(bond, bond_up[bond])));
+            let running = !self.at(side).kernel.held.contains(&name(text));
+            let lag = lag(bond, text);
+            self.feed(side, Input::Link(Link { running, ..lag }));
+            let member = match self.at(side).alone[bond] {
+                true => lone_member(bond, true),
+                false => member(bond, bond_up[bond]),
+            };
+            self.feed(side, Input::Link(member));
             let vids = [Vid::DEFAULT].into();
             self.feed(
                 side,
                 Input::Vlans {
-                    index: lag(bond, text).index,
+                    index: lag_index(bond),
                     vids,
                 },
             );
@@ -704,8 +719,25 @@ pub fn bridge() -> Link {
     }
 }
 
+fn lag_index(bond: usize) -> u32 {
+    u32::try_from(bond).unwrap() + 10
+}
+
+/// The other end says nothing.
+fn lone_member(bond: usize, up: bool) -> Link {
+    let alone = up;
+    Link {
+        running: up,
+        member: Some(LagMember {
+            distributing: false,
+            alone,
+        }),
+        ..member(bond, false)
+    }
+}
+
 pub fn lag(bond: usize, text: &str) -> Link {
-    let index = u32::try_from(bond).unwrap() + 10;
+    let index = lag_index(bond);
     Link {
         kind: LinkKind::Lag {
             lacp: true,
@@ -724,7 +756,10 @@ pub fn member(bond: usize, up: bool) -> Link {
     Link {
         running: up,
         master: Some(index + 10),
-        member: Some(LagMember { distributing: up }),
+        member: Some(LagMember {
+            distributing: up,
+            alone: false,
+        }),
         ..plain(index + 20, &format!("swp{}", bond + 1))
     }
 }

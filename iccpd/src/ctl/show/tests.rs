@@ -287,6 +287,7 @@ fn a_port(text: &str, local: PortStatus, remote: Option<PortStatus>) -> Interfac
         dual: local == PortStatus::Up && remote == Some(PortStatus::Up),
         isolated: None,
         held: false,
+        bypass: false,
         partner: None,
         partner_key: None,
         remote_partner: None,

@@ -116,7 +116,13 @@ fn a_dump_is_told_between_begin_and_end() {
             min_links: 0,
         }
     );
-    assert_eq!(eth.member, Some(LagMember { distributing: true }));
+    assert_eq!(
+        eth.member,
+        Some(LagMember {
+            distributing: true,
+            alone: false
+        })
+    );
     let want = Input::Vlans {
         index: 5,
         vids: vids(&[1, 10]).iter().collect(),
@@ -534,4 +540,36 @@ fn spanning_tree_and_mtu_are_told_where_they_are_not_the_usual() {
     let infos = [bridge(true), port(9000)].map(|info| (info.index, info));
     view.replace(infos.into(), BTreeMap::new());
     assert_eq!(told(&mut view), [on, high]);
+}
+
+/// The kernel keeps showing a partner that is not there any more until it has waited for it in vain.
+#[test]
+fn a_member_is_alone_when_the_bond_has_given_up_waiting_for_a_partner() {
+    let gave_up = LacpState::ACTIVITY | LacpState::DEFAULTED;
+    let [none, some] = [Mac::ZERO, Mac([2, 0, 0, 0, 0, 9])];
+    for (mode, state, partner, carrier, alone) in [
+        (BondMode::Lacp, gave_up, none, true, true),
+        (BondMode::Lacp, gave_up, none, false, false),
+        (BondMode::Lacp, LacpState::EXPIRED, none, true, false),
+        (BondMode::Lacp, gave_up, some, true, false),
+        (BondMode::ActiveBackup, gave_up, none, true, false),
+    ] {
+        let mut lag = bond(5, "bond1", mode);
+        if let Kind::Bond(info) = &mut lag.kind
+            && let Some(lacp) = &mut info.lacp
+        {
+            lacp.partner_mac = partner;
+        }
+        let mut eth = member(6, "eth1", 5, state);
+        if !carrier {
+            (eth.lower_up, eth.oper) = (false, Oper::Down);
+        }
+        let mut view = View::default();
+        view.replace(by_index(&[lag, eth]), BTreeMap::new());
+        let told = drain(&mut view).into_iter().find_map(|input| match input {
+            Input::Link(link) if link.index == 6 => link.member,
+            _ => None,
+        });
+        assert_eq!(told.unwrap().alone, alone, "{mode:?} {state:?} {partner}");
+    }
 }

@@ -68,7 +68,10 @@ impl Chassis {
             master,
             blocked: false,
             kind,
-            member: master.map(|_| LagMember { distributing: true }),
+            member: master.map(|_| LagMember {
+                distributing: true,
+                alone: false,
+            }),
         };
         this.feed(Input::LinksBegin);
         let vlan = LinkKind::Vlan {

@@ -47,6 +47,8 @@ pub(super) struct DomainTable {
     pub(super) restart_hold: Option<Spanned<DurationText>>,
     pub(super) neighbours: Option<bool>,
     pub(super) strict_sonic: Option<bool>,
+    pub(super) lacp_bypass: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) lacp_bypass_after: Option<Spanned<DurationText>>,
 }
 
 /// A port, and the id that it is given.

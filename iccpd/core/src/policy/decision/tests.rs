@@ -364,3 +364,116 @@ fn reachability_table() {
         assert_eq!(Reachability::of(session, false), without, "{session:?}");
     }
 }
+
+/// Every combination of inputs has one row.
+#[test]
+fn bypass_table() {
+    // own | reachability | settled | role | at the peer => what follows
+    let mut table = Table::new(
+        "
+        Off    *             *   *         *             => none
+
+        Ready  Synchronised  *   *         Lacp          => Give
+        Ready  Synchronised  *   *         Carries       => none
+        Ready  Synchronised  *   primary   Ready         => Take
+        Ready  Synchronised  *   secondary Ready         => none
+        Ready  Synchronised  *   *         Down          => Take
+        Found  Synchronised  *   *         Lacp|Carries  => Give
+        Found  Synchronised  *   *         Ready|Down    => Take
+        Active Synchronised  *   *         Lacp          => Give
+        Active Synchronised  *   primary   Carries       => none
+        Active Synchronised  *   secondary Carries       => Give
+        Active Synchronised  *   *         Ready|Down    => Take
+
+        Found|Active Synchronising|Connecting|ConnectingApart|PeerLink|Nowhere * * * => none
+
+        Ready  Synchronising|Connecting|ConnectingApart * * *          => none
+        Ready  PeerLink      *   *         Lacp|Carries  => none
+        Ready  PeerLink      yes *         Ready|Down    => Take
+        Ready  PeerLink      no  *         Ready|Down    => none
+        Ready  Nowhere       yes *         *             => Take
+        Ready  Nowhere       no  *         *             => none
+        ",
+    );
+    let halves = [
+        OtherHalf::Down,
+        OtherHalf::Lacp,
+        OtherHalf::Ready,
+        OtherHalf::Carries,
+    ];
+    for own in [Bypass::Off, Bypass::Ready, Bypass::Found, Bypass::Active] {
+        for reach in REACHES {
+            for (yes, settled) in NO_YES {
+                for (role, is_primary) in [("primary", true), ("secondary", false)] {
+                    for other in halves {
+                        let (own_text, other_text) = (format!("{own:?}"), format!("{other:?}"));
+                        let reached = format!("{reach:?}");
+                        let inputs = [&own_text, &reached, yes, role, &other_text];
+                        let want = table.outcome(&inputs);
+                        for (_, on_loss) in ON_LOSS {
+                            let situation = Situation {
+                                settled,
+                                ..situation(reach, on_loss)
+                            };
+                            let is = situation.bypass(own, is_primary, other);
+                            let is = is.map_or("none".to_owned(), |event| format!("{event:?}"));
+                            assert_eq!(is, want, "{inputs:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(table.is_used_up());
+}
+
+/// From any two states both chassis come to one that carries data alone, or to none where LACP agrees, whoever decides
+/// first: a message may be on its way.
+#[test]
+fn between_two_that_are_synchronised_one_carries_data_in_the_end() {
+    let lone = [Bypass::Ready, Bypass::Found, Bypass::Active];
+    let word = |own: Bypass| OtherHalf::of(Some(own.carries()), own.told(false));
+    let situation = situation(Reachability::Synchronised, OnLoss::Hold);
+    for primary in lone {
+        for secondary in lone {
+            for first in [0, 1, 2] {
+                let mut states = [primary, secondary];
+                for round in 0..4 {
+                    let heard = states;
+                    for side in [0, 1] {
+                        // In the first round perhaps one of them has not heard yet.
+                        if round == 0 && first == side {
+                            continue;
+                        }
+                        let other = word(heard[1 - side]);
+                        if let Some(event) = situation.bypass(states[side], side == 0, other) {
+                            states[side] = states[side].after(event);
+                        }
+                    }
+                }
+                let carrying = states.iter().filter(|state| state.carries()).count();
+                assert_eq!(carrying, 1, "{primary:?} {secondary:?} {first}: {states:?}");
+            }
+        }
+        for other in [OtherHalf::Lacp, OtherHalf::Down] {
+            let event = situation.bypass(primary, false, other).unwrap();
+            let carries = primary.after(event).carries();
+            assert_eq!(carries, other == OtherHalf::Down);
+        }
+    }
+}
+
+#[test]
+fn what_the_peer_says_of_its_half() {
+    for (at_peer, alone, half) in [
+        (None, None, OtherHalf::Down),
+        (Some(false), None, OtherHalf::Down),
+        (Some(true), None, OtherHalf::Lacp),
+        (Some(false), Some(Alone::Heard), OtherHalf::Lacp),
+        (Some(false), Some(Alone::Ready), OtherHalf::Ready),
+        (Some(true), Some(Alone::Carries), OtherHalf::Carries),
+        (Some(false), Some(Alone::Carries), OtherHalf::Carries),
+    ] {
+        assert_eq!(OtherHalf::of(at_peer, alone), half);
+    }
+}

@@ -338,6 +338,7 @@ fn what_the_dialect_does_not_have_is_not_written() {
             Tlv::Extension(Extension::LacpPartner(PortPartner {
                 id: crate::AggregatorId(1),
                 partner: None,
+                alone: None,
             })),
             "LACP Partner TLV 0x1103",
         ),

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::iccp::ext::{MacOrder, PortPartner};
+use crate::iccp::ext::{Alone, MacOrder, PortPartner};
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, Status,
@@ -118,16 +118,25 @@ fn extensions() -> impl Strategy<Value = Extension> {
         Just(Extension::ShutdownNotice(ShutdownNotice::Restart)),
         Just(Extension::ShutdownNotice(ShutdownNotice::Leave)),
         Just(Extension::MacSyncEnd),
-        (any::<u16>(), addresses(), any::<u16>()).prop_map(|(id, system, key)| {
+        (any::<u16>(), addresses(), any::<u16>(), alone()).prop_map(|(id, system, key, alone)| {
             let partner = LacpPartner { system, key };
             Extension::LacpPartner(PortPartner {
                 id: AggregatorId(id),
                 partner: (!system.is_zero()).then_some(partner),
+                alone,
             })
         }),
         vec(orders(), 0..9).prop_map(Extension::MacOrder),
         any::<u16>().prop_map(|id| Extension::PortId(AggregatorId(id))),
     ]
+}
+
+fn alone() -> impl Strategy<Value = Option<Alone>> {
+    option::of(prop_oneof![
+        Just(Alone::Ready),
+        Just(Alone::Carries),
+        Just(Alone::Heard)
+    ])
 }
 
 fn orders() -> impl Strategy<Value = MacOrder> {

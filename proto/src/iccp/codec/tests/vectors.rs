@@ -1,7 +1,7 @@
 //! Literal messages: the vectors of `spec/iccp.md` 16.
 
 use super::*;
-use crate::iccp::ext::{MacOrder, PortPartner};
+use crate::iccp::ext::{Alone, MacOrder, PortPartner};
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, RgId,
@@ -321,6 +321,7 @@ fn sonic() -> Vec<Literal> {
                         system: Mac([0x02, 0, 0x5e, 0, 0, 0x09]),
                         key: 15,
                     }),
+                    alone: None,
                 })),
             ),
         ),
@@ -333,6 +334,20 @@ fn sonic() -> Vec<Literal> {
                 Tlv::Extension(Extension::LacpPartner(PortPartner {
                     id: AggregatorId(42),
                     partner: None,
+                    alone: None,
+                })),
+            ),
+        ),
+        (
+            "LACP Partner, none, and carries data without one",
+            "07 03 00 1b 00 00 00 45 00 05 00 04 00 00 00 01
+             91 03 00 0b 00 2a 00 00 00 00 00 00 00 00 02",
+            app(
+                69,
+                Tlv::Extension(Extension::LacpPartner(PortPartner {
+                    id: AggregatorId(42),
+                    partner: None,
+                    alone: Some(Alone::Carries),
                 })),
             ),
         ),
