@@ -7,7 +7,7 @@
 //! behind another port of the peer. Nobody has to clear that: when the partners agree it is over
 //! (`docs/adr/0018-partners-agree.md`).
 
-use super::{Domain, IfName, Role, SessionState};
+use super::{Domain, IfName, MlagPort, Role, SessionState};
 use mclag_proto::LacpPartner;
 use mclag_proto::ctl::Conflict;
 use std::collections::BTreeMap;
@@ -49,11 +49,11 @@ impl Domain {
         let state = Some(self.links.generation());
         if self.links.is_ready() && self.partners.links != state {
             self.partners.links = state;
-            for port in self.ports.values_mut() {
-                let name = port.name();
-                let is_up = self.links.port_is_up(&name, &self.config.bridge);
-                let partner = self.links.partner(&name).filter(|_| is_up);
-                self.partners.is_due |= port.set_partner(partner);
+            let partners = self.ports.values();
+            let partners = partners.map(|port| (port.name(), self.lacp_partner(port)));
+            for (name, partner) in partners.collect::<Vec<_>>() {
+                let port = self.ports.get_mut(&name);
+                self.partners.is_due |= port.is_some_and(|port| port.set_partner(partner));
             }
         }
         if self.session.state() != SessionState::Exchange
@@ -70,8 +70,22 @@ impl Domain {
         });
         if conflicts != self.partners.conflicts {
             self.partners.conflicts = conflicts;
+            self.partners.look_again();
             self.checks.due();
         }
+    }
+
+    /// Who is at the other end of a port, as far as that counts: while it could carry data. Of one that is kept from
+    /// that because of who is there, while LACP could run, and through its beginning anew: the host may use another leg
+    /// by then because of the id that this one shows, and is where it was.
+    fn lacp_partner(&self, port: &MlagPort) -> Option<LacpPartner> {
+        let (name, bridge) = (&port.name(), &self.config.bridge);
+        let partner = self.links.partner(name);
+        if self.is_miscabled(name) {
+            let runs = self.links.has_running_member(name);
+            return partner.or(port.partner()).filter(|_| runs);
+        }
+        partner.filter(|_| self.links.port_is_up(name, bridge))
     }
 
     /// The port is to be kept from carrying data: another host is behind the peer's. Where no

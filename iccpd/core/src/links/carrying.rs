@@ -102,6 +102,13 @@ impl Links {
         bridged.map(|vlan| vlan.name)
     }
 
+    /// Whether any member of a LAG has carrier, so that LACP can run.
+    #[must_use]
+    pub fn has_running_member(&self, name: &IfName) -> bool {
+        let link = self.by_name(name);
+        link.is_some_and(|link| self.each_member(link.index).any(|member| member.running))
+    }
+
     /// Whether LACP runs on an MLAG port that would carry nothing all the same, whatever LACP
     /// agrees on: too few of its members have carrier for its `min_links`, or it is no port of the
     /// bridge, or in none of its VLANs, or the bridge is down or gone. The host sends into it, for all that LACP says.
