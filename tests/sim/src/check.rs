@@ -226,28 +226,47 @@ impl World {
         let is_touched = checks.touched.contains(&from)
             || checks.touched.contains(&to)
             || station.is_some_and(|station| checks.moved.contains(&station));
-        if is_touched || !self.chassis[side].is_on {
+        if is_touched || !self.chassis[side].is_on || self.is_lost_by_its_cables(from, to) {
             return false;
         }
         // An operator's port that leads nowhere: a host has to leave it, if it can.
-        let serves = |port: usize, side: usize| {
-            self.hosts[port].is_usable(side) && self.chassis[side].kernel.can_carry(bond(port))
+        let serves = |host: usize, side: usize| {
+            let port = self.opposite(side, host);
+            self.hosts[host].is_usable(side) && self.chassis[side].kernel.can_carry(bond(port))
         };
-        if let Place::Bond(port) = from
-            && !SIDES.into_iter().any(|side| serves(port, side))
+        if let Place::Bond(host) = from
+            && !SIDES.into_iter().any(|side| serves(host, side))
         {
             return false;
         }
         let is_here = match to {
-            Place::Bond(port) => serves(port, side),
+            Place::Bond(host) => serves(host, side),
             Place::Orphan(at) => at == side,
         };
         let is_there = match to {
-            Place::Bond(port) => serves(port, 1 - side),
+            Place::Bond(host) => serves(host, 1 - side),
             Place::Orphan(at) => at != side && self.chassis[1 - side].is_on,
         };
         let has_way = self.peer_cable && !self.chassis.iter().any(|it| it.has_lost_peer_link);
         is_here || (is_there && has_way && !checks.peer_link_touched)
+    }
+
+    /// One of these hosts may have no leg left: cables are crossed, and its leg to the primary is out, or agreed after
+    /// the one that the secondary holds. A host stays with the leg that agreed first.
+    fn is_lost_by_its_cables(&self, from: Place, to: Place) -> bool {
+        let is_held = |host: usize, side: usize| {
+            let port = bond(self.opposite(side, host));
+            self.hosts[host].is_usable(side) && self.chassis[side].kernel.is_held(port)
+        };
+        let lacks = |place: Place| match place {
+            Place::Bond(host) => {
+                let legs = &self.hosts[host].legs;
+                legs.iter().any(|leg| !leg.cable)
+                    || SIDES.into_iter().any(|side| is_held(host, side))
+            }
+            Place::Orphan(_) => false,
+        };
+        self.crossed[0] != self.crossed[1] && (lacks(from) || lacks(to))
     }
 
     /// What must be so when everything was mended and time has passed.
@@ -269,7 +288,7 @@ impl World {
                 if kernel.is_held(index) {
                     faults.push(format!("chassis {side}: port {index} is held"));
                 }
-                if !self.hosts[port].is_usable(side) {
+                if !self.hosts[self.opposite(side, port)].is_usable(side) {
                     faults.push(format!("chassis {side}: port {index} does not carry data"));
                 }
             }

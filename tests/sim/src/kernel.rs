@@ -92,8 +92,10 @@ pub struct Member {
     pub mii_up: bool,
     /// How often it had none.
     pub failures: u32,
-    /// What LACP agreed on; stays until negotiation begins anew.
+    /// Who is at the other end, as LACP found; stays until negotiation begins anew.
     pub partner: Option<LacpPartner>,
+    /// That one uses this leg, so that both ends carry data.
+    pub is_used: bool,
 }
 
 /// Settings of a bridge port.
@@ -440,12 +442,13 @@ impl Kernel {
         }
     }
 
-    /// LACP agreed with a partner, or begins anew. No event says so: the kernel sends none.
-    pub fn negotiate(&mut self, index: u32, partner: Option<LacpPartner>) {
+    /// LACP agreed with a partner, who uses this leg or not, or begins anew. No event says so: the kernel sends none.
+    pub fn negotiate(&mut self, index: u32, partner: Option<LacpPartner>, is_used: bool) {
         if let Some(state) = self.member_mut(index)
-            && state.partner != partner
+            && (state.partner, state.is_used) != (partner, is_used)
         {
             state.partner = partner;
+            state.is_used = is_used;
             self.version += 1;
         }
     }

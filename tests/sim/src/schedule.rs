@@ -1,5 +1,6 @@
 //! Schedules of faults: drawn from a seed, run, and made small when they fail.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::check::Violation;
 use crate::kernel::{BONDS, PEER_LINK, bond, name};
-use crate::world::{Options, Place, Process, SIDES, STATIONS, World, mac};
+use crate::world::{Options, PLACES, Place, Process, SIDES, STATIONS, World, mac};
 
 /// How long everything has to agree after the last fault was mended: the peer's silence is noticed, what is remembered
 /// of it expires, ports wait for an acknowledgement in vain.
@@ -25,6 +26,8 @@ pub enum Step {
     Leg(usize, usize, bool),
     /// It loses it for so many milliseconds.
     Blink(usize, usize, u64),
+    /// The cables of both MLAG ports of a chassis are plugged in where the other one belongs, or where they belong.
+    Cross(usize, bool),
     /// The peer link loses its cable or gets it back.
     PeerLink(bool),
     /// The way of the session is cut or mended.
@@ -97,6 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
         10 => prop_oneof![0..20_u64, 0..500_u64, 0..20_000_u64, 10_000..40_000_u64].prop_map(Step::Wait),
         4 => (side(), port(), any::<bool>()).prop_map(|(s, p, up)| Step::Leg(s, p, up)),
         2 => (side(), port(), 1..1_500_u64).prop_map(|(s, p, millis)| Step::Blink(s, p, millis)),
+        1 => (side(), any::<bool>()).prop_map(|(s, crossed)| Step::Cross(s, crossed)),
         1 => any::<bool>().prop_map(Step::PeerLink),
         1 => any::<bool>().prop_map(Step::CutWire),
         1 => Just(Step::ResetWire),
@@ -147,6 +151,41 @@ pub struct Outcome {
 }
 
 impl Schedule {
+    /// The places that may get frames twice on a real kernel, whatever the moment: those that something is done to while
+    /// a process or the session may be missing, and those that lose what keeps frames from being delivered twice.
+    #[must_use]
+    pub fn may_double(&self) -> BTreeSet<Place> {
+        let is_unsafe = |step: &Step| {
+            matches!(
+                step,
+                Step::Kill(..)
+                    | Step::Freeze(..)
+                    | Step::CutWire(true)
+                    | Step::ResetWire
+                    | Step::Power(..)
+            )
+        };
+        let several = self.steps.iter().any(is_unsafe);
+        let all = || PLACES.to_vec();
+        let bond = |port: usize| vec![Place::Bond(port)];
+        let places = self.steps.iter().flat_map(|step| match step {
+            Step::FlushRules(_) | Step::RenamePeerLink(..) => all(),
+            Step::Rename(_, port, _) | Step::Member(_, port, _) => bond(*port),
+            // Whose port it is may have changed by then.
+            Step::Cross(..) | Step::PeerLink(_) | Step::Power(..) if several => all(),
+            Step::Leg(_, port, _)
+            | Step::Blink(_, port, _)
+            | Step::Bridge(_, port, _)
+            | Step::MinLinks(_, port, _)
+                if several =>
+            {
+                bond(*port)
+            }
+            _ => Vec::new(),
+        });
+        places.collect()
+    }
+
     /// Run it.
     #[must_use]
     pub fn run(&self, with_trace: bool) -> Outcome {
@@ -273,6 +312,7 @@ impl World {
                 self.run_for(Duration::from_millis(millis));
                 self.set_leg(side, port, true);
             }
+            Step::Cross(side, crossed) => self.cross(side, crossed),
             Step::PeerLink(up) => self.set_peer_link(up),
             Step::CutWire(cut) => self.cut_wire(cut),
             Step::ResetWire => self.reset_wire(),
@@ -290,21 +330,25 @@ impl World {
                 self.operate(side, |kernel| kernel.delete_entry(mac(station)));
             }
             Step::Bridge(side, port, is_port) => {
-                self.checks.touch(Place::Bond(port), now);
+                self.checks
+                    .touch(Place::Bond(self.opposite(side, port)), now);
                 self.operate(side, |kernel| kernel.set_bridge_port(bond(port), is_port));
             }
             Step::MinLinks(side, port, count) => {
-                self.checks.touch(Place::Bond(port), now);
+                self.checks
+                    .touch(Place::Bond(self.opposite(side, port)), now);
                 self.operate(side, |kernel| kernel.set_min_links(bond(port), count));
             }
             Step::Rename(side, port, is_own) => {
-                self.checks.expose(Place::Bond(port), now);
+                self.checks
+                    .expose(Place::Bond(self.opposite(side, port)), now);
                 let text = if is_own { "bond" } else { "other" };
                 let to = name(&format!("{text}{}", port + 1));
                 self.operate(side, |kernel| kernel.rename(bond(port), to));
             }
             Step::Member(side, port, is_member) => {
-                self.checks.expose(Place::Bond(port), now);
+                self.checks
+                    .expose(Place::Bond(self.opposite(side, port)), now);
                 self.configure(side, |config| {
                     let port = name(&format!("bond{}", port + 1));
                     match is_member {
@@ -329,6 +373,7 @@ impl World {
         self.cut_wire(false);
         for side in SIDES {
             self.power_on(side);
+            self.cross(side, false);
             self.happen(Step::RenamePeerLink(side, true));
             for process in [Process::Iccpd, Process::Syncd] {
                 self.freeze(side, process, false);

@@ -65,13 +65,13 @@ enum Timer {
     /// LACP begins anew on a leg.
     Restart {
         side: usize,
-        port: usize,
+        host: usize,
         generation: u64,
     },
     /// LACP has agreed on a leg.
     Agree {
         side: usize,
-        port: usize,
+        host: usize,
         generation: u64,
     },
     /// Stations that have nothing to say say something, and tables age.
@@ -147,6 +147,8 @@ pub struct World {
     pub hosts: HostBonds,
     /// Where each station is.
     pub stations: [Place; STATIONS],
+    /// At which chassis the cables of both MLAG ports are in each other's place.
+    pub crossed: [bool; 2],
     /// The cable of the peer link.
     pub peer_cable: bool,
     /// The way of the session.
@@ -195,6 +197,7 @@ impl World {
                 Place::Orphan(1),
                 Place::Orphan(0),
             ],
+            crossed: [false; 2],
             peer_cable: false,
             wire_cut: false,
             checks: Checks::default(),
@@ -343,25 +346,36 @@ impl World {
             Timer::Notice { side, port } => self.notice(side, port),
             Timer::Restart {
                 side,
-                port,
+                host,
                 generation,
             } => {
-                if self.hosts[port].legs[side].generation == generation {
-                    self.negotiate(side, port);
+                if self.hosts[host].legs[side].generation == generation {
+                    self.negotiate(side, host);
                 }
             }
             Timer::Agree {
                 side,
-                port,
+                host,
                 generation,
             } => {
-                if self.hosts[port].legs[side].generation == generation
+                let port = self.opposite(side, host);
+                if self.hosts[host].legs[side].generation == generation
                     && let Some(actor) = self.chassis[side].kernel.actor(bond(port))
                 {
-                    self.hosts[port].legs[side].phase = Phase::Agreed(actor);
-                    self.select(port);
+                    self.hosts[host].legs[side].phase = Phase::Agreed(actor);
+                    self.select(host);
                 }
             }
+        }
+    }
+
+    /// The number of the host behind an MLAG port of a chassis, or of the port that leads to a host.
+    #[must_use]
+    pub const fn opposite(&self, side: usize, number: usize) -> usize {
+        if self.crossed[side] {
+            BONDS - 1 - number
+        } else {
+            number
         }
     }
 
@@ -379,7 +393,8 @@ impl World {
         let was_up = before.is_some_and(|state| state.mii_up);
         let is_up = after.is_some_and(|state| state.mii_up);
         if was_up != is_up {
-            let leg = &mut self.hosts[port].legs[side];
+            let host = self.opposite(side, port);
+            let leg = &mut self.hosts[host].legs[side];
             leg.generation += 1;
             let generation = leg.generation;
             if is_up {
@@ -388,56 +403,62 @@ impl World {
                     delay,
                     Timer::Restart {
                         side,
-                        port,
+                        host,
                         generation,
                     },
                 );
             } else {
                 leg.phase = Phase::Down;
-                self.select(port);
+                self.select(host);
             }
         }
         self.kernel_moved(side);
     }
 
-    fn negotiate(&mut self, side: usize, port: usize) {
-        let leg = &mut self.hosts[port].legs[side];
+    fn negotiate(&mut self, side: usize, host: usize) {
+        let leg = &mut self.hosts[host].legs[side];
         leg.phase = Phase::Negotiating;
         leg.generation += 1;
         let generation = leg.generation;
-        self.select(port);
+        self.select(host);
         let delay = self.jitter(100_000, 1_000_000);
         self.after(
             delay,
             Timer::Agree {
                 side,
-                port,
+                host,
                 generation,
             },
         );
     }
 
     /// The host chooses anew, and the chassis see what comes of it.
-    fn select(&mut self, port: usize) {
-        self.hosts[port].select();
+    fn select(&mut self, host: usize) {
+        self.hosts[host].select();
         for side in SIDES {
-            let host = &self.hosts[port];
+            let port = self.opposite(side, host);
+            let bond = &self.hosts[host];
             // What was agreed on before a loss stays on display until negotiation begins anew.
-            if host.legs[side].phase != Phase::Down {
-                let with = host.is_selected(side).then(|| partner(port));
-                self.chassis[side].kernel.negotiate(member(port), with);
-            }
+            let with = match bond.legs[side].phase {
+                Phase::Down => continue,
+                Phase::Negotiating => None,
+                Phase::Agreed(_) => Some(partner(host)),
+            };
+            let is_used = bond.is_selected(side);
+            let kernel = &mut self.chassis[side].kernel;
+            kernel.negotiate(member(port), with, is_used);
         }
     }
 
     /// Something was done to a kernel: its events go on their way, and hosts see another system id.
     fn kernel_moved(&mut self, side: usize) {
-        for port in 0..BONDS {
+        for host in 0..BONDS {
+            let port = self.opposite(side, host);
             let actor = self.chassis[side].kernel.actor(bond(port));
-            if let Phase::Agreed(shown) = self.hosts[port].legs[side].phase
+            if let Phase::Agreed(shown) = self.hosts[host].legs[side].phase
                 && actor.is_some_and(|actor| actor != shown)
             {
-                self.negotiate(side, port);
+                self.negotiate(side, host);
             }
         }
         let (to_iccpd, to_syncd) = {

@@ -176,6 +176,26 @@ fn a_seed_makes_the_same_schedule_and_the_same_run_each_time() {
     assert_eq!(first, run());
 }
 
+/// The host behind a port of the secondary leaves it because of the id that it shows, and is at its other end all the same.
+#[test]
+fn crossed_cables_are_found_once_and_for_all() {
+    for side in [A, B] {
+        let mut world = World::settled(OPTIONS);
+        world.happen(Step::Cross(side, true));
+        world.run_for(Duration::from_secs(5));
+        assert!(!world.checks.has_failed(), "{:?}", world.checks.violation());
+        world.trace = Some(Vec::new());
+        world.run_for(Duration::from_secs(20));
+        assert!(!world.checks.has_failed(), "{:?}", world.checks.violation());
+        let trace = world.trace.take().unwrap();
+        let changes = trace.iter().filter(|line| line.contains("set system MAC"));
+        assert_eq!(changes.count(), 0, "{}", trace.join("\n"));
+        world.mend();
+        world.check_mended();
+        assert!(!world.checks.has_failed(), "{:?}", world.checks.violation());
+    }
+}
+
 /// What must not happen, done to both kernels with nobody excused and nobody there to mend it.
 fn frozen() -> World {
     let mut world = World::settled(OPTIONS);

@@ -167,9 +167,11 @@ impl Kernel {
     fn member_info(&self, index: u32) -> Option<BondMember> {
         let state = self.member_state(index)?;
         let agreed = LacpState::SYNCHRONIZATION | LacpState::COLLECTING | LacpState::DISTRIBUTING;
-        let lacp = match state.partner {
-            Some(_) => LacpState::ACTIVITY | agreed,
-            None => LacpState::ACTIVITY | LacpState::EXPIRED,
+        // A partner that uses its other legs is in sync on none but those.
+        let (actor, partner) = match (state.partner, state.is_used) {
+            (Some(_), true) => (agreed, agreed),
+            (Some(_), false) => (LacpState::SYNCHRONIZATION, LacpState::empty()),
+            (None, _) => (LacpState::EXPIRED, LacpState::EXPIRED),
         };
         Some(BondMember {
             active: state.mii_up,
@@ -177,8 +179,8 @@ impl Kernel {
             link_failures: state.failures,
             queue_id: 0,
             aggregator: Some(1),
-            actor_state: lacp,
-            partner_state: lacp,
+            actor_state: LacpState::ACTIVITY | actor,
+            partner_state: LacpState::ACTIVITY | partner,
         })
     }
 

@@ -10,19 +10,42 @@ use crate::kernel::{BONDS, Kernel, ORPHAN, PEER_LINK, member};
 use crate::lacp::Phase;
 use crate::syncd::Syncd;
 
+/// How long that takes.
+const CROSSING: Duration = Duration::from_millis(1_500);
+
 impl World {
     /// Plug the cable of a leg in or pull it.
     pub fn set_leg(&mut self, side: usize, port: usize, up: bool) {
-        let leg = &mut self.hosts[port].legs[side];
+        let host = self.opposite(side, port);
+        let leg = &mut self.hosts[host].legs[side];
         if leg.cable == up || (up && !self.chassis[side].is_on) {
             return;
         }
         leg.cable = up;
-        self.checks.touch(Place::Bond(port), self.now);
+        self.checks.touch(Place::Bond(host), self.now);
         self.chassis[side].kernel.set_cable(member(port), up);
         let look = self.jitter(1_000, 100_000);
         self.after(look, Timer::Notice { side, port });
         self.kernel_moved(side);
+    }
+
+    /// Somebody pulls the cables of both MLAG ports of a chassis and plugs each in where the other one was, or belongs.
+    pub fn cross(&mut self, side: usize, crossed: bool) {
+        if self.crossed[side] == crossed {
+            return;
+        }
+        let were = [0, 1].map(|host| self.hosts[host].legs[side].cable);
+        for port in 0..BONDS {
+            self.set_leg(side, port, false);
+        }
+        self.run_for(CROSSING);
+        self.crossed[side] = crossed;
+        for (host, was) in were.into_iter().enumerate() {
+            if was {
+                let port = self.opposite(side, host);
+                self.set_leg(side, port, true);
+            }
+        }
     }
 
     /// Plug the cable of the peer link in or pull it.
@@ -160,8 +183,9 @@ impl World {
         chassis.kernel.set_cable(ORPHAN, true);
         self.checks.touch(Place::Orphan(side), self.now);
         for port in 0..BONDS {
-            self.hosts[port].legs[side].phase = Phase::Down;
-            self.hosts[port].select();
+            let host = self.opposite(side, port);
+            self.hosts[host].legs[side].phase = Phase::Down;
+            self.hosts[host].select();
             self.set_leg(side, port, true);
         }
         self.set_peer_link(true);

@@ -22,11 +22,13 @@ impl World {
     #[must_use]
     pub fn ways(&self, from: Place) -> Vec<(usize, u32)> {
         match from {
-            Place::Bond(port) => {
+            Place::Bond(host) => {
                 let usable = SIDES
                     .into_iter()
-                    .filter(|side| self.hosts[port].is_usable(*side));
-                usable.map(|side| (side, bond(port))).collect()
+                    .filter(|side| self.hosts[host].is_usable(*side));
+                usable
+                    .map(|side| (side, bond(self.opposite(side, host))))
+                    .collect()
             }
             Place::Orphan(side) => vec![(side, ORPHAN)],
         }
@@ -55,9 +57,10 @@ impl World {
                 } else if out == ORPHAN {
                     walk.arrivals.push(Place::Orphan(side));
                 } else if let Some(port) = (0..BONDS).find(|port| bond(*port) == out)
-                    && self.hosts[port].is_usable(side)
+                    && let host = self.opposite(side, port)
+                    && self.hosts[host].is_usable(side)
                 {
-                    walk.arrivals.push(Place::Bond(port));
+                    walk.arrivals.push(Place::Bond(host));
                 }
             }
         }
