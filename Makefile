@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore soak fuzz mutants clean
+.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore soak faults fuzz mutants clean
 
 help:
 	@echo 'make demo    show a pair at work, in a screenful'
@@ -10,6 +10,7 @@ help:
 	@echo 'make ci      format, lints, documentation, dependencies, then make test'
 	@echo 'make explore search for schedules and values that break a property: CASES=number'
 	@echo 'make soak    run random failures of a whole pair in virtual time: SOAK_SECONDS=number SEED=number'
+	@echo 'make faults  put mended faults back, one at a time, and see whether soak finds them: FAULT=name'
 	@echo 'make fuzz    search for inputs on which a decoder fails: TARGET=name TIME=seconds'
 	@echo 'make mutants see whether a test fails where the code is broken: COUNT=number SEED=number'
 	@echo 'make deps    install what is lacking (the others do it by themselves)'
@@ -60,6 +61,10 @@ explore: deps
 soak: deps
 	$(CARGO) run --profile lab -p mclag-sim --bin mclag-soak -- \
 		--seconds '$(or $(SOAK_SECONDS),600)' --seed '$(or $(SEED),1)'
+
+# By hand: each is a build and a search.
+faults: deps
+	@tests/scripts/faults '$(FAULT)'
 
 # Not part of the tests, which run the same targets on a fixed list of inputs: see CONTRIBUTING.md.
 fuzz:

@@ -24,6 +24,9 @@ struct Arguments {
     /// Violations to print before the search ends.
     #[arg(long, default_value_t = 5)]
     most: u64,
+    /// Print the schedule of a violation as it was drawn, not the smallest one that is like it.
+    #[arg(long)]
+    as_drawn: bool,
 }
 
 /// Runs that may be spent on making a schedule small.
@@ -46,7 +49,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 while Instant::now() < end
                     && counted.violations.load(Ordering::Relaxed) < arguments.most
                 {
-                    counted.run(next.fetch_add(1, Ordering::Relaxed));
+                    counted.run(next.fetch_add(1, Ordering::Relaxed), arguments.as_drawn);
                 }
             });
         }
@@ -67,7 +70,7 @@ struct Counted {
 }
 
 impl Counted {
-    fn run(&self, seed: u64) {
+    fn run(&self, seed: u64, as_drawn: bool) {
         let drawn = match Drawn::from_seed(seed) {
             Ok(drawn) => drawn,
             Err(error) => {
@@ -82,6 +85,10 @@ impl Counted {
             .fetch_add(outcome.lasted.as_secs(), Ordering::Relaxed);
         if let Some(violation) = outcome.violation {
             self.violations.fetch_add(1, Ordering::Relaxed);
+            if as_drawn {
+                println!("seed {seed}: {}\n{}", violation.what, drawn.schedule());
+                return;
+            }
             let small = drawn.smallest_failing(SHRINK_RUNS);
             let shown = small.run(true);
             let trace = shown.trace.join("\n");
