@@ -21,7 +21,7 @@ use crate::demo;
 use crate::measure;
 use crate::netns;
 use crate::places::{PROGRAMS, Places};
-use crate::protocol::{Event, Job};
+use crate::protocol::{Draw, Event, Job};
 use crate::scenario::{Ctx, Scenario};
 use crate::scenarios;
 use crate::speech::Speech;
@@ -70,15 +70,17 @@ pub fn run_scenario(
     results: &Path,
     programs: &Path,
     speech: Speech,
+    draw: Draw,
 ) -> Result<()> {
     let scenario = find(name)?;
-    let mut ctx = Ctx::new(name, prefix, results, programs, speech)?;
+    let mut ctx = Ctx::new(name, prefix, results, programs, speech, draw)?;
     (scenario.run)(&mut ctx)
 }
 
 fn find(name: &str) -> Result<Scenario> {
     let known = [
         scenarios::all(),
+        scenarios::on_request(),
         scenarios::broken(),
         vec![demo::SCENARIO, stay::SCENARIO],
         measure::SCENARIOS.to_vec(),
@@ -100,6 +102,7 @@ fn run_apart(name: &str, prefix: &str, job: &Job, programs: &Path) -> Result<()>
         .args([name, prefix])
         .args([results, programs])
         .arg(job.speech.to_string())
+        .args([job.draw.seed, job.draw.count].map(|number| number.to_string()))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use iccp_core::record::Recording;
 use mclag_tests::places::Places;
-use mclag_tests::protocol::Event;
+use mclag_tests::protocol::{Draw, Event};
 use mclag_tests::scenario::Scenario;
 use mclag_tests::session::{self, Audience, Verdict};
 use mclag_tests::speech::Speech;
@@ -72,6 +72,8 @@ enum What {
         results: PathBuf,
         programs: PathBuf,
         speech: Speech,
+        seed: u64,
+        count: u64,
     },
 }
 
@@ -92,13 +94,19 @@ fn run(what: What) -> Result<ExitCode> {
         What::Down => stay::down(),
         What::Keep => stay::keep(),
         What::Demo => follow(&[demo::SCENARIO], Telling::Demo),
-        What::Run { words } => follow(&choose(scenarios::all(), &words)?, Telling::Scenarios),
+        What::Run { words } => {
+            let mut from = scenarios::all();
+            if !words.is_empty() {
+                from.extend(scenarios::on_request());
+            }
+            follow(&choose(from, &words)?, Telling::Scenarios)
+        }
         What::Measure { words } => {
             let chosen = choose(measure::SCENARIOS.to_vec(), &words)?;
             follow(&chosen, Telling::Scenarios)
         }
         What::List => {
-            for scenario in scenarios::all() {
+            for scenario in [scenarios::all(), scenarios::on_request()].concat() {
                 println!(
                     "{}\n    {}",
                     scenario.name,
@@ -126,7 +134,12 @@ fn run(what: What) -> Result<ExitCode> {
             results,
             programs,
             speech,
-        } => guest::run_scenario(&name, &prefix, &results, &programs, speech),
+            seed,
+            count,
+        } => {
+            let draw = Draw { seed, count };
+            guest::run_scenario(&name, &prefix, &results, &programs, speech, draw)
+        }
     }
     .map(|()| ExitCode::SUCCESS)
 }

@@ -17,6 +17,36 @@ pub struct Job {
     pub results: PathBuf,
     /// What pairs speak, where a scenario does not choose.
     pub speech: Speech,
+    /// What scenarios draw at random from.
+    pub draw: Draw,
+}
+
+/// What scenarios draw at random from.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Draw {
+    /// Seed of the first schedule; the others follow.
+    pub seed: u64,
+    /// How many schedules.
+    pub count: u64,
+}
+
+impl Draw {
+    /// As `MCLAG_LAB_SEED` and `MCLAG_LAB_COUNT` say: from the first seed, a handful.
+    pub fn of_environment() -> Result<Self> {
+        Ok(Self {
+            seed: number("MCLAG_LAB_SEED", 1)?,
+            count: number("MCLAG_LAB_COUNT", 5)?,
+        })
+    }
+}
+
+fn number(variable: &str, usual: u64) -> Result<u64> {
+    match std::env::var(variable) {
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .with_context(|| format!("{variable} is a number, not {text:?}")),
+        _ => Ok(usual),
+    }
 }
 
 impl Job {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::places::Places;
-use crate::protocol::Event;
+use crate::protocol::{Draw, Event};
 use crate::speech::Speech;
 
 /// A story with an expected end.
@@ -38,6 +38,7 @@ pub struct Ctx {
     programs: PathBuf,
     scratch: PathBuf,
     speech: Speech,
+    draw: Draw,
 }
 
 impl Ctx {
@@ -48,6 +49,7 @@ impl Ctx {
         results: &Path,
         programs: &Path,
         speech: Speech,
+        draw: Draw,
     ) -> Result<Self> {
         let results = results.join(name);
         fs::create_dir_all(&results)
@@ -61,6 +63,7 @@ impl Ctx {
             programs: programs.to_owned(),
             scratch,
             speech,
+            draw,
         })
     }
 
@@ -92,6 +95,12 @@ impl Ctx {
     #[must_use]
     pub const fn speech(&self) -> Speech {
         self.speech
+    }
+
+    /// What to draw at random from.
+    #[must_use]
+    pub const fn draw(&self) -> Draw {
+        self.draw
     }
 
     /// The program under test of that name.

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use crate::places::Places;
 use crate::probe::{self, Ground};
-use crate::protocol::{Event, Job};
+use crate::protocol::{Draw, Event, Job};
 use crate::scenario::Scenario;
 use crate::speech::Speech;
 use crate::vm::{Accel, Vm};
@@ -278,6 +278,7 @@ impl Guest {
             scenarios: scenarios.to_vec(),
             results: places.results.clone(),
             speech: Speech::of_environment()?,
+            draw: Draw::of_environment()?,
         };
         match probe::ground()? {
             Ground::Host => {

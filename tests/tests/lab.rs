@@ -29,7 +29,7 @@ fn main() {
     let mut trials = Vec::new();
     // The run begins with the first test that waits for it: never for `--list`.
     let start = Arc::new(Mutex::new(None::<Box<dyn FnOnce() + Send>>));
-    for scenario in scenarios::all() {
+    for scenario in scenarios_for(&args) {
         let (sender, receiver) = mpsc::channel();
         let start = Arc::clone(&start);
         let trial = Trial::test(scenario.name, move || judge(&start, &receiver));
@@ -46,12 +46,23 @@ fn main() {
     libtest_mimic::run(&args, trials).exit();
 }
 
+/// All, and of those on request the ones that are named.
+fn scenarios_for(args: &Arguments) -> Vec<Scenario> {
+    let is_named = |scenario: &Scenario| {
+        let word = args.filter.as_ref();
+        word.is_some_and(|word| scenario.name.contains(word.as_str()))
+    };
+    let named = scenarios::on_request().into_iter().filter(is_named);
+    scenarios::all().into_iter().chain(named).collect()
+}
+
 /// Held while guests are running: the one with broken scenarios is not to disturb them.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn run(senders: HashMap<String, (Scenario, Sender<Verdict>)>) {
     let _alone = alone();
-    let chosen: Vec<Scenario> = scenarios::all()
+    let chosen: Vec<Scenario> = [scenarios::all(), scenarios::on_request()]
+        .concat()
         .into_iter()
         .filter(|scenario| senders.contains_key(scenario.name))
         .collect();

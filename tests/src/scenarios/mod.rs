@@ -2,6 +2,7 @@
 
 mod addresses;
 mod broken;
+mod chaos;
 mod composed;
 mod console;
 mod counting;
@@ -42,6 +43,12 @@ pub fn all() -> Vec<Scenario> {
         legacy::SCENARIOS,
     ]
     .concat()
+}
+
+/// Scenarios that run only when they are named: what they find depends on how long they run.
+#[must_use]
+pub fn on_request() -> Vec<Scenario> {
+    chaos::SCENARIOS.to_vec()
 }
 
 /// Scenarios that fail on purpose, for the lab's test of itself. The kernel's panic is for a virtual machine only.
