@@ -45,6 +45,7 @@ pub struct Links {
     /// Interfaces that have, or had, an IPv4 address.
     had_ipv4: BTreeSet<u32>,
     generation: u64,
+    shape: u64,
     listing: Snapshot<u32>,
     complete: bool,
 }
@@ -67,9 +68,22 @@ impl Links {
         self.generation
     }
 
+    /// The same of everything but what comes and goes with the links: whether interfaces run and who is at their
+    /// other end.
+    #[must_use]
+    pub const fn shape(&self) -> u64 {
+        self.shape
+    }
+
+    /// More than that changed.
+    pub(super) const fn reshaped(&mut self) {
+        self.generation += 1;
+        self.shape += 1;
+    }
+
     /// A full listing begins.
     pub fn begin(&mut self) {
-        self.generation += 1;
+        self.reshaped();
         self.listing.begin();
         // What is not the usual is said again.
         self.attributes.clear();
@@ -80,7 +94,7 @@ impl Links {
         let Some(named) = self.listing.end() else {
             return;
         };
-        self.generation += 1;
+        self.reshaped();
         for index in named.unnamed(self.by_index.keys()) {
             self.remove(index);
         }
@@ -121,6 +135,11 @@ impl Links {
             Some(older) if older != link.index => self.unlist(older),
             _ => {}
         }
+        let is_tunnel = |link: &Link| link.kind == LinkKind::Vxlan;
+        let shape = |link: &Link| (link.name, link.mac, link.master, is_tunnel(link));
+        if self.by_index.get(&link.index).map(shape) != Some(shape(&link)) {
+            self.shape += 1;
+        }
         if let Some(before) = self.by_index.get(&link.index) {
             if before.name != link.name && self.by_name.get(&before.name) == Some(&link.index) {
                 self.by_name.remove(&before.name);
@@ -142,13 +161,13 @@ impl Links {
 
     /// VLANs of a bridge port as they are now.
     pub fn set_vids(&mut self, index: u32, vids: BTreeSet<Vid>) {
-        self.generation += 1;
+        self.reshaped();
         self.vlans.set(index, vids);
     }
 
     /// Whether a bridge filters VLANs.
     pub fn set_filtering(&mut self, index: u32, on: bool) {
-        self.generation += 1;
+        self.reshaped();
         match on {
             true => self.filtering.insert(index),
             false => self.filtering.remove(&index),
@@ -167,7 +186,9 @@ impl Links {
     /// The dataplane says whether a port, which need not exist, is in a VLAN. From then on its word
     /// counts for this port (`spec/mclagsyncd-protocol.md` 5.4).
     pub fn set_member(&mut self, port: IfName, vid: Vid, member: bool) {
-        self.generation += u64::from(self.vlans.set_member(port, vid, member));
+        if self.vlans.set_member(port, vid, member) {
+            self.reshaped();
+        }
     }
 
     /// The dataplane begins to say everything again. Until it has, what it said before counts, also
@@ -184,12 +205,14 @@ impl Links {
     /// It has said everything: what it did not say again counts no longer, and the kernel's word does
     /// for ports that it did not name.
     pub fn members_end(&mut self) {
-        self.generation += u64::from(self.vlans.end());
+        if self.vlans.end() {
+            self.reshaped();
+        }
     }
 
     /// An interface is gone.
     pub fn remove(&mut self, index: u32) {
-        self.generation += 1;
+        self.reshaped();
         if let Some(link) = self.by_index.get(&index)
             && self.by_name.get(&link.name) == Some(&index)
         {

@@ -16,8 +16,8 @@ pub(super) struct Checks {
     noted: BTreeMap<Option<IfName>, Warning>,
     /// The same of the chassis itself.
     noted_here: Vec<Warning>,
-    /// State of the links that were looked at.
-    links: u64,
+    /// State of the interfaces that were looked at.
+    shape: u64,
 }
 
 impl Checks {
@@ -46,8 +46,8 @@ impl Domain {
     /// Write down what differs and did not before; of each port the first difference only, in the
     /// order of the specification.
     pub(super) fn check_consistency(&mut self) {
-        if self.checks.links != self.links.generation() {
-            self.checks.links = self.links.generation();
+        if self.checks.shape != self.links.shape() {
+            self.checks.shape = self.links.shape();
             self.checks.due();
         }
         if self.session.state() != SessionState::Exchange || !self.checks.take_due() {
@@ -62,13 +62,14 @@ impl Domain {
         let peer_link = self.peer_link();
         found.extend(self.peer_link_conflict().map(|found| (peer_link, found)));
         found.extend(self.system_mac_conflict().map(|found| (None, found)));
-        let here = self.hazards();
-        let news = here
-            .iter()
-            .filter(|found| !self.checks.noted_here.contains(found));
-        let mut news: Vec<Warning> = news.cloned().collect();
-        self.checks.noted_here = here;
-        news.extend(self.checks.note(found));
+        let mut news = self.checks.note(found);
+        // While the interfaces are being listed anew nothing is known to be over.
+        if self.links.is_ready() {
+            let here = self.hazards();
+            let noted = std::mem::take(&mut self.checks.noted_here);
+            news.extend(here.iter().filter(|found| !noted.contains(found)).cloned());
+            self.checks.noted_here = here;
+        }
         for warning in news {
             self.notice(Notice::Conflict(warning));
         }

@@ -34,7 +34,7 @@ impl Attributes {
 impl Links {
     /// Whether a bridge runs the kernel's spanning tree.
     pub fn set_spanning_tree(&mut self, index: u32, on: bool) {
-        self.generation += 1;
+        self.reshaped();
         let known = &mut self.attributes.spanning_trees;
         match on {
             true => known.insert(index),
@@ -44,7 +44,7 @@ impl Links {
 
     /// MTU of a bridge port, in bytes.
     pub fn set_mtu(&mut self, index: u32, mtu: u32) {
-        self.generation += 1;
+        self.reshaped();
         self.attributes.mtus.insert(index, mtu);
     }
 

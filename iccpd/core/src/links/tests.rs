@@ -518,3 +518,64 @@ fn the_same_name_with_another_index_replaces_the_old_interface() {
     links.remove(7);
     assert!(!links.exists(&name("a")));
 }
+
+/// What is compared for warnings looks at every VLAN of every port; a mass failure must not.
+#[test]
+fn what_comes_and_goes_with_a_link_is_no_change_of_shape() {
+    let mut links = Links::default();
+    let link = Link {
+        index: 5,
+        name: IfName::new("bond1").unwrap(),
+        mac: None,
+        admin_up: true,
+        running: true,
+        master: Some(1),
+        blocked: false,
+        kind: LinkKind::Other,
+        member: None,
+    };
+    let mut reshapes = |change: &dyn Fn(&mut Links)| {
+        let before = links.shape();
+        change(&mut links);
+        links.shape() != before
+    };
+    assert!(reshapes(&|links| links.upsert(link.clone())));
+    for running in [false, true] {
+        let link = Link {
+            running,
+            ..link.clone()
+        };
+        assert!(!reshapes(&|links| links.upsert(link.clone())));
+    }
+    let lag = |key| {
+        let system = mclag_proto::Mac([2, 0, 0, 0, 0, 9]);
+        let kind = LinkKind::Lag {
+            lacp: true,
+            partner: Some(LacpPartner { system, key }),
+            min_links: 0,
+        };
+        Link {
+            kind,
+            ..link.clone()
+        }
+    };
+    assert!(!reshapes(&|links| links.upsert(lag(1))));
+    assert!(!reshapes(&|links| links.upsert(lag(2))));
+    let changes: [&dyn Fn(&mut Links); 6] = [
+        &|links| links.set_vids(5, BTreeSet::new()),
+        &|links| links.set_filtering(1, true),
+        &|links| links.set_mtu(5, 9000),
+        &|links| links.set_spanning_tree(1, true),
+        &|links| {
+            let master = None;
+            links.upsert(Link {
+                master,
+                ..link.clone()
+            });
+        },
+        &|links| links.remove(5),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        assert!(reshapes(change), "{number}");
+    }
+}

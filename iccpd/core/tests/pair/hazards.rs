@@ -69,6 +69,17 @@ fn spanning_tree_on_the_bridge() {
     ];
     let mut world = World::settled();
     world.feed(Side::A, tree(true));
+    // One that says it again tells nothing new.
+    for (number, input) in listing.iter().enumerate() {
+        world.feed(Side::A, input.clone());
+        if number == 1 {
+            world.feed(Side::A, tree(true));
+        }
+    }
+    world.set_bond(Side::B, 1, false);
+    world.run_for(SECOND);
+    assert_eq!(warnings(&world, Side::A), std::slice::from_ref(&warning));
+    assert_eq!(noted(&world, &warning), 1);
     for input in listing {
         world.feed(Side::A, input);
     }
