@@ -78,6 +78,8 @@ pub(super) mod tlv {
     pub(in super::super) const MAC_ORDER: u16 = 0x1104;
     /// Port Id, ours: [`Extension::PortId`](super::super::ext::Extension::PortId).
     pub(in super::super) const PORT_ID: u16 = 0x1105;
+    /// Dataplane State, ours: [`DataplaneState`](super::super::ext::DataplaneState).
+    pub(in super::super) const DATAPLANE_STATE: u16 = 0x1106;
 }
 
 /// The part of a message that an error speaks of.
@@ -121,6 +123,7 @@ impl Part {
             Self::Tlv(tlv::LACP_PARTNER) => "LACP Partner",
             Self::Tlv(tlv::MAC_ORDER) => "MAC Order",
             Self::Tlv(tlv::PORT_ID) => "Port Id",
+            Self::Tlv(tlv::DATAPLANE_STATE) => "Dataplane State",
             Self::Message(_) | Self::Tlv(_) => return None,
         })
     }

@@ -5,7 +5,9 @@
 //! may be sent to anyone; everything else is sent only after both sides announced themselves.
 
 use super::MAX_MESSAGE;
-use super::code::tlv::{ANNOUNCE, LACP_PARTNER, MAC_ORDER, MAC_SYNC_END, PORT_ID, SHUTDOWN_NOTICE};
+use super::code::tlv::{
+    ANNOUNCE, DATAPLANE_STATE, LACP_PARTNER, MAC_ORDER, MAC_SYNC_END, PORT_ID, SHUTDOWN_NOTICE,
+};
 use super::error::DecodeError;
 use super::tlv::mac::FIRST_ENTRY;
 use super::wire::{Fields, Output, TlvKind, clip, lossy, vid};
@@ -46,6 +48,8 @@ pub enum Extension {
     /// id. Sent to a peer that announced version 3 or more; a receiver ignores bytes behind the number, so a
     /// later version may append.
     PortId(AggregatorId),
+    /// 0x1106: whether what the sender decides is carried out there.
+    DataplaneState(DataplaneState),
 }
 
 impl Extension {
@@ -57,6 +61,7 @@ impl Extension {
             Self::LacpPartner(_) => LACP_PARTNER,
             Self::MacOrder(_) => MAC_ORDER,
             Self::PortId(_) => PORT_ID,
+            Self::DataplaneState(_) => DATAPLANE_STATE,
         }
     }
 
@@ -79,6 +84,7 @@ impl Extension {
                 }
             }
             Self::PortId(id) => out.u16(id.0),
+            Self::DataplaneState(state) => state.encode(out),
         });
     }
 
@@ -98,6 +104,7 @@ impl Extension {
                 Self::MacOrder(value.entries(total, report, MacOrder::decode)?)
             }
             PORT_ID => Self::PortId(AggregatorId(value.u16("aggregator id")?)),
+            DATAPLANE_STATE => Self::DataplaneState(DataplaneState::decode(value, report)?),
             _ => return Ok(None),
         }))
     }
@@ -349,5 +356,117 @@ impl MacOrder {
             sequence,
             age,
         })
+    }
+}
+
+/// 0x1106 Dataplane State: sent when it changes, and once both are synchronised unless all is well; a receiver
+/// that was sent none takes the sender's dataplane to be at work.
+///
+/// A receiver ignores bytes behind the fields it knows, so a later version may append.
+//
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |1|0|       Type = 0x1106       |        Length = 4 + 4n        |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |           Presence            |      n = number of ports      |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |         Aggregator ID         |    1 isolated, 0 not: as far  |
+// |                               |    as known      (n times)    |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DataplaneState {
+    /// Whether it is at work.
+    pub presence: DataplanePresence,
+    /// Ports that cannot be acknowledged for as long as it is not: they are not known for certain to be isolated.
+    /// At most [`DataplaneState::MAX_PORTS`].
+    pub ports: Vec<DoubtfulPort>,
+}
+
+/// Whether a dataplane is at work.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataplanePresence {
+    /// 0: what is decided is carried out.
+    #[default]
+    AtWork,
+    /// 1: nobody is connected who would. The ports go on as they were set last.
+    Disconnected,
+    /// 2: who would does not answer. The ports may go on as they were set last.
+    Silent,
+}
+
+/// A port that is not known for certain to be isolated.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DoubtfulPort {
+    /// The port, by the number that its Aggregator Config has.
+    pub id: AggregatorId,
+    /// It was isolated when that was last known, or that was never known; else it was not.
+    pub isolated: bool,
+}
+
+impl DataplaneState {
+    /// Most ports in one message.
+    pub const MAX_PORTS: usize = 8192;
+
+    fn encode(&self, out: &mut Output<'_>) {
+        let ports = self.ports.iter().take(Self::MAX_PORTS);
+        out.u16(self.presence.to_wire());
+        out.count(ports.len());
+        for port in ports {
+            out.u16(port.id.0);
+            out.u16(port.isolated.into());
+        }
+    }
+
+    fn decode(
+        fields: &mut Fields<'_>,
+        report: &mut Option<DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        let presence = DataplanePresence::decode(fields)?;
+        let total = fields.count("number of ports", DoubtfulPort::LEN)?;
+        let ports = fields.entries(total, report, DoubtfulPort::decode)?;
+        Ok(Self { presence, ports })
+    }
+}
+
+impl DataplanePresence {
+    const fn to_wire(self) -> u16 {
+        match self {
+            Self::AtWork => 0,
+            Self::Disconnected => 1,
+            Self::Silent => 2,
+        }
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let offset = fields.offset();
+        match fields.u16("presence")? {
+            0 => Ok(Self::AtWork),
+            1 => Ok(Self::Disconnected),
+            2 => Ok(Self::Silent),
+            other => Err(fields.bad("presence", offset, other, "0, 1 or 2")),
+        }
+    }
+}
+
+impl DoubtfulPort {
+    /// Size in bytes.
+    const LEN: usize = 4;
+
+    /// Reads the whole entry before it judges any of it, so that the next one can be read.
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let id = AggregatorId(fields.u16("aggregator id")?);
+        let offset = fields.offset();
+        match fields.u16("isolated")? {
+            0 => Ok(Self {
+                id,
+                isolated: false,
+            }),
+            1 => Ok(Self { id, isolated: true }),
+            other => Err(fields.bad("isolated", offset, other, "0 or 1")),
+        }
     }
 }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::IfName;
-use crate::iccp::ext::{Announce, Extension, ShutdownNotice};
+use crate::iccp::ext::{
+    Announce, DataplanePresence, DataplaneState, DoubtfulPort, Extension, ShutdownNotice,
+};
 use crate::iccp::{BadValue, Found, MacEntry, PortState, RgId};
 
 mod captured;
@@ -334,7 +336,7 @@ fn the_bits_beside_the_type_of_application_data_are_ignored() {
 #[test]
 fn unknown_tlvs_are_read_past() {
     for kind in [
-        0x0030, 0x0033, 0x0034, 0x0035, 0x003b, 0x1037, 0x1106, 0x3fff_u16,
+        0x0030, 0x0033, 0x0034, 0x0035, 0x003b, 0x1037, 0x1107, 0x3fff_u16,
     ] {
         let [high, low] = kind.to_be_bytes();
         let bytes = framed(&[high, low, 0, 3, 1, 2, 3]);
@@ -624,6 +626,31 @@ fn extensions_with_values_of_a_later_version_are_errors_of_that_message_only() {
     assert_eq!(
         bad_value(&framed(&hex("9100 000b 0000 0000 00{6} 00"))),
         error
+    );
+    let error = bad(Part::Tlv(0x1106), "presence", 20, 3);
+    assert_eq!(bad_value(&framed(&hex("9106 0004 0003 0000"))), error);
+}
+
+/// The ports beside it are good.
+#[test]
+fn a_doubtful_port_of_a_later_version_is_skipped_and_reported() {
+    let bytes = framed(&hex("9106 000c 0001 0002 002a 0002 002b 0000"));
+    let got = decode_all(&bytes);
+    let [Ok(message), Err(error)] = got.as_slice() else {
+        panic!("{got:?}");
+    };
+    assert!(!error.is_fatal());
+    let port = DoubtfulPort {
+        id: crate::AggregatorId(43),
+        isolated: false,
+    };
+    let state = DataplaneState {
+        presence: DataplanePresence::Disconnected,
+        ports: vec![port],
+    };
+    assert_eq!(
+        *message,
+        application(Tlv::Extension(Extension::DataplaneState(state)))
     );
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Mac;
-use crate::iccp::ext::PortPartner;
+use crate::iccp::ext::{DataplanePresence, DataplaneState, PortPartner};
 use crate::iccp::{
     EntryOp, InterfaceUpAck, MacType, NeighbourEntry, NeighbourFlags, PortChannelInfo,
 };
@@ -350,6 +350,13 @@ fn what_the_dialect_does_not_have_is_not_written() {
             Tlv::Extension(Extension::PortId(crate::AggregatorId(1))),
             "Port Id TLV 0x1105",
         ),
+        (
+            Tlv::Extension(Extension::DataplaneState(DataplaneState {
+                presence: DataplanePresence::AtWork,
+                ports: Vec::new(),
+            })),
+            "Dataplane State TLV 0x1106",
+        ),
     ] {
         let mut out = Vec::new();
         let error = encode(&application(tlv), LINUX_MCLAG, &mut out).unwrap_err();
@@ -374,6 +381,8 @@ fn types_of_the_other_dialect_are_unknown() {
         ("0944", 0x1102),
         ("0d44", 0x1103),
         ("1144", 0x1104),
+        ("1544", 0x1105),
+        ("1944", 0x1106),
     ] {
         let mut tlv = hex(word);
         tlv.extend(hex("0100 01"));

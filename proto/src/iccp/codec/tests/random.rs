@@ -5,7 +5,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::iccp::ext::{Alone, MacOrder, PortPartner};
+use crate::iccp::ext::{
+    Alone, DataplanePresence, DataplaneState, DoubtfulPort, MacOrder, PortPartner,
+};
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, Status,
@@ -128,6 +130,9 @@ fn extensions() -> impl Strategy<Value = Extension> {
         }),
         vec(orders(), 0..9).prop_map(Extension::MacOrder),
         any::<u16>().prop_map(|id| Extension::PortId(AggregatorId(id))),
+        (presences(), vec(doubtful_ports(), 0..9)).prop_map(|(presence, ports)| {
+            Extension::DataplaneState(DataplaneState { presence, ports })
+        }),
     ]
 }
 
@@ -137,6 +142,21 @@ fn alone() -> impl Strategy<Value = Option<Alone>> {
         Just(Alone::Carries),
         Just(Alone::Heard)
     ])
+}
+
+fn presences() -> impl Strategy<Value = DataplanePresence> {
+    prop_oneof![
+        Just(DataplanePresence::AtWork),
+        Just(DataplanePresence::Disconnected),
+        Just(DataplanePresence::Silent),
+    ]
+}
+
+fn doubtful_ports() -> impl Strategy<Value = DoubtfulPort> {
+    (any::<u16>(), any::<bool>()).prop_map(|(id, isolated)| DoubtfulPort {
+        id: AggregatorId(id),
+        isolated,
+    })
 }
 
 fn orders() -> impl Strategy<Value = MacOrder> {
@@ -210,7 +230,7 @@ fn tlvs() -> impl Strategy<Value = Tlv> {
             .prop_map(|(id, isolated)| Tlv::InterfaceUpAck(InterfaceUpAck { id, isolated })),
         Just(Tlv::WarmBoot),
         extensions().prop_map(Tlv::Extension),
-        (0x1105..=0x3fff_u16).prop_map(|kind| Tlv::Unknown { kind }),
+        (0x1107..=0x3fff_u16).prop_map(|kind| Tlv::Unknown { kind }),
     ]
 }
 
@@ -272,15 +292,15 @@ proptest! {
     fn random_bytes_never_panic(
         dialect in dialects(),
         start in option::of(0..5_usize),
-        tlv in option::of(0..22_usize),
+        tlv in option::of(0..24_usize),
         noise in vec(any::<u8>(), 0..600),
         cut in 1..600_usize,
     ) {
         const KINDS: [u16; 5] = [0x0202, 0x0700, 0x0701, 0x0702, 0x0703];
-        const TLVS: [u16; 22] = [
+        const TLVS: [u16; 24] = [
             0x0001, 0x0002, 0x0004, 0x0032, 0x0036, 0x0037, 0x0038, 0x0039, 0x003a, 0x0700,
             0x1034, 0x1035, 0x1036, 0x1038, 0x1039, 0x103a, 0x103b, 0x1100, 0x1101, 0x1102,
-            0x1103, 0x1104,
+            0x1103, 0x1104, 0x1105, 0x1106,
         ];
         let mut bytes = Vec::new();
         if let Some(kind) = start {

@@ -1,7 +1,9 @@
 //! Literal messages: the vectors of `spec/iccp.md` 16.
 
 use super::*;
-use crate::iccp::ext::{Alone, MacOrder, PortPartner};
+use crate::iccp::ext::{
+    Alone, DataplanePresence, DataplaneState, DoubtfulPort, MacOrder, PortPartner,
+};
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
     NeighbourEntry, NeighbourFlags, PeerLinkInfo, PeerLinkKind, PortChannelInfo, PortState, RgId,
@@ -380,6 +382,39 @@ fn sonic() -> Vec<Literal> {
             "07 03 00 12 00 00 00 47 00 05 00 04 00 00 00 01
              91 05 00 02 02 bc",
             app(71, Tlv::Extension(Extension::PortId(AggregatorId(700)))),
+        ),
+        (
+            "Dataplane State, at work",
+            "07 03 00 14 00 00 00 48 00 05 00 04 00 00 00 01
+             91 06 00 04 00 00 00 00",
+            app(
+                72,
+                Tlv::Extension(Extension::DataplaneState(DataplaneState {
+                    presence: DataplanePresence::AtWork,
+                    ports: vec![],
+                })),
+            ),
+        ),
+        (
+            "Dataplane State, silent",
+            "07 03 00 1c 00 00 00 49 00 05 00 04 00 00 00 01
+             91 06 00 0c 00 02 00 02 00 2a 00 01 00 2b 00 00",
+            app(
+                73,
+                Tlv::Extension(Extension::DataplaneState(DataplaneState {
+                    presence: DataplanePresence::Silent,
+                    ports: vec![
+                        DoubtfulPort {
+                            id: AggregatorId(42),
+                            isolated: true,
+                        },
+                        DoubtfulPort {
+                            id: AggregatorId(43),
+                            isolated: false,
+                        },
+                    ],
+                })),
+            ),
         ),
     ]
 }
