@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::iccp::ext::DataplanePresence;
 use crate::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -180,6 +181,13 @@ pub struct Remembered {
 pub enum Warning {
     /// `syncd` is not connected: decisions are not carried out.
     SyncdNotConnected,
+    /// `syncd` does not answer: whether decisions are carried out is not known.
+    SyncdSilent,
+    /// The peer's dataplane is not at work: what is decided there is not carried out.
+    PeerDataplane {
+        /// Why.
+        presence: DataplanePresence,
+    },
     /// The peer link is down.
     PeerLinkDown,
     /// The bridge forwards nothing that comes over the peer link, or over it: spanning tree.
@@ -302,6 +310,9 @@ pub enum Conflict {
         /// That port.
         at: IfName,
     },
+    /// The peer's is not isolated from the peer link, and cannot be while its dataplane is not at work: this one is kept
+    /// out of service.
+    NotIsolatedAtPeer,
     /// It is a layer-3 port on one side only.
     #[serde(rename = "layer-3")]
     Layer3 {

@@ -23,6 +23,7 @@
 mod bypass;
 mod pairing;
 mod port;
+mod standing;
 
 use crate::Time;
 use crate::links::Vids;
@@ -34,6 +35,7 @@ use std::time::Duration;
 pub use bypass::{Alone, Bypass, BypassEvent};
 pub use pairing::{Pairing, Word};
 pub use port::{MlagPort, aggregator_purge};
+pub use standing::Standing;
 
 /// How often it is advertised again that a port is up while it does not acknowledge
 /// (`spec/behaviour.md` 8.5).

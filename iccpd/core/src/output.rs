@@ -2,6 +2,7 @@
 
 use crate::{OpFailure, Reason};
 use mclag_proto::iccp::Message;
+use mclag_proto::iccp::ext::DataplanePresence;
 use mclag_proto::sync::model::Op;
 
 /// One thing to be done.
@@ -89,6 +90,22 @@ pub enum Notice {
         /// The port.
         port: mclag_proto::IfName,
     },
+    /// A port carries data without the consent of the peer, whose dataplane is not at work: whether it has isolated
+    /// its own is not known for certain.
+    Unanswered {
+        /// The port.
+        port: mclag_proto::IfName,
+    },
+    /// The dataplane of this chassis is at work, or no longer.
+    Dataplane {
+        /// Whether it is.
+        presence: DataplanePresence,
+    },
+    /// The peer's dataplane is at work, or no longer.
+    PeerDataplane {
+        /// Whether it is.
+        presence: DataplanePresence,
+    },
     /// A message from the peer was refused.
     Refused {
         /// Why.
@@ -124,6 +141,9 @@ impl Notice {
             Self::Bypass { .. } => "LACP bypass",
             Self::ShutdownNotice { .. } => "peer stops",
             Self::AckTimeout { .. } => "port not acknowledged",
+            Self::Unanswered { .. } => "port not answered",
+            Self::Dataplane { .. } => "dataplane changed",
+            Self::PeerDataplane { .. } => "peer's dataplane changed",
             Self::Refused { .. } => "message refused",
             Self::OpFailed(_) | Self::OpRecovered { .. } => "operation failed",
             Self::Conflict(_) => "configuration mismatch",

@@ -9,7 +9,9 @@ use crate::Time;
 use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
 use crate::port_id::{Pairs, PortId, PortIds};
-use mclag_proto::iccp::ext::{Alone, Announce, PortPartner, ShutdownNotice};
+use mclag_proto::iccp::ext::{
+    Alone, Announce, DataplanePresence, DataplaneState, PortPartner, ShutdownNotice,
+};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
 };
@@ -231,6 +233,10 @@ pub struct Peer {
     announce: Option<Announce>,
     /// Its shutdown notice in the present session.
     shutdown_notice: Option<ShutdownNotice>,
+    /// Of the present session.
+    dataplane: DataplanePresence,
+    /// Its ports that are not known for certain to be isolated while that is not at work.
+    doubtful: BTreeMap<AggregatorId, bool>,
     system: Option<SystemConfig>,
     link: Option<PeerLinkInfo>,
     /// By the names that it gave them.
@@ -266,6 +272,27 @@ impl Peer {
     #[must_use]
     pub const fn known(&self) -> Known {
         self.known
+    }
+
+    /// Whether its dataplane is at work, as it says in this session.
+    #[must_use]
+    pub const fn dataplane(&self) -> DataplanePresence {
+        self.dataplane
+    }
+
+    /// It says how its dataplane is. Returns true if whether that is at work is news.
+    pub fn set_dataplane(&mut self, state: DataplaneState) -> bool {
+        let ports = state.ports.into_iter();
+        self.doubtful = ports.map(|port| (port.id, port.isolated)).collect();
+        std::mem::replace(&mut self.dataplane, state.presence) != state.presence
+    }
+
+    /// It cannot acknowledge its port of this number while its dataplane is not at work; whether the port is
+    /// isolated as far as it knows.
+    #[must_use]
+    pub fn doubts_isolation(&self, id: AggregatorId) -> Option<bool> {
+        let is_at_work = self.dataplane == DataplanePresence::AtWork;
+        self.doubtful.get(&id).copied().filter(|_| !is_at_work)
     }
 
     /// As it announced itself in this session, if it is one of our own.
@@ -583,6 +610,8 @@ impl Peer {
         self.announce = None;
         self.policy = PeerPolicy::of(self.traits, false);
         self.shutdown_notice = None;
+        self.dataplane = DataplanePresence::default();
+        self.doubtful.clear();
         self.sync.abandon();
         self.given = None;
     }

@@ -23,6 +23,8 @@ pub enum Timer {
     LegacySync,
     /// Operations that `syncd` refused are tried again.
     Repair,
+    /// `syncd` has had the time to answer, or to come back.
+    Dataplane,
     /// The peer announced a warm reboot and did not begin it: that no longer counts.
     PeerWarm,
     /// The peer's consent to a port that came back is no longer waited for.
@@ -129,6 +131,7 @@ impl Timer {
             | Self::RestartHold
             | Self::LegacySync
             | Self::Repair
+            | Self::Dataplane
             | Self::PeerWarm => None,
         }
     }

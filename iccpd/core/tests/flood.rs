@@ -3,7 +3,8 @@
 
 use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, Output, PeerTraits, Time};
 use mclag_proto::iccp::ext::{
-    Alone, Announce, Extension, MacOrder, PortPartner, ShutdownNotice, VERSION,
+    Alone, Announce, DataplanePresence, DataplaneState, DoubtfulPort, Extension, MacOrder,
+    PortPartner, ShutdownNotice, VERSION,
 };
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
@@ -70,7 +71,7 @@ fn neighbour<A>(n: u32, address: A) -> NeighbourEntry<A> {
     }
 }
 
-const KINDS: [Kind; 26] = [
+const KINDS: [Kind; 27] = [
     Kind {
         name: "Capability",
         make: |_| body(Body::Capability),
@@ -301,6 +302,24 @@ const KINDS: [Kind; 26] = [
         waiting: 0,
     },
     Kind {
+        name: "Dataplane State",
+        make: |n| {
+            let port = DoubtfulPort {
+                id: AggregatorId::of(&name("bond1")),
+                isolated: n.is_multiple_of(2),
+            };
+            tlv(Tlv::Extension(Extension::DataplaneState(DataplaneState {
+                presence: match n % 3 {
+                    0 => DataplanePresence::AtWork,
+                    1 => DataplanePresence::Disconnected,
+                    _ => DataplanePresence::Silent,
+                },
+                ports: vec![port; usize::from(low(n) % 9)],
+            })))
+        },
+        waiting: 0,
+    },
+    Kind {
         name: "MAC Order",
         make: |n| {
             let order = |k| MacOrder {
@@ -362,6 +381,7 @@ fn name_of(input: &Input) -> &'static str {
             Tlv::Extension(Extension::LacpPartner(_)) => "LACP Partner",
             Tlv::Extension(Extension::MacOrder(_)) => "MAC Order",
             Tlv::Extension(Extension::PortId(_)) => "Port Id",
+            Tlv::Extension(Extension::DataplaneState(_)) => "Dataplane State",
             Tlv::Extension(Extension::MacSyncEnd) => "MAC Sync End",
             Tlv::Unknown { .. } => "unknown TLV",
         },
@@ -644,6 +664,7 @@ fn the_document_names_the_kinds_of_log_lines_that_a_message_leads_to() {
         let elsewhere: &[&str] = match name {
             "Interface Up Ack" => &["port held"],
             "LACP Partner" => &["configuration mismatch", "local port changed"],
+            "Dataplane State" => &["local port changed", "port held", "port not answered"],
             _ => &[],
         };
         let mut found: BTreeSet<&str> = elsewhere.iter().copied().collect();

@@ -3,6 +3,7 @@
 use iccp_core::{OpFailure, Reason};
 use mclag_proto::Vid;
 use mclag_proto::ctl::{Conflict, CounterName, Warning};
+use mclag_proto::iccp::ext::DataplanePresence;
 use mclag_proto::sync::model::Op;
 
 /// Something to look at.
@@ -11,6 +12,13 @@ pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::SyncdNotConnected => {
             "syncd is not connected: decisions are not carried out".to_owned()
+        }
+        Warning::SyncdSilent => {
+            "syncd does not answer: whether decisions are carried out is not known".to_owned()
+        }
+        Warning::PeerDataplane { presence } => {
+            let presence = self::presence(*presence);
+            format!("the peer's dataplane {presence}: its ports may stay as they are")
         }
         Warning::PeerLinkDown => "the peer link is down".to_owned(),
         Warning::PeerLinkBlocked => {
@@ -89,6 +97,9 @@ pub fn conflict(conflict: &Conflict) -> String {
         Conflict::SharesSystemId => {
             "shows the pair's LACP system id without being an MLAG port at the peer: frames may arrive twice".to_owned()
         }
+        Conflict::NotIsolatedAtPeer => {
+            "kept out of service: the peer's is not isolated, and its dataplane is not at work".to_owned()
+        }
         Conflict::Partners { own, peers } => format!(
             "LACP partner {own} here, {peers} at the peer: the port of the secondary is held"
         ),
@@ -153,6 +164,16 @@ pub const fn counter(name: CounterName) -> &'static str {
         CounterName::NeighboursIgnored => "neighbours ignored, table full",
         CounterName::Unknown => "unknown messages and TLVs",
         CounterName::Refusals => "refusals",
+    }
+}
+
+/// Whether a dataplane is at work.
+#[must_use]
+pub const fn presence(presence: DataplanePresence) -> &'static str {
+    match presence {
+        DataplanePresence::AtWork => "is at work",
+        DataplanePresence::Disconnected => "is not connected",
+        DataplanePresence::Silent => "does not answer",
     }
 }
 
@@ -277,6 +298,25 @@ mod tests {
                 "the peer's peer link vx1 is no VXLAN tunnel",
             ),
             (
+                Warning::SyncdSilent,
+                json!({"warning": "syncd-silent"}),
+                "syncd does not answer: whether decisions are carried out is not known",
+            ),
+            (
+                Warning::PeerDataplane {
+                    presence: DataplanePresence::Disconnected,
+                },
+                json!({"warning": "peer-dataplane", "presence": "disconnected"}),
+                "the peer's dataplane is not connected: its ports may stay as they are",
+            ),
+            (
+                Warning::PeerDataplane {
+                    presence: DataplanePresence::Silent,
+                },
+                json!({"warning": "peer-dataplane", "presence": "silent"}),
+                "the peer's dataplane does not answer: its ports may stay as they are",
+            ),
+            (
                 Warning::SystemMacs {
                     own,
                     peers,
@@ -380,6 +420,11 @@ mod tests {
                 port(Conflict::MissingAtPeer),
                 of_port(json!({"conflict": "missing-at-peer"})),
                 "bond1: not an MLAG port at the peer",
+            ),
+            (
+                port(Conflict::NotIsolatedAtPeer),
+                of_port(json!({"conflict": "not-isolated-at-peer"})),
+                "bond1: kept out of service: the peer's is not isolated, and its dataplane is not at work",
             ),
             (
                 port(Conflict::SharesSystemId),

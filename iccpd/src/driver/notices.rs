@@ -38,7 +38,8 @@ fn kind(notice: &Notice) -> (Kind, &str) {
         | Notice::RemotePort { port, .. }
         | Notice::Isolation { port, .. }
         | Notice::Held { port, .. }
-        | Notice::Bypass { port, .. } => (kind, port.as_str()),
+        | Notice::Bypass { port, .. }
+        | Notice::Unanswered { port } => (kind, port.as_str()),
         _ => (kind, ""),
     }
 }
@@ -74,6 +75,17 @@ fn write(notice: Notice) {
         Notice::ShutdownNotice { leaving: false } => tracing::info!("peer shuts down"),
         Notice::AckTimeout { port } => {
             tracing::warn!(%port, "peer did not acknowledge the port in time");
+        }
+        Notice::Unanswered { port } => {
+            tracing::warn!(%port, "port carries data unanswered: the peer's dataplane is not at work");
+        }
+        Notice::Dataplane { presence } => {
+            let presence = words::presence(presence);
+            tracing::info!(presence, "dataplane changed");
+        }
+        Notice::PeerDataplane { presence } => {
+            let presence = words::presence(presence);
+            tracing::info!(presence, "peer's dataplane changed");
         }
         Notice::Refused { reason } => {
             let reason = words::reason(&reason);

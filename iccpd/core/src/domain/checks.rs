@@ -128,6 +128,10 @@ impl Domain {
             return conflicts;
         };
         conflicts.extend(self.partners.conflict(&port.name()).cloned());
+        let could_carry = self.links.port_is_up(&port.name(), &self.config.bridge);
+        if could_carry && self.is_refused(port) {
+            conflicts.push(Conflict::NotIsolatedAtPeer);
+        }
         let (Some(facts), Some(info)) = (port.facts(), remote.info()) else {
             return conflicts;
         };

@@ -6,6 +6,7 @@ use crate::OpFailure;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::Mac;
 use mclag_proto::failing::Failing;
+use mclag_proto::iccp::ext::DataplanePresence;
 use mclag_proto::sync::model::{DomainWant, InterfaceWant, Op, PairState, PortWant, Section};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,6 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) struct Syncd {
     pub(super) backend: Option<String>,
     pub(super) policy: DataplanePolicy,
+    /// It carries out what is decided, as far as is known.
+    pub(super) presence: DataplanePresence,
     pub(super) last_number: u64,
     pub(super) in_flight: VecDeque<InFlight>,
     /// The ports have not been named on this connection.

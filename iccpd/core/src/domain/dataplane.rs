@@ -46,6 +46,10 @@ impl Domain {
         if ops.is_empty() {
             return None;
         }
+        if unanswered == 0 {
+            self.dataplane_has_time(self.now);
+        }
+        self.doubts_may_change();
         self.syncd.last_number += 1;
         let number = self.syncd.last_number;
         let ports = (0_u32..)
@@ -81,6 +85,7 @@ impl Domain {
             last_failure,
             failing,
             listed,
+            presence,
             ..
         } = std::mem::take(&mut self.syncd);
         self.syncd = Syncd {
@@ -91,8 +96,10 @@ impl Domain {
             last_failure,
             failing,
             listed,
+            presence,
             ..Syncd::default()
         };
+        self.dataplane_has_time(self.now);
         self.tables.fdb.syncd_up();
         self.tables.neigh.syncd_up();
     }
@@ -100,6 +107,7 @@ impl Domain {
     /// What it carried out stays carried out; what it confirms from now on is unknown.
     pub(super) fn syncd_down(&mut self) {
         self.syncd.backend = None;
+        self.dataplane_has_time(self.now);
         for batch in self.syncd.in_flight.drain(..) {
             self.counters.unanswered(&batch.ops);
         }
@@ -121,6 +129,7 @@ impl Domain {
         let Some(done) = self.syncd.in_flight.pop_front() else {
             return;
         };
+        self.dataplane_answered(now);
         self.counters.answered(&done.ops, failures);
         self.ops_done(&done.ops, failures);
         for (index, error) in failures {

@@ -6,7 +6,7 @@ use crate::election::{self, Candidate};
 use crate::lag::{Bypass, BypassEvent, Event, News, Pairing, PortFacts, Word};
 use crate::links::{Links, Lone};
 use crate::peer::RemotePort;
-use crate::policy::decision::{OtherHalf, PortAction, Reachability, Situation};
+use crate::policy::decision::{Answer, OtherHalf, PortAction, Reachability, Situation};
 use ipnetwork::IpNetwork;
 use mclag_proto::ctl::Role;
 use std::net::Ipv4Addr;
@@ -135,7 +135,8 @@ impl Domain {
         let name = port.name();
         let at_peer = self.peer.port_is_up(&name);
         let carries = self.links.port_is_up(&name, &self.config.bridge);
-        let up = (carries || port.bypass().carries()) && !self.is_miscabled(&name);
+        let refused = self.answer(port, situation) == Answer::Refused;
+        let up = (carries || port.bypass().carries()) && !self.is_miscabled(&name) && !refused;
         let looked_at = port.look_at();
         let mut unasked = false;
         if port.is_up() != up {
@@ -151,12 +152,16 @@ impl Domain {
             port.step(event, &mut self.timers);
             unasked = looked_at && matches!(event, Event::LinksBackAlone(_));
         }
-        match situation.port_action(port.state(), at_peer) {
+        let answer = self.answer(port, situation);
+        match situation.port_action(port.state(), at_peer, answer) {
             PortAction::Hold if self.syncd.policy.holds => port.step(Event::Hold, &mut self.timers),
             PortAction::Hold | PortAction::Keep => {}
             PortAction::Forward => {
                 port.step(Event::Release, &mut self.timers);
                 unasked = true;
+                if answer == Answer::Never {
+                    notices.push(Notice::Unanswered { port: name });
+                }
                 let (port, held) = (name, false);
                 notices.push(Notice::Held { port, held });
             }

@@ -9,7 +9,7 @@
 //! change. `received.rs`: what the peer advertises; [`crate::peer`]: what is known of it. `derive.rs`: what
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
 //! `behind.rs`: what is derived later, once for many inputs. `checks.rs`: what both are configured differently in; `hazards.rs`: in what the chassis itself is. `peer.rs`: what is sent to the peer; `own.rs`:
-//! of this chassis' own addresses. `sections.rs`: what `syncd` is sent, in which order;
+//! of this chassis' own addresses. `presence.rs`: whether the dataplanes are at work. `sections.rs`: what `syncd` is sent, in which order;
 //! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port; `peer_link.rs`: what the peer link is called.
 
 mod address;
@@ -29,6 +29,7 @@ mod own;
 mod partners;
 mod peer;
 mod peer_link;
+mod presence;
 mod received;
 mod sections;
 mod tables;
@@ -90,6 +91,8 @@ pub struct Domain {
     partners: Partners,
     peer_link: PeerLink,
     behind: Behind,
+    /// When the last thing happened.
+    now: Time,
 }
 
 impl Domain {
@@ -128,13 +131,16 @@ impl Domain {
             partners: Partners::default(),
             peer_link: PeerLink::default(),
             behind: Behind::default(),
+            now: Time::ZERO,
             config,
         }
     }
 
     /// Take in one thing that happened.
     pub fn handle(&mut self, input: Input, now: Time) {
+        self.now = now;
         if !self.life.has_begun() {
+            self.dataplane_has_time(now);
             // A daemon that restarts finds a dataplane at work; until the peer is back, or has
             // had time to be, what is not known is left as it is.
             self.timers
@@ -284,6 +290,9 @@ impl Domain {
         self.timers.take_expired(Timer::PeerWarm, now);
         if self.timers.take_expired(Timer::LegacySync, now) {
             self.peer_macs_complete();
+        }
+        if self.timers.take_expired(Timer::Dataplane, now) {
+            self.dataplane_is_overdue();
         }
         if self.timers.take_expired(Timer::Repair, now) {
             self.syncd_repair();
@@ -435,6 +444,7 @@ impl Domain {
         let is_ordered = self.peer.policy().orders_moves;
         self.tables.fdb.session_up(is_ordered);
         self.outbox.own_addresses.synchronised();
+        self.outbox.dataplane.due();
         self.tables.neigh.complete();
         match self.peer.policy().all_advertised_after {
             Some(after) => self.timers.set(Timer::LegacySync, now + after),
@@ -504,7 +514,7 @@ impl Domain {
         let (name, bridge) = (&port.name(), &self.config.bridge);
         let is_stranded = self.links.is_ready() && self.links.is_stranded(name, bridge);
         match port.pairing() {
-            _ if is_stranded || self.is_miscabled(name) => {}
+            _ if is_stranded || self.is_miscabled(name) || self.is_refused(port) => {}
             Pairing::Unknown => return None,
             Pairing::Presumed | Pairing::Paired => return shared,
             Pairing::Leaving | Pairing::Apart => {}

@@ -5,6 +5,7 @@
 //! has room, so a peer that does not read costs no memory.
 
 use super::own::OwnAddresses;
+use super::presence::Told;
 use super::{Body, Domain, Message, MlagPort, Output, Time, Tlv};
 use crate::counters::Counter;
 use crate::input::LinkKind;
@@ -22,6 +23,7 @@ pub(super) struct Outbox {
     /// For the I/O layer.
     pub(super) outputs: VecDeque<Output>,
     pub(super) own_addresses: OwnAddresses,
+    pub(super) dataplane: Told,
     control: VecDeque<Item>,
     /// Number of the request that [`Item::Answer`] answers when its turn comes.
     answer: Option<u16>,
@@ -136,8 +138,9 @@ impl Domain {
     /// The next acknowledgement: of a port that `syncd` confirmed to be isolated now, and of no
     /// other (`spec/behaviour.md` 21, invariant 2).
     fn next_ack(&mut self) -> Option<Tlv> {
+        let is_connected = self.syncd.is_up();
         let id = match self.ports.values_mut().find_map(|port| {
-            let ready = port.take_ack();
+            let ready = port.take_ack(is_connected);
             ready.then_some((port.name(), port.id()))
         }) {
             Some((name, id)) => self.peer.port(&name).map_or(id, |port| port.id().number),
@@ -181,6 +184,9 @@ impl Domain {
         }
         if let Some(addresses) = self.outbox.ordered.take() {
             return Some(self.application(addresses));
+        }
+        if let Some(state) = self.next_dataplane_state() {
+            return Some(self.application(state));
         }
         if let Some(ack) = self.next_ack() {
             return Some(self.application(ack));

@@ -85,6 +85,7 @@ impl Domain {
                 self.tables.fdb.remote_orders(&orders, now);
             }
             Tlv::Extension(Extension::PortId(id)) => self.peer.port_is_given(id),
+            Tlv::Extension(Extension::DataplaneState(state)) => self.peer_dataplane(state),
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
             Tlv::ArpInfo(entries) => self.peer_neighbours(&entries),

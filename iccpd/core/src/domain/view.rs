@@ -9,6 +9,7 @@ use crate::peer::{Peer, RemotePort};
 use crate::session::{Session, SessionState};
 use mclag_proto::Vid;
 use mclag_proto::ctl::{self, CounterName, Warning};
+use mclag_proto::iccp::ext::DataplanePresence;
 use std::time::Duration;
 
 /// The parts, to be looked at.
@@ -271,6 +272,12 @@ impl Domain {
         let mut warnings = Vec::new();
         if !self.syncd.is_up() {
             warnings.push(Warning::SyncdNotConnected);
+        } else if self.syncd.presence == DataplanePresence::Silent {
+            warnings.push(Warning::SyncdSilent);
+        }
+        match self.peer.dataplane() {
+            DataplanePresence::AtWork => {}
+            presence => warnings.push(Warning::PeerDataplane { presence }),
         }
         let peer_link = self.peer_link();
         if let Some((settings, now)) = self.config.peer_link.zip(peer_link)

@@ -2,7 +2,7 @@
 
 use super::{
     Advertised, Alone, Awaited, Bypass, BypassEvent, Event, ForwardingState, News, Pairing,
-    PortFacts, Programmed, Report, Wait, Word,
+    PortFacts, Programmed, Report, Standing, Wait, Word,
 };
 use crate::Time;
 use crate::policy::peer::PeerPolicy;
@@ -44,6 +44,7 @@ pub struct MlagPort {
     /// The peer waits for our acknowledgement.
     ack_owed: bool,
     programmed: Programmed,
+    standing: Standing,
     lacp_in_force: Option<Mac>,
 }
 
@@ -68,6 +69,7 @@ impl MlagPort {
             advertised_alone: None,
             ack_owed: false,
             programmed: Programmed::Nothing,
+            standing: Standing::Unknown,
             lacp_in_force: None,
         }
     }
@@ -306,9 +308,11 @@ impl MlagPort {
         self.ack_owed
     }
 
-    /// Take the acknowledgement that the peer waits for, if what it is about is in force.
-    pub fn take_ack(&mut self) -> bool {
-        let ready = self.ack_owed && self.is_isolated();
+    /// Take the acknowledgement that the peer waits for, if what it is about is in force: confirmed by the
+    /// dataplane that `is_connected`, or by an earlier one that left it so.
+    pub fn take_ack(&mut self, is_connected: bool) -> bool {
+        let stands = self.isolation == Isolation::On && self.standing == Standing::Certain(true);
+        let ready = self.ack_owed && (self.is_isolated() || (stands && !is_connected));
         self.ack_owed &= !ready;
         ready
     }
@@ -343,9 +347,16 @@ impl MlagPort {
         self.programmed
     }
 
+    /// Its isolation, also while no dataplane is connected.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        self.standing
+    }
+
     /// The dataplane was sent, or reports, something of it.
     pub fn program(&mut self, report: Report) {
         self.programmed = self.programmed.after(report);
+        self.standing = self.standing.after(report, self.programmed);
         if let Report::Sent(want) = report
             && want
                 .system_mac

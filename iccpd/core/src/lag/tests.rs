@@ -437,11 +437,11 @@ fn an_acknowledgement_waits_until_isolation_is_in_force() {
     f.port.owe_ack(true);
     f.port.set_isolation(Isolation::On);
     f.port.program(Report::Sent(want));
-    assert!(!f.port.take_ack(), "not confirmed");
+    assert!(!f.port.take_ack(true), "not confirmed");
     f.port.program(Report::Done);
     f.port.set_isolation(Isolation::Off);
-    assert!(!f.port.take_ack(), "no longer wanted");
+    assert!(!f.port.take_ack(true), "no longer wanted");
     f.port.set_isolation(Isolation::On);
-    assert!(f.port.take_ack());
-    assert!(!f.port.take_ack(), "once");
+    assert!(f.port.take_ack(true));
+    assert!(!f.port.take_ack(true), "once");
 }

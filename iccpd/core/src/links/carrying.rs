@@ -81,6 +81,13 @@ impl Links {
         })
     }
 
+    /// It is a LAG that speaks LACP.
+    #[must_use]
+    pub fn has_lacp(&self, name: &IfName) -> bool {
+        let kind = self.by_name(name).map(|link| &link.kind);
+        matches!(kind, Some(LinkKind::Lag { lacp: true, .. }))
+    }
+
     /// The VLAN interface for which an interface can be neither MLAG port nor peer link: it is one on top of a LAG, or one
     /// on top of it is a port of a bridge. LACP and holds are the LAG's as a whole, and isolation is the named port's.
     #[must_use]

@@ -18,6 +18,10 @@ const REPAIR: Duration = Duration::from_secs(1);
 /// Delay before one that is not supported as things are is tried again: it may be when something else changed.
 const UNSUPPORTED: Duration = Duration::from_mins(1);
 
+/// By now one that is at work has answered: it takes a full batch in a fraction of that, also on a slow machine,
+/// and a peer that waits for it waits for less than its `ack-timeout`.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// Places of a batch that are kept for the marks of a snapshot.
 const MARKS: usize = 2;
 
@@ -43,6 +47,9 @@ pub struct DataplanePolicy {
     pub repair_after: Duration,
     /// How long after it said that it does not support an operation that is tried again.
     pub unsupported_after: Duration,
+    /// How long after a batch, or after the answer to the one before, it is taken for one that does not answer, and how
+    /// long it may be gone before nothing is expected of it.
+    pub answers_within: Duration,
     /// Batches that it takes before the first is answered, at least 1.
     pub window: usize,
 }
@@ -70,6 +77,7 @@ impl DataplanePolicy {
             hears_node_mac: node_mac,
             repair_after: REPAIR,
             unsupported_after: UNSUPPORTED,
+            answers_within: ANSWER,
             window: usize::try_from(window.max(1)).unwrap_or(usize::MAX),
         }
     }

@@ -76,6 +76,19 @@ pub struct Situation {
     pub settled: bool,
 }
 
+/// What to expect of a peer that is asked to isolate its half of a port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// It does, and says so or is presumed to have done it.
+    Expected,
+    /// It cannot say so, its dataplane not being at work: its half is isolated as far as it knows, or it has none that is
+    /// up. Waiting would change neither.
+    Never,
+    /// It cannot, and its half, which is up, lets out what comes over the peer link: the host has all its frames from
+    /// there, and would have them twice.
+    Refused,
+}
+
 /// What is to become of a port's traffic.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PortAction {
@@ -162,10 +175,28 @@ impl Situation {
         }
     }
 
-    /// What to do with a port in this state, whose state at the peer, as far as it was ever advertised, is
-    /// `at_peer`.
+    /// What to expect of a peer that cannot acknowledge a port, which `delivers` beside this chassis what comes over
+    /// the peer link where that could be avoided by keeping this half out of service. One that carries data is
+    /// left alone: its host may have no other leg by now.
     #[must_use]
-    pub const fn port_action(self, port: ForwardingState, at_peer: Option<bool>) -> PortAction {
+    pub const fn answer(self, port: ForwardingState, delivers: bool) -> Answer {
+        match (self.reach, port, delivers) {
+            (Reachability::Synchronised, ForwardingState::Forwarding, _) => Answer::Never,
+            (Reachability::Synchronised, _, true) => Answer::Refused,
+            (Reachability::Synchronised, _, false) => Answer::Never,
+            _ => Answer::Expected,
+        }
+    }
+
+    /// What to do with a port in this state, whose state at the peer, as far as it was ever advertised, is
+    /// `at_peer`, and for which the peer has this `answer`.
+    #[must_use]
+    pub const fn port_action(
+        self,
+        port: ForwardingState,
+        at_peer: Option<bool>,
+        answer: Answer,
+    ) -> PortAction {
         match (port, self.on_loss, self.reach) {
             (ForwardingState::Forwarding | ForwardingState::Waiting(_), _, _) => PortAction::Keep,
 
@@ -196,6 +227,11 @@ impl Situation {
                 }
             }
 
+            (ForwardingState::WaitingHeld(_), _, Reachability::Synchronised)
+                if matches!(answer, Answer::Never) =>
+            {
+                PortAction::Forward
+            }
             (ForwardingState::WaitingHeld(_), _, Reachability::Nowhere) => PortAction::Forward,
             // Right after a start, or a loss, nothing is known of the peer: it may serve the host.
             (ForwardingState::WaitingHeld(_), _, Reachability::PeerLink) => match at_peer {

@@ -8,6 +8,7 @@
 //! | marks the end of its addresses | yes | no | no |
 //! | names ports that do not exist | as down | no | no |
 //! | says who is at the other end of a port | yes | no | no |
+//! | says whether its dataplane is at work | yes | no | no |
 //! | orders moves of addresses | from version 2 | no | no |
 //! | pairs ports by the ids they were given | from version 3 | by name | by name |
 //! | hears the addresses of all layer-3 interfaces of the bridge | from version 2 | those that are each chassis' own | no |
@@ -66,6 +67,8 @@ pub struct PeerPolicy {
     pub hears_of_missing_ports: bool,
     /// It hears who is at the other end of a port ([`mclag_proto::iccp::ext::PortPartner`]).
     pub hears_partners: bool,
+    /// It hears whether the dataplane here is at work ([`mclag_proto::iccp::ext::DataplaneState`]).
+    pub hears_dataplane: bool,
     /// Moves of addresses have an order for it ([`mclag_proto::iccp::ext::MacOrder`]).
     pub orders_moves: bool,
     /// It hears which ports were given an id ([`mclag_proto::iccp::ext::Extension::PortId`]), and pairs ports by
@@ -109,6 +112,7 @@ impl PeerPolicy {
                 keeps_one_observation: false,
                 hears_of_missing_ports: true,
                 hears_partners: true,
+                hears_dataplane: true,
                 orders_moves: false,
                 hears_port_ids: false,
                 hears_own_macs: false,
@@ -128,6 +132,7 @@ impl PeerPolicy {
                 keeps_one_observation: true,
                 hears_of_missing_ports: false,
                 hears_partners: false,
+                hears_dataplane: false,
                 orders_moves: false,
                 hears_port_ids: false,
                 hears_own_macs: false,

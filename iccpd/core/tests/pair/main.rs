@@ -6,6 +6,7 @@
 
 #![allow(unreachable_pub, reason = "a test program exports nothing")]
 
+mod absent;
 mod bypass;
 mod hazards;
 mod ids;

@@ -138,23 +138,6 @@ fn a_wrong_domain_is_the_reason_on_both_sides_and_the_only_complaint() {
     }
 }
 
-/// W-12. The host sends through a held port, since LACP runs: it must not be held for long.
-#[test]
-fn a_leg_that_returns_while_the_peers_syncd_is_gone_waits_no_longer_than_the_ack_timeout() {
-    let mut world = World::settled();
-    world.set_bond(Side::A, 0, false);
-    world.run_for(SECOND);
-    world.kill_syncd(Side::B);
-    world.set_bond(Side::A, 0, true);
-    world.run_for(SECOND * 4);
-    assert!(held(&world, Side::A));
-    world.run_for(SECOND * 2);
-    assert!(!held(&world, Side::A));
-    world.start_syncd(Side::B);
-    world.run_for(SECOND * 2);
-    assert!(isolated(&world, Side::B));
-}
-
 #[test]
 fn a_leg_that_returns_without_a_session_waits_no_longer_than_the_ack_timeout() {
     let mut world = World::settled();

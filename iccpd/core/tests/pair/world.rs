@@ -74,6 +74,9 @@ enum Local {
 pub struct Chassis {
     pub domain: Option<Domain>,
     pub syncd: Option<Syncd>,
+    /// `syncd` is stopped: what it was sent waits.
+    is_frozen: bool,
+    unread: Vec<Batch>,
     pub kernel: Kernel,
     /// Links of each bond, and of the peer link, as the cables have them.
     pub bond_up: [bool; 2],
@@ -117,6 +120,8 @@ impl World {
         let chassis = || Chassis {
             domain: None,
             syncd: None,
+            is_frozen: false,
+            unread: Vec::new(),
             kernel: Kernel::default(),
             bond_up: [true; 2],
             alone: [false; 2],
@@ -257,6 +262,22 @@ impl World {
         chassis.local.clear();
         chassis.could_hold = [false; 2];
         self.feed(side, Input::SyncdDown);
+    }
+
+    /// SIGSTOP.
+    pub fn freeze_syncd(&mut self, side: Side) {
+        let chassis = self.at_mut(side);
+        chassis.is_frozen = true;
+        chassis.could_hold = [false; 2];
+    }
+
+    /// SIGCONT.
+    pub fn thaw_syncd(&mut self, side: Side) {
+        self.at_mut(side).is_frozen = false;
+        for batch in std::mem::take(&mut self.at_mut(side).unread) {
+            self.queue_local(side, Local::Batch(batch));
+        }
+        self.pump(side);
     }
 
     pub fn cut_wire(&mut self) {
@@ -409,6 +430,10 @@ impl World {
         let chassis = self.at_mut(side);
         match local {
             Local::Batch(batch) => {
+                if chassis.is_frozen {
+                    chassis.unread.push(batch);
+                    return;
+                }
                 let Some(syncd) = &mut chassis.syncd else {
                     return;
                 };
@@ -449,7 +474,8 @@ impl World {
     /// Hand kernel events to the client, if there is one.
     fn pump(&mut self, side: Side) {
         let chassis = self.at_mut(side);
-        let (Some(syncd), true) = (&chassis.syncd, chassis.domain.is_some()) else {
+        let runs = chassis.domain.is_some() && !chassis.is_frozen;
+        let (Some(syncd), true) = (&chassis.syncd, runs) else {
             return;
         };
         for event in syncd.events(&mut chassis.kernel) {
@@ -579,7 +605,7 @@ impl World {
                 }
             }
             Output::Notice(notice) => {
-                if let Notice::AckTimeout { port } = &notice {
+                if let Notice::AckTimeout { port } | Notice::Unanswered { port } = &notice {
                     let bond = self.bonds(side).iter().position(|bond| bond == port);
                     self.unheld[bond.expect("an MLAG port")] = true;
                 }

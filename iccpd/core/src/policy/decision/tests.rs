@@ -70,6 +70,7 @@ fn situation(reach: Reachability, on_loss: OnLoss) -> Situation {
 #[test]
 fn port_action_table() {
     // on loss | reachability                                   | at peer | settled | port => action
+    // Of a peer that answers.
     let mut table = Table::new(
         "
         *       *                                                 *         *   waiting|forwarding => keep
@@ -109,7 +110,7 @@ fn port_action_table() {
                             settled,
                             ..situation(reach, on_loss)
                         };
-                        let is = match situation.port_action(*port, at_peer) {
+                        let is = match situation.port_action(*port, at_peer, Answer::Expected) {
                             PortAction::Keep => "keep",
                             PortAction::Hold => "hold",
                             PortAction::Forward => "forward",
@@ -117,6 +118,74 @@ fn port_action_table() {
                         assert_eq!(is, want, "{loss} {reach:?} {peer} {yes} {port:?}");
                     }
                 }
+            }
+        }
+    }
+    assert!(table.is_used_up());
+}
+
+/// A peer whose dataplane is not at work is not waited for.
+#[test]
+fn only_a_held_port_of_a_synchronised_pair_goes_ahead_where_no_answer_can_come() {
+    let waits = [Awaited::Acknowledgement, Awaited::Time].map(ForwardingState::WaitingHeld);
+    let ports = [
+        ForwardingState::Down,
+        ForwardingState::DownHeld,
+        ForwardingState::DownOpen,
+        ForwardingState::Forwarding,
+        ForwardingState::Waiting(Awaited::Acknowledgement),
+    ];
+    for reach in REACHES {
+        for (_, on_loss) in ON_LOSS {
+            for (_, at_peer) in AT_PEER {
+                for port in ports.into_iter().chain(waits) {
+                    let situation = situation(reach, on_loss);
+                    let asked = |answer| situation.port_action(port, at_peer, answer);
+                    let is_held = waits.contains(&port);
+                    let want = match reach {
+                        Reachability::Synchronised if is_held => PortAction::Forward,
+                        _ => asked(Answer::Expected),
+                    };
+                    assert_eq!(asked(Answer::Never), want, "{reach:?} {port:?}");
+                    assert_eq!(asked(Answer::Refused), asked(Answer::Expected));
+                }
+            }
+        }
+    }
+}
+
+/// Of a port that the peer cannot acknowledge.
+#[test]
+fn answer_table() {
+    // reachability | port | delivers => answer
+    let mut table = Table::new(
+        "
+        Synchronised       forwarding           *   => Never
+        Synchronised       down|waiting|held    no  => Never
+        Synchronised       down|waiting|held    yes => Refused
+        Synchronising|Connecting|ConnectingApart|PeerLink|Nowhere * * => Expected
+        ",
+    );
+    let ports = [
+        ("down", ForwardingState::Down),
+        ("down", ForwardingState::DownHeld),
+        ("down", ForwardingState::DownOpen),
+        (
+            "waiting",
+            ForwardingState::Waiting(Awaited::Acknowledgement),
+        ),
+        (
+            "held",
+            ForwardingState::WaitingHeld(Awaited::Acknowledgement),
+        ),
+        ("forwarding", ForwardingState::Forwarding),
+    ];
+    for reach in REACHES {
+        for (word, port) in ports {
+            for (yes, delivers) in NO_YES {
+                let want = table.outcome(&[&format!("{reach:?}"), word, yes]);
+                let is = situation(reach, OnLoss::Hold).answer(port, delivers);
+                assert_eq!(format!("{is:?}"), want, "{reach:?} {port:?} {yes}");
             }
         }
     }

@@ -282,6 +282,25 @@ fn the_only_leg_of_a_host_is_not_held_for_a_peer_that_does_not_acknowledge() {
     assert!(!held(&world));
 }
 
+/// A connection to `syncd` that is lost takes no isolation back, so what the peer waits for is true; nothing else
+/// is said of it.
+#[test]
+fn a_peer_of_theirs_hears_that_isolation_stands_while_nobody_is_here_to_change_it_and_no_more() {
+    for setup in sonic() {
+        let mut world = World::settled(setup);
+        world.kill_syncd();
+        world.set_bond(At::Legacy, 0, false);
+        world.run_for(SECOND * 4);
+        assert!(isolated(&world)[0], "{setup:?}");
+        world.said.clear();
+        world.set_bond(At::Legacy, 0, true);
+        world.run_for(SECOND * 2);
+        assert!(world.plane.disabled.is_empty(), "{setup:?}");
+        let is_extension = |tlv: &Tlv| matches!(tlv, Tlv::Extension(_));
+        assert_eq!(world.said_by(At::Us, is_extension), 0, "{setup:?}");
+    }
+}
+
 /// `spec/iccp.md` 10.1, 10.2.
 #[test]
 fn hosts_are_known_on_both_sides_and_forgotten_when_neither_sees_them() {

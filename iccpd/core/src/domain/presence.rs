@@ -1,0 +1,132 @@
+//! Whether the dataplane of either chassis is at work.
+//!
+//! Where it is not, nothing that is decided there is carried out: what was programmed last stays in force, and a
+//! port that comes back at the other chassis would wait for an isolation that nobody makes. So each of two of
+//! our own tells the other, with the ports that are not known for certain to be isolated
+//! ([`mclag_proto::iccp::ext::DataplaneState`]); the others are acknowledged as ever, for isolation stands
+//! without anybody there. What the other one does with that is decided in [`crate::policy::decision::Answer`]
+//! (`docs/adr/0023-dataplane-not-at-work.md`).
+
+use super::{Domain, MlagPort, Notice, Time, Timer};
+use crate::policy::decision::{Answer, Situation};
+use mclag_proto::iccp::Tlv;
+use mclag_proto::iccp::ext::{DataplanePresence, DataplaneState, DoubtfulPort, Extension};
+
+impl Domain {
+    /// The dataplane has something to do or to come back from, or has just done something: it has its time anew.
+    pub(super) fn dataplane_has_time(&mut self, now: Time) {
+        let within = self.syncd.policy.answers_within;
+        self.timers.set(Timer::Dataplane, now + within);
+    }
+
+    /// It answered a batch.
+    pub(super) fn dataplane_answered(&mut self, now: Time) {
+        self.set_presence(DataplanePresence::AtWork);
+        if self.syncd.in_flight.is_empty() {
+            self.timers.stop(Timer::Dataplane);
+        } else {
+            self.dataplane_has_time(now);
+        }
+    }
+
+    /// Its time is over.
+    pub(super) fn dataplane_is_overdue(&mut self) {
+        if !self.syncd.is_up() {
+            self.set_presence(DataplanePresence::Disconnected);
+        } else if !self.syncd.in_flight.is_empty() {
+            self.set_presence(DataplanePresence::Silent);
+        }
+    }
+
+    fn set_presence(&mut self, presence: DataplanePresence) {
+        if std::mem::replace(&mut self.syncd.presence, presence) != presence {
+            self.outbox.dataplane.due();
+            self.notice(Notice::Dataplane { presence });
+        }
+    }
+
+    /// What was decided may have changed what is known of a dataplane that does not carry it out.
+    pub(super) const fn doubts_may_change(&mut self) {
+        if !matches!(self.syncd.presence, DataplanePresence::AtWork) {
+            self.outbox.dataplane.due();
+        }
+    }
+
+    /// What the peer has to hear of the dataplane, if anything.
+    pub(super) fn next_dataplane_state(&mut self) -> Option<Tlv> {
+        if !self.peer.policy().hears_dataplane || !self.outbox.dataplane.take_due() {
+            return None;
+        }
+        let presence = self.syncd.presence;
+        let is_at_work = presence == DataplanePresence::AtWork;
+        let ports = self.ports.values().filter(|_| !is_at_work);
+        let ports = ports.filter_map(|port| {
+            let isolated = port.standing().in_doubt()?;
+            Some(DoubtfulPort {
+                id: port.id(),
+                isolated,
+            })
+        });
+        let ports = ports.take(DataplaneState::MAX_PORTS).collect();
+        let state = DataplaneState { presence, ports };
+        let is_news = self.outbox.dataplane.advertise(&state);
+        is_news.then_some(Tlv::Extension(Extension::DataplaneState(state)))
+    }
+
+    /// The peer says how its dataplane is.
+    pub(super) fn peer_dataplane(&mut self, state: DataplaneState) {
+        let presence = state.presence;
+        if self.peer.set_dataplane(state) {
+            self.checks.due();
+            self.notice(Notice::PeerDataplane { presence });
+        }
+    }
+
+    /// What to expect of the peer where this port asks it to isolate its own.
+    pub(super) fn answer(&self, port: &MlagPort, situation: Situation) -> Answer {
+        let remote = self.peer.port(&port.name());
+        let doubt = remote.and_then(|remote| self.peer.doubts_isolation(remote.id().number));
+        let Some(isolated) = doubt else {
+            return Answer::Expected;
+        };
+        let is_up_there = self.peer.port_is_up(&port.name()) == Some(true);
+        let delivers = !isolated && is_up_there && self.peer_link_up();
+        // A host without LACP would go on sending into it.
+        let has_lacp = self.links.has_lacp(&port.name()) && !port.bypass().carries();
+        let can_leave = self.syncd.policy.holds && has_lacp;
+        situation.answer(port.state(), delivers && can_leave)
+    }
+
+    /// It is kept out of service, for the peer would deliver every flooded frame beside it.
+    pub(super) fn is_refused(&self, port: &MlagPort) -> bool {
+        self.peer.dataplane() != DataplanePresence::AtWork
+            && self.answer(port, self.situation()) == Answer::Refused
+    }
+}
+
+/// What the peer was told of the dataplane in this session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    is_due: bool,
+    presence: DataplanePresence,
+    ports: Vec<DoubtfulPort>,
+}
+
+impl Told {
+    /// It may have changed.
+    pub(super) const fn due(&mut self) {
+        self.is_due = true;
+    }
+
+    const fn take_due(&mut self) -> bool {
+        std::mem::replace(&mut self.is_due, false)
+    }
+
+    /// Returns true if that is news.
+    fn advertise(&mut self, state: &DataplaneState) -> bool {
+        let is_news = (self.presence, &self.ports) != (state.presence, &state.ports);
+        self.presence = state.presence;
+        self.ports.clone_from(&state.ports);
+        is_news
+    }
+}

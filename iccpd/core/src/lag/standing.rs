@@ -1,0 +1,119 @@
+//! Whether a port is isolated, also while nobody is connected who could say so.
+
+use super::{Programmed, Report};
+use mclag_proto::sync::model::Isolation;
+
+/// Isolation of a port as the kernel has it. A dataplane goes on as it was programmed when the process that
+/// did that is gone or hangs, so what was confirmed outlives a connection.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Standing {
+    /// It was never confirmed.
+    #[default]
+    Unknown,
+    /// It is in force (or lifted), for certain.
+    Certain(bool),
+    /// It was, and something else was asked for that was not confirmed.
+    Doubtful(bool),
+}
+
+impl Standing {
+    /// How it stands after `report`, with what is programmed by then. Total.
+    #[must_use]
+    pub fn after(self, report: Report, programmed: Programmed) -> Self {
+        if let Some(isolation) = programmed.confirmed() {
+            return Self::Certain(isolation == Isolation::On);
+        }
+        match (self, report) {
+            (Self::Certain(is), Report::Sent(want)) => match want.isolation {
+                Isolation::On if !is => Self::Doubtful(is),
+                Isolation::Off if is => Self::Doubtful(is),
+                Isolation::On | Isolation::Off | Isolation::Keep => self,
+            },
+            (Self::Certain(is), Report::Failed) => Self::Doubtful(is),
+            (Self::Certain(_), Report::Done | Report::Repair | Report::Lost)
+            | (Self::Unknown | Self::Doubtful(_), _) => self,
+        }
+    }
+
+    /// It is isolated as far as is known, where that is not certain; none where it is.
+    #[must_use]
+    pub const fn in_doubt(self) -> Option<bool> {
+        match self {
+            Self::Certain(true) => None,
+            Self::Unknown | Self::Doubtful(true) => Some(true),
+            Self::Certain(false) | Self::Doubtful(false) => Some(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Report::{Done, Failed, Lost, Repair, Sent};
+    use super::Standing::{Certain, Doubtful, Unknown};
+    use super::*;
+    use mclag_proto::sync::model::{PortWant, Traffic};
+
+    fn want(isolation: Isolation) -> PortWant {
+        PortWant {
+            isolation,
+            traffic: Traffic::Pass,
+            redirect: false,
+            system_mac: None,
+        }
+    }
+
+    /// Through the machine of what is programmed, from nothing.
+    fn through(reports: &[Report]) -> Standing {
+        let mut programmed = Programmed::default();
+        let mut standing = Standing::default();
+        for report in reports {
+            programmed = programmed.after(*report);
+            standing = standing.after(*report, programmed);
+        }
+        standing
+    }
+
+    #[test]
+    fn what_was_confirmed_stands_until_something_else_is_asked_for() {
+        let [on, off, keep] = [Isolation::On, Isolation::Off, Isolation::Keep]
+            .map(want)
+            .map(Sent);
+        let rows: [(&[Report], Standing); 18] = [
+            (&[], Unknown),
+            (&[on], Unknown),
+            (&[on, Lost], Unknown),
+            (&[keep, Done], Unknown),
+            (&[on, Failed], Unknown),
+            (&[on, Done], Certain(true)),
+            (&[off, Done], Certain(false)),
+            (&[on, Done, Lost], Certain(true)),
+            (&[off, Done, Lost], Certain(false)),
+            // Asked for again on another connection, and not confirmed there.
+            (&[on, Done, Lost, on], Certain(true)),
+            (&[on, Done, Lost, keep, Done], Certain(true)),
+            (&[on, Done, off], Doubtful(true)),
+            (&[on, Done, off, Lost], Doubtful(true)),
+            (&[on, Done, off, on], Doubtful(true)),
+            (&[off, Done, on], Doubtful(false)),
+            (&[on, Done, off, Done], Certain(false)),
+            (&[on, Done, Failed], Doubtful(true)),
+            (&[on, Done, Failed, Repair, on, Done], Certain(true)),
+        ];
+        for (reports, standing) in rows {
+            assert_eq!(through(reports), standing, "{reports:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_certainly_isolated_is_in_no_doubt() {
+        for (standing, doubt) in [
+            (Unknown, Some(true)),
+            (Certain(true), None),
+            (Certain(false), Some(false)),
+            (Doubtful(true), Some(true)),
+            (Doubtful(false), Some(false)),
+        ] {
+            assert_eq!(standing.in_doubt(), doubt, "{standing:?}");
+        }
+    }
+}
