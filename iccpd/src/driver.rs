@@ -532,6 +532,16 @@ impl Driver {
             tracing::warn!("stopped before everybody was told");
         }
         self.dataplane.bye().await;
+        self.linger().await;
+    }
+
+    /// The peer may still be writing when it hears that this is the end: it is listened to until it closes, too,
+    /// as long as the transport allows.
+    async fn linger(&mut self) {
+        if let Some(pair) = &mut self.pair {
+            pair.peer.close();
+            pair.peer.closed().await;
+        }
     }
 
     /// Let everything leave that the core still has to say, and let the dataplane answer.
@@ -557,12 +567,6 @@ impl Driver {
                 self.handle(input);
             }
             self.drain().await;
-        }
-        if let Some(pair) = &mut self.pair {
-            pair.peer.close();
-            while !pair.peer.is_flushed() {
-                pair.peer.next().await;
-            }
         }
     }
 }

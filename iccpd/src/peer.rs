@@ -30,8 +30,8 @@ mod refusals;
 mod sockets;
 mod speech;
 
+use iccp_core::Input;
 use iccp_core::contest::{self, First, Second, Verdict};
-use iccp_core::{Input, PeerTraits};
 use mclag_daemon::limit::{Bucket, Kind, Log, Rate};
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_netlink::tcp::Key;
@@ -54,7 +54,7 @@ pub use ends::Ends;
 pub use protection::Protection;
 use refusals::Refusals;
 use sockets::{Listener, dial};
-use speech::{Heard, Speech};
+use speech::{Heard, Speech, traits};
 
 /// Outgoing bytes above which no message is taken. Messages wait in the core then, where newer
 /// states replace older ones; keepalives wait behind no more than this.
@@ -68,8 +68,10 @@ const FIRST_WORD: Duration = Duration::from_secs(10);
 const LISTENS_SOON: Duration = Duration::from_millis(50);
 /// Closed connections whose last words may be on their way.
 const MAX_FINISHING: usize = 4;
-/// How long the last words of a closed connection may take to leave.
-const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the last words of a closed connection may take to leave, and the peer to close it too. SONiC's daemon may
+/// write once more, and dies of the signal that comes with the second write to a socket that is gone
+/// (`spec/iccp.md` 17).
+const LINGER: Duration = Duration::from_secs(3);
 /// Connections of the peer that are let in at once, and how soon another one is: each of them begins a
 /// session and ends another, which looks at every address.
 const ADMISSION: Rate = Rate {
@@ -242,16 +244,21 @@ impl Transport {
         }
     }
 
-    /// Close the connection after what was sent before has left. Stops dialling, too.
+    /// Close the connection after what was sent before has left, and read until the peer closes it, for up to 3 s.
+    /// Stops dialling, too.
     pub fn close(&mut self) {
         self.dialling = None;
+        self.wind_up();
+    }
+
+    fn wind_up(&mut self) {
         if let Some(Connection { pipe, .. }) = self.connection.take() {
             if self.finishing.len() == MAX_FINISHING {
                 self.finishing.pop_front();
             }
             self.finishing.push_back(Box::pin(async move {
                 // Too late is as good as done: the connection is dropped either way.
-                let _ = timeout(FINISH_TIMEOUT, pipe.finish()).await;
+                let _ = timeout(LINGER, pipe.finish()).await;
             }));
         }
     }
@@ -264,14 +271,19 @@ impl Transport {
             .is_some_and(|c| c.is_known() && c.pipe.buffered() < WRITE_LIMIT)
     }
 
-    /// True when everything sent has left, and every connection being closed is.
+    /// True when everything sent on the connection has left.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
-        let sent = self
-            .connection
-            .as_ref()
-            .is_none_or(|c| c.pipe.buffered() == 0);
-        sent && self.finishing.is_empty()
+        let connection = self.connection.as_ref();
+        connection.is_none_or(|c| c.pipe.buffered() == 0)
+    }
+
+    /// Wait until every connection that is being closed is, and for nothing else.
+    pub async fn closed(&mut self) {
+        while !self.finishing.is_empty() {
+            let index = finished(&mut self.finishing).await;
+            self.finishing.remove(index);
+        }
     }
 
     /// Queue a message; without a connection it is dropped. Ask [`Transport::has_room`] first.
@@ -346,13 +358,13 @@ impl Transport {
 
     /// Nothing behind the error can be read.
     fn unreadable(&mut self, error: &DecodeError) -> Input {
-        self.connection = None;
         // What was remembered or presumed is not true: answer as it speaks next time, or listen for
         // longer.
         let theirs = match error {
             DecodeError::OtherDialect { theirs, .. } => Some(*theirs),
             DecodeError::Stranger { .. } => None,
             _ => {
+                self.wind_up();
                 // It was let in and understood so far: a message is refused, not the connection.
                 self.ended = Some(format!("its stream lost its meaning: {error}"));
                 let reason = format!(
@@ -361,6 +373,7 @@ impl Transport {
                 return Input::PeerGarbage { reason };
             }
         };
+        self.connection = None;
         self.heard = theirs;
         let reason = error.to_string();
         self.refuse(self.endpoints.peer, &reason);
@@ -695,23 +708,6 @@ fn other_dialect(theirs: Dialect, ours: Dialect) -> String {
 /// Why a stream that begins like this is none of ICCP.
 fn no_message(offset: usize, bytes: &Excerpt) -> String {
     format!("no message begins with {bytes} (offset {offset})")
-}
-
-/// What a dialect can carry.
-const fn traits(dialect: Dialect) -> PeerTraits {
-    match dialect {
-        Dialect::Sonic => PeerTraits {
-            acknowledges: true,
-            orphans: true,
-            names_lacp_system: true,
-        },
-        // The MAC of its last bond (`spec/mclagsyncd-protocol.md` 12).
-        Dialect::LinuxMclag => PeerTraits {
-            acknowledges: false,
-            orphans: false,
-            names_lacp_system: false,
-        },
-    }
 }
 
 /// Wait for the future, forever if there is none.

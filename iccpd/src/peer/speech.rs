@@ -1,5 +1,6 @@
 //! How the peer speaks: the codec of a connection, which begins by finding that out.
 
+use iccp_core::PeerTraits;
 use std::io;
 
 use super::mark;
@@ -98,5 +99,22 @@ impl codec::Encoder<&Message> for Speech {
         encode(message, decoder.dialect(), &mut bytes).map_err(io::Error::other)?;
         out.extend_from_slice(&bytes);
         Ok(())
+    }
+}
+
+/// What a dialect can carry.
+pub(super) const fn traits(dialect: Dialect) -> PeerTraits {
+    match dialect {
+        Dialect::Sonic => PeerTraits {
+            acknowledges: true,
+            orphans: true,
+            names_lacp_system: true,
+        },
+        // The MAC of its last bond (`spec/mclagsyncd-protocol.md` 12).
+        Dialect::LinuxMclag => PeerTraits {
+            acknowledges: false,
+            orphans: false,
+            names_lacp_system: false,
+        },
     }
 }
