@@ -36,8 +36,8 @@ W-10 syncd/src/reconcile/tests.rs an_empty_snapshot_restores_what_was_before
 W-10 syncd/src/server/legacy/tests.rs what_the_next_client_does_not_say_again_goes_when_it_is_synchronised
 W-11 syncd/src/v1/to/tests.rs a_held_port_that_leaves_the_pair_carries_data
 W-11 syncd/src/reconcile/tests.rs a_port_released_by_name_is_undone_at_once
-W-12 iccpd/core/src/lag/tests.rs a_lost_acknowledgement_is_asked_for_every_second_until_it_is_given_up
-W-12 iccpd/core/tests/pair/legacy/stories.rs a_sonic_that_never_acknowledges_is_asked_every_second_and_then_no_longer_waited_for
+W-12 iccpd/core/src/lag/tests.rs a_lost_acknowledgement_is_asked_for_less_and_less_often_until_it_is_given_up
+W-12 iccpd/core/tests/pair/legacy/stories.rs a_sonic_that_never_acknowledges_is_asked_again_and_then_no_longer_waited_for
 W-13 iccpd/core/src/fdb/tests/unreported.rs an_address_on_a_port_that_is_down_here_alone_is_reached_through_the_peer
 W-14 iccpd/core/src/fdb/tests.rs a_move_between_two_local_ports_is_announced
 W-14 iccpd/core/src/fdb/tests/unreported.rs a_move_between_two_local_ports_is_told

@@ -37,8 +37,9 @@ pub use pairing::{Pairing, Word};
 pub use port::{MlagPort, aggregator_purge};
 pub use standing::Standing;
 
-/// How often it is advertised again that a port is up while it does not acknowledge
-/// (`spec/behaviour.md` 8.5).
+/// When it is advertised again that a port is up while the peer does not acknowledge, and from then on twice as long
+/// after each time: an acknowledgement may be lost, but SONiC's daemon starts its filter tool anew for each copy
+/// (`spec/iccp.md` 17).
 pub const RESEND: Duration = Duration::from_secs(1);
 
 /// What is advertised of a port that exists.

@@ -40,7 +40,7 @@ use crate::counters::{Counter, Counters};
 use crate::election::{self, Candidate};
 use crate::input::Input;
 use crate::lag::{
-    Awaited, BypassEvent, Consent, Event as PortEvent, MlagPort, News, Pairing, RESEND, Wait, Word,
+    Awaited, BypassEvent, Consent, Event as PortEvent, MlagPort, News, Pairing, Wait, Word,
 };
 use crate::links::Links;
 use crate::output::{Notice, Output};
@@ -310,7 +310,7 @@ impl Domain {
         match timer {
             Timer::Consent(name) => self.wait_over(name),
             Timer::Bypass(_) => port.step_bypass(BypassEvent::Unanswered, false),
-            Timer::Resend(_) => drop(port.resend(now + RESEND, &mut self.timers)),
+            Timer::Resend(_) => drop(port.resend(now, &mut self.timers)),
             // What follows is derived anew after each input.
             _ => {}
         }

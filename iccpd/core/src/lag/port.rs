@@ -2,7 +2,7 @@
 
 use super::{
     Advertised, Alone, Awaited, Bypass, BypassEvent, Event, ForwardingState, News, Pairing,
-    PortFacts, Programmed, Report, Standing, Wait, Word,
+    PortFacts, Programmed, RESEND, Report, Standing, Wait, Word,
 };
 use crate::Time;
 use crate::policy::peer::PeerPolicy;
@@ -15,6 +15,7 @@ use mclag_proto::iccp::{
 use mclag_proto::sync::model::{Isolation, Traffic};
 use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// One MLAG port of this chassis.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub struct MlagPort {
     programmed: Programmed,
     standing: Standing,
     lacp_in_force: Option<Mac>,
+    /// Time between the last two times that it was advertised that it is up.
+    resend_after: Duration,
 }
 
 impl MlagPort {
@@ -71,6 +74,7 @@ impl MlagPort {
             programmed: Programmed::Nothing,
             standing: Standing::Unknown,
             lacp_in_force: None,
+            resend_after: RESEND,
         }
     }
 
@@ -198,6 +202,7 @@ impl MlagPort {
                 }),
             ) => {
                 timers.set(consent, over);
+                self.resend_after = RESEND;
                 match again {
                     Some(at) => timers.set(resend, at),
                     None => timers.stop(resend),
@@ -211,12 +216,13 @@ impl MlagPort {
         }
     }
 
-    /// It is to be advertised again that it is up, and once more at `next`. Returns false
-    /// if it is no longer waited for.
-    pub fn resend(&mut self, next: Time, timers: &mut Timers) -> bool {
+    /// It is to be advertised again that it is up, and once more when twice as much time has passed. Returns
+    /// false if it is no longer waited for.
+    pub fn resend(&mut self, now: Time, timers: &mut Timers) -> bool {
         let waiting = self.state.awaited() == Some(Awaited::Acknowledgement);
         if waiting {
-            timers.set(Timer::Resend(self.name), next);
+            self.resend_after = self.resend_after.saturating_mul(2);
+            timers.set(Timer::Resend(self.name), now + self.resend_after);
             self.advertise(News::State);
         }
         waiting
