@@ -176,6 +176,9 @@ pub struct RemotePort {
     id: PortId,
     up: bool,
     mac: Mac,
+    /// Its place in the order in which the peer named its ports; none if it was not named again since the peer
+    /// began to advertise everything.
+    place: Option<u64>,
     info: Option<PortChannelInfo>,
     partner: Option<LacpPartner>,
     alone: Option<Alone>,
@@ -214,6 +217,12 @@ impl RemotePort {
         self.alone
     }
 
+    /// Its place in the order in which the peer named its ports.
+    #[must_use]
+    pub const fn place(&self) -> Option<u64> {
+        self.place
+    }
+
     /// VLANs and layer-3 mode, if advertised.
     #[must_use]
     pub const fn info(&self) -> Option<&PortChannelInfo> {
@@ -249,6 +258,8 @@ pub struct Peer {
     has_ids: bool,
     /// Which ports are one, found when it is asked; none where those of one name are.
     pairs: OnceLock<Option<Pairs>>,
+    /// Place of the port that was named last.
+    last_place: u64,
     /// Ports that it has named since it began to advertise everything.
     sync: Snapshot<IfName>,
     /// When what is known of its ports was true for the last time, unless it is now.
@@ -487,6 +498,7 @@ impl Peer {
             }
             for port in self.ports.values_mut() {
                 port.is_partner_old = true;
+                port.place = None;
             }
         }
     }
@@ -517,6 +529,7 @@ impl Peer {
             // Up until it says otherwise: too much isolation is safe, too little is not.
             up: true,
             mac: config.mac,
+            place: None,
             info: None,
             partner: None,
             alone: None,
@@ -524,6 +537,10 @@ impl Peer {
         });
         port.id = id;
         port.mac = config.mac;
+        if port.place.is_none() {
+            self.last_place += 1;
+            port.place = Some(self.last_place);
+        }
         self.sync.name(config.name);
         true
     }

@@ -5,6 +5,7 @@ mod counters;
 
 use iccp_core::lag::MlagPort;
 use iccp_core::neigh::Owner;
+use iccp_core::peer::RemotePort;
 use iccp_core::session::SessionState;
 use iccp_core::{Domain, LinkKind};
 use ipnetwork::IpNetwork;
@@ -345,9 +346,11 @@ fn local_port(
     }
 }
 
+/// The peer's ports: the one that it named last comes first (`spec/mclagdctl-protocol.md` 5.6).
 fn peer_ports(domain: &Domain) -> Vec<PeerPort> {
-    let ports = domain.known_of_peer().ports().rev();
-    let records = ports.map(|(name, port)| PeerPort {
+    let mut ports: Vec<(&IfName, &RemotePort)> = domain.known_of_peer().ports().collect();
+    ports.sort_by_key(|(_, port)| Reverse(port.place()));
+    let records = ports.into_iter().map(|(name, port)| PeerPort {
         aggregator: port.id().number.0.into(),
         kind: PortKind::PortChannel,
         name: text(*name),

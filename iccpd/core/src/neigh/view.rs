@@ -1,8 +1,8 @@
 //! The neighbour table as an operator sees it.
 
 use super::{NeighbourKey, Neighbours};
-use mclag_proto::Mac;
 use mclag_proto::ctl::{NeighbourCursor, NeighbourLine};
+use mclag_proto::{IfName, Mac};
 
 /// Who knows a neighbour.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,18 +14,22 @@ pub enum Owner {
 }
 
 impl Neighbours {
-    /// Every neighbour behind `after`, in the order of interface and address.
+    /// Every neighbour behind `after` that the peer knows or that is on an interface which the pair has in common, in the
+    /// order of interface and address. The others are nobody's but this chassis' own.
     pub fn iter(
         &self,
         after: Option<NeighbourKey>,
     ) -> impl Iterator<Item = (NeighbourKey, Mac, Owner)> {
-        self.table
-            .iter(after)
-            .filter_map(|(key, entry)| match (entry.local, entry.remote) {
+        let interfaces = self.interfaces();
+        let is_shared = |name: &IfName| interfaces.get(name).is_some_and(|i| i.shared);
+        self.table.iter(after).filter_map(move |(key, entry)| {
+            let local = entry.local.filter(|_| is_shared(&key.interface));
+            match (local, entry.remote) {
                 (Some(local), _) => Some((key, local.mac, Owner::Local)),
                 (None, Some(remote)) => Some((key, remote.mac, Owner::Remote)),
                 (None, None) => None,
-            })
+            }
+        })
     }
 
     /// A page of the table, and where the next one begins.

@@ -398,6 +398,38 @@ fn the_peers_ports_are_listed_with_the_peers_numbers() {
     assert_eq!(bond1.mac, PEERS);
 }
 
+/// A daemon of SONiC names the port that appeared last first, and lists what it hears the other way round.
+#[test]
+fn the_peers_ports_are_listed_the_other_way_round_than_it_named_them() {
+    let mut chassis = Chassis::new().synchronised();
+    let list = |chassis: &Chassis| {
+        let Data::PeerPorts(ports) = chassis.ask(Command::PeerPorts, Sonic) else {
+            panic!("other records")
+        };
+        let names = ports.iter().map(|port| port.name.to_string());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let number = 0;
+    for (named, listed) in [
+        ("bond2 bond1", "bond1 bond2"),
+        ("bond1 bond2", "bond2 bond1"),
+        // It says again what it said.
+        ("bond9 bond1 bond2 bond1", "bond2 bond1 bond9"),
+    ] {
+        chassis.tell(Tlv::SyncData { number, end: false });
+        for port in named.split(' ') {
+            chassis.tell(Tlv::AggregatorConfig(AggregatorConfig {
+                id: AggregatorId::of(&name(port)),
+                name: name(port),
+                mac: PEERS,
+                flag: ConfigFlag::Present,
+            }));
+        }
+        chassis.tell(Tlv::SyncData { number, end: true });
+        assert_eq!(list(&chassis), listed);
+    }
+}
+
 /// `spec/mclagdctl-protocol.md` 5.4, 8; `spec/iccp.md` 10: seen here only is P, seen there only L.
 #[test]
 fn addresses_are_listed_by_vlan_with_where_they_are_and_where_they_were_learned() {
@@ -589,6 +621,45 @@ fn neighbours_are_listed_by_family_with_who_learned_them() {
     let counters = chassis.counters();
     assert_eq!(counters.global(Global::NewNeighbour), 4);
     assert_eq!(counters.iccp[0][IccpRow::ArpInfo as usize].rx, ok(1));
+}
+
+/// `spec/behaviour.md` 11.2
+#[test]
+fn neighbours_on_interfaces_outside_the_pair_are_not_listed() {
+    let mut chassis = Chassis::new().synchronised();
+    chassis.feed(Input::Link(Link {
+        index: 60,
+        name: name("eth0"),
+        mac: None,
+        admin_up: true,
+        running: true,
+        master: None,
+        blocked: false,
+        kind: LinkKind::Other,
+        member: None,
+    }));
+    for (index, address) in [
+        (100, "10.1.2.50"),
+        (60, "192.0.2.2"),
+        (100, "2001:db8::50"),
+        (60, "2001:db8:1::2"),
+    ] {
+        chassis.feed(Input::Neighbour {
+            index,
+            address: address.parse().unwrap(),
+            observation: Some(NeighbourObservation {
+                mac: PEERS,
+                from: NeighbourFrom::Kernel,
+            }),
+        });
+    }
+    for (command, listed) in [(Command::Arp, "10.1.2.50"), (Command::Nd, "2001:db8::50")] {
+        let (Data::Arp(entries) | Data::Nd(entries)) = chassis.ask(command, Sonic) else {
+            panic!("other records")
+        };
+        let listed_there = entries.iter().map(|entry| entry.address.to_string());
+        assert_eq!(listed_there.collect::<Vec<_>>(), [listed]);
+    }
 }
 
 /// `spec/mclagdctl-protocol.md` 5.7
