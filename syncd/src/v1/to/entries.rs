@@ -82,8 +82,12 @@ impl Translator {
         };
         let entry = Entry { port, kind };
         let is_there = self.there.remove(&key);
-        let before = self.entries.insert(key, Sent::now(entry));
-        if is_there || before.is_some_and(|sent| sent.is(&entry)) {
+        // What was asked for before may still be on its way, and would come after what is there now.
+        let has_it = match self.entries.insert(key, Sent::now(entry)) {
+            Some(before) => before.is(&entry),
+            None => is_there,
+        };
+        if has_it {
             return;
         }
         self.record(key, port, kind, RecordOp::Add);

@@ -937,3 +937,16 @@ fn interfaces_that_come_and_go_use_nothing_up() {
     }
     assert!(translator.interfaces.is_empty() && translator.entries.is_empty());
 }
+
+/// What waits for a server that reads slowly is replaced by what is asked for since.
+#[test]
+fn an_entry_that_is_back_where_it_was_is_sent_over_one_that_was_asked_for_meanwhile() {
+    let mut translator = translator(Dialect::Sonic);
+    let [there, elsewhere] =
+        ["PortChannel1", "PortChannel2"].map(|port| fdb(1, port, FdbKind::Tracked));
+    translator.is_there(key(1));
+    assert_eq!(translator.apply(std::slice::from_ref(&there)), []);
+    assert_eq!(translator.apply(&[elsewhere]).len(), 1);
+    translator.is_there(key(1));
+    assert_eq!(translator.apply(&[there]).len(), 1);
+}
