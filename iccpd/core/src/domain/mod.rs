@@ -467,6 +467,8 @@ impl Domain {
         self.timers.stop(Timer::LegacySync);
         self.tables.fdb.purge_stale();
         self.tables.fdb.complete();
+        // The peer's own addresses are known by now.
+        self.checks.due();
     }
 
     /// LACP system id of the pair, as far as it is known (`spec/behaviour.md` 5).

@@ -73,7 +73,7 @@ impl Domain {
                 .collect(),
             members: named.filter(|_| hears_pair).map(members).collect(),
             remote: remote
-                .map(|(name, port)| (self.peer.translate(name).unwrap_or(*name), port.is_up()))
+                .filter_map(|(name, port)| Some((self.peer.translate(name)?, port.is_up())))
                 .collect(),
             interfaces: self.syncd.wants_interfaces(&self.tables.identities),
         }
