@@ -35,7 +35,7 @@ use std::time::Duration;
 pub use bypass::{Alone, Bypass, BypassEvent};
 pub use pairing::{Pairing, Word};
 pub use port::{MlagPort, aggregator_purge};
-pub use standing::Standing;
+pub use standing::{Hold, Standing};
 
 /// When it is advertised again that a port is up while the peer does not acknowledge, and from then on twice as long
 /// after each time: an acknowledgement may be lost, but SONiC's daemon starts its filter tool anew for each copy

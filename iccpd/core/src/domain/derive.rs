@@ -78,7 +78,7 @@ impl Domain {
         }
     }
 
-    /// Whether a port carries data without LACP. Where no dataplane can hold the other half, LACP alone counts.
+    /// Whether a port carries data without LACP.
     fn follow_bypass(
         &mut self,
         port: &mut MlagPort,

@@ -61,7 +61,8 @@ impl Domain {
         let is_at_work = presence == DataplanePresence::AtWork;
         let ports = self.ports.values().filter(|_| !is_at_work);
         let ports = ports.filter_map(|port| {
-            let isolated = port.standing().in_doubt()?;
+            // What is held delivers nothing, whatever the filter says.
+            let isolated = port.standing().in_doubt()? || port.is_held_in_force();
             Some(DoubtfulPort {
                 id: port.id(),
                 isolated,

@@ -1,7 +1,7 @@
 //! An MLAG port of this chassis: its machines, and what is known of it.
 
 use super::{
-    Advertised, Alone, Awaited, Bypass, BypassEvent, Event, ForwardingState, News, Pairing,
+    Advertised, Alone, Awaited, Bypass, BypassEvent, Event, ForwardingState, Hold, News, Pairing,
     PortFacts, Programmed, RESEND, Report, Standing, Wait, Word,
 };
 use crate::Time;
@@ -46,6 +46,7 @@ pub struct MlagPort {
     ack_owed: bool,
     programmed: Programmed,
     standing: Standing,
+    hold: Hold,
     lacp_in_force: Option<Mac>,
     /// Time between the last two times that it was advertised that it is up.
     resend_after: Duration,
@@ -73,6 +74,7 @@ impl MlagPort {
             ack_owed: false,
             programmed: Programmed::Nothing,
             standing: Standing::Unknown,
+            hold: Hold::Off,
             lacp_in_force: None,
             resend_after: RESEND,
         }
@@ -359,10 +361,17 @@ impl MlagPort {
         self.standing
     }
 
+    /// It carries no data, as the dataplane confirmed, which may be gone by now.
+    #[must_use]
+    pub fn is_held_in_force(&self) -> bool {
+        matches!(self.hold, Hold::InForce | Hold::Ending)
+    }
+
     /// The dataplane was sent, or reports, something of it.
     pub fn program(&mut self, report: Report) {
         self.programmed = self.programmed.after(report);
         self.standing = self.standing.after(report, self.programmed);
+        self.hold = self.hold.after(report);
         if let Report::Sent(want) = report
             && want
                 .system_mac

@@ -1,7 +1,7 @@
 //! Whether a port is isolated, also while nobody is connected who could say so.
 
 use super::{Programmed, Report};
-use mclag_proto::sync::model::Isolation;
+use mclag_proto::sync::model::{Isolation, Traffic};
 
 /// Isolation of a port as the kernel has it. A dataplane goes on as it was programmed when the process that
 /// did that is gone or hangs, so what was confirmed outlives a connection.
@@ -46,12 +46,48 @@ impl Standing {
     }
 }
 
+/// Whether the dataplane holds a port, which outlives a connection like [`Standing`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Hold {
+    /// It does not, or that is not known.
+    #[default]
+    Off,
+    /// It was sent that.
+    Sent,
+    /// It confirmed that.
+    InForce,
+    /// It did, and was sent the opposite since.
+    Ending,
+}
+
+impl Hold {
+    /// After `report`. Total.
+    #[must_use]
+    pub const fn after(self, report: Report) -> Self {
+        match (self, report) {
+            (_, Report::Sent(want)) => match (self, want.traffic) {
+                (Self::InForce, Traffic::Held) | (_, Traffic::Keep) => self,
+                (Self::InForce | Self::Ending, Traffic::Pass) => Self::Ending,
+                (_, Traffic::Held) => Self::Sent,
+                (_, Traffic::Pass) => Self::Off,
+            },
+            (Self::Sent, Report::Done) => Self::InForce,
+            (Self::Ending, Report::Done) | (Self::Sent, Report::Lost) | (_, Report::Failed) => {
+                Self::Off
+            }
+            (Self::Off | Self::InForce, Report::Done)
+            | (Self::Off | Self::InForce | Self::Ending, Report::Lost)
+            | (_, Report::Repair) => self,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Report::{Done, Failed, Lost, Repair, Sent};
     use super::Standing::{Certain, Doubtful, Unknown};
     use super::*;
-    use mclag_proto::sync::model::{PortWant, Traffic};
+    use mclag_proto::sync::model::PortWant;
 
     fn want(isolation: Isolation) -> PortWant {
         PortWant {
@@ -71,6 +107,34 @@ mod tests {
             standing = standing.after(*report, programmed);
         }
         standing
+    }
+
+    #[test]
+    fn a_hold_that_was_confirmed_stands_until_something_else_is_asked_for() {
+        let [held, pass, keep] = [Traffic::Held, Traffic::Pass, Traffic::Keep].map(|traffic| {
+            Sent(PortWant {
+                traffic,
+                ..want(Isolation::Off)
+            })
+        });
+        let rows: [(&[Report], Hold); 10] = [
+            (&[], Hold::Off),
+            (&[held], Hold::Sent),
+            (&[held, Lost], Hold::Off),
+            (&[held, Done], Hold::InForce),
+            (&[held, Done, Lost], Hold::InForce),
+            (&[held, Done, keep, Done, Lost], Hold::InForce),
+            (&[held, Done, held, Repair, Lost], Hold::InForce),
+            (&[held, Done, pass, Lost], Hold::Ending),
+            (&[held, Done, pass, Done], Hold::Off),
+            (&[held, Failed], Hold::Off),
+        ];
+        for (reports, expected) in rows {
+            let hold = reports
+                .iter()
+                .fold(Hold::Off, |hold, report| hold.after(*report));
+            assert_eq!(hold, expected, "{reports:?}");
+        }
     }
 
     #[test]

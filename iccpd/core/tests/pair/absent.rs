@@ -181,6 +181,31 @@ fn a_leg_that_is_out_of_service_serves_when_nobody_else_does() {
     }
 }
 
+/// Both legs of a host are down, and B, whose half is held, can no longer let it go: the host's other leg serves it,
+/// whichever comes first.
+#[test]
+fn a_half_that_is_held_for_good_keeps_no_leg_out_of_service() {
+    for fate in Fate::BOTH {
+        let mut world = World::settled();
+        for side in Side::BOTH {
+            world.set_bond(side, 0, false);
+        }
+        world.run_for(SECOND * 2);
+        assert!(world.at(Side::B).kernel.held.contains(&name(BONDS[0])));
+        fate.befalls(&mut world, Side::B);
+        world.run_for(SECOND * 4);
+        world.set_bond(Side::B, 0, true);
+        world.run_for(SECOND);
+        world.set_bond(Side::A, 0, true);
+        world.run_for(SECOND * 8);
+        assert!(carries(&world, Side::A), "{fate:?}");
+        assert!(!carries(&world, Side::B), "{fate:?}");
+        fate.is_over(&mut world, Side::B);
+        run(&mut world, SECOND * 10);
+        assert!(Side::BOTH.iter().all(|side| carries(&world, *side)));
+    }
+}
+
 /// The process is replaced, or busy: that is none of the peer's business.
 #[test]
 fn a_short_absence_is_not_told() {
