@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use iccp_core::{Notice, Time};
 
-use crate::kernel::bond;
+use crate::kernel::{BONDS, bond};
 use crate::world::{PLACES, Place, SIDES, STATIONS, World, mac};
 
 /// How long everything has to be well before what happened last is over: LACP, an acknowledgement that does not come,
@@ -153,6 +153,12 @@ impl World {
             return;
         }
         let is_healthy = self.is_healthy();
+        if self.crossed[0] != self.crossed[1] {
+            // Two failures at once: nobody compares any more who is behind a port, or not yet.
+            let bonds = (0..BONDS).map(Place::Bond).filter(|_| !is_healthy);
+            self.checks.touched.extend(bonds);
+            self.checks.at_risk.extend(&self.checks.touched);
+        }
         self.checks.pass_time(is_healthy, self.now);
         let versions = SIDES.map(|side| self.chassis[side].kernel.version);
         if self.checks.seen == Some(versions) {
@@ -280,7 +286,7 @@ impl World {
         }
         for side in SIDES {
             let kernel = &self.chassis[side].kernel;
-            for port in 0..crate::kernel::BONDS {
+            for port in 0..BONDS {
                 let index = bond(port);
                 if !kernel.is_isolated(index) {
                     faults.push(format!("chassis {side}: port {index} is not isolated"));
