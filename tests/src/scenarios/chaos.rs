@@ -348,7 +348,7 @@ impl<'a> Chaos<'a> {
         if before == *name {
             return Ok(());
         }
-        self.ns(side).ip(&format!("link set {before} name {name}"))
+        self.ns(side).ip(&renaming(&before, name))
     }
 
     fn rename_peer_link(&mut self, side: usize, is_own: bool) -> Result<()> {
@@ -360,7 +360,7 @@ impl<'a> Chaos<'a> {
         if before == name {
             return Ok(());
         }
-        self.ns(side).ip(&format!("link set {before} name {name}"))
+        self.ns(side).ip(&renaming(&before, name))
     }
 
     fn set_member(&mut self, side: usize, port: usize, is_member: bool) -> Result<()> {
@@ -420,6 +420,11 @@ impl<'a> Chaos<'a> {
         self.mlag.wait_synchronised()?;
         self.mlag.wait_dual()
     }
+}
+
+/// Kernels before 6.2 rename only what is down.
+fn renaming(before: &str, name: &str) -> String {
+    format!("link set {before} down\nlink set {before} name {name}\nlink set {name} up")
 }
 
 const fn which(process: Process) -> Which {
