@@ -401,4 +401,4 @@ fn note_running(known: &mut Running, name: IfName, running: Option<bool>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -56,26 +56,8 @@ impl Domain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::LinkKind;
+    use crate::links::tests::{link, name};
     use mclag_proto::{DomainId, Mac};
-
-    fn name(text: &str) -> IfName {
-        IfName::new(text).unwrap()
-    }
-
-    fn link(index: u32, text: &str) -> Link {
-        Link {
-            index,
-            name: name(text),
-            mac: None,
-            admin_up: true,
-            running: true,
-            master: None,
-            blocked: false,
-            kind: LinkKind::Other,
-            member: None,
-        }
-    }
 
     #[test]
     fn the_peer_link_is_the_interface_of_that_name_or_else_the_one_that_had_it() {

@@ -1,11 +1,12 @@
 use super::*;
 use crate::input::LagMember;
 
-fn name(text: &str) -> IfName {
+pub(crate) fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
 }
 
-fn link(index: u32, text: &str) -> Link {
+/// An interface that is up and nothing more.
+pub(crate) fn link(index: u32, text: &str) -> Link {
     Link {
         index,
         name: name(text),
