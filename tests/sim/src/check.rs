@@ -155,8 +155,9 @@ impl World {
         let is_healthy = self.is_healthy();
         if self.crossed[0] != self.crossed[1] {
             // Two failures at once: nobody compares any more who is behind a port, or not yet.
-            let bonds = (0..BONDS).map(Place::Bond).filter(|_| !is_healthy);
-            self.checks.touched.extend(bonds);
+            if !is_healthy {
+                self.checks.touched.extend((0..BONDS).map(Place::Bond));
+            }
             self.checks.at_risk.extend(&self.checks.touched);
         }
         self.checks.pass_time(is_healthy, self.now);
