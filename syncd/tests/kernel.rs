@@ -4,7 +4,9 @@
 //! and passes. The lab runs the same binary on a kernel that has everything.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use mclag_proto::{IfName, Mac};
 use nix::sched::{CloneFlags, unshare};
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::{Backend, BackendEvent};
-use syncd::dataplane::Action;
+use syncd::dataplane::{Action, InterfaceActual};
 use syncd::reconcile::{Originals, Reconciler};
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -536,4 +538,92 @@ fn interfaces_that_a_default_route_leads_to_are_known() {
             }
         }
     });
+}
+
+/// Input: beside 100,000 routes a default route goes, and while that is looked at an interface loses its carrier; then the
+/// default route comes again. Output: the interface is known to be without carrier before all routes were looked at, and
+/// both changes of the default route are known in the end.
+#[test]
+fn a_default_route_is_looked_for_among_many_routes_while_other_things_happen() {
+    const DEVICES: &[&str] = &[
+        "link add up0 type veth peer name far0",
+        "link add up1 type veth peer name far1",
+        "link set far0 up",
+        "link set far1 up",
+        "link set up0 up",
+        "link set up1 up",
+        "address add 192.0.2.1/25 dev up0",
+        "route add default via 192.0.2.2",
+    ];
+    in_namespace("many routes", DEVICES, async || {
+        let hosts = (0..100_000).map(|n| Ipv4Addr::from(0x6400_0000 + n));
+        let many: String = hosts
+            .map(|host| format!("route add {host} dev up0\n"))
+            .collect();
+        ip_batch(&many);
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let snapshot = backend.snapshot(None).await.expect("a look");
+        let up0 = IfName::new("up0").expect("a name");
+        assert!(snapshot.actual.interfaces[&up0].has_default_route);
+        ip("route del default").expect("the default route goes");
+        let lacks_route = |name: &str, is: &InterfaceActual| name == "up0" && !is.has_default_route;
+        let mut turns = 0;
+        let others = || {
+            turns += 1;
+            if turns == 20 {
+                ip("link set far1 down").expect("the carrier goes");
+            }
+        };
+        let lacks_carrier = |name: &str, is: &InterfaceActual| {
+            assert!(!lacks_route(name, is), "all routes were looked at first");
+            name == "up1" && !is.running
+        };
+        turns_until(&mut backend, others, lacks_carrier).await;
+        turns_until(&mut backend, || {}, lacks_route).await;
+        ip("route add default via 192.0.2.2").expect("a default route");
+        let has_route = |name: &str, is: &InterfaceActual| name == "up0" && is.has_default_route;
+        turns_until(&mut backend, || {}, has_route).await;
+    });
+}
+
+fn ip_batch(commands: &str) {
+    let mut child = Command::new("ip")
+        .args(["-batch", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("ip");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(commands.as_bytes()).expect("commands");
+    drop(stdin);
+    assert!(child.wait().expect("an end").success());
+}
+
+/// Wait for this to be said of an interface. What is not there at once is given up, and others have their turn.
+async fn turns_until(
+    backend: &mut LinuxBackend,
+    mut others: impl FnMut(),
+    is_it: impl Fn(&str, &InterfaceActual) -> bool,
+) {
+    let turns = async {
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = backend.next_event() => event.expect("events"),
+                () = std::future::ready(()) => {
+                    others();
+                    yield_now().await;
+                    continue;
+                }
+            };
+            if let BackendEvent::Interface {
+                interface,
+                actual: Some(actual),
+            } = event
+                && is_it(interface.as_str(), &actual)
+            {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, turns).await.expect("an event in time");
 }

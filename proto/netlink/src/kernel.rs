@@ -1,6 +1,6 @@
 //! Questions and changes: one handle to the kernel's links, bridges and forwarding databases.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use mclag_proto::{IfName, Mac, Vid};
@@ -12,7 +12,6 @@ use crate::error::{Failure, NetlinkError};
 use crate::fdb::{self, FdbEntry, FdbNews, FdbOp};
 use crate::link::{self, LinkInfo, LinkNews, LinkOp};
 use crate::neigh::{self, Neighbour, NeighbourNews, NeighbourOp};
-use crate::route;
 use crate::socket::Socket;
 use crate::vlan::{self, BridgeVlans};
 
@@ -263,24 +262,6 @@ impl Kernel {
             or_no_such_family(dump.await)?;
         }
         Ok(addresses.into_values().collect())
-    }
-
-    /// The interfaces that a default route leads to, of any table, IPv4 or IPv6. Every route is looked at for that.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses or does not answer.
-    pub async fn default_routes(&mut self) -> Result<BTreeSet<u32>, NetlinkError> {
-        let mut interfaces = BTreeSet::new();
-        for family in addr::FAMILIES {
-            let request = || route::dump_request(family);
-            let dump = self.dump("list routes", "all", request, |message| {
-                interfaces.extend(route::read(&message)?);
-                Some(())
-            });
-            or_no_such_family(dump.await)?;
-        }
-        Ok(interfaces)
     }
 
     /// Carry out all operations, in order. One result comes back per operation, in order; one

@@ -42,7 +42,7 @@ pub use link::{
     ActorSystem, BondInfo, BondMember, BondMode, BridgePort, LacpInfo, LacpState, LinkInfo,
     LinkKind, LinkOp, LinkSetting, MIN_LINKS_HOLD, McastRouter, McastSnooping, Oper, PortState,
 };
-pub use listing::FdbListing;
+pub use listing::{DefaultRouteListing, FdbListing};
 pub use monitor::{Event, Groups, Monitor};
 pub use neigh::{
     Neighbour, NeighbourAction, NeighbourOp, NeighbourState, PROTOCOL as NEIGHBOUR_PROTOCOL,

@@ -1,25 +1,65 @@
-//! A forwarding database, listed piece by piece while other things happen.
+//! Long tables, listed piece by piece while other things happen.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use tokio::time::Instant;
 
+use crate::addr::FAMILIES;
+use crate::attr::{Msg, Received};
 use crate::error::{Failure, NetlinkError};
 use crate::fdb::{self, FdbEntry, FdbNews};
+use crate::route;
 use crate::socket::{ANSWER_DEADLINE, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, Socket};
 
-/// A listing that is under way, on a socket of its own. Dropping it ends it.
+/// A dump that is under way, on a socket of its own. Dropping it ends it.
+#[derive(Debug)]
+struct Dump {
+    socket: Socket,
+    sequence: u32,
+    has_ended: bool,
+}
+
+impl Dump {
+    fn begin(mut request: Msg) -> Result<Self, Failure> {
+        let failed = |error: io::Error| Failure::io(&error);
+        let mut socket = Socket::open(netlink_sys::protocols::NETLINK_ROUTE).map_err(failed)?;
+        request.add_flags(NLM_F_REQUEST | NLM_F_DUMP);
+        let sequence = socket.reserve(1);
+        socket.send_first(request.seal(sequence))?;
+        Ok(Self {
+            socket,
+            sequence,
+            has_ended: false,
+        })
+    }
+
+    /// Have `visit` see the messages of the next datagram. May be dropped while waiting without losing any.
+    async fn next(&mut self, mut visit: impl FnMut(&Received<'_>)) -> Result<(), Failure> {
+        let deadline = Instant::now() + ANSWER_DEADLINE;
+        for answer in self.socket.receive(deadline).await? {
+            match answer.kind {
+                _ if answer.sequence != self.sequence => {}
+                NLMSG_ERROR => Failure::read(answer.flags, answer.body)?,
+                NLMSG_DONE => {
+                    Failure::read_done(answer.flags, answer.body)?;
+                    self.has_ended = true;
+                }
+                _ => visit(&answer),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A listing of a forwarding database that is under way. Dropping it ends it.
 ///
 /// The kernel goes on with a listing by position: where the table changes meanwhile, an entry may come twice or
 /// not at all. Whoever needs all of them listens to a [`crate::Monitor`] that was opened before, and asks for
 /// what was not named ([`crate::Kernel::fdb_entry`]). Each piece costs the kernel time in proportion to the
 /// entries in front of it.
 #[derive(Debug)]
-pub struct FdbListing {
-    socket: Socket,
-    sequence: u32,
-    has_ended: bool,
-}
+pub struct FdbListing(Dump);
 
 impl FdbListing {
     /// Ask for all entries of a bridge, given by its index. Must be called within a tokio runtime that has I/O and
@@ -28,18 +68,9 @@ impl FdbListing {
     /// # Errors
     ///
     /// When there is no socket for it, or the kernel does not take the question.
-    pub async fn begin(bridge: u32) -> Result<Self, NetlinkError> {
-        let failed = |error: io::Error| fail(Failure::io(&error));
-        let mut socket = Socket::open(netlink_sys::protocols::NETLINK_ROUTE).map_err(failed)?;
-        let mut request = fdb::dump_request(bridge);
-        request.add_flags(NLM_F_REQUEST | NLM_F_DUMP);
-        let sequence = socket.reserve(1);
-        socket.send(request.seal(sequence)).await.map_err(fail)?;
-        Ok(Self {
-            socket,
-            sequence,
-            has_ended: false,
-        })
+    pub fn begin(bridge: u32) -> Result<Self, NetlinkError> {
+        let dump = Dump::begin(fdb::dump_request(bridge));
+        dump.map(Self).map_err(fdb_failure)
     }
 
     /// Some more entries, a few hundred at a time; none when all were listed. May be dropped while waiting without
@@ -49,24 +80,14 @@ impl FdbListing {
     ///
     /// When the kernel refuses or does not answer: the listing is not complete then.
     pub async fn next(&mut self) -> Result<Option<Vec<FdbEntry>>, NetlinkError> {
-        while !self.has_ended {
+        while !self.0.has_ended {
             let mut entries = Vec::new();
-            let deadline = Instant::now() + ANSWER_DEADLINE;
-            for answer in self.socket.receive(deadline).await.map_err(fail)? {
-                match answer.kind {
-                    _ if answer.sequence != self.sequence => {}
-                    NLMSG_ERROR => Failure::read(answer.flags, answer.body).map_err(fail)?,
-                    NLMSG_DONE => {
-                        Failure::read_done(answer.flags, answer.body).map_err(fail)?;
-                        self.has_ended = true;
-                    }
-                    _ => {
-                        if let Some(FdbNews::Entry(entry)) = fdb::read(&answer) {
-                            entries.push(entry);
-                        }
-                    }
+            let piece = self.0.next(|answer| {
+                if let Some(FdbNews::Entry(entry)) = fdb::read(answer) {
+                    entries.push(entry);
                 }
-            }
+            });
+            piece.await.map_err(fdb_failure)?;
             if !entries.is_empty() {
                 return Ok(Some(entries));
             }
@@ -75,6 +96,63 @@ impl FdbListing {
     }
 }
 
-fn fail(failure: Failure) -> NetlinkError {
+/// A search for the interfaces that a default route leads to, of any table, IPv4 or IPv6. Dropping it ends it.
+///
+/// The kernel cannot be asked for default routes alone: a dump is filtered by table, protocol, type and interface, and
+/// a look-up answers for one table only. So all routes are looked at.
+#[derive(Debug)]
+pub struct DefaultRouteListing {
+    /// Families whose routes were not asked for yet.
+    families: &'static [u8],
+    dump: Option<Dump>,
+    interfaces: BTreeSet<u32>,
+}
+
+impl Default for DefaultRouteListing {
+    fn default() -> Self {
+        Self {
+            families: &FAMILIES,
+            dump: None,
+            interfaces: BTreeSet::new(),
+        }
+    }
+}
+
+impl DefaultRouteListing {
+    /// Look at some hundred routes more. None while there may be others, and in the end the index of every interface
+    /// that a default route leads to. Must be called within a tokio runtime that has I/O and time enabled; may be
+    /// dropped while waiting without losing anything.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer: the listing is not complete then.
+    pub async fn next(&mut self) -> Result<Option<BTreeSet<u32>>, NetlinkError> {
+        let failed = |failure| NetlinkError::new("list routes", "all", failure);
+        let Some(dump) = &mut self.dump else {
+            let Some((family, rest)) = self.families.split_first() else {
+                return Ok(Some(std::mem::take(&mut self.interfaces)));
+            };
+            let dump = Dump::begin(route::dump_request(*family));
+            self.dump = Some(dump.map_err(failed)?);
+            self.families = rest;
+            return Ok(None);
+        };
+        let interfaces = &mut self.interfaces;
+        let piece =
+            dump.next(|answer| interfaces.extend(route::read(answer).into_iter().flatten()));
+        let has_ended = match piece.await.map_err(failed) {
+            Ok(()) => dump.has_ended,
+            // A kernel without IPv6 has nothing of it.
+            Err(error) if error.is_unsupported() => true,
+            Err(error) => return Err(error),
+        };
+        if has_ended {
+            self.dump = None;
+        }
+        Ok(None)
+    }
+}
+
+fn fdb_failure(failure: Failure) -> NetlinkError {
     NetlinkError::new("list FDB", "bridge", failure)
 }

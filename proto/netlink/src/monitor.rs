@@ -3,6 +3,7 @@
 //! A socket of its own, that only listens. Events the kernel could not deliver are themselves an
 //! event, [`Event::Overrun`]: the listener reads the tables again and compares.
 
+use std::collections::BTreeSet;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -66,8 +67,10 @@ pub enum Event {
     Address(InterfaceAddress),
     /// An interface no longer has this address.
     AddressGone(InterfaceAddress),
-    /// A default route came or went.
-    DefaultRoute,
+    /// A default route came or was changed; it leads to the interfaces of these indices.
+    DefaultRoute(BTreeSet<u32>),
+    /// A default route is gone. The kernel says nothing of one that goes with its interface.
+    DefaultRouteGone,
     /// Events were lost, and those before were thrown away since they may be obsolete. The
     /// listener has to read the tables again; events from now on are complete.
     Overrun,
@@ -308,7 +311,10 @@ fn read(message: &Received<'_>, events: &mut Vec<Event>) {
             events.extend(entry);
         }
         route::RTM_NEWROUTE | route::RTM_DELROUTE => {
-            events.extend(route::read(message).map(|_| Event::DefaultRoute));
+            events.extend(route::read(message).map(|interfaces| match message.kind {
+                route::RTM_NEWROUTE => Event::DefaultRoute(interfaces),
+                _ => Event::DefaultRouteGone,
+            }));
         }
         addr::RTM_NEWADDR | addr::RTM_DELADDR => match addr::read(message) {
             Some(AddressNews::Entry(address)) => events.push(Event::Address(address)),

@@ -100,6 +100,13 @@ impl Socket {
         }
     }
 
+    /// The same on a socket that was just opened, which has room for it: nothing is waited for.
+    pub(crate) fn send_first(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.busy = true;
+        let sent = self.fd.get_ref().send(bytes, libc::MSG_DONTWAIT);
+        sent.map(drop).map_err(|error| Failure::io(&error))
+    }
+
     /// The last request was answered completely.
     pub(crate) fn done(&mut self) {
         self.busy = false;

@@ -35,6 +35,7 @@ use mclag_netlink::{
 use mclag_proto::IfName;
 use mclag_proto::failing::Failing;
 use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendEvent, Snapshot};
@@ -45,6 +46,7 @@ use links::Links;
 use listing::Listing;
 use networks::Networks;
 use plan::{Request, Step};
+use routes::Routes;
 
 /// Receive buffer for events in bytes: about 40 000 forwarding entries that change at once.
 const EVENT_BUFFER: u32 = 32 << 20;
@@ -57,6 +59,7 @@ const LIST_AGAIN: Duration = Duration::from_secs(1);
 enum Look {
     Filter,
     Table,
+    Routes,
 }
 
 /// The running kernel as a dataplane.
@@ -73,10 +76,7 @@ pub struct LinuxBackend {
     /// VLANs of bridge ports, by index.
     vlans: BTreeMap<u32, BridgeVlans>,
     networks: Networks,
-    /// Interfaces that a default route leads to.
-    default_routes: BTreeSet<u32>,
-    /// They have to be looked at again.
-    routes_due: bool,
+    routes: Routes,
     /// Ports we hold, whichever way.
     held: BTreeSet<IfName>,
     /// What the filter was last known to be.
@@ -129,8 +129,7 @@ impl LinuxBackend {
             links: Links::default(),
             vlans: BTreeMap::new(),
             networks: Networks::default(),
-            default_routes: BTreeSet::new(),
-            routes_due: false,
+            routes: Routes::new(),
             held: BTreeSet::new(),
             filter_state: None,
             heard: VecDeque::new(),
@@ -140,7 +139,7 @@ impl LinuxBackend {
             list_again_at: None,
             watch: Some(watch),
             filter_checks: Checks::new(),
-            failing: Failing::new(2),
+            failing: Failing::new(3),
             filter_due: false,
         })
     }
@@ -255,7 +254,7 @@ impl LinuxBackend {
                 let was_bridge = self.is_our_bridge(index);
                 self.vlans.remove(&index);
                 self.networks.forget(index);
-                self.default_routes.remove(&index);
+                self.routes.forget(index);
                 if let Some(link) = self.links.remove(index) {
                     self.report_gone(link.name);
                     self.report_lower(links::lower(&link));
@@ -288,7 +287,8 @@ impl LinuxBackend {
             Event::NeighbourGone(neighbour) => self.take_in_neighbour(&neighbour, false),
             Event::Address(address) => self.take_in_address(&address, true),
             Event::AddressGone(address) => self.take_in_address(&address, false),
-            Event::DefaultRoute => self.routes_due = true,
+            Event::DefaultRoute(interfaces) => self.default_route_came(interfaces),
+            Event::DefaultRouteGone => self.routes.look_again(),
             Event::Overrun => self.resync("events were lost"),
             _ => {}
         }
@@ -304,7 +304,9 @@ impl LinuxBackend {
 
     fn take_in_link(&mut self, mut link: LinkInfo) {
         let (index, name) = (link.index, link.name);
-        self.routes_due |= self.default_routes.contains(&index);
+        if self.routes.lead_to(index) {
+            self.routes.look_again();
+        }
         // The kernel tells the system id in answers to questions only.
         view::keep_unreported(&mut link, self.links.by_index.get(&index));
         let bridge_appeared = Some(name) == self.bridge && !self.is_our_bridge(index);
@@ -574,8 +576,7 @@ impl Backend for LinuxBackend {
         self.vlans = self.kernel.bridge_vlans().await.map_err(plan::refused)?;
         let addresses = self.kernel.addresses().await.map_err(plan::refused)?;
         self.networks = Networks::new(&addresses);
-        self.default_routes = self.kernel.default_routes().await.map_err(plan::refused)?;
-        self.routes_due = false;
+        self.routes.renew().await.map_err(plan::refused)?;
         self.bridge = bridge;
         self.filtered = match bridge {
             Some(bridge) => Some(bridge),
@@ -593,7 +594,7 @@ impl Backend for LinuxBackend {
         // Of what was lost, this is not seen in the picture.
         self.events.extend(renamed);
         if let Some(index) = index {
-            self.listing = Some(Listing::begin(index).await.map_err(plan::refused)?);
+            self.listing = Some(Listing::begin(index).map_err(plan::refused)?);
         }
         Ok(Snapshot {
             actual: view::actual(self, &neighbours),
@@ -650,10 +651,6 @@ impl Backend for LinuxBackend {
                 self.take_in(event);
                 continue;
             }
-            if self.routes_due {
-                self.look_at_routes().await;
-                continue;
-            }
             if let Some(index) = self.doubts.first().copied() {
                 self.resolve(index).await;
                 continue;
@@ -672,6 +669,10 @@ impl Backend for LinuxBackend {
                     self.resync("the table could not be listed");
                 }
                 piece = listing::next_piece(self.listing.as_mut()) => self.take_piece(piece),
+                piece = self.routes.next_piece() => {
+                    self.take_routes(piece);
+                    yield_now().await;
+                }
                 () = self.filter_checks.due() => self.filter_due = true,
             }
         }

@@ -207,7 +207,7 @@ fn what_a_listing_under_churn_did_not_name_is_found_singly() {
         let installs: Vec<Op> = all.iter().map(|mac| op(*mac, install)).collect();
         assert!(lab.kernel.apply(&installs).await.iter().all(Result::is_ok));
 
-        let mut listing = FdbListing::begin(bridge.index).await.unwrap();
+        let mut listing = FdbListing::begin(bridge.index).unwrap();
         let first = listing.next().await.unwrap().expect("entries");
         let first: Vec<Mac> = first.iter().map(|entry| entry.mac).collect();
         let removed: BTreeSet<Mac> = all

@@ -27,10 +27,10 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    pub(super) async fn begin(bridge: u32) -> Result<Self, NetlinkError> {
+    pub(super) fn begin(bridge: u32) -> Result<Self, NetlinkError> {
         Ok(Self {
             bridge,
-            pieces: FdbListing::begin(bridge).await?,
+            pieces: FdbListing::begin(bridge)?,
             passes: 1,
             is_short: false,
             has_ended: false,
@@ -98,7 +98,7 @@ impl LinuxBackend {
         let is_gone = |event: &Event| matches!(event, Event::FdbGone(_));
         listing.is_short |= self.heard.iter().any(is_gone);
         if listing.is_short && listing.passes < PASSES_MAX {
-            match FdbListing::begin(listing.bridge).await {
+            match FdbListing::begin(listing.bridge) {
                 Ok(pieces) => {
                     listing.pieces = pieces;
                     listing.passes += 1;

@@ -1,28 +1,119 @@
-//! Interfaces that a default route leads to.
+//! Interfaces that a default route leads to, listed while other things happen.
 
-use super::LinuxBackend;
+use std::collections::BTreeSet;
+use std::future::pending;
+
+use mclag_netlink::{DefaultRouteListing, NetlinkError};
+use tokio::time::{Instant, sleep_until};
+
+use super::{LIST_AGAIN, LinuxBackend, Look};
+
+/// What is known of default routes. A host with all routes of the Internet takes seconds to list them, so that is done
+/// piece by piece, and a pause follows.
+#[derive(Debug)]
+pub(super) struct Routes {
+    /// Interfaces that a default route leads to, by index.
+    interfaces: BTreeSet<u32>,
+    /// All routes were looked at once.
+    was_listed: bool,
+    listing: Option<DefaultRouteListing>,
+    /// Something happened since the listing began, or none has begun.
+    is_due: bool,
+    /// When the next listing may begin.
+    not_before: Instant,
+}
+
+impl Routes {
+    pub(super) fn new() -> Self {
+        Self {
+            interfaces: BTreeSet::new(),
+            was_listed: false,
+            listing: None,
+            is_due: true,
+            not_before: Instant::now(),
+        }
+    }
+
+    pub(super) fn lead_to(&self, index: u32) -> bool {
+        self.interfaces.contains(&index)
+    }
+
+    pub(super) const fn look_again(&mut self) {
+        self.is_due = true;
+    }
+
+    pub(super) fn forget(&mut self, index: u32) {
+        self.interfaces.remove(&index);
+    }
+
+    /// Everything is looked at afresh: wait for what nothing is known of, and have the rest listed in the background.
+    /// Of an interface that a default route led to, that is true until it is known to be otherwise.
+    pub(super) async fn renew(&mut self) -> Result<(), NetlinkError> {
+        self.is_due = true;
+        let mut listing = DefaultRouteListing::default();
+        while !self.was_listed {
+            if let Some(now) = listing.next().await? {
+                self.interfaces = now;
+                (self.was_listed, self.is_due) = (true, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next piece of a listing, once one is due. The kernel has it at once, so whoever asks for one after the other
+    /// yields in between. May be dropped while waiting.
+    pub(super) async fn next_piece(&mut self) -> Result<Option<BTreeSet<u32>>, NetlinkError> {
+        if self.listing.is_none() {
+            if !self.is_due {
+                return pending().await;
+            }
+            sleep_until(self.not_before).await;
+            self.is_due = false;
+        }
+        self.listing.get_or_insert_default().next().await
+    }
+}
 
 impl LinuxBackend {
-    /// A default route came or went, or an interface changed that one leads to: the kernel says nothing of a route that
-    /// goes with its interface.
-    pub(super) async fn look_at_routes(&mut self) {
-        match self.kernel.default_routes().await {
-            Ok(now) => {
-                let before = std::mem::replace(&mut self.default_routes, now);
-                let changed: Vec<u32> = before
-                    .symmetric_difference(&self.default_routes)
-                    .copied()
-                    .collect();
-                for name in changed
-                    .iter()
-                    .filter_map(|index| self.links.name(*index))
-                    .collect::<Vec<_>>()
-                {
-                    self.report_interface(name);
+    /// A default route came: it counts at once, whatever else has to be listed.
+    pub(super) fn default_route_came(&mut self, interfaces: BTreeSet<u32>) {
+        self.routes.is_due = true;
+        let known = &self.routes.interfaces;
+        self.default_routes_are(known.union(&interfaces).copied().collect());
+    }
+
+    pub(super) fn take_routes(&mut self, piece: Result<Option<BTreeSet<u32>>, NetlinkError>) {
+        match piece {
+            Ok(None) => return,
+            Ok(Some(mut now)) => {
+                if self.failing.done(&Look::Routes).is_some() {
+                    tracing::info!("default routes can be listed again");
                 }
+                // One that came meanwhile need not be in it: what goes, the next listing says.
+                if self.routes.is_due {
+                    now.extend(&self.routes.interfaces);
+                }
+                self.default_routes_are(now);
             }
-            Err(error) => tracing::warn!(%error, "cannot look at default routes"),
+            Err(error) => {
+                if self.failing.failed(Look::Routes, &error.to_string()) {
+                    tracing::warn!(%error, "cannot list default routes");
+                }
+                self.routes.is_due = true;
+            }
         }
-        self.routes_due = false;
+        self.routes.listing = None;
+        self.routes.not_before = Instant::now() + LIST_AGAIN;
+    }
+
+    fn default_routes_are(&mut self, now: BTreeSet<u32>) {
+        let before = std::mem::replace(&mut self.routes.interfaces, now);
+        let changed = before.symmetric_difference(&self.routes.interfaces);
+        let changed: Vec<_> = changed
+            .filter_map(|index| self.links.name(*index))
+            .collect();
+        for name in changed {
+            self.report_interface(name);
+        }
     }
 }

@@ -155,7 +155,7 @@ pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceAct
             .is_some_and(|master| is_bridge(master) && Some(master.index) != index),
         vlan_port: backend.links.vlan_port(link),
         vids,
-        has_default_route: backend.default_routes.contains(&link.index),
+        has_default_route: backend.routes.lead_to(link.index),
         networks: backend.networks.of(link.index),
     }
 }
