@@ -107,12 +107,12 @@ pub enum LinkKind {
     Vlan {
         /// The VLAN.
         id: Option<Vid>,
-        /// Index of the interface underneath.
+        /// Index of the interface underneath; none if that is in another network namespace.
         link: Option<u32>,
     },
     /// Another address on top of an interface, as VRRP has its virtual router's.
     Macvlan {
-        /// Index of the interface underneath.
+        /// Index of the interface underneath; none if that is in another network namespace.
         link: Option<u32>,
     },
     /// A VRF: its members are layer-3 interfaces with a routing table of their own.

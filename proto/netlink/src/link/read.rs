@@ -65,6 +65,7 @@ fn read_link(index: u32, flags: u32, attrs: Attrs<'_>) -> Option<LinkInfo> {
     let mut master = None;
     let mut mtu = None;
     let mut lower = None;
+    let mut is_lower_elsewhere = false;
     let mut info = Attrs(&[]);
     for attr in attrs {
         match attr.kind {
@@ -74,6 +75,8 @@ fn read_link(index: u32, flags: u32, attrs: Attrs<'_>) -> Option<LinkInfo> {
             IFLA_MASTER => master = attr.u32(),
             IFLA_MTU => mtu = attr.u32(),
             IFLA_LINK => lower = attr.u32(),
+            // The index is one of another namespace, and may be that of something else here.
+            IFLA_LINK_NETNSID => is_lower_elsewhere = true,
             IFLA_LINKINFO => info = attr.nested(),
             _ => {}
         }
@@ -90,7 +93,7 @@ fn read_link(index: u32, flags: u32, attrs: Attrs<'_>) -> Option<LinkInfo> {
         master,
         // Wireless notifications come as link messages without it and describe nothing else.
         mtu: mtu?,
-        kind: read_kind(info, lower),
+        kind: read_kind(info, lower.filter(|_| !is_lower_elsewhere)),
         member: slave_data
             .filter(|_| slave_kind == Some("bond"))
             .map(read_member),
@@ -233,6 +236,7 @@ const IFLA_LINK: u16 = 5;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_LINK_NETNSID: u16 = 37;
 
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;

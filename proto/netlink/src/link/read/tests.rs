@@ -265,3 +265,23 @@ proptest! {
         let _ = read(&Received { kind, flags: 0, sequence: 0, port: 0, body: &body });
     }
 }
+
+/// Of a VLAN interface that was moved here from another namespace the kernel tells the index that its lower one has there.
+#[test]
+fn an_interface_underneath_in_another_namespace_has_no_index_here() {
+    for (is_elsewhere, index) in [(false, Some(7)), (true, None)] {
+        for kind in ["vlan", "macvlan"] {
+            let got = link(0, |m| {
+                m.attr_u32(IFLA_LINK, 7);
+                m.nest(IFLA_LINKINFO, |m| m.attr_str(IFLA_INFO_KIND, kind));
+                if is_elsewhere {
+                    m.attr_u32(IFLA_LINK_NETNSID, 0);
+                }
+            });
+            match got.kind {
+                LinkKind::Vlan { link, .. } | LinkKind::Macvlan { link } => assert_eq!(link, index),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
