@@ -19,7 +19,8 @@ pub use unprotected::Unprotected;
 /// Everything about a dataplane that matters here, as it is now.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Actual {
-    /// Interfaces outside of the bridge that the settings leave to the client.
+    /// Interfaces that the settings leave to the client although they are outside of the bridge or a default route leads
+    /// to them.
     pub routed: BTreeSet<IfName>,
     /// The bridge this is a picture of; none before a client named one.
     pub bridge: Option<IfName>,
@@ -123,8 +124,8 @@ pub struct InterfaceActual {
     /// The VLAN interface for which it can be neither MLAG port nor peer link: it is one on top of a LAG, or one on top
     /// of it is a port of a bridge. What is done to a port is done to the LAG as a whole, and the filter names ports.
     pub vlan_port: Option<IfName>,
-    /// A default route leads to it.
-    pub has_default_route: bool,
+    /// The interface by which a default route leads to it: itself, or a VLAN interface on top of it.
+    pub default_route: Option<IfName>,
     /// Its addresses on layer 3, each with the length of its prefix.
     pub networks: Vec<IpNetwork>,
     /// VLANs that it carries as a port of the bridge, in ascending order; [`Vid::DEFAULT`] alone
@@ -575,14 +576,12 @@ impl Actual {
         interface.is_some_and(|interface| interface.in_other_bridge)
     }
 
-    /// Whether what no other route is for goes by the interface, which is none of the bridge's and none that the settings
-    /// name as routed: how this host is reached is not for a client to change.
+    /// The interface by which what no other route is for goes over this one, unless the settings name this one as
+    /// routed: how this host is reached is not for a client to change.
     #[must_use]
-    pub fn is_uplink(&self, name: &IfName) -> bool {
-        let is = self.interfaces.get(name);
-        let is_way_out = is.is_some_and(|is| is.has_default_route && is.svi.is_none());
-        let is_of_bridge = self.bridge == Some(*name) || self.bridge_port(name).is_some();
-        is_way_out && !is_of_bridge && !self.routed.contains(name)
+    pub fn way_out(&self, name: &IfName) -> Option<IfName> {
+        let way_out = self.interfaces.get(name)?.default_route;
+        way_out.filter(|_| !self.routed.contains(name))
     }
 
     /// The VLAN interface for which the interface can be neither MLAG port nor peer link, if there is one.
@@ -594,7 +593,7 @@ impl Actual {
     /// Whether what is done to an MLAG port can be done to this one as a whole.
     #[must_use]
     pub fn can_be_mlag_port(&self, port: &IfName) -> bool {
-        let is_elsewhere = self.is_of_another_bridge(port) || self.is_uplink(port);
+        let is_elsewhere = self.is_of_another_bridge(port) || self.way_out(port).is_some();
         !is_elsewhere && self.vlan_port(port).is_none()
     }
 

@@ -511,7 +511,7 @@ fn interfaces_that_a_default_route_leads_to_are_known() {
         let snapshot = backend.snapshot(None).await.expect("a look");
         let mut known: BTreeSet<String> = BTreeSet::new();
         let interfaces = snapshot.actual.interfaces;
-        assert!(interfaces.values().all(|is| !is.has_default_route));
+        assert!(interfaces.values().all(|is| is.default_route.is_none()));
         let steps: [(&[&str], &[&str]); 5] = [
             (&["route add default via 192.0.2.2"], &["up0"]),
             (&["route del default"], &[]),
@@ -530,7 +530,7 @@ fn interfaces_that_a_default_route_leads_to_are_known() {
                 let event = timeout(PATIENCE, backend.next_event()).await;
                 let event = event.unwrap_or_else(|_| panic!("{commands:?}: {known:?}"));
                 if let BackendEvent::Interface { interface, actual } = event.expect("events") {
-                    match actual.is_some_and(|is| is.has_default_route) {
+                    match actual.is_some_and(|is| is.default_route.is_some()) {
                         true => known.insert(interface.to_string()),
                         false => known.remove(interface.as_str()),
                     };
@@ -564,9 +564,10 @@ fn a_default_route_is_looked_for_among_many_routes_while_other_things_happen() {
         let mut backend = LinuxBackend::open().expect("a backend");
         let snapshot = backend.snapshot(None).await.expect("a look");
         let up0 = IfName::new("up0").expect("a name");
-        assert!(snapshot.actual.interfaces[&up0].has_default_route);
+        assert_eq!(snapshot.actual.interfaces[&up0].default_route, Some(up0));
         ip("route del default").expect("the default route goes");
-        let lacks_route = |name: &str, is: &InterfaceActual| name == "up0" && !is.has_default_route;
+        let lacks_route =
+            |name: &str, is: &InterfaceActual| name == "up0" && is.default_route.is_none();
         let mut turns = 0;
         let others = || {
             turns += 1;
@@ -581,8 +582,64 @@ fn a_default_route_is_looked_for_among_many_routes_while_other_things_happen() {
         turns_until(&mut backend, others, lacks_carrier).await;
         turns_until(&mut backend, || {}, lacks_route).await;
         ip("route add default via 192.0.2.2").expect("a default route");
-        let has_route = |name: &str, is: &InterfaceActual| name == "up0" && is.has_default_route;
+        let has_route =
+            |name: &str, is: &InterfaceActual| name == "up0" && is.default_route.is_some();
         turns_until(&mut backend, || {}, has_route).await;
+    });
+}
+
+/// Input: a default route leads to a VLAN interface of one of a port, goes, and comes by the port's own and the bridge's.
+/// Output: it is known which interface the way out is over.
+#[test]
+fn a_default_route_over_a_vlan_interface_is_one_of_what_is_below_it() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add swp1 type veth peer name far1",
+        "link set swp1 master br0",
+        "link add link swp1 name swp1.10 type vlan id 10",
+        "link add link swp1.10 name inner type vlan id 20",
+        "link add link br0 name vlan7 type vlan id 7",
+        "link set br0 up",
+        "link set swp1 up",
+        "link set far1 up",
+        "link set swp1.10 up",
+        "link set inner up",
+        "link set vlan7 up",
+    ];
+    in_namespace("default route over a VLAN", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let snapshot = backend.snapshot(Some(name("br0"))).await.expect("a look");
+        let mut reconciler = Reconciler::new(Originals::default());
+        reconciler.adopt_without_table(snapshot.actual);
+        let steps = [
+            (
+                "route add default dev inner",
+                [Some("inner"), Some("inner"), Some("inner"), None, None],
+            ),
+            ("route del default", [None; 5]),
+            (
+                "route add default dev swp1.10",
+                [Some("swp1.10"), Some("swp1.10"), None, None, None],
+            ),
+            (
+                "route replace default dev vlan7",
+                [None, None, None, None, Some("vlan7")],
+            ),
+        ];
+        for (command, wanted) in steps {
+            ip(command).expect(command);
+            let wanted = wanted.map(|text| text.map(name));
+            let interfaces = ["swp1", "swp1.10", "inner", "br0", "vlan7"].map(name);
+            let is = |reconciler: &Reconciler| {
+                interfaces.map(|of| reconciler.actual().interfaces[&of].default_route)
+            };
+            while is(&reconciler) != wanted {
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event.unwrap_or_else(|_| panic!("{command}: {:?}", is(&reconciler)));
+                let _ = reconciler.observe(&event.expect("events"));
+            }
+        }
     });
 }
 

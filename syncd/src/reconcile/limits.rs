@@ -15,8 +15,8 @@ use crate::dataplane::{Actual, InterfaceActual};
 pub struct Limits {
     /// The bridges that a client may name; with none, the first that it named and that exists.
     pub bridges: Vec<IfName>,
-    /// Interfaces outside of the bridge that may get another address and neighbours; with none, LAGs that are in
-    /// no other bridge.
+    /// Interfaces outside of the bridge, and others that a default route leads to, that may get another address and
+    /// neighbours; with none, LAGs that are in no other bridge and that no default route leads to.
     pub routed: BTreeSet<IfName>,
 }
 
@@ -45,7 +45,7 @@ impl Limits {
     }
 
     /// Whether an interface that is there may get another address or neighbours: the bridge, its ports and VLAN
-    /// interfaces, and routed ports.
+    /// interfaces unless a default route leads to them, and routed ports.
     ///
     /// # Errors
     ///
@@ -54,17 +54,17 @@ impl Limits {
         let Some(is) = actual.interfaces.get(name) else {
             return Ok(()); // it will be looked at when it is there
         };
+        if let Some(way_out) = actual.way_out(name) {
+            return Err(refused(has_default_route(name, &way_out)));
+        }
         let is_routed = match self.routed.is_empty() {
-            true => is_free_lag(name, is, actual) && !actual.is_uplink(name),
+            true => is_free_lag(name, is, actual),
             false => self.routed.contains(name),
         };
         let is_of_bridge =
             actual.bridge == Some(*name) || is.svi.is_some() || actual.bridge_port(name).is_some();
         if is_of_bridge || is_routed {
             return Ok(());
-        }
-        if actual.is_uplink(name) {
-            return Err(refused(uplink(name)));
         }
         Err(refused(format!(
             "{name} is no interface of the bridge, and not among `routed` in the configuration of mclagsyncd"
@@ -90,11 +90,14 @@ impl Reconciler {
     }
 }
 
-/// Why nothing is done to such an interface.
-pub(super) fn uplink(name: &IfName) -> String {
-    format!(
-        "{name} has a default route, and is not among `routed` in the configuration of mclagsyncd"
-    )
+/// Why nothing is done to an interface by which everything goes that no other route is for.
+pub(super) fn has_default_route(name: &IfName, way_out: &IfName) -> String {
+    let what = if name == way_out {
+        format!("{name} has a default route")
+    } else {
+        format!("{name} has a default route over its VLAN interface {way_out}")
+    };
+    format!("{what}, and is not among `routed` in the configuration of mclagsyncd")
 }
 
 fn is_free_lag(name: &IfName, is: &InterfaceActual, actual: &Actual) -> bool {

@@ -27,11 +27,10 @@ impl Reconciler {
                 is.in_other_bridge,
                 is.lag,
                 is.vlan_port,
-                is.has_default_route,
+                is.default_route,
             )
         };
-        let belongs =
-            |is: &InterfaceActual| (is.svi, is.in_other_bridge, is.lag, is.has_default_route);
+        let belongs = |is: &InterfaceActual| (is.svi, is.in_other_bridge, is.lag, is.default_route);
         if before.as_ref().map(identity) != now.map(identity) {
             self.ports_changed = true;
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::OpErrorCode;
 
-use super::limits::uplink;
+use super::limits::has_default_route;
 use super::originals::Originals;
 use super::plan::Plan;
 use super::wanted::Wanted;
@@ -61,6 +61,10 @@ impl Plan {
                     })
                 }
                 Some(false) if is => self.actions.push(Action::Unhold { port: *port }),
+                // A default route came that leads to it.
+                Some(true) if is && actual.way_out(port).is_some() => {
+                    self.actions.push(Action::Unhold { port: *port });
+                }
                 Some(_) | None => {}
             }
         }
@@ -167,8 +171,9 @@ impl Plan {
                 self.fail(subject, OpErrorCode::Refused, text);
                 continue;
             }
-            if actual.is_uplink(port) {
-                self.fail(subject, OpErrorCode::Refused, uplink(port));
+            if let Some(way_out) = actual.way_out(port) {
+                let text = has_default_route(port, &way_out);
+                self.fail(subject, OpErrorCode::Refused, text);
                 continue;
             }
             if let Some(vlan) = actual.vlan_port(port) {

@@ -80,6 +80,44 @@ impl Links {
         }
     }
 
+    /// The interface by which a default route leads to this one: itself, or a VLAN interface on top of it. Those of a
+    /// bridge are interfaces of their own.
+    pub(super) fn way_out(
+        &self,
+        link: &LinkInfo,
+        leads_to: impl Fn(u32) -> bool,
+    ) -> Option<IfName> {
+        let mut found = BTreeSet::new();
+        let mut next = vec![link.index];
+        while let Some(index) = next.pop() {
+            // What the kernel told at different times may go in a circle.
+            if !found.insert(index) {
+                continue;
+            }
+            if leads_to(index) {
+                return self.name(index);
+            }
+            let is_bridge = |link: &LinkInfo| matches!(link.kind, LinkKind::Bridge { .. });
+            if !self.by_index.get(&index).is_some_and(is_bridge) {
+                next.extend(self.vlans.get(&index).into_iter().flatten());
+            }
+        }
+        None
+    }
+
+    /// An interface, and those that it is a VLAN interface on top of.
+    pub(super) fn with_below(&self, index: u32) -> Vec<IfName> {
+        let mut found: Vec<&LinkInfo> = Vec::new();
+        let mut next = Some(index);
+        while let Some(link) = next.and_then(|index| self.by_index.get(&index))
+            && !found.iter().any(|is| is.index == link.index)
+        {
+            found.push(link);
+            next = lower(link);
+        }
+        found.into_iter().map(|link| link.name).collect()
+    }
+
     /// The VLAN interface through which an interface would pass frames of an MLAG port or peer link beside it: one on
     /// top of it that is a port of a bridge, or itself on top of a LAG.
     pub(super) fn vlan_port(&self, link: &LinkInfo) -> Option<IfName> {
@@ -102,5 +140,99 @@ pub(super) const fn lower(link: &LinkInfo) -> Option<u32> {
     match link.kind {
         LinkKind::Vlan { link, .. } => link,
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mclag_netlink::{McastSnooping, Oper};
+
+    use super::*;
+
+    /// An interface by index; on top of another it is a VLAN interface.
+    fn link(index: u32, kind: LinkKind) -> LinkInfo {
+        LinkInfo {
+            index,
+            name: IfName::new(&format!("if{index}")).unwrap(),
+            mac: None,
+            admin_up: true,
+            lower_up: true,
+            oper: Oper::Up,
+            master: None,
+            mtu: 1500,
+            kind,
+            member: None,
+            bridge_port: None,
+        }
+    }
+
+    fn vlan(index: u32, lower: u32) -> LinkInfo {
+        let link_below = Some(lower);
+        let id = None;
+        link(
+            index,
+            LinkKind::Vlan {
+                id,
+                link: link_below,
+            },
+        )
+    }
+
+    /// A port with a VLAN interface and one of that, a bridge with one, and two that are said to be on top of each other.
+    fn links() -> Links {
+        let bridge = LinkKind::Bridge {
+            vlan_filtering: true,
+            ageing_time: Duration::ZERO,
+            mcast_snooping: McastSnooping::Off,
+            spanning_tree: false,
+        };
+        let all = [
+            link(1, LinkKind::Team),
+            vlan(2, 1),
+            vlan(3, 2),
+            link(4, bridge),
+            vlan(5, 4),
+            vlan(6, 7),
+            vlan(7, 6),
+        ];
+        Links::new(all.into_iter().map(|link| (link.index, link)).collect())
+    }
+
+    #[test]
+    fn a_default_route_over_a_vlan_interface_leads_to_what_is_below_it() {
+        let links = links();
+        let way_out = |index: u32, over: u32| {
+            let way_out = links.way_out(&links.by_index[&index], |index| index == over);
+            way_out.map(|name| name.to_string())
+        };
+        for (over, of) in [
+            (1, [true, false, false, false, false, false, false]),
+            (2, [true, true, false, false, false, false, false]),
+            (3, [true, true, true, false, false, false, false]),
+            (4, [false, false, false, true, false, false, false]),
+            (5, [false, false, false, false, true, false, false]),
+            (7, [false, false, false, false, false, true, true]),
+        ] {
+            for (index, is) in (1..).zip(of) {
+                let wanted = is.then(|| format!("if{over}"));
+                assert_eq!(way_out(index, over), wanted, "{index} over {over}");
+            }
+        }
+    }
+
+    #[test]
+    fn below_a_vlan_interface_is_all_that_its_frames_go_through() {
+        let links = links();
+        let names = |index| -> Vec<String> {
+            let names = links.with_below(index).into_iter();
+            names.map(|name| name.to_string()).collect()
+        };
+        assert_eq!(names(1), ["if1"]);
+        assert_eq!(names(3), ["if3", "if2", "if1"]);
+        assert_eq!(names(5), ["if5", "if4"]);
+        assert_eq!(names(6), ["if6", "if7"]);
+        assert_eq!(names(9), [""; 0]);
     }
 }

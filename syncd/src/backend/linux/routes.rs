@@ -109,10 +109,10 @@ impl LinuxBackend {
     fn default_routes_are(&mut self, now: BTreeSet<u32>) {
         let before = std::mem::replace(&mut self.routes.interfaces, now);
         let changed = before.symmetric_difference(&self.routes.interfaces);
-        let changed: Vec<_> = changed
-            .filter_map(|index| self.links.name(*index))
-            .collect();
-        for name in changed {
+        // One of a VLAN interface is one of what is below it.
+        let affected = changed.flat_map(|index| self.links.with_below(*index));
+        let affected: BTreeSet<_> = affected.collect();
+        for name in affected {
             self.report_interface(name);
         }
     }

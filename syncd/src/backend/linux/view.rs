@@ -155,7 +155,9 @@ pub(super) fn interface(link: &LinkInfo, backend: &LinuxBackend) -> InterfaceAct
             .is_some_and(|master| is_bridge(master) && Some(master.index) != index),
         vlan_port: backend.links.vlan_port(link),
         vids,
-        has_default_route: backend.routes.lead_to(link.index),
+        default_route: backend
+            .links
+            .way_out(link, |index| backend.routes.lead_to(index)),
         networks: backend.networks.of(link.index),
     }
 }

@@ -211,7 +211,7 @@ fn what_was_given_goes_with_the_leave_to_have_it() {
 #[test]
 fn a_lag_with_the_default_route_is_left_alone_unless_it_is_named() {
     let uplink = || InterfaceActual {
-        has_default_route: true,
+        default_route: Some(port("bond8")),
         ..plain()
     };
     let text = "Refused: bond8 has a default route, and is not among `routed` in the configuration of mclagsyncd";
@@ -255,14 +255,68 @@ fn a_lag_with_the_default_route_is_left_alone_unless_it_is_named() {
     assert!(actions.iter().any(is_back), "{actions:?}");
     let is_gone = |action: &Action| matches!(action, Action::NeighbourDelete { .. });
     assert!(actions.iter().any(is_gone), "{actions:?}");
+}
 
-    // One of the bridge is for the pair.
-    let mut bench = Bench::running();
-    let svi = InterfaceActual {
-        has_default_route: true,
-        ..interface("vlan1")
-    };
-    bench.see_interface("vlan1", Some(svi));
-    let (_, answers) = bench.ask(&[interface_op("vlan1", SYSTEM), neighbour_on("vlan1")]);
-    assert_eq!(answers, ["ok"; 2]);
+/// Input: a default route leads to the bridge, to its VLAN interface, to its port and to the VLAN interface of a port.
+/// Output: nothing is done to any of them, until the settings name it; what was done before goes when the route comes.
+#[test]
+fn interfaces_of_the_bridge_with_the_default_route_are_left_alone_unless_they_are_named() {
+    let (vlan1, bond1) = (interface("vlan1"), interface("bond1"));
+    for (name, is, way_out, what) in [
+        ("br0", plain(), "br0", ""),
+        ("vlan1", vlan1, "vlan1", ""),
+        ("bond1", bond1.clone(), "bond1", ""),
+        (
+            "bond1",
+            bond1,
+            "bond1.9",
+            " over its VLAN interface bond1.9",
+        ),
+    ] {
+        let is_port = name == "bond1";
+        let mut ops = vec![interface_op(name, SYSTEM), neighbour_on(name)];
+        if is_port {
+            ops.push(port_op(name, Isolation::Off, Traffic::Held));
+        }
+        let with_route = InterfaceActual {
+            default_route: Some(port(way_out)),
+            ..is.clone()
+        };
+        let touches = |action: &Action| match action {
+            Action::SetInterfaceMac { interface, .. } => *interface == port(name),
+            Action::NeighbourInstall { key, .. } => key.interface == port(name),
+            Action::Hold { port: held, .. } => *held == port(name),
+            _ => false,
+        };
+        let touched = |actions: &[Action]| actions.iter().filter(|is| touches(is)).count();
+        let mut bench = Bench::running();
+        bench.see_interface(name, Some(with_route.clone()));
+        let (actions, answers) = bench.ask(&ops);
+        let text = format!(
+            "Refused: {name} has a default route{what}, and is not among `routed` in the configuration of mclagsyncd"
+        );
+        assert!(answers.iter().all(|answer| *answer == text), "{answers:?}");
+        assert_eq!(touched(&actions), 0, "{name}: {actions:?}");
+        bench.reconciler.limit(Limits {
+            routed: [port(name)].into(),
+            ..Limits::default()
+        });
+        bench.reconciler.retry();
+        let (actions, _) = bench.settle();
+        assert_eq!(touched(&actions), ops.len(), "{name}: {actions:?}");
+
+        let mut bench = Bench::running();
+        bench.see_interface(name, Some(is));
+        let (actions, _) = bench.ask(&ops);
+        assert_eq!(touched(&actions), ops.len(), "{name}: {actions:?}");
+        let mac = Some(SYSTEM);
+        bench.see_interface(name, Some(InterfaceActual { mac, ..with_route }));
+        bench.reconciler.retry();
+        let (actions, _) = bench.settle();
+        let is_back = |action: &Action| matches!(action, Action::SetInterfaceMac { mac: OWN, .. });
+        let is_gone = |action: &Action| matches!(action, Action::NeighbourDelete { .. });
+        let is_released = |action: &Action| matches!(action, Action::Unhold { .. });
+        let back = [is_back, is_gone, is_released].map(|is| actions.iter().any(is));
+        assert_eq!(back, [true, true, is_port], "{name}: {actions:?}");
+    }
 }
