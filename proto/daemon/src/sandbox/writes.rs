@@ -66,7 +66,9 @@ pub fn log_writes(confined: Result<Confined, WritesError>) {
             "files are written where they have to be alone, as far as this kernel can see to it"
         ),
         Ok(Confined::Not) => {
-            tracing::warn!("where files are written is not confined: the kernel has no Landlock")
+            tracing::warn!(
+                "where files are written is not confined: the kernel has no Landlock, or its calls are refused"
+            )
         }
         Err(error) => {
             let error = crate::process::chain(&error);
