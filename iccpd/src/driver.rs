@@ -69,11 +69,8 @@ pub struct Driver {
     pub peer_transport: PeerTransport,
     /// The pair's bridge.
     pub bridge: PairBridge,
-    /// What the settings say of the pair by now, and where its bridge is from; none if that cannot
-    /// be used, which is written down.
-    pub reread: Box<dyn Fn() -> Option<(Config, Bridge)>>,
-    /// The key that the settings name by now, if they name one; none if that cannot be used, which is written down.
-    pub reread_key: Box<dyn Fn() -> Option<Option<Key>>>,
+    /// What the settings say by now; none if some of it cannot be used, which is written down.
+    pub reread: Box<dyn Fn() -> Option<Reread>>,
     /// What no other daemon of the chassis may have.
     pub claim: Claim,
     /// The settings name the pair: those of the dataplane are ignored.
@@ -105,6 +102,15 @@ pub struct PeerTransport {
     pub dialect: Option<Dialect>,
     /// What keeps others out.
     pub protection: Protection,
+}
+
+/// What a reload can change.
+#[derive(Clone, Debug)]
+pub struct Reread {
+    /// The pair, and where its bridge is from; none if the settings do not describe it.
+    pub pair: Option<(Config, Bridge)>,
+    /// The key of the session, if it is signed with one.
+    pub key: Option<Key>,
 }
 
 /// A pair and the way to its other half.
@@ -399,19 +405,22 @@ impl Driver {
                 tracing::info!("mclagsyncd no longer has a pair");
                 self.end().await;
             }
-            (Some(_), Some(config)) => self.reconfigure(config),
+            (Some(_), Some(config)) => {
+                self.reconfigure(config);
+            }
         }
     }
 
-    fn reconfigure(&mut self, config: Box<Config>) {
+    /// False if another daemon has what it takes: then all is as before.
+    fn reconfigure(&mut self, config: Box<Config>) -> bool {
         let before = self.pair.as_ref().map(|pair| pair.domain.config());
         if before == Some(&*config) {
             tracing::info!(domain = %config.domain, "configuration of the pair unchanged");
-            return;
+            return true;
         }
         if let Err(error) = self.claim.change(&config, self.peer_transport) {
             tracing::error!(domain = %config.domain, %error, "configuration of the pair cannot be used");
-            return;
+            return false;
         }
         tracing::info!(domain = %config.domain, "configuration of the pair changed");
         let reached = endpoints(&config, self.peer_transport);
@@ -424,20 +433,39 @@ impl Driver {
             pair.endpoints = reached;
             pair.peer.move_to(reached);
         }
+        true
     }
 
-    /// Take on what the settings say of the pair by now.
+    /// Take on what the settings say by now: all of it, or nothing.
     fn reload(&mut self) {
-        if let Some(key) = (self.reread_key)() {
-            self.change_key(key);
+        let reread = (self.reread)();
+        match reread.and_then(|Reread { pair, key }| self.take_on(pair).then_some(key)) {
+            Some(key) => self.change_key(key),
+            None if self.peer_transport.protection.key.is_some() => {
+                tracing::info!("keeping the previous key");
+            }
+            None => {}
         }
+    }
+
+    /// Take on what the settings say of the pair by now; false if that cannot be.
+    fn take_on(&mut self, pair: Option<(Config, Bridge)>) -> bool {
         if !self.is_fixed {
             tracing::info!("mclagsyncd describes the pair; other changes need a restart");
-        } else if let Some((mut config, found)) = (self.reread)() {
-            tracing::info!("configuration read again; other changes need a restart");
-            config.bridge = self.bridge.found_again(found);
-            self.reconfigure(Box::new(config));
+            return true;
         }
+        let Some((mut config, found)) = pair else {
+            tracing::error!("the configuration no longer describes a pair, which needs a restart");
+            return false;
+        };
+        tracing::info!("configuration read again; other changes need a restart");
+        let before = self.bridge;
+        config.bridge = self.bridge.found_again(found);
+        let is_taken_on = self.reconfigure(Box::new(config));
+        if !is_taken_on {
+            self.bridge = before;
+        }
+        is_taken_on
     }
 
     fn change_key(&mut self, key: Option<Key>) {

@@ -2,10 +2,9 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use iccp_core::Config;
 use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
-use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Signal};
+use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Reread, Signal};
 use iccpd::kernel::{Taps, Watch};
 use iccpd::peer::Protection;
 use iccpd::record::Recorder;
@@ -221,10 +220,6 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
             let file = file.to_owned();
             Box::new(move || reread(&file, node_mac))
         },
-        reread_key: {
-            let file = file.to_owned();
-            Box::new(move || reread_key(&file))
-        },
         origin: Instant::now(),
         on_stop: settings.on_stop,
         notices: Default::default(),
@@ -263,23 +258,6 @@ fn check_key(file: &Path, chassis: &Chassis) -> Result<(), SettingsError> {
     }
 }
 
-/// The key that the settings name by now, if they name one.
-fn reread_key(file: &Path) -> Option<Option<Key>> {
-    let key = match settings::load(file) {
-        Ok(loaded) => match loaded.settings.chassis.key_file {
-            Some(file) => key::read(&file)
-                .map(Some)
-                .map_err(|error| process::chain(&error)),
-            None => Ok(None),
-        },
-        Err(error) => Err(process::chain(&error)),
-    };
-    if let Err(error) = &key {
-        tracing::error!(error, "keeping the previous key");
-    }
-    key.ok()
-}
-
 /// What waiting does not mend in the settings, by what the system has now.
 async fn warn_of_mistakes(file: &Path, settings: &Settings, bridge: Bridge) {
     let found = match Kernel::open() {
@@ -294,13 +272,17 @@ async fn warn_of_mistakes(file: &Path, settings: &Settings, bridge: Bridge) {
     }
 }
 
-/// What the settings say of the pair by now, and where its bridge is from. An address that was found
-/// for this chassis at the start stays: hosts would renegotiate.
-fn reread(file: &Path, node_mac: Mac) -> Option<(Config, Bridge)> {
-    let loaded = match settings::load(file) {
-        Ok(loaded) => loaded,
+/// What the settings say by now. An address that was found for this chassis at the start stays: hosts would
+/// renegotiate.
+fn reread(file: &Path, node_mac: Mac) -> Option<Reread> {
+    let (loaded, key) = match reload(file) {
+        Ok(read) => read,
         Err(error) => {
-            tracing::error!(%error, "configuration cannot be used, keeping the previous settings");
+            let error = process::chain(&error);
+            tracing::error!(
+                error,
+                "configuration cannot be used, keeping the previous settings"
+            );
             return None;
         }
     };
@@ -311,11 +293,17 @@ fn reread(file: &Path, node_mac: Mac) -> Option<(Config, Bridge)> {
     let Settings {
         chassis, domain, ..
     } = &loaded.settings;
-    let Some(domain) = domain else {
-        tracing::warn!("the configuration no longer describes a pair, which needs a restart");
-        return None;
-    };
-    let bridge = chassis.find_bridge(Some(domain));
-    let node_mac = chassis.node_mac.unwrap_or(node_mac);
-    Some((chassis.config(domain, bridge.name, node_mac), bridge))
+    let pair = domain.as_ref().map(|domain| {
+        let bridge = chassis.find_bridge(Some(domain));
+        let node_mac = chassis.node_mac.unwrap_or(node_mac);
+        (chassis.config(domain, bridge.name, node_mac), bridge)
+    });
+    Some(Reread { pair, key })
+}
+
+fn reload(file: &Path) -> Result<(Loaded, Option<Key>), SettingsError> {
+    let loaded = settings::load(file)?;
+    let key = loaded.settings.chassis.key_file.as_deref();
+    let key = key.map(key::read).transpose();
+    Ok((loaded, key.map_err(|error| unusable_key(file, &error))?))
 }

@@ -112,4 +112,15 @@ fn the_key_is_read_again_at_a_reload() {
         log.matches("keeping the previous key").count() == 2
     });
     assert!(is_let_in(peer, local, port, "four"));
+
+    // Nor do settings without a pair bring one.
+    place.write("iccpd.toml", "[syncd]\nnames-pair = true\n");
+    process.signal(Signal::SIGHUP);
+    eventually("it says so", || {
+        let log = place.read("log").unwrap_or_default();
+        log.contains("no longer describes a pair")
+            && log.matches("keeping the previous key").count() == 3
+    });
+    assert!(is_let_in(peer, local, port, "four"));
+    assert_eq!(ask(&control, "peer").unwrap()["signed"], true);
 }

@@ -6,7 +6,7 @@ use iccp_core::{Config, Domain, Input};
 use mclag_proto::IfName;
 
 /// The bridge, and whether to look for it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct PairBridge {
     name: IfName,
     is_fixed: bool,
