@@ -230,6 +230,27 @@ fn it_stays_root_only_if_it_is_told_to_and_says_so() {
     eventually("it says so", || place.log().contains("stays root"));
 }
 
+/// Input: root by name, and another group. Output: root in that group, as far as sockets and processes show it.
+#[test]
+fn root_is_in_the_group_that_was_named_with_it() {
+    let Some(place) = Place::new("group", 166) else {
+        return;
+    };
+    let process = place.start(&["--user", "root:61000"]);
+    let pid = process.id();
+    assert_eq!(status_of(pid, "Uid"), "0 0 0 0");
+    assert_eq!(status_of(pid, "Gid"), "61000 61000 61000 61000");
+    for set in ["CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(status_of(pid, set), "0000000000000000", "{set}");
+    }
+    assert_eq!(fs::metadata(place.control()).unwrap().gid(), GID);
+    let status = ask(&place.control(), "status").unwrap();
+    assert_eq!(status["runs_as_root"], true);
+    eventually("it says so", || {
+        place.log().contains("stays root in another group") && place.log().contains("gid=61000")
+    });
+}
+
 /// A directory as `packaging/tmpfiles.d` has it, with a socket that an earlier daemon left as root. Output: started as
 /// root it makes room; as somebody else it says what is in the way.
 #[test]

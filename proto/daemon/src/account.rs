@@ -45,7 +45,7 @@ pub enum Identity {
     AsStarted,
     /// Root, as somebody asked for.
     Root,
-    /// Somebody else than root, who started it.
+    /// Somebody else than root, who started it, or root in another group.
     Other(Account),
 }
 
@@ -120,7 +120,9 @@ pub enum AccountError {
     #[error("--user {0}: no user has this number, so say which group, too: --user {0}:GROUP")]
     NoGroup(u32),
     /// Only root can become somebody else.
-    #[error("--user {asked}: only root can change to another user, and this is user {own}")]
+    #[error(
+        "--user {asked}: only root can change to another user or group, and this is user {own}"
+    )]
     NotRoot {
         /// What was asked for.
         asked: String,
@@ -188,7 +190,9 @@ impl Identity {
             Some(asked) if asked == own.to_string() => Account::of_numbers(own, Gid::effective()),
             Some(asked) => Account::asked(asked)?,
         };
-        if account.uid == own {
+        let is_in_group =
+            asked.is_none_or(|asked| !asked.contains(':')) || account.gid == Gid::effective();
+        if account.uid == own && is_in_group {
             return Ok(match own.is_root() {
                 true => Self::Root,
                 false => Self::AsStarted,
@@ -237,6 +241,11 @@ impl Identity {
             Self::AsStarted => {}
             Self::Root => tracing::info!(
                 "stays root, without capabilities that are not needed: whoever takes it over can change root's files"
+            ),
+            Self::Other(account) if account.uid.is_root() => tracing::info!(
+                gid = account.gid.as_raw(),
+                "stays root in another group, without capabilities that are not needed: whoever takes it over can change \
+                 root's files"
             ),
             Self::Other(account) => tracing::info!(
                 user = %account.name, uid = account.uid.as_raw(), gid = account.gid.as_raw(),
