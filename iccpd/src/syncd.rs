@@ -19,8 +19,10 @@ use nix::unistd::{User, geteuid};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, Encoder};
@@ -116,14 +118,39 @@ impl Servers {
     }
 
     /// Looked up each time: the user may be made after the start.
-    fn contain(self, user: u32) -> bool {
-        self.contain_with(user, || user_id(SYNCD_USER))
+    async fn contain(self, user: u32) -> bool {
+        let usual = async || beside_the_loop(|| user_id(SYNCD_USER)).await;
+        self.contain_with(user, usual).await
     }
 
-    fn contain_with(self, user: u32, usual: impl FnOnce() -> Option<u32>) -> bool {
-        let [.., syncd] = self.0;
-        self.0.contains(&Some(user)) || syncd.or_else(usual) == Some(user)
+    async fn contain_with(self, user: u32, usual: impl AsyncFnOnce() -> Option<u32>) -> bool {
+        match self.0 {
+            known if known.contains(&Some(user)) => true,
+            [.., Some(_)] => false,
+            [.., None] => usual().await == Some(user),
+        }
     }
+}
+
+/// One thread at most: where the system's source of names hangs, the next attempt waits for the one before.
+static LOOK_UP: Semaphore = Semaphore::const_new(1);
+
+/// Have a thread of its own find something out: the system may ask others for a name, who may be slow or silent, and the
+/// loop that waits for this has the peer to answer meanwhile. A thread that is waited for by nobody any more does not
+/// keep the program from ending.
+async fn beside_the_loop<T: Send + 'static>(
+    work: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let turn = LOOK_UP.acquire().await.ok()?;
+    let (answer, answered) = oneshot::channel();
+    let thread = thread::Builder::new().name("look-up".to_owned());
+    let started = thread.spawn(move || {
+        // Nobody may want to know any more.
+        let _ = answer.send(work());
+        drop(turn);
+    });
+    started.ok()?;
+    answered.await.ok()?
 }
 
 /// The number of a user, if there is one of this name.
@@ -293,7 +320,7 @@ async fn connecting(
 async fn greet(socket: PathBuf, servers: Servers) -> Result<(SyncdConnection, ServerHello), Lost> {
     let stream = UnixStream::connect(socket).await?;
     let user = stream.peer_cred()?.uid();
-    if !servers.contain(user) {
+    if !servers.contain(user).await {
         return Err(Lost::Stranger(user));
     }
     let mut connection = SyncdConnection {

@@ -312,12 +312,15 @@ async fn who_answers_at_the_socket_is_root_or_the_user_of_mclagsyncd() {
     let (mut stream, _) = listener.accept().await.unwrap();
     assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 0);
     let servers = Servers::new(Some(own.wrapping_add(1)));
-    assert!(servers.contain(0) && servers.contain(own) && servers.contain(own.wrapping_add(1)));
-    assert!(!servers.contain(own.wrapping_add(2)));
+    for user in [0, own, own.wrapping_add(1)] {
+        assert!(servers.contain(user).await, "{user}");
+    }
+    assert!(!servers.contain(own.wrapping_add(2)).await);
     // The usual user is looked up when somebody answers, and only where no other is named.
     let usual = Servers::new(None);
-    assert!(!usual.contain_with(61_002, || None) && usual.contain_with(61_002, || Some(61_002)));
-    assert!(!servers.contain_with(61_002, || Some(61_002)));
+    assert!(!usual.contain_with(61_002, async || None).await);
+    assert!(usual.contain_with(61_002, async || Some(61_002)).await);
+    assert!(!servers.contain_with(61_002, async || Some(61_002)).await);
     let mut syncd = Syncd::new(place.path("sock"), false, servers);
     tokio::select! {
         input = syncd.next() => panic!("{input:?}"),
@@ -327,4 +330,14 @@ async fn who_answers_at_the_socket_is_root_or_the_user_of_mclagsyncd() {
             assert!(read.await.unwrap() > 0);
         }
     }
+}
+
+/// Input: a look-up that takes until something else has happened. Output: that happens meanwhile.
+#[tokio::test]
+async fn a_name_that_is_looked_up_holds_nothing_else_up() {
+    let (happen, happened) = std::sync::mpsc::channel();
+    let look_up = beside_the_loop(move || happened.recv_timeout(Duration::from_secs(10)).ok());
+    let other = async { happen.send(7) };
+    let (found, sent) = tokio::join!(look_up, other);
+    assert_eq!((found, sent), (Some(7), Ok(())));
 }
