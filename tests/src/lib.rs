@@ -40,6 +40,7 @@ pub mod scenarios;
 pub mod session;
 pub mod speech;
 pub mod stay;
+pub mod systemd;
 pub mod topology;
 pub mod traffic;
 pub mod vm;

@@ -18,6 +18,7 @@ mod neighbours;
 mod pair;
 mod restarts;
 mod team;
+mod units;
 
 use crate::scenario::Scenario;
 
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Scenario> {
         dialects::SCENARIOS,
         composed::SCENARIOS,
         legacy::SCENARIOS,
+        units::SCENARIOS,
     ]
     .concat()
 }
