@@ -3,6 +3,9 @@
 //! A client sends one [`Request`] and receives one [`Reply`]; it may send more on the same
 //! connection. Field names are part of the `--json` output of `mclagctl`: they may be added to,
 //! never renamed.
+//!
+//! The two ends may be of different versions. A field that was added has a default, and a warning, conflict or counter
+//! that one does not know is kept as it came ([`Other`]).
 
 use std::fmt;
 
@@ -212,8 +215,9 @@ pub enum Warning {
         own: Mac,
         /// The peer's.
         peers: Mac,
-        /// The one that is used here.
-        used: Mac,
+        /// The one that is used here; absent where an earlier version does not say.
+        #[serde(default)]
+        used: Option<Mac>,
     },
     /// The address table is full.
     MacsIgnored {
@@ -279,6 +283,21 @@ pub enum Warning {
         /// In what.
         conflict: Conflict,
     },
+    /// One of another version.
+    #[serde(untagged)]
+    Other(Other),
+}
+
+/// What another version of `iccpd` says and this one does not know, in JSON: its name, and all that belongs to it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Other(serde_json::Map<String, serde_json::Value>);
+
+impl fmt::Display for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
 }
 
 /// A difference between the two sides of an MLAG port.
@@ -336,6 +355,9 @@ pub enum Conflict {
         /// Which.
         vids: Vec<Vid>,
     },
+    /// One of another version.
+    #[serde(untagged)]
+    Other(Other),
 }
 
 /// State of the session with the other chassis.
@@ -570,7 +592,7 @@ pub struct PeerStatus {
 }
 
 /// What is counted of the session with the other chassis.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum CounterName {
     /// Times that both were synchronised.
     #[serde(rename = "sessions")]
@@ -611,6 +633,9 @@ pub enum CounterName {
     /// What one refused of the other's.
     #[serde(rename = "refusals")]
     Refusals,
+    /// Something that another version counts: its name.
+    #[serde(untagged)]
+    Other(String),
 }
 
 /// A counter since start.

@@ -307,7 +307,7 @@ pub fn peer(peer: &PeerStatus) -> String {
     if !peer.counters.is_empty() {
         let mut table = columns(&["Counter", "Value"]);
         for counter in &peer.counters {
-            let name = words::counter(counter.name);
+            let name = words::counter(&counter.name);
             table.add_row(vec![name.to_owned(), counter.value.to_string()]);
         }
         text.push_str(&format!("\n{}", lines(&table)));

@@ -2,7 +2,7 @@
 
 use iccp_core::{OpFailure, Reason};
 use mclag_proto::Vid;
-use mclag_proto::ctl::{Conflict, CounterName, Warning};
+use mclag_proto::ctl::{Conflict, CounterName, Other, Warning};
 use mclag_proto::iccp::ext::DataplanePresence;
 use mclag_proto::sync::model::Op;
 
@@ -35,7 +35,9 @@ pub fn warning(warning: &Warning) -> String {
             format!("the peer's peer link {peers} is {is} VXLAN tunnel")
         }
         Warning::SystemMacs { own, peers, used } => {
-            format!("system MAC {own} here, {peers} at the peer: {used} is used here")
+            let used = used.map(|used| format!(": {used} is used here"));
+            let used = used.unwrap_or_default();
+            format!("system MAC {own} here, {peers} at the peer{used}")
         }
         Warning::MacsIgnored { ignored } => {
             format!("{ignored} addresses ignored: the table is full")
@@ -83,6 +85,7 @@ pub fn warning(warning: &Warning) -> String {
             vlan_ranges(vids).join(",")
         ),
         Warning::Port { port, conflict } => format!("{port}: {}", self::conflict(conflict)),
+        Warning::Other(other) => self::other(other),
     }
 }
 
@@ -111,7 +114,12 @@ pub fn conflict(conflict: &Conflict) -> String {
         Conflict::Addresses { own, peers } => format!("address {own} here, {peers} at the peer"),
         Conflict::VlansMissingAtPeer { vids } => vlans(vids, "at the peer"),
         Conflict::VlansMissingHere { vids } => vlans(vids, "locally"),
+        Conflict::Other(other) => self::other(other),
     }
+}
+
+fn other(other: &Other) -> String {
+    format!("iccpd, which is of another version, says {other}")
 }
 
 fn vlans(vids: &[Vid], place: &str) -> String {
@@ -149,7 +157,7 @@ pub(super) fn vlan_ranges(vids: &[Vid]) -> Vec<String> {
 
 /// What is counted.
 #[must_use]
-pub const fn counter(name: CounterName) -> &'static str {
+pub fn counter(name: &CounterName) -> &str {
     match name {
         CounterName::Sessions => "sessions",
         CounterName::Received => "messages received",
@@ -164,6 +172,7 @@ pub const fn counter(name: CounterName) -> &'static str {
         CounterName::NeighboursIgnored => "neighbours ignored, table full",
         CounterName::Unknown => "unknown messages and TLVs",
         CounterName::Refusals => "refusals",
+        CounterName::Other(name) => name,
     }
 }
 
@@ -320,7 +329,7 @@ mod tests {
                 Warning::SystemMacs {
                     own,
                     peers,
-                    used: own,
+                    used: Some(own),
                 },
                 json!({"warning": "system-macs", "own": own, "peers": peers, "used": own}),
                 "system MAC 02:00:00:00:00:01 here, 02:00:00:00:00:02 at the peer: 02:00:00:00:00:01 is used here",
@@ -500,6 +509,42 @@ mod tests {
         }
     }
 
+    /// As a `mclagctl` of this version reads what an `iccpd` of an earlier or a later one says, and passes it on.
+    #[test]
+    fn what_another_version_says_is_shown_as_far_as_it_is_known() {
+        let of_port = |conflict| json!({"warning": "port", "port": "bond1", "conflict": conflict});
+        for (said, passed_on, words) in [
+            (
+                json!({"warning": "system-macs", "own": "02:00:00:00:00:01", "peers": "02:00:00:00:00:02"}),
+                json!({"warning": "system-macs", "own": "02:00:00:00:00:01", "peers": "02:00:00:00:00:02", "used": null}),
+                "system MAC 02:00:00:00:00:01 here, 02:00:00:00:00:02 at the peer",
+            ),
+            (
+                json!({"warning": "fan-failed", "fan": 3}),
+                json!({"warning": "fan-failed", "fan": 3}),
+                r#"iccpd, which is of another version, says {"fan":3,"warning":"fan-failed"}"#,
+            ),
+            (
+                json!({"warning": "peer-dataplane", "presence": "asleep"}),
+                json!({"warning": "peer-dataplane", "presence": "asleep"}),
+                r#"iccpd, which is of another version, says {"presence":"asleep","warning":"peer-dataplane"}"#,
+            ),
+            (
+                of_port(json!({"conflict": "colour", "own": "red"})),
+                of_port(json!({"conflict": "colour", "own": "red"})),
+                r#"bond1: iccpd, which is of another version, says {"conflict":"colour","own":"red"}"#,
+            ),
+        ] {
+            let read: Warning = serde_json::from_value(said).unwrap();
+            assert_eq!(warning(&read), words);
+            assert_eq!(serde_json::to_value(&read).unwrap(), passed_on);
+        }
+        let name: CounterName = serde_json::from_value(json!("fans replaced")).unwrap();
+        assert_eq!(counter(&name), "fans replaced");
+        assert_eq!(serde_json::to_value(&name).unwrap(), json!("fans replaced"));
+        serde_json::from_value::<Warning>(json!("no object")).unwrap_err();
+    }
+
     #[test]
     fn vlans_are_ranges_also_where_every_second_one_is_there() {
         let list = |range: std::ops::RangeInclusive<u16>, step: usize| -> Vec<u16> {
@@ -541,7 +586,7 @@ mod tests {
             CounterName::Unknown,
             CounterName::Refusals,
         ] {
-            assert_eq!(serde_json::to_value(name).unwrap(), json!(counter(name)));
+            assert_eq!(serde_json::to_value(&name).unwrap(), json!(counter(&name)));
         }
     }
 

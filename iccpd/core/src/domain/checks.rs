@@ -94,7 +94,7 @@ impl Domain {
     pub(super) fn system_mac_conflict(&self) -> Option<Warning> {
         let (own, peers) = (self.config.system_mac?, self.peer.system_mac()?);
         let counts = !self.peer.policy().keeps_its_mac || self.identity.role == Role::Secondary;
-        let used = self.system_mac()?;
+        let used = Some(self.system_mac()?);
         (own != peers && counts).then_some(Warning::SystemMacs { own, peers, used })
     }
 

@@ -766,7 +766,11 @@ fn a_configured_system_mac_wins_beside_linux_mclag_and_gives_way_to_a_sonic_acti
             _ => own,
         };
         // A standby of theirs takes on ours.
-        let conflict = (!setup.active).then_some(Warning::SystemMacs { own, peers, used });
+        let conflict = (!setup.active).then_some(Warning::SystemMacs {
+            own,
+            peers,
+            used: Some(used),
+        });
         let check = |world: &World| {
             for (port, mac) in &world.kernel.system_macs {
                 assert_eq!(*mac, used, "{setup:?} {port}");

@@ -548,7 +548,7 @@ fn attributes_that_are_not_named_are_not_looked_at() {
         };
         let got = records[0];
         assert_eq!((got.local, got.peer, got.peer_link), (None, None, None));
-        assert_eq!(got.attributes.bits(), attributes.into());
+        assert_eq!(got.attributes.bits(), u32::from(attributes));
     }
 }
 
