@@ -362,7 +362,8 @@ impl MacOrder {
 /// 0x1106 Dataplane State: sent when it changes, and once both are synchronised unless all is well; a receiver
 /// that was sent none takes the sender's dataplane to be at work.
 ///
-/// A receiver ignores bytes behind the fields it knows, so a later version may append.
+/// A receiver ignores bytes behind the fields it knows, so a later version may append. A presence that it does not know
+/// is 2 for it, and of the flags of a port it looks at those that it knows.
 //
 //  0                   1                   2                   3
 //  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -371,8 +372,8 @@ impl MacOrder {
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |           Presence            |      n = number of ports      |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |         Aggregator ID         |    1 isolated, 0 not: as far  |
-// |                               |    as known      (n times)    |
+// |         Aggregator ID         |  Flags; 1: isolated, as far   |
+// |                               |  as known        (n times)    |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -417,7 +418,11 @@ impl DataplaneState {
         out.count(ports.len());
         for port in ports {
             out.u16(port.id.0);
-            out.u16(port.isolated.into());
+            out.u16(if port.isolated {
+                DoubtfulPort::ISOLATED
+            } else {
+                0
+            });
         }
     }
 
@@ -425,7 +430,7 @@ impl DataplaneState {
         fields: &mut Fields<'_>,
         report: &mut Option<DecodeError>,
     ) -> Result<Self, DecodeError> {
-        let presence = DataplanePresence::decode(fields)?;
+        let presence = DataplanePresence::from_wire(fields.u16("presence")?);
         let total = fields.count("number of ports", DoubtfulPort::LEN)?;
         let ports = fields.entries(total, report, DoubtfulPort::decode)?;
         Ok(Self { presence, ports })
@@ -441,13 +446,12 @@ impl DataplanePresence {
         }
     }
 
-    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
-        let offset = fields.offset();
-        match fields.u16("presence")? {
-            0 => Ok(Self::AtWork),
-            1 => Ok(Self::Disconnected),
-            2 => Ok(Self::Silent),
-            other => Err(fields.bad("presence", offset, other, "0, 1 or 2")),
+    /// A later version may know more: what is not known for certain to be at work is not relied upon.
+    const fn from_wire(value: u16) -> Self {
+        match value {
+            0 => Self::AtWork,
+            1 => Self::Disconnected,
+            _ => Self::Silent,
         }
     }
 }
@@ -456,17 +460,16 @@ impl DoubtfulPort {
     /// Size in bytes.
     const LEN: usize = 4;
 
-    /// Reads the whole entry before it judges any of it, so that the next one can be read.
+    /// The flag that it is isolated.
+    const ISOLATED: u16 = 0x0001;
+
+    /// Without that flag it is not isolated, whatever else a later version says of it: the cautious reading.
     fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
         let id = AggregatorId(fields.u16("aggregator id")?);
-        let offset = fields.offset();
-        match fields.u16("isolated")? {
-            0 => Ok(Self {
-                id,
-                isolated: false,
-            }),
-            1 => Ok(Self { id, isolated: true }),
-            other => Err(fields.bad("isolated", offset, other, "0 or 1")),
-        }
+        let flags = fields.u16("flags")?;
+        Ok(Self {
+            id,
+            isolated: flags & Self::ISOLATED != 0,
+        })
     }
 }
