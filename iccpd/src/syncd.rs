@@ -13,7 +13,7 @@ use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::process::chain;
 use mclag_proto::sync::model::OpError;
 use mclag_proto::sync::v2::{
-    self, Capabilities, ClientHello, ClientMessage, ServerHello, ServerMessage, VERSION,
+    self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage, VERSION,
 };
 use nix::unistd::{User, geteuid};
 use std::collections::VecDeque;
@@ -390,7 +390,10 @@ impl SyncdConnection {
                 tracing::debug!(number, events = events.len(), "events from syncd");
                 inputs.extend(events.into_iter().map(Input::SyncdEvent));
             }
-            ServerMessage::Error { text, .. } => {
+            ServerMessage::Error { code, text } => {
+                if code == ErrorCode::Restoring {
+                    inputs.push_back(Input::SyncdRestores);
+                }
                 return Err(Lost::Protocol(format!("syncd says: {text}")));
             }
             ServerMessage::Hello(_) => {

@@ -298,6 +298,9 @@ impl<B: Backend> Server<B> {
                 let by = Instant::now() + LAST_WORK;
                 if self.options.restore_on_stop {
                     info!("restoring the dataplane");
+                    // First: what was confirmed is no longer to be relied upon.
+                    let text = "syncd is stopping, and restores the dataplane";
+                    self.close_all(ErrorCode::Restoring, text);
                     self.reconciler.want_nothing();
                     self.settle_all(by).await?;
                     self.release_foreign().await;

@@ -286,6 +286,7 @@ impl Counters {
             }),
             Input::SyncdDown => self.count(Counter::DataplaneLost),
             Input::PeerUp { .. }
+            | Input::SyncdRestores
             | Input::LinksBegin
             | Input::Vlans { .. }
             | Input::VlanFiltering { .. }

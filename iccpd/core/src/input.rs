@@ -114,6 +114,9 @@ pub enum Input {
         /// Batches it takes before the first is answered, at least 1.
         window: u32,
     },
+    /// `syncd` takes back all that it was told, and is about to go: nothing that it confirmed is so any more.
+    /// Followed by [`Input::SyncdDown`].
+    SyncdRestores,
     /// `syncd` is gone.
     SyncdDown,
     /// `syncd` answered a batch.

@@ -314,6 +314,8 @@ pub enum Report {
     Failed,
     /// What could not be carried out is to be sent again.
     Repair,
+    /// It takes back all that it was told.
+    Restored,
     /// It is gone.
     Lost,
 }
@@ -332,7 +334,7 @@ impl Programmed {
             (Self::Sent(want), Report::Done) if want.isolation == Isolation::Keep => self,
             (Self::Sent(want), Report::Done) => Self::InForce(want),
             (Self::Sent(want) | Self::InForce(want), Report::Failed) => Self::Sent(want),
-            (Self::Sent(_), Report::Repair) | (_, Report::Lost) => Self::Nothing,
+            (Self::Sent(_), Report::Repair) | (_, Report::Restored | Report::Lost) => Self::Nothing,
             (Self::Nothing | Self::InForce(_), Report::Done | Report::Repair)
             | (Self::Nothing, Report::Failed) => self,
         }

@@ -190,6 +190,20 @@ async fn credit_follows_what_the_core_has_taken() {
     assert_eq!(credit, ClientMessage::Credit { up_to });
 }
 
+/// Before it does, so that nothing is relied upon that is about to end.
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_that_restores_the_dataplane_says_so_before_it_is_gone() {
+    let place = TempDir::new("syncd-restores");
+    let (mut syncd, mut server, _listener) = connected(&place, 4).await;
+    let bye = ServerMessage::Error {
+        code: ErrorCode::Restoring,
+        text: "stopping".into(),
+    };
+    server.send(&bye).await;
+    assert_eq!(next(&mut syncd).await, Input::SyncdRestores);
+    assert_eq!(next(&mut syncd).await, Input::SyncdDown);
+}
+
 /// Input: the server goes away and comes back. Output: down, then up again; batches sent in
 /// between are dropped.
 #[tokio::test(flavor = "current_thread")]

@@ -150,6 +150,8 @@ pub enum ErrorCode {
     Failed,
     /// The user of the client is not allowed to connect.
     Denied,
+    /// The server is going down, and takes back what it was told: nothing that it confirmed is so any more.
+    Restoring,
     /// A code that this program does not know.
     Other(u32),
 }

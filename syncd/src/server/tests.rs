@@ -781,7 +781,7 @@ async fn the_dataplane_is_restored_at_a_stop_if_so_configured() {
     assert_eq!(after.bridge.take(), Some(port("br0")));
     assert_eq!(after, before);
     let (code, _) = client.shutdown_notice().await;
-    assert_eq!(code, ErrorCode::Stopping);
+    assert_eq!(code, ErrorCode::Restoring);
 }
 
 #[tokio::test]

@@ -114,9 +114,7 @@ impl Domain {
         self.syncd.listed = false;
         self.tables.fdb.syncd_down();
         self.links.members_abandon();
-        for port in self.ports.values_mut() {
-            port.program(Report::Lost);
-        }
+        self.program_ports(Report::Lost);
     }
 
     pub(super) fn syncd_result(&mut self, batch: u64, failures: &[(u32, OpError)], now: Time) {
@@ -209,8 +207,13 @@ impl Domain {
 
     /// Send again what was refused.
     pub(super) fn syncd_repair(&mut self) {
+        self.program_ports(Report::Repair);
+    }
+
+    /// Of all of them.
+    pub(super) fn program_ports(&mut self, report: Report) {
         for port in self.ports.values_mut() {
-            port.program(Report::Repair);
+            port.program(report);
         }
     }
 

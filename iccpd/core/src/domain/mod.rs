@@ -40,7 +40,7 @@ use crate::counters::{Counter, Counters};
 use crate::election::{self, Candidate};
 use crate::input::Input;
 use crate::lag::{
-    Awaited, BypassEvent, Consent, Event as PortEvent, MlagPort, News, Pairing, Wait, Word,
+    Awaited, BypassEvent, Consent, Event as PortEvent, MlagPort, News, Pairing, Report, Wait, Word,
 };
 use crate::links::Links;
 use crate::output::{Notice, Output};
@@ -214,6 +214,7 @@ impl Domain {
             } => {
                 self.syncd_up(DataplanePolicy::of(abilities, window), backend);
             }
+            Input::SyncdRestores => self.program_ports(Report::Restored),
             Input::SyncdDown => self.syncd_down(),
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
             Input::SyncdEvent(event @ Event::SnapshotEnd) => self.syncd_event(event, now),

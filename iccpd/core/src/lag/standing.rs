@@ -12,7 +12,7 @@ pub enum Standing {
     Unknown,
     /// It is in force (or lifted), for certain.
     Certain(bool),
-    /// It was, and something else was asked for that was not confirmed.
+    /// It was, and something else was asked for that was not confirmed; or it is to be lifted without being asked for.
     Doubtful(bool),
 }
 
@@ -24,6 +24,8 @@ impl Standing {
             return Self::Certain(isolation == Isolation::On);
         }
         match (self, report) {
+            // It does that behind its last word, so whether it could is not known.
+            (_, Report::Restored) => Self::Doubtful(false),
             (Self::Certain(is), Report::Sent(want)) => match want.isolation {
                 Isolation::On if !is => Self::Doubtful(is),
                 Isolation::Off if is => Self::Doubtful(is),
@@ -72,9 +74,9 @@ impl Hold {
                 (_, Traffic::Pass) => Self::Off,
             },
             (Self::Sent, Report::Done) => Self::InForce,
-            (Self::Ending, Report::Done) | (Self::Sent, Report::Lost) | (_, Report::Failed) => {
-                Self::Off
-            }
+            (Self::Ending, Report::Done)
+            | (Self::Sent, Report::Lost)
+            | (_, Report::Failed | Report::Restored) => Self::Off,
             (Self::Off | Self::InForce, Report::Done)
             | (Self::Off | Self::InForce | Self::Ending, Report::Lost)
             | (_, Report::Repair) => self,
@@ -84,7 +86,7 @@ impl Hold {
 
 #[cfg(test)]
 mod tests {
-    use super::Report::{Done, Failed, Lost, Repair, Sent};
+    use super::Report::{Done, Failed, Lost, Repair, Restored, Sent};
     use super::Standing::{Certain, Doubtful, Unknown};
     use super::*;
     use mclag_proto::sync::model::PortWant;
@@ -117,7 +119,7 @@ mod tests {
                 ..want(Isolation::Off)
             })
         });
-        let rows: [(&[Report], Hold); 10] = [
+        let rows: [(&[Report], Hold); 11] = [
             (&[], Hold::Off),
             (&[held], Hold::Sent),
             (&[held, Lost], Hold::Off),
@@ -128,6 +130,7 @@ mod tests {
             (&[held, Done, pass, Lost], Hold::Ending),
             (&[held, Done, pass, Done], Hold::Off),
             (&[held, Failed], Hold::Off),
+            (&[held, Done, Restored, Lost], Hold::Off),
         ];
         for (reports, expected) in rows {
             let hold = reports
@@ -142,7 +145,7 @@ mod tests {
         let [on, off, keep] = [Isolation::On, Isolation::Off, Isolation::Keep]
             .map(want)
             .map(Sent);
-        let rows: [(&[Report], Standing); 18] = [
+        let rows: [(&[Report], Standing); 22] = [
             (&[], Unknown),
             (&[on], Unknown),
             (&[on, Lost], Unknown),
@@ -162,6 +165,11 @@ mod tests {
             (&[on, Done, off, Done], Certain(false)),
             (&[on, Done, Failed], Doubtful(true)),
             (&[on, Done, Failed, Repair, on, Done], Certain(true)),
+            // It was taken back on purpose.
+            (&[on, Done, Restored, Lost], Doubtful(false)),
+            (&[off, Done, Restored, Lost], Doubtful(false)),
+            (&[on, Restored, Lost], Doubtful(false)),
+            (&[on, Done, Restored, Lost, on, Done], Certain(true)),
         ];
         for (reports, standing) in rows {
             assert_eq!(through(reports), standing, "{reports:?}");

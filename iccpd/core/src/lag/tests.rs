@@ -367,11 +367,19 @@ fn what_the_dataplane_has_of_a_port() {
         traffic: Traffic::Held,
         ..on
     };
-    // Before; sent the same isolation, sent another, done, failed, repair, lost.
+    // Before; sent the same isolation, sent another, done, failed, repair, restored, lost.
     let table = [
         (
             Nothing,
-            [Sent(held), Sent(off), Nothing, Nothing, Nothing, Nothing],
+            [
+                Sent(held),
+                Sent(off),
+                Nothing,
+                Nothing,
+                Nothing,
+                Nothing,
+                Nothing,
+            ],
         ),
         (
             Sent(on),
@@ -380,6 +388,7 @@ fn what_the_dataplane_has_of_a_port() {
                 Sent(off),
                 InForce(on),
                 Sent(on),
+                Nothing,
                 Nothing,
                 Nothing,
             ],
@@ -393,6 +402,7 @@ fn what_the_dataplane_has_of_a_port() {
                 Sent(keep),
                 Nothing,
                 Nothing,
+                Nothing,
             ],
         ),
         (
@@ -404,6 +414,7 @@ fn what_the_dataplane_has_of_a_port() {
                 Sent(on),
                 InForce(on),
                 Nothing,
+                Nothing,
             ],
         ),
     ];
@@ -413,6 +424,7 @@ fn what_the_dataplane_has_of_a_port() {
         Report::Done,
         Report::Failed,
         Report::Repair,
+        Report::Restored,
         Report::Lost,
     ];
     for (before, row) in table {

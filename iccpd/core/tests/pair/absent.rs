@@ -115,6 +115,27 @@ fn a_leg_that_was_down_returns_at_once_where_the_peer_could_not_lift_its_isolati
     }
 }
 
+/// B's isolation was in force when its `syncd` stopped, and was lifted by that: it is not acknowledged from memory.
+#[test]
+fn isolation_that_was_undone_on_purpose_is_not_acknowledged() {
+    for downtime in [SECOND, SECOND * 5] {
+        let mut world = World::settled();
+        assert!(isolated(&world, Side::B));
+        world.set_bond(Side::A, 0, false);
+        world.stop_and_restore_syncd(Side::B);
+        run(&mut world, downtime);
+        assert!(!isolated(&world, Side::B));
+        world.set_bond(Side::A, 0, true);
+        run(&mut world, SECOND * 10);
+        assert!(!carries(&world, Side::A), "{downtime:?}");
+        assert!(is_out_of_service(&world, Side::A), "{downtime:?}");
+
+        world.start_syncd(Side::B);
+        run(&mut world, SECOND * 5);
+        assert!(carries(&world, Side::A) && isolated(&world, Side::B));
+    }
+}
+
 /// B has lifted its isolation when it comes to that, so the host has everything from B. A leg that came back beside it
 /// would deliver what is flooded twice until somebody isolates B's.
 #[test]

@@ -264,6 +264,15 @@ impl World {
         self.feed(side, Input::SyncdDown);
     }
 
+    /// It stops, and restores the dataplane first, as it was configured to.
+    pub fn stop_and_restore_syncd(&mut self, side: Side) {
+        self.feed(side, Input::SyncdRestores);
+        let kernel = &mut self.at_mut(side).kernel;
+        kernel.isolated.clear();
+        kernel.held.clear();
+        self.kill_syncd(side);
+    }
+
     /// SIGSTOP.
     pub fn freeze_syncd(&mut self, side: Side) {
         let chassis = self.at_mut(side);

@@ -336,6 +336,7 @@ impl From<ErrorCode> for u32 {
             ErrorCode::Stopping => 5,
             ErrorCode::Failed => 6,
             ErrorCode::Denied => 7,
+            ErrorCode::Restoring => 8,
             ErrorCode::Other(code) => code,
         }
     }
@@ -351,6 +352,7 @@ impl From<u32> for ErrorCode {
             5 => Self::Stopping,
             6 => Self::Failed,
             7 => Self::Denied,
+            8 => Self::Restoring,
             code => Self::Other(code),
         }
     }
