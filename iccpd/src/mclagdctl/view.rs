@@ -177,9 +177,10 @@ fn mac_record(domain: &Domain, line: &MacLine) -> MacRecord {
         vid: line.vid.get(),
         interface: name(line.port.or_else(|| unprogrammed_port(domain, line))),
         origin: name(line.local.or(line.remote)),
+        // What is kept for a peer that is away is its own still: gone on both sides, it would not be listed.
         age: AgeFlags {
             local: line.local.is_none(),
-            peer: line.remote.is_none() || line.stale,
+            peer: line.remote.is_none() || (line.stale && line.local.is_some()),
         },
     }
 }

@@ -480,6 +480,30 @@ fn addresses_are_listed_by_vlan_with_where_they_are_and_where_they_were_learned(
     );
 }
 
+/// `spec/behaviour.md` 9.1, 14.2: an entry that is gone on both sides is none, so nothing that is kept while the peer
+/// restarts shows both flags.
+#[test]
+fn nothing_is_shown_as_gone_on_both_sides_while_the_peer_restarts() {
+    let mut chassis = Chassis::new().synchronised();
+    chassis.syncd();
+    chassis.sees(key(100, 2), "bond1");
+    chassis.peer_sees(key(100, 2), "bond1", MacType::Dynamic);
+    chassis.peer_sees(key(100, 1), "swp7", MacType::Dynamic);
+    chassis.tell(Tlv::WarmBoot);
+    chassis.feed(Input::PeerDown {
+        reason: "closed".to_owned(),
+    });
+    let Data::Mac(macs) = chassis.ask(Command::Mac, Sonic) else {
+        panic!("other records")
+    };
+    let ages: Vec<_> = macs
+        .iter()
+        .map(|m| (m.mac, m.age.local, m.age.peer))
+        .collect();
+    let mac = |last| MacField::Address(key(1, last).mac);
+    assert_eq!(ages, [(mac(1), true, false), (mac(2), false, true)]);
+}
+
 /// `spec/behaviour.md` 9.11: what is remembered is on the peer link, up or down.
 #[test]
 fn an_address_that_is_not_programmed_is_shown_where_it_will_be() {
