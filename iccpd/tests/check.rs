@@ -87,6 +87,31 @@ fn the_daemon_and_the_tool_have_one_verdict_on_every_file() {
     assert!(verdicts.iter().all(|count| *count >= 5), "{verdicts:?}");
 }
 
+/// Input: a list that is read otherwise than it was meant, the example as it comes, and settings that cannot be used.
+/// Output: a reload is refused only where the daemon would refuse them, too.
+#[test]
+fn a_reload_takes_what_a_start_takes() {
+    let place = TempDir::new("check-use");
+    let cases = cases();
+    let case = |words: &str| cases.iter().find(|(_, text)| text.contains(words)).unwrap();
+    for (words, usable) in [
+        ("PortChannel1, PortChannel2", true),
+        ("Copy to /etc/mclag/iccpd.toml", true),
+        ("filter = \"info,=\"", false),
+    ] {
+        let (name, text) = case(words);
+        let file = place.write(name, text);
+        let status = |check: &str| {
+            let mut iccpd = Command::new(env!("CARGO_BIN_EXE_iccpd"));
+            let output = iccpd.args([check, "-c"]).arg(&file).output().unwrap();
+            output.status.code()
+        };
+        assert_eq!(status("--check=file"), Some(1), "{words}");
+        let expected = if usable { 0 } else { 1 };
+        assert_eq!(status("--check=use"), Some(expected), "{words}");
+    }
+}
+
 #[test]
 fn a_file_that_is_not_there_fails_both_checks() {
     let place = TempDir::new("verdict-absent");

@@ -56,5 +56,6 @@ fn the_unit_acts_on_what_iccpd_says() {
     unit_knows_its_daemon(
         include_str!("../../packaging/systemd/iccpd.service"),
         UNUSABLE,
+        "--check=use",
     );
 }

@@ -38,6 +38,6 @@ fn the_units_act_on_what_mclagsyncd_says() {
         include_str!("../../packaging/systemd/mclagsyncd.service"),
         include_str!("../../packaging/systemd/mclag-syncd.service"),
     ] {
-        unit_knows_its_daemon(unit, UNUSABLE);
+        unit_knows_its_daemon(unit, UNUSABLE, "--check");
     }
 }

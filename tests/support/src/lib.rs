@@ -213,7 +213,7 @@ pub fn tells_its_service_manager(place: &TempDir, start: impl FnOnce(&[(&str, &s
 
 /// The unit of a daemon: it knows when the daemon serves and whether it lives, does not start it again where that
 /// cannot help, and has a reload fail with settings that cannot be used.
-pub fn unit_knows_its_daemon(unit: &str, unusable: u8) {
+pub fn unit_knows_its_daemon(unit: &str, unusable: u8, check: &str) {
     let value = |key: &str| -> Vec<&str> {
         let lines = unit.lines().filter_map(|line| line.strip_prefix(key));
         lines.filter_map(|line| line.strip_prefix('=')).collect()
@@ -224,7 +224,7 @@ pub fn unit_knows_its_daemon(unit: &str, unusable: u8) {
     let [start] = value("ExecStart")[..] else {
         panic!("{unit}");
     };
-    let check = format!("/bin/sh -c 'exec {start} --check >/dev/null'");
+    let check = format!("/bin/sh -c 'exec {start} {check} >/dev/null'");
     assert_eq!(value("ExecReload"), [&check, "/bin/kill -HUP $MAINPID"]);
 }
 
