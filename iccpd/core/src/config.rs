@@ -64,11 +64,7 @@ const fn default_bypass_after() -> Duration {
 
 /// What losing the session means for the dataplane.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnLoss {
     /// Isolation and the peer's addresses stay for [`Config::restart_hold`]: the peer's dataplane
     /// probably goes on.

@@ -10,11 +10,7 @@ use std::net::IpAddr;
 
 /// One thing that happened.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Input {
     /// The transport to the peer is up, and it is known how the peer speaks. An older one, if
     /// any, is gone.
@@ -210,11 +206,7 @@ pub struct NeighbourObservation {
 
 /// Where a neighbour comes from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum NeighbourFrom {
     /// The kernel resolved it, or heard of it.
     Kernel,

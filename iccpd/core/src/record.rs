@@ -55,11 +55,7 @@ impl Header {
 
 /// Any other line. Times are in nanoseconds since the start of the program.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Entry {
     /// Something happened.
     Input {

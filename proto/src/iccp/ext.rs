@@ -27,11 +27,7 @@ pub const VERSION: u16 = 3;
 
 /// An extension TLV.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum Extension {
     /// 0x1100: the sender speaks these extensions.
     Announce(Announce),
@@ -180,11 +176,7 @@ impl Announce {
 // |    Reason     |
 // +-+-+-+-+-+-+-+-+
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum ShutdownNotice {
     /// 0: it restarts; its dataplane goes on forwarding as it is.
     Restart,

@@ -66,11 +66,7 @@ impl From<crate::DomainId> for RgId {
 
 /// What a message says (`spec/iccp.md` 3).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Body {
     /// ICCP capability 1.0 with the advertise bit set (3.1). The only message without a group.
     Capability,

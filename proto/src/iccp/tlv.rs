@@ -24,11 +24,7 @@ pub use system::SystemConfig;
 
 /// One TLV of application data.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Tlv {
     /// The sender's identity (4.1).
     SystemConfig(SystemConfig),

@@ -300,11 +300,7 @@ pub enum FdbKind {
 
 /// Something the dataplane reports.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Event {
     /// The address table follows, up to [`Event::SnapshotEnd`]: what is not named in between is
     /// not seen by this chassis.
@@ -334,11 +330,7 @@ pub enum Event {
 
 /// What this chassis' dataplane sees of an address.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Observation {
     /// Learned on this port (or configured there).
     Learned {
@@ -388,11 +380,7 @@ pub struct OpError {
 
 /// Kind of failure of an operation.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum OpErrorCode {
     /// The object is not there (yet); it will be dealt with when it appears.
     Waiting,

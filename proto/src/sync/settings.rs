@@ -16,11 +16,7 @@ pub const MAX_NAMES: usize = 4094;
 
 /// A part of the settings, as it is told.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum Setting {
     /// Everything follows, up to [`Setting::End`].
     Begin,

@@ -75,11 +75,7 @@ impl AggregatorConfig {
 
 /// Whether an aggregator is there.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum ConfigFlag {
     /// Flag 0x01: present.
     Present,
@@ -150,11 +146,7 @@ impl AggregatorState {
 
 /// State of a LAG as its chassis reports it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum PortState {
     /// Carries traffic, or will as soon as the receiver has acknowledged.
     Up,

@@ -170,11 +170,7 @@ impl PeerLinkInfo {
 
 /// Kind of the interface that is the peer link.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum PeerLinkKind {
     /// A physical port.
     Port,

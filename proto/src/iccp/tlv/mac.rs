@@ -165,11 +165,7 @@ pub(super) fn decode(
 
 /// What happened to an entry.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum EntryOp {
     /// 1: there.
     Add,
@@ -199,11 +195,7 @@ impl EntryOp {
 
 /// How an address came to be known.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "kebab-case",
-    rename_all_fields = "kebab-case"
-)]
+#[serde(rename_all = "kebab-case")]
 pub enum MacType {
     /// 1: configured; may not move.
     Static,
