@@ -20,13 +20,13 @@ pub mod text;
 use crate::bytes::{Reader, Writer};
 use fields::Fields;
 
-pub use crate::iccp::{Dialect, UnknownDialect};
+pub use crate::iccp::{Dialect, MacType, UnknownDialect};
 pub use counters::{Counters, FromSyncd, Global, IccpRow, OkError, ToSyncd, TxRx};
 pub use error::DecodeError;
 pub use port::{LocalPort, PeerPort, PortKind, PortState, SyncState};
 pub use records::{
-    AgeFlags, LearnedFrom, LogLevel, MacField, MacKind, MacRecord, Neighbour, NeighbourOp, Role,
-    State, UniqueIp,
+    AgeFlags, LearnedFrom, LogLevel, MacField, MacRecord, Neighbour, NeighbourOp, Role, State,
+    UniqueIp,
 };
 pub use text::Text;
 

@@ -3,8 +3,8 @@
 
 use iccp_core::election;
 use mclag_proto::mclagdctl::{
-    AgeFlags, Counters, Data, Dialect, FromSyncd, Global, IccpRow, LearnedFrom, LocalPort, MacKind,
-    MacRecord, Neighbour, PeerPort, PortKind, Role, State, ToSyncd, UniqueIp,
+    AgeFlags, Counters, Data, Dialect, FromSyncd, Global, IccpRow, LearnedFrom, LocalPort,
+    MacRecord, MacType, Neighbour, PeerPort, PortKind, Role, State, ToSyncd, UniqueIp,
 };
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -159,8 +159,8 @@ fn macs(entries: &[MacRecord], out: &mut String) -> fmt::Result {
     ])?;
     for (number, entry) in (1..).zip(entries) {
         let kind = match entry.kind {
-            MacKind::Static => "S",
-            MacKind::Dynamic => "D",
+            MacType::Static => "S",
+            MacType::Dynamic => "D",
         };
         let age = match entry.age {
             AgeFlags {

@@ -13,9 +13,9 @@ use mclag_proto::ctl::{self, MacCursor, MacLine};
 use mclag_proto::iccp::EntryOp;
 use mclag_proto::mclagdctl::text::{PORT_LIST, port_list, vlan_list};
 use mclag_proto::mclagdctl::{
-    AgeFlags, Command, Data, Dialect, LearnedFrom, LocalPort, LogLevel, MacField, MacKind,
-    MacRecord, Neighbour, NeighbourOp, Outcome, PeerPort, PortKind, PortState, Request, Role,
-    State, SyncState, Text, UniqueIp,
+    AgeFlags, Command, Data, Dialect, LearnedFrom, LocalPort, LogLevel, MacField, MacRecord,
+    MacType, Neighbour, NeighbourOp, Outcome, PeerPort, PortKind, PortState, Request, Role, State,
+    SyncState, Text, UniqueIp,
 };
 use mclag_proto::sync::model::{Isolation, NeighbourKey};
 use mclag_proto::{AggregatorId, IfName, Mac};
@@ -169,9 +169,9 @@ fn mac_record(domain: &Domain, line: &MacLine) -> MacRecord {
     MacRecord {
         op: EntryOp::Add,
         kind: if line.configured {
-            MacKind::Static
+            MacType::Static
         } else {
-            MacKind::Dynamic
+            MacType::Dynamic
         },
         mac: MacField::Address(line.mac),
         vid: line.vid.get(),

@@ -69,7 +69,7 @@ impl Extension {
         };
         out.tlv(header, |out| match self {
             Self::Announce(announce) => announce.encode(out),
-            Self::ShutdownNotice(shutdown_notice) => out.u8(shutdown_notice.to_wire()),
+            Self::ShutdownNotice(shutdown_notice) => out.u8(*shutdown_notice as u8),
             Self::MacSyncEnd => {}
             Self::LacpPartner(partner) => partner.encode(out),
             Self::MacOrder(orders) => {
@@ -178,20 +178,13 @@ impl Announce {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ShutdownNotice {
-    /// 0: it restarts; its dataplane goes on forwarding as it is.
-    Restart,
-    /// 1: it leaves; its MLAG ports are out of the pair.
-    Leave,
+    /// It restarts; its dataplane goes on forwarding as it is.
+    Restart = 0,
+    /// It leaves; its MLAG ports are out of the pair.
+    Leave = 1,
 }
 
 impl ShutdownNotice {
-    const fn to_wire(self) -> u8 {
-        match self {
-            Self::Restart => 0,
-            Self::Leave => 1,
-        }
-    }
-
     fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
         let offset = fields.offset();
         match fields.u8("reason")? {
@@ -233,24 +226,15 @@ pub struct PortPartner {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum Alone {
-    /// 1: nobody has answered for long; it carries no data.
-    Ready,
-    /// 2: nobody answers, and it carries data.
-    Carries,
-    /// 3: somebody answers, and LACP has not agreed yet.
-    Heard,
+    /// Nobody has answered for long; it carries no data.
+    Ready = 1,
+    /// Nobody answers, and it carries data.
+    Carries = 2,
+    /// Somebody answers, and LACP has not agreed yet.
+    Heard = 3,
 }
 
 impl Alone {
-    const fn to_wire(this: Option<Self>) -> u8 {
-        match this {
-            None => 0,
-            Some(Self::Ready) => 1,
-            Some(Self::Carries) => 2,
-            Some(Self::Heard) => 3,
-        }
-    }
-
     /// A later version may know more: what is not known is none.
     const fn from_wire(value: u8) -> Option<Self> {
         match value {
@@ -268,8 +252,8 @@ impl PortPartner {
         out.u16(self.id.0);
         out.u16(partner.key);
         out.put(&partner.system.0);
-        if self.alone.is_some() {
-            out.u8(Alone::to_wire(self.alone));
+        if let Some(alone) = self.alone {
+            out.u8(alone as u8);
         }
     }
 
@@ -381,13 +365,13 @@ pub struct DataplaneState {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DataplanePresence {
-    /// 0: what is decided is carried out.
+    /// What is decided is carried out.
     #[default]
-    AtWork,
-    /// 1: nobody is connected who would. The ports go on as they were set last.
-    Disconnected,
-    /// 2: who would does not answer. The ports may go on as they were set last.
-    Silent,
+    AtWork = 0,
+    /// Nobody is connected who would. The ports go on as they were set last.
+    Disconnected = 1,
+    /// Who would does not answer. The ports may go on as they were set last.
+    Silent = 2,
 }
 
 /// A port that is not known for certain to be isolated.
@@ -406,7 +390,7 @@ impl DataplaneState {
 
     fn encode(&self, out: &mut Output<'_>) {
         let ports = self.ports.iter().take(Self::MAX_PORTS);
-        out.u16(self.presence.to_wire());
+        out.u16(self.presence as u16);
         out.count(ports.len());
         for port in ports {
             out.u16(port.id.0);
@@ -430,14 +414,6 @@ impl DataplaneState {
 }
 
 impl DataplanePresence {
-    const fn to_wire(self) -> u16 {
-        match self {
-            Self::AtWork => 0,
-            Self::Disconnected => 1,
-            Self::Silent => 2,
-        }
-    }
-
     /// A later version may know more: what is not known for certain to be at work is not relied upon.
     const fn from_wire(value: u16) -> Self {
         match value {

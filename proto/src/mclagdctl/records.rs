@@ -5,7 +5,7 @@ use super::text::PORT_LIST;
 use super::{DecodeError, Dialect, Fields, Text};
 use crate::Mac;
 use crate::bytes::Writer;
-use crate::iccp::EntryOp;
+use crate::iccp::{EntryOp, MacType};
 
 /// The pair at a glance (5.1).
 //
@@ -72,7 +72,7 @@ impl State {
         out.put(link.unwrap_or(no_interface(dialect).into()).field());
         out.put(&self.peer_link_mac.0);
         out.zeros(2);
-        out.u32_le(self.role.to_wire());
+        out.u32_le(self.role as u32);
         out.put(self.ports.field());
         if sonic {
             i32_le(out, self.session_timeout);
@@ -111,22 +111,14 @@ impl State {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Role {
     /// Not decided.
-    None,
+    None = 0,
     /// mLACP-active.
-    Active,
+    Active = 1,
     /// Standby.
-    Standby,
+    Standby = 2,
 }
 
 impl Role {
-    const fn to_wire(self) -> u32 {
-        match self {
-            Self::None => 0,
-            Self::Active => 1,
-            Self::Standby => 2,
-        }
-    }
-
     /// With the padding before it.
     fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
         fields.pad::<2>()?;
@@ -148,19 +140,19 @@ impl Role {
 /// What a sonic daemon logs (5.1, 5.9).
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum LogLevel {
-    /// 0
-    Critical,
-    /// 1
-    Error,
-    /// 2
-    Warn,
-    /// 3, the default.
+    /// What ends the daemon.
+    Critical = 0,
+    /// Failures.
+    Error = 1,
+    /// What may become one.
+    Warn = 2,
+    /// What operators want to know.
     #[default]
-    Notice,
-    /// 4
-    Info,
-    /// 5
-    Debug,
+    Notice = 3,
+    /// What is done.
+    Info = 4,
+    /// Everything.
+    Debug = 5,
 }
 
 impl LogLevel {
@@ -177,41 +169,21 @@ impl LogLevel {
     /// Number in a request.
     #[must_use]
     pub const fn to_wire(self) -> i32 {
-        match self {
-            Self::Critical => 0,
-            Self::Error => 1,
-            Self::Warn => 2,
-            Self::Notice => 3,
-            Self::Info => 4,
-            Self::Debug => 5,
-        }
+        self as i32
     }
 
     /// The level of a request. Any number is accepted (5.9): one beyond either end is that end.
     #[must_use]
-    pub const fn from_wire(raw: i32) -> Self {
-        match raw {
-            i32::MIN..=0 => Self::Critical,
-            1 => Self::Error,
-            2 => Self::Warn,
-            3 => Self::Notice,
-            4 => Self::Info,
-            5.. => Self::Debug,
-        }
+    pub fn from_wire(raw: i32) -> Self {
+        let reached = Self::ALL.into_iter().rfind(|level| level.to_wire() <= raw);
+        reached.unwrap_or(Self::Critical)
     }
 
     /// The level whose name begins with this letter of either case (section 6).
     #[must_use]
-    pub const fn from_letter(letter: char) -> Option<Self> {
-        Some(match letter.to_ascii_lowercase() {
-            'c' => Self::Critical,
-            'e' => Self::Error,
-            'w' => Self::Warn,
-            'n' => Self::Notice,
-            'i' => Self::Info,
-            'd' => Self::Debug,
-            _ => return None,
-        })
+    pub fn from_letter(letter: char) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|level| level.name().starts_with(letter.to_ascii_uppercase()))
     }
 
     /// Its name.
@@ -369,7 +341,7 @@ pub struct MacRecord {
     /// The last operation.
     pub op: EntryOp,
     /// Configured or learned.
-    pub kind: MacKind,
+    pub kind: MacType,
     /// The address.
     pub mac: MacField,
     /// VLAN id.
@@ -384,15 +356,8 @@ pub struct MacRecord {
 
 impl MacRecord {
     pub(super) fn encode(&self, dialect: Dialect, out: &mut Writer) {
-        out.u8(match self.op {
-            EntryOp::Add => 1,
-            EntryOp::Delete => 2,
-            EntryOp::Reserved(raw) => raw,
-        });
-        out.u8(match self.kind {
-            MacKind::Static => 1,
-            MacKind::Dynamic => 2,
-        });
+        out.u8(self.op.to_wire());
+        out.u8(self.kind as u8);
         match dialect {
             Dialect::Sonic => out.put(&self.mac.bytes().0),
             Dialect::LinuxMclag => out.put(self.mac.text().field()),
@@ -406,15 +371,8 @@ impl MacRecord {
 
     pub(super) fn decode(dialect: Dialect, fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
         let record = Self {
-            op: match fields.u8("operation")? {
-                1 => EntryOp::Add,
-                2 => EntryOp::Delete,
-                raw => EntryOp::Reserved(raw),
-            },
-            kind: match fields.u8("type")? {
-                1 => MacKind::Static,
-                _ => MacKind::Dynamic,
-            },
+            op: EntryOp::from_wire(fields.u8("operation")?),
+            kind: MacType::from_wire(fields.u8("type")?),
             mac: match dialect {
                 Dialect::Sonic => MacField::Address(fields.mac("MAC")?),
                 Dialect::LinuxMclag => MacField::of(fields.text("MAC")?),
@@ -463,15 +421,6 @@ impl MacField {
             Self::Text(text) => *text,
         }
     }
-}
-
-/// Configured or learned.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum MacKind {
-    /// 1
-    Static,
-    /// Anything else; sent as 2.
-    Dynamic,
 }
 
 /// Where an address is not seen, or no longer (`spec/iccp.md` 10).

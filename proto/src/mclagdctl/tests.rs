@@ -73,7 +73,7 @@ fn nd() -> Data {
 fn mac(interface: &str, age: AgeFlags) -> Data {
     Data::Mac(vec![MacRecord {
         op: EntryOp::Add,
-        kind: MacKind::Dynamic,
+        kind: MacType::Dynamic,
         mac: MacField::Address(HOST),
         vid: 100,
         interface: interface.into(),

@@ -5,7 +5,7 @@ use mclag_proto::Mac;
 use mclag_proto::iccp::EntryOp;
 use mclag_proto::mclagdctl::text::port_list;
 use mclag_proto::mclagdctl::{
-    AgeFlags, LearnedFrom, MacField, MacKind, MacRecord, Neighbour, NeighbourOp, PeerPort,
+    AgeFlags, LearnedFrom, MacField, MacRecord, MacType, Neighbour, NeighbourOp, PeerPort,
     PortKind, PortState, ReplyWriter, Role, State, Text,
 };
 use mclag_test_support::TempDir;
@@ -98,7 +98,7 @@ fn state(dialect: Dialect) -> Data {
 fn macs(count: usize) -> Data {
     let record = MacRecord {
         op: EntryOp::Add,
-        kind: MacKind::Dynamic,
+        kind: MacType::Dynamic,
         mac: MacField::Address(Mac([2, 0, 0, 0, 0, 7])),
         vid: 100,
         interface: "bond1".into(),

@@ -65,7 +65,7 @@ fn neighbour(address: &str, last: u8, interface: &str, learned: LearnedFrom) -> 
     }
 }
 
-fn record(kind: MacKind, last: u8, vid: u16, ports: [&str; 2], age: &str) -> MacRecord {
+fn record(kind: MacType, last: u8, vid: u16, ports: [&str; 2], age: &str) -> MacRecord {
     MacRecord {
         op: EntryOp::Add,
         kind,
@@ -147,15 +147,15 @@ fn every_example_of_the_specification_is_printed_to_the_byte() {
         ]
     };
     let macs = vec![
-        record(MacKind::Dynamic, 0x55, 100, ["PortChannel1"; 2], "P"),
+        record(MacType::Dynamic, 0x55, 100, ["PortChannel1"; 2], "P"),
         record(
-            MacKind::Dynamic,
+            MacType::Dynamic,
             0x66,
             100,
             ["PortChannel10", "Ethernet8"],
             "L",
         ),
-        record(MacKind::Static, 0x77, 200, ["PortChannel1"; 2], ""),
+        record(MacType::Static, 0x77, 200, ["PortChannel1"; 2], ""),
     ];
     let linux_arp = arps("bridge").into_iter().take(1).collect();
     let nd = neighbour("2001:db8::32", 0x55, "Vlan100", LearnedFrom::Local);
@@ -302,7 +302,7 @@ fn a_long_value_shifts_its_line() {
     let long = MacRecord {
         vid: 40_000,
         mac: MacField::Text("no address, yet shown as it is".into()),
-        ..record(MacKind::Dynamic, 0x55, 1, [name; 2], "LP")
+        ..record(MacType::Dynamic, 0x55, 1, [name; 2], "LP")
     };
     let text = render(&Data::Mac(vec![long]), LinuxMclag);
     assert_eq!(

@@ -11,8 +11,8 @@ use mclag_proto::iccp::{
 };
 use mclag_proto::mclagdctl::{
     AgeFlags, Command, Counters, Data, Dialect, FromSyncd, Global, IccpRow, LearnedFrom, LocalPort,
-    LogLevel, MacField, MacKind, Neighbour, NeighbourOp, OkError, Outcome, PortKind, PortState,
-    Request, Role, State, SyncState, ToSyncd,
+    LogLevel, MacField, Neighbour, NeighbourOp, OkError, Outcome, PortKind, PortState, Request,
+    Role, State, SyncState, ToSyncd,
 };
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, OpError, OpErrorCode};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
@@ -451,14 +451,14 @@ fn addresses_are_listed_by_vlan_with_where_they_are_and_where_they_were_learned(
     let mac = |last| MacField::Address(key(1, last).mac);
     let place = |a: &str, b: &str| (a.to_owned(), b.to_owned());
     let age = |local, peer| AgeFlags { local, peer };
-    let dynamic = MacKind::Dynamic;
+    let dynamic = MacType::Dynamic;
     assert_eq!(
         lines,
         [
             (
                 100,
                 mac(1),
-                MacKind::Static,
+                MacType::Static,
                 place("bond9", "swp7"),
                 age(true, false)
             ),

@@ -46,7 +46,7 @@ impl AggregatorConfig {
             out.u16(self.id.0);
             out.put(&self.mac.0);
             out.zeros::<4>(); // actor key, member port priority
-            out.u8(self.flag.to_wire());
+            out.u8(self.flag as u8);
             out.name_length(&self.name);
             out.name(&self.name);
         });
@@ -77,10 +77,10 @@ impl AggregatorConfig {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfigFlag {
-    /// Flag 0x01: present.
-    Present,
-    /// Flag 0x02: detached or deleted.
-    Purge,
+    /// Present.
+    Present = 0x01,
+    /// Detached or deleted.
+    Purge = 0x02,
 }
 
 impl ConfigFlag {
@@ -90,13 +90,6 @@ impl ConfigFlag {
             0x01 => Some(Self::Present),
             0x02 => Some(Self::Purge),
             _ => None,
-        }
-    }
-
-    const fn to_wire(self) -> u8 {
-        match self {
-            Self::Present => 0x01,
-            Self::Purge => 0x02,
         }
     }
 }
@@ -131,7 +124,7 @@ impl AggregatorState {
             out.zeros::<10>(); // partner system id, priority, key
             out.u16(self.id.0);
             out.zeros::<2>(); // actor key
-            out.u8(self.state.to_wire());
+            out.u8(self.state as u8);
         });
     }
 
@@ -149,13 +142,13 @@ impl AggregatorState {
 #[serde(rename_all = "kebab-case")]
 pub enum PortState {
     /// Carries traffic, or will as soon as the receiver has acknowledged.
-    Up,
+    Up = 0,
     /// Does not carry traffic.
-    Down,
+    Down = 1,
     /// Taken down by its operator.
-    AdminDown,
+    AdminDown = 2,
     /// In test.
-    Test,
+    Test = 3,
 }
 
 impl PortState {
@@ -172,15 +165,6 @@ impl PortState {
             2 => Self::AdminDown,
             3 => Self::Test,
             _ => Self::Down,
-        }
-    }
-
-    const fn to_wire(self) -> u8 {
-        match self {
-            Self::Up => 0,
-            Self::Down => 1,
-            Self::AdminDown => 2,
-            Self::Test => 3,
         }
     }
 }

@@ -81,7 +81,7 @@ impl MacEntry {
 
     fn encode(&self, out: &mut Output<'_>) {
         out.u8(self.op.to_wire());
-        out.u8(self.kind.to_wire());
+        out.u8(self.kind as u8);
         out.put(&self.mac.0);
         out.u16(self.vid.get());
         out.name(&self.port);
@@ -176,7 +176,7 @@ pub enum EntryOp {
 }
 
 impl EntryOp {
-    pub(super) const fn from_wire(raw: u8) -> Self {
+    pub(crate) const fn from_wire(raw: u8) -> Self {
         match raw {
             1 => Self::Add,
             2 => Self::Delete,
@@ -184,7 +184,7 @@ impl EntryOp {
         }
     }
 
-    pub(super) const fn to_wire(self) -> u8 {
+    pub(crate) const fn to_wire(self) -> u8 {
         match self {
             Self::Add => 1,
             Self::Delete => 2,
@@ -197,26 +197,19 @@ impl EntryOp {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MacType {
-    /// 1: configured; may not move.
-    Static,
-    /// 2: learned.
-    Dynamic,
+    /// Configured; may not move.
+    Static = 1,
+    /// Learned.
+    Dynamic = 2,
 }
 
 impl MacType {
     /// A number nobody has defined counts as learned: such an address may move and age, whereas
     /// one wrongly held for configured would stay where it is.
-    const fn from_wire(raw: u8) -> Self {
+    pub(crate) const fn from_wire(raw: u8) -> Self {
         match raw {
             1 => Self::Static,
             _ => Self::Dynamic,
-        }
-    }
-
-    const fn to_wire(self) -> u8 {
-        match self {
-            Self::Static => 1,
-            Self::Dynamic => 2,
         }
     }
 }
