@@ -126,18 +126,11 @@ impl Record for FdbRecord {
             (FdbKind::DynamicLocal, Dialect::Sonic) => 3,
             (FdbKind::None | FdbKind::DynamicLocal, _) => 2,
         });
-        out.u16_le(match op {
-            RecordOp::Add => 1,
-            RecordOp::Delete => 2,
-        });
+        out.u16_le(*op as u16);
         Ok(())
     }
 
-    fn decode(
-        fields: &mut Fields<'_>,
-        dialect: Dialect,
-        _ignored: &mut Vec<DecodeError>,
-    ) -> Result<Self, DecodeError> {
+    fn decode(fields: &mut Fields<'_>, dialect: Dialect) -> Result<Self, DecodeError> {
         let (mac_width, name_width) = text_widths(dialect);
         let mac = match dialect {
             Dialect::Sonic => Mac(fields.array("MAC")?),

@@ -13,6 +13,8 @@ pub(super) struct Fields<'a> {
     reader: Reader<'a>,
     /// Where the part ends, in bytes from the beginning of the message.
     end: usize,
+    /// What could not be read and was left out.
+    pub(super) ignored: Vec<DecodeError>,
 }
 
 impl<'a> Fields<'a> {
@@ -21,6 +23,7 @@ impl<'a> Fields<'a> {
         Self {
             reader: Reader::new(bytes),
             end: offset + bytes.len(),
+            ignored: Vec::new(),
         }
     }
 

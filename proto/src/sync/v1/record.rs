@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::field::{Fields, Part};
+use super::field::Fields;
 use super::{DecodeError, Dialect, EncodeError, Problem, RecordError};
 use crate::bytes::Writer;
 use crate::sync::frame::HEADER_LEN;
@@ -24,12 +24,8 @@ pub(super) trait Record: Sized {
     fn encode(&self, dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError>;
 
     /// From exactly [`Record::len`] bytes. What can be left out of the record is left out and
-    /// reported in `ignored`.
-    fn decode(
-        fields: &mut Fields<'_>,
-        dialect: Dialect,
-        ignored: &mut Vec<DecodeError>,
-    ) -> Result<Self, DecodeError>;
+    /// reported in [`Fields::ignored`].
+    fn decode(fields: &mut Fields<'_>, dialect: Dialect) -> Result<Self, DecodeError>;
 }
 
 pub(super) fn encode_all<R: Record>(
@@ -53,12 +49,12 @@ pub(super) fn decode_all<R: Record>(
     let mut records = Vec::with_capacity(body.len() / size);
     for (index, bytes) in body.chunks_exact(size).enumerate() {
         let mut fields = Fields::new(bytes, HEADER_LEN + index * size);
-        let mut errors = Vec::new();
-        match R::decode(&mut fields, dialect, &mut errors) {
+        match R::decode(&mut fields, dialect) {
             Ok(record) => records.push(record),
-            Err(error) => errors.push(error),
+            Err(error) => fields.ignored.push(error),
         }
-        skipped.extend(errors.into_iter().map(|error| RecordError { index, error }));
+        let errors = fields.ignored.into_iter();
+        skipped.extend(errors.map(|error| RecordError { index, error }));
     }
     let left = body.len() % size;
     if left > 0 {
@@ -75,9 +71,9 @@ pub(super) fn decode_all<R: Record>(
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RecordOp {
     /// Create, or move.
-    Add,
+    Add = 1,
     /// Remove.
-    Delete,
+    Delete = 2,
 }
 
 /// One MLAG port.
@@ -139,14 +135,14 @@ pub struct DomainRecord {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DomainOp {
     /// Create the domain.
-    Add,
+    Add = 1,
     /// Forget the domain.
-    Delete,
+    Delete = 2,
     /// Apply the named settings.
-    Update,
+    Update = 3,
     /// Set the named settings back to their defaults. A SONiC `iccpd` does so for one of them
     /// only; [`super::ServerMessage::split`] makes one record of each.
-    DeleteAttributes,
+    DeleteAttributes = 4,
 }
 
 bitflags::bitflags! {
@@ -188,16 +184,12 @@ impl Record for InterfaceRecord {
 
     fn encode(&self, _dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError> {
         let Self { op, domain, port } = self;
-        put_op(out, *op);
+        out.u32_le(*op as u32);
         out.u32_le(domain.get().into());
         put_name(out, Some(port), NAME)
     }
 
-    fn decode(
-        fields: &mut Fields<'_>,
-        _dialect: Dialect,
-        _ignored: &mut Vec<DecodeError>,
-    ) -> Result<Self, DecodeError> {
+    fn decode(fields: &mut Fields<'_>, _dialect: Dialect) -> Result<Self, DecodeError> {
         Ok(Self {
             op: take_op(fields)?,
             domain: fields.domain()?,
@@ -213,16 +205,12 @@ impl Record for VlanMemberRecord {
 
     fn encode(&self, _dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError> {
         let Self { op, vid, port } = self;
-        put_op(out, *op);
+        out.u32_le(*op as u32);
         out.u32_le(vid.get().into());
         put_name(out, Some(port), NAME)
     }
 
-    fn decode(
-        fields: &mut Fields<'_>,
-        _dialect: Dialect,
-        _ignored: &mut Vec<DecodeError>,
-    ) -> Result<Self, DecodeError> {
+    fn decode(fields: &mut Fields<'_>, _dialect: Dialect) -> Result<Self, DecodeError> {
         Ok(Self {
             op: take_op(fields)?,
             vid: fields.vid()?,
@@ -238,15 +226,11 @@ impl Record for UniqueIpRecord {
 
     fn encode(&self, _dialect: Dialect, out: &mut Writer) -> Result<(), EncodeError> {
         let Self { op, interface } = self;
-        put_op(out, *op);
+        out.u32_le(*op as u32);
         put_name(out, Some(interface), NAME)
     }
 
-    fn decode(
-        fields: &mut Fields<'_>,
-        _dialect: Dialect,
-        _ignored: &mut Vec<DecodeError>,
-    ) -> Result<Self, DecodeError> {
+    fn decode(fields: &mut Fields<'_>, _dialect: Dialect) -> Result<Self, DecodeError> {
         Ok(Self {
             op: take_op(fields)?,
             interface: fields.take(NAME, "interface")?.name()?,
@@ -271,12 +255,7 @@ impl Record for DomainRecord {
             system_mac: Mac(system_mac),
             attributes,
         } = self;
-        out.u32_le(match op {
-            DomainOp::Add => 1,
-            DomainOp::Delete => 2,
-            DomainOp::Update => 3,
-            DomainOp::DeleteAttributes => 4,
-        });
+        out.u32_le(*op as u32);
         out.u32_le(domain.get().into());
         out.put(&keepalive_s.to_le_bytes());
         out.put(&session_timeout_s.to_le_bytes());
@@ -291,11 +270,7 @@ impl Record for DomainRecord {
         Ok(())
     }
 
-    fn decode(
-        fields: &mut Fields<'_>,
-        _dialect: Dialect,
-        ignored: &mut Vec<DecodeError>,
-    ) -> Result<Self, DecodeError> {
+    fn decode(fields: &mut Fields<'_>, _dialect: Dialect) -> Result<Self, DecodeError> {
         let offset = fields.offset();
         let op = match fields.u32("operation")? {
             1 => DomainOp::Add,
@@ -312,78 +287,54 @@ impl Record for DomainRecord {
         let peer_link = fields.take(NAME, "peer link")?;
         let system_mac = Mac(fields.array("system MAC")?);
         let _pad = fields.take(2, "pad")?;
-        let mut attributes = DomainAttributes::from_bits_retain(fields.u32("attributes")?);
-        // A field whose bit is not set, or whose value does not matter, holds whatever the
-        // sender's memory held. An unreadable value leaves the others alone.
-        let has_values = matches!(op, DomainOp::Add | DomainOp::Update);
-        let mut seconds = |attribute, field: Part<'_>| {
-            let named = &mut attributes;
-            if_named(
-                has_values,
-                attribute,
-                named,
-                field.seconds_if_any(),
-                ignored,
-            );
-            field.i32()
+        let attributes = DomainAttributes::from_bits_retain(fields.u32("attributes")?);
+        let mut named = Named {
+            attributes,
+            has_values: matches!(op, DomainOp::Add | DomainOp::Update),
+            ignored: &mut fields.ignored,
         };
-        let keepalive_s = seconds(DomainAttributes::KEEPALIVE, keepalive)?;
-        let session_timeout_s = seconds(DomainAttributes::SESSION_TIMEOUT, session_timeout)?;
+        named.value(DomainAttributes::KEEPALIVE, keepalive.seconds_if_any());
+        let timeout = DomainAttributes::SESSION_TIMEOUT;
+        named.value(timeout, session_timeout.seconds_if_any());
         Ok(Self {
             op,
             domain,
-            keepalive_s,
-            session_timeout_s,
-            local: if_named(
-                has_values,
-                DomainAttributes::LOCAL,
-                &mut attributes,
-                local.address_if_any(),
-                ignored,
-            ),
-            peer: if_named(
-                has_values,
-                DomainAttributes::PEER,
-                &mut attributes,
-                peer.address_if_any(),
-                ignored,
-            ),
-            peer_link: if_named(
-                has_values,
-                DomainAttributes::PEER_LINK,
-                &mut attributes,
-                peer_link.name_if_any(),
-                ignored,
-            ),
+            keepalive_s: keepalive.i32()?,
+            session_timeout_s: session_timeout.i32()?,
+            local: named.value(DomainAttributes::LOCAL, local.address_if_any()),
+            peer: named.value(DomainAttributes::PEER, peer.address_if_any()),
+            peer_link: named.value(DomainAttributes::PEER_LINK, peer_link.name_if_any()),
             system_mac,
-            attributes,
+            attributes: named.attributes,
         })
     }
 }
 
-/// The value of an attribute that is named; an attribute that cannot be read is named no longer.
-fn if_named<T>(
+/// Which fields of a domain record mean something. One whose bit is not set, or whose value does
+/// not matter, holds whatever the sender's memory held.
+struct Named<'a> {
+    attributes: DomainAttributes,
     has_values: bool,
-    attribute: DomainAttributes,
-    named: &mut DomainAttributes,
-    value: Result<Option<T>, DecodeError>,
-    ignored: &mut Vec<DecodeError>,
-) -> Option<T> {
-    if !has_values || !named.contains(attribute) {
-        return None;
-    }
-    value.unwrap_or_else(|error| {
-        ignored.push(error);
-        named.remove(attribute);
-        None
-    })
+    ignored: &'a mut Vec<DecodeError>,
 }
 
-fn put_op(out: &mut Writer, op: RecordOp) {
-    out.u32_le(match op {
-        RecordOp::Add => 1,
-        RecordOp::Delete => 2,
-    });
+impl Named<'_> {
+    /// The value of an attribute that is named; one that cannot be read is named no longer, and
+    /// leaves the others alone.
+    fn value<T>(
+        &mut self,
+        attribute: DomainAttributes,
+        value: Result<Option<T>, DecodeError>,
+    ) -> Option<T> {
+        if !self.has_values || !self.attributes.contains(attribute) {
+            return None;
+        }
+        value.unwrap_or_else(|error| {
+            self.ignored.push(error);
+            self.attributes.remove(attribute);
+            None
+        })
+    }
 }
 
 fn take_op(fields: &mut Fields<'_>) -> Result<RecordOp, DecodeError> {
