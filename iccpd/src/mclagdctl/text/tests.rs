@@ -1,4 +1,3 @@
-#[path = "examples.rs"]
 mod examples;
 
 use super::*;
