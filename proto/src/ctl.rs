@@ -370,8 +370,14 @@ pub enum SessionState {
     Connecting,
     /// Exchanging the full state.
     Syncing,
-    /// In step.
+    /// Synchronised.
     Up,
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// Role of this chassis.
@@ -388,11 +394,7 @@ pub enum Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Primary => "primary",
-            Self::Secondary => "secondary",
-            Self::Undecided => "undecided",
-        })
+        self.serialize(f)
     }
 }
 
@@ -501,6 +503,12 @@ pub enum PortStatus {
     Down,
     /// The interface does not exist.
     Missing,
+}
+
+impl fmt::Display for PortStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// One member of a LAG.
@@ -636,6 +644,12 @@ pub enum CounterName {
     /// Something that another version counts: its name.
     #[serde(untagged)]
     Other(String),
+}
+
+impl fmt::Display for CounterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// A counter since start.

@@ -14,7 +14,7 @@ use mclag_daemon::process;
 use mclag_proto::ctl::{MacLine, Status};
 use mclag_proto::{IfName, Mac, Vid};
 use serde::Serialize;
-use serde_json::json;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
@@ -220,64 +220,53 @@ fn run(args: &Args) -> Result<String, Failure> {
         View::Status { syncd_socket } => {
             let mut status = connect()?.status()?;
             status.pair_unconfirmed_for_s = unconfirmed_for_s(&status, syncd_socket.as_deref());
-            if args.json {
-                json(&status)
-            } else {
-                show::status(&status)
-            }
+            shown(args, &status, || show::status(&status))
         }
         View::Interfaces => {
             let interfaces = connect()?.interfaces()?;
-            if args.json {
-                json(&json!({ "interfaces": interfaces }))
-            } else {
+            shown(args, &BTreeMap::from([("interfaces", &interfaces)]), || {
                 show::interfaces(&interfaces)
-            }
+            })
         }
         View::Macs { vlan, mac, port } => {
             let macs = connect()?.macs(|line| matches(line, *vlan, *mac, *port))?;
-            if args.json {
-                json(&json!({ "macs": macs }))
-            } else {
+            shown(args, &BTreeMap::from([("macs", &macs)]), || {
                 show::macs(&macs)
-            }
+            })
         }
         View::Neighbours { interface, address } => {
             let neighbours = connect()?.neighbours(|line| {
                 interface.is_none_or(|name| name == line.interface)
                     && address.is_none_or(|address| address == line.address)
             })?;
-            if args.json {
-                json(&json!({ "neighbours": neighbours }))
-            } else {
+            shown(args, &BTreeMap::from([("neighbours", &neighbours)]), || {
                 show::neighbours(&neighbours)
-            }
+            })
         }
         View::Peer => {
             let peer = connect()?.peer()?;
-            if args.json {
-                json(&peer)
-            } else {
-                show::peer(&peer)
-            }
+            shown(args, &peer, || show::peer(&peer))
         }
         View::Dataplane { syncd_socket } => {
-            let shown = Client::connect_to_syncd(syncd_socket)?.dataplane()?;
-            if args.json {
-                json(&shown)
-            } else {
-                show::dataplane(&shown)
-            }
+            let dataplane = Client::connect_to_syncd(syncd_socket)?.dataplane()?;
+            shown(args, &dataplane, || show::dataplane(&dataplane))
         }
         View::ForgetPair { syncd_socket } => {
             let domain = Client::connect_to_syncd(syncd_socket)?.forget_pair()?;
-            if args.json {
-                json(&json!({ "forgotten": domain }))
-            } else {
+            shown(args, &BTreeMap::from([("forgotten", &domain)]), || {
                 format!("the pair of domain {domain} is forgotten\n")
-            }
+            })
         }
     })
+}
+
+/// What was asked for, as `--json` has it or as `text` makes it.
+fn shown(args: &Args, value: &impl Serialize, text: impl FnOnce() -> String) -> String {
+    if !args.json {
+        return text();
+    }
+    let json = serde_json::to_string_pretty(value).expect("replies have no maps with odd keys");
+    format!("{json}\n")
 }
 
 /// For how long the pair has not been confirmed, as far as mclagsyncd answers: without it there is a status, too.
@@ -338,9 +327,4 @@ fn matches(line: &MacLine, vlan: Option<Vid>, mac: Option<Mac>, port: Option<IfN
     vlan.is_none_or(|vid| line.vid == vid)
         && mac.is_none_or(|mac| line.mac == mac)
         && port.is_none_or(|port| [line.port, line.local, line.remote].contains(&Some(port)))
-}
-
-fn json(value: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(value).expect("replies have no maps with odd keys");
-    format!("{text}\n")
 }

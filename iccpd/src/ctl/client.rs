@@ -148,21 +148,10 @@ impl Client {
     ///
     /// As for [`Client::status`].
     pub fn macs(&mut self, keep: impl Fn(&MacLine) -> bool) -> Result<Vec<MacLine>, ClientError> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            match self.ask(&Request::Macs { after })? {
-                Reply::Macs { macs, next } => {
-                    all.extend(macs.into_iter().filter(&keep));
-                    // A page that does not lead on would be asked for again and again.
-                    if next.is_none() || next == after {
-                        return Ok(all);
-                    }
-                    after = next;
-                }
-                other => return Err(self.unexpected(other)),
-            }
-        }
+        all_pages(keep, |after| match self.ask(&Request::Macs { after })? {
+            Reply::Macs { macs, next } => Ok((macs, next)),
+            other => Err(self.unexpected(other)),
+        })
     }
 
     /// The neighbours that `keep` likes, of all pages.
@@ -174,21 +163,12 @@ impl Client {
         &mut self,
         keep: impl Fn(&NeighbourLine) -> bool,
     ) -> Result<Vec<NeighbourLine>, ClientError> {
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
+        all_pages(keep, |after| {
             match self.ask(&Request::Neighbours { after })? {
-                Reply::Neighbours { neighbours, next } => {
-                    all.extend(neighbours.into_iter().filter(&keep));
-                    // A page that does not lead on would be asked for again and again.
-                    if next.is_none() || next == after {
-                        return Ok(all);
-                    }
-                    after = next;
-                }
-                other => return Err(self.unexpected(other)),
+                Reply::Neighbours { neighbours, next } => Ok((neighbours, next)),
+                other => Err(self.unexpected(other)),
             }
-        }
+        })
     }
 
     /// The session with the other chassis.
@@ -269,5 +249,23 @@ impl Client {
             Reply::Error { message } => ClientError::Refused(message),
             _ => self.unreadable(&"it answers another question"),
         }
+    }
+}
+
+/// The lines that `keep` likes, of all pages.
+fn all_pages<L, C: Copy + PartialEq>(
+    keep: impl Fn(&L) -> bool,
+    mut page: impl FnMut(Option<C>) -> Result<(Vec<L>, Option<C>), ClientError>,
+) -> Result<Vec<L>, ClientError> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let (lines, next) = page(after)?;
+        all.extend(lines.into_iter().filter(&keep));
+        // A page that does not lead on would be asked for again and again.
+        if next.is_none() || next == after {
+            return Ok(all);
+        }
+        after = next;
     }
 }

@@ -7,7 +7,7 @@ use super::words;
 use comfy_table::{Table, presets};
 use mclag_proto::ctl::{
     Interface, MacCounts, MacLine, Member, NeighbourLine, PeerStatus, PortStatus, Remembered, Role,
-    RoleBy, SessionState, Status,
+    SessionState, Status,
 };
 use mclag_proto::{IfName, LacpPartner, Vid};
 use std::fmt::Display;
@@ -27,10 +27,7 @@ pub fn status(status: &Status) -> String {
     rows.add("Local address", status.local);
     rows.add("Peer address", status.peer);
     let since = seconds(status.session_for_s);
-    rows.add(
-        "Session",
-        format!("{} for {since}", session(status.session)),
-    );
+    rows.add("Session", format!("{} for {since}", status.session));
     if let Some(error) = &status.session_error {
         let since = seconds(error.for_s);
         rows.add("  why", format!("{}, for {since}", error.text));
@@ -41,7 +38,7 @@ pub fn status(status: &Status) -> String {
         "Role",
         match status.role {
             Role::Undecided => "undecided".to_owned(),
-            role => format!("{}, by {}{alone}", role_name(role), role_by(status.role_by)),
+            role => format!("{}, by {}{alone}", role, status.role_by),
         },
     );
     rows.add("System MAC", or_dash(status.system_mac));
@@ -155,7 +152,7 @@ pub fn interfaces(interfaces: &[Interface]) -> String {
         table.add_row(vec![
             port.name.to_string(),
             or_dash(port.id),
-            port_status(port.local).to_owned(),
+            port.local.to_string(),
             or_dash(remote_status(port)),
             port_state(port),
             match port.isolated {
@@ -193,31 +190,28 @@ pub fn macs(macs: &[MacLine]) -> String {
         "",
     ]);
     for line in macs {
-        let mut remarks = Vec::new();
-        if line.configured {
-            remarks.push("configured");
-        }
-        if line.stale {
-            remarks.push("stale");
-        }
+        let remarks = [(line.configured, "configured"), (line.stale, "stale")];
         table.add_row(vec![
             line.vid.to_string(),
             line.mac.to_string(),
             or_dash(line.port),
             or_dash(line.local),
             or_dash(line.remote),
-            remarks.join(", "),
+            true_of(&remarks),
         ]);
     }
-    let count = match macs.len() {
-        1 => "1 address".to_owned(),
-        count => format!("{count} addresses"),
-    };
-    if macs.is_empty() {
-        format!("{count}\n")
-    } else {
-        format!("{}\n{count}\n", lines(&table))
+    match macs.len() {
+        0 => "0 addresses\n".to_owned(),
+        1 => format!("{}\n1 address\n", lines(&table)),
+        count => format!("{}\n{count} addresses\n", lines(&table)),
     }
+}
+
+/// The remarks that are true of a line.
+fn true_of(remarks: &[(bool, &'static str)]) -> String {
+    let remarks = remarks.iter().filter(|(is_true, _)| *is_true);
+    let remarks: Vec<&str> = remarks.map(|(_, remark)| *remark).collect();
+    remarks.join(", ")
 }
 
 /// `mclagctl neighbours`.
@@ -225,16 +219,11 @@ pub fn macs(macs: &[MacLine]) -> String {
 pub fn neighbours(neighbours: &[NeighbourLine]) -> String {
     let mut table = columns(&["Interface", "Address", "MAC", "Known to", ""]);
     for line in neighbours {
-        let mut remarks = Vec::new();
-        if line.permanent {
-            remarks.push("the peer's own");
-        }
-        if line.installed {
-            remarks.push("installed");
-        }
-        if line.stale {
-            remarks.push("stale");
-        }
+        let remarks = [
+            (line.permanent, "the peer's own"),
+            (line.installed, "installed"),
+            (line.stale, "stale"),
+        ];
         let known_to = match (line.local, line.remote) {
             (true, true) => "both",
             (true, false) => "this chassis",
@@ -245,17 +234,13 @@ pub fn neighbours(neighbours: &[NeighbourLine]) -> String {
             line.address.to_string(),
             line.mac.to_string(),
             known_to.to_owned(),
-            remarks.join(", "),
+            true_of(&remarks),
         ]);
     }
-    let count = match neighbours.len() {
-        1 => "1 neighbour".to_owned(),
-        count => format!("{count} neighbours"),
-    };
-    if neighbours.is_empty() {
-        format!("{count}\n")
-    } else {
-        format!("{}\n{count}\n", lines(&table))
+    match neighbours.len() {
+        0 => "0 neighbours\n".to_owned(),
+        1 => format!("{}\n1 neighbour\n", lines(&table)),
+        count => format!("{}\n{count} neighbours\n", lines(&table)),
     }
 }
 
@@ -264,7 +249,7 @@ pub fn neighbours(neighbours: &[NeighbourLine]) -> String {
 pub fn peer(peer: &PeerStatus) -> String {
     let mut rows = Rows::default();
     rows.add("Address", peer.address);
-    rows.add("Session", session(peer.session));
+    rows.add("Session", peer.session);
     rows.add(
         "Connection",
         if peer.dialling {
@@ -307,8 +292,7 @@ pub fn peer(peer: &PeerStatus) -> String {
     if !peer.counters.is_empty() {
         let mut table = columns(&["Counter", "Value"]);
         for counter in &peer.counters {
-            let name = words::counter(&counter.name);
-            table.add_row(vec![name.to_owned(), counter.value.to_string()]);
+            table.add_row(vec![counter.name.to_string(), counter.value.to_string()]);
         }
         text.push_str(&format!("\n{}", lines(&table)));
     }
@@ -381,47 +365,21 @@ const fn up(up: bool) -> &'static str {
     if up { "up" } else { "down" }
 }
 
-const fn session(state: SessionState) -> &'static str {
-    match state {
-        SessionState::Down => "down",
-        SessionState::Connecting => "connecting",
-        SessionState::Syncing => "syncing",
-        SessionState::Up => "up",
-    }
-}
-
-const fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Primary => "primary",
-        Role::Secondary => "secondary",
-        Role::Undecided => "undecided",
-    }
-}
-
-const fn role_by(by: RoleBy) -> &'static str {
-    match by {
-        RoleBy::Address => "address",
-        RoleBy::Priority => "priority",
-        RoleBy::Mac => "MAC",
-    }
-}
-
-const fn port_status(status: PortStatus) -> &'static str {
-    match status {
-        PortStatus::Up => "up",
-        PortStatus::Down => "down",
-        PortStatus::Missing => "missing",
-    }
-}
-
 /// Its half at the peer, with the name that it has there if it is another one.
 fn remote_status(port: &Interface) -> Option<String> {
-    let status = port_status(port.remote?);
+    let status = port.remote?.to_string();
     let age = port
         .remembered_s
         .map(|age_s| format!(" {} ago", seconds(age_s)));
     let name = port.name_at_peer.map(|name| format!(" ({name})"));
-    Some([status, &age.unwrap_or_default(), &name.unwrap_or_default()].concat())
+    Some(
+        [
+            status.as_str(),
+            &age.unwrap_or_default(),
+            &name.unwrap_or_default(),
+        ]
+        .concat(),
+    )
 }
 
 /// The LACP partner; both where they differ.

@@ -2,7 +2,7 @@
 
 use super::*;
 use mclag_proto::ctl::{
-    Conflict, Counter, CounterName, Refusal, SessionError, SyncdState, Warning,
+    Conflict, Counter, CounterName, Refusal, RoleBy, SessionError, SyncdState, Warning,
 };
 use mclag_proto::{AggregatorId, DomainId, Mac, NodeId};
 
