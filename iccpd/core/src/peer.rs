@@ -33,7 +33,7 @@ pub enum Known {
     /// It has advertised all of its ports in this session, and both are not synchronised yet; what was known
     /// before stands again if that fails.
     PortsSynchronised(Past),
-    /// In step: its word counts.
+    /// Synchronised: its word counts.
     Current,
 }
 

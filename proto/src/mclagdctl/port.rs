@@ -78,7 +78,7 @@ words! {
         Stage1 = "STAGE1" / "STAGE1",
         /// The active is being told everything.
         Stage2 = "STAGE2" / "STAGE2",
-        /// In step.
+        /// Synchronised.
         Exchange = "EXCHANGE" / "EXCHANGE",
         /// Stuck.
         Error = "ERROR" / "ERROR",
