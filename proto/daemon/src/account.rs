@@ -5,14 +5,14 @@
 //! after the change, for [`crate::sandbox`] decides which of them are kept.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use caps::{CapSet, Capability, CapsHashSet, securebits};
 use nix::errno::Errno;
 use nix::sys::prctl;
+use nix::sys::stat::Mode;
 use nix::unistd::{
     Gid, Group, Uid, User, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
 };
@@ -21,7 +21,7 @@ use crate::{files, socket};
 
 /// Mode of a directory of sockets that is made as root: all of the group put sockets into it, nobody replaces those of
 /// others, and operators get at them. As `packaging/tmpfiles.d` has it.
-const DIRECTORY_MODE: u32 = 0o1771;
+const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o1771);
 
 /// Who a daemon is unless it is told otherwise, by names, as `packaging/sysusers.d` has them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -385,9 +385,7 @@ impl Account {
             return Ok(());
         };
         socket::make_directory(directory)?;
-        let group = Some(self.writers.as_raw());
-        chown(directory, None, group)?;
-        fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))
+        files::give_directory(directory, self.writers, DIRECTORY_MODE)
     }
 
     fn become_it(&self) -> Result<(), AccountError> {

@@ -1,16 +1,27 @@
 //! Files in a directory that others may write to, too.
 //!
 //! What is found there under a name of ours may be a link to something precious, a pipe that is waited at for ever, or
-//! simply somebody else's. Nothing is followed, waited for or believed that is not a plain file of our own.
+//! simply somebody else's. Nothing is followed, waited for or believed that is not a plain file of our own. On the way to
+//! the directory links are followed if they belong to root or to us: `/var/run` is one, and what others link would
+//! have root open what they may not.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Component, Path};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::unistd::{Gid, Uid, fchown, geteuid};
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
+
+/// Links on the way to a file, as the kernel counts them.
+const MAX_LINKS: usize = 40;
+
+/// Mode of a file that is made for its owner alone.
+const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
 /// Open a file to read it.
 ///
@@ -19,11 +30,7 @@ use nix::unistd::{Gid, Uid, fchown, geteuid};
 /// When it cannot be opened; when it is a link or no plain file, has another name, or belongs to somebody who is
 /// neither root nor us.
 pub fn open(path: &Path) -> io::Result<File> {
-    checked(
-        File::options().read(true),
-        path,
-        &[Uid::from_raw(0), geteuid()],
-    )
+    checked(OFlag::O_RDONLY, path, &[Uid::from_raw(0), geteuid()])
 }
 
 /// Open a file to write it anew, for us alone (mode 0600). One that is there is emptied only when it is known to be ours.
@@ -32,9 +39,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// As [`open`], also when it belongs to root and we are somebody else.
 pub fn open_to_write(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(false).mode(0o600);
-    let file = checked(&mut options, path, &[geteuid()])?;
+    let file = checked(OFlag::O_WRONLY | OFlag::O_CREAT, path, &[geteuid()])?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.set_len(0)?;
     Ok(file)
@@ -47,7 +52,7 @@ pub fn open_to_write(path: &Path) -> io::Result<File> {
 /// As [`open`], or when it cannot be given.
 pub(crate) fn hand_over(path: &Path, to: Uid, group: Gid) -> io::Result<()> {
     let owners = [Uid::from_raw(0), to];
-    let file = match checked(File::options().read(true), path, &owners) {
+    let file = match checked(OFlag::O_RDONLY, path, &owners) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
     };
@@ -60,23 +65,79 @@ pub(crate) fn hand_over(path: &Path, to: Uid, group: Gid) -> io::Result<()> {
 ///
 /// When there is, or the system refuses.
 pub(crate) fn make_absent(path: &Path) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create_new(true).mode(0o600);
-    options.open(path).map(drop)
+    let (directory, name) = way(path)?;
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    open_in(&directory, &name, flags, PRIVATE).map(drop)
 }
 
-fn checked(options: &mut OpenOptions, path: &Path, owners: &[Uid]) -> io::Result<File> {
-    let refused = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what.to_owned());
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let opened = options.custom_flags(flags.bits()).open(path);
-    let file =
-        opened.map_err(
-            |error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                Errno::ELOOP => refused("it is a link"),
-                Errno::ENXIO => refused("it is no plain file"),
-                _ => error,
-            },
-        )?;
+/// Give a directory that root has just made to a group.
+///
+/// # Errors
+///
+/// When it is a link or no directory by now, belongs to somebody else, or cannot be given.
+pub(crate) fn give_directory(path: &Path, group: Gid, mode: Mode) -> io::Result<()> {
+    let (directory, name) = way(path)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    let directory = open_in(&directory, &name, flags, Mode::empty())?;
+    if directory.metadata()?.uid() != geteuid().as_raw() {
+        return Err(refused("it belongs to somebody else"));
+    }
+    fchown(&directory, None, Some(group))?;
+    Ok(fchmod(&directory, mode)?)
+}
+
+fn refused(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.to_owned())
+}
+
+/// The directory of a file, and the file's name in it.
+fn way(path: &Path) -> io::Result<(OwnedFd, OsString)> {
+    let name = path.file_name().ok_or_else(|| refused("it is no file"))?;
+    let step = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let open = |at: &OwnedFd, name: &OsStr| openat(at, name, step, Mode::empty());
+    let mut at = openat(AT_FDCWD, ".", step, Mode::empty())?;
+    // The next one is the last.
+    let mut steps = backwards(path.parent().unwrap_or(Path::new("")));
+    let mut links = 0;
+    while let Some(step) = steps.pop() {
+        let next = open(&at, &step)?;
+        let meta = fstat(&next)?;
+        if SFlag::from_bits_truncate(meta.st_mode) & SFlag::S_IFMT != SFlag::S_IFLNK {
+            at = next;
+            continue;
+        }
+        if ![Uid::from_raw(0), geteuid()].contains(&Uid::from_raw(meta.st_uid)) {
+            return Err(refused("a link on the way to it belongs to somebody else"));
+        }
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Errno::ELOOP.into());
+        }
+        let target = readlinkat(&next, "")?;
+        steps.extend(backwards(Path::new(&target)));
+    }
+    Ok((at, name.to_owned()))
+}
+
+fn backwards(path: &Path) -> Vec<OsString> {
+    let steps = path.components().rev();
+    let steps = steps.filter(|step| *step != Component::CurDir);
+    steps.map(|step| step.as_os_str().to_owned()).collect()
+}
+
+fn open_in(directory: &OwnedFd, name: &OsStr, flags: OFlag, mode: Mode) -> io::Result<File> {
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = openat(directory, name, flags, mode).map_err(|error| match error {
+        Errno::ELOOP => refused("it is a link"),
+        Errno::ENXIO => refused("it is no plain file"),
+        error => error.into(),
+    })?;
+    Ok(file.into())
+}
+
+fn checked(flags: OFlag, path: &Path, owners: &[Uid]) -> io::Result<File> {
+    let (directory, name) = way(path)?;
+    let file = open_in(&directory, &name, flags, PRIVATE)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(refused("it is no plain file"));
@@ -111,21 +172,20 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// When it cannot be removed, made or written.
 pub fn make(path: &Path, contents: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+    let (directory, name) = way(path)?;
+    match unlinkat(&directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
+        Err(error) if error != Errno::ENOENT => return Err(error.into()),
         _ => {}
     }
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(path)?;
-    file.write_all(contents)
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let mode = Mode::from_bits_truncate(0o666);
+    open_in(&directory, &name, flags, mode)?.write_all(contents)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{chown, symlink};
+    use std::fs;
+    use std::os::unix::fs::{chown, lchown, symlink};
 
     use mclag_test_support::TempDir;
     use nix::sys::stat::Mode;
@@ -193,6 +253,71 @@ mod tests {
             open_to_write(&fifo).is_err(),
             "and nobody waits for its reader"
         );
+    }
+
+    /// Input: files in a directory that is reached by a link, or by links to it; a link of ours, one of somebody else, and
+    /// one that leads to itself. Output: only the links of others, and those without an end, are not followed.
+    #[test]
+    fn links_on_the_way_are_followed_if_they_are_ours() {
+        let directory = TempDir::new("way");
+        fs::create_dir(directory.path("real")).unwrap();
+        fs::write(directory.path("real/file"), "text").unwrap();
+        let link = |target: &str, name: &str| {
+            let link = directory.path(name);
+            symlink(target, &link).unwrap();
+            link
+        };
+        let to_it = link("./real", "link");
+        link(&to_it.to_string_lossy(), "to-link");
+        link("../real/..", "real/up");
+        for way in ["real", "link", "to-link", "real/up/link", "real/../link"] {
+            let file = directory.path(way).join("file");
+            assert_eq!(read(&file, 4).unwrap(), b"text", "{way}");
+            make(&directory.path(way).join("made"), way.as_bytes()).unwrap();
+            assert_eq!(directory.read("real/made").unwrap(), way);
+        }
+        link("endless", "endless");
+        assert!(open(&directory.path("endless/file")).is_err());
+        assert!(open(&directory.path("real/file/file")).is_err());
+        if !geteuid().is_root() {
+            return;
+        }
+        lchown(&to_it, Some(65534), None).unwrap();
+        let refusal = "a link on the way to it belongs to somebody else";
+        for way in ["link", "to-link", "real/up/link"] {
+            let file = directory.path(way).join("file");
+            let new = directory.path(way).join("new");
+            assert_eq!(read(&file, 4).unwrap_err().to_string(), refusal);
+            assert_eq!(open_to_write(&new).unwrap_err().to_string(), refusal);
+            assert_eq!(make(&new, b"").unwrap_err().to_string(), refusal);
+            assert_eq!(make_absent(&new).unwrap_err().to_string(), refusal);
+            let given = hand_over(&file, Uid::from_raw(65534), Gid::from_raw(65534));
+            assert_eq!(given.unwrap_err().to_string(), refusal);
+        }
+        assert!(!directory.path("real/new").exists());
+    }
+
+    /// Input: a directory, a link to one, and one of somebody else. Output: only the first is given away.
+    #[test]
+    fn only_a_directory_of_our_own_is_given_away() {
+        let place = TempDir::new("give");
+        let (real, link) = (place.path("real"), place.path("link"));
+        fs::create_dir(&real).unwrap();
+        symlink(&real, &link).unwrap();
+        let mode = |mode| Mode::from_bits_truncate(mode);
+        let is = || fs::metadata(&real).unwrap().mode() & 0o7777;
+        let own = nix::unistd::getegid();
+        let before = is();
+        assert!(give_directory(&link, own, mode(0o1771)).is_err());
+        assert!(give_directory(&place.write("file", ""), own, mode(0o1771)).is_err());
+        assert_eq!(is(), before);
+        give_directory(&real, own, mode(0o1771)).unwrap();
+        assert_eq!(is(), 0o1771);
+        if geteuid().is_root() {
+            chown(&real, Some(65534), None).unwrap();
+            assert!(give_directory(&real, own, mode(0o755)).is_err());
+            assert_eq!(is(), 0o1771);
+        }
     }
 
     #[test]
