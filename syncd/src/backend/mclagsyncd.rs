@@ -277,6 +277,7 @@ impl Client {
         }
         let mut failures = Vec::new();
         let mut isolates = false;
+        let new = self.new_entries(ops);
         let messages = self.translator.apply(ops);
         self.compare_node_macs();
         let Some(connection) = &mut self.connection else {
@@ -285,7 +286,7 @@ impl Client {
         for message in messages {
             let is_list = matches!(message, ClientMessage::PortIsolate(_));
             isolates |= is_list;
-            if let Err(error) = connection.queue(message) {
+            if let Err(error) = connection.queue(message, &new) {
                 report(&mut self.log, connection.address, &error);
                 if is_list {
                     connection.counters.not_sent(ToSyncd::PortIsolation);
@@ -304,6 +305,19 @@ impl Client {
             isolates,
         });
         self.answer();
+    }
+
+    /// Addresses in these operations of which the server has nothing, as far as is known. Only what waits for a server
+    /// that has to be waited for needs to be told apart.
+    fn new_entries(&self, ops: &[Op]) -> HashSet<FdbKey> {
+        let is_paced = self.connection.as_ref().is_some_and(|c| c.is_paced());
+        let ops = if is_paced { ops } else { &[] };
+        let keys = ops.iter().filter_map(|op| match op {
+            Op::Fdb { key, .. } => Some(*key),
+            _ => None,
+        });
+        keys.filter(|key| !self.translator.may_be_there(key))
+            .collect()
     }
 
     /// Go on until everything has left, or until then.

@@ -1,6 +1,6 @@
 //! One connection to a foreign server: what is on its way there, and when to look at it again.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::time::wait_until;
 use mclag_netlink::diag;
 use mclag_proto::mclagdctl::ToSyncd;
-use mclag_proto::sync::model::OpError;
+use mclag_proto::sync::model::{FdbKey, OpError};
 use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, FdbRecord, Side};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -156,8 +156,12 @@ impl ServerConnection {
         self.counters
     }
 
-    /// Nothing for a message that this dialect does not have.
-    pub(super) fn queue(&mut self, message: ClientMessage) -> Result<(), StreamError> {
+    /// Nothing for a message that this dialect does not have. Of the addresses that are `new` the server has nothing.
+    pub(super) fn queue(
+        &mut self,
+        message: ClientMessage,
+        new: &HashSet<FdbKey>,
+    ) -> Result<(), StreamError> {
         let Some(dialect) = self.dialect else {
             return Ok(());
         };
@@ -167,7 +171,7 @@ impl ServerConnection {
             for record in records {
                 // What cannot be said is known at once.
                 ClientMessage::SetFdb(vec![*record]).encode(dialect)?;
-                self.waiting.push_entry(*record);
+                self.waiting.push_entry(*record, new);
             }
             return Ok(());
         }
@@ -191,8 +195,13 @@ impl ServerConnection {
     }
 
     /// The server takes no more than it reads (`spec/mclagsyncd-protocol.md` 12, item 4).
-    fn is_paced(&self) -> bool {
+    pub(super) fn is_paced(&self) -> bool {
         self.dialect == Some(Dialect::LinuxMclag)
+    }
+
+    /// The server says that it has something of this address.
+    pub(super) fn is_there(&mut self, key: &FdbKey) {
+        self.waiting.is_there(key);
     }
 
     /// Write the next of what waits, as far as the server has read what was written.

@@ -7,12 +7,15 @@
 //!
 //! When an isolation list is sent, the server may be busy with [`RECORDS_AT_ONCE`] entries, and as many wait in its
 //! socket: half a second. Pure: no I/O, no clock.
+//!
+//! What was never sent need not be taken back: an entry and its deletion that both wait cancel out. So no more waits than
+//! is wanted and than the server has, however long entries come and go.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use mclag_proto::sync::model::FdbKey;
-use mclag_proto::sync::v1::FdbRecord;
+use mclag_proto::sync::v1::{FdbRecord, RecordOp};
 use tokio::time::Instant;
 
 /// Entries in one message: a quarter of a second of that server's work.
@@ -29,10 +32,22 @@ const BLIND_GAP: Duration = Duration::from_millis(250);
 pub(super) struct Waiting {
     urgent: VecDeque<Vec<u8>>,
     /// Keys of the entries, oldest first.
-    order: VecDeque<FdbKey>,
-    entries: HashMap<FdbKey, FdbRecord>,
+    order: BTreeMap<u64, FdbKey>,
+    /// The last number in it.
+    last: u64,
+    entries: HashMap<FdbKey, Entry>,
     /// Not before then is another message of entries sent if nobody knows what was read.
     blind_until: Option<Instant>,
+}
+
+/// An entry that waits.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    record: FdbRecord,
+    /// Its place in the order.
+    number: u64,
+    /// The server has nothing of this address that would have to go.
+    is_new: bool,
 }
 
 /// What is sent next.
@@ -50,12 +65,34 @@ impl Waiting {
         self.urgent.push_back(message);
     }
 
-    /// An entry, in the place of one that waits for the same address.
-    pub(super) fn push_entry(&mut self, record: FdbRecord) {
+    /// An entry, in the place of one that waits for the same address. A new one is of an address that the server was
+    /// sent nothing of that is still to go, and has learned nothing of.
+    pub(super) fn push_entry(&mut self, record: FdbRecord, new: &HashSet<FdbKey>) {
         let FdbRecord { vid, mac, .. } = record;
         let key = FdbKey { vid, mac };
-        if self.entries.insert(key, record).is_none() {
-            self.order.push_back(key);
+        match self.entries.get_mut(&key) {
+            Some(before) if before.is_new && record.op == RecordOp::Delete => {
+                self.order.remove(&before.number);
+                self.entries.remove(&key);
+            }
+            Some(before) => before.record = record,
+            None => {
+                self.last += 1;
+                self.order.insert(self.last, key);
+                let entry = Entry {
+                    record,
+                    number: self.last,
+                    is_new: record.op == RecordOp::Add && new.contains(&key),
+                };
+                self.entries.insert(key, entry);
+            }
+        }
+    }
+
+    /// The server says that it has something of this address.
+    pub(super) fn is_there(&mut self, key: &FdbKey) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.is_new = false;
         }
     }
 
@@ -87,17 +124,21 @@ impl Waiting {
             return None;
         }
         self.blind_until = Some(now + BLIND_GAP);
-        let count = self.order.len().min(RECORDS_AT_ONCE);
-        let keys = self.order.drain(..count);
-        let records = keys.filter_map(|key| self.entries.remove(&key));
-        Some(NextMessage::Entries(records.collect()))
+        let mut records = Vec::with_capacity(RECORDS_AT_ONCE);
+        while records.len() < RECORDS_AT_ONCE
+            && let Some((_, key)) = self.order.pop_first()
+        {
+            records.extend(self.entries.remove(&key).map(|entry| entry.record));
+        }
+        Some(NextMessage::Entries(records))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use mclag_proto::sync::v1::{FdbKind, RecordOp};
+    use mclag_proto::sync::v1::FdbKind;
     use mclag_proto::{IfName, Mac, Vid};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -125,7 +166,7 @@ mod tests {
         let now = Instant::now();
         let mut waiting = Waiting::default();
         for last in 0..20 {
-            waiting.push_entry(record(last, RecordOp::Add));
+            waiting.push_entry(record(last, RecordOp::Add), &HashSet::new());
         }
         waiting.push_urgent(vec![1]);
         waiting.push_urgent(vec![2]);
@@ -145,9 +186,9 @@ mod tests {
     fn of_an_address_only_the_last_wish_is_sent() {
         let now = Instant::now();
         let mut waiting = Waiting::default();
-        waiting.push_entry(record(1, RecordOp::Add));
-        waiting.push_entry(record(2, RecordOp::Add));
-        waiting.push_entry(record(1, RecordOp::Delete));
+        waiting.push_entry(record(1, RecordOp::Add), &HashSet::new());
+        waiting.push_entry(record(2, RecordOp::Add), &HashSet::new());
+        waiting.push_entry(record(1, RecordOp::Delete), &HashSet::new());
         let last = [(1, RecordOp::Delete), (2, RecordOp::Add)];
         assert_eq!(entries(waiting.next(Some(0), now)), last);
         assert!(waiting.is_empty());
@@ -159,7 +200,7 @@ mod tests {
         let now = Instant::now();
         let mut waiting = Waiting::default();
         for last in 0..=255 {
-            waiting.push_entry(record(last, RecordOp::Add));
+            waiting.push_entry(record(last, RecordOp::Add), &HashSet::new());
         }
         let mut sent = 0;
         for ms in 0..1000 {
@@ -174,5 +215,107 @@ mod tests {
             waiting.next(None, now),
             Some(NextMessage::Urgent(_))
         ));
+    }
+
+    fn key(last: u8) -> FdbKey {
+        let FdbRecord { vid, mac, .. } = record(last, RecordOp::Add);
+        FdbKey { vid, mac }
+    }
+
+    #[test]
+    fn what_was_never_sent_is_not_taken_back() {
+        let now = Instant::now();
+        let mut waiting = Waiting::default();
+        let new: HashSet<FdbKey> = [key(1), key(2)].into();
+        for last in [1, 2, 3] {
+            waiting.push_entry(record(last, RecordOp::Add), &new);
+        }
+        // The server has learned it meanwhile.
+        waiting.is_there(&key(2));
+        for last in [1, 2, 3] {
+            waiting.push_entry(record(last, RecordOp::Delete), &new);
+        }
+        let left = [(2, RecordOp::Delete), (3, RecordOp::Delete)];
+        assert_eq!(entries(waiting.next(Some(0), now)), left);
+        assert!(waiting.is_empty());
+    }
+
+    /// What happens to an address, or that the server reads.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Wanted(u8),
+        Unwanted(u8),
+        Learned(u8),
+        Read,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0_u8..40).prop_map(Step::Wanted),
+            6 => (0_u8..40).prop_map(Step::Unwanted),
+            1 => (0_u8..40).prop_map(Step::Learned),
+            1 => Just(Step::Read),
+        ]
+    }
+
+    proptest! {
+        /// Against a server that does what it is sent: in the end it has what is wanted and nothing that was wanted
+        /// before, and nothing waits that is neither wanted nor something that the server has.
+        #[test]
+        fn a_server_has_what_is_wanted_in_the_end_and_no_more_waits_than_has_to(
+            had in proptest::collection::hash_set(0_u8..40, 0..10),
+            steps in proptest::collection::vec(step(), 0..400),
+        ) {
+            let now = Instant::now();
+            let mut waiting = Waiting::default();
+            // What an earlier connection left is to go, or is wanted still.
+            let mut server: HashSet<u8> = had.clone();
+            let mut named: HashSet<u8> = had;
+            let mut wanted = named.clone();
+            let mut learned: HashSet<u8> = HashSet::new();
+            let read = |waiting: &mut Waiting, server: &mut HashSet<u8>, learned: &mut HashSet<u8>| {
+                let next = waiting.next(Some(0), now);
+                let is_more = next.is_some();
+                for (last, op) in next.map(|next| entries(Some(next))).unwrap_or_default() {
+                    match op {
+                        RecordOp::Add => server.insert(last),
+                        // It reports that as well.
+                        RecordOp::Delete => learned.remove(&last) | server.remove(&last),
+                    };
+                }
+                is_more
+            };
+            for step in steps {
+                match step {
+                    Step::Wanted(last) => {
+                        let is_new = !named.contains(&last) && !learned.contains(&last);
+                        let new = is_new.then(|| key(last)).into_iter().collect();
+                        named.insert(last);
+                        wanted.insert(last);
+                        waiting.push_entry(record(last, RecordOp::Add), &new);
+                    }
+                    Step::Unwanted(last) if wanted.remove(&last) => {
+                        named.remove(&last);
+                        learned.remove(&last);
+                        waiting.push_entry(record(last, RecordOp::Delete), &HashSet::new());
+                    }
+                    Step::Learned(last) => {
+                        server.insert(last);
+                        learned.insert(last);
+                        waiting.is_there(&key(last));
+                    }
+                    Step::Read => drop(read(&mut waiting, &mut server, &mut learned)),
+                    Step::Unwanted(_) => {}
+                }
+                for last in waiting.entries.keys().map(|key| key.mac.0[5]) {
+                    prop_assert!(wanted.contains(&last) || server.contains(&last), "{last} waits");
+                }
+                prop_assert_eq!(waiting.entries.len(), waiting.order.len());
+            }
+            while read(&mut waiting, &mut server, &mut learned) {}
+            let own: HashSet<u8> = server.difference(&learned).copied().collect();
+            prop_assert!(own.is_subset(&wanted), "{own:?} {wanted:?}");
+            prop_assert!(wanted.is_subset(&server), "{wanted:?} {server:?}");
+        }
     }
 }

@@ -203,6 +203,9 @@ impl Client {
         let observation = match (op, port) {
             (RecordOp::Add, Some(port)) => {
                 let configured = kind == FdbKind::Static;
+                if let Some(connection) = &mut self.connection {
+                    connection.is_there(&key);
+                }
                 self.translator.learned(key, port, configured);
                 Observation::Learned { port, configured }
             }

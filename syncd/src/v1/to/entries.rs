@@ -42,6 +42,12 @@ impl Translator {
         self.entries.contains_key(key)
     }
 
+    /// Whether the server may have something of this address: it was sent it, has learned it, or is known to have it.
+    #[must_use]
+    pub fn may_be_there(&self, key: &FdbKey) -> bool {
+        self.has_entry(key) || self.learned.contains_key(key) || self.there.contains(key)
+    }
+
     /// The server reports that it has learned this address here.
     pub fn learned(&mut self, key: FdbKey, port: IfName, configured: bool) {
         if self.learned.len() < MAX_WANTED_ENTRIES || self.learned.contains_key(&key) {
