@@ -346,15 +346,18 @@ impl Translator {
         match section {
             Section::Ports => {
                 let domain = self.named.domain.end();
+                let ports = self.port_names();
                 for port in unnamed(self.named.ports.end(), self.ports.keys()) {
                     self.release_port(port);
                 }
                 self.ports_known = true;
                 if domain.is_some_and(|named| !named.contains(&())) {
-                    self.domain(Domain {
-                        peer_link: None,
+                    let peer_link = None;
+                    let want = Domain {
+                        peer_link,
                         ..self.domain
-                    });
+                    };
+                    self.set_domain(want, ports);
                 }
             }
             Section::Pair => {
@@ -391,6 +394,16 @@ impl Translator {
 
     fn domain(&mut self, want: Domain) {
         self.named.domain.name(());
+        self.set_domain(want, self.port_names());
+    }
+
+    fn port_names(&self) -> Vec<IfName> {
+        self.ports.keys().copied().collect()
+    }
+
+    /// `ports` are those of the pair until now.
+    fn set_domain(&mut self, want: Domain, ports: Vec<IfName>) {
+        let is_another = want.peer_link != self.domain.peer_link;
         if let Some(before) = self.domain.peer_link
             && want.peer_link != Some(before)
             && self.list_sent
@@ -401,6 +414,9 @@ impl Translator {
         }
         self.domain = want;
         self.domain_known = true;
+        if is_another {
+            self.show_no_isolation(ports);
+        }
         let at = self.learning_at.take().unwrap_or(self.out.len());
         let behind = self.out.split_off(at);
         self.learning();
@@ -439,6 +455,28 @@ impl Translator {
         }
         if is_held != was_held {
             self.traffic.push(traffic(name, !is_held));
+        }
+    }
+
+    /// The peer link is another, or none: nothing is isolated from it yet (`spec/sonic-redis.md` 7, item 7).
+    fn show_no_isolation(&mut self, ports: Vec<IfName>) {
+        self.shown.clear();
+        if let Some(domain) = self.pair.map(|pair| pair.domain).or(self.published) {
+            let is_isolated = false;
+            let off = ports
+                .into_iter()
+                .map(|port| ClientMessage::PeerLinkIsolation {
+                    domain,
+                    port,
+                    is_isolated,
+                });
+            self.out.extend(off);
+        }
+        let isolated = self.ports.iter();
+        let isolated = isolated.filter(|(_, port)| port.isolated == Some(true));
+        let isolated: Vec<IfName> = isolated.map(|(name, _)| *name).collect();
+        for port in isolated {
+            self.show_isolation(port, true);
         }
     }
 

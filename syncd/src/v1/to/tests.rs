@@ -449,6 +449,8 @@ fn a_pair_that_is_no_more_is_deleted() {
         [
             "iccp false",
             "isolate ",
+            "isolated PortChannel1 false",
+            "isolated PortChannel2 false",
             "learn PortChannel10 true",
             "traffic PortChannel2 true",
             "delete remote PortChannel1",
@@ -521,6 +523,8 @@ fn a_peer_link_that_is_one_no_longer_isolates_nothing_and_learns() {
         [
             "iccp false",
             "isolate ",
+            "isolated PortChannel1 false",
+            "isolated PortChannel2 false",
             "learn PortChannel10 true",
             "traffic PortChannel2 true",
             "role active=false -",
@@ -531,8 +535,35 @@ fn a_peer_link_that_is_one_no_longer_isolates_nothing_and_learns() {
     assert_eq!(
         sent,
         [
+            "isolated PortChannel1 false",
+            "isolated PortChannel2 false",
             "isolate PortChannel1,Ethernet0,Ethernet4",
             "isolated PortChannel1 true"
+        ]
+    );
+}
+
+/// `spec/sonic-redis.md` 7, item 7. The list is what counts, and what is shown of it follows it.
+#[test]
+fn isolation_is_shown_anew_when_the_peer_link_is_another_one() {
+    let (mut translator, _) = up();
+    let other = Op::Domain(DomainWant {
+        bridge: name("Bridge"),
+        peer_link: Some(name("PortChannel11")),
+        peer_link_learning: false,
+    });
+    let sent = apply(&mut translator, &[other]);
+    let shown: Vec<&str> = sent.iter().map(String::as_str).collect();
+    let is_about_isolation = |word: &&str| word.starts_with("isola");
+    let shown: Vec<&str> = shown.into_iter().filter(is_about_isolation).collect();
+    assert_eq!(
+        shown,
+        [
+            "isolate ",
+            "isolated PortChannel1 false",
+            "isolated PortChannel2 false",
+            "isolate PortChannel1,Ethernet0,Ethernet4",
+            "isolated PortChannel1 true",
         ]
     );
 }
@@ -827,7 +858,12 @@ fn learning_follows_the_members_of_the_peer_link() {
     let sent = apply(&mut translator, &none);
     assert_eq!(
         sent,
-        ["isolate ", "learn PortChannel10 true"],
+        [
+            "isolate ",
+            "isolated PortChannel1 false",
+            "isolated PortChannel2 false",
+            "learn PortChannel10 true",
+        ],
         "it is no peer link any more"
     );
 }
