@@ -130,6 +130,8 @@ pub struct Client {
     counters: Counters,
     /// The server is asked what changed.
     asks: bool,
+    /// What the server says of VLAN 1 is not believed (`receive`).
+    doubts_vlan_1: bool,
     /// Entries of ours that a server which is polled reported as deleted, since it was asked last and before.
     deleted: [HashSet<FdbKey>; 2],
     happened: VecDeque<ServerEvent>,
@@ -157,6 +159,7 @@ impl Client {
             differ: None,
             counters: Counters::default(),
             asks: true,
+            doubts_vlan_1: false,
             deleted: Default::default(),
             happened: VecDeque::new(),
             log: Log::default(),
@@ -279,6 +282,7 @@ impl Client {
         let mut isolates = false;
         let new = self.new_entries(ops);
         let messages = self.translator.apply(ops);
+        self.doubt_vlan_1();
         self.compare_node_macs();
         let Some(connection) = &mut self.connection else {
             return;
@@ -459,6 +463,7 @@ impl Client {
         );
         self.translator.connected(dialect);
         self.deleted = Default::default();
+        self.doubts_vlan_1 = false;
         self.configuration.connected();
         self.happened.push_back(ServerEvent::Up {
             abilities: abilities(dialect),

@@ -56,6 +56,8 @@ pub struct Translator {
     remote: BTreeMap<IfName, Sent<bool>>,
     interfaces: BTreeMap<IfName, Sent<Mac>>,
     entries: HashMap<FdbKey, Sent<Entry>>,
+    /// How many of them are not of VLAN 1.
+    in_other_vlans: usize,
     /// Entries that it has although it was not sent them.
     there: HashSet<FdbKey>,
     /// What the server itself has learned.
@@ -163,6 +165,7 @@ impl Translator {
             remote: BTreeMap::new(),
             interfaces: BTreeMap::new(),
             entries: HashMap::new(),
+            in_other_vlans: 0,
             there: HashSet::new(),
             learned: HashMap::new(),
             named: Snapshots::default(),

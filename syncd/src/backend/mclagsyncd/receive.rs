@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use mclag_proto::Vid;
 use mclag_proto::sync::frame::Frame;
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::sync::settings::PairSettings;
@@ -84,7 +85,8 @@ impl Client {
         let refused = match message {
             ServerMessage::Fdb(records) => {
                 for record in records {
-                    if !dialect.is_polled() || self.is_news(&record) {
+                    if self.is_believed(&record) && (!dialect.is_polled() || self.is_news(&record))
+                    {
                         self.observation(&record);
                     }
                 }
@@ -154,6 +156,36 @@ impl Client {
         if let Some(mac) = pair.and_then(|pair| pair.domain.system_mac) {
             self.translator.server_names(mac);
             self.compare_node_macs();
+        }
+    }
+
+    /// Whether the VLAN of what a server has seen is the one that it was seen in. `mclagsyncd.py` says VLAN 1 of all
+    /// (`spec/mclagsyncd-protocol.md` 12, item 5), which is so in a pair that has no other: one whose entries are all of
+    /// VLAN 1. In any other pair a host is better not known than known in the wrong VLAN.
+    fn is_believed(&self, record: &FdbRecord) -> bool {
+        let FdbRecord { vid, mac, op, .. } = *record;
+        let is_doubtful = self.doubts_vlan_1 && vid == Vid::DEFAULT;
+        let is_known = || self.translator.may_be_there(&FdbKey { vid, mac });
+        !is_doubtful || (op == RecordOp::Delete && is_known())
+    }
+
+    /// The server was sent something: from the first entry of another VLAN on, what it says of VLAN 1 counts for nothing,
+    /// and neither does what it said of it before.
+    pub(super) fn doubt_vlan_1(&mut self) {
+        let is_polled = self.abilities().is_some_and(|(_, d)| d.is_polled());
+        if self.doubts_vlan_1 || !is_polled || !self.translator.has_other_vlans() {
+            return;
+        }
+        self.doubts_vlan_1 = true;
+        if self.asks {
+            tracing::warn!(
+                "mclagsyncd server says VLAN 1 of every address: in a pair with other VLANs it is not believed, and hosts \
+                 that only it sees are not told to the peer"
+            );
+        }
+        for key in self.translator.forget_learned_in_vlan_1() {
+            let observation = Observation::Aged;
+            self.event(Event::Fdb { key, observation });
         }
     }
 

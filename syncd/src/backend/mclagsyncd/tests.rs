@@ -867,3 +867,74 @@ async fn an_entry_that_was_programmed_and_comes_back_in_a_poll_is_no_observation
         }
     }
 }
+
+/// Input: a server of linux-mclag has seen a host, and then another one; between them it is sent an entry of another VLAN
+/// than 1. Output: what it says of VLAN 1 counts until then, is taken back, and counts no more.
+#[tokio::test]
+async fn what_a_server_of_linux_mclag_says_of_vlan_1_counts_in_a_pair_with_no_other() {
+    let listener = listener().await;
+    let mut client = client(&listener, Some(Dialect::LinuxMclag));
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::LinuxMclag).await;
+    let host = |last, vid, op| FdbRecord {
+        mac: Mac([2, 0, 0, 0, 0, last]),
+        vid: Vid::new(vid).unwrap(),
+        port: Some(name("swp9")),
+        kind: FdbKind::Dynamic,
+        op,
+    };
+    let said = |records: &[FdbRecord]| {
+        let message = ServerMessage::Fdb(records.to_vec());
+        message.encode(Dialect::LinuxMclag).unwrap()
+    };
+    let seen = |last, vid, observation| {
+        let FdbRecord { vid, mac, .. } = host(last, vid, RecordOp::Add);
+        let key = FdbKey { vid, mac };
+        Event::Fdb { key, observation }
+    };
+    let learned = Observation::Learned {
+        port: name("swp9"),
+        configured: false,
+    };
+    async fn next_host(client: &mut Client) -> Event {
+        loop {
+            if let ServerEvent::Event(event @ Event::Fdb { .. }) = next(client).await {
+                return event;
+            }
+        }
+    }
+    let add = RecordOp::Add;
+    stream.write_all(&said(&[host(1, 1, add)])).await.unwrap();
+    assert_eq!(next_host(&mut client).await, seen(1, 1, learned));
+    // Of the peer's, in VLAN 1 as well.
+    client.send(1, &[in_vlan(1)]);
+    stream.write_all(&said(&[host(2, 1, add)])).await.unwrap();
+    assert_eq!(next_host(&mut client).await, seen(2, 1, learned));
+
+    client.send(2, &[in_vlan(10)]);
+    let mut aged = [next_host(&mut client).await, next_host(&mut client).await];
+    aged.sort_by_key(|event| format!("{event:?}"));
+    let gone = Observation::Aged;
+    assert_eq!(aged, [seen(1, 1, gone), seen(2, 1, gone)]);
+    let FdbRecord { mac, .. } = host(7, 10, add);
+    let echo = FdbRecord {
+        mac,
+        ..host(7, 1, add)
+    };
+    let delete = host(1, 1, RecordOp::Delete);
+    let news = said(&[delete, host(3, 1, add), echo, host(4, 20, add)]);
+    stream.write_all(&news).await.unwrap();
+    assert_eq!(next_host(&mut client).await, seen(4, 20, learned));
+}
+
+/// An entry of this VLAN.
+fn in_vlan(vid: u16) -> Op {
+    let Op::Fdb { key, want } = entry() else {
+        panic!("no entry");
+    };
+    let vid = Vid::new(vid).unwrap();
+    Op::Fdb {
+        key: FdbKey { vid, ..key },
+        want,
+    }
+}

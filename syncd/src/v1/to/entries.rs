@@ -1,9 +1,9 @@
 //! Forwarding entries: those that the server was sent, and those that it has learned itself
 //! (`spec/mclagsyncd-protocol.md` 4.3).
 
-use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, Observation};
 use mclag_proto::sync::v1::{self, ClientMessage, Dialect, FdbRecord, RecordOp};
+use mclag_proto::{IfName, Vid};
 
 use super::{Sent, Translator};
 use crate::reconcile::MAX_WANTED_ENTRIES;
@@ -63,6 +63,21 @@ impl Translator {
         })
     }
 
+    /// Whether the server was sent entries of other VLANs than VLAN 1.
+    #[must_use]
+    pub const fn has_other_vlans(&self) -> bool {
+        self.in_other_vlans > 0
+    }
+
+    /// Forget what the server reported of VLAN 1; answers the addresses.
+    pub fn forget_learned_in_vlan_1(&mut self) -> Vec<FdbKey> {
+        let is_there = |key: &FdbKey, _: &mut Learned| key.vid == Vid::DEFAULT;
+        self.learned
+            .extract_if(is_there)
+            .map(|(key, _)| key)
+            .collect()
+    }
+
     /// Number of the addresses that the server has learned.
     #[must_use]
     pub fn learned_len(&self) -> usize {
@@ -91,7 +106,10 @@ impl Translator {
         // What was asked for before may still be on its way, and would come after what is there now.
         let has_it = match self.entries.insert(key, Sent::now(entry)) {
             Some(before) => before.is(&entry),
-            None => is_there,
+            None => {
+                self.in_other_vlans += usize::from(key.vid != Vid::DEFAULT);
+                is_there
+            }
         };
         if has_it {
             return;
@@ -108,6 +126,7 @@ impl Translator {
             None
         };
         if let Some(sent) = self.entries.remove(&key) {
+            self.in_other_vlans -= usize::from(key.vid != Vid::DEFAULT);
             let Entry { port, kind } = sent.value;
             let port = learned.map_or(port, |learned| learned.port);
             self.record(key, port, kind, RecordOp::Delete);
