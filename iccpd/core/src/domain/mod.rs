@@ -59,7 +59,7 @@ use life::Life;
 use mclag_proto::ctl::Role;
 use mclag_proto::iccp::ext::{Announce, Extension, ShutdownNotice};
 use mclag_proto::iccp::{Body, Message, Tlv};
-use mclag_proto::sync::model::{Event, Isolation, PortWant};
+use mclag_proto::sync::model::{Event, Isolation, PortWant, Traffic};
 use mclag_proto::{IfName, Mac};
 use partners::Partners;
 use peer_link::PeerLink;
@@ -500,9 +500,13 @@ impl Domain {
     }
 
     fn port_want(&self, port: &MlagPort) -> PortWant {
+        let is_gone = self.links.is_ready() && !port.exists();
         PortWant {
             isolation: port.isolation(),
-            traffic: port.state().traffic(),
+            traffic: match port.state().traffic() {
+                Traffic::Held if is_gone && self.syncd.policy.remembers_holds => Traffic::Pass,
+                traffic => traffic,
+            },
             redirect: self.config.peer_link.is_some() && self.syncd.policy.redirects,
             system_mac: self.lacp_system(port),
         }

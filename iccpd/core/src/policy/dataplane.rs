@@ -6,6 +6,7 @@
 //! | reports activity of what it was given | yes | no | no |
 //! | hears of addresses before *down* | no | yes | yes |
 //! | redirects a port without carrier | where the kernel can | no | no |
+//! | lets go of a hold when its port is gone | yes | no | never holds |
 
 use crate::config::OnLoss;
 use mclag_proto::sync::model::{Abilities, Section};
@@ -43,6 +44,9 @@ pub struct DataplanePolicy {
     pub keeps_neighbours: bool,
     /// It is told this chassis' own MAC ([`Abilities::node_mac`]).
     pub hears_node_mac: bool,
+    /// It remembers by name that a port is held, so a hold is taken back when the interface is gone
+    /// (`spec/mclagsyncd-protocol.md` 4.6), as for a foreign server, which alone is told the MAC above.
+    pub remembers_holds: bool,
     /// How long after it refused an operation that is tried again.
     pub repair_after: Duration,
     /// How long after it said that it does not support an operation that is tried again.
@@ -75,6 +79,7 @@ impl DataplanePolicy {
             keeps_interfaces: interfaces,
             keeps_neighbours: neighbours,
             hears_node_mac: node_mac,
+            remembers_holds: node_mac,
             repair_after: REPAIR,
             unsupported_after: UNSUPPORTED,
             answers_within: ANSWER,

@@ -94,6 +94,16 @@ impl Chassis {
         let bridge = Self::link(BRIDGE, "Bridge");
         self.feed(Input::Link(Link { kind, ..bridge }));
         self.feed(Input::Link(Self::link(PEER_LINK, "Ethernet0")));
+        self.bond();
+        self.member(true);
+        self.vlan(VLAN_INDEX, VLAN, 10);
+        self.vlans(PEER_LINK, &[10]);
+        self.vlans(BOND_INDEX, &[10]);
+        self.feed(Input::LinksEnd);
+    }
+
+    /// The MLAG port, without a member.
+    pub fn bond(&mut self) {
         let (lacp, partner) = (true, None);
         let kind = LinkKind::Lag {
             lacp,
@@ -107,11 +117,6 @@ impl Chassis {
             master,
             ..bond
         }));
-        self.member(true);
-        self.vlan(VLAN_INDEX, VLAN, 10);
-        self.vlans(PEER_LINK, &[10]);
-        self.vlans(BOND_INDEX, &[10]);
-        self.feed(Input::LinksEnd);
     }
 
     pub fn vlan(&mut self, index: u32, text: &str, number: u16) {
@@ -124,6 +129,11 @@ impl Chassis {
     pub fn vlans(&mut self, index: u32, numbers: &[u16]) {
         let vids = numbers.iter().copied().map(vid).collect();
         self.feed(Input::Vlans { index, vids });
+    }
+
+    /// The MLAG port is deleted.
+    pub fn delete_bond(&mut self) {
+        self.feed(Input::LinkGone { index: BOND_INDEX });
     }
 
     /// The MLAG port is in no VLAN.

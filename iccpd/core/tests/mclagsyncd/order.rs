@@ -399,3 +399,32 @@ fn a_port_is_disabled_before_up_is_said() {
     };
     assert!(ops[..up].iter().any(held), "{ops:?}");
 }
+
+/// 8.3: a server remembers by name what is disabled. Nobody would enable a port that is deleted, nor the next one of
+/// its name. One of our own keeps the hold for that.
+#[test]
+fn a_port_that_was_disabled_is_enabled_when_it_is_deleted() {
+    for (node_mac, gone) in [(true, Traffic::Pass), (false, Traffic::Held)] {
+        let mut chassis = Chassis::active();
+        chassis.member(false);
+        chassis.connect_server(Abilities { node_mac, ..BOTH });
+        chassis.session_up();
+        let mut traffic = None;
+        let mut follow = |chassis: &mut Chassis| {
+            for op in chassis.ops() {
+                if let Op::Port { port, want } = op
+                    && port == name(BOND)
+                {
+                    traffic = Some(want.traffic);
+                }
+            }
+            traffic
+        };
+        assert_eq!(follow(&mut chassis), Some(Traffic::Held));
+        chassis.delete_bond();
+        assert_eq!(follow(&mut chassis), Some(gone));
+        chassis.bond();
+        chassis.member(false);
+        assert_eq!(follow(&mut chassis), Some(Traffic::Held));
+    }
+}
