@@ -19,7 +19,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::{Backlog, UnixAddr, bind, connect, listen};
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::{Gid, chown, geteuid};
+use nix::unistd::{AccessFlags, Gid, access, chown, geteuid};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -153,6 +153,12 @@ pub enum ListenError {
         /// Its mode.
         mode: u32,
     },
+    /// The directory is for us, and not among those to which this process was confined at its start.
+    #[error(
+        "cannot listen on {}: its directory was made since this process started, which writes in those of its start \
+         alone: restart it", .0.display()
+    )]
+    Confined(PathBuf),
     /// The system refused.
     #[error("cannot listen on {}", .path.display())]
     Io {
@@ -287,8 +293,7 @@ impl File {
             return None;
         }
         let made = check_free(program, path);
-        let made = made
-            .and_then(|()| make(&self.place).map_err(|source| ListenError::refused(path, source)));
+        let made = made.and_then(|()| make(&self.place).map_err(|source| self.refused(source)));
         let path = path.display();
         match made {
             Ok((socket, id)) => {
@@ -305,6 +310,21 @@ impl File {
                 self.complained = true;
                 None
             }
+        }
+    }
+}
+
+impl File {
+    /// Why it cannot be made again, where it was made once. Rules of Landlock (`crate::sandbox`) are about directories as
+    /// they were at the start, and are not among those that `access` goes by.
+    fn refused(&self, source: io::Error) -> ListenError {
+        let path = &self.place.path;
+        let may = AccessFlags::W_OK | AccessFlags::X_OK;
+        let is_open = |directory| access(directory, may).is_ok();
+        let is_denied = source.raw_os_error() == Some(Errno::EACCES as i32);
+        match is_denied && path.parent().is_some_and(is_open) {
+            true => ListenError::Confined(path.clone()),
+            false => ListenError::refused(path, source),
         }
     }
 }
@@ -471,5 +491,48 @@ mod tests {
         };
         drop(Listener::bind(place(rest)).unwrap());
         Listener::bind(place(rest + 1)).unwrap_err();
+    }
+
+    /// Input: a process that is confined to the directory of its socket, which is removed and made anew. Output: the
+    /// error says what helps. Rules are per thread: one is sacrificed.
+    #[test]
+    fn a_directory_that_was_made_anew_takes_a_restart_where_writing_is_confined() {
+        let dir = TempDir::new("anew");
+        let run = dir.path("run");
+        fs::create_dir(&run).unwrap();
+        let place = Place {
+            program: "tests",
+            path: run.join("socket"),
+            mode: 0o600,
+            group: None,
+            backlog: 1,
+        };
+        let (confined, is_confined) = std::sync::mpsc::channel();
+        let (anew, is_anew) = std::sync::mpsc::channel();
+        let ours = run.clone();
+        let thread = std::thread::spawn(move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_all().build().unwrap();
+            let _entered = runtime.enter();
+            let directories = std::collections::BTreeSet::from([ours.as_path()]);
+            let how = crate::sandbox::confine_writes(&directories).unwrap();
+            let mut listener = Listener::bind(place).unwrap();
+            confined.send(()).unwrap();
+            is_anew.recv().unwrap();
+            let file = listener.file.as_mut().unwrap();
+            let error = make(&file.place)
+                .map(drop)
+                .map_err(|error| file.refused(error));
+            (how, error.map_err(|error| error.to_string()))
+        });
+        is_confined.recv().unwrap();
+        fs::remove_dir_all(&run).unwrap();
+        fs::create_dir(&run).unwrap();
+        anew.send(()).unwrap();
+        let (how, made) = thread.join().unwrap();
+        match how {
+            crate::sandbox::Confined::Not => eprintln!("anew: skipped: the kernel has no Landlock"),
+            _ => assert!(made.unwrap_err().ends_with("alone: restart it")),
+        }
     }
 }
