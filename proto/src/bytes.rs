@@ -1,7 +1,7 @@
 //! The checked cursor over received bytes, and its counterpart for sending.
 //!
-//! Both know the two byte orders that the protocols use: ICCP of SONiC is big-endian, the
-//! mclagsyncd protocol and the older ICCP are little-endian.
+//! Which byte order a number has is up to whoever reads or writes it: ICCP of SONiC is big-endian,
+//! the mclagsyncd protocol and the older ICCP are little-endian.
 
 /// The input ended inside a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -41,15 +41,6 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
-    /// One byte.
-    ///
-    /// # Errors
-    ///
-    /// When none is left.
-    pub fn u8(&mut self) -> Result<u8, UnexpectedEnd> {
-        self.array::<1>().map(|[b]| b)
-    }
-
     /// A big-endian 16-bit integer.
     ///
     /// # Errors
@@ -57,33 +48,6 @@ impl<'a> Reader<'a> {
     /// When fewer than two bytes are left.
     pub fn u16(&mut self) -> Result<u16, UnexpectedEnd> {
         self.array().map(u16::from_be_bytes)
-    }
-
-    /// A big-endian 32-bit integer.
-    ///
-    /// # Errors
-    ///
-    /// When fewer than four bytes are left.
-    pub fn u32(&mut self) -> Result<u32, UnexpectedEnd> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    /// A little-endian 16-bit integer.
-    ///
-    /// # Errors
-    ///
-    /// When fewer than two bytes are left.
-    pub fn u16_le(&mut self) -> Result<u16, UnexpectedEnd> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    /// A little-endian 32-bit integer.
-    ///
-    /// # Errors
-    ///
-    /// When fewer than four bytes are left.
-    pub fn u32_le(&mut self) -> Result<u32, UnexpectedEnd> {
-        self.array().map(u32::from_le_bytes)
     }
 
     /// A reader confined to the next `len` bytes: a nested TLV cannot read past its parent.
@@ -133,16 +97,6 @@ impl Writer {
     /// Append one byte.
     pub fn u8(&mut self, value: u8) {
         self.0.push(value);
-    }
-
-    /// Append a 16-bit integer, big-endian.
-    pub fn u16(&mut self, value: u16) {
-        self.put(&value.to_be_bytes());
-    }
-
-    /// Append a 32-bit integer, big-endian.
-    pub fn u32(&mut self, value: u32) {
-        self.put(&value.to_be_bytes());
     }
 
     /// Append a 16-bit integer, little-endian.
@@ -216,15 +170,15 @@ mod tests {
         let mut outer = Reader::new(&[1, 2, 3, 4]);
         let mut inner = outer.sub(2).unwrap();
         assert_eq!(inner.u16(), Ok(0x0102));
-        assert_eq!(inner.u8(), Err(UnexpectedEnd));
-        assert_eq!(outer.u16_le(), Ok(0x0403));
+        assert_eq!(inner.array::<1>(), Err(UnexpectedEnd));
+        assert_eq!(outer.array(), Ok([3, 4]));
         assert!(outer.is_empty());
     }
 
     #[test]
     fn a_failed_read_consumes_nothing() {
         let mut reader = Reader::new(&[1, 2]);
-        assert_eq!(reader.u32(), Err(UnexpectedEnd));
+        assert_eq!(reader.array::<4>(), Err(UnexpectedEnd));
         assert_eq!(reader.u16(), Ok(0x0102));
     }
 

@@ -18,9 +18,6 @@ use std::time::Duration;
 /// Addresses whose order fits one message.
 pub(super) const MAX_ORDERS_PER_MESSAGE: usize = (MAX_MESSAGE - FIRST_ENTRY) / MacOrder::LEN;
 
-/// First TLV type of this range.
-pub const FIRST_TYPE: u16 = 0x1100;
-
 /// Version of the extensions that this build speaks: from 2 on, moves of addresses have an order
 /// ([`MacOrder`]); from 3 on, ports are paired by the ids that operators gave them ([`Extension::PortId`]).
 pub const VERSION: u16 = 3;

@@ -34,12 +34,6 @@ impl<const N: usize> Text<N> {
         std::str::from_utf8(&self.0[..len]).expect("checked when it was made")
     }
 
-    /// True when there is nothing in it.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.first().is_none_or(|b| *b == 0)
-    }
-
     /// The whole field.
     #[must_use]
     pub const fn field(&self) -> &[u8; N] {
