@@ -8,6 +8,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::sock_filter;
 
+use crate::option;
+
 /// Load the byte at this offset.
 pub(crate) const fn load_u8(offset: u32) -> sock_filter {
     instruction(BPF_LD | BPF_B | BPF_ABS, offset, 0, 0)
@@ -64,25 +66,9 @@ pub(crate) fn attach(socket: BorrowedFd<'_>, program: &[sock_filter]) -> io::Res
 }
 
 /// Let nobody who holds the socket change its filter any more.
-#[allow(unsafe_code, reason = "no safe wrapper offers SO_LOCK_FILTER")]
 pub(crate) fn lock(socket: BorrowedFd<'_>) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    let len = libc::socklen_t::try_from(size_of_val(&on)).expect("an int is small");
-    // SAFETY: the descriptor is open as long as it is borrowed, and the pointer and the length
-    // describe one live integer, which the kernel only reads.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_LOCK_FILTER,
-            std::ptr::from_ref(&on).cast(),
-            len,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let on = libc::c_int::from(true).to_ne_bytes();
+    option::set(&socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &on)
 }
 
 const BPF_LD: u16 = 0x00;

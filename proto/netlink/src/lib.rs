@@ -28,6 +28,7 @@ mod listing;
 mod monitor;
 mod neigh;
 pub mod nft;
+mod option;
 pub mod packet;
 mod route;
 mod socket;

@@ -8,7 +8,6 @@
 //! inside the kernel cannot be interrupted by anybody.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use netlink_sys::{Socket as RawSocket, SocketAddr};
@@ -17,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::attr::{Messages, Msg, Received};
 use crate::error::Failure;
+use crate::option;
 
 /// Longest wait for the answer to one request, or for the next part of a dump.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
@@ -218,30 +218,16 @@ pub(crate) fn register(socket: RawSocket) -> io::Result<AsyncFd<RawSocket>> {
 /// Beyond the system's limit only with `CAP_NET_ADMIN`; without it the limit is what one gets.
 pub(crate) fn set_receive_buffer(socket: &RawSocket, bytes: u32) -> io::Result<usize> {
     let wanted = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-    if force_receive_buffer(socket, wanted).is_err() {
+    let forced = option::set(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_RCVBUFFORCE,
+        &wanted.to_ne_bytes(),
+    );
+    if forced.is_err() {
         socket.set_rx_buf_sz(wanted)?;
     }
     socket.get_rx_buf_sz()
-}
-
-#[allow(unsafe_code, reason = "no safe wrapper offers SO_RCVBUFFORCE")]
-fn force_receive_buffer(socket: &RawSocket, bytes: libc::c_int) -> io::Result<()> {
-    let len = libc::socklen_t::try_from(size_of_val(&bytes)).expect("an int is small");
-    // SAFETY: the descriptor is open as long as `socket` is borrowed, and the pointer and the
-    // length describe one live integer, which the kernel only reads.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVBUFFORCE,
-            std::ptr::from_ref(&bytes).cast(),
-            len,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// The kernel fills at most 32 KiB into one part of a dump, and only if it sees that much room.

@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, AsRawFd as _};
 
 use nix::sys::socket::{setsockopt, sockopt};
 
+use crate::option::set;
+
 /// A secret that both ends sign their segments with (RFC 2385).
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Key {
@@ -114,20 +116,6 @@ pub fn segments_received(socket: &impl AsFd) -> io::Result<u32> {
 }
 
 const FULL: u8 = 255;
-
-#[allow(unsafe_code, reason = "no safe wrapper offers these options")]
-fn set(socket: &impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
-    let len = libc::socklen_t::try_from(value.len()).expect("an option is small");
-    let socket = socket.as_fd();
-    // SAFETY: the descriptor is open as long as it is borrowed, and pointer and length describe live bytes, which the
-    // kernel only reads.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), len) };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
 
 #[allow(unsafe_code, reason = "no safe wrapper offers this option")]
 fn info(socket: &impl AsFd) -> io::Result<libc::tcp_info> {
