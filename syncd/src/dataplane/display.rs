@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mclag_proto::sync::model::{FdbKey, NeighbourKey};
+
 use super::{Action, McastRouter, Subject};
 
 impl fmt::Display for Action {
@@ -59,6 +61,21 @@ impl fmt::Display for Action {
             }
             Self::NeighbourDelete { key } => {
                 write!(f, "remove neighbour {}", Subject::Neighbour(*key))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain => f.write_str("bridge"),
+            Self::Port(port) => port.fmt(f),
+            Self::Settings(port) => write!(f, "settings of {port}"),
+            Self::Fdb(FdbKey { vid, mac }) => write!(f, "{mac} vlan {vid}"),
+            Self::Interface(interface) => interface.fmt(f),
+            Self::Neighbour(NeighbourKey { interface, address }) => {
+                write!(f, "{address} on {interface}")
             }
         }
     }
