@@ -1,6 +1,6 @@
 use super::*;
 use mclag_proto::Vid;
-use mclag_proto::sync::model::{FdbKind, FdbWant};
+use mclag_proto::sync::model::{FdbKind, FdbWant, Isolation, PortWant, Traffic};
 
 mod words;
 
