@@ -1,14 +1,12 @@
 //! A daemon that root starts by hand: who it is then, and that it can do all the same what it could before.
 
-use std::fs::{self, File, Permissions, set_permissions};
+use std::fs::{self, Permissions, set_permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use mclag_daemon::process::UNUSABLE;
-use mclag_test_support::{Process, TempDir, ask, eventually, status_of};
+use mclag_test_support::{ByHand, TempDir, ask, eventually, status_of};
 use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
 
@@ -17,77 +15,39 @@ const UID: u32 = 61_001;
 const GID: u32 = 61_000;
 const USER: &str = "61001:61000";
 
-/// A daemon's files. Only root can start one as somebody else.
-struct Place {
-    dir: TempDir,
-    /// Which pair it has, which no other test has.
-    number: u8,
+/// A daemon's files, and which pair it has, which no other test has. Only root can start one as somebody else.
+fn place(name: &str, number: u8) -> Option<ByHand> {
+    if !geteuid().is_root() {
+        eprintln!("{name}: skipped: only root changes to another user");
+        return None;
+    }
+    let place = ByHand {
+        dir: TempDir::new(&format!("iccpd-root-{name}")),
+        program: env!("CARGO_BIN_EXE_iccpd"),
+        settings: "iccpd.toml",
+        control: "run/iccpd.sock",
+        request: "status",
+    };
+    settings(&place, number, "", "");
+    Some(place)
 }
 
-impl Place {
-    fn new(name: &str, number: u8) -> Option<Self> {
-        if !geteuid().is_root() {
-            eprintln!("{name}: skipped: only root changes to another user");
-            return None;
-        }
-        let dir = TempDir::new(&format!("iccpd-root-{name}"));
-        let place = Self { dir, number };
-        place.settings("", "");
-        Some(place)
-    }
-
-    fn control(&self) -> PathBuf {
-        self.dir.path("run/iccpd.sock")
-    }
-
-    /// Write settings with these lines more: of the pair, and at the end.
-    fn settings(&self, pair: &str, more: &str) {
-        let process = std::process::id().to_le_bytes()[0] % 200 + 10;
-        let number = self.number;
-        let text = format!(
-            "[domain]\nid = 7\nlocal = \"127.{process}.{number}.1\"\npeer = \"127.{process}.{number}.2\"\n\
-             tcp-port = 18893\nbridge = \"br-absent\"\nports = []\n{pair}\n\
-             [syncd]\nsocket = {:?}\n[control]\nsocket = {:?}\n{more}",
-            self.dir.path("syncd.sock"),
-            self.control(),
-        );
-        self.dir.write("iccpd.toml", &text);
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_iccpd"));
-        command
-            .args(args)
-            .arg("--settings")
-            .arg(self.dir.path("iccpd.toml"));
-        let log = File::create(self.dir.path("log")).unwrap();
-        command.stdin(Stdio::null()).stderr(log);
-        command
-    }
-
-    fn start(&self, args: &[&str]) -> Process {
-        let mut process = Process::from(self.command(args).spawn().unwrap());
-        eventually("it answers", || {
-            process.runs();
-            ask(&self.control(), "status").is_some()
-        });
-        process
-    }
-
-    /// How it ends at once, and what it says.
-    fn ends(&self, mut command: Command) -> (Option<i32>, String) {
-        let mut process = Process::from(command.spawn().unwrap());
-        (process.end().code(), self.log())
-    }
-
-    fn log(&self) -> String {
-        self.dir.read("log").unwrap()
-    }
+/// Write settings with these lines more: of the pair, and at the end.
+fn settings(place: &ByHand, number: u8, pair: &str, more: &str) {
+    let process = std::process::id().to_le_bytes()[0] % 200 + 10;
+    let text = format!(
+        "[domain]\nid = 7\nlocal = \"127.{process}.{number}.1\"\npeer = \"127.{process}.{number}.2\"\n\
+         tcp-port = 18893\nbridge = \"br-absent\"\nports = []\n{pair}\n\
+         [syncd]\nsocket = {:?}\n[control]\nsocket = {:?}\n{more}",
+        place.dir.path("syncd.sock"),
+        place.control(),
+    );
+    place.dir.write(place.settings, &text);
 }
 
 #[test]
 fn it_is_somebody_else_and_holds_no_privilege() {
-    let Some(place) = Place::new("who", 160) else {
+    let Some(place) = place("who", 160) else {
         return;
     };
     let process = place.start(&["--user", USER]);
@@ -134,7 +94,7 @@ fn it_is_somebody_else_and_holds_no_privilege() {
 /// make no file; its socket removed. Output: all of it works as for root.
 #[test]
 fn reloads_keys_recordings_and_sockets_work_as_before() {
-    let Some(place) = Place::new("works", 161) else {
+    let Some(place) = place("works", 161) else {
         return;
     };
     let key = place.dir.write("key", "one\n");
@@ -143,7 +103,7 @@ fn reloads_keys_recordings_and_sockets_work_as_before() {
     let recording = place.dir.path("recording.jsonl");
     let keyed = format!("key-file = {key:?}");
     let record = format!("[record]\nfile = {recording:?}\n");
-    place.settings(&keyed, &record);
+    settings(&place, 161, &keyed, &record);
     let process = place.start(&["--user", USER]);
     assert_eq!(ask(&place.control(), "peer").unwrap()["signed"], true);
     let recorded = || fs::read_to_string(&recording).unwrap_or_default();
@@ -152,7 +112,8 @@ fn reloads_keys_recordings_and_sockets_work_as_before() {
     assert_eq!((owner.uid(), owner.mode() & 0o777), (UID, 0o600));
 
     // The peer link is new.
-    place.settings(&format!("{keyed}\npeer-link = \"peer-absent\""), &record);
+    let peer_link = format!("{keyed}\npeer-link = \"peer-absent\"");
+    settings(&place, 161, &peer_link, &record);
     process.signal(Signal::SIGHUP);
     eventually("the peer link counts", || {
         let status = ask(&place.control(), "status").unwrap();
@@ -181,7 +142,7 @@ fn reloads_keys_recordings_and_sockets_work_as_before() {
 
 #[test]
 fn a_user_that_does_not_exist_is_named_with_the_command_that_makes_it() {
-    let Some(place) = Place::new("absent", 162) else {
+    let Some(place) = place("absent", 162) else {
         return;
     };
     let (code, said) = place.ends(place.command(&["--user", "mclag-absent"]));
@@ -200,7 +161,7 @@ fn a_user_that_does_not_exist_is_named_with_the_command_that_makes_it() {
 
 #[test]
 fn settings_that_could_not_be_read_again_are_refused() {
-    let Some(place) = Place::new("unreadable", 163) else {
+    let Some(place) = place("unreadable", 163) else {
         return;
     };
     let settings = place.dir.path("iccpd.toml");
@@ -216,7 +177,7 @@ fn settings_that_could_not_be_read_again_are_refused() {
 
 #[test]
 fn it_stays_root_only_if_it_is_told_to_and_says_so() {
-    let Some(place) = Place::new("stays", 164) else {
+    let Some(place) = place("stays", 164) else {
         return;
     };
     let process = place.start(&["--user", "root"]);
@@ -233,7 +194,7 @@ fn it_stays_root_only_if_it_is_told_to_and_says_so() {
 /// Input: root by name, and another group. Output: root in that group, as far as sockets and processes show it.
 #[test]
 fn root_is_in_the_group_that_was_named_with_it() {
-    let Some(place) = Place::new("group", 166) else {
+    let Some(place) = place("group", 166) else {
         return;
     };
     let process = place.start(&["--user", "root:61000"]);
@@ -255,7 +216,7 @@ fn root_is_in_the_group_that_was_named_with_it() {
 /// root it makes room; as somebody else it says what is in the way.
 #[test]
 fn what_an_earlier_daemon_left_as_root_is_removed_or_explained() {
-    let Some(place) = Place::new("left", 165) else {
+    let Some(place) = place("left", 165) else {
         return;
     };
     let run = place.dir.path("run");

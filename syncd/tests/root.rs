@@ -1,13 +1,12 @@
 //! A daemon that root starts by hand: who it is then, and that it can do all the same what it has to.
 
-use std::fs::{self, File, Permissions, set_permissions};
+use std::fs::{self, Permissions, set_permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use mclag_daemon::process::UNUSABLE;
-use mclag_test_support::{Process, TempDir, ask, eventually, status_of};
+use mclag_test_support::{ByHand, TempDir, ask, eventually, status_of};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
@@ -19,69 +18,43 @@ const OPERATORS: u32 = 61_003;
 const USER: &str = "61002:61000";
 
 /// A daemon's files.
-struct Place(TempDir);
+fn place(name: &str) -> ByHand {
+    let place = ByHand {
+        dir: TempDir::new(&format!("syncd-root-{name}")),
+        program: env!("CARGO_BIN_EXE_mclagsyncd"),
+        settings: "mclagsyncd.toml",
+        control: "run/mclagsyncd-ctl.sock",
+        request: "dataplane",
+    };
+    settings(&place, "");
+    place
+}
 
-impl Place {
-    fn new(name: &str) -> Self {
-        let place = Self(TempDir::new(&format!("syncd-root-{name}")));
-        place.settings("");
-        place
-    }
+fn settings(place: &ByHand, more: &str) {
+    let run = place.dir.path("run");
+    let text = format!("run-dir = {run:?}\n[access]\nstatus-group = {OPERATORS}\n{more}");
+    place.dir.write(place.settings, &text);
+}
 
-    fn settings(&self, more: &str) -> PathBuf {
-        let run = self.0.path("run");
-        let text = format!("run-dir = {run:?}\n[access]\nstatus-group = {OPERATORS}\n{more}");
-        self.0.write("mclagsyncd.toml", &text)
-    }
-
-    fn control(&self) -> PathBuf {
-        self.0.path("run/mclagsyncd-ctl.sock")
-    }
-
-    /// A directory for sockets as `packaging/tmpfiles.d` has it, and what an earlier daemon left there as root.
-    fn run_directory(&self) {
-        let run = self.0.path("run");
-        fs::create_dir(&run).unwrap();
-        chown(&run, Some(0), Some(GID)).unwrap();
-        set_permissions(&run, Permissions::from_mode(0o1771)).unwrap();
-        drop(UnixListener::bind(self.0.path("run/mclagsyncd.sock")).unwrap());
-        drop(UnixListener::bind(self.control()).unwrap());
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mclagsyncd"));
-        command
-            .args(args)
-            .arg("--settings")
-            .arg(self.0.path("mclagsyncd.toml"));
-        let log = File::create(self.0.path("log")).unwrap();
-        command.stdin(Stdio::null()).stderr(log);
-        command
-    }
-
-    fn start(&self, args: &[&str]) -> Process {
-        let mut process = Process::from(self.command(args).spawn().unwrap());
-        eventually("it answers", || {
-            process.runs();
-            ask(&self.control(), "dataplane").is_some()
-        });
-        process
-    }
-
-    fn log(&self) -> String {
-        self.0.read("log").unwrap()
-    }
+/// A directory for sockets as `packaging/tmpfiles.d` has it, and what an earlier daemon left there as root.
+fn run_directory(place: &ByHand) {
+    let run = place.dir.path("run");
+    fs::create_dir(&run).unwrap();
+    chown(&run, Some(0), Some(GID)).unwrap();
+    set_permissions(&run, Permissions::from_mode(0o1771)).unwrap();
+    drop(UnixListener::bind(place.dir.path("run/mclagsyncd.sock")).unwrap());
+    drop(UnixListener::bind(place.control()).unwrap());
 }
 
 /// On a thread in a network namespace of its own. Only root can start a daemon as somebody else.
-fn as_root(name: &str, test: impl FnOnce(Place) + Send) {
+fn as_root(name: &str, test: impl FnOnce(ByHand) + Send) {
     if !geteuid().is_root() {
         eprintln!("{name}: skipped: only root changes to another user");
         return;
     }
     let body = || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        test(Place::new(name));
+        test(place(name));
     };
     std::thread::scope(|scope| scope.spawn(body).join().unwrap());
 }
@@ -110,7 +83,7 @@ fn it_is_somebody_else_and_holds_one_capability_alone() {
         assert_eq!(memory.uid(), 0);
         let view = ask(&place.control(), "dataplane").unwrap();
         assert_eq!(view["runs_as_root"], false);
-        let directory = fs::metadata(place.0.path("run")).unwrap();
+        let directory = fs::metadata(place.dir.path("run")).unwrap();
         let mode = directory.mode() & 0o7777;
         assert_eq!((directory.uid(), directory.gid(), mode), (0, GID, 0o1771));
         eventually("it says so", || {
@@ -125,9 +98,9 @@ fn it_is_somebody_else_and_holds_one_capability_alone() {
 #[test]
 fn state_of_root_reloads_and_sockets_work_as_before() {
     as_root("works", |place| {
-        place.run_directory();
+        run_directory(&place);
         let remembered = r#"{"bond1":{"learning":{"was":false},"backup":"untouched","system-mac":{"was":null}}}"#;
-        let state = place.0.path("run/mclagsyncd-originals.json");
+        let state = place.dir.path("run/mclagsyncd-originals.json");
         fs::write(&state, remembered).unwrap();
         set_permissions(&state, Permissions::from_mode(0o600)).unwrap();
         let mut process = place.start(&["--user", USER]);
@@ -141,7 +114,7 @@ fn state_of_root_reloads_and_sockets_work_as_before() {
             !state.exists() || is(&state) == Some((UID, GID))
         });
 
-        place.settings("[log]\nfilter = \"debug\"\n");
+        settings(&place, "[log]\nfilter = \"debug\"\n");
         process.signal(Signal::SIGHUP);
         eventually("it read its settings again", || {
             place.log().contains("configuration read again")
@@ -158,15 +131,11 @@ fn state_of_root_reloads_and_sockets_work_as_before() {
 #[test]
 fn a_user_that_does_not_exist_is_named_with_the_command_that_makes_it() {
     as_root("absent", |place| {
-        let ends = |args: &[&str]| {
-            let mut process = Process::from(place.command(args).spawn().unwrap());
-            (process.end().code(), place.log())
-        };
-        let (code, said) = ends(&["--user", "mclag-absent"]);
+        let (code, said) = place.ends(place.command(&["--user", "mclag-absent"]));
         assert_eq!(code, Some(i32::from(UNUSABLE)), "{said}");
         assert!(said.contains("    useradd --system"), "{said}");
         if User::from_name("mclag-syncd").unwrap().is_none() {
-            let (code, said) = ends(&[]);
+            let (code, said) = place.ends(place.command(&[]));
             assert_eq!(code, Some(i32::from(UNUSABLE)), "{said}");
             let command = "    useradd --system --gid mclag-dataplane --groups mclag ";
             assert!(said.contains(command), "{said}");
@@ -192,11 +161,10 @@ fn it_stays_root_only_if_it_is_told_to_and_says_so() {
 #[test]
 fn a_directory_of_roots_is_explained() {
     as_root("directory", |place| {
-        fs::create_dir(place.0.path("run")).unwrap();
-        set_permissions(place.0.path("run"), Permissions::from_mode(0o755)).unwrap();
-        let mut process = Process::from(place.command(&["--user", USER]).spawn().unwrap());
-        assert_eq!(process.end().code(), Some(1));
-        let said = place.log();
+        fs::create_dir(place.dir.path("run")).unwrap();
+        set_permissions(place.dir.path("run"), Permissions::from_mode(0o755)).unwrap();
+        let (code, said) = place.ends(place.command(&["--user", USER]));
+        assert_eq!(code, Some(1));
         let wanted = "user 61002 may not make a socket in a directory of user 0, group 0, mode 755";
         assert!(said.contains(wanted), "{said}");
     });

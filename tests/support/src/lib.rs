@@ -3,6 +3,7 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
@@ -67,6 +68,64 @@ impl Deref for TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A daemon that is started by hand, and the directory with its files.
+#[derive(Debug)]
+pub struct ByHand {
+    /// The directory.
+    pub dir: TempDir,
+    /// The program.
+    pub program: &'static str,
+    /// The file of its settings.
+    pub settings: &'static str,
+    /// The socket at which it answers operators.
+    pub control: &'static str,
+    /// What it answers there once it is at work.
+    pub request: &'static str,
+}
+
+impl ByHand {
+    /// Where it answers operators.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.dir.path(self.control)
+    }
+
+    /// How to start it with these arguments.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.program);
+        let settings = self.dir.path(self.settings);
+        command.args(args).arg("--settings").arg(settings);
+        let log = File::create(self.dir.path("log")).unwrap();
+        command.stdin(Stdio::null()).stderr(log);
+        command
+    }
+
+    /// Start it with these arguments; it is at work then.
+    #[must_use]
+    pub fn start(&self, args: &[&str]) -> Process {
+        let mut process = Process::from(self.command(args).spawn().unwrap());
+        eventually("it answers", || {
+            process.runs();
+            ask(&self.control(), self.request).is_some()
+        });
+        process
+    }
+
+    /// How it ends at once, and what it says.
+    #[must_use]
+    pub fn ends(&self, mut command: Command) -> (Option<i32>, String) {
+        let mut process = Process::from(command.spawn().unwrap());
+        (process.end().code(), self.log())
+    }
+
+    /// What it said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.dir.read("log").unwrap()
     }
 }
 
@@ -271,7 +330,7 @@ impl Logging {
 
     /// On a full disk it goes on and counts.
     pub fn goes_on_when_the_disk_is_full(&self) {
-        let full = std::fs::File::options().write(true).open("/dev/full");
+        let full = File::options().write(true).open("/dev/full");
         let mut process = self.start(full.unwrap());
         self.lose_lines(&mut process);
         process.stop();
