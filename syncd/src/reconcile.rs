@@ -371,9 +371,8 @@ impl Reconciler {
             BackendEvent::Renamed { from, to } => {
                 self.originals.rename(from, *to);
                 let filter = self.actual.filter.as_ref();
-                if filter.is_some_and(|filter| filter.peer_link == Some(*from)) {
-                    self.wanted.peer_link_renamed(*to);
-                }
+                let of_filter = filter.and_then(|filter| filter.peer_link);
+                self.wanted.renamed(*from, *to, of_filter);
                 self.ports_changed = true;
                 None
             }

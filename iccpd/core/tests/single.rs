@@ -582,6 +582,61 @@ fn a_port_of_the_secondary_behind_which_another_host_is_than_at_the_peer_is_held
     }
 }
 
+/// LACP begins anew on a port that shows another id. Until it has agreed nobody names the host, and a frame that passes
+/// through both ports meanwhile comes back to it.
+#[test]
+fn a_host_that_comes_up_behind_another_port_of_the_primary_is_known_here_while_lacp_begins_anew() {
+    const PRIMARY: u16 = 1;
+    for (is_running, is_held) in [(true, true), (false, false)] {
+        let mut chassis = Chassis::synchronised();
+        chassis.feed(bond1(BRIDGE, Some(HOST)));
+        native_peer(&mut chassis, PRIMARY, None);
+        wants(&mut chassis);
+        // A cable that was pulled meanwhile may lead to anybody.
+        let member = |running| {
+            Input::Link(Link {
+                master: Some(2),
+                running,
+                member: Some(LagMember {
+                    distributing: false,
+                    alone: false,
+                }),
+                ..link(3, "swp1")
+            })
+        };
+        chassis.feed(member(is_running));
+        chassis.feed(bond1(BRIDGE, None));
+        let bond2 = name("bond2");
+        let id = AggregatorId::of(&bond2);
+        chassis.tell(Tlv::AggregatorConfig(AggregatorConfig {
+            id,
+            name: bond2,
+            mac: Mac([2, 0, 0, 0, 0, 3]),
+            flag: ConfigFlag::Present,
+        }));
+        chassis.tell(Tlv::Extension(Extension::LacpPartner(PortPartner {
+            id,
+            partner: Some(HOST),
+            alone: None,
+        })));
+        chassis.sent();
+        let conflicts = || {
+            let ports = chassis.domain.interfaces(chassis.now);
+            let port = ports.into_iter().find(|port| !port.peer_link);
+            port.unwrap().conflicts
+        };
+        let elsewhere = Conflict::PartnerElsewhere {
+            partner: HOST,
+            at: bond2,
+        };
+        assert_eq!(conflicts().contains(&elsewhere), is_held);
+        assert_eq!(
+            wants(&mut chassis).last().is_some_and(|want| want.0 == OWN),
+            is_held
+        );
+    }
+}
+
 /// What one that is gone said last is no reason to keep a host from its only leg for ever.
 #[test]
 fn a_port_that_is_held_for_its_partner_is_released_when_the_peer_does_not_come_back() {

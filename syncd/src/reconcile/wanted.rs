@@ -32,7 +32,7 @@ pub const MAX_WANTED_NEIGHBOURS: usize = 1 << 18;
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     domain: Option<DomainWant>,
-    /// What the interface is called now that the filter named as peer link.
+    /// What the interface is called now that was the peer link.
     renamed_peer_link: Option<IfName>,
     ports: BTreeMap<IfName, WantedPort>,
     entries: HashMap<FdbKey, FdbWant>,
@@ -192,9 +192,13 @@ impl Wanted {
         &self.pair
     }
 
-    /// The interface that the filter named as peer link is called otherwise now.
-    pub(super) const fn peer_link_renamed(&mut self, to: IfName) {
-        self.renamed_peer_link = Some(to);
+    /// An interface is called otherwise now. If it is the peer link, of the client or of the filter, that goes on: somebody
+    /// may have taken the filter away in the same moment.
+    pub(super) fn renamed(&mut self, from: IfName, to: IfName, of_filter: Option<IfName>) {
+        let of_client = self.domain.as_ref().and_then(|domain| domain.peer_link);
+        if [of_filter, of_client, self.renamed_peer_link].contains(&Some(from)) {
+            self.renamed_peer_link = Some(to);
+        }
     }
 
     /// An interface is gone: the next one of that name is another one.

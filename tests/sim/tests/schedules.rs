@@ -83,10 +83,39 @@ fn a_renamed_peer_link_goes_on_carrying_frames() {
 fn schedules_that_failed_once_hold_now() {
     use Process::{Iccpd, Syncd};
     use Step::{
-        Blink, Bridge, FlushRules, Kill, Leg, Member, Move, Rename, ResetWire, Start, Wait,
+        Blink, Bridge, Cross, FlushRules, Kill, Leg, Member, Move, Rename, RenamePeerLink,
+        ResetWire, Start, Wait,
     };
     let renamed_while = [Kill(A, Syncd), Rename(A, 0, false), Start(A, Syncd)];
     let schedules: &[(u64, &[Step])] = &[
+        // Of the peer link only its name was known, and none was in the filter any more.
+        (
+            899_031_022_447_043_091,
+            &[
+                Kill(A, Iccpd),
+                Wait(3),
+                FlushRules(A),
+                RenamePeerLink(A, false),
+                Start(A, Iccpd),
+                Wait(12_349),
+            ],
+        ),
+        // A host came up at the primary while LACP began anew on its leg to another port of the secondary.
+        (
+            1_542_788_856_349_195_471,
+            &[
+                Move(Place::Bond(1)),
+                Move(Place::Bond(0)),
+                Move(Place::Orphan(0)),
+                Wait(53_129),
+                Leg(B, 0, false),
+                Wait(23_925),
+                Cross(A, true),
+                Wait(12_001),
+                Leg(A, 1, false),
+                Wait(156),
+            ],
+        ),
         // Its originals stood under the old name: the port showed the id of the pair for ever.
         (0, &[&renamed_while[..], &[Wait(12_057)]].concat()),
         // A held port got another name and was never released.

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partners {
-    /// State of the links that were looked at.
-    links: Option<u64>,
+    /// State of the links that were looked at, and as whom.
+    looked_at: Option<(u64, Role)>,
     /// Something changed that counts.
     is_due: bool,
     conflicts: BTreeMap<IfName, Conflict>,
@@ -30,7 +30,7 @@ impl Partners {
 
     /// Other ports are to be looked at, whatever happens to the links.
     pub(super) const fn look_again(&mut self) {
-        self.links = None;
+        self.looked_at = None;
     }
 
     /// Nobody is there to compare with.
@@ -46,9 +46,9 @@ impl Partners {
 impl Domain {
     /// Look who is at the other end of each port, and compare with what the peer says.
     pub(super) fn compare_partners(&mut self) {
-        let state = Some(self.links.generation());
-        if self.links.is_ready() && self.partners.links != state {
-            self.partners.links = state;
+        let state = Some((self.links.generation(), self.identity.role));
+        if self.links.is_ready() && self.partners.looked_at != state {
+            self.partners.looked_at = state;
             let partners = self.ports.values();
             let partners = partners.map(|port| (port.name(), self.lacp_partner(port)));
             for (name, partner) in partners.collect::<Vec<_>>() {
@@ -75,17 +75,19 @@ impl Domain {
         }
     }
 
-    /// Who is at the other end of a port, as far as that counts: while it could carry data. Of one that is kept from
-    /// that because of who is there, while LACP could run, and through its beginning anew: the host may use another leg
-    /// by then because of the id that this one shows, and is where it was.
+    /// Who is at the other end of a port, as far as that counts. At the primary: while it could carry data. The secondary
+    /// is the one that gives way, and so looks at what could carry data next: while LACP can run, also where the host uses
+    /// another leg, and through LACP's beginning anew, for the same cable leads to the same host until it is pulled.
     fn lacp_partner(&self, port: &MlagPort) -> Option<LacpPartner> {
         let (name, bridge) = (&port.name(), &self.config.bridge);
         let partner = self.links.partner(name);
-        if self.is_miscabled(name) {
-            let runs = self.links.has_running_member(name);
-            return partner.or(port.partner()).filter(|_| runs);
+        match self.identity.role {
+            Role::Secondary if self.syncd.policy.holds => {
+                let runs = self.links.has_running_member(name);
+                partner.or(port.partner()).filter(|_| runs)
+            }
+            _ => partner.filter(|_| self.links.port_is_up(name, bridge)),
         }
-        partner.filter(|_| self.links.port_is_up(name, bridge))
     }
 
     /// The port is to be kept from carrying data: another host is behind the peer's. Where no

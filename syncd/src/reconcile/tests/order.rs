@@ -269,6 +269,22 @@ fn isolation_and_learning_follow_the_peer_link_under_another_name_and_back() {
     assert_eq!(is(&bench, "lan9"), Some(port("lan9")));
 }
 
+/// `nft flush ruleset` and a rename in the same moment: no filter says any more which interface it was.
+#[test]
+fn isolation_comes_back_on_a_peer_link_that_was_renamed_while_there_was_no_filter() {
+    let mut bench = Bench::running();
+    bench.dataplane.filter = None;
+    let _ = bench.observe(&BackendEvent::Filter {
+        filter: None,
+        held: BTreeSet::new(),
+    });
+    rename(&mut bench, "peer", "lan9");
+    let _ = bench.settle();
+    let filter = bench.dataplane.filter.as_ref().unwrap();
+    assert_eq!(filter.peer_link, Some(port("lan9")));
+    assert!(!filter.isolated.is_empty());
+}
+
 /// The next interface of that name may be anybody's, and a port that the client names is no peer link.
 #[test]
 fn a_renamed_peer_link_that_is_gone_or_an_mlag_port_is_not_followed() {

@@ -23,6 +23,10 @@ impl World {
         }
         leg.cable = up;
         self.checks.touch(Place::Bond(host), self.now);
+        if self.crossed[0] != self.crossed[1] {
+            // The other host is behind the other half of this port.
+            self.checks.touch(Place::Bond(BONDS - 1 - host), self.now);
+        }
         self.chassis[side].kernel.set_cable(member(port), up);
         let look = self.jitter(1_000, 100_000);
         self.after(look, Timer::Notice { side, port });
