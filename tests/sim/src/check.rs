@@ -40,6 +40,8 @@ pub struct Checks {
     touched: BTreeSet<Place>,
     /// Stations that moved.
     moved: BTreeSet<usize>,
+    /// Those of them that a chassis may not have heard of, because of what failed meanwhile, until they say something.
+    unheard: BTreeSet<usize>,
     peer_link_touched: bool,
     /// Places that may get frames twice, until everything was well for a while.
     at_risk: BTreeSet<Place>,
@@ -77,6 +79,19 @@ impl Checks {
         self.moved.insert(station);
         self.last_touch = now;
         self.seen = None;
+    }
+
+    /// A station is at another place, and has not said so.
+    pub fn displace_station(&mut self, station: usize, now: Time) {
+        self.touch_station(station, now);
+        self.unheard.insert(station);
+    }
+
+    /// A station says something while everything is well or is not.
+    pub fn heard(&mut self, station: usize, is_healthy: bool, now: Time) {
+        if is_healthy && self.unheard.remove(&station) {
+            self.touch_station(station, now);
+        }
     }
 
     /// What keeps frames from being delivered twice at a place is gone: it has to be back soon.
@@ -127,6 +142,7 @@ impl Checks {
         if !is_healthy {
             self.well_since = None;
             self.at_risk.extend(&self.touched);
+            self.unheard.extend(&self.moved);
             if self.peer_link_touched {
                 self.at_risk.extend(PLACES);
             }
@@ -135,10 +151,10 @@ impl Checks {
         let since = *self.well_since.get_or_insert(now);
         let is_over = now - since.max(self.last_touch) >= SETTLE;
         let is_any = self.peer_link_touched
-            || !(self.touched.is_empty() && self.moved.is_empty() && self.at_risk.is_empty());
+            || !(self.touched.is_empty() && self.moved == self.unheard && self.at_risk.is_empty());
         if is_over && is_any {
             self.touched.clear();
-            self.moved.clear();
+            self.moved.clone_from(&self.unheard);
             self.at_risk.clear();
             self.peer_link_touched = false;
             self.seen = None;

@@ -54,7 +54,8 @@ impl Iccpd {
         process
     }
 
-    fn read_all(&mut self, kernel: &Kernel, now: Time) {
+    /// Everything is read: at first, and when events were lost.
+    pub fn read_all(&mut self, kernel: &Kernel, now: Time) {
         self.view
             .replace(kernel.infos(Reader::Iccpd), kernel.vlan_sets());
         self.take_view(now);

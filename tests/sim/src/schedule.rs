@@ -40,6 +40,10 @@ pub enum Step {
     Kill(usize, Process),
     /// A process is stopped or goes on.
     Freeze(usize, Process, bool),
+    /// What waits for a process to read of its kernel is lost.
+    LoseEvents(usize, Process),
+    /// `mclagsyncd` takes so many milliseconds for each thing it does.
+    Slow(usize, u64),
     /// A chassis loses power or gets it back.
     Power(usize, bool),
     /// The station that moves about is somewhere else.
@@ -107,6 +111,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (side(), process()).prop_map(|(s, p)| Step::Start(s, p)),
         3 => (side(), process()).prop_map(|(s, p)| Step::Kill(s, p)),
         2 => (side(), process(), any::<bool>()).prop_map(|(s, p, on)| Step::Freeze(s, p, on)),
+        1 => (side(), process()).prop_map(|(s, p)| Step::LoseEvents(s, p)),
+        1 => (side(), prop_oneof![Just(0_u64), 1..300_u64]).prop_map(|(s, millis)| Step::Slow(s, millis)),
         1 => (side(), any::<bool>()).prop_map(|(s, on)| Step::Power(s, on)),
         3 => place().prop_map(Step::Move),
         1 => side().prop_map(Step::FlushRules),
@@ -125,16 +131,20 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         any::<u64>(),
         prop_oneof![Just(10_u64), Just(90)],
         prop_oneof![Just(3_u64), Just(15)],
+        prop_oneof![Just(1_u64), Just(25)],
     );
     let steps = prop::collection::vec(step(), 1..40);
-    (options, steps).prop_map(|((seed, restart_hold, session_timeout), steps)| Schedule {
-        options: Options {
-            seed,
-            restart_hold: Duration::from_secs(restart_hold),
-            session_timeout: Duration::from_secs(session_timeout),
+    (options, steps).prop_map(
+        |((seed, restart_hold, session_timeout, speaks_every), steps)| Schedule {
+            options: Options {
+                seed,
+                restart_hold: Duration::from_secs(restart_hold),
+                session_timeout: Duration::from_secs(session_timeout),
+                speaks_every: Duration::from_secs(speaks_every),
+            },
+            steps,
         },
-        steps,
-    })
+    )
 }
 
 /// How a schedule went.
@@ -319,6 +329,8 @@ impl World {
             Step::Start(side, process) => self.start(side, process),
             Step::Kill(side, process) => self.kill(side, process),
             Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
+            Step::LoseEvents(side, process) => self.lose_events(side, process),
+            Step::Slow(side, millis) => self.slow_down(side, Duration::from_millis(millis)),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(STATIONS - 1, place),
@@ -375,6 +387,7 @@ impl World {
             self.power_on(side);
             self.cross(side, false);
             self.happen(Step::RenamePeerLink(side, true));
+            self.happen(Step::Slow(side, 0));
             for process in [Process::Iccpd, Process::Syncd] {
                 self.freeze(side, process, false);
                 self.start(side, process);
@@ -400,6 +413,11 @@ impl World {
         for side in SIDES {
             for process in [Process::Iccpd, Process::Syncd] {
                 self.note(|| format!("-- restart of {process:?} on chassis {side}"));
+                // What nobody speaks for ages meanwhile.
+                for station in 0..STATIONS {
+                    self.speak(station);
+                }
+                self.run_for(Duration::from_secs(1));
                 let before = self.dataplane();
                 self.kill(side, process);
                 self.run_for(Duration::from_secs(2));

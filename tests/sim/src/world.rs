@@ -56,6 +56,8 @@ pub struct Options {
     pub restart_hold: Duration,
     /// [`Config::session_timeout`] of both chassis.
     pub session_timeout: Duration,
+    /// How often stations say something that have nothing to say.
+    pub speaks_every: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -74,12 +76,21 @@ enum Timer {
         host: usize,
         generation: u64,
     },
-    /// Stations that have nothing to say say something, and tables age.
+    /// Tables age.
     Second,
+    /// Stations that have nothing to say say something.
+    Speak,
 }
 
 /// What waits in a socket.
 type Inbox<T> = VecDeque<(Time, T)>;
+
+/// What a process reads of its kernel.
+enum FromKernel<T> {
+    Event(T),
+    /// Others were lost: its buffer was full.
+    Lost,
+}
 
 enum ToIccpd {
     Up(u64),
@@ -110,6 +121,10 @@ pub struct Chassis {
     pub syncd: Option<Syncd>,
     /// Whether they are stopped (`SIGSTOP`).
     pub is_frozen: [bool; 2],
+    /// How long `mclagsyncd` takes for what it finds when it wakes up.
+    pub pause: Duration,
+    /// It is busy until then.
+    busy_until: Time,
     /// It has power.
     pub is_on: bool,
     /// The settings that `iccpd` starts with.
@@ -121,8 +136,8 @@ pub struct Chassis {
     local: [Option<u64>; 2],
     /// The connection to the other chassis.
     wire: Option<u64>,
-    from_kernel: Inbox<Event>,
-    from_bridge: Inbox<BackendEvent>,
+    from_kernel: Inbox<FromKernel<Event>>,
+    from_bridge: Inbox<FromKernel<BackendEvent>>,
     to_iccpd: Inbox<ToIccpd>,
     to_syncd: Inbox<ToSyncd>,
     from_wire: Inbox<OnWire>,
@@ -157,6 +172,11 @@ pub struct World {
     pub checks: Checks,
     /// What happened, if somebody wants to read it.
     pub trace: Option<Vec<String>>,
+    speaks_every: Duration,
+    /// The legs that each host uses.
+    legs: [[bool; 2]; BONDS],
+    /// When each station moved last.
+    moved_at: [Option<Time>; STATIONS],
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
     count: u64,
     rng: TestRng,
@@ -174,6 +194,8 @@ impl World {
             iccpd: None,
             syncd: None,
             is_frozen: [false; 2],
+            pause: Duration::ZERO,
+            busy_until: Time::ZERO,
             is_on: true,
             config: config(side, options),
             has_lost_peer_link: false,
@@ -202,6 +224,9 @@ impl World {
             wire_cut: false,
             checks: Checks::default(),
             trace: None,
+            speaks_every: options.speaks_every,
+            legs: [[false; 2]; BONDS],
+            moved_at: [None; STATIONS],
             timers: BinaryHeap::new(),
             count: 0,
             rng: TestRng::from_seed(RngAlgorithm::ChaCha, &seed),
@@ -215,6 +240,7 @@ impl World {
             }
         }
         world.after(Duration::from_secs(1), Timer::Second);
+        world.after(options.speaks_every, Timer::Speak);
         world
     }
 
@@ -311,6 +337,7 @@ impl World {
         .into_iter()
         .flatten()
         .min()
+        .map(|at| at.max(chassis.busy_until))
     }
 
     fn step(&mut self) {
@@ -332,10 +359,13 @@ impl World {
 
     fn fire(&mut self, timer: Timer) {
         match timer {
-            Timer::Second => {
+            Timer::Speak => {
                 for station in 0..STATIONS {
                     self.speak(station);
                 }
+                self.after(self.speaks_every, Timer::Speak);
+            }
+            Timer::Second => {
                 for side in SIDES {
                     let now = self.now;
                     self.chassis[side].kernel.age(now);
@@ -435,6 +465,11 @@ impl World {
     /// The host chooses anew, and the chassis see what comes of it.
     fn select(&mut self, host: usize) {
         self.hosts[host].select();
+        let legs = SIDES.map(|side| self.hosts[host].is_selected(side));
+        if std::mem::replace(&mut self.legs[host], legs) != legs && !self.is_paired(host) {
+            // Its legs lead to different places.
+            self.displace_stations(host);
+        }
         for side in SIDES {
             let port = self.opposite(side, host);
             let bond = &self.hosts[host];
@@ -447,6 +482,25 @@ impl World {
             let is_used = bond.is_selected(side);
             let kernel = &mut self.chassis[side].kernel;
             kernel.negotiate(member(port), with, is_used);
+        }
+    }
+
+    /// Whether both legs of a host lead to two halves of one port.
+    fn is_paired(&self, host: usize) -> bool {
+        SIDES.iter().all(|side| {
+            let port = self.opposite(*side, host);
+            let name = name(&format!("bond{}", port + 1));
+            let chassis = &self.chassis[*side];
+            chassis.kernel.name_of(bond(port)) == Some(name) && chassis.config.ports.contains(&name)
+        }) && self.crossed[0] == self.crossed[1]
+    }
+
+    /// The stations behind a host are somewhere else, and have nothing to say.
+    fn displace_stations(&mut self, host: usize) {
+        for station in 0..STATIONS {
+            if self.stations[station] == Place::Bond(host) {
+                self.checks.displace_station(station, self.now);
+            }
         }
     }
 
@@ -477,11 +531,13 @@ impl World {
         if chassis.iccpd.is_some() {
             to_iccpd
                 .into_iter()
+                .map(FromKernel::Event)
                 .for_each(|event| push(&mut chassis.from_kernel, now + delays[0], event));
         }
         if chassis.syncd.is_some() {
             to_syncd
                 .into_iter()
+                .map(FromKernel::Event)
                 .for_each(|event| push(&mut chassis.from_bridge, now + delays[1], event));
         }
     }
@@ -521,6 +577,19 @@ fn front<T>(inbox: &Inbox<T>) -> Option<Time> {
 fn push<T>(inbox: &mut Inbox<T>, at: Time, what: T) {
     let last = inbox.back().map(|(at, _)| *at);
     inbox.push_back((last.map_or(at, |last| last.max(at)), what));
+}
+
+/// What is there of a kernel's events, and whether some were lost.
+fn ready_events<T>(inbox: &mut Inbox<FromKernel<T>>, now: Time) -> (Vec<T>, bool) {
+    let mut is_lost = false;
+    let mut events = Vec::new();
+    for item in ready(inbox, now) {
+        match item {
+            FromKernel::Event(event) => events.push(event),
+            FromKernel::Lost => is_lost = true,
+        }
+    }
+    (events, is_lost)
 }
 
 fn ready<T>(inbox: &mut Inbox<T>, now: Time) -> Vec<T> {

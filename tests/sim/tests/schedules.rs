@@ -10,6 +10,7 @@ const OPTIONS: Options = Options {
     seed: 0,
     restart_hold: Duration::from_secs(10),
     session_timeout: Duration::from_secs(3),
+    speaks_every: Duration::from_secs(1),
 };
 
 /// Chassis.

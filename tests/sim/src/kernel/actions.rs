@@ -42,11 +42,9 @@ impl Kernel {
                 let backup = self
                     .named(backup)
                     .ok_or_else(|| BackendError::waiting_for(backup))?;
-                self.set_port(port, |settings| settings.backup = Some(backup))?;
+                self.set_backup(port, Some(backup))?;
             }
-            Action::ClearBackup { port } => {
-                self.set_port(port, |settings| settings.backup = None)?;
-            }
+            Action::ClearBackup { port } => self.set_backup(port, None)?,
             Action::SetSystemMac { port, mac } => {
                 let index = self.index(port)?;
                 match self.devices.get_mut(&index).map(|device| &mut device.kind) {
@@ -135,6 +133,14 @@ impl Kernel {
             .and_then(|device| device.port.as_mut());
         change(settings.ok_or_else(|| BackendError::waiting_for(name))?);
         self.device_changed(index);
+        Ok(())
+    }
+
+    /// The port leads to another place then: what was learned on it is forgotten.
+    fn set_backup(&mut self, port: &IfName, backup: Option<u32>) -> Result<(), BackendError> {
+        self.set_port(port, |settings| settings.backup = backup)?;
+        let index = self.index(port)?;
+        self.flush(index, false);
         Ok(())
     }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use iccp_core::Config;
 
-use super::{OnWire, Place, Process, SIDES, Store, Timer, ToIccpd, ToSyncd, World};
+use super::{
+    FromKernel, OnWire, Place, Process, SIDES, Store, Timer, ToIccpd, ToSyncd, World, push,
+};
 use crate::iccpd::Iccpd;
 use crate::kernel::{BONDS, Kernel, ORPHAN, PEER_LINK, member};
 use crate::lacp::Phase;
@@ -12,6 +14,10 @@ use crate::syncd::Syncd;
 
 /// How long that takes.
 const CROSSING: Duration = Duration::from_millis(1_500);
+
+/// Of two moves in less than this nobody can say which one was later: the longest way of what a kernel saw to the other
+/// chassis.
+const UNDECIDED: Duration = Duration::from_millis(8);
 
 impl World {
     /// Plug the cable of a leg in or pull it.
@@ -44,6 +50,7 @@ impl World {
         }
         self.run_for(CROSSING);
         self.crossed[side] = crossed;
+        (0..BONDS).for_each(|host| self.displace_stations(host));
         for (host, was) in were.into_iter().enumerate() {
             if was {
                 let port = self.opposite(side, host);
@@ -87,6 +94,29 @@ impl World {
                 self.send_wire(side, OnWire::Down(wire));
             }
         }
+    }
+
+    /// What waits for a process to read of its kernel is lost.
+    pub fn lose_events(&mut self, side: usize, process: Process) {
+        let now = self.now;
+        let chassis = &mut self.chassis[side];
+        match process {
+            Process::Iccpd if chassis.iccpd.is_some() => {
+                chassis.from_kernel.clear();
+                push(&mut chassis.from_kernel, now, FromKernel::Lost);
+            }
+            Process::Syncd if chassis.syncd.is_some() => {
+                chassis.from_bridge.clear();
+                push(&mut chassis.from_bridge, now, FromKernel::Lost);
+            }
+            _ => {}
+        }
+    }
+
+    /// `mclagsyncd` takes so long for each thing it does from now on.
+    pub fn slow_down(&mut self, side: usize, pause: Duration) {
+        self.chassis[side].pause = pause;
+        self.chassis[side].busy_until = self.now;
     }
 
     /// Start a process that does not run.
@@ -201,8 +231,14 @@ impl World {
         if self.stations[station] != to {
             self.stations[station] = to;
             self.checks.touch_station(station, self.now);
+            let before = self.moved_at[station].replace(self.now);
+            let is_heard = self.speak(station);
+            if !is_heard || before.is_some_and(|before| self.now - before < UNDECIDED) {
+                self.checks.displace_station(station, self.now);
+            }
+        } else {
+            self.speak(station);
         }
-        self.speak(station);
     }
 
     /// An operator does something to the kernel of a chassis.

@@ -67,19 +67,25 @@ impl World {
         walk
     }
 
-    /// A station sends a frame to everybody; tables learn from it.
-    pub fn speak(&mut self, station: usize) {
+    /// A station sends a frame to everybody; tables learn from it. Returns whether any chassis took it in.
+    pub fn speak(&mut self, station: usize) -> bool {
         let ways = self.ways(self.stations[station]);
         if ways.is_empty() {
-            return;
+            return false;
         }
         let [.., draw] = self.rng.next_u32().to_be_bytes();
         let way = ways[usize::from(draw) % ways.len()];
         let walk = self.walk(way, None);
+        let is_taken_in = !walk.path.is_empty();
+        if is_taken_in {
+            let is_healthy = self.is_healthy();
+            self.checks.heard(station, is_healthy, self.now);
+        }
         for (side, ingress) in walk.path {
             let now = self.now;
             self.chassis[side].kernel.learn(mac(station), ingress, now);
             self.kernel_moved(side);
         }
+        is_taken_in
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use iccp_core::{Input, Notice, Output, PeerTraits};
 use mclag_proto::iccp::Message;
+use syncd::backend::BackendEvent;
 
-use super::{OnWire, ToIccpd, ToSyncd, World, letter, push, ready};
+use super::{OnWire, ToIccpd, ToSyncd, World, letter, push, ready, ready_events};
 use crate::iccpd::ABILITIES;
 use crate::syncd::Reply;
 
@@ -16,7 +17,11 @@ impl World {
         let Some(mut process) = chassis.syncd.take() else {
             return;
         };
-        let events = ready(&mut chassis.from_bridge, now);
+        let (mut events, is_lost) = ready_events(&mut chassis.from_bridge, now);
+        if is_lost {
+            let why = "events were lost";
+            events.push(BackendEvent::Resync { why });
+        }
         if !events.is_empty() {
             process.happened(&events, &mut chassis.kernel, &mut chassis.store, now);
         }
@@ -41,6 +46,7 @@ impl World {
             }
         }
         process.timeout(&mut chassis.kernel, &mut chassis.store, now);
+        chassis.busy_until = now + chassis.pause;
         let replies: Vec<Reply> = process.replies.drain(..).collect();
         let done = std::mem::take(&mut process.done);
         let local = chassis.local[1];
@@ -64,10 +70,13 @@ impl World {
             return;
         };
         let mut is_idle = true;
-        let events = ready(&mut chassis.from_kernel, now);
+        let (events, is_lost) = ready_events(&mut chassis.from_kernel, now);
         if !events.is_empty() {
             is_idle = false;
             process.happened(events, now);
+        }
+        if is_lost {
+            process.read_all(&chassis.kernel, now);
         }
         for message in ready(&mut chassis.to_iccpd, now) {
             is_idle = false;
