@@ -285,6 +285,29 @@ fn a_port_that_the_peer_does_not_have_shows_its_own_id_before_isolation_is_lifte
     );
 }
 
+/// What is for its host would go to the peer and come back, and what was learned on it would outlive the port.
+#[test]
+fn what_is_for_a_port_that_the_peer_does_not_have_is_not_sent_to_the_peer_while_it_is_down() {
+    let mut chassis = Chassis::synchronised();
+    let redirects = |chassis: &mut Chassis| {
+        let mut last = None;
+        while let Some((batch, _)) = chassis.batch() {
+            for op in &batch.ops {
+                if let Op::Port { want, .. } = op {
+                    last = Some(want.redirect);
+                }
+            }
+            chassis.answer(&batch, None);
+        }
+        last
+    };
+    assert_eq!(redirects(&mut chassis), Some(true));
+    chassis.tell(named(ConfigFlag::Purge));
+    assert_eq!(redirects(&mut chassis), Some(false));
+    chassis.tell(named(ConfigFlag::Present));
+    assert_eq!(redirects(&mut chassis), Some(true));
+}
+
 #[test]
 fn a_port_that_the_peer_comes_to_have_shows_the_pair_s_id_again_and_is_isolated() {
     let mut chassis = Chassis::synchronised();

@@ -501,13 +501,18 @@ impl Domain {
 
     fn port_want(&self, port: &MlagPort) -> PortWant {
         let is_gone = self.links.is_ready() && !port.exists();
+        // Without one a host is behind this port alone: nobody at the peer has anywhere to send what is for it, and
+        // where it is learned is to be forgotten with the carrier.
+        let has_other_half = port.pairing() != Pairing::Apart;
         PortWant {
             isolation: port.isolation(),
             traffic: match port.state().traffic() {
                 Traffic::Held if is_gone && self.syncd.policy.remembers_holds => Traffic::Pass,
                 traffic => traffic,
             },
-            redirect: self.config.peer_link.is_some() && self.syncd.policy.redirects,
+            redirect: self.config.peer_link.is_some()
+                && self.syncd.policy.redirects
+                && has_other_half,
             system_mac: self.lacp_system(port),
         }
     }
