@@ -35,14 +35,14 @@ pub enum Action {
         /// Whether it learns.
         learning: bool,
     },
-    /// While the bridge port has no carrier, its frames go to another one.
+    /// While the bridge port has no carrier, its frames go to another one. What was learned on it before is forgotten.
     SetBackup {
         /// The bridge port.
         port: IfName,
         /// The other bridge port.
         backup: IfName,
     },
-    /// Frames of the bridge port no longer go elsewhere.
+    /// Frames of the bridge port no longer go elsewhere. What was learned on it is forgotten.
     ClearBackup {
         /// The bridge port.
         port: IfName,

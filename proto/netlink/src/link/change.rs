@@ -39,7 +39,8 @@ pub enum LinkSetting {
     BondMinLinks(u32),
     /// Learn addresses from frames of this bridge port.
     Learning(bool),
-    /// Send frames for this bridge port to another one of its bridge while it has no carrier.
+    /// Send frames for this bridge port to another one of its bridge while it has no carrier, and keep what was learned
+    /// on it meanwhile. What was learned before is forgotten, with `None`, too: the port leads to another place now.
     BackupPort(Option<u32>),
     /// Whether this bridge port gets all multicast of a bridge that snoops.
     McastRouter(McastRouter),
@@ -80,8 +81,8 @@ impl LinkOp {
             }
             LinkSetting::BondMinLinks(count) => bond().min_links(count).build(),
             LinkSetting::Learning(on) => port().learning(on).build(),
-            LinkSetting::BackupPort(Some(index)) => port().backup_port(index).build(),
-            LinkSetting::BackupPort(None) => port().nobackup_port().build(),
+            LinkSetting::BackupPort(Some(index)) => port().backup_port(index).fdb_flush().build(),
+            LinkSetting::BackupPort(None) => port().nobackup_port().fdb_flush().build(),
             LinkSetting::McastRouter(router) => port().mcast_router(router.typed()).build(),
             LinkSetting::PortState(state) => return port_state_request(self.link, state),
         };

@@ -90,6 +90,36 @@ async fn entry_event(
     .await
 }
 
+/// It leads to another place then. What was installed is whoever's who did.
+#[test]
+fn a_port_that_gets_a_backup_or_loses_it_forgets_what_was_learned_and_no_more() {
+    in_namespace("backup and learned", async |mut lab| {
+        let mut bridge = Bridge::build(&mut lab, AGEING).await?;
+        let [port, peer] = bridge.ports;
+        let mut monitor = Monitor::open(FDB, 1 << 20).unwrap();
+        let (host, installed, other) = (mac(1), mac(2), mac(3));
+        let action = FdbAction::SetTracked(Activity::Active);
+        bridge.apply(&mut lab, installed, port, action).await;
+        bridge.wires[1].send(Mac([0xff; 6]), other, None, "hello");
+        entry_event(&mut monitor, "learned", other, |_| true).await;
+        for backup in [Some(peer), None] {
+            bridge.wires[0].send(Mac([0xff; 6]), host, None, "hello");
+            entry_event(&mut monitor, "learned", host, |_| true).await;
+            assert!(bridge.find(&mut lab, host).await.is_some());
+            lab.set(port, LinkSetting::BackupPort(backup)).await;
+            event(&mut monitor, "gone", |e| match e {
+                Event::FdbGone(entry) if entry.mac == host => Some(()),
+                _ => None,
+            })
+            .await;
+            assert_eq!(bridge.find(&mut lab, host).await, None);
+            assert!(bridge.find(&mut lab, installed).await.is_some());
+            assert!(bridge.find(&mut lab, other).await.is_some());
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn a_learned_address_is_an_event_and_so_is_its_move() {
     in_namespace("learn and move", async |mut lab| {

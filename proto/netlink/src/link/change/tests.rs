@@ -36,11 +36,12 @@ fn a_bond_setting_is_data_of_its_kind() {
 fn a_port_setting_is_data_of_its_masters_kind() {
     let port = |backup: u8| {
         link_info(
-            28,
+            32,
             &[
                 11, 0, 4, 0, b'b', b'r', b'i', b'd', b'g', b'e', 0, 0, // kind of the master
-                12, 0, 5, 0, // data
+                16, 0, 5, 0, // data
                 8, 0, 34, 0, backup, 0, 0, 0, // backup_port
+                4, 0, 24, 0, // flush
             ],
         )
     };
