@@ -116,7 +116,7 @@ pub struct Reconciler {
     /// Operations that wait for their result.
     asked: Vec<Asked>,
     failures: HashMap<Subject, OpError>,
-    /// Observations that our own actions changed, not published yet.
+    /// Observations that our own actions changed, or the name of an interface, not published yet.
     ended: Vec<Event>,
     /// What has to be done on the bridge in the picture before another one takes its place; none while none does.
     leaving: Option<Vec<Action>>,
@@ -373,6 +373,7 @@ impl Reconciler {
                 let filter = self.actual.filter.as_ref();
                 let of_filter = filter.and_then(|filter| filter.peer_link);
                 self.wanted.renamed(*from, *to, of_filter);
+                self.entries_renamed(from, *to);
                 self.ports_changed = true;
                 None
             }
@@ -592,8 +593,8 @@ impl Reconciler {
         matches!(self.in_flight.get(key), Some(EntryReason::Once { .. }))
     }
 
-    /// Observations that actions of ours ended since the last call, or began as the dataplane's own, to
-    /// be told to the client.
+    /// Observations that actions of ours ended since the last call, or began as the dataplane's own, or that are under
+    /// another name, to be published.
     pub fn take_ended(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.ended)
     }

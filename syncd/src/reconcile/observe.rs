@@ -4,11 +4,12 @@
 use ipnetwork::IpNetwork;
 use mclag_proto::sync::model::{Event, FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Mac};
+use std::collections::BTreeMap;
 
-use super::observations::change_of_observation;
+use super::observations::{change_of_observation, observation_of};
 use super::reasons::{EntryReason, NeighbourReason};
 use super::{Reconciler, neighbours};
-use crate::dataplane::{FdbEntry, InterfaceActual, NeighbourActual};
+use crate::dataplane::{EntryKind, FdbEntry, InterfaceActual, NeighbourActual};
 
 impl Reconciler {
     pub(super) fn observe_interface(&mut self, name: IfName, now: Option<&InterfaceActual>) {
@@ -62,6 +63,29 @@ impl Reconciler {
             // Not at once: this may be an echo, and the kernel may be flushing.
             self.neighbours.retry.entry(key).or_insert(reason);
         }
+    }
+
+    /// What the tables have of an interface that is called otherwise now. The kernel reports no entry again for that.
+    ///
+    /// What was learned on a port of the pair, or on one that becomes it, is forgotten there when that is carried out.
+    pub(super) fn entries_renamed(&mut self, from: &IfName, to: IfName) {
+        let is_of_pair = [*from, to]
+            .iter()
+            .any(|name| self.wanted.ports().contains_key(name));
+        let entries = self.actual.fdb.iter_mut();
+        let entries = entries.filter(|(_, entry)| entry.port == *from);
+        let renamed = entries.filter_map(|(key, entry)| {
+            entry.port = to;
+            let stays = !is_of_pair || entry.kind != EntryKind::Dynamic;
+            Some((*key, observation_of(entry).filter(|_| stays)?))
+        });
+        // In some order, which is the same in each run.
+        let renamed: BTreeMap<_, _> = renamed.collect();
+        let events = renamed.into_iter();
+        self.ended
+            .extend(events.map(|(key, observation)| Event::Fdb { key, observation }));
+        let mut neighbours = self.actual.neighbours.keys();
+        self.resync |= neighbours.any(|key| key.interface == *from);
     }
 
     pub(super) fn observe_entry(&mut self, key: FdbKey, entry: Option<FdbEntry>) -> Option<Event> {

@@ -1485,6 +1485,50 @@ fn an_address_that_becomes_the_bridge_s_own_is_no_host_s_any_more() {
     assert_eq!(bench.reconciler.take_ended(), [ended]);
 }
 
+/// Input: an interface with addresses behind it gets another name. Output: they are behind that one; the kernel says so of
+/// none of them, and neighbours are looked at again.
+#[test]
+fn what_is_behind_an_interface_is_behind_it_under_another_name() {
+    let mut bench = Bench::running();
+    let _ = bench.see(1, Some(entry("swp1", EntryKind::Dynamic)));
+    let _ = bench.see(2, Some(entry("swp2", EntryKind::Dynamic)));
+    let (from, to) = (port("swp1"), port("lan1"));
+    let _ = bench.observe(&BackendEvent::Renamed { from, to });
+    let learned = Event::Fdb {
+        key: key(1),
+        observation: Observation::Learned {
+            port: to,
+            configured: false,
+        },
+    };
+    assert_eq!(bench.reconciler.take_ended(), [learned]);
+    // The next thing that happens to it is news or none, as always.
+    assert_eq!(bench.see(1, Some(entry("lan1", EntryKind::Dynamic))), None);
+    // A port of the pair leaves it, and comes back.
+    let _ = bench.see(3, Some(entry("bond1", EntryKind::Dynamic)));
+    let _ = bench.see(4, Some(entry("bond1", EntryKind::Configured)));
+    let observed = |last, observation| Event::Fdb {
+        key: key(last),
+        observation,
+    };
+    for (from, to) in [("bond1", "lan3"), ("lan3", "bond1")] {
+        let (from, to) = (port(from), port(to));
+        let _ = bench.observe(&BackendEvent::Renamed { from, to });
+        let configured = Observation::Learned {
+            port: to,
+            configured: true,
+        };
+        assert_eq!(bench.reconciler.take_ended(), [observed(4, configured)]);
+    }
+    assert_eq!(bench.reconciler.needs_snapshot(), None);
+
+    let ours = NeighbourKind::Ours { permanent: false };
+    bench.see_neighbour(1, Some(neighbour(Some(key(1).mac), ours)));
+    let (from, to) = (port("vlan1"), port("lan2"));
+    let _ = bench.observe(&BackendEvent::Renamed { from, to });
+    assert!(bench.reconciler.needs_snapshot().is_some());
+}
+
 /// More than one plan looks at, and no forwarding entry among them.
 #[test]
 fn neighbours_that_wait_alone_are_something_to_do() {
