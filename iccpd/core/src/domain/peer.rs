@@ -5,7 +5,7 @@
 //! has room, so a peer that does not read costs no memory.
 
 use super::own::OwnAddresses;
-use super::presence::Told;
+use super::presence::AdvertisedDataplane;
 use super::{Body, Domain, Message, MlagPort, Output, Time, Tlv};
 use crate::counters::Counter;
 use crate::input::LinkKind;
@@ -23,7 +23,7 @@ pub(super) struct Outbox {
     /// For the I/O layer.
     pub(super) outputs: VecDeque<Output>,
     pub(super) own_addresses: OwnAddresses,
-    pub(super) dataplane: Told,
+    pub(super) dataplane: AdvertisedDataplane,
     control: VecDeque<Item>,
     /// Number of the request that [`Item::Answer`] answers when its turn comes.
     answer: Option<u16>,

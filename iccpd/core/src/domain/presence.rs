@@ -105,15 +105,15 @@ impl Domain {
     }
 }
 
-/// What the peer was told of the dataplane in this session.
+/// What was advertised to the peer of the dataplane in this session.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct AdvertisedDataplane {
     is_due: bool,
     presence: DataplanePresence,
     ports: Vec<DoubtfulPort>,
 }
 
-impl Told {
+impl AdvertisedDataplane {
     /// It may have changed.
     pub(super) const fn due(&mut self) {
         self.is_due = true;

@@ -72,9 +72,9 @@ impl Bypass {
         matches!(self, Self::Found | Self::Active)
     }
 
-    /// What one of our own is told of it; `heard`: somebody answers, and LACP has not agreed.
+    /// What is advertised of it to one of our own; `heard`: somebody answers, and LACP has not agreed.
     #[must_use]
-    pub const fn told(self, heard: bool) -> Option<Alone> {
+    pub const fn advertised(self, heard: bool) -> Option<Alone> {
         match self {
             Self::Off if heard => Some(Alone::Heard),
             Self::Off => None,
@@ -134,8 +134,8 @@ mod tests {
             (Active, true, Some(Alone::Carries), Some(Alone::Carries)),
         ] {
             assert_eq!(state.carries(), carries);
-            assert_eq!(state.told(false), told, "{state:?}");
-            assert_eq!(state.told(true), told_if_heard, "{state:?}");
+            assert_eq!(state.advertised(false), told, "{state:?}");
+            assert_eq!(state.advertised(true), told_if_heard, "{state:?}");
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct MlagPort {
     advertised_partner: Option<LacpPartner>,
     /// Whether it carries data without LACP.
     bypass: Bypass,
-    /// What one of our own is told of that.
+    /// What is advertised of that to one of our own.
     alone: Option<Alone>,
     /// As it was advertised in this session.
     advertised_alone: Option<Alone>,
@@ -159,7 +159,7 @@ impl MlagPort {
     /// Something changed that. `heard`: somebody answers, and LACP has not agreed.
     pub const fn step_bypass(&mut self, event: BypassEvent, heard: bool) {
         self.bypass = self.bypass.after(event);
-        self.alone = self.bypass.told(heard);
+        self.alone = self.bypass.advertised(heard);
     }
 
     /// Whether it is up and may carry data.

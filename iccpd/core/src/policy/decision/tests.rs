@@ -501,7 +501,7 @@ fn bypass_table() {
 #[test]
 fn between_two_that_are_synchronised_one_carries_data_in_the_end() {
     let lone = [Bypass::Ready, Bypass::Found, Bypass::Active];
-    let word = |own: Bypass| OtherHalf::of(Some(own.carries()), own.told(false));
+    let word = |own: Bypass| OtherHalf::of(Some(own.carries()), own.advertised(false));
     let situation = situation(Reachability::Synchronised, OnLoss::Hold);
     for primary in lone {
         for secondary in lone {
