@@ -1,7 +1,10 @@
 //! A peer that repeats itself: work, memory and log lines do not grow with the number of its messages
 //! (`docs/security.md`).
 
-use iccp_core::{Config, Domain, Input, Link, LinkKind, Notice, Output, PeerTraits, Time};
+mod common;
+
+use common::{config, link, name};
+use iccp_core::{Domain, Input, LinkKind, Notice, Output, PeerTraits, Time};
 use mclag_proto::iccp::ext::{
     Alone, Announce, DataplanePresence, DataplaneState, DoubtfulPort, Extension, MacOrder,
     PortPartner, ShutdownNotice, VERSION,
@@ -12,7 +15,7 @@ use mclag_proto::iccp::{
     PortState, RgId, Status, SystemConfig, Tlv,
 };
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
-use mclag_proto::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};
+use mclag_proto::{AggregatorId, LacpPartner, Mac, NodeId, Vid};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -33,10 +36,6 @@ struct Kind {
     make: fn(u32) -> Input,
     /// Messages that may wait for the peer afterwards.
     waiting: usize,
-}
-
-fn name(text: &str) -> IfName {
-    IfName::new(text).unwrap()
 }
 
 fn body(body: Body) -> Input {
@@ -395,32 +394,8 @@ fn synchronised() -> Domain {
 
 /// The same, that far on the way there; none beyond.
 fn after(steps: usize) -> Option<Domain> {
-    let config = Config {
-        peer_link: Some(name("peerlink")),
-        ports: [name("bond1")].into(),
-        system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
-        ..Config::new(
-            DomainId::new(1).unwrap(),
-            "192.0.2.1".parse().unwrap(),
-            "192.0.2.2".parse().unwrap(),
-            name("br0"),
-            Mac([2, 0, 0, 0, 0, 1]),
-        )
-    };
-    let mut domain = Domain::new(config);
-    let link = |index, text: &str, kind| {
-        Input::Link(Link {
-            index,
-            name: name(text),
-            mac: None,
-            admin_up: true,
-            running: true,
-            master: None,
-            blocked: false,
-            kind,
-            member: None,
-        })
-    };
+    let mut domain = Domain::new(config([name("bond1")].into()));
+    let link = |index, text: &str, kind| Input::Link(link(index, name(text), kind));
     let lag = LinkKind::Lag {
         lacp: false,
         partner: None,

@@ -1,38 +1,20 @@
 //! A chassis with as many ports as there may be: what happens to all of them at once is looked at once.
 
-use iccp_core::{
-    Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, PeerTraits, Time,
-};
+mod common;
+
+use common::{config, link, name, syncd_up};
+use iccp_core::{Domain, Input, LagMember, Link, LinkKind, Notice, Output, PeerTraits, Time};
 use mclag_proto::iccp::ext::{Announce, Extension, VERSION};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, Message, PortState, RgId, Tlv,
 };
-use mclag_proto::sync::model::Abilities;
-use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
+use mclag_proto::{AggregatorId, IfName, Mac};
 
 const PORTS: u32 = 512;
 const BRIDGE: u32 = 1;
 
-fn name(text: &str) -> IfName {
-    IfName::new(text).unwrap()
-}
-
 fn bond(port: u32) -> IfName {
     name(&format!("bond{port}"))
-}
-
-fn link(index: u32, name: IfName, kind: LinkKind) -> Link {
-    Link {
-        index,
-        name,
-        mac: Some(Mac([2, 0, 0, 0, 1, 1])),
-        admin_up: true,
-        running: true,
-        master: None,
-        blocked: false,
-        kind,
-        member: None,
-    }
 }
 
 fn lag(port: u32) -> Link {
@@ -97,18 +79,7 @@ impl Chassis {
 
 /// All ports are up on both chassis, which are synchronised.
 fn synchronised() -> Chassis {
-    let mut chassis = Chassis(Domain::new(Config {
-        peer_link: Some(name("peerlink")),
-        ports: (0..PORTS).map(bond).collect(),
-        system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
-        ..Config::new(
-            DomainId::new(1).unwrap(),
-            "192.0.2.1".parse().unwrap(),
-            "192.0.2.2".parse().unwrap(),
-            name("br0"),
-            Mac([2, 0, 0, 0, 0, 1]),
-        )
-    }));
+    let mut chassis = Chassis(Domain::new(config((0..PORTS).map(bond).collect())));
     chassis.handle(Input::LinksBegin);
     chassis.handle(Input::Link(link(BRIDGE, name("br0"), LinkKind::Bridge)));
     chassis.handle(Input::Link(link(2, name("peerlink"), LinkKind::Other)));
@@ -117,19 +88,7 @@ fn synchronised() -> Chassis {
         chassis.handle(member(port, true));
     }
     chassis.handle(Input::LinksEnd);
-    chassis.handle(Input::SyncdUp {
-        abilities: Abilities {
-            redirect: true,
-            tracking: true,
-            hold: true,
-            pair: false,
-            interfaces: false,
-            neighbours: false,
-            node_mac: false,
-        },
-        backend: "model".into(),
-        window: 8,
-    });
+    chassis.handle(syncd_up());
     let traits = PeerTraits::default();
     chassis.handle(Input::PeerUp { traits });
     for body in [

@@ -1,5 +1,8 @@
 //! One chassis against a peer and a `syncd` that do what each test says.
 
+mod common;
+
+use common::{config, name, syncd_up};
 use iccp_core::lag::MlagPort;
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, OnLoss, Output, PeerTraits,
@@ -12,34 +15,20 @@ use mclag_proto::iccp::{
     MacType, Message, PortState, RgId, Tlv,
 };
 use mclag_proto::sync::model::{
-    Abilities, Event, FdbKey, Isolation, Observation, Op, OpError, OpErrorCode, Section, Traffic,
+    Event, FdbKey, Isolation, Observation, Op, OpError, OpErrorCode, Section, Traffic,
 };
-use mclag_proto::{AggregatorId, DomainId, IfName, LacpPartner, Mac, Vid};
+use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac, Vid};
 use std::time::Duration;
 
 const RG: RgId = RgId(1);
 const SECOND: Duration = Duration::from_secs(1);
-
-fn name(text: &str) -> IfName {
-    IfName::new(text).unwrap()
-}
 
 /// Index of the bridge, for a port of it.
 const BRIDGE: Option<u32> = Some(9);
 
 /// An interface that is up, by itself.
 fn link(index: u32, text: &str) -> Link {
-    Link {
-        index,
-        name: name(text),
-        mac: None,
-        admin_up: true,
-        running: true,
-        master: None,
-        blocked: false,
-        kind: LinkKind::Other,
-        member: None,
-    }
+    common::link(index, name(text), LinkKind::Other)
 }
 
 /// The bond of the model, in the bridge or not, with this host behind it.
@@ -73,18 +62,7 @@ impl Chassis {
 
     /// Its interfaces are known, and nothing else.
     fn new() -> Self {
-        let config = Config {
-            peer_link: Some(name("peerlink")),
-            ports: [name("bond1")].into(),
-            system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
-            ..Config::new(
-                DomainId::new(1).unwrap(),
-                "192.0.2.1".parse().unwrap(),
-                "192.0.2.2".parse().unwrap(),
-                name("br0"),
-                Mac([2, 0, 0, 0, 0, 1]),
-            )
-        };
+        let config = config([name("bond1")].into());
         let mut this = Self {
             domain: Domain::new(config),
             now: Time::ZERO,
@@ -121,19 +99,7 @@ impl Chassis {
     }
 
     fn syncd_up(&mut self) {
-        self.feed(Input::SyncdUp {
-            abilities: Abilities {
-                redirect: true,
-                tracking: true,
-                hold: true,
-                pair: false,
-                interfaces: false,
-                neighbours: false,
-                node_mac: false,
-            },
-            backend: "model".into(),
-            window: 8,
-        });
+        self.feed(syncd_up());
     }
 
     /// `syncd` lists a table without any entry.
