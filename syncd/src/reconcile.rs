@@ -694,6 +694,12 @@ impl Reconciler {
         entries.filter_map(|(key, entry)| Some((*key, observation_of(entry)?)))
     }
 
+    /// Where the dataplane sees this address, if it does.
+    #[must_use]
+    pub fn observation(&self, key: &FdbKey) -> Option<Observation> {
+        observation_of(self.actual.fdb.get(key)?)
+    }
+
     /// What is wanted.
     #[must_use]
     pub const fn wanted(&self) -> &Wanted {

@@ -352,7 +352,7 @@ impl<B: Backend> Server<B> {
                 Next::Event(event) => self.observe(event?).await?,
                 Next::HelloTimeout => self.give_up_candidate(),
                 Next::Foreign(happened) => self.hear_foreign(happened),
-                Next::ForeignDue => {}
+                Next::ForeignDue => self.look_at_doubtful(),
                 Next::Settle => drop(self.settle().await),
                 Next::Heard => {}
                 Next::Retry => {

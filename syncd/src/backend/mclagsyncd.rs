@@ -61,6 +61,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a server that pushes nothing is asked for changes of its forwarding table. The daemon
 /// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
 const POLL: Duration = Duration::from_secs(5);
+/// Time in which a server that reads surely carries out what it was sent.
+pub const CARRIES_OUT: Duration = pace::CARRIES_OUT;
 /// Number of what is sent and no client waits for.
 pub const UNASKED: u64 = 0;
 /// Most memberships of ports in VLANs that are kept.
@@ -261,6 +263,14 @@ impl Client {
     #[must_use]
     pub fn is_programmed(&self, key: &FdbKey, port: &IfName) -> bool {
         self.translator.is_programmed(key, port)
+    }
+
+    /// Whether the server was sent this, and may be about to carry it out although it was sent otherwise since. It is
+    /// for [`CARRIES_OUT`] at the most, unless the server does not read.
+    #[must_use]
+    pub fn may_yet_program(&self, key: &FdbKey, port: &IfName) -> bool {
+        let connection = self.connection.as_ref();
+        connection.is_some_and(|connection| connection.may_be_carried_out(key, port))
     }
 
     /// The server has this entry, as is known from elsewhere: asked for next, it is not sent.

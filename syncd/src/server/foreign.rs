@@ -5,7 +5,7 @@
 //! neither ends the connection of the client nor undoes anything. A client is let in once the server was
 //! there for the first time, for until then nobody knows what it can do.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use mclag_proto::sync::model::{
@@ -21,7 +21,7 @@ use super::admission::{Candidate, refuse};
 use super::connection::{Connection, Lost};
 use crate::backend::Backend;
 use crate::backend::composition::{Share, together};
-use crate::backend::mclagsyncd::{Client, ServerEvent, UNASKED, WINDOW};
+use crate::backend::mclagsyncd::{CARRIES_OUT, Client, ServerEvent, UNASKED, WINDOW};
 use crate::dataplane::{Actual, EntryKind};
 use crate::reconcile::{Ledger, Owed};
 
@@ -42,6 +42,9 @@ pub(super) struct Foreign {
     ledger: Ledger,
     /// Entries that it has yet to be sent since it came back.
     owed: Owed,
+    /// Addresses that our own kernel sees where the server may just have been told to forward them, and when that is
+    /// looked at again.
+    doubtful: BTreeMap<FdbKey, Instant>,
     /// How much of what nobody asked for has not left.
     unasked_under_way: usize,
     /// Batches of the client that are not answered, oldest first.
@@ -81,15 +84,18 @@ impl Foreign {
             is_of_our_kernel: false,
             ledger: Ledger::default(),
             owed: Owed::default(),
+            doubtful: BTreeMap::new(),
             unasked_under_way: 0,
             open: VecDeque::new(),
             last_serial: UNASKED,
         }
     }
 
-    /// When the next batch can be answered although nothing happens.
+    /// When the next batch can be answered, or something be looked at again, although nothing happens.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.open.front()?.in_force_at
+        let answer = self.open.front().and_then(|open| open.in_force_at);
+        let doubtful = self.doubtful.values().copied();
+        answer.into_iter().chain(doubtful).min()
     }
 
     /// The client is gone: nobody waits for answers any more, and no snapshot will end.
@@ -219,6 +225,26 @@ impl Foreign {
     pub(super) fn is_own_work(&self, key: &FdbKey, observation: &Observation) -> bool {
         let port = observation.port();
         port.is_some_and(|port| self.client.is_programmed(key, &port))
+    }
+
+    /// Whether what our own kernel sees may be that the server carries out what it was sent before it was sent otherwise.
+    /// A host may be there as well: that is looked at again.
+    pub(super) fn may_be_own_work(&mut self, key: &FdbKey, observation: &Observation) -> bool {
+        let port = observation.port();
+        let may_be = port.is_some_and(|port| self.client.may_yet_program(key, &port));
+        if may_be {
+            self.doubtful.insert(*key, Instant::now() + CARRIES_OUT);
+        } else {
+            self.doubtful.remove(key);
+        }
+        may_be
+    }
+
+    fn no_longer_doubtful(&mut self) -> Vec<FdbKey> {
+        let now = Instant::now();
+        let due = |_: &FdbKey, at: &mut Instant| *at <= now;
+        let due = self.doubtful.extract_if(.., due);
+        due.map(|(key, _)| key).collect()
     }
 
     /// Of what is to be sent, our own kernel has this.
@@ -482,6 +508,18 @@ impl<B: Backend> Server<B> {
                 None => Lost::Unexpected("no hello in time".to_owned()),
             };
             refuse(connection, &lost);
+        }
+    }
+
+    /// Where the server has surely done what it was sent, it is a host that our own kernel sees.
+    pub(super) fn look_at_doubtful(&mut self) {
+        let Some(foreign) = &mut self.foreign else {
+            return;
+        };
+        for key in foreign.no_longer_doubtful() {
+            if let Some(observation) = self.reconciler.observation(&key) {
+                self.publish(&Event::Fdb { key, observation });
+            }
         }
     }
 

@@ -73,7 +73,7 @@ impl<B: Backend> Server<B> {
     }
 
     /// Publish to the client what the dataplane sees, when it next has credit.
-    fn publish(&mut self, event: &Event) {
+    pub(super) fn publish(&mut self, event: &Event) {
         if let Event::Fdb { key, observation } = event {
             debug!(mac = %key.mac, vid = %key.vid, ?observation, "seen");
             let table = self.reconciler.actual().fdb.len();
@@ -83,6 +83,7 @@ impl<B: Backend> Server<B> {
                         foreign.client.vanished(key);
                     }
                     foreign.is_own_work(key, observation)
+                        || foreign.may_be_own_work(key, observation)
                 }
                 // It keeps another table, and says itself what it sees.
                 Some(_) => true,

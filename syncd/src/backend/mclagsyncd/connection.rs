@@ -9,6 +9,7 @@ use mclag_daemon::dial::Backoff;
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::time::wait_until;
 use mclag_netlink::diag;
+use mclag_proto::IfName;
 use mclag_proto::mclagdctl::ToSyncd;
 use mclag_proto::sync::model::{FdbKey, OpError};
 use mclag_proto::sync::v1::{ClientMessage, Detector, Dialect, FdbRecord, Side};
@@ -202,6 +203,13 @@ impl ServerConnection {
     /// The server says that it has something of this address.
     pub(super) fn is_there(&mut self, key: &FdbKey) {
         self.waiting.is_there(key);
+    }
+
+    /// Whether the server may be about to forward this address to this port, as it was sent.
+    pub(super) fn may_be_carried_out(&self, key: &FdbKey, port: &IfName) -> bool {
+        let is_read = || self.unread().is_none_or(|unread| unread == 0);
+        self.waiting
+            .may_be_carried_out(key, port, is_read, Instant::now())
     }
 
     /// Write the next of what waits, as far as the server has read what was written.

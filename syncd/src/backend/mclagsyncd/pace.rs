@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use mclag_proto::IfName;
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::sync::v1::{FdbRecord, RecordOp};
 use tokio::time::Instant;
@@ -23,6 +24,12 @@ pub(super) const RECORDS_AT_ONCE: usize = 16;
 
 /// Bytes that may wait to be read, of the 64 kB that it takes, and a message of 4 kB more.
 const MOST_UNREAD: u32 = 32 * 1024;
+
+/// Messages of entries that the server may not have carried out: it reads one when it is done with the one before.
+const UNDONE: usize = 2;
+
+/// Time in which a server surely carries out a message of entries that it has read.
+pub(super) const CARRIES_OUT: Duration = Duration::from_secs(5);
 
 /// Time between messages of entries to a server of which nobody knows what it has read.
 const BLIND_GAP: Duration = Duration::from_millis(250);
@@ -36,6 +43,8 @@ pub(super) struct Waiting {
     /// The last number in it.
     last: u64,
     entries: HashMap<FdbKey, Entry>,
+    /// The messages of entries that were sent last, oldest first.
+    recent: VecDeque<Recent>,
     /// Not before then is another message of entries sent if nobody knows what was read.
     blind_until: Option<Instant>,
 }
@@ -48,6 +57,13 @@ struct Entry {
     number: u64,
     /// The server has nothing of this address that would have to go.
     is_new: bool,
+}
+
+/// Entries that were sent.
+#[derive(Debug)]
+struct Recent {
+    at: Instant,
+    added: Vec<(FdbKey, IfName)>,
 }
 
 /// What is sent next.
@@ -130,14 +146,45 @@ impl Waiting {
         {
             records.extend(self.entries.remove(&key).map(|entry| entry.record));
         }
+        self.remember(&records, now);
         Some(NextMessage::Entries(records))
+    }
+}
+
+impl Waiting {
+    fn remember(&mut self, records: &[FdbRecord], now: Instant) {
+        let added = records.iter().filter(|record| record.op == RecordOp::Add);
+        let added = added.filter_map(|record| {
+            let FdbRecord { vid, mac, port, .. } = *record;
+            Some((FdbKey { vid, mac }, port?))
+        });
+        let added = added.collect();
+        self.recent.push_back(Recent { at: now, added });
+        if self.recent.len() > UNDONE {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Whether the server may be about to forward this address to this port, as it was sent, be it that it was sent
+    /// otherwise since. `is_read`: it has nothing to read.
+    pub(super) fn may_be_carried_out(
+        &self,
+        key: &FdbKey,
+        port: &IfName,
+        is_read: impl Fn() -> bool,
+        now: Instant,
+    ) -> bool {
+        let entry = (*key, *port);
+        let sent = self.recent.iter();
+        let mut sent = sent.filter(|recent| recent.added.contains(&entry));
+        sent.any(|recent| now < recent.at + CARRIES_OUT || !is_read())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use mclag_proto::sync::v1::FdbKind;
-    use mclag_proto::{IfName, Mac, Vid};
+    use mclag_proto::{Mac, Vid};
     use proptest::prelude::*;
 
     use super::*;
@@ -238,6 +285,35 @@ mod tests {
         let left = [(2, RecordOp::Delete), (3, RecordOp::Delete)];
         assert_eq!(entries(waiting.next(Some(0), now)), left);
         assert!(waiting.is_empty());
+    }
+
+    /// Of the last two messages, as long as the server has something to read, and 5 s.
+    #[test]
+    fn an_entry_may_be_carried_out_until_the_server_is_done_with_it() {
+        let now = Instant::now();
+        let later = now + CARRIES_OUT;
+        let mut waiting = Waiting::default();
+        let swp1 = IfName::new("swp1").unwrap();
+        let may = |waiting: &Waiting, last, is_read, at| {
+            waiting.may_be_carried_out(&key(last), &swp1, || is_read, at)
+        };
+        let send = |waiting: &mut Waiting, last, op| {
+            waiting.push_entry(record(last, op), &HashSet::new());
+            assert!(waiting.next(Some(0), now).is_some());
+        };
+        assert!(!may(&waiting, 1, false, now), "was never sent");
+        send(&mut waiting, 1, RecordOp::Add);
+        assert!(may(&waiting, 1, true, now) && may(&waiting, 1, false, later));
+        assert!(!may(&waiting, 1, true, later));
+        let other = IfName::new("swp2").unwrap();
+        assert!(!waiting.may_be_carried_out(&key(1), &other, || false, now));
+        send(&mut waiting, 1, RecordOp::Delete);
+        assert!(
+            may(&waiting, 1, true, now),
+            "it reads the deletion after that"
+        );
+        send(&mut waiting, 2, RecordOp::Delete);
+        assert!(!may(&waiting, 1, false, now) && !may(&waiting, 2, false, now));
     }
 
     /// What happens to an address, or that the server reads.

@@ -652,6 +652,45 @@ async fn beside_a_polled_server_hosts_are_seen_where_our_own_kernel_sees_them() 
     beside.rig.stop().await;
 }
 
+/// Input: the server is sent an entry, and another port for it before it has carried out the first. Output: that our own
+/// kernel has the address on the first port is no host that is seen; if it is there still when the server is done, it is.
+#[tokio::test]
+async fn an_entry_that_is_on_its_way_to_a_polled_server_is_no_host_until_the_server_is_done() {
+    let beside = Beside::start_in(Dialect::LinuxMclag, Options::default()).await;
+    let recorder = &beside.rig.recorder;
+    recorder.play_kernel();
+    let (mut keeper, mut client, _) = beside.both().await;
+    let whole = [
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::On),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    assert!(client.ask(&whole).await.iter().all(Result::is_ok));
+    assert_eq!(client.ask(&[fdb_op(2, "bond1")]).await, [Ok(())]);
+    assert_eq!(keeper.hear_entries().await, [2]);
+    assert_eq!(client.ask(&[fdb_op(2, "bond2")]).await, [Ok(())]);
+    recorder.hear(key(2), port("bond1"));
+    recorder.hear(key(3), port("bond1"));
+    let mut seen = Vec::new();
+    let is_of = |last: u8, events: &[Event]| {
+        let is =
+            |event: &Event| matches!(event, Event::Fdb { key: of, .. } if *of == key(last.into()));
+        events.iter().any(is)
+    };
+    while !is_of(3, &seen) {
+        seen.extend(client.events().await);
+    }
+    assert!(!is_of(2, &seen), "{seen:?}");
+    assert_eq!(keeper.hear_entries().await, [2]);
+    tokio::time::pause();
+    while !is_of(2, &seen) {
+        seen.extend(client.events().await);
+    }
+    tokio::time::resume();
+    beside.rig.stop().await;
+}
+
 /// Whoever may only ask how the dataplane is may not take its pair away.
 #[tokio::test]
 async fn a_pair_is_forgotten_for_those_alone_who_may_change_the_dataplane() {
