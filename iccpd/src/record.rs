@@ -50,7 +50,11 @@ pub struct Recorder {
 
 /// Tells when a thread has written everything, by being closed.
 #[derive(Debug)]
-struct Written(Receiver<()>);
+struct Written {
+    closed: Receiver<()>,
+    /// How long the end of the program waits for that.
+    patience: Duration,
+}
 
 #[derive(Debug)]
 struct Writing {
@@ -90,8 +94,8 @@ impl Recorder {
             .spawn(move || {
                 let _end: SyncSender<()> = end;
                 // It may be the same file.
-                if let Some(Written(before)) = before {
-                    let _ = before.recv();
+                if let Some(before) = before {
+                    let _ = before.closed.recv();
                 }
                 write(&file, &queue);
             });
@@ -99,7 +103,10 @@ impl Recorder {
             tracing::warn!(file = name, %error, "cannot record");
             return;
         }
-        self.written = Some(Written(written));
+        self.written = Some(Written {
+            closed: written,
+            patience: PATIENCE,
+        });
         tracing::info!(file = name, from_start, max_size, "recording begins");
         self.writing = Some(Writing {
             lines,
@@ -182,8 +189,8 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.end("the program ends");
-        if let Some(Written(written)) = self.written.take()
-            && written.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout)
+        if let Some(Written { closed, patience }) = self.written.take()
+            && closed.recv_timeout(patience) == Err(RecvTimeoutError::Timeout)
         {
             tracing::warn!("the disk is too slow: the recording is cut");
         }
@@ -260,7 +267,10 @@ mod tests {
         let (lines, queue) = sync_channel(100);
         let (end, written) = sync_channel::<()>(0);
         let mut recorder = recorder(u64::MAX, lines);
-        recorder.written = Some(Written(written));
+        recorder.written = Some(Written {
+            closed: written,
+            patience: Duration::MAX,
+        });
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
         let thread = thread::spawn(move || {
