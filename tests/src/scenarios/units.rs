@@ -15,7 +15,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "the_units_run_under_systemd",
     about: "Follow the README on a system that has nothing but systemd: bridge and bonds, programs, units, users, and in \
             the end the removal.\n\
-            Each daemon is ready when it answers, is its user without a capability too many, confines itself, and is \
+            Each daemon answers once it is started, is its user without a capability too many, confines itself, and is \
             started again when it hangs. A reload takes effect, or fails with the cause and changes nothing; so does a \
             start, once and not over and over. A second iccpd is refused. They stop in order, and nothing is left.",
     limit: std::time::Duration::from_secs(600),
@@ -127,7 +127,8 @@ fn install(system: &System) -> Result<()> {
     let checked = system.run("iccpd --check")?;
     ensure!(!checked.contains("waited for"), "{checked}");
     system.run(&commands("systemctl enable --now mclagsyncd iccpd")?)?;
-    // Ready is when there is an answer: nothing waits here.
+    // Nothing waits for an answer here. A daemon that is quick enough passes also where the unit does not wait for its
+    // word.
     system.run(&commands("mclagctl macs --vlan 10")?).map(drop)
 }
 
