@@ -13,7 +13,7 @@ use mclag_proto::iccp::ext::{
     Alone, Announce, DataplanePresence, DataplaneState, PortPartner, ShutdownNotice,
 };
 use mclag_proto::iccp::{
-    AggregatorConfig, AggregatorState, PeerLinkInfo, PortChannelInfo, SystemConfig,
+    AggregatorConfig, AggregatorState, ConfigFlag, PeerLinkInfo, PortChannelInfo, SystemConfig,
 };
 use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
@@ -508,13 +508,28 @@ impl Peer {
         self.given = Some(id);
     }
 
+    /// This is not what is known of its port already, so that other ports may be one from then on.
+    #[must_use]
+    pub fn may_change_names(&self, config: &AggregatorConfig) -> bool {
+        let known = self.ports.get(&config.name).map(|port| port.id);
+        match config.flag {
+            ConfigFlag::Present => known != Some(self.id_of(config)),
+            ConfigFlag::Purge => known.is_some(),
+        }
+    }
+
+    fn id_of(&self, config: &AggregatorConfig) -> PortId {
+        PortId {
+            number: config.id,
+            given: self.given == Some(config.id),
+        }
+    }
+
     /// A port of it exists (`spec/iccp.md` 4.2). Returns false if there is no room for it beside those of this
     /// chassis.
     pub fn port_exists(&mut self, config: &AggregatorConfig) -> bool {
-        let id = PortId {
-            number: config.id,
-            given: self.given.take() == Some(config.id),
-        };
+        let id = self.id_of(config);
+        self.given = None;
         let own = self.own.of(&config.name).is_some();
         let known = own || self.ports.contains_key(&config.name);
         if !known && self.ports.len() >= MAX_FOREIGN_PORTS + self.own.iter().count() {

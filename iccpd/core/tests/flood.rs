@@ -5,6 +5,7 @@ mod common;
 
 use common::{config, link, name};
 use iccp_core::{Domain, Input, LinkKind, Notice, Output, PeerTraits, Time};
+use mclag_proto::ctl::SessionState;
 use mclag_proto::iccp::ext::{
     Alone, Announce, DataplanePresence, DataplaneState, DoubtfulPort, Extension, MacOrder,
     PortPartner, ShutdownNotice, VERSION,
@@ -542,6 +543,77 @@ fn ports_that_come_and_go_in_an_endless_snapshot_take_no_memory() {
     };
     let (few, many) = (after(100), after(5_000));
     assert!(many < few + 1_000, "{few} bytes of text, then {many}");
+}
+
+/// The peer's port, given this id.
+fn given_id(id: u16) -> [Input; 2] {
+    let id = AggregatorId(id);
+    let config = AggregatorConfig {
+        id,
+        name: name("bond1"),
+        mac: mac(1),
+        flag: ConfigFlag::Present,
+    };
+    [
+        tlv(Tlv::Extension(Extension::PortId(id))),
+        tlv(Tlv::AggregatorConfig(config)),
+    ]
+}
+
+/// Synchronised, and both were given the same id for their port.
+fn with_given_ids() -> Domain {
+    let mut domain = synchronised();
+    let mut config = domain.config().clone();
+    config.port_ids = [(name("bond1"), AggregatorId(1))].into();
+    domain.handle(Input::Configure(Box::new(config)), Time::ZERO);
+    for input in given_id(1) {
+        domain.handle(input, Time::ZERO);
+    }
+    sent(&mut domain);
+    notices(&mut domain);
+    assert_eq!(domain.status(Time::ZERO).session, SessionState::Up);
+    domain
+}
+
+/// What a name means is compared once for all that came together: where it means the same again nothing was lost.
+#[test]
+fn ids_that_change_many_times_are_compared_once() {
+    for (last, session) in [(1, SessionState::Up), (2, SessionState::Down)] {
+        let mut domain = with_given_ids();
+        for n in 0..MANY {
+            for input in given_id(low(n % 2) + 1) {
+                domain.handle(input, Time::ZERO);
+            }
+        }
+        for input in given_id(last) {
+            domain.handle(input, Time::ZERO);
+        }
+        assert_eq!(domain.status(Time::ZERO).session, SessionState::Up);
+        domain.catch_up();
+        assert_eq!(domain.status(Time::ZERO).session, session, "id {last}");
+    }
+}
+
+/// Also where it would mean the same again a moment later.
+#[test]
+fn nothing_is_kept_under_a_name_that_means_something_else_meanwhile() {
+    let entry = || MacEntry {
+        op: EntryOp::Add,
+        kind: MacType::Dynamic,
+        mac: mac(1),
+        vid: Vid::DEFAULT,
+        port: name("bond1"),
+    };
+    for (id, session, entries) in [(1, SessionState::Up, 1), (2, SessionState::Down, 0)] {
+        let mut domain = with_given_ids();
+        let said = tlv(Tlv::MacInfo(vec![entry()]));
+        for input in given_id(id).into_iter().chain([said]).chain(given_id(1)) {
+            domain.handle(input, Time::ZERO);
+        }
+        domain.catch_up();
+        let status = domain.status(Time::ZERO);
+        assert_eq!((status.session, status.macs.peer), (session, entries));
+    }
 }
 
 #[test]

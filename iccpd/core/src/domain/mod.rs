@@ -91,6 +91,8 @@ pub struct Domain {
     partners: Partners,
     peer_link: PeerLink,
     behind: Behind,
+    /// What names of the peer meant before ports became one with others, until that is compared.
+    names_before: Option<BTreeMap<IfName, Option<IfName>>>,
     /// When the last thing happened.
     now: Time,
 }
@@ -131,6 +133,7 @@ impl Domain {
             partners: Partners::default(),
             peer_link: PeerLink::default(),
             behind: Behind::default(),
+            names_before: None,
             now: Time::ZERO,
             config,
         }
@@ -255,6 +258,9 @@ impl Domain {
 
     fn derive(&mut self, now: Time) {
         self.behind.take();
+        if self.compare_names(now) {
+            self.run_session(now);
+        }
         self.refresh(now);
         self.counters.peer_link(self.peer_link_up());
         self.counters.entries(self.tables.fdb.len());

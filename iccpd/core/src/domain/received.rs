@@ -33,9 +33,10 @@ impl Domain {
         match tlv {
             Tlv::SystemConfig(system) => self.peer_system(system),
             Tlv::AggregatorConfig(config) => {
-                let before = self.translations();
+                if self.names_before.is_none() && self.peer.may_change_names(&config) {
+                    self.names_before = self.translations();
+                }
                 self.peer_port(config);
-                self.names_may_differ(before.as_ref(), now);
             }
             Tlv::AggregatorState(state) => self.peer_port_state(state),
             Tlv::PortChannelInfo(info) => self.peer_port_info(info),
@@ -44,6 +45,9 @@ impl Domain {
                 self.checks.due();
             }
             Tlv::MacInfo(entries) => {
+                if self.compare_names(now) {
+                    return;
+                }
                 self.counters.add(Counter::MacsReceived, entries.len());
                 let is_primary = self.identity.role == Role::Primary;
                 // A port that is not the one of that name here is like any other behind the peer link.
@@ -88,6 +92,7 @@ impl Domain {
             Tlv::Extension(Extension::DataplaneState(state)) => self.peer_dataplane(state),
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
+            Tlv::ArpInfo(_) | Tlv::NdiscInfo(_) if self.compare_names(now) => {}
             Tlv::ArpInfo(entries) => self.peer_neighbours(&entries),
             Tlv::NdiscInfo(entries) => self.peer_neighbours(&entries),
             Tlv::Unknown { .. } => self.counters.count(Counter::UnknownTlvs),
@@ -111,18 +116,31 @@ impl Domain {
         synchronised.then(|| self.peer.translations())
     }
 
+    /// Ports of the peer that are new, gone or of another id change what names mean, perhaps; compared once for all
+    /// that came together, before anything is kept under such a name. Returns true if that ended the session.
+    pub(super) fn compare_names(&mut self, now: Time) -> bool {
+        let before = self.names_before.take();
+        let synchronised = self.session.state() == SessionState::Exchange;
+        let Some(before) = before.filter(|_| synchronised) else {
+            return false;
+        };
+        self.names_may_differ(Some(&before), now)
+    }
+
     /// Ports are one with others than before: what both said under their names means something else now,
-    /// and is said again in a new session.
+    /// and is said again in a new session. Returns true if that is so.
     pub(super) fn names_may_differ(
         &mut self,
         before: Option<&BTreeMap<IfName, Option<IfName>>>,
         now: Time,
-    ) {
-        if before.is_some_and(|before| *before != self.peer.translations()) {
+    ) -> bool {
+        let differ = before.is_some_and(|before| *before != self.peer.translations());
+        if differ {
             self.shutdown_notice(ShutdownNotice::Restart);
             self.session
                 .restart(Reason::Reconfigured, &mut self.timers, now);
         }
+        differ
     }
 
     /// Aggregator Config (`spec/iccp.md` 4.2): of the peer's ports by name. Purging one that is not

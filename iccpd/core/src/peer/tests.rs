@@ -346,7 +346,7 @@ fn own_ports_of_the_peer_take_no_room_of_others() {
         id: AggregatorId(1),
         name: IfName::new(&name).unwrap(),
         mac: Mac::ZERO,
-        flag: mclag_proto::iccp::ConfigFlag::Present,
+        flag: ConfigFlag::Present,
     };
     let own: Vec<AggregatorConfig> = (0..3).map(|n| config(format!("bond{n}"))).collect();
     let ours: BTreeSet<IfName> = own.iter().map(|own| own.name).collect();
@@ -379,7 +379,7 @@ fn ids_pair_ports_with_a_peer_that_hears_them_and_names_with_any_other() {
         id: AggregatorId(id),
         name: name(text),
         mac: Mac::ZERO,
-        flag: mclag_proto::iccp::ConfigFlag::Present,
+        flag: ConfigFlag::Present,
     };
     for (version, left, bond) in [
         (Some(3), Some("right"), None),
