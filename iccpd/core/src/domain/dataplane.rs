@@ -5,7 +5,6 @@ use super::{Batch, Domain, Notice, Time, Timer};
 use crate::lag::Report;
 use crate::policy::dataplane::DataplanePolicy;
 use mclag_proto::sync::model::{Event, Isolation, OpError, OpErrorCode, PortWant};
-use mclag_proto::sync::v2::MAX_OPS_PER_BATCH;
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 
@@ -24,22 +23,22 @@ impl Domain {
         }
         let mut ops = Vec::new();
         if !self.life.is_stopping() && self.table_goes_first() {
-            let room = DataplanePolicy::room_for_table(0);
+            let room = policy.room_for_table(0);
             self.tables.fdb.next_ops(room, &mut ops);
         }
         // What it needs several batches for goes before the rest, too.
-        if !self.life.is_stopping() && DataplanePolicy::room_for_table(ops.len()) > 0 {
+        if !self.life.is_stopping() && policy.room_for_table(ops.len()) > 0 {
             self.queue_changes();
         }
-        let room = MAX_OPS_PER_BATCH - ops.len();
+        let room = policy.ops_per_batch.saturating_sub(ops.len());
         let queued = self.syncd.queued.len().min(room);
         ops.extend(self.syncd.queued.drain(..queued));
         let table_may_go = !self.life.is_stopping() && policy.takes_table(unanswered);
-        let room = DataplanePolicy::room_for_table(ops.len());
+        let room = policy.room_for_table(ops.len());
         if table_may_go && room > 0 {
             self.tables.fdb.next_ops(room, &mut ops);
         }
-        let room = DataplanePolicy::room_for_table(ops.len());
+        let room = policy.room_for_table(ops.len());
         if table_may_go && policy.keeps_neighbours && room > 0 {
             self.tables.neigh.next_ops(room, &mut ops);
         }

@@ -7,6 +7,7 @@
 //! | hears of addresses before *down* | no | yes | yes |
 //! | redirects a port without carrier | where the kernel can | no | no |
 //! | lets go of a hold when its port is gone | yes | no | never holds |
+//! | answers a batch of any size in time | yes | no | no |
 
 use crate::config::OnLoss;
 use mclag_proto::sync::model::{Abilities, Section};
@@ -19,9 +20,14 @@ const REPAIR: Duration = Duration::from_secs(1);
 /// Delay before one that is not supported as things are is tried again: it may be when something else changed.
 const UNSUPPORTED: Duration = Duration::from_mins(1);
 
-/// By now one that is at work has answered: it takes a full batch in a fraction of that, also on a slow machine,
-/// and a peer that waits for it waits for less than its `ack-timeout`.
+/// By now one that is at work has answered a batch ([`DataplanePolicy::ops_per_batch`]), also on a slow machine. A peer
+/// that waits for it waits for less than its `ack-timeout`.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// Operations in a batch for a dataplane that another process carries out, which takes them one after the other and as
+/// fast as it can. A larger batch would take it longer than [`ANSWER`] while it is at work; that it is shows where
+/// something this small is answered.
+const SMALL_BATCH: usize = 32;
 
 /// Places of a batch that are kept for the marks of a snapshot.
 const MARKS: usize = 2;
@@ -56,6 +62,8 @@ pub struct DataplanePolicy {
     pub answers_within: Duration,
     /// Batches that it takes before the first is answered, at least 1.
     pub window: usize,
+    /// Most operations in a batch.
+    pub ops_per_batch: usize,
 }
 
 impl DataplanePolicy {
@@ -84,6 +92,11 @@ impl DataplanePolicy {
             unsupported_after: UNSUPPORTED,
             answers_within: ANSWER,
             window: usize::try_from(window.max(1)).unwrap_or(usize::MAX),
+            ops_per_batch: if tracking {
+                MAX_OPS_PER_BATCH
+            } else {
+                SMALL_BATCH
+            },
         }
     }
 
@@ -110,8 +123,8 @@ impl DataplanePolicy {
 
     /// Room for a table in a batch of so many operations.
     #[must_use]
-    pub const fn room_for_table(operations: usize) -> usize {
-        MAX_OPS_PER_BATCH.saturating_sub(operations + MARKS)
+    pub const fn room_for_table(self, operations: usize) -> usize {
+        self.ops_per_batch.saturating_sub(operations + MARKS)
     }
 
     /// The sections that it has, in the order in which a chassis that leaves empties them.
@@ -218,11 +231,15 @@ mod tests {
             );
             assert_eq!(takes, (batch, table), "{window} {unanswered}");
         }
-        let room = |operations| DataplanePolicy::room_for_table(operations);
-        let most = MAX_OPS_PER_BATCH;
-        assert_eq!(
-            (room(0), room(most - 3), room(most - 2), room(most)),
-            (most - 2, 1, 0, 0)
-        );
+        // Also beside another process, for which batches are small.
+        for (tracking, most) in [(true, 256), (false, 32)] {
+            let policy = DataplanePolicy::of(Abilities { tracking, ..NONE }, 8);
+            assert_eq!(policy.ops_per_batch, most);
+            let room = |operations| policy.room_for_table(operations);
+            assert_eq!(
+                (room(0), room(most - 3), room(most - 2), room(most)),
+                (most - 2, 1, 0, 0)
+            );
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! What the address table hears of ports by way of the domain (`spec/behaviour.md` 9).
 
 use crate::chassis::{BOND, BOTH, Chassis, name, vid};
-use iccp_core::Input;
+use iccp_core::{Batch, Input};
 use mclag_proto::Mac;
+use mclag_proto::ctl::Warning;
 use mclag_proto::iccp::{EntryOp, MacEntry, MacType, Tlv};
 use mclag_proto::sync::model::{Event, FdbKey, FdbKind, Op};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 fn key() -> FdbKey {
@@ -161,6 +163,50 @@ fn a_peer_link_that_is_down_carries_no_entry() {
     assert_eq!(installed(&chassis.ops()), [None]);
     chassis.feed(Input::Link(Chassis::link(2, "Ethernet0")));
     assert_eq!(installed(&chassis.ops()), on("Ethernet0", FdbKind::Tracked));
+}
+
+/// It takes 50 ms for each, and so minutes for all.
+#[test]
+fn a_server_that_is_slow_does_not_count_as_one_that_hangs() {
+    const MANY: u16 = 2000;
+    let mut chassis = synchronised();
+    for n in 0..MANY {
+        let Tlv::MacInfo(mut entries) = entry("Ethernet20") else {
+            unreachable!("made above")
+        };
+        let [high, low] = n.to_be_bytes();
+        entries[0].mac = Mac([2, 0, 0, 1, high, low]);
+        chassis.tell(Tlv::MacInfo(entries));
+    }
+    let is_silent = |chassis: &Chassis| {
+        let warnings = chassis.domain.status(chassis.now).warnings;
+        warnings.contains(&Warning::SyncdSilent)
+    };
+    let mut waiting = VecDeque::new();
+    let mut answered = 0;
+    loop {
+        waiting.extend(std::iter::from_fn(|| chassis.domain.poll_batch()));
+        let Some(Batch { number, ops }) = waiting.pop_front() else {
+            break;
+        };
+        for _ in &ops {
+            chassis.pass(Duration::from_millis(50));
+            assert!(!is_silent(&chassis), "after {answered}");
+        }
+        answered += installed(&ops).len();
+        let (batch, failures) = (number, Vec::new());
+        chassis.feed(Input::SyncdResult { batch, failures });
+        chassis.tell(Tlv::Heartbeat);
+    }
+    assert_eq!(answered, usize::from(MANY));
+
+    // One that hangs does, whatever it has to do.
+    chassis.tell(entry("Ethernet20"));
+    assert!(chassis.domain.poll_batch().is_some());
+    chassis.pass(Duration::from_millis(1999));
+    assert!(!is_silent(&chassis));
+    chassis.pass(Duration::from_millis(1));
+    assert!(is_silent(&chassis));
 }
 
 /// P-14, and `spec/mclagsyncd-protocol.md` 5.4: the server's word on VLANs counts until it has come
