@@ -114,7 +114,8 @@ impl Domain {
             other.and_then(RemotePort::alone),
         );
         let is_primary = self.identity.role == Role::Primary;
-        if let Some(event) = situation.bypass(port.bypass(), is_primary, other) {
+        let cannot_hold = self.syncd.is_up() && !self.syncd.policy.holds;
+        if let Some(event) = situation.bypass(port.bypass(), is_primary, other, cannot_hold) {
             port.step_bypass(event, false);
         }
         let on = port.bypass().carries();

@@ -132,17 +132,22 @@ impl Situation {
     /// The only leg, or else that which does already, or else the primary's; and none where LACP agrees on either.
     /// Without a session the one that does goes on. The other one takes over where the peer is taken for dead; while
     /// the peer link is up it is not, if it served the host when it was heard last.
+    ///
+    /// A half that the dataplane here `cannot_hold` carries data whatever is decided. So it is said to, and the other
+    /// chassis holds its own, or isolates it if it cannot either: else the host would have twice what is flooded here.
     #[must_use]
     pub const fn bypass(
         self,
         own: Bypass,
         is_primary: bool,
         other: OtherHalf,
+        cannot_hold: bool,
     ) -> Option<BypassEvent> {
         match (own, self.reach, other) {
             (Bypass::Off, _, _) => None,
 
             (_, Reachability::Synchronised, OtherHalf::Lacp) => Some(BypassEvent::Give),
+            _ if cannot_hold => Some(BypassEvent::Take),
             // It knew what this chassis did when it began to.
             (Bypass::Found, Reachability::Synchronised, OtherHalf::Carries) => {
                 Some(BypassEvent::Give)

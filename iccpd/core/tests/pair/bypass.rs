@@ -74,6 +74,36 @@ fn the_only_leg_carries_data_or_else_the_primarys_after_a_time() {
     }
 }
 
+/// It carries data whatever is decided: the kernel has given up waiting.
+#[test]
+fn a_half_that_cannot_be_held_is_the_one_that_carries_data_or_else_both_are_isolated() {
+    for (first, second, who) in [("B", "A", "B"), ("", "AB", "AB")] {
+        let legs = |sides: &str| Side::BOTH.map(|side| sides.contains(&format!("{side:?}")));
+        let mut world = silent_host(&[]);
+        world.at_mut(Side::B).abilities.hold = false;
+        world.kill_syncd(Side::B);
+        world.start_syncd(Side::B);
+        world.run_for(SECOND);
+        for sides in [first, second] {
+            for (side, has_leg) in Side::BOTH.into_iter().zip(legs(sides)) {
+                if has_leg {
+                    world.set_alone(side, 0, true);
+                }
+            }
+            world.run_for(SECOND * 12);
+        }
+        assert_eq!(carrying(&world), who);
+        for (side, carries) in Side::BOTH.into_iter().zip(legs(who)) {
+            let isolated = world.at(side).kernel.isolated.contains(&name(BONDS[0]));
+            let other_carries = who.contains(&format!("{:?}", side.other()));
+            assert_eq!(isolated, other_carries, "{side:?}: {who} carry data");
+            let ports = world.domain(side).interfaces(world.now);
+            let port = ports.iter().find(|port| port.name == name(BONDS[0]));
+            assert_eq!(port.unwrap().bypass, carries, "{side:?}: {who} carry data");
+        }
+    }
+}
+
 #[test]
 fn a_leg_that_comes_later_changes_nothing_and_takes_over_from_one_that_goes() {
     let mut world = silent_host(&[Side::B]);

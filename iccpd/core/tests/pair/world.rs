@@ -85,6 +85,8 @@ pub struct Chassis {
     pub peer_link_up: bool,
     /// `syncd` lived when the bond went down, and since.
     could_hold: [bool; 2],
+    /// What `syncd` says that it can do.
+    pub abilities: Abilities,
     connected: bool,
     /// Inputs since it was asked last what is to be sent.
     taken: usize,
@@ -127,6 +129,7 @@ impl World {
             alone: [false; 2],
             peer_link_up: true,
             could_hold: [true; 2],
+            abilities: ABILITIES,
             connected: false,
             taken: 0,
             local: VecDeque::new(),
@@ -498,10 +501,11 @@ impl World {
             return;
         };
         let listing = syncd.greet(&mut chassis.kernel);
+        let abilities = chassis.abilities;
         self.feed(
             side,
             Input::SyncdUp {
-                abilities: ABILITIES,
+                abilities,
                 backend: "model".into(),
                 window: 8,
             },

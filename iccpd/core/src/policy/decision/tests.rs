@@ -437,31 +437,33 @@ fn reachability_table() {
 /// Every combination of inputs has one row.
 #[test]
 fn bypass_table() {
-    // own | reachability | settled | role | at the peer => what follows
+    // own | can be held | reachability | settled | role | at the peer => what follows
     let mut table = Table::new(
         "
-        Off    *             *   *         *             => none
+        Off                *   *             *   *         *             => none
 
-        Ready  Synchronised  *   *         Lacp          => Give
-        Ready  Synchronised  *   *         Carries       => none
-        Ready  Synchronised  *   primary   Ready         => Take
-        Ready  Synchronised  *   secondary Ready         => none
-        Ready  Synchronised  *   *         Down          => Take
-        Found  Synchronised  *   *         Lacp|Carries  => Give
-        Found  Synchronised  *   *         Ready|Down    => Take
-        Active Synchronised  *   *         Lacp          => Give
-        Active Synchronised  *   primary   Carries       => none
-        Active Synchronised  *   secondary Carries       => Give
-        Active Synchronised  *   *         Ready|Down    => Take
+        Ready|Found|Active *   Synchronised  *   *         Lacp          => Give
+        Ready|Found|Active no  Synchronised  *   *         Ready|Down|Carries => Take
+        Ready|Found|Active no  Synchronising|Connecting|ConnectingApart|PeerLink|Nowhere * * * => Take
 
-        Found|Active Synchronising|Connecting|ConnectingApart|PeerLink|Nowhere * * * => none
+        Ready  yes Synchronised  *   *         Carries       => none
+        Ready  yes Synchronised  *   primary   Ready         => Take
+        Ready  yes Synchronised  *   secondary Ready         => none
+        Ready  yes Synchronised  *   *         Down          => Take
+        Found  yes Synchronised  *   *         Carries       => Give
+        Found  yes Synchronised  *   *         Ready|Down    => Take
+        Active yes Synchronised  *   primary   Carries       => none
+        Active yes Synchronised  *   secondary Carries       => Give
+        Active yes Synchronised  *   *         Ready|Down    => Take
 
-        Ready  Synchronising|Connecting|ConnectingApart * * *          => none
-        Ready  PeerLink      *   *         Lacp|Carries  => none
-        Ready  PeerLink      yes *         Ready|Down    => Take
-        Ready  PeerLink      no  *         Ready|Down    => none
-        Ready  Nowhere       yes *         *             => Take
-        Ready  Nowhere       no  *         *             => none
+        Found|Active yes Synchronising|Connecting|ConnectingApart|PeerLink|Nowhere * * * => none
+
+        Ready  yes Synchronising|Connecting|ConnectingApart * * *          => none
+        Ready  yes PeerLink      *   *         Lacp|Carries  => none
+        Ready  yes PeerLink      yes *         Ready|Down    => Take
+        Ready  yes PeerLink      no  *         Ready|Down    => none
+        Ready  yes Nowhere       yes *         *             => Take
+        Ready  yes Nowhere       no  *         *             => none
         ",
     );
     let halves = [
@@ -477,16 +479,18 @@ fn bypass_table() {
                     for other in halves {
                         let (own_text, other_text) = (format!("{own:?}"), format!("{other:?}"));
                         let reached = format!("{reach:?}");
-                        let inputs = [&own_text, &reached, yes, role, &other_text];
-                        let want = table.outcome(&inputs);
-                        for (_, on_loss) in ON_LOSS {
-                            let situation = Situation {
-                                settled,
-                                ..situation(reach, on_loss)
-                            };
-                            let is = situation.bypass(own, is_primary, other);
-                            let is = is.map_or("none".to_owned(), |event| format!("{event:?}"));
-                            assert_eq!(is, want, "{inputs:?}");
+                        for (holds, can_hold) in NO_YES {
+                            let inputs = [&own_text, holds, &reached, yes, role, &other_text];
+                            let want = table.outcome(&inputs);
+                            for (_, on_loss) in ON_LOSS {
+                                let situation = Situation {
+                                    settled,
+                                    ..situation(reach, on_loss)
+                                };
+                                let is = situation.bypass(own, is_primary, other, !can_hold);
+                                let is = is.map_or("none".to_owned(), |event| format!("{event:?}"));
+                                assert_eq!(is, want, "{inputs:?}");
+                            }
                         }
                     }
                 }
@@ -515,7 +519,8 @@ fn between_two_that_are_synchronised_one_carries_data_in_the_end() {
                             continue;
                         }
                         let other = word(heard[1 - side]);
-                        if let Some(event) = situation.bypass(states[side], side == 0, other) {
+                        if let Some(event) = situation.bypass(states[side], side == 0, other, false)
+                        {
                             states[side] = states[side].after(event);
                         }
                     }
@@ -525,7 +530,7 @@ fn between_two_that_are_synchronised_one_carries_data_in_the_end() {
             }
         }
         for other in [OtherHalf::Lacp, OtherHalf::Down] {
-            let event = situation.bypass(primary, false, other).unwrap();
+            let event = situation.bypass(primary, false, other, false).unwrap();
             let carries = primary.after(event).carries();
             assert_eq!(carries, other == OtherHalf::Down);
         }
