@@ -298,6 +298,13 @@ impl Entry<Policy> {
         true
     }
 
+    /// What is configured here displaces what the peer learned elsewhere, unless it never hears of it.
+    fn displace_learned(&mut self, own: Place, peers: Place) {
+        let is_heard = self.advertised == Some(own);
+        self.set_remote(None);
+        self.displaced = (!is_heard).then_some(peers);
+    }
+
     /// The peer sees the host there (`spec/behaviour.md` 9.5).
     fn learned_by_peer(&mut self, place: Place, ports: &Ports) {
         let mine = ports.is_mlag(&place.port);
@@ -305,10 +312,11 @@ impl Entry<Policy> {
         if let Some(local) = self.local.filter(|local| local.place.configured) {
             // Configured here beats anything the peer has. What it learned elsewhere it gives up when
             // it hears of this one; what was configured there stays, whichever came first.
-            let stays = here(local) || place.configured;
-            self.set_remote(stays.then_some(place));
-            let is_heard = self.advertised == Some(local.place);
-            self.displaced = (!stays && !is_heard).then_some(place);
+            if here(local) || place.configured {
+                self.set_remote(Some(place));
+            } else {
+                self.displace_learned(local.place, place);
+            }
             return;
         }
         // As long as the dataplane was not told, its own observation stands.

@@ -197,11 +197,18 @@ impl Entry<Policy> {
         }
         if local.standing == Standing::ViaPeerLink {
             self.local = None;
-        } else if !place.configured && self.remote.is_some_and(|remote| remote.port == place.port) {
-            // Two different places from now on (W-15); by way of the peer link until the host speaks
-            // here (`spec/behaviour.md` 9.12).
+            return;
+        }
+        // Two different places from now on (W-15).
+        let Some(remote) = self.remote.filter(|remote| remote.port == place.port) else {
+            return;
+        };
+        if !place.configured {
+            // By way of the peer link until the host speaks here (`spec/behaviour.md` 9.12).
             self.superseded = Some(place.into());
             self.local = None;
+        } else if !remote.configured {
+            self.displace_learned(place, remote);
         }
     }
 }

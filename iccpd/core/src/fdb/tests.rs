@@ -776,6 +776,48 @@ impl Fixture {
     }
 }
 
+/// On both chassis it is another place from then on (W-15), and what an operator wrote here counts.
+#[test]
+fn what_is_configured_stays_where_its_port_leaves_the_pair_and_what_the_peer_learned_there_does_not()
+ {
+    let bond = port("bond1");
+    let configured = Observation::Learned {
+        port: bond,
+        configured: true,
+    };
+    let learned = MacEntry {
+        op: EntryOp::Add,
+        kind: MacType::Dynamic,
+        mac: KEY.mac,
+        vid: KEY.vid,
+        port: bond,
+    };
+    for unreported in [false, true] {
+        for before in [None, Some(Step::Vlan(bond, false)), Some(Step::Drain)] {
+            let mut f = Fixture::with(Ports {
+                unreported,
+                ..ports()
+            });
+            let steps = [
+                Step::Observation(KEY, configured),
+                Step::Peer(learned),
+                Step::Mlag(bond, false),
+            ];
+            for step in before.iter().chain(&steps) {
+                f.step(step);
+            }
+            f.check();
+            let entry = f.fdb.table.get(&KEY).unwrap();
+            let local = entry.local.map(|local| local.place);
+            let place = Place {
+                port: bond,
+                configured: true,
+            };
+            assert_eq!((local, entry.remote), (Some(place), None), "{before:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_was_said_is_what_is_true_whatever_happened(unreported: bool, steps in steps()) {
