@@ -367,7 +367,7 @@ impl Watch {
                     tracing::debug!(port = %name, "interface gone");
                     self.view.gone(index);
                 }
-                Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans.vids),
+                Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans),
                 Event::BridgePort { index, port } => self.view.bridge_port(index, port),
                 Event::LeftBridge { index } => self.view.left_bridge(index),
                 Event::Overrun => {

@@ -292,6 +292,7 @@ impl Counters {
             | Input::VlanFiltering { .. }
             | Input::SpanningTree { .. }
             | Input::Mtu { .. }
+            | Input::Pvid { .. }
             | Input::NeighboursBegin
             | Input::NeighboursEnd
             | Input::LinksEnd

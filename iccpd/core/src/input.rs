@@ -72,6 +72,14 @@ pub enum Input {
         /// In bytes.
         mtu: u32,
     },
+    /// VLAN of frames that arrive at a bridge port without a tag. For one of which nothing was said since the last
+    /// [`Input::LinksBegin`] that is VLAN 1.
+    Pvid {
+        /// The port's index.
+        index: u32,
+        /// It; none where such frames are dropped.
+        vid: Option<Vid>,
+    },
     /// Addresses of an interface as they are now, all of them.
     Addresses {
         /// The interface's index.

@@ -27,8 +27,8 @@ mod standing;
 
 use crate::Time;
 use crate::links::Vids;
-use mclag_proto::Mac;
 use mclag_proto::sync::model::{Isolation, PortWant, Traffic};
+use mclag_proto::{Mac, Vid};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct PortFacts {
     pub mac: Mac,
     /// VLANs the port is a member of.
     pub vids: Vids,
+    /// Of a port of a bridge that filters VLANs, the one of frames without a tag; none where they are dropped.
+    pub pvid: Option<Option<Vid>>,
     /// It is a layer-3 interface: it has an address or belongs to a VRF (`spec/behaviour.md` 10.5).
     pub l3: bool,
     /// Its first IPv4 address; unspecified when it has none.

@@ -10,13 +10,13 @@ use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
 use crate::port_id::{Pairs, PortId, PortIds};
 use mclag_proto::iccp::ext::{
-    Alone, Announce, DataplanePresence, DataplaneState, PortPartner, ShutdownNotice,
+    Alone, Announce, DataplanePresence, DataplaneState, PortPartner, PortVlan, ShutdownNotice,
 };
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, PeerLinkInfo, PortChannelInfo, SystemConfig,
 };
 use mclag_proto::sync::snapshot::Snapshot;
-use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
+use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -180,6 +180,7 @@ pub struct RemotePort {
     /// began to advertise everything.
     place: Option<u64>,
     info: Option<PortChannelInfo>,
+    pvid: Option<Option<Vid>>,
     partner: Option<LacpPartner>,
     alone: Option<Alone>,
     /// It was not advertised again since the peer began to advertise everything.
@@ -221,6 +222,12 @@ impl RemotePort {
     #[must_use]
     pub const fn place(&self) -> Option<u64> {
         self.place
+    }
+
+    /// VLAN of frames without a tag, if advertised; none where they are dropped.
+    #[must_use]
+    pub const fn pvid(&self) -> Option<Option<Vid>> {
+        self.pvid
     }
 
     /// VLANs and layer-3 mode, if advertised.
@@ -546,6 +553,7 @@ impl Peer {
             mac: config.mac,
             place: None,
             info: None,
+            pvid: None,
             partner: None,
             alone: None,
             is_partner_old: false,
@@ -578,6 +586,18 @@ impl Peer {
             return false;
         };
         port.info = Some(info);
+        port.pvid = None; // it is said behind that
+        true
+    }
+
+    /// Port VLAN: matched by number, and kept of ports to compare with. Returns true if there is one.
+    pub fn port_vlan(&mut self, vlan: PortVlan) -> bool {
+        let name = self.numbered(vlan.id);
+        let name = name.filter(|name| self.port_here(name).is_some());
+        let Some(port) = name.and_then(|name| self.ports.get_mut(&name)) else {
+            return false;
+        };
+        port.pvid = Some(vlan.pvid);
         true
     }
 
@@ -612,6 +632,7 @@ impl Peer {
             .filter(|(name, _)| !here.contains(*name))
         {
             port.info = None;
+            port.pvid = None;
         }
     }
 

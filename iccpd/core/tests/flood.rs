@@ -8,7 +8,7 @@ use iccp_core::{Domain, Input, LinkKind, Notice, Output, PeerTraits, Time};
 use mclag_proto::ctl::SessionState;
 use mclag_proto::iccp::ext::{
     Alone, Announce, DataplanePresence, DataplaneState, DoubtfulPort, Extension, MacOrder,
-    PortPartner, ShutdownNotice, VERSION,
+    PortPartner, PortVlan, ShutdownNotice, VERSION,
 };
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, Body, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry,
@@ -71,7 +71,7 @@ fn neighbour<A>(n: u32, address: A) -> NeighbourEntry<A> {
     }
 }
 
-const KINDS: [Kind; 27] = [
+const KINDS: [Kind; 28] = [
     Kind {
         name: "Capability",
         make: |_| body(Body::Capability),
@@ -302,6 +302,16 @@ const KINDS: [Kind; 27] = [
         waiting: 0,
     },
     Kind {
+        name: "Port VLAN",
+        make: |n| {
+            tlv(Tlv::Extension(Extension::PortVlan(PortVlan {
+                id: AggregatorId(1),
+                pvid: Vid::new(low(n % 4095)),
+            })))
+        },
+        waiting: 0,
+    },
+    Kind {
         name: "Dataplane State",
         make: |n| {
             let port = DoubtfulPort {
@@ -382,6 +392,7 @@ fn name_of(input: &Input) -> &'static str {
             Tlv::Extension(Extension::MacOrder(_)) => "MAC Order",
             Tlv::Extension(Extension::PortId(_)) => "Port Id",
             Tlv::Extension(Extension::DataplaneState(_)) => "Dataplane State",
+            Tlv::Extension(Extension::PortVlan(_)) => "Port VLAN",
             Tlv::Extension(Extension::MacSyncEnd) => "MAC Sync End",
             Tlv::Unknown { .. } => "unknown TLV",
         },
@@ -707,9 +718,10 @@ fn the_document_names_the_kinds_of_log_lines_that_a_message_leads_to() {
         let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
         let documented: BTreeSet<&str> =
             documented.split(", ").filter(|line| *line != "—").collect();
-        // There is neither a dataplane here that could hold a port, nor LACP.
+        // There is neither a dataplane here that could hold a port, nor LACP, nor a bridge that filters VLANs.
         let elsewhere: &[&str] = match name {
             "Interface Up Ack" => &["port held"],
+            "Port VLAN" => &["configuration mismatch"],
             "LACP Partner" => &["configuration mismatch", "local port changed"],
             "Dataplane State" => &["local port changed", "port held", "port not answered"],
             _ => &[],

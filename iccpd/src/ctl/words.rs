@@ -112,6 +112,16 @@ pub fn conflict(conflict: &Conflict) -> String {
         Conflict::Layer3 { here: true } => "a layer-3 port here only".to_owned(),
         Conflict::Layer3 { here: false } => "a layer-3 port at the peer only".to_owned(),
         Conflict::Addresses { own, peers } => format!("address {own} here, {peers} at the peer"),
+        Conflict::Pvid { own, peers } => format!(
+            "PVID {} here, {} at the peer: what its host sends without a tag {}",
+            pvid(*own),
+            pvid(*peers),
+            match (own, peers) {
+                (Some(_), Some(_)) => "is in another VLAN on each leg",
+                (None, _) => "is lost where it arrives here",
+                (_, None) => "is lost where it arrives at the peer",
+            }
+        ),
         Conflict::VlansMissingAtPeer { vids } => vlans(vids, "at the peer"),
         Conflict::VlansMissingHere { vids } => vlans(vids, "locally"),
         Conflict::Other(other) => self::other(other),
@@ -120,6 +130,10 @@ pub fn conflict(conflict: &Conflict) -> String {
 
 fn other(other: &Other) -> String {
     format!("iccpd, which is of another version, says {other}")
+}
+
+fn pvid(vid: Option<Vid>) -> String {
+    vid.map_or_else(|| "none".to_owned(), |vid| vid.to_string())
 }
 
 fn vlans(vids: &[Vid], place: &str) -> String {
@@ -470,6 +484,31 @@ mod tests {
                 port(Conflict::Addresses { own: v4, peers: v6 }),
                 of_port(json!({"conflict": "addresses", "own": "192.0.2.1", "peers": "0.0.0.0"})),
                 "bond1: address 192.0.2.1 here, 0.0.0.0 at the peer",
+            ),
+            (
+                port(Conflict::Pvid {
+                    own: Vid::new(10),
+                    peers: Vid::new(30),
+                }),
+                of_port(json!({"conflict": "pvid", "own": 10, "peers": 30})),
+                "bond1: PVID 10 here, 30 at the peer: what its host sends without a tag is in another VLAN on each leg",
+            ),
+            (
+                port(Conflict::Pvid {
+                    own: None,
+                    peers: Vid::new(30),
+                }),
+                of_port(json!({"conflict": "pvid", "own": null, "peers": 30})),
+                "bond1: PVID none here, 30 at the peer: what its host sends without a tag is lost where it arrives here",
+            ),
+            (
+                port(Conflict::Pvid {
+                    own: Vid::new(10),
+                    peers: None,
+                }),
+                of_port(json!({"conflict": "pvid", "own": 10, "peers": null})),
+                "bond1: PVID 10 here, none at the peer: what its host sends without a tag is lost where it arrives at \
+                 the peer",
             ),
             (
                 port(Conflict::VlansMissingAtPeer { vids: vids() }),

@@ -4,7 +4,7 @@
 //! holds the lock of its network settings: a driver that loads its firmware, a namespace that is
 //! taken down. That can take seconds, nobody can interrupt it, and keepalives must not wait for it.
 
-use mclag_netlink::{InterfaceAddress, Kernel, LinkInfo, Neighbour, NetlinkError, VlanSet};
+use mclag_netlink::{BridgeVlans, InterfaceAddress, Kernel, LinkInfo, Neighbour, NetlinkError};
 use std::collections::BTreeMap;
 use std::{io, thread};
 use tokio::runtime;
@@ -25,7 +25,7 @@ pub(super) enum Question {
 pub(super) enum Answer {
     All {
         infos: BTreeMap<u32, LinkInfo>,
-        vlans: BTreeMap<u32, VlanSet>,
+        vlans: BTreeMap<u32, BridgeVlans>,
         addresses: Vec<InterfaceAddress>,
         neighbours: Vec<Neighbour>,
     },
@@ -117,12 +117,14 @@ async fn read(kernel: &mut Option<Kernel>, question: Question) -> Result<Answer,
         Question::All => {
             let infos = kernel.links().await?;
             let vlans = kernel.bridge_vlans().await?;
-            let vlans = vlans.into_iter().map(|(index, vlans)| (index, vlans.vids));
             let addresses = kernel.addresses().await?;
             let neighbours = kernel.neighbours().await?;
             Answer::All {
                 infos,
-                vlans: vlans.filter(|(_, vids)| !vids.is_empty()).collect(),
+                vlans: vlans
+                    .into_iter()
+                    .filter(|(_, vlans)| !vlans.vids.is_empty())
+                    .collect(),
                 addresses,
                 neighbours,
             }

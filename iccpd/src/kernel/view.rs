@@ -6,8 +6,10 @@
 use crate::lag::team::TeamState;
 use crate::lag::{bond, is_running};
 use iccp_core::{Input, LagMember, Link, LinkKind};
-use mclag_netlink::{BondMode, BridgePort, LinkInfo, LinkKind as Kind, PortState, VlanSet};
-use mclag_proto::IfName;
+use mclag_netlink::{
+    BondMode, BridgePort, BridgeVlans, LinkInfo, LinkKind as Kind, PortState, VlanSet,
+};
+use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,6 +35,8 @@ pub struct View {
     spanning_trees: BTreeSet<u32>,
     /// MTUs of bridge ports that are not Ethernet's, as told.
     mtus: BTreeMap<u32, u32>,
+    /// VLANs of frames without a tag that are not VLAN 1, as told.
+    pvids: BTreeMap<u32, Option<Vid>>,
     inputs: VecDeque<Input>,
 }
 
@@ -43,7 +47,7 @@ impl View {
     }
 
     /// The kernel was read from scratch: report all of it.
-    pub fn replace(&mut self, infos: BTreeMap<u32, LinkInfo>, vlans: BTreeMap<u32, VlanSet>) {
+    pub fn replace(&mut self, infos: BTreeMap<u32, LinkInfo>, vlans: BTreeMap<u32, BridgeVlans>) {
         self.infos = infos;
         self.teams.retain(|index, _| self.infos.contains_key(index));
         self.doubtful.clear();
@@ -51,6 +55,7 @@ impl View {
         self.filtering.clear();
         self.spanning_trees.clear();
         self.mtus.clear();
+        self.pvids.clear();
         self.inputs.push_back(Input::LinksBegin);
         let indices: Vec<u32> = self.infos.keys().copied().collect();
         for index in indices {
@@ -60,9 +65,9 @@ impl View {
         for index in left.into_iter().filter(|i| !vlans.contains_key(i)) {
             self.left_bridge(index);
         }
-        for (index, vids) in vlans {
+        for (index, vlans) in vlans {
             self.vlans.remove(&index);
-            self.vlans(index, vids);
+            self.vlans(index, vlans);
         }
         self.inputs.push_back(Input::LinksEnd);
     }
@@ -119,22 +124,30 @@ impl View {
         self.filtering.remove(&index);
         self.spanning_trees.remove(&index);
         self.mtus.remove(&index);
+        self.pvids.remove(&index);
         if self.reported.remove(&index).is_some() {
             self.inputs.push_back(Input::LinkGone { index });
         }
     }
 
     /// VLANs of a bridge port as they are now.
-    pub fn vlans(&mut self, index: u32, vids: VlanSet) {
+    pub fn vlans(&mut self, index: u32, vlans: BridgeVlans) {
+        let BridgeVlans { vids, pvid, .. } = vlans;
         if vids.is_empty() {
-            self.left_bridge(index);
-        } else if self.vlans.get(&index) != Some(&vids) {
+            return self.left_bridge(index);
+        }
+        if self.vlans.get(&index) != Some(&vids) {
             let input = Input::Vlans {
                 index,
                 vids: vids.iter().collect(),
             };
             self.vlans.insert(index, vids);
             self.inputs.push_back(input);
+        }
+        let known = self.pvids.get(&index).copied();
+        if pvid != known.unwrap_or(Some(Vid::DEFAULT)) {
+            self.pvids.insert(index, pvid);
+            self.inputs.push_back(Input::Pvid { index, vid: pvid });
         }
     }
 

@@ -173,6 +173,13 @@ pub enum Conflict {
         /// Its address at the peer.
         peers: Ipv4Addr,
     },
+    /// Frames without a tag are in another VLAN, or are dropped on one side only.
+    Pvid {
+        /// Their VLAN here; absent where they are dropped.
+        own: Option<Vid>,
+        /// Their VLAN at the peer; absent where they are dropped.
+        peers: Option<Vid>,
+    },
     /// VLANs that it has here only.
     VlansMissingAtPeer {
         /// Which.

@@ -80,6 +80,8 @@ pub(super) mod tlv {
     pub(in super::super) const PORT_ID: u16 = 0x1105;
     /// Dataplane State, ours: [`DataplaneState`](super::super::ext::DataplaneState).
     pub(in super::super) const DATAPLANE_STATE: u16 = 0x1106;
+    /// Port VLAN, ours: [`PortVlan`](super::super::ext::PortVlan).
+    pub(in super::super) const PORT_VLAN: u16 = 0x1107;
 }
 
 /// The part of a message that an error speaks of.
@@ -124,6 +126,7 @@ impl Part {
             Self::Tlv(tlv::MAC_ORDER) => "MAC Order",
             Self::Tlv(tlv::PORT_ID) => "Port Id",
             Self::Tlv(tlv::DATAPLANE_STATE) => "Dataplane State",
+            Self::Tlv(tlv::PORT_VLAN) => "Port VLAN",
             Self::Message(_) | Self::Tlv(_) => return None,
         })
     }

@@ -6,7 +6,8 @@
 
 use super::MAX_MESSAGE;
 use super::code::tlv::{
-    ANNOUNCE, DATAPLANE_STATE, LACP_PARTNER, MAC_ORDER, MAC_SYNC_END, PORT_ID, SHUTDOWN_NOTICE,
+    ANNOUNCE, DATAPLANE_STATE, LACP_PARTNER, MAC_ORDER, MAC_SYNC_END, PORT_ID, PORT_VLAN,
+    SHUTDOWN_NOTICE,
 };
 use super::error::DecodeError;
 use super::tlv::mac::FIRST_ENTRY;
@@ -43,6 +44,8 @@ pub enum Extension {
     PortId(AggregatorId),
     /// 0x1106: whether what the sender decides is carried out there.
     DataplaneState(DataplaneState),
+    /// 0x1107: what becomes of frames without a tag that arrive at a port of the sender.
+    PortVlan(PortVlan),
 }
 
 impl Extension {
@@ -55,6 +58,7 @@ impl Extension {
             Self::MacOrder(_) => MAC_ORDER,
             Self::PortId(_) => PORT_ID,
             Self::DataplaneState(_) => DATAPLANE_STATE,
+            Self::PortVlan(_) => PORT_VLAN,
         }
     }
 
@@ -78,6 +82,7 @@ impl Extension {
             }
             Self::PortId(id) => out.u16(id.0),
             Self::DataplaneState(state) => state.encode(out),
+            Self::PortVlan(vlan) => vlan.encode(out),
         });
     }
 
@@ -98,6 +103,7 @@ impl Extension {
             }
             PORT_ID => Self::PortId(AggregatorId(value.u16("aggregator id")?)),
             DATAPLANE_STATE => Self::DataplaneState(DataplaneState::decode(value, report)?),
+            PORT_VLAN => Self::PortVlan(PortVlan::decode(value)?),
             _ => return Ok(None),
         }))
     }
@@ -436,5 +442,45 @@ impl DoubtfulPort {
             id,
             isolated: flags & Self::ISOLATED != 0,
         })
+    }
+}
+
+/// 0x1107 Port VLAN: sent behind Port Channel Info, of a port of a bridge that filters VLANs.
+///
+/// A receiver ignores bytes behind the fields it knows, so a later version may append.
+//
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |1|0|       Type = 0x1107       |          Length = 4           |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |         Aggregator ID         |     PVID, zero for none       |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PortVlan {
+    /// The port, by the number that its Aggregator Config has.
+    pub id: AggregatorId,
+    /// The VLAN of frames that arrive without a tag; none where they are dropped.
+    pub pvid: Option<Vid>,
+}
+
+impl PortVlan {
+    fn encode(self, out: &mut Output<'_>) {
+        out.u16(self.id.0);
+        out.u16(self.pvid.map_or(0, Vid::get));
+    }
+
+    fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
+        let id = AggregatorId(fields.u16("aggregator id")?);
+        let offset = fields.offset();
+        let pvid = match fields.u16("PVID")? {
+            0 => None,
+            raw => {
+                let pvid = Vid::new(raw);
+                Some(pvid.ok_or_else(|| fields.bad("PVID", offset, raw, "0 to 4094"))?)
+            }
+        };
+        Ok(Self { id, pvid })
     }
 }

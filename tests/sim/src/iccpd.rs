@@ -57,7 +57,7 @@ impl Iccpd {
     /// Everything is read: at first, and when events were lost.
     pub fn read_all(&mut self, kernel: &Kernel, now: Time) {
         self.view
-            .replace(kernel.infos(Reader::Iccpd), kernel.vlan_sets());
+            .replace(kernel.infos(Reader::Iccpd), kernel.bridge_vlans());
         self.take_view(now);
     }
 
@@ -86,7 +86,7 @@ impl Iccpd {
             match event {
                 Event::Link(info) => self.view.link(*info, at),
                 Event::LinkGone { index, .. } => self.view.gone(index),
-                Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans.vids),
+                Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans),
                 Event::LeftBridge { index } => self.view.left_bridge(index),
                 _ => {}
             }

@@ -85,7 +85,9 @@ const fn is_of_one_port(body: &Body) -> bool {
         Tlv::AggregatorConfig(_)
             | Tlv::AggregatorState(_)
             | Tlv::PortChannelInfo(_)
-            | Tlv::Extension(Extension::LacpPartner(_) | Extension::PortId(_))
+            | Tlv::Extension(
+                Extension::LacpPartner(_) | Extension::PortId(_) | Extension::PortVlan(_)
+            )
     )
 }
 

@@ -143,6 +143,11 @@ impl Domain {
             let (own, peers) = (facts.address, info.address);
             conflicts.push(Conflict::Addresses { own, peers });
         }
+        if let (Some(own), Some(peers)) = (facts.pvid, remote.pvid())
+            && own != peers
+        {
+            conflicts.push(Conflict::Pvid { own, peers });
+        }
         let only = |a: &BTreeSet<Vid>, b: &BTreeSet<Vid>| -> Option<Vec<Vid>> {
             let only: Vec<Vid> = a.difference(b).copied().collect();
             (!only.is_empty()).then_some(only)

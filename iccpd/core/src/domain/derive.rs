@@ -4,7 +4,7 @@
 use super::{Domain, IfName, MlagPort, Notice, SessionState, Time, Timer, candidate};
 use crate::election::{self, Candidate};
 use crate::lag::{Bypass, BypassEvent, Event, News, Pairing, PortFacts, Word};
-use crate::links::{Links, Lone};
+use crate::links::Lone;
 use crate::peer::RemotePort;
 use crate::policy::decision::{Answer, OtherHalf, PortAction, Reachability, Situation};
 use ipnetwork::IpNetwork;
@@ -24,7 +24,7 @@ impl Domain {
         let mut ports = std::mem::take(&mut self.ports);
         let mut latest = ports.values().map(MlagPort::attached).max().unwrap_or(0);
         for port in ports.values_mut() {
-            if links_ready && port.set_facts(facts(&self.links, &port.name()), latest + 1) {
+            if links_ready && port.set_facts(self.facts(&port.name()), latest + 1) {
                 latest = latest.max(port.attached());
                 self.checks.due();
             }
@@ -44,6 +44,18 @@ impl Domain {
         self.refresh_tables(now);
         self.syncd.dirty = true;
         self.check_consistency();
+    }
+
+    /// What is advertised of a port; none while the interface does not exist.
+    fn facts(&self, name: &IfName) -> Option<PortFacts> {
+        let links = &self.links;
+        links.by_name(name).map(|link| PortFacts {
+            mac: link.mac.unwrap_or_default(),
+            vids: links.vids(name).cloned().unwrap_or_default(),
+            pvid: links.pvid(name, &self.config.bridge),
+            l3: links.is_layer3(name),
+            address: first_ipv4(links.addresses(name)),
+        })
     }
 
     /// What is known of the other half of a port, which the peer has `named` or not.
@@ -193,16 +205,6 @@ impl Domain {
             self.notice(Notice::Role { role, by });
         }
     }
-}
-
-/// What is advertised of a port; none while the interface does not exist.
-fn facts(links: &Links, name: &IfName) -> Option<PortFacts> {
-    links.by_name(name).map(|link| PortFacts {
-        mac: link.mac.unwrap_or_default(),
-        vids: links.vids(name).cloned().unwrap_or_default(),
-        l3: links.is_layer3(name),
-        address: first_ipv4(links.addresses(name)),
-    })
 }
 
 /// What the peer compares; unspecified when there is none (`spec/iccp.md` 4.7).

@@ -208,6 +208,7 @@ impl Domain {
             Input::VlanFiltering { index, on } => self.links.set_filtering(index, on),
             Input::SpanningTree { index, on } => self.links.set_spanning_tree(index, on),
             Input::Mtu { index, mtu } => self.links.set_mtu(index, mtu),
+            Input::Pvid { index, vid } => self.links.set_pvid(index, vid),
             Input::LinkGone { index } => self.links.remove(index),
             Input::LinksEnd => self.links.end(),
             Input::SyncdUp {

@@ -270,7 +270,8 @@ impl Domain {
         });
         let states = ports.iter().map(|port| port.aggregator_state());
         let infos = ports.iter().filter_map(|port| port.port_channel_info());
-        let tlvs: Vec<Tlv> = configs.chain(states).chain(infos).collect();
+        let vlans = ports.iter().filter_map(|port| port.port_vlan(policy));
+        let tlvs: Vec<Tlv> = configs.chain(states).chain(infos).chain(vlans).collect();
         for tlv in tlvs {
             self.push_tlv(tlv);
         }
@@ -358,10 +359,12 @@ impl Domain {
         let id = port.port_id(policy).filter(|_| config);
         let config = config.then(|| port.aggregator_config());
         let info = port.port_channel_info().filter(|_| config.is_some());
+        let vlan = port.port_vlan(policy).filter(|_| config.is_some());
         let state = state.then(|| port.aggregator_state());
         let partner =
             (policy.hears_partners && port.is_partner_due()).then(|| port.advertise_partner());
-        for tlv in [id, config, info, partner, state].into_iter().flatten() {
+        let tlvs = [id, config, info, vlan, partner, state];
+        for tlv in tlvs.into_iter().flatten() {
             self.push_tlv(tlv);
         }
         true

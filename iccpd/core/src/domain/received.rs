@@ -90,6 +90,11 @@ impl Domain {
             }
             Tlv::Extension(Extension::PortId(id)) => self.peer.port_is_given(id),
             Tlv::Extension(Extension::DataplaneState(state)) => self.peer_dataplane(state),
+            Tlv::Extension(Extension::PortVlan(vlan)) => {
+                if self.peer.port_vlan(vlan) {
+                    self.checks.due();
+                }
+            }
             Tlv::Extension(Extension::MacSyncEnd) => self.peer_macs_complete(),
             Tlv::WarmBoot => self.timers.set(Timer::PeerWarm, now + WARM_WINDOW),
             Tlv::ArpInfo(_) | Tlv::NdiscInfo(_) if self.compare_names(now) => {}

@@ -8,7 +8,7 @@ use crate::Time;
 use crate::policy::peer::PeerPolicy;
 use crate::port_id::PortId;
 use crate::timer::{Timer, Timers};
-use mclag_proto::iccp::ext::{Extension, PortPartner};
+use mclag_proto::iccp::ext::{Extension, PortPartner, PortVlan};
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, PortChannelInfo, PortState, Tlv,
 };
@@ -428,6 +428,15 @@ impl MlagPort {
             id: self.id.number,
             state,
         })
+    }
+
+    /// Port VLAN, behind Port Channel Info, to a peer that hears it; none of a port of a bridge that filters no VLANs.
+    #[must_use]
+    pub fn port_vlan(&self, policy: PeerPolicy) -> Option<Tlv> {
+        let pvid = self.facts.as_ref()?.pvid?;
+        let id = self.id.number;
+        let vlan = Extension::PortVlan(PortVlan { id, pvid });
+        policy.hears_port_vlans.then_some(Tlv::Extension(vlan))
     }
 
     /// Port Channel Info; none while the interface does not exist.

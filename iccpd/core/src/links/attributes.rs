@@ -1,7 +1,7 @@
 //! Settings of interfaces from which nothing follows but a warning.
 
 use super::Links;
-use mclag_proto::IfName;
+use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// MTU of an Ethernet interface unless somebody says otherwise, in bytes.
@@ -12,22 +12,27 @@ const ETHERNET: u32 = 1500;
 pub(super) struct Attributes {
     mtus: BTreeMap<u32, u32>,
     spanning_trees: BTreeSet<u32>,
+    /// That are not VLAN 1.
+    pvids: BTreeMap<u32, Option<Vid>>,
 }
 
 impl Attributes {
     pub(super) fn clear(&mut self) {
         self.mtus.clear();
         self.spanning_trees.clear();
+        self.pvids.clear();
     }
 
     pub(super) fn retain(&mut self, is_known: impl Fn(&u32) -> bool) {
         self.mtus.retain(|index, _| is_known(index));
+        self.pvids.retain(|index, _| is_known(index));
         self.spanning_trees.retain(is_known);
     }
 
     pub(super) fn forget(&mut self, index: u32) {
         self.mtus.remove(&index);
         self.spanning_trees.remove(&index);
+        self.pvids.remove(&index);
     }
 }
 
@@ -46,6 +51,22 @@ impl Links {
     pub fn set_mtu(&mut self, index: u32, mtu: u32) {
         self.reshaped();
         self.attributes.mtus.insert(index, mtu);
+    }
+
+    /// VLAN of frames that arrive at a bridge port without a tag; none where they are dropped.
+    pub fn set_pvid(&mut self, index: u32, vid: Option<Vid>) {
+        self.reshaped();
+        self.attributes.pvids.insert(index, vid);
+    }
+
+    /// VLAN of frames that arrive at a port of this bridge without a tag, none where they are dropped; or none if the
+    /// bridge filters no VLANs, or the port is in none.
+    #[must_use]
+    pub fn pvid(&self, name: &IfName, bridge: &IfName) -> Option<Option<Vid>> {
+        let index = self.by_name(name)?.index;
+        let is_in_one = self.vids(name).is_some_and(|vids| !vids.is_empty());
+        let pvid = self.attributes.pvids.get(&index).copied();
+        (self.filters(bridge) && is_in_one).then(|| pvid.unwrap_or(Some(Vid::DEFAULT)))
     }
 
     /// A bridge of this name runs the kernel's spanning tree.

@@ -69,6 +69,8 @@ pub struct PeerPolicy {
     pub hears_partners: bool,
     /// It hears whether the dataplane here is at work ([`mclag_proto::iccp::ext::DataplaneState`]).
     pub hears_dataplane: bool,
+    /// It hears which VLAN frames without a tag are in ([`mclag_proto::iccp::ext::PortVlan`]).
+    pub hears_port_vlans: bool,
     /// Moves of addresses have an order for it ([`mclag_proto::iccp::ext::MacOrder`]).
     pub orders_moves: bool,
     /// It hears which ports were given an id ([`mclag_proto::iccp::ext::Extension::PortId`]), and pairs ports by
@@ -113,6 +115,7 @@ impl PeerPolicy {
                 hears_of_missing_ports: true,
                 hears_partners: true,
                 hears_dataplane: true,
+                hears_port_vlans: true,
                 orders_moves: false,
                 hears_port_ids: false,
                 hears_own_macs: false,
@@ -133,6 +136,7 @@ impl PeerPolicy {
                 hears_of_missing_ports: false,
                 hears_partners: false,
                 hears_dataplane: false,
+                hears_port_vlans: false,
                 orders_moves: false,
                 hears_port_ids: false,
                 hears_own_macs: false,

@@ -2,7 +2,7 @@
 
 use crate::world::{BONDS, Side, World, bridge, config, lag, name, peer_link};
 use iccp_core::{Config, Input, Link, LinkKind, Notice};
-use mclag_proto::ctl::Warning;
+use mclag_proto::ctl::{Conflict, Warning};
 use mclag_proto::{Mac, Vid};
 use std::time::Duration;
 
@@ -106,6 +106,60 @@ fn an_mtu_of_the_peer_link_below_that_of_a_port() {
         &[mtu(peer_link(true), 9000)],
         &warning,
     );
+}
+
+/// Where both bridges filter VLANs.
+#[test]
+fn a_port_whose_frames_without_a_tag_are_in_another_vlan_there() {
+    let port = name(BONDS[0]);
+    let pvid = |vid| Input::Pvid {
+        index: lag(0, BONDS[0]).index,
+        vid,
+    };
+    let filtering = |on| Input::VlanFiltering {
+        index: bridge().index,
+        on,
+    };
+    let mut world = World::settled();
+    for side in Side::BOTH {
+        for link in [lag(0, BONDS[0]), lag(1, BONDS[1]), peer_link(true)] {
+            let vids = vids(&[1, 10]).into_iter().collect();
+            world.feed(
+                side,
+                Input::Vlans {
+                    index: link.index,
+                    vids,
+                },
+            );
+        }
+    }
+    let (one, ten) = (Vid::new(1), Vid::new(10));
+    world.feed(Side::A, pvid(ten));
+    world.run_for(SECOND);
+    for filters in Side::BOTH {
+        assert_eq!(warnings(&world, Side::A), [], "not where one filters none");
+        world.feed(filters, filtering(true));
+        world.run_for(SECOND);
+    }
+    let differ = |world: &World, side, own, peers| {
+        let conflict = Conflict::Pvid { own, peers };
+        assert_eq!(warnings(world, side), [Warning::Port { port, conflict }]);
+    };
+    differ(&world, Side::A, ten, one);
+    differ(&world, Side::B, one, ten);
+    world.feed(Side::B, pvid(None));
+    world.run_for(SECOND);
+    differ(&world, Side::A, ten, None);
+    differ(&world, Side::B, None, ten);
+    for end in [filtering(false), pvid(ten)] {
+        world.feed(Side::B, end);
+        world.run_for(SECOND);
+        for side in Side::BOTH {
+            assert_eq!(warnings(&world, side), []);
+        }
+        world.feed(Side::B, filtering(true));
+        world.run_for(SECOND);
+    }
 }
 
 #[test]

@@ -264,7 +264,11 @@ async fn whoever_followed_every_event_knows_what_a_dump_has() {
         std::iter::from_fn(|| watch.ready()).for_each(|input| known.take(input));
         let (mut fresh, mut wanted) = (View::default(), Known::default());
         let vids = model.vids.into_iter().filter(|(_, vids)| !vids.is_empty());
-        fresh.replace(model.links, vids.collect());
+        let vlans = vids.map(|(index, vids)| {
+            let others = BridgeVlans::default();
+            (index, BridgeVlans { vids, ..others })
+        });
+        fresh.replace(model.links, vlans.collect());
         std::iter::from_fn(|| fresh.next_input()).for_each(|input| wanted.take(input));
         assert_eq!(known, wanted, "seed {seed}");
     }

@@ -70,6 +70,15 @@ fn vids(raw: &[u16]) -> VlanSet {
     set
 }
 
+/// A port of these VLANs; frames without a tag are in VLAN 1.
+fn vlans(raw: &[u16]) -> BridgeVlans {
+    BridgeVlans {
+        vids: vids(raw),
+        pvid: Some(Vid::DEFAULT),
+        ..BridgeVlans::default()
+    }
+}
+
 fn by_index(infos: &[LinkInfo]) -> BTreeMap<u32, LinkInfo> {
     infos.iter().map(|i| (i.index, i.clone())).collect()
 }
@@ -97,7 +106,7 @@ fn a_dump_is_told_between_begin_and_end() {
         bond(5, "bond1", BondMode::Lacp),
         member(6, "eth1", 5, READY),
     ];
-    let vlans = BTreeMap::from([(5, vids(&[1, 10]))]);
+    let vlans = BTreeMap::from([(5, vlans(&[1, 10]))]);
     view.replace(by_index(&infos), vlans);
     let inputs = drain(&mut view);
     let [begin, Input::Link(lag), Input::Link(eth), vlans, end] = &inputs[..] else {
@@ -134,10 +143,10 @@ fn a_dump_is_told_between_begin_and_end() {
 fn a_later_dump_says_which_vlans_are_gone() {
     let mut view = View::default();
     let infos = by_index(&[info(5, "swp1", Kind::Veth), info(6, "swp2", Kind::Veth)]);
-    let vlans = BTreeMap::from([(5, vids(&[1])), (6, vids(&[1]))]);
-    view.replace(infos.clone(), vlans);
+    let before = BTreeMap::from([(5, vlans(&[1])), (6, vlans(&[1]))]);
+    view.replace(infos.clone(), before);
     drain(&mut view);
-    view.replace(infos, BTreeMap::from([(6, vids(&[1]))]));
+    view.replace(infos, BTreeMap::from([(6, vlans(&[1]))]));
     let inputs = drain(&mut view);
     let gone = Input::Vlans {
         index: 5,
@@ -187,11 +196,11 @@ fn what_means_nothing_new_to_the_core_is_not_told() {
     view.link(eth.clone(), at(0));
     assert_eq!(drain(&mut view).len(), 1);
     view.link(LinkInfo { mtu: 9000, ..eth }, at(0));
-    view.vlans(5, VlanSet::new());
+    view.vlans(5, BridgeVlans::default());
     view.left_bridge(5);
     assert_eq!(drain(&mut view), []);
-    view.vlans(5, vids(&[1]));
-    view.vlans(5, vids(&[1]));
+    view.vlans(5, vlans(&[1]));
+    view.vlans(5, vlans(&[1]));
     assert_eq!(drain(&mut view).len(), 1);
     view.gone(5);
     view.gone(5);
@@ -540,6 +549,41 @@ fn spanning_tree_and_mtu_are_told_where_they_are_not_the_usual() {
     let infos = [bridge(true), port(9000)].map(|info| (info.index, info));
     view.replace(infos.into(), BTreeMap::new());
     assert_eq!(told(&mut view), [on, high]);
+}
+
+/// Input: a port whose frames without a tag are in VLAN 1, in VLAN 10, twice, dropped, and in VLAN 1 again; a listing.
+/// Output: what differs from what the core believes unless it is told.
+#[test]
+fn the_vlan_of_frames_without_a_tag_is_told_where_it_is_not_the_usual() {
+    let with = |pvid: Option<u16>| BridgeVlans {
+        pvid: pvid.and_then(Vid::new),
+        ..vlans(&[1, 10])
+    };
+    let mut view = View::default();
+    view.link(info(5, "bond1", Kind::Team), at(0));
+    let told = |view: &mut View| -> Vec<Option<u16>> {
+        let inputs = drain(view).into_iter();
+        let told = inputs.filter_map(|input| match input {
+            Input::Pvid { index: 5, vid } => Some(vid.map(Vid::get)),
+            _ => None,
+        });
+        told.collect()
+    };
+    for (pvid, expected) in [
+        (Some(1), vec![]),
+        (Some(10), vec![Some(10)]),
+        (Some(10), vec![]),
+        (None, vec![None]),
+        (Some(1), vec![Some(1)]),
+    ] {
+        view.vlans(5, with(pvid));
+        assert_eq!(told(&mut view), expected, "{pvid:?}");
+    }
+    for (pvid, expected) in [(Some(1), vec![]), (Some(10), vec![Some(10)])] {
+        let infos = by_index(&[info(5, "bond1", Kind::Team)]);
+        view.replace(infos, BTreeMap::from([(5, with(pvid))]));
+        assert_eq!(told(&mut view), expected, "{pvid:?}");
+    }
 }
 
 /// The kernel keeps showing a partner that is not there any more until it has waited for it in vain.

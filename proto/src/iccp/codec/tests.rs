@@ -336,7 +336,7 @@ fn the_bits_beside_the_type_of_application_data_are_ignored() {
 #[test]
 fn unknown_tlvs_are_read_past() {
     for kind in [
-        0x0030, 0x0033, 0x0034, 0x0035, 0x003b, 0x1037, 0x1107, 0x3fff_u16,
+        0x0030, 0x0033, 0x0034, 0x0035, 0x003b, 0x1037, 0x1108, 0x3fff_u16,
     ] {
         let [high, low] = kind.to_be_bytes();
         let bytes = framed(&[high, low, 0, 3, 1, 2, 3]);
@@ -627,6 +627,8 @@ fn extensions_with_values_of_a_later_version_are_errors_of_that_message_only() {
         bad_value(&framed(&hex("9100 000b 0000 0000 00{6} 00"))),
         error
     );
+    let error = bad(Part::Tlv(0x1107), "PVID", 22, 4095);
+    assert_eq!(bad_value(&framed(&hex("9107 0004 002a 0fff"))), error);
 }
 
 /// What a later version may say beside them does not count: read with caution, and written as this version has it.

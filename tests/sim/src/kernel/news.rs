@@ -194,12 +194,12 @@ impl Kernel {
 
     /// VLANs of every port.
     #[must_use]
-    pub fn vlan_sets(&self) -> BTreeMap<u32, VlanSet> {
+    pub fn bridge_vlans(&self) -> BTreeMap<u32, BridgeVlans> {
         let ports = self
             .devices
             .iter()
             .filter(|(_, device)| device.port.is_some());
-        ports.map(|(index, _)| (*index, vlans().vids)).collect()
+        ports.map(|(index, _)| (*index, vlans())).collect()
     }
 
     /// A picture of the dataplane.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Mac;
-use crate::iccp::ext::{DataplanePresence, DataplaneState, PortPartner};
+use crate::iccp::ext::{DataplanePresence, DataplaneState, PortPartner, PortVlan};
 use crate::iccp::{
     EntryOp, InterfaceUpAck, MacType, NeighbourEntry, NeighbourFlags, PortChannelInfo,
 };
@@ -360,6 +360,13 @@ fn what_the_dialect_does_not_have_is_not_written() {
             })),
             "Dataplane State TLV 0x1106",
         ),
+        (
+            Tlv::Extension(Extension::PortVlan(PortVlan {
+                id: crate::AggregatorId(1),
+                pvid: None,
+            })),
+            "Port VLAN TLV 0x1107",
+        ),
     ] {
         let mut out = Vec::new();
         let error = encode(&application(tlv), LINUX_MCLAG, &mut out).unwrap_err();
@@ -386,6 +393,7 @@ fn types_of_the_other_dialect_are_unknown() {
         ("1144", 0x1104),
         ("1544", 0x1105),
         ("1944", 0x1106),
+        ("1d44", 0x1107),
     ] {
         let mut tlv = hex(word);
         tlv.extend(hex("0100 01"));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::iccp::ext::{
-    Alone, DataplanePresence, DataplaneState, DoubtfulPort, MacOrder, PortPartner,
+    Alone, DataplanePresence, DataplaneState, DoubtfulPort, MacOrder, PortPartner, PortVlan,
 };
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacType,
@@ -132,6 +132,12 @@ fn extensions() -> impl Strategy<Value = Extension> {
         any::<u16>().prop_map(|id| Extension::PortId(AggregatorId(id))),
         (presences(), vec(doubtful_ports(), 0..9)).prop_map(|(presence, ports)| {
             Extension::DataplaneState(DataplaneState { presence, ports })
+        }),
+        (any::<u16>(), 0..4095_u16).prop_map(|(id, pvid)| {
+            Extension::PortVlan(PortVlan {
+                id: AggregatorId(id),
+                pvid: Vid::new(pvid),
+            })
         }),
     ]
 }
@@ -292,15 +298,15 @@ proptest! {
     fn random_bytes_never_panic(
         dialect in dialects(),
         start in option::of(0..5_usize),
-        tlv in option::of(0..24_usize),
+        tlv in option::of(0..25_usize),
         noise in vec(any::<u8>(), 0..600),
         cut in 1..600_usize,
     ) {
         const KINDS: [u16; 5] = [0x0202, 0x0700, 0x0701, 0x0702, 0x0703];
-        const TLVS: [u16; 24] = [
+        const TLVS: [u16; 25] = [
             0x0001, 0x0002, 0x0004, 0x0032, 0x0036, 0x0037, 0x0038, 0x0039, 0x003a, 0x0700,
             0x1034, 0x1035, 0x1036, 0x1038, 0x1039, 0x103a, 0x103b, 0x1100, 0x1101, 0x1102,
-            0x1103, 0x1104, 0x1105, 0x1106,
+            0x1103, 0x1104, 0x1105, 0x1106, 0x1107,
         ];
         let mut bytes = Vec::new();
         if let Some(kind) = start {

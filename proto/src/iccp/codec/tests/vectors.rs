@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::iccp::ext::{
-    Alone, DataplanePresence, DataplaneState, DoubtfulPort, MacOrder, PortPartner,
+    Alone, DataplanePresence, DataplaneState, DoubtfulPort, MacOrder, PortPartner, PortVlan,
 };
 use crate::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, EntryOp, InterfaceUpAck, MacEntry, MacType,
@@ -413,6 +413,30 @@ fn sonic() -> Vec<Literal> {
                             isolated: false,
                         },
                     ],
+                })),
+            ),
+        ),
+        (
+            "Port VLAN",
+            "07 03 00 14 00 00 00 4a 00 05 00 04 00 00 00 01
+             91 07 00 04 00 2a 0f fe",
+            app(
+                74,
+                Tlv::Extension(Extension::PortVlan(PortVlan {
+                    id: AggregatorId(42),
+                    pvid: Vid::new(4094),
+                })),
+            ),
+        ),
+        (
+            "Port VLAN, none",
+            "07 03 00 14 00 00 00 4b 00 05 00 04 00 00 00 01
+             91 07 00 04 00 2a 00 00",
+            app(
+                75,
+                Tlv::Extension(Extension::PortVlan(PortVlan {
+                    id: AggregatorId(42),
+                    pvid: None,
                 })),
             ),
         ),
