@@ -24,7 +24,7 @@ use mclag_daemon::lock::LockError;
 use mclag_daemon::time::wait_until;
 use mclag_netlink::tcp::Key;
 use mclag_proto::IfName;
-use mclag_proto::ctl::{Reply, Request};
+use mclag_proto::ctl::{Reply, Request, Warning};
 use mclag_proto::iccp::Dialect;
 use notices::Notices;
 use std::collections::BTreeSet;
@@ -536,6 +536,9 @@ impl Driver {
         };
         if let Reply::Status(status) = &mut reply {
             status.syncd.socket = Some(self.dataplane.socket().to_owned());
+            let teams = self.kernel.teams_with_bypass();
+            let warnings = teams.map(|port| Warning::TeamBypass { port });
+            status.warnings.extend(warnings);
         }
         // A client that has gone away meanwhile needs no answer.
         let _ = question.answer.send(reply);

@@ -17,6 +17,7 @@ mod reader;
 mod taps;
 pub mod view;
 
+use crate::ctl::words::TEAM_BYPASS;
 use crate::lag::team::{self, TeamError, TeamState};
 use iccp_core::Input;
 use mclag_netlink::{Event, Groups, InterfaceAddress, Monitor, Neighbour};
@@ -129,14 +130,17 @@ impl Watch {
         self.refused_bypass.clear();
     }
 
+    /// Teams that are to carry data without LACP all the same.
+    pub fn teams_with_bypass(&self) -> impl Iterator<Item = IfName> {
+        let teams = self.view.teams(&self.bypass).into_iter();
+        teams.map(|(_, name)| name)
+    }
+
     fn refuse_bypass(&mut self, teams: &[(u32, IfName)]) {
         let names = teams.iter().map(|(_, name)| *name);
         for port in names.filter(|name| self.bypass.contains(name)) {
             if self.refused_bypass.insert(port) {
-                tracing::error!(
-                    %port,
-                    "lacp-bypass is for bonds: whether a team carries data without LACP is for teamd to decide"
-                );
+                tracing::error!(%port, "lacp-bypass has no effect on {TEAM_BYPASS}");
             }
         }
     }

@@ -1,11 +1,13 @@
 //! What the running system has of what the settings name. Interfaces and addresses may come later
 //! (`spec/behaviour.md` 2.4), so that one is missing is no mistake; that it is called otherwise is one.
 
+use crate::ctl::words::TEAM_BYPASS;
 use crate::settings::{Bridge, BridgeOrigin, Settings, VlanPort};
 use mclag_daemon::log::write_line;
 use mclag_daemon::process;
 use mclag_netlink::{Kernel, LinkKind, NetlinkError};
 use mclag_proto::IfName;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub enum State {
     NoBridge,
     /// It is there, but frames pass it by in a VLAN interface.
     VlanPort(VlanPort),
+    /// It is a team, for which that is no setting of ours.
+    Team,
 }
 
 impl Finding {
@@ -44,7 +48,7 @@ impl Finding {
     pub const fn is_mistake(&self) -> bool {
         matches!(
             self.state,
-            State::Alternative(_) | State::NoBridge | State::VlanPort(_)
+            State::Alternative(_) | State::NoBridge | State::VlanPort(_) | State::Team
         )
     }
 }
@@ -65,6 +69,7 @@ impl fmt::Display for Finding {
             }
             State::VlanPort(port) => port.fmt(f),
             State::NoBridge => f.write_str("an interface that is no bridge"),
+            State::Team => f.write_str(TEAM_BYPASS),
         }
     }
 }
@@ -179,11 +184,24 @@ pub async fn find(
         };
         note(key, name, state);
     }
+    let kinds = links.values().map(|link| (link.name, &link.kind));
+    for name in teams(&settings.chassis.bypass, kinds) {
+        note("lacp-bypass", &name, State::Team);
+    }
     for name in &domain.unique_ip {
         let state = state(kernel, *name).await?;
         note("unique-ip", name, state);
     }
     Ok(found)
+}
+
+/// Those of these ports that are teams.
+fn teams<'a>(
+    ports: &BTreeSet<IfName>,
+    links: impl Iterator<Item = (IfName, &'a LinkKind)>,
+) -> impl Iterator<Item = IfName> {
+    let teams = links.filter(|(name, kind)| **kind == LinkKind::Team && ports.contains(name));
+    teams.map(|(name, _)| name)
 }
 
 async fn state(kernel: &mut Kernel, name: IfName) -> Result<State, LookError> {
@@ -197,5 +215,35 @@ fn named(name: IfName, found: Option<IfName>) -> State {
         None => State::Missing,
         Some(own) if own == name => State::Present,
         Some(own) => State::Alternative(own),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_team_with_lacp_bypass_is_a_mistake_and_named() {
+        let name = |text| IfName::new(text).unwrap();
+        let links = [
+            ("team1", LinkKind::Team),
+            ("team2", LinkKind::Team),
+            ("eth1", LinkKind::Veth),
+        ];
+        let links = links.iter().map(|(text, kind)| (name(text), kind));
+        let bypass = ["team1", "eth1", "team9"].map(name).into();
+        let found: Vec<IfName> = teams(&bypass, links).collect();
+        assert_eq!(found, [name("team1")]);
+        let finding = Finding {
+            key: "lacp-bypass",
+            value: "team1".into(),
+            state: State::Team,
+        };
+        assert!(finding.is_mistake());
+        assert_eq!(
+            finding.to_string(),
+            "lacp-bypass team1: a team: whether it carries data without LACP is for its teamd to decide \
+             (runner.fallback)"
+        );
     }
 }

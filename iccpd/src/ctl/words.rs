@@ -6,6 +6,10 @@ use mclag_proto::ctl::{Conflict, Other, Warning};
 use mclag_proto::iccp::ext::DataplanePresence;
 use mclag_proto::sync::model::Op;
 
+/// Why LACP bypass is not for teams.
+pub(crate) const TEAM_BYPASS: &str =
+    "a team: whether it carries data without LACP is for its teamd to decide (runner.fallback)";
+
 /// Something to look at.
 #[must_use]
 pub fn warning(warning: &Warning) -> String {
@@ -80,6 +84,9 @@ pub fn warning(warning: &Warning) -> String {
             "MTU {peer_link} of the peer link is lower than {mtu} of {port}: larger frames that go over the peer link \
              are lost"
         ),
+        Warning::TeamBypass { port } => {
+            format!("lacp-bypass has no effect on {port}, {TEAM_BYPASS}")
+        }
         Warning::PeerLinkVlans { vids } => format!(
             "VLAN {} missing on the peer link: a host whose link to this chassis is down is not reached from here",
             vlan_ranges(vids).join(",")
@@ -484,6 +491,14 @@ mod tests {
                 port(Conflict::Addresses { own: v4, peers: v6 }),
                 of_port(json!({"conflict": "addresses", "own": "192.0.2.1", "peers": "0.0.0.0"})),
                 "bond1: address 192.0.2.1 here, 0.0.0.0 at the peer",
+            ),
+            (
+                Warning::TeamBypass {
+                    port: name("team1"),
+                },
+                json!({"warning": "team-bypass", "port": "team1"}),
+                "lacp-bypass has no effect on team1, a team: whether it carries data without LACP is for its teamd to \
+                 decide (runner.fallback)",
             ),
             (
                 port(Conflict::Pvid {

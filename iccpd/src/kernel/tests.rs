@@ -241,3 +241,19 @@ async fn everything_is_read_again_for_other_interfaces_and_on_demand() {
     watch.report_again();
     assert!(watch.dump_due);
 }
+
+#[tokio::test]
+async fn teams_that_are_to_carry_data_without_lacp_are_known_by_name() {
+    let [team, other, port] = ["team1", "team2", "eth1"].map(|name| IfName::new(name).unwrap());
+    let mut watch = Watch::open([team, other, port].into()).unwrap();
+    watch.bypass([team, port].into());
+    let kinds = [
+        (team, mclag_netlink::LinkKind::Team),
+        (other, mclag_netlink::LinkKind::Team),
+        (port, mclag_netlink::LinkKind::Veth),
+    ];
+    let links = (1..).zip(kinds);
+    let links = links.map(|(index, (name, kind))| view::tests::info(index, name.as_str(), kind));
+    watch.links_happened(links.map(|link| Event::Link(Box::new(link))).collect());
+    assert_eq!(watch.teams_with_bypass().collect::<Vec<_>>(), [team]);
+}

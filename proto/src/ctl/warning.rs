@@ -99,6 +99,11 @@ pub enum Warning {
         /// That of the port, in bytes.
         mtu: u32,
     },
+    /// A team is to carry data without LACP, which teamd alone decides: it does not.
+    TeamBypass {
+        /// It.
+        port: IfName,
+    },
     /// VLANs of MLAG ports that the peer link is not in: their hosts are not reached over it.
     PeerLinkVlans {
         /// Which, in ascending order.
