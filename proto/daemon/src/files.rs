@@ -95,7 +95,9 @@ fn way(path: &Path) -> io::Result<(OwnedFd, OsString)> {
     let name = path.file_name().ok_or_else(|| refused("it is no file"))?;
     let step = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let open = |at: &OwnedFd, name: &OsStr| openat(at, name, step, Mode::empty());
-    let mut at = openat(AT_FDCWD, ".", step, Mode::empty())?;
+    // Whoever gave up root's privileges may no longer enter the directory that root was in; an absolute path needs none.
+    let start = if path.is_absolute() { "/" } else { "." };
+    let mut at = openat(AT_FDCWD, start, step, Mode::empty())?;
     // The next one is the last.
     let mut steps = backwards(path.parent().unwrap_or(Path::new("")));
     let mut links = 0;
@@ -188,8 +190,9 @@ mod tests {
     use std::os::unix::fs::{chown, lchown, symlink};
 
     use mclag_test_support::TempDir;
+    use nix::sched::{CloneFlags, unshare};
     use nix::sys::stat::Mode;
-    use nix::unistd::mkfifo;
+    use nix::unistd::{chdir, mkfifo, setfsuid};
 
     use super::*;
 
@@ -295,6 +298,33 @@ mod tests {
             assert_eq!(given.unwrap_err().to_string(), refusal);
         }
         assert!(!directory.path("real/new").exists());
+    }
+
+    /// Input: a current directory of root alone, and a thread that may no more than somebody else. Output: a file is opened
+    /// by its absolute path, and none by a relative one.
+    #[test]
+    fn an_absolute_path_does_not_need_the_current_directory() {
+        if !geteuid().is_root() {
+            eprintln!("files: skipped: only root has a directory that others may not enter");
+            return;
+        }
+        let body = || {
+            let (place, private) = (TempDir::new("absolute"), TempDir::new("private"));
+            let file = place.write("file", "text");
+            private.write("file", "text");
+            fs::set_permissions(&*private, Permissions::from_mode(0o700)).unwrap();
+            unshare(CloneFlags::CLONE_FS).unwrap();
+            chdir(&*private).unwrap();
+            assert_eq!(read(Path::new("file"), 4).unwrap(), b"text");
+            // Of this thread alone, and with it go root's privileges over files.
+            setfsuid(Uid::from_raw(65534));
+            let relative = read(Path::new("file"), 4).map_err(|error| error.kind());
+            let absolute = read(&file, 4).map_err(|error| error.kind());
+            setfsuid(Uid::from_raw(0));
+            assert_eq!(relative, Err(io::ErrorKind::PermissionDenied));
+            assert_eq!(absolute.as_deref(), Ok(b"text".as_slice()));
+        };
+        std::thread::scope(|scope| scope.spawn(body).join().unwrap());
     }
 
     /// Input: a directory, a link to one, and one of somebody else. Output: only the first is given away.

@@ -312,9 +312,7 @@ impl File {
             }
         }
     }
-}
 
-impl File {
     /// Why it cannot be made again, where it was made once. Rules of Landlock (`crate::sandbox`) are about directories as
     /// they were at the start, and are not among those that `access` goes by.
     fn refused(&self, source: io::Error) -> ListenError {
