@@ -107,7 +107,11 @@ fn run(args: &Args) -> anyhow::Result<()> {
             verdict?;
         }
         check_key(&args.settings, &used.chassis)?;
-        return Ok(system?);
+        return match check {
+            Check::File => Ok(system?),
+            // What the system has otherwise, a start only logs.
+            Check::Use => Ok(()),
+        };
     }
     let identity = Identity::find(args.user.as_deref(), &USUAL)?;
     // Before anything is touched that another one may use.

@@ -152,6 +152,11 @@ pub async fn find(
         let state = state(kernel, device).await?;
         note("bind-device", &device, state);
     }
+    let links = kernel.links().await?;
+    let kinds = links.values().map(|link| (link.name, &link.kind));
+    for name in teams(&settings.chassis.bypass, kinds) {
+        note("lacp-bypass", &name, State::Team);
+    }
     let Some(domain) = &settings.domain else {
         return Ok(found);
     };
@@ -166,7 +171,6 @@ pub async fn find(
         State::Missing
     };
     note("local", &domain.local, local);
-    let links = kernel.links().await?;
     let link = domain.peer_link.iter().map(|name| ("peer-link", name));
     for (key, name) in link.chain(domain.ports.iter().map(|name| ("port", name))) {
         let state = match kernel.link(name).await? {
@@ -183,10 +187,6 @@ pub async fn find(
             other => named(*name, other.map(|link| link.name)),
         };
         note(key, name, state);
-    }
-    let kinds = links.values().map(|link| (link.name, &link.kind));
-    for name in teams(&settings.chassis.bypass, kinds) {
-        note("lacp-bypass", &name, State::Team);
     }
     for name in &domain.unique_ip {
         let state = state(kernel, *name).await?;

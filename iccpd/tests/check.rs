@@ -166,6 +166,9 @@ fn names_are_looked_for_on_the_system() {
             let mclagctl = run(env!("CARGO_BIN_EXE_mclagctl"), ["config", "check"]);
             assert_eq!(words(&iccpd, "iccpd"), words(&mclagctl, "mclagctl"));
             assert_eq!(iccpd.status.code(), mclagctl.status.code());
+            // A start only logs what is wrong of the system, and a reload is not refused for it.
+            let to_use = run(env!("CARGO_BIN_EXE_iccpd"), ["--check=use", "-c"]);
+            assert_eq!(to_use.status.code(), Some(0), "{}", words(&to_use, "iccpd"));
             let shown = String::from_utf8(iccpd.stdout.clone()).unwrap();
             (iccpd.status.success(), shown + &words(&iccpd, "iccpd"))
         };
@@ -190,6 +193,41 @@ fn names_are_looked_for_on_the_system() {
             shown.contains("bridge far: an interface that is no bridge"),
             "{shown}"
         );
+    };
+    std::thread::scope(|scope| scope.spawn(body).join().unwrap());
+}
+
+/// Input: a team with LACP bypass, with a pair in the settings and with one that the server names. Output: it is refused
+/// by name in both, and can be used in both.
+#[test]
+fn a_team_with_lacp_bypass_is_found_also_where_the_server_names_the_pair() {
+    let body = || {
+        let mut ip = Command::new("ip");
+        let ip = ip.args(["link", "add", "team1", "type", "team"]);
+        let made = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+        if !made || !ip.stderr(Stdio::null()).status().is_ok_and(|s| s.success()) {
+            eprintln!("team: skipped: no network namespace, no team or no ip");
+            return;
+        }
+        let place = TempDir::new("check-team");
+        let bypass = "lacp-bypass = [\"team1\"]";
+        for text in [
+            format!(
+                "[domain]\nid = 1\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\nports = [\"team1\"]\n{bypass}\n"
+            ),
+            format!("[domain]\n{bypass}\n[syncd]\nnames-pair = true\n"),
+        ] {
+            let file = place.write("iccpd.toml", &text);
+            let run = |check: &str| {
+                let mut iccpd = Command::new(env!("CARGO_BIN_EXE_iccpd"));
+                iccpd.args([check, "-c"]).arg(&file).output().unwrap()
+            };
+            let refused = run("--check");
+            let why = words(&refused, "iccpd");
+            assert_eq!(refused.status.code(), Some(1), "{text}{why}");
+            assert!(why.contains("lacp-bypass team1: a team"), "{text}{why}");
+            assert_eq!(run("--check=use").status.code(), Some(0), "{text}");
+        }
     };
     std::thread::scope(|scope| scope.spawn(body).join().unwrap());
 }
