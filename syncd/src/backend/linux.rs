@@ -255,9 +255,13 @@ impl LinuxBackend {
                 self.vlans.remove(&index);
                 self.networks.forget(index);
                 self.routes.forget(index);
-                if let Some(link) = self.links.remove(index) {
-                    self.report_gone(link.name);
-                    self.report_lower(links::lower(&link));
+                let mut names = self.links.remove(index).into_iter();
+                if let Some(name) = names.next() {
+                    self.report_gone(name);
+                }
+                // What went over it, went over all that is below it.
+                for below in names {
+                    self.report_interface(below);
                 }
                 if was_bridge {
                     self.resync("the bridge is gone");

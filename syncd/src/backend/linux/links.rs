@@ -58,9 +58,12 @@ impl Links {
         renamed
     }
 
-    /// Forget an interface that is gone; answers what it was.
-    pub(super) fn remove(&mut self, index: u32) -> Option<LinkInfo> {
-        let link = self.by_index.remove(&index)?;
+    /// Forget an interface that is gone; answers its name, and those of all that it was a VLAN interface on top of.
+    pub(super) fn remove(&mut self, index: u32) -> Vec<IfName> {
+        let with_below = self.with_below(index);
+        let Some(link) = self.by_index.remove(&index) else {
+            return with_below;
+        };
         self.forget_name(link.name, index);
         if let Some(lower) = lower(&link)
             && let Some(vlans) = self.vlans.get_mut(&lower)
@@ -70,7 +73,7 @@ impl Links {
                 self.vlans.remove(&lower);
             }
         }
-        Some(link)
+        with_below
     }
 
     /// Two may have swapped their names.
@@ -234,5 +237,16 @@ mod tests {
         assert_eq!(names(5), ["if5", "if4"]);
         assert_eq!(names(6), ["if6", "if7"]);
         assert_eq!(names(9), [""; 0]);
+    }
+
+    /// What a default route over it led to.
+    #[test]
+    fn an_interface_that_is_gone_was_on_top_of_all_below_it() {
+        let mut links = links();
+        let below = links.with_below(3);
+        assert_eq!(below.len(), 3);
+        assert_eq!(links.remove(3), below);
+        assert_eq!(links.way_out(&links.by_index[&1], |index| index == 3), None);
+        assert_eq!(links.remove(3), []);
     }
 }

@@ -14,6 +14,8 @@ use super::{LIST_AGAIN, LinuxBackend, Look};
 pub(super) struct Routes {
     /// Interfaces that a default route leads to, by index.
     interfaces: BTreeSet<u32>,
+    /// Those that one came for since the listing began.
+    came: BTreeSet<u32>,
     /// All routes were looked at once.
     was_listed: bool,
     listing: Option<DefaultRouteListing>,
@@ -27,6 +29,7 @@ impl Routes {
     pub(super) fn new() -> Self {
         Self {
             interfaces: BTreeSet::new(),
+            came: BTreeSet::new(),
             was_listed: false,
             listing: None,
             is_due: true,
@@ -44,6 +47,7 @@ impl Routes {
 
     pub(super) fn forget(&mut self, index: u32) {
         self.interfaces.remove(&index);
+        self.came.remove(&index);
     }
 
     /// Everything is looked at afresh: wait for what nothing is known of, and have the rest listed in the background.
@@ -68,32 +72,46 @@ impl Routes {
                 return pending().await;
             }
             sleep_until(self.not_before).await;
-            self.is_due = false;
+            self.begin();
         }
         self.listing.get_or_insert_default().next().await
+    }
+
+    fn begin(&mut self) {
+        self.is_due = false;
+        self.came.clear();
+    }
+
+    /// What is known when a default route came by these.
+    fn with_new(&mut self, interfaces: &BTreeSet<u32>) -> BTreeSet<u32> {
+        self.is_due = true;
+        self.came.extend(interfaces);
+        self.interfaces.union(interfaces).copied().collect()
+    }
+
+    /// What is known when these were listed. One that came meanwhile need not be among them: what goes, the next listing
+    /// says.
+    fn with_listed(&self, mut listed: BTreeSet<u32>) -> BTreeSet<u32> {
+        listed.extend(&self.came);
+        listed
     }
 }
 
 impl LinuxBackend {
     /// A default route came: it counts at once, whatever else has to be listed.
     pub(super) fn default_route_came(&mut self, interfaces: BTreeSet<u32>) {
-        self.routes.is_due = true;
-        let known = &self.routes.interfaces;
-        self.default_routes_are(known.union(&interfaces).copied().collect());
+        let now = self.routes.with_new(&interfaces);
+        self.default_routes_are(now);
     }
 
     pub(super) fn take_routes(&mut self, piece: Result<Option<BTreeSet<u32>>, NetlinkError>) {
         match piece {
             Ok(None) => return,
-            Ok(Some(mut now)) => {
+            Ok(Some(listed)) => {
                 if self.failing.done(&Look::Routes).is_some() {
                     tracing::info!("default routes can be listed again");
                 }
-                // One that came meanwhile need not be in it: what goes, the next listing says.
-                if self.routes.is_due {
-                    now.extend(&self.routes.interfaces);
-                }
-                self.default_routes_are(now);
+                self.default_routes_are(self.routes.with_listed(listed));
             }
             Err(error) => {
                 if self.failing.failed(Look::Routes, &error.to_string()) {
@@ -115,5 +133,27 @@ impl LinuxBackend {
         for name in affected {
             self.report_interface(name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Input: while it is listed, 1 is known to have a default route and has none, one comes by 2, and 3 is in the listing.
+    #[test]
+    fn of_what_is_not_listed_only_what_came_meanwhile_is_kept() {
+        let mut routes = Routes::new();
+        routes.interfaces = routes.with_new(&BTreeSet::from([1]));
+        routes.begin();
+        routes.interfaces = routes.with_new(&BTreeSet::from([2]));
+        assert_eq!(routes.interfaces, BTreeSet::from([1, 2]));
+        assert_eq!(
+            routes.with_listed(BTreeSet::from([3])),
+            BTreeSet::from([2, 3])
+        );
+        assert!(routes.is_due);
+        routes.forget(2);
+        assert_eq!(routes.with_listed(BTreeSet::new()), BTreeSet::new());
     }
 }
