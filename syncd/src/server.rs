@@ -20,6 +20,7 @@
 //! * Only one kind of client is let in at a time: who comes first decides what is wanted.
 //! * When the client is gone, the dataplane stays as it is, unless the settings say otherwise.
 
+use std::cell::RefCell;
 use std::future::{Future, ready};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -462,12 +463,16 @@ impl<B: Backend> Server<B> {
                     client.send_events(|| foreign.table(knows_members))?;
                 }
                 foreign if self.reconciler.actual().bridge.is_some() => {
-                    let is_news = |(key, observation): &(FdbKey, Observation)| match foreign {
-                        Some(foreign) => !foreign.is_own_work(key, observation),
+                    let doubtful = RefCell::default();
+                    let is_host = |seen: &(FdbKey, Observation)| match foreign {
+                        Some(foreign) => foreign.is_host(seen, &doubtful),
                         None => true,
                     };
-                    let seen = || self.reconciler.observations().filter(is_news);
+                    let seen = || self.reconciler.observations().filter(is_host);
                     client.send_events(|| seen().map(observation))?;
+                    if let Some(foreign) = &mut self.foreign {
+                        foreign.look_again_at(doubtful.into_inner());
+                    }
                 }
                 _ => {}
             }

@@ -5,6 +5,7 @@
 //! neither ends the connection of the client nor undoes anything. A client is let in once the server was
 //! there for the first time, for until then nobody knows what it can do.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -230,14 +231,40 @@ impl Foreign {
     /// Whether what our own kernel sees may be that the server carries out what it was sent before it was sent otherwise.
     /// A host may be there as well: that is looked at again.
     pub(super) fn may_be_own_work(&mut self, key: &FdbKey, observation: &Observation) -> bool {
-        let port = observation.port();
-        let may_be = port.is_some_and(|port| self.client.may_yet_program(key, &port));
+        let may_be = self.is_on_its_way(key, observation);
         if may_be {
             self.doubtful.insert(*key, Instant::now() + CARRIES_OUT);
         } else {
             self.doubtful.remove(key);
         }
         may_be
+    }
+
+    fn is_on_its_way(&self, key: &FdbKey, observation: &Observation) -> bool {
+        let port = observation.port();
+        port.is_some_and(|port| self.client.may_yet_program(key, &port))
+    }
+
+    /// Whether what our own kernel sees is a host, as far as is known. What only may be one is added to `doubtful`.
+    pub(super) fn is_host(
+        &self,
+        (key, observation): &(FdbKey, Observation),
+        doubtful: &RefCell<Vec<FdbKey>>,
+    ) -> bool {
+        if self.is_own_work(key, observation) {
+            return false;
+        }
+        let is_on_its_way = self.is_on_its_way(key, observation);
+        if is_on_its_way {
+            doubtful.borrow_mut().push(*key);
+        }
+        !is_on_its_way
+    }
+
+    /// What these are was not told: they are looked at again when the server is surely done.
+    pub(super) fn look_again_at(&mut self, keys: Vec<FdbKey>) {
+        let at = Instant::now() + CARRIES_OUT;
+        self.doubtful.extend(keys.into_iter().map(|key| (key, at)));
     }
 
     fn no_longer_doubtful(&mut self) -> Vec<FdbKey> {

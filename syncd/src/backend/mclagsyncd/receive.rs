@@ -85,8 +85,9 @@ impl Client {
         let refused = match message {
             ServerMessage::Fdb(records) => {
                 for record in records {
-                    if self.is_believed(&record) && (!dialect.is_polled() || self.is_news(&record))
-                    {
+                    // First: an addition takes back the deletion before it, whoever is believed.
+                    let is_news = !dialect.is_polled() || self.is_news(&record);
+                    if is_news && self.is_believed(&record) {
                         self.observation(&record);
                     }
                 }

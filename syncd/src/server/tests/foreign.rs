@@ -682,6 +682,15 @@ async fn an_entry_that_is_on_its_way_to_a_polled_server_is_no_host_until_the_ser
         seen.extend(client.events().await);
     }
     assert!(!is_of(2, &seen), "{seen:?}");
+    // Nor is it for a client that is listed what is there.
+    drop(client);
+    let mut client = beside.rig.connect().await;
+    client.send(&hello(2..=2, u64::MAX)).await;
+    greeted(&mut client).await;
+    let listed = client.snapshot().await;
+    let listed: Vec<_> = listed.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(listed, [key(3)]);
+    seen.clear();
     assert_eq!(keeper.hear_entries().await, [2]);
     tokio::time::pause();
     while !is_of(2, &seen) {
