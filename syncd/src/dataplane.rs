@@ -325,8 +325,13 @@ impl Actual {
     /// Whether what is done to an MLAG port can be done to this one as a whole.
     #[must_use]
     pub fn can_be_mlag_port(&self, port: &IfName) -> bool {
-        let is_elsewhere = self.is_of_another_bridge(port) || self.way_out(port).is_some();
-        !is_elsewhere && self.vlan_port(port).is_none()
+        self.is_whole(port) && self.way_out(port).is_none()
+    }
+
+    /// Whether the interface is neither one of another bridge nor in two parts.
+    #[must_use]
+    pub fn is_whole(&self, port: &IfName) -> bool {
+        !self.is_of_another_bridge(port) && self.vlan_port(port).is_none()
     }
 
     /// Whether the address is one of the bridge itself.

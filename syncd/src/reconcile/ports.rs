@@ -61,10 +61,6 @@ impl Plan {
                     })
                 }
                 Some(false) if is => self.actions.push(Action::Unhold { port: *port }),
-                // A default route came that leads to it.
-                Some(true) if is && actual.way_out(port).is_some() => {
-                    self.actions.push(Action::Unhold { port: *port });
-                }
                 Some(_) | None => {}
             }
         }
@@ -171,7 +167,9 @@ impl Plan {
                 self.fail(subject, OpErrorCode::Refused, text);
                 continue;
             }
-            if let Some(way_out) = actual.way_out(port) {
+            if let Some(way_out) = actual.way_out(port)
+                && !wanted.stays_held(port, actual)
+            {
                 let text = has_default_route(port, &way_out);
                 self.fail(subject, OpErrorCode::Refused, text);
                 continue;

@@ -242,10 +242,18 @@ impl Wanted {
         settings.learning = self.learning(port);
         if let Some(want) = self.ports.get(port) {
             settings.backup = domain.peer_link.filter(|_| want.redirect).map(Some);
-            let may_be_set = actual.can_be_mlag_port(port);
+            let may_be_set = actual.can_be_mlag_port(port) || self.stays_held(port, actual);
             settings.system_mac = want.system_mac.filter(|_| may_be_set).map(Some);
         }
         settings
+    }
+
+    /// Whether an MLAG port that is held stays so, be it that a default route came that leads to it: both chassis rely on
+    /// the hold until the client lets the port pass.
+    #[must_use]
+    pub fn stays_held(&self, port: &IfName, actual: &Actual) -> bool {
+        let want = self.ports.get(port).and_then(|want| want.held);
+        want == Some(true) && actual.held.contains(port) && actual.is_whole(port)
     }
 
     /// Whether what was done to a port is to be undone.

@@ -206,8 +206,9 @@ fn what_was_given_goes_with_the_leave_to_have_it() {
     }
 }
 
-/// Input: a LAG of no bridge by which everything goes that no other route is for. Output: nothing is done to it, until
-/// the settings name it or the route is gone; what was done before the route came goes.
+/// Input: a LAG of no bridge by which everything goes that no other route is for. Output: it gets no other MAC, no
+/// neighbours and no LACP system id, and is not held, until the settings name it or the route is gone. What it had before
+/// the route came goes, but for a hold.
 #[test]
 fn a_lag_with_the_default_route_is_left_alone_unless_it_is_named() {
     let uplink = || InterfaceActual {
@@ -258,7 +259,8 @@ fn a_lag_with_the_default_route_is_left_alone_unless_it_is_named() {
 }
 
 /// Input: a default route leads to the bridge, to its VLAN interface, to its port and to the VLAN interface of a port.
-/// Output: nothing is done to any of them, until the settings name it; what was done before goes when the route comes.
+/// Output: it gets no other MAC, no neighbours and no LACP system id, and is not held, until the settings name it. What it
+/// had before goes when the route comes, but for a hold.
 #[test]
 fn interfaces_of_the_bridge_with_the_default_route_are_left_alone_unless_they_are_named() {
     let (vlan1, bond1) = (interface("vlan1"), interface("bond1"));
@@ -315,8 +317,38 @@ fn interfaces_of_the_bridge_with_the_default_route_are_left_alone_unless_they_ar
         let (actions, _) = bench.settle();
         let is_back = |action: &Action| matches!(action, Action::SetInterfaceMac { mac: OWN, .. });
         let is_gone = |action: &Action| matches!(action, Action::NeighbourDelete { .. });
-        let is_released = |action: &Action| matches!(action, Action::Unhold { .. });
-        let back = [is_back, is_gone, is_released].map(|is| actions.iter().any(is));
-        assert_eq!(back, [true, true, is_port], "{name}: {actions:?}");
+        let back = [is_back, is_gone].map(|is| actions.iter().any(is));
+        assert_eq!(back, [true, true], "{name}: {actions:?}");
     }
+}
+
+/// Input: a default route comes that leads to a port which is held. Output: it stays held with its LACP system id, as both
+/// chassis believe it is, also if the client says so again; once it was let pass, it is not held again.
+#[test]
+fn a_port_that_is_held_stays_so_when_a_default_route_comes() {
+    let mut bench = Bench::running();
+    let ask = |bench: &mut Bench, traffic| bench.ask(&[port_op("bond1", Isolation::Off, traffic)]);
+    assert_eq!(ask(&mut bench, Traffic::Held).1, ["ok"]);
+    let with_route = InterfaceActual {
+        default_route: Some(port("bond1")),
+        ..interface("bond1")
+    };
+    bench.see_interface("bond1", Some(with_route));
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, []);
+    let again = ask(&mut bench, Traffic::Held);
+    assert_eq!(again, (Vec::new(), vec!["ok".to_owned()]));
+
+    let text = "Refused: bond1 has a default route, and is not among `routed` in the configuration of mclagsyncd";
+    let (actions, answers) = ask(&mut bench, Traffic::Pass);
+    let bond1 = port("bond1");
+    assert!(
+        actions.contains(&Action::Unhold { port: bond1 }),
+        "{actions:?}"
+    );
+    assert_eq!(answers, [text]);
+    let (actions, answers) = ask(&mut bench, Traffic::Held);
+    let is_hold = |action: &Action| matches!(action, Action::Hold { .. });
+    assert!(!actions.iter().any(is_hold), "{actions:?}");
+    assert_eq!(answers, [text]);
 }
