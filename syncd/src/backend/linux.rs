@@ -255,13 +255,9 @@ impl LinuxBackend {
                 self.vlans.remove(&index);
                 self.networks.forget(index);
                 self.routes.forget(index);
-                let mut names = self.links.remove(index).into_iter();
-                if let Some(name) = names.next() {
-                    self.report_gone(name);
-                }
                 // What went over it, went over all that is below it.
-                for below in names {
-                    self.report_interface(below);
+                for name in self.links.remove(index) {
+                    self.report_port(name);
                 }
                 if was_bridge {
                     self.resync("the bridge is gone");
