@@ -358,6 +358,8 @@ fn a_chassis_that_leaves_takes_everything_back() {
         [
             "iccp false",
             "isolate ",
+            "isolated PortChannel1 false",
+            "isolated PortChannel2 false",
             "learn PortChannel10 true",
             "traffic PortChannel2 true",
             "delete remote PortChannel1",
