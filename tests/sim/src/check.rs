@@ -47,6 +47,8 @@ pub struct Checks {
     at_risk: BTreeSet<Place>,
     /// Places that may get frames twice until then.
     exposed: BTreeMap<Place, Time>,
+    /// How much longer than that it may take.
+    pub slack: Duration,
     last_touch: Time,
     /// Since when everything is well.
     well_since: Option<Time>,
@@ -96,7 +98,7 @@ impl Checks {
 
     /// What keeps frames from being delivered twice at a place is gone: it has to be back soon.
     pub fn expose(&mut self, place: Place, now: Time) {
-        self.exposed.insert(place, now + REPAIR);
+        self.exposed.insert(place, now + REPAIR + self.slack);
         self.touch(place, now);
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use iccp_core::Config;
+use syncd::backend::BackendEvent;
 
 use super::{
     FromKernel, OnWire, Place, Process, SIDES, Store, Timer, ToIccpd, ToSyncd, World, push,
@@ -106,8 +107,12 @@ impl World {
                 push(&mut chassis.from_kernel, now, FromKernel::Lost);
             }
             Process::Syncd if chassis.syncd.is_some() => {
-                chassis.from_bridge.clear();
-                push(&mut chassis.from_bridge, now, FromKernel::Lost);
+                // Names are compared when everything is read again.
+                chassis.from_bridge.retain(|(_, event)| {
+                    matches!(event, FromKernel::Event(BackendEvent::Renamed { .. }))
+                });
+                let last = chassis.from_bridge.back().map_or(now, |(at, _)| *at);
+                push(&mut chassis.from_bridge, last, FromKernel::Lost);
             }
             _ => {}
         }
@@ -117,6 +122,9 @@ impl World {
     pub fn slow_down(&mut self, side: usize, pause: Duration) {
         self.chassis[side].pause = pause;
         self.chassis[side].busy_until = self.now;
+        // It is in the middle of one thing, and may have to be told of another one first.
+        let slowest = self.chassis.iter().map(|chassis| chassis.pause).max();
+        self.checks.slack = 3 * slowest.unwrap_or_default();
     }
 
     /// Start a process that does not run.
