@@ -67,16 +67,19 @@ impl Reconciler {
 
     /// What the tables have of an interface that is called otherwise now. The kernel reports no entry again for that.
     ///
-    /// What was learned on a port of the pair, or on one that becomes it, is forgotten there when that is carried out.
+    /// What was learned on a port that is redirected, or becomes so, is forgotten when that is carried out.
     pub(super) fn entries_renamed(&mut self, from: &IfName, to: IfName) {
-        let is_of_pair = [*from, to]
-            .iter()
-            .any(|name| self.wanted.ports().contains_key(name));
+        let ports = self.wanted.ports();
+        let is_redirected = |name: &IfName| {
+            let port = ports.get(name);
+            port.is_some_and(|port| port.redirect && port.isolated.is_some())
+        };
+        let is_flushed = is_redirected(from) || is_redirected(&to);
         let entries = self.actual.fdb.iter_mut();
         let entries = entries.filter(|(_, entry)| entry.port == *from);
         let renamed = entries.filter_map(|(key, entry)| {
             entry.port = to;
-            let stays = !is_of_pair || entry.kind != EntryKind::Dynamic;
+            let stays = !is_flushed || entry.kind != EntryKind::Dynamic;
             Some((*key, observation_of(entry).filter(|_| stays)?))
         });
         // In some order, which is the same in each run.

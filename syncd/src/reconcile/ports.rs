@@ -79,6 +79,9 @@ impl Plan {
                 continue;
             };
             let want = wanted.settings_of(&port, actual);
+            let wanted_port = wanted.ports().get(&port);
+            // The client does not know yet whether the peer has the port: what is in force stays.
+            let keeps_backup = wanted_port.is_some_and(|want| want.isolated.is_none());
             let mut original = originals.of(&port);
             let may_restore = wanted.may_restore(&port);
             if let Some(is) = &interface.bridge_port {
@@ -94,7 +97,7 @@ impl Plan {
                     Some(peer_link) => actual.bridge_port(peer_link).is_some(),
                     None => true,
                 });
-                if want.backup.is_none() || backup.is_some() {
+                if !keeps_backup && (want.backup.is_none() || backup.is_some()) {
                     match original.backup.toward(backup, is.backup, may_restore) {
                         Some(Some(backup)) => {
                             self.actions.push(Action::SetBackup { port, backup });
@@ -113,7 +116,6 @@ impl Plan {
                 self.actions.push(Action::SetMcastRouter { port, router });
             }
             // A client that names none does not know it yet: the one in use stays.
-            let wanted_port = wanted.ports().get(&port);
             let keeps_system_mac = wanted_port.is_some_and(|want| want.system_mac.is_none());
             if let Some(is) = interface.lacp
                 && !keeps_system_mac

@@ -80,7 +80,7 @@ pub struct WantedPort {
     pub isolated: Option<bool>,
     /// Whether it is to be held; none to leave what is in force.
     pub held: Option<bool>,
-    /// Frames for it go to the peer link while it has no carrier.
+    /// Frames for it go to the peer link while it has no carrier; what is in force stays where isolation is to be left.
     pub redirect: bool,
     /// LACP system id; none for the one in use.
     pub system_mac: Option<Mac>,

@@ -227,6 +227,34 @@ fn nothing_is_undone_while_no_client_has_said_everything() {
     }
 }
 
+/// Input: a port that is not redirected, for the peer does not have it, and a client that starts and does not know that yet.
+/// Output: nothing, for what was learned would be forgotten; it is redirected when the client knows more.
+#[test]
+fn a_port_is_redirected_no_sooner_than_the_client_knows_that_the_peer_has_it() {
+    let named = |isolation, redirect| {
+        let Op::Port { port, mut want } = port_op("bond1", isolation, Traffic::Keep) else {
+            panic!("an operation on a port");
+        };
+        want.redirect = redirect;
+        [
+            Op::SnapshotBegin(Section::Ports),
+            domain(),
+            Op::Port { port, want },
+            Op::SnapshotEnd(Section::Ports),
+        ]
+    };
+    let backup = |bench: &Bench| bench.dataplane.bridge_port(&port("bond1")).unwrap().backup;
+    let mut bench = Bench::new(fresh());
+    let _ = bench.ask(&named(Isolation::Off, false));
+    assert_eq!(backup(&bench), None);
+    bench.reconciler = Reconciler::new(bench.reconciler.originals().clone());
+    bench.reconciler.adopt(bench.dataplane.clone());
+    let _ = bench.ask(&named(Isolation::Keep, true));
+    assert_eq!(backup(&bench), None);
+    let _ = bench.ask(&named(Isolation::On, true));
+    assert_eq!(backup(&bench), Some(port("peer")));
+}
+
 /// It was not wanted any more, and that was said.
 #[test]
 fn what_was_not_wanted_any_more_is_undone_at_the_end_of_the_snapshot() {
