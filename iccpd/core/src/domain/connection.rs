@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) struct Syncd {
     pub(super) backend: Option<String>,
     pub(super) policy: DataplanePolicy,
+    /// It was there once, so what it can do is known.
+    pub(super) is_known: bool,
     /// It carries out what is decided, as far as is known.
     pub(super) presence: DataplanePresence,
     pub(super) last_number: u64,

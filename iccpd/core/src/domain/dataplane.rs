@@ -90,6 +90,7 @@ impl Domain {
         self.syncd = Syncd {
             backend: Some(backend),
             policy,
+            is_known: true,
             ports_due: true,
             failed,
             last_failure,

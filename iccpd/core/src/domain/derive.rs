@@ -126,7 +126,8 @@ impl Domain {
             other.and_then(RemotePort::alone),
         );
         let is_primary = self.identity.role == Role::Primary;
-        let cannot_hold = self.syncd.is_up() && !self.syncd.policy.holds;
+        // Also while it is away: what it could not hold goes on.
+        let cannot_hold = self.syncd.is_known && !self.syncd.policy.holds;
         if let Some(event) = situation.bypass(port.bypass(), is_primary, other, cannot_hold) {
             port.step_bypass(event, false);
         }

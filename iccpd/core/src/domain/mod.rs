@@ -510,7 +510,7 @@ impl Domain {
         let is_gone = self.links.is_ready() && !port.exists();
         // Without one a host is behind this port alone: nobody at the peer has anywhere to send what is for it, and
         // where it is learned is to be forgotten with the carrier.
-        let has_other_half = port.pairing() != Pairing::Apart;
+        let has_other_half = !matches!(port.pairing(), Pairing::Leaving | Pairing::Apart);
         PortWant {
             isolation: port.isolation(),
             traffic: match port.state().traffic() {

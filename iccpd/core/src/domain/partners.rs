@@ -8,6 +8,7 @@
 //! (`docs/adr/0018-partners-agree.md`).
 
 use super::{Domain, IfName, MlagPort, Role, SessionState};
+use crate::links::Lone;
 use mclag_proto::LacpPartner;
 use mclag_proto::ctl::Conflict;
 use std::collections::BTreeMap;
@@ -15,8 +16,8 @@ use std::collections::BTreeMap;
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partners {
-    /// State of the links that were looked at, and as whom.
-    looked_at: Option<(u64, Role)>,
+    /// State of the links that were looked at, as whom, and whether a port can be held.
+    looked_at: Option<(u64, Role, bool)>,
     /// Something changed that counts.
     is_due: bool,
     conflicts: BTreeMap<IfName, Conflict>,
@@ -46,7 +47,8 @@ impl Partners {
 impl Domain {
     /// Look who is at the other end of each port, and compare with what the peer says.
     pub(super) fn compare_partners(&mut self) {
-        let state = Some((self.links.generation(), self.identity.role));
+        let holds = self.syncd.policy.holds;
+        let state = Some((self.links.generation(), self.identity.role, holds));
         if self.links.is_ready() && self.partners.looked_at != state {
             self.partners.looked_at = state;
             let partners = self.ports.values();
@@ -77,14 +79,16 @@ impl Domain {
 
     /// Who is at the other end of a port, as far as that counts. At the primary: while it could carry data. The secondary
     /// is the one that gives way, and so looks at what could carry data next: while LACP can run, also where the host uses
-    /// another leg, and through LACP's beginning anew, for the same cable leads to the same host until it is pulled.
+    /// another leg, and through LACP's beginning anew, for the same cable leads to the same host until it is pulled or
+    /// nobody answers.
     fn lacp_partner(&self, port: &MlagPort) -> Option<LacpPartner> {
         let (name, bridge) = (&port.name(), &self.config.bridge);
         let partner = self.links.partner(name);
         match self.identity.role {
             Role::Secondary if self.syncd.policy.holds => {
-                let runs = self.links.has_running_member(name);
-                partner.or(port.partner()).filter(|_| runs)
+                let may_be_there = self.links.has_running_member(name)
+                    && !matches!(self.links.lone(name, bridge), Lone::Nobody { .. });
+                partner.or(port.partner()).filter(|_| may_be_there)
             }
             _ => partner.filter(|_| self.links.port_is_up(name, bridge)),
         }

@@ -101,6 +101,12 @@ fn a_half_that_cannot_be_held_is_the_one_that_carries_data_or_else_both_are_isol
             let port = ports.iter().find(|port| port.name == name(BONDS[0]));
             assert_eq!(port.unwrap().bypass, carries, "{side:?}: {who} carry data");
         }
+        // What it could not hold goes on when it is gone.
+        world.kill_syncd(Side::B);
+        world.run_for(SECOND * 12);
+        assert_eq!(carrying(&world), who);
+        let isolated = world.at(Side::A).kernel.isolated.contains(&name(BONDS[0]));
+        assert_eq!(isolated, who.contains('B'), "{who} carry data");
     }
 }
 
