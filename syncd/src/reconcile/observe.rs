@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::observations::{change_of_observation, observation_of};
 use super::reasons::{EntryReason, NeighbourReason};
 use super::{Reconciler, neighbours};
-use crate::dataplane::{EntryKind, FdbEntry, InterfaceActual, NeighbourActual};
+use crate::dataplane::{FdbEntry, InterfaceActual, NeighbourActual};
 
 impl Reconciler {
     pub(super) fn observe_interface(&mut self, name: IfName, now: Option<&InterfaceActual>) {
@@ -65,22 +65,14 @@ impl Reconciler {
         }
     }
 
-    /// What the tables have of an interface that is called otherwise now. The kernel reports no entry again for that.
-    ///
-    /// What was learned on a port that is redirected, or becomes so, is forgotten when that is carried out.
+    /// What the tables have of an interface that is called otherwise now. The kernel reports no entry again for that. What
+    /// is forgotten because the port joined the pair or left it is reported when it is.
     pub(super) fn entries_renamed(&mut self, from: &IfName, to: IfName) {
-        let ports = self.wanted.ports();
-        let is_redirected = |name: &IfName| {
-            let port = ports.get(name);
-            port.is_some_and(|port| port.redirect && port.isolated.is_some())
-        };
-        let is_flushed = is_redirected(from) || is_redirected(&to);
         let entries = self.actual.fdb.iter_mut();
         let entries = entries.filter(|(_, entry)| entry.port == *from);
         let renamed = entries.filter_map(|(key, entry)| {
             entry.port = to;
-            let stays = !is_flushed || entry.kind != EntryKind::Dynamic;
-            Some((*key, observation_of(entry).filter(|_| stays)?))
+            Some((*key, observation_of(entry)?))
         });
         // In some order, which is the same in each run.
         let renamed: BTreeMap<_, _> = renamed.collect();
