@@ -24,6 +24,9 @@ const SETTLE: Duration = Duration::from_secs(12);
 /// How long `mclagsyncd` may take to put back what somebody else took away.
 const REPAIR: Duration = Duration::from_millis(100);
 
+/// How long after it was refused something is tried again, and done.
+const RETRIED: Duration = Duration::from_millis(1_200);
+
 /// Something that must not happen.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Violation {
@@ -49,6 +52,8 @@ pub struct Checks {
     exposed: BTreeMap<Place, Time>,
     /// How much longer than that it may take.
     pub slack: Duration,
+    /// A kernel refuses something: what is touched or exposed stays so.
+    is_refused: bool,
     last_touch: Time,
     /// Since when everything is well.
     well_since: Option<Time>,
@@ -137,6 +142,14 @@ impl Checks {
 
     fn pass_time(&mut self, is_healthy: bool, now: Time) {
         let before = self.exposed.len();
+        if self.is_refused {
+            self.touched.extend(PLACES);
+            self.moved.extend(0..STATIONS);
+            self.last_touch = now;
+            for until in self.exposed.values_mut() {
+                *until = now + RETRIED + self.slack;
+            }
+        }
         self.exposed.retain(|_, until| *until > now);
         if self.exposed.len() != before {
             self.seen = None;
@@ -178,6 +191,8 @@ impl World {
             }
             self.checks.at_risk.extend(&self.checks.touched);
         }
+        let mut kernels = self.chassis.iter().map(|chassis| &chassis.kernel);
+        self.checks.is_refused = kernels.any(|kernel| !kernel.refuses.is_empty());
         self.checks.pass_time(is_healthy, self.now);
         let versions = SIDES.map(|side| self.chassis[side].kernel.version);
         if self.checks.seen == Some(versions) {

@@ -129,6 +129,21 @@ pub struct Entry {
     used: Time,
 }
 
+/// What a kernel does for `mclagsyncd`, by what may fail alone.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Duty {
+    /// The filter: isolation.
+    Filter,
+    /// Holds.
+    Holds,
+    /// LACP system ids.
+    SystemMacs,
+    /// Settings of bridge ports.
+    Ports,
+    /// Forwarding entries.
+    Entries,
+}
+
 /// See the module's comment.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -139,6 +154,8 @@ pub struct Kernel {
     pub fdb: BTreeMap<Mac, Entry>,
     /// The filter, if there is one.
     pub filter: Option<Filter>,
+    /// What it refuses for now.
+    pub refuses: BTreeSet<Duty>,
     /// Counts changes of anything that frames depend on.
     pub version: u64,
     /// What `iccpd` has not been sent yet.
@@ -207,6 +224,7 @@ impl Kernel {
             devices,
             fdb: BTreeMap::new(),
             filter: None,
+            refuses: BTreeSet::new(),
             version: 0,
             for_iccpd: Vec::new(),
             for_syncd: Vec::new(),

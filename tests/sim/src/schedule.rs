@@ -10,7 +10,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::check::Violation;
-use crate::kernel::{BONDS, PEER_LINK, bond, name};
+use crate::kernel::{BONDS, Duty, PEER_LINK, bond, name};
 use crate::world::{Options, PLACES, Place, Process, SIDES, STATIONS, World, mac};
 
 /// How long everything has to agree after the last fault was mended: the peer's silence is noticed, what is remembered
@@ -44,6 +44,8 @@ pub enum Step {
     LoseEvents(usize, Process),
     /// `mclagsyncd` takes so many milliseconds for each thing it does.
     Slow(usize, u64),
+    /// The kernel of a chassis refuses something, or does so no longer.
+    Refuse(usize, Duty, bool),
     /// A chassis loses power or gets it back.
     Power(usize, bool),
     /// The station that moves about is somewhere else.
@@ -95,6 +97,12 @@ fn process() -> impl Strategy<Value = Process> {
     prop_oneof![Just(Process::Iccpd), Just(Process::Syncd)]
 }
 
+fn duty() -> impl Strategy<Value = Duty> {
+    use Duty::{Entries, Holds, Ports, SystemMacs};
+    // Not the filter: a leg is released when its acknowledgement does not come, and then frames arrive twice.
+    prop::sample::select(vec![Holds, SystemMacs, Ports, Entries])
+}
+
 fn place() -> impl Strategy<Value = Place> {
     prop_oneof![port().prop_map(Place::Bond), side().prop_map(Place::Orphan)]
 }
@@ -113,6 +121,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (side(), process(), any::<bool>()).prop_map(|(s, p, on)| Step::Freeze(s, p, on)),
         1 => (side(), process()).prop_map(|(s, p)| Step::LoseEvents(s, p)),
         1 => (side(), prop_oneof![Just(0_u64), 1..300_u64]).prop_map(|(s, millis)| Step::Slow(s, millis)),
+        1 => (side(), duty(), any::<bool>()).prop_map(|(s, duty, on)| Step::Refuse(s, duty, on)),
         1 => (side(), any::<bool>()).prop_map(|(s, on)| Step::Power(s, on)),
         3 => place().prop_map(Step::Move),
         1 => side().prop_map(Step::FlushRules),
@@ -331,6 +340,7 @@ impl World {
             Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
             Step::LoseEvents(side, process) => self.lose_events(side, process),
             Step::Slow(side, millis) => self.slow_down(side, Duration::from_millis(millis)),
+            Step::Refuse(side, duty, refused) => self.refuse(side, duty, refused),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(STATIONS - 1, place),
@@ -388,6 +398,7 @@ impl World {
             self.cross(side, false);
             self.happen(Step::RenamePeerLink(side, true));
             self.happen(Step::Slow(side, 0));
+            self.chassis[side].kernel.refuses.clear();
             for process in [Process::Iccpd, Process::Syncd] {
                 self.freeze(side, process, false);
                 self.start(side, process);

@@ -141,8 +141,9 @@ impl<'a> Chaos<'a> {
             Step::Start(side, process) => self.start(side, process),
             Step::Kill(side, process) => self.kill(side, process),
             Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
-            // The daemons here are as fast as they are, and a full buffer takes more than two ports.
-            Step::LoseEvents(..) | Step::Slow(..) => Ok(()),
+            // The daemons here are as fast as they are, a full buffer takes more than two ports, and nothing makes this
+            // kernel refuse what it can do.
+            Step::LoseEvents(..) | Step::Slow(..) | Step::Refuse(..) => Ok(()),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(place),

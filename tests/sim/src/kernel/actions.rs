@@ -5,7 +5,7 @@ use mclag_proto::IfName;
 use syncd::backend::BackendError;
 use syncd::dataplane::{Action, EntryKind};
 
-use super::{DeviceKind, Entry, Filter, Kernel, Port};
+use super::{DeviceKind, Duty, Entry, Filter, Kernel, Port};
 use iccp_core::Time;
 
 impl Kernel {
@@ -15,6 +15,9 @@ impl Kernel {
     ///
     /// As the kernel refuses it.
     pub fn apply(&mut self, action: &Action, now: Time) -> Result<(), BackendError> {
+        if duty(action).is_some_and(|duty| self.refuses.contains(&duty)) {
+            return Err(BackendError::refused("no room for now"));
+        }
         match action {
             Action::EnsureFilter { peer_link } => {
                 self.filter.get_or_insert_default().peer_link = *peer_link;
@@ -167,4 +170,22 @@ impl Kernel {
         self.set_entry(mac, Some(entry));
         Ok(())
     }
+}
+
+const fn duty(action: &Action) -> Option<Duty> {
+    Some(match action {
+        Action::EnsureFilter { .. }
+        | Action::RemoveFilter
+        | Action::Isolate { .. }
+        | Action::Release { .. } => Duty::Filter,
+        Action::Hold { .. } | Action::Unhold { .. } => Duty::Holds,
+        Action::SetSystemMac { .. } => Duty::SystemMacs,
+        Action::SetLearning { .. } | Action::SetBackup { .. } | Action::ClearBackup { .. } => {
+            Duty::Ports
+        }
+        Action::FdbInstall { .. } | Action::FdbMakeDynamic { .. } | Action::FdbDelete { .. } => {
+            Duty::Entries
+        }
+        _ => return None,
+    })
 }

@@ -6,10 +6,10 @@ use iccp_core::Config;
 use syncd::backend::BackendEvent;
 
 use super::{
-    FromKernel, OnWire, Place, Process, SIDES, Store, Timer, ToIccpd, ToSyncd, World, push,
+    FromKernel, OnWire, PLACES, Place, Process, SIDES, Store, Timer, ToIccpd, ToSyncd, World, push,
 };
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Kernel, ORPHAN, PEER_LINK, member};
+use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, member};
 use crate::lacp::Phase;
 use crate::syncd::Syncd;
 
@@ -125,6 +125,21 @@ impl World {
         // It is in the middle of one thing, and may have to be told of another one first.
         let slowest = self.chassis.iter().map(|chassis| chassis.pause).max();
         self.checks.slack = 3 * slowest.unwrap_or_default();
+    }
+
+    /// The kernel refuses something from now on, or no longer.
+    pub fn refuse(&mut self, side: usize, duty: Duty, refused: bool) {
+        let refuses = &mut self.chassis[side].kernel.refuses;
+        let has_changed = match refused {
+            true => refuses.insert(duty),
+            false => refuses.remove(&duty),
+        };
+        if has_changed {
+            self.checks.touch_peer_link(self.now);
+            for place in PLACES {
+                self.checks.touch(place, self.now);
+            }
+        }
     }
 
     /// Start a process that does not run.
