@@ -65,6 +65,29 @@ impl Beside {
         let hello = greeted(&mut client).await;
         (keeper, client, hello)
     }
+
+    /// A client that comes when the server is there already.
+    async fn later_client(&self) -> Client {
+        let mut client = self.rig.connect().await;
+        client.send(&hello(2..=2, u64::MAX)).await;
+        greeted(&mut client).await;
+        client
+    }
+}
+
+/// A server that is polled on our own kernel, and a client that has named `bond1`.
+async fn polled() -> (Beside, Keeper, Client) {
+    let beside = Beside::start_in(Dialect::LinuxMclag, Options::default()).await;
+    beside.rig.recorder.play_kernel();
+    let (keeper, mut client, _) = beside.both().await;
+    let whole = [
+        Op::SnapshotBegin(Section::Ports),
+        domain(),
+        port_op("bond1", Isolation::On),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    assert!(client.ask(&whole).await.iter().all(Result::is_ok));
+    (beside, keeper, client)
 }
 
 /// The server's end.
@@ -509,9 +532,7 @@ async fn what_the_server_says_is_told_to_every_client() {
     received.check();
 
     // The next one hears the same from the beginning.
-    let mut client = beside.rig.connect().await;
-    client.send(&super::hello(2..=2, u64::MAX)).await;
-    greeted(&mut client).await;
+    let mut client = beside.later_client().await;
     let received = Forwarded::until_listed(&mut client).await;
     received.check();
     keeper.send(domain_record(DomainOp::Delete)).await;
@@ -590,17 +611,8 @@ async fn more_batches_than_the_window_end_the_connection() {
 /// what it was sent that it is there.
 #[tokio::test]
 async fn beside_a_polled_server_hosts_are_seen_where_our_own_kernel_sees_them() {
-    let beside = Beside::start_in(Dialect::LinuxMclag, Options::default()).await;
+    let (beside, mut keeper, mut client) = polled().await;
     let recorder = &beside.rig.recorder;
-    recorder.play_kernel();
-    let (mut keeper, mut client, _) = beside.both().await;
-    let whole = [
-        Op::SnapshotBegin(Section::Ports),
-        domain(),
-        port_op("bond1", Isolation::On),
-        Op::SnapshotEnd(Section::Ports),
-    ];
-    assert!(client.ask(&whole).await.iter().all(Result::is_ok));
     let in_vlan_10 = FdbKey {
         vid: Vid::new(10).unwrap(),
         ..key(1)
@@ -641,9 +653,7 @@ async fn beside_a_polled_server_hosts_are_seen_where_our_own_kernel_sees_them() 
     // A client that comes later hears the same.
     recorder.hear(key(5), port("bond1"));
     drop(client);
-    let mut client = beside.rig.connect().await;
-    client.send(&hello(2..=2, u64::MAX)).await;
-    greeted(&mut client).await;
+    let mut client = beside.later_client().await;
     let mut listed = client.snapshot().await;
     listed.sort_by_key(|(key, _)| *key);
     let listed: Vec<_> = listed.into_iter().map(|(key, o)| (key, o.port())).collect();
@@ -656,17 +666,8 @@ async fn beside_a_polled_server_hosts_are_seen_where_our_own_kernel_sees_them() 
 /// kernel has the address on the first port is no host that is seen; if it is there still when the server is done, it is.
 #[tokio::test]
 async fn an_entry_that_is_on_its_way_to_a_polled_server_is_no_host_until_the_server_is_done() {
-    let beside = Beside::start_in(Dialect::LinuxMclag, Options::default()).await;
+    let (beside, mut keeper, mut client) = polled().await;
     let recorder = &beside.rig.recorder;
-    recorder.play_kernel();
-    let (mut keeper, mut client, _) = beside.both().await;
-    let whole = [
-        Op::SnapshotBegin(Section::Ports),
-        domain(),
-        port_op("bond1", Isolation::On),
-        Op::SnapshotEnd(Section::Ports),
-    ];
-    assert!(client.ask(&whole).await.iter().all(Result::is_ok));
     assert_eq!(client.ask(&[fdb_op(2, "bond1")]).await, [Ok(())]);
     assert_eq!(keeper.hear_entries().await, [2]);
     assert_eq!(client.ask(&[fdb_op(2, "bond2")]).await, [Ok(())]);
@@ -684,9 +685,7 @@ async fn an_entry_that_is_on_its_way_to_a_polled_server_is_no_host_until_the_ser
     assert!(!is_of(2, &seen), "{seen:?}");
     // Nor is it for a client that is listed what is there.
     drop(client);
-    let mut client = beside.rig.connect().await;
-    client.send(&hello(2..=2, u64::MAX)).await;
-    greeted(&mut client).await;
+    let mut client = beside.later_client().await;
     let listed = client.snapshot().await;
     let listed: Vec<_> = listed.into_iter().map(|(key, _)| key).collect();
     assert_eq!(listed, [key(3)]);
