@@ -251,16 +251,16 @@ impl World {
 
     /// A station is somewhere else from now on, and says so.
     pub fn move_station(&mut self, station: usize, to: Place) {
-        if self.stations[station] != to {
-            self.stations[station] = to;
+        let has_moved = std::mem::replace(&mut self.stations[station], to) != to;
+        if has_moved {
             self.checks.touch_station(station, self.now);
+        }
+        let is_heard = self.speak(station);
+        if has_moved {
             let before = self.moved_at[station].replace(self.now);
-            let is_heard = self.speak(station);
             if !is_heard || before.is_some_and(|before| self.now - before < UNDECIDED) {
                 self.checks.displace_station(station, self.now);
             }
-        } else {
-            self.speak(station);
         }
     }
 
