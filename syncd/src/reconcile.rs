@@ -336,17 +336,6 @@ impl Reconciler {
         }
     }
 
-    /// Take in what happened to the dataplane. Answers what is to be published to the client.
-    pub fn observe(&mut self, event: &BackendEvent) -> Option<Event> {
-        let observed = self.take_in(event)?;
-        if self.ended.is_empty() {
-            return Some(observed);
-        }
-        // Behind what was observed before it.
-        self.ended.push(observed);
-        None
-    }
-
     fn take_in(&mut self, event: &BackendEvent) -> Option<Event> {
         match event {
             BackendEvent::Fdb { key, entry } => {

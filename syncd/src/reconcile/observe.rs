@@ -9,9 +9,21 @@ use std::collections::BTreeMap;
 use super::observations::{change_of_observation, observation_of};
 use super::reasons::{EntryReason, NeighbourReason};
 use super::{Reconciler, neighbours};
+use crate::backend::BackendEvent;
 use crate::dataplane::{FdbEntry, InterfaceActual, NeighbourActual};
 
 impl Reconciler {
+    /// Take in what happened to the dataplane. Answers what is to be published to the client.
+    pub fn observe(&mut self, event: &BackendEvent) -> Option<Event> {
+        let observed = self.take_in(event)?;
+        if self.ended.is_empty() {
+            return Some(observed);
+        }
+        // Behind what was observed before it.
+        self.ended.push(observed);
+        None
+    }
+
     pub(super) fn observe_interface(&mut self, name: IfName, now: Option<&InterfaceActual>) {
         let before = match now {
             Some(now) => self.actual.interfaces.insert(name, now.clone()),
