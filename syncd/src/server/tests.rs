@@ -882,12 +882,15 @@ const NO_ENTRIES: [Op; 2] = [
     Op::SnapshotEnd(Section::Fdb),
 ];
 
-/// A client that named the bridge, on which is a large table of ours.
+/// A client that named the bridge, on which is a large table of ours. The server has seen that table: what it
+/// is asked before, and stopped after, it carries out on the dataplane that it knows.
 async fn with_large_table() -> (Rig, Client) {
     let rig = Rig::start(Options::default()).await;
     let mut client = rig.client().await;
     let _ = client.ask(&[domain()]).await;
+    let looks = rig.recorder.looks();
     rig.add_ours(50_000);
+    rig.until(|_| rig.recorder.looks() > looks).await;
     (rig, client)
 }
 
