@@ -37,7 +37,8 @@ pub enum LinkSetting {
     /// directions. LACP goes on meanwhile: the partner still sends into a bond that is held
     /// this way, and what it sends is lost if the bond is a bridge port.
     BondMinLinks(u32),
-    /// Learn addresses from frames of this bridge port.
+    /// Learn addresses from frames of this bridge port. What was learned before is forgotten with `false`: no frame
+    /// would keep it true.
     Learning(bool),
     /// Send frames for this bridge port to another one of its bridge while it has no carrier, and keep what was learned
     /// on it meanwhile. What was learned before is forgotten, with `None`, too: the port leads to another place now.
@@ -80,7 +81,8 @@ impl LinkOp {
                 bond().ad_actor_system(mac.unwrap_or(Mac::ZERO).0).build()
             }
             LinkSetting::BondMinLinks(count) => bond().min_links(count).build(),
-            LinkSetting::Learning(on) => port().learning(on).build(),
+            LinkSetting::Learning(true) => port().learning(true).build(),
+            LinkSetting::Learning(false) => port().learning(false).fdb_flush().build(),
             LinkSetting::BackupPort(Some(index)) => port().backup_port(index).fdb_flush().build(),
             LinkSetting::BackupPort(None) => port().nobackup_port().fdb_flush().build(),
             LinkSetting::McastRouter(router) => port().mcast_router(router.typed()).build(),

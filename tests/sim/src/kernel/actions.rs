@@ -40,6 +40,10 @@ impl Kernel {
             Action::Unhold { port } => self.unhold(port),
             Action::SetLearning { port, learning } => {
                 self.set_port(port, |settings| settings.learning = *learning)?;
+                if !*learning {
+                    let index = self.index(port)?;
+                    self.flush(index, false);
+                }
             }
             Action::SetBackup { port, backup } => {
                 let backup = self
