@@ -15,6 +15,7 @@ use std::time::Duration;
 use iccp_core::{Notice, Time};
 
 use crate::kernel::{BONDS, bond};
+use crate::syncd::RETRY;
 use crate::world::{PLACES, Place, SIDES, STATIONS, World, mac};
 
 /// How long everything has to be well before what happened last is over: LACP, an acknowledgement that does not come,
@@ -24,9 +25,6 @@ const SETTLE: Duration = Duration::from_secs(12);
 /// How long `mclagsyncd` may take to put back what somebody else took away.
 const REPAIR: Duration = Duration::from_millis(100);
 
-/// How long after it was refused something is tried again, and done.
-const RETRIED: Duration = Duration::from_millis(1_200);
-
 /// Something that must not happen.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Violation {
@@ -34,6 +32,14 @@ pub struct Violation {
     pub at: Time,
     /// What.
     pub what: String,
+}
+
+/// That what keeps frames from being delivered twice is missing at a place.
+#[derive(Clone, Copy, Debug)]
+struct Exposure {
+    since: Time,
+    /// How long that may take, with an `mclagsyncd` that is not slow.
+    at_most: Duration,
 }
 
 /// See the module's comment.
@@ -48,10 +54,10 @@ pub struct Checks {
     peer_link_touched: bool,
     /// Places that may get frames twice, until everything was well for a while.
     at_risk: BTreeSet<Place>,
-    /// Places that may get frames twice until then.
-    exposed: BTreeMap<Place, Time>,
+    /// Places that may get frames twice for a while.
+    exposed: BTreeMap<Place, Exposure>,
     /// How much longer than that it may take.
-    pub slack: Duration,
+    slack: Duration,
     /// A kernel refuses something: what is touched or exposed stays so.
     is_refused: bool,
     last_touch: Time,
@@ -103,7 +109,11 @@ impl Checks {
 
     /// What keeps frames from being delivered twice at a place is gone: it has to be back soon.
     pub fn expose(&mut self, place: Place, now: Time) {
-        self.exposed.insert(place, now + REPAIR + self.slack);
+        let exposure = Exposure {
+            since: now,
+            at_most: REPAIR,
+        };
+        self.exposed.insert(place, exposure);
         self.touch(place, now);
     }
 
@@ -111,6 +121,14 @@ impl Checks {
     pub fn expose_all(&mut self, now: Time) {
         for place in PLACES {
             self.expose(place, now);
+        }
+    }
+
+    /// An `mclagsyncd` becomes slow or quick: what was exposed before may be under way as slowly as then.
+    pub fn set_slack(&mut self, slack: Duration, now: Time) {
+        self.slack = slack;
+        for exposure in self.exposed.values_mut() {
+            exposure.since = now;
         }
     }
 
@@ -146,11 +164,16 @@ impl Checks {
             self.touched.extend(PLACES);
             self.moved.extend(0..STATIONS);
             self.last_touch = now;
-            for until in self.exposed.values_mut() {
-                *until = now + RETRIED + self.slack;
+            for exposure in self.exposed.values_mut() {
+                *exposure = Exposure {
+                    since: now,
+                    at_most: RETRY + REPAIR,
+                };
             }
         }
-        self.exposed.retain(|_, until| *until > now);
+        let slack = self.slack;
+        self.exposed
+            .retain(|_, exposure| now - exposure.since < exposure.at_most + slack);
         if self.exposed.len() != before {
             self.seen = None;
         }

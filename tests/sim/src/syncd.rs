@@ -15,7 +15,7 @@ use syncd::reconcile::{Originals, Reconciler};
 use crate::kernel::Kernel;
 
 /// Pause before what was refused is tried again.
-const RETRY: Duration = Duration::from_secs(1);
+pub const RETRY: Duration = Duration::from_secs(1);
 
 /// What it sends to its client.
 #[derive(Clone, Debug)]

@@ -85,10 +85,20 @@ fn schedules_that_failed_once_hold_now() {
     use Process::{Iccpd, Syncd};
     use Step::{
         Blink, Bridge, Cross, FlushRules, Kill, Leg, Member, Move, Rename, RenamePeerLink,
-        ResetWire, Start, Wait,
+        ResetWire, Slow, Start, Wait,
     };
     let renamed_while = [Kill(A, Syncd), Rename(A, 0, false), Start(A, Syncd)];
     let schedules: &[(u64, &[Step])] = &[
+        // It was slow from just after isolation was gone.
+        (
+            580_132_053_700_089_190,
+            &[
+                Leg(A, 1, false),
+                Rename(B, 0, false),
+                Slow(B, 150),
+                Wait(151),
+            ],
+        ),
         // Of the peer link only its name was known, and none was in the filter any more.
         (
             899_031_022_447_043_091,

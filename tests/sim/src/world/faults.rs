@@ -124,7 +124,8 @@ impl World {
         self.chassis[side].busy_until = self.now;
         // It is in the middle of one thing, and may have to be told of another one first.
         let slowest = self.chassis.iter().map(|chassis| chassis.pause).max();
-        self.checks.slack = 3 * slowest.unwrap_or_default();
+        let slack = 3 * slowest.unwrap_or_default();
+        self.checks.set_slack(slack, self.now);
     }
 
     /// The kernel refuses something from now on, or no longer.
