@@ -3,7 +3,7 @@
 //! As in `proto/netlink/tests/kernel`: a namespace for each test, and one that cannot run here says so
 //! and passes. The lab runs the same binary on a kernel that has everything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
@@ -533,6 +533,101 @@ fn interfaces_that_a_default_route_leads_to_are_known() {
                     match actual.is_some_and(|is| is.default_route.is_some()) {
                         true => known.insert(interface.to_string()),
                         false => known.remove(interface.as_str()),
+                    };
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn interfaces_of_next_hops_are_known_if_default_routes_name_both() {
+    follow_next_hops("1");
+}
+
+#[test]
+fn interfaces_of_next_hops_are_known_if_default_routes_name_only_next_hops() {
+    follow_next_hops("0");
+}
+
+/// Input: default routes go by next hops that are objects of their own; these are changed, grouped, and taken away. Output:
+/// each time it is known to which interfaces they lead, by who followed, and by who looks now.
+fn follow_next_hops(compat: &str) {
+    const DEVICES: &[&str] = &[
+        "link set lo up",
+        "link add up0 type veth peer name far0",
+        "link add up1 type veth peer name far1",
+        "link set far0 up",
+        "link set far1 up",
+        "link set up0 up",
+        "link set up1 up",
+        "address add 192.0.2.1/25 dev up0",
+        "address add 192.0.2.129/25 dev up1",
+    ];
+    const STEPS: [(&[&str], &[&str]); 9] = [
+        (
+            &[
+                "nexthop add id 1 via 192.0.2.2 dev up0",
+                "route add default nhid 1",
+            ],
+            &["up0"],
+        ),
+        (&["nexthop replace id 1 via 192.0.2.130 dev up1"], &["up1"]),
+        (
+            &[
+                "nexthop add id 2 via 192.0.2.2 dev up0",
+                "nexthop add id 3 group 1/2",
+                "route replace default nhid 3",
+            ],
+            &["up0", "up1"],
+        ),
+        (&["nexthop replace id 3 group 2"], &["up0"]),
+        (&["nexthop replace id 2 via 192.0.2.130 dev up1"], &["up1"]),
+        (&["nexthop del id 3"], &[]),
+        (
+            &[
+                "nexthop add id 4 blackhole",
+                "route add default nhid 4",
+                "nexthop replace id 4 via 192.0.2.2 dev up0",
+            ],
+            &["up0"],
+        ),
+        (
+            &[
+                "nexthop add id 5 via fe80::1 dev up1",
+                "-6 route add default nhid 5",
+            ],
+            &["up0", "up1"],
+        ),
+        (&["link set up0 down"], &["up1"]),
+    ];
+    in_namespace("next hops", DEVICES, async || {
+        std::fs::write("/proc/sys/net/ipv4/nexthop_compat_mode", compat).expect("a setting");
+        let mut backend = LinuxBackend::open().expect("a backend");
+        let snapshot = backend.snapshot(None).await.expect("a look");
+        let mut known = snapshot.actual.interfaces;
+        let ways_out = |interfaces: &BTreeMap<IfName, InterfaceActual>| -> Vec<String> {
+            let led_to = interfaces.iter();
+            let led_to = led_to.filter(|(_, is)| is.default_route.is_some());
+            led_to.map(|(name, _)| name.to_string()).collect()
+        };
+        assert!(ways_out(&known).is_empty());
+        for (commands, wanted) in STEPS {
+            for command in commands {
+                ip(command).expect(command);
+            }
+            let mut fresh = LinuxBackend::open().expect("a backend");
+            let snapshot = fresh.snapshot(None).await.expect("a look");
+            let looked = ways_out(&snapshot.actual.interfaces);
+            assert_eq!(looked, wanted, "{compat}: {commands:?}");
+            while ways_out(&known) != wanted {
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event
+                    .unwrap_or_else(|_| panic!("{compat}: {commands:?}: {:?}", ways_out(&known)));
+                if let BackendEvent::Interface { interface, actual } = event.expect("events") {
+                    match actual {
+                        Some(actual) => known.insert(interface, actual),
+                        None => known.remove(&interface),
                     };
                 }
             }

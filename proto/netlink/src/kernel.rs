@@ -12,6 +12,8 @@ use crate::error::{Failure, NetlinkError};
 use crate::fdb::{self, FdbEntry, FdbNews, FdbOp};
 use crate::link::{self, LinkInfo, LinkNews, LinkOp};
 use crate::neigh::{self, Neighbour, NeighbourNews, NeighbourOp};
+use crate::nexthop::{self, NextHops};
+use crate::route::DefaultRoutes;
 use crate::socket::Socket;
 use crate::vlan::{self, BridgeVlans};
 
@@ -262,6 +264,26 @@ impl Kernel {
             or_no_such_family(dump.await)?;
         }
         Ok(addresses.into_values().collect())
+    }
+
+    /// Complete what is known of default routes that go by next hop objects: by which interfaces those lead on, and which
+    /// are members of a group.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses or does not answer.
+    pub async fn resolve_next_hops(
+        &mut self,
+        mut routes: DefaultRoutes,
+    ) -> Result<DefaultRoutes, NetlinkError> {
+        let mut next_hops = NextHops::default();
+        self.dump("list next hops", "all", nexthop::dump_request, |news| {
+            next_hops.take_in(&news);
+            Some(())
+        })
+        .await?;
+        routes.resolve(&next_hops);
+        Ok(routes)
     }
 
     /// Carry out all operations, in order. One result comes back per operation, in order; one

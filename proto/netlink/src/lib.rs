@@ -27,6 +27,7 @@ mod link;
 mod listing;
 mod monitor;
 mod neigh;
+mod nexthop;
 pub mod nft;
 mod option;
 pub mod packet;
@@ -48,4 +49,5 @@ pub use monitor::{Event, Groups, Monitor};
 pub use neigh::{
     Neighbour, NeighbourAction, NeighbourOp, NeighbourState, PROTOCOL as NEIGHBOUR_PROTOCOL,
 };
+pub use route::DefaultRoutes;
 pub use vlan::{BridgeVlans, VlanSet};

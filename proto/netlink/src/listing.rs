@@ -1,6 +1,5 @@
 //! Long tables, listed piece by piece while other things happen.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use tokio::time::Instant;
@@ -9,7 +8,8 @@ use crate::addr::FAMILIES;
 use crate::attr::{Msg, Received};
 use crate::error::{Failure, NetlinkError};
 use crate::fdb::{self, FdbEntry, FdbNews};
-use crate::route;
+use crate::nexthop::{self, NextHops};
+use crate::route::{self, DefaultRoutes};
 use crate::socket::{ANSWER_DEADLINE, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, Socket};
 
 /// A dump that is under way, on a socket of its own. Dropping it ends it.
@@ -96,7 +96,7 @@ impl FdbListing {
     }
 }
 
-/// A search for the interfaces that a default route leads to, of any table, IPv4 or IPv6. Dropping it ends it.
+/// A search for where default routes lead to, of any table, IPv4 or IPv6. Dropping it ends it.
 ///
 /// The kernel cannot be asked for default routes alone: a dump is filtered by table, protocol, type and interface, and
 /// a look-up answers for one table only. So all routes are looked at.
@@ -105,7 +105,9 @@ pub struct DefaultRouteListing {
     /// Families whose routes were not asked for yet.
     families: &'static [u8],
     dump: Option<Dump>,
-    interfaces: BTreeSet<u32>,
+    found: DefaultRoutes,
+    /// Those of the kernel, once they were asked for.
+    next_hops: Option<NextHops>,
 }
 
 impl Default for DefaultRouteListing {
@@ -113,33 +115,45 @@ impl Default for DefaultRouteListing {
         Self {
             families: &FAMILIES,
             dump: None,
-            interfaces: BTreeSet::new(),
+            found: DefaultRoutes::default(),
+            next_hops: None,
         }
     }
 }
 
 impl DefaultRouteListing {
-    /// Look at some hundred routes more. None while there may be others, and in the end the index of every interface
-    /// that a default route leads to. Must be called within a tokio runtime that has I/O and time enabled; may be
-    /// dropped while waiting without losing anything.
+    /// Look at some hundred routes more. None while there may be others, and in the end where all
+    /// default routes lead to. Must be called within a tokio runtime that has I/O and time enabled; may be dropped
+    /// while waiting without losing anything.
     ///
     /// # Errors
     ///
     /// When the kernel refuses or does not answer: the listing is not complete then.
-    pub async fn next(&mut self) -> Result<Option<BTreeSet<u32>>, NetlinkError> {
+    pub async fn next(&mut self) -> Result<Option<DefaultRoutes>, NetlinkError> {
         let failed = |failure| NetlinkError::new("list routes", "all", failure);
         let Some(dump) = &mut self.dump else {
-            let Some((family, rest)) = self.families.split_first() else {
-                return Ok(Some(std::mem::take(&mut self.interfaces)));
+            let request = match self.families.split_first() {
+                Some((family, rest)) => {
+                    self.families = rest;
+                    route::dump_request(*family)
+                }
+                None if self.next_hops.is_none() && !self.found.next_hops.is_empty() => {
+                    self.next_hops = Some(NextHops::default());
+                    nexthop::dump_request()
+                }
+                None => {
+                    let mut found = std::mem::take(&mut self.found);
+                    found.resolve(&self.next_hops.take().unwrap_or_default());
+                    return Ok(Some(found));
+                }
             };
-            let dump = Dump::begin(route::dump_request(*family));
-            self.dump = Some(dump.map_err(failed)?);
-            self.families = rest;
+            self.dump = Some(Dump::begin(request).map_err(failed)?);
             return Ok(None);
         };
-        let interfaces = &mut self.interfaces;
-        let piece =
-            dump.next(|answer| interfaces.extend(route::read(answer).into_iter().flatten()));
+        let piece = dump.next(|answer| match &mut self.next_hops {
+            Some(next_hops) => next_hops.take_in(answer),
+            None => self.found.add(route::read(answer).unwrap_or_default()),
+        });
         let has_ended = match piece.await.map_err(failed) {
             Ok(()) => dump.has_ended,
             // A kernel without IPv6 has nothing of it.

@@ -3,7 +3,6 @@
 //! A socket of its own, that only listens. Events the kernel could not deliver are themselves an
 //! event, [`Event::Overrun`]: the listener reads the tables again and compares.
 
-use std::collections::BTreeSet;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -19,7 +18,8 @@ use crate::bpf;
 use crate::fdb::{self, FdbEntry, FdbNews};
 use crate::link::{self, AF_BRIDGE, BridgePort, LinkInfo, LinkNews};
 use crate::neigh::{self, Neighbour, NeighbourNews};
-use crate::route;
+use crate::nexthop;
+use crate::route::{self, DefaultRoutes};
 use crate::socket::{register, set_receive_buffer};
 use crate::vlan::BridgeVlans;
 
@@ -67,10 +67,16 @@ pub enum Event {
     Address(InterfaceAddress),
     /// An interface no longer has this address.
     AddressGone(InterfaceAddress),
-    /// A default route came or was changed; it leads to the interfaces of these indices.
-    DefaultRoute(BTreeSet<u32>),
-    /// A default route is gone. The kernel says nothing of one that goes with its interface.
+    /// A default route came or was changed. Of one that goes by a next hop object it may say no more than that.
+    DefaultRoute(DefaultRoutes),
+    /// A default route is gone. The kernel says nothing of one that goes with its interface or
+    /// its next hop.
     DefaultRouteGone,
+    /// A next hop object came, was changed, or is gone.
+    NextHop {
+        /// Its number.
+        id: u32,
+    },
     /// Events were lost, and those before were thrown away since they may be obsolete. The
     /// listener has to read the tables again; events from now on are complete.
     Overrun,
@@ -87,7 +93,7 @@ pub struct Groups {
     pub neighbours: bool,
     /// Addresses of interfaces, IPv4 and IPv6.
     pub addresses: bool,
-    /// Default routes, IPv4 and IPv6, and no others.
+    /// Default routes, IPv4 and IPv6, and no others; and next hops that are objects of their own.
     pub default_routes: bool,
 }
 
@@ -139,6 +145,7 @@ impl Monitor {
         if groups.default_routes {
             socket.add_membership(RTNLGRP_IPV4_ROUTE)?;
             socket.add_membership(RTNLGRP_IPV6_ROUTE)?;
+            socket.add_membership(RTNLGRP_NEXTHOP)?;
         }
         Ok(Self {
             fd: register(socket)?,
@@ -311,10 +318,13 @@ fn read(message: &Received<'_>, events: &mut Vec<Event>) {
             events.extend(entry);
         }
         route::RTM_NEWROUTE | route::RTM_DELROUTE => {
-            events.extend(route::read(message).map(|interfaces| match message.kind {
-                route::RTM_NEWROUTE => Event::DefaultRoute(interfaces),
+            events.extend(route::read(message).map(|routes| match message.kind {
+                route::RTM_NEWROUTE => Event::DefaultRoute(routes),
                 _ => Event::DefaultRouteGone,
             }));
+        }
+        nexthop::RTM_NEWNEXTHOP | nexthop::RTM_DELNEXTHOP => {
+            events.extend(nexthop::read_id(message).map(|id| Event::NextHop { id }));
         }
         addr::RTM_NEWADDR | addr::RTM_DELADDR => match addr::read(message) {
             Some(AddressNews::Entry(address)) => events.push(Event::Address(address)),
@@ -373,6 +383,7 @@ const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
 const RTNLGRP_IPV6_ROUTE: u32 = 11;
+const RTNLGRP_NEXTHOP: u32 = 32;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
 

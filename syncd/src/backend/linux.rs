@@ -288,8 +288,9 @@ impl LinuxBackend {
             Event::NeighbourGone(neighbour) => self.take_in_neighbour(&neighbour, false),
             Event::Address(address) => self.take_in_address(&address, true),
             Event::AddressGone(address) => self.take_in_address(&address, false),
-            Event::DefaultRoute(interfaces) => self.default_route_came(interfaces),
+            Event::DefaultRoute(routes) => self.default_route_came(routes),
             Event::DefaultRouteGone => self.routes.look_again(),
+            Event::NextHop { id } => self.routes.next_hop_changed(id),
             Event::Overrun => self.resync("events were lost"),
             _ => {}
         }
@@ -588,6 +589,10 @@ impl Backend for LinuxBackend {
             }
             if let Some(index) = self.doubts.first().copied() {
                 self.resolve(index).await;
+                continue;
+            }
+            if self.routes.has_unresolved() {
+                self.resolve_next_hops().await;
                 continue;
             }
             tokio::select! {
