@@ -305,12 +305,11 @@ impl Peer {
         std::mem::replace(&mut self.dataplane, state.presence) != state.presence
     }
 
-    /// It cannot acknowledge its port of this number while its dataplane is not at work; whether the port is
-    /// isolated as far as it knows.
+    /// It cannot acknowledge its port of this number for now, for its dataplane is not at work or refuses; whether
+    /// the port is isolated as far as it knows.
     #[must_use]
     pub fn doubts_isolation(&self, id: AggregatorId) -> Option<bool> {
-        let is_at_work = self.dataplane == DataplanePresence::AtWork;
-        self.doubtful.get(&id).copied().filter(|_| !is_at_work)
+        self.doubtful.get(&id).copied()
     }
 
     /// As it announced itself in this session, if it is one of our own.

@@ -108,7 +108,7 @@ pub fn conflict(conflict: &Conflict) -> String {
             "shows the pair's LACP system id without being an MLAG port at the peer: frames may arrive twice".to_owned()
         }
         Conflict::NotIsolatedAtPeer => {
-            "kept out of service: the peer's is not isolated, and its dataplane is not at work".to_owned()
+            "kept out of service: the peer's is not isolated, and its dataplane cannot isolate it".to_owned()
         }
         Conflict::Partners { own, peers } => format!(
             "LACP partner {own} here, {peers} at the peer: the port of the secondary is held"
@@ -434,7 +434,7 @@ mod tests {
             (
                 port(Conflict::NotIsolatedAtPeer),
                 of_port(json!({"conflict": "not-isolated-at-peer"})),
-                "bond1: kept out of service: the peer's is not isolated, and its dataplane is not at work",
+                "bond1: kept out of service: the peer's is not isolated, and its dataplane cannot isolate it",
             ),
             (
                 port(Conflict::SharesSystemId),

@@ -162,8 +162,8 @@ pub enum Conflict {
         /// That port.
         at: IfName,
     },
-    /// The peer's is not isolated from the peer link, and cannot be while its dataplane is not at work: this one is kept
-    /// out of service.
+    /// The peer's is not isolated from the peer link, for its dataplane is not at work, or refuses: this one is kept out
+    /// of service.
     NotIsolatedAtPeer,
     /// It is a layer-3 port on one side only.
     #[serde(rename = "layer-3")]

@@ -359,8 +359,8 @@ impl MacOrder {
 pub struct DataplaneState {
     /// Whether it is at work.
     pub presence: DataplanePresence,
-    /// Ports that cannot be acknowledged for as long as it is not: they are not known for certain to be isolated.
-    /// At most [`DataplaneState::MAX_PORTS`].
+    /// Ports that cannot be acknowledged for now: they are not known for certain to be isolated while it is not at
+    /// work, and refused where it is. At most [`DataplaneState::MAX_PORTS`].
     pub ports: Vec<DoubtfulPort>,
 }
 

@@ -174,6 +174,7 @@ impl Domain {
         };
         if let Some(code) = failure {
             port.program(Report::Failed);
+            self.outbox.dataplane.due();
             self.repair_later(code, now);
             return;
         }
@@ -185,6 +186,7 @@ impl Domain {
         let (port, after) = (port.name(), port.programmed().confirmed());
         // Whether the peer link may learn depends on it.
         self.syncd.dirty |= before != after;
+        self.doubts_may_change();
         if before != after
             && let Some(isolation) = after
         {

@@ -35,6 +35,10 @@ impl Domain {
             let at_peer = self.peer.port_is_up(&port.name());
             self.pair(port, situation, at_peer.is_some());
             let (pairing, before) = (port.pairing(), port.isolation());
+            // Beside a port that is let go and cannot be isolated, the other half stays out of service and may count as
+            // down. Whether it can by now is found out by asking: until that is confirmed once nothing is isolated.
+            let asks_on = port.is_hold_lifted() && port.is_isolation_refused();
+            let at_peer = at_peer.map(|is_up| is_up || asks_on);
             port.set_isolation(situation.isolation(pairing, at_peer, before, unasked));
         }
         self.ports = ports;

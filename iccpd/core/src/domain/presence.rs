@@ -4,11 +4,13 @@
 //! port that comes back at the other chassis would wait for an isolation that nobody makes. So each of two of
 //! our own tells the other, with the ports that are not known for certain to be isolated
 //! ([`mclag_proto::iccp::ext::DataplaneState`]); the others are acknowledged as ever, for isolation stands
-//! without anybody there. What the other one does with that is decided in [`crate::policy::decision::Answer`]
+//! without anybody there. One that is at work and refuses to isolate a port is no better, for that port. What the
+//! other one does with that is decided in [`crate::policy::decision::Answer`]
 //! (`docs/adr/0023-dataplane-not-at-work.md`).
 
 use super::{Domain, MlagPort, Notice, Time, Timer};
 use crate::policy::decision::{Answer, Situation};
+use mclag_proto::ctl::Role;
 use mclag_proto::iccp::Tlv;
 use mclag_proto::iccp::ext::{DataplanePresence, DataplaneState, DoubtfulPort, Extension};
 
@@ -47,7 +49,8 @@ impl Domain {
 
     /// What was decided may have changed what is known of a dataplane that does not carry it out.
     pub(super) const fn doubts_may_change(&mut self) {
-        if !matches!(self.syncd.presence, DataplanePresence::AtWork) {
+        let is_at_work = matches!(self.syncd.presence, DataplanePresence::AtWork);
+        if !is_at_work || self.outbox.dataplane.names_ports() {
             self.outbox.dataplane.due();
         }
     }
@@ -59,7 +62,9 @@ impl Domain {
         }
         let presence = self.syncd.presence;
         let is_at_work = presence == DataplanePresence::AtWork;
-        let ports = self.ports.values().filter(|_| !is_at_work);
+        // What one that is at work was not asked for yet it does in a moment.
+        let ports = self.ports.values();
+        let ports = ports.filter(|port| !is_at_work || port.is_isolation_refused());
         let ports = ports.filter_map(|port| {
             // What is held delivers nothing, whatever the filter says.
             let isolated = port.standing().in_doubt()? || port.is_held_in_force();
@@ -77,8 +82,8 @@ impl Domain {
     /// The peer says how its dataplane is.
     pub(super) fn peer_dataplane(&mut self, state: DataplaneState) {
         let presence = state.presence;
+        self.checks.due();
         if self.peer.set_dataplane(state) {
-            self.checks.due();
             self.notice(Notice::PeerDataplane { presence });
         }
     }
@@ -92,16 +97,17 @@ impl Domain {
         };
         let is_up_there = self.peer.port_is_up(&port.name()) == Some(true);
         let delivers = !isolated && is_up_there && self.peer_link_up();
+        // Where neither can isolate its half, one of them has to carry data.
+        let goes_first = self.role() == Role::Primary && port.is_isolation_refused();
         // A host without LACP would go on sending into it.
         let has_lacp = self.links.has_lacp(&port.name()) && !port.bypass().carries();
         let can_leave = self.syncd.policy.holds && has_lacp;
-        situation.answer(port.state(), delivers && can_leave)
+        situation.answer(port.state(), delivers && can_leave && !goes_first)
     }
 
     /// It is kept out of service, for the peer would deliver every flooded frame beside it.
     pub(super) fn is_refused(&self, port: &MlagPort) -> bool {
-        self.peer.dataplane() != DataplanePresence::AtWork
-            && self.answer(port, self.situation()) == Answer::Refused
+        self.answer(port, self.situation()) == Answer::Refused
     }
 }
 
@@ -117,6 +123,11 @@ impl AdvertisedDataplane {
     /// It may have changed.
     pub(super) const fn due(&mut self) {
         self.is_due = true;
+    }
+
+    /// What was said last names ports.
+    const fn names_ports(&self) -> bool {
+        !self.ports.is_empty()
     }
 
     const fn take_due(&mut self) -> bool {

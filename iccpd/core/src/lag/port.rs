@@ -361,6 +361,18 @@ impl MlagPort {
         self.standing
     }
 
+    /// The dataplane refuses to isolate it.
+    #[must_use]
+    pub fn is_isolation_refused(&self) -> bool {
+        self.standing == Standing::Refused
+    }
+
+    /// The dataplane confirmed that it does not hold it.
+    #[must_use]
+    pub fn is_hold_lifted(&self) -> bool {
+        self.hold == Hold::Lifted
+    }
+
     /// It carries no data, as the dataplane confirmed, which may be gone by now.
     #[must_use]
     pub fn is_held_in_force(&self) -> bool {
@@ -371,7 +383,7 @@ impl MlagPort {
     pub fn program(&mut self, report: Report) {
         self.programmed = self.programmed.after(report);
         self.standing = self.standing.after(report, self.programmed);
-        self.hold = self.hold.after(report);
+        self.hold = self.hold.after(report, self.programmed);
         if let Report::Sent(want) = report
             && want
                 .system_mac

@@ -14,6 +14,9 @@ pub enum Standing {
     Certain(bool),
     /// It was, and something else was asked for that was not confirmed; or it is to be lifted without being asked for.
     Doubtful(bool),
+    /// It was asked for while it was not in force, and refused. It is asked for until it is confirmed once, so that
+    /// whoever waits for it learns when that is possible.
+    Refused,
 }
 
 impl Standing {
@@ -23,6 +26,7 @@ impl Standing {
         if let Some(isolation) = programmed.confirmed() {
             return Self::Certain(isolation == Isolation::On);
         }
+        let wanted = programmed.sent().map(|want| want.isolation);
         match (self, report) {
             // It does that behind its last word, so whether it could is not known.
             (_, Report::Restored) => Self::Doubtful(false),
@@ -31,9 +35,14 @@ impl Standing {
                 Isolation::Off if is => Self::Doubtful(is),
                 Isolation::On | Isolation::Off | Isolation::Keep => self,
             },
+            (Self::Unknown | Self::Certain(false) | Self::Doubtful(false), Report::Failed)
+                if wanted == Some(Isolation::On) =>
+            {
+                Self::Refused
+            }
             (Self::Certain(is), Report::Failed) => Self::Doubtful(is),
             (Self::Certain(_), Report::Done | Report::Repair | Report::Lost)
-            | (Self::Unknown | Self::Doubtful(_), _) => self,
+            | (Self::Unknown | Self::Doubtful(_) | Self::Refused, _) => self,
         }
     }
 
@@ -43,7 +52,7 @@ impl Standing {
         match self {
             Self::Certain(true) => None,
             Self::Unknown | Self::Doubtful(true) => Some(true),
-            Self::Certain(false) | Self::Doubtful(false) => Some(false),
+            Self::Certain(false) | Self::Doubtful(false) | Self::Refused => Some(false),
         }
     }
 }
@@ -60,20 +69,30 @@ pub enum Hold {
     InForce,
     /// It did, and was sent the opposite since.
     Ending,
+    /// It confirmed that it does not.
+    Lifted,
 }
 
 impl Hold {
-    /// After `report`. Total.
+    /// After `report`, with what is programmed by then. Total.
     #[must_use]
-    pub const fn after(self, report: Report) -> Self {
+    pub fn after(self, report: Report, programmed: Programmed) -> Self {
+        let passes = programmed
+            .sent()
+            .is_some_and(|want| want.traffic == Traffic::Pass);
         match (self, report) {
             (_, Report::Sent(want)) => match (self, want.traffic) {
-                (Self::InForce, Traffic::Held) | (_, Traffic::Keep) => self,
+                (Self::InForce, Traffic::Held)
+                | (Self::Lifted, Traffic::Pass)
+                | (_, Traffic::Keep) => self,
                 (Self::InForce | Self::Ending, Traffic::Pass) => Self::Ending,
                 (_, Traffic::Held) => Self::Sent,
                 (_, Traffic::Pass) => Self::Off,
             },
+            (_, Report::Done) if passes => Self::Lifted,
             (Self::Sent, Report::Done) => Self::InForce,
+            // Something else of that operation failed.
+            (Self::Lifted, Report::Done | Report::Failed | Report::Lost) => self,
             (Self::Ending, Report::Done)
             | (Self::Sent, Report::Lost)
             | (_, Report::Failed | Report::Restored) => Self::Off,
@@ -87,7 +106,7 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::Report::{Done, Failed, Lost, Repair, Restored, Sent};
-    use super::Standing::{Certain, Doubtful, Unknown};
+    use super::Standing::{Certain, Doubtful, Refused, Unknown};
     use super::*;
     use mclag_proto::sync::model::PortWant;
 
@@ -101,14 +120,15 @@ mod tests {
     }
 
     /// Through the machine of what is programmed, from nothing.
-    fn through(reports: &[Report]) -> Standing {
+    fn through(reports: &[Report]) -> (Standing, Hold) {
         let mut programmed = Programmed::default();
-        let mut standing = Standing::default();
+        let (mut standing, mut hold) = (Standing::default(), Hold::default());
         for report in reports {
             programmed = programmed.after(*report);
             standing = standing.after(*report, programmed);
+            hold = hold.after(*report, programmed);
         }
-        standing
+        (standing, hold)
     }
 
     #[test]
@@ -119,7 +139,7 @@ mod tests {
                 ..want(Isolation::Off)
             })
         });
-        let rows: [(&[Report], Hold); 11] = [
+        let rows: [(&[Report], Hold); 16] = [
             (&[], Hold::Off),
             (&[held], Hold::Sent),
             (&[held, Lost], Hold::Off),
@@ -128,15 +148,17 @@ mod tests {
             (&[held, Done, keep, Done, Lost], Hold::InForce),
             (&[held, Done, held, Repair, Lost], Hold::InForce),
             (&[held, Done, pass, Lost], Hold::Ending),
-            (&[held, Done, pass, Done], Hold::Off),
+            (&[held, Done, pass, Done], Hold::Lifted),
+            (&[held, Done, pass, Failed], Hold::Off),
+            (&[pass, Done, pass, Failed, Lost, keep], Hold::Lifted),
+            (&[pass, Done, held], Hold::Sent),
+            (&[pass, Done, Restored], Hold::Off),
+            (&[keep, Done], Hold::Off),
             (&[held, Failed], Hold::Off),
             (&[held, Done, Restored, Lost], Hold::Off),
         ];
         for (reports, expected) in rows {
-            let hold = reports
-                .iter()
-                .fold(Hold::Off, |hold, report| hold.after(*report));
-            assert_eq!(hold, expected, "{reports:?}");
+            assert_eq!(through(reports).1, expected, "{reports:?}");
         }
     }
 
@@ -145,12 +167,18 @@ mod tests {
         let [on, off, keep] = [Isolation::On, Isolation::Off, Isolation::Keep]
             .map(want)
             .map(Sent);
-        let rows: [(&[Report], Standing); 22] = [
+        let rows: [(&[Report], Standing); 28] = [
             (&[], Unknown),
             (&[on], Unknown),
             (&[on, Lost], Unknown),
             (&[keep, Done], Unknown),
-            (&[on, Failed], Unknown),
+            (&[keep, Failed], Unknown),
+            (&[off, Failed], Unknown),
+            (&[on, Failed], Refused),
+            (&[off, Done, on, Failed], Refused),
+            (&[on, Failed, Repair, on, Lost, on, off], Refused),
+            (&[on, Failed, Repair, on, Done], Certain(true)),
+            (&[on, Failed, off, Done], Certain(false)),
             (&[on, Done], Certain(true)),
             (&[off, Done], Certain(false)),
             (&[on, Done, Lost], Certain(true)),
@@ -172,7 +200,7 @@ mod tests {
             (&[on, Done, Restored, Lost, on, Done], Certain(true)),
         ];
         for (reports, standing) in rows {
-            assert_eq!(through(reports), standing, "{reports:?}");
+            assert_eq!(through(reports).0, standing, "{reports:?}");
         }
     }
 
@@ -184,6 +212,7 @@ mod tests {
             (Certain(false), Some(false)),
             (Doubtful(true), Some(true)),
             (Doubtful(false), Some(false)),
+            (Refused, Some(false)),
         ] {
             assert_eq!(standing.in_doubt(), doubt, "{standing:?}");
         }

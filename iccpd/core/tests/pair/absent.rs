@@ -175,6 +175,61 @@ fn a_leg_stays_out_of_service_where_the_peer_delivers_all_and_cannot_isolate() {
     }
 }
 
+/// B is at work and cannot isolate its half. Nothing is delivered twice meanwhile; A's leg is back when B can again,
+/// at once, and the host has frames all the time.
+#[test]
+fn a_leg_stays_out_of_service_while_the_peer_is_refused_its_isolation() {
+    for downtime in [SECOND / 100, SECOND * 30] {
+        let mut world = World::settled();
+        world.set_bond(Side::A, 0, false);
+        world.run_for(SECOND);
+        world.at_mut(Side::B).kernel.refuses_isolation = true;
+        world.set_bond(Side::A, 0, true);
+        assert_eq!(run(&mut world, downtime), 0, "{downtime:?}");
+        assert!(!carries(&world, Side::A), "{downtime:?}");
+        assert!(is_out_of_service(&world, Side::A), "{downtime:?}");
+        assert_eq!(status(&world, Side::B).warnings.len(), 0);
+        let shared = config(Side::A).system_mac;
+        assert_ne!(lacp_system(&world, Side::A), shared);
+
+        world.at_mut(Side::B).kernel.refuses_isolation = false;
+        let lost = run(&mut world, SECOND * 3);
+        assert!(lost < 10, "{lost} ms");
+        assert!(carries(&world, Side::A) && isolated(&world, Side::B));
+        assert_eq!(lacp_system(&world, Side::A), shared);
+        assert_eq!(status(&world, Side::A).warnings, []);
+    }
+}
+
+/// Both come up at once, and neither chassis can isolate its half: the primary's goes first, and the host leaves the other
+/// one, which has an LACP system id of its own. It has both as soon as both can be isolated.
+#[test]
+fn where_neither_can_isolate_the_leg_of_the_primary_carries_data() {
+    let mut world = World::settled();
+    for side in Side::BOTH {
+        world.set_bond(side, 0, false);
+    }
+    world.run_for(SECOND);
+    for side in Side::BOTH {
+        world.at_mut(side).kernel.refuses_isolation = true;
+        world.set_bond(side, 0, true);
+    }
+    world.run_for(SECOND / 10);
+    let shared = config(Side::A).system_mac;
+    let ids = Side::BOTH.map(|side| lacp_system(&world, side));
+    assert!(ids[0] == shared && ids[1] != shared, "{ids:?}");
+    assert_eq!(run(&mut world, SECOND * 10), 0);
+    assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true, false]);
+    assert!(is_out_of_service(&world, Side::B));
+
+    world.at_mut(Side::A).kernel.refuses_isolation = false;
+    assert!(run(&mut world, SECOND * 3) < 10);
+    assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true, false]);
+    world.at_mut(Side::B).kernel.refuses_isolation = false;
+    assert_eq!(run(&mut world, SECOND * 3), 0);
+    assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true; 2]);
+}
+
 /// Only the leg that is out of service is left when B's goes: then it serves the host, whatever B's dataplane does.
 #[test]
 fn a_leg_that_is_out_of_service_serves_when_nobody_else_does() {

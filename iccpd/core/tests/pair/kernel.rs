@@ -6,8 +6,8 @@
 
 use iccp_core::{NeighbourFrom, NeighbourObservation};
 use mclag_proto::sync::model::{
-    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, NeighbourKey, Observation, Op,
-    PortWant, Section, Traffic,
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, NeighbourKey, Observation, Op, OpError,
+    OpErrorCode, PortWant, Section, Traffic,
 };
 use mclag_proto::{IfName, Mac, Vid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,8 @@ pub struct Kernel {
     pub isolated: BTreeSet<IfName>,
     pub held: BTreeSet<IfName>,
     pub filter_exists: bool,
+    /// It isolates nothing that is not.
+    pub refuses_isolation: bool,
     /// Ports that were taken out of the pair: the host no longer uses their links.
     pub released: BTreeSet<IfName>,
     /// LACP system ids that were given to ports.
@@ -176,11 +178,24 @@ impl Syncd {
         std::mem::take(&mut kernel.events)
     }
 
-    pub fn apply(&mut self, ops: &[Op], kernel: &mut Kernel) {
+    /// Returns what could not be carried out.
+    pub fn apply(&mut self, ops: &[Op], kernel: &mut Kernel) -> Vec<(u32, OpError)> {
         for op in ops {
             self.apply_one(op, kernel);
         }
         self.carry_out_ports(kernel);
+        let numbered = (0..).zip(ops);
+        let refused = numbered.filter(|(_, op)| match op {
+            Op::Port { port, want } => {
+                want.isolation == Isolation::On && !kernel.isolated.contains(port)
+            }
+            _ => false,
+        });
+        let error = OpError {
+            code: OpErrorCode::Refused,
+            text: "no room".to_owned(),
+        };
+        refused.map(|(index, _)| (index, error.clone())).collect()
     }
 
     fn apply_one(&mut self, op: &Op, kernel: &mut Kernel) {
@@ -291,8 +306,11 @@ impl Syncd {
                 Traffic::Pass => false,
                 Traffic::Keep => kernel.held.contains(port),
             };
-            set(&mut kernel.isolated, *port, isolate);
-            set(&mut kernel.held, *port, hold);
+            let is_refused = isolate && kernel.refuses_isolation && !kernel.isolated.contains(port);
+            set(&mut kernel.isolated, *port, isolate && !is_refused);
+            // What could not be protected is not opened.
+            let stays_held = is_refused && kernel.held.contains(port);
+            set(&mut kernel.held, *port, hold || stays_held);
             if let Some(mac) = want.system_mac {
                 kernel.system_macs.insert(*port, mac);
             }

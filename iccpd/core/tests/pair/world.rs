@@ -6,7 +6,7 @@ use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, PeerTraits, Time,
 };
 use mclag_proto::iccp::{Body, Message, Tlv};
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Isolation, Op};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Isolation, Op, OpError};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -67,7 +67,10 @@ enum OnWire {
 /// What passes between `iccpd` and `syncd` of one chassis.
 enum Local {
     Batch(Batch),
-    Result { batch: u64 },
+    Result {
+        batch: u64,
+        failures: Vec<(u32, OpError)>,
+    },
     Event(Event),
 }
 
@@ -450,7 +453,7 @@ impl World {
                     return;
                 };
                 let held = chassis.kernel.held.clone();
-                syncd.apply(&batch.ops, &mut chassis.kernel);
+                let failures = syncd.apply(&batch.ops, &mut chassis.kernel);
                 let now_held = &chassis.kernel.held;
                 let let_go: Vec<IfName> = held.difference(now_held).copied().collect();
                 for (bond, own) in bonds.iter().enumerate() {
@@ -461,18 +464,13 @@ impl World {
                     side,
                     Local::Result {
                         batch: batch.number,
+                        failures,
                     },
                 );
                 self.pump(side);
             }
-            Local::Result { batch } => {
-                self.feed(
-                    side,
-                    Input::SyncdResult {
-                        batch,
-                        failures: Vec::new(),
-                    },
-                );
+            Local::Result { batch, failures } => {
+                self.feed(side, Input::SyncdResult { batch, failures });
             }
             Local::Event(event) => self.feed(side, Input::SyncdEvent(event)),
         }

@@ -621,7 +621,7 @@ impl World {
                 let Some(syncd) = &mut self.syncd else {
                     return;
                 };
-                syncd.apply(&batch.ops, &mut self.kernel);
+                let _ = syncd.apply(&batch.ops, &mut self.kernel);
                 self.tell_neighbours();
                 self.queue_local(answered, Local::Result(batch.number));
                 self.pump();
