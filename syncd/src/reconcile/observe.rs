@@ -69,6 +69,11 @@ impl Reconciler {
             return;
         }
         let reason = NeighbourReason::Check;
+        if let Some(waiting) = self.neighbours.retry.get_mut(&key)
+            && *waiting == NeighbourReason::Want
+        {
+            *waiting = reason;
+        }
         if let Ok(Some(_)) =
             neighbours::plan(&self.wanted, &self.limits, &self.actual, &key, reason)
         {
@@ -103,6 +108,12 @@ impl Reconciler {
         if before == entry {
             // The echo of what we did ourselves, as a rule: as expected, and nothing to do.
             return None;
+        }
+        // What the client asked for, and could not be done yet, it asked for before it knew of this.
+        if let Some(waiting) = self.retry.get_mut(&key)
+            && *waiting == EntryReason::Want
+        {
+            *waiting = EntryReason::Check;
         }
         if let Ok(Some(_)) = self.plan_entry(&key, &EntryReason::Check) {
             // Not at once: this may be the echo of an action that a later one has overtaken.

@@ -1066,6 +1066,31 @@ fn a_host_that_moved_meanwhile_is_not_moved_back_unless_asked() {
     assert_eq!(actions, [install(1, "bond1", false)]);
 }
 
+/// Input: an entry that has to wait for its port, or that the kernel refuses; then the host is seen elsewhere, which the
+/// client is told. Output: it stays there, until the client asks for something again.
+#[test]
+fn a_host_that_is_seen_elsewhere_is_not_moved_by_what_waits_since_before() {
+    for waits_for_port in [true, false] {
+        let mut bench = Bench::running();
+        let on = if waits_for_port { "bond9" } else { "bond1" };
+        bench.refused = vec![install(1, "bond1", false)];
+        let (_, answers) = bench.ask(&[fdb_op(1, on)]);
+        assert_ne!(answers, ["ok"]);
+        let seen = EntryKind::Dynamic;
+        let entry = FdbEntry {
+            port: port("swp1"),
+            kind: seen,
+        };
+        assert!(bench.see(1, Some(entry)).is_some());
+        bench.refused.clear();
+        bench.see_port("bond9", Some(bridge_port()));
+        bench.reconciler.retry();
+        assert_eq!(bench.settle().0, [], "{on}");
+        let (actions, _) = bench.ask(&[fdb_op(1, on)]);
+        assert_eq!(actions, [install(1, on, false)]);
+    }
+}
+
 #[test]
 fn an_entry_that_somebody_removed_is_installed_again_but_not_at_once() {
     let mut bench = Bench::running();
@@ -1766,14 +1791,18 @@ fn a_neighbour_that_the_kernel_drops_is_installed_again_but_not_at_once() {
 
 #[test]
 fn what_the_kernel_found_out_counts_more_than_an_old_wish_and_less_than_a_new_one() {
-    let mut bench = Bench::running();
-    let _ = bench.ask(&[neighbour_op(1, false)]);
-    let other = neighbour(Some(key(9).mac), NeighbourKind::Learned);
-    bench.see_neighbour(1, Some(other));
-    bench.reconciler.retry();
-    assert_eq!(bench.settle().0, []);
-    let (actions, _) = bench.ask(&[neighbour_op(1, false)]);
-    assert_eq!(actions, [install_neighbour(1, false)]);
+    for refused in [vec![], vec![install_neighbour(1, false)]] {
+        let mut bench = Bench::running();
+        bench.refused = refused;
+        let _ = bench.ask(&[neighbour_op(1, false)]);
+        bench.refused.clear();
+        let other = neighbour(Some(key(9).mac), NeighbourKind::Learned);
+        bench.see_neighbour(1, Some(other));
+        bench.reconciler.retry();
+        assert_eq!(bench.settle().0, []);
+        let (actions, _) = bench.ask(&[neighbour_op(1, false)]);
+        assert_eq!(actions, [install_neighbour(1, false)]);
+    }
 }
 
 #[test]
