@@ -208,8 +208,10 @@ impl World {
         }
         let is_healthy = self.is_healthy();
         if self.crossed[0] != self.crossed[1] {
-            // Two failures at once: nobody compares any more who is behind a port, or not yet.
-            if !is_healthy {
+            // Two failures at once: nobody compares any more who is behind a port, or not yet; or something is done to a
+            // port that leads to one host here and to another one there.
+            let is_bond = |place: &Place| matches!(place, Place::Bond(_));
+            if !is_healthy || self.checks.touched.iter().any(is_bond) {
                 self.checks.touched.extend((0..BONDS).map(Place::Bond));
             }
             self.checks.at_risk.extend(&self.checks.touched);

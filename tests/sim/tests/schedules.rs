@@ -19,9 +19,13 @@ const B: usize = 1;
 
 /// Whatever the delays are, and with those that a search drew.
 fn held(drawn: u64, steps: &[Step]) {
+    held_with(OPTIONS, drawn, steps);
+}
+
+fn held_with(options: Options, drawn: u64, steps: &[Step]) {
     for seed in (0..3).chain([drawn]) {
         let schedule = Schedule {
-            options: Options { seed, ..OPTIONS },
+            options: Options { seed, ..options },
             steps: steps.to_vec(),
         };
         let outcome = schedule.run(true);
@@ -205,6 +209,31 @@ fn schedules_that_failed_once_hold_now() {
     ];
     for (drawn, steps) in schedules {
         held(*drawn, steps);
+    }
+}
+
+/// A host moves that says nothing for a while, shortly before an entry for where it was before can be installed.
+#[test]
+fn a_silent_host_that_moved_is_found() {
+    use Step::{Blink, DeleteEntry, Move, PeerLink, RenamePeerLink, ResetWire, Wait};
+    let options = Options {
+        speaks_every: Duration::from_secs(25),
+        ..OPTIONS
+    };
+    for pause in [0, 10] {
+        held_with(
+            options,
+            5_114_230_488_277_255_252,
+            &[
+                RenamePeerLink(B, false),
+                ResetWire,
+                PeerLink(false),
+                DeleteEntry(B, 2),
+                Blink(A, 0, 78),
+                Move(Place::Bond(0)),
+                Wait(pause),
+            ],
+        );
     }
 }
 

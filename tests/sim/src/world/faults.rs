@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use iccp_core::Config;
+use iccp_core::{Config, Time};
 use syncd::backend::BackendEvent;
 
 use super::{
-    FromKernel, OnWire, PLACES, Place, Process, SIDES, Store, Timer, ToIccpd, ToSyncd, World, push,
+    FromKernel, OnWire, PLACES, Place, Process, SIDES, STATIONS, Store, Timer, ToIccpd, ToSyncd,
+    World, push,
 };
 use crate::iccpd::Iccpd;
 use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, member};
@@ -16,7 +17,7 @@ use crate::syncd::Syncd;
 /// How long that takes.
 const CROSSING: Duration = Duration::from_millis(1_500);
 
-/// Of two moves in less than this nobody can say which one was later: the longest way of what a kernel saw to the other
+/// Of two moves in less than this, or a move and another event, nobody can say which one was later: the longest way of what a kernel saw to the other
 /// chassis.
 const UNDECIDED: Duration = Duration::from_millis(8);
 
@@ -67,7 +68,7 @@ impl World {
             return;
         }
         self.peer_cable = up;
-        self.checks.touch_peer_link(self.now);
+        self.touch_peer_link();
         for side in SIDES {
             self.chassis[side].kernel.set_cable(PEER_LINK, up);
             self.kernel_moved(side);
@@ -136,7 +137,7 @@ impl World {
             false => refuses.remove(&duty),
         };
         if has_changed {
-            self.checks.touch_peer_link(self.now);
+            self.touch_peer_link();
             for place in PLACES {
                 self.checks.touch(place, self.now);
             }
@@ -259,7 +260,23 @@ impl World {
         let is_heard = self.speak(station);
         if has_moved {
             let before = self.moved_at[station].replace(self.now);
-            if !is_heard || before.is_some_and(|before| self.now - before < UNDECIDED) {
+            let peer_link = self.peer_link_touched_at;
+            if !is_heard || self.is_undecided(before) || self.is_undecided(peer_link) {
+                self.checks.displace_station(station, self.now);
+            }
+        }
+    }
+
+    fn is_undecided(&self, before: Option<Time>) -> bool {
+        before.is_some_and(|before| self.now - before < UNDECIDED)
+    }
+
+    /// Something is done to the peer link. What is installed there because of that may cross what was seen just before.
+    pub fn touch_peer_link(&mut self) {
+        self.checks.touch_peer_link(self.now);
+        self.peer_link_touched_at = Some(self.now);
+        for station in 0..STATIONS {
+            if self.is_undecided(self.moved_at[station]) {
                 self.checks.displace_station(station, self.now);
             }
         }
