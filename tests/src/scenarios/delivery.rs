@@ -31,6 +31,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// That one, for as long as it is asked to.
+pub(super) const ON_REQUEST: &[Scenario] = &[Scenario {
+    name: "no_frame_is_delivered_twice_during_any_number_of_flaps",
+    about: "As during a hundred flaps, in MCLAG_LAB_COUNT rounds of ten.",
+    limit: Duration::from_secs(24 * 3600),
+    run: no_frame_is_delivered_twice_during_any_number_of_flaps,
+}];
+
 const FRAMES: u32 = 200;
 const RATE: u32 = 1000;
 /// Rounds of flaps, each on one leg; in between both legs come back.
@@ -114,6 +122,12 @@ pub(super) fn flooded_frames_arrive_once(mlag: &Mlag) -> Result<()> {
 fn no_frame_is_delivered_twice_during_a_hundred_flaps(ctx: &mut Ctx) -> Result<()> {
     let mut mlag = Mlag::up(ctx, Options::default())?;
     the_host_flaps(ctx, &mut mlag, ROUNDS, FLAPS)
+}
+
+fn no_frame_is_delivered_twice_during_any_number_of_flaps(ctx: &mut Ctx) -> Result<()> {
+    let rounds = usize::try_from(ctx.draw().count)?;
+    let mut mlag = Mlag::up(ctx, Options::default())?;
+    the_host_flaps(ctx, &mut mlag, rounds, FLAPS)
 }
 
 /// Flap the links of the first host under floods, in rounds of so many flaps of one leg.

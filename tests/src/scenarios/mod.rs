@@ -50,7 +50,7 @@ pub fn all() -> Vec<Scenario> {
 /// Scenarios that run only when they are named: what they find depends on how long they run.
 #[must_use]
 pub fn on_request() -> Vec<Scenario> {
-    chaos::SCENARIOS.to_vec()
+    [chaos::SCENARIOS, delivery::ON_REQUEST].concat()
 }
 
 /// Scenarios that fail on purpose, for the lab's test of itself. The kernel's panic is for a virtual machine only.
