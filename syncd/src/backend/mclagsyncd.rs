@@ -175,7 +175,7 @@ impl Client {
             self.configuration.remember(received);
             self.unconfirmed_since = Some(confirmed);
             self.reported = self.configuration.settings().map(Box::new);
-            self.name_node_mac();
+            self.name_own();
             let domain = self.configuration.domain();
             let domain = domain.map(tracing::field::display);
             let age_s = confirmed.elapsed().as_secs();

@@ -54,6 +54,10 @@ pub struct Translator {
     published: Option<DomainId>,
     remote: BTreeMap<IfName, Sent<bool>>,
     interfaces: BTreeMap<IfName, Sent<Mac>>,
+    /// Interfaces that keep the own MAC on either chassis.
+    unique: BTreeSet<IfName>,
+    /// Those whose own MAC was named on this connection.
+    unique_named: BTreeSet<IfName>,
     entries: HashMap<FdbKey, Sent<Entry>>,
     /// How many of them are not of VLAN 1.
     in_other_vlans: usize,
@@ -92,6 +96,10 @@ impl<T: PartialEq> Sent<T> {
         Self { value, now: true }
     }
 
+    fn before(self) -> Self {
+        Self { now: false, ..self }
+    }
+
     /// True if sending `value` would change nothing.
     fn is(&self, value: &T) -> bool {
         self.now && self.value == *value
@@ -119,11 +127,14 @@ struct Domain {
     peer_link_learning: bool,
 }
 
-/// One MLAG port as sent on this connection.
+/// One MLAG port: as the client wants it, and as the server was told of it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Port {
     isolated: Option<bool>,
-    held: bool,
+    /// None while the client never said it.
+    held: Option<bool>,
+    /// That it is held, or that it is not.
+    told_held: Option<Sent<bool>>,
     /// It was isolated in the last list, which may have been one of an earlier connection.
     listed: bool,
 }
@@ -163,6 +174,8 @@ impl Translator {
             published: None,
             remote: BTreeMap::new(),
             interfaces: BTreeMap::new(),
+            unique: BTreeSet::new(),
+            unique_named: BTreeSet::new(),
             entries: HashMap::new(),
             in_other_vlans: 0,
             there: HashSet::new(),
@@ -186,6 +199,7 @@ impl Translator {
         for port in self.ports.values_mut() {
             *port = Port {
                 listed: port.listed,
+                told_held: port.told_held.map(Sent::before),
                 ..Port::default()
             };
         }
@@ -199,6 +213,7 @@ impl Translator {
         self.interfaces
             .values_mut()
             .for_each(|sent| sent.now = false);
+        self.unique_named.clear();
         self.entries.values_mut().for_each(|sent| sent.now = false);
         self.learned.clear();
         self.list_due = false;
@@ -216,6 +231,13 @@ impl Translator {
             named,
             ..self.node_mac
         });
+    }
+
+    /// These interfaces keep the own MAC. A standby names it: the server may have the active's, from when it was otherwise
+    /// (`spec/sonic-redis.md` 7, item 8).
+    pub fn keep_own_mac(&mut self, interfaces: &BTreeSet<IfName>) {
+        self.unique_named.retain(|name| interfaces.contains(name));
+        self.unique.clone_from(interfaces);
     }
 
     /// The MAC that the client gave and the one that the server names, if they differ.
@@ -254,6 +276,7 @@ impl Translator {
             self.take(op);
         }
         self.flush_list();
+        self.name_own_macs();
         self.learning_follows();
         self.out.extend(self.identity.take());
         self.out.extend(self.role.take());
@@ -429,10 +452,17 @@ impl Translator {
         self.pair.is_some_and(|pair| pair.up)
     }
 
+    /// True of the standby of a session that is up, at a server of SONiC.
+    fn is_up_as_standby(&self) -> bool {
+        let is_standby = |pair: PairState| pair.up && pair.active == Some(false);
+        self.dialect == Dialect::Sonic && self.pair.is_some_and(is_standby)
+    }
+
     fn interface(&mut self, name: IfName, want: InterfaceWant) {
         self.named.interfaces.name(name);
         let InterfaceWant { mac } = want;
         self.unreturned.remove(&name);
+        self.unique_named.remove(&name);
         let before = self.interfaces.insert(name, Sent::now(mac));
         if !before.is_some_and(|sent| sent.is(&mac)) {
             self.set_mac(name, mac);
@@ -445,11 +475,29 @@ impl Translator {
             return;
         }
         match self.node_mac.known() {
-            Some(mac) => self.set_mac(name, mac),
+            Some(mac) => {
+                self.set_mac(name, mac);
+                if self.unique.contains(&name) {
+                    self.unique_named.insert(name);
+                }
+            }
             None if self.unreturned.len() < MAX_WANTED_INTERFACES => {
                 self.unreturned.insert(name);
             }
             None => {}
+        }
+    }
+
+    fn name_own_macs(&mut self) {
+        let Some(mac) = self.node_mac.known().filter(|_| self.is_up_as_standby()) else {
+            return;
+        };
+        let unnamed = self.unique.difference(&self.unique_named);
+        // One that has another MAC is released first.
+        let due = unnamed.filter(|name| !self.interfaces.contains_key(name));
+        for name in due.copied().collect::<Vec<_>>() {
+            self.unique_named.insert(name);
+            self.set_mac(name, mac);
         }
     }
 

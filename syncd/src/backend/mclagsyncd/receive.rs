@@ -140,7 +140,7 @@ impl Client {
 
     pub(super) fn report_changed(&mut self, config: Option<Box<PairSettings>>) {
         self.reported.clone_from(&config);
-        self.name_node_mac();
+        self.name_own();
         // Lists come cumulatively (`spec/mclagsyncd-protocol.md` 5.6): the last one counts.
         if let Some(ServerEvent::Settings(before @ Some(_))) = self.happened.back_mut()
             && config.is_some()
@@ -151,10 +151,13 @@ impl Client {
         }
     }
 
-    /// The settings have a MAC of the chassis.
-    pub(super) fn name_node_mac(&mut self) {
-        let pair = self.reported.as_ref();
-        if let Some(mac) = pair.and_then(|pair| pair.domain.system_mac) {
+    /// The settings have a MAC of the chassis, and the interfaces that keep it.
+    pub(super) fn name_own(&mut self) {
+        let Some(pair) = &self.reported else {
+            return;
+        };
+        self.translator.keep_own_mac(&pair.unique_ip);
+        if let Some(mac) = pair.domain.system_mac {
             self.translator.server_names(mac);
             self.compare_node_macs();
         }

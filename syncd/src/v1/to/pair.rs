@@ -115,6 +115,9 @@ impl Translator {
         }
         self.flush_list();
         self.state(domain, true);
+        for port in self.port_names() {
+            self.tell_traffic(port);
+        }
         // Once more behind it: the server keeps an empty group only if it knows that the session is
         // up (`spec/behaviour.md` 6.5, step 8).
         self.list_due = true;

@@ -20,20 +20,36 @@ impl Translator {
         };
         let changed = isolated != port.isolated;
         port.isolated = isolated;
-        let was_held = port.held;
         port.held = match want.traffic {
-            Traffic::Held => true,
-            Traffic::Pass => false,
-            Traffic::Keep => was_held,
+            Traffic::Held => Some(true),
+            Traffic::Pass => Some(false),
+            Traffic::Keep => port.held,
         };
-        let is_held = port.held;
         if changed {
             self.list_due = true;
             if let Some(is_isolated) = isolated {
                 self.show_isolation(name, is_isolated);
             }
         }
-        if is_held != was_held {
+        self.tell_traffic(name);
+    }
+
+    /// Say whether a port carries data, if the server may believe otherwise.
+    ///
+    /// It believes what a client before this one said. SONiC's daemon says of each port of a standby that it carries data
+    /// when a session comes up, and on the active only if it said otherwise before (`spec/sonic-redis.md` 7, item 8).
+    pub(super) fn tell_traffic(&mut self, name: IfName) {
+        let is_standby = self.is_up_as_standby();
+        let Some(port) = self.ports.get_mut(&name) else {
+            return;
+        };
+        let Some(is_held) = port.held else {
+            return;
+        };
+        let told = port.told_held;
+        let was_held = told.is_some_and(|told| told.value);
+        if !told.is_some_and(|told| told.is(&is_held)) && (is_held || was_held || is_standby) {
+            port.told_held = Some(Sent::now(is_held));
             self.traffic.push(traffic(name, !is_held));
         }
     }
@@ -82,7 +98,7 @@ impl Translator {
             self.lifted.insert(name, members);
             self.list_due = true;
         }
-        if port.held {
+        if port.told_held.is_some_and(|told| told.value) {
             // W-11: a port that leaves the pair while it is held would stay so.
             self.traffic.push(traffic(name, true));
         }

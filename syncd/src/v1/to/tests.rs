@@ -146,6 +146,7 @@ fn a_session_that_comes_up_is_told_in_the_order_of_sonic() {
             "remote PortChannel1 true",
             "remote PortChannel2 false",
             "isolate PortChannel1,Ethernet0,Ethernet4",
+            "traffic PortChannel1 true",
         ]
     );
 }
@@ -190,6 +191,93 @@ fn a_session_that_goes_down_is_told_before_isolation_is_cleared() {
             "role active=false -",
         ]
     );
+}
+
+/// `spec/sonic-redis.md` 7, item 8. Input: a port carries data, is held, and carries data at a new connection; then the
+/// session goes and comes. Output: on the active only what changes is said, on a standby once in each connection how it is.
+#[test]
+fn a_standby_says_that_its_ports_carry_data_and_an_active_only_if_it_said_otherwise() {
+    for (active, first, last) in [
+        (true, "", ""),
+        (false, "PortChannel1 true", "PortChannel1 true"),
+    ] {
+        let mut translator = translator(Dialect::Sonic);
+        let traffic = |translator: &mut Translator, traffic, up| {
+            let ops = [
+                Op::SnapshotBegin(Section::Ports),
+                pair(Some(active), up, None),
+                domain(false),
+                port("PortChannel1", Isolation::On, traffic),
+                Op::SnapshotEnd(Section::Ports),
+            ];
+            let said = apply(translator, &ops).into_iter();
+            let said = said.filter_map(|word| Some(word.strip_prefix("traffic ")?.to_owned()));
+            said.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(
+            traffic(&mut translator, Traffic::Keep, true),
+            "",
+            "not known"
+        );
+        assert_eq!(traffic(&mut translator, Traffic::Pass, true), first);
+        assert_eq!(
+            traffic(&mut translator, Traffic::Held, true),
+            "PortChannel1 false"
+        );
+        translator.connected(Dialect::Sonic);
+        assert_eq!(
+            traffic(&mut translator, Traffic::Pass, true),
+            "PortChannel1 true"
+        );
+        assert_eq!(traffic(&mut translator, Traffic::Pass, false), "");
+        assert_eq!(traffic(&mut translator, Traffic::Pass, true), "");
+        translator.connected(Dialect::Sonic);
+        assert_eq!(traffic(&mut translator, Traffic::Pass, false), "");
+        assert_eq!(traffic(&mut translator, Traffic::Pass, true), last);
+    }
+}
+
+/// `spec/sonic-redis.md` 7, item 8. Input: Vlan20 keeps the own MAC, and Vlan30 that had the active's is to keep it, too.
+/// Output: on a standby with a session both are named with it, once in each connection; on an active none is.
+#[test]
+fn a_standby_names_the_own_mac_of_interfaces_that_keep_it() {
+    for (active, expected) in [
+        (true, &[][..]),
+        (false, &["mac Vlan20 02:00:00:00:00:02"][..]),
+    ] {
+        let mut translator = translator(Dialect::Sonic);
+        let macs = |translator: &mut Translator, ops: &[Op]| {
+            let mut said = apply(translator, ops);
+            said.retain(|word| word.starts_with("mac "));
+            said
+        };
+        translator.keep_own_mac(&BTreeSet::from([name("Vlan20")]));
+        let (down, up) = (
+            pair(Some(active), false, None),
+            pair(Some(active), true, None),
+        );
+        assert!(macs(&mut translator, &[down, domain(false)]).is_empty());
+        assert_eq!(macs(&mut translator, std::slice::from_ref(&up)), expected);
+        assert!(
+            macs(&mut translator, std::slice::from_ref(&up)).is_empty(),
+            "once"
+        );
+        translator.connected(Dialect::Sonic);
+        assert_eq!(macs(&mut translator, &[domain(false), up]), expected);
+        let vlan30 = name("Vlan30");
+        let want = InterfaceWant { mac: ACTIVE };
+        let adopted = Op::Interface { name: vlan30, want };
+        let sent = macs(&mut translator, &[adopted]);
+        assert_eq!(sent, ["mac Vlan30 02:00:00:00:00:01"]);
+        translator.keep_own_mac(&BTreeSet::from([name("Vlan20"), vlan30]));
+        assert!(macs(&mut translator, &[]).is_empty(), "it has another one");
+        let sent = macs(&mut translator, &[Op::InterfaceRelease { name: vlan30 }]);
+        assert_eq!(sent, ["mac Vlan30 02:00:00:00:00:02"]);
+        assert!(
+            macs(&mut translator, &[]).is_empty(),
+            "it was named when it went back"
+        );
+    }
 }
 
 /// `spec/behaviour.md` 21, invariant 2: a port is isolated at the server before another carries data.
@@ -375,6 +463,7 @@ fn a_server_that_comes_back_hears_everything_and_what_is_no_longer_wanted() {
             "isolate PortChannel1,Ethernet0,Ethernet4",
             "isolated PortChannel1 true",
             "isolated PortChannel2 false",
+            "traffic PortChannel1 true",
             "traffic PortChannel2 false",
             "fdb Add 2 PortChannel1 Dynamic, Delete 1 PortChannel1 Dynamic",
         ]
@@ -594,6 +683,7 @@ fn isolation_that_is_no_longer_wanted_is_lifted_at_a_server_that_comes_back() {
             "delete remote PortChannel2",
             "isolate ",
             "isolated PortChannel1 false",
+            "traffic PortChannel2 true",
         ]
     );
 }
@@ -624,6 +714,8 @@ fn no_list_is_sent_before_all_ports_are_named() {
             "isolate PortChannel1,Ethernet0,Ethernet4,PortChannel2,Ethernet8",
             "isolated PortChannel1 true",
             "isolated PortChannel2 true",
+            "traffic PortChannel1 true",
+            "traffic PortChannel2 true",
         ]
     );
 }
@@ -827,7 +919,11 @@ fn learning_is_off_before_the_session_is_up_at_a_server_that_comes_late() {
         ]);
         let lists = sent.split_off(expected.len());
         assert_eq!(sent, expected);
-        let last = ["isolate PortChannel1", "isolated PortChannel1 true"];
+        let last = [
+            "isolate PortChannel1",
+            "isolated PortChannel1 true",
+            "traffic PortChannel1 true",
+        ];
         assert!(lists.ends_with(&last.map(String::from)), "{lists:?}");
     }
 }
