@@ -34,8 +34,10 @@ pub const EVENT_CREDIT: u64 = 16;
 pub const MAX_WINDOW: u32 = 64;
 
 const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
-/// How long connecting and greeting may take.
+/// How long greeting may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long finding out whether the server may be one may take. The server waits for a greeting for 5 s.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(2);
 const READ_CHUNK: usize = 64 * 1024;
 
 /// The connection to `syncd`.
@@ -102,6 +104,12 @@ enum Lost {
         "user {0} listens there, and mclagsyncd does not run as that user: see `user` of [syncd] in the configuration"
     )]
     Stranger(u32),
+    #[error(
+        "the system's name service does not say within {patience} s whether user {0}, who listens there, is {usual}: \
+         name that user by number as `user` of [syncd] in the configuration",
+        patience = LOOK_UP_TIMEOUT.as_secs(), usual = SYNCD_USER
+    )]
+    LookUp(u32),
 }
 
 /// Users that may answer at the socket: whoever does decides what this chassis believes of its dataplane. Root
@@ -117,19 +125,18 @@ impl Servers {
         Self([Some(0), Some(own), syncd])
     }
 
-    /// Looked up each time: the user may be made after the start.
-    async fn contain(self, user: u32) -> bool {
-        let usual = async || beside_the_loop(|| user_id(SYNCD_USER)).await;
-        self.contain_with(user, usual).await
-    }
-
-    async fn contain_with(self, user: u32, usual: impl AsyncFnOnce() -> Option<u32>) -> bool {
+    async fn contain(self, user: u32, usual: impl AsyncFnOnce() -> Option<u32>) -> bool {
         match self.0 {
             known if known.contains(&Some(user)) => true,
             [.., Some(_)] => false,
             [.., None] => usual().await == Some(user),
         }
     }
+}
+
+/// The number of [`SYNCD_USER`]. Looked up each time: the user may be made after the start.
+async fn usual() -> Option<u32> {
+    beside_the_loop(|| user_id(SYNCD_USER)).await
 }
 
 /// One thread at most: where the system's source of names hangs, the next attempt waits for the one before.
@@ -165,7 +172,7 @@ impl Syncd {
     #[must_use]
     pub fn new(socket: PathBuf, names_pair: bool, servers: Servers) -> Self {
         Self {
-            dialler: Dialler::new(RETRY, connecting(socket.clone(), servers)),
+            dialler: Dialler::new(RETRY, connecting(socket.clone(), servers, usual)),
             connection: None,
             socket,
             servers,
@@ -228,7 +235,7 @@ impl Syncd {
             self.inputs.push_back(Input::SyncdDown);
             self.connection = None;
             self.dialler
-                .at_once(connecting(self.socket.clone(), self.servers));
+                .at_once(connecting(self.socket.clone(), self.servers, usual));
         }
     }
 
@@ -300,15 +307,24 @@ impl Syncd {
         }
         self.connection = None;
         self.dialler
-            .again(connecting(self.socket.clone(), self.servers));
+            .again(connecting(self.socket.clone(), self.servers, usual));
     }
 }
 
 async fn connecting(
     socket: PathBuf,
     servers: Servers,
+    usual: impl AsyncFnOnce() -> Option<u32>,
 ) -> Result<(SyncdConnection, ServerHello), Lost> {
-    match timeout(GREETING_TIMEOUT, greet(socket, servers)).await {
+    let stream = UnixStream::connect(socket).await?;
+    let user = stream.peer_cred()?.uid();
+    // Apart from the greeting: a name service that hangs is no fault of the server.
+    match timeout(LOOK_UP_TIMEOUT, servers.contain(user, usual)).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Lost::Stranger(user)),
+        Err(_) => return Err(Lost::LookUp(user)),
+    }
+    match timeout(GREETING_TIMEOUT, greet(stream)).await {
         Ok(result) => result,
         Err(_) => Err(Lost::Protocol(format!(
             "no greeting within {} s",
@@ -317,12 +333,7 @@ async fn connecting(
     }
 }
 
-async fn greet(socket: PathBuf, servers: Servers) -> Result<(SyncdConnection, ServerHello), Lost> {
-    let stream = UnixStream::connect(socket).await?;
-    let user = stream.peer_cred()?.uid();
-    if !servers.contain(user).await {
-        return Err(Lost::Stranger(user));
-    }
+async fn greet(stream: UnixStream) -> Result<(SyncdConnection, ServerHello), Lost> {
     let mut connection = SyncdConnection {
         pipe: Pipe::new(stream, Codec(v2::Codec::client())),
         unanswered: VecDeque::new(),

@@ -316,7 +316,7 @@ async fn who_answers_at_the_socket_is_root_or_the_user_of_mclagsyncd() {
     let place = TempDir::new("syncd-servers");
     let listener = UnixListener::bind(place.path("sock")).unwrap();
     let own = geteuid().as_raw();
-    let lost = greet(place.path("sock"), Servers([None; 3]))
+    let lost = connecting(place.path("sock"), Servers([None; 3]), async || None)
         .await
         .unwrap_err();
     assert!(
@@ -327,14 +327,14 @@ async fn who_answers_at_the_socket_is_root_or_the_user_of_mclagsyncd() {
     assert_eq!(stream.read(&mut [0; 64]).await.unwrap(), 0);
     let servers = Servers::new(Some(own.wrapping_add(1)));
     for user in [0, own, own.wrapping_add(1)] {
-        assert!(servers.contain(user).await, "{user}");
+        assert!(servers.contain(user, async || None).await, "{user}");
     }
-    assert!(!servers.contain(own.wrapping_add(2)).await);
+    assert!(!servers.contain(own.wrapping_add(2), async || None).await);
     // The usual user is looked up when somebody answers, and only where no other is named.
     let usual = Servers::new(None);
-    assert!(!usual.contain_with(61_002, async || None).await);
-    assert!(usual.contain_with(61_002, async || Some(61_002)).await);
-    assert!(!servers.contain_with(61_002, async || Some(61_002)).await);
+    assert!(!usual.contain(61_002, async || None).await);
+    assert!(usual.contain(61_002, async || Some(61_002)).await);
+    assert!(!servers.contain(61_002, async || Some(61_002)).await);
     let mut syncd = Syncd::new(place.path("sock"), false, servers);
     tokio::select! {
         input = syncd.next() => panic!("{input:?}"),
@@ -354,4 +354,18 @@ async fn a_name_that_is_looked_up_holds_nothing_else_up() {
     let other = async { happen.send(7) };
     let (found, sent) = tokio::join!(look_up, other);
     assert_eq!((found, sent), (Some(7), Ok(())));
+}
+
+/// Input: nobody says whether the user who listens at the socket is the usual one. Output: that is what is wrong, and not the
+/// server.
+#[tokio::test(start_paused = true)]
+async fn a_name_service_that_hangs_is_no_fault_of_the_server() {
+    let place = TempDir::new("syncd-name-service");
+    let _listener = UnixListener::bind(place.path("sock")).unwrap();
+    let hangs = async || std::future::pending().await;
+    let lost = connecting(place.path("sock"), Servers([None; 3]), hangs).await;
+    let lost = lost.unwrap_err().to_string();
+    let own = geteuid();
+    let cause = format!("does not say within 2 s whether user {own}, who listens there, is mclag-");
+    assert!(lost.contains(&cause), "{lost}");
 }
