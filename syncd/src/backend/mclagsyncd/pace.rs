@@ -25,7 +25,8 @@ pub(super) const RECORDS_AT_ONCE: usize = 16;
 /// Bytes that may wait to be read, of the 64 kB that it takes, and a message of 4 kB more.
 const MOST_UNREAD: u32 = 32 * 1024;
 
-/// Messages of entries that the server may not have carried out: it reads one when it is done with the one before.
+/// Messages of entries that the server may not have carried out, if it is known what it has read: it reads one when it is
+/// done with the one before.
 const UNDONE: usize = 2;
 
 /// Time in which a server surely carries out a message of entries that it has read.
@@ -146,13 +147,14 @@ impl Waiting {
         {
             records.extend(self.entries.remove(&key).map(|entry| entry.record));
         }
-        self.remember(&records, now);
+        self.remember(&records, unread.is_none(), now);
         Some(NextMessage::Entries(records))
     }
 }
 
 impl Waiting {
-    fn remember(&mut self, records: &[FdbRecord], now: Instant) {
+    /// `is_blind`: nobody knows what the server has read.
+    fn remember(&mut self, records: &[FdbRecord], is_blind: bool, now: Instant) {
         let added = records.iter().filter(|record| record.op == RecordOp::Add);
         let added = added.filter_map(|record| {
             let FdbRecord { vid, mac, port, .. } = *record;
@@ -160,7 +162,8 @@ impl Waiting {
         });
         let added = added.collect();
         self.recent.push_back(Recent { at: now, added });
-        if self.recent.len() > UNDONE {
+        let is_done = |sent: &Recent| !is_blind || sent.at + CARRIES_OUT <= now;
+        while self.recent.len() > UNDONE && self.recent.front().is_some_and(is_done) {
             self.recent.pop_front();
         }
     }
@@ -314,6 +317,24 @@ mod tests {
         );
         send(&mut waiting, 2, RecordOp::Delete);
         assert!(!may(&waiting, 1, false, now) && !may(&waiting, 2, false, now));
+    }
+
+    /// Input: of a server of which nobody knows what it has read, 10 s of entries. Output: each may be carried out for 5 s,
+    /// and none is remembered for longer.
+    #[test]
+    fn an_entry_may_be_carried_out_for_five_seconds_where_nobody_knows_what_was_read() {
+        let now = Instant::now();
+        let swp1 = IfName::new("swp1").unwrap();
+        let mut waiting = Waiting::default();
+        for last in 0..40 {
+            let at = now + BLIND_GAP * u32::from(last);
+            waiting.push_entry(record(last, RecordOp::Add), &HashSet::new());
+            assert!(waiting.next(None, at).is_some());
+            let may = (0..=last)
+                .filter(|last| waiting.may_be_carried_out(&key(*last), &swp1, || true, at));
+            assert_eq!(may.count(), usize::from(last + 1).min(20), "at {last}");
+            assert!(waiting.recent.len() <= 20);
+        }
     }
 
     /// What happens to an address, or that the server reads.
