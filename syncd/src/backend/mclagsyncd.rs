@@ -61,6 +61,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a server that pushes nothing is asked for changes of its forwarding table. The daemon
 /// it was made for asks every 60 s; a host is unknown to the other chassis for that long.
 const POLL: Duration = Duration::from_secs(5);
+/// How long a server is not believed of VLAN 1 after the last entry of another VLAN: a bridge forgets a host in this time,
+/// so it may have seen one of that VLAN until then.
+const DOUBTED: Duration = Duration::from_secs(300);
 /// Time in which a server that reads surely carries out what it was sent.
 pub const CARRIES_OUT: Duration = pace::CARRIES_OUT;
 /// Number of what is sent and no client waits for.
@@ -134,6 +137,8 @@ pub struct Client {
     asks: bool,
     /// What the server says of VLAN 1 is not believed (`receive`).
     doubts_vlan_1: bool,
+    /// None while the server was sent no entry of another VLAN on this connection.
+    vlan_1_is_doubtful_until: Option<Instant>,
     /// Entries of ours that a server which is polled reported as deleted, since it was asked last and before.
     deleted: [HashSet<FdbKey>; 2],
     happened: VecDeque<ServerEvent>,
@@ -162,6 +167,7 @@ impl Client {
             counters: Counters::default(),
             asks: true,
             doubts_vlan_1: false,
+            vlan_1_is_doubtful_until: None,
             deleted: Default::default(),
             happened: VecDeque::new(),
             log: Log::default(),
@@ -378,9 +384,10 @@ impl Client {
         counters
     }
 
-    /// What the server has learned, as it reported on this connection.
+    /// What the server has learned, as it reported on this connection, as far as it is believed.
     pub fn observations(&self) -> impl Iterator<Item = (FdbKey, Observation)> {
-        self.translator.observations()
+        let seen = self.translator.observations();
+        seen.filter(|(key, _)| self.is_believed(key))
     }
 
     /// Number of addresses that the server has learned.
@@ -474,6 +481,7 @@ impl Client {
         self.translator.connected(dialect);
         self.deleted = Default::default();
         self.doubts_vlan_1 = false;
+        self.vlan_1_is_doubtful_until = None;
         self.configuration.connected();
         self.happened.push_back(ServerEvent::Up {
             abilities: abilities(dialect),
@@ -536,6 +544,7 @@ impl Client {
     }
 
     fn poll(&mut self) {
+        self.doubt_vlan_1();
         let Some(connection) = &mut self.connection else {
             return;
         };

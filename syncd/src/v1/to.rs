@@ -59,7 +59,7 @@ pub struct Translator {
     /// Those whose own MAC was named on this connection.
     unique_named: BTreeSet<IfName>,
     entries: HashMap<FdbKey, Sent<Entry>>,
-    /// How many of them are not of VLAN 1.
+    /// How many of those of this connection are not of VLAN 1.
     in_other_vlans: usize,
     /// Entries that it has although it was not sent them.
     there: HashSet<FdbKey>,
@@ -215,6 +215,7 @@ impl Translator {
             .for_each(|sent| sent.now = false);
         self.unique_named.clear();
         self.entries.values_mut().for_each(|sent| sent.now = false);
+        self.in_other_vlans = 0;
         self.learned.clear();
         self.list_due = false;
         self.shown.clear();

@@ -9,8 +9,9 @@ use mclag_proto::sync::settings::PairSettings;
 use mclag_proto::sync::v1::{
     Dialect, FdbKind, FdbRecord, RecordOp, ServerMessage, VlanMemberRecord,
 };
+use tokio::time::Instant;
 
-use super::{Client, ServerEvent, report};
+use super::{Client, DOUBTED, ServerEvent, report};
 
 impl Client {
     pub(super) fn received(&mut self) {
@@ -87,7 +88,7 @@ impl Client {
                 for record in records {
                     // First: an addition takes back the deletion before it, whoever is believed.
                     let is_news = !dialect.is_polled() || self.is_news(&record);
-                    if is_news && self.is_believed(&record) {
+                    if is_news {
                         self.observation(&record);
                     }
                 }
@@ -166,29 +167,39 @@ impl Client {
     /// Whether the VLAN of what a server has seen is the one that it was seen in. `mclagsyncd.py` says VLAN 1 of all
     /// (`spec/mclagsyncd-protocol.md` 12, item 5), which is so in a pair that has no other: one whose entries are all of
     /// VLAN 1. In any other pair a host is better not known than known in the wrong VLAN.
-    fn is_believed(&self, record: &FdbRecord) -> bool {
-        let FdbRecord { vid, mac, op, .. } = *record;
-        let is_doubtful = self.doubts_vlan_1 && vid == Vid::DEFAULT;
-        let is_known = || self.translator.may_be_there(&FdbKey { vid, mac });
-        !is_doubtful || (op == RecordOp::Delete && is_known())
+    pub(super) fn is_believed(&self, key: &FdbKey) -> bool {
+        !self.doubts_vlan_1 || key.vid != Vid::DEFAULT
     }
 
-    /// The server was sent something: from the first entry of another VLAN on, what it says of VLAN 1 counts for nothing,
-    /// and neither does what it said of it before.
+    /// From the first entry of another VLAN on that the server is sent, what it says of VLAN 1 counts for nothing, and
+    /// neither does what it said of it before. All of it counts again when there was none for [`DOUBTED`].
     pub(super) fn doubt_vlan_1(&mut self) {
+        let now = Instant::now();
         let is_polled = self.abilities().is_some_and(|(_, d)| d.is_polled());
-        if self.doubts_vlan_1 || !is_polled || !self.translator.has_other_vlans() {
+        if is_polled && self.translator.has_other_vlans() {
+            self.vlan_1_is_doubtful_until = Some(now + DOUBTED);
+        }
+        let doubts = self.vlan_1_is_doubtful_until.is_some_and(|end| now < end);
+        if doubts == self.doubts_vlan_1 {
             return;
         }
-        self.doubts_vlan_1 = true;
-        if self.asks {
-            tracing::warn!(
+        self.doubts_vlan_1 = doubts;
+        match doubts {
+            true if self.asks => tracing::warn!(
                 "mclagsyncd server says VLAN 1 of every address: in a pair with other VLANs it is not believed, and hosts \
                  that only it sees are not told to the peer"
-            );
+            ),
+            false if self.asks => {
+                tracing::info!(
+                    "mclagsyncd server is believed: the pair has no other VLANs than VLAN 1 now"
+                );
+            }
+            _ => {}
         }
-        for key in self.translator.forget_learned_in_vlan_1() {
-            let observation = Observation::Aged;
+        let seen = self.translator.observations();
+        let seen = seen.filter(|(key, _)| key.vid == Vid::DEFAULT);
+        for (key, seen) in seen.collect::<Vec<_>>() {
+            let observation = if doubts { Observation::Aged } else { seen };
             self.event(Event::Fdb { key, observation });
         }
     }
@@ -251,6 +262,8 @@ impl Client {
             }
             (RecordOp::Add, None) => return,
         };
-        self.event(Event::Fdb { key, observation });
+        if self.is_believed(&key) {
+            self.event(Event::Fdb { key, observation });
+        }
     }
 }

@@ -925,6 +925,44 @@ async fn what_a_server_of_linux_mclag_says_of_vlan_1_counts_in_a_pair_with_no_ot
     let news = said(&[delete, host(3, 1, add), echo, host(4, 20, add)]);
     stream.write_all(&news).await.unwrap();
     assert_eq!(next_host(&mut client).await, seen(4, 20, learned));
+
+    // At a server that comes back an entry of before counts only when it is sent again.
+    drop(stream);
+    until_down(&mut client).await;
+    let mut stream = accept(&mut client, &listener).await;
+    greeted(&mut client, Dialect::LinuxMclag).await;
+    client.send(3, &[]);
+    stream.write_all(&said(&[host(5, 1, add)])).await.unwrap();
+    assert_eq!(next_host(&mut client).await, seen(5, 1, learned));
+    client.send(4, &[in_vlan(10)]);
+    assert_eq!(next_host(&mut client).await, seen(5, 1, gone));
+    // What it says meanwhile counts when there was no other VLAN for five minutes.
+    let news = said(&[
+        host(5, 1, RecordOp::Delete),
+        host(6, 1, add),
+        host(7, 20, add),
+    ]);
+    stream.write_all(&news).await.unwrap();
+    assert_eq!(next_host(&mut client).await, seen(7, 20, learned));
+    let Op::Fdb { key, .. } = in_vlan(10) else {
+        panic!("no entry");
+    };
+    let forget = false;
+    client.send(5, &[Op::FdbRelease { key, forget }]);
+    tokio::time::pause();
+    let released = Instant::now();
+    let believed = loop {
+        if let ServerEvent::Event(event @ Event::Fdb { .. }) = client.next().await {
+            break event;
+        }
+    };
+    assert_eq!(believed, seen(6, 1, learned));
+    let after = released.elapsed();
+    assert!((DOUBTED..DOUBTED + POLL * 2).contains(&after), "{after:?}");
+}
+
+async fn until_down(client: &mut Client) {
+    while next(client).await != ServerEvent::Down {}
 }
 
 /// An entry of this VLAN.

@@ -63,19 +63,10 @@ impl Translator {
         })
     }
 
-    /// Whether the server was sent entries of other VLANs than VLAN 1.
+    /// Whether the server was sent entries of other VLANs than VLAN 1 on this connection, and is to keep one.
     #[must_use]
     pub const fn has_other_vlans(&self) -> bool {
         self.in_other_vlans > 0
-    }
-
-    /// Forget what the server reported of VLAN 1; answers the addresses.
-    pub fn forget_learned_in_vlan_1(&mut self) -> Vec<FdbKey> {
-        let is_there = |key: &FdbKey, _: &mut Learned| key.vid == Vid::DEFAULT;
-        self.learned
-            .extract_if(is_there)
-            .map(|(key, _)| key)
-            .collect()
     }
 
     /// Number of the addresses that the server has learned.
@@ -88,6 +79,7 @@ impl Translator {
     pub fn vanished(&mut self, key: &FdbKey) {
         self.learned.remove(key);
         if let Some(sent) = self.entries.get_mut(key) {
+            self.in_other_vlans -= usize::from(sent.now && key.vid != Vid::DEFAULT);
             sent.now = false;
         }
     }
@@ -104,13 +96,10 @@ impl Translator {
         let entry = Entry { port, kind };
         let is_there = self.there.remove(&key);
         // What was asked for before may still be on its way, and would come after what is there now.
-        let has_it = match self.entries.insert(key, Sent::now(entry)) {
-            Some(before) => before.is(&entry),
-            None => {
-                self.in_other_vlans += usize::from(key.vid != Vid::DEFAULT);
-                is_there
-            }
-        };
+        let before = self.entries.insert(key, Sent::now(entry));
+        let is_counted = before.is_some_and(|before| before.now);
+        self.in_other_vlans += usize::from(!is_counted && key.vid != Vid::DEFAULT);
+        let has_it = before.map_or(is_there, |before| before.is(&entry));
         if has_it {
             return;
         }
@@ -126,7 +115,7 @@ impl Translator {
             None
         };
         if let Some(sent) = self.entries.remove(&key) {
-            self.in_other_vlans -= usize::from(key.vid != Vid::DEFAULT);
+            self.in_other_vlans -= usize::from(sent.now && key.vid != Vid::DEFAULT);
             let Entry { port, kind } = sent.value;
             let port = learned.map_or(port, |learned| learned.port);
             self.record(key, port, kind, RecordOp::Delete);
