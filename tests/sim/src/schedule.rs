@@ -349,27 +349,24 @@ impl World {
             }
             Step::DeleteEntry(side, station) => {
                 self.operate(side, |kernel| kernel.delete_entry(mac(station)));
+                self.cross_moves();
             }
             Step::Bridge(side, port, is_port) => {
-                self.checks
-                    .touch(Place::Bond(self.opposite(side, port)), now);
+                self.touch_port(side, port);
                 self.operate(side, |kernel| kernel.set_bridge_port(bond(port), is_port));
             }
             Step::MinLinks(side, port, count) => {
-                self.checks
-                    .touch(Place::Bond(self.opposite(side, port)), now);
+                self.touch_port(side, port);
                 self.operate(side, |kernel| kernel.set_min_links(bond(port), count));
             }
             Step::Rename(side, port, is_own) => {
-                self.checks
-                    .expose(Place::Bond(self.opposite(side, port)), now);
+                self.expose_port(side, port);
                 let text = if is_own { "bond" } else { "other" };
                 let to = name(&format!("{text}{}", port + 1));
                 self.operate(side, |kernel| kernel.rename(bond(port), to));
             }
             Step::Member(side, port, is_member) => {
-                self.checks
-                    .expose(Place::Bond(self.opposite(side, port)), now);
+                self.expose_port(side, port);
                 self.configure(side, |config| {
                     let port = name(&format!("bond{}", port + 1));
                     match is_member {

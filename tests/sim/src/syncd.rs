@@ -123,7 +123,9 @@ impl Syncd {
         now: Time,
     ) {
         for event in events {
-            if let Some(event) = self.reconciler.observe(event) {
+            // That rules changed is heard; what they are is read.
+            let read = matches!(event, BackendEvent::Filter { .. }).then(|| kernel.filter_event());
+            if let Some(event) = self.reconciler.observe(read.as_ref().unwrap_or(event)) {
                 self.publish(event);
             }
         }

@@ -177,7 +177,8 @@ pub struct World {
     legs: [[bool; 2]; BONDS],
     /// When each station moved last.
     moved_at: [Option<Time>; STATIONS],
-    peer_link_touched_at: Option<Time>,
+    /// When entries were said anew last.
+    crossed_at: Option<Time>,
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
     count: u64,
     rng: TestRng,
@@ -228,7 +229,7 @@ impl World {
             speaks_every: options.speaks_every,
             legs: [[false; 2]; BONDS],
             moved_at: [None; STATIONS],
-            peer_link_touched_at: None,
+            crossed_at: None,
             timers: BinaryHeap::new(),
             count: 0,
             rng: TestRng::from_seed(RngAlgorithm::ChaCha, &seed),

@@ -88,11 +88,29 @@ fn a_renamed_peer_link_goes_on_carrying_frames() {
 fn schedules_that_failed_once_hold_now() {
     use Process::{Iccpd, Syncd};
     use Step::{
-        Blink, Bridge, Cross, FlushRules, Kill, Leg, Member, Move, Rename, RenamePeerLink,
-        ResetWire, Slow, Start, Wait,
+        Blink, Bridge, Cross, FlushRules, Freeze, Kill, Leg, Member, MinLinks, Move, Rename,
+        RenamePeerLink, ResetWire, Slow, Start, Wait,
     };
     let renamed_while = [Kill(A, Syncd), Rename(A, 0, false), Start(A, Syncd)];
     let schedules: &[(u64, &[Step])] = &[
+        // A bond was held before it was read that nothing was held by the filter.
+        (
+            0,
+            &[
+                MinLinks(B, 1, 2),
+                Wait(4),
+                Leg(A, 1, false),
+                Freeze(A, Iccpd, true),
+                Leg(A, 1, true),
+                Wait(4_996),
+                FlushRules(A),
+            ],
+        ),
+        // The host behind the other half of a port was touched, too.
+        (
+            0,
+            &[Cross(A, true), Wait(13_500), MinLinks(B, 0, 0), Wait(0)],
+        ),
         // It was slow from just after isolation was gone.
         (
             580_132_053_700_089_190,

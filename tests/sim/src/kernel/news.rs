@@ -94,8 +94,14 @@ impl Kernel {
 
     /// Somebody else changed what keeps frames from passing.
     pub(super) fn holds_changed(&mut self) {
+        self.for_syncd.push(self.filter_event());
+    }
+
+    /// What keeps frames from passing.
+    #[must_use]
+    pub fn filter_event(&self) -> BackendEvent {
         let (filter, held) = (self.filter_actual(), self.held());
-        self.for_syncd.push(BackendEvent::Filter { filter, held });
+        BackendEvent::Filter { filter, held }
     }
 
     /// An interface as netlink describes it.

@@ -30,15 +30,31 @@ impl World {
             return;
         }
         leg.cable = up;
-        self.checks.touch(Place::Bond(host), self.now);
-        if self.crossed[0] != self.crossed[1] {
-            // The other host is behind the other half of this port.
-            self.checks.touch(Place::Bond(BONDS - 1 - host), self.now);
-        }
+        self.touch_port(side, port);
         self.chassis[side].kernel.set_cable(member(port), up);
         let look = self.jitter(1_000, 100_000);
         self.after(look, Timer::Notice { side, port });
         self.kernel_moved(side);
+    }
+
+    /// The places behind an MLAG port: the host of this half and, while cables are crossed, that of the other one.
+    fn behind(&self, side: usize, port: usize) -> impl Iterator<Item = Place> + use<> {
+        let hosts = [self.opposite(side, port), self.opposite(1 - side, port)];
+        hosts.into_iter().map(Place::Bond)
+    }
+
+    /// Something is done to an MLAG port.
+    pub fn touch_port(&mut self, side: usize, port: usize) {
+        for place in self.behind(side, port) {
+            self.checks.touch(place, self.now);
+        }
+    }
+
+    /// An MLAG port loses what keeps frames from being delivered twice.
+    pub fn expose_port(&mut self, side: usize, port: usize) {
+        for place in self.behind(side, port) {
+            self.checks.expose(place, self.now);
+        }
     }
 
     /// Somebody pulls the cables of both MLAG ports of a chassis and plugs each in where the other one was, or belongs.
@@ -259,27 +275,30 @@ impl World {
         }
         let is_heard = self.speak(station);
         if has_moved {
-            let before = self.moved_at[station].replace(self.now);
-            let peer_link = self.peer_link_touched_at;
-            if !is_heard || self.is_undecided(before) || self.is_undecided(peer_link) {
+            let before = self.moved_at[station]
+                .replace(self.now)
+                .max(self.crossed_at);
+            if !is_heard || before.is_some_and(|before| self.now - before < UNDECIDED) {
                 self.checks.displace_station(station, self.now);
             }
         }
     }
 
-    fn is_undecided(&self, before: Option<Time>) -> bool {
-        before.is_some_and(|before| self.now - before < UNDECIDED)
+    /// Entries are gone or said anew, and the word of a move may be on its way: what overtakes it undoes it (ADR 19).
+    pub fn cross_moves(&mut self) {
+        let now = self.now;
+        self.crossed_at = Some(now);
+        for station in 0..STATIONS {
+            if self.moved_at[station].is_some_and(|moved| now - moved < UNDECIDED) {
+                self.checks.displace_station(station, now);
+            }
+        }
     }
 
     /// Something is done to the peer link. What is installed there because of that may cross what was seen just before.
     pub fn touch_peer_link(&mut self) {
         self.checks.touch_peer_link(self.now);
-        self.peer_link_touched_at = Some(self.now);
-        for station in 0..STATIONS {
-            if self.is_undecided(self.moved_at[station]) {
-                self.checks.displace_station(station, self.now);
-            }
-        }
+        self.cross_moves();
     }
 
     /// An operator does something to the kernel of a chassis.
