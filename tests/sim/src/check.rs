@@ -6,21 +6,20 @@
 //! * None goes round.
 //! * None is delivered twice, and none comes back to the place it came from. Excused are places that something was
 //!   done to while a process or the session was missing: several failures at once.
-//! * Each arrives, if there is a way. Excused are places that something was done to in the last seconds, or since
-//!   everything was well.
+//! * Each arrives, if there is a way. Excused are places that something was done to as long ago as its row in
+//!   [`bounds`](crate::bounds) says, or since everything was well.
+//!
+//! When everything was well for a while, both chassis agree where each station is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use iccp_core::{Notice, Time};
 
-use crate::kernel::{BONDS, bond};
+use crate::bounds::Kind;
+use crate::kernel::{BONDS, ORPHAN, PEER_LINK, bond};
 use crate::syncd::RETRY;
 use crate::world::{PLACES, Place, SIDES, STATIONS, World, mac};
-
-/// How long everything has to be well before what happened last is over: LACP, an acknowledgement that does not come,
-/// and a start.
-const SETTLE: Duration = Duration::from_secs(12);
 
 /// How long `mclagsyncd` may take to put back what somebody else took away.
 const REPAIR: Duration = Duration::from_millis(100);
@@ -34,35 +33,59 @@ pub struct Violation {
     pub what: String,
 }
 
-/// That what keeps frames from being delivered twice is missing at a place.
+/// Something that need not be so for a while.
 #[derive(Clone, Copy, Debug)]
-struct Exposure {
+struct Excuse {
     since: Time,
-    /// How long that may take, with an `mclagsyncd` that is not slow.
+    /// For how long, with an `mclagsyncd` that is not slow.
     at_most: Duration,
+}
+
+impl Excuse {
+    /// The one of both that lasts longer.
+    fn or(self, other: Option<Self>) -> Self {
+        other
+            .into_iter()
+            .fold(self, |one, other| match one.end() < other.end() {
+                true => other,
+                false => one,
+            })
+    }
+
+    fn end(&self) -> Time {
+        self.since + self.at_most
+    }
+
+    /// It begins anew, and lasts for so long at least.
+    fn renew(&mut self, at_least: Duration, now: Time) {
+        self.since = now;
+        self.at_most = self.at_most.max(at_least);
+    }
 }
 
 /// See the module's comment.
 #[derive(Debug, Default)]
 pub struct Checks {
     /// Places that something was done to.
-    touched: BTreeSet<Place>,
+    touched: BTreeMap<Place, Excuse>,
     /// Stations that moved.
-    moved: BTreeSet<usize>,
-    /// Those of them that a chassis may not have heard of, because of what failed meanwhile, until they say something.
+    moved: BTreeMap<usize, Excuse>,
+    /// Those that a chassis may not have heard of, because of what failed meanwhile, until they say something.
     unheard: BTreeSet<usize>,
-    peer_link_touched: bool,
+    peer_link: Option<Excuse>,
     /// Places that may get frames twice, until everything was well for a while.
     at_risk: BTreeSet<Place>,
     /// Places that may get frames twice for a while.
-    exposed: BTreeMap<Place, Exposure>,
-    /// How much longer than that it may take.
+    exposed: BTreeMap<Place, Excuse>,
+    /// How much longer than usual what is excused may take.
     slack: Duration,
     /// A kernel refuses something: what is touched or exposed stays so.
     is_refused: bool,
     last_touch: Time,
     /// Since when everything is well.
     well_since: Option<Time>,
+    /// Everything was well for long, and nothing was done for as long.
+    is_quiet: bool,
     /// The versions of the kernels that were looked at last.
     seen: Option<[u64; 2]>,
     violation: Option<Violation>,
@@ -73,25 +96,32 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Something is done to a place.
-    pub fn touch(&mut self, place: Place, now: Time) {
-        self.touched.insert(place);
+    fn excuse(&mut self, kind: Kind, now: Time) -> Excuse {
         self.last_touch = now;
         self.seen = None;
+        Excuse {
+            since: now,
+            at_most: kind.bound(),
+        }
+    }
+
+    /// Something is done to a place.
+    pub fn touch(&mut self, place: Place, kind: Kind, now: Time) {
+        let excuse = self.excuse(kind, now);
+        let excuse = excuse.or(self.touched.get(&place).copied());
+        self.touched.insert(place, excuse);
     }
 
     /// Something is done to the peer link.
-    pub const fn touch_peer_link(&mut self, now: Time) {
-        self.peer_link_touched = true;
-        self.last_touch = now;
-        self.seen = None;
+    pub fn touch_peer_link(&mut self, kind: Kind, now: Time) {
+        let excuse = self.excuse(kind, now);
+        self.peer_link = Some(excuse.or(self.peer_link));
     }
 
     /// A station moves.
     pub fn touch_station(&mut self, station: usize, now: Time) {
-        self.moved.insert(station);
-        self.last_touch = now;
-        self.seen = None;
+        let excuse = self.excuse(Kind::Station, now);
+        self.moved.insert(station, excuse);
     }
 
     /// A station is at another place, and has not said so.
@@ -108,28 +138,35 @@ impl Checks {
     }
 
     /// What keeps frames from being delivered twice at a place is gone: it has to be back soon.
-    pub fn expose(&mut self, place: Place, now: Time) {
-        let exposure = Exposure {
+    pub fn expose(&mut self, place: Place, kind: Kind, now: Time) {
+        let exposure = Excuse {
             since: now,
             at_most: REPAIR,
         };
         self.exposed.insert(place, exposure);
-        self.touch(place, now);
+        self.touch(place, kind, now);
     }
 
     /// Likewise everywhere.
-    pub fn expose_all(&mut self, now: Time) {
+    pub fn expose_all(&mut self, kind: Kind, now: Time) {
         for place in PLACES {
-            self.expose(place, now);
+            self.expose(place, kind, now);
         }
     }
 
-    /// An `mclagsyncd` becomes slow or quick: what was exposed before may be under way as slowly as then.
+    /// An `mclagsyncd` becomes slow or quick: what was excused before may be under way as slowly as then.
     pub fn set_slack(&mut self, slack: Duration, now: Time) {
         self.slack = slack;
-        for exposure in self.exposed.values_mut() {
-            exposure.since = now;
+        for excuse in self.excuses() {
+            excuse.renew(Duration::ZERO, now);
         }
+    }
+
+    fn excuses(&mut self) -> impl Iterator<Item = &mut Excuse> {
+        let places = self.exposed.values_mut().chain(self.touched.values_mut());
+        places
+            .chain(self.moved.values_mut())
+            .chain(&mut self.peer_link)
     }
 
     fn may_be_doubled(&self, place: &Place) -> bool {
@@ -159,44 +196,67 @@ impl Checks {
     }
 
     fn pass_time(&mut self, is_healthy: bool, now: Time) {
-        let before = self.exposed.len();
         if self.is_refused {
-            self.touched.extend(PLACES);
-            self.moved.extend(0..STATIONS);
-            self.last_touch = now;
-            for exposure in self.exposed.values_mut() {
-                *exposure = Exposure {
-                    since: now,
-                    at_most: RETRY + REPAIR,
-                };
-            }
-        }
-        let slack = self.slack;
-        self.exposed
-            .retain(|_, exposure| now - exposure.since < exposure.at_most + slack);
-        if self.exposed.len() != before {
-            self.seen = None;
+            self.expose_again(now);
         }
         if !is_healthy {
             self.well_since = None;
-            self.at_risk.extend(&self.touched);
-            self.unheard.extend(&self.moved);
-            if self.peer_link_touched {
+            self.is_quiet = false;
+            self.at_risk.extend(self.touched.keys());
+            self.unheard.extend(self.moved.keys());
+            if self.peer_link.is_some() {
                 self.at_risk.extend(PLACES);
             }
+            let touched = self.touched.values_mut().chain(self.moved.values_mut());
+            for excuse in touched.chain(&mut self.peer_link) {
+                excuse.renew(Kind::Start.bound(), now);
+            }
+        }
+        if self.forget_excuses(now) {
+            self.seen = None;
+        }
+        if !is_healthy {
             return;
         }
         let since = *self.well_since.get_or_insert(now);
-        let is_over = now - since.max(self.last_touch) >= SETTLE;
-        let is_any = self.peer_link_touched
-            || !(self.touched.is_empty() && self.moved == self.unheard && self.at_risk.is_empty());
-        if is_over && is_any {
-            self.touched.clear();
-            self.moved.clone_from(&self.unheard);
-            self.at_risk.clear();
-            self.peer_link_touched = false;
+        let is_quiet = now - since.max(self.last_touch) >= Kind::Start.bound();
+        if std::mem::replace(&mut self.is_quiet, is_quiet) != is_quiet {
             self.seen = None;
         }
+        if is_quiet {
+            self.at_risk.clear();
+        }
+    }
+
+    /// Whatever is excused stays so, and everything is.
+    fn expose_again(&mut self, now: Time) {
+        for place in PLACES {
+            self.touch(place, Kind::Refusal, now);
+        }
+        for station in 0..STATIONS {
+            self.touch_station(station, now);
+        }
+        for excuse in self.excuses() {
+            excuse.renew(RETRY + REPAIR, now);
+        }
+    }
+
+    /// What lasted for long enough is over. Returns whether anything was.
+    fn forget_excuses(&mut self, now: Time) -> bool {
+        let slack = self.slack;
+        let lasts = |excuse: &Excuse| excuse.end() + slack > now;
+        let count = |it: &Self| {
+            it.exposed.len()
+                + it.touched.len()
+                + it.moved.len()
+                + usize::from(it.peer_link.is_some())
+        };
+        let before = count(self);
+        self.exposed.retain(|_, excuse| lasts(excuse));
+        self.touched.retain(|_, excuse| lasts(excuse));
+        self.moved.retain(|_, excuse| lasts(excuse));
+        self.peer_link = self.peer_link.filter(lasts);
+        count(self) != before
     }
 }
 
@@ -208,13 +268,13 @@ impl World {
         }
         let is_healthy = self.is_healthy();
         if self.crossed[0] != self.crossed[1] {
-            // Two failures at once: nobody compares any more who is behind a port, or not yet; or something is done to a
-            // port that leads to one host here and to another one there.
-            let is_bond = |place: &Place| matches!(place, Place::Bond(_));
-            if !is_healthy || self.checks.touched.iter().any(is_bond) {
-                self.checks.touched.extend((0..BONDS).map(Place::Bond));
+            // Two failures at once: nobody compares any more who is behind a port, or not yet.
+            if !is_healthy {
+                for host in 0..BONDS {
+                    self.checks.touch(Place::Bond(host), Kind::Cables, self.now);
+                }
             }
-            self.checks.at_risk.extend(&self.checks.touched);
+            self.checks.at_risk.extend(self.checks.touched.keys());
         }
         let mut kernels = self.chassis.iter().map(|chassis| &chassis.kernel);
         self.checks.is_refused = kernels.any(|kernel| !kernel.refuses.is_empty());
@@ -232,6 +292,12 @@ impl World {
     }
 
     fn first_fault(&mut self) -> Option<String> {
+        if self.checks.is_quiet {
+            let divided = (0..STATIONS).find_map(|station| self.divided(station));
+            if divided.is_some() {
+                return divided;
+            }
+        }
         for from in PLACES {
             for way in self.ways(from) {
                 let flooded = self.follow(from, way, None);
@@ -247,6 +313,17 @@ impl World {
             }
         }
         None
+    }
+
+    /// Wherever a station is, both chassis are of one mind: not each holds that it is behind the other one, nor behind its
+    /// own port of no pair.
+    fn divided(&self, station: usize) -> Option<String> {
+        let ports = SIDES.map(|side| {
+            let entry = self.chassis[side].kernel.fdb.get(&mac(station))?;
+            Some(entry.port)
+        });
+        let is_divided = ports == [Some(PEER_LINK); 2] || ports == [Some(ORPHAN); 2];
+        is_divided.then(|| format!("both chassis have station {station} on {ports:?}"))
     }
 
     fn follow(&mut self, from: Place, way: (usize, u32), station: Option<usize>) -> Option<String> {
@@ -288,9 +365,12 @@ impl World {
     /// Whether there is a way, and nothing excuses that it is not taken.
     fn must_arrive(&self, from: Place, side: usize, to: Place, station: Option<usize>) -> bool {
         let checks = &self.checks;
-        let is_touched = checks.touched.contains(&from)
-            || checks.touched.contains(&to)
-            || station.is_some_and(|station| checks.moved.contains(&station));
+        let has_moved = |station: usize| {
+            checks.moved.contains_key(&station) || checks.unheard.contains(&station)
+        };
+        let is_touched = checks.touched.contains_key(&from)
+            || checks.touched.contains_key(&to)
+            || station.is_some_and(has_moved);
         if is_touched || !self.chassis[side].is_on || self.is_lost_by_its_cables(from, to) {
             return false;
         }
@@ -313,7 +393,7 @@ impl World {
             Place::Orphan(at) => at != side && self.chassis[1 - side].is_on,
         };
         let has_way = self.peer_cable && !self.chassis.iter().any(|it| it.has_lost_peer_link);
-        is_here || (is_there && has_way && !checks.peer_link_touched)
+        is_here || (is_there && has_way && checks.peer_link.is_none())
     }
 
     /// One of these hosts may have no leg left: cables are crossed, and its leg to the primary is out, or agreed after

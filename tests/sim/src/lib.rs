@@ -5,6 +5,7 @@
 //! one seed, a [`schedule::Schedule`] of faults is drawn and run in virtual time; [`check`] has what must hold at every
 //! moment. `make soak` looks for schedules on which it does not.
 
+pub mod bounds;
 pub mod check;
 pub mod iccpd;
 pub mod kernel;

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use crate::bounds::Kind;
 use crate::check::Violation;
 use crate::kernel::{BONDS, Duty, PEER_LINK, bond, name};
 use crate::world::{Options, PLACES, Place, Process, SIDES, STATIONS, World, mac};
@@ -134,6 +135,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Moves of a station faster than the word of each is passed on.
+fn moves() -> impl Strategy<Value = Vec<Step>> {
+    let moves = prop::collection::vec((place(), 0..15_u64), 2..6);
+    moves.prop_map(|moves| {
+        let steps = |(to, millis)| [Step::Move(to), Step::Wait(millis)];
+        moves.into_iter().flat_map(steps).collect()
+    })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![20 => step().prop_map(|step| vec![step]), 1 => moves()]
+}
+
 fn schedule() -> impl Strategy<Value = Schedule> {
     let options = (
         any::<u64>(),
@@ -141,7 +155,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         prop_oneof![Just(3_u64), Just(15)],
         prop_oneof![Just(1_u64), Just(25)],
     );
-    let steps = prop::collection::vec(step(), 1..40);
+    let steps = prop::collection::vec(steps(), 1..40).prop_map(|steps| steps.concat());
     (options, steps).prop_map(
         |((seed, restart_hold, session_timeout, speaks_every), steps)| Schedule {
             options: Options {
@@ -344,29 +358,29 @@ impl World {
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(STATIONS - 1, place),
             Step::FlushRules(side) => {
-                self.checks.expose_all(now);
+                self.checks.expose_all(Kind::Rules, now);
                 self.operate(side, |kernel| kernel.flush_rules());
             }
             Step::DeleteEntry(side, station) => {
                 self.operate(side, |kernel| kernel.delete_entry(mac(station)));
-                self.cross_moves();
+                self.cross_moves(Duration::ZERO);
             }
             Step::Bridge(side, port, is_port) => {
-                self.touch_port(side, port);
+                self.touch_port(side, port, Kind::Leg);
                 self.operate(side, |kernel| kernel.set_bridge_port(bond(port), is_port));
             }
             Step::MinLinks(side, port, count) => {
-                self.touch_port(side, port);
+                self.touch_port(side, port, Kind::Leg);
                 self.operate(side, |kernel| kernel.set_min_links(bond(port), count));
             }
             Step::Rename(side, port, is_own) => {
-                self.expose_port(side, port);
+                self.expose_port(side, port, Kind::Pairing);
                 let text = if is_own { "bond" } else { "other" };
                 let to = name(&format!("{text}{}", port + 1));
                 self.operate(side, |kernel| kernel.rename(bond(port), to));
             }
             Step::Member(side, port, is_member) => {
-                self.expose_port(side, port);
+                self.expose_port(side, port, Kind::Pairing);
                 self.configure(side, |config| {
                     let port = name(&format!("bond{}", port + 1));
                     match is_member {
@@ -376,8 +390,8 @@ impl World {
                 });
             }
             Step::RenamePeerLink(side, is_own) => {
-                self.touch_peer_link();
-                self.checks.expose_all(now);
+                self.touch_peer_link(Kind::PeerLink);
+                self.checks.expose_all(Kind::PeerLink, now);
                 let to = name(if is_own { "peerlink" } else { "otherlink" });
                 self.operate(side, |kernel| kernel.rename(PEER_LINK, to));
                 self.chassis[side].has_lost_peer_link &= !is_own;
@@ -394,7 +408,9 @@ impl World {
             self.cross(side, false);
             self.happen(Step::RenamePeerLink(side, true));
             self.happen(Step::Slow(side, 0));
-            self.chassis[side].kernel.refuses.clear();
+            for duty in self.chassis[side].kernel.refuses.clone() {
+                self.refuse(side, duty, false);
+            }
             for process in [Process::Iccpd, Process::Syncd] {
                 self.freeze(side, process, false);
                 self.start(side, process);

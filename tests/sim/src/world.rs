@@ -177,8 +177,8 @@ pub struct World {
     legs: [[bool; 2]; BONDS],
     /// When each station moved last.
     moved_at: [Option<Time>; STATIONS],
-    /// When entries were said anew last.
-    crossed_at: Option<Time>,
+    /// Until then the word of a move may be overtaken by an entry that is said anew.
+    crossed_until: Time,
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
     count: u64,
     rng: TestRng,
@@ -229,7 +229,7 @@ impl World {
             speaks_every: options.speaks_every,
             legs: [[false; 2]; BONDS],
             moved_at: [None; STATIONS],
-            crossed_at: None,
+            crossed_until: Time::ZERO,
             timers: BinaryHeap::new(),
             count: 0,
             rng: TestRng::from_seed(RngAlgorithm::ChaCha, &seed),

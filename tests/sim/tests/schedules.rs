@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mclag_sim::kernel::{ORPHAN, bond, member};
+use mclag_sim::bounds::Kind;
+use mclag_sim::kernel::{ORPHAN, PEER_LINK, bond, member};
 use mclag_sim::schedule::{Drawn, Schedule, Step};
-use mclag_sim::world::{Options, Place, Process, World};
+use mclag_sim::world::{Options, Place, Process, World, mac};
 
 const OPTIONS: Options = Options {
     seed: 0,
@@ -326,6 +327,33 @@ fn a_frame_that_arrives_twice_is_noticed() {
 fn a_frame_that_is_lost_is_noticed() {
     let mut world = frozen();
     world.operate(A, |kernel| kernel.set_bridge_port(ORPHAN, false));
+    let fault = fault_of(world);
+    assert!(fault.ends_with("does not arrive at Orphan(0)"), "{fault}");
+}
+
+/// Nobody sees what is done to the kernels here.
+#[test]
+fn chassis_that_disagree_where_a_station_is_are_noticed() {
+    let mut world = World::settled(OPTIONS);
+    for side in [A, B] {
+        let kernel = &mut world.chassis[side].kernel;
+        kernel.fdb.get_mut(&mac(2)).unwrap().port = PEER_LINK;
+        kernel.version += 1;
+    }
+    let fault = fault_of(world);
+    assert!(fault.contains("both chassis have station 2 on"), "{fault}");
+}
+
+#[test]
+fn what_is_done_excuses_lost_frames_for_its_time_alone() {
+    let mut world = World::settled(OPTIONS);
+    let kernel = &mut world.chassis[A].kernel;
+    kernel.devices.get_mut(&ORPHAN).unwrap().port = None;
+    kernel.version += 1;
+    let now = world.now;
+    world.checks.touch(Place::Orphan(A), Kind::Leg, now);
+    world.run_for(Kind::Leg.bound() - Duration::from_millis(100));
+    assert!(!world.checks.has_failed(), "{:?}", world.checks.violation());
     let fault = fault_of(world);
     assert!(fault.ends_with("does not arrive at Orphan(0)"), "{fault}");
 }

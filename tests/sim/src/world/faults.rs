@@ -9,17 +9,21 @@ use super::{
     FromKernel, OnWire, PLACES, Place, Process, SIDES, STATIONS, Store, Timer, ToIccpd, ToSyncd,
     World, push,
 };
+use crate::bounds::Kind;
 use crate::iccpd::Iccpd;
 use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, member};
 use crate::lacp::Phase;
-use crate::syncd::Syncd;
+use crate::syncd::{RETRY, Syncd};
 
 /// How long that takes.
 const CROSSING: Duration = Duration::from_millis(1_500);
 
-/// Of two moves in less than this, or a move and another event, nobody can say which one was later: the longest way of what a kernel saw to the other
-/// chassis.
-const UNDECIDED: Duration = Duration::from_millis(8);
+/// Of two moves in less than this, or of a move and another event, nobody can say which one was later: the longest way
+/// of what a kernel saw to the other chassis, and of the answer.
+pub(super) const UNDECIDED: Duration = Duration::from_millis(12);
+
+/// Longer than any schedule.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000);
 
 impl World {
     /// Plug the cable of a leg in or pull it.
@@ -30,7 +34,7 @@ impl World {
             return;
         }
         leg.cable = up;
-        self.touch_port(side, port);
+        self.touch_port(side, port, Kind::Leg);
         self.chassis[side].kernel.set_cable(member(port), up);
         let look = self.jitter(1_000, 100_000);
         self.after(look, Timer::Notice { side, port });
@@ -44,16 +48,16 @@ impl World {
     }
 
     /// Something is done to an MLAG port.
-    pub fn touch_port(&mut self, side: usize, port: usize) {
+    pub fn touch_port(&mut self, side: usize, port: usize, kind: Kind) {
         for place in self.behind(side, port) {
-            self.checks.touch(place, self.now);
+            self.checks.touch(place, kind, self.now);
         }
     }
 
     /// An MLAG port loses what keeps frames from being delivered twice.
-    pub fn expose_port(&mut self, side: usize, port: usize) {
+    pub fn expose_port(&mut self, side: usize, port: usize, kind: Kind) {
         for place in self.behind(side, port) {
-            self.checks.expose(place, self.now);
+            self.checks.expose(place, kind, self.now);
         }
     }
 
@@ -69,6 +73,9 @@ impl World {
         self.run_for(CROSSING);
         self.crossed[side] = crossed;
         (0..BONDS).for_each(|host| self.displace_stations(host));
+        for host in 0..BONDS {
+            self.checks.touch(Place::Bond(host), Kind::Cables, self.now);
+        }
         for (host, was) in were.into_iter().enumerate() {
             if was {
                 let port = self.opposite(side, host);
@@ -84,7 +91,7 @@ impl World {
             return;
         }
         self.peer_cable = up;
-        self.touch_peer_link();
+        self.touch_peer_link(Kind::PeerLink);
         for side in SIDES {
             self.chassis[side].kernel.set_cable(PEER_LINK, up);
             self.kernel_moved(side);
@@ -93,8 +100,8 @@ impl World {
 
     /// Nothing passes between both `iccpd` for a while; what was sent is sent again afterwards.
     pub fn cut_wire(&mut self, cut: bool) {
-        self.wire_cut = cut;
-        if !cut {
+        let was_cut = std::mem::replace(&mut self.wire_cut, cut);
+        if was_cut && !cut {
             let resent = self.now + Duration::from_millis(200);
             for chassis in &mut self.chassis {
                 for (at, _) in &mut chassis.from_wire {
@@ -152,10 +159,20 @@ impl World {
             true => refuses.insert(duty),
             false => refuses.remove(&duty),
         };
+        if has_changed && duty == Duty::Entries {
+            // Who comes back to where the old entry is does so without a word.
+            let lasts = if refused { FOR_EVER } else { RETRY };
+            self.crossed_until = Time::ZERO;
+            self.cross_moves(lasts);
+        }
+        if has_changed && duty == Duty::Holds {
+            // A leg that is not held carries data before anybody was asked.
+            self.checks.expose_all(Kind::Refusal, self.now);
+        }
         if has_changed {
-            self.touch_peer_link();
+            self.touch_peer_link(Kind::Refusal);
             for place in PLACES {
-                self.checks.touch(place, self.now);
+                self.checks.touch(place, Kind::Refusal, self.now);
             }
         }
     }
@@ -240,7 +257,8 @@ impl World {
             self.set_leg(side, port, false);
         }
         self.set_peer_link(false);
-        self.checks.touch(Place::Orphan(side), self.now);
+        self.checks
+            .touch(Place::Orphan(side), Kind::Start, self.now);
         self.chassis[side].kernel.set_cable(ORPHAN, false);
         self.chassis[side].is_on = false;
         self.kernel_moved(side);
@@ -256,7 +274,8 @@ impl World {
         chassis.has_lost_peer_link = false;
         chassis.store = Store::new();
         chassis.kernel.set_cable(ORPHAN, true);
-        self.checks.touch(Place::Orphan(side), self.now);
+        self.checks
+            .touch(Place::Orphan(side), Kind::Start, self.now);
         for port in 0..BONDS {
             let host = self.opposite(side, port);
             self.hosts[host].legs[side].phase = Phase::Down;
@@ -275,19 +294,18 @@ impl World {
         }
         let is_heard = self.speak(station);
         if has_moved {
-            let before = self.moved_at[station]
-                .replace(self.now)
-                .max(self.crossed_at);
-            if !is_heard || before.is_some_and(|before| self.now - before < UNDECIDED) {
+            let before = self.moved_at[station].replace(self.now);
+            let is_undecided = before.is_some_and(|before| self.now - before < UNDECIDED);
+            if !is_heard || is_undecided || self.now < self.crossed_until {
                 self.checks.displace_station(station, self.now);
             }
         }
     }
 
     /// Entries are gone or said anew, and the word of a move may be on its way: what overtakes it undoes it (ADR 19).
-    pub fn cross_moves(&mut self) {
+    pub fn cross_moves(&mut self, lasts: Duration) {
         let now = self.now;
-        self.crossed_at = Some(now);
+        self.crossed_until = self.crossed_until.max(now + UNDECIDED + lasts);
         for station in 0..STATIONS {
             if self.moved_at[station].is_some_and(|moved| now - moved < UNDECIDED) {
                 self.checks.displace_station(station, now);
@@ -296,9 +314,9 @@ impl World {
     }
 
     /// Something is done to the peer link. What is installed there because of that may cross what was seen just before.
-    pub fn touch_peer_link(&mut self) {
-        self.checks.touch_peer_link(self.now);
-        self.cross_moves();
+    pub fn touch_peer_link(&mut self, kind: Kind) {
+        self.checks.touch_peer_link(kind, self.now);
+        self.cross_moves(Duration::ZERO);
     }
 
     /// An operator does something to the kernel of a chassis.

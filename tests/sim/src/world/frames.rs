@@ -3,6 +3,7 @@
 use mclag_proto::Mac;
 use proptest::prelude::Rng as _;
 
+use super::faults::UNDECIDED;
 use super::{Place, SIDES, World, mac};
 use crate::kernel::{BONDS, ORPHAN, PEER_LINK, bond};
 
@@ -78,8 +79,10 @@ impl World {
         let walk = self.walk(way, None);
         let is_taken_in = !walk.path.is_empty();
         if is_taken_in {
-            let is_healthy = self.is_healthy();
-            self.checks.heard(station, is_healthy, self.now);
+            let moved = self.moved_at[station];
+            let is_decided = moved.is_none_or(|moved| self.now - moved >= UNDECIDED);
+            let is_heard = is_decided && self.is_healthy();
+            self.checks.heard(station, is_heard, self.now);
         }
         for (side, ingress) in walk.path {
             let now = self.now;
