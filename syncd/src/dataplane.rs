@@ -27,6 +27,8 @@ pub struct Actual {
     pub bridge: Option<IfName>,
     /// Whether that bridge sends multicast only where somebody asked for it.
     pub snooping: McastSnooping,
+    /// That bridge runs spanning tree.
+    pub spanning_tree: Option<SpanningTree>,
     /// The split-horizon filter, if it is installed.
     pub filter: Option<Filter>,
     /// Ports that are kept from carrying data although LACP runs. By name: a port may be held
@@ -40,6 +42,14 @@ pub struct Actual {
     pub interfaces: BTreeMap<IfName, InterfaceActual>,
     /// Neighbours on layer 3, of all interfaces.
     pub neighbours: HashMap<NeighbourKey, NeighbourActual>,
+}
+
+/// The bridge runs spanning tree: a port that gets its carrier back forwards twice the forward delay later. So ports are held
+/// with their carrier.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SpanningTree {
+    /// Held ports that lost their carrier for it, before the bridge ran spanning tree.
+    pub held_without_carrier: BTreeSet<IfName>,
 }
 
 /// The split-horizon filter: drops what entered through the peer link and would leave through an
@@ -221,9 +231,11 @@ impl Actual {
             Action::RemoveFilter => self.filter = None,
             Action::Hold { port, .. } => {
                 self.held.insert(*port);
+                self.has_carrier_again(port);
             }
             Action::Unhold { port } => {
                 self.held.remove(port);
+                self.has_carrier_again(port);
             }
             Action::SetLearning { port, learning } => {
                 self.with_bridge_port(port, |settings| settings.learning = *learning);
@@ -339,6 +351,19 @@ impl Actual {
     pub fn is_local(&self, key: &FdbKey) -> bool {
         let entry = self.fdb.get(key);
         entry.is_some_and(|entry| entry.kind == EntryKind::Local)
+    }
+
+    /// Whether a held port has lost its carrier for it, which it needs until it is let go.
+    #[must_use]
+    pub fn needs_carrier(&self, port: &IfName) -> bool {
+        let tree = self.spanning_tree.as_ref();
+        tree.is_some_and(|tree| tree.held_without_carrier.contains(port))
+    }
+
+    fn has_carrier_again(&mut self, port: &IfName) {
+        if let Some(tree) = &mut self.spanning_tree {
+            tree.held_without_carrier.remove(port);
+        }
     }
 
     /// Whether the filter isolates the port.

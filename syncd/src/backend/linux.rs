@@ -40,7 +40,7 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::{Backend, BackendError, BackendEvent, Snapshot};
-use crate::dataplane::{Action, FdbEntry, McastSnooping};
+use crate::dataplane::{Action, FdbEntry};
 
 use checks::Checks;
 use links::Links;
@@ -48,6 +48,7 @@ use listing::Listing;
 use networks::Networks;
 use plan::{Request, Step};
 use routes::Routes;
+use view::BridgeSettings;
 
 /// Receive buffer for events in bytes: about 40 000 forwarding entries that change at once.
 const EVENT_BUFFER: u32 = 32 << 20;
@@ -315,8 +316,7 @@ impl LinuxBackend {
         if self.is_in_doubt(&link) {
             self.doubts.insert(index);
         }
-        let was_filtering = self.is_filtering();
-        let was_snooping = self.snooping();
+        let was = self.bridge_settings();
         let lower = links::lower(&link);
         if let Some(old_name) = self.links.insert(link) {
             self.events.push_back(BackendEvent::Renamed {
@@ -329,12 +329,9 @@ impl LinuxBackend {
             self.resync("the bridge appeared");
             return;
         }
-        if self.is_our_bridge(index) && self.is_filtering() != was_filtering {
-            self.resync("VLAN filtering of the bridge changed");
-            return;
-        }
-        if self.is_our_bridge(index) && self.snooping() != was_snooping {
-            self.resync("multicast snooping of the bridge changed");
+        let changed = self.bridge_settings().since(was);
+        if let Some(why) = changed.filter(|_| self.is_our_bridge(index)) {
+            self.resync(why);
             return;
         }
         self.report_port(name);
@@ -383,14 +380,10 @@ impl LinuxBackend {
         }
     }
 
-    /// Whether our bridge separates VLANs.
-    fn is_filtering(&self) -> bool {
-        self.bridge_link().is_some_and(view::is_filtering)
-    }
-
-    /// Whether our bridge sends multicast only where somebody asked for it.
-    fn snooping(&self) -> McastSnooping {
-        self.bridge_link().map(view::snooping).unwrap_or_default()
+    /// Settings of our bridge.
+    fn bridge_settings(&self) -> BridgeSettings {
+        let settings = self.bridge_link().map(BridgeSettings::of);
+        settings.unwrap_or_default()
     }
 
     fn is_our_bridge(&self, index: u32) -> bool {
@@ -415,6 +408,14 @@ impl LinuxBackend {
             Request::Filter(changes) => {
                 let result = self.change_filter(changes).await;
                 vec![result; changes.len()]
+            }
+            Request::HoldWithCarrier { filter, bond } => {
+                if let Err(error) = self.change_filter(&[*filter]).await {
+                    return vec![Err(error)];
+                }
+                let results = self.kernel.apply(std::slice::from_ref(bond)).await;
+                let results = results.into_iter();
+                results.map(|result| plan::result(bond, result)).collect()
             }
             Request::EnsureFilter { peer_link } => vec![self.ensure_filter(*peer_link).await],
             Request::RemoveFilter => vec![self.remove_filter().await],
@@ -540,7 +541,7 @@ impl Backend for LinuxBackend {
 
     async fn look_up(&mut self, keys: &[FdbKey]) -> Vec<Result<Option<FdbEntry>, BackendError>> {
         let bridge = self.bridge_link().map(|link| link.index);
-        let is_filtering = self.is_filtering();
+        let is_filtering = self.bridge_settings().vlan_filtering;
         let mut found = Vec::with_capacity(keys.len());
         for FdbKey { vid, mac } in keys {
             let Some(bridge) = bridge else {

@@ -25,7 +25,7 @@ pub enum Action {
     Hold {
         /// The port.
         port: IfName,
-        /// Whether a bond has to keep its carrier, which it may lose otherwise.
+        /// Whether a bond has to keep its carrier, or get it back, which it may lose otherwise.
         keeps_carrier: bool,
     },
     /// Switch learning of a bridge port.

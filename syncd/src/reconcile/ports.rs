@@ -51,14 +51,17 @@ impl Plan {
     }
 
     fn holds(&mut self, wanted: &Wanted, actual: &Actual) {
+        let keeps_carrier = wanted.holds_with_carrier() || actual.spanning_tree.is_some();
         for port in members(wanted) {
             let is = actual.held.contains(port);
+            let is_as_wanted = is && !actual.needs_carrier(port);
             match wanted.ports()[port].held {
-                Some(true) if !is && actual.can_be_mlag_port(port) => {
+                Some(true) if !is_as_wanted && actual.can_be_mlag_port(port) => {
+                    let port = *port;
                     self.actions.push(Action::Hold {
-                        port: *port,
-                        keeps_carrier: wanted.holds_with_carrier(),
-                    })
+                        port,
+                        keeps_carrier,
+                    });
                 }
                 Some(false) if is => self.actions.push(Action::Unhold { port: *port }),
                 Some(_) | None => {}

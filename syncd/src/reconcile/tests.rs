@@ -8,7 +8,7 @@ use super::*;
 use crate::backend::BackendError;
 use crate::dataplane::{
     BridgePort, Filter, InterfaceActual, Lacp, McastRouter, McastSnooping, NeighbourActual,
-    NeighbourKind, PortActual,
+    NeighbourKind, PortActual, SpanningTree,
 };
 
 mod bounds;
@@ -485,6 +485,34 @@ fn a_port_that_was_recreated_gets_everything_again() {
     let (actions, _) = bench.settle();
     assert_eq!(actions.len(), 3, "{actions:?}");
     assert_eq!(bench.dataplane.fdb[&key(1)], ours("bond1", false));
+}
+
+/// Input: a held port; the bridge begins to run spanning tree, when the port has no carrier for its hold. Output: it is held
+/// anew, with its carrier, and once; so is one that is held from then on.
+#[test]
+fn on_a_bridge_with_spanning_tree_a_held_port_has_its_carrier() {
+    let hold = |name, keeps_carrier| Action::Hold {
+        port: port(name),
+        keeps_carrier,
+    };
+    let held = |name| port_op(name, Isolation::On, Traffic::Held);
+    let mut bench = Bench::new(fresh());
+    let (actions, _) = bench.ask(&[domain(), held("bond1")]);
+    assert!(actions.contains(&hold("bond1", false)), "{actions:?}");
+
+    bench.dataplane.spanning_tree = Some(SpanningTree {
+        held_without_carrier: [port("bond1")].into(),
+    });
+    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
+    assert_eq!(bench.settle().0, [hold("bond1", true)]);
+    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
+    assert_eq!(bench.settle().0, []);
+    let (actions, _) = bench.ask(&[held("bond2")]);
+    assert!(actions.contains(&hold("bond2", true)), "{actions:?}");
+
+    bench.dataplane.spanning_tree = None;
+    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
+    assert_eq!(bench.settle().0, []);
 }
 
 #[test]
@@ -1291,8 +1319,12 @@ fn any_actual() -> impl Strategy<Value = Actual> {
     let neighbours =
         proptest::collection::hash_map((0..4_u8).prop_map(neighbour_key), any_neighbour(), 0..4);
     let snooping = proptest::sample::select(vec![McastSnooping::Off, McastSnooping::On]);
+    let spanning_tree = names().prop_map(|held_without_carrier| SpanningTree {
+        held_without_carrier,
+    });
     let all = (
         snooping,
+        proptest::option::of(spanning_tree),
         proptest::option::of(filter),
         names(),
         ports,
@@ -1301,10 +1333,11 @@ fn any_actual() -> impl Strategy<Value = Actual> {
         neighbours,
     );
     all.prop_map(
-        |(snooping, filter, held, ports, fdb, interfaces, neighbours)| Actual {
+        |(snooping, spanning_tree, filter, held, ports, fdb, interfaces, neighbours)| Actual {
             routed: BTreeSet::new(),
             bridge: Some(port("br0")),
             snooping,
+            spanning_tree,
             filter,
             held,
             ports,

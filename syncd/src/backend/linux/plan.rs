@@ -24,6 +24,13 @@ pub(super) enum Request {
     Kernel(Vec<Op>),
     /// One transaction of the filter.
     Filter(Vec<FilterChange>),
+    /// Hold a bond by the filter that was held without carrier, and only then give that back.
+    HoldWithCarrier {
+        /// The hold.
+        filter: FilterChange,
+        /// The bond's own `min_links`.
+        bond: Op,
+    },
     /// The filter's table.
     EnsureFilter {
         /// The peer link it is to name.
@@ -106,6 +113,17 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
                         own
                     };
                     set(bond, LinkSetting::BondMinLinks(count))
+                }
+                Some(bond) if hold && view::is_held(bond) => {
+                    let port = *port;
+                    let (set, present) = (FilterSet::Held, true);
+                    Request::HoldWithCarrier {
+                        filter: FilterChange { set, port, present },
+                        bond: Op::Link(LinkOp {
+                            link: bond.index,
+                            set: LinkSetting::BondMinLinks(view::own_min_links(bond)),
+                        }),
+                    }
                 }
                 // One that is gone took its hold with it.
                 None if hold => return Err(BackendError::waiting_for(port)),
@@ -200,7 +218,7 @@ fn neighbour(key: &NeighbourKey, link: &LinkInfo, action: NeighbourAction) -> Re
 }
 
 fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction) -> Request {
-    let filtering = backend.is_filtering();
+    let filtering = backend.bridge_settings().vlan_filtering;
     Request::Kernel(vec![Op::Fdb(FdbOp {
         mac: key.mac,
         vid: filtering.then_some(key.vid),

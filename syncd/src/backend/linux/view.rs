@@ -14,7 +14,7 @@ use super::LinuxBackend;
 use super::links::Links;
 use crate::dataplane::{
     Actual, BridgePort, EntryKind, FdbEntry, Filter, InterfaceActual, Lacp, McastRouter,
-    McastSnooping, NeighbourActual, NeighbourKind, PortActual,
+    McastSnooping, NeighbourActual, NeighbourKind, PortActual, SpanningTree,
 };
 
 pub(super) const fn is_bridge(link: &LinkInfo) -> bool {
@@ -32,15 +32,60 @@ pub(super) const fn is_filtering(link: &LinkInfo) -> bool {
     )
 }
 
-/// Whether a bridge sends multicast only where somebody asked for it.
-pub(super) const fn snooping(link: &LinkInfo) -> McastSnooping {
-    match link.kind {
-        LinkKind::Bridge { mcast_snooping, .. } => match mcast_snooping {
-            KernelSnooping::Off => McastSnooping::Off,
-            KernelSnooping::Global => McastSnooping::On,
-            KernelSnooping::PerVlan => McastSnooping::PerVlan,
-        },
-        _ => McastSnooping::Off,
+/// Settings of a bridge on which the whole picture depends.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct BridgeSettings {
+    /// It separates VLANs.
+    pub(super) vlan_filtering: bool,
+    /// Whether it sends multicast only where somebody asked for it.
+    pub(super) snooping: McastSnooping,
+    /// It runs the kernel's spanning tree.
+    pub(super) spanning_tree: bool,
+}
+
+impl BridgeSettings {
+    pub(super) const fn of(link: &LinkInfo) -> Self {
+        match link.kind {
+            LinkKind::Bridge {
+                vlan_filtering,
+                spanning_tree,
+                mcast_snooping,
+                ..
+            } => Self {
+                vlan_filtering,
+                snooping: match mcast_snooping {
+                    KernelSnooping::Off => McastSnooping::Off,
+                    KernelSnooping::Global => McastSnooping::On,
+                    KernelSnooping::PerVlan => McastSnooping::PerVlan,
+                },
+                spanning_tree,
+            },
+            _ => Self {
+                vlan_filtering: false,
+                snooping: McastSnooping::Off,
+                spanning_tree: false,
+            },
+        }
+    }
+
+    /// What was different before, for the log; none if nothing was.
+    pub(super) fn since(self, before: Self) -> Option<&'static str> {
+        let changes = [
+            (
+                self.vlan_filtering != before.vlan_filtering,
+                "VLAN filtering of the bridge changed",
+            ),
+            (
+                self.snooping != before.snooping,
+                "multicast snooping of the bridge changed",
+            ),
+            (
+                self.spanning_tree != before.spanning_tree,
+                "spanning tree of the bridge changed",
+            ),
+        ];
+        let change = changes.into_iter().find(|(is_other, _)| *is_other);
+        change.map(|(_, why)| why)
     }
 }
 
@@ -83,6 +128,15 @@ pub(super) fn held<'a>(
     bonds.chain(filtered).collect()
 }
 
+/// Spanning tree of our bridge, and what is held without carrier on it.
+fn spanning_tree(backend: &LinuxBackend) -> Option<SpanningTree> {
+    let held = backend.links.by_index.values().filter(|link| is_held(link));
+    let runs = backend.bridge_settings().spanning_tree;
+    runs.then(|| SpanningTree {
+        held_without_carrier: held.map(|link| link.name).collect(),
+    })
+}
+
 /// An event that lacks the system id says nothing about it.
 pub(super) fn keep_unreported(link: &mut LinkInfo, before: Option<&LinkInfo>) {
     if let (LinkKind::Bond(now), Some(LinkKind::Bond(before))) =
@@ -107,7 +161,8 @@ pub(super) fn actual(backend: &LinuxBackend, neighbours: &[Neighbour]) -> Actual
     Actual {
         routed: BTreeSet::new(),
         bridge: backend.bridge,
-        snooping: backend.snooping(),
+        snooping: backend.bridge_settings().snooping,
+        spanning_tree: spanning_tree(backend),
         filter: filter(backend),
         held: backend.held.clone(),
         ports: links

@@ -225,6 +225,7 @@ impl Kernel {
             routed: BTreeSet::new(),
             bridge,
             snooping: dataplane::McastSnooping::Off,
+            spanning_tree: None,
             filter: self.filter_actual(),
             held: self.held(),
             ports: indices()
