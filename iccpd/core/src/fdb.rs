@@ -142,13 +142,14 @@ impl Ports {
         }
     }
 
-    /// The MLAG port if it is up, else the peer link, else nothing.
+    /// The MLAG port if it is up or the dataplane knows what to do, else the peer link, else nothing.
     fn toward(&self, key: FdbKey, remote: Place) -> Option<FdbWant> {
         if self.own.contains(&key) {
             return None; // a virtual router that both have, or an address that was given twice
         }
         let own = self.is_mlag(&remote.port) && self.carries(&remote.port, key.vid);
-        if own && self.outage(&remote.port).is_none() {
+        let is_down = self.outage(&remote.port).is_some() || self.detours.contains(&remote.port);
+        if own && !is_down {
             return Some(over_port(remote));
         }
         self.over_peer_link(key, remote)

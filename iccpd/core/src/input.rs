@@ -250,6 +250,14 @@ pub struct Link {
     pub member: Option<LagMember>,
 }
 
+impl Link {
+    /// It can carry frames, and no bridge keeps it from that.
+    #[must_use]
+    pub const fn passes_frames(&self) -> bool {
+        self.running && !self.blocked
+    }
+}
+
 /// Kind of an interface.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(

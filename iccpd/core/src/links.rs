@@ -85,8 +85,7 @@ impl Links {
     pub fn begin(&mut self) {
         self.reshaped();
         self.listing.begin();
-        // What is not the usual is said again.
-        self.attributes.clear();
+        self.attributes.listing_begins();
     }
 
     /// The listing is complete: what was not in it is gone. Nothing follows if none had begun.
@@ -101,6 +100,7 @@ impl Links {
         let known = &self.by_index;
         self.vlans.retain(|index| known.contains_key(index));
         self.filtering.retain(|index| known.contains_key(index));
+        self.attributes.listing_ends();
         self.attributes.retain(|index| known.contains_key(index));
         self.addresses.retain(|index, _| known.contains_key(index));
         self.had_ipv4.retain(|index| known.contains_key(index));
@@ -290,8 +290,7 @@ impl Links {
     /// The same, and no spanning tree forbids it.
     #[must_use]
     pub fn passes_frames(&self, name: &IfName) -> bool {
-        let link = self.by_name(name);
-        link.is_some_and(|link| link.running && !link.blocked)
+        self.by_name(name).is_some_and(Link::passes_frames)
     }
 
     /// The LACP partner of a LAG.

@@ -28,6 +28,9 @@ pub fn warning(warning: &Warning) -> String {
         Warning::PeerLinkBlocked => {
             "the peer link is blocked by the bridge (spanning tree)".to_owned()
         }
+        Warning::PortBlocked { port } => {
+            format!("{port} counts as down: the bridge does not forward for it yet (spanning tree)")
+        }
         Warning::PeerLinkRenamed { settings, now } => {
             format!("the peer link {settings} is called {now} now: this lasts until a restart")
         }
@@ -73,8 +76,8 @@ pub fn warning(warning: &Warning) -> String {
              network, frames are delivered twice and come back"
         ),
         Warning::SpanningTree { bridge } => format!(
-            "spanning tree runs on {bridge}: a port that comes back drops frames until it forwards, and the peer \
-             link may be blocked; set stp_state 0"
+            "spanning tree runs on {bridge}: a port that comes back is used when it forwards, after twice the forward \
+             delay, and the peer link may be blocked; set stp_state 0"
         ),
         Warning::PeerLinkMtu {
             peer_link,
@@ -290,6 +293,13 @@ mod tests {
                 "the peer link is blocked by the bridge (spanning tree)",
             ),
             (
+                Warning::PortBlocked {
+                    port: name("bond1"),
+                },
+                json!({"warning": "port-blocked", "port": "bond1"}),
+                "bond1 counts as down: the bridge does not forward for it yet (spanning tree)",
+            ),
+            (
                 Warning::PeerLinkRenamed {
                     settings: name("peerlink"),
                     now: name("lan9"),
@@ -395,8 +405,8 @@ mod tests {
                     bridge: name("br0"),
                 },
                 json!({"warning": "spanning-tree", "bridge": "br0"}),
-                "spanning tree runs on br0: a port that comes back drops frames until it forwards, and the peer link \
-                 may be blocked; set stp_state 0",
+                "spanning tree runs on br0: a port that comes back is used when it forwards, after twice the forward \
+                 delay, and the peer link may be blocked; set stp_state 0",
             ),
             (
                 Warning::PeerLinkMtu {

@@ -84,8 +84,13 @@ pub enum Warning {
         /// It.
         port: IfName,
     },
-    /// The kernel's spanning tree runs on the bridge: a port that comes back drops frames until it forwards, and the
-    /// peer link may be blocked.
+    /// Spanning tree keeps an MLAG port that has carrier from forwarding: it counts as down.
+    PortBlocked {
+        /// It.
+        port: IfName,
+    },
+    /// The kernel's spanning tree runs on the bridge: a port that comes back is used when it forwards, and the peer
+    /// link may be blocked.
     SpanningTree {
         /// The bridge.
         bridge: IfName,

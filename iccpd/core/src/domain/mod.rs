@@ -65,7 +65,7 @@ use partners::Partners;
 use peer_link::PeerLink;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tables::Tables;
+use tables::{Tables, takes_detour};
 
 /// How long after a start nothing is presumed of the peer's ports: a peer that is there has named them
 /// long before.
@@ -519,7 +519,8 @@ impl Domain {
             },
             redirect: self.config.peer_link.is_some()
                 && self.syncd.policy.redirects
-                && has_other_half,
+                && has_other_half
+                && !takes_detour(port, &self.links, &self.config),
             system_mac: self.lacp_system(port),
         }
     }
@@ -534,6 +535,7 @@ impl Domain {
         let is_stranded = self.links.is_ready() && self.links.is_stranded(name, bridge);
         match port.pairing() {
             _ if is_stranded || self.is_miscabled(name) || self.is_refused(port) => {}
+            _ if self.is_served_by_peer_alone(name) => {}
             Pairing::Unknown => return None,
             Pairing::Presumed | Pairing::Paired => return shared,
             Pairing::Leaving | Pairing::Apart => {}
@@ -541,6 +543,13 @@ impl Domain {
         let own = self.links.by_name(name).and_then(|link| link.mac);
         let of_pair = [shared, self.peer.system_mac()];
         Some(own_lacp_system(own, self.config.node_mac, of_pair))
+    }
+
+    /// Spanning tree keeps the port from forwarding, and the host has another leg, as far as was ever known. Without one
+    /// it has nowhere to go, and would only have to negotiate once more when the port forwards.
+    fn is_served_by_peer_alone(&self, port: &IfName) -> bool {
+        self.links.is_kept_out(port, &self.config.bridge)
+            && self.peer.port_is_up(port) == Some(true)
     }
 
     fn push_tlv(&mut self, tlv: Tlv) {

@@ -147,6 +147,13 @@ impl Domain {
     }
 }
 
+/// Frames for the hosts of a port that is down go over the peer link because their entries say so. On a bridge with
+/// spanning tree the port has its carrier back long before it forwards, and a bridge redirects only what is for a port
+/// without carrier.
+pub(super) fn takes_detour(port: &MlagPort, links: &Links, config: &Config) -> bool {
+    !port.is_up() && links.runs_spanning_tree(&config.bridge)
+}
+
 /// What the tables have to know of the ports is made of this. Without a dataplane the last one's ways
 /// count.
 struct PortView<'a> {
@@ -171,6 +178,12 @@ impl PortView<'_> {
         name.is_some_and(|name| !self.links.is_running(&name))
     }
 
+    fn detours(&self) -> impl Iterator<Item = &IfName> {
+        let detours = self.ports.iter();
+        let detours = detours.filter(|(_, port)| takes_detour(port, self.links, self.config));
+        detours.map(|(name, _)| name)
+    }
+
     fn apart(&self) -> impl Iterator<Item = &IfName> {
         let apart = self.ports.iter();
         let apart = apart.filter(|(_, port)| port.pairing().is_alone());
@@ -187,6 +200,7 @@ impl PortView<'_> {
         };
         known.mlag != self.config.ports
             || !self.apart().eq(&known.apart)
+            || !self.detours().eq(&known.detours)
             || known.peer_link != self.peer_link
             || known.unreported != self.unreported
             || known.no_orphans == self.peer.policy().orphans
@@ -213,6 +227,7 @@ impl PortView<'_> {
         Ports {
             mlag: self.config.ports.clone(),
             apart: self.apart().copied().collect(),
+            detours: self.detours().copied().collect(),
             peer_link: self.peer_link,
             vids,
             unreported,

@@ -268,6 +268,13 @@ impl Domain {
         named.filter(|name| !self.links.exists(name)).collect()
     }
 
+    fn blocked_ports(&self) -> impl Iterator<Item = Warning> {
+        let (links, bridge) = (&self.links, &self.config.bridge);
+        let is_blocked = |port: &&IfName| links.is_running(port) && links.is_kept_out(port, bridge);
+        let blocked = self.config.ports.iter().filter(is_blocked);
+        blocked.map(|port| Warning::PortBlocked { port: *port })
+    }
+
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if !self.syncd.is_up() {
@@ -293,6 +300,7 @@ impl Domain {
                 false => Warning::PeerLinkDown,
             });
         }
+        warnings.extend(self.blocked_ports());
         warnings.extend(self.peer_link_conflict());
         warnings.extend(self.vlan_ports().map(|(_, warning)| warning));
         warnings.extend(self.hazards());

@@ -14,6 +14,9 @@ pub struct Ports {
     /// Those of them that the peer does not have: what it calls by this name is a port of its own, and one that both
     /// see there is in two places.
     pub apart: BTreeSet<IfName>,
+    /// Those of them whose hosts are reached over the peer link for now, whatever the dataplane does with entries of a
+    /// port that is down.
+    pub detours: BTreeSet<IfName>,
     /// The peer link.
     pub peer_link: Option<IfName>,
     /// VLANs of each of these; a port without an entry takes any, one that is missing from the
@@ -157,7 +160,8 @@ impl<'a> Change<'a> {
         }
         let mlag = before.mlag.symmetric_difference(&now.mlag);
         let apart = before.apart.symmetric_difference(&now.apart);
-        let mut ports: BTreeSet<IfName> = mlag.chain(apart).copied().collect();
+        let detours = before.detours.symmetric_difference(&now.detours);
+        let mut ports: BTreeSet<IfName> = mlag.chain(apart).chain(detours).copied().collect();
         differing(&before.vids, &now.vids, &mut ports);
         if now.unreported {
             differing(&before.at_peer, &now.at_peer, &mut ports);

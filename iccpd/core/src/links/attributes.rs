@@ -1,6 +1,6 @@
-//! Settings of interfaces from which nothing follows but a warning.
+//! Settings of interfaces from which little follows but a warning.
 
-use super::Links;
+use super::{Link, Links};
 use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,15 +12,24 @@ const ETHERNET: u32 = 1500;
 pub(super) struct Attributes {
     mtus: BTreeMap<u32, u32>,
     spanning_trees: BTreeSet<u32>,
+    /// Those of before the listing that is under way.
+    listed_spanning_trees: BTreeSet<u32>,
     /// That are not VLAN 1.
     pvids: BTreeMap<u32, Option<Vid>>,
 }
 
 impl Attributes {
-    pub(super) fn clear(&mut self) {
+    /// A listing begins, which says again what is not the usual. Whether a bridge runs spanning tree decides on ports, so
+    /// that is believed until the end.
+    pub(super) fn listing_begins(&mut self) {
         self.mtus.clear();
-        self.spanning_trees.clear();
         self.pvids.clear();
+        let before = std::mem::take(&mut self.spanning_trees);
+        self.listed_spanning_trees.extend(before);
+    }
+
+    pub(super) fn listing_ends(&mut self) {
+        self.listed_spanning_trees.clear();
     }
 
     pub(super) fn retain(&mut self, is_known: impl Fn(&u32) -> bool) {
@@ -32,6 +41,7 @@ impl Attributes {
     pub(super) fn forget(&mut self, index: u32) {
         self.mtus.remove(&index);
         self.spanning_trees.remove(&index);
+        self.listed_spanning_trees.remove(&index);
         self.pvids.remove(&index);
     }
 }
@@ -72,8 +82,14 @@ impl Links {
     /// A bridge of this name runs the kernel's spanning tree.
     #[must_use]
     pub fn runs_spanning_tree(&self, bridge: &IfName) -> bool {
-        let bridge = self.by_name(bridge);
-        bridge.is_some_and(|bridge| self.attributes.spanning_trees.contains(&bridge.index))
+        let Attributes {
+            spanning_trees,
+            listed_spanning_trees,
+            ..
+        } = &self.attributes;
+        self.by_name(bridge).is_some_and(|Link { index, .. }| {
+            spanning_trees.contains(index) || listed_spanning_trees.contains(index)
+        })
     }
 
     /// MTU of a bridge port in bytes; none if there is no such interface.

@@ -46,6 +46,7 @@ impl Links {
             is_alone |= state.is_some_and(|state| state.alone);
         }
         match partner {
+            _ if self.is_kept_out(name, bridge) => Lone::No,
             _ if !is_running || !link.admin_up || !self.has_place(link, bridge) => Lone::No,
             Some(_) => Lone::Heard,
             None if is_alone => Lone::Nobody {
@@ -77,8 +78,18 @@ impl Links {
                 | LinkKind::Vrf
                 | LinkKind::Other => link.running,
             };
-            carries && self.has_place(link, bridge)
+            carries && self.has_place(link, bridge) && !self.is_kept_out(name, bridge)
         })
+    }
+
+    /// Whether spanning tree keeps a port of the bridge from forwarding: for good, or because its carrier has not been
+    /// there for twice the forward delay, which begin anew with each carrier. So one without carrier is kept out, too.
+    #[must_use]
+    pub fn is_kept_out(&self, name: &IfName, bridge: &IfName) -> bool {
+        let link = self.by_name(name).zip(self.by_name(bridge));
+        let is_port = |(link, bridge): &(&Link, &Link)| link.master == Some(bridge.index);
+        link.filter(is_port)
+            .is_some_and(|(link, _)| self.runs_spanning_tree(bridge) && !link.passes_frames())
     }
 
     /// It is a LAG that speaks LACP.

@@ -101,6 +101,48 @@ fn member(index: u32, text: &str, running: bool, distributing: bool) -> Link {
     }
 }
 
+/// `(spanning tree, carrier of the LAG, blocked) => (kept out, up)`, with members that distribute; also while the
+/// interfaces are being listed anew. Without spanning tree, and beside the bridge, nothing of that counts.
+#[test]
+fn spanning_tree_keeps_a_port_out_until_it_forwards() {
+    let (port, bridge) = (name("bond1"), name("br0"));
+    for (tree, running, blocked, expected) in [
+        (false, false, false, (false, true)),
+        (false, true, true, (false, true)),
+        (false, true, false, (false, true)),
+        (true, false, false, (true, false)),
+        (true, true, true, (true, false)),
+        (true, true, false, (false, true)),
+    ] {
+        let bond = Link {
+            running,
+            blocked,
+            ..bond(0)
+        };
+        let mut links = bridged([bond.clone()]);
+        links.set_spanning_tree(9, tree);
+        let is = |links: &Links| {
+            let up = links.port_is_up(&port, &bridge);
+            (links.is_kept_out(&port, &bridge), up)
+        };
+        let case = (tree, running, blocked);
+        assert_eq!(is(&links), expected, "{case:?}");
+        links.begin();
+        assert_eq!(is(&links), expected, "{case:?}");
+        links.upsert(link(9, "br0"));
+        links.upsert(bond.clone());
+        links.end();
+        assert!(!is(&links).0, "{case:?}: it is said again, or it is over");
+        links.set_spanning_tree(9, tree);
+        let elsewhere = Link {
+            master: None,
+            ..bond
+        };
+        links.upsert(elsewhere);
+        assert!(!is(&links).0, "{case:?}");
+    }
+}
+
 /// `(what is otherwise) => (up, LACP runs on it and nothing would be carried)`.
 #[test]
 fn a_lag_is_up_when_the_kernel_would_carry_its_data() {

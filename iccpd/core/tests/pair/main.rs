@@ -15,5 +15,6 @@ mod legacy;
 mod moves;
 mod roles;
 mod schedule;
+mod spanning_tree;
 mod stories;
 mod world;
