@@ -17,6 +17,7 @@ mod legacy;
 mod neighbours;
 mod pair;
 mod restarts;
+mod spanning_tree;
 mod team;
 mod units;
 
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Scenario> {
         failover::SCENARIOS,
         neighbours::SCENARIOS,
         restarts::SCENARIOS,
+        spanning_tree::SCENARIOS,
         team::SCENARIOS,
         dialects::SCENARIOS,
         composed::SCENARIOS,
