@@ -314,6 +314,8 @@ pub enum Report {
     Done,
     /// It could not.
     Failed,
+    /// It cannot do that at all.
+    Unsupported,
     /// What could not be carried out is to be sent again.
     Repair,
     /// It takes back all that it was told.
@@ -335,10 +337,12 @@ impl Programmed {
             // As it was before is nothing that could be confirmed.
             (Self::Sent(want), Report::Done) if want.isolation == Isolation::Keep => self,
             (Self::Sent(want), Report::Done) => Self::InForce(want),
-            (Self::Sent(want) | Self::InForce(want), Report::Failed) => Self::Sent(want),
+            (Self::Sent(want) | Self::InForce(want), Report::Failed | Report::Unsupported) => {
+                Self::Sent(want)
+            }
             (Self::Sent(_), Report::Repair) | (_, Report::Restored | Report::Lost) => Self::Nothing,
             (Self::Nothing | Self::InForce(_), Report::Done | Report::Repair)
-            | (Self::Nothing, Report::Failed) => self,
+            | (Self::Nothing, Report::Failed | Report::Unsupported) => self,
         }
     }
 

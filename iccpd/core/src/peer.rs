@@ -251,7 +251,7 @@ pub struct Peer {
     shutdown_notice: Option<ShutdownNotice>,
     /// Of the present session.
     dataplane: DataplanePresence,
-    /// Its ports that are not known for certain to be isolated while that is not at work.
+    /// Its ports that are not known for certain to be isolated while that is not at work, or refuses.
     doubtful: BTreeMap<AggregatorId, bool>,
     system: Option<SystemConfig>,
     link: Option<PeerLinkInfo>,

@@ -110,6 +110,9 @@ pub fn conflict(conflict: &Conflict) -> String {
         Conflict::SharesSystemId => {
             "shows the pair's LACP system id without being an MLAG port at the peer: frames may arrive twice".to_owned()
         }
+        Conflict::CannotIsolate => {
+            "cannot be isolated: one of both chassis carries data for its host".to_owned()
+        }
         Conflict::NotIsolatedAtPeer => {
             "kept out of service: the peer's is not isolated, and its dataplane cannot isolate it".to_owned()
         }
@@ -440,6 +443,11 @@ mod tests {
                 port(Conflict::MissingAtPeer),
                 of_port(json!({"conflict": "missing-at-peer"})),
                 "bond1: not an MLAG port at the peer",
+            ),
+            (
+                port(Conflict::CannotIsolate),
+                of_port(json!({"conflict": "cannot-isolate"})),
+                "bond1: cannot be isolated: one of both chassis carries data for its host",
             ),
             (
                 port(Conflict::NotIsolatedAtPeer),

@@ -77,7 +77,7 @@ fn write(notice: Notice) {
             tracing::warn!(%port, "peer did not acknowledge the port in time");
         }
         Notice::Unanswered { port } => {
-            tracing::warn!(%port, "port carries data unanswered: the peer's dataplane is not at work");
+            tracing::warn!(%port, "port carries data unanswered: the peer's dataplane cannot isolate it for now");
         }
         Notice::Dataplane { presence } => {
             let presence = words::presence(presence);

@@ -132,6 +132,9 @@ impl Domain {
         if could_carry && self.is_refused(port) {
             conflicts.push(Conflict::NotIsolatedAtPeer);
         }
+        if port.is_isolation_refused() {
+            conflicts.push(Conflict::CannotIsolate);
+        }
         let (Some(facts), Some(info)) = (port.facts(), remote.info()) else {
             return conflicts;
         };

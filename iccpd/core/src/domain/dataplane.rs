@@ -173,7 +173,10 @@ impl Domain {
             return;
         };
         if let Some(code) = failure {
-            port.program(Report::Failed);
+            port.program(match code {
+                OpErrorCode::Unsupported => Report::Unsupported,
+                OpErrorCode::Refused | OpErrorCode::Waiting => Report::Failed,
+            });
             self.outbox.dataplane.due();
             self.repair_later(code, now);
             return;

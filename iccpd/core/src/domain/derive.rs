@@ -9,6 +9,7 @@ use crate::peer::RemotePort;
 use crate::policy::decision::{Answer, OtherHalf, PortAction, Reachability, Situation};
 use ipnetwork::IpNetwork;
 use mclag_proto::ctl::Role;
+use mclag_proto::sync::model::Traffic;
 use std::net::Ipv4Addr;
 
 impl Domain {
@@ -37,7 +38,9 @@ impl Domain {
             let (pairing, before) = (port.pairing(), port.isolation());
             // Beside a port that is let go and cannot be isolated, the other half stays out of service and may count as
             // down. Whether it can by now is found out by asking: until that is confirmed once nothing is isolated.
-            let asks_on = port.is_hold_lifted() && port.is_isolation_refused();
+            let is_let_go = port.is_hold_lifted() || port.state().traffic() == Traffic::Keep;
+            let is_told = self.peer.policy().hears_dataplane;
+            let asks_on = is_let_go && is_told && port.is_isolation_refused();
             let at_peer = at_peer.map(|is_up| is_up || asks_on);
             port.set_isolation(situation.isolation(pairing, at_peer, before, unasked));
         }
@@ -153,8 +156,8 @@ impl Domain {
         let name = port.name();
         let at_peer = self.peer.port_is_up(&name);
         let carries = self.links.port_is_up(&name, &self.config.bridge);
-        let refused = self.answer(port, situation) == Answer::Refused;
-        let up = (carries || port.bypass().carries()) && !self.is_miscabled(&name) && !refused;
+        let kept_out = self.is_miscabled(&name) || self.is_kept_out(port);
+        let up = (carries || port.bypass().carries()) && !kept_out;
         let looked_at = port.look_at();
         let mut unasked = false;
         if port.is_up() != up {

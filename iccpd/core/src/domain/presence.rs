@@ -9,10 +9,11 @@
 //! (`docs/adr/0023-dataplane-not-at-work.md`).
 
 use super::{Domain, MlagPort, Notice, Time, Timer};
-use crate::policy::decision::{Answer, Situation};
+use crate::policy::decision::{Answer, Reachability, Situation};
 use mclag_proto::ctl::Role;
 use mclag_proto::iccp::Tlv;
 use mclag_proto::iccp::ext::{DataplanePresence, DataplaneState, DoubtfulPort, Extension};
+use mclag_proto::sync::model::Traffic;
 
 impl Domain {
     /// The dataplane has something to do or to come back from, or has just done something: it has its time anew.
@@ -90,19 +91,47 @@ impl Domain {
 
     /// What to expect of the peer where this port asks it to isolate its own.
     pub(super) fn answer(&self, port: &MlagPort, situation: Situation) -> Answer {
-        let remote = self.peer.port(&port.name());
-        let doubt = remote.and_then(|remote| self.peer.doubts_isolation(remote.id().number));
-        let Some(isolated) = doubt else {
+        let Some(isolated) = self.peer_doubts(port) else {
             return Answer::Expected;
         };
         let is_up_there = self.peer.port_is_up(&port.name()) == Some(true);
         let delivers = !isolated && is_up_there && self.peer_link_up();
-        // Where neither can isolate its half, one of them has to carry data.
-        let goes_first = self.role() == Role::Primary && port.is_isolation_refused();
+        let goes_first = self.goes_first(port);
         // A host without LACP would go on sending into it.
         let has_lacp = self.links.has_lacp(&port.name()) && !port.bypass().carries();
         let can_leave = self.syncd.policy.holds && has_lacp;
         situation.answer(port.state(), delivers && can_leave && !goes_first)
+    }
+
+    /// Where neither can isolate its half, one of them has to carry data.
+    fn goes_first(&self, port: &MlagPort) -> bool {
+        self.role() == Role::Primary
+            && port.is_isolation_refused()
+            && self.peer_doubts(port).is_some()
+    }
+
+    /// Whether the peer's half is isolated, where the peer cannot say for certain.
+    fn peer_doubts(&self, port: &MlagPort) -> Option<bool> {
+        let remote = self.peer.port(&port.name())?;
+        self.peer.doubts_isolation(remote.id().number)
+    }
+
+    /// It is out of service, and its host is to use the other half.
+    pub(super) fn is_kept_out(&self, port: &MlagPort) -> bool {
+        self.is_refused(port) || self.stays_held(port)
+    }
+
+    /// The dataplane does not let it go beside the half of the peer, for it cannot isolate it (what could not be protected
+    /// is not opened). So it is out of service, or its host would go on sending into it.
+    fn stays_held(&self, port: &MlagPort) -> bool {
+        port.is_isolation_refused()
+            && !port.is_hold_lifted()
+            && port.state().traffic() != Traffic::Keep
+            && self.syncd.policy.holds
+            && self.links.has_lacp(&port.name())
+            && self.peer.port_is_up(&port.name()) == Some(true)
+            && self.situation().reach == Reachability::Synchronised
+            && !self.goes_first(port)
     }
 
     /// It is kept out of service, for the peer would deliver every flooded frame beside it.

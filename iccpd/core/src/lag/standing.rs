@@ -14,8 +14,8 @@ pub enum Standing {
     Certain(bool),
     /// It was, and something else was asked for that was not confirmed; or it is to be lifted without being asked for.
     Doubtful(bool),
-    /// It was asked for while it was not in force, and refused. It is asked for until it is confirmed once, so that
-    /// whoever waits for it learns when that is possible.
+    /// It was asked for while it was not in force, and refused; or nothing is known but that the dataplane cannot do that
+    /// at all. It is asked for until it is confirmed once, so that whoever waits for it learns when that is possible.
     Refused,
 }
 
@@ -35,12 +35,13 @@ impl Standing {
                 Isolation::Off if is => Self::Doubtful(is),
                 Isolation::On | Isolation::Off | Isolation::Keep => self,
             },
-            (Self::Unknown | Self::Certain(false) | Self::Doubtful(false), Report::Failed)
+            (Self::Certain(false) | Self::Doubtful(false), Report::Failed)
+            | (Self::Unknown | Self::Certain(false) | Self::Doubtful(false), Report::Unsupported)
                 if wanted == Some(Isolation::On) =>
             {
                 Self::Refused
             }
-            (Self::Certain(is), Report::Failed) => Self::Doubtful(is),
+            (Self::Certain(is), Report::Failed | Report::Unsupported) => Self::Doubtful(is),
             (Self::Certain(_), Report::Done | Report::Repair | Report::Lost)
             | (Self::Unknown | Self::Doubtful(_) | Self::Refused, _) => self,
         }
@@ -92,10 +93,12 @@ impl Hold {
             (_, Report::Done) if passes => Self::Lifted,
             (Self::Sent, Report::Done) => Self::InForce,
             // Something else of that operation failed.
-            (Self::Lifted, Report::Done | Report::Failed | Report::Lost) => self,
+            (Self::Lifted, Report::Done | Report::Failed | Report::Unsupported | Report::Lost) => {
+                self
+            }
             (Self::Ending, Report::Done)
             | (Self::Sent, Report::Lost)
-            | (_, Report::Failed | Report::Restored) => Self::Off,
+            | (_, Report::Failed | Report::Unsupported | Report::Restored) => Self::Off,
             (Self::Off | Self::InForce, Report::Done)
             | (Self::Off | Self::InForce | Self::Ending, Report::Lost)
             | (_, Report::Repair) => self,
@@ -105,7 +108,7 @@ impl Hold {
 
 #[cfg(test)]
 mod tests {
-    use super::Report::{Done, Failed, Lost, Repair, Restored, Sent};
+    use super::Report::{Done, Failed, Lost, Repair, Restored, Sent, Unsupported};
     use super::Standing::{Certain, Doubtful, Refused, Unknown};
     use super::*;
     use mclag_proto::sync::model::PortWant;
@@ -167,18 +170,21 @@ mod tests {
         let [on, off, keep] = [Isolation::On, Isolation::Off, Isolation::Keep]
             .map(want)
             .map(Sent);
-        let rows: [(&[Report], Standing); 28] = [
+        let rows: [(&[Report], Standing); 30] = [
             (&[], Unknown),
             (&[on], Unknown),
             (&[on, Lost], Unknown),
             (&[keep, Done], Unknown),
             (&[keep, Failed], Unknown),
             (&[off, Failed], Unknown),
-            (&[on, Failed], Refused),
+            // An earlier run may have done it, and something else may have failed.
+            (&[on, Failed], Unknown),
+            (&[on, Unsupported], Refused),
+            (&[keep, Unsupported], Unknown),
             (&[off, Done, on, Failed], Refused),
-            (&[on, Failed, Repair, on, Lost, on, off], Refused),
-            (&[on, Failed, Repair, on, Done], Certain(true)),
-            (&[on, Failed, off, Done], Certain(false)),
+            (&[off, Done, on, Failed, Repair, on, Lost, on, off], Refused),
+            (&[off, Done, on, Failed, Repair, on, Done], Certain(true)),
+            (&[off, Done, on, Failed, off, Done], Certain(false)),
             (&[on, Done], Certain(true)),
             (&[off, Done], Certain(false)),
             (&[on, Done, Lost], Certain(true)),

@@ -81,8 +81,8 @@ pub struct Situation {
 pub enum Answer {
     /// It does, and says so or is presumed to have done it.
     Expected,
-    /// It cannot say so, its dataplane not being at work: its half is isolated as far as it knows, or it has none that is
-    /// up. Waiting would change neither.
+    /// It cannot say so, its dataplane not being at work, or refusing: its half is isolated as far as it knows, or it has
+    /// none that is up. Waiting would change neither.
     Never,
     /// It cannot, and its half, which is up, lets out what comes over the peer link: the host has all its frames from
     /// there, and would have them twice.

@@ -57,7 +57,12 @@ fn delivers_twice(world: &World) -> bool {
     both && Side::BOTH.iter().any(|side| !isolated(world, *side))
 }
 
-/// What comes from a single-homed host of A reaches the host neither there nor over the peer link.
+/// What comes from a single-homed host of a chassis reaches the host neither there nor over the peer link.
+fn loses_from(world: &World, side: Side) -> bool {
+    let passes = carries(world, side.other()) && !isolated(world, side.other());
+    !carries(world, side) && !passes
+}
+
 fn loses(world: &World) -> bool {
     !carries(world, Side::A) && isolated(world, Side::B)
 }
@@ -80,6 +85,12 @@ fn status(world: &World, side: Side) -> Status {
 
 fn is_out_of_service(world: &World, side: Side) -> bool {
     let (port, conflict) = (name(BONDS[0]), Conflict::NotIsolatedAtPeer);
+    let warning = Warning::Port { port, conflict };
+    status(world, side).warnings.contains(&warning)
+}
+
+fn is_refused_isolation(world: &World, side: Side) -> bool {
+    let (port, conflict) = (name(BONDS[0]), Conflict::CannotIsolate);
     let warning = Warning::Port { port, conflict };
     status(world, side).warnings.contains(&warning)
 }
@@ -188,7 +199,7 @@ fn a_leg_stays_out_of_service_while_the_peer_is_refused_its_isolation() {
         assert_eq!(run(&mut world, downtime), 0, "{downtime:?}");
         assert!(!carries(&world, Side::A), "{downtime:?}");
         assert!(is_out_of_service(&world, Side::A), "{downtime:?}");
-        assert_eq!(status(&world, Side::B).warnings.len(), 0);
+        assert!(is_refused_isolation(&world, Side::B));
         let shared = config(Side::A).system_mac;
         assert_ne!(lacp_system(&world, Side::A), shared);
 
@@ -199,6 +210,33 @@ fn a_leg_stays_out_of_service_while_the_peer_is_refused_its_isolation() {
         assert_eq!(lacp_system(&world, Side::A), shared);
         assert_eq!(status(&world, Side::A).warnings, []);
     }
+}
+
+/// B, which cannot isolate its half, has carried data alone, and its leg blinks: A's carries data meanwhile, and goes on,
+/// for the dataplane of B lets nothing go that it cannot isolate. The host leaves B's leg until it can.
+#[test]
+fn a_leg_that_cannot_be_isolated_leaves_the_host_to_the_other_one() {
+    let mut world = World::settled();
+    world.set_bond(Side::A, 0, false);
+    world.run_for(SECOND);
+    world.at_mut(Side::B).kernel.refuses_isolation = true;
+    world.set_bond(Side::A, 0, true);
+    run(&mut world, SECOND * 3);
+    world.set_bond(Side::B, 0, false);
+    run(&mut world, SECOND);
+    assert!(carries(&world, Side::A));
+    world.set_bond(Side::B, 0, true);
+    run(&mut world, SECOND);
+    for _ in 0..10 {
+        run(&mut world, SECOND);
+        assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true, false]);
+        assert!(!Side::BOTH.into_iter().any(|side| loses_from(&world, side)));
+        assert_ne!(lacp_system(&world, Side::B), config(Side::A).system_mac);
+    }
+    world.at_mut(Side::B).kernel.refuses_isolation = false;
+    run(&mut world, SECOND * 5);
+    assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true; 2]);
+    assert_eq!(Side::BOTH.map(|side| isolated(&world, side)), [true; 2]);
 }
 
 /// Both come up at once, and neither chassis can isolate its half: the primary's goes first, and the host leaves the other
@@ -220,11 +258,12 @@ fn where_neither_can_isolate_the_leg_of_the_primary_carries_data() {
     assert!(ids[0] == shared && ids[1] != shared, "{ids:?}");
     assert_eq!(run(&mut world, SECOND * 10), 0);
     assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true, false]);
-    assert!(is_out_of_service(&world, Side::B));
+    assert!(is_refused_isolation(&world, Side::B));
 
     world.at_mut(Side::A).kernel.refuses_isolation = false;
     assert!(run(&mut world, SECOND * 3) < 10);
     assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true, false]);
+    assert!(!Side::BOTH.into_iter().any(|side| loses_from(&world, side)));
     world.at_mut(Side::B).kernel.refuses_isolation = false;
     assert_eq!(run(&mut world, SECOND * 3), 0);
     assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true; 2]);
