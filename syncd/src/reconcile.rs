@@ -28,7 +28,7 @@
 //! 3. A plan that was carried out leaves nothing to plan.
 //! 4. Entries that an operator configured are never touched.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{
@@ -109,6 +109,8 @@ pub struct Reconciler {
     in_flight: BTreeMap<FdbKey, EntryReason>,
     /// What could not be done and may go better later.
     retry: BTreeMap<FdbKey, EntryReason>,
+    /// What the client asked for while its port was not there, and nothing was seen of since.
+    waiting: HashSet<FdbKey>,
     retry_ports: bool,
     /// Neighbours to be looked at by the next plan, those that the plan being carried out looked
     /// at, and what could not be done and may go better later.
@@ -161,6 +163,14 @@ impl Subjects {
     }
 }
 
+/// The client asked for it, or did so before and knew of nothing newer.
+fn reason_to_look(waiting: &HashSet<FdbKey>, key: &FdbKey) -> EntryReason {
+    match waiting.contains(key) {
+        true => EntryReason::Want,
+        false => EntryReason::Check,
+    }
+}
+
 impl Reconciler {
     /// Wants nothing and knows nothing; continue with [`Reconciler::adopt`].
     #[must_use]
@@ -179,6 +189,7 @@ impl Reconciler {
             pending: Pending::default(),
             in_flight: BTreeMap::new(),
             retry: BTreeMap::new(),
+            waiting: HashSet::new(),
             retry_ports: false,
             neighbours: Keys::default(),
             asked: Vec::new(),
@@ -197,7 +208,8 @@ impl Reconciler {
         self.listing = None;
         let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
         for key in ours.map(|(key, _)| key).chain(self.wanted.entries()) {
-            self.pending.insert_if_new(*key, EntryReason::Check);
+            let reason = reason_to_look(&self.waiting, key);
+            self.pending.insert_if_new(*key, reason);
         }
     }
 
@@ -279,6 +291,7 @@ impl Reconciler {
             }
             Change::Entry(key, reason) => {
                 self.retry.remove(&key);
+                self.waiting.remove(&key);
                 self.pending.insert(key, reason);
                 Subjects::One(Subject::Fdb(key))
             }
@@ -319,6 +332,7 @@ impl Reconciler {
                 Subjects::Rest(Section::Neighbours)
             }
             Change::Rest(Section::Fdb) => {
+                self.waiting.retain(|key| self.wanted.entry(key).is_some());
                 let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
                 for (key, _) in ours {
                     if self.wanted.entry(key).is_none() {
@@ -361,7 +375,8 @@ impl Reconciler {
                 self.originals.forget_missing_port(port, &self.actual);
                 if !was_bridge_port && self.actual.bridge_port(port).is_some() {
                     for key in self.wanted.entries_on(port) {
-                        self.pending.insert_if_new(*key, EntryReason::Check);
+                        let reason = reason_to_look(&self.waiting, key);
+                        self.pending.insert_if_new(*key, reason);
                     }
                 }
                 self.ports_changed = true;
@@ -463,8 +478,14 @@ impl Reconciler {
         self.in_flight = self.pending.take(first, MAX_AT_ONCE);
         for (key, reason) in &self.in_flight {
             match self.plan_entry(key, reason) {
-                Ok(action) => actions.extend(action),
+                Ok(action) => {
+                    self.waiting.remove(key);
+                    actions.extend(action);
+                }
                 Err(error) => {
+                    if error.code == OpErrorCode::Waiting && *reason == EntryReason::Want {
+                        self.waiting.insert(*key);
+                    }
                     self.failures.insert(Subject::Fdb(*key), error);
                     // What cannot be done once is done never; what nobody wants goes all the same.
                     if matches!(reason, EntryReason::Once { .. }) {

@@ -115,6 +115,7 @@ impl Reconciler {
         {
             *waiting = EntryReason::Check;
         }
+        self.waiting.remove(&key);
         if let Ok(Some(_)) = self.plan_entry(&key, &EntryReason::Check) {
             // Not at once: this may be the echo of an action that a later one has overtaken.
             self.retry.entry(key).or_insert(EntryReason::Check);

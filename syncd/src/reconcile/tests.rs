@@ -1119,6 +1119,23 @@ fn a_host_that_is_seen_elsewhere_is_not_moved_by_what_waits_since_before() {
     }
 }
 
+/// Input: a host was seen on one port, and the client, who knows of that, asks for another one that is not there yet.
+/// Output: it is installed there when the port comes.
+#[test]
+fn what_waits_for_its_port_counts_more_than_what_was_seen_before() {
+    let mut bench = Bench::running();
+    let entry = FdbEntry {
+        port: port("swp1"),
+        kind: EntryKind::Dynamic,
+    };
+    assert!(bench.see(1, Some(entry)).is_some());
+    let (_, answers) = bench.ask(&[fdb_op(1, "bond9")]);
+    assert_ne!(answers, ["ok"]);
+    bench.see_port("bond9", Some(bridge_port()));
+    assert_eq!(bench.settle().0, [install(1, "bond9", false)]);
+    assert_eq!(bench.settle().0, []);
+}
+
 #[test]
 fn an_entry_that_somebody_removed_is_installed_again_but_not_at_once() {
     let mut bench = Bench::running();
