@@ -374,6 +374,9 @@ impl World {
         if is_touched || !self.chassis[side].is_on || self.is_lost_by_its_cables(from, to) {
             return false;
         }
+        if [from, to].iter().any(|place| self.is_unserved(place)) {
+            return false;
+        }
         // An operator's port that leads nowhere: a host has to leave it, if it can.
         let serves = |host: usize, side: usize| {
             let port = self.opposite(side, host);
@@ -394,6 +397,16 @@ impl World {
         };
         let has_way = self.peer_cable && !self.chassis.iter().any(|it| it.has_lost_peer_link);
         is_here || (is_there && has_way && checks.peer_link.is_none())
+    }
+
+    /// A host that does not speak LACP where no port is there for such a host: nobody asked for it, the pair is none, or
+    /// somebody else is behind its other half.
+    fn is_unserved(&self, place: &Place) -> bool {
+        let Place::Bond(host) = *place else {
+            return false;
+        };
+        self.hosts[host].lone.is_some()
+            && (!self.is_paired(host) || self.chassis.iter().any(|it| it.config.bypass.is_empty()))
     }
 
     /// One of these hosts may have no leg left: cables are crossed, and its leg to the primary is out, or agreed after

@@ -96,6 +96,24 @@ pub struct Member {
     pub partner: Option<LacpPartner>,
     /// That one uses this leg, so that both ends carry data.
     pub is_used: bool,
+    /// LACP has given up waiting for an answer: the bond carries data without.
+    pub is_alone: bool,
+}
+
+/// What LACP finds at the other end of a member.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    /// A partner, who uses this leg or not.
+    Partner {
+        /// Who it is.
+        partner: LacpPartner,
+        /// Both ends carry data.
+        is_used: bool,
+    },
+    /// It begins anew.
+    NobodyYet,
+    /// It has given up.
+    Nobody,
 }
 
 /// Settings of a bridge port.
@@ -460,14 +478,24 @@ impl Kernel {
         }
     }
 
-    /// LACP agreed with a partner, who uses this leg or not, or begins anew. No event says so: the kernel sends none.
-    pub fn negotiate(&mut self, index: u32, partner: Option<LacpPartner>, is_used: bool) {
-        if let Some(state) = self.member_mut(index)
-            && (state.partner, state.is_used) != (partner, is_used)
-        {
-            state.partner = partner;
-            state.is_used = is_used;
-            self.version += 1;
+    /// LACP agreed with a partner, who uses this leg or not, begins anew, or has given up. No event says so: the kernel
+    /// sends none.
+    pub fn negotiate(&mut self, index: u32, found: Found) {
+        let (partner, is_used, is_alone) = match found {
+            Found::Partner { partner, is_used } => (Some(partner), is_used, false),
+            Found::NobodyYet => (None, false, false),
+            Found::Nobody => (None, false, true),
+        };
+        if let Some(state) = self.member_mut(index) {
+            let now = Member {
+                partner,
+                is_used,
+                is_alone,
+                ..*state
+            };
+            if std::mem::replace(state, now) != now {
+                self.version += 1;
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! The cables between hosts and chassis, and LACP at both ends of them.
 //!
 //! A host with a bond has one leg to each chassis. It uses the legs that agreed with one partner system; a leg to
-//! another one waits. Times are drawn at random within what was measured on real bonds.
+//! another one waits. A host that does not speak LACP uses one leg, and tries the other one when that has no carrier or
+//! nobody answers there: one in active-backup mode, or one that boots from the network. Times are drawn at random within what was measured on real bonds.
 
 use mclag_proto::{LacpPartner, Mac};
 
@@ -16,6 +17,8 @@ pub enum Phase {
     Negotiating,
     /// They agreed; the chassis showed this system id.
     Agreed(Mac),
+    /// The chassis has given up waiting for an answer.
+    Alone,
 }
 
 /// One cable between a host and a chassis.
@@ -36,6 +39,8 @@ pub struct HostBond {
     pub legs: [Leg; 2],
     /// The partner system whose legs it uses.
     active: Option<Mac>,
+    /// It does not speak LACP, and uses this leg.
+    pub lone: Option<usize>,
 }
 
 impl Default for HostBond {
@@ -48,6 +53,7 @@ impl Default for HostBond {
         Self {
             legs: [leg; 2],
             active: None,
+            lone: None,
         }
     }
 }
@@ -70,14 +76,23 @@ impl HostBond {
     pub fn is_selected(&self, side: usize) -> bool {
         match self.legs[side].phase {
             Phase::Agreed(actor) => self.active == Some(actor),
-            Phase::Down | Phase::Negotiating => false,
+            Phase::Down | Phase::Negotiating | Phase::Alone => false,
+        }
+    }
+
+    /// Whether both ends carry data on this leg.
+    #[must_use]
+    pub fn uses(&self, side: usize) -> bool {
+        match self.lone {
+            Some(leg) => leg == side && self.legs[side].phase == Phase::Alone,
+            None => self.is_selected(side),
         }
     }
 
     /// Whether frames pass on this leg.
     #[must_use]
     pub fn is_usable(&self, side: usize) -> bool {
-        self.legs[side].cable && self.is_selected(side)
+        self.legs[side].cable && self.uses(side)
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Step {
     Leg(usize, usize, bool),
     /// It loses it for so many milliseconds.
     Blink(usize, usize, u64),
+    /// A host stops speaking LACP and uses the leg to this chassis, or speaks it again.
+    Lacp(usize, usize, bool),
     /// The cables of both MLAG ports of a chassis are plugged in where the other one belongs, or where they belong.
     Cross(usize, bool),
     /// The peer link loses its cable or gets it back.
@@ -112,6 +114,7 @@ fn step() -> impl Strategy<Value = Step> {
         10 => prop_oneof![0..20_u64, 0..500_u64, 0..20_000_u64, 10_000..40_000_u64].prop_map(Step::Wait),
         4 => (side(), port(), any::<bool>()).prop_map(|(s, p, up)| Step::Leg(s, p, up)),
         2 => (side(), port(), 1..1_500_u64).prop_map(|(s, p, millis)| Step::Blink(s, p, millis)),
+        1 => (port(), side(), any::<bool>()).prop_map(|(host, leg, speaks)| Step::Lacp(host, leg, speaks)),
         1 => (side(), any::<bool>()).prop_map(|(s, crossed)| Step::Cross(s, crossed)),
         1 => any::<bool>().prop_map(Step::PeerLink),
         1 => any::<bool>().prop_map(Step::CutWire),
@@ -154,15 +157,17 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         prop_oneof![Just(10_u64), Just(90)],
         prop_oneof![Just(3_u64), Just(15)],
         prop_oneof![Just(1_u64), Just(25)],
+        any::<bool>(),
     );
     let steps = prop::collection::vec(steps(), 1..40).prop_map(|steps| steps.concat());
     (options, steps).prop_map(
-        |((seed, restart_hold, session_timeout, speaks_every), steps)| Schedule {
+        |((seed, restart_hold, session_timeout, speaks_every, bypass), steps)| Schedule {
             options: Options {
                 seed,
                 restart_hold: Duration::from_secs(restart_hold),
                 session_timeout: Duration::from_secs(session_timeout),
                 speaks_every: Duration::from_secs(speaks_every),
+                bypass,
             },
             steps,
         },
@@ -344,6 +349,10 @@ impl World {
                 self.run_for(Duration::from_millis(millis));
                 self.set_leg(side, port, true);
             }
+            Step::Lacp(host, leg, speaks) => {
+                let lone = (!speaks).then_some(leg);
+                self.set_lone(host, lone);
+            }
             Step::Cross(side, crossed) => self.cross(side, crossed),
             Step::PeerLink(up) => self.set_peer_link(up),
             Step::CutWire(cut) => self.cut_wire(cut),
@@ -403,6 +412,9 @@ impl World {
     pub fn mend(&mut self) {
         self.note(|| "-- everything is mended".to_owned());
         self.cut_wire(false);
+        for host in 0..BONDS {
+            self.set_lone(host, None);
+        }
         for side in SIDES {
             self.power_on(side);
             self.cross(side, false);

@@ -1,7 +1,7 @@
 //! Two chassis, their hosts, and the time they live in.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -20,12 +20,15 @@ mod processes;
 
 use crate::check::Checks;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Kernel, ORPHAN, bond, member, name};
+use crate::kernel::{BONDS, Found, Kernel, ORPHAN, bond, member, name};
 use crate::lacp::{HostBonds, Phase, partner};
 use crate::syncd::{Reply, Store, Syncd};
 
 /// The index of each chassis.
 pub const SIDES: [usize; 2] = [0, 1];
+
+/// The least that can be set.
+const BYPASS_AFTER: Duration = Duration::from_secs(3);
 
 /// The stations that speak: two behind bonds, two behind ports of one chassis, and one that moves about.
 pub const STATIONS: usize = 5;
@@ -58,6 +61,8 @@ pub struct Options {
     pub session_timeout: Duration,
     /// How often stations say something that have nothing to say.
     pub speaks_every: Duration,
+    /// Ports serve hosts that do not speak LACP ([`Config::bypass`]).
+    pub bypass: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -76,7 +81,13 @@ enum Timer {
         host: usize,
         generation: u64,
     },
-    /// Tables age.
+    /// LACP of a chassis has heard nothing on a leg for long.
+    Expire {
+        side: usize,
+        host: usize,
+        generation: u64,
+    },
+    /// Tables age, and hosts that do not speak LACP look whether anybody answers.
     Second,
     /// Stations that have nothing to say say something.
     Speak,
@@ -374,6 +385,9 @@ impl World {
                     self.chassis[side].kernel.age(now);
                     self.kernel_moved(side);
                 }
+                for host in 0..BONDS {
+                    self.look_for_an_answer(host);
+                }
                 self.after(Duration::from_secs(1), Timer::Second);
             }
             Timer::Notice { side, port } => self.notice(side, port),
@@ -384,6 +398,20 @@ impl World {
             } => {
                 if self.hosts[host].legs[side].generation == generation {
                     self.negotiate(side, host);
+                }
+            }
+            Timer::Expire {
+                side,
+                host,
+                generation,
+            } => {
+                let leg = &mut self.hosts[host].legs[side];
+                if leg.generation == generation {
+                    match leg.phase {
+                        Phase::Agreed(_) => self.negotiate(side, host),
+                        _ => leg.phase = Phase::Alone,
+                    }
+                    self.select(host);
                 }
             }
             Timer::Agree {
@@ -454,6 +482,10 @@ impl World {
         leg.generation += 1;
         let generation = leg.generation;
         self.select(host);
+        if self.hosts[host].lone.is_some() {
+            self.expire(side, host);
+            return;
+        }
         let delay = self.jitter(100_000, 1_000_000);
         self.after(
             delay,
@@ -465,10 +497,24 @@ impl World {
         );
     }
 
+    /// LACP of the chassis waits in vain, as from now.
+    pub(super) fn expire(&mut self, side: usize, host: usize) {
+        let generation = self.hosts[host].legs[side].generation;
+        let delay = self.jitter(2_000_000, 3_200_000);
+        self.after(
+            delay,
+            Timer::Expire {
+                side,
+                host,
+                generation,
+            },
+        );
+    }
+
     /// The host chooses anew, and the chassis see what comes of it.
-    fn select(&mut self, host: usize) {
+    pub(super) fn select(&mut self, host: usize) {
         self.hosts[host].select();
-        let legs = SIDES.map(|side| self.hosts[host].is_selected(side));
+        let legs = SIDES.map(|side| self.hosts[host].uses(side));
         if std::mem::replace(&mut self.legs[host], legs) != legs && !self.is_paired(host) {
             // Its legs lead to different places.
             self.displace_stations(host);
@@ -477,19 +523,21 @@ impl World {
             let port = self.opposite(side, host);
             let bond = &self.hosts[host];
             // What was agreed on before a loss stays on display until negotiation begins anew.
-            let with = match bond.legs[side].phase {
+            let found = match bond.legs[side].phase {
                 Phase::Down => continue,
-                Phase::Negotiating => None,
-                Phase::Agreed(_) => Some(partner(host)),
+                Phase::Negotiating => Found::NobodyYet,
+                Phase::Agreed(_) => Found::Partner {
+                    partner: partner(host),
+                    is_used: bond.is_selected(side),
+                },
+                Phase::Alone => Found::Nobody,
             };
-            let is_used = bond.is_selected(side);
-            let kernel = &mut self.chassis[side].kernel;
-            kernel.negotiate(member(port), with, is_used);
+            self.chassis[side].kernel.negotiate(member(port), found);
         }
     }
 
     /// Whether both legs of a host lead to two halves of one port.
-    fn is_paired(&self, host: usize) -> bool {
+    pub(crate) fn is_paired(&self, host: usize) -> bool {
         SIDES.iter().all(|side| {
             let port = self.opposite(*side, host);
             let name = name(&format!("bond{}", port + 1));
@@ -612,9 +660,12 @@ fn config(side: usize, options: Options) -> Config {
     let ports = (0..BONDS).map(|port| name(&format!("bond{}", port + 1)));
     // The model has one pair, and its number is one.
     let domain = DomainId::new(1).unwrap_or_else(|| unreachable!("1 is a domain id"));
+    let ports: BTreeSet<IfName> = ports.collect();
     Config {
         peer_link: Some(name("peerlink")),
-        ports: ports.collect::<std::collections::BTreeSet<IfName>>(),
+        bypass: ports.iter().copied().filter(|_| options.bypass).collect(),
+        bypass_after: BYPASS_AFTER,
+        ports,
         system_mac: Some(Mac([0x44, 0x38, 0x39, 0xff, 0, 1])),
         restart_hold: options.restart_hold,
         session_timeout: options.session_timeout,

@@ -12,6 +12,7 @@ const OPTIONS: Options = Options {
     restart_hold: Duration::from_secs(10),
     session_timeout: Duration::from_secs(3),
     speaks_every: Duration::from_secs(1),
+    bypass: true,
 };
 
 /// Chassis.
@@ -281,6 +282,36 @@ fn crossed_cables_are_found_once_and_for_all() {
         world.mend();
         world.check_mended();
         assert!(!world.checks.has_failed(), "{:?}", world.checks.violation());
+    }
+}
+
+/// It tries the other leg when nobody answers on this one.
+#[test]
+fn a_host_that_does_not_speak_lacp_is_served_by_one_chassis() {
+    for leg in [A, B] {
+        let mut world = World::settled(OPTIONS);
+        let serves = |world: &World| {
+            let held = [A, B].map(|side| world.chassis[side].kernel.is_held(bond(0)));
+            let used = [A, B].map(|side| world.hosts[0].is_usable(side));
+            assert!(!world.checks.has_failed(), "{:?}", world.checks.violation());
+            (held, used)
+        };
+        world.happen(Step::Lacp(0, leg, false));
+        world.run_for(Duration::from_secs(20));
+        // Whichever gave up first.
+        let (held, used) = serves(&world);
+        let first = usize::from(used[B]);
+        assert_eq!((held[first], used[first]), (false, true));
+        assert_eq!((held[1 - first], used[1 - first]), (true, false));
+        world.set_leg(first, 0, false);
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(serves(&world), (used, held));
+        world.set_leg(first, 0, true);
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(serves(&world), (used, held));
+        world.happen(Step::Lacp(0, leg, true));
+        world.run_for(Duration::from_secs(20));
+        assert_eq!(serves(&world), ([false, false], [true, true]));
     }
 }
 

@@ -143,7 +143,7 @@ impl<'a> Chaos<'a> {
             Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
             // The daemons here are as fast as they are, a full buffer takes more than two ports, and nothing makes this
             // kernel refuse what it can do.
-            Step::LoseEvents(..) | Step::Slow(..) | Step::Refuse(..) => Ok(()),
+            Step::LoseEvents(..) | Step::Slow(..) | Step::Refuse(..) | Step::Lacp(..) => Ok(()),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(place),

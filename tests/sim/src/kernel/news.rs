@@ -177,6 +177,7 @@ impl Kernel {
         let (actor, partner) = match (state.partner, state.is_used) {
             (Some(_), true) => (agreed, agreed),
             (Some(_), false) => (LacpState::SYNCHRONIZATION, LacpState::empty()),
+            (None, _) if state.is_alone => (LacpState::DEFAULTED, LacpState::empty()),
             (None, _) => (LacpState::EXPIRED, LacpState::EXPIRED),
         };
         Some(BondMember {

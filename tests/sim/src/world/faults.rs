@@ -11,7 +11,7 @@ use super::{
 };
 use crate::bounds::Kind;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, member};
+use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, bond, member};
 use crate::lacp::Phase;
 use crate::syncd::{RETRY, Syncd};
 
@@ -81,6 +81,49 @@ impl World {
                 let port = self.opposite(side, host);
                 self.set_leg(side, port, true);
             }
+        }
+    }
+
+    /// A host speaks LACP from now on, or does not and uses one leg.
+    pub fn set_lone(&mut self, host: usize, lone: Option<usize>) {
+        if self.hosts[host].lone.is_some() == lone.is_some() {
+            return;
+        }
+        self.hosts[host].lone = lone;
+        self.checks.touch(Place::Bond(host), Kind::Lacp, self.now);
+        for side in SIDES {
+            let leg = &mut self.hosts[host].legs[side];
+            leg.generation += 1;
+            match (leg.phase, lone) {
+                (Phase::Down, _) => {
+                    // It may be about to begin anew.
+                    let port = self.opposite(side, host);
+                    let state = self.chassis[side].kernel.member_state(member(port));
+                    if state.is_some_and(|state| state.mii_up) {
+                        self.negotiate(side, host);
+                    }
+                }
+                // The chassis goes on as agreed until it misses the host.
+                (_, Some(_)) => self.expire(side, host),
+                (_, None) => self.negotiate(side, host),
+            }
+        }
+        self.select(host);
+        // Its legs are two where they were one, or the other way round.
+        self.displace_stations(host);
+    }
+
+    /// A host that does not speak LACP tries its other leg when nobody answers on this one.
+    pub(super) fn look_for_an_answer(&mut self, host: usize) {
+        let Some(side) = self.hosts[host].lone else {
+            return;
+        };
+        let port = bond(self.opposite(side, host));
+        let legs = &self.hosts[host].legs;
+        let is_answered = legs[side].cable && self.chassis[side].kernel.accepts(port);
+        if !is_answered && legs[1 - side].cable {
+            self.hosts[host].lone = Some(1 - side);
+            self.select(host);
         }
     }
 
