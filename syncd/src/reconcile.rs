@@ -51,6 +51,7 @@ use pending::Pending;
 use plan::Plan;
 use reasons::{EntryReason, NeighbourReason};
 use results::worsen;
+use retry::reason_to_look;
 use wanted::Change;
 pub use wanted::{
     MAX_WANTED_ENTRIES, MAX_WANTED_INTERFACES, MAX_WANTED_NEIGHBOURS, MAX_WANTED_PORTS, Wanted,
@@ -75,6 +76,7 @@ mod ports;
 mod progress;
 mod reasons;
 mod results;
+mod retry;
 mod wanted;
 
 #[cfg(test)]
@@ -160,14 +162,6 @@ impl Subjects {
             Self::One(Subject::Neighbour(key)) => Some(*key),
             _ => None,
         }
-    }
-}
-
-/// The client asked for it, or did so before and knew of nothing newer.
-fn reason_to_look(waiting: &HashSet<FdbKey>, key: &FdbKey) -> EntryReason {
-    match waiting.contains(key) {
-        true => EntryReason::Want,
-        false => EntryReason::Check,
     }
 }
 
@@ -412,41 +406,6 @@ impl Reconciler {
         }
     }
 
-    /// Look again at everything that could not be done.
-    pub fn retry(&mut self) {
-        for (key, reason) in std::mem::take(&mut self.retry) {
-            self.pending.insert_if_new(key, reason);
-        }
-        for (key, reason) in std::mem::take(&mut self.neighbours.retry) {
-            self.neighbours.pending.insert_if_new(key, reason);
-        }
-        self.ports_changed |= std::mem::take(&mut self.retry_ports);
-    }
-
-    /// Whether [`Reconciler::retry`] may help.
-    #[must_use]
-    pub fn may_retry(&self) -> bool {
-        let is_nothing_left = self.retry.is_empty() && self.neighbours.retry.is_empty();
-        !is_nothing_left || self.retry_ports || self.needs_snapshot().is_some()
-    }
-
-    /// Whether something that is wanted is not so yet.
-    #[must_use]
-    pub fn is_unfinished(&self) -> bool {
-        self.has_more() || self.may_retry()
-    }
-
-    /// Whether there is something to plan although nothing happens: a plan takes a share of what waits, so that
-    /// ports never wait for a table that moves.
-    #[must_use]
-    pub fn has_more(&self) -> bool {
-        let is_listed = self
-            .listing
-            .as_ref()
-            .is_none_or(|listing| !listing.has_unnamed());
-        !is_listed || self.pending.len() + self.neighbours.pending.len() > 0
-    }
-
     /// What has to be done now, in this order: all of ports, interfaces and what the client asked for since the
     /// last plan, and a share of the tables.
     pub fn plan(&mut self) -> Vec<Action> {
@@ -617,24 +576,6 @@ impl Reconciler {
     /// another name, to be published.
     pub fn take_ended(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.ended)
-    }
-
-    fn try_again(&mut self, subject: Subject) {
-        match subject {
-            Subject::Fdb(key) => {
-                if let Some(reason) = self.in_flight.get(&key) {
-                    self.retry.insert(key, *reason);
-                }
-            }
-            Subject::Neighbour(key) => {
-                if let Some(reason) = self.neighbours.in_flight.get(&key) {
-                    self.neighbours.retry.insert(key, *reason);
-                }
-            }
-            Subject::Domain | Subject::Port(_) | Subject::Settings(_) | Subject::Interface(_) => {
-                self.retry_ports = true;
-            }
-        }
     }
 
     fn answer(&mut self) -> Vec<Result<(), OpError>> {
