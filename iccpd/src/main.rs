@@ -307,14 +307,17 @@ fn reread(file: &Path, node_mac: Mac) -> Option<Reread> {
         let (file, line, what) = (file.display(), warning.line, &warning.message);
         tracing::warn!(%file, line, what, "configuration");
     }
-    let Settings {
-        chassis, domain, ..
-    } = &loaded.settings;
-    let pair = domain.as_ref().map(|domain| {
-        let bridge = chassis.find_bridge(Some(domain));
+    let settings = loaded.settings;
+    let chassis = &settings.chassis;
+    let domain = settings.domain.as_ref();
+    let bridge = chassis.find_bridge(domain);
+    let pair = domain.map(|domain| {
         let node_mac = chassis.node_mac.unwrap_or(node_mac);
         (chassis.config(domain, bridge.name, node_mac), bridge)
     });
+    let file = file.to_owned();
+    // Beside what goes on: the kernel has to be asked.
+    tokio::spawn(async move { warn_of_mistakes(&file, &settings, bridge).await });
     Some(Reread { pair, key })
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use mclag_test_support::TempDir;
+use mclag_test_support::{Process, TempDir, ask, eventually};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::Signal;
 
 /// Files of the earlier daemons, and of ours: in quotes with the escapes of JSON, a line each.
 const SEEDS: [(&str, &str); 2] = [
@@ -195,6 +196,44 @@ fn names_are_looked_for_on_the_system() {
         );
     };
     std::thread::scope(|scope| scope.spawn(body).join().unwrap());
+}
+
+/// Input: settings whose bridge comes later; then, with a reload, others whose bridge is none; then a restart. Output: what
+/// waiting does not mend is said at the reload as it is at the start.
+#[test]
+fn what_the_system_has_otherwise_is_said_at_a_reload_and_at_a_start() {
+    let place = TempDir::new("check-reload");
+    let control = place.path("control.sock");
+    let process = std::process::id() % 200 + 10;
+    let write = |bridge: &str| {
+        let text = format!(
+            "[domain]\nid = 7\nlocal = \"127.{process}.122.1\"\npeer = \"127.{process}.122.2\"\n\
+             bridge = \"{bridge}\"\npeer-link = \"peer-absent\"\nports = []\ntcp-port = 18893\n\
+             [syncd]\nsocket = {:?}\n[control]\nsocket = {control:?}\n",
+            place.path("syncd.sock"),
+        );
+        place.write("iccpd.toml", &text)
+    };
+    let start = |settings: &Path| {
+        let log = std::fs::File::create(place.path("log")).unwrap();
+        let args = [Path::new("--settings"), settings];
+        let daemon = Process::start(env!("CARGO_BIN_EXE_iccpd"), &args, log);
+        eventually("it answers", || ask(&control, "status").is_some());
+        daemon
+    };
+    let is_said = || {
+        let log = place.read("log").unwrap_or_default();
+        log.contains("bridge lo: an interface that is no bridge")
+    };
+    let mut daemon = start(&write("br-absent"));
+    assert!(!is_said());
+    let settings = write("lo");
+    daemon.signal(Signal::SIGHUP);
+    eventually("it is said at the reload", is_said);
+    daemon.stop();
+    let mut daemon = start(&settings);
+    eventually("it is said at the start", is_said);
+    daemon.stop();
 }
 
 /// Input: a team with LACP bypass, with a pair in the settings and with one that the server names. Output: it is refused
