@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ impl TempDir {
     #[must_use]
     pub fn new(name: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        static ONCE: Once = Once::new();
+        ONCE.call_once(remove_orphans);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("mclag-test-{name}-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
@@ -68,6 +71,21 @@ impl Deref for TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Remove what processes left behind that were killed, which removes nothing.
+fn remove_orphans() {
+    let entries = std::fs::read_dir(std::env::temp_dir()).into_iter();
+    for entry in entries.flatten().flatten() {
+        let name = entry.file_name();
+        let name = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("mclag-test-"));
+        let owner = name.and_then(|name| name.rsplit('-').nth(1)?.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -391,5 +409,20 @@ mod tests {
         });
         let file = failing.join().unwrap_err().downcast::<PathBuf>().unwrap();
         assert!(file.is_absolute() && !file.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn a_directory_of_a_process_that_was_killed_is_removed_and_no_other() {
+        let mut ended = Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let own = TempDir::new("own");
+        let left = own.with_file_name(format!("mclag-test-left-{}-0", ended.id()));
+        let other = own.with_file_name(format!("mclag-test-no-number-{}", ended.id()));
+        for path in [&left, &other] {
+            std::fs::create_dir_all(path.join("deep")).unwrap();
+        }
+        remove_orphans();
+        assert!(own.exists() && other.exists() && !left.exists());
+        std::fs::remove_dir_all(other).unwrap();
     }
 }
