@@ -322,6 +322,9 @@ async fn reload_settings(
         asked.next().await;
         match settings(args) {
             Ok(now) => {
+                if let Some(notice) = old_name(args) {
+                    tracing::warn!("{notice}");
+                }
                 let later = now.for_next_start(started);
                 if later.is_empty() {
                     tracing::info!("configuration read again");

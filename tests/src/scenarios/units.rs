@@ -16,9 +16,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     about: "Follow the README on a system that has nothing but systemd: bridge and bonds, programs, units, users, and in \
             the end the removal.\n\
             Each daemon answers once it is started, is its user without a capability too many, confines itself, and is \
-            started again when it hangs. A reload takes effect, or fails with the cause and changes nothing; so does a \
-            start, once and not over and over. A second iccpd is refused. They stop in order, and nothing is left.",
-    limit: std::time::Duration::from_secs(600),
+            started again when it hangs. A unit waits for its daemon's word, which comes when it serves. A reload takes \
+            effect, or fails with the cause and changes nothing; so does a start, once and not over and over. A second \
+            iccpd is refused. They stop in order, and the program takes the place of an earlier version. In the end nothing \
+            is left.",
+    limit: std::time::Duration::from_secs(900),
     run: the_units_run_under_systemd,
 }];
 
@@ -63,12 +65,15 @@ fn the_units_run_under_systemd(ctx: &mut Ctx) -> Result<()> {
     install(&system)?;
     ctx.log("installed as the README says");
     privileges(&system)?;
+    readiness(&system)?;
     reload(&system)?;
     start_without_use(&system)?;
     second(&system)?;
     ctx.log("reloads and refusals are as they should be");
     hangs(&system)?;
     order(&system)?;
+    change_over(&system)?;
+    ctx.log("changed over");
     removal(&system)
 }
 
@@ -130,6 +135,42 @@ fn install(system: &System) -> Result<()> {
     // Nothing waits for an answer here. A daemon that is quick enough passes also where the unit does not wait for its
     // word.
     system.run(&commands("mclagctl macs --vlan 10")?).map(drop)
+}
+
+/// Have a unit be otherwise.
+fn drop_in(system: &System, unit: &str, text: &str) -> Result<()> {
+    let directory = format!("/run/systemd/system/{unit}.service.d");
+    system
+        .run(&format!(
+            "mkdir -p {directory}; printf '{text}' >{directory}/lab.conf; systemctl daemon-reload"
+        ))
+        .map(drop)
+}
+
+fn no_drop_in(system: &System, unit: &str) -> Result<()> {
+    system
+        .run(&format!(
+            "rm -r /run/systemd/system/{unit}.service.d; systemctl daemon-reload"
+        ))
+        .map(drop)
+}
+
+/// A daemon that cannot say that it is ready never is; one that can says it when it answers, and not before.
+fn readiness(system: &System) -> Result<()> {
+    for (unit, ..) in UNITS {
+        let deaf =
+            "[Service]\\nUnsetEnvironment=NOTIFY_SOCKET\\nTimeoutStartSec=3s\\nRestart=no\\n";
+        drop_in(system, unit, deaf)?;
+        refused(system, &format!("systemctl restart {unit}"))?;
+        let result = system.property(unit, "Result")?;
+        ensure!(result == "timeout", "{unit} ended with {result}");
+        // What comes behind the word of readiness finds the socket.
+        let test = format!("[Service]\\nExecStartPost=/usr/bin/test -S /run/mclag/{unit}.sock\\n");
+        drop_in(system, unit, &test)?;
+        system.run(&format!("systemctl restart {unit}"))?;
+        no_drop_in(system, unit)?;
+    }
+    system.run("mclagctl status").map(drop)
 }
 
 /// Change one setting of the pair.
@@ -257,12 +298,9 @@ fn hangs(system: &System) -> Result<()> {
     for (unit, ..) in UNITS {
         let patience = system.property(unit, "WatchdogUSec")?;
         ensure!(patience == "1min", "{unit} may hang for {patience}");
-        system.run(&format!(
-            "mkdir -p /run/systemd/system/{unit}.service.d\n\
-             printf '[Service]\\nWatchdogSec=10s\\n' >/run/systemd/system/{unit}.service.d/lab.conf"
-        ))?;
+        drop_in(system, unit, "[Service]\\nWatchdogSec=10s\\n")?;
     }
-    system.run("systemctl daemon-reload; systemctl restart mclagsyncd iccpd")?;
+    system.run("systemctl restart mclagsyncd iccpd")?;
     for (unit, ..) in UNITS {
         let pid = system.property(unit, "MainPID")?;
         system.run(&format!("kill -STOP {pid}"))?;
@@ -304,6 +342,49 @@ fn order(system: &System) -> Result<()> {
         "iccpd was started before mclagsyncd"
     );
     Ok(())
+}
+
+/// From a `syncd.service` of before, which is stood in for by a process with nothing but its name, its configuration and what
+/// it remembered.
+fn change_over(system: &System) -> Result<()> {
+    system.run(
+        "systemctl disable --now mclagsyncd\n\
+         mv /run/mclag/mclagsyncd-originals.json /run/mclag/syncd-originals.json\n\
+         rm -f /run/mclag/*syncd*.sock\n\
+         echo 'on-stop = \"leave\"' >/etc/mclag/syncd.toml\n\
+         cp /usr/bin/sleep /usr/sbin/syncd\n\
+         printf '[Service]\\nExecStart=/usr/sbin/syncd infinity\\n[Install]\\nWantedBy=multi-user.target\\n' \
+         >/etc/systemd/system/syncd.service\n\
+         systemctl daemon-reload; systemctl enable --now syncd",
+    )?;
+    system.run(&commands("systemctl disable --now syncd")?)?;
+    let old = system.property("syncd", "LoadState")?;
+    ensure!(old == "not-found", "syncd is {old}");
+    for (unit, ..) in UNITS {
+        let state = system.run(&format!(
+            "systemctl is-active {unit}; systemctl is-enabled {unit}"
+        ))?;
+        ensure!(state == "active\nenabled\n", "{unit} is {state}");
+    }
+    let journal = system.journal("mclagsyncd")?;
+    let taken_over =
+        "what an earlier version remembered is in /run/mclag/mclagsyncd-originals.json now";
+    ensure!(journal.contains(taken_over), "not said:\n{journal}");
+    // As the log has it: what the reload checks first says it, too.
+    let old_name = "WARN mclagsyncd: configuration is read from /etc/mclag/syncd.toml, the name of earlier versions";
+    ensure!(journal.matches(old_name).count() == 1, "{journal}");
+    system.run("systemctl reload mclagsyncd")?;
+    eventually("the reload says so, too", SOON, || {
+        let journal = system.journal("mclagsyncd")?;
+        ensure!(journal.matches(old_name).count() == 2, "{journal}");
+        Ok(())
+    })?;
+    system.run(
+        "test -S /run/mclag/syncd.sock; test -S /run/mclag/syncd-ctl.sock; mclagctl dataplane",
+    )?;
+    system
+        .run("mv /etc/mclag/syncd.toml /etc/mclag/mclagsyncd.toml; systemctl reload mclagsyncd")
+        .map(drop)
 }
 
 fn removal(system: &System) -> Result<()> {
