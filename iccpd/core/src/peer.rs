@@ -257,6 +257,8 @@ pub struct Peer {
     link: Option<PeerLinkInfo>,
     /// By the names that it gave them.
     ports: BTreeMap<IfName, RemotePort>,
+    /// Those whose VLAN of frames without a tag is said next, if they have one.
+    pvids_due: BTreeSet<IfName>,
     /// The port whose configuration comes next has this id because it was given it.
     given: Option<AggregatorId>,
     /// The ports of this chassis.
@@ -585,8 +587,18 @@ impl Peer {
             return false;
         };
         port.info = Some(info);
-        port.pvid = None; // it is said behind that
+        self.pvids_due.extend(name);
         true
+    }
+
+    /// The peer says something else than how ports are configured. Ports whose VLAN of frames without a tag it has not said
+    /// with their information have none; until now what it said before counted, for the two may be read apart.
+    /// Returns true if that is news.
+    pub fn says_something_else(&mut self) -> bool {
+        let due = std::mem::take(&mut self.pvids_due);
+        let said_before = |name: &IfName| Some(self.ports.get_mut(name)?.pvid.take().is_some());
+        let news = due.iter().filter_map(said_before);
+        news.fold(false, |any, is| any | is)
     }
 
     /// Port VLAN: matched by number, and kept of ports to compare with. Returns true if there is one.
@@ -597,6 +609,7 @@ impl Peer {
             return false;
         };
         port.pvid = Some(vlan.pvid);
+        self.pvids_due.retain(|due| Some(*due) != name);
         true
     }
 

@@ -18,14 +18,15 @@ use mclag_proto::iccp::{
 use mclag_proto::sync::model::{Event, FdbKey, Observation};
 use mclag_proto::{AggregatorId, LacpPartner, Mac, NodeId, Vid};
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const RG: RgId = RgId(1);
 /// Messages of each kind.
 const MANY: u32 = 20_000;
-/// What an answer to a Sync Request consists of with one port: two marks, System Config, three for the
+/// What an answer to a Sync Request consists of with one port: two marks, System Config, four for the
 /// port, Peer Link Info.
-const ANSWER: usize = 7;
+const ANSWER: usize = 8;
 /// Where every bound is written down.
 const DOCUMENT: &str = include_str!("../../../docs/security.md");
 
@@ -418,6 +419,12 @@ fn after(steps: usize) -> Option<Domain> {
         Input::LinksBegin,
         link(1, "peerlink", LinkKind::Other),
         link(2, "bond1", lag),
+        link(3, "br0", LinkKind::Bridge),
+        Input::VlanFiltering { index: 3, on: true },
+        Input::Vlans {
+            index: 2,
+            vids: [Vid::DEFAULT].into(),
+        },
         Input::LinksEnd,
         Input::PeerUp {
             traits: PeerTraits::default(),
@@ -439,6 +446,13 @@ fn after(steps: usize) -> Option<Domain> {
             name: name("bond1"),
             mac: mac(1),
             flag: ConfigFlag::Present,
+        })),
+        tlv(Tlv::PortChannelInfo(PortChannelInfo {
+            id: AggregatorId::of(&name("bond1")),
+            name: name("bond1"),
+            l3: false,
+            address: Ipv4Addr::UNSPECIFIED,
+            vids: [Vid::DEFAULT].into(),
         })),
         tlv(Tlv::SyncData {
             number: 0,
@@ -718,10 +732,9 @@ fn the_document_names_the_kinds_of_log_lines_that_a_message_leads_to() {
         let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
         let documented: BTreeSet<&str> =
             documented.split(", ").filter(|line| *line != "—").collect();
-        // There is neither a dataplane here that could hold a port, nor LACP, nor a bridge that filters VLANs.
+        // There is neither a dataplane here that could hold a port, nor LACP.
         let elsewhere: &[&str] = match name {
             "Interface Up Ack" => &["port held"],
-            "Port VLAN" => &["configuration mismatch"],
             "LACP Partner" => &["configuration mismatch", "local port changed"],
             "Dataplane State" => &["local port changed", "port held", "port not answered"],
             _ => &[],

@@ -184,6 +184,9 @@ impl Domain {
                 let before = self.session.state();
                 let comes_often = before == SessionState::Exchange || waits;
                 let without_consequence = is_without_consequence(&message.body);
+                if !is_port_configuration(&message.body) && self.peer.says_something_else() {
+                    self.checks.due();
+                }
                 self.session.message(message.body, &mut self.timers, now);
                 self.run_session(now);
                 // They come by the thousand, too, and only what they add up to counts.
@@ -565,6 +568,17 @@ impl Domain {
     fn notice(&mut self, notice: Notice) {
         self.outbox.outputs.push_back(Output::Notice(notice));
     }
+}
+
+/// What is said of the configuration of ports in one go: the information of all, then the VLANs of all.
+const fn is_port_configuration(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Application {
+            tlv: Tlv::PortChannelInfo(_) | Tlv::Extension(Extension::PortVlan(_)),
+            ..
+        }
+    )
 }
 
 fn session_config(config: &Config) -> SessionConfig {

@@ -74,7 +74,11 @@ impl Links {
     #[must_use]
     pub fn pvid(&self, name: &IfName, bridge: &IfName) -> Option<Option<Vid>> {
         let index = self.by_name(name)?.index;
-        let is_in_one = self.vids(name).is_some_and(|vids| !vids.is_empty());
+        // The kernel says those of a port with its VLANs, and nothing where the VLANs are another dataplane's.
+        let is_in_one = self
+            .vlans
+            .of_kernel(index)
+            .is_some_and(|vids| !vids.is_empty());
         let pvid = self.attributes.pvids.get(&index).copied();
         (self.filters(bridge) && is_in_one).then(|| pvid.unwrap_or(Some(Vid::DEFAULT)))
     }

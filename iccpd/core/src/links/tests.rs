@@ -622,3 +622,20 @@ fn what_comes_and_goes_with_a_link_is_no_change_of_shape() {
         assert!(reshapes(change), "{number}");
     }
 }
+
+/// VLANs that only another dataplane speaks of say nothing of frames without a tag: VLAN 1 would be made up.
+#[test]
+fn the_vlan_of_frames_without_a_tag_is_the_kernels_word_alone() {
+    let (port, bridge) = (name("bond1"), name("br0"));
+    let ten = Vid::new(10).unwrap();
+    let mut links = bridged([]);
+    links.set_filtering(9, true);
+    links.set_member(port, ten, true);
+    assert_eq!(links.pvid(&port, &bridge), None);
+    links.set_vids(1, [ten].into());
+    assert_eq!(links.pvid(&port, &bridge), Some(Some(Vid::DEFAULT)));
+    links.set_pvid(1, None);
+    assert_eq!(links.pvid(&port, &bridge), Some(None));
+    links.set_vids(1, BTreeSet::new());
+    assert_eq!(links.pvid(&port, &bridge), None);
+}

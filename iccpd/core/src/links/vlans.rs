@@ -63,6 +63,11 @@ impl Vlans {
         had_begun
     }
 
+    /// The kernel's word on an interface, if it said anything.
+    pub(super) fn of_kernel(&self, index: u32) -> Option<&Vids> {
+        self.kernel.get(&index)
+    }
+
     /// VLANs of an interface; none while they are not known.
     pub(super) fn of(&self, link: &Link) -> Option<&Vids> {
         let dataplane = self.dataplane.get(&link.name);

@@ -147,6 +147,20 @@ fn a_port_whose_frames_without_a_tag_are_in_another_vlan_there() {
     };
     differ(&world, Side::A, ten, one);
     differ(&world, Side::B, one, ten);
+    // What else is said of the port is read before the VLAN is said again: the difference is not over meanwhile.
+    let (own, peers) = (ten, one);
+    let differs = Warning::Port {
+        port,
+        conflict: Conflict::Pvid { own, peers },
+    };
+    let before = noted(&world, &differs);
+    for list in [&[1, 10, 20][..], &[1, 10]] {
+        let vids = vids(list).into_iter().collect();
+        let index = lag(0, BONDS[0]).index;
+        world.feed(Side::B, Input::Vlans { index, vids });
+        world.run_for(SECOND);
+    }
+    assert_eq!(noted(&world, &differs), before);
     world.feed(Side::B, pvid(None));
     world.run_for(SECOND);
     differ(&world, Side::A, ten, None);
