@@ -192,6 +192,9 @@ pub enum SessionState {
     Syncing,
     /// Synchronised.
     Up,
+    /// One that only another version knows.
+    #[serde(other)]
+    Unknown,
 }
 
 impl fmt::Display for SessionState {
@@ -210,6 +213,9 @@ pub enum Role {
     Secondary,
     /// Not decided.
     Undecided,
+    /// One that only another version knows.
+    #[serde(other)]
+    Unknown,
 }
 
 impl fmt::Display for Role {
@@ -228,6 +234,9 @@ pub enum RoleBy {
     Priority,
     /// Equal priorities; the lower MAC.
     Mac,
+    /// One that only another version knows.
+    #[serde(other)]
+    Unknown,
 }
 
 impl fmt::Display for RoleBy {
@@ -236,6 +245,7 @@ impl fmt::Display for RoleBy {
             Self::Address => "address",
             Self::Priority => "priority",
             Self::Mac => "MAC",
+            Self::Unknown => "an unknown rule",
         })
     }
 }
@@ -323,6 +333,9 @@ pub enum PortStatus {
     Down,
     /// The interface does not exist.
     Missing,
+    /// One that only another version knows.
+    #[serde(other)]
+    Unknown,
 }
 
 impl fmt::Display for PortStatus {
@@ -490,4 +503,30 @@ pub struct Refusal {
     pub reason: String,
     /// How many.
     pub count: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+
+    fn read<T: DeserializeOwned>(value: &str) -> T {
+        serde_json::from_value(value.into()).unwrap()
+    }
+
+    /// An `iccpd` that was updated answers a `mclagctl` that was not, with the rest of what it says.
+    #[test]
+    fn a_state_that_only_a_later_version_knows_is_read_and_shown_as_unknown() {
+        assert_eq!(read::<SessionState>("up"), SessionState::Up);
+        assert_eq!(read::<SessionState>("resting"), SessionState::Unknown);
+        assert_eq!(read::<Role>("witness"), Role::Unknown);
+        assert_eq!(read::<RoleBy>("lot"), RoleBy::Unknown);
+        assert_eq!(read::<PortStatus>("dormant"), PortStatus::Unknown);
+        let shown = [
+            SessionState::Unknown.to_string(),
+            Role::Unknown.to_string(),
+            PortStatus::Unknown.to_string(),
+        ];
+        assert_eq!(shown, ["unknown"; 3]);
+    }
 }

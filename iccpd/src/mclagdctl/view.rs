@@ -139,7 +139,7 @@ fn state(domain: &Domain, dialect: Dialect, log_level: LogLevel) -> State {
         role: match domain.role() {
             ctl::Role::Primary => Role::Active,
             ctl::Role::Secondary => Role::Standby,
-            ctl::Role::Undecided => Role::None,
+            ctl::Role::Undecided | ctl::Role::Unknown => Role::None,
         },
         ports: port_list(
             ports.iter().map(IfName::as_str),

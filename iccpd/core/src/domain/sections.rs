@@ -93,7 +93,7 @@ impl Domain {
             active: match self.identity.role {
                 Role::Primary => Some(true),
                 Role::Secondary => Some(false),
-                Role::Undecided => None,
+                Role::Undecided | Role::Unknown => None,
             },
             up: self.peer.known().is_restarting() || self.session.state() == SessionState::Exchange,
             system_mac: self.system_mac(),
