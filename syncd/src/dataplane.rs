@@ -353,11 +353,13 @@ impl Actual {
         entry.is_some_and(|entry| entry.kind == EntryKind::Local)
     }
 
-    /// Whether a held port has lost its carrier for it, which it needs until it is let go.
+    /// Whether a held port has lost its carrier for it, which it needs until it is let go. One that is not in the bridge
+    /// does not: the filter would not hold what is routed.
     #[must_use]
     pub fn needs_carrier(&self, port: &IfName) -> bool {
         let tree = self.spanning_tree.as_ref();
-        tree.is_some_and(|tree| tree.held_without_carrier.contains(port))
+        let is_held = tree.is_some_and(|tree| tree.held_without_carrier.contains(port));
+        is_held && self.bridge_port(port).is_some()
     }
 
     fn has_carrier_again(&mut self, port: &IfName) {

@@ -170,7 +170,7 @@ pub enum Conflict {
     /// The peer's is not isolated from the peer link, for its dataplane is not at work, or refuses: this one is kept out
     /// of service.
     NotIsolatedAtPeer,
-    /// The dataplane refuses to isolate it: the other chassis keeps its own out of service beside it.
+    /// The dataplane refuses to isolate it: this one or that of the peer is kept out of service.
     CannotIsolate,
     /// It is a layer-3 port on one side only.
     #[serde(rename = "layer-3")]

@@ -51,16 +51,16 @@ impl Plan {
     }
 
     fn holds(&mut self, wanted: &Wanted, actual: &Actual) {
-        let keeps_carrier = wanted.holds_with_carrier() || actual.spanning_tree.is_some();
+        let is_bridge_port = |port: &IfName| actual.bridge_port(port).is_some();
         for port in members(wanted) {
             let is = actual.held.contains(port);
             let is_as_wanted = is && !actual.needs_carrier(port);
             match wanted.ports()[port].held {
                 Some(true) if !is_as_wanted && actual.can_be_mlag_port(port) => {
-                    let port = *port;
+                    let with_carrier = actual.spanning_tree.is_some() && is_bridge_port(port);
                     self.actions.push(Action::Hold {
-                        port,
-                        keeps_carrier,
+                        port: *port,
+                        keeps_carrier: wanted.holds_with_carrier() || with_carrier,
                     });
                 }
                 Some(false) if is => self.actions.push(Action::Unhold { port: *port }),

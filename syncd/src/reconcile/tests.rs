@@ -510,6 +510,19 @@ fn on_a_bridge_with_spanning_tree_a_held_port_has_its_carrier() {
     let (actions, _) = bench.ask(&[held("bond2")]);
     assert!(actions.contains(&hold("bond2", true)), "{actions:?}");
 
+    // What is routed does not pass the filter of the bridge.
+    let routed = PortActual {
+        bridge_port: None,
+        ..bridge_port()
+    };
+    bench.see_port("bond7", Some(routed));
+    let (actions, _) = bench.ask(&[held("bond7")]);
+    assert!(actions.contains(&hold("bond7", false)), "{actions:?}");
+    let tree = bench.dataplane.spanning_tree.as_mut().unwrap();
+    tree.held_without_carrier.insert(port("bond7"));
+    let _ = bench.observe(&BackendEvent::Resync { why: "test" });
+    assert_eq!(bench.settle().0, []);
+
     bench.dataplane.spanning_tree = None;
     let _ = bench.observe(&BackendEvent::Resync { why: "test" });
     assert_eq!(bench.settle().0, []);
