@@ -9,7 +9,6 @@ use crate::peer::RemotePort;
 use crate::policy::decision::{Answer, OtherHalf, PortAction, Reachability, Situation};
 use ipnetwork::IpNetwork;
 use mclag_proto::ctl::Role;
-use mclag_proto::sync::model::Traffic;
 use std::net::Ipv4Addr;
 
 impl Domain {
@@ -38,9 +37,8 @@ impl Domain {
             let (pairing, before) = (port.pairing(), port.isolation());
             // Beside a port that is let go and cannot be isolated, the other half stays out of service and may count as
             // down. Whether it can by now is found out by asking: until that is confirmed once nothing is isolated.
-            let is_let_go = port.is_hold_lifted() || port.state().traffic() == Traffic::Keep;
             let is_told = self.peer.policy().hears_dataplane;
-            let asks_on = is_let_go && is_told && port.is_isolation_refused();
+            let asks_on = port.is_let_go() && is_told && port.is_isolation_refused();
             let at_peer = at_peer.map(|is_up| is_up || asks_on);
             port.set_isolation(situation.isolation(pairing, at_peer, before, unasked));
         }

@@ -13,7 +13,6 @@ use crate::policy::decision::{Answer, Reachability, Situation};
 use mclag_proto::ctl::Role;
 use mclag_proto::iccp::Tlv;
 use mclag_proto::iccp::ext::{DataplanePresence, DataplaneState, DoubtfulPort, Extension};
-use mclag_proto::sync::model::Traffic;
 
 impl Domain {
     /// The dataplane has something to do or to come back from, or has just done something: it has its time anew.
@@ -125,8 +124,7 @@ impl Domain {
     /// is not opened). So it is out of service, or its host would go on sending into it.
     fn stays_held(&self, port: &MlagPort) -> bool {
         port.is_isolation_refused()
-            && !port.is_hold_lifted()
-            && port.state().traffic() != Traffic::Keep
+            && !port.is_let_go()
             && self.syncd.policy.holds
             && self.links.has_lacp(&port.name())
             && self.peer.port_is_up(&port.name()) == Some(true)

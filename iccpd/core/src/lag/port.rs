@@ -367,10 +367,11 @@ impl MlagPort {
         self.standing == Standing::Refused
     }
 
-    /// The dataplane confirmed that it does not hold it.
+    /// It carries data, as far as the dataplane decides: that confirmed that it does not hold it, or is to leave it as it
+    /// is.
     #[must_use]
-    pub fn is_hold_lifted(&self) -> bool {
-        self.hold == Hold::Lifted
+    pub fn is_let_go(&self) -> bool {
+        self.hold == Hold::Lifted || self.state().traffic() == Traffic::Keep
     }
 
     /// It carries no data, as the dataplane confirmed, which may be gone by now.
