@@ -111,7 +111,8 @@ pub struct Reconciler {
     in_flight: BTreeMap<FdbKey, EntryReason>,
     /// What could not be done and may go better later.
     retry: BTreeMap<FdbKey, EntryReason>,
-    /// What the client asked for while its port was not there, and nothing was seen of since.
+    /// What the client asked for and could not be done yet, and nothing was seen of since: what the dataplane still has
+    /// of it is no news.
     waiting: HashSet<FdbKey>,
     retry_ports: bool,
     /// Neighbours to be looked at by the next plan, those that the plan being carried out looked
@@ -285,7 +286,8 @@ impl Reconciler {
             }
             Change::Entry(key, reason) => {
                 self.retry.remove(&key);
-                self.waiting.remove(&key);
+                let was_waiting = self.waiting.remove(&key);
+                let reason = reason.behind_what_was_not_done(was_waiting);
                 self.pending.insert(key, reason);
                 Subjects::One(Subject::Fdb(key))
             }
@@ -510,6 +512,11 @@ impl Reconciler {
                         OpErrorCode::Waiting if in_filter => OpErrorCode::Refused,
                         code => code,
                     };
+                    if let Subject::Fdb(key) = subject
+                        && self.in_flight.get(&key) == Some(&EntryReason::Want)
+                    {
+                        self.waiting.insert(key);
+                    }
                     if code == OpErrorCode::Refused {
                         self.try_again(subject);
                     } else if let Subject::Fdb(key) = subject
@@ -623,6 +630,8 @@ impl Reconciler {
     /// The client is gone: a snapshot that it had begun will not end.
     pub fn client_gone(&mut self) {
         self.wanted.abandon_snapshots();
+        // The next one knows nothing yet.
+        self.waiting.clear();
         self.asked.clear();
     }
 
@@ -649,9 +658,11 @@ impl Reconciler {
         self.wanted.hold_with_carrier(keeps_carrier);
     }
 
-    /// Every address that the dataplane sees, for a snapshot of events.
+    /// Every address that the dataplane sees, for a snapshot of events. Not where it still has one of which the client said
+    /// otherwise since.
     pub fn observations(&self) -> impl Iterator<Item = (FdbKey, Observation)> {
         let entries = self.actual.fdb.iter();
+        let entries = entries.filter(|(key, _)| !self.waiting.contains(key));
         entries.filter_map(|(key, entry)| Some((*key, observation_of(entry)?)))
     }
 

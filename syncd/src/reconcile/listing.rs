@@ -10,6 +10,7 @@ use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, FdbKey};
 
 use super::reasons::EntryReason;
+use super::retry::reason_to_look;
 use super::{MAX_AT_ONCE, Reconciler};
 use crate::backend::BackendError;
 use crate::dataplane::{Actual, EntryKind, FdbEntry};
@@ -149,7 +150,8 @@ impl Reconciler {
         let event = self.observe_entry(key, entry);
         self.retry.remove(&key);
         if is_ours || self.wanted.entry(&key).is_some() {
-            self.pending.insert_if_new(key, EntryReason::Check);
+            let reason = reason_to_look(&self.waiting, &key);
+            self.pending.insert_if_new(key, reason);
         }
         event
     }

@@ -25,6 +25,17 @@ pub(super) enum EntryReason {
     Check,
 }
 
+impl EntryReason {
+    /// Where something was asked for before and could not be done, the dataplane may still have what it learned earlier:
+    /// nobody is there any more.
+    pub(super) const fn behind_what_was_not_done(self, was_waiting: bool) -> Self {
+        match self {
+            Self::Release { .. } if was_waiting => Self::Release { forget: true },
+            reason => reason,
+        }
+    }
+}
+
 /// Why a neighbour is looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum NeighbourReason {

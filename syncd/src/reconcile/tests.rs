@@ -1149,6 +1149,71 @@ fn what_waits_for_its_port_counts_more_than_what_was_seen_before() {
     assert_eq!(bench.settle().0, []);
 }
 
+/// Input: the dataplane has a host on one port, and cannot do what the client, who knows of that, asks for: the port is not
+/// there, or it is refused. Output: a table of what is seen that is sent meanwhile does not say that the host is there; a
+/// client that is new is told.
+#[test]
+fn where_the_client_knows_that_a_host_is_no_longer_is_no_news_to_it() {
+    for on in ["bond9", "bond1"] {
+        let mut bench = Bench::running();
+        bench.refused = vec![install(1, "bond1", false)];
+        assert!(
+            bench
+                .see(1, Some(entry("swp1", EntryKind::Dynamic)))
+                .is_some()
+        );
+        assert_eq!(bench.reconciler.observations().count(), 1);
+        let (_, answers) = bench.ask(&[fdb_op(1, on)]);
+        assert_ne!(answers, ["ok"]);
+        assert_eq!(bench.reconciler.observations().count(), 0, "{on}");
+        bench.reconciler.adopt(bench.dataplane.clone());
+        let _ = bench.settle();
+        assert_eq!(
+            bench.reconciler.observations().count(),
+            0,
+            "{on}, read anew"
+        );
+        bench.reconciler.client_gone();
+        assert_eq!(
+            bench.reconciler.observations().count(),
+            1,
+            "{on}, another client"
+        );
+    }
+}
+
+/// Input: as before; then the client gives up what it asked for. Output: what the dataplane had before is not in force
+/// again.
+#[test]
+fn what_is_given_up_before_it_was_done_leaves_nothing_older_behind() {
+    let mut bench = Bench::running();
+    bench.refused = vec![install(1, "bond1", false)];
+    assert!(
+        bench
+            .see(1, Some(entry("swp1", EntryKind::Dynamic)))
+            .is_some()
+    );
+    let (_, answers) = bench.ask(&[fdb_op(1, "bond1")]);
+    assert_ne!(answers, ["ok"]);
+    let release = Op::FdbRelease {
+        key: key(1),
+        forget: false,
+    };
+    let delete = Action::FdbDelete {
+        key: key(1),
+        port: port("swp1"),
+    };
+    assert_eq!(bench.ask(&[release.clone()]).0, [delete]);
+    // The dataplane is right where the host was seen since.
+    assert_eq!(bench.reconciler.take_ended().len(), 1);
+    assert!(
+        bench
+            .see(1, Some(entry("swp1", EntryKind::Dynamic)))
+            .is_some()
+    );
+    assert_eq!(bench.ask(&[release]).0, []);
+}
+
 #[test]
 fn an_entry_that_somebody_removed_is_installed_again_but_not_at_once() {
     let mut bench = Bench::running();

@@ -164,3 +164,23 @@ fn a_flush_is_meant_for_what_is_listed_later() {
     };
     assert_eq!(bench.settle().0, [delete]);
 }
+
+/// Input: what the client asked for is refused, and the table is listed anew. Output: it is tried again, also where the
+/// listing names what was learned before.
+#[test]
+fn a_listing_of_what_was_known_does_not_undo_what_was_asked_since() {
+    let mut bench = listing(&[(1, learned("swp1"))]);
+    bench.refused = vec![install(1, "bond1", false)];
+    let keys = [key(1)];
+    bench.reconciler.accept(&[fdb_op(1, "bond1")]);
+    let _ = bench
+        .reconciler
+        .looked_up(&keys, &[Ok(Some(learned("swp1")))]);
+    assert_ne!(bench.settle().1, [Ok(())]);
+    let seen = bench.dataplane.clone();
+    bench.reconciler.adopt_without_table(seen);
+    let piece = [(key(1), learned("swp1"))];
+    assert_eq!(bench.reconciler.take_piece(&piece, true), []);
+    bench.refused.clear();
+    assert_eq!(bench.settle().0, [install(1, "bond1", false)]);
+}
