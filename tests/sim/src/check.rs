@@ -139,10 +139,15 @@ impl Checks {
 
     /// What keeps frames from being delivered twice at a place is gone: it has to be back soon.
     pub fn expose(&mut self, place: Place, kind: Kind, now: Time) {
+        let at_most = match kind {
+            Kind::Refusal => RETRY + REPAIR,
+            _ => REPAIR,
+        };
         let exposure = Excuse {
             since: now,
-            at_most: REPAIR,
+            at_most,
         };
+        let exposure = exposure.or(self.exposed.get(&place).copied());
         self.exposed.insert(place, exposure);
         self.touch(place, kind, now);
     }

@@ -179,6 +179,8 @@ pub struct World {
     pub peer_cable: bool,
     /// The way of the session.
     pub wire_cut: bool,
+    /// Until then what waited for the way of the session arrives, older than it says.
+    late_until: Time,
     /// What is known of what may go wrong now, and what did.
     pub checks: Checks,
     /// What happened, if somebody wants to read it.
@@ -235,6 +237,7 @@ impl World {
             crossed: [false; 2],
             peer_cable: false,
             wire_cut: false,
+            late_until: Time::ZERO,
             checks: Checks::default(),
             trace: None,
             speaks_every: options.speaks_every,
@@ -597,6 +600,7 @@ impl World {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         !self.wire_cut
+            && self.now >= self.late_until
             && self.chassis.iter().all(|chassis| {
                 let iccpd = chassis.iccpd.as_ref();
                 chassis.is_frozen == [false; 2]

@@ -22,6 +22,9 @@ const CROSSING: Duration = Duration::from_millis(1_500);
 /// of what a kernel saw to the other chassis, and of the answer.
 pub(super) const UNDECIDED: Duration = Duration::from_millis(12);
 
+/// How long after the way of the session is mended what was lost on it is sent again.
+const RESENT: Duration = Duration::from_millis(200);
+
 /// Longer than any schedule.
 const FOR_EVER: Duration = Duration::from_secs(1_000_000);
 
@@ -51,6 +54,8 @@ impl World {
     pub fn touch_port(&mut self, side: usize, port: usize, kind: Kind) {
         for place in self.behind(side, port) {
             self.checks.touch(place, kind, self.now);
+            // What was seen there just before may be gone before anybody heard of it.
+            self.displace_who_moved(|at| at == place);
         }
     }
 
@@ -145,7 +150,8 @@ impl World {
     pub fn cut_wire(&mut self, cut: bool) {
         let was_cut = std::mem::replace(&mut self.wire_cut, cut);
         if was_cut && !cut {
-            let resent = self.now + Duration::from_millis(200);
+            let resent = self.now + RESENT;
+            self.late_until = resent + UNDECIDED;
             for chassis in &mut self.chassis {
                 for (at, _) in &mut chassis.from_wire {
                     *at = (*at).max(resent);
@@ -339,7 +345,7 @@ impl World {
         if has_moved {
             let before = self.moved_at[station].replace(self.now);
             let is_undecided = before.is_some_and(|before| self.now - before < UNDECIDED);
-            if !is_heard || is_undecided || self.now < self.crossed_until {
+            if !is_heard || is_undecided || self.now < self.crossed_until || !self.is_healthy() {
                 self.checks.displace_station(station, self.now);
             }
         }
@@ -349,9 +355,15 @@ impl World {
     pub fn cross_moves(&mut self, lasts: Duration) {
         let now = self.now;
         self.crossed_until = self.crossed_until.max(now + UNDECIDED + lasts);
+        self.displace_who_moved(|_| true);
+    }
+
+    /// Whoever moved just now, to such a place, may have to say something again before everybody knows.
+    fn displace_who_moved(&mut self, to: impl Fn(Place) -> bool) {
         for station in 0..STATIONS {
-            if self.moved_at[station].is_some_and(|moved| now - moved < UNDECIDED) {
-                self.checks.displace_station(station, now);
+            let moved = self.moved_at[station].filter(|_| to(self.stations[station]));
+            if moved.is_some_and(|moved| self.now - moved < UNDECIDED) {
+                self.checks.displace_station(station, self.now);
             }
         }
     }
