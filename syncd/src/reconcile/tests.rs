@@ -1203,7 +1203,7 @@ fn what_is_given_up_before_it_was_done_leaves_nothing_older_behind() {
         key: key(1),
         port: port("swp1"),
     };
-    assert_eq!(bench.ask(&[release.clone()]).0, [delete]);
+    assert_eq!(bench.ask(std::slice::from_ref(&release)).0, [delete]);
     // The dataplane is right where the host was seen since.
     assert_eq!(bench.reconciler.take_ended().len(), 1);
     assert!(
