@@ -229,13 +229,16 @@ impl Actual {
                 }
             }
             Action::RemoveFilter => self.filter = None,
-            Action::Hold { port, .. } => {
+            Action::Hold {
+                port,
+                keeps_carrier,
+            } => {
                 self.held.insert(*port);
-                self.has_carrier_again(port);
+                self.set_held_without_carrier(*port, !keeps_carrier);
             }
             Action::Unhold { port } => {
                 self.held.remove(port);
-                self.has_carrier_again(port);
+                self.set_held_without_carrier(*port, false);
             }
             Action::SetLearning { port, learning } => {
                 self.with_bridge_port(port, |settings| settings.learning = *learning);
@@ -362,10 +365,14 @@ impl Actual {
         is_held && self.bridge_port(port).is_some()
     }
 
-    fn has_carrier_again(&mut self, port: &IfName) {
-        if let Some(tree) = &mut self.spanning_tree {
-            tree.held_without_carrier.remove(port);
-        }
+    fn set_held_without_carrier(&mut self, port: IfName, is_so: bool) {
+        let Some(tree) = &mut self.spanning_tree else {
+            return;
+        };
+        match is_so {
+            true => tree.held_without_carrier.insert(port),
+            false => tree.held_without_carrier.remove(&port),
+        };
     }
 
     /// Whether the filter isolates the port.
