@@ -49,4 +49,13 @@ impl Kind {
             Self::Start => 12_000,
         })
     }
+
+    /// Whether what is done may end with the only way of a host waiting until spanning tree lets it forward.
+    #[must_use]
+    pub const fn begins_anew(self) -> bool {
+        match self {
+            Self::Pairing | Self::Lacp | Self::Cables | Self::Refusal | Self::Start => true,
+            Self::Leg | Self::PeerLink | Self::Station | Self::Rules => false,
+        }
+    }
 }

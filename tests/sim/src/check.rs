@@ -79,6 +79,8 @@ pub struct Checks {
     exposed: BTreeMap<Place, Excuse>,
     /// How much longer than usual what is excused may take.
     slack: Duration,
+    /// How long a port waits that gets its carrier.
+    forwards_after: Duration,
     /// A kernel refuses something: what is touched or exposed stays so.
     is_refused: bool,
     last_touch: Time,
@@ -96,12 +98,29 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// With ports that wait for so long when they get their carrier.
+    #[must_use]
+    pub fn new(forwards_after: Duration) -> Self {
+        Self {
+            forwards_after,
+            ..Self::default()
+        }
+    }
+
+    /// How long what is done may cost frames.
+    fn bound(&self, kind: Kind) -> Duration {
+        match kind.begins_anew() {
+            true => kind.bound() + self.forwards_after,
+            false => kind.bound(),
+        }
+    }
+
     fn excuse(&mut self, kind: Kind, now: Time) -> Excuse {
         self.last_touch = now;
         self.seen = None;
         Excuse {
             since: now,
-            at_most: kind.bound(),
+            at_most: self.bound(kind),
         }
     }
 
@@ -167,6 +186,11 @@ impl Checks {
         }
     }
 
+    /// How much longer than usual anything may take.
+    pub const fn slack(&self) -> Duration {
+        self.slack
+    }
+
     fn excuses(&mut self) -> impl Iterator<Item = &mut Excuse> {
         let places = self.exposed.values_mut().chain(self.touched.values_mut());
         places
@@ -212,9 +236,10 @@ impl Checks {
             if self.peer_link.is_some() {
                 self.at_risk.extend(PLACES);
             }
+            let bound = self.bound(Kind::Start);
             let touched = self.touched.values_mut().chain(self.moved.values_mut());
             for excuse in touched.chain(&mut self.peer_link) {
-                excuse.renew(Kind::Start.bound(), now);
+                excuse.renew(bound, now);
             }
         }
         if self.forget_excuses(now) {
@@ -224,7 +249,7 @@ impl Checks {
             return;
         }
         let since = *self.well_since.get_or_insert(now);
-        let is_quiet = now - since.max(self.last_touch) >= Kind::Start.bound();
+        let is_quiet = now - since.max(self.last_touch) >= self.bound(Kind::Start);
         if std::mem::replace(&mut self.is_quiet, is_quiet) != is_quiet {
             self.seen = None;
         }
@@ -385,7 +410,11 @@ impl World {
         // An operator's port that leads nowhere: a host has to leave it, if it can.
         let serves = |host: usize, side: usize| {
             let port = self.opposite(side, host);
-            self.hosts[host].is_usable(side) && self.chassis[side].kernel.can_carry(bond(port))
+            let kernel = &self.chassis[side].kernel;
+            let port = bond(port);
+            self.hosts[host].is_usable(side)
+                && kernel.can_carry(port)
+                && !kernel.waits_to_forward(port)
         };
         if let Place::Bond(host) = from
             && !SIDES.into_iter().any(|side| serves(host, side))
@@ -400,7 +429,15 @@ impl World {
             Place::Bond(host) => serves(host, 1 - side),
             Place::Orphan(at) => at != side && self.chassis[1 - side].is_on,
         };
-        let has_way = self.peer_cable && !self.chassis.iter().any(|it| it.has_lost_peer_link);
+        let is_waiting = |side: usize, index| self.chassis[side].kernel.waits_to_forward(index);
+        let waits =
+            |place: &Place| matches!(place, Place::Orphan(side) if is_waiting(*side, ORPHAN));
+        if [from, to].iter().any(waits) {
+            return false;
+        }
+        let is_cut = SIDES.into_iter().any(|side| is_waiting(side, PEER_LINK));
+        let has_lost = self.chassis.iter().any(|it| it.has_lost_peer_link);
+        let has_way = self.peer_cable && !is_cut && !has_lost;
         is_here || (is_there && has_way && checks.peer_link.is_none())
     }
 

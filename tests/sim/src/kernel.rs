@@ -55,6 +55,20 @@ pub struct Device {
     pub port: Option<Port>,
     /// It had carrier when anything changed last.
     ran: bool,
+    /// What spanning tree makes of it as a port of the bridge, on a bridge that runs it.
+    tree: Tree,
+}
+
+/// What spanning tree makes of a port. No other bridge speaks in the model: a port that has carrier waits, and forwards.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Tree {
+    /// No port, or without carrier.
+    #[default]
+    Disabled,
+    /// It waits for twice the forward delay; how many did before it.
+    Waiting(u64),
+    /// It carries data.
+    Forwarding,
 }
 
 /// What an interface is.
@@ -174,6 +188,12 @@ pub struct Kernel {
     pub filter: Option<Filter>,
     /// What it refuses for now.
     pub refuses: BTreeSet<Duty>,
+    /// The bridge runs spanning tree.
+    spanning_tree: bool,
+    /// How many times a port began to wait until it may forward.
+    waits: u64,
+    /// Ports that began to, which somebody has to [let forward](Self::let_forward) in time.
+    pub to_forward: Vec<(u32, u64)>,
     /// Counts changes of anything that frames depend on.
     pub version: u64,
     /// What `iccpd` has not been sent yet.
@@ -204,13 +224,14 @@ pub const fn key(mac: Mac) -> FdbKey {
 impl Kernel {
     /// As the network configuration of a chassis leaves it at boot, with no cable plugged in.
     #[must_use]
-    pub fn boot(side: u8) -> Self {
+    pub fn boot(side: u8, spanning_tree: bool) -> Self {
         let device = |name: IfName, kind, port| Device {
             name,
             admin_up: true,
             kind,
             port,
             ran: false,
+            tree: Tree::default(),
         };
         let port = Some(Port {
             learning: true,
@@ -243,6 +264,9 @@ impl Kernel {
             fdb: BTreeMap::new(),
             filter: None,
             refuses: BTreeSet::new(),
+            spanning_tree,
+            waits: 0,
+            to_forward: Vec::new(),
             version: 0,
             for_iccpd: Vec::new(),
             for_syncd: Vec::new(),
@@ -322,7 +346,47 @@ impl Kernel {
             // A rule that names a port by its name.
             filter.held.contains(&device.name)
         });
-        is_up && device.port.is_some() && !held
+        is_up && device.port.is_some() && !held && !self.waits_to_forward(index)
+    }
+
+    /// Whether spanning tree keeps the port from carrying data, as it does for a while with any that gets its carrier.
+    #[must_use]
+    pub fn waits_to_forward(&self, index: u32) -> bool {
+        let device = self.devices.get(&index);
+        device.is_some_and(|device| matches!(device.tree, Tree::Waiting(_)))
+    }
+
+    /// A port has waited for long enough, unless it lost its carrier meanwhile. Returns whether it forwards from now on.
+    pub fn let_forward(&mut self, index: u32, wait: u64) -> bool {
+        let device = self.devices.get_mut(&index);
+        let Some(device) = device.filter(|device| device.tree == Tree::Waiting(wait)) else {
+            return false;
+        };
+        device.tree = Tree::Forwarding;
+        self.device_changed(index);
+        true
+    }
+
+    /// Ports that lost their carrier begin anew when they have it again.
+    fn follow_carriers(&mut self) {
+        if !self.spanning_tree {
+            return;
+        }
+        for index in self.devices.keys().copied().collect::<Vec<_>>() {
+            let runs = self.has_carrier(index);
+            let Some(device) = self.devices.get_mut(&index) else {
+                continue;
+            };
+            match (runs && device.port.is_some(), device.tree) {
+                (false, _) => device.tree = Tree::Disabled,
+                (true, Tree::Disabled) => {
+                    self.waits += 1;
+                    device.tree = Tree::Waiting(self.waits);
+                    self.to_forward.push((index, self.waits));
+                }
+                (true, Tree::Waiting(_) | Tree::Forwarding) => {}
+            }
+        }
     }
 
     /// Whether a frame that arrives on this port is taken in.

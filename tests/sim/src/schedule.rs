@@ -158,18 +158,22 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         prop_oneof![Just(3_u64), Just(15)],
         prop_oneof![Just(1_u64), Just(25)],
         any::<bool>(),
+        prop::bool::weighted(0.25),
     );
     let steps = prop::collection::vec(steps(), 1..40).prop_map(|steps| steps.concat());
     (options, steps).prop_map(
-        |((seed, restart_hold, session_timeout, speaks_every, bypass), steps)| Schedule {
-            options: Options {
-                seed,
-                restart_hold: Duration::from_secs(restart_hold),
-                session_timeout: Duration::from_secs(session_timeout),
-                speaks_every: Duration::from_secs(speaks_every),
-                bypass,
-            },
-            steps,
+        |((seed, restart_hold, session_timeout, speaks_every, bypass, spanning_tree), steps)| {
+            Schedule {
+                options: Options {
+                    seed,
+                    restart_hold: Duration::from_secs(restart_hold),
+                    session_timeout: Duration::from_secs(session_timeout),
+                    speaks_every: Duration::from_secs(speaks_every),
+                    bypass,
+                    spanning_tree,
+                },
+                steps,
+            }
         },
     )
 }

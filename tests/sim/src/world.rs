@@ -18,6 +18,7 @@ mod faults;
 mod frames;
 mod processes;
 
+use crate::bounds::Kind;
 use crate::check::Checks;
 use crate::iccpd::Iccpd;
 use crate::kernel::{BONDS, Found, Kernel, ORPHAN, bond, member, name};
@@ -63,7 +64,12 @@ pub struct Options {
     pub speaks_every: Duration,
     /// Ports serve hosts that do not speak LACP ([`Config::bypass`]).
     pub bypass: bool,
+    /// Both bridges run spanning tree.
+    pub spanning_tree: bool,
 }
+
+/// Twice the least forward delay: how long a port waits on a bridge with spanning tree.
+const FORWARDS_AFTER: Duration = Duration::from_secs(4);
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Timer {
@@ -87,6 +93,8 @@ enum Timer {
         host: usize,
         generation: u64,
     },
+    /// Spanning tree lets a port forward.
+    Forward { side: usize, index: u32, wait: u64 },
     /// Tables age, and hosts that do not speak LACP look whether anybody answers.
     Second,
     /// Stations that have nothing to say say something.
@@ -186,10 +194,11 @@ pub struct World {
     /// What happened, if somebody wants to read it.
     pub trace: Option<Vec<String>>,
     speaks_every: Duration,
+    spanning_tree: bool,
     /// The legs that each host uses.
     legs: [[bool; 2]; BONDS],
-    /// When each station moved last.
-    moved_at: [Option<Time>; STATIONS],
+    /// When each station said something last, having moved or not.
+    spoke_at: [Option<Time>; STATIONS],
     /// Until then the word of a move may be overtaken by an entry that is said anew.
     crossed_until: Time,
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
@@ -205,7 +214,7 @@ impl World {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&options.seed.to_le_bytes());
         let chassis = |side: usize| Chassis {
-            kernel: Kernel::boot(u8::from(side == 1)),
+            kernel: Kernel::boot(u8::from(side == 1), options.spanning_tree),
             iccpd: None,
             syncd: None,
             is_frozen: [false; 2],
@@ -238,11 +247,15 @@ impl World {
             peer_cable: false,
             wire_cut: false,
             late_until: Time::ZERO,
-            checks: Checks::default(),
+            checks: Checks::new(match options.spanning_tree {
+                true => FORWARDS_AFTER,
+                false => Duration::ZERO,
+            }),
             trace: None,
             speaks_every: options.speaks_every,
+            spanning_tree: options.spanning_tree,
             legs: [[false; 2]; BONDS],
-            moved_at: [None; STATIONS],
+            spoke_at: [None; STATIONS],
             crossed_until: Time::ZERO,
             timers: BinaryHeap::new(),
             count: 0,
@@ -394,6 +407,15 @@ impl World {
                 self.after(Duration::from_secs(1), Timer::Second);
             }
             Timer::Notice { side, port } => self.notice(side, port),
+            Timer::Forward { side, index, wait } => {
+                if self.chassis[side].kernel.let_forward(index, wait) {
+                    match (0..BONDS).find(|port| bond(*port) == index) {
+                        Some(port) => self.touch_port(side, port, Kind::Leg),
+                        None => self.touch_peer_link(Kind::PeerLink),
+                    }
+                    self.kernel_moved(side);
+                }
+            }
             Timer::Restart {
                 side,
                 host,
@@ -568,6 +590,9 @@ impl World {
             {
                 self.negotiate(side, host);
             }
+        }
+        for (index, wait) in std::mem::take(&mut self.chassis[side].kernel.to_forward) {
+            self.after(FORWARDS_AFTER, Timer::Forward { side, index, wait });
         }
         let (to_iccpd, to_syncd) = {
             let kernel = &mut self.chassis[side].kernel;

@@ -13,6 +13,7 @@ const OPTIONS: Options = Options {
     session_timeout: Duration::from_secs(3),
     speaks_every: Duration::from_secs(1),
     bypass: true,
+    spanning_tree: false,
 };
 
 /// Chassis.

@@ -109,6 +109,7 @@ impl Kernel {
             }
             _ => {
                 self.filter()?.held.insert(*port);
+                self.let_carry(index);
             }
         }
         Ok(())
@@ -119,9 +120,16 @@ impl Kernel {
             filter.held.remove(port);
             self.version += 1;
         }
-        if let Some(index) = self.named(port)
-            && let Some(device) = self.devices.get_mut(&index)
+        if let Some(index) = self.named(port) {
+            self.let_carry(index);
+        }
+    }
+
+    /// Give a bond its carrier back if it lost it for a hold.
+    fn let_carry(&mut self, index: u32) {
+        if let Some(device) = self.devices.get_mut(&index)
             && let DeviceKind::Bond { min_links, .. } = &mut device.kind
+            && *min_links >= MIN_LINKS_HOLD
         {
             *min_links %= MIN_LINKS_HOLD;
             self.device_changed(index);
@@ -163,7 +171,8 @@ impl Kernel {
             return Err(BackendError::waiting_for(name));
         }
         // The kernel takes no entry that it would have to age on a port without carrier.
-        if kind == EntryKind::Dynamic && !self.has_carrier(port) {
+        let is_down = !self.has_carrier(port) || self.waits_to_forward(port);
+        if kind == EntryKind::Dynamic && is_down {
             return Err(BackendError::refused(format!("{name} is down")));
         }
         let entry = Entry {

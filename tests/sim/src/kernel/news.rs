@@ -25,6 +25,7 @@ impl Kernel {
     /// Something about an interface changed, and with it perhaps the carrier of others.
     pub(super) fn device_changed(&mut self, index: u32) {
         self.version += 1;
+        self.follow_carriers();
         let mut changed = vec![index];
         for other in self.devices.keys().copied().collect::<Vec<_>>() {
             let runs = self.has_carrier(other);
@@ -124,10 +125,10 @@ impl Kernel {
             kind: self.kind(index, reader)?,
             member: self.member_info(index),
             bridge_port: device.port.map(|port| BridgePort {
-                state: if runs {
-                    PortState::Forwarding
-                } else {
-                    PortState::Disabled
+                state: match (runs, self.waits_to_forward(index)) {
+                    (false, _) => PortState::Disabled,
+                    (true, true) => PortState::Listening,
+                    (true, false) => PortState::Forwarding,
                 },
                 learning: port.learning,
                 flood: true,
@@ -143,7 +144,7 @@ impl Kernel {
             DeviceKind::Bridge => LinkKind::Bridge {
                 vlan_filtering: false,
                 mcast_snooping: McastSnooping::Off,
-                spanning_tree: false,
+                spanning_tree: self.spanning_tree,
                 ageing_time: super::AGEING,
             },
             DeviceKind::Wire { .. } | DeviceKind::Member { .. } => LinkKind::Veth,
@@ -226,7 +227,7 @@ impl Kernel {
             routed: BTreeSet::new(),
             bridge,
             snooping: dataplane::McastSnooping::Off,
-            spanning_tree: None,
+            spanning_tree: self.tree_actual(),
             filter: self.filter_actual(),
             held: self.held(),
             ports: indices()
@@ -250,6 +251,14 @@ impl Kernel {
         self.filter.as_ref().map(|filter| dataplane::Filter {
             peer_link: filter.peer_link,
             isolated: filter.isolated.clone(),
+        })
+    }
+
+    fn tree_actual(&self) -> Option<dataplane::SpanningTree> {
+        let devices = self.devices.iter();
+        let held = devices.filter(|(index, _)| self.is_held_by_links(**index));
+        self.spanning_tree.then(|| dataplane::SpanningTree {
+            held_without_carrier: held.map(|(_, device)| device.name).collect(),
         })
     }
 

@@ -19,8 +19,8 @@ use crate::syncd::{RETRY, Syncd};
 const CROSSING: Duration = Duration::from_millis(1_500);
 
 /// Of two moves in less than this, or of a move and another event, nobody can say which one was later: the longest way
-/// of what a kernel saw to the other chassis, and of the answer.
-pub(super) const UNDECIDED: Duration = Duration::from_millis(12);
+/// of what a kernel saw to the other chassis.
+const UNDECIDED: Duration = Duration::from_millis(6);
 
 /// How long after the way of the session is mended what was lost on it is sent again.
 const RESENT: Duration = Duration::from_millis(200);
@@ -53,10 +53,13 @@ impl World {
     /// Something is done to an MLAG port.
     pub fn touch_port(&mut self, side: usize, port: usize, kind: Kind) {
         for place in self.behind(side, port) {
+            let is_lone = matches!(place, Place::Bond(host) if self.hosts[host].lone.is_some());
+            // The chassis waits in vain for LACP first.
+            let kind = if is_lone { Kind::Lacp } else { kind };
             self.checks.touch(place, kind, self.now);
-            // What was seen there just before may be gone before anybody heard of it.
-            self.displace_who_moved(|at| at == place);
         }
+        // What was seen there just before may be gone before anybody heard of it.
+        self.cross_moves(Duration::ZERO);
     }
 
     /// An MLAG port loses what keeps frames from being delivered twice.
@@ -319,7 +322,7 @@ impl World {
         if std::mem::replace(&mut chassis.is_on, true) {
             return;
         }
-        chassis.kernel = Kernel::boot(u8::from(side == 1));
+        chassis.kernel = Kernel::boot(u8::from(side == 1), self.spanning_tree);
         chassis.has_lost_peer_link = false;
         chassis.store = Store::new();
         chassis.kernel.set_cable(ORPHAN, true);
@@ -341,13 +344,11 @@ impl World {
         if has_moved {
             self.checks.touch_station(station, self.now);
         }
+        let is_undecided = self.is_undecided(station);
         let is_heard = self.speak(station);
-        if has_moved {
-            let before = self.moved_at[station].replace(self.now);
-            let is_undecided = before.is_some_and(|before| self.now - before < UNDECIDED);
-            if !is_heard || is_undecided || self.now < self.crossed_until || !self.is_healthy() {
-                self.checks.displace_station(station, self.now);
-            }
+        let is_crossed = is_undecided || self.now < self.crossed_until || !self.is_healthy();
+        if has_moved && (!is_heard || is_crossed) {
+            self.checks.displace_station(station, self.now);
         }
     }
 
@@ -355,17 +356,17 @@ impl World {
     pub fn cross_moves(&mut self, lasts: Duration) {
         let now = self.now;
         self.crossed_until = self.crossed_until.max(now + UNDECIDED + lasts);
-        self.displace_who_moved(|_| true);
-    }
-
-    /// Whoever moved just now, to such a place, may have to say something again before everybody knows.
-    fn displace_who_moved(&mut self, to: impl Fn(Place) -> bool) {
         for station in 0..STATIONS {
-            let moved = self.moved_at[station].filter(|_| to(self.stations[station]));
-            if moved.is_some_and(|moved| self.now - moved < UNDECIDED) {
+            if self.is_undecided(station) {
                 self.checks.displace_station(station, self.now);
             }
         }
+    }
+
+    /// What a station said may not have come everywhere, by way of an `mclagsyncd` that may be slow.
+    pub(super) fn is_undecided(&self, station: usize) -> bool {
+        let spoke = self.spoke_at[station];
+        spoke.is_some_and(|spoke| self.now - spoke < UNDECIDED + self.checks.slack())
     }
 
     /// Something is done to the peer link. What is installed there because of that may cross what was seen just before.

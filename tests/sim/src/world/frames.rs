@@ -3,7 +3,6 @@
 use mclag_proto::Mac;
 use proptest::prelude::Rng as _;
 
-use super::faults::UNDECIDED;
 use super::{Place, SIDES, World, mac};
 use crate::kernel::{BONDS, ORPHAN, PEER_LINK, bond};
 
@@ -79,10 +78,9 @@ impl World {
         let walk = self.walk(way, None);
         let is_taken_in = !walk.path.is_empty();
         if is_taken_in {
-            let moved = self.moved_at[station];
-            let is_decided = moved.is_none_or(|moved| self.now - moved >= UNDECIDED);
-            let is_heard = is_decided && self.is_healthy();
+            let is_heard = !self.is_undecided(station) && self.is_healthy();
             self.checks.heard(station, is_heard, self.now);
+            self.spoke_at[station] = Some(self.now);
         }
         for (side, ingress) in walk.path {
             let now = self.now;

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use iccp_core::{Input, Notice, Output, PeerTraits};
 use mclag_proto::iccp::Message;
+use mclag_proto::sync::model::FdbKey;
 use syncd::backend::BackendEvent;
+use syncd::dataplane::Subject;
 
-use super::{OnWire, ToIccpd, ToSyncd, World, letter, push, ready, ready_events};
+use super::{
+    FromKernel, OnWire, STATIONS, ToIccpd, ToSyncd, World, letter, mac, push, ready, ready_events,
+};
 use crate::iccpd::ABILITIES;
 use crate::syncd::Reply;
 
@@ -52,6 +56,9 @@ impl World {
         let local = chassis.local[1];
         chassis.syncd = Some(process);
         for (action, result) in done {
+            if let Subject::Fdb(key) = action.subject() {
+                self.cross_entry(side, key);
+            }
             self.note(|| format!("{} mclagsyncd: {action}: {result:?}", letter(side)));
         }
         if let Some(local) = local {
@@ -60,6 +67,18 @@ impl World {
             }
         }
         self.kernel_moved(side);
+    }
+
+    /// What was done to an entry may have crossed what the kernel saw of the host, which nobody has read yet (ADR 19).
+    fn cross_entry(&mut self, side: usize, of: FdbKey) {
+        let mut unread = self.chassis[side].from_bridge.iter();
+        let is_crossed = unread.any(|(_, event)| {
+            matches!(event, FromKernel::Event(BackendEvent::Fdb { key, .. }) if *key == of)
+        });
+        let station = (0..STATIONS).find(|station| mac(*station) == of.mac);
+        if let Some(station) = station.filter(|_| is_crossed) {
+            self.checks.displace_station(station, self.now);
+        }
     }
 
     pub(super) fn wake_iccpd(&mut self, side: usize) {
