@@ -67,6 +67,7 @@ fn described(pair: PairSettings) -> Domain {
         peer_link: domain.peer_link,
         ports,
         port_ids: BTreeMap::new(),
+        port_kinds: BTreeMap::new(),
         unique_ip,
         system_mac: None,
         keepalive: duration(domain.keepalive_s, Config::KEEPALIVES, Config::KEEPALIVE),

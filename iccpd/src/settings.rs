@@ -21,7 +21,7 @@ mod vlan_ports;
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
 use mclag_proto::iccp::Dialect;
-use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
+use mclag_proto::{AggregatorId, DomainId, IfName, LagKind, Mac};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -98,6 +98,8 @@ pub struct Domain {
     pub ports: BTreeSet<IfName>,
     /// The ids of those that were given one, each another one.
     pub port_ids: BTreeMap<IfName, AggregatorId>,
+    /// Those that were declared to speak LACP, or not to.
+    pub port_kinds: BTreeMap<IfName, LagKind>,
     /// VLAN interfaces that keep their own identity on each chassis (`spec/behaviour.md` 11.6).
     pub unique_ip: BTreeSet<IfName>,
     /// LACP system id of the pair.
@@ -213,6 +215,7 @@ impl Chassis {
             peer_link: domain.peer_link,
             ports: domain.ports.clone(),
             port_ids: domain.port_ids.clone(),
+            port_kinds: domain.port_kinds.clone(),
             system_mac: domain.system_mac,
             node_mac,
             priority: self.priority,

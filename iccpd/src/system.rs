@@ -1,12 +1,12 @@
 //! What the running system has of what the settings name. Interfaces and addresses may come later
 //! (`spec/behaviour.md` 2.4), so that one is missing is no mistake; that it is called otherwise is one.
 
-use crate::ctl::words::TEAM_BYPASS;
+use crate::ctl::words::{TEAM_BYPASS, other_kind};
 use crate::settings::{Bridge, BridgeOrigin, Settings, VlanPort};
 use mclag_daemon::log::write_line;
 use mclag_daemon::process;
-use mclag_netlink::{Kernel, LinkKind, NetlinkError};
-use mclag_proto::IfName;
+use mclag_netlink::{BondMode, Kernel, LinkKind, NetlinkError};
+use mclag_proto::{IfName, LagKind};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
@@ -40,6 +40,8 @@ pub enum State {
     VlanPort(VlanPort),
     /// It is a team, for which that is no setting of ours.
     Team,
+    /// It is there, but was declared to be of this kind, and is of the other one.
+    Kind(LagKind),
 }
 
 impl Finding {
@@ -48,7 +50,11 @@ impl Finding {
     pub const fn is_mistake(&self) -> bool {
         matches!(
             self.state,
-            State::Alternative(_) | State::NoBridge | State::VlanPort(_) | State::Team
+            State::Alternative(_)
+                | State::NoBridge
+                | State::VlanPort(_)
+                | State::Team
+                | State::Kind(_)
         )
     }
 }
@@ -70,6 +76,7 @@ impl fmt::Display for Finding {
             State::VlanPort(port) => port.fmt(f),
             State::NoBridge => f.write_str("an interface that is no bridge"),
             State::Team => f.write_str(TEAM_BYPASS),
+            State::Kind(declared) => f.write_str(other_kind(*declared)),
         }
     }
 }
@@ -180,6 +187,13 @@ pub async fn find(
             {
                 State::VlanPort(port)
             }
+            Some(link)
+                if link.name == *name
+                    && let Some(declared) = domain.port_kinds.get(name)
+                    && lag_kind(&link.kind).is_some_and(|kind| kind != *declared) =>
+            {
+                State::Kind(*declared)
+            }
             Some(link) if link.name == *name && link.master.is_some() && link.master == index => {
                 State::Present
             }
@@ -193,6 +207,15 @@ pub async fn find(
         note("unique-ip", name, state);
     }
     Ok(found)
+}
+
+/// Whether an interface speaks LACP; none of a team, whose teamd knows.
+fn lag_kind(kind: &LinkKind) -> Option<LagKind> {
+    match kind {
+        LinkKind::Team => None,
+        LinkKind::Bond(bond) if bond.mode == BondMode::Lacp => Some(LagKind::Lacp),
+        _ => Some(LagKind::Static),
+    }
 }
 
 /// Those of these ports that are teams.
@@ -221,6 +244,20 @@ fn named(name: IfName, found: Option<IfName>) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_of_another_kind_than_declared_is_a_mistake_and_named() {
+        let state = State::Kind(LagKind::Lacp);
+        let (key, value) = ("port", "bond1".to_owned());
+        let finding = Finding { key, value, state };
+        assert!(finding.is_mistake());
+        assert_eq!(
+            finding.to_string(),
+            "port bond1: declared lacp, and does not speak LACP (no bond of mode 802.3ad)"
+        );
+        assert_eq!(lag_kind(&LinkKind::Team), None);
+        assert_eq!(lag_kind(&LinkKind::Veth), Some(LagKind::Static));
+    }
 
     #[test]
     fn a_team_with_lacp_bypass_is_a_mistake_and_named() {

@@ -58,6 +58,27 @@ impl fmt::Display for LacpPartner {
     }
 }
 
+/// Whether a LAG speaks LACP. An interface that is no LAG speaks none.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LagKind {
+    /// It does not: its members carry data with their carrier.
+    Static,
+    /// It does.
+    Lacp,
+}
+
+impl LagKind {
+    /// As it is called in settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Lacp => "lacp",
+        }
+    }
+}
+
 /// A partner in a recording; those of earlier versions have the system id alone.
 #[derive(Deserialize)]
 #[serde(untagged)]

@@ -19,4 +19,4 @@ pub mod iccp;
 pub mod mclagdctl;
 pub mod sync;
 
-pub use addr::{AggregatorId, DomainId, IfName, LacpPartner, Mac, NodeId, Vid};
+pub use addr::{AggregatorId, DomainId, IfName, LacpPartner, LagKind, Mac, NodeId, Vid};

@@ -60,8 +60,8 @@ fn link(index: u32, text: &str, running: bool, kind: LinkKind) -> Link {
 
 /// `PortChannel1` is up, `PortChannel2` is down.
 fn links() -> Vec<Link> {
-    let lag = |lacp| LinkKind::Lag {
-        lacp,
+    let lag = |lacp: bool| LinkKind::Lag {
+        lacp: Some(lacp),
         partner: lacp.then_some(mclag_proto::LacpPartner {
             system: mac(0x99),
             key: 9,

@@ -1,6 +1,6 @@
 //! What an operator decided. The I/O layer reads files; this is the result.
 
-use mclag_proto::{AggregatorId, DomainId, IfName, Mac};
+use mclag_proto::{AggregatorId, DomainId, IfName, LagKind, Mac};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -27,6 +27,9 @@ pub struct Config {
     /// The ids of those ports that were given one, 1..=65535, each another one ([`crate::port_id`]).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub port_ids: BTreeMap<IfName, AggregatorId>,
+    /// The ports that were declared to speak LACP, or not to; of the others it is as the kernel has it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub port_kinds: BTreeMap<IfName, LagKind>,
     /// LACP system id of the pair. Without one, the secondary adopts the primary's own.
     pub system_mac: Option<Mac>,
     /// A MAC of this chassis: its identity while `system_mac` is not set, and the tie-break of
@@ -93,6 +96,7 @@ impl Config {
             peer_link: None,
             ports: BTreeSet::new(),
             port_ids: BTreeMap::new(),
+            port_kinds: BTreeMap::new(),
             system_mac: None,
             node_mac,
             priority: Self::PRIORITY,

@@ -268,8 +268,8 @@ impl Link {
 pub enum LinkKind {
     /// A LAG: bond or team.
     Lag {
-        /// It speaks LACP.
-        lacp: bool,
+        /// It speaks LACP; none while that is not known, of a team whose teamd has not answered.
+        lacp: Option<bool>,
         /// Its LACP partner, when there is one.
         partner: Option<LacpPartner>,
         /// It has carrier only while so many members can be used, as its operator set it. Zero is

@@ -410,7 +410,7 @@ fn after(steps: usize) -> Option<Domain> {
     let mut domain = Domain::new(config([name("bond1")].into()));
     let link = |index, text: &str, kind| Input::Link(link(index, name(text), kind));
     let lag = LinkKind::Lag {
-        lacp: false,
+        lacp: Some(false),
         partner: None,
         min_links: 0,
     };

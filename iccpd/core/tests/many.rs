@@ -19,7 +19,7 @@ fn bond(port: u32) -> IfName {
 
 fn lag(port: u32) -> Link {
     let kind = LinkKind::Lag {
-        lacp: true,
+        lacp: Some(true),
         partner: None,
         min_links: 0,
     };

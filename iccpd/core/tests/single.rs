@@ -34,7 +34,7 @@ fn link(index: u32, text: &str) -> Link {
 /// The bond of the model, in the bridge or not, with this host behind it.
 fn bond1(master: Option<u32>, partner: Option<LacpPartner>) -> Input {
     let kind = LinkKind::Lag {
-        lacp: true,
+        lacp: Some(true),
         partner,
         min_links: 0,
     };
@@ -768,7 +768,7 @@ fn a_port_that_cannot_carry_is_held_and_leaves_the_pair_s_system_id_until_it_can
     let bond = |min_links, master| {
         let (lacp, partner) = (true, None);
         let kind = LinkKind::Lag {
-            lacp,
+            lacp: Some(lacp),
             partner,
             min_links,
         };

@@ -1,10 +1,10 @@
 //! What the core means, in the words that an operator reads.
 
 use iccp_core::{OpFailure, Reason};
-use mclag_proto::Vid;
 use mclag_proto::ctl::{Conflict, Other, Warning};
 use mclag_proto::iccp::ext::DataplanePresence;
 use mclag_proto::sync::model::Op;
+use mclag_proto::{LagKind, Vid};
 
 /// Why LACP bypass is not for teams.
 pub(crate) const TEAM_BYPASS: &str =
@@ -99,6 +99,15 @@ pub fn warning(warning: &Warning) -> String {
     }
 }
 
+/// That a port is of another kind than it was declared.
+#[must_use]
+pub const fn other_kind(declared: LagKind) -> &'static str {
+    match declared {
+        LagKind::Static => "declared static, and its bond speaks LACP (mode 802.3ad)",
+        LagKind::Lacp => "declared lacp, and does not speak LACP (no bond of mode 802.3ad)",
+    }
+}
+
 /// A difference of a port.
 #[must_use]
 pub fn conflict(conflict: &Conflict) -> String {
@@ -116,6 +125,10 @@ pub fn conflict(conflict: &Conflict) -> String {
         Conflict::NotIsolatedAtPeer => {
             "kept out of service: the peer's is not isolated, and its dataplane cannot isolate it".to_owned()
         }
+        Conflict::Kind { declared } => format!("{}: it is held", other_kind(*declared)),
+        Conflict::LacpAtPeer { peers } => format!(
+            "no LACP here, and LACP partner {peers} at the peer, who serves the host: it is held"
+        ),
         Conflict::Partners { own, peers } => format!(
             "LACP partner {own} here, {peers} at the peer: the port of the secondary is held"
         ),
@@ -259,7 +272,7 @@ mod tests {
     use mclag_proto::ctl::CounterName;
     use mclag_proto::iccp::RgId;
     use mclag_proto::sync::model::{OpError, OpErrorCode};
-    use mclag_proto::{AggregatorId, IfName, LacpPartner, Mac};
+    use mclag_proto::{AggregatorId, IfName, LacpPartner, LagKind, Mac};
     use serde_json::json;
     use std::time::Duration;
 
@@ -478,6 +491,34 @@ mod tests {
                 })),
                 "bond1: LACP partner 02:00:00:00:00:01 key 9 here, 02:00:00:00:00:02 key 15 at the peer: \
                  the port of the secondary is held",
+            ),
+            (
+                port(Conflict::LacpAtPeer {
+                    peers: LacpPartner {
+                        system: peers,
+                        key: 15,
+                    },
+                }),
+                of_port(json!({
+                    "conflict": "lacp-at-peer",
+                    "peers": {"system": peers, "key": 15},
+                })),
+                "bond1: no LACP here, and LACP partner 02:00:00:00:00:02 key 15 at the peer, who serves the host: \
+                 it is held",
+            ),
+            (
+                port(Conflict::Kind {
+                    declared: LagKind::Static,
+                }),
+                of_port(json!({"conflict": "kind", "declared": "static"})),
+                "bond1: declared static, and its bond speaks LACP (mode 802.3ad): it is held",
+            ),
+            (
+                port(Conflict::Kind {
+                    declared: LagKind::Lacp,
+                }),
+                of_port(json!({"conflict": "kind", "declared": "lacp"})),
+                "bond1: declared lacp, and does not speak LACP (no bond of mode 802.3ad): it is held",
             ),
             (
                 port(Conflict::PartnerElsewhere {

@@ -283,7 +283,7 @@ impl View {
             Kind::Team => {
                 let state = self.teams.get(&info.index);
                 LinkKind::Lag {
-                    lacp: state.is_some_and(|s| s.lacp),
+                    lacp: state.map(|s| s.lacp),
                     partner: state.and_then(|s| s.partner),
                     min_links: 0,
                 }

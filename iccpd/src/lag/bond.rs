@@ -13,7 +13,7 @@ pub fn kind(bond: &BondInfo) -> LinkKind {
         key: lacp.partner_key,
     });
     LinkKind::Lag {
-        lacp: bond.mode == BondMode::Lacp,
+        lacp: Some(bond.mode == BondMode::Lacp),
         partner: partner.filter(|partner| !partner.system.is_zero()),
         // Without what holding adds: that is no wish of the operator's.
         min_links: bond.own_min_links(),

@@ -16,7 +16,7 @@ use iccp_core::{Config, OnLoss};
 use mclag_daemon::settings::{Problem, Shown, interface, line_of, unicast_address, unicast_mac};
 use mclag_daemon::socket::Purpose;
 use mclag_proto::iccp::PORT;
-use mclag_proto::{DomainId, IfName};
+use mclag_proto::{DomainId, IfName, LagKind};
 use names::Names;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -173,6 +173,7 @@ impl Check<'_> {
             peer_link: names.peer_link,
             ports: names.ports,
             port_ids: names.port_ids,
+            port_kinds: names.port_kinds,
             unique_ip: names.unique_ip,
             system_mac,
             keepalive,
@@ -231,6 +232,11 @@ impl Check<'_> {
             };
             if is_named && !names.ports.contains(&name) {
                 self.wrong(value.span(), format!("`{name}` is no MLAG port"));
+            } else if names.port_kinds.get(&name) == Some(&LagKind::Static) {
+                self.wrong(
+                    value.span(),
+                    format!("`{name}` is static: nothing is to be bypassed"),
+                );
             } else if !bypass.insert(name) {
                 self.wrong(value.span(), format!("`{name}` is named twice"));
             }

@@ -1,4 +1,5 @@
 use super::*;
+use mclag_proto::LagKind;
 use mclag_proto::mclagdctl::Dialect;
 
 const GOOD: &str = r#"[domain]
@@ -252,6 +253,18 @@ fn mistakes_are_reported_with_line_column_and_value() {
                 "[[domain.port]]\nname = \"left\"\nid = 7\n[[domain.port]]\nname = \"right\"\nid = 7",
             ),
             "13:6: `right` and `left` in line 10 have the same id 7",
+        ),
+        (
+            and("[[domain.port]]\nname = \"left\"\nkind = \"static\""),
+            "",
+        ),
+        (
+            and("[[domain.port]]\nname = \"left\"\nkind = \"bond\""),
+            "10:8: unknown variant `bond`, expected `static` or `lacp`",
+        ),
+        (
+            and("lacp-bypass = [\"left\"]\n[[domain.port]]\nname = \"left\"\nkind = \"static\""),
+            "8:16: `left` is static: nothing is to be bypassed",
         ),
         (
             with("bond2", "bond-2345678901"),
@@ -718,6 +731,15 @@ fn ports_have_free_names_and_may_be_given_ids() {
     let names = ["bond1", "bond2", "left", "right"];
     assert_eq!(domain.ports, names.map(name).into());
     assert_eq!(domain.port_ids, [(name("left"), AggregatorId(1))].into());
+    assert!(domain.port_kinds.is_empty());
+    let kinds = "[[domain.port]]\nname = \"a\"\nid = 1\nkind = \"static\"\n\
+                 [[domain.port]]\nname = \"b\"\nkind = \"lacp\"\n";
+    let settings = parse(&format!("{GOOD}{kinds}")).unwrap();
+    assert_eq!(parse(&settings.to_string()), Ok(settings.clone()));
+    let domain = settings.domain.unwrap();
+    let declared = [(name("a"), LagKind::Static), (name("b"), LagKind::Lacp)];
+    assert_eq!(domain.port_kinds, declared.into());
+    assert_eq!(domain.port_ids, [(name("a"), AggregatorId(1))].into());
     // The short form need not be there.
     let text = format!(
         "{}{tables}",

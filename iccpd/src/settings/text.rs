@@ -30,9 +30,16 @@ impl fmt::Display for Settings {
             write!(f, "{domain}")?;
         }
         write!(f, "{chassis}")?;
-        for (name, id) in domain.iter().flat_map(|domain| &domain.port_ids) {
-            let name = Quoted(name.as_str());
-            writeln!(f, "\n[[domain.port]]\nname = {name}\nid = {id}")?;
+        if let Some(domain) = domain {
+            for name in domain.ports.iter().filter(|name| domain.has_table(name)) {
+                write!(f, "\n[[domain.port]]\nname = {}\n", Quoted(name.as_str()))?;
+                if let Some(id) = domain.port_ids.get(name) {
+                    writeln!(f, "id = {id}")?;
+                }
+                if let Some(kind) = domain.port_kinds.get(name) {
+                    writeln!(f, "kind = \"{}\"", kind.name())?;
+                }
+            }
         }
         writeln!(f)?;
         writeln!(f, "[syncd]\n{syncd}")?;
@@ -62,6 +69,12 @@ impl fmt::Display for Settings {
     }
 }
 
+impl Domain {
+    fn has_table(&self, port: &IfName) -> bool {
+        self.port_ids.contains_key(port) || self.port_kinds.contains_key(port)
+    }
+}
+
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -71,7 +84,8 @@ impl fmt::Display for Domain {
             peer_link,
             ports,
             // In tables of their own, which stand behind the rest.
-            port_ids,
+            port_ids: _,
+            port_kinds: _,
             unique_ip,
             system_mac,
             keepalive,
@@ -83,9 +97,9 @@ impl fmt::Display for Domain {
         if let Some(peer_link) = peer_link {
             writeln!(f, "peer-link = {}", Quoted(peer_link.as_str()))?;
         }
-        let derived = ports.iter().filter(|name| !port_ids.contains_key(*name));
-        let derived: BTreeSet<IfName> = derived.copied().collect();
-        writeln!(f, "ports = {}", Names(&derived))?;
+        let listed = ports.iter().filter(|name| !self.has_table(name));
+        let listed: BTreeSet<IfName> = listed.copied().collect();
+        writeln!(f, "ports = {}", Names(&listed))?;
         writeln!(f, "unique-ip = {}", Names(unique_ip))?;
         if let Some(mac) = system_mac {
             writeln!(f, "system-mac = \"{mac}\"")?;

@@ -1,7 +1,7 @@
 //! What an operator should look at.
 
 use crate::iccp::ext::DataplanePresence;
-use crate::{AggregatorId, IfName, LacpPartner, Mac, Vid};
+use crate::{AggregatorId, IfName, LacpPartner, LagKind, Mac, Vid};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -153,6 +153,16 @@ pub enum Conflict {
     MissingAtPeer,
     /// It shows the LACP system id of the pair all the same, as SONiC has it.
     SharesSystemId,
+    /// It was declared to be of this kind, and its LAG here is of the other one: it is held.
+    Kind {
+        /// The kind in the settings.
+        declared: LagKind,
+    },
+    /// It does not speak LACP, and the peer's half does, and carries data for this partner: this one is held.
+    LacpAtPeer {
+        /// The LACP partner at the peer.
+        peers: LacpPartner,
+    },
     /// Another one is at its other end than at the other end of the peer's: the secondary's is held.
     Partners {
         /// The LACP partner here.

@@ -115,7 +115,7 @@ impl Domain {
     }
 
     fn conflicts_of(&self, port: &MlagPort) -> Vec<Conflict> {
-        let mut conflicts = Vec::new();
+        let mut conflicts = Vec::from_iter(self.kind_conflict(&port.name()));
         if !self.peer.known().are_ports_synchronised() {
             return conflicts;
         }

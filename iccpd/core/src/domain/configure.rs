@@ -11,6 +11,7 @@
 //! | keepalive, session timeout | at once |
 //! | system MAC, node MAC | advertised, ports and interfaces follow (W-21) |
 //! | priority | announced to one of our own, and the role decided anew |
+//! | kind of a port | held, or released |
 //! | bridge, unique IP | programmed or advertised |
 //! | ack timeout, restart hold, on loss | from the next time on |
 
@@ -57,6 +58,7 @@ impl Domain {
         self.configure_session(&before, now);
         self.configure_identity(&before);
         self.configure_ports(&before, now);
+        self.partners.look_again();
         self.checks.due();
     }
 
@@ -155,7 +157,6 @@ impl Domain {
                 port.advertise(News::State);
             }
             self.ports.insert(*name, port);
-            self.partners.look_again();
         }
         self.peer.set_own(ids);
         self.peer.drop_infos();

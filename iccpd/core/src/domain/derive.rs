@@ -105,7 +105,7 @@ impl Domain {
     ) {
         let name = port.name();
         let before = port.bypass();
-        let may = self.config.bypass.contains(&name) && !self.is_miscabled(&name);
+        let may = self.config.bypass.contains(&name) && !self.is_mismatched(&name);
         let lone = match may {
             true => self.links.lone(&name, &self.config.bridge),
             false => Lone::No,
@@ -154,7 +154,7 @@ impl Domain {
         let name = port.name();
         let at_peer = self.peer.port_is_up(&name);
         let carries = self.links.port_is_up(&name, &self.config.bridge);
-        let kept_out = self.is_miscabled(&name) || self.is_kept_out(port);
+        let kept_out = self.is_mismatched(&name) || self.is_kept_out(port);
         let up = (carries || port.bypass().carries()) && !kept_out;
         let looked_at = port.look_at();
         let mut unasked = false;
@@ -172,7 +172,12 @@ impl Domain {
             unasked = looked_at && matches!(event, Event::LinksBackAlone(_));
         }
         let answer = self.answer(port, situation);
-        match situation.port_action(port.state(), at_peer, answer) {
+        let action = match self.kind_conflict(&name) {
+            // Whatever the peer does.
+            Some(_) => PortAction::Hold,
+            None => situation.port_action(port.state(), at_peer, answer),
+        };
+        match action {
             PortAction::Hold if self.syncd.policy.holds => port.step(Event::Hold, &mut self.timers),
             PortAction::Hold | PortAction::Keep => {}
             PortAction::Forward => {

@@ -537,7 +537,7 @@ impl Domain {
         let (name, bridge) = (&port.name(), &self.config.bridge);
         let is_stranded = self.links.is_ready() && self.links.is_stranded(name, bridge);
         match port.pairing() {
-            _ if is_stranded || self.is_miscabled(name) || self.is_kept_out(port) => {}
+            _ if is_stranded || self.is_mismatched(name) || self.is_kept_out(port) => {}
             _ if self.is_served_by_peer_alone(name) => {}
             Pairing::Unknown => return None,
             Pairing::Presumed | Pairing::Paired => return shared,

@@ -6,12 +6,16 @@
 //! secondary counts as down: it is held and shows an LACP system id of its own. So is one whose partner is
 //! behind another port of the peer. Nobody has to clear that: when the partners agree it is over
 //! (`docs/adr/0018-partners-agree.md`).
+//!
+//! Where LACP carries data on one half and is not spoken on the other one, the host is known to be behind the former: the
+//! latter counts as down, whoever is the secondary. So does a port that was declared to be of another kind than the kernel
+//! has it, whatever the peer says (`docs/adr/0022-lacp-bypass.md`).
 
 use super::{Domain, IfName, MlagPort, Role, SessionState};
 use crate::links::Lone;
-use mclag_proto::LacpPartner;
 use mclag_proto::ctl::Conflict;
-use std::collections::BTreeMap;
+use mclag_proto::{LacpPartner, LagKind};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,8 @@ pub(super) struct Partners {
     looked_at: Option<(u64, Role, bool)>,
     /// Something changed that counts.
     is_due: bool,
+    /// The ports that do not speak LACP.
+    without_lacp: BTreeSet<IfName>,
     conflicts: BTreeMap<IfName, Conflict>,
 }
 
@@ -57,6 +63,10 @@ impl Domain {
                 let port = self.ports.get_mut(&name);
                 self.partners.is_due |= port.is_some_and(|port| port.set_partner(partner));
             }
+            let is_static = |name: &&IfName| self.links.lag_kind(name) == Some(LagKind::Static);
+            let without_lacp = self.ports.keys().filter(is_static).copied().collect();
+            self.partners.is_due |= self.partners.without_lacp != without_lacp;
+            self.partners.without_lacp = without_lacp;
         }
         if self.session.state() != SessionState::Exchange
             || !std::mem::take(&mut self.partners.is_due)
@@ -64,10 +74,15 @@ impl Domain {
             return;
         }
         let own = self.ports.values();
-        let own = own.filter_map(|port| Some((port.name(), port.partner()?)));
+        let own = own.filter_map(|port| Some((port.name(), End::Lacp(port.partner()?))));
+        let without = self.partners.without_lacp.iter();
+        let without = without.map(|name| (*name, End::WithoutLacp));
         let peers = self.peer.ports();
-        let peers = peers.filter_map(|(name, port)| Some((*name, port.partner()?)));
-        let conflicts = compare(&own.collect(), &peers.collect(), |own| {
+        let peers = peers.filter_map(|(name, port)| {
+            let (partner, is_up) = (port.partner()?, port.is_up());
+            Some((*name, PeersEnd { partner, is_up }))
+        });
+        let conflicts = compare(&own.chain(without).collect(), &peers.collect(), |own| {
             self.peer.name_of(own)
         });
         if conflicts != self.partners.conflicts {
@@ -83,6 +98,12 @@ impl Domain {
     /// nobody answers.
     fn lacp_partner(&self, port: &MlagPort) -> Option<LacpPartner> {
         let (name, bridge) = (&port.name(), &self.config.bridge);
+        let is_static = self.links.lag_kind(name) == Some(LagKind::Static);
+        // One that is held for its kind is out of service whatever the peer does, so it is to keep no other half from
+        // carrying data.
+        if is_static || self.kind_conflict(name).is_some() {
+            return None;
+        }
         let partner = self.links.partner(name);
         match self.identity.role {
             Role::Secondary if self.syncd.policy.holds => {
@@ -94,39 +115,71 @@ impl Domain {
         }
     }
 
-    /// The port is to be kept from carrying data: another host is behind the peer's. Where no
-    /// dataplane can do that it would only be said.
-    pub(super) fn is_miscabled(&self, port: &IfName) -> bool {
-        self.identity.role == Role::Secondary
-            && self.syncd.policy.holds
-            && self.partners.conflict(port).is_some()
+    /// The port is to be kept from carrying data: its host is behind the peer's half, or another one is, or it is of
+    /// another kind than declared. Where no dataplane can do that it would only be said.
+    pub(super) fn is_mismatched(&self, port: &IfName) -> bool {
+        let gives_way = match self.partners.conflict(port) {
+            Some(Conflict::LacpAtPeer { .. }) => true,
+            Some(_) => self.identity.role == Role::Secondary,
+            None => false,
+        };
+        self.syncd.policy.holds && (gives_way || self.kind_conflict(port).is_some())
+    }
+
+    /// The port was declared to speak LACP, or not to, and the kernel has it otherwise.
+    pub(super) fn kind_conflict(&self, port: &IfName) -> Option<Conflict> {
+        let declared = *self.config.port_kinds.get(port)?;
+        let differs = self.links.lag_kind(port)? != declared;
+        differs.then_some(Conflict::Kind { declared })
     }
 }
 
-/// What differs, by the partners of the ports of both chassis, and what the peer calls its half of a port.
+/// What is at the other end of a port of this chassis.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// This partner.
+    Lacp(LacpPartner),
+    /// Nobody knows: LACP is not spoken.
+    WithoutLacp,
+}
+
+/// What is at the other end of a port of the peer on which LACP agreed.
+#[derive(Clone, Copy, Debug)]
+struct PeersEnd {
+    partner: LacpPartner,
+    /// It carries data.
+    is_up: bool,
+}
+
+/// What differs, by what is at the other end of the ports of both chassis, and what the peer calls its half of a port.
 fn compare(
-    own: &BTreeMap<IfName, LacpPartner>,
-    peers: &BTreeMap<IfName, LacpPartner>,
+    own: &BTreeMap<IfName, End>,
+    peers: &BTreeMap<IfName, PeersEnd>,
     name_at_peer: impl Fn(&IfName) -> Option<IfName>,
 ) -> BTreeMap<IfName, Conflict> {
     let at_peer: BTreeMap<LacpPartner, IfName> = peers
         .iter()
-        .map(|(name, partner)| (*partner, *name))
+        .map(|(name, end)| (end.partner, *name))
         .collect();
     let theirs = |name: &IfName| peers.get(&name_at_peer(name)?);
-    let conflict = |name: &IfName, partner: LacpPartner| match theirs(name) {
-        Some(theirs) if *theirs == partner => None,
-        Some(theirs) => Some(Conflict::Partners {
-            own: partner,
-            peers: *theirs,
+    let conflict = |name: &IfName, end: End| match (end, theirs(name)) {
+        (End::WithoutLacp, Some(theirs)) if theirs.is_up => {
+            let peers = theirs.partner;
+            Some(Conflict::LacpAtPeer { peers })
+        }
+        (End::WithoutLacp, _) => None,
+        (End::Lacp(own), Some(theirs)) if theirs.partner == own => None,
+        (End::Lacp(own), Some(theirs)) => Some(Conflict::Partners {
+            own,
+            peers: theirs.partner,
         }),
-        None => {
+        (End::Lacp(partner), None) => {
             let at = *at_peer.get(&partner)?;
             Some(Conflict::PartnerElsewhere { partner, at })
         }
     };
     let found = own.iter();
-    let found = found.filter_map(|(name, partner)| Some((*name, conflict(name, *partner)?)));
+    let found = found.filter_map(|(name, end)| Some((*name, conflict(name, *end)?)));
     found.collect()
 }
 
@@ -135,27 +188,54 @@ mod tests {
     use super::*;
     use mclag_proto::Mac;
 
-    /// `bond1=1.9` is a port with the partner of that last byte and key.
-    fn partners(text: &str) -> BTreeMap<IfName, LacpPartner> {
+    fn name(text: &str) -> IfName {
+        IfName::new(text).unwrap()
+    }
+
+    /// The partner of that last byte and key.
+    fn partner(text: &str) -> LacpPartner {
+        let (last, key) = text.split_once('.').unwrap();
+        let system = Mac([2, 0, 0, 0, 0, last.parse().unwrap()]);
+        let key = key.parse().unwrap();
+        LacpPartner { system, key }
+    }
+
+    fn ports<T>(text: &str, end: impl Fn(&str) -> T) -> BTreeMap<IfName, T> {
         let ports = text.split_whitespace().map(|word| {
-            let (name, partner) = word.split_once('=').unwrap();
-            let (last, key) = partner.split_once('.').unwrap();
-            let system = Mac([2, 0, 0, 0, 0, last.parse().unwrap()]);
-            let key = key.parse().unwrap();
-            (IfName::new(name).unwrap(), LacpPartner { system, key })
+            let (port, other) = word.split_once('=').unwrap();
+            (name(port), end(other))
         });
         ports.collect()
+    }
+
+    /// `bond1=1.9` is a port with that partner, and `bond1=static` one without LACP.
+    fn own(text: &str) -> BTreeMap<IfName, End> {
+        ports(text, |end| match end {
+            "static" => End::WithoutLacp,
+            other => End::Lacp(partner(other)),
+        })
+    }
+
+    /// `bond1=1.9` is a port with that partner, and `bond1=1.9(down)` carries no data.
+    fn peers(text: &str) -> BTreeMap<IfName, PeersEnd> {
+        ports(text, |end| {
+            let up = end.strip_suffix("(down)");
+            let partner = partner(up.unwrap_or(end));
+            let is_up = up.is_none();
+            PeersEnd { partner, is_up }
+        })
     }
 
     #[test]
     fn partners_agree_in_system_and_key_or_the_port_is_named() {
         // Here, at the peer, what differs.
-        for (own, peers, found) in [
+        for (here, there, found) in [
             ("bond1=1.9 bond2=2.9", "bond1=1.9 bond2=2.9", ""),
             ("bond1=1.9", "", ""),
             ("", "bond1=1.9", ""),
             // Another host, or another LAG of the same one.
             ("bond1=1.9", "bond1=2.9", "bond1 differs"),
+            ("bond1=1.9", "bond1=2.9(down)", "bond1 differs"),
             ("bond1=1.9", "bond1=1.15", "bond1 differs"),
             // Crossed.
             (
@@ -167,16 +247,22 @@ mod tests {
             ("bond1=1.9", "bond2=1.9", "bond1 at bond2"),
             ("bond1=1.9", "bond2=1.15", ""),
             ("bond1=1.9", "bond1=1.9 other=1.9", ""),
+            // Another kind there: the host speaks LACP, and is served there.
+            ("bond1=static", "bond1=1.9", "bond1 LACP there"),
+            ("bond1=static", "bond1=1.9(down)", ""),
+            ("bond1=static", "", ""),
+            ("bond1=static", "bond2=1.9", ""),
         ] {
-            let words = compare(&partners(own), &partners(peers), |own| Some(*own))
+            let words = compare(&own(here), &peers(there), |own| Some(*own))
                 .into_iter()
                 .map(|(name, conflict)| match conflict {
                     Conflict::Partners { .. } => format!("{name} differs"),
                     Conflict::PartnerElsewhere { at, .. } => format!("{name} at {at}"),
+                    Conflict::LacpAtPeer { .. } => format!("{name} LACP there"),
                     other => panic!("{other:?}"),
                 });
             let words: Vec<String> = words.collect();
-            assert_eq!(words.join(" "), found, "{own} and {peers}");
+            assert_eq!(words.join(" "), found, "{here} and {there}");
         }
     }
 }

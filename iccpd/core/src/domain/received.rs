@@ -187,6 +187,9 @@ impl Domain {
     pub(super) fn peer_port_state(&mut self, state: AggregatorState) {
         let up = state.state.is_up();
         let (own, changed) = self.peer.port_state(state).unwrap_or_default();
+        if changed {
+            self.partners.due();
+        }
         if let Some(port) = own.filter(|_| changed) {
             self.peer_port_changed(port, up);
         }

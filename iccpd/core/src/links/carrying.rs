@@ -1,7 +1,7 @@
 //! Whether the kernel would carry data through a port.
 
 use super::{Link, LinkKind, Links};
-use mclag_proto::IfName;
+use mclag_proto::{IfName, LagKind};
 
 /// Who is at the other end of a port on which LACP has not agreed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,7 +26,7 @@ impl Links {
             return Lone::No;
         };
         let LinkKind::Lag {
-            lacp: true,
+            lacp: Some(true),
             partner,
             min_links: 0 | 1,
         } = link.kind
@@ -92,11 +92,25 @@ impl Links {
             .is_some_and(|(link, _)| self.runs_spanning_tree(bridge) && !link.passes_frames())
     }
 
+    /// Whether an interface speaks LACP; none if there is no such interface, and while that is not known.
+    #[must_use]
+    pub fn lag_kind(&self, name: &IfName) -> Option<LagKind> {
+        let lacp = match self.by_name(name)?.kind {
+            LinkKind::Lag { lacp, .. } => lacp?,
+            LinkKind::Bridge
+            | LinkKind::Vlan { .. }
+            | LinkKind::Macvlan { .. }
+            | LinkKind::Vxlan
+            | LinkKind::Vrf
+            | LinkKind::Other => false,
+        };
+        Some(if lacp { LagKind::Lacp } else { LagKind::Static })
+    }
+
     /// It is a LAG that speaks LACP.
     #[must_use]
     pub fn has_lacp(&self, name: &IfName) -> bool {
-        let kind = self.by_name(name).map(|link| &link.kind);
-        matches!(kind, Some(LinkKind::Lag { lacp: true, .. }))
+        self.lag_kind(name) == Some(LagKind::Lacp)
     }
 
     /// The VLAN interface for which an interface can be neither MLAG port nor peer link: it is one on top of a LAG, or one
@@ -134,7 +148,7 @@ impl Links {
     pub fn is_stranded(&self, name: &IfName, bridge: &IfName) -> bool {
         self.by_name(name).is_some_and(|link| match link.kind {
             LinkKind::Lag {
-                lacp: true,
+                lacp: Some(true),
                 min_links,
                 ..
             } => {

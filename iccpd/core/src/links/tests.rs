@@ -1,5 +1,6 @@
 use super::*;
 use crate::input::LagMember;
+use mclag_proto::LagKind;
 
 pub(crate) fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -27,7 +28,7 @@ fn set<const N: usize>(vids: [Vid; N]) -> Vids {
 fn bond_with_member(running: bool, distributing: bool) -> Links {
     let mut links = Links::default();
     let kind = LinkKind::Lag {
-        lacp: true,
+        lacp: Some(true),
         partner: None,
         min_links: 0,
     };
@@ -79,7 +80,7 @@ fn bond(min_links: u32) -> Link {
     let (lacp, partner) = (true, None);
     Link {
         kind: LinkKind::Lag {
-            lacp,
+            lacp: Some(lacp),
             partner,
             min_links,
         },
@@ -593,7 +594,7 @@ fn what_comes_and_goes_with_a_link_is_no_change_of_shape() {
     let lag = |key| {
         let system = mclag_proto::Mac([2, 0, 0, 0, 0, 9]);
         let kind = LinkKind::Lag {
-            lacp: true,
+            lacp: Some(true),
             partner: Some(LacpPartner { system, key }),
             min_links: 0,
         };
@@ -638,4 +639,30 @@ fn the_vlan_of_frames_without_a_tag_is_the_kernels_word_alone() {
     assert_eq!(links.pvid(&port, &bridge), Some(None));
     links.set_vids(1, BTreeSet::new());
     assert_eq!(links.pvid(&port, &bridge), None);
+}
+
+#[test]
+fn an_interface_speaks_lacp_where_its_lag_does() {
+    let lag = |lacp| LinkKind::Lag {
+        lacp,
+        partner: None,
+        min_links: 0,
+    };
+    for (kind, speaks) in [
+        (lag(Some(true)), Some(LagKind::Lacp)),
+        (lag(Some(false)), Some(LagKind::Static)),
+        (lag(None), None),
+        (LinkKind::Other, Some(LagKind::Static)),
+        (LinkKind::Vxlan, Some(LagKind::Static)),
+    ] {
+        let mut links = Links::default();
+        links.begin();
+        links.upsert(Link {
+            kind,
+            ..link(5, "bond1")
+        });
+        links.end();
+        assert_eq!(links.lag_kind(&name("bond1")), speaks, "{kind:?}");
+        assert_eq!(links.lag_kind(&name("bond2")), None);
+    }
 }

@@ -128,7 +128,7 @@ mod tests {
         let lacp = true;
         Link {
             kind: LinkKind::Lag {
-                lacp,
+                lacp: Some(lacp),
                 partner,
                 min_links,
             },

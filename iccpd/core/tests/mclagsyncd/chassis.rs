@@ -106,7 +106,7 @@ impl Chassis {
     pub fn bond(&mut self) {
         let (lacp, partner) = (true, None);
         let kind = LinkKind::Lag {
-            lacp,
+            lacp: Some(lacp),
             partner,
             min_links: 0,
         };

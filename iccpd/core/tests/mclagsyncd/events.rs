@@ -56,7 +56,7 @@ fn session(chassis: &Chassis) -> SessionState {
 }
 
 fn bond() -> Input {
-    let (lacp, partner) = (true, None);
+    let (lacp, partner) = (Some(true), None);
     let min_links = 0;
     let kind = LinkKind::Lag {
         lacp,
@@ -94,7 +94,7 @@ fn a_port_whose_interface_is_made_again_is_told_again() {
 fn an_interface_of_the_same_name_with_another_number_takes_the_place_of_the_old_one() {
     let mut chassis = synchronised(Chassis::active());
     let another = 30;
-    let (lacp, partner) = (true, None);
+    let (lacp, partner) = (Some(true), None);
     let min_links = 0;
     let kind = LinkKind::Lag {
         lacp,
@@ -135,7 +135,7 @@ fn a_port_that_was_deleted_while_its_interface_was_away_stays_deleted() {
     chassis.configure(1, |config| config.ports.insert(name("PortChannel7")));
     let mut link = Chassis::link(70, "PortChannel7");
     link.kind = LinkKind::Lag {
-        lacp: true,
+        lacp: Some(true),
         partner: None,
         min_links: 0,
     };

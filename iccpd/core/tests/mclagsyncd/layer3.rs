@@ -139,7 +139,7 @@ fn a_port_that_cannot_carry_leaves_the_pair_s_system_id_whoever_s_address_it_has
         }
         chassis.session_up();
         let mut bond = |min_links| {
-            let (lacp, partner) = (true, None);
+            let (lacp, partner) = (Some(true), None);
             chassis.feed(Input::Link(Link {
                 kind: LinkKind::Lag {
                     lacp,

@@ -345,7 +345,7 @@ fn a_static_leg_goes_ahead_when_the_peer_is_known_not_to_answer() {
         let mut world = World::settled();
         let lag = lag(0, BONDS[0]);
         let kind = LinkKind::Lag {
-            lacp: false,
+            lacp: Some(false),
             partner: None,
             min_links: 0,
         };

@@ -11,6 +11,7 @@ mod bypass;
 mod hazards;
 mod ids;
 mod kernel;
+mod kinds;
 mod legacy;
 mod moves;
 mod roles;

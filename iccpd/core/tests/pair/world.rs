@@ -784,7 +784,7 @@ pub fn lag(bond: usize, text: &str) -> Link {
     let index = lag_index(bond);
     Link {
         kind: LinkKind::Lag {
-            lacp: true,
+            lacp: Some(true),
             partner: None,
             min_links: 0,
         },

@@ -120,7 +120,7 @@ fn a_dump_is_told_between_begin_and_end() {
     assert_eq!(
         lag.kind,
         LinkKind::Lag {
-            lacp: true,
+            lacp: Some(true),
             partner,
             min_links: 0,
         }
@@ -385,7 +385,7 @@ fn teamd_decides_about_members_as_long_as_it_answers() {
         panic!("{inputs:?}");
     };
     let kind = LinkKind::Lag {
-        lacp: state.lacp,
+        lacp: Some(state.lacp),
         partner: state.partner,
         min_links: 0,
     };

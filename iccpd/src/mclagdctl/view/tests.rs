@@ -55,7 +55,7 @@ impl Chassis {
             )
         }));
         let lag = LinkKind::Lag {
-            lacp: true,
+            lacp: Some(true),
             partner: None,
             min_links: 0,
         };

@@ -3,7 +3,7 @@
 use super::Check;
 use super::tables::DomainTable;
 use mclag_daemon::settings::interface;
-use mclag_proto::{AggregatorId, IfName};
+use mclag_proto::{AggregatorId, IfName, LagKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use toml::Spanned;
@@ -14,6 +14,7 @@ pub(super) struct Names {
     pub(super) peer_link: Option<IfName>,
     pub(super) ports: BTreeSet<IfName>,
     pub(super) port_ids: BTreeMap<IfName, AggregatorId>,
+    pub(super) port_kinds: BTreeMap<IfName, LagKind>,
     pub(super) unique_ip: BTreeSet<IfName>,
 }
 
@@ -36,7 +37,7 @@ impl Check<'_> {
         let mut ports: BTreeSet<IfName> = ports
             .filter_map(|name| self.unique(name, PORT, &mut seen))
             .collect();
-        let port_ids = self.ports_with_ids(table, &mut ports, &mut seen);
+        let (port_ids, port_kinds) = self.port_tables(table, &mut ports, &mut seen);
         let unique_ip = table.unique_ip.iter().flat_map(Spanned::get_ref);
         let unique_ip = unique_ip
             .filter_map(|n| self.unique(n, "an interface with an IP of its own", &mut seen))
@@ -46,22 +47,26 @@ impl Check<'_> {
             peer_link,
             ports,
             port_ids,
+            port_kinds,
             unique_ip,
         }
     }
 
-    /// The ports that have a table of their own. Adds them to `ports`; returns the ids that are given there.
-    fn ports_with_ids(
+    /// The ports that have a table of their own. Adds them to `ports`; returns the ids that are given there, and the kinds
+    /// that are declared.
+    fn port_tables(
         &mut self,
         table: &DomainTable,
         ports: &mut BTreeSet<IfName>,
         seen: &mut Seen,
-    ) -> BTreeMap<IfName, AggregatorId> {
+    ) -> (BTreeMap<IfName, AggregatorId>, BTreeMap<IfName, LagKind>) {
+        let mut kinds = BTreeMap::new();
         let mut given: BTreeMap<u16, (IfName, Range<usize>)> = BTreeMap::new();
         for port in &table.port {
             let port = port.get_ref();
             let name = self.unique(&port.name, PORT, seen);
             ports.extend(name);
+            kinds.extend(name.zip(port.kind));
             let (Some(name), Some(value)) = (name, &port.id) else {
                 continue;
             };
@@ -76,9 +81,8 @@ impl Check<'_> {
             }
         }
         let given = given.into_iter();
-        given
-            .map(|(id, (name, _))| (name, AggregatorId(id)))
-            .collect()
+        let given = given.map(|(id, (name, _))| (name, AggregatorId(id)));
+        (given.collect(), kinds)
     }
 
     fn unique(

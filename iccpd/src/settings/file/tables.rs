@@ -1,6 +1,7 @@
 //! The tables of a settings file, as they stand there.
 
 use super::{DurationText, IccpDialect, OnStop};
+use mclag_proto::LagKind;
 use serde::Deserialize;
 use std::path::PathBuf;
 use toml::Spanned;
@@ -51,12 +52,13 @@ pub(super) struct DomainTable {
     pub(super) lacp_bypass_after: Option<Spanned<DurationText>>,
 }
 
-/// A port, and the id that it is given.
+/// A port, the id that it is given, and whether it speaks LACP.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct PortTable {
     pub(super) name: Spanned<String>,
     pub(super) id: Option<Spanned<i64>>,
+    pub(super) kind: Option<LagKind>,
 }
 
 #[derive(Default, Deserialize)]

@@ -143,6 +143,7 @@ impl Reading<'_> {
             peer_link: draft.peer_link.map(|(name, _)| name),
             ports,
             port_ids: BTreeMap::new(),
+            port_kinds: BTreeMap::new(),
             unique_ip,
             system_mac: None,
             keepalive,
