@@ -1,6 +1,8 @@
 # The two commands are `make demo` and `make test`. Both install what they lack and work on a fresh Debian 12 with Rust.
 
 CARGO ?= cargo
+# What packages are built with, and what is off by default for the crates that it brings.
+FEATURES = --features syncd/sonic
 
 .PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore soak faults fuzz mutants clean
 
@@ -19,7 +21,7 @@ deps:
 	@tests/scripts/deps
 
 demo: deps
-	$(CARGO) build -q --profile lab -p iccpd -p syncd -p mclag-tests
+	$(CARGO) build -q --profile lab -p iccpd -p syncd -p mclag-tests $(FEATURES)
 	@$(CARGO) run -q --profile lab -p mclag-tests --bin mclag-lab -- demo
 
 test: unit-tests lab
@@ -27,12 +29,12 @@ test: unit-tests lab
 # The same values in every run: what fails here was broken by the change. `make explore` looks for others.
 unit-tests: export PROPTEST_RNG_SEED ?= 1
 unit-tests: deps
-	$(CARGO) test --workspace --exclude mclag-tests
+	$(CARGO) test --workspace --exclude mclag-tests $(FEATURES)
 	$(CARGO) test -p mclag-tests --test fuzz --test catalogue --test recordings
 
 # The scenarios run the programs that lie next to mclag-lab, so these are built first and with the same profile.
 lab: deps
-	$(CARGO) build --profile lab -p iccpd -p syncd
+	$(CARGO) build --profile lab -p iccpd -p syncd $(FEATURES)
 	tests/scripts/kernel-tests
 	$(CARGO) test --profile lab -p mclag-tests --lib --bins --test rules --test replay
 	$(CARGO) test --profile lab -p mclag-tests --test lab -- $(LAB)
@@ -43,7 +45,7 @@ fmt:
 	$(CARGO) fmt --all --check
 
 clippy:
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 doc:
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps

@@ -13,6 +13,7 @@
 //! * [`legacy`]: clients that speak version 1 of the protocol.
 //! * [`v1`]: version 1 of the protocol and the model, in both directions; pure.
 //! * [`settings`]: the settings file.
+//! * `sonic`: SONiC's configuration in Redis, with the feature of that name.
 //! * [`store`]: files that remember something until the next start.
 //! * [`migrate`]: what is found under the names of earlier versions.
 //! * [`mclag_daemon`]: what it needs as a process, whatever it does.
@@ -24,5 +25,7 @@ pub mod migrate;
 pub mod reconcile;
 pub mod server;
 pub mod settings;
+#[cfg(feature = "sonic")]
+pub mod sonic;
 pub mod store;
 pub mod v1;

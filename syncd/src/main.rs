@@ -19,7 +19,7 @@ use syncd::backend::record::RecordBackend;
 use syncd::legacy::Listeners;
 use syncd::migrate::{self, SettingsFile};
 use syncd::server::{Access, Options, Server};
-use syncd::settings::{self, BackendKind, OnStop, Settings};
+use syncd::settings::{self, BackendKind, Mclagsyncd, OnStop, Settings};
 use tokio::sync::mpsc;
 
 /// Carries decisions of the MC-LAG control plane out on the dataplane. Decides nothing.
@@ -275,7 +275,8 @@ async fn serve_with(
     let mut server = server.with_reloads(reloads);
     if let Some(mclagsyncd) = &settings.mclagsyncd {
         let client = mclagsyncd::Client::new(mclagsyncd.places());
-        server = server.with_mclagsyncd(remembering(client, settings));
+        let client = reading_config_db(remembering(client, settings), mclagsyncd);
+        server = server.with_mclagsyncd(client);
     }
     notify::ready();
     tokio::select! {
@@ -297,6 +298,25 @@ fn remembering(client: mclagsyncd::Client, settings: &Settings) -> mclagsyncd::C
             client
         }
     }
+}
+
+/// The client of a server that may be SONiC's on this host, whose configuration is in Redis here, too.
+#[cfg(feature = "sonic")]
+fn reading_config_db(client: mclagsyncd::Client, server: &Mclagsyncd) -> mclagsyncd::Client {
+    use syncd::sonic::{config_db, databases};
+    if !server.may_be_sonic_here() {
+        return client;
+    }
+    client.with_config_db(mclagsyncd::ConfigDb::new(|| async {
+        let read = config_db::read(Path::new(databases::FILE)).await;
+        read.map_err(|error| process::chain(&error))
+    }))
+}
+
+/// Built without the feature that reads SONiC's configuration.
+#[cfg(not(feature = "sonic"))]
+fn reading_config_db(client: mclagsyncd::Client, _: &Mclagsyncd) -> mclagsyncd::Client {
+    client
 }
 
 fn options(settings: &Settings) -> Options {

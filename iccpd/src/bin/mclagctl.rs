@@ -11,6 +11,7 @@ use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET};
 use iccpd::system;
 use mclag_daemon::log::write_line;
 use mclag_daemon::process;
+use mclag_proto::ctl::dataplane::{ConfigDb, Dataplane};
 use mclag_proto::ctl::{MacLine, Status};
 use mclag_proto::{IfName, Mac, Vid};
 use serde::Serialize;
@@ -219,8 +220,12 @@ fn run(args: &Args) -> Result<String, Failure> {
         View::Config(command) => config(command).map_err(Failure::Config)?,
         View::Status { syncd_socket } => {
             let mut status = connect()?.status()?;
-            status.pair_unconfirmed_for_s = unconfirmed_for_s(&status, syncd_socket.as_deref());
-            shown(args, &status, || show::status(&status))
+            let config_db = ask_syncd(&mut status, syncd_socket.as_deref());
+            let all = Shown {
+                status: &status,
+                config_db: config_db.as_ref(),
+            };
+            shown(args, &all, || show::status(&status, config_db.as_ref()))
         }
         View::Interfaces => {
             let interfaces = connect()?.interfaces()?;
@@ -269,13 +274,28 @@ fn shown(args: &Args, value: &impl Serialize, text: impl FnOnce() -> String) -> 
     format!("{json}\n")
 }
 
-/// For how long the pair has not been confirmed, as far as mclagsyncd answers: without it there is a status, too.
-fn unconfirmed_for_s(status: &Status, syncd_socket: Option<&Path>) -> Option<u64> {
+/// A status, with what mclagsyncd alone knows.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    config_db: Option<&'a ConfigDb>,
+}
+
+/// Have the status say what mclagsyncd knows of the pair, as far as it answers: without it there is a status, too.
+/// Whether CONFIG_DB decides which pair there is, if it is looked at.
+fn ask_syncd(status: &mut Status, syncd_socket: Option<&Path>) -> Option<ConfigDb> {
     let beside = || Some(status.syncd.socket.as_ref()?.with_file_name(SYNCD_CONTROL));
     let socket = syncd_socket.map(Path::to_owned).or_else(beside)?;
     let shown = Client::connect_to_syncd(&socket).and_then(|mut client| client.dataplane());
-    let remembered = shown.ok()?.remembered?;
-    (remembered.domain == status.domain).then_some(remembered.unconfirmed_for_s)
+    let Dataplane {
+        remembered,
+        config_db,
+        ..
+    } = shown.ok()?;
+    let remembered = remembered.filter(|pair| pair.domain == status.domain);
+    status.pair_unconfirmed_for_s = remembered.map(|pair| pair.unconfirmed_for_s);
+    config_db
 }
 
 /// What to print of a settings file; warnings go to standard error right away.

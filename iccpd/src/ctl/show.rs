@@ -5,6 +5,7 @@
 
 use super::words;
 use comfy_table::{Table, presets};
+use mclag_proto::ctl::dataplane::ConfigDb;
 use mclag_proto::ctl::{
     Interface, MacCounts, MacLine, Member, NeighbourLine, PeerStatus, PortStatus, Remembered, Role,
     SessionState, Status,
@@ -19,9 +20,9 @@ pub use dataplane::dataplane;
 /// Members or VLAN ranges in one line of a cell.
 const PER_LINE: usize = 6;
 
-/// `mclagctl status`.
+/// `mclagctl status`, with what mclagsyncd says of SONiC's configuration.
 #[must_use]
-pub fn status(status: &Status) -> String {
+pub fn status(status: &Status, config_db: Option<&ConfigDb>) -> String {
     let mut rows = Rows::default();
     rows.add("Domain", status.domain);
     rows.add("Local address", status.local);
@@ -68,6 +69,9 @@ pub fn status(status: &Status) -> String {
     if let Some(for_s) = status.pair_unconfirmed_for_s {
         rows.add("Pair", unconfirmed(for_s));
     }
+    if let Some(config_db) = config_db {
+        rows.add("CONFIG_DB", decides(config_db));
+    }
     if status.lost_log_lines > 0 {
         rows.add("Log lines lost", status.lost_log_lines);
     }
@@ -87,6 +91,14 @@ pub fn status(status: &Status) -> String {
 fn unconfirmed(for_s: u64) -> String {
     let age = seconds(for_s);
     format!("remembered, not confirmed by the mclagsyncd server for {age}")
+}
+
+/// Whether SONiC's configuration decides which pair there is.
+fn decides(config_db: &ConfigDb) -> String {
+    match config_db {
+        ConfigDb::Read(age_s) => format!("decides on the pair, read {} ago", seconds(*age_s)),
+        ConfigDb::Unusable(why) => format!("not used: {why}"),
+    }
 }
 
 fn ports(status: &Status) -> String {

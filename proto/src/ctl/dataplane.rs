@@ -56,6 +56,9 @@ pub struct Dataplane {
     /// The pair that a foreign server named, while it does not confirm it.
     #[serde(default)]
     pub remembered: Option<Remembered>,
+    /// Whether SONiC's configuration decides which pair there is; absent where it is not looked at.
+    #[serde(default)]
+    pub config_db: Option<ConfigDb>,
     /// MLAG ports by name.
     pub ports: Vec<Port>,
     /// Ports of the other chassis by name.
@@ -108,6 +111,16 @@ pub struct Remembered {
     pub domain: DomainId,
     /// Seconds since it was last known to be so, at the most.
     pub unconfirmed_for_s: u64,
+}
+
+/// SONiC's configuration in Redis.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConfigDb {
+    /// It was read so many seconds ago, and decides.
+    Read(u64),
+    /// It cannot be read; why, for a person.
+    Unusable(String),
 }
 
 /// An MLAG port.

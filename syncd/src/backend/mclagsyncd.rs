@@ -28,11 +28,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::v1::codec::StreamError;
 use crate::v1::to::Translator;
+pub use config_db::{ConfigDb, Configured};
 use configuration::Configuration;
 use connection::{SETTLE_LATEST, SETTLE_QUIET, SILENCE, ServerConnection, Unanswered, Woke};
 pub use counters::Counters;
 pub use memory::{Memory, MemoryError};
 
+mod config_db;
 mod configuration;
 mod connection;
 mod counters;
@@ -80,6 +82,16 @@ pub struct Place {
     pub dialect: Option<Dialect>,
 }
 
+/// What was waited for.
+enum Awaited<R> {
+    /// An attempt to connect ended.
+    Dialled(io::Result<TcpStream>),
+    /// The connection has something.
+    Woke(io::Result<Woke>),
+    /// CONFIG_DB was read, or could not be.
+    Read(R),
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerEvent {
@@ -125,6 +137,8 @@ pub struct Client {
     has_configuration: bool,
     /// Keeps the settings across a restart.
     memory: Option<Memory>,
+    /// Decides which pair there is, where it can be read.
+    config_db: Option<ConfigDb>,
     /// They are to be written there.
     is_changed: bool,
     /// Since when nobody confirms the settings; none while they are told, or there are none.
@@ -161,6 +175,7 @@ impl Client {
             reported: None,
             has_configuration: false,
             memory: None,
+            config_db: None,
             is_changed: false,
             unconfirmed_since: None,
             differ: None,
@@ -206,8 +221,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When none is remembered: there is none, or the server named it on this connection.
+    /// When none is remembered: there is none, or it is confirmed.
     pub fn forget_pair(&mut self) -> Result<DomainId, NothingRemembered> {
+        self.ask_config_db();
         let domain = match (self.configuration.domain(), self.unconfirmed_since) {
             (None, _) => return Err(NothingRemembered::NoPair),
             (Some(domain), None) => return Err(NothingRemembered::Named(domain)),
@@ -426,12 +442,23 @@ impl Client {
             if let Some(happened) = self.ready() {
                 return happened;
             }
-            match &mut self.connection {
-                None => match self.dialler.next().await {
-                    Ok(stream) => self.connected(stream),
-                    Err(error) => self.lose(&error.to_string()),
-                },
-                Some(connection) => match connection.wait().await {
+            let (connection, dialler) = (&mut self.connection, &mut self.dialler);
+            let server = async {
+                match connection {
+                    None => Awaited::Dialled(dialler.next().await),
+                    Some(connection) => Awaited::Woke(connection.wait().await),
+                }
+            };
+            let awaited = tokio::select! {
+                biased;
+                awaited = server => awaited,
+                read = config_db::next(&mut self.config_db) => Awaited::Read(read),
+            };
+            match awaited {
+                Awaited::Read(read) => self.config_db_was_read(read),
+                Awaited::Dialled(Ok(stream)) => self.connected(stream),
+                Awaited::Dialled(Err(error)) => self.lose(&error.to_string()),
+                Awaited::Woke(woke) => match woke {
                     Ok(Woke::Progress(Progress::Read(0))) => self.lose("closed by the server"),
                     Ok(Woke::Progress(progress)) => {
                         // Something may have left as well.
@@ -455,6 +482,7 @@ impl Client {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         self.connection = Some(Box::new(ServerConnection::new(stream, place)));
+        self.ask_config_db();
         self.complained = false;
         if let Some(dialect) = place.dialect {
             self.decided(dialect);
@@ -605,8 +633,10 @@ pub enum NothingRemembered {
     /// There is none.
     #[error("no pair is remembered")]
     NoPair,
-    /// It is the server that has it.
-    #[error("domain {0} is not remembered: the mclagsyncd server named it; delete it there")]
+    /// It is the server that has it, or CONFIG_DB.
+    #[error(
+        "domain {0} is not remembered: the mclagsyncd server or CONFIG_DB has it; delete it there"
+    )]
     Named(DomainId),
 }
 

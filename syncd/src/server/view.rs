@@ -4,7 +4,8 @@ use mclag_daemon::ctl::Question;
 use mclag_proto::DomainId;
 use mclag_proto::ctl::Counter;
 use mclag_proto::ctl::dataplane::{
-    Client, Dataplane, Entries, Interface, Pair, Port, Remembered, RemotePort, Reply, Request,
+    Client, ConfigDb, Dataplane, Entries, Interface, Pair, Port, Remembered, RemotePort, Reply,
+    Request,
 };
 use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
 use tracing::info;
@@ -78,6 +79,7 @@ impl<B: Backend> Server<B> {
             clients: self.clients(),
             pair: self.pair(),
             remembered: self.remembered(),
+            config_db: self.config_db(),
             ports: self.ports(),
             remote_ports: remote
                 .map(|(name, up)| RemotePort {
@@ -172,6 +174,13 @@ impl<B: Backend> Server<B> {
         Some(Remembered {
             domain,
             unconfirmed_for_s,
+        })
+    }
+
+    fn config_db(&self) -> Option<ConfigDb> {
+        Some(match self.foreign.as_ref()?.client.config_db()? {
+            Ok(age) => ConfigDb::Read(age.as_secs()),
+            Err(error) => ConfigDb::Unusable(error.to_owned()),
         })
     }
 

@@ -71,6 +71,17 @@ impl Mclagsyncd {
             (None, None) => [Dialect::Sonic, Dialect::LinuxMclag].map(usual).into(),
         }
     }
+
+    /// Whether it may be SONiC's own, on this host.
+    #[must_use]
+    pub fn may_be_sonic_here(&self) -> bool {
+        self.places().iter().any(|place| {
+            let may_be = place
+                .dialect
+                .is_none_or(|dialect| dialect == Dialect::Sonic);
+            may_be && place.address.ip().to_canonical().is_loopback()
+        })
+    }
 }
 
 /// Check the table; `wrong` is told what cannot be, and where.

@@ -32,6 +32,9 @@ pub fn dataplane(shown: &Dataplane) -> String {
         let age = super::unconfirmed(remembered.unconfirmed_for_s);
         rows.add("Pair", format!("domain {}, {age}", remembered.domain));
     }
+    if let Some(config_db) = &shown.config_db {
+        rows.add("CONFIG_DB", super::decides(config_db));
+    }
     let entries = shown.entries;
     rows.add(
         "MAC addresses",
@@ -154,7 +157,7 @@ fn describe(client: &Client) -> String {
 mod tests {
     use super::*;
     use mclag_proto::ctl::Counter;
-    use mclag_proto::ctl::dataplane::{Entries, Port, Remembered, RemotePort};
+    use mclag_proto::ctl::dataplane::{ConfigDb, Entries, Port, Remembered, RemotePort};
     use mclag_proto::{DomainId, IfName, Mac};
 
     fn shown() -> Dataplane {
@@ -184,6 +187,7 @@ mod tests {
                 domain: DomainId::new(1).unwrap(),
                 unconfirmed_for_s: 90,
             }),
+            config_db: Some(ConfigDb::Read(75)),
             ports: vec![Port {
                 name: name("PortChannel1"),
                 present: true,
@@ -215,11 +219,23 @@ mod tests {
             "Client         iccpd (127.0.0.1:40000), protocol v1 (sonic): 17 messages",
             "Session        up",
             "Pair           domain 1, remembered, not confirmed by the mclagsyncd server for 1 min 30 s",
+            "CONFIG_DB      decides on the pair, read 1 min 15 s ago",
             "Role           secondary",
             "PortChannel1  up     yes       passes   yes       -",
         ] {
             assert!(text.contains(line), "{line:?} in\n{text}");
         }
+    }
+
+    #[test]
+    fn why_config_db_does_not_decide_is_shown() {
+        let mut without = shown();
+        without.config_db = Some(ConfigDb::Unusable("cannot read redis.sock".to_owned()));
+        let line = "CONFIG_DB      not used: cannot read redis.sock\n";
+        let text = dataplane(&without);
+        assert!(text.contains(line), "{text}");
+        without.config_db = None;
+        assert!(!dataplane(&without).contains("CONFIG_DB"));
     }
 
     #[test]

@@ -6,6 +6,10 @@ use mclag_proto::ctl::{
 };
 use mclag_proto::{AggregatorId, DomainId, Mac, NodeId};
 
+fn status(status: &Status) -> String {
+    super::status(status, None)
+}
+
 fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
 }
@@ -99,6 +103,12 @@ fn status_of_a_pair_that_is_remembered_says_for_how_long_nobody_confirmed_it() {
     let line = text.lines().find(|line| line.starts_with("Pair ")).unwrap();
     let words = "remembered, not confirmed by the mclagsyncd server for 2 h 3 min";
     assert_eq!(line.split_once("  ").unwrap().1.trim(), words);
+    let unusable = ConfigDb::Unusable("cannot read redis.sock".to_owned());
+    let text = super::status(&a_status(), Some(&unusable));
+    assert!(
+        text.contains("not used: cannot read redis.sock\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ use mclag_proto::{DomainId, IfName, Mac, Vid};
 use serde::{Deserialize, Serialize};
 
 use super::MAX_VLAN_MEMBERS;
+use super::config_db::Configured;
 
 /// A domain as the server has named it so far.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -134,6 +135,22 @@ impl Configuration {
         refused.collect()
     }
 
+    /// This is the pair, whatever was told or is remembered of it; who is in which VLAN is another matter. Answers a
+    /// line for each record that was not taken.
+    pub(super) fn decided(&mut self, pair: &Configured) -> Vec<String> {
+        let (decided, refused) = Received::of(pair);
+        self.again.take_if(|again| !again.is_whole);
+        let again = self.again.as_mut().map(|again| &mut again.received);
+        for received in std::iter::once(&mut self.received).chain(again) {
+            let vlan_members = std::mem::take(&mut received.vlan_members);
+            *received = Received {
+                vlan_members,
+                ..decided.clone()
+            };
+        }
+        refused
+    }
+
     /// Records on domains. Answers a line for each that was not taken.
     pub(super) fn domains(&mut self, records: &[DomainRecord]) -> Vec<String> {
         let id = |received: &Received| received.domain.as_ref().map(|domain| domain.id);
@@ -206,6 +223,29 @@ impl Configuration {
 }
 
 impl Received {
+    /// A pair as it is configured, and a line for each record that does not belong to it.
+    fn of(pair: &Configured) -> (Self, Vec<String>) {
+        let Configured {
+            domains,
+            ports,
+            unique_ips,
+            wrong: _,
+        } = pair;
+        let mut received = Self::default();
+        let mut refused = Vec::new();
+        let mut note = |result: Result<(), String>| refused.extend(result.err());
+        domains
+            .iter()
+            .for_each(|record| note(received.take_domain(record)));
+        ports
+            .iter()
+            .for_each(|record| note(received.take_port(record)));
+        unique_ips
+            .iter()
+            .for_each(|record| note(received.take_unique_ip(record)));
+        (received, refused)
+    }
+
     /// Whether a server can have sent this; in words what it cannot.
     pub(super) fn check(&self) -> Result<(), String> {
         for (what, names) in [("ports", &self.ports), ("VLAN interfaces", &self.unique_ip)] {

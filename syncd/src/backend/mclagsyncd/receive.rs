@@ -108,6 +108,9 @@ impl Client {
             ServerMessage::UniqueIps(records) => self.configuration.unique_ip(&records),
         };
         self.is_changed = true;
+        if let Some(config_db) = &mut self.config_db {
+            config_db.told();
+        }
         for reason in refused {
             report(&mut self.log, address, &reason);
         }

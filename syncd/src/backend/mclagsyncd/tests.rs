@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+mod config_db;
 mod python;
 
 const PATIENCE: Duration = Duration::from_secs(60);
