@@ -193,7 +193,7 @@ impl table::Policy for Policy {
         let ports = &self.ports;
         let local = entry.local.filter(|local| !local.suppressed)?;
         let place = local.place;
-        (!ports.no_orphans || ports.is_mlag(&place.port)).then_some(place)
+        (ports.is_mlag(&place.port) || ports.reach_orphans()).then_some(place)
     }
 
     fn program(&self, key: FdbKey, entry: &Entry<Self>) -> Option<FdbWant> {

@@ -178,6 +178,13 @@ impl PortView<'_> {
         name.is_some_and(|name| !self.links.is_running(&name))
     }
 
+    fn peer_link_missing(&self) -> bool {
+        match (self.links.is_ready(), self.peer_link) {
+            (false, _) => self.known.peer_link_missing,
+            (true, name) => name.is_some_and(|name| !self.links.exists(&name)),
+        }
+    }
+
     fn detours(&self) -> impl Iterator<Item = &IfName> {
         let detours = self.ports.iter();
         let detours = detours.filter(|(_, port)| takes_detour(port, self.links, self.config));
@@ -205,6 +212,7 @@ impl PortView<'_> {
             || known.unreported != self.unreported
             || known.no_orphans == self.peer.policy().orphans
             || known.peer_link_down != self.peer_link_down()
+            || known.peer_link_missing != self.peer_link_missing()
             || self.config.ports.iter().any(name_differs)
     }
 
@@ -234,6 +242,7 @@ impl PortView<'_> {
             down: down.collect(),
             kernel,
             peer_link_down: self.peer_link_down(),
+            peer_link_missing: self.peer_link_missing(),
             at_peer: at_peer.collect(),
             no_orphans: !self.peer.policy().orphans,
             own: self.own(links_changed),

@@ -35,6 +35,8 @@ pub struct Ports {
     pub kernel: Running,
     /// The peer link is down.
     pub peer_link_down: bool,
+    /// The kernel has no interface of its name.
+    pub peer_link_missing: bool,
     /// State of each MLAG port at the peer; missing while the peer has not advertised it.
     pub at_peer: BTreeMap<IfName, bool>,
     /// Addresses behind single-homed ports are not exchanged: the peer cannot carry them
@@ -69,6 +71,12 @@ impl Ports {
     pub fn any_carries(&self, vid: Vid) -> bool {
         let mut names = self.peer_link.iter().chain(&self.mlag);
         names.any(|name| self.carries(name, vid))
+    }
+
+    /// The peer reaches what is behind single-homed ports. Not without a peer link: the interface that leads to the peer may
+    /// have another name than in the configuration, and what is behind the peer be learned there as on any port.
+    pub(super) const fn reach_orphans(&self) -> bool {
+        !self.no_orphans && !self.peer_link_missing
     }
 
     /// An MLAG port that the peer has as well, as far as is known.
@@ -154,7 +162,8 @@ impl<'a> Change<'a> {
                 .and_then(|port| ports.vids.get(&port).cloned());
             (ports.peer_link, ports.usable_peer_link(), vids)
         };
-        let same = before.unreported == now.unreported && before.no_orphans == now.no_orphans;
+        let same =
+            before.unreported == now.unreported && before.reach_orphans() == now.reach_orphans();
         if !same || link(before) != link(now) {
             return None;
         }

@@ -366,6 +366,25 @@ fn orphan_ports_of_the_same_name_are_different_places() {
     assert_eq!(f.advertised(), [], "never told, so nothing to withdraw");
 }
 
+/// Input: no interface has the name of the peer link, and all that is behind the peer is learned on the one that leads to
+/// it. Output: none of it is claimed from the peer, until there is a peer link.
+#[test]
+fn without_a_peer_link_nothing_behind_other_ports_is_advertised() {
+    let mut f = Fixture::new();
+    f.change(|ports| ports.peer_link_missing = true);
+    assert_eq!(f.learn("otherlink").advertised(), []);
+    assert_eq!(
+        f.learn("bond1").advertised(),
+        [(EntryOp::Add, "bond1".to_owned())]
+    );
+    assert_eq!(
+        f.learn("otherlink").advertised(),
+        [(EntryOp::Delete, "bond1".to_owned())]
+    );
+    f.change(|ports| ports.peer_link_missing = false);
+    assert_eq!(f.advertised(), [(EntryOp::Add, "otherlink".to_owned())]);
+}
+
 /// `docs/adr/0019-order-of-moves.md`: each is newer than the other where sequences are 0x8000 apart.
 #[test]
 fn two_that_observe_a_host_as_far_apart_as_can_be_agree_and_fall_silent() {
