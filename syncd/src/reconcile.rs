@@ -217,7 +217,11 @@ impl Reconciler {
         self.ports_changed = true;
         self.actual = actual;
         self.actual.routed = self.limits.routed.clone();
-        self.originals.find_again(&self.actual);
+        let filter = self.actual.filter.as_ref();
+        let of_filter = filter.and_then(|filter| filter.peer_link);
+        for (from, to) in self.originals.find_again(&self.actual) {
+            self.wanted.renamed(from, to, of_filter);
+        }
         self.originals.forget_missing(&self.actual);
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for key in ours.map(|(key, _)| key).chain(self.wanted.neighbours()) {

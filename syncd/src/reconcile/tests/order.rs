@@ -285,6 +285,28 @@ fn isolation_comes_back_on_a_peer_link_that_was_renamed_while_there_was_no_filte
     assert!(!filter.isolated.is_empty());
 }
 
+/// Nobody ran when it got the other name, and the filter names the old one: the number of the interface says what it was.
+#[test]
+fn isolation_follows_a_peer_link_that_was_renamed_while_no_process_ran() {
+    let mut bench = Bench::running();
+    let is = InterfaceActual {
+        index: Some(7),
+        ..InterfaceActual::default()
+    };
+    bench.see_interface("peer", Some(is.clone()));
+    let _ = bench.settle();
+    let peer = bench.dataplane.ports.remove(&port("peer")).unwrap();
+    bench.dataplane.ports.insert(port("lan9"), peer);
+    bench.dataplane.interfaces.remove(&port("peer"));
+    bench.dataplane.interfaces.insert(port("lan9"), is);
+    bench.reconciler = Reconciler::new(bench.reconciler.originals().clone());
+    bench.reconciler.adopt(bench.dataplane.clone());
+    let _ = bench.ask(&[domain()]);
+    let filter = bench.dataplane.filter.as_ref().unwrap();
+    assert_eq!(filter.peer_link, Some(port("lan9")));
+    assert!(!bench.dataplane.bridge_port(&port("lan9")).unwrap().learning);
+}
+
 /// The next interface of that name may be anybody's, and a port that the client names is no peer link.
 #[test]
 fn a_renamed_peer_link_that_is_gone_or_an_mlag_port_is_not_followed() {
