@@ -443,9 +443,9 @@ impl Reconciler {
         self.in_flight = self.pending.take(first, MAX_AT_ONCE);
         for (key, reason) in &self.in_flight {
             match self.plan_entry(key, reason) {
-                Ok(action) => {
+                Ok(Some(action)) => actions.push(action),
+                Ok(None) => {
                     self.waiting.remove(key);
-                    actions.extend(action);
                 }
                 Err(error) => {
                     if error.code == OpErrorCode::Waiting && *reason == EntryReason::Want {
@@ -569,12 +569,19 @@ impl Reconciler {
         let before = self.actual.fdb.get(&key).copied();
         self.actual.apply(action);
         let is_once = self.is_for_once(&key);
+        let was_waiting = self.waiting.remove(&key);
         match change_of_observation(before.as_ref(), self.actual.fdb.get(&key)) {
             Some(observation @ (Observation::Inactive | Observation::Aged)) => {
                 self.ended.push(Event::Fdb { key, observation });
             }
             // From now on it is reported like what was learned.
             Some(observation) if is_once => self.ended.push(Event::Fdb { key, observation }),
+            // What the dataplane had all the time was no news while something else was asked for.
+            _ if was_waiting => {
+                let observation = self.observation(&key);
+                let event = observation.map(|observation| Event::Fdb { key, observation });
+                self.ended.extend(event);
+            }
             _ => {}
         }
     }

@@ -1184,6 +1184,33 @@ fn where_the_client_knows_that_a_host_is_no_longer_is_no_news_to_it() {
     }
 }
 
+/// Input: the dataplane has learned a host where the client asks for it, having asked for another place in between, and does
+/// it at last. Output: the client hears that the host was seen there.
+#[test]
+fn where_the_dataplane_has_a_host_after_all_is_news_when_it_is_done() {
+    let mut bench = Bench::running();
+    bench.refused = vec![install(1, "peer", false), install(1, "bond1", true)];
+    assert!(
+        bench
+            .see(1, Some(entry("bond1", EntryKind::Dynamic)))
+            .is_some()
+    );
+    for on in ["peer", "bond1"] {
+        let (_, answers) = bench.ask(&[fdb_op(1, on)]);
+        assert_ne!(answers, ["ok"]);
+    }
+    bench.refused.clear();
+    bench.reconciler.retry();
+    assert_eq!(bench.settle().0, [install(1, "bond1", true)]);
+    let active = Event::Fdb {
+        key: key(1),
+        observation: Observation::Active {
+            port: port("bond1"),
+        },
+    };
+    assert_eq!(bench.reconciler.take_ended(), [active]);
+}
+
 /// Input: as before; then the client gives up what it asked for. Output: what the dataplane had before is not in force
 /// again.
 #[test]
