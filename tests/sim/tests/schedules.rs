@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mclag_sim::bounds::Kind;
-use mclag_sim::kernel::{ORPHAN, PEER_LINK, bond, member};
+use mclag_sim::kernel::{Duty, ORPHAN, PEER_LINK, bond, member};
 use mclag_sim::schedule::{Drawn, Schedule, Step};
 use mclag_sim::world::{Options, Place, Process, World, mac};
 
@@ -231,6 +231,89 @@ fn schedules_that_failed_once_hold_now() {
     for (drawn, steps) in schedules {
         held(*drawn, steps);
     }
+}
+
+/// What was refused for a while leaves no older place of a host behind, and nothing that only one of both knows.
+#[test]
+fn what_was_refused_is_as_if_it_had_not_been() {
+    use Step::{Blink, Cross, Leg, Move, Refuse, Rename, RenamePeerLink, Wait};
+    let options = Options {
+        speaks_every: Duration::from_secs(25),
+        bypass: false,
+        ..OPTIONS
+    };
+    let schedules: &[(u64, &[Step])] = &[
+        // A table that was sent meanwhile said where the host had been before.
+        (
+            0,
+            &[
+                Wait(13_446),
+                Cross(A, true),
+                Cross(B, true),
+                Wait(20_550),
+                Refuse(A, Duty::Entries, true),
+                Move(Place::Orphan(B)),
+                Cross(B, false),
+            ],
+        ),
+        // What was installed at last was where the host had been seen, which nobody had been told.
+        (
+            11_602_902_763_839_399_885,
+            &[
+                Refuse(A, Duty::Entries, true),
+                RenamePeerLink(B, false),
+                Wait(4_057),
+                Move(Place::Bond(0)),
+                Wait(5),
+                Move(Place::Orphan(B)),
+                Wait(3),
+                Move(Place::Bond(0)),
+                Blink(A, 0, 218),
+                Leg(B, 1, false),
+                Wait(363),
+                Rename(B, 1, false),
+                Blink(B, 1, 175),
+                Blink(A, 0, 819),
+                Blink(A, 1, 114),
+                Wait(793),
+            ],
+        ),
+    ];
+    for (drawn, steps) in schedules {
+        held_with(options, *drawn, steps);
+    }
+}
+
+/// A port that got another name and its own back was held without carrier, and never forwarded.
+#[test]
+fn on_a_bridge_with_spanning_tree_a_port_survives_another_name() {
+    let options = Options {
+        spanning_tree: true,
+        ..OPTIONS
+    };
+    held_with(
+        options,
+        1_717_798_959_698_386_832,
+        &[Step::Rename(A, 0, false)],
+    );
+}
+
+/// The interface to the peer has another name than in the settings when the daemons start: what is behind the peer was
+/// claimed from it as if it were here.
+#[test]
+fn a_peer_link_of_another_name_takes_no_hosts_from_the_peer() {
+    use Step::{Kill, RenamePeerLink, Start, Wait};
+    held(
+        1_224_620_582_896_876_960,
+        &[
+            RenamePeerLink(B, false),
+            Kill(B, Process::Iccpd),
+            Kill(B, Process::Syncd),
+            Start(B, Process::Iccpd),
+            Start(B, Process::Syncd),
+            Wait(13_000),
+        ],
+    );
 }
 
 /// A host moves that says nothing for a while, shortly before an entry for where it was before can be installed.

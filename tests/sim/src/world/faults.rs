@@ -56,7 +56,11 @@ impl World {
             let is_lone = matches!(place, Place::Bond(host) if self.hosts[host].lone.is_some());
             // The chassis waits in vain for LACP first.
             let kind = if is_lone { Kind::Lacp } else { kind };
-            self.checks.touch(place, kind, self.now);
+            match self.checks.slack().is_zero() {
+                true => self.checks.touch(place, kind, self.now),
+                // What is back before it is held carries data although the peer isolates it no longer.
+                false => self.checks.expose(place, kind, self.now),
+            }
         }
         // What was seen there just before may be gone before anybody heard of it.
         self.cross_moves(Duration::ZERO);
