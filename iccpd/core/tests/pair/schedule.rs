@@ -247,6 +247,21 @@ fn schedules_that_failed_once_hold_now() {
     let schedules: &[&[Event]] = &[
         // Acknowledged on the strength of an isolation that was just being lifted.
         &[down(A, 1), down(A, 0)],
+        // What a daemon said at the end of a connection arrived on the next one.
+        &[
+            down(A, 0),
+            wait(3),
+            down(A, 1),
+            Syncd {
+                side: B,
+                run: false,
+            },
+            wait(2000),
+            Iccpd {
+                side: A,
+                run: false,
+            },
+        ],
         // Both sides claimed a host at once and withdrew; the kernel kept an entry it never
         // reported again.
         &[

@@ -636,7 +636,10 @@ impl World {
         {
             self.check_ack(side, ack.id);
         }
-        if self.at(side).connected {
+        // One that has not heard of the connection yet speaks on the one before, which is gone.
+        let wire = &self.at(side).wire;
+        let is_new = wire.iter().any(|(_, what)| matches!(what, OnWire::Up));
+        if self.at(side).connected && !is_new {
             self.put_on_wire(side.other(), OnWire::Message(message));
         }
     }
