@@ -383,7 +383,11 @@ impl World {
                 self.operate(side, |kernel| kernel.set_bridge_port(bond(port), is_port));
             }
             Step::MinLinks(side, port, count) => {
-                self.touch_port(side, port, Kind::Leg);
+                match self.chassis[side].kernel.is_held(bond(port)) {
+                    // That knows of no hold, and takes it away.
+                    true => self.expose_port(side, port, Kind::Leg),
+                    false => self.touch_port(side, port, Kind::Leg),
+                }
                 self.operate(side, |kernel| kernel.set_min_links(bond(port), count));
             }
             Step::Rename(side, port, is_own) => {
