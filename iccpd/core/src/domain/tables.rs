@@ -178,11 +178,15 @@ impl PortView<'_> {
         name.is_some_and(|name| !self.links.is_running(&name))
     }
 
+    /// The bridge is there, and no interface with the name of the peer link. Where there is no bridge either the kernel is not
+    /// where addresses are learned.
     fn peer_link_missing(&self) -> bool {
-        match (self.links.is_ready(), self.peer_link) {
-            (false, _) => self.known.peer_link_missing,
-            (true, name) => name.is_some_and(|name| !self.links.exists(&name)),
+        if !self.links.is_ready() {
+            return self.known.peer_link_missing;
         }
+        let is_missing = |name| !self.links.exists(&name);
+        let has_bridge = self.links.exists(&self.config.bridge);
+        has_bridge && !self.unreported && self.peer_link.is_some_and(is_missing)
     }
 
     fn detours(&self) -> impl Iterator<Item = &IfName> {

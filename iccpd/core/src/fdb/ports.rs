@@ -35,7 +35,7 @@ pub struct Ports {
     pub kernel: Running,
     /// The peer link is down.
     pub peer_link_down: bool,
-    /// The kernel has no interface of its name.
+    /// The kernel has the bridge, and no interface of the peer link's name.
     pub peer_link_missing: bool,
     /// State of each MLAG port at the peer; missing while the peer has not advertised it.
     pub at_peer: BTreeMap<IfName, bool>,
