@@ -275,6 +275,12 @@ impl Bench {
         })
     }
 
+    /// A host is learned on a port, which is news.
+    fn learn(&mut self, last: u8, name: &str) {
+        let learned = entry(name, EntryKind::Dynamic);
+        assert!(self.see(last, Some(learned)).is_some());
+    }
+
     fn see_neighbour(&mut self, last: u8, entry: Option<NeighbourActual>) {
         let key = neighbour_key(last);
         let answers = self.observe(&BackendEvent::Neighbour { key, entry });
@@ -1159,11 +1165,7 @@ fn where_the_client_knows_that_a_host_is_no_longer_is_no_news_to_it() {
     for on in ["bond9", "bond1"] {
         let mut bench = Bench::running();
         bench.refused = vec![install(1, "bond1", false)];
-        assert!(
-            bench
-                .see(1, Some(entry("swp1", EntryKind::Dynamic)))
-                .is_some()
-        );
+        bench.learn(1, "swp1");
         assert_eq!(bench.reconciler.observations().count(), 1);
         let (_, answers) = bench.ask(&[fdb_op(1, on)]);
         assert_ne!(answers, ["ok"]);
@@ -1190,11 +1192,7 @@ fn where_the_client_knows_that_a_host_is_no_longer_is_no_news_to_it() {
 fn where_the_dataplane_has_a_host_after_all_is_news_when_it_is_done() {
     let mut bench = Bench::running();
     bench.refused = vec![install(1, "peer", false), install(1, "bond1", true)];
-    assert!(
-        bench
-            .see(1, Some(entry("bond1", EntryKind::Dynamic)))
-            .is_some()
-    );
+    bench.learn(1, "bond1");
     for on in ["peer", "bond1"] {
         let (_, answers) = bench.ask(&[fdb_op(1, on)]);
         assert_ne!(answers, ["ok"]);
@@ -1217,11 +1215,7 @@ fn where_the_dataplane_has_a_host_after_all_is_news_when_it_is_done() {
 fn what_is_given_up_before_it_was_done_leaves_nothing_older_behind() {
     let mut bench = Bench::running();
     bench.refused = vec![install(1, "bond1", false)];
-    assert!(
-        bench
-            .see(1, Some(entry("swp1", EntryKind::Dynamic)))
-            .is_some()
-    );
+    bench.learn(1, "swp1");
     let (_, answers) = bench.ask(&[fdb_op(1, "bond1")]);
     assert_ne!(answers, ["ok"]);
     let release = Op::FdbRelease {
@@ -1235,11 +1229,7 @@ fn what_is_given_up_before_it_was_done_leaves_nothing_older_behind() {
     assert_eq!(bench.ask(std::slice::from_ref(&release)).0, [delete]);
     // The dataplane is right where the host was seen since.
     assert_eq!(bench.reconciler.take_ended().len(), 1);
-    assert!(
-        bench
-            .see(1, Some(entry("swp1", EntryKind::Dynamic)))
-            .is_some()
-    );
+    bench.learn(1, "swp1");
     assert_eq!(bench.ask(&[release]).0, []);
 }
 
