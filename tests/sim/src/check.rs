@@ -17,12 +17,15 @@ use std::time::Duration;
 use iccp_core::{Notice, Time};
 
 use crate::bounds::Kind;
-use crate::kernel::{BONDS, ORPHAN, PEER_LINK, bond};
+use crate::kernel::{AGEING, BONDS, ORPHAN, PEER_LINK, bond};
 use crate::syncd::RETRY;
 use crate::world::{PLACES, Place, SIDES, STATIONS, World, mac};
 
 /// How long `mclagsyncd` may take to put back what somebody else took away.
 const REPAIR: Duration = Duration::from_millis(100);
+
+/// Tables age once in that time.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Something that must not happen.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -72,6 +75,8 @@ pub struct Checks {
     moved: BTreeMap<usize, Excuse>,
     /// Those that a chassis may not have heard of, because of what failed meanwhile, until they say something.
     unheard: BTreeSet<usize>,
+    /// Those that moved while there was no session: each chassis says how long ago that was, if it goes on knowing it.
+    moved_apart: BTreeSet<usize>,
     peer_link: Option<Excuse>,
     /// Places that may get frames twice, until everything was well for a while.
     at_risk: BTreeSet<Place>,
@@ -86,8 +91,10 @@ pub struct Checks {
     last_touch: Time,
     /// Since when everything is well.
     well_since: Option<Time>,
-    /// Everything was well for long, and nothing was done for as long.
-    is_quiet: bool,
+    /// Since when everything was well for long, and nothing was done for as long.
+    quiet_since: Option<Time>,
+    /// When what a station said last has to be looked at.
+    to_be_known: Option<Time>,
     /// The versions of the kernels that were looked at last.
     seen: Option<[u64; 2]>,
     violation: Option<Violation>,
@@ -139,8 +146,11 @@ impl Checks {
 
     /// A station moves.
     pub fn touch_station(&mut self, station: usize, now: Time) {
+        let last_touch = self.last_touch;
         let excuse = self.excuse(Kind::Station, now);
         self.moved.insert(station, excuse);
+        // Of one mind about the others all the time, and about this one soon.
+        self.last_touch = last_touch;
     }
 
     /// A station is at another place, and has not said so.
@@ -149,8 +159,17 @@ impl Checks {
         self.unheard.insert(station);
     }
 
+    /// A station is at another place, and said so to a chassis that cannot tell the other one now.
+    pub fn move_apart(&mut self, station: usize) {
+        self.moved_apart.insert(station);
+    }
+
     /// A station says something while everything is well or is not.
     pub fn heard(&mut self, station: usize, is_healthy: bool, now: Time) {
+        self.to_be_known = Some(self.known_by(now));
+        if is_healthy {
+            self.moved_apart.remove(&station);
+        }
         if is_healthy && self.unheard.remove(&station) {
             self.touch_station(station, now);
         }
@@ -184,6 +203,11 @@ impl Checks {
         for excuse in self.excuses() {
             excuse.renew(Duration::ZERO, now);
         }
+    }
+
+    /// When both chassis know what a station said.
+    fn known_by(&self, spoke: Time) -> Time {
+        spoke + self.bound(Kind::Station) + self.slack
     }
 
     /// How much longer than usual anything may take.
@@ -224,15 +248,14 @@ impl Checks {
         self.violation.get_or_insert(Violation { at, what });
     }
 
-    fn pass_time(&mut self, is_healthy: bool, now: Time) {
+    fn pass_time(&mut self, is_healthy: bool, is_watched: bool, now: Time) {
         if self.is_refused {
             self.expose_again(now);
         }
         if !is_healthy {
             self.well_since = None;
-            self.is_quiet = false;
+            self.quiet_since = None;
             self.at_risk.extend(self.touched.keys());
-            self.unheard.extend(self.moved.keys());
             if self.peer_link.is_some() {
                 self.at_risk.extend(PLACES);
             }
@@ -242,18 +265,24 @@ impl Checks {
                 excuse.renew(bound, now);
             }
         }
-        if self.forget_excuses(now) {
+        let is_due = self.to_be_known.take_if(|due| *due <= now).is_some();
+        if !is_watched {
+            self.unheard.extend(self.moved.keys());
+            self.unheard.append(&mut self.moved_apart);
+        }
+        if self.forget_excuses(now) || is_due {
             self.seen = None;
         }
         if !is_healthy {
             return;
         }
         let since = *self.well_since.get_or_insert(now);
-        let is_quiet = now - since.max(self.last_touch) >= self.bound(Kind::Start);
-        if std::mem::replace(&mut self.is_quiet, is_quiet) != is_quiet {
+        let quiet_since = since.max(self.last_touch) + self.bound(Kind::Start);
+        let quiet_since = (quiet_since <= now).then_some(quiet_since);
+        if std::mem::replace(&mut self.quiet_since, quiet_since) != quiet_since {
             self.seen = None;
         }
-        if is_quiet {
+        if quiet_since.is_some() {
             self.at_risk.clear();
         }
     }
@@ -308,7 +337,8 @@ impl World {
         }
         let mut kernels = self.chassis.iter().map(|chassis| &chassis.kernel);
         self.checks.is_refused = kernels.any(|kernel| !kernel.refuses.is_empty());
-        self.checks.pass_time(is_healthy, self.now);
+        let is_watched = self.is_watched();
+        self.checks.pass_time(is_healthy, is_watched, self.now);
         let versions = SIDES.map(|side| self.chassis[side].kernel.version);
         if self.checks.seen == Some(versions) {
             return;
@@ -323,10 +353,16 @@ impl World {
 
     fn first_fault(&mut self) -> Option<String> {
         // A chassis without a peer link says nothing of its single-homed ports.
-        if self.checks.is_quiet && !self.chassis.iter().any(|it| it.has_lost_peer_link) {
-            let divided = (0..STATIONS).find_map(|station| self.divided(station));
-            if divided.is_some() {
-                return divided;
+        let has_peer_links = !self.chassis.iter().any(|it| it.has_lost_peer_link);
+        if let Some(since) = self.checks.quiet_since
+            && has_peer_links
+        {
+            let moved = &self.checks.moved;
+            let mut stays = (0..STATIONS).filter(|station| !moved.contains_key(station));
+            let misplaced =
+                stays.find_map(|it| self.divided(it).or_else(|| self.unknown(it, since)));
+            if misplaced.is_some() {
+                return misplaced;
             }
         }
         for from in PLACES {
@@ -346,15 +382,37 @@ impl World {
         None
     }
 
-    /// Wherever a station is, both chassis are of one mind: not each holds that it is behind the other one, nor behind its
-    /// own port of no pair.
+    /// Wherever a station is, both chassis are of one mind: not each holds that it is behind the other one, nor behind a
+    /// port of its own that is not the other one's.
     fn divided(&self, station: usize) -> Option<String> {
         let ports = SIDES.map(|side| {
             let entry = self.chassis[side].kernel.fdb.get(&mac(station))?;
             Some(entry.port)
         });
-        let is_divided = ports == [Some(PEER_LINK); 2] || ports == [Some(ORPHAN); 2];
-        is_divided.then(|| format!("both chassis have station {station} on {ports:?}"))
+        let is_divided = match ports {
+            [Some(one), Some(other)] if one == other => [PEER_LINK, ORPHAN].contains(&one),
+            [Some(one), Some(other)] => ![one, other].contains(&PEER_LINK),
+            _ => false,
+        };
+        is_divided.then(|| format!("the chassis have station {station} on {ports:?}"))
+    }
+
+    /// A station that says something while everything is well is known on both chassis as long as an address does not age.
+    fn unknown(&self, station: usize, since: Time) -> Option<String> {
+        let is_recent = |spoke: Time| {
+            let is_past = self.checks.known_by(spoke) <= self.now;
+            let counts = spoke >= since || self.checks.moved_apart.contains(&station);
+            counts && is_past && self.now - spoke + SECOND < AGEING
+        };
+        if self.checks.unheard.contains(&station)
+            || !self.spoke_at[station].is_some_and(is_recent)
+            || self.is_unserved(&self.stations[station])
+        {
+            return None;
+        }
+        let is_known = |side: &usize| self.chassis[*side].kernel.fdb.contains_key(&mac(station));
+        let side = SIDES.into_iter().find(|side| !is_known(side))?;
+        Some(format!("chassis {side} does not know station {station}"))
     }
 
     fn follow(&mut self, from: Place, way: (usize, u32), station: Option<usize>) -> Option<String> {

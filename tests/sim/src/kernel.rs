@@ -28,7 +28,7 @@ pub const ORPHAN: u32 = 3;
 /// How many MLAG ports there are.
 pub const BONDS: usize = 2;
 
-const AGEING: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const AGEING: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The bond of this MLAG port, counted from 0.
 #[must_use]
@@ -428,18 +428,18 @@ impl Kernel {
         !is_split
     }
 
-    /// Learn from a frame that was taken in.
-    pub fn learn(&mut self, mac: Mac, ingress: u32, now: Time) {
+    /// Learn from a frame that was taken in. False if the host was known to be there, of which nobody hears.
+    pub fn learn(&mut self, mac: Mac, ingress: u32, now: Time) -> bool {
         let learns = self.devices[&ingress]
             .port
             .is_some_and(|port| port.learning);
         if !learns {
-            return;
+            return true;
         }
         let before = self.fdb.get(&mac).copied();
         let (kind, moves) = match before.map(|entry| entry.kind) {
             None => (EntryKind::Dynamic, true),
-            Some(EntryKind::Local) => return,
+            Some(EntryKind::Local) => return true,
             Some(EntryKind::Ours { sticky, .. }) => {
                 let active = true;
                 (EntryKind::Ours { active, sticky }, !sticky)
@@ -453,6 +453,7 @@ impl Kernel {
             used: now,
         };
         self.set_entry(mac, Some(entry));
+        before.is_none_or(|before| (before.port, before.kind) != (entry.port, entry.kind))
     }
 
     /// Time has passed for the table.

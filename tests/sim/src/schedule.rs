@@ -376,6 +376,7 @@ impl World {
             }
             Step::DeleteEntry(side, station) => {
                 self.operate(side, |kernel| kernel.delete_entry(mac(station)));
+                self.checks.displace_station(station, self.now);
                 self.cross_moves(Duration::ZERO);
             }
             Step::Bridge(side, port, is_port) => {

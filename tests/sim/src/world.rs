@@ -198,7 +198,9 @@ pub struct World {
     /// The legs that each host uses.
     legs: [[bool; 2]; BONDS],
     /// When each station said something last, having moved or not.
-    spoke_at: [Option<Time>; STATIONS],
+    pub(crate) spoke_at: [Option<Time>; STATIONS],
+    /// The chassis on which that was no news, for the station was known there.
+    is_no_news: [[bool; 2]; STATIONS],
     /// Until then the word of a move may be overtaken by an entry that is said anew.
     crossed_until: Time,
     timers: BinaryHeap<Reverse<(Time, u64, Timer)>>,
@@ -256,6 +258,7 @@ impl World {
             spanning_tree: options.spanning_tree,
             legs: [[false; 2]; BONDS],
             spoke_at: [None; STATIONS],
+            is_no_news: [[false; 2]; STATIONS],
             crossed_until: Time::ZERO,
             timers: BinaryHeap::new(),
             count: 0,
@@ -626,13 +629,21 @@ impl World {
     pub fn is_healthy(&self) -> bool {
         !self.wire_cut
             && self.now >= self.late_until
+            && self.is_watched()
             && self.chassis.iter().all(|chassis| {
                 let iccpd = chassis.iccpd.as_ref();
-                chassis.is_frozen == [false; 2]
-                    && chassis.local[1].is_some()
-                    && chassis.local[0] == chassis.local[1]
-                    && iccpd.is_some_and(|process| process.is_synchronised(self.now))
+                iccpd.is_some_and(|process| process.is_synchronised(self.now))
             })
+    }
+
+    /// On both chassis somebody learns at once what the kernel sees.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.chassis.iter().all(|chassis| {
+            chassis.is_frozen == [false; 2]
+                && chassis.local[1].is_some()
+                && chassis.local[0] == chassis.local[1]
+        })
     }
 }
 

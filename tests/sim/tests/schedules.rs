@@ -449,14 +449,36 @@ fn a_frame_that_is_lost_is_noticed() {
 /// Nobody sees what is done to the kernels here.
 #[test]
 fn chassis_that_disagree_where_a_station_is_are_noticed() {
-    let mut world = World::settled(OPTIONS);
-    for side in [A, B] {
-        let kernel = &mut world.chassis[side].kernel;
-        kernel.fdb.get_mut(&mac(2)).unwrap().port = PEER_LINK;
-        kernel.version += 1;
+    for ports in [
+        [PEER_LINK, PEER_LINK],
+        [ORPHAN, ORPHAN],
+        [bond(0), bond(1)],
+        [ORPHAN, bond(1)],
+    ] {
+        let mut world = World::settled(OPTIONS);
+        for (side, port) in [A, B].into_iter().zip(ports) {
+            let kernel = &mut world.chassis[side].kernel;
+            kernel.fdb.get_mut(&mac(2)).unwrap().port = port;
+            kernel.version += 1;
+        }
+        let fault = fault_of(world);
+        assert!(fault.contains("the chassis have station 2 on"), "{fault}");
     }
+}
+
+#[test]
+fn a_station_that_speaks_and_is_not_known_on_both_chassis_is_noticed() {
+    let options = Options {
+        speaks_every: Duration::from_secs(25),
+        ..OPTIONS
+    };
+    let mut world = World::settled(options);
+    world.run_for(Duration::from_secs(20));
+    let kernel = &mut world.chassis[B].kernel;
+    assert!(kernel.fdb.remove(&mac(0)).is_some());
+    kernel.version += 1;
     let fault = fault_of(world);
-    assert!(fault.contains("both chassis have station 2 on"), "{fault}");
+    assert_eq!(fault, "chassis 1 does not know station 0");
 }
 
 #[test]

@@ -19,8 +19,8 @@ use crate::syncd::{RETRY, Syncd};
 const CROSSING: Duration = Duration::from_millis(1_500);
 
 /// Of two moves in less than this, or of a move and another event, nobody can say which one was later: the longest way
-/// of what a kernel saw to the other chassis.
-const UNDECIDED: Duration = Duration::from_millis(6);
+/// of what a kernel saw into the kernel of the other chassis.
+const UNDECIDED: Duration = Duration::from_millis(7);
 
 /// How long after the way of the session is mended what was lost on it is sent again.
 const RESENT: Duration = Duration::from_millis(200);
@@ -68,6 +68,7 @@ impl World {
 
     /// An MLAG port loses what keeps frames from being delivered twice.
     pub fn expose_port(&mut self, side: usize, port: usize, kind: Kind) {
+        self.touch_port(side, port, kind);
         for place in self.behind(side, port) {
             self.checks.expose(place, kind, self.now);
         }
@@ -350,9 +351,14 @@ impl World {
         }
         let is_undecided = self.is_undecided(station);
         let is_heard = self.speak(station);
-        let is_crossed = is_undecided || self.now < self.crossed_until || !self.is_healthy();
+        // It came back to where a chassis had it all the time, having heard of nothing.
+        let is_no_news = self.is_no_news[station] != [false; 2] && !self.is_healthy();
+        let is_watched = self.is_watched() && !is_no_news;
+        let is_crossed = is_undecided || self.now < self.crossed_until || !is_watched;
         if has_moved && (!is_heard || is_crossed) {
             self.checks.displace_station(station, self.now);
+        } else if has_moved && !self.is_healthy() {
+            self.checks.move_apart(station);
         }
     }
 

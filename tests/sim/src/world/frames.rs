@@ -81,10 +81,12 @@ impl World {
             let is_heard = !self.is_undecided(station) && self.is_healthy();
             self.checks.heard(station, is_heard, self.now);
             self.spoke_at[station] = Some(self.now);
+            self.is_no_news[station] = [false; 2];
         }
         for (side, ingress) in walk.path {
             let now = self.now;
-            self.chassis[side].kernel.learn(mac(station), ingress, now);
+            let is_news = self.chassis[side].kernel.learn(mac(station), ingress, now);
+            self.is_no_news[station][side] |= !is_news;
             self.kernel_moved(side);
         }
         is_taken_in

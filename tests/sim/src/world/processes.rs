@@ -69,14 +69,17 @@ impl World {
         self.kernel_moved(side);
     }
 
-    /// What was done to an entry may have crossed what the kernel saw of the host, which nobody has read yet (ADR 19).
+    /// What was done to an entry may have crossed what the kernel saw of the host: nobody has read that yet, or nobody ever
+    /// will, for the host had come back before the kernel heard that it had left (ADR 19).
     fn cross_entry(&mut self, side: usize, of: FdbKey) {
         let mut unread = self.chassis[side].from_bridge.iter();
         let is_crossed = unread.any(|(_, event)| {
             matches!(event, FromKernel::Event(BackendEvent::Fdb { key, .. }) if *key == of)
         });
         let station = (0..STATIONS).find(|station| mac(*station) == of.mac);
-        if let Some(station) = station.filter(|_| is_crossed) {
+        let is_no_news =
+            |station: usize| self.is_undecided(station) && self.is_no_news[station][side];
+        if let Some(station) = station.filter(|station| is_crossed || is_no_news(*station)) {
             self.checks.displace_station(station, self.now);
         }
     }
