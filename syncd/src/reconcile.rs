@@ -443,14 +443,8 @@ impl Reconciler {
         self.in_flight = self.pending.take(first, MAX_AT_ONCE);
         for (key, reason) in &self.in_flight {
             match self.plan_entry(key, reason) {
-                Ok(Some(action)) => actions.push(action),
-                Ok(None) => {
-                    self.waiting.remove(key);
-                }
+                Ok(action) => actions.extend(action),
                 Err(error) => {
-                    if error.code == OpErrorCode::Waiting && *reason == EntryReason::Want {
-                        self.waiting.insert(*key);
-                    }
                     self.failures.insert(Subject::Fdb(*key), error);
                     // What cannot be done once is done never; what nobody wants goes all the same.
                     if matches!(reason, EntryReason::Once { .. }) {
@@ -516,11 +510,6 @@ impl Reconciler {
                         OpErrorCode::Waiting if in_filter => OpErrorCode::Refused,
                         code => code,
                     };
-                    if let Subject::Fdb(key) = subject
-                        && self.in_flight.get(&key) == Some(&EntryReason::Want)
-                    {
-                        self.waiting.insert(key);
-                    }
                     if code == OpErrorCode::Refused {
                         self.try_again(subject);
                     } else if let Subject::Fdb(key) = subject
@@ -544,6 +533,7 @@ impl Reconciler {
             self.wanted.forget_released();
         }
         self.originals.forget_restored(&self.wanted, &self.actual);
+        self.note_what_waits();
         self.in_flight.clear();
         self.neighbours.in_flight.clear();
         self.answer()
@@ -569,7 +559,6 @@ impl Reconciler {
         let before = self.actual.fdb.get(&key).copied();
         self.actual.apply(action);
         let is_once = self.is_for_once(&key);
-        let was_waiting = self.waiting.remove(&key);
         match change_of_observation(before.as_ref(), self.actual.fdb.get(&key)) {
             Some(observation @ (Observation::Inactive | Observation::Aged)) => {
                 self.ended.push(Event::Fdb { key, observation });
@@ -577,7 +566,7 @@ impl Reconciler {
             // From now on it is reported like what was learned.
             Some(observation) if is_once => self.ended.push(Event::Fdb { key, observation }),
             // What the dataplane had all the time was no news while something else was asked for.
-            _ if was_waiting => {
+            _ if self.waiting.contains(&key) => {
                 let observation = self.observation(&key);
                 let event = observation.map(|observation| Event::Fdb { key, observation });
                 self.ended.extend(event);
@@ -641,8 +630,7 @@ impl Reconciler {
     /// The client is gone: a snapshot that it had begun will not end.
     pub fn client_gone(&mut self) {
         self.wanted.abandon_snapshots();
-        // The next one knows nothing yet.
-        self.waiting.clear();
+        self.forget_what_waits();
         self.asked.clear();
     }
 
@@ -650,6 +638,7 @@ impl Reconciler {
     pub fn want_nothing(&mut self) {
         self.wanted.clear();
         self.retry.clear();
+        self.forget_what_waits();
         self.neighbours.retry.clear();
         self.ports_changed = true;
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use mclag_proto::sync::model::FdbKey;
+use mclag_proto::sync::model::{FdbKey, OpError, OpErrorCode};
 
 use super::Reconciler;
 use super::reasons::EntryReason;
@@ -58,6 +58,36 @@ impl Reconciler {
             }
             Subject::Domain | Subject::Port(_) | Subject::Settings(_) | Subject::Interface(_) => {
                 self.retry_ports = true;
+            }
+        }
+    }
+
+    /// What the client asked for waits where it could not be done yet, and no more where it was done, or nothing was left
+    /// to be done.
+    pub(super) fn note_what_waits(&mut self) {
+        for (key, reason) in &self.in_flight {
+            let may_be_done = |error: &OpError| {
+                error.code == OpErrorCode::Waiting || self.retry.contains_key(key)
+            };
+            match self.failures.get(&Subject::Fdb(*key)) {
+                None => {
+                    self.waiting.remove(key);
+                }
+                Some(error) if *reason == EntryReason::Want && may_be_done(error) => {
+                    self.waiting.insert(*key);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Whoever comes next knows nothing yet: what the dataplane has is news again, and counts more than what was asked
+    /// for before.
+    pub(super) fn forget_what_waits(&mut self) {
+        self.waiting.clear();
+        for reason in self.retry.values_mut() {
+            if *reason == EntryReason::Want {
+                *reason = EntryReason::Check;
             }
         }
     }

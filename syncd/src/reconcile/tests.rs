@@ -1178,11 +1178,29 @@ fn where_the_client_knows_that_a_host_is_no_longer_is_no_news_to_it() {
             "{on}, read anew"
         );
         bench.reconciler.client_gone();
+        bench.reconciler.retry();
+        let _ = bench.settle();
         assert_eq!(
             bench.reconciler.observations().count(),
             1,
             "{on}, another client"
         );
+    }
+}
+
+/// Input: as before; then the client is given up, and nothing is wanted any more. Output: a table that is sent then says
+/// where the dataplane has the host.
+#[test]
+fn where_a_host_is_that_nobody_wants_elsewhere_any_more_is_news() {
+    for on in ["bond9", "bond1"] {
+        let mut bench = Bench::running();
+        bench.refused = vec![install(1, "bond1", false)];
+        bench.learn(1, "swp1");
+        let _ = bench.ask(&[fdb_op(1, on)]);
+        assert_eq!(bench.reconciler.observations().count(), 0, "{on}");
+        bench.reconciler.want_nothing();
+        let _ = bench.settle();
+        assert_eq!(bench.reconciler.observations().count(), 1, "{on}");
     }
 }
 
