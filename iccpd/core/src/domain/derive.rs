@@ -172,12 +172,8 @@ impl Domain {
             unasked = looked_at && matches!(event, Event::LinksBackAlone(_));
         }
         let answer = self.answer(port, situation);
-        let action = match self.kind_conflict(&name) {
-            // Whatever the peer does.
-            Some(_) => PortAction::Hold,
-            None => situation.port_action(port.state(), at_peer, answer),
-        };
-        match action {
+        let of_another_kind = self.kind_conflict(&name).is_some();
+        match situation.port_action(port.state(), of_another_kind, at_peer, answer) {
             PortAction::Hold if self.syncd.policy.holds => port.step(Event::Hold, &mut self.timers),
             PortAction::Hold | PortAction::Keep => {}
             PortAction::Forward => {

@@ -194,16 +194,19 @@ impl Situation {
     }
 
     /// What to do with a port in this state, whose state at the peer, as far as it was ever advertised, is
-    /// `at_peer`, and for which the peer has this `answer`.
+    /// `at_peer`, and for which the peer has this `answer`. One `of_another_kind` than declared is held, whatever the
+    /// peer does.
     #[must_use]
     pub const fn port_action(
         self,
         port: ForwardingState,
+        of_another_kind: bool,
         at_peer: Option<bool>,
         answer: Answer,
     ) -> PortAction {
         match (port, self.on_loss, self.reach) {
             (ForwardingState::Forwarding | ForwardingState::Waiting(_), _, _) => PortAction::Keep,
+            _ if of_another_kind => PortAction::Hold,
 
             // Before the peer hears that it is down and lifts its isolation. As SONiC
             // (`spec/behaviour.md` 8.3):

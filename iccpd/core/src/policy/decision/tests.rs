@@ -69,25 +69,26 @@ fn situation(reach: Reachability, on_loss: OnLoss) -> Situation {
 /// Every combination of inputs has one row.
 #[test]
 fn port_action_table() {
-    // on loss | reachability                                   | at peer | settled | port => action
+    // of another kind | on loss | reachability                       | at peer | settled | port => action
     // Of a peer that answers.
     let mut table = Table::new(
         "
-        *       *                                                 *         *   waiting|forwarding => keep
+        *   *       *                                                 *         *   waiting|forwarding => keep
+        yes *       *                                                 *         *   down|held => hold
 
-        hold    Synchronised|Synchronising                              *         *   down => hold
-        hold    Connecting|PeerLink                               up        *   down => hold
-        hold    Connecting|PeerLink                               down|none *   down => keep
-        hold    ConnectingApart|Nowhere                           *         *   down => keep
-        release Synchronised                                            *         *   down => hold
-        release Synchronising|Connecting|ConnectingApart          *         *   down => keep
-        release PeerLink|Nowhere                                  *         *   down => keep
+        no  hold    Synchronised|Synchronising                        *         *   down => hold
+        no  hold    Connecting|PeerLink                               up        *   down => hold
+        no  hold    Connecting|PeerLink                               down|none *   down => keep
+        no  hold    ConnectingApart|Nowhere                           *         *   down => keep
+        no  release Synchronised                                      *         *   down => hold
+        no  release Synchronising|Connecting|ConnectingApart          *         *   down => keep
+        no  release PeerLink|Nowhere                                  *         *   down => keep
 
-        *       Synchronised|Synchronising|Connecting|ConnectingApart   *         *   held => keep
-        *       Nowhere                                           *         *   held => forward
-        *       PeerLink                                          down      *   held => forward
-        *       PeerLink                                          up|none   yes held => forward
-        *       PeerLink                                          up|none   no  held => keep
+        no  *       Synchronised|Synchronising|Connecting|ConnectingApart *     *   held => keep
+        no  *       Nowhere                                           *         *   held => forward
+        no  *       PeerLink                                          down      *   held => forward
+        no  *       PeerLink                                          up|none   yes held => forward
+        no  *       PeerLink                                          up|none   no  held => keep
         ",
     );
     let waits = [Awaited::Acknowledgement, Awaited::Time];
@@ -99,25 +100,31 @@ fn port_action_table() {
     ];
     ports.extend(waits.map(|wait| ("waiting", ForwardingState::Waiting(wait))));
     ports.extend(waits.map(|wait| ("held", ForwardingState::WaitingHeld(wait))));
+    let mut check = |reach: Reachability, (loss, on_loss), (peer, at_peer), (yes, settled)| {
+        let situation = Situation {
+            settled,
+            ..situation(reach, on_loss)
+        };
+        for (word, port) in &ports {
+            for (other, of_another_kind) in NO_YES {
+                let reached = format!("{reach:?}");
+                let want = table.outcome(&[other, loss, &reached, peer, yes, word]);
+                let answer = Answer::Expected;
+                let is = match situation.port_action(*port, of_another_kind, at_peer, answer) {
+                    PortAction::Keep => "keep",
+                    PortAction::Hold => "hold",
+                    PortAction::Forward => "forward",
+                };
+                assert_eq!(is, want, "{other} {loss} {reach:?} {peer} {yes} {port:?}");
+            }
+        }
+    };
     for reach in REACHES {
-        for (loss, on_loss) in ON_LOSS {
-            for (peer, at_peer) in AT_PEER {
-                for (yes, settled) in NO_YES {
-                    for (word, port) in &ports {
-                        let reached = format!("{reach:?}");
-                        let want = table.outcome(&[loss, &reached, peer, yes, word]);
-                        let situation = Situation {
-                            settled,
-                            ..situation(reach, on_loss)
-                        };
-                        let is = match situation.port_action(*port, at_peer, Answer::Expected) {
-                            PortAction::Keep => "keep",
-                            PortAction::Hold => "hold",
-                            PortAction::Forward => "forward",
-                        };
-                        assert_eq!(is, want, "{loss} {reach:?} {peer} {yes} {port:?}");
-                    }
-                }
+        for loss in ON_LOSS {
+            for at_peer in AT_PEER {
+                NO_YES
+                    .into_iter()
+                    .for_each(|settled| check(reach, loss, at_peer, settled));
             }
         }
     }
@@ -140,7 +147,7 @@ fn only_a_held_port_of_a_synchronised_pair_goes_ahead_where_no_answer_can_come()
             for (_, at_peer) in AT_PEER {
                 for port in ports.into_iter().chain(waits) {
                     let situation = situation(reach, on_loss);
-                    let asked = |answer| situation.port_action(port, at_peer, answer);
+                    let asked = |answer| situation.port_action(port, false, at_peer, answer);
                     let is_held = waits.contains(&port);
                     let want = match reach {
                         Reachability::Synchronised if is_held => PortAction::Forward,
