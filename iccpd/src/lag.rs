@@ -3,7 +3,34 @@
 pub mod bond;
 pub mod team;
 
-use mclag_netlink::{LinkInfo, Oper};
+use iccp_core::LinkKind;
+use mclag_netlink::{LinkInfo, LinkKind as Kind, Oper};
+use team::TeamState;
+
+/// An interface's kind as the core sees it; with `team`, what teamd says of one that is a team.
+#[must_use]
+pub fn kind(kind: &Kind, team: Option<&TeamState>) -> LinkKind {
+    match kind {
+        Kind::Bond(b) => bond::kind(b),
+        Kind::Team => LinkKind::Lag {
+            lacp: team.map(|s| s.lacp),
+            partner: team.and_then(|s| s.partner),
+            min_links: 0,
+        },
+        Kind::Bridge { .. } => LinkKind::Bridge,
+        Kind::Vlan {
+            id: Some(vid),
+            link: Some(parent),
+        } => LinkKind::Vlan {
+            vid: *vid,
+            parent: *parent,
+        },
+        Kind::Macvlan { link: Some(parent) } => LinkKind::Macvlan { parent: *parent },
+        Kind::Vrf => LinkKind::Vrf,
+        Kind::Vxlan => LinkKind::Vxlan,
+        Kind::Vlan { .. } | Kind::Macvlan { .. } | Kind::Veth | Kind::Other(_) => LinkKind::Other,
+    }
+}
 
 /// Whether an interface can carry frames, by one rule for all of them
 /// (`spec/behaviour.md` 10.1): wanted up, and operational as far as the kernel knows.

@@ -4,7 +4,7 @@
 //! mean something different to the core.
 
 use crate::lag::team::TeamState;
-use crate::lag::{bond, is_running};
+use crate::lag::{self, bond, is_running};
 use iccp_core::{Input, LagMember, Link, LinkKind};
 use mclag_netlink::{
     BondMode, BridgePort, BridgeVlans, LinkInfo, LinkKind as Kind, PortState, VlanSet,
@@ -272,36 +272,8 @@ impl View {
             running: is_running(info),
             master: info.master,
             blocked: is_blocked(info),
-            kind: self.kind(info),
+            kind: lag::kind(&info.kind, self.teams.get(&info.index)),
             member: self.member(info),
-        }
-    }
-
-    fn kind(&self, info: &LinkInfo) -> LinkKind {
-        match &info.kind {
-            Kind::Bond(b) => bond::kind(b),
-            Kind::Team => {
-                let state = self.teams.get(&info.index);
-                LinkKind::Lag {
-                    lacp: state.map(|s| s.lacp),
-                    partner: state.and_then(|s| s.partner),
-                    min_links: 0,
-                }
-            }
-            Kind::Bridge { .. } => LinkKind::Bridge,
-            Kind::Vlan {
-                id: Some(vid),
-                link: Some(parent),
-            } => LinkKind::Vlan {
-                vid: *vid,
-                parent: *parent,
-            },
-            Kind::Macvlan { link: Some(parent) } => LinkKind::Macvlan { parent: *parent },
-            Kind::Vrf => LinkKind::Vrf,
-            Kind::Vxlan => LinkKind::Vxlan,
-            Kind::Vlan { .. } | Kind::Macvlan { .. } | Kind::Veth | Kind::Other(_) => {
-                LinkKind::Other
-            }
         }
     }
 
