@@ -2,10 +2,11 @@
 //! (`spec/behaviour.md` 2.4), so that one is missing is no mistake; that it is called otherwise is one.
 
 use crate::ctl::words::{TEAM_BYPASS, other_kind};
+use crate::lag;
 use crate::settings::{Bridge, BridgeOrigin, Settings, VlanPort};
 use mclag_daemon::log::write_line;
 use mclag_daemon::process;
-use mclag_netlink::{BondMode, Kernel, LinkKind, NetlinkError};
+use mclag_netlink::{Kernel, LinkKind, NetlinkError};
 use mclag_proto::{IfName, LagKind};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -190,7 +191,8 @@ pub async fn find(
             Some(link)
                 if link.name == *name
                     && let Some(declared) = domain.port_kinds.get(name)
-                    && lag_kind(&link.kind).is_some_and(|kind| kind != *declared) =>
+                    && let Some(kind) = lag::kind(&link.kind, None).lag_kind()
+                    && kind != *declared =>
             {
                 State::Kind(*declared)
             }
@@ -207,15 +209,6 @@ pub async fn find(
         note("unique-ip", name, state);
     }
     Ok(found)
-}
-
-/// Whether an interface speaks LACP; none of a team, whose teamd knows.
-fn lag_kind(kind: &LinkKind) -> Option<LagKind> {
-    match kind {
-        LinkKind::Team => None,
-        LinkKind::Bond(bond) if bond.mode == BondMode::Lacp => Some(LagKind::Lacp),
-        _ => Some(LagKind::Static),
-    }
 }
 
 /// Those of these ports that are teams.
@@ -255,8 +248,7 @@ mod tests {
             finding.to_string(),
             "port bond1: declared lacp, and does not speak LACP (no bond of mode 802.3ad)"
         );
-        assert_eq!(lag_kind(&LinkKind::Team), None);
-        assert_eq!(lag_kind(&LinkKind::Veth), Some(LagKind::Static));
+        assert_eq!(lag::kind(&LinkKind::Team, None).lag_kind(), None);
     }
 
     #[test]

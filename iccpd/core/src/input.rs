@@ -2,7 +2,7 @@
 
 use mclag_proto::iccp::Message;
 use mclag_proto::sync::model::{Abilities, Event, OpError};
-use mclag_proto::{IfName, LacpPartner, Mac, Vid};
+use mclag_proto::{IfName, LacpPartner, LagKind, Mac, Vid};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
@@ -296,6 +296,23 @@ pub enum LinkKind {
     Vrf,
     /// Anything else.
     Other,
+}
+
+impl LinkKind {
+    /// Whether an interface of this kind speaks LACP; none while that is not known.
+    #[must_use]
+    pub fn lag_kind(self) -> Option<LagKind> {
+        let lacp = match self {
+            Self::Lag { lacp, .. } => lacp?,
+            Self::Bridge
+            | Self::Vlan { .. }
+            | Self::Macvlan { .. }
+            | Self::Vxlan
+            | Self::Vrf
+            | Self::Other => false,
+        };
+        Some(if lacp { LagKind::Lacp } else { LagKind::Static })
+    }
 }
 
 /// What a LAG says of one of its members.

@@ -5,7 +5,7 @@
 
 use crate::lag::team::TeamState;
 use crate::lag::{self, bond, is_running};
-use iccp_core::{Input, LagMember, Link, LinkKind};
+use iccp_core::{Input, LagMember, Link};
 use mclag_netlink::{
     BondMode, BridgePort, BridgeVlans, LinkInfo, LinkKind as Kind, PortState, VlanSet,
 };

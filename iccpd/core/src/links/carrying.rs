@@ -95,16 +95,7 @@ impl Links {
     /// Whether an interface speaks LACP; none if there is no such interface, and while that is not known.
     #[must_use]
     pub fn lag_kind(&self, name: &IfName) -> Option<LagKind> {
-        let lacp = match self.by_name(name)?.kind {
-            LinkKind::Lag { lacp, .. } => lacp?,
-            LinkKind::Bridge
-            | LinkKind::Vlan { .. }
-            | LinkKind::Macvlan { .. }
-            | LinkKind::Vxlan
-            | LinkKind::Vrf
-            | LinkKind::Other => false,
-        };
-        Some(if lacp { LagKind::Lacp } else { LagKind::Static })
+        self.by_name(name)?.kind.lag_kind()
     }
 
     /// It is a LAG that speaks LACP.

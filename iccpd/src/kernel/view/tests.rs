@@ -1,3 +1,4 @@
+use iccp_core::LinkKind;
 use super::*;
 use mclag_netlink::{ActorSystem, BondInfo, BondMember, LacpInfo, LacpState, McastSnooping, Oper};
 use mclag_proto::{LacpPartner, Mac, Vid};
