@@ -73,10 +73,11 @@ impl Ports {
         names.any(|name| self.carries(name, vid))
     }
 
-    /// The peer reaches what is behind single-homed ports. Not without a peer link: the interface that leads to the peer may
-    /// have another name than in the configuration, and what is behind the peer be learned there as on any port.
-    pub(super) const fn reach_orphans(&self) -> bool {
-        !self.no_orphans && !self.peer_link_missing
+    /// The peer is to know what is behind a single-homed port. Without a peer link only what it `is_told` of already: the
+    /// interface that leads to it may have another name than in the configuration, and what is behind the peer be learned
+    /// there as on any port. What was told before is no such, and a peer link that comes back finds it as it was.
+    pub(super) const fn reach_orphan(&self, is_told: bool) -> bool {
+        !self.no_orphans && (is_told || !self.peer_link_missing)
     }
 
     /// An MLAG port that the peer has as well, as far as is known.
@@ -162,9 +163,8 @@ impl<'a> Change<'a> {
                 .and_then(|port| ports.vids.get(&port).cloned());
             (ports.peer_link, ports.usable_peer_link(), vids)
         };
-        let same =
-            before.unreported == now.unreported && before.reach_orphans() == now.reach_orphans();
-        if !same || link(before) != link(now) {
+        let rules = |ports: &Ports| (ports.unreported, ports.no_orphans, ports.peer_link_missing);
+        if rules(before) != rules(now) || link(before) != link(now) {
             return None;
         }
         let mlag = before.mlag.symmetric_difference(&now.mlag);

@@ -385,6 +385,25 @@ fn without_a_peer_link_nothing_behind_other_ports_is_advertised() {
     assert_eq!(f.advertised(), [(EntryOp::Add, "otherlink".to_owned())]);
 }
 
+/// Input: the peer link is missing for a while. Output: the peer's table is left alone, but for a host that is elsewhere
+/// now: that may be the way to the peer.
+#[test]
+fn what_the_peer_was_told_of_single_homed_ports_stands_while_there_is_no_peer_link() {
+    let mut f = Fixture::new();
+    f.learn("swp10").advertised();
+    f.change(|ports| ports.peer_link_missing = true);
+    assert_eq!(f.learn("swp10").advertised(), []);
+    f.change(|ports| ports.peer_link_missing = false);
+    assert_eq!(f.advertised(), []);
+    f.change(|ports| ports.peer_link_missing = true);
+    assert_eq!(
+        f.learn("swp11").advertised(),
+        [(EntryOp::Delete, "swp10".to_owned())]
+    );
+    f.change(|ports| ports.peer_link_missing = false);
+    assert_eq!(f.advertised(), [(EntryOp::Add, "swp11".to_owned())]);
+}
+
 /// `docs/adr/0019-order-of-moves.md`: each is newer than the other where sequences are 0x8000 apart.
 #[test]
 fn two_that_observe_a_host_as_far_apart_as_can_be_agree_and_fall_silent() {

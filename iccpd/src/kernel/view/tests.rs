@@ -1,5 +1,5 @@
-use iccp_core::LinkKind;
 use super::*;
+use iccp_core::LinkKind;
 use mclag_netlink::{ActorSystem, BondInfo, BondMember, LacpInfo, LacpState, McastSnooping, Oper};
 use mclag_proto::{LacpPartner, Mac, Vid};
 
