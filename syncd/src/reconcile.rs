@@ -292,6 +292,11 @@ impl Reconciler {
                 self.retry.remove(&key);
                 let was_waiting = self.waiting.remove(&key);
                 let reason = reason.behind_what_was_not_done(was_waiting);
+                // Since the want before this one the client takes the host for gone from where it was, which it is not.
+                let is_overtaken = was_waiting || self.pending.get(&key) == Some(&reason);
+                if reason == EntryReason::Want && is_overtaken {
+                    self.waiting.insert(key);
+                }
                 self.pending.insert(key, reason);
                 Subjects::One(Subject::Fdb(key))
             }
@@ -332,16 +337,20 @@ impl Reconciler {
                 Subjects::Rest(Section::Neighbours)
             }
             Change::Rest(Section::Fdb) => {
-                self.waiting.retain(|key| self.wanted.entry(key).is_some());
+                let is_given_up = |key: &FdbKey| self.wanted.entry(key).is_none();
+                let not_done = self.waiting.extract_if(is_given_up);
+                // Nothing older is behind these, as where one is released.
+                let not_done = not_done.map(|key| (key, EntryReason::Release { forget: true }));
                 let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
-                for (key, _) in ours {
-                    if self.wanted.entry(key).is_none() {
+                let ours = ours.map(|(key, _)| (*key, EntryReason::Undo));
+                for (key, reason) in not_done.chain(ours) {
+                    if self.wanted.entry(&key).is_none() {
                         // A release, or an entry for once, says more; a want that came before the begin is no more.
                         let is_more_specific = |d: &EntryReason| {
                             matches!(d, EntryReason::Release { .. } | EntryReason::Once { .. })
                         };
-                        if !self.pending.get(key).is_some_and(is_more_specific) {
-                            self.pending.insert(*key, EntryReason::Undo);
+                        if !self.pending.get(&key).is_some_and(is_more_specific) {
+                            self.pending.insert(key, reason);
                         }
                     }
                 }
@@ -565,12 +574,6 @@ impl Reconciler {
             }
             // From now on it is reported like what was learned.
             Some(observation) if is_once => self.ended.push(Event::Fdb { key, observation }),
-            // What the dataplane had all the time was no news while something else was asked for.
-            _ if self.waiting.contains(&key) => {
-                let observation = self.observation(&key);
-                let event = observation.map(|observation| Event::Fdb { key, observation });
-                self.ended.extend(event);
-            }
             _ => {}
         }
     }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use mclag_proto::sync::model::{FdbKey, OpError, OpErrorCode};
+use mclag_proto::sync::model::{Event, FdbKey, OpError, OpErrorCode};
 
 use super::Reconciler;
+use super::observations::observation_of;
 use super::reasons::EntryReason;
 use crate::dataplane::Subject;
 
@@ -70,9 +71,16 @@ impl Reconciler {
                 error.code == OpErrorCode::Waiting || self.retry.contains_key(key)
             };
             match self.failures.get(&Subject::Fdb(*key)) {
-                None => {
-                    self.waiting.remove(key);
+                // What the dataplane had all the time was no news while something else was asked for.
+                None if self.waiting.remove(key) => {
+                    let seen = self.actual.fdb.get(key).and_then(observation_of);
+                    let event = seen.map(|observation| Event::Fdb {
+                        key: *key,
+                        observation,
+                    });
+                    self.ended.extend(event);
                 }
+                None => {}
                 Some(error) if *reason == EntryReason::Want && may_be_done(error) => {
                     self.waiting.insert(*key);
                 }

@@ -1227,10 +1227,53 @@ fn where_the_dataplane_has_a_host_after_all_is_news_when_it_is_done() {
     assert_eq!(bench.reconciler.take_ended(), [active]);
 }
 
-/// Input: as before; then the client gives up what it asked for. Output: what the dataplane had before is not in force
-/// again.
+/// Input: the client asks for another place and for the one where the dataplane has the host, before anything was done.
+/// Output: the same.
+#[test]
+fn where_the_dataplane_has_a_host_is_news_to_a_client_that_changed_its_mind() {
+    let active = Event::Fdb {
+        key: key(1),
+        observation: Observation::Active {
+            port: port("bond1"),
+        },
+    };
+    for is_installed in [false, true] {
+        let mut bench = Bench::running();
+        if is_installed {
+            let _ = bench.ask(&[fdb_op(1, "bond1")]);
+            assert!(bench.see(1, Some(ours("bond1", true))).is_some());
+        } else {
+            bench.learn(1, "bond1");
+        }
+        let (actions, _) = bench.ask(&[fdb_op(1, "bond1")]);
+        assert_eq!(actions.is_empty(), is_installed);
+        assert_eq!(bench.reconciler.take_ended(), []);
+        let (actions, _) = bench.ask(&[fdb_op(1, "peer"), fdb_op(1, "bond1")]);
+        assert_eq!(actions, []);
+        assert_eq!(
+            bench.reconciler.take_ended().as_slice(),
+            std::slice::from_ref(&active)
+        );
+    }
+}
+
+/// Input: the client asks for a place that is refused, and gives that up, by itself or in a table without it. Output: what
+/// the dataplane had before is not in force again.
 #[test]
 fn what_is_given_up_before_it_was_done_leaves_nothing_older_behind() {
+    let ops = [
+        Op::SnapshotBegin(Section::Fdb),
+        Op::SnapshotEnd(Section::Fdb),
+    ];
+    let mut bench = Bench::running();
+    bench.refused = vec![install(1, "bond1", false)];
+    bench.learn(1, "swp1");
+    let _ = bench.ask(&[fdb_op(1, "bond1")]);
+    let delete = Action::FdbDelete {
+        key: key(1),
+        port: port("swp1"),
+    };
+    assert_eq!(bench.ask(&ops).0, [delete]);
     let mut bench = Bench::running();
     bench.refused = vec![install(1, "bond1", false)];
     bench.learn(1, "swp1");
