@@ -519,6 +519,7 @@ impl Fdb {
 
     fn withdrawn_by_peer(&mut self, key: FdbKey) {
         let lost = &self.lost_at_peer;
+        let may_be_overtaken = self.moves.may_be_overtaken(&key);
         self.table.change(key, |entry, Policy { ports }| {
             // First the loss of the port, which the peer said first.
             if let (None, Some(remote)) = (entry.local, entry.remote)
@@ -528,6 +529,7 @@ impl Fdb {
                 ports.rules().lost_at_peer(key, entry, remote, ports);
             }
             entry.set_remote(None);
+            entry.advertise_again(may_be_overtaken && entry.local.is_some());
             Concerns::Both
         });
     }

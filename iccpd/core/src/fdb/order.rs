@@ -117,6 +117,12 @@ impl Moves {
         }
     }
 
+    /// The peer may have observed the address somewhere after what this chassis advertised of it, which is given up there
+    /// then.
+    pub(super) fn may_be_overtaken(&self, key: &FdbKey) -> bool {
+        self.is_ordered && self.own(key, true).sequence != Observed::FIRST.sequence
+    }
+
     /// This is where an address stands now, and when this chassis observed it, if that is known.
     pub(super) fn note(&mut self, key: FdbKey, sequence: Sequence, at: Option<Time>) {
         let observed = Observed { sequence, at };

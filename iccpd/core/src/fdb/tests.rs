@@ -457,6 +457,29 @@ fn two_that_observe_a_host_as_far_apart_as_can_be_agree_and_fall_silent() {
     assert_eq!(entry(&secondary), Some((false, true)));
 }
 
+/// Input: both see a host on an MLAG port, and the peer withdraws it. Output: it hears again that the host is seen here, if
+/// what it saw since was elsewhere, perhaps: then it has given up what it had heard.
+#[test]
+fn what_the_peer_may_have_given_up_is_advertised_again_when_it_withdraws_its_own() {
+    for (sequence, again) in [
+        (None, &[][..]),
+        (Some(4), &[(EntryOp::Add, "bond1".to_owned())]),
+    ] {
+        let mut f = Fixture::new();
+        f.fdb.session_up(true);
+        f.learn("bond1").advertised();
+        let order = sequence.map(|sequence| MacOrder {
+            mac: KEY.mac,
+            vid: KEY.vid,
+            sequence,
+            age: None,
+        });
+        f.fdb.remote_orders(order.as_slice(), Time::ZERO);
+        assert_eq!(f.peer(EntryOp::Add, "bond1").advertised(), []);
+        assert_eq!(f.peer(EntryOp::Delete, "bond1").advertised(), again);
+    }
+}
+
 #[test]
 fn a_configured_address_does_not_follow_a_learned_one() {
     let mut f = Fixture::new();
