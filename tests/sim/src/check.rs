@@ -88,6 +88,8 @@ pub struct Checks {
     forwards_after: Duration,
     /// A kernel refuses something: what is touched or exposed stays so.
     is_refused: bool,
+    /// Until then what was refused may be done after all.
+    refused_until: Time,
     last_touch: Time,
     /// Since when everything is well.
     well_since: Option<Time>,
@@ -167,10 +169,12 @@ impl Checks {
     /// A station says something while everything is well or is not.
     pub fn heard(&mut self, station: usize, is_healthy: bool, now: Time) {
         self.to_be_known = Some(self.known_by(now));
-        if is_healthy {
+        // What is refused and tried again may put it back to where it was before.
+        let is_heard = is_healthy && self.refused_until <= now;
+        if is_heard {
             self.moved_apart.remove(&station);
         }
-        if is_healthy && self.unheard.remove(&station) {
+        if is_heard && self.unheard.remove(&station) {
             self.touch_station(station, now);
         }
     }
@@ -250,6 +254,7 @@ impl Checks {
 
     fn pass_time(&mut self, is_healthy: bool, is_watched: bool, now: Time) {
         if self.is_refused {
+            self.refused_until = now + RETRY + REPAIR;
             self.expose_again(now);
         }
         if !is_healthy {
