@@ -97,6 +97,8 @@ pub struct Checks {
     quiet_since: Option<Time>,
     /// When what a station said last has to be looked at.
     to_be_known: Option<Time>,
+    /// Since when each chassis does not know a station that it has to know.
+    missing_since: [[Option<Time>; 2]; STATIONS],
     /// The versions of the kernels that were looked at last.
     seen: Option<[u64; 2]>,
     violation: Option<Violation>,
@@ -362,12 +364,15 @@ impl World {
         if let Some(since) = self.checks.quiet_since
             && has_peer_links
         {
-            let moved = &self.checks.moved;
-            let mut stays = (0..STATIONS).filter(|station| !moved.contains_key(station));
-            let misplaced =
-                stays.find_map(|it| self.divided(it).or_else(|| self.unknown(it, since)));
-            if misplaced.is_some() {
-                return misplaced;
+            for station in 0..STATIONS {
+                if self.checks.moved.contains_key(&station) {
+                    continue;
+                }
+                let misplaced = self.divided(station);
+                let misplaced = misplaced.or_else(|| self.unknown(station, since));
+                if misplaced.is_some() {
+                    return misplaced;
+                }
             }
         }
         for from in PLACES {
@@ -402,22 +407,32 @@ impl World {
         is_divided.then(|| format!("the chassis have station {station} on {ports:?}"))
     }
 
-    /// A station that says something while everything is well is known on both chassis as long as an address does not age.
-    fn unknown(&self, station: usize, since: Time) -> Option<String> {
+    /// A station that says something while everything is well is known on both chassis as long as an address does not age,
+    /// or soon again where it aged on one of them.
+    fn unknown(&mut self, station: usize, since: Time) -> Option<String> {
         let is_recent = |spoke: Time| {
             let is_past = self.checks.known_by(spoke) <= self.now;
             let counts = spoke >= since || self.checks.moved_apart.contains(&station);
             counts && is_past && self.now - spoke + SECOND < AGEING
         };
-        if self.checks.unheard.contains(&station)
-            || !self.spoke_at[station].is_some_and(is_recent)
-            || self.is_unserved(&self.stations[station])
-        {
-            return None;
+        let counts = self.spoke_at[station].is_some_and(is_recent)
+            && !self.checks.unheard.contains(&station)
+            && !self.is_unserved(&self.stations[station]);
+        for side in SIDES {
+            let is_known = self.chassis[side].kernel.fdb.contains_key(&mac(station));
+            let missing = &mut self.checks.missing_since[station][side];
+            if is_known || !counts {
+                *missing = None;
+                continue;
+            }
+            let since = *missing.get_or_insert(self.now);
+            let due = self.checks.known_by(since);
+            if due <= self.now {
+                return Some(format!("chassis {side} does not know station {station}"));
+            }
+            self.checks.to_be_known = Some(due);
         }
-        let is_known = |side: &usize| self.chassis[*side].kernel.fdb.contains_key(&mac(station));
-        let side = SIDES.into_iter().find(|side| !is_known(side))?;
-        Some(format!("chassis {side} does not know station {station}"))
+        None
     }
 
     fn follow(&mut self, from: Place, way: (usize, u32), station: Option<usize>) -> Option<String> {

@@ -461,7 +461,8 @@ impl World {
                 for station in 0..STATIONS {
                     self.speak(station);
                 }
-                self.run_for(Duration::from_secs(1));
+                // Not when the tables age: what aged on one chassis is installed as soon as the other one is asked.
+                self.run_for(Duration::from_millis(1_500));
                 let before = self.dataplane();
                 self.kill(side, process);
                 self.run_for(Duration::from_secs(2));
