@@ -193,7 +193,8 @@ fn synchronised() -> ([Chassis; 2], [Vec<String>; 2]) {
 }
 
 /// `spec/mclagsyncd-protocol.md` 6 and `spec/behaviour.md` 6.5, session up. Whose identity the pair
-/// has is known with the active's System Config; everything else is said when both are synchronised.
+/// has is known with the active's System Config; everything else is said when both are synchronised. A standby says of
+/// its ports that carry data that they do (`spec/sonic-redis.md` 7, item 8).
 #[test]
 fn both_hear_of_a_session_in_the_order_of_sonic() {
     let (_, [active, standby]) = synchronised();
@@ -224,6 +225,7 @@ fn both_hear_of_a_session_in_the_order_of_sonic() {
             "remote PortChannel1 true",
             "remote PortChannel2 false",
             "isolate PortChannel1,Ethernet0",
+            "traffic PortChannel1 true",
         ]
     );
 }
@@ -331,6 +333,7 @@ fn a_server_that_comes_back_hears_of_the_session_in_order() {
         "isolate PortChannel1,Ethernet0",
         "isolated PortChannel1 true",
         "isolated PortChannel2 false",
+        "traffic PortChannel1 true",
         "traffic PortChannel2 false",
     ];
     for _ in 0..2 {
