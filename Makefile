@@ -3,8 +3,11 @@
 CARGO ?= cargo
 # What packages are built with, and what is off by default for the crates that it brings.
 FEATURES = --features syncd/sonic
+# What is chosen together is built with the same features of everything below it. A choice of packages of its own for a
+# command builds most of them once more.
+ALL = --workspace $(FEATURES)
 
-.PHONY: help deps demo test unit-tests lab ci fmt clippy doc deny rules explore soak faults fuzz mutants clean
+.PHONY: help deps demo test unit-tests programs lab ci fmt clippy doc deny rules explore soak faults fuzz mutants clean
 
 help:
 	@echo 'make demo    show a pair at work, in a screenful'
@@ -20,38 +23,40 @@ help:
 deps:
 	@tests/scripts/deps
 
-demo: deps
-	$(CARGO) build -q --profile lab -p iccpd -p syncd -p mclag-tests $(FEATURES)
-	@$(CARGO) run -q --profile lab -p mclag-tests --bin mclag-lab -- demo
+demo: programs
+	@$${CARGO_TARGET_DIR:-target}/lab/mclag-lab demo
 
 test: unit-tests lab
 
 # The same values in every run: what fails here was broken by the change. `make explore` looks for others.
 unit-tests: export PROPTEST_RNG_SEED ?= 1
 unit-tests: deps
-	$(CARGO) test --workspace --exclude mclag-tests $(FEATURES)
-	$(CARGO) test -p mclag-tests --test fuzz --test catalogue --test recordings
+	$(CARGO) test $(ALL)
 
-# The scenarios run the programs that lie next to mclag-lab, so these are built first and with the same profile.
-lab: deps
-	$(CARGO) build --profile lab -p iccpd -p syncd $(FEATURES)
-	tests/scripts/kernel-tests
-	$(CARGO) test --profile lab -p mclag-tests --lib --bins --test rules --test replay
-	$(CARGO) test --profile lab -p mclag-tests --test lab -- $(LAB)
+# Tests run the programs that lie next to them, so these are built first and with the same profile.
+programs: deps
+	$(CARGO) build --profile lab $(ALL) --bins --test kernel --test replay --test lab
+
+lab: programs
+	tests/scripts/kernel-tests $(ALL)
+	$(CARGO) test --profile lab $(ALL) --test replay
+	$(CARGO) test --profile lab $(ALL) --test lab -- $(LAB)
 
 ci: fmt clippy doc deny test
 
 fmt:
 	$(CARGO) fmt --all --check
 
+# The second: no test brings a feature that the daemons lack in a package.
 clippy:
-	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(CARGO) clippy -p iccpd -p syncd -- -D warnings
 
 doc:
-	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc $(ALL) --no-deps
 
 rules:
-	$(CARGO) test --profile lab -p mclag-tests --test rules
+	$(CARGO) test $(ALL) --test rules
 
 deny:
 	@tests/scripts/deny
