@@ -1,10 +1,12 @@
 //! CONFIG_DB on a real Redis, which `tests/scripts/deps` unpacks where the system has none.
 #![cfg(feature = "sonic")]
 
-use std::fs;
-use std::os::unix::net::UnixListener;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::{fs, thread};
 
 use mclag_daemon::process::chain;
 use mclag_proto::sync::v1::{DomainAttributes, DomainOp, DomainRecord, InterfaceRecord, RecordOp};
@@ -23,6 +25,11 @@ struct Redis {
 
 impl Redis {
     fn start(name: &str) -> Self {
+        Self::try_start(name, 0).expect("nothing that it could collide with")
+    }
+
+    /// Listening at a port of the loopback, too; none if that is taken.
+    fn try_start(name: &str, port: u16) -> Option<Self> {
         let dir = TempDir::new(name);
         // Beside `target/tmp`, where Cargo has tests put what is temporary.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
@@ -30,8 +37,10 @@ impl Redis {
         let socket = dir.join("redis.sock");
         let mut command = program(&unpacked, "redis-server");
         command.args([
+            "--bind",
+            "127.0.0.1",
             "--port",
-            "0",
+            &port.to_string(),
             "--save",
             "",
             "--appendonly",
@@ -46,14 +55,30 @@ impl Redis {
             .arg(&*dir);
         let server = command.stdout(Stdio::null()).spawn();
         let server = server.expect("redis-server runs: see tests/scripts/deps");
-        let redis = Self {
+        let mut redis = Self {
             dir,
             unpacked,
             server,
         };
-        eventually("Redis listens", || socket.exists());
+        let mut has_ended = false;
+        eventually("Redis listens", || {
+            has_ended = redis.server.try_wait().unwrap().is_some();
+            has_ended || socket.exists()
+        });
+        if has_ended {
+            return None;
+        }
         redis.databases(r#"{"id": 4, "separator": "|", "instance": "redis"}"#);
-        redis
+        Some(redis)
+    }
+
+    /// Without a socket, the file names this port.
+    fn only_at(&self, port: u16) {
+        let text = format!(
+            r#"{{"INSTANCES": {{"redis": {{"hostname": "127.0.0.1", "port": {port}}}}},
+                "DATABASES": {{"CONFIG_DB": {{"id": 4, "separator": "|", "instance": "redis"}}}}}}"#
+        );
+        self.dir.write("database_config.json", &text);
     }
 
     /// The file that says where CONFIG_DB is.
@@ -66,9 +91,14 @@ impl Redis {
         self.dir.write("database_config.json", &text)
     }
 
-    fn command(&self, database: u8, args: &[&str]) {
+    fn client(&self) -> Command {
         let mut command = program(&self.unpacked, "redis-cli");
         command.arg("-s").arg(self.dir.join("redis.sock"));
+        command
+    }
+
+    fn command(&self, database: u8, args: &[&str]) {
+        let mut command = self.client();
         command.args(["-e", "-n", &database.to_string()]).args(args);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{args:?}: {output:?}");
@@ -137,6 +167,16 @@ fn configure(redis: &Redis, database: u8, separator: &str) {
         key(&["MCLAG_DOMAIN_OF_ANOTHER", "9"]),
         &["source_ip", "10.98.0.9"],
     );
+    redis.command(database, LOADED);
+}
+
+/// What SONiC does when it has loaded all rows.
+const LOADED: &[&str] = &["set", "CONFIG_DB_INITIALIZED", "1"];
+
+fn not_loaded(redis: &Redis) -> String {
+    let socket = redis.dir.join("redis.sock");
+    let socket = socket.display();
+    format!("CONFIG_DB_INITIALIZED is not set at {socket}: SONiC has not loaded its configuration")
 }
 
 fn name(text: &str) -> IfName {
@@ -251,15 +291,26 @@ async fn what_cannot_be_used_is_named_and_the_rest_counts() {
     );
 }
 
-/// That an empty database has no pair means nothing: it was not loaded yet, or flushed to be loaded again.
+/// That a database has no pair, or less of it, means nothing before it was loaded, and when it is flushed to be loaded
+/// again. An empty one that was loaded has none.
 #[tokio::test]
-async fn an_empty_database_is_none_and_neither_is_one_that_is_not_there() {
+async fn a_database_that_is_not_loaded_is_none_and_neither_is_one_that_is_not_there() {
     let redis = Redis::start("config-db-empty");
-    let error = redis.read().await.unwrap_err();
-    assert!(
-        error.contains("no row DEVICE_METADATA|localhost"),
-        "{error}"
-    );
+    assert_eq!(redis.read().await, Err(not_loaded(&redis)));
+    configure(&redis, 4, "|");
+    for value in ["0", ""] {
+        redis.command(4, &["set", "CONFIG_DB_INITIALIZED", value]);
+        assert_eq!(redis.read().await, Err(not_loaded(&redis)), "{value:?}");
+    }
+    redis.command(4, &["del", "MCLAG_INTERFACE|1|PortChannel0001"]);
+    redis.command(4, &["del", "CONFIG_DB_INITIALIZED"]);
+    assert_eq!(redis.read().await, Err(not_loaded(&redis)));
+    redis.command(4, &["set", "CONFIG_DB_INITIALIZED", "true"]);
+    assert_eq!(redis.read().await.unwrap().domains, [domain()]);
+    redis.command(4, &["flushdb"]);
+    redis.command(4, LOADED);
+    assert_eq!(redis.read().await, Ok(Configured::default()));
+
     fs::remove_file(redis.dir.join("redis.sock")).unwrap();
     let error = redis.read().await.unwrap_err();
     assert!(error.contains("redis.sock: "), "{error}");
@@ -274,4 +325,69 @@ async fn a_redis_that_hangs_is_not_waited_for() {
     let _listener = UnixListener::bind(&socket).unwrap();
     let error = redis.read().await.unwrap_err();
     assert!(error.contains("redis.sock"), "{error}");
+}
+
+#[tokio::test]
+async fn a_redis_without_a_socket_is_read_at_its_address() {
+    let free = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    // Whoever takes the port meanwhile does not take the next one.
+    let (mut redis, port) = (0..10)
+        .map(|_| free())
+        .find_map(|port| Some((Redis::try_start("config-db-tcp", port)?, port)))
+        .expect("a port that stays free");
+    configure(&redis, 4, "|");
+    redis.only_at(port);
+    let pair = redis.read().await.unwrap();
+    assert_eq!(pair.domains, [domain()]);
+    redis.server.kill().unwrap();
+    redis.server.wait().unwrap();
+    let error = redis.read().await.unwrap_err();
+    let place = format!("cannot read 127.0.0.1:{port}: ");
+    assert!(error.starts_with(&place), "{error}");
+}
+
+/// Passes on what a client says to Redis, and has something happen before the first word with `moment` in it.
+fn passing_on(redis: &Redis, moment: &'static str, happens: impl FnOnce() + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let socket = redis.dir.join("redis.sock");
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = UnixStream::connect(socket).unwrap();
+        let mut answers = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        thread::spawn(move || io::copy(&mut answers.0, &mut answers.1));
+        let mut happens = Some(happens);
+        let mut buffer = [0; 4096];
+        while let Ok(len @ 1..) = client.read(&mut buffer) {
+            let words = String::from_utf8_lossy(&buffer[..len]);
+            if words.contains(moment) {
+                happens.take().into_iter().for_each(|happens| happens());
+            }
+            server.write_all(&buffer[..len]).unwrap();
+        }
+    });
+    port
+}
+
+/// Input: the database is flushed while it is read; it has less than all rows when reading begins, and all of them and the
+/// word for it when it ends. Output: neither is a pair, nor the absence of one.
+#[tokio::test]
+async fn a_database_that_is_loaded_while_it_is_read_is_none() {
+    let redis = Redis::start("config-db-meanwhile");
+    for (before, meanwhile) in [(LOADED, &["flushdb"][..]), (&["flushdb"], LOADED)] {
+        configure(&redis, 4, "|");
+        redis.command(4, before);
+        let mut command = redis.client();
+        command.args(["-e", "-n", "4"]).args(meanwhile);
+        let happens = move || assert!(command.output().unwrap().status.success());
+        redis.only_at(passing_on(&redis, "MCLAG_DOMAIN|*", happens));
+        let error = redis.read().await.unwrap_err();
+        assert!(
+            error.contains("has not loaded its configuration"),
+            "{error}"
+        );
+    }
 }

@@ -4,7 +4,7 @@
 //! [`PATIENCE`], with the pair or with an error.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -21,6 +21,8 @@ use crate::backend::mclagsyncd::Configured;
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Most keys of a table that are read. A pair has as many ports as there are VLANs, at the most.
 const MAX_KEYS: usize = 8192;
+/// The key that says, with `1`, that SONiC has loaded its configuration (`spec/sonic-redis.md` 7, item 9).
+const LOADED: &str = "CONFIG_DB_INITIALIZED";
 /// Keys that Redis looks at for each answer. It serves nobody else meanwhile.
 const SCANNED: u32 = 1000;
 
@@ -32,18 +34,18 @@ pub enum ConfigDbError {
     #[error(transparent)]
     Place(#[from] DatabasesError),
     /// There is no Redis, or it refuses.
-    #[error("cannot read {}", .socket.display())]
+    #[error("cannot read {address}")]
     Redis {
-        /// Its socket.
-        socket: PathBuf,
+        /// Where it should listen.
+        address: ConnectionAddr,
         /// What it said, or the system.
         source: RedisError,
     },
     /// It hangs.
-    #[error("{} does not answer within {} s", .socket.display(), PATIENCE.as_secs())]
+    #[error("{address} does not answer within {} s", PATIENCE.as_secs())]
     Silent {
-        /// Its socket.
-        socket: PathBuf,
+        /// Where it listens.
+        address: ConnectionAddr,
     },
     /// No pair has so much.
     #[error("{table} has more than {MAX_KEYS} rows")]
@@ -51,13 +53,11 @@ pub enum ConfigDbError {
         /// The table.
         table: &'static str,
     },
-    /// SONiC has not loaded its configuration yet: that there is no pair in it means nothing.
-    #[error("{} has no row {}{separator}{}: nothing is configured yet", .socket.display(), CHASSIS[0], CHASSIS[1])]
+    /// SONiC has not loaded its configuration yet, or loads it again: what is not in it means nothing.
+    #[error("{LOADED} is not set at {address}: SONiC has not loaded its configuration")]
     NotLoaded {
-        /// The socket of Redis.
-        socket: PathBuf,
-        /// What stands between the parts of a key.
-        separator: String,
+        /// Where Redis listens.
+        address: ConnectionAddr,
     },
 }
 
@@ -71,22 +71,24 @@ pub async fn read(databases: &Path) -> Result<Configured, ConfigDbError> {
     match timeout(PATIENCE, read_rows(&database)).await {
         Ok(rows) => Ok(rows?.configured(&database.separator)),
         Err(_) => Err(ConfigDbError::Silent {
-            socket: database.socket,
+            address: database.address,
         }),
     }
 }
 
 async fn read_rows(database: &Database) -> Result<Rows, ConfigDbError> {
     let Database {
-        socket,
+        address,
         id,
         separator,
     } = database;
     let failed = |source| ConfigDbError::Redis {
-        socket: socket.clone(),
+        address: address.clone(),
         source,
     };
-    let mut connection = connect(socket, *id).await.map_err(failed)?;
+    let mut connection = connect(address, *id).await.map_err(failed)?;
+    // It may be loaded while it is read, or flushed to be loaded again.
+    let was_loaded = is_loaded(&mut connection).await.map_err(failed)?;
     let chassis = CHASSIS.join(separator);
     let chassis = fields(&mut connection, &chassis).await.map_err(failed)?;
     let mut rows = Rows {
@@ -131,22 +133,28 @@ async fn read_rows(database: &Database) -> Result<Rows, ConfigDbError> {
             Err(error) => return Err(failed(error)),
         }
     }
-    if rows.domains.is_empty() && rows.chassis.is_empty() {
+    if !(was_loaded && is_loaded(&mut connection).await.map_err(failed)?) {
         return Err(ConfigDbError::NotLoaded {
-            socket: socket.clone(),
-            separator: separator.clone(),
+            address: address.clone(),
         });
     }
     Ok(rows)
 }
 
-async fn connect(socket: &Path, id: i64) -> Result<MultiplexedConnection, RedisError> {
+async fn connect(address: &ConnectionAddr, id: i64) -> Result<MultiplexedConnection, RedisError> {
     // What the client is called no Redis before 7.2 can be told.
     let database = RedisConnectionInfo::default();
     let database = database.set_db(id).set_skip_set_lib_name();
-    let info = ConnectionAddr::Unix(socket.to_owned()).into_connection_info()?;
+    let info = address.clone().into_connection_info()?;
     let client = Client::open(info.set_redis_settings(database))?;
     client.get_multiplexed_async_connection().await
+}
+
+/// Earlier versions of SONiC set it to `true`.
+async fn is_loaded(connection: &mut MultiplexedConnection) -> Result<bool, RedisError> {
+    let mut command = redis::cmd("GET");
+    let value: Option<Vec<u8>> = command.arg(LOADED).query_async(connection).await?;
+    Ok(value.is_some_and(|value| !value.is_empty() && value != b"0"))
 }
 
 /// The fields of a row; none if there is no such row. SONiC marks lists in the names of their fields

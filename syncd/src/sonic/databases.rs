@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mclag_daemon::settings::{self, SettingsError};
+use redis::ConnectionAddr;
 use serde::Deserialize;
 
 /// The file that says it. Without it, everything is where SONiC has it by default.
@@ -17,10 +18,10 @@ const CONFIG_DB: &str = "CONFIG_DB";
 const MAX_LEN: u64 = 1 << 20;
 
 /// A database.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Database {
-    /// The socket of its Redis.
-    pub socket: PathBuf,
+    /// Where its Redis listens.
+    pub address: ConnectionAddr,
     /// Its number there.
     pub id: i64,
     /// What stands between the parts of a key.
@@ -36,7 +37,21 @@ struct File {
 
 #[derive(Deserialize)]
 struct Instance {
-    unix_socket_path: PathBuf,
+    unix_socket_path: Option<PathBuf>,
+    hostname: Option<String>,
+    port: Option<u16>,
+}
+
+impl Instance {
+    /// Its socket, which costs less and needs no network, or its address.
+    fn address(self) -> Option<ConnectionAddr> {
+        let socket = self.unix_socket_path;
+        if let Some(socket) = socket.filter(|path| !path.as_os_str().is_empty()) {
+            return Some(ConnectionAddr::Unix(socket));
+        }
+        let host = self.hostname.filter(|name| !name.is_empty())?;
+        Some(ConnectionAddr::Tcp(host, self.port?))
+    }
 }
 
 #[derive(Deserialize)]
@@ -84,7 +99,7 @@ impl Database {
                 if source.kind() == io::ErrorKind::NotFound =>
             {
                 return Ok(Self {
-                    socket: SOCKET.into(),
+                    address: ConnectionAddr::Unix(SOCKET.into()),
                     id: 4,
                     separator: "|".to_owned(),
                 });
@@ -110,11 +125,13 @@ impl Database {
         } = databases
             .remove(CONFIG_DB)
             .ok_or_else(|| missing(CONFIG_DB.to_owned()))?;
-        let Instance { unix_socket_path } = instances
+        let place = instances
             .remove(&instance)
             .ok_or_else(|| missing(format!("the instance {instance:?} of {CONFIG_DB}")))?;
+        let address = place.address();
+        let what = || format!("socket or address of the instance {instance:?} of {CONFIG_DB}");
         Ok(Self {
-            socket: unix_socket_path,
+            address: address.ok_or_else(|| missing(what()))?,
             id,
             separator,
         })
@@ -133,7 +150,7 @@ mod tests {
         let dir = TempDir::new("databases");
         let defaults = Database::config_db(&dir.join("none")).unwrap();
         let expected = Database {
-            socket: "/var/run/redis/redis.sock".into(),
+            address: ConnectionAddr::Unix("/var/run/redis/redis.sock".into()),
             id: 4,
             separator: "|".to_owned(),
         };
@@ -147,11 +164,25 @@ mod tests {
                 "VERSION": "1.0"}"#,
         );
         let expected = Database {
-            socket: "/run/other.sock".into(),
+            address: ConnectionAddr::Unix("/run/other.sock".into()),
             id: 7,
             separator: "~".to_owned(),
         };
         assert_eq!(Database::config_db(&path).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_redis_without_a_socket_is_at_its_address() {
+        let dir = TempDir::new("databases-tcp");
+        for socket in ["", r#""unix_socket_path": "","#] {
+            let text = format!(
+                r#"{{"INSTANCES": {{"redis": {{{socket} "hostname": "127.0.0.1", "port": 6379}}}},
+                    "DATABASES": {{"CONFIG_DB": {{"id": 4, "separator": "|", "instance": "redis"}}}}}}"#
+            );
+            let path = dir.write("database_config.json", &text);
+            let expected = ConnectionAddr::Tcp("127.0.0.1".to_owned(), 6379);
+            assert_eq!(Database::config_db(&path).unwrap().address, expected);
+        }
     }
 
     /// A guess might be the database of something else.
@@ -169,6 +200,11 @@ mod tests {
                 r#"{"INSTANCES": {}, "DATABASES": {"CONFIG_DB":
                     {"id": 4, "separator": "|", "instance": "redis3"}}}"#,
                 "does not name the instance \"redis3\" of CONFIG_DB",
+            ),
+            (
+                r#"{"INSTANCES": {"redis": {"hostname": "127.0.0.1"}}, "DATABASES": {"CONFIG_DB":
+                    {"id": 4, "separator": "|", "instance": "redis"}}}"#,
+                "does not name socket or address of the instance \"redis\" of CONFIG_DB",
             ),
         ] {
             let path = dir.write("database_config.json", text);
