@@ -477,6 +477,7 @@ fn a_station_that_speaks_and_is_not_known_on_both_chassis_is_noticed() {
     let kernel = &mut world.chassis[B].kernel;
     assert!(kernel.fdb.remove(&mac(0)).is_some());
     kernel.version += 1;
+    world.run_for(Duration::from_secs(1));
     let fault = fault_of(world);
     assert_eq!(fault, "chassis 1 does not know station 0");
 }
