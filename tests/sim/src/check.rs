@@ -163,9 +163,12 @@ impl Checks {
         self.unheard.insert(station);
     }
 
-    /// A station is at another place, and said so to a chassis that cannot tell the other one now.
-    pub fn move_apart(&mut self, station: usize) {
-        self.moved_apart.insert(station);
+    /// A station is at another place, and said so to a chassis that cannot tell the other one now. When it moves once more
+    /// before that, the chassis that saw it oftener may be believed (ADR 19).
+    pub fn move_apart(&mut self, station: usize, now: Time) {
+        if !self.moved_apart.insert(station) {
+            self.displace_station(station, now);
+        }
     }
 
     /// A station says something while everything is well or is not.

@@ -147,8 +147,19 @@ fn moves() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// A move while neither chassis hears of the other, and quiet afterwards.
+fn move_apart() -> impl Strategy<Value = Vec<Step>> {
+    let waits = (0..20_000_u64, 0..500_u64, 13_000..20_000_u64);
+    (place(), waits).prop_map(|(to, (lost, moved, quiet))| {
+        let before = [Step::CutWire(true), Step::Wait(lost)];
+        let after = [Step::CutWire(false), Step::Wait(quiet)];
+        let moves = [Step::Move(to), Step::Wait(moved)];
+        [before, moves, after].concat()
+    })
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop_oneof![20 => step().prop_map(|step| vec![step]), 1 => moves()]
+    prop_oneof![40 => step().prop_map(|step| vec![step]), 2 => moves(), 1 => move_apart()]
 }
 
 fn schedule() -> impl Strategy<Value = Schedule> {

@@ -358,7 +358,7 @@ impl World {
         if has_moved && (!is_heard || is_crossed) {
             self.checks.displace_station(station, self.now);
         } else if has_moved && !self.is_healthy() {
-            self.checks.move_apart(station);
+            self.checks.move_apart(station, self.now);
         }
     }
 
