@@ -9,7 +9,8 @@
 //! * Each arrives, if there is a way. Excused are places that something was done to as long ago as its row in
 //!   [`bounds`](crate::bounds) says, or since everything was well.
 //!
-//! When everything was well for a while, both chassis agree where each station is.
+//! When everything was well for a while, both chassis agree where each station is, and one that speaks is known on both:
+//! nothing is flooded for long. A move while there is no session is no excuse, for both say how long ago they saw the host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
