@@ -193,8 +193,10 @@ impl table::Policy for Policy {
         let ports = &self.ports;
         let local = entry.local.filter(|local| !local.suppressed)?;
         let place = local.place;
-        let is_told = entry.advertised.is_some_and(|told| told.port == place.port);
-        (ports.is_mlag(&place.port) || ports.reach_orphan(is_told)).then_some(place)
+        let is_advertised = entry
+            .advertised
+            .is_some_and(|advertised| advertised.port == place.port);
+        (ports.is_mlag(&place.port) || ports.reach_orphan(is_advertised)).then_some(place)
     }
 
     fn program(&self, key: FdbKey, entry: &Entry<Self>) -> Option<FdbWant> {

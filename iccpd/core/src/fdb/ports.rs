@@ -73,11 +73,11 @@ impl Ports {
         names.any(|name| self.carries(name, vid))
     }
 
-    /// The peer is to know what is behind a single-homed port. Without a peer link only what it `is_told` of already: the
+    /// The peer is to know what is behind a single-homed port. Without a peer link only what `is_advertised` already: the
     /// interface that leads to it may have another name than in the configuration, and what is behind the peer be learned
-    /// there as on any port. What was told before is no such, and a peer link that comes back finds it as it was.
-    pub(super) const fn reach_orphan(&self, is_told: bool) -> bool {
-        !self.no_orphans && (is_told || !self.peer_link_missing)
+    /// there as on any port. What was advertised before is no such, and a peer link that comes back finds it as it was.
+    pub(super) const fn reach_orphan(&self, is_advertised: bool) -> bool {
+        !self.no_orphans && (is_advertised || !self.peer_link_missing)
     }
 
     /// An MLAG port that the peer has as well, as far as is known.
