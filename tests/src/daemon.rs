@@ -310,6 +310,21 @@ impl Daemon {
             .context("memory is not a number")
     }
 
+    /// What its threads have had of a processor.
+    pub fn processor(&self) -> Result<Duration> {
+        let pid = self.pid().context("the daemon is not running")?;
+        let mut nanos = 0;
+        for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the daemon has ended")? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let first = text.split_whitespace().next();
+            nanos += first
+                .unwrap_or_default()
+                .parse::<u64>()
+                .context("no time")?;
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
     /// The capabilities it has in effect, as a bit set.
     pub fn capabilities(&self) -> Result<u64> {
         let status = self.status()?;

@@ -1,20 +1,22 @@
 //! Measurements that anyone can repeat: `mclag-lab measure`. No assertion depends on a time.
 
 mod dialects;
+mod load;
 mod standin;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mclag_netlink::{FdbAction, FdbOp, FdbState, Kernel, Op};
-use mclag_proto::Mac;
 use mclag_proto::ctl::SessionState;
+use mclag_proto::{Mac, Vid};
 use tokio::runtime::Runtime;
 
 use crate::kernel;
-use crate::mlag::{Daemons, Mlag};
+use crate::mlag::{Daemons, Mlag, Settings};
 use crate::netns::{self, NetNs};
 use crate::scenario::{Ctx, Scenario};
+use crate::speech::Speech;
 use crate::topology::{BRIDGE, ORPHAN_PORT, Options, PEER_LINK, Side, bond_name};
 use crate::traffic::learnable;
 use crate::wait::{SOON, eventually};
@@ -35,6 +37,21 @@ pub const SCENARIOS: &[Scenario] = &[
                 that the isolation of its port is gone, and the frames lost.",
         limit: Duration::from_secs(900),
         run: measure_failover,
+    },
+    Scenario {
+        name: "measure_churn",
+        about: "The same twenty times, while 200 000 entries of A's bridge are removed and learned again without end. Takes \
+                minutes and 1 GiB of memory.",
+        limit: Duration::from_secs(1800),
+        run: |ctx| load::failover(ctx),
+    },
+    Scenario {
+        name: "measure_ports",
+        about: "512 MLAG ports on each chassis, without LACP: what the daemons take of a processor at rest, heartbeats \
+                among it, and when all ports of A fail at once and come back. Runs with MCLAG_LAB=host, too, where \
+                nothing can be isolated; MCLAG_LAB_SPEECH has it in other dialects, which do not support everything.",
+        limit: Duration::from_secs(600),
+        run: |ctx| load::ports(ctx),
     },
     Scenario {
         name: "measure_dialects",
@@ -65,10 +82,12 @@ struct Plain {
     daemons: [Daemons; 2],
     ns: [NetNs; 2],
     far: NetNs,
+    ports: Vec<String>,
 }
 
 impl Plain {
-    fn up(ctx: &Ctx) -> Result<Self> {
+    /// With so many MLAG ports besides, whose other ends are in `far`.
+    fn up(ctx: &Ctx, ports: usize) -> Result<Self> {
         let create = |name: &str| NetNs::create(&format!("{}{name}", ctx.prefix()));
         let ns = [create("swA")?, create("swB")?];
         let far = create("far")?;
@@ -79,13 +98,24 @@ impl Plain {
                 ns[1].name()
             ))?;
         }
+        let ports: Vec<String> = (1..=ports)
+            .map(|number| format!("swp{}", 100 + number))
+            .collect();
         for (side, ns) in Side::BOTH.into_iter().zip(&ns) {
-            netns::ip(&format!(
-                "link add {ORPHAN_PORT} netns {} type veth peer name far{side} netns {}",
-                ns.name(),
-                far.name()
-            ))?;
+            let veth = |port: &str, end: &str| {
+                format!(
+                    "link add {port} netns {} type veth peer name {end} netns {}",
+                    ns.name(),
+                    far.name()
+                )
+            };
+            netns::ip(&veth(ORPHAN_PORT, &format!("far{side}")))?;
             far.ip(&format!("link set far{side} up"))?;
+            let all = |line: &dyn Fn(&String) -> String| -> String {
+                ports.iter().map(|port| line(port) + "\n").collect()
+            };
+            netns::ip(&all(&|port| veth(port, &end(port, side))))?;
+            far.ip(&all(&|port| format!("link set {} up", end(port, side))))?;
             ns.ip(&format!(
                 "link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0
                  link set {BRIDGE} up
@@ -95,6 +125,7 @@ impl Plain {
                  address add {}/30 dev ctl",
                 side.control_address()
             ))?;
+            ns.ip(&all(&|port| format!("link set {port} master {BRIDGE} up")))?;
         }
         for ns in &ns {
             for port in [PEER_LINK, ORPHAN_PORT] {
@@ -105,7 +136,11 @@ impl Plain {
                 })?;
             }
         }
-        let start = |side, ns| Daemons::start(ctx, ns, side, &[]);
+        let speech = Speech::of_environment()?;
+        let start = |side, ns| {
+            let settings = Settings::of(ctx, side, &ports, speech);
+            Daemons::start_with(ctx, ns, side, &settings, None)
+        };
         let daemons = [start(Side::A, &ns[0])?, start(Side::B, &ns[1])?];
         for (side, daemons) in Side::BOTH.into_iter().zip(&daemons) {
             eventually(&format!("chassis {side} is synchronised"), SOON, || {
@@ -115,8 +150,18 @@ impl Plain {
                 Ok(())
             })?;
         }
-        Ok(Self { daemons, ns, far })
+        Ok(Self {
+            daemons,
+            ns,
+            far,
+            ports,
+        })
     }
+}
+
+/// The other end of a port of [`Plain`].
+fn end(port: &str, side: Side) -> String {
+    format!("{port}{side}")
 }
 
 /// A bridge of one namespace, seen through netlink.
@@ -152,13 +197,13 @@ impl Bridge {
         })
     }
 
-    /// Write or remove all addresses of a round, and tell how long the kernel took.
-    fn write(&mut self, round: usize, action: FdbAction) -> Result<Duration> {
+    /// Write or remove all addresses of a round in a VLAN, and tell how long the kernel took.
+    fn write(&mut self, round: usize, vid: Option<Vid>, action: FdbAction) -> Result<Duration> {
         let port = self.port;
         let op = |mac| {
             Op::Fdb(FdbOp {
                 mac,
-                vid: None,
+                vid,
                 port,
                 action,
             })
@@ -199,7 +244,7 @@ fn macs(round: usize) -> impl Iterator<Item = Mac> {
 }
 
 fn measure_addresses(ctx: &mut Ctx) -> Result<()> {
-    let plain = Plain::up(ctx)?;
+    let plain = Plain::up(ctx, 0)?;
     let memory = |when: &str| -> Result<()> {
         let mut line = Vec::new();
         for (side, daemons) in Side::BOTH.into_iter().zip(&plain.daemons) {
@@ -222,7 +267,7 @@ fn measure_addresses(ctx: &mut Ctx) -> Result<()> {
     for round in 0..ROUNDS {
         let start = plain.ns[0].enter(|| {
             let start = Instant::now();
-            Bridge::open(ORPHAN_PORT)?.write(round, FdbAction::SetDynamic)?;
+            Bridge::open(ORPHAN_PORT)?.write(round, None, FdbAction::SetDynamic)?;
             Ok(start)
         })?;
         let took = plain.ns[1].enter(|| {
@@ -255,13 +300,13 @@ fn measure_addresses(ctx: &mut Ctx) -> Result<()> {
                 })?;
             }
             let mut bridge = Bridge::open("farA")?;
-            let took = bridge.write(round, FdbAction::SetStatic)?;
-            bridge.write(round, FdbAction::Delete)?;
+            let took = bridge.write(round, None, FdbAction::SetStatic)?;
+            bridge.write(round, None, FdbAction::Delete)?;
             Ok(took)
         })?;
         raws.push(raw);
         plain.ns[0].enter(|| {
-            Bridge::open(ORPHAN_PORT)?.write(round, FdbAction::Delete)?;
+            Bridge::open(ORPHAN_PORT)?.write(round, None, FdbAction::Delete)?;
             Ok(())
         })?;
         plain.ns[1].enter(|| {
@@ -301,10 +346,15 @@ fn measure_addresses(ctx: &mut Ctx) -> Result<()> {
 
 fn measure_failover(ctx: &mut Ctx) -> Result<()> {
     let mlag = Mlag::up(ctx, Options::default())?;
+    flaps(ctx, &mlag, FLAPS)
+}
+
+/// Cut the host's leg to A so many times, and give each time back.
+fn flaps(ctx: &Ctx, mlag: &Mlag, count: usize) -> Result<()> {
     let bond = bond_name(1);
     let mut times = Vec::new();
     let mut noticed = Vec::new();
-    for flap in 0..FLAPS {
+    for flap in 0..count {
         let down = mlag.at(Side::A).iccpd.log().len();
         let gone = mlag.at(Side::B).syncd.log().len();
         mlag.host().unplug(Side::A)?;
