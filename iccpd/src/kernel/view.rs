@@ -27,8 +27,10 @@ pub struct View {
     /// Members whose LACP state is doubtful, and until when.
     doubtful: BTreeMap<u32, Instant>,
     reported: BTreeMap<u32, Link>,
-    /// VLANs of the ports that have some.
+    /// VLANs of the ports that have some, as the kernel lists them.
     vlans: BTreeMap<u32, VlanSet>,
+    /// VLANs of the ports that are in some, as told.
+    told_vlans: BTreeMap<u32, VlanSet>,
     /// Bridges that filter VLANs, and others of which that was said.
     filtering: BTreeMap<u32, bool>,
     /// Bridges that run spanning tree, as told.
@@ -61,13 +63,16 @@ impl View {
         for index in indices {
             self.report(index);
         }
-        let left: Vec<u32> = self.vlans.keys().copied().collect();
-        for index in left.into_iter().filter(|i| !vlans.contains_key(i)) {
-            self.left_bridge(index);
-        }
+        self.vlans.clear();
+        let before = std::mem::take(&mut self.told_vlans);
         for (index, vlans) in vlans {
-            self.vlans.remove(&index);
             self.vlans(index, vlans);
+        }
+        self.report_vlans(self.infos.keys().copied().collect());
+        let left = before.into_keys();
+        for index in left.filter(|index| !self.told_vlans.contains_key(index)) {
+            let vids = BTreeSet::new();
+            self.inputs.push_back(Input::Vlans { index, vids });
         }
         self.inputs.push_back(Input::LinksEnd);
     }
@@ -84,8 +89,13 @@ impl View {
         } else if info.member.is_none_or(|m| !m.is_distributing()) {
             self.doubtful.remove(&index);
         }
+        let is_bridge = matches!(info.kind, Kind::Bridge { .. });
         self.infos.insert(index, info);
         self.report_with_members(index);
+        self.report_vlans(vec![index]);
+        if is_bridge {
+            self.report_vlans(self.members(index).map(|port| port.index).collect());
+        }
     }
 
     /// What a bridge says of one of its ports now.
@@ -121,6 +131,7 @@ impl View {
         self.teams.remove(&index);
         self.doubtful.remove(&index);
         self.vlans.remove(&index);
+        self.told_vlans.remove(&index);
         self.filtering.remove(&index);
         self.spanning_trees.remove(&index);
         self.mtus.remove(&index);
@@ -136,14 +147,8 @@ impl View {
         if vids.is_empty() {
             return self.left_bridge(index);
         }
-        if self.vlans.get(&index) != Some(&vids) {
-            let input = Input::Vlans {
-                index,
-                vids: vids.iter().collect(),
-            };
-            self.vlans.insert(index, vids);
-            self.inputs.push_back(input);
-        }
+        self.vlans.insert(index, vids);
+        self.report_vlans(vec![index]);
         let known = self.pvids.get(&index).copied();
         if pvid != known.unwrap_or(Some(Vid::DEFAULT)) {
             self.pvids.insert(index, pvid);
@@ -153,9 +158,36 @@ impl View {
 
     /// An interface has no VLANs any more.
     pub fn left_bridge(&mut self, index: u32) {
-        if self.vlans.remove(&index).is_some() {
-            let vids = BTreeSet::new();
-            self.inputs.push_back(Input::Vlans { index, vids });
+        self.vlans.remove(&index);
+        self.report_vlans(vec![index]);
+    }
+
+    /// Report VLANs of these interfaces to the core where that is news.
+    fn report_vlans(&mut self, indices: Vec<u32>) {
+        for index in indices {
+            let now = self.vids(index);
+            if self.told_vlans.get(&index) != now.as_ref() {
+                let vids = now.iter().flat_map(VlanSet::iter).collect();
+                self.inputs.push_back(Input::Vlans { index, vids });
+                match now {
+                    Some(now) => self.told_vlans.insert(index, now),
+                    None => self.told_vlans.remove(&index),
+                };
+            }
+        }
+    }
+
+    /// The VLANs that an interface is in as a bridge port; none if it is in none, or none are listed. A bridge that does not
+    /// filter them is one VLAN, whatever it lists: `mclagsyncd` says so, too.
+    fn vids(&self, index: u32) -> Option<VlanSet> {
+        let listed = self.vlans.get(&index)?;
+        let master = self.infos.get(&index).and_then(|info| info.master);
+        match master.and_then(|master| Some(&self.infos.get(&master)?.kind)) {
+            Some(Kind::Bridge {
+                vlan_filtering: false,
+                ..
+            }) => Some(VlanSet::from_iter([Vid::DEFAULT])),
+            _ => Some(listed.clone()),
         }
     }
 

@@ -190,6 +190,60 @@ fn whether_a_bridge_filters_vlans_is_told() {
     assert_eq!(told(&mut view), [true]);
 }
 
+/// Input: a port in VLANs 10 and 20, then 1 and 10, of a bridge that filters none, then filters them, then none again; it
+/// leaves; and everything is read anew, with a second port. Output: without filtering all is VLAN 1, as `mclagsyncd` says
+/// of it.
+#[test]
+fn ports_of_a_bridge_that_filters_no_vlans_are_in_vlan_1() {
+    let bridge = |vlan_filtering| {
+        let ageing_time = Duration::from_secs(300);
+        let kind = Kind::Bridge {
+            vlan_filtering,
+            ageing_time,
+            mcast_snooping: McastSnooping::Off,
+            spanning_tree: false,
+        };
+        info(5, "br0", kind)
+    };
+    let port = |index, text, master| LinkInfo {
+        master,
+        ..info(index, text, Kind::Veth)
+    };
+    let told = |view: &mut View| -> Vec<(u32, Vec<u16>)> {
+        let inputs = drain(view).into_iter();
+        let told = inputs.filter_map(|input| match input {
+            Input::Vlans { index, vids } => Some((index, vids.into_iter().map(Vid::get).collect())),
+            _ => None,
+        });
+        told.collect()
+    };
+    let mut view = View::default();
+    view.link(bridge(false), at(0));
+    view.link(port(6, "swp1", Some(5)), at(0));
+    assert_eq!(told(&mut view), []);
+    view.vlans(6, vlans(&[10, 20]));
+    assert_eq!(told(&mut view), [(6, vec![1])]);
+    view.vlans(6, vlans(&[1, 10]));
+    assert_eq!(told(&mut view), []);
+    view.link(bridge(true), at(0));
+    assert_eq!(told(&mut view), [(6, vec![1, 10])]);
+    view.link(bridge(false), at(0));
+    assert_eq!(told(&mut view), [(6, vec![1])]);
+    view.left_bridge(6);
+    view.link(port(6, "swp1", None), at(0));
+    assert_eq!(told(&mut view), [(6, vec![])]);
+    let infos = [
+        bridge(false),
+        port(6, "swp1", Some(5)),
+        port(7, "swp2", Some(5)),
+    ];
+    let listed = BTreeMap::from([(6, vlans(&[10])), (7, vlans(&[1]))]);
+    view.replace(by_index(&infos), listed);
+    assert_eq!(told(&mut view), [(6, vec![1]), (7, vec![1])]);
+    view.replace(by_index(&infos[..2]), BTreeMap::from([(6, vlans(&[10]))]));
+    assert_eq!(told(&mut view), [(6, vec![1]), (7, vec![])]);
+}
+
 #[test]
 fn what_means_nothing_new_to_the_core_is_not_told() {
     let mut view = View::default();
