@@ -10,12 +10,16 @@ pub enum Standing {
     /// It was never confirmed.
     #[default]
     Unknown,
+    /// The same, and what asked for it failed: perhaps for something else that the operation asks for.
+    Failed,
+    /// The same, and it is asked for anew.
+    AskedAgain,
     /// It is in force (or lifted), for certain.
     Certain(bool),
     /// It was, and something else was asked for that was not confirmed; or it is to be lifted without being asked for.
     Doubtful(bool),
     /// It was asked for while it was not in force, and refused; or nothing is known but that the dataplane cannot do that
-    /// at all. It is asked for until it is confirmed once, so that whoever waits for it learns when that is possible.
+    /// at all, or failed again when it was asked anew: whatever fails there, nothing lets the port go. It is asked for until it is confirmed once, so that whoever waits for it learns when that is possible.
     Refused,
 }
 
@@ -35,15 +39,24 @@ impl Standing {
                 Isolation::Off if is => Self::Doubtful(is),
                 Isolation::On | Isolation::Off | Isolation::Keep => self,
             },
-            (Self::Certain(false) | Self::Doubtful(false), Report::Failed)
-            | (Self::Unknown | Self::Certain(false) | Self::Doubtful(false), Report::Unsupported)
+            (
+                Self::AskedAgain | Self::Certain(false) | Self::Doubtful(false),
+                Report::Failed | Report::Unsupported,
+            )
+            | (Self::Unknown | Self::Failed, Report::Unsupported)
                 if wanted == Some(Isolation::On) =>
             {
                 Self::Refused
             }
+            (Self::Unknown, Report::Failed) if wanted == Some(Isolation::On) => Self::Failed,
+            (Self::Failed, Report::Repair) => Self::AskedAgain,
+            (Self::Failed | Self::AskedAgain, Report::Lost) => Self::Unknown,
             (Self::Certain(is), Report::Failed | Report::Unsupported) => Self::Doubtful(is),
             (Self::Certain(_), Report::Done | Report::Repair | Report::Lost)
-            | (Self::Unknown | Self::Doubtful(_) | Self::Refused, _) => self,
+            | (
+                Self::Unknown | Self::Failed | Self::AskedAgain | Self::Doubtful(_) | Self::Refused,
+                _,
+            ) => self,
         }
     }
 
@@ -52,7 +65,7 @@ impl Standing {
     pub const fn in_doubt(self) -> Option<bool> {
         match self {
             Self::Certain(true) => None,
-            Self::Unknown | Self::Doubtful(true) => Some(true),
+            Self::Unknown | Self::Failed | Self::AskedAgain | Self::Doubtful(true) => Some(true),
             Self::Certain(false) | Self::Doubtful(false) | Self::Refused => Some(false),
         }
     }
@@ -109,7 +122,7 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::Report::{Done, Failed, Lost, Repair, Restored, Sent, Unsupported};
-    use super::Standing::{Certain, Doubtful, Refused, Unknown};
+    use super::Standing::{AskedAgain, Certain, Doubtful, Refused, Unknown};
     use super::*;
     use mclag_proto::sync::model::PortWant;
 
@@ -170,7 +183,7 @@ mod tests {
         let [on, off, keep] = [Isolation::On, Isolation::Off, Isolation::Keep]
             .map(want)
             .map(Sent);
-        let rows: [(&[Report], Standing); 30] = [
+        let rows: [(&[Report], Standing); 36] = [
             (&[], Unknown),
             (&[on], Unknown),
             (&[on, Lost], Unknown),
@@ -178,7 +191,13 @@ mod tests {
             (&[keep, Failed], Unknown),
             (&[off, Failed], Unknown),
             // An earlier run may have done it, and something else may have failed.
-            (&[on, Failed], Unknown),
+            (&[on, Failed], Standing::Failed),
+            (&[on, Failed, keep, Failed, on, Failed], Standing::Failed),
+            (&[on, Failed, Repair, on], AskedAgain),
+            (&[on, Failed, Repair, keep, Failed], AskedAgain),
+            (&[on, Failed, Repair, on, Lost], Unknown),
+            (&[on, Failed, Repair, on, Failed], Refused),
+            (&[on, Failed, Repair, on, Done], Certain(true)),
             (&[on, Unsupported], Refused),
             (&[keep, Unsupported], Unknown),
             (&[off, Done, on, Failed], Refused),
@@ -214,6 +233,8 @@ mod tests {
     fn only_what_is_certainly_isolated_is_in_no_doubt() {
         for (standing, doubt) in [
             (Unknown, Some(true)),
+            (Standing::Failed, Some(true)),
+            (AskedAgain, Some(true)),
             (Certain(true), None),
             (Certain(false), Some(false)),
             (Doubtful(true), Some(true)),

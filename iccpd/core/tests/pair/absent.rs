@@ -239,6 +239,33 @@ fn a_leg_that_cannot_be_isolated_leaves_the_host_to_the_other_one() {
     assert_eq!(Side::BOTH.map(|side| isolated(&world, side)), [true; 2]);
 }
 
+/// The same after a start, before anything was confirmed: B's half is held since an earlier run, and its dataplane does not
+/// let it go. The host leaves that leg as soon as the refusal is known for one.
+#[test]
+fn a_leg_that_could_never_be_isolated_leaves_the_host_to_the_other_one() {
+    let mut world = World::new();
+    let kernel = &mut world.at_mut(Side::B).kernel;
+    kernel.refuses_isolation = true;
+    kernel.held.extend(BONDS.map(name));
+    for side in Side::BOTH {
+        world.start_syncd(side);
+        world.start_iccpd(side);
+    }
+    world.run_for(SECOND * 10);
+    for _ in 0..10 {
+        run(&mut world, SECOND);
+        assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true, false]);
+        assert!(!Side::BOTH.into_iter().any(|side| loses_from(&world, side)));
+        assert_ne!(lacp_system(&world, Side::B), config(Side::A).system_mac);
+    }
+    assert!(is_refused_isolation(&world, Side::B));
+    world.at_mut(Side::B).kernel.refuses_isolation = false;
+    run(&mut world, SECOND * 5);
+    assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true; 2]);
+    assert_eq!(Side::BOTH.map(|side| isolated(&world, side)), [true; 2]);
+    assert_eq!(lacp_system(&world, Side::B), config(Side::A).system_mac);
+}
+
 /// Both come up at once, and neither chassis can isolate its half: the primary's goes first, and the host leaves the other
 /// one, which has an LACP system id of its own. It has both as soon as both can be isolated.
 #[test]
