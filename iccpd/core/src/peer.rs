@@ -10,7 +10,8 @@ use crate::input::PeerTraits;
 use crate::policy::peer::PeerPolicy;
 use crate::port_id::{Pairs, PortId, PortIds};
 use mclag_proto::iccp::ext::{
-    Alone, Announce, DataplanePresence, DataplaneState, PortPartner, PortVlan, ShutdownNotice,
+    Alone, Announce, DataplanePresence, DataplaneState, DoubtfulPort, PortPartner, PortVlan,
+    ShutdownNotice,
 };
 use mclag_proto::iccp::{
     AggregatorConfig, AggregatorState, ConfigFlag, PeerLinkInfo, PortChannelInfo, SystemConfig,
@@ -252,7 +253,7 @@ pub struct Peer {
     /// Of the present session.
     dataplane: DataplanePresence,
     /// Its ports that are not known for certain to be isolated while that is not at work, or refuses.
-    doubtful: BTreeMap<AggregatorId, bool>,
+    doubtful: BTreeMap<AggregatorId, DoubtfulPort>,
     system: Option<SystemConfig>,
     link: Option<PeerLinkInfo>,
     /// By the names that it gave them.
@@ -303,14 +304,14 @@ impl Peer {
     /// It says how its dataplane is. Returns true if whether that is at work is news.
     pub fn set_dataplane(&mut self, state: DataplaneState) -> bool {
         let ports = state.ports.into_iter();
-        self.doubtful = ports.map(|port| (port.id, port.isolated)).collect();
+        self.doubtful = ports.map(|port| (port.id, port)).collect();
         std::mem::replace(&mut self.dataplane, state.presence) != state.presence
     }
 
-    /// It cannot acknowledge its port of this number for now, for its dataplane is not at work or refuses; whether
-    /// the port is isolated as far as it knows.
+    /// It cannot acknowledge its port of this number for now, for its dataplane is not at work or refuses; what is
+    /// known of the port there.
     #[must_use]
-    pub fn doubts_isolation(&self, id: AggregatorId) -> Option<bool> {
+    pub fn doubts_isolation(&self, id: AggregatorId) -> Option<DoubtfulPort> {
         self.doubtful.get(&id).copied()
     }
 

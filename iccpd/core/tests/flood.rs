@@ -318,6 +318,7 @@ const KINDS: [Kind; 28] = [
             let port = DoubtfulPort {
                 id: AggregatorId::of(&name("bond1")),
                 isolated: n.is_multiple_of(2),
+                let_go: false,
             };
             tlv(Tlv::Extension(Extension::DataplaneState(DataplaneState {
                 presence: match n % 3 {

@@ -351,8 +351,9 @@ impl MacOrder {
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 // |           Presence            |      n = number of ports      |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-// |         Aggregator ID         |  Flags; 1: isolated, as far   |
-// |                               |  as known        (n times)    |
+// |         Aggregator ID         |  Flags; 1: isolated, 2: let   |
+// |                               |  go, as far as known          |
+// |                               |                  (n times)    |
 // +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -385,6 +386,9 @@ pub struct DoubtfulPort {
     pub id: AggregatorId,
     /// It was isolated when that was last known, or that was never known; else it was not.
     pub isolated: bool,
+    /// The dataplane does not hold it, so that it carries data for as long as its links do. Earlier versions do not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub let_go: bool,
 }
 
 impl DataplaneState {
@@ -397,11 +401,7 @@ impl DataplaneState {
         out.count(ports.len());
         for port in ports {
             out.u16(port.id.0);
-            out.u16(if port.isolated {
-                DoubtfulPort::ISOLATED
-            } else {
-                0
-            });
+            out.u16(port.flags());
         }
     }
 
@@ -434,13 +434,23 @@ impl DoubtfulPort {
     /// The flag that it is isolated.
     const ISOLATED: u16 = 0x0001;
 
-    /// Without that flag it is not isolated, whatever else a later version says of it: the cautious reading.
+    /// The flag that it is let go.
+    const LET_GO: u16 = 0x0002;
+
+    const fn flags(self) -> u16 {
+        let isolated = if self.isolated { Self::ISOLATED } else { 0 };
+        let let_go = if self.let_go { Self::LET_GO } else { 0 };
+        isolated | let_go
+    }
+
+    /// Without the flag that it is isolated it is not isolated, whatever else a later version says of it: the cautious reading.
     fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
         let id = AggregatorId(fields.u16("aggregator id")?);
         let flags = fields.u16("flags")?;
         Ok(Self {
             id,
             isolated: flags & Self::ISOLATED != 0,
+            let_go: flags & Self::LET_GO != 0,
         })
     }
 }

@@ -71,6 +71,7 @@ impl Domain {
             Some(DoubtfulPort {
                 id: port.id(),
                 isolated,
+                let_go: port.is_let_go(),
             })
         });
         let ports = ports.take(DataplaneState::MAX_PORTS).collect();
@@ -90,7 +91,7 @@ impl Domain {
 
     /// What to expect of the peer where this port asks it to isolate its own.
     pub(super) fn answer(&self, port: &MlagPort, situation: Situation) -> Answer {
-        let Some(isolated) = self.peer_doubts(port) else {
+        let Some(DoubtfulPort { isolated, .. }) = self.peer_doubts(port) else {
             return Answer::Expected;
         };
         let is_up_there = self.peer.port_is_up(&port.name()) == Some(true);
@@ -102,15 +103,15 @@ impl Domain {
         situation.answer(port.state(), delivers && can_leave && !goes_first)
     }
 
-    /// Where neither can isolate its half, one of them has to carry data.
+    /// Where neither can isolate its half, one of them has to carry data: the one that does, or else the primary's.
     fn goes_first(&self, port: &MlagPort) -> bool {
         self.role() == Role::Primary
             && port.is_isolation_refused()
-            && self.peer_doubts(port).is_some()
+            && self.peer_doubts(port).is_some_and(|half| !half.let_go)
     }
 
-    /// Whether the peer's half is isolated, where the peer cannot say for certain.
-    fn peer_doubts(&self, port: &MlagPort) -> Option<bool> {
+    /// What is known of the peer's half, where it is not known for certain to be isolated.
+    fn peer_doubts(&self, port: &MlagPort) -> Option<DoubtfulPort> {
         let remote = self.peer.port(&port.name())?;
         self.peer.doubts_isolation(remote.id().number)
     }

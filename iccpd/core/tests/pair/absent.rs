@@ -296,6 +296,37 @@ fn where_neither_can_isolate_the_leg_of_the_primary_carries_data() {
     assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true; 2]);
 }
 
+/// The half of the secondary carries data already, and is not isolated; it is not asked to give way, for the host has no
+/// other leg. So the primary's, which its dataplane does not let go, is left by the host until that can be isolated.
+#[test]
+fn the_leg_of_the_primary_does_not_go_first_beside_one_that_carries_data() {
+    for is_dead in [false, true] {
+        let mut world = World::settled();
+        world.set_bond(Side::B, 0, false);
+        world.run_for(SECOND);
+        world.at_mut(Side::A).kernel.refuses_isolation = true;
+        world.set_bond(Side::B, 0, true);
+        run(&mut world, SECOND * 3);
+        assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [true, false]);
+        world.set_bond(Side::A, 0, false);
+        run(&mut world, SECOND);
+        assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [false, true]);
+        match is_dead {
+            true => world.kill_syncd(Side::B),
+            false => world.at_mut(Side::B).kernel.refuses_isolation = true,
+        }
+        run(&mut world, SECOND * 3);
+        world.set_bond(Side::A, 0, true);
+        run(&mut world, SECOND * 2);
+        for _ in 0..10 {
+            run(&mut world, SECOND);
+            assert_eq!(Side::BOTH.map(|side| carries(&world, side)), [false, true]);
+            assert!(!Side::BOTH.into_iter().any(|side| loses_from(&world, side)));
+            assert_ne!(lacp_system(&world, Side::A), config(Side::A).system_mac);
+        }
+    }
+}
+
 /// Only the leg that is out of service is left when B's goes: then it serves the host, whatever B's dataplane does.
 #[test]
 fn a_leg_that_is_out_of_service_serves_when_nobody_else_does() {

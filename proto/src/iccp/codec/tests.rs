@@ -634,9 +634,10 @@ fn extensions_with_values_of_a_later_version_are_errors_of_that_message_only() {
 /// What a later version may say beside them does not count: read with caution, and written as this version has it.
 #[test]
 fn a_dataplane_state_of_a_later_version_is_read_as_far_as_it_is_known() {
-    let port = |id, isolated| DoubtfulPort {
+    let port = |id, isolated, let_go| DoubtfulPort {
         id: crate::AggregatorId(id),
         isolated,
+        let_go,
     };
     for (received, presence, ports, sent) in [
         (
@@ -652,15 +653,19 @@ fn a_dataplane_state_of_a_later_version_is_read_as_far_as_it_is_known() {
             "9106 0004 0002 0000",
         ),
         (
-            "9106 0010 0001 0003 002a 0002 002b ffff 002c 0000",
+            "9106 0010 0001 0003 002a 0004 002b ffff 002c 0002",
             DataplanePresence::Disconnected,
-            vec![port(42, false), port(43, true), port(44, false)],
-            "9106 0010 0001 0003 002a 0000 002b 0001 002c 0000",
+            vec![
+                port(42, false, false),
+                port(43, true, true),
+                port(44, false, true),
+            ],
+            "9106 0010 0001 0003 002a 0000 002b 0003 002c 0002",
         ),
         (
             "9106 000a 0001 0001 002a 0001 dead",
             DataplanePresence::Disconnected,
-            vec![port(42, true)],
+            vec![port(42, true, false)],
             "9106 0008 0001 0001 002a 0001",
         ),
     ] {

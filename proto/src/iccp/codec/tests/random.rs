@@ -159,9 +159,10 @@ fn presences() -> impl Strategy<Value = DataplanePresence> {
 }
 
 fn doubtful_ports() -> impl Strategy<Value = DoubtfulPort> {
-    (any::<u16>(), any::<bool>()).prop_map(|(id, isolated)| DoubtfulPort {
+    (any::<u16>(), any::<bool>(), any::<bool>()).prop_map(|(id, isolated, let_go)| DoubtfulPort {
         id: AggregatorId(id),
         isolated,
+        let_go,
     })
 }
 

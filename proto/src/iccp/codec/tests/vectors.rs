@@ -398,7 +398,7 @@ fn sonic() -> Vec<Literal> {
         (
             "Dataplane State, silent",
             "07 03 00 1c 00 00 00 49 00 05 00 04 00 00 00 01
-             91 06 00 0c 00 02 00 02 00 2a 00 01 00 2b 00 00",
+             91 06 00 0c 00 02 00 02 00 2a 00 01 00 2b 00 02",
             app(
                 73,
                 Tlv::Extension(Extension::DataplaneState(DataplaneState {
@@ -407,10 +407,12 @@ fn sonic() -> Vec<Literal> {
                         DoubtfulPort {
                             id: AggregatorId(42),
                             isolated: true,
+                            let_go: false,
                         },
                         DoubtfulPort {
                             id: AggregatorId(43),
                             isolated: false,
+                            let_go: true,
                         },
                     ],
                 })),
