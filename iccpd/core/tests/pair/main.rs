@@ -18,4 +18,5 @@ mod roles;
 mod schedule;
 mod spanning_tree;
 mod stories;
+mod versions;
 mod world;

@@ -5,6 +5,7 @@ use iccp_core::port_id::PortIds;
 use iccp_core::{
     Batch, Config, Domain, Input, LagMember, Link, LinkKind, Notice, Output, PeerTraits, Time,
 };
+use mclag_proto::iccp::ext::{Extension, VERSION};
 use mclag_proto::iccp::{Body, Message, Tlv};
 use mclag_proto::sync::model::{Abilities, Event, FdbKey, Isolation, Op, OpError};
 use mclag_proto::{AggregatorId, DomainId, IfName, Mac, Vid};
@@ -111,6 +112,8 @@ pub struct World {
     /// once.
     pub turn: usize,
     config: fn(Side) -> Config,
+    /// The version of the extensions that each chassis hears of the other.
+    pub version: u16,
     /// What each chassis calls its bonds.
     pub bonds: [[&'static str; 2]; 2],
     /// Bonds whose halves are a port of each chassis alone.
@@ -148,6 +151,7 @@ impl World {
             wire_cut: false,
             delay: [LATENCY; 2],
             turn: 1,
+            version: VERSION,
             config,
             bonds: [BONDS; 2],
             parted: [false; 2],
@@ -640,6 +644,7 @@ impl World {
         let wire = &self.at(side).wire;
         let is_new = wire.iter().any(|(_, what)| matches!(what, OnWire::Up));
         if self.at(side).connected && !is_new {
+            let message = as_of_version(message, self.version);
             self.put_on_wire(side.other(), OnWire::Message(message));
         }
     }
@@ -740,6 +745,16 @@ impl World {
             );
         }
     }
+}
+
+/// What one that speaks no newer version of the extensions announces.
+fn as_of_version(mut message: Message, version: u16) -> Message {
+    if let Body::Application { tlv, .. } = &mut message.body
+        && let Tlv::Extension(Extension::Announce(announce)) = tlv
+    {
+        announce.version = version;
+    }
+    message
 }
 
 pub fn config(side: Side) -> Config {
