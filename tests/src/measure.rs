@@ -75,6 +75,8 @@ pub const SMOKE: &[Scenario] = &[Scenario {
 const ADDRESSES: u32 = 10_000;
 const ROUNDS: usize = 5;
 const FLAPS: usize = 100;
+/// What something with a large table or many ports may take under emulation.
+const LONG: Duration = Duration::from_secs(10 * SOON.as_secs());
 
 /// Two chassis with a bridge, a peer link, a control link and one orphan port each, and nothing
 /// a small kernel lacks.
@@ -372,8 +374,8 @@ fn flaps(ctx: &Ctx, mlag: &Mlag, count: usize) -> Result<()> {
             .and_then(|log| stamp(log, "port held", "port="));
         noticed.extend(held.map(|held| held.saturating_sub(at_a)));
         mlag.host().plug(Side::A)?;
-        mlag.wait_dual()
-            .with_context(|| format!("after flap {flap} of {bond}"))?;
+        let what = format!("the pair is whole after flap {flap} of {bond}");
+        eventually(&what, LONG, || mlag.wait_dual())?;
     }
     ctx.measured(
         "A's port down to isolation gone at B",

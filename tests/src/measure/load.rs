@@ -8,12 +8,12 @@ use anyhow::{Context, Result, ensure};
 use mclag_netlink::FdbAction;
 use mclag_proto::ctl::{Interface, PortStatus};
 
-use super::{ADDRESSES, Bridge, Plain, end, flaps};
+use super::{ADDRESSES, Bridge, LONG, Plain, end, flaps};
 use crate::daemon::Daemon;
 use crate::mlag::Mlag;
 use crate::scenario::Ctx;
 use crate::topology::{ORPHAN_PORT, Options, Side, UNTAGGED};
-use crate::wait::{SOON, eventually};
+use crate::wait::eventually;
 
 /// Parts of the table that moves, of as many entries each as are measured elsewhere.
 const PARTS: usize = 20;
@@ -21,8 +21,6 @@ const FLAPS: usize = 20;
 const PORTS: usize = 512;
 /// How long nothing happens, in seconds.
 const REST: u32 = 20;
-/// What so much takes under emulation.
-const LONG: Duration = Duration::from_secs(10 * SOON.as_secs());
 
 /// Legs are cut while the entries of A's bridge go and come again, one part after the other.
 pub(super) fn failover(ctx: &Ctx) -> Result<()> {
