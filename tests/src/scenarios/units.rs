@@ -16,10 +16,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     about: "Follow the README on a system that has nothing but systemd: bridge and bonds, programs, units, users, and in \
             the end the removal.\n\
             Each daemon answers once it is started, is its user without a capability too many, confines itself, and is \
-            started again when it hangs. A unit waits for its daemon's word, which comes when it serves. A reload takes \
-            effect, or fails with the cause and changes nothing; so does a start, once and not over and over. A second \
-            iccpd is refused. They stop in order, and the program takes the place of an earlier version. In the end nothing \
-            is left.",
+            started again when it hangs, and so does the one for a host with a foreign mclagsyncd. A unit waits for its \
+            daemon's word, which comes when it serves. A reload takes effect, or fails with the cause and changes nothing; \
+            so does a start, once and not over and over. A second iccpd is refused. They stop in order, and the program \
+            takes the place of an earlier version. In the end nothing is left.",
     limit: std::time::Duration::from_secs(900),
     run: the_units_run_under_systemd,
 }];
@@ -27,7 +27,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
 const README: &str = include_str!("../../../README.md");
 
 /// What the commands of the README install, where they find it.
-const PACKAGING: [(&str, &str); 5] = [
+const PACKAGING: [(&str, &str); 7] = [
     (
         "packaging/examples/iccpd.toml",
         include_str!("../../../packaging/examples/iccpd.toml"),
@@ -39,6 +39,14 @@ const PACKAGING: [(&str, &str); 5] = [
     (
         "packaging/systemd/mclagsyncd.service",
         include_str!("../../../packaging/systemd/mclagsyncd.service"),
+    ),
+    (
+        "packaging/examples/mclag-syncd.toml",
+        include_str!("../../../packaging/examples/mclag-syncd.toml"),
+    ),
+    (
+        "packaging/systemd/mclag-syncd.service",
+        include_str!("../../../packaging/systemd/mclag-syncd.service"),
     ),
     (
         "packaging/sysusers.d/mclag.conf",
@@ -56,6 +64,9 @@ const UNITS: [(&str, &str, &str); 2] = [
     ("iccpd", "mclag-iccpd", "0000000000000000"),
 ];
 
+/// The one in the place of the first, where a foreign program is called mclagsyncd.
+const BESIDE: (&str, &str, &str) = ("mclag-syncd", "mclag-syncd", "0000000000001000");
+
 fn the_units_run_under_systemd(ctx: &mut Ctx) -> Result<()> {
     let ns = NetNs::create(&format!("{}swA", ctx.prefix()))?;
     let source = source(ctx)?;
@@ -64,7 +75,7 @@ fn the_units_run_under_systemd(ctx: &mut Ctx) -> Result<()> {
     network(&system)?;
     install(&system)?;
     ctx.log("installed as the README says");
-    privileges(&system)?;
+    privileges(&system, &UNITS)?;
     readiness(&system)?;
     reload(&system)?;
     start_without_use(&system)?;
@@ -72,6 +83,8 @@ fn the_units_run_under_systemd(ctx: &mut Ctx) -> Result<()> {
     ctx.log("reloads and refusals are as they should be");
     hangs(&system)?;
     order(&system)?;
+    beside(&system)?;
+    ctx.log("ran beside a foreign mclagsyncd");
     change_over(&system)?;
     ctx.log("changed over");
     removal(&system)
@@ -193,8 +206,8 @@ fn refused(system: &System, script: &str) -> Result<String> {
     Ok(text)
 }
 
-fn privileges(system: &System) -> Result<()> {
-    for (unit, user, capabilities) in UNITS {
+fn privileges(system: &System, units: &[(&str, &str, &str)]) -> Result<()> {
+    for (unit, user, capabilities) in units.iter().copied() {
         let pid = system.property(unit, "MainPID")?;
         let status = system.run(&format!("cat /proc/{pid}/status"))?;
         let field = |name: &str| {
@@ -344,6 +357,50 @@ fn order(system: &System) -> Result<()> {
     Ok(())
 }
 
+/// Where another program is called mclagsyncd: our own stands in for it, as a server of version 1 that has no dataplane.
+/// The unit takes the place of the usual one, has its privileges, and reaches that server from within its confines.
+fn beside(system: &System) -> Result<()> {
+    system.run(
+        "mkdir /run/foreign\n\
+         printf 'backend = \"record\"\nrun-dir = \"/run/foreign\"\n[legacy]\nlisten = [\"sonic\"]\nbridge = \"br0\"\n' \
+         >/run/foreign/foreign.toml\n\
+         systemd-run --unit=foreign --service-type=notify \
+         /usr/sbin/mclagsyncd -c /run/foreign/foreign.toml --user root\n\
+         systemctl disable mclagsyncd",
+    )?;
+    system.run(&commands("packaging/systemd/mclag-syncd.service")?)?;
+    let usual = system.property("mclagsyncd", "ActiveState")?;
+    ensure!(usual == "inactive", "mclagsyncd is {usual} beside it");
+    eventually("both are connected", SOON, || {
+        let status = system.run("mclagctl status")?;
+        let backend = "connected, backend mclagsyncd-v1, sonic + linux";
+        ensure!(status.contains(backend), "{status}");
+        // There is no Redis here.
+        ensure!(
+            status.contains("not used: cannot read /var/run/redis/redis.sock"),
+            "{status}"
+        );
+        Ok(())
+    })?;
+    privileges(system, &[BESIDE])?;
+    system.run("systemctl reload mclag-syncd")?;
+    let pid = system.property(BESIDE.0, "MainPID")?;
+    system.run(&format!("kill -KILL {pid}"))?;
+    eventually("systemd starts it again", SOON, || {
+        let restarts = system.property(BESIDE.0, "NRestarts")?;
+        ensure!(restarts == "1", "started again {restarts} times");
+        system.run("mclagctl dataplane").map(drop)
+    })?;
+    system
+        .run(
+            "systemctl disable --now mclag-syncd; systemctl stop foreign\n\
+             rm /usr/sbin/mclag-syncd /etc/systemd/system/mclag-syncd.service /etc/mclag/mclagsyncd.toml\n\
+             rm -r /run/foreign\n\
+             systemctl start mclagsyncd; mclagctl status",
+        )
+        .map(drop)
+}
+
 /// From a `syncd.service` of before, which is stood in for by a process with nothing but its name, its configuration and what
 /// it remembered.
 fn change_over(system: &System) -> Result<()> {
@@ -433,6 +490,7 @@ mod tests {
         let installs = [
             commands("install -D -m 644 packaging/examples/iccpd.toml"),
             commands("packaging/systemd"),
+            commands("packaging/systemd/mclag-syncd.service"),
         ];
         for block in installs {
             let block = block.unwrap();
