@@ -149,7 +149,7 @@ fn moves() -> impl Strategy<Value = Vec<Step>> {
 
 /// A move while neither chassis hears of the other, and quiet afterwards.
 fn move_apart() -> impl Strategy<Value = Vec<Step>> {
-    let waits = (0..20_000_u64, 0..500_u64, 13_000..20_000_u64);
+    let waits = (5_000..20_000_u64, 0..500_u64, 13_000..20_000_u64);
     (place(), waits).prop_map(|(to, (lost, moved, quiet))| {
         let before = [Step::CutWire(true), Step::Wait(lost)];
         let after = [Step::CutWire(false), Step::Wait(quiet)];

@@ -636,6 +636,15 @@ impl World {
             })
     }
 
+    /// Neither chassis has a session.
+    #[must_use]
+    pub fn is_parted(&self) -> bool {
+        self.chassis.iter().all(|chassis| {
+            let iccpd = chassis.iccpd.as_ref();
+            iccpd.is_none_or(|process| !process.is_synchronised(self.now))
+        })
+    }
+
     /// On both chassis somebody learns at once what the kernel sees.
     #[must_use]
     pub fn is_watched(&self) -> bool {

@@ -353,7 +353,9 @@ impl World {
         let is_heard = self.speak(station);
         // It came back to where a chassis had it all the time, having heard of nothing.
         let is_no_news = self.is_no_news[station] != [false; 2] && !self.is_healthy();
-        let is_watched = self.is_watched() && !is_no_news;
+        // What is on its way in a session that survives is as old as it was when it left.
+        let may_wait = !self.is_healthy() && !self.is_parted();
+        let is_watched = self.is_watched() && !is_no_news && !may_wait;
         let is_crossed = is_undecided || self.now < self.crossed_until || !is_watched;
         if has_moved && (!is_heard || is_crossed) {
             self.checks.displace_station(station, self.now);
