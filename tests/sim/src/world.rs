@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 mod faults;
 mod frames;
+mod health;
 mod processes;
 
 use crate::bounds::Kind;
@@ -622,37 +623,6 @@ impl World {
                 .map(FromKernel::Event)
                 .for_each(|event| push(&mut chassis.from_bridge, now + delays[1], event));
         }
-    }
-
-    /// All processes run, and both chassis are synchronised.
-    #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        !self.wire_cut
-            && self.now >= self.late_until
-            && self.is_watched()
-            && self.chassis.iter().all(|chassis| {
-                let iccpd = chassis.iccpd.as_ref();
-                iccpd.is_some_and(|process| process.is_synchronised(self.now))
-            })
-    }
-
-    /// Neither chassis has a session.
-    #[must_use]
-    pub fn is_parted(&self) -> bool {
-        self.chassis.iter().all(|chassis| {
-            let iccpd = chassis.iccpd.as_ref();
-            iccpd.is_none_or(|process| !process.is_synchronised(self.now))
-        })
-    }
-
-    /// On both chassis somebody learns at once what the kernel sees.
-    #[must_use]
-    pub fn is_watched(&self) -> bool {
-        self.chassis.iter().all(|chassis| {
-            chassis.is_frozen == [false; 2]
-                && chassis.local[1].is_some()
-                && chassis.local[0] == chassis.local[1]
-        })
     }
 }
 
