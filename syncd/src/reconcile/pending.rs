@@ -40,6 +40,11 @@ impl<K: Copy + Eq + Hash + Ord, R> Pending<K, R> {
         self.reasons.get(key)
     }
 
+    /// Why each waits, in no order.
+    pub(super) fn reasons_mut(&mut self) -> impl Iterator<Item = &mut R> {
+        self.reasons.values_mut()
+    }
+
     /// Those that wait, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &R)> {
         self.reasons.iter()

@@ -63,28 +63,25 @@ impl Reconciler {
         }
     }
 
-    /// What the client asked for waits where it could not be done yet, and no more where it was done, or nothing was left
-    /// to be done.
+    /// What the client asked for waits where it could not be done yet, and no more where it was done, nothing was left to be
+    /// done, or it never will be.
     pub(super) fn note_what_waits(&mut self) {
         for (key, reason) in &self.in_flight {
+            let failure = self.failures.get(&Subject::Fdb(*key));
+            let is_asked = *reason == EntryReason::Want;
             let may_be_done = |error: &OpError| {
                 error.code == OpErrorCode::Waiting || self.retry.contains_key(key)
             };
-            match self.failures.get(&Subject::Fdb(*key)) {
+            if is_asked && failure.is_some_and(may_be_done) {
+                self.waiting.insert(*key);
+            } else if (is_asked || failure.is_none()) && self.waiting.remove(key) {
                 // What the dataplane had all the time was no news while something else was asked for.
-                None if self.waiting.remove(key) => {
-                    let seen = self.actual.fdb.get(key).and_then(observation_of);
-                    let event = seen.map(|observation| Event::Fdb {
-                        key: *key,
-                        observation,
-                    });
-                    self.ended.extend(event);
-                }
-                None => {}
-                Some(error) if *reason == EntryReason::Want && may_be_done(error) => {
-                    self.waiting.insert(*key);
-                }
-                Some(_) => {}
+                let seen = self.actual.fdb.get(key).and_then(observation_of);
+                let event = seen.map(|observation| Event::Fdb {
+                    key: *key,
+                    observation,
+                });
+                self.ended.extend(event);
             }
         }
     }
@@ -93,7 +90,7 @@ impl Reconciler {
     /// for before.
     pub(super) fn forget_what_waits(&mut self) {
         self.waiting.clear();
-        for reason in self.retry.values_mut() {
+        for reason in self.retry.values_mut().chain(self.pending.reasons_mut()) {
             if *reason == EntryReason::Want {
                 *reason = EntryReason::Check;
             }

@@ -1227,6 +1227,31 @@ fn where_the_dataplane_has_a_host_after_all_is_news_when_it_is_done() {
     assert_eq!(bench.reconciler.take_ended(), [active]);
 }
 
+/// Input: the client asks for a place that is not there yet, and then for one that never will be. Output: what stands where
+/// the host is counts again.
+#[test]
+fn what_can_never_be_done_hides_nothing() {
+    let mut bench = Bench::running();
+    let entry = entry("swp1", EntryKind::Configured);
+    assert!(bench.see(1, Some(entry)).is_some());
+    for (on, seen) in [("bond9", 0), ("peer", 1)] {
+        let (_, answers) = bench.ask(&[fdb_op(1, on)]);
+        assert_ne!(answers, ["ok"]);
+        assert_eq!(bench.reconciler.observations().count(), seen, "{on}");
+    }
+}
+
+/// Input: the client goes while more waits than is done at once. Output: nothing of it moves a host that the dataplane has
+/// elsewhere.
+#[test]
+fn what_a_client_that_is_gone_asked_for_moves_nobody() {
+    let mut bench = Bench::running();
+    bench.learn(1, "swp1");
+    bench.reconciler.accept(&[fdb_op(1, "bond1")]);
+    bench.reconciler.client_gone();
+    assert_eq!(bench.settle().0, []);
+}
+
 /// Input: the client asks for another place and for the one where the dataplane has the host, before anything was done.
 /// Output: the same.
 #[test]
