@@ -530,8 +530,9 @@ impl Fdb {
             {
                 ports.rules().lost_at_peer(key, entry, remote, ports);
             }
+            let is_both = entry.local.is_some() && entry.remote.is_some();
             entry.set_remote(None);
-            entry.advertise_again(may_be_overtaken && entry.local.is_some());
+            entry.advertise_again(may_be_overtaken && is_both);
             Concerns::Both
         });
     }
