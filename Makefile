@@ -18,6 +18,7 @@ help:
 	@echo 'make faults  put mended faults back, one at a time, and see whether soak finds them: FAULT=name'
 	@echo 'make fuzz    search for inputs on which a decoder fails: TARGET=name TIME=seconds'
 	@echo 'make mutants see whether a test fails where the code is broken: COUNT=number SEED=number'
+	@echo 'make programs build the daemons and the tools as the lab runs them'
 	@echo 'make deps    install what is lacking (the others do it by themselves)'
 
 deps:
@@ -47,9 +48,11 @@ ci: fmt clippy doc deny test
 fmt:
 	$(CARGO) fmt --all --check
 
-# The second: no test brings a feature that the daemons lack in a package.
+# The second: those that `make lab` runs are no targets for the first. The third: no test brings a feature that the daemons
+# lack in a package.
 clippy:
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(CARGO) clippy $(ALL) --test lab --test replay -- -D warnings
 	$(CARGO) clippy -p iccpd -p syncd -- -D warnings
 
 doc:
