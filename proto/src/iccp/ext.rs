@@ -386,7 +386,8 @@ pub struct DoubtfulPort {
     pub id: AggregatorId,
     /// It was isolated when that was last known, or that was never known; else it was not.
     pub isolated: bool,
-    /// The dataplane does not hold it, so that it carries data for as long as its links do. Earlier versions do not say.
+    /// The dataplane does not hold it, or is to leave it as it is: it carries data for as long as
+    /// its links do. Earlier versions do not advertise that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub let_go: bool,
 }
@@ -443,7 +444,8 @@ impl DoubtfulPort {
         isolated | let_go
     }
 
-    /// Without the flag that it is isolated it is not isolated, whatever else a later version says of it: the cautious reading.
+    /// Without the flag that it is isolated it is not isolated, whatever else a later version says of it: the cautious
+    /// reading.
     fn decode(fields: &mut Fields<'_>) -> Result<Self, DecodeError> {
         let id = AggregatorId(fields.u16("aggregator id")?);
         let flags = fields.u16("flags")?;

@@ -19,7 +19,9 @@ pub enum Standing {
     /// It was, and something else was asked for that was not confirmed; or it is to be lifted without being asked for.
     Doubtful(bool),
     /// It was asked for while it was not in force, and refused; or nothing is known but that the dataplane cannot do that
-    /// at all, or failed again when it was asked anew: whatever fails there, nothing lets the port go. It is asked for until it is confirmed once, so that whoever waits for it learns when that is possible.
+    /// at all, or failed again when it was asked anew: what failed may be something else that the operation asks for, but
+    /// then nothing confirms isolation either. It is asked for until it is confirmed once, so that whoever waits for it
+    /// learns when that is possible.
     Refused,
 }
 
