@@ -30,7 +30,7 @@ pub struct View {
     /// VLANs of the ports that have some, as the kernel lists them.
     vlans: BTreeMap<u32, VlanSet>,
     /// VLANs of the ports that are in some, as told.
-    told_vlans: BTreeMap<u32, VlanSet>,
+    listed_vlans: BTreeMap<u32, VlanSet>,
     /// Bridges that filter VLANs, and others of which that was said.
     filtering: BTreeMap<u32, bool>,
     /// Bridges that run spanning tree, as told.
@@ -64,13 +64,13 @@ impl View {
             self.report(index);
         }
         self.vlans.clear();
-        let before = std::mem::take(&mut self.told_vlans);
+        let before = std::mem::take(&mut self.listed_vlans);
         for (index, vlans) in vlans {
             self.vlans(index, vlans);
         }
         self.report_vlans(self.infos.keys().copied().collect());
         let left = before.into_keys();
-        for index in left.filter(|index| !self.told_vlans.contains_key(index)) {
+        for index in left.filter(|index| !self.listed_vlans.contains_key(index)) {
             let vids = BTreeSet::new();
             self.inputs.push_back(Input::Vlans { index, vids });
         }
@@ -131,7 +131,7 @@ impl View {
         self.teams.remove(&index);
         self.doubtful.remove(&index);
         self.vlans.remove(&index);
-        self.told_vlans.remove(&index);
+        self.listed_vlans.remove(&index);
         self.filtering.remove(&index);
         self.spanning_trees.remove(&index);
         self.mtus.remove(&index);
@@ -166,12 +166,12 @@ impl View {
     fn report_vlans(&mut self, indices: Vec<u32>) {
         for index in indices {
             let now = self.vids(index);
-            if self.told_vlans.get(&index) != now.as_ref() {
+            if self.listed_vlans.get(&index) != now.as_ref() {
                 let vids = now.iter().flat_map(VlanSet::iter).collect();
                 self.inputs.push_back(Input::Vlans { index, vids });
                 match now {
-                    Some(now) => self.told_vlans.insert(index, now),
-                    None => self.told_vlans.remove(&index),
+                    Some(now) => self.listed_vlans.insert(index, now),
+                    None => self.listed_vlans.remove(&index),
                 };
             }
         }

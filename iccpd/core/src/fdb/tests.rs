@@ -388,7 +388,7 @@ fn without_a_peer_link_nothing_behind_other_ports_is_advertised() {
 /// Input: the peer link is missing for a while. Output: the peer's table is left alone, but for a host that is elsewhere
 /// now: that may be the way to the peer.
 #[test]
-fn what_the_peer_was_told_of_single_homed_ports_stands_while_there_is_no_peer_link() {
+fn what_the_peer_heard_of_single_homed_ports_stands_while_there_is_no_peer_link() {
     let mut f = Fixture::new();
     f.learn("swp10").advertised();
     f.change(|ports| ports.peer_link_missing = true);
