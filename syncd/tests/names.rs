@@ -163,8 +163,8 @@ fn the_unit_beside_a_foreign_program_differs_in_names_only() {
             "Description=MC-LAG dataplane, beside a foreign mclagsyncd",
             "ExecStart=/usr/sbin/mclag-syncd",
             "ExecReload=/bin/sh -c 'exec /usr/sbin/mclag-syncd --check >/dev/null'",
-            "# It changes bridges, bonds and the bridge filter, and talks to iccpd and to the foreign server alone.",
-            "# Internet addresses only for that server, on the loopback.",
+            "# It changes bridges, bonds and the bridge filter, and talks to iccpd, the foreign server and its Redis alone.",
+            "# Internet addresses only for these, on the loopback.",
         ]
     );
     // That name is another daemon's.
