@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use mclag_proto::sync::model::{Event, FdbKey, OpError, OpErrorCode};
 
 use super::Reconciler;
-use super::observations::observation_of;
 use super::reasons::EntryReason;
 use crate::dataplane::Subject;
 
@@ -76,8 +75,7 @@ impl Reconciler {
                 self.waiting.insert(*key);
             } else if (is_asked || failure.is_none()) && self.waiting.remove(key) {
                 // What the dataplane had all the time was no news while something else was asked for.
-                let seen = self.actual.fdb.get(key).and_then(observation_of);
-                let event = seen.map(|observation| Event::Fdb {
+                let event = self.observation(key).map(|observation| Event::Fdb {
                     key: *key,
                     observation,
                 });
