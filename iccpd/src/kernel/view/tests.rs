@@ -156,20 +156,20 @@ fn a_later_dump_says_which_vlans_are_gone() {
     assert!(inputs.contains(&gone), "{inputs:?}");
 }
 
+fn bridge(vlan_filtering: bool) -> LinkInfo {
+    let kind = Kind::Bridge {
+        vlan_filtering,
+        ageing_time: Duration::from_secs(300),
+        mcast_snooping: McastSnooping::Off,
+        spanning_tree: false,
+    };
+    info(5, "br0", kind)
+}
+
 /// Input: a bridge is set to filter VLANs and not to, and everything is read again. Output: what it does is told
 /// when that changes, and with each listing.
 #[test]
 fn whether_a_bridge_filters_vlans_is_told() {
-    let bridge = |vlan_filtering| {
-        let ageing_time = Duration::from_secs(300);
-        let kind = Kind::Bridge {
-            vlan_filtering,
-            ageing_time,
-            mcast_snooping: McastSnooping::Off,
-            spanning_tree: false,
-        };
-        info(5, "br0", kind)
-    };
     let mut view = View::default();
     let told = |view: &mut View| -> Vec<bool> {
         let inputs = drain(view).into_iter();
@@ -195,16 +195,6 @@ fn whether_a_bridge_filters_vlans_is_told() {
 /// of it.
 #[test]
 fn ports_of_a_bridge_that_filters_no_vlans_are_in_vlan_1() {
-    let bridge = |vlan_filtering| {
-        let ageing_time = Duration::from_secs(300);
-        let kind = Kind::Bridge {
-            vlan_filtering,
-            ageing_time,
-            mcast_snooping: McastSnooping::Off,
-            spanning_tree: false,
-        };
-        info(5, "br0", kind)
-    };
     let port = |index, text, master| LinkInfo {
         master,
         ..info(index, text, Kind::Veth)
