@@ -128,7 +128,6 @@ impl Checks {
     }
 
     fn excuse(&mut self, kind: Kind, now: Time) -> Excuse {
-        self.last_touch = now;
         self.seen = None;
         Excuse {
             since: now,
@@ -139,6 +138,7 @@ impl Checks {
     /// Something is done to a place.
     pub fn touch(&mut self, place: Place, kind: Kind, now: Time) {
         let excuse = self.excuse(kind, now);
+        self.last_touch = now;
         let excuse = excuse.or(self.touched.get(&place).copied());
         self.touched.insert(place, excuse);
     }
@@ -146,16 +146,15 @@ impl Checks {
     /// Something is done to the peer link.
     pub fn touch_peer_link(&mut self, kind: Kind, now: Time) {
         let excuse = self.excuse(kind, now);
+        self.last_touch = now;
         self.peer_link = Some(excuse.or(self.peer_link));
     }
 
     /// A station moves.
     pub fn touch_station(&mut self, station: usize, now: Time) {
-        let last_touch = self.last_touch;
+        // That is no touch: both are of one mind about the others all the time, and about this one soon.
         let excuse = self.excuse(Kind::Station, now);
         self.moved.insert(station, excuse);
-        // Of one mind about the others all the time, and about this one soon.
-        self.last_touch = last_touch;
     }
 
     /// A station is at another place, and has not said so.
