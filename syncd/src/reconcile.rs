@@ -14,6 +14,7 @@
 //! * `leaving`: a bridge that another one takes the place of.
 //! * `limits`: what a client may name.
 //! * `listing`: a table that is being listed while other things happen.
+//! * `echoes`: what is reported of our own actions.
 //! * `observe`: what happened to single interfaces, entries and neighbours.
 //! * `ledger`: wanted state of a dataplane that cannot be compared, to be said again.
 //! * `owed`: entries that it has yet to be told, in shares.
@@ -40,6 +41,7 @@ use crate::dataplane::{
     Action, Actual, EntryKind, FdbEntry, NeighbourActual, NeighbourKind, Subject,
 };
 
+use echoes::Echoes;
 pub use ledger::Ledger;
 pub use limits::Limits;
 use listing::Listing;
@@ -58,6 +60,7 @@ pub use wanted::{
     WantedPort,
 };
 
+mod echoes;
 mod fdb;
 mod interfaces;
 mod leaving;
@@ -114,6 +117,8 @@ pub struct Reconciler {
     /// What the client asked for and could not be done yet, and nothing was seen of since: what the dataplane still has
     /// of it is no news.
     waiting: HashSet<FdbKey>,
+    /// What is still to be reported of what was done to entries.
+    echoes: Echoes,
     retry_ports: bool,
     /// Neighbours to be looked at by the next plan, those that the plan being carried out looked
     /// at, and what could not be done and may go better later.
@@ -185,6 +190,7 @@ impl Reconciler {
             in_flight: BTreeMap::new(),
             retry: BTreeMap::new(),
             waiting: HashSet::new(),
+            echoes: Echoes::default(),
             retry_ports: false,
             neighbours: Keys::default(),
             asked: Vec::new(),
@@ -567,8 +573,12 @@ impl Reconciler {
         }
         let before = self.actual.fdb.get(&key).copied();
         self.actual.apply(action);
+        let after = self.actual.fdb.get(&key).copied();
+        if before != after {
+            self.echoes.expect(key, after);
+        }
         let is_once = self.is_for_once(&key);
-        match change_of_observation(before.as_ref(), self.actual.fdb.get(&key)) {
+        match change_of_observation(before.as_ref(), after.as_ref()) {
             Some(observation @ (Observation::Inactive | Observation::Aged)) => {
                 self.ended.push(Event::Fdb { key, observation });
             }

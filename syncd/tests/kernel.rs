@@ -14,8 +14,11 @@ use mclag_netlink::nft::{Filter, TableName};
 use mclag_netlink::{
     Activity, FdbAction, FdbOp, Kernel, LinkKind, MIN_LINKS_HOLD, McastRouter, Op,
 };
-use mclag_proto::sync::model::{DomainWant, Isolation, Op as WantOp, PortWant, Section, Traffic};
-use mclag_proto::{IfName, Mac};
+use mclag_proto::sync::model::{
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Observation, Op as WantOp, PortWant,
+    Section, Traffic,
+};
+use mclag_proto::{IfName, Mac, Vid};
 use nix::sched::{CloneFlags, unshare};
 use syncd::backend::linux::LinuxBackend;
 use syncd::backend::{Backend, BackendEvent};
@@ -452,6 +455,117 @@ fn a_table_that_churns_while_it_is_listed_is_known_as_it_is() {
             let _ = reconciler.observe(&event);
         }
     });
+}
+
+/// Input: the client changes its mind before the kernel's reports are read; then a host moves a moment before an entry for it
+/// is installed elsewhere. Output: the reports of what was overtaken are no news, and the host is where it moved.
+#[test]
+fn what_is_done_to_an_entry_is_reported_in_that_order_and_as_it_was_done() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add peer type veth peer name far0",
+        "link add swp1 type veth peer name far1",
+        "link add swp2 type veth peer name far2",
+        "link set peer master br0 up",
+        "link set swp1 master br0 up",
+        "link set swp2 master br0 up",
+        "link set far0 up",
+        "link set far1 up",
+        "link set far2 up",
+        "link set br0 up",
+    ];
+    in_namespace("crossing", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let mut kernel = Kernel::open().expect("a handle");
+        let [moving, last] = [1, 2].map(|last| FdbKey {
+            vid: Vid::DEFAULT,
+            mac: Mac([2, 0, 0, 1, 0, last]),
+        });
+        let (mut backend, mut reconciler) = pair(Isolation::Off, Traffic::Pass, false).await;
+        let want = |port| WantOp::Fdb {
+            key: moving,
+            want: FdbWant {
+                port: name(port),
+                kind: FdbKind::Tracked,
+            },
+        };
+        let port = kernel.link(&name("swp2")).await.expect("an answer");
+        let swp2 = port.expect("a port").index;
+        let learned = |key: FdbKey, action| {
+            Op::Fdb(FdbOp {
+                mac: key.mac,
+                vid: None,
+                port: swp2,
+                action,
+            })
+        };
+        let place = async |kernel: &mut Kernel| {
+            let bridge = kernel.link(&name("br0")).await.expect("an answer");
+            let table = kernel.fdb(bridge.expect("a bridge").index).await;
+            let table = table.expect("a table");
+            let mut of_host = table.iter().filter(|entry| entry.vid.is_none());
+            let entry = of_host.find(|entry| entry.mac == moving.mac);
+            let links = kernel.links().await.expect("links");
+            let link = entry.and_then(|entry| links.get(&entry.port));
+            link.map(|link| link.name)
+        };
+        for port in ["peer", "swp1"] {
+            reconciler.accept(&[want(port)]);
+            settle(&mut backend, &mut reconciler).await;
+        }
+        let is_first =
+            |event: &BackendEvent| matches!(event, BackendEvent::Fdb { key, .. } if *key == moving);
+        assert_eq!(
+            news_until(&mut backend, &mut reconciler, moving, is_first).await,
+            []
+        );
+        reconciler.accept(&[want("peer")]);
+        settle(&mut backend, &mut reconciler).await;
+        assert_eq!(place(&mut kernel).await, Some(name("peer")));
+
+        reconciler.accept(&[want("swp1")]);
+        settle(&mut backend, &mut reconciler).await;
+        let end = |action| [learned(last, action)];
+        let is_end = |event: &BackendEvent| matches!(event, BackendEvent::Fdb { key, entry: None } if *key == last);
+        let moved = [learned(moving, FdbAction::SetDynamic)];
+        assert!(kernel.apply(&moved).await.iter().all(Result::is_ok));
+        reconciler.accept(&[want("peer")]);
+        settle(&mut backend, &mut reconciler).await;
+        assert_eq!(place(&mut kernel).await, Some(name("peer")));
+        // What comes after its reports is behind them.
+        for action in [FdbAction::SetDynamic, FdbAction::Delete] {
+            assert!(kernel.apply(&end(action)).await.iter().all(Result::is_ok));
+        }
+        let news = news_until(&mut backend, &mut reconciler, moving, is_end).await;
+        let seen = Observation::Learned {
+            port: name("swp2"),
+            configured: false,
+        };
+        assert_eq!(news, [seen]);
+        settle(&mut backend, &mut reconciler).await;
+        assert_eq!(place(&mut kernel).await, Some(name("swp2")));
+    });
+}
+
+/// What is news of that host until this is reported. There are others, for interfaces speak.
+async fn news_until(
+    backend: &mut LinuxBackend,
+    reconciler: &mut Reconciler,
+    host: FdbKey,
+    is_it: impl Fn(&BackendEvent) -> bool,
+) -> Vec<Observation> {
+    let mut news = Vec::new();
+    loop {
+        let event = timeout(PATIENCE, backend.next_event()).await;
+        let event = event.expect("an event in time").expect("events");
+        match reconciler.observe(&event) {
+            Some(Event::Fdb { key, observation }) if key == host => news.push(observation),
+            _ => {}
+        }
+        if is_it(&event) {
+            return news;
+        }
+    }
 }
 
 /// Input: an interface of the bridge has one address; another comes and the first goes. Output: that is what is

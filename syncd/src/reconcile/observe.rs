@@ -6,11 +6,12 @@ use mclag_proto::sync::model::{Event, FdbKey, NeighbourKey};
 use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 
+use super::echoes::Report;
 use super::observations::{change_of_observation, observation_of};
 use super::reasons::{EntryReason, NeighbourReason};
 use super::{Reconciler, neighbours};
 use crate::backend::BackendEvent;
-use crate::dataplane::{FdbEntry, InterfaceActual, NeighbourActual};
+use crate::dataplane::{EntryKind, FdbEntry, InterfaceActual, NeighbourActual};
 
 impl Reconciler {
     /// Take in what happened to the dataplane. Answers what is to be published to the client.
@@ -100,13 +101,29 @@ impl Reconciler {
         self.resync |= neighbours.any(|key| key.interface == *from);
     }
 
+    /// The dataplane was found to have nothing to report. Before that, what it reports may be older than what was done.
+    pub fn nothing_to_observe(&mut self) {
+        self.echoes.nothing_is_left();
+    }
+
     pub(super) fn observe_entry(&mut self, key: FdbKey, entry: Option<FdbEntry>) -> Option<Event> {
+        let report = self.echoes.report(&key, entry);
+        if report == Report::Overtaken {
+            return None;
+        }
         let before = match entry {
             Some(entry) => self.actual.fdb.insert(key, entry),
             None => self.actual.fdb.remove(&key),
         };
         if before == entry {
             // The echo of what we did ourselves, as a rule: as expected, and nothing to do.
+            return None;
+        }
+        if report == Report::Last
+            && let Some(port) = moved_before(before.as_ref(), entry.as_ref())
+        {
+            // What was done put the host back to where it was before. As if it had moved later.
+            self.pending.insert_if_new(key, EntryReason::Once { port });
             return None;
         }
         // What the client asked for, and could not be done yet, it asked for before it knew of this.
@@ -126,6 +143,14 @@ impl Reconciler {
         let observation = change_of_observation(before.as_ref(), entry.as_ref())?;
         Some(Event::Fdb { key, observation })
     }
+}
+
+/// Where a host was seen last, before an action of ours that did not know of it put it elsewhere.
+fn moved_before(seen: Option<&FdbEntry>, done: Option<&FdbEntry>) -> Option<IfName> {
+    let is_of_host =
+        |entry: &&FdbEntry| matches!(entry.kind, EntryKind::Dynamic | EntryKind::Ours { .. });
+    let seen_on = seen.filter(is_of_host)?.seen_on()?;
+    (done?.port != seen_on).then_some(seen_on)
 }
 
 /// What decides whether an interface can have a neighbour.

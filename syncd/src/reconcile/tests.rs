@@ -12,6 +12,7 @@ use crate::dataplane::{
 };
 
 mod bounds;
+mod crossing;
 mod limits;
 mod listing;
 mod multicast;

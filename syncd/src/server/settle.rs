@@ -57,6 +57,9 @@ impl<B: Backend> Server<B> {
                 () = std::future::ready(()) => None,
             };
         }
+        if taken < EVENTS_AT_ONCE {
+            self.reconciler.nothing_to_observe();
+        }
         if moved {
             let ops = self.refresh_legacy();
             self.reconciler.accept(&ops);
