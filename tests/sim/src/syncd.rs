@@ -114,10 +114,11 @@ impl Syncd {
         }
     }
 
-    /// The kernel reported this.
+    /// The kernel reported this, and so far has nothing more to report or has.
     pub fn happened(
         &mut self,
         events: &[BackendEvent],
+        is_all: bool,
         kernel: &mut Kernel,
         store: &mut Store,
         now: Time,
@@ -128,6 +129,11 @@ impl Syncd {
             if let Some(event) = self.reconciler.observe(read.as_ref().unwrap_or(event)) {
                 self.publish(event);
             }
+        }
+        if is_all {
+            // Nor will it have more to report of anything that was done so far.
+            self.reconciler.nothing_to_observe();
+            self.reconciler.nothing_to_observe();
         }
         self.settle(kernel, store, now);
     }

@@ -8,9 +8,7 @@ use mclag_proto::sync::model::FdbKey;
 use syncd::backend::BackendEvent;
 use syncd::dataplane::Subject;
 
-use super::{
-    FromKernel, OnWire, STATIONS, ToIccpd, ToSyncd, World, letter, mac, push, ready, ready_events,
-};
+use super::{OnWire, STATIONS, ToIccpd, ToSyncd, World, letter, mac, push, ready, ready_events};
 use crate::iccpd::ABILITIES;
 use crate::syncd::Reply;
 
@@ -27,7 +25,14 @@ impl World {
             events.push(BackendEvent::Resync { why });
         }
         if !events.is_empty() {
-            process.happened(&events, &mut chassis.kernel, &mut chassis.store, now);
+            let is_all = chassis.from_bridge.is_empty();
+            process.happened(
+                &events,
+                is_all,
+                &mut chassis.kernel,
+                &mut chassis.store,
+                now,
+            );
         }
         for message in ready(&mut chassis.to_syncd, now) {
             match message {
@@ -63,23 +68,20 @@ impl World {
         }
         if let Some(local) = local {
             for reply in replies {
+                self.note(|| format!("{} mclagsyncd sends {reply:?}", letter(side)));
                 self.send_iccpd(side, ToIccpd::Reply(local, reply));
             }
         }
         self.kernel_moved(side);
     }
 
-    /// What was done to an entry may have crossed what the kernel saw of the host: nobody has read that yet, or nobody ever
-    /// will, for the host had come back before the kernel heard that it had left (ADR 19).
+    /// What was done to an entry may have gone over what nobody ever reports: the host had come back before the kernel heard
+    /// that it had left.
     fn cross_entry(&mut self, side: usize, of: FdbKey) {
-        let mut unread = self.chassis[side].from_bridge.iter();
-        let is_crossed = unread.any(|(_, event)| {
-            matches!(event, FromKernel::Event(BackendEvent::Fdb { key, .. }) if *key == of)
-        });
         let station = (0..STATIONS).find(|station| mac(*station) == of.mac);
         let is_no_news =
-            |station: usize| self.is_undecided(station) && self.is_no_news[station][side];
-        if let Some(station) = station.filter(|station| is_crossed || is_no_news(*station)) {
+            |station: &usize| self.is_undecided(*station) && self.is_no_news[*station][side];
+        if let Some(station) = station.filter(is_no_news) {
             self.checks.displace_station(station, self.now);
         }
     }
@@ -189,6 +191,7 @@ impl World {
                 self.carry_out(side, output);
             } else if let Some(batch) = process.domain.poll_batch() {
                 if let Some(local) = chassis.local[0] {
+                    self.note(|| format!("{} iccpd asks for {:?}", letter(side), batch.ops));
                     self.send_syncd(side, ToSyncd::Batch(local, batch));
                 }
             } else if let Some(message) = process.domain.poll_peer_message(now) {
