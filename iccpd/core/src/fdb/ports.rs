@@ -1,6 +1,6 @@
 //! What the address table knows of the ports, and what follows when that changes.
 
-use super::{Entry, FdbKey, Local, Policy, Standing};
+use super::{Entry, FdbKey, Local, Place, Policy, Standing};
 use crate::links::{Running, Vids};
 use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,6 +150,14 @@ impl<'a> Change<'a> {
         self.before.is_mlag(port) && !self.now.is_mlag(port)
     }
 
+    /// The port left the domain and joined it again before the dataplane was told what follows from it.
+    fn is_served_again(&self, entry: &Entry<Policy>, remote: Place) -> bool {
+        let is_there = |own: Local| own.place.port == remote.port;
+        self.joined_domain(&remote.port)
+            && entry.superseded.is_some_and(is_there)
+            && self.now.outage(&remote.port).is_none()
+    }
+
     fn joined_domain(&self, port: &IfName) -> bool {
         !self.before.is_mlag(port) && self.now.is_mlag(port)
     }
@@ -190,6 +198,7 @@ impl<'a> Change<'a> {
         let rules = self.now.rules();
         match (entry.local, entry.remote) {
             (Some(local), _) => rules.follow_local(key, entry, local, self),
+            (None, Some(remote)) if self.is_served_again(entry, remote) => entry.stands_again(),
             (None, Some(remote)) if self.lost_at_peer(&remote.port) => {
                 rules.lost_at_peer(key, entry, remote, self.now);
             }
@@ -199,6 +208,12 @@ impl<'a> Change<'a> {
 }
 
 impl Entry<Policy> {
+    /// What this chassis observes is what it was: nobody was told otherwise.
+    fn stands_again(&mut self) {
+        self.local = self.superseded.take();
+        self.readvertise = true;
+    }
+
     /// The port may have joined or left the domain.
     pub(super) fn follow_domain(&mut self, local: Local, change: &Change<'_>) {
         let place = local.place;

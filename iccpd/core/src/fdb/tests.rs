@@ -879,6 +879,37 @@ fn what_is_configured_stays_where_its_port_leaves_the_pair_and_what_the_peer_lea
     }
 }
 
+/// A port is gone from the pair for so short a time that neither the dataplane nor the peer has heard what follows: the
+/// dataplane, which has the host there, has nothing to report when it speaks again.
+#[test]
+fn a_host_is_seen_where_it_was_when_its_port_was_away_for_a_moment() {
+    let bond = port("bond1");
+    let mut f = Fixture::new();
+    f.learn("bond1").peer(EntryOp::Add, "bond1");
+    f.advertised();
+    let before = f.ops();
+    assert!(!before.is_empty());
+    f.change(|ports| ports.mlag.remove(&bond));
+    f.change(|ports| ports.mlag.insert(bond));
+    let _ = f.advertised();
+    let _ = f.ops();
+    f.check();
+    let entry = f.fdb.table.get(&KEY).unwrap();
+    assert_eq!(
+        entry.local,
+        Some(
+            Place {
+                port: bond,
+                configured: false
+            }
+            .into()
+        )
+    );
+    // And so the peer knows the host when its own observation ends.
+    f.peer(EntryOp::Delete, "bond1");
+    assert_eq!(f.peer[&KEY].port, bond);
+}
+
 proptest! {
     #[test]
     fn what_was_said_is_what_is_true_whatever_happened(unreported: bool, steps in steps()) {
