@@ -421,6 +421,8 @@ impl Reconciler {
                 None
             }
             BackendEvent::Resync { why: _ } => {
+                // Reports may be missing, and these echoes among them.
+                self.echoes = Echoes::default();
                 self.resync = true;
                 None
             }

@@ -153,12 +153,14 @@ fn forget(key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
 }
 
 /// Let the dataplane age and move the host where it sees it; where it does not, or cannot reach it
-/// any more, remove the entry: on a port without carrier it would be a black hole until it aged.
+/// any more, remove the entry: on a port without carrier it would be a black hole until it aged, and so it may be on the
+/// peer link, where nothing is learned as long as the peer's own ports carry the frames.
 pub(super) fn hand_over(actual: &Actual, key: &FdbKey, entry: Option<&FdbEntry>) -> Option<Action> {
     let entry = entry.filter(|entry| entry.is_ours())?;
     let seen_on = entry.seen_on();
     let is_dark = |port: &IfName| actual.interfaces.get(port).is_some_and(|is| !is.running);
-    let serves = |port: &IfName| actual.bridge_port(port).is_some() && !is_dark(port);
+    let learns = |port: &IfName| actual.bridge_port(port).is_some_and(|is| is.learning);
+    let serves = |port: &IfName| learns(port) && !is_dark(port);
     let action = match seen_on.filter(serves) {
         Some(port) => Action::FdbMakeDynamic { key: *key, port },
         None => Action::FdbDelete {

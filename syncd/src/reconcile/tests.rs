@@ -665,6 +665,22 @@ fn an_entry_on_a_port_without_carrier_is_removed_and_not_left_to_age() {
     }
 }
 
+/// Input: a host that was heard through the peer link, and that the other chassis no longer has there. Output: frames for it
+/// are flooded, for it may be behind a port of both, to which nothing passes from the peer link.
+#[test]
+fn what_was_heard_through_the_peer_link_is_not_left_to_age_there() {
+    let mut bench = Bench::running();
+    let _ = bench.ask(&[fdb_op(1, "peer")]);
+    bench.see(1, Some(ours("peer", true)));
+    let release = Op::FdbRelease {
+        key: key(1),
+        forget: false,
+    };
+    let (actions, _) = bench.ask(&[release]);
+    let (key, port) = (key(1), port("peer"));
+    assert_eq!(actions, [Action::FdbDelete { key, port }]);
+}
+
 /// Of an earlier run, that a late event names.
 #[test]
 fn while_nothing_is_wanted_what_shows_up_of_ours_is_given_up() {
@@ -1656,6 +1672,9 @@ proptest! {
             let (actions, _) = bench.settle();
             check_plan(&before, &actions)?;
             bench.refused.clear();
+            // What was done was reported and read, which is no news.
+            bench.reconciler.nothing_to_observe();
+            bench.reconciler.nothing_to_observe();
         }
         // Whatever was refused or deferred: one retry settles it, and then nothing is left, not
         // even for a comparison of everything.

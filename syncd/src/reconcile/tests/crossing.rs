@@ -97,19 +97,28 @@ fn a_host_that_moved_before_an_action_put_it_back_is_where_it_moved() {
 /// Reports may be lost. What comes when the dataplane had nothing left to report is news.
 #[test]
 fn an_echo_that_never_comes_hides_no_host() {
-    let mut bench = Bench::running();
-    let _ = bench.ask(&[fdb_op(1, "peer")]);
-    let _ = bench.ask(&[fdb_op(1, "bond1")]);
-    let release = Op::FdbRelease {
-        key: key(1),
-        forget: true,
-    };
-    let _ = bench.ask(&[release]);
-    bench.reconciler.nothing_to_observe();
-    bench.reconciler.nothing_to_observe();
-    let active = Observation::Active {
-        port: port("bond1"),
-    };
-    let report = reports(&mut bench, Some(ours("bond1", true)));
-    assert_eq!(report, Some(seen(active)));
+    for is_resync in [false, true] {
+        let mut bench = Bench::running();
+        let _ = bench.ask(&[fdb_op(1, "peer")]);
+        let _ = bench.ask(&[fdb_op(1, "bond1")]);
+        let release = Op::FdbRelease {
+            key: key(1),
+            forget: true,
+        };
+        let _ = bench.ask(&[release]);
+        if is_resync {
+            let _ = bench
+                .reconciler
+                .observe(&BackendEvent::Resync { why: "test" });
+            let _ = bench.settle();
+        } else {
+            bench.reconciler.nothing_to_observe();
+            bench.reconciler.nothing_to_observe();
+        }
+        let active = Observation::Active {
+            port: port("bond1"),
+        };
+        let report = reports(&mut bench, Some(ours("bond1", true)));
+        assert_eq!(report, Some(seen(active)));
+    }
 }
