@@ -373,7 +373,7 @@ impl SyncdConnection {
                 return Ok(message);
             }
             if self.pipe.progress(READ_CHUNK).await? == Progress::Read(0) {
-                return Err(Lost::Protocol("closed by syncd".into()));
+                return Err(Lost::Protocol("closed by mclagsyncd".into()));
             }
         }
     }
@@ -405,7 +405,7 @@ impl SyncdConnection {
                 if code == ErrorCode::Restoring {
                     inputs.push_back(Input::SyncdRestores);
                 }
-                return Err(Lost::Protocol(format!("syncd says: {text}")));
+                return Err(Lost::Protocol(format!("mclagsyncd says: {text}")));
             }
             ServerMessage::Hello(_) => {
                 return Err(Lost::Protocol("a second hello".into()));

@@ -300,7 +300,7 @@ impl<B: Backend> Server<B> {
                 if self.options.restore_on_stop {
                     info!("restoring the dataplane");
                     // First: what was confirmed is no longer to be relied upon.
-                    let text = "syncd is stopping, and restores the dataplane";
+                    let text = "mclagsyncd is stopping, and restores the dataplane";
                     self.close_all(ErrorCode::Restoring, text);
                     self.reconciler.want_nothing();
                     self.settle_all(by).await?;
@@ -313,7 +313,7 @@ impl<B: Backend> Server<B> {
                     info!("finishing what was begun");
                     self.settle_all(by).await?;
                 }
-                self.close_all(ErrorCode::Stopping, "syncd is stopping");
+                self.close_all(ErrorCode::Stopping, "mclagsyncd is stopping");
             }
             Err(error) => self.close_all(ErrorCode::Failed, &chain(error)),
         }

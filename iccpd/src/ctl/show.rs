@@ -53,7 +53,7 @@ pub fn status(status: &Status, config_db: Option<&ConfigDb>) -> String {
     );
     let syncd = &status.syncd;
     rows.add(
-        "syncd",
+        "mclagsyncd",
         match (&syncd.backend, syncd.connected) {
             (Some(backend), true) => format!("connected, backend {backend}"),
             (None, true) => "connected".to_owned(),

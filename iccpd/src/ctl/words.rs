@@ -15,10 +15,10 @@ pub(crate) const TEAM_BYPASS: &str =
 pub fn warning(warning: &Warning) -> String {
     match warning {
         Warning::SyncdNotConnected => {
-            "syncd is not connected: decisions are not carried out".to_owned()
+            "mclagsyncd is not connected: decisions are not carried out".to_owned()
         }
         Warning::SyncdSilent => {
-            "syncd does not answer: whether decisions are carried out is not known".to_owned()
+            "mclagsyncd does not answer: whether decisions are carried out is not known".to_owned()
         }
         Warning::PeerDataplane { presence } => {
             let presence = self::presence(*presence);
@@ -296,7 +296,7 @@ mod tests {
             (
                 Warning::SyncdNotConnected,
                 json!({"warning": "syncd-not-connected"}),
-                "syncd is not connected: decisions are not carried out",
+                "mclagsyncd is not connected: decisions are not carried out",
             ),
             (
                 Warning::PeerLinkDown,
@@ -336,7 +336,7 @@ mod tests {
             (
                 Warning::SyncdSilent,
                 json!({"warning": "syncd-silent"}),
-                "syncd does not answer: whether decisions are carried out is not known",
+                "mclagsyncd does not answer: whether decisions are carried out is not known",
             ),
             (
                 Warning::PeerDataplane {

@@ -86,7 +86,7 @@ fn status_of_a_healthy_pair() {
         System MAC     02:00:5e:00:00:01
         Bridge         br0
         Peer link      peerlink, up
-        syncd          connected, backend linux
+        mclagsyncd     connected, backend linux
         MLAG ports     12 up on both, 1 here only, 0 at the peer only, 2 down
         MAC addresses  1000 seen by both, 3 here only, 4 by the peer only
         ",
@@ -147,7 +147,7 @@ fn status_of_a_pair_in_trouble() {
         System MAC           -
         Bridge               br0
         Peer link            peerlink, down
-        syncd                not connected
+        mclagsyncd           not connected
           failed operations  3
           last failure       set FDB 02:00:5e:00:00:07 on bond1:�[2J no such device
         MLAG ports           1 up here, 2 down; at the peer unknown
@@ -155,7 +155,7 @@ fn status_of_a_pair_in_trouble() {
         Log lines lost       7
         Runs as              root, without capabilities
         Waiting for          br0, bond2
-        Warning              syncd is not connected: decisions are not carried out
+        Warning              mclagsyncd is not connected: decisions are not carried out
         Warning              the peer link is down
         ",
     );
