@@ -4,6 +4,7 @@
 //! line with the first.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::Mac;
@@ -175,6 +176,21 @@ pub fn bond(ns: &NetNs, dev: &str) -> Result<Bond> {
     })
 }
 
+/// How many members the active aggregator of a bond has, and the partner's system address; zero while there is none.
+/// Cheaper than [`bond`], for whoever looks again and again.
+pub fn active_aggregator(ns: &NetNs, dev: &str) -> Result<(u64, Mac)> {
+    let path = format!("/proc/thread-self/net/bonding/{dev}");
+    let text =
+        ns.enter(|| fs::read_to_string(&path).with_context(|| format!("cannot read {path}")))?;
+    let value = |name: &str| {
+        let mut lines = text.lines().map(str::trim);
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    };
+    let ports = value("Number of ports").and_then(|number| number.parse().ok());
+    let partner = value("Partner Mac Address").and_then(|mac| mac.parse().ok());
+    Ok((ports.unwrap_or_default(), partner.unwrap_or_default()))
+}
+
 /// The aggregator that a member of a bond is in, active or not.
 pub fn aggregator_of(ns: &NetNs, member: &str) -> Result<u64> {
     link(ns, member)?.linkinfo.info_slave_data["ad_aggregator_id"]
@@ -198,10 +214,15 @@ pub struct BridgePort {
     pub backup_port: Option<String>,
 }
 
+/// All ports of bridges.
+pub fn bridge_ports(ns: &NetNs) -> Result<Vec<BridgePort>> {
+    ns.json("bridge", &["-d", "-j", "link", "show"])
+}
+
 /// One port of a bridge.
 pub fn bridge_port(ns: &NetNs, dev: &str) -> Result<BridgePort> {
-    let ports: Vec<BridgePort> = ns.json("bridge", &["-d", "-j", "link", "show", "dev", dev])?;
-    let port = ports.into_iter().find(|port| port.ifname == dev);
+    let mut ports = bridge_ports(ns)?.into_iter();
+    let port = ports.find(|port| port.ifname == dev);
     port.with_context(|| format!("{dev} in {} is no bridge port", ns.name()))
 }
 

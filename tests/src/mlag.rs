@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use iccpd::ctl::client::Client;
 use mclag_proto::addr::Mac;
 use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, PeerStatus, SessionState, Status};
 use nix::sys::signal::Signal;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::daemon::{Daemon, ICCPD, Program, SYNCD, make_directory};
 use crate::kernel;
@@ -184,9 +183,7 @@ impl Mlag {
                     Ok(())
                 },
             )?;
-            for port in self.mlag_ports() {
-                self.switch(side).wait_forwarding(&port)?;
-            }
+            self.switch(side).wait_forwarding(&self.mlag_ports())?;
         }
         Ok(())
     }
@@ -291,21 +288,6 @@ pub struct Dataplane {
     pub fdb: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Interfaces {
-    interfaces: Vec<Interface>,
-}
-
-#[derive(Deserialize)]
-struct Macs {
-    macs: Vec<MacLine>,
-}
-
-#[derive(Deserialize)]
-struct Neighbours {
-    neighbours: Vec<NeighbourLine>,
-}
-
 impl Daemons {
     /// Start both daemons of a chassis that lives in `ns`, with these MLAG ports.
     pub fn start(ctx: &Ctx, ns: &NetNs, side: Side, ports: &[String]) -> Result<Self> {
@@ -380,34 +362,34 @@ impl Daemons {
         format!("#!/bin/sh\nexec '{program}' --socket '{socket}' \"$@\"\n")
     }
 
-    fn json<T: DeserializeOwned>(&self, view: &str) -> Result<T> {
-        let text = self.ctl(&["--json", view])?;
-        serde_json::from_str(&text).with_context(|| format!("mclagctl --json {view}: {text}"))
+    /// What `mclagctl` asks with. A program that is started anew for each look keeps an emulated machine busy.
+    fn ask(&self) -> Result<Client> {
+        Ok(Client::connect(&self.socket)?)
     }
 
-    /// `mclagctl status`.
+    /// What `mclagctl status` shows.
     pub fn status(&self) -> Result<Status> {
-        self.json("status")
+        Ok(self.ask()?.status()?)
     }
 
-    /// `mclagctl interfaces`.
+    /// What `mclagctl interfaces` shows.
     pub fn interfaces(&self) -> Result<Vec<Interface>> {
-        Ok(self.json::<Interfaces>("interfaces")?.interfaces)
+        Ok(self.ask()?.interfaces()?)
     }
 
-    /// `mclagctl macs`.
+    /// What `mclagctl macs` shows.
     pub fn macs(&self) -> Result<Vec<MacLine>> {
-        Ok(self.json::<Macs>("macs")?.macs)
+        Ok(self.ask()?.macs(|_| true)?)
     }
 
-    /// `mclagctl neighbours`.
+    /// What `mclagctl neighbours` shows.
     pub fn neighbours(&self) -> Result<Vec<NeighbourLine>> {
-        Ok(self.json::<Neighbours>("neighbours")?.neighbours)
+        Ok(self.ask()?.neighbours(|_| true)?)
     }
 
-    /// `mclagctl peer`.
+    /// What `mclagctl peer` shows.
     pub fn peer(&self) -> Result<PeerStatus> {
-        self.json("peer")
+        Ok(self.ask()?.peer()?)
     }
 
     /// What `mclagctl` knows of one MLAG port.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
+use mclag_netlink::{LinkOp, LinkSetting, Op};
 use nix::sched::{CloneFlags, setns};
 
 /// Where `ip netns` keeps its names.
@@ -84,6 +85,30 @@ impl NetNs {
     /// Run commands of `ip`, one a line. The first that fails ends it.
     pub fn ip(&self, commands: &str) -> Result<()> {
         self.batch("ip", commands)
+    }
+
+    /// Set an interface up or down, as `ip link set` does, without the program: links flap faster than an emulated machine
+    /// starts programs.
+    pub fn set_link(&self, dev: &str, is_up: bool) -> Result<()> {
+        let change = async {
+            let mut kernel = mclag_netlink::Kernel::open()?;
+            let link = kernel
+                .link(&dev.parse()?)
+                .await?
+                .context("no such interface")?;
+            let change = Op::Link(LinkOp {
+                link: link.index,
+                set: LinkSetting::AdminUp(is_up),
+            });
+            let results = kernel.apply(&[change]).await;
+            Ok(results.into_iter().collect::<Result<(), _>>()?)
+        };
+        let state = if is_up { "up" } else { "down" };
+        self.enter(|| {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().build()?.block_on(change)
+        })
+        .with_context(|| format!("cannot set {dev} in {} {state}", self.name()))
     }
 
     /// Run commands of `bridge`, one a line. The first that fails ends it.

@@ -279,24 +279,21 @@ impl Pair {
 
     /// Wait until every dual-homed host uses both its links, and both chassis forward for it.
     pub fn wait_lacp(&self) -> Result<()> {
-        for (port, host) in self.mlag_ports().iter().zip(&self.hosts) {
+        for host in &self.hosts {
             host.wait_bundled(2)?;
-            for side in Side::BOTH {
-                self.switch(side).wait_forwarding(port)?;
-            }
         }
-        Ok(())
+        let ports = self.mlag_ports();
+        Side::BOTH
+            .into_iter()
+            .try_for_each(|side| self.switch(side).wait_forwarding(&ports))
     }
 
     /// Every bridge port forwards, except bonds, which wait for LACP.
     fn wait_cabled(&self) -> Result<()> {
-        for side in Side::BOTH {
-            let switch = self.switch(side);
-            for port in [PEER_LINK, ORPHAN_PORT] {
-                switch.wait_forwarding(port)?;
-            }
-        }
-        Ok(())
+        let ports = [PEER_LINK, ORPHAN_PORT].map(str::to_owned);
+        Side::BOTH
+            .into_iter()
+            .try_for_each(|side| self.switch(side).wait_forwarding(&ports))
     }
 }
 
@@ -432,14 +429,18 @@ impl Switch {
         Ok(entries)
     }
 
-    /// Wait until the bridge sends and receives on `port`.
-    pub fn wait_forwarding(&self, port: &str) -> Result<()> {
+    /// Wait until the bridge forwards on all of these ports.
+    pub fn wait_forwarding(&self, ports: &[String]) -> Result<()> {
         eventually(
-            &format!("{port} of chassis {} forwards", self.side),
+            &format!("ports of chassis {} forward", self.side),
             SOON,
             || {
-                let state = kernel::bridge_port(&self.ns, port)?.state;
-                ensure!(state == "forwarding", "it is {state}");
+                let all = kernel::bridge_ports(&self.ns)?;
+                for port in ports {
+                    let is = all.iter().find(|is| is.ifname == *port);
+                    let state = is.map(|is| is.state.as_str());
+                    ensure!(state == Some("forwarding"), "{port} is {state:?}");
+                }
                 Ok(())
             },
         )
@@ -447,12 +448,12 @@ impl Switch {
 
     /// Pull the cable of `dev` out, or the nearest thing to it that software has: carrier goes at both ends.
     pub fn unplug(&self, dev: &str) -> Result<()> {
-        self.ns.ip(&format!("link set {dev} down"))
+        self.ns.set_link(dev, false)
     }
 
     /// Put the cable of `dev` in again.
     pub fn plug(&self, dev: &str) -> Result<()> {
-        self.ns.ip(&format!("link set {dev} up"))
+        self.ns.set_link(dev, true)
     }
 
     /// Take the power from it, or the nearest thing to it that software has: all its cables lose carrier within a moment.
@@ -621,12 +622,12 @@ impl Host {
 
     /// Pull out the cable to that side: carrier goes at both ends.
     pub fn unplug(&self, side: Side) -> Result<()> {
-        self.ns.ip(&format!("link set {} down", leg_name(side)))
+        self.ns.set_link(&leg_name(side), false)
     }
 
     /// Put the cable to that side in again.
     pub fn plug(&self, side: Side) -> Result<()> {
-        self.ns.ip(&format!("link set {} up", leg_name(side)))
+        self.ns.set_link(&leg_name(side), true)
     }
 
     /// Make its bond one of that mode, with the leg to A first.
@@ -659,17 +660,13 @@ impl Host {
             &format!("the bond of {} uses {legs} members at once", self.name),
             SOON,
             || {
-                let bond = self.bond()?;
-                ensure!(
-                    bond.ports == legs,
-                    "it uses {}, partner {}",
-                    bond.ports,
-                    bond.partner
-                );
-                ensure!(!bond.partner.is_zero(), "it has no partner");
-                Ok(bond)
+                let (ports, partner) = kernel::active_aggregator(&self.ns, self.dev)?;
+                ensure!(ports == legs, "it uses {ports}, partner {partner}");
+                ensure!(!partner.is_zero(), "it has no partner");
+                Ok(())
             },
-        )
+        )?;
+        self.bond()
     }
 
     /// Wait until `ping` reaches `other` in that VLAN.
