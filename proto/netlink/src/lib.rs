@@ -7,6 +7,7 @@
 //! * [`Monitor`] tells what happens, and needs no privilege.
 //! * [`Kernel`] answers questions about interfaces, forwarding databases and neighbours and
 //!   changes them.
+//! * [`Names`] keeps the names of interfaces that settings name.
 //! * [`diag`] tells how much a program on this host has not read.
 //! * [`nft`] keeps the filter that separates the two legs of a dual-connected host.
 //! * [`packet`] sees neighbours speak on the wire.
@@ -26,6 +27,7 @@ mod kernel;
 mod link;
 mod listing;
 mod monitor;
+mod names;
 mod neigh;
 mod nexthop;
 pub mod nft;
@@ -46,6 +48,7 @@ pub use link::{
 };
 pub use listing::{DefaultRouteListing, FdbListing};
 pub use monitor::{Event, Groups, Monitor};
+pub use names::Names;
 pub use neigh::{
     Neighbour, NeighbourAction, NeighbourOp, NeighbourState, PROTOCOL as NEIGHBOUR_PROTOCOL,
 };
