@@ -29,7 +29,7 @@
 //! 3. A plan that was carried out leaves nothing to plan.
 //! 4. Entries that an operator configured are never touched.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{
@@ -223,11 +223,7 @@ impl Reconciler {
         self.ports_changed = true;
         self.actual = actual;
         self.actual.routed = self.limits.routed.clone();
-        let filter = self.actual.filter.as_ref();
-        let of_filter = filter.and_then(|filter| filter.peer_link);
-        for (from, to) in self.originals.find_again(&self.actual) {
-            self.wanted.renamed(from, to, of_filter);
-        }
+        self.originals.find_again(&self.actual);
         self.originals.forget_missing(&self.actual);
         let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
         for key in ours.map(|(key, _)| key).chain(self.wanted.neighbours()) {
@@ -381,9 +377,6 @@ impl Reconciler {
                     Some(actual) => self.actual.ports.insert(*port, *actual),
                     None => self.actual.ports.remove(port),
                 };
-                if actual.is_none() {
-                    self.wanted.interface_gone(port);
-                }
                 if before == *actual {
                     return None;
                 }
@@ -399,9 +392,6 @@ impl Reconciler {
             }
             BackendEvent::Renamed { from, to } => {
                 self.originals.rename(from, *to);
-                let filter = self.actual.filter.as_ref();
-                let of_filter = filter.and_then(|filter| filter.peer_link);
-                self.wanted.renamed(*from, *to, of_filter);
                 self.entries_renamed(from, *to);
                 self.ports_changed = true;
                 None
@@ -427,6 +417,32 @@ impl Reconciler {
                 None
             }
         }
+    }
+
+    /// Whether the next plan looks at ports.
+    #[must_use]
+    pub const fn plans_ports(&self) -> bool {
+        self.ports_changed
+    }
+
+    /// Names that interfaces are to keep when somebody gives them others, with the numbers of those that were changed: ports
+    /// and peer link, the one that the filter goes on naming, and, until it is known what all ports are, what an earlier run
+    /// changed.
+    #[must_use]
+    pub fn followed(&self) -> BTreeMap<IfName, Option<u32>> {
+        let mut numbers = self.originals.numbers();
+        let of_client = self.wanted.domain().and_then(|domain| domain.peer_link);
+        let filter = self.actual.filter.as_ref();
+        let of_filter = filter.and_then(|filter| filter.peer_link);
+        let names = self.wanted.ports().keys().copied();
+        let names: BTreeSet<IfName> = names.chain(of_client).chain(of_filter).collect();
+        if self.wanted.knows_all_ports() {
+            numbers.retain(|name, _| names.contains(name));
+        }
+        for name in names {
+            numbers.entry(name).or_default();
+        }
+        numbers
     }
 
     /// What has to be done now, in this order: all of ports, interfaces and what the client asked for since the

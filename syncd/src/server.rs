@@ -202,6 +202,7 @@ impl<B: Backend> Server<B> {
             Some(store) => store.load()?,
             None => Originals::default(),
         };
+        backend.follow(&stored.numbers());
         // Without a bridge there is no table.
         let actual = backend.snapshot(None).await?.actual;
         info!(

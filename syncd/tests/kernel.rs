@@ -224,6 +224,7 @@ async fn settle(backend: &mut LinuxBackend, reconciler: &mut Reconciler) {
     let actions = reconciler.plan();
     let results = backend.apply(&actions).await;
     let _ = reconciler.conclude(&actions, &results);
+    backend.follow(&reconciler.followed());
 }
 
 /// What the kernel says of a port of a bridge.
@@ -234,10 +235,10 @@ async fn mcast_router(port: &str) -> Option<McastRouter> {
     link.expect("a port").bridge_port?.mcast_router
 }
 
-/// Input: the peer link gets another name, and then its own again. Output: the filter drops what comes by it all the
-/// same, and it learns nothing.
+/// Input: the peer link or an MLAG port gets another name, and then its own again. Output: the filter drops what comes from
+/// the one to the other all the same, and names nobody else; the peer link learns nothing.
 #[test]
-fn isolation_follows_a_peer_link_that_is_renamed() {
+fn isolation_follows_a_peer_link_and_a_port_that_are_renamed() {
     const DEVICES: &[&str] = &[
         "link add br0 type bridge",
         "link add peer type veth peer name far1",
@@ -245,7 +246,7 @@ fn isolation_follows_a_peer_link_that_is_renamed() {
         "link set peer master br0",
         "link set swp1 master br0",
     ];
-    in_namespace("peer link renamed", DEVICES, async || {
+    in_namespace("ports renamed", DEVICES, async || {
         let name = |text| IfName::new(text).expect("a name");
         let (mut backend, mut reconciler) = pair(Isolation::On, Traffic::Pass, false).await;
         let table = TableName::for_bridge(&name("br0"));
@@ -254,31 +255,97 @@ fn isolation_follows_a_peer_link_that_is_renamed() {
         match filter.read(&table).await {
             Ok(Some(_)) => {}
             other => {
-                eprintln!("peer link renamed: skipped: no filter: {other:?}");
+                eprintln!("ports renamed: skipped: no filter: {other:?}");
                 return;
             }
         }
-        for (command, now) in [
-            ("link set peer name lan9", name("lan9")),
-            ("link set lan9 name peer", name("peer")),
+        for (command, peer_link, port) in [
+            ("link set peer name lan9", "lan9", "swp1"),
+            ("link set swp1 name host1", "lan9", "host1"),
+            ("link set host1 name host2", "lan9", "host2"),
+            ("link set lan9 name peer", "peer", "host2"),
+            ("link set host2 name swp1", "peer", "swp1"),
         ] {
             ip(command).expect("another name");
             loop {
                 let is = filter.read(&table).await.expect("a look");
                 let is = is.expect("a filter");
-                assert_eq!(is.isolated, [name("swp1")].into());
-                if is.peer_link == Some(now) {
+                let is_so = is.peer_link == Some(name(peer_link));
+                if is_so && is.isolated == [name(port)].into() {
                     break;
                 }
                 let event = timeout(PATIENCE, backend.next_event()).await;
                 let event = event.expect("an event in time").expect("events");
                 let _ = reconciler.observe(&event);
                 settle(&mut backend, &mut reconciler).await;
+                assert!(reconciler.actual().bridge_port(&name("swp1")).is_some());
             }
-            let link = kernel.link(&now).await.expect("an answer");
+            let link = kernel.link(&name(peer_link)).await.expect("an answer");
             let port = link.expect("the peer link").bridge_port;
             assert!(!port.expect("a port").learning);
         }
+    });
+}
+
+/// Input: a port that is followed gets another name while it is watched, while it is not, and one that another port takes; it
+/// is followed no longer. Output: it is the same port to whoever watches it, until another one has the name.
+#[test]
+fn a_port_that_is_followed_keeps_its_name() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge",
+        "link add swp1 type veth peer name far1",
+        "link set swp1 master br0",
+    ];
+    in_namespace("a followed port", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let ports = |reconciler: &Reconciler| -> Vec<String> {
+            let ports = reconciler.actual().ports.keys();
+            ports.map(|name| name.to_string()).collect()
+        };
+        let index = |reconciler: &Reconciler, port| {
+            let is = reconciler.actual().interfaces.get(&name(port));
+            is.and_then(|is| is.index)
+        };
+        let mut reconciler = Reconciler::new(Originals::default());
+        let mut earlier = LinuxBackend::open().expect("a backend");
+        let snapshot = earlier.snapshot(Some(name("br0"))).await.expect("a look");
+        reconciler.adopt(snapshot.actual);
+        let swp1 = index(&reconciler, "swp1");
+        ip("link set swp1 name other").expect("another name");
+
+        let mut backend = LinuxBackend::open().expect("a backend");
+        backend.follow(&[(name("swp1"), swp1)].into());
+        let snapshot = backend.snapshot(Some(name("br0"))).await.expect("a look");
+        reconciler.adopt(snapshot.actual);
+        assert_eq!(ports(&reconciler), ["swp1"]);
+        for (command, follows, expected) in [
+            ("link set other name host1", true, &["swp1"][..]),
+            ("link add swp2 type veth peer name far2", true, &["swp1"]),
+            ("link set swp2 master br0", true, &["swp1", "swp2"]),
+            ("link set swp2 name swp1", true, &["host1", "swp1"]),
+            ("link set swp1 name swp3", true, &["host1", "swp1"]),
+            ("link set swp3 name swp4", false, &["host1", "swp4"]),
+        ] {
+            ip(command).expect(command);
+            if !follows {
+                backend.follow(&[].into());
+            }
+            // What happens to another one comes after it.
+            ip("link add last type veth peer name far9").expect("another one");
+            while index(&reconciler, "last").is_none() {
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event.expect("an event in time").expect("events");
+                let _ = reconciler.observe(&event);
+            }
+            assert_eq!(ports(&reconciler), expected, "{command}");
+            ip("link del last").expect("it is gone");
+            while index(&reconciler, "last").is_some() {
+                let event = timeout(PATIENCE, backend.next_event()).await;
+                let event = event.expect("an event in time").expect("events");
+                let _ = reconciler.observe(&event);
+            }
+        }
+        assert_eq!(index(&reconciler, "host1"), swp1);
     });
 }
 

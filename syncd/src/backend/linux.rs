@@ -210,11 +210,15 @@ impl LinuxBackend {
             "somebody else changed the filter"
         );
         self.filter_state = state;
-        self.held = view::held(self.links.by_index.values(), self.filter_state.as_ref());
-        let (filter, held) = (view::filter(self), self.held.clone());
         // A later one would be right, too, but what waits may be a whole table.
-        self.events
-            .push_front(BackendEvent::Filter { filter, held });
+        let event = self.filter_event();
+        self.events.push_front(event);
+    }
+
+    fn filter_event(&mut self) -> BackendEvent {
+        self.held = view::held(&self.links, self.filter_state.as_ref());
+        let (filter, held) = (view::filter(self), self.held.clone());
+        BackendEvent::Filter { filter, held }
     }
 
     /// Somebody changed rules, perhaps not ours: look at the filter, but not all the time.
@@ -305,7 +309,32 @@ impl LinuxBackend {
         }
     }
 
-    fn take_in_link(&mut self, mut link: LinkInfo) {
+    fn take_in_link(&mut self, link: LinkInfo) {
+        let (index, name) = (link.index, link.name);
+        let before = self.links.names.in_kernel(index);
+        let other = self.links.names.call(index, name);
+        self.called_otherwise(other);
+        self.take_in_named(self.links.called(link));
+        if before.is_some_and(|before| before != name) {
+            self.names_changed();
+        }
+    }
+
+    fn called_otherwise(&mut self, indices: impl IntoIterator<Item = u32>) {
+        for index in indices {
+            if let Some(link) = self.links.by_index.get(&index).cloned() {
+                self.take_in_named(self.links.called(link));
+            }
+        }
+    }
+
+    /// Rules name interfaces as the kernel did when they were made.
+    fn names_changed(&mut self) {
+        let event = self.filter_event();
+        self.events.push_back(event);
+    }
+
+    fn take_in_named(&mut self, mut link: LinkInfo) {
         let (index, name) = (link.index, link.name);
         if self.routes.lead_to(index) {
             self.routes.look_again();
@@ -432,12 +461,13 @@ impl LinuxBackend {
 
     async fn change_filter(&mut self, changes: &[FilterChange]) -> Result<(), BackendError> {
         let table = self.table()?;
+        let changes: Vec<FilterChange> = changes.iter().flat_map(|it| self.in_kernel(it)).collect();
         self.filter
-            .change(&table, changes)
+            .change(&table, &changes)
             .await
             .map_err(plan::refused)?;
         let state = self.filter_state.get_or_insert_default();
-        for change in changes {
+        for change in &changes {
             let members = match change.set {
                 FilterSet::Isolated => &mut state.isolated,
                 FilterSet::Held => &mut state.held,
@@ -451,6 +481,19 @@ impl LinuxBackend {
         Ok(())
     }
 
+    /// The change under the name that the kernel compares. What it was called before leaves the set.
+    fn in_kernel(&self, change: &FilterChange) -> impl Iterator<Item = FilterChange> + use<> {
+        let port = self.links.names.to_kernel(change.port);
+        let state = self.filter_state.as_ref().filter(|_| port != change.port);
+        let is_left = state.is_some_and(|it| it.members(change.set).contains(&change.port));
+        let left = FilterChange {
+            present: false,
+            ..*change
+        };
+        let now = FilterChange { port, ..*change };
+        std::iter::once(now).chain(is_left.then_some(left))
+    }
+
     async fn ensure_filter(&mut self, peer_link: Option<IfName>) -> Result<(), BackendError> {
         let table = self.table()?;
         let mut wanted = self
@@ -459,7 +502,7 @@ impl LinuxBackend {
             .await
             .map_err(plan::refused)?
             .unwrap_or_default();
-        wanted.peer_link = peer_link;
+        wanted.peer_link = peer_link.map(|name| self.links.names.to_kernel(name));
         self.filter
             .replace(&table, &wanted)
             .await
@@ -504,12 +547,19 @@ impl Backend for LinuxBackend {
         }
     }
 
+    fn follow(&mut self, names: &BTreeMap<IfName, Option<u32>>) {
+        let others = self.links.names.follow(names);
+        if !others.is_empty() {
+            self.called_otherwise(others);
+            self.names_changed();
+        }
+    }
+
     async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
         self.listing = None;
         self.list_again_at = None;
-        let before = std::mem::take(&mut self.links);
-        self.links = Links::new(self.kernel.links().await.map_err(plan::refused)?);
-        let renamed = self.links.renamed_since(&before);
+        let links = self.kernel.links().await.map_err(plan::refused)?;
+        let renamed = self.links.renew(links);
         self.vlans = self.kernel.bridge_vlans().await.map_err(plan::refused)?;
         let addresses = self.kernel.addresses().await.map_err(plan::refused)?;
         self.networks = Networks::new(&addresses);
@@ -520,7 +570,7 @@ impl Backend for LinuxBackend {
             None => self.abandoned_bridge().await.map_err(plan::refused)?,
         };
         self.read_filter().await.map_err(plan::refused)?;
-        self.held = view::held(self.links.by_index.values(), self.filter_state.as_ref());
+        self.held = view::held(&self.links, self.filter_state.as_ref());
         let index = match (bridge, self.bridge_link().map(|link| link.index)) {
             (Some(_), Some(index)) => Some(index),
             (Some(bridge), None) => return Err(BackendError::waiting_for(&bridge)),

@@ -5,7 +5,7 @@
 //! program that cannot be read is told what is wanted, and remembers what it was told
 //! ([`mclagsyncd::Client`]); beside it the first kind does the rest ([`composition`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use mclag_proto::IfName;
@@ -34,6 +34,12 @@ pub trait Backend: Send {
 
     /// Whether the bridge that it sees is one of the kernel, which other programs on this host see and change as well.
     fn is_of_kernel(&self) -> bool;
+
+    /// An interface of one of these names keeps it when somebody gives it another one ([`mclag_netlink::Names`]): that is
+    /// reported as no change. Of an interface that has such a name no more, its number may be known. No others are followed.
+    fn follow(&mut self, names: &BTreeMap<IfName, Option<u32>>) {
+        let _ = names;
+    }
 
     /// Look at everything afresh, and report events of this bridge from now on. The entries of its table may follow,
     /// as [`BackendEvent::Table`].

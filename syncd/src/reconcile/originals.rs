@@ -156,10 +156,16 @@ impl Originals {
         }
     }
 
-    /// Interfaces may have been renamed, or made anew under the same name, while nobody watched. Answers those that were
-    /// renamed: what they were called, and are.
-    pub(super) fn find_again(&mut self, actual: &Actual) -> Vec<(IfName, IfName)> {
-        let mut renamed = Vec::new();
+    /// The numbers of the interfaces, as far as they are known.
+    #[must_use]
+    pub fn numbers(&self) -> BTreeMap<IfName, Option<u32>> {
+        let all = self.0.iter();
+        all.map(|(name, originals)| (*name, originals.index))
+            .collect()
+    }
+
+    /// Interfaces may have been renamed, or made anew under the same name, while nobody watched.
+    pub(super) fn find_again(&mut self, actual: &Actual) {
         let indices = actual.interfaces.iter();
         let names: HashMap<u32, IfName> = indices
             .filter_map(|(name, is)| Some((is.index?, *name)))
@@ -169,17 +175,11 @@ impl Originals {
             let other = actual.interfaces.get(&name).and_then(|is| is.index);
             let is_another = originals.index.is_some() && other.is_some();
             match now {
-                Some(now) => {
-                    if *now != name {
-                        renamed.push((name, *now));
-                    }
-                    self.0.insert(*now, originals);
-                }
+                Some(now) => drop(self.0.insert(*now, originals)),
                 None if is_another => {}
                 None => drop(self.0.entry(name).or_insert(originals)),
             }
         }
-        renamed
     }
 
     /// Forget settings of interfaces that are gone: one of the same name is another one.

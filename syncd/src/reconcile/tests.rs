@@ -788,8 +788,8 @@ fn the_address_that_a_port_had_goes_with_it_under_another_name() {
     assert_eq!(bench.reconciler.originals().of(&to).mac, before);
 }
 
-/// Input: a port that is renamed while it is up, and back. Output: under its other name it is no port of the pair and shows
-/// what it did before; the id of the pair is never taken for the operator's.
+/// Input: a port that does not keep its name under another one, and gets its own back. Output: under its other name it is no
+/// port of the pair and shows what it did before; the id of the pair is never taken for the operator's.
 #[test]
 fn what_a_port_was_before_goes_with_it_under_another_name() {
     let mut bench = Bench::new(fresh());
@@ -853,8 +853,9 @@ fn restarted_with(bond: (&str, u32, Option<Mac>)) -> Bench {
     bench
 }
 
-/// Input: a port of the pair that is renamed while this process does not run. Output: it shows its own id again, for it is
-/// no port of the pair any more, and two chassis that show one id send a host its own frames back.
+/// Input: a port of the pair that is renamed while this process does not run, and does not keep its name, as where another one
+/// has it. Output: it shows its own id again, for it is no port of the pair any more, and two chassis that show one id send a
+/// host its own frames back.
 #[test]
 fn a_port_that_was_renamed_while_nobody_watched_gets_back_what_it_was_before() {
     let bench = restarted_with(("other", 7, Some(SYSTEM)));

@@ -32,8 +32,6 @@ pub const MAX_WANTED_NEIGHBOURS: usize = 1 << 18;
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     domain: Option<DomainWant>,
-    /// What the interface is called now that was the peer link.
-    renamed_peer_link: Option<IfName>,
     ports: BTreeMap<IfName, WantedPort>,
     entries: HashMap<FdbKey, FdbWant>,
     /// Learning of ports other than the peer link.
@@ -192,35 +190,15 @@ impl Wanted {
         &self.pair
     }
 
-    /// An interface is called otherwise now. If it is the peer link, of the client or of the filter, that goes on: somebody
-    /// may have taken the filter away in the same moment.
-    pub(super) fn renamed(&mut self, from: IfName, to: IfName, of_filter: Option<IfName>) {
-        let of_client = self.domain.as_ref().and_then(|domain| domain.peer_link);
-        if [of_filter, of_client, self.renamed_peer_link].contains(&Some(from)) {
-            self.renamed_peer_link = Some(to);
-        }
-    }
-
-    /// An interface is gone: the next one of that name is another one.
-    pub(super) fn interface_gone(&mut self, name: &IfName) {
-        if self.renamed_peer_link == Some(*name) {
-            self.renamed_peer_link = None;
-        }
-    }
-
     /// The interface through which frames of the other chassis come, as far as anybody can say: the peer link; while there
-    /// is none of that name, the one that was, for its frames still come.
+    /// is none of that name, the one that the filter names, for its frames still come.
     pub(super) fn peer_link_in_use(&self, actual: &Actual) -> Option<IfName> {
         let named = self.domain.as_ref()?.peer_link?;
         let of_filter = actual.filter.as_ref().and_then(|filter| filter.peer_link);
         let is_port = |name: &IfName| actual.bridge_port(name).is_some();
-        let others = [self.renamed_peer_link, of_filter].into_iter().flatten();
         // The client calls for another one, so it knows what its ports are.
-        let mut others = others.filter(|name| is_port(name) && !self.ports.contains_key(name));
-        match is_port(&named) {
-            true => Some(named),
-            false => others.next().or(Some(named)),
-        }
+        let other = of_filter.filter(|name| is_port(name) && !self.ports.contains_key(name));
+        Some(other.filter(|_| !is_port(&named)).unwrap_or(named))
     }
 
     /// What is wanted of the settings of a port, which may be the peer link.
@@ -281,6 +259,12 @@ impl Wanted {
     #[must_use]
     pub fn may_restore_identity(&self, name: &IfName) -> bool {
         self.knows_all_interfaces || self.released_interfaces.contains(name)
+    }
+
+    /// Whether it is known what all ports are.
+    #[must_use]
+    pub const fn knows_all_ports(&self) -> bool {
+        self.knows_all_ports
     }
 
     /// Whether nothing of the pair is wanted at all.

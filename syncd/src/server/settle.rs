@@ -106,10 +106,15 @@ impl<B: Backend> Server<B> {
             self.look(bridge).await;
         }
         self.look_up().await;
+        let are_ports_planned = self.reconciler.plans_ports();
         let actions = self.reconciler.plan();
         self.keep_originals();
         let results = self.carry_out(&actions).await;
         let answers = self.reconciler.conclude(&actions, &results);
+        if are_ports_planned {
+            // A port that is given back is so under the name that it had.
+            self.backend.follow(&self.reconciler.followed());
+        }
         for event in self.reconciler.take_ended() {
             self.publish(&event);
         }

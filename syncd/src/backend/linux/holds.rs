@@ -18,13 +18,14 @@ impl LinuxBackend {
 
     pub(super) fn is_held_by_filter(&self, port: &IfName) -> bool {
         let filter = self.filter_state.as_ref();
-        filter.is_some_and(|filter| filter.held.contains(port))
+        filter.is_some_and(|filter| filter.held.contains(&self.links.names.to_kernel(*port)))
     }
 
     /// An event spoke of another `min_links` than the one we set. As a rule it is older than our
     /// request; only the kernel knows.
     pub(super) async fn resolve(&mut self, index: u32) {
-        match self.kernel.link_at(index).await {
+        let now = self.kernel.link_at(index).await;
+        match now.map(|now| now.map(|now| self.links.called(now))) {
             Ok(Some(now)) if self.is_in_doubt(&now) => {
                 self.resync("somebody else changed min_links of a bond");
             }

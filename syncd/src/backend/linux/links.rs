@@ -1,8 +1,9 @@
-//! Interfaces of the kernel, by number and by name.
+//! Interfaces of the kernel, by number and by name. Those that are followed keep their name; what the kernel calls them is
+//! known here, and matters to the filter alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mclag_netlink::{LinkInfo, LinkKind};
+use mclag_netlink::{LinkInfo, LinkKind, Names};
 use mclag_proto::IfName;
 
 use crate::backend::BackendEvent;
@@ -14,19 +15,26 @@ pub(super) struct Links {
     pub(super) by_name: BTreeMap<IfName, u32>,
     /// VLAN interfaces, by the interface that they are on top of.
     vlans: BTreeMap<u32, BTreeSet<u32>>,
+    pub(super) names: Names,
 }
 
 impl Links {
-    pub(super) fn new(by_index: BTreeMap<u32, LinkInfo>) -> Self {
-        let mut links = Self::default();
-        for link in by_index.into_values() {
-            links.insert(link);
+    /// All of them, as they were listed now. Answers those that were called otherwise.
+    pub(super) fn renew(&mut self, by_index: BTreeMap<u32, LinkInfo>) -> Vec<BackendEvent> {
+        let mut names = std::mem::take(&mut self.names);
+        names.retain(|index| by_index.contains_key(&index));
+        for link in by_index.values() {
+            names.call(link.index, link.name);
         }
-        links
+        let before = std::mem::take(self);
+        self.names = names;
+        for link in by_index.into_values() {
+            self.insert(link);
+        }
+        self.renamed_since(&before)
     }
 
-    /// Interfaces that were called otherwise in an earlier listing.
-    pub(super) fn renamed_since(&self, before: &Self) -> Vec<BackendEvent> {
+    fn renamed_since(&self, before: &Self) -> Vec<BackendEvent> {
         let both = before.by_index.values();
         let both = both.filter_map(|link| Some((link.name, self.name(link.index)?)));
         let renamed = both.filter(|(from, to)| from != to);
@@ -43,8 +51,15 @@ impl Links {
         Some(self.by_index.get(&index)?.name)
     }
 
+    /// An interface, under the name that it is called.
+    pub(super) fn called(&self, mut link: LinkInfo) -> LinkInfo {
+        link.name = self.names.name(link.index).unwrap_or(link.name);
+        link
+    }
+
     /// Take in an interface; answers the name it had before, if that was another.
     pub(super) fn insert(&mut self, link: LinkInfo) -> Option<IfName> {
+        let link = self.called(link);
         let (index, name) = (link.index, link.name);
         if let Some(lower) = lower(&link) {
             self.vlans.entry(lower).or_default().insert(index);
@@ -61,6 +76,7 @@ impl Links {
     /// Forget an interface that is gone; answers its name, and those of all that it was a VLAN interface on top of.
     pub(super) fn remove(&mut self, index: u32) -> Vec<IfName> {
         let with_below = self.with_below(index);
+        self.names.forget(index);
         let Some(link) = self.by_index.remove(&index) else {
             return with_below;
         };
@@ -200,7 +216,9 @@ mod tests {
             vlan(6, 7),
             vlan(7, 6),
         ];
-        Links::new(all.into_iter().map(|link| (link.index, link)).collect())
+        let mut links = Links::default();
+        let _ = links.renew(all.into_iter().map(|link| (link.index, link)).collect());
+        links
     }
 
     #[test]

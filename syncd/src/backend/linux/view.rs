@@ -117,15 +117,11 @@ pub(super) fn is_held(link: &LinkInfo) -> bool {
 }
 
 /// Every port that is held, whichever way.
-pub(super) fn held<'a>(
-    links: impl Iterator<Item = &'a LinkInfo>,
-    filter: Option<&FilterState>,
-) -> BTreeSet<IfName> {
-    let bonds = links.filter(|link| is_held(link)).map(|link| link.name);
-    let filtered = filter
-        .into_iter()
-        .flat_map(|filter| filter.held.iter().copied());
-    bonds.chain(filtered).collect()
+pub(super) fn held(links: &Links, filter: Option<&FilterState>) -> BTreeSet<IfName> {
+    let bonds = links.by_index.values().filter(|link| is_held(link));
+    let filtered = filter.into_iter().flat_map(|filter| &filter.held);
+    let filtered = filtered.filter_map(|name| links.names.of_kernel(*name));
+    bonds.map(|link| link.name).chain(filtered).collect()
 }
 
 /// Spanning tree of our bridge, and what is held without carrier on it.
@@ -149,9 +145,10 @@ pub(super) fn keep_unreported(link: &mut LinkInfo, before: Option<&LinkInfo>) {
 
 /// The filter, as far as it isolates ports.
 pub(super) fn filter(backend: &LinuxBackend) -> Option<Filter> {
+    let name = |name: IfName| backend.links.names.of_kernel(name);
     backend.filter_state.as_ref().map(|state| Filter {
-        peer_link: state.peer_link,
-        isolated: state.isolated.clone(),
+        peer_link: state.peer_link.and_then(name),
+        isolated: state.isolated.iter().copied().filter_map(name).collect(),
     })
 }
 
