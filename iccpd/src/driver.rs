@@ -168,7 +168,7 @@ impl Pair {
     }
 }
 
-/// The interfaces whose LACP state matters.
+/// The interfaces that are followed under other names, and whose LACP state matters.
 #[must_use]
 pub fn watched(config: &Config) -> BTreeSet<IfName> {
     let ports = config.ports.iter().copied();

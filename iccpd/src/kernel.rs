@@ -47,7 +47,7 @@ const TEAM: Duration = Duration::from_secs(1);
 
 /// Follows the kernel's interfaces, addresses and neighbours.
 pub struct Watch {
-    /// The interfaces whose LACP state matters: MLAG ports and the peer link.
+    /// The interfaces that are followed, and whose LACP state matters: MLAG ports and the peer link.
     names: BTreeSet<IfName>,
     view: View,
     layer3: Layer3,
@@ -84,7 +84,7 @@ struct Monitors {
 type Teams = dyn Future<Output = Vec<(u32, IfName, Result<TeamState, TeamError>)>> + Send;
 
 impl Watch {
-    /// Open the sockets. `names` are the interfaces whose LACP state matters.
+    /// Open the sockets. `names` are the interfaces that are followed, and whose LACP state matters.
     ///
     /// # Errors
     ///
@@ -109,6 +109,7 @@ impl Watch {
             refused_bypass: BTreeSet::new(),
             errors: 0,
         };
+        watch.view.follow(&watch.names);
         watch.reopen()?;
         Ok(watch)
     }
@@ -121,6 +122,7 @@ impl Watch {
     /// These interfaces matter from now on. Everything is reported again if they are others.
     pub fn watch(&mut self, names: BTreeSet<IfName>) {
         self.dump_due |= self.names != names;
+        self.view.follow(&names);
         self.names = names;
     }
 

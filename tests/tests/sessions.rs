@@ -52,6 +52,7 @@ fn link(index: u32, text: &str, running: bool, kind: LinkKind) -> Link {
         admin_up: true,
         running,
         master: (index > 1).then_some(1),
+        kernel_name: None,
         blocked: false,
         kind,
         member: None,

@@ -230,8 +230,11 @@ pub enum NeighbourFrom {
 pub struct Link {
     /// The kernel's number.
     pub index: u32,
-    /// Its name.
+    /// Its name; of one that settings name, the name that it had when it was found.
     pub name: IfName,
+    /// What the kernel calls it, where that is something else: somebody gave it another name since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_name: Option<IfName>,
     /// Its address.
     pub mac: Option<Mac>,
     /// The operator wants it up.

@@ -1336,6 +1336,97 @@ fn a_peer_link_that_spanning_tree_blocks_counts_as_down() {
     }
 }
 
+/// Whoever reads the kernel's interfaces goes on with the names of the settings.
+#[test]
+fn an_interface_of_another_name_is_what_it_is_and_is_warned_of() {
+    let mut chassis = Chassis::synchronised();
+    let settled = wants(&mut chassis);
+    assert_eq!(settled, [(SHARED, Isolation::Off)]);
+    let is = |chassis: &Chassis| {
+        let warnings = chassis.domain.status(chassis.now).warnings.into_iter();
+        let renamed = |warning: &Warning| {
+            matches!(
+                warning,
+                Warning::PeerLinkRenamed { .. } | Warning::PortRenamed { .. }
+            )
+        };
+        warnings.filter(renamed).collect::<Vec<_>>()
+    };
+    let (settings, now) = (name("peerlink"), Some(name("lan9")));
+    let peer_link = |kernel_name| {
+        Input::Link(Link {
+            kernel_name,
+            ..link(1, "peerlink")
+        })
+    };
+    let port = |kernel_name| match bond1(BRIDGE, None) {
+        Input::Link(bond) => Input::Link(Link {
+            kernel_name,
+            ..bond
+        }),
+        other => other,
+    };
+    chassis.feed(port(None));
+    wants(&mut chassis);
+    chassis.sent();
+    chassis.feed(peer_link(now));
+    let warning = Warning::PeerLinkRenamed {
+        settings,
+        now: now.unwrap(),
+    };
+    assert_eq!(is(&chassis), vec![warning.clone()]);
+    let (settings, now) = (name("bond1"), Some(name("host1")));
+    chassis.feed(port(now));
+    let other = Warning::PortRenamed {
+        settings,
+        now: now.unwrap(),
+    };
+    assert_eq!(is(&chassis), [warning, other]);
+    chassis.feed(peer_link(None));
+    chassis.feed(port(None));
+    assert_eq!(is(&chassis), []);
+    assert_eq!((wants(&mut chassis), chassis.sent()), (vec![], vec![]));
+}
+
+/// A chassis that starts while a port has another name. `syncd` may go on taking the interface for the port: its host must not
+/// send into a leg that it shares with the peer's, and may have no other one.
+#[test]
+fn a_port_that_is_not_there_at_a_start_is_not_held_and_shows_its_own_id() {
+    let mut chassis = Chassis {
+        domain: Domain::new(config([name("bond1")].into())),
+        now: Time::ZERO,
+    };
+    chassis.feed(Input::LinksBegin);
+    chassis.feed(Input::Link(link(1, "peerlink")));
+    chassis.feed(Input::Link(link(2, "host1")));
+    chassis.feed(Input::LinksEnd);
+    chassis.connects();
+    chassis.names_bond1();
+    chassis.syncd_up();
+    let wanted = |chassis: &mut Chassis| {
+        let mut last = None;
+        while let Some((batch, _)) = chassis.batch() {
+            for op in &batch.ops {
+                if let Op::Port { want, .. } = op {
+                    last = Some((want.traffic, want.system_mac));
+                }
+            }
+            chassis.answer(&batch, None);
+        }
+        last
+    };
+    assert_eq!(wanted(&mut chassis), Some((Traffic::Keep, OWN)));
+    chassis.feed(Input::LinkGone { index: 2 });
+    let Input::Link(bond) = bond1(BRIDGE, None) else {
+        unreachable!("it is a link");
+    };
+    chassis.feed(Input::Link(Link {
+        running: false,
+        ..bond
+    }));
+    assert_eq!(wanted(&mut chassis), Some((Traffic::Held, SHARED)));
+}
+
 /// Input: `syncd` cannot carry out what is wanted of a port, says so each time it is asked again, then says something else,
 /// is gone and back, and can. Output: each of these is said once, however often it was asked.
 #[test]

@@ -34,6 +34,11 @@ pub fn warning(warning: &Warning) -> String {
         Warning::PeerLinkRenamed { settings, now } => {
             format!("the peer link {settings} is called {now} now: this lasts until a restart")
         }
+        Warning::PortRenamed { settings, now } => {
+            format!(
+                "port {settings} is called {now} by the kernel: it is followed until a restart of iccpd"
+            )
+        }
         Warning::PeerLinkKinds {
             peers,
             tunnel_at_peer,
@@ -322,6 +327,14 @@ mod tests {
                 },
                 json!({"warning": "peer-link-renamed", "settings": "peerlink", "now": "lan9"}),
                 "the peer link peerlink is called lan9 now: this lasts until a restart",
+            ),
+            (
+                Warning::PortRenamed {
+                    settings: name("host1"),
+                    now: name("host1x"),
+                },
+                json!({"warning": "port-renamed", "settings": "host1", "now": "host1x"}),
+                "port host1 is called host1x by the kernel: it is followed until a restart of iccpd",
             ),
             (
                 peer_link(true),

@@ -99,6 +99,7 @@ mod tests {
             admin_up: true,
             running: true,
             master,
+            kernel_name: None,
             blocked: false,
             kind,
             member: None,

@@ -1,13 +1,13 @@
 //! The kernel's interfaces as the core was told of them; pure.
 //!
 //! Keeps what the kernel said last and what the core heard last, and speaks only when the two
-//! mean something different to the core.
+//! mean something different to the core. Interfaces that settings name keep that name under another one.
 
 use crate::lag::team::TeamState;
 use crate::lag::{self, bond, is_running};
 use iccp_core::{Input, LagMember, Link};
 use mclag_netlink::{
-    BondMode, BridgePort, BridgeVlans, LinkInfo, LinkKind as Kind, PortState, VlanSet,
+    BondMode, BridgePort, BridgeVlans, LinkInfo, LinkKind as Kind, Names, PortState, VlanSet,
 };
 use mclag_proto::{IfName, Vid};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,6 +21,7 @@ const DOUBT: Duration = Duration::from_secs(1);
 /// See the module's comment.
 #[derive(Debug, Default)]
 pub struct View {
+    names: Names,
     infos: BTreeMap<u32, LinkInfo>,
     /// What teamd reported of each team, by index. Missing while it reports nothing.
     teams: BTreeMap<u32, TeamState>,
@@ -48,8 +49,20 @@ impl View {
         self.inputs.pop_front()
     }
 
+    /// Interfaces of these names keep them when somebody gives them others.
+    pub fn follow(&mut self, names: &BTreeSet<IfName>) {
+        let names = names.iter().map(|name| (*name, None)).collect();
+        for index in self.names.follow(&names) {
+            self.report(index);
+        }
+    }
+
     /// The kernel was read from scratch: report all of it.
     pub fn replace(&mut self, infos: BTreeMap<u32, LinkInfo>, vlans: BTreeMap<u32, BridgeVlans>) {
+        self.names.retain(|index| infos.contains_key(&index));
+        for info in infos.values() {
+            self.names.call(info.index, info.name);
+        }
         self.infos = infos;
         self.teams.retain(|index, _| self.infos.contains_key(index));
         self.doubtful.clear();
@@ -90,7 +103,11 @@ impl View {
             self.doubtful.remove(&index);
         }
         let is_bridge = matches!(info.kind, Kind::Bridge { .. });
+        let other = self.names.call(index, info.name);
         self.infos.insert(index, info);
+        if let Some(other) = other {
+            self.report(other);
+        }
         self.report_with_members(index);
         self.report_vlans(vec![index]);
         if is_bridge {
@@ -128,6 +145,7 @@ impl View {
     /// An interface is gone.
     pub fn gone(&mut self, index: u32) {
         self.infos.remove(&index);
+        self.names.forget(index);
         self.teams.remove(&index);
         self.doubtful.remove(&index);
         self.vlans.remove(&index);
@@ -206,7 +224,7 @@ impl View {
     pub fn lacp_bonds(&self, names: &BTreeSet<IfName>) -> Vec<u32> {
         let bonds = self.infos.values().filter(|info| {
             let lacp = matches!(&info.kind, Kind::Bond(b) if b.mode == BondMode::Lacp);
-            lacp && names.contains(&info.name)
+            lacp && names.contains(&self.name(info))
         });
         bonds
             .flat_map(|bond| {
@@ -219,7 +237,7 @@ impl View {
     /// Whether LACP is busy on any member of the bonds among `names`.
     pub fn needs_fast_poll(&self, names: &BTreeSet<IfName>) -> bool {
         self.infos.values().any(|info| match &info.kind {
-            Kind::Bond(b) if names.contains(&info.name) => {
+            Kind::Bond(b) if names.contains(&self.name(info)) => {
                 let mut members = self.members(info.index);
                 members.any(|m| bond::needs_fast_poll(b, m) || self.doubtful.contains_key(&m.index))
             }
@@ -231,8 +249,8 @@ impl View {
     pub fn teams(&self, names: &BTreeSet<IfName>) -> Vec<(u32, IfName)> {
         let teams = self.infos.values().filter(|info| info.kind == Kind::Team);
         teams
-            .filter(|info| names.contains(&info.name))
-            .map(|info| (info.index, info.name))
+            .map(|info| (info.index, self.name(info)))
+            .filter(|(_, name)| names.contains(name))
             .collect()
     }
 
@@ -295,10 +313,16 @@ impl View {
         }
     }
 
+    fn name(&self, info: &LinkInfo) -> IfName {
+        self.names.name(info.index).unwrap_or(info.name)
+    }
+
     fn translate(&self, info: &LinkInfo) -> Link {
+        let name = self.name(info);
         Link {
             index: info.index,
-            name: info.name,
+            name,
+            kernel_name: Some(info.name).filter(|kernel| *kernel != name),
             mac: info.mac,
             admin_up: info.admin_up,
             running: is_running(info),

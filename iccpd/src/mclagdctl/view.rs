@@ -112,7 +112,7 @@ const fn is_by_id(request: Request) -> bool {
 
 /// The peer link, if it exists.
 fn peer_link(domain: &Domain) -> Option<IfName> {
-    let name = domain.peer_link();
+    let name = domain.config().peer_link;
     name.filter(|name| domain.links().exists(name))
 }
 

@@ -23,8 +23,15 @@ pub enum Warning {
     PeerLinkDown,
     /// The bridge forwards nothing that comes over the peer link, or over it: spanning tree.
     PeerLinkBlocked,
-    /// The peer link has another name than in the settings, which no interface has now.
+    /// The kernel calls the peer link otherwise than the settings do, as no other interface is called now.
     PeerLinkRenamed {
+        /// Its name in the settings.
+        settings: IfName,
+        /// Its name.
+        now: IfName,
+    },
+    /// The same of an MLAG port.
+    PortRenamed {
         /// Its name in the settings.
         settings: IfName,
         /// Its name.

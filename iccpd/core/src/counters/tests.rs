@@ -203,6 +203,7 @@ fn every_input_counts_as_one_thing_or_as_none() {
         admin_up: true,
         running: true,
         master: None,
+        kernel_name: None,
         blocked: false,
         kind: LinkKind::Other,
         member: None,

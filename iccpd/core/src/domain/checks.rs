@@ -59,7 +59,7 @@ impl Domain {
         };
         let mut found: Vec<(Option<IfName>, Warning)> =
             self.conflicts().filter_map(first).collect();
-        let peer_link = self.peer_link();
+        let peer_link = self.config.peer_link;
         found.extend(self.peer_link_conflict().map(|found| (peer_link, found)));
         found.extend(self.system_mac_conflict().map(|found| (None, found)));
         let mut news = self.checks.note(found);
@@ -80,7 +80,7 @@ impl Domain {
         // What it was called in an earlier session need not be so any more.
         let synchronised = self.peer.known().are_ports_synchronised();
         let link = self.peer.link().filter(|_| synchronised)?;
-        let own = self.links.by_name(&self.peer_link()?)?;
+        let own = self.links.by_name(&self.config.peer_link?)?;
         let tunnel_at_peer = link.kind == PeerLinkKind::Vxlan;
         let peers = link.name;
         ((own.kind == LinkKind::Vxlan) != tunnel_at_peer).then_some(Warning::PeerLinkKinds {
@@ -100,7 +100,7 @@ impl Domain {
 
     /// The peer link and ports that can be none because of a VLAN interface.
     pub(super) fn vlan_ports(&self) -> impl Iterator<Item = (IfName, Warning)> {
-        let named = self.peer_link().into_iter();
+        let named = self.config.peer_link.into_iter();
         let named = named.chain(self.ports.keys().copied());
         named.filter_map(|port| {
             let vlan = self.links.vlan_port(&port)?;

@@ -15,7 +15,6 @@ impl Domain {
     /// Derive everything that follows from links, session and peer.
     pub(super) fn refresh(&mut self, now: Time) {
         self.elect();
-        self.peer_link.look(&self.config, &self.links);
         self.own_address.look(&self.links, self.config.local, now);
         self.compare_partners();
         let situation = self.situation();
@@ -174,7 +173,10 @@ impl Domain {
         let answer = self.answer(port, situation);
         let of_another_kind = self.kind_conflict(&name).is_some();
         match situation.port_action(port.state(), of_another_kind, at_peer, answer) {
-            PortAction::Hold if self.syncd.policy.holds => port.step(Event::Hold, &mut self.timers),
+            // Who goes on taking an interface of another name for it leaves that as it is: it may be the only leg of its host.
+            PortAction::Hold if self.syncd.policy.holds && self.links.exists(&name) => {
+                port.step(Event::Hold, &mut self.timers);
+            }
             PortAction::Hold | PortAction::Keep => {}
             PortAction::Forward => {
                 port.step(Event::Release, &mut self.timers);

@@ -45,7 +45,7 @@ impl Domain {
     }
 
     fn peer_link_mtu(&self) -> Option<Warning> {
-        let peer_link = self.links.mtu(&self.peer_link()?)?;
+        let peer_link = self.links.mtu(&self.config.peer_link?)?;
         let ports = self.ports.keys();
         let ports = ports.filter_map(|name| Some((self.links.mtu(name)?, *name)));
         // Of several the first in the order of the names.
@@ -61,7 +61,7 @@ impl Domain {
         if !self.links.filters(&self.config.bridge) {
             return None;
         }
-        let carried = self.links.vids(&self.peer_link()?)?;
+        let carried = self.links.vids(&self.config.peer_link?)?;
         let of_ports = self.ports.keys().filter_map(|name| self.links.vids(name));
         let vids: BTreeSet<Vid> = of_ports
             .flat_map(|vids| vids.difference(carried))
@@ -74,7 +74,7 @@ impl Domain {
     fn tunnels(&self) -> impl Iterator<Item = Warning> {
         let bridge = self.links.by_name(&self.config.bridge);
         let bridge = bridge.map(|bridge| bridge.index);
-        let peer_link = self.peer_link();
+        let peer_link = self.config.peer_link;
         let tunnels = self.links.iter().filter(move |link| {
             let is_port = link.master.is_some() && link.master == bridge;
             is_port && link.kind == LinkKind::Vxlan && Some(link.name) != peer_link

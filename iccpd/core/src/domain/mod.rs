@@ -10,7 +10,7 @@
 //! follows from it all; `tables.rs`, `neigh.rs`, `identity.rs`: for addresses, neighbours and interfaces.
 //! `behind.rs`: what is derived later, once for many inputs. `checks.rs`: what both are configured differently in; `hazards.rs`: in what the chassis itself is. `peer.rs`: what is sent to the peer; `own.rs`:
 //! of this chassis' own addresses. `presence.rs`: whether the dataplanes are at work. `sections.rs`: what `syncd` is sent, in which order;
-//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port; `peer_link.rs`: what the peer link is called.
+//! `dataplane.rs`: in batches; `connection.rs`: its connection. `view.rs`: what an operator sees; `address.rs`: whether this chassis has its own; `partners.rs`: whether both have one host behind a port.
 
 mod address;
 mod behind;
@@ -28,7 +28,6 @@ mod neigh;
 mod own;
 mod partners;
 mod peer;
-mod peer_link;
 mod presence;
 mod received;
 mod sections;
@@ -62,7 +61,6 @@ use mclag_proto::iccp::{Body, Message, Tlv};
 use mclag_proto::sync::model::{Event, Isolation, PortWant, Traffic};
 use mclag_proto::{IfName, Mac};
 use partners::Partners;
-use peer_link::PeerLink;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tables::{Tables, takes_detour};
@@ -89,7 +87,6 @@ pub struct Domain {
     checks: Checks,
     own_address: OwnAddress,
     partners: Partners,
-    peer_link: PeerLink,
     behind: Behind,
     /// What names of the peer meant before ports became one with others, until that is compared.
     names_before: Option<BTreeMap<IfName, Option<IfName>>>,
@@ -131,7 +128,6 @@ impl Domain {
             checks: Checks::default(),
             own_address: OwnAddress::default(),
             partners: Partners::default(),
-            peer_link: PeerLink::default(),
             behind: Behind::default(),
             names_before: None,
             now: Time::ZERO,
@@ -505,7 +501,8 @@ impl Domain {
     }
 
     fn peer_link_up(&self) -> bool {
-        self.peer_link()
+        self.config
+            .peer_link
             .is_some_and(|name| self.links.passes_frames(&name))
     }
 

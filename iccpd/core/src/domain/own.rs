@@ -256,6 +256,7 @@ mod tests {
             admin_up: true,
             running: true,
             master: None,
+            kernel_name: None,
             blocked: false,
             kind,
             member: None,

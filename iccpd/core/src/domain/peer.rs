@@ -307,7 +307,10 @@ impl Domain {
 
     fn push_peer_link(&mut self) {
         if let Some(name) = self.config.peer_link {
-            let own = self.peer_link().and_then(|name| self.links.by_name(&name));
+            let own = self
+                .config
+                .peer_link
+                .and_then(|name| self.links.by_name(&name));
             let kind = match own.map(|link| link.kind) {
                 Some(LinkKind::Lag { .. }) => PeerLinkKind::PortChannel,
                 Some(LinkKind::Vlan { .. }) => PeerLinkKind::Vlan,

@@ -51,7 +51,7 @@ impl Domain {
         let hears_pair = self.syncd.policy.hears_pair;
         let remote = self.peer.ports().filter(|_| hears_pair && pair.up);
         // The peer link's, because learning stops on each.
-        let peer_link = self.peer_link();
+        let peer_link = self.config.peer_link;
         let named = self.ports.keys().chain(&peer_link);
         let members = |name: &IfName| {
             let index = self.links.by_name(name).map(|link| link.index);

@@ -137,7 +137,7 @@ impl Domain {
             config: &self.config,
             links: &self.links,
             ports: &self.ports,
-            peer_link: self.peer_link(),
+            peer_link: self.config.peer_link,
             peer: &self.peer,
             outages: &self.tables.outages,
             known: self.tables.fdb.ports(),

@@ -91,7 +91,7 @@ impl Domain {
             role_by: self.identity.by,
             system_mac: self.system_mac(),
             bridge: self.config.bridge,
-            peer_link: self.peer_link(),
+            peer_link: self.config.peer_link,
             peer_link_up: self.peer_link_up(),
             syncd: ctl::SyncdState {
                 connected: self.syncd.is_up(),
@@ -139,7 +139,7 @@ impl Domain {
     #[must_use]
     pub fn interfaces(&self, now: Time) -> Vec<ctl::Interface> {
         let age_s = self.age_of_memory(now);
-        let peer_link = self.peer_link();
+        let peer_link = self.config.peer_link;
         let peer_link = peer_link.iter().map(|name| ctl::Interface {
             name: *name,
             peer_link: true,
@@ -275,6 +275,19 @@ impl Domain {
         blocked.map(|port| Warning::PortBlocked { port: *port })
     }
 
+    fn renamed(&self) -> impl Iterator<Item = Warning> {
+        let peer_link = self.config.peer_link;
+        let names = self.config.peer_link.iter().chain(&self.config.ports);
+        let links = names.filter_map(|name| self.links.by_name(name));
+        links.filter_map(move |link| {
+            let (settings, now) = (link.name, link.kernel_name?);
+            Some(match peer_link == Some(settings) {
+                true => Warning::PeerLinkRenamed { settings, now },
+                false => Warning::PortRenamed { settings, now },
+            })
+        })
+    }
+
     fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if !self.syncd.is_up() {
@@ -286,12 +299,8 @@ impl Domain {
             DataplanePresence::AtWork => {}
             presence => warnings.push(Warning::PeerDataplane { presence }),
         }
-        let peer_link = self.peer_link();
-        if let Some((settings, now)) = self.config.peer_link.zip(peer_link)
-            && settings != now
-        {
-            warnings.push(Warning::PeerLinkRenamed { settings, now });
-        }
+        let peer_link = self.config.peer_link;
+        warnings.extend(self.renamed());
         if let Some(peer_link) = peer_link
             && !self.peer_link_up()
         {

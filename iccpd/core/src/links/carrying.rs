@@ -134,10 +134,11 @@ impl Links {
 
     /// Whether LACP runs on an MLAG port that would carry nothing all the same, whatever LACP
     /// agrees on: too few of its members have carrier for its `min_links`, or it is no port of the
-    /// bridge, or in none of its VLANs, or the bridge is down or gone. The host sends into it, for all that LACP says.
+    /// bridge, or in none of its VLANs, or the bridge is down or gone. The host sends into it, for all that LACP says. Of one
+    /// that is not there, or not by this name, nobody here can say that it carries anything.
     #[must_use]
     pub fn is_stranded(&self, name: &IfName, bridge: &IfName) -> bool {
-        self.by_name(name).is_some_and(|link| match link.kind {
+        self.by_name(name).is_none_or(|link| match link.kind {
             LinkKind::Lag {
                 lacp: Some(true),
                 min_links,

@@ -115,6 +115,7 @@ mod tests {
             admin_up: true,
             running: up,
             master: Some(1),
+            kernel_name: None,
             blocked: false,
             kind: LinkKind::Other,
             member: Some(LagMember {

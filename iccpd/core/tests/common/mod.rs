@@ -20,6 +20,7 @@ pub(crate) fn link(index: u32, name: IfName, kind: LinkKind) -> Link {
         admin_up: true,
         running: true,
         master: None,
+        kernel_name: None,
         blocked: false,
         kind,
         member: None,

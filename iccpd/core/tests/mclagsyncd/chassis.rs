@@ -82,6 +82,7 @@ impl Chassis {
             admin_up: true,
             running: true,
             master: None,
+            kernel_name: None,
             blocked: false,
             kind: LinkKind::Other,
             member: None,

@@ -841,6 +841,7 @@ fn plain(index: u32, text: &str) -> Link {
         admin_up: true,
         running: true,
         master: None,
+        kernel_name: None,
         blocked: false,
         kind: LinkKind::Other,
         member: None,

@@ -662,3 +662,42 @@ fn a_member_is_alone_when_the_bond_has_given_up_waiting_for_a_partner() {
         assert_eq!(told.unwrap().alone, alone, "{mode:?} {state:?} {partner}");
     }
 }
+
+/// Input: MLAG port `bond1` gets another name and, read from scratch, a third one; another interface takes the old name; and
+/// settings that do not name it. Output: it is `bond1`, with what the kernel calls it, as long as no other one is, and it is named.
+#[test]
+fn an_interface_that_settings_name_keeps_the_name() {
+    let mut view = View::default();
+    let told = |view: &mut View| -> Vec<(u32, String, Option<IfName>)> {
+        let inputs = drain(view).into_iter();
+        let links = inputs.filter_map(|input| match input {
+            Input::Link(link) => Some((link.index, link.name.to_string(), link.kernel_name)),
+            _ => None,
+        });
+        links.collect()
+    };
+    let is = |index, text: &str, kernel: Option<&str>| (index, text.to_owned(), kernel.map(name));
+    let names = BTreeSet::from([name("bond1")]);
+    view.follow(&names);
+    view.link(bond(5, "bond1", BondMode::Lacp), at(0));
+    assert_eq!(told(&mut view), [is(5, "bond1", None)]);
+    view.link(bond(5, "host1", BondMode::Lacp), at(0));
+    assert_eq!(told(&mut view), [is(5, "bond1", Some("host1"))]);
+    assert_eq!(view.lacp_bonds(&names), [5]);
+    view.replace(
+        by_index(&[bond(5, "host2", BondMode::Lacp)]),
+        BTreeMap::new(),
+    );
+    assert_eq!(told(&mut view), [is(5, "bond1", Some("host2"))]);
+    view.link(info(6, "bond1", Kind::Veth), at(0));
+    assert_eq!(
+        told(&mut view),
+        [is(5, "host2", None), is(6, "bond1", None)]
+    );
+    view.gone(6);
+    view.link(bond(5, "bond1", BondMode::Lacp), at(0));
+    view.link(bond(5, "host1", BondMode::Lacp), at(0));
+    told(&mut view);
+    view.follow(&BTreeSet::new());
+    assert_eq!(told(&mut view), [is(5, "host1", None)]);
+}

@@ -54,6 +54,7 @@ fn domain() -> Domain {
         admin_up: true,
         running: false,
         master: None,
+        kernel_name: None,
         blocked: false,
         kind: LinkKind::Other,
         member: None,

@@ -66,6 +66,7 @@ impl Chassis {
             admin_up: true,
             running: true,
             master,
+            kernel_name: None,
             blocked: false,
             kind,
             member: master.map(|_| LagMember {
@@ -329,6 +330,7 @@ fn an_mlag_port_is_a_port_channel_whatever_the_kernel_calls_it() {
             admin_up: true,
             running: true,
             master: None,
+            kernel_name: None,
             blocked: false,
             kind: LinkKind::Other,
             member: None,
@@ -658,6 +660,7 @@ fn neighbours_on_interfaces_outside_the_pair_are_not_listed() {
         admin_up: true,
         running: true,
         master: None,
+        kernel_name: None,
         blocked: false,
         kind: LinkKind::Other,
         member: None,
