@@ -9,13 +9,13 @@ use crate::syncd::RETRY;
 pub enum Kind {
     /// A leg loses its cable or gets it back, or its port is told to carry nothing or to carry data again.
     Leg,
-    /// A port gets another name, or leaves the pair or joins it.
+    /// A port leaves the pair or joins it, or gets another name while nobody follows it.
     Pairing,
     /// A host speaks LACP no longer, or begins to.
     Lacp,
     /// Cables are plugged in where others belong.
     Cables,
-    /// The peer link loses its cable or gets it back, or has another name.
+    /// The peer link loses its cable or gets it back, or gets another name while nobody follows it.
     PeerLink,
     /// A station is somewhere else.
     Station,

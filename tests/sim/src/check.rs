@@ -186,6 +186,12 @@ impl Checks {
 
     /// What keeps frames from being delivered twice at a place is gone: it has to be back soon.
     pub fn expose(&mut self, place: Place, kind: Kind, now: Time) {
+        self.bare(place, kind, now);
+        self.touch(place, kind, now);
+    }
+
+    /// Likewise, and nothing else is done to it.
+    pub fn bare(&mut self, place: Place, kind: Kind, now: Time) {
         let at_most = match kind {
             Kind::Refusal => RETRY + REPAIR,
             _ => REPAIR,
@@ -196,7 +202,7 @@ impl Checks {
         };
         let exposure = exposure.or(self.exposed.get(&place).copied());
         self.exposed.insert(place, exposure);
-        self.touch(place, kind, now);
+        self.seen = None;
     }
 
     /// Likewise everywhere.
@@ -266,6 +272,7 @@ impl Checks {
             self.well_since = None;
             self.quiet_since = None;
             self.at_risk.extend(self.touched.keys());
+            self.at_risk.extend(self.exposed.keys());
             if self.peer_link.is_some() {
                 self.at_risk.extend(PLACES);
             }

@@ -50,6 +50,7 @@ impl Iccpd {
             pace: Pace::new(origin + now.since_origin()),
             dial_at: Some(now),
         };
+        process.view.follow(&process.names);
         process.read_all(kernel, now);
         process
     }
@@ -67,6 +68,13 @@ impl Iccpd {
         }
     }
 
+    /// Whether it knows the interface of this number by the name.
+    #[must_use]
+    pub fn knows(&self, name: &IfName, index: u32) -> bool {
+        let link = self.domain.links().by_name(name);
+        link.is_some_and(|link| link.index == index)
+    }
+
     /// Hand the core an input.
     pub fn handle(&mut self, input: Input, now: Time) {
         self.domain.handle(input, now);
@@ -75,6 +83,7 @@ impl Iccpd {
     /// Other settings were read.
     pub fn configure(&mut self, config: Config, kernel: &Kernel, now: Time) {
         self.names = iccpd::driver::watched(&config);
+        self.view.follow(&self.names);
         self.domain.handle(Input::Configure(Box::new(config)), now);
         self.read_all(kernel, now);
     }

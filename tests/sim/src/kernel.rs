@@ -13,7 +13,7 @@ pub use news::Reader;
 use std::collections::{BTreeMap, BTreeSet};
 
 use iccp_core::Time;
-use mclag_netlink::{Event, MIN_LINKS_HOLD};
+use mclag_netlink::{Event, MIN_LINKS_HOLD, Names};
 use mclag_proto::sync::model::FdbKey;
 use mclag_proto::{IfName, LacpPartner, Mac, Vid};
 use syncd::backend::BackendEvent;
@@ -34,6 +34,12 @@ pub(crate) const AGEING: std::time::Duration = std::time::Duration::from_secs(60
 #[must_use]
 pub const fn bond(port: usize) -> u32 {
     [10, 11][port]
+}
+
+/// Its own name.
+#[must_use]
+pub fn bond_name(port: usize) -> IfName {
+    name(&format!("bond{}", port + 1))
 }
 
 /// The only member of that bond.
@@ -180,6 +186,8 @@ pub enum Duty {
 #[derive(Clone, Debug)]
 pub struct Kernel {
     side: u8,
+    /// What `mclagsyncd` calls the interfaces.
+    names: Names,
     /// Interfaces, by index.
     pub devices: BTreeMap<u32, Device>,
     /// The bridge's table.
@@ -248,8 +256,7 @@ impl Kernel {
                 min_links: 0,
                 actor: None,
             };
-            let text = format!("bond{}", number + 1);
-            devices.insert(bond(number), device(name(&text), kind, port));
+            devices.insert(bond(number), device(bond_name(number), kind, port));
             let kind = DeviceKind::Member {
                 bond: bond(number),
                 carrier: false,
@@ -258,8 +265,13 @@ impl Kernel {
             let text = format!("swp{}", number + 1);
             devices.insert(member(number), device(name(&text), kind, None));
         }
+        let mut names = Names::default();
+        for (index, device) in &devices {
+            names.call(*index, device.name);
+        }
         Self {
             side,
+            names,
             devices,
             fdb: BTreeMap::new(),
             filter: None,
@@ -274,11 +286,33 @@ impl Kernel {
     }
 
     fn named(&self, name: &IfName) -> Option<u32> {
-        let found = self.devices.iter().find(|(_, device)| device.name == *name);
-        found.map(|(index, _)| *index)
+        let mut indices = self.devices.keys().copied();
+        indices.find(|index| self.called(*index) == Some(*name))
     }
 
-    /// The interface's name.
+    /// What `mclagsyncd` calls the interface.
+    fn called(&self, index: u32) -> Option<IfName> {
+        self.names.name(index)
+    }
+
+    /// `mclagsyncd` starts, and remembers these names.
+    pub fn remember(&mut self, names: &BTreeMap<IfName, Option<u32>>) {
+        self.names = Names::default();
+        self.names.follow(names);
+        for (index, device) in &self.devices {
+            self.names.call(*index, device.name);
+        }
+    }
+
+    /// `mclagsyncd` follows these names.
+    pub fn follow(&mut self, names: &BTreeMap<IfName, Option<u32>>) {
+        let before = self.names.clone();
+        for index in self.names.follow(names) {
+            self.called_otherwise(index, before.name(index));
+        }
+    }
+
+    /// The kernel's own name for it.
     #[must_use]
     pub fn name_of(&self, index: u32) -> Option<IfName> {
         self.devices.get(&index).map(|device| device.name)
@@ -500,7 +534,7 @@ impl Kernel {
     }
 
     fn as_seen_by_syncd(&self, entry: &Entry) -> Option<FdbEntry> {
-        let (port, kind) = (self.name_of(entry.port)?, entry.kind);
+        let (port, kind) = (self.called(entry.port)?, entry.kind);
         Some(FdbEntry { port, kind })
     }
 
@@ -595,11 +629,26 @@ impl Kernel {
         let Some(device) = self.devices.get_mut(&index) else {
             return;
         };
-        let from = std::mem::replace(&mut device.name, to);
-        if from != to {
+        if std::mem::replace(&mut device.name, to) == to {
+            return;
+        }
+        let before = self.names.clone();
+        let other = self.names.call(index, to);
+        for index in other.into_iter().chain([index]) {
+            self.called_otherwise(index, before.name(index));
+        }
+        self.device_changed(index);
+        self.holds_changed();
+    }
+
+    /// The filter names interfaces as the kernel does.
+    fn called_otherwise(&mut self, index: u32, before: Option<IfName>) {
+        let now = self.called(index);
+        if let Some((from, to)) = before.zip(now).filter(|(from, to)| from != to) {
             self.for_syncd.push(BackendEvent::Renamed { from, to });
             self.gone_for_syncd(from);
-            self.device_changed(index);
+            self.report_to_syncd(index);
+            self.holds_changed();
             if self.is_held_by_links(index) {
                 self.look_again("a bond is held under another name");
             }

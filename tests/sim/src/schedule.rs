@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::bounds::Kind;
 use crate::check::Violation;
-use crate::kernel::{BONDS, Duty, PEER_LINK, bond, name};
+use crate::kernel::{BONDS, Duty, PEER_LINK, bond, bond_name, name};
 use crate::world::{Options, PLACES, Place, Process, SIDES, STATIONS, World, mac};
 
 /// How long everything has to agree after the last fault was mended: the peer's silence is noticed, what is remembered
@@ -403,15 +403,21 @@ impl World {
                 self.operate(side, |kernel| kernel.set_min_links(bond(port), count));
             }
             Step::Rename(side, port, is_own) => {
-                self.expose_port(side, port, Kind::Pairing);
-                let text = if is_own { "bond" } else { "other" };
-                let to = name(&format!("{text}{}", port + 1));
+                let own = bond_name(port);
+                match self.is_followed(side, bond(port), &own) {
+                    true => self.bare_port(side, port),
+                    false => self.expose_port(side, port, Kind::Pairing),
+                }
+                let to = match is_own {
+                    true => own,
+                    false => name(&format!("other{}", port + 1)),
+                };
                 self.operate(side, |kernel| kernel.rename(bond(port), to));
             }
             Step::Member(side, port, is_member) => {
                 self.expose_port(side, port, Kind::Pairing);
                 self.configure(side, |config| {
-                    let port = name(&format!("bond{}", port + 1));
+                    let port = bond_name(port);
                     match is_member {
                         true => config.ports.insert(port),
                         false => config.ports.remove(&port),
@@ -419,9 +425,16 @@ impl World {
                 });
             }
             Step::RenamePeerLink(side, is_own) => {
-                self.touch_peer_link(Kind::PeerLink);
-                self.checks.expose_all(Kind::PeerLink, now);
-                let to = name(if is_own { "peerlink" } else { "otherlink" });
+                let own = name("peerlink");
+                if self.is_followed(side, PEER_LINK, &own) {
+                    for place in PLACES {
+                        self.checks.bare(place, Kind::Rules, now);
+                    }
+                } else {
+                    self.touch_peer_link(Kind::PeerLink);
+                    self.checks.expose_all(Kind::PeerLink, now);
+                }
+                let to = if is_own { own } else { name("otherlink") };
                 self.operate(side, |kernel| kernel.rename(PEER_LINK, to));
                 self.chassis[side].has_lost_peer_link &= !is_own;
             }

@@ -49,8 +49,9 @@ pub type Store = String;
 impl Syncd {
     /// Start, with what an earlier run stored.
     #[must_use]
-    pub fn start(store: &Store, kernel: &Kernel) -> Self {
+    pub fn start(store: &Store, kernel: &mut Kernel) -> Self {
         let originals: Originals = serde_json::from_str(store).unwrap_or_default();
+        kernel.remember(&originals.numbers());
         let mut reconciler = Reconciler::new(originals);
         if let Ok(actual) = kernel.picture(None) {
             reconciler.adopt(actual);
@@ -185,6 +186,7 @@ impl Syncd {
         self.keep(store);
         let results = self.carry_out(&actions, kernel, now);
         let answers = self.reconciler.conclude(&actions, &results);
+        kernel.follow(&self.reconciler.followed());
         self.take_ended();
         self.keep(store);
         if !self.reconciler.may_retry() {

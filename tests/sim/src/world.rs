@@ -22,7 +22,7 @@ mod processes;
 use crate::bounds::Kind;
 use crate::check::Checks;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Found, Kernel, ORPHAN, bond, member, name};
+use crate::kernel::{BONDS, Found, Kernel, ORPHAN, bond, bond_name, member, name};
 use crate::lacp::{HostBonds, Phase, partner};
 use crate::syncd::{Reply, Store, Syncd};
 
@@ -569,9 +569,9 @@ impl World {
     pub(crate) fn is_paired(&self, host: usize) -> bool {
         SIDES.iter().all(|side| {
             let port = self.opposite(*side, host);
-            let name = name(&format!("bond{}", port + 1));
-            let chassis = &self.chassis[*side];
-            chassis.kernel.name_of(bond(port)) == Some(name) && chassis.config.ports.contains(&name)
+            let name = bond_name(port);
+            let is_member = self.chassis[*side].config.ports.contains(&name);
+            is_member && self.is_known(*side, bond(port), &name)
         }) && self.crossed[0] == self.crossed[1]
     }
 
@@ -676,7 +676,7 @@ fn config(side: usize, options: Options) -> Config {
         IpAddr::V4(Ipv4Addr::new(10, 255, 0, 1 + low))
     };
     let [.., low] = side.to_be_bytes();
-    let ports = (0..BONDS).map(|port| name(&format!("bond{}", port + 1)));
+    let ports = (0..BONDS).map(bond_name);
     // The model has one pair, and its number is one.
     let domain = DomainId::new(1).unwrap_or_else(|| unreachable!("1 is a domain id"));
     let ports: BTreeSet<IfName> = ports.collect();

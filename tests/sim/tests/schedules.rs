@@ -86,6 +86,32 @@ fn a_renamed_peer_link_goes_on_carrying_frames() {
     }
 }
 
+/// It is the same port under another name, whoever restarts but `iccpd`. After a restart of that the peer has the host alone until
+/// the name is back.
+#[test]
+fn a_renamed_port_goes_on_carrying_frames() {
+    use Process::{Iccpd, Syncd};
+    use Step::{FlushRules, Kill, Leg, Move, Rename, Start, Wait};
+    for side in [A, B] {
+        let renamed = [Rename(side, 0, false), Wait(13_000)];
+        let back = [Rename(side, 0, true), Wait(13_000)];
+        for meanwhile in [
+            &[][..],
+            &[Kill(side, Syncd), Start(side, Syncd), Wait(13_000)],
+            &[
+                Leg(side, 0, false),
+                Wait(2_000),
+                Leg(side, 0, true),
+                Wait(13_000),
+            ],
+            &[FlushRules(side), Move(Place::Bond(0)), Wait(13_000)],
+            &[Kill(side, Iccpd), Start(side, Iccpd), Wait(13_000)],
+        ] {
+            held(0, &[&renamed, meanwhile, &back].concat());
+        }
+    }
+}
+
 /// Each is the smallest form of one that a search found.
 #[test]
 fn schedules_that_failed_once_hold_now() {

@@ -20,7 +20,8 @@ impl Kernel {
         }
         match action {
             Action::EnsureFilter { peer_link } => {
-                self.filter.get_or_insert_default().peer_link = *peer_link;
+                let peer_link = peer_link.map(|name| self.names.to_kernel(name));
+                self.filter.get_or_insert_default().peer_link = peer_link;
                 self.version += 1;
             }
             Action::RemoveFilter => {
@@ -28,10 +29,16 @@ impl Kernel {
                 self.version += 1;
             }
             Action::Isolate { port } => {
-                self.filter()?.isolated.insert(*port);
+                let name = self.names.to_kernel(*port);
+                let isolated = &mut self.filter()?.isolated;
+                isolated.remove(port);
+                isolated.insert(name);
             }
             Action::Release { port } => {
-                self.filter()?.isolated.remove(port);
+                let name = self.names.to_kernel(*port);
+                self.filter()?
+                    .isolated
+                    .retain(|it| it != port && *it != name);
             }
             Action::Hold {
                 port,
@@ -108,7 +115,10 @@ impl Kernel {
                 self.device_changed(index);
             }
             _ => {
-                self.filter()?.held.insert(*port);
+                let name = self.names.to_kernel(*port);
+                let held = &mut self.filter()?.held;
+                held.remove(port);
+                held.insert(name);
                 self.let_carry(index);
             }
         }
@@ -116,8 +126,9 @@ impl Kernel {
     }
 
     fn unhold(&mut self, port: &IfName) {
+        let name = self.names.to_kernel(*port);
         if let Some(filter) = &mut self.filter {
-            filter.held.remove(port);
+            filter.held.retain(|it| it != port && *it != name);
             self.version += 1;
         }
         if let Some(index) = self.named(port) {

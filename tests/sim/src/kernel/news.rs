@@ -62,8 +62,8 @@ impl Kernel {
         self.report_to_syncd(index);
     }
 
-    fn report_to_syncd(&mut self, index: u32) {
-        let Some(name) = self.name_of(index) else {
+    pub(super) fn report_to_syncd(&mut self, index: u32) {
+        let Some(name) = self.called(index) else {
             return;
         };
         self.for_syncd.push(BackendEvent::Port {
@@ -234,23 +234,24 @@ impl Kernel {
                 .filter_map(|index| {
                     let mut actual = self.port_actual(index)?;
                     actual.bridge_port = actual.bridge_port.filter(|_| bridge.is_some());
-                    (actual != PortActual::default()).then_some((self.name_of(index)?, actual))
+                    (actual != PortActual::default()).then_some((self.called(index)?, actual))
                 })
                 .collect(),
             fdb: fdb
                 .filter_map(|(mac, entry)| Some((key(*mac), self.as_seen_by_syncd(entry)?)))
                 .collect(),
             interfaces: indices()
-                .filter_map(|index| Some((self.name_of(index)?, self.interface_actual(index)?)))
+                .filter_map(|index| Some((self.called(index)?, self.interface_actual(index)?)))
                 .collect(),
             neighbours: Default::default(),
         })
     }
 
     fn filter_actual(&self) -> Option<dataplane::Filter> {
+        let name = |name: IfName| self.names.of_kernel(name);
         self.filter.as_ref().map(|filter| dataplane::Filter {
-            peer_link: filter.peer_link,
-            isolated: filter.isolated.clone(),
+            peer_link: filter.peer_link.and_then(name),
+            isolated: filter.isolated.iter().copied().filter_map(name).collect(),
         })
     }
 
@@ -258,7 +259,7 @@ impl Kernel {
         let devices = self.devices.iter();
         let held = devices.filter(|(index, _)| self.is_held_by_links(**index));
         self.spanning_tree.then(|| dataplane::SpanningTree {
-            held_without_carrier: held.map(|(_, device)| device.name).collect(),
+            held_without_carrier: held.filter_map(|(index, _)| self.called(*index)).collect(),
         })
     }
 
@@ -267,14 +268,14 @@ impl Kernel {
             .devices
             .iter()
             .filter(|(index, _)| self.is_held(**index));
-        held.map(|(_, device)| device.name).collect()
+        held.filter_map(|(index, _)| self.called(*index)).collect()
     }
 
     fn port_actual(&self, index: u32) -> Option<PortActual> {
         let device = self.devices.get(&index)?;
         let bridge_port = device.port.map(|port| dataplane::BridgePort {
             learning: port.learning,
-            backup: port.backup.and_then(|backup| self.name_of(backup)),
+            backup: port.backup.and_then(|backup| self.called(backup)),
             mcast_router: None,
         });
         let lacp = match device.kind {
@@ -289,7 +290,7 @@ impl Kernel {
         let device = self.devices.get(&index)?;
         let info = self.info(index, Reader::Syncd)?;
         let lag = match device.kind {
-            DeviceKind::Member { bond, .. } => self.name_of(bond),
+            DeviceKind::Member { bond, .. } => self.called(bond),
             _ => None,
         };
         Some(InterfaceActual {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use iccp_core::{Config, Time};
+use mclag_proto::IfName;
 use syncd::backend::BackendEvent;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::bounds::Kind;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, bond, member};
+use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, bond, bond_name, member};
 use crate::lacp::Phase;
 use crate::syncd::{RETRY, Syncd};
 
@@ -66,11 +67,32 @@ impl World {
         self.cross_moves(Duration::ZERO);
     }
 
+    /// Whether `iccpd` knows the interface by its own name, or would.
+    pub(crate) fn is_known(&self, side: usize, index: u32, own: &IfName) -> bool {
+        let process = self.chassis[side].iccpd.as_ref();
+        process.is_some_and(|process| process.knows(own, index))
+            || self.chassis[side].kernel.name_of(index) == Some(*own)
+    }
+
+    /// An interface gets another name. It costs nothing while both daemons run and follow it: no frame, and none arrives twice
+    /// but until the filter has the other name. Returns whether that is so.
+    pub fn is_followed(&self, side: usize, index: u32, own: &IfName) -> bool {
+        let process = self.chassis[side].iccpd.as_ref();
+        self.is_healthy() && process.is_some_and(|process| process.knows(own, index))
+    }
+
     /// An MLAG port loses what keeps frames from being delivered twice.
     pub fn expose_port(&mut self, side: usize, port: usize, kind: Kind) {
         self.touch_port(side, port, kind);
         for place in self.behind(side, port) {
             self.checks.expose(place, kind, self.now);
+        }
+    }
+
+    /// What keeps frames from being delivered twice names the port otherwise than the kernel does, until it is mended.
+    pub fn bare_port(&mut self, side: usize, port: usize) {
+        for place in self.behind(side, port) {
+            self.checks.bare(place, Kind::Rules, self.now);
         }
     }
 
@@ -247,11 +269,17 @@ impl World {
                 chassis.from_kernel.clear();
                 chassis.has_lost_peer_link = chassis.kernel.name_of(PEER_LINK) != config.peer_link;
                 chassis.iccpd = Some(Iccpd::start(config, &chassis.kernel, origin, now));
+                for port in 0..BONDS {
+                    // It was followed by who does not run any more.
+                    if !self.is_known(side, bond(port), &bond_name(port)) {
+                        self.expose_port(side, port, Kind::Pairing);
+                    }
+                }
                 self.drain(side);
             }
             Process::Syncd if chassis.syncd.is_none() => {
                 chassis.from_bridge.clear();
-                chassis.syncd = Some(Syncd::start(&chassis.store, &chassis.kernel));
+                chassis.syncd = Some(Syncd::start(&chassis.store, &mut chassis.kernel));
             }
             _ => {}
         }
