@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use iccpd::ctl::client::Client;
+use mclag_proto::LagKind;
 use mclag_proto::addr::Mac;
 use mclag_proto::ctl::{Interface, MacLine, NeighbourLine, PeerStatus, SessionState, Status};
 use nix::sys::signal::Signal;
@@ -168,6 +169,15 @@ impl Mlag {
         for host in &self.hosts {
             host.wait_bundled(2)?;
         }
+        self.wait_ports_dual()?;
+        for side in Side::BOTH {
+            self.switch(side).wait_forwarding(&self.mlag_ports())?;
+        }
+        Ok(())
+    }
+
+    /// The same, whatever the hosts do and whatever their kernels call the ports.
+    pub fn wait_ports_dual(&self) -> Result<()> {
         for side in Side::BOTH {
             eventually(
                 &format!("all ports of chassis {side} are dual"),
@@ -183,7 +193,6 @@ impl Mlag {
                     Ok(())
                 },
             )?;
-            self.switch(side).wait_forwarding(&self.mlag_ports())?;
         }
         Ok(())
     }
@@ -340,6 +349,12 @@ impl Daemons {
         })
     }
 
+    /// Have `iccpd` read other settings.
+    pub fn reload(&self, settings: &Settings) -> Result<()> {
+        write(&self.socket.with_file_name("iccpd.toml"), &settings.iccpd)?;
+        self.iccpd.signal(Signal::SIGHUP)
+    }
+
     /// What `mclagctl` prints for these arguments.
     pub fn ctl(&self, args: &[&str]) -> Result<String> {
         let mut program = self.ctl.clone().arg("--socket").arg(&self.socket);
@@ -470,6 +485,17 @@ impl Settings {
         let after = "strict-sonic = false\n";
         let bypass = format!("{after}lacp-bypass = {ports:?}\nlacp-bypass-after = \"3s\"\n");
         self.iccpd = self.iccpd.replace(after, &bypass);
+        self
+    }
+
+    /// The same, with these MLAG ports declared to be of that kind.
+    #[must_use]
+    pub fn with_kind(mut self, ports: &[String], kind: LagKind) -> Self {
+        self.iccpd = self.iccpd.replace(&format!("ports = {ports:?}\n"), "");
+        for port in ports {
+            let kind = kind.name();
+            self.iccpd += &format!("[[domain.port]]\nname = {port:?}\nkind = {kind:?}\n");
+        }
         self
     }
 

@@ -375,6 +375,12 @@ impl Switch {
         ))
     }
 
+    /// Make the bond towards host `number` one of that mode.
+    pub fn set_bond_mode(&self, number: usize, mode: &str) -> Result<()> {
+        let (bond, member) = (bond_name(number), member_name(number));
+        set_bond_mode(&self.ns, &bond, &[member], mode)
+    }
+
     /// Have teamd make a team with one member.
     fn start_teamd(&mut self, ctx: &Ctx, team: &str, member: &str, address: Mac) -> Result<()> {
         fs::create_dir_all(&self.teamd_directory)
@@ -632,21 +638,7 @@ impl Host {
 
     /// Make its bond one of that mode, with the leg to A first.
     pub fn set_bond_mode(&self, mode: &str) -> Result<()> {
-        let (dev, legs) = (self.dev, Side::BOTH.map(leg_name));
-        for leg in &legs {
-            self.ns.ip(&format!("link set {leg} nomaster"))?;
-        }
-        self.ns.ip(&format!(
-            "link set {dev} down
-             link set {dev} type bond mode {mode}"
-        ))?;
-        for leg in &legs {
-            self.ns.ip(&format!(
-                "link set {leg} down
-                 link set {leg} master {dev}"
-            ))?;
-        }
-        self.ns.ip(&format!("link set {dev} up"))
+        set_bond_mode(&self.ns, self.dev, &Side::BOTH.map(leg_name), mode)
     }
 
     /// What the bond says about LACP.
@@ -682,6 +674,21 @@ impl Host {
             },
         )
     }
+}
+
+/// Make a bond one of that mode. It is down for that, and has its members again afterwards.
+fn set_bond_mode(ns: &NetNs, bond: &str, members: &[String], mode: &str) -> Result<()> {
+    let each = |command: &str| {
+        let lines = members.iter();
+        lines
+            .map(|member| command.replace('?', member) + "\n")
+            .collect::<String>()
+    };
+    ns.ip(&format!(
+        "{}link set {bond} down\nlink set {bond} type bond mode {mode}\n{}link set {bond} up",
+        each("link set ? nomaster"),
+        each(&format!("link set ? down\nlink set ? master {bond}")),
+    ))
 }
 
 fn leg_name(side: Side) -> String {

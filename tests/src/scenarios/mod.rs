@@ -18,6 +18,7 @@ mod neighbours;
 mod pair;
 mod restarts;
 mod spanning_tree;
+mod static_lag;
 mod team;
 mod units;
 
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Scenario> {
         neighbours::SCENARIOS,
         restarts::SCENARIOS,
         spanning_tree::SCENARIOS,
+        static_lag::SCENARIOS,
         team::SCENARIOS,
         dialects::SCENARIOS,
         composed::SCENARIOS,
