@@ -253,14 +253,20 @@ impl Entry<Policy> {
     ) -> bool {
         let own = moves.own(&key, self.is_observed());
         let peers = moves.take(&key);
-        // What operators configured has no order, and what is not advertised is no answer.
+        // What operators configured has no order, and what is not advertised is no answer, as a rule.
         let is_other = |local: Local| {
             let is_same = local.place.port == place.port && policy.ports.is_mlag(&place.port);
             !is_same && !local.place.configured && !place.configured
         };
         let advertise = table::Policy::advertise(policy, key, self);
-        let newer = match self.local.filter(|local| is_other(*local)).and(advertise) {
-            Some(_) => order::newer(own, peers, is_primary),
+        // What waits for a peer link that is missing is as true as what is advertised, and nobody else can compare.
+        let waits = policy.ports.peer_link_missing;
+        let counts = |local: Local| advertise.is_some() || (waits && !local.suppressed);
+        let newer = match self
+            .local
+            .filter(|local| is_other(*local) && counts(*local))
+        {
+            Some(_) => order::newer(own, peers, is_primary || advertise.is_none()),
             None => Newer::Peers,
         };
         let sequence = own.sequence.newer(peers.sequence);
@@ -273,7 +279,7 @@ impl Entry<Policy> {
             Newer::Own => {}
         }
         // If it never hears of this one, its own stands.
-        let is_heard = self.advertised == advertise && !self.readvertise;
+        let is_heard = advertise.is_some() && self.advertised == advertise && !self.readvertise;
         self.set_remote(None);
         self.displaced = (!is_heard).then_some(place);
         self.advertise_again(own.sequence != peers.sequence || newer == Newer::OwnDecided);

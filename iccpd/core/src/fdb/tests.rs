@@ -12,6 +12,7 @@ use mclag_proto::sync::snapshot::Snapshot;
 use mclag_proto::{Mac, Vid};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 fn port(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -383,6 +384,38 @@ fn without_a_peer_link_nothing_behind_other_ports_is_advertised() {
     );
     f.change(|ports| ports.peer_link_missing = false);
     assert_eq!(f.advertised(), [(EntryOp::Add, "otherlink".to_owned())]);
+}
+
+/// Input: a host that this chassis saw behind its single-homed port while no interface has the name of the peer link; the
+/// peer saw it behind a port of both before that, or after. Output: it is where it was seen last, and the peer hears so when
+/// there is a peer link.
+#[test]
+fn what_waits_for_a_peer_link_gives_way_to_what_was_seen_later() {
+    for (age, is_here) in [(50, true), (10, false)] {
+        let mut f = Fixture::new();
+        f.fdb.session_up(true);
+        f.change(|ports| ports.peer_link_missing = true);
+        let observation = Observation::Learned {
+            port: port("swp10"),
+            configured: false,
+        };
+        let at = |millis| Time::new(Duration::from_millis(millis));
+        f.fdb.local_observation(KEY, observation, at(80));
+        let order = MacOrder {
+            mac: KEY.mac,
+            vid: KEY.vid,
+            sequence: 1,
+            age: Some(Duration::from_millis(age)),
+        };
+        f.fdb.remote_orders(&[order], at(100));
+        f.peer(EntryOp::Add, "bond1");
+        assert_eq!(f.advertised(), []);
+        let want = (!is_here).then(|| tracked("bond1"));
+        assert_eq!(f.ops(), Vec::from_iter(want), "{age}");
+        f.change(|ports| ports.peer_link_missing = false);
+        let advertised = is_here.then(|| (EntryOp::Add, "swp10".to_owned()));
+        assert_eq!(f.advertised(), Vec::from_iter(advertised), "{age}");
+    }
 }
 
 /// Input: the peer link is missing for a while. Output: the peer's table is left alone, but for a host that is elsewhere
