@@ -354,6 +354,12 @@ impl World {
         }
         let mut kernels = self.chassis.iter().map(|chassis| &chassis.kernel);
         self.checks.is_refused = kernels.any(|kernel| !kernel.refuses.is_empty());
+        for station in 0..STATIONS {
+            // What was seen of it goes with its last leg.
+            if self.ways(self.stations[station]).is_empty() {
+                self.checks.moved_apart.remove(&station);
+            }
+        }
         let is_watched = self.is_watched();
         self.checks.pass_time(is_healthy, is_watched, self.now);
         let versions = SIDES.map(|side| self.chassis[side].kernel.version);
