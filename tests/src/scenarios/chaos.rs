@@ -407,13 +407,16 @@ impl<'a> Chaos<'a> {
             self.power_on(side)?;
             self.cross(side, false)?;
             self.rename_peer_link(side, true)?;
+            // One that has just started would not live to read its settings again.
+            for port in [0, 1] {
+                self.set_member(side, port, true)?;
+            }
             for process in [Process::Iccpd, Process::Syncd] {
                 self.freeze(side, process, false)?;
                 self.start(side, process)?;
             }
             for port in [0, 1] {
                 self.rename(side, port, true)?;
-                self.set_member(side, port, true)?;
                 self.set_bridge_port(side, port, true)?;
                 self.happen(Step::MinLinks(side, port, 0))?;
                 self.set_leg(side, port, true)?;
