@@ -90,7 +90,7 @@ fn a_pair_works(ctx: &Ctx, speech: Speech) -> Result<()> {
     // A host that is heard through one leg only, for much longer than the bridges remember, while all the rest goes on.
     let talker = Talker::new();
     let talking = talker.through(&mlag, Side::A)?;
-    delivery::the_hosts_flap(ctx, &mut mlag, 2, 2)?;
+    delivery::the_hosts_flap(ctx, &mut mlag, 1, 2, 4)?;
     talker.stays_known(&mlag)?;
     ctx.log("nothing unexpected while a link flapped");
     failover::a_leg_is_lost_and_returns(ctx, &mlag)?;
