@@ -504,24 +504,27 @@ const OTHER: LacpPartner = LacpPartner {
     key: 9,
 };
 
+/// What is wanted of a port at last, all of which is done.
+fn wanted_of_port(chassis: &mut Chassis) -> Option<(Traffic, Option<Mac>)> {
+    let mut last = None;
+    while let Some((batch, _)) = chassis.batch() {
+        for op in &batch.ops {
+            if let Op::Port { want, .. } = op {
+                last = Some((want.traffic, want.system_mac));
+            }
+        }
+        chassis.answer(&batch, None);
+    }
+    last
+}
+
 /// Cables that are crossed: what is for one of the two hosts would go to the other one, too.
 #[test]
 fn a_port_of_the_secondary_behind_which_another_host_is_than_at_the_peer_is_held_until_they_agree()
 {
     const PRIMARY: u16 = 1;
     const SECONDARY: u16 = u16::MAX;
-    let traffic = |chassis: &mut Chassis| {
-        let mut last = None;
-        while let Some((batch, _)) = chassis.batch() {
-            for op in &batch.ops {
-                if let Op::Port { want, .. } = op {
-                    last = Some((want.traffic, want.system_mac));
-                }
-            }
-            chassis.answer(&batch, None);
-        }
-        last.expect("something is wanted")
-    };
+    let traffic = |chassis: &mut Chassis| wanted_of_port(chassis).expect("something is wanted");
     let conflict = |chassis: &Chassis| {
         let ports = chassis.domain.interfaces(chassis.now);
         let mut ports = ports.into_iter().filter(|port| !port.peer_link);
@@ -1403,19 +1406,7 @@ fn a_port_that_is_not_there_at_a_start_is_not_held_and_shows_its_own_id() {
     chassis.connects();
     chassis.names_bond1();
     chassis.syncd_up();
-    let wanted = |chassis: &mut Chassis| {
-        let mut last = None;
-        while let Some((batch, _)) = chassis.batch() {
-            for op in &batch.ops {
-                if let Op::Port { want, .. } = op {
-                    last = Some((want.traffic, want.system_mac));
-                }
-            }
-            chassis.answer(&batch, None);
-        }
-        last
-    };
-    assert_eq!(wanted(&mut chassis), Some((Traffic::Keep, OWN)));
+    assert_eq!(wanted_of_port(&mut chassis), Some((Traffic::Keep, OWN)));
     chassis.feed(Input::LinkGone { index: 2 });
     let Input::Link(bond) = bond1(BRIDGE, None) else {
         unreachable!("it is a link");
@@ -1424,7 +1415,7 @@ fn a_port_that_is_not_there_at_a_start_is_not_held_and_shows_its_own_id() {
         running: false,
         ..bond
     }));
-    assert_eq!(wanted(&mut chassis), Some((Traffic::Held, SHARED)));
+    assert_eq!(wanted_of_port(&mut chassis), Some((Traffic::Held, SHARED)));
 }
 
 /// Input: `syncd` cannot carry out what is wanted of a port, says so each time it is asked again, then says something else,
