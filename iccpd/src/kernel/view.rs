@@ -59,10 +59,8 @@ impl View {
 
     /// The kernel was read from scratch: report all of it.
     pub fn replace(&mut self, infos: BTreeMap<u32, LinkInfo>, vlans: BTreeMap<u32, BridgeVlans>) {
-        self.names.retain(|index| infos.contains_key(&index));
-        for info in infos.values() {
-            self.names.call(info.index, info.name);
-        }
+        self.names
+            .list(infos.values().map(|info| (info.index, info.name)));
         self.infos = infos;
         self.teams.retain(|index, _| self.infos.contains_key(index));
         self.doubtful.clear();

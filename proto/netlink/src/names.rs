@@ -28,9 +28,7 @@ impl Names {
         self.followed = names.keys().copied().collect();
         self.kept.clone_from(&before);
         self.kept.retain(|_, name| names.contains_key(name));
-        for (index, name) in self.kernel.clone() {
-            self.take(index, name);
-        }
+        self.take_all();
         for (name, index) in names {
             // Before they are listed any number may be of one.
             let is_there = |index: &u32| self.kernel.is_empty() || self.kernel.contains_key(index);
@@ -59,6 +57,12 @@ impl Names {
         self.take(index, name)
     }
 
+    fn take_all(&mut self) {
+        for (index, name) in self.kernel.clone() {
+            self.take(index, name);
+        }
+    }
+
     /// What the kernel calls so is that.
     fn take(&mut self, index: u32, name: IfName) -> Option<u32> {
         if !self.followed.contains(&name) || self.kept.get(&index) == Some(&name) {
@@ -79,10 +83,11 @@ impl Names {
         self.kept.remove(&index);
     }
 
-    /// There are no others.
-    pub fn retain(&mut self, is_there: impl Fn(u32) -> bool) {
-        self.kernel.retain(|index, _| is_there(*index));
-        self.kept.retain(|index, _| is_there(*index));
+    /// These interfaces were listed, by number, with what the kernel calls them: there are no others.
+    pub fn list(&mut self, all: impl IntoIterator<Item = (u32, IfName)>) {
+        self.kernel = all.into_iter().collect();
+        self.kept.retain(|index, _| self.kernel.contains_key(index));
+        self.take_all();
     }
 
     /// What an interface is called.
@@ -210,10 +215,7 @@ mod tests {
         before.follow(&remembered);
         let mut after = Names::default();
         for names in [&mut before, &mut after] {
-            names.retain(|index| all.iter().any(|(is, _)| *is == index));
-            for (index, text) in all {
-                names.call(index, name(text));
-            }
+            names.list(all.map(|(index, text)| (index, name(text))));
         }
         assert_eq!(are(&before), wanted);
         assert_eq!(after.follow(&remembered), [7]);

@@ -266,9 +266,7 @@ impl Kernel {
             devices.insert(member(number), device(name(&text), kind, None));
         }
         let mut names = Names::default();
-        for (index, device) in &devices {
-            names.call(*index, device.name);
-        }
+        names.list(devices.iter().map(|(index, device)| (*index, device.name)));
         Self {
             side,
             names,
@@ -299,9 +297,9 @@ impl Kernel {
     pub fn remember(&mut self, names: &BTreeMap<IfName, Option<u32>>) {
         self.names = Names::default();
         self.names.follow(names);
-        for (index, device) in &self.devices {
-            self.names.call(*index, device.name);
-        }
+        let devices = self.devices.iter();
+        self.names
+            .list(devices.map(|(index, device)| (*index, device.name)));
     }
 
     /// `mclagsyncd` follows these names.

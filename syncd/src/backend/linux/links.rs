@@ -22,14 +22,11 @@ impl Links {
     /// All of them, as they were listed now. Answers those that were called otherwise.
     pub(super) fn renew(&mut self, by_index: BTreeMap<u32, LinkInfo>) -> Vec<BackendEvent> {
         let mut names = std::mem::take(&mut self.names);
-        names.retain(|index| by_index.contains_key(&index));
-        for link in by_index.values() {
-            names.call(link.index, link.name);
-        }
+        names.list(by_index.values().map(|link| (link.index, link.name)));
         let before = std::mem::take(self);
         self.names = names;
         for link in by_index.into_values() {
-            self.insert(link);
+            self.insert(self.called(link));
         }
         self.renamed_since(&before)
     }
@@ -57,9 +54,9 @@ impl Links {
         link
     }
 
-    /// Take in an interface; answers the name it had before, if that was another.
+    /// Take in an interface, under the name that it is [called](Self::called); answers the name it had before, if that was
+    /// another.
     pub(super) fn insert(&mut self, link: LinkInfo) -> Option<IfName> {
-        let link = self.called(link);
         let (index, name) = (link.index, link.name);
         if let Some(lower) = lower(&link) {
             self.vlans.entry(lower).or_default().insert(index);
