@@ -37,8 +37,9 @@ impl Kind {
             Self::Leg => 3_000,
             // LACP agrees on another id.
             Self::Pairing => 4_000,
-            // LACP hears nobody for 3 s and waits for as long; `lacp-bypass-after` (3 s); the host looks which leg answers.
-            Self::Lacp => 14_000,
+            // LACP hears nobody for 3 s and waits for as long; `lacp-bypass-after` (3 s), and 2 s more on the
+            // secondary; the host looks which leg answers.
+            Self::Lacp => 16_000,
             // Both hosts of a port are compared when LACP has agreed, and one leg agrees on another id.
             Self::Cables => 12_000,
             // One message to each dataplane.

@@ -1,7 +1,7 @@
 //! What follows from links, session and peer: computed anew after every input. What is done with a
 //! port is decided in [`crate::policy::decision`].
 
-use super::{Domain, IfName, MlagPort, Notice, SessionState, Time, Timer, candidate};
+use super::{Config, Domain, IfName, MlagPort, Notice, SessionState, Time, Timer, candidate};
 use crate::election::{self, Candidate};
 use crate::lag::{Bypass, BypassEvent, Event, News, Pairing, PortFacts, Word};
 use crate::links::Lone;
@@ -10,6 +10,7 @@ use crate::policy::decision::{Answer, OtherHalf, PortAction, Reachability, Situa
 use ipnetwork::IpNetwork;
 use mclag_proto::ctl::Role;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 impl Domain {
     /// Derive everything that follows from links, session and peer.
@@ -110,6 +111,7 @@ impl Domain {
             false => Lone::No,
         };
         let timer = Timer::Bypass(name);
+        let is_primary = self.identity.role == Role::Primary;
         match (lone, before) {
             (Lone::No | Lone::Heard, _) => {
                 self.timers.stop(timer);
@@ -120,7 +122,13 @@ impl Domain {
                 port.step_bypass(BypassEvent::CarriesData, false);
             }
             (Lone::Nobody { .. }, Bypass::Off) if !self.timers.is_set(timer) => {
-                self.timers.set(timer, now + self.config.bypass_after);
+                let head_start = if is_primary {
+                    Duration::ZERO
+                } else {
+                    Config::BYPASS_HEAD_START
+                };
+                self.timers
+                    .set(timer, now + self.config.bypass_after + head_start);
             }
             (Lone::Nobody { .. }, _) => {}
         }
@@ -129,7 +137,6 @@ impl Domain {
             other.map(RemotePort::is_up),
             other.and_then(RemotePort::alone),
         );
-        let is_primary = self.identity.role == Role::Primary;
         // Also while it is away: what it could not hold goes on.
         let cannot_hold = self.syncd.is_known && !self.syncd.policy.holds;
         if let Some(event) = situation.bypass(port.bypass(), is_primary, other, cannot_hold) {

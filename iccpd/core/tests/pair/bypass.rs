@@ -74,6 +74,18 @@ fn the_only_leg_carries_data_or_else_the_primarys_after_a_time() {
     }
 }
 
+/// What LACP sent last on two legs is up to an interval apart.
+#[test]
+fn the_primary_carries_data_also_where_its_leg_fell_silent_a_moment_later() {
+    for (apart, who) in [(SECOND, "A"), (SECOND * 3, "B")] {
+        let mut world = silent_host(&[Side::B]);
+        world.run_for(apart);
+        world.set_alone(Side::A, 0, true);
+        carry_throughout(&mut world, SECOND * 20, &["", who]);
+        assert_eq!(carrying(&world), who);
+    }
+}
+
 /// It carries data whatever is decided: the kernel has given up waiting.
 #[test]
 fn a_half_that_cannot_be_held_is_the_one_that_carries_data_or_else_both_are_isolated() {
@@ -90,7 +102,7 @@ fn a_half_that_cannot_be_held_is_the_one_that_carries_data_or_else_both_are_isol
                     world.set_alone(side, 0, true);
                 }
             }
-            world.run_for(SECOND * 12);
+            world.run_for(SECOND * 14);
         }
         assert_eq!(carrying(&world), who);
         for (side, carries) in Side::BOTH.into_iter().zip(legs(who)) {
@@ -103,7 +115,7 @@ fn a_half_that_cannot_be_held_is_the_one_that_carries_data_or_else_both_are_isol
         }
         // What it could not hold goes on when it is gone.
         world.kill_syncd(Side::B);
-        world.run_for(SECOND * 12);
+        world.run_for(SECOND * 14);
         assert_eq!(carrying(&world), who);
         let isolated = world.at(Side::A).kernel.isolated.contains(&name(BONDS[0]));
         assert_eq!(isolated, who.contains('B'), "{who} carry data");
@@ -113,7 +125,7 @@ fn a_half_that_cannot_be_held_is_the_one_that_carries_data_or_else_both_are_isol
 #[test]
 fn a_leg_that_comes_later_changes_nothing_and_takes_over_from_one_that_goes() {
     let mut world = silent_host(&[Side::B]);
-    world.run_for(SECOND * 12);
+    world.run_for(SECOND * 14);
     world.set_alone(Side::A, 0, true);
     carry_throughout(&mut world, SECOND * 20, &["B"]);
     world.set_alone(Side::B, 0, false);
@@ -125,7 +137,7 @@ fn a_leg_that_comes_later_changes_nothing_and_takes_over_from_one_that_goes() {
 fn lacp_on_either_leg_ends_it_on_both_before_that_leg_carries_data() {
     for side in Side::BOTH {
         let mut world = silent_host(&Side::BOTH);
-        world.run_for(SECOND * 12);
+        world.run_for(SECOND * 14);
         assert_eq!(carrying(&world), "A");
         // The host installed itself and brings up its bond, one leg after the other.
         world.set_alone(side, 0, false);
@@ -144,7 +156,7 @@ fn lacp_on_either_leg_ends_it_on_both_before_that_leg_carries_data() {
 #[test]
 fn without_a_session_only_the_chassis_that_had_it_goes_on() {
     let mut world = silent_host(&Side::BOTH);
-    world.run_for(SECOND * 12);
+    world.run_for(SECOND * 14);
     world.cut_wire();
     carry_throughout(&mut world, SECOND * 200, &["A"]);
     world.mend_wire();
@@ -160,7 +172,7 @@ fn without_a_session_only_the_chassis_that_had_it_goes_on() {
 #[test]
 fn the_other_chassis_takes_over_when_its_peer_is_taken_for_dead() {
     let mut world = silent_host(&Side::BOTH);
-    world.run_for(SECOND * 12);
+    world.run_for(SECOND * 14);
     world.kill_iccpd(Side::A);
     world.kill_syncd(Side::A);
     world.set_alone(Side::A, 0, false);
@@ -175,7 +187,7 @@ fn the_other_chassis_takes_over_when_its_peer_is_taken_for_dead() {
 fn a_restart_of_a_daemon_changes_nothing() {
     for side in Side::BOTH {
         let mut world = silent_host(&Side::BOTH);
-        world.run_for(SECOND * 12);
+        world.run_for(SECOND * 14);
         world.kill_iccpd(side);
         carry_throughout(&mut world, SECOND * 3, &["A"]);
         world.start_iccpd(side);
