@@ -448,14 +448,19 @@ impl Settings {
                 protocol.setting()
             );
         }
-        // Losing the session changes nothing, whatever is spoken: the story of the pair is to be the same.
+        // Losing the session changes nothing, whatever is spoken, and A is the primary, whatever id its machine has: the
+        // story of the pair is to be the same.
         let iccpd = format!(
             "[domain]\nid = 7\nlocal = \"{}\"\npeer = \"{}\"\nbridge = {BRIDGE:?}\n\
-             peer-link = {PEER_LINK:?}\nports = {ports:?}\nsystem-mac = \"{SYSTEM_MAC}\"\n\
+             peer-link = {PEER_LINK:?}\nports = {ports:?}\nsystem-mac = \"{SYSTEM_MAC}\"\npriority = {}\n\
              dialect = {:?}\nstrict-sonic = false\n\
              [syncd]\nsocket = {:?}\nuser = \"{}\"\n[control]\nsocket = {:?}\n",
             side.control_address(),
             side.peer().control_address(),
+            match side {
+                Side::A => 1,
+                Side::B => 2,
+            },
             speech.iccp.setting(),
             match protocol {
                 Protocol::V2 => syncd_socket(ctx, side),

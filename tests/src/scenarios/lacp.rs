@@ -67,12 +67,14 @@ fn one_system_mac_makes_one_aggregator(ctx: &mut Ctx) -> Result<()> {
 fn wait_bypass(mlag: &Mlag, by: Side) -> Result<()> {
     let port = mlag.lag.port(1);
     eventually("one chassis carries data without LACP", NOTICED, || {
-        for side in Side::BOTH {
-            let interface = mlag.at(side).interface(&port)?;
-            let state = (interface.bypass, interface.held);
+        let [a, b] = [
+            mlag.at(Side::A).interface(&port)?,
+            mlag.at(Side::B).interface(&port)?,
+        ];
+        for (side, half) in Side::BOTH.into_iter().zip([&a, &b]) {
             ensure!(
-                state == (side == by, side != by),
-                "{side}: bypass and held are {state:?}"
+                (half.bypass, half.held) == (side == by, side != by),
+                "not {by} alone: A says {a:?}, B says {b:?}"
             );
         }
         Ok(())
