@@ -126,11 +126,16 @@ impl Reconciler {
             self.pending.insert_if_new(key, EntryReason::Once { port });
             return None;
         }
-        // What the client asked for, and could not be done yet, it asked for before it knew of this.
-        if let Some(waiting) = self.retry.get_mut(&key)
-            && *waiting == EntryReason::Want
-        {
-            *waiting = EntryReason::Check;
+        // What the client asked for, and could not be done yet, it asked for before it knew of this; and a host that was to
+        // be put back where it was seen has been seen since.
+        let is_to_be_put_back = |reason: &EntryReason| matches!(reason, EntryReason::Once { .. });
+        let waits = self.retry.get_mut(&key);
+        let waits =
+            waits.filter(|reason| **reason == EntryReason::Want || is_to_be_put_back(reason));
+        let is_next = self.pending.get_mut(&key);
+        let is_next = is_next.filter(|reason| is_to_be_put_back(reason));
+        for reason in waits.into_iter().chain(is_next) {
+            *reason = EntryReason::Check;
         }
         self.waiting.remove(&key);
         if let Ok(Some(_)) = self.plan_entry(&key, &EntryReason::Check) {

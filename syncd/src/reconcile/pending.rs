@@ -40,6 +40,10 @@ impl<K: Copy + Eq + Hash + Ord, R> Pending<K, R> {
         self.reasons.get(key)
     }
 
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut R> {
+        self.reasons.get_mut(key)
+    }
+
     /// Why each waits, in no order.
     pub(super) fn reasons_mut(&mut self) -> impl Iterator<Item = &mut R> {
         self.reasons.values_mut()

@@ -94,6 +94,35 @@ fn a_host_that_moved_before_an_action_put_it_back_is_where_it_moved() {
     assert_eq!(bench.ask(&[fdb_op(1, "peer")]).0, [install("peer")]);
 }
 
+/// Input: a host was to be put back where it had moved, which was refused or has not been done yet, and it moves again.
+/// Output: it is left where it was seen last.
+#[test]
+fn a_host_that_moves_once_more_is_not_put_back() {
+    for is_refused in [true, false] {
+        let mut bench = Bench::running();
+        let _ = bench.ask(&[fdb_op(1, "peer")]);
+        let _ = reports(&mut bench, Some(entry("bond2", EntryKind::Dynamic)));
+        assert_eq!(reports(&mut bench, Some(ours("peer", false))), None);
+        let back = Action::FdbMakeDynamic {
+            key: key(1),
+            port: port("bond2"),
+        };
+        if is_refused {
+            bench.refused = vec![back.clone()];
+            assert_eq!(bench.settle().0, [back]);
+            bench.refused.clear();
+        }
+        let moved = entry("bond1", EntryKind::Dynamic);
+        let on_bond = Observation::Learned {
+            port: port("bond1"),
+            configured: false,
+        };
+        assert_eq!(reports(&mut bench, Some(moved)), Some(seen(on_bond)));
+        bench.reconciler.retry();
+        assert_eq!(bench.settle().0, []);
+    }
+}
+
 /// Reports may be lost. What comes when the dataplane had nothing left to report is news.
 #[test]
 fn an_echo_that_never_comes_hides_no_host() {
