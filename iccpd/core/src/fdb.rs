@@ -353,13 +353,34 @@ pub struct Fdb {
     /// MLAG ports that went down at the peer since their states were looked at last.
     lost_at_peer: BTreeSet<IfName>,
     moves: Moves,
+    sight: Sight,
+}
+
+/// Until when this chassis knew what its dataplane sees: what a listing has otherwise was observed later.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sight {
+    /// It has listed everything, and reports what changes.
+    is_complete: bool,
+    /// When that ended last.
+    until: Option<Time>,
+}
+
+impl Sight {
+    fn ends(&mut self, now: Time) {
+        if std::mem::take(&mut self.is_complete) {
+            self.until = Some(now);
+        }
+    }
 }
 
 impl Fdb {
     /// The dataplane of this chassis reports an address.
     pub fn local_observation(&mut self, key: FdbKey, observation: Observation, now: Time) {
-        // What is listed may have been there for long.
-        let at = (!self.table.is_listing()).then_some(now);
+        // What is listed may have been there for long, but was not when this chassis last knew everything.
+        let at = match self.table.is_listing() {
+            true => self.sight.until,
+            false => Some(now),
+        };
         self.observed(key, observation, at);
     }
 
@@ -457,7 +478,8 @@ impl Fdb {
     }
 
     /// The dataplane lists its table: what it does not name is not seen here.
-    pub fn local_listing_begins(&mut self) {
+    pub fn local_listing_begins(&mut self, now: Time) {
+        self.sight.ends(now);
         self.early.clear();
         // It does not list what was installed.
         let listed = |local: &Local| local.standing == Standing::Own;
@@ -467,12 +489,16 @@ impl Fdb {
 
     /// The dataplane's listing is complete. Returns false, and nothing follows, if none had begun.
     pub fn local_listing_ends(&mut self) -> bool {
-        self.table
-            .listing_ends(|_, entry, _| entry.observe_nothing())
+        let ends = self
+            .table
+            .listing_ends(|_, entry, _| entry.observe_nothing());
+        self.sight.is_complete |= ends;
+        ends
     }
 
     /// The dataplane is gone, in the middle of its listing perhaps.
-    pub const fn syncd_down(&mut self) {
+    pub fn syncd_down(&mut self, now: Time) {
+        self.sight.ends(now);
         self.table.abandon_listing();
     }
 

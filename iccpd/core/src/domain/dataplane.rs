@@ -105,14 +105,14 @@ impl Domain {
     }
 
     /// What it carried out stays carried out; what it confirms from now on is unknown.
-    pub(super) fn syncd_down(&mut self) {
+    pub(super) fn syncd_down(&mut self, now: Time) {
         self.syncd.backend = None;
         self.dataplane_has_time(self.now);
         for batch in self.syncd.in_flight.drain(..) {
             self.counters.unanswered(&batch.ops);
         }
         self.syncd.listed = false;
-        self.tables.fdb.syncd_down();
+        self.tables.fdb.syncd_down(now);
         self.links.members_abandon();
         self.program_ports(Report::Lost);
     }
@@ -225,7 +225,7 @@ impl Domain {
     pub(super) fn syncd_event(&mut self, event: Event, now: Time) {
         match event {
             Event::SnapshotBegin => {
-                self.tables.fdb.local_listing_begins();
+                self.tables.fdb.local_listing_begins(now);
                 self.links.members_begin();
             }
             Event::SnapshotEnd => {

@@ -418,6 +418,57 @@ fn what_waits_for_a_peer_link_gives_way_to_what_was_seen_later() {
     }
 }
 
+/// Input: the dataplane lists what it sees once more, for it lost events or is back, and has a host elsewhere; the session is
+/// a new one, and the peer saw the host before that, or after. Output: it is where it was seen last.
+#[test]
+fn what_a_listing_has_otherwise_was_seen_later_than_all_before() {
+    for (is_down, age, is_here) in [
+        (false, 50, true),
+        (false, 10, false),
+        (true, 50, true),
+        // Between the loss and the listing nobody knows.
+        (true, 35, false),
+    ] {
+        let at = |millis| Time::new(Duration::from_millis(millis));
+        let mut f = Fixture::new();
+        f.fdb.session_up(true);
+        f.fdb.local_listing_begins(at(1));
+        f.fdb.local_listing_ends();
+        f.peer(EntryOp::Add, "swp10");
+        let _ = (f.ops(), f.advertised());
+        if is_down {
+            f.fdb.syncd_down(at(60));
+            f.fdb.syncd_up();
+        }
+        f.fdb.local_listing_begins(at(80));
+        let observation = Observation::Learned {
+            port: port("bond1"),
+            configured: false,
+        };
+        f.fdb.local_observation(KEY, observation, at(81));
+        f.fdb.local_listing_ends();
+        f.fdb.session_down(false);
+        f.fdb.session_up(true);
+        let order = MacOrder {
+            mac: KEY.mac,
+            vid: KEY.vid,
+            sequence: 1,
+            age: Some(Duration::from_millis(age)),
+        };
+        f.fdb.remote_orders(&[order], at(100));
+        let entry = MacEntry {
+            op: EntryOp::Add,
+            kind: MacType::Dynamic,
+            mac: KEY.mac,
+            vid: KEY.vid,
+            port: port("swp10"),
+        };
+        f.fdb.remote_entry(&entry, true);
+        let entry = f.fdb.table.get(&KEY).unwrap();
+        assert_eq!(entry.local.is_some(), is_here, "{is_down} {age}");
+    }
+}
+
 /// Input: the peer link is missing for a while. Output: the peer's table is left alone, but for a host that is elsewhere
 /// now: that may be the way to the peer.
 #[test]
@@ -591,7 +642,7 @@ fn a_new_session_hears_of_every_local_address_again() {
 fn an_address_missing_from_a_listing_is_no_longer_seen_here() {
     let mut f = Fixture::new();
     f.learn("bond1").advertised();
-    f.fdb.local_listing_begins();
+    f.fdb.local_listing_begins(Time::ZERO);
     f.fdb.local_listing_ends();
     assert_eq!(f.advertised(), [(EntryOp::Delete, "bond1".into())]);
     assert!(f.fdb.is_empty());
@@ -812,7 +863,7 @@ impl Fixture {
             }
             Step::Purge => self.fdb.purge_stale(),
             Step::Listing => {
-                self.fdb.local_listing_begins();
+                self.fdb.local_listing_begins(Time::ZERO);
                 self.fdb.local_listing_ends();
             }
             Step::Room(peer, syncd) => drop((self.advertise(peer), self.program(syncd))),

@@ -35,7 +35,7 @@ fn happen(f: &mut Fixture, word: char, is_here: &mut bool) {
             f.fdb.session_up(false);
         }
         '?' => {
-            f.fdb.local_listing_begins();
+            f.fdb.local_listing_begins(Time::ZERO);
             if *is_here {
                 configure(f, HERE);
             }

@@ -47,7 +47,7 @@ fn happen(f: &mut Fixture, what: &str) {
         "mlag" => drop(f.change(|ports| ports.mlag.insert(port(on)))),
         "no-mlag" => drop(f.change(|ports| ports.mlag.remove(&port(on)))),
         "list" => {
-            f.fdb.local_listing_begins();
+            f.fdb.local_listing_begins(Time::ZERO);
             f.fdb.local_listing_ends();
         }
         "lost" => f.fdb.session_down(true),

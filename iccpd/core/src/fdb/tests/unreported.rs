@@ -268,7 +268,7 @@ mod aged_here {
     fn a_flush_takes_only_what_nobody_else_sees() {
         let mut f = server();
         f.learn("swp10").advertised();
-        f.fdb.local_listing_begins();
+        f.fdb.local_listing_begins(Time::ZERO);
         f.fdb.local_listing_ends();
         assert_eq!(f.advertised(), [del("swp10")]);
         f.ops();
@@ -790,7 +790,7 @@ mod sessions {
         assert_eq!(f.ops(), [ageing("bond1")]);
         f.fdb.syncd_up();
         f.fdb.complete();
-        f.fdb.local_listing_begins();
+        f.fdb.local_listing_begins(Time::ZERO);
         f.fdb.local_listing_ends();
         let begin = Op::SnapshotBegin(Section::Fdb);
         let end = Op::SnapshotEnd(Section::Fdb);
