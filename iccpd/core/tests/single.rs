@@ -822,6 +822,42 @@ fn a_port_that_cannot_carry_is_held_and_leaves_the_pair_s_system_id_until_it_can
     }
 }
 
+/// Input: LACP lets go of a leg that has carrier, or has lost it; the dataplane confirms that it is held, or says nothing.
+/// Output: the peer, which lifts its isolation then, hears that the leg is down when it is held, or could carry nothing
+/// anyway, or when the dataplane is taken for silent.
+#[test]
+fn a_leg_that_may_come_back_is_down_for_the_peer_when_it_is_held() {
+    for (running, answers) in [(true, true), (false, true), (true, false)] {
+        let mut chassis = Chassis::synchronised();
+        while let Some((batch, _)) = chassis.batch() {
+            chassis.answer(&batch, None);
+        }
+        chassis.sent();
+        chassis.feed(Input::Link(Link {
+            master: Some(2),
+            running,
+            member: Some(LagMember {
+                distributing: false,
+                alone: false,
+            }),
+            ..link(3, "swp1")
+        }));
+        let is_said = |sent: Vec<Tlv>| {
+            let is_down =
+                |tlv: &Tlv| matches!(tlv, Tlv::AggregatorState(is) if is.state == PortState::Down);
+            sent.iter().any(is_down)
+        };
+        let (batch, _) = chassis.batch().unwrap();
+        assert_eq!(is_said(chassis.sent()), !running, "{running} {answers}");
+        if answers {
+            chassis.answer(&batch, None);
+        } else {
+            chassis.pass(SECOND * 2);
+        }
+        assert_eq!(is_said(chassis.sent()), running, "{running} {answers}");
+    }
+}
+
 /// The harness of a pair always reads; here nobody does.
 #[test]
 fn a_peer_that_talks_and_does_not_read_costs_no_memory() {

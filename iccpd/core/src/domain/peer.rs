@@ -12,7 +12,7 @@ use crate::input::LinkKind;
 use crate::lag::{Advertised, News, aggregator_purge};
 use crate::policy::peer::PeerPolicy;
 use crate::session::SessionState;
-use mclag_proto::iccp::ext::Extension;
+use mclag_proto::iccp::ext::{DataplanePresence, Extension};
 use mclag_proto::iccp::{InterfaceUpAck, PeerLinkInfo, PeerLinkKind, SystemConfig};
 use mclag_proto::{AggregatorId, IfName};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -349,9 +349,19 @@ impl Domain {
             self.push_tlv(aggregator_purge(name, id));
             return true;
         }
+        let is_at_work = self.syncd.is_up() && self.syncd.presence == DataplanePresence::AtWork;
+        let links = &self.links;
+        // Its host may come back to a leg that has carrier at any moment. What it sends into it would come back to it by the
+        // peer's half, which is isolated no more when it hears that this one is down: that is so when it is held.
+        let may_come_back = |port: &MlagPort| {
+            let is_going_down = !port.is_up() && port.is_being_held();
+            is_at_work && is_going_down && links.has_running_member(&port.name())
+        };
         let changed = |port: &&mut MlagPort| {
             let partner = policy.hears_partners && port.is_partner_due();
-            is_named(port, policy) && (port.advertised() != Advertised::Current || partner)
+            is_named(port, policy)
+                && (port.advertised() != Advertised::Current || partner)
+                && !(port.advertised() == Advertised::StateDue && may_come_back(port))
         };
         let ports = self.ports.values_mut().filter(changed);
         let Some(port) = ports.max_by_key(|port| port.attached()) else {

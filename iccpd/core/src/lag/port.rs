@@ -374,6 +374,12 @@ impl MlagPort {
         self.hold == Hold::Lifted || self.state().traffic() == Traffic::Keep
     }
 
+    /// The dataplane was sent that it is to carry no data, and has not answered.
+    #[must_use]
+    pub fn is_being_held(&self) -> bool {
+        self.hold == Hold::Sent
+    }
+
     /// It carries no data, as the dataplane confirmed, which may be gone by now.
     #[must_use]
     pub fn is_held_in_force(&self) -> bool {
