@@ -27,6 +27,13 @@ pub enum DataplaneEvent {
     Input(Input),
     /// The settings of the pair that the dataplane tells changed; none where it has no pair.
     Settings(Option<Box<Config>>),
+    /// An interface that had this name is called otherwise by the kernel.
+    Kept {
+        /// The name that it had.
+        name: IfName,
+        /// Its number.
+        index: u32,
+    },
 }
 
 /// What the dataplane does not say of a pair and somebody has to.
@@ -131,6 +138,11 @@ impl Dataplane {
         self.syncd.reconnect();
     }
 
+    /// The names that interfaces have which the kernel calls otherwise, once the dataplane is there to say so.
+    pub async fn names(&mut self) -> Vec<(u32, IfName)> {
+        self.syncd.names().await
+    }
+
     /// What was received and not handed out yet.
     pub fn ready(&mut self) -> Option<DataplaneEvent> {
         loop {
@@ -151,13 +163,19 @@ impl Dataplane {
         }
     }
 
-    /// Put the settings of the pair together; everything else is the core's.
+    /// Put the settings of the pair together, and hand names to whoever reads the kernel; everything else is the core's.
     fn take(&mut self, input: Input) -> Option<DataplaneEvent> {
-        let Input::SyncdEvent(Event::Settings(part)) = input else {
-            if let Input::SyncdUp { .. } = input {
-                self.settings = Assembly::default();
+        let part = match input {
+            Input::SyncdEvent(Event::Settings(part)) => part,
+            Input::SyncdEvent(Event::Kept { name, index }) => {
+                return Some(DataplaneEvent::Kept { name, index });
             }
-            return Some(DataplaneEvent::Input(input));
+            input => {
+                if let Input::SyncdUp { .. } = input {
+                    self.settings = Assembly::default();
+                }
+                return Some(DataplaneEvent::Input(input));
+            }
         };
         match self.settings.take(part) {
             Ok(settings) => {

@@ -36,6 +36,8 @@ use tokio::time::{Instant, timeout};
 pub use bridge::PairBridge;
 pub use mclag_daemon::signals::Signal;
 
+/// How long a start waits for a dataplane that may say which interfaces have other names. One that is there says so in less.
+const NAMES: Duration = Duration::from_millis(250);
 /// How long a stop may take to tell the peer and `syncd`.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// Messages of the peer before this chassis' own news have their turn again.
@@ -126,6 +128,7 @@ pub struct Pair {
 enum Event {
     Input(Input),
     Settings(Option<Box<Config>>),
+    Kept(u32, IfName),
     Question(Question<Request, Reply>),
     Legacy(mclagdctl::server::Question),
     /// There may be room for messages to the peer.
@@ -196,6 +199,12 @@ impl Driver {
         if let Some(pair) = &self.pair {
             self.recorder.begin(pair.domain.config(), true);
         }
+        // An interface of another name would be taken for a missing one until then.
+        if let Ok(names) = timeout(NAMES, self.dataplane.names()).await {
+            for (index, name) in names {
+                self.kernel.keep_name(index, name);
+            }
+        }
         let signal = loop {
             if let Some(error) = self.taken.take() {
                 self.dataplane.bye().await;
@@ -212,6 +221,7 @@ impl Driver {
                     self.settings(config).await;
                     self.take_turn().await;
                 }
+                Event::Kept(index, name) => self.keep_name(index, name),
                 Event::Question(question) => self.answer(question),
                 Event::Legacy(question) => {
                     let (seen, counted) = (self.seen(), &self.counted);
@@ -290,6 +300,15 @@ impl Driver {
         match event {
             DataplaneEvent::Input(input) => self.handle(input),
             DataplaneEvent::Settings(config) => self.settings(config).await,
+            DataplaneEvent::Kept { name, index } => self.keep_name(index, name),
+        }
+    }
+
+    /// An interface had this name when this daemon did not run. The core is to know before it asks for anything.
+    fn keep_name(&mut self, index: u32, name: IfName) {
+        self.kernel.keep_name(index, name);
+        while let Some(input) = self.kernel.ready() {
+            self.handle(input);
         }
     }
 
@@ -592,6 +611,7 @@ impl Driver {
                         self.later = Some(config);
                         None
                     }
+                    DataplaneEvent::Kept { .. } => None,
                 },
             };
             if let Some(input) = input {
@@ -616,6 +636,7 @@ impl From<DataplaneEvent> for Event {
         match event {
             DataplaneEvent::Input(input) => Self::Input(input),
             DataplaneEvent::Settings(config) => Self::Settings(config),
+            DataplaneEvent::Kept { name, index } => Self::Kept(index, name),
         }
     }
 }

@@ -126,6 +126,11 @@ impl Watch {
         self.names = names;
     }
 
+    /// The interface of this number had that name before this daemon started.
+    pub fn keep_name(&mut self, index: u32, name: IfName) {
+        self.view.keep_name(index, name);
+    }
+
     /// These ports are to carry data without LACP, which is for bonds: teams among them are refused, in the log.
     pub fn bypass(&mut self, ports: BTreeSet<IfName>) {
         self.bypass = ports;

@@ -11,7 +11,8 @@ use iccp_core::{Batch, Input};
 use mclag_daemon::dial::{Backoff, Dialler};
 use mclag_daemon::pipe::{Pipe, Progress};
 use mclag_daemon::process::chain;
-use mclag_proto::sync::model::OpError;
+use mclag_proto::IfName;
+use mclag_proto::sync::model::{Event, OpError};
 use mclag_proto::sync::v2::{
     self, Capabilities, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage, VERSION,
 };
@@ -47,7 +48,7 @@ pub struct Syncd {
     servers: Servers,
     /// It is expected to have the settings of the pair.
     names_pair: bool,
-    dialler: Dialler<Result<(SyncdConnection, ServerHello), Lost>>,
+    dialler: Dialler<Result<Greeted, Lost>>,
     connection: Option<Box<SyncdConnection>>,
     /// The outage was written down.
     complained: bool,
@@ -65,6 +66,10 @@ struct SyncdConnection {
     /// Credit that was granted.
     granted: u64,
 }
+
+/// A connection to a server, what it said of itself, and the interfaces that are called otherwise by the kernel, as far as
+/// it says: these are to be known before anything is asked of it.
+type Greeted = (SyncdConnection, ServerHello, VecDeque<Input>);
 
 /// The messages of a connection.
 #[derive(Debug)]
@@ -257,10 +262,7 @@ impl Syncd {
                 return input;
             }
             match &mut self.connection {
-                None => match self.dialler.next().await {
-                    Ok((connection, hello)) => self.connected(connection, hello),
-                    Err(lost) => self.lose(&lost),
-                },
+                None => self.connect().await,
                 Some(connection) => {
                     if let Err(lost) = connection.receive(&mut self.inputs).await {
                         self.lose(&lost);
@@ -270,7 +272,27 @@ impl Syncd {
         }
     }
 
-    fn connected(&mut self, connection: SyncdConnection, hello: ServerHello) {
+    /// The names that the server said interfaces have, once it is there. Dropping the future loses nothing.
+    pub async fn names(&mut self) -> Vec<(u32, IfName)> {
+        while self.connection.is_none() {
+            self.connect().await;
+        }
+        let mut names = Vec::new();
+        while let Some(Input::SyncdEvent(Event::Kept { name, index })) = self.inputs.front() {
+            names.push((*index, *name));
+            self.inputs.pop_front();
+        }
+        names
+    }
+
+    async fn connect(&mut self) {
+        match self.dialler.next().await {
+            Ok(greeted) => self.connected(greeted),
+            Err(lost) => self.lose(&lost),
+        }
+    }
+
+    fn connected(&mut self, (connection, hello, kept): Greeted) {
         let ServerHello {
             version: _,
             capabilities,
@@ -288,6 +310,7 @@ impl Syncd {
         self.connection = Some(Box::new(connection));
         self.dialler.reset();
         self.complained = false;
+        self.inputs.extend(kept);
         self.inputs.push_back(Input::SyncdUp {
             abilities,
             backend,
@@ -315,7 +338,7 @@ async fn connecting(
     socket: PathBuf,
     servers: Servers,
     usual: impl AsyncFnOnce() -> Option<u32>,
-) -> Result<(SyncdConnection, ServerHello), Lost> {
+) -> Result<Greeted, Lost> {
     let stream = UnixStream::connect(socket).await?;
     let user = stream.peer_cred()?.uid();
     // Apart from the greeting: a name service that hangs is no fault of the server.
@@ -333,7 +356,7 @@ async fn connecting(
     }
 }
 
-async fn greet(stream: UnixStream) -> Result<(SyncdConnection, ServerHello), Lost> {
+async fn greet(stream: UnixStream) -> Result<Greeted, Lost> {
     let mut connection = SyncdConnection {
         pipe: Pipe::new(stream, Codec(v2::Codec::client())),
         unanswered: VecDeque::new(),
@@ -342,12 +365,22 @@ async fn greet(stream: UnixStream) -> Result<(SyncdConnection, ServerHello), Los
     };
     connection.send(&ClientMessage::Hello(ClientHello {
         versions: VERSION..=VERSION,
-        capabilities: Capabilities::SETTINGS,
+        capabilities: Capabilities::SETTINGS | Capabilities::NAMES,
         software: concat!("iccpd ", env!("CARGO_PKG_VERSION")).into(),
         events_up_to: EVENT_CREDIT,
     }))?;
     match connection.message().await? {
-        ServerMessage::Hello(hello) if hello.version == VERSION => Ok((connection, hello)),
+        ServerMessage::Hello(hello) if hello.version == VERSION => {
+            let mut kept = VecDeque::new();
+            if hello.capabilities.contains(Capabilities::NAMES) {
+                connection.receive(&mut kept).await?;
+            }
+            let is_name = |input: &Input| matches!(input, Input::SyncdEvent(Event::Kept { .. }));
+            if !kept.iter().all(is_name) {
+                return Err(Lost::Protocol("it did not begin with names".into()));
+            }
+            Ok((connection, hello, kept))
+        }
         ServerMessage::Hello(hello) => {
             let version = hello.version;
             Err(Lost::Protocol(format!(

@@ -338,6 +338,11 @@ fn a_port_that_is_followed_keeps_its_name() {
                 let _ = reconciler.observe(&event);
             }
             assert_eq!(ports(&reconciler), expected, "{command}");
+            // Until another one has the name.
+            let is_kept = expected[0] == "swp1";
+            let kept = is_kept.then_some((swp1.expect("a number"), name("swp1")));
+            let kept = Vec::from_iter(kept);
+            assert_eq!(backend.kept_names()[..kept.len()], kept, "{command}");
             ip("link del last").expect("it is gone");
             while index(&reconciler, "last").is_some() {
                 let event = timeout(PATIENCE, backend.next_event()).await;

@@ -298,7 +298,9 @@ impl Counters {
             | Input::LinksEnd
             | Input::SyncdUp { .. }
             | Input::SyncdResult { .. }
-            | Input::SyncdEvent(Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_))
+            | Input::SyncdEvent(
+                Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_) | Event::Kept { .. },
+            )
             | Input::Timeout
             | Input::Stop { .. } => {}
         }

@@ -57,6 +57,14 @@ impl View {
         }
     }
 
+    /// The interface of this number had that name, as somebody says who followed it.
+    pub fn keep_name(&mut self, index: u32, name: IfName) {
+        if self.names.keep(index, name) && self.infos.contains_key(&index) {
+            self.report_with_members(index);
+            self.report_vlans(vec![index]);
+        }
+    }
+
     /// The kernel was read from scratch: report all of it.
     pub fn replace(&mut self, infos: BTreeMap<u32, LinkInfo>, vlans: BTreeMap<u32, BridgeVlans>) {
         self.names

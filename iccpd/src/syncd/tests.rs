@@ -59,10 +59,15 @@ impl Server {
     }
 
     pub(crate) async fn greet_as(&mut self, window: u32, abilities: Abilities) {
+        self.greet_with(window, abilities, Capabilities::empty())
+            .await;
+    }
+
+    async fn greet_with(&mut self, window: u32, abilities: Abilities, capabilities: Capabilities) {
         assert!(matches!(self.receive().await, ClientMessage::Hello(_)));
         self.send(&ServerMessage::Hello(ServerHello {
             version: VERSION,
-            capabilities: Capabilities::empty(),
+            capabilities,
             abilities,
             backend: "record".into(),
             window,
@@ -290,6 +295,36 @@ async fn a_server_that_breaks_the_rules_is_left() {
         server.stream.write_all(&bytes).await.unwrap();
         assert_eq!(next(&mut syncd).await, Input::SyncdDown, "{what}");
     }
+}
+
+/// Input: a server that knows which interfaces have other names, and one that begins with something else. Output: that is known
+/// before the server counts as connected, and the other one is no server.
+#[tokio::test(flavor = "current_thread")]
+async fn names_are_known_before_anything_is_asked_for() {
+    let place = TempDir::new("syncd-names");
+    let listener = UnixListener::bind(place.path("sock")).unwrap();
+    let mut syncd = Syncd::new(place.path("sock"), false, Servers::new(None));
+    let name = "bond1".parse().unwrap();
+    let kept = Event::Kept { name, index: 12 };
+    let begins_with = |events: Vec<Event>| {
+        let listener = &listener;
+        async move {
+            let mut server = Server::accept(listener).await;
+            server.greet_with(8, ABILITIES, Capabilities::NAMES).await;
+            let first = ServerMessage::Events { number: 1, events };
+            server.send(&first).await;
+            server
+        }
+    };
+    while_quiet(&mut syncd, begins_with(vec![event(1)])).await;
+    let serving = begins_with(vec![kept.clone()]);
+    let (input, mut server) = tokio::join!(next(&mut syncd), serving);
+    assert_eq!(input, Input::SyncdEvent(kept));
+    assert!(matches!(next(&mut syncd).await, Input::SyncdUp { .. }));
+    let events = vec![event(2)];
+    let number = 2;
+    server.send(&ServerMessage::Events { number, events }).await;
+    assert_eq!(next(&mut syncd).await, Input::SyncdEvent(event(2)));
 }
 
 /// Input: a server that answers the hello with something else. Output: the client tries again.

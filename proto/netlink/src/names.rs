@@ -30,13 +30,8 @@ impl Names {
         self.kept.retain(|_, name| names.contains_key(name));
         self.take_all();
         for (name, index) in names {
-            // Before they are listed any number may be of one.
-            let is_there = |index: &u32| self.kernel.is_empty() || self.kernel.contains_key(index);
-            if let Some(index) = index.filter(is_there)
-                && !self.kept.contains_key(&index)
-                && !self.kept.values().any(|kept| kept == name)
-            {
-                self.kept.insert(index, *name);
+            if let Some(index) = index {
+                self.keep(*index, *name);
             }
         }
         let all = self.kernel.iter();
@@ -48,6 +43,20 @@ impl Names {
 
     fn follows(&self, names: &BTreeMap<IfName, Option<u32>>) -> bool {
         self.followed.iter().eq(names.keys())
+    }
+
+    /// The interface of this number had this name, as somebody says who knew it then: it is called so if the name is followed
+    /// and no interface has it. Returns whether it was called otherwise until now.
+    pub fn keep(&mut self, index: u32, name: IfName) -> bool {
+        // Before they are listed any number may be of one.
+        let is_there = self.kernel.is_empty() || self.kernel.contains_key(&index);
+        let is_free = !self.kept.contains_key(&index)
+            && !self.kept.values().any(|kept| *kept == name)
+            && self.followed.contains(&name);
+        if is_there && is_free {
+            self.kept.insert(index, name);
+        }
+        is_there && is_free
     }
 
     /// The kernel calls the interface of this number so. Answers the one that was called so until now and is what the kernel
@@ -105,11 +114,16 @@ impl Names {
         self.kernel.get(&index).copied()
     }
 
-    /// Interfaces that keep a name, with what the kernel calls them.
+    /// Interfaces that keep a name although the kernel calls them otherwise, by number.
+    pub fn kept(&self) -> impl Iterator<Item = (u32, IfName)> {
+        let kept = self.kept.iter().map(|(index, kept)| (*index, *kept));
+        kept.filter(|(index, kept)| self.kernel.get(index).is_some_and(|name| name != kept))
+    }
+
+    /// The same, with what the kernel calls them.
     fn renamed(&self) -> impl Iterator<Item = (IfName, IfName)> {
-        let both = self.kept.iter();
-        let both = both.filter_map(|(index, kept)| Some((*kept, *self.kernel.get(index)?)));
-        both.filter(|(kept, kernel)| kept != kernel)
+        self.kept()
+            .filter_map(|(index, kept)| Some((kept, self.in_kernel(index)?)))
     }
 
     /// What the kernel calls the interface that is called so; the same if there is none.
@@ -220,6 +234,27 @@ mod tests {
         assert_eq!(are(&before), wanted);
         assert_eq!(after.follow(&remembered), [7]);
         assert_eq!(are(&after), wanted);
+    }
+
+    /// Interfaces 7, `host1x`, and 8, `host2`, when ports `host1` and `host2` are followed. Who is said to have had which name,
+    /// and whether that is news.
+    #[test]
+    fn an_interface_gets_the_name_back_that_it_is_said_to_have_had_unless_another_one_has_it() {
+        let mut names = Names::default();
+        names.follow(&following(&[("host1", None), ("host2", None)]));
+        names.list([(7, name("host1x")), (8, name("host2"))]);
+        for (index, had, is_news) in [
+            (8, "host1", false),
+            (9, "host1", false),
+            (7, "host2", false),
+            (7, "lan7", false),
+            (7, "host1", true),
+            (7, "host1", false),
+        ] {
+            assert_eq!(names.keep(index, name(had)), is_news, "{index} {had}");
+        }
+        assert_eq!(names.name(7), Some(name("host1")));
+        assert_eq!(names.kept().collect::<Vec<_>>(), [(7, name("host1"))]);
     }
 
     /// Interfaces `host1`, now `host1x`, and `lan9`. What is said of a name in the kernel, of whom it is said here, and back.

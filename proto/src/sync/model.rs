@@ -326,6 +326,14 @@ pub enum Event {
     },
     /// A part of the settings of the pair, from a dataplane that has them.
     Settings(Setting),
+    /// An interface that is followed under this name is called otherwise by the kernel. Of those there are when a connection
+    /// begins; that an interface gets another name later the client hears from the kernel.
+    Kept {
+        /// The name that it keeps.
+        name: IfName,
+        /// Its number in the kernel.
+        index: u32,
+    },
 }
 
 /// What this chassis' dataplane sees of an address.

@@ -128,6 +128,9 @@ bitflags::bitflags! {
         /// Events of the settings of the pair and of VLAN members ([`Event::Settings`],
         /// [`Event::VlanMember`]): a server sends them only to a client that announced this.
         const SETTINGS = 1;
+        /// The server's first message of events names the interfaces that are called otherwise by the kernel
+        /// ([`Event::Kept`]), and nothing else.
+        const NAMES = 1 << 1;
         const _ = !0;
     }
 }

@@ -555,6 +555,10 @@ impl Backend for LinuxBackend {
         }
     }
 
+    fn kept_names(&self) -> Vec<(u32, IfName)> {
+        self.links.names.kept().collect()
+    }
+
     async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
         self.listing = None;
         self.list_again_at = None;

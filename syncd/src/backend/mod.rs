@@ -41,6 +41,11 @@ pub trait Backend: Send {
         let _ = names;
     }
 
+    /// Interfaces that keep a name although the kernel calls them otherwise, by number.
+    fn kept_names(&self) -> Vec<(u32, IfName)> {
+        Vec::new()
+    }
+
     /// Look at everything afresh, and report events of this bridge from now on. The entries of its table may follow,
     /// as [`BackendEvent::Table`].
     ///

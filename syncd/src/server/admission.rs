@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use mclag_proto::sync::model::Event;
 use mclag_proto::sync::v2::{
-    self, ClientHello, ClientMessage, ErrorCode, ServerHello, ServerMessage,
+    self, Capabilities, ClientHello, ClientMessage, ErrorCode, MAX_EVENTS_PER_MESSAGE, ServerHello,
+    ServerMessage,
 };
 use tokio::net::UnixStream;
 use tokio::time::Instant;
@@ -122,7 +124,10 @@ impl<B: Backend> Server<B> {
             )));
         };
         let (abilities, backend) = self.dataplane().ok_or(Lost::Absent)?;
-        let capabilities = hello.capabilities & self.capabilities();
+        let mut capabilities = hello.capabilities & self.capabilities();
+        if hello.events_up_to == 0 {
+            capabilities.remove(Capabilities::NAMES);
+        }
         connection.credit = hello.events_up_to;
         connection.capabilities = capabilities;
         connection.outbox.resync();
@@ -133,7 +138,13 @@ impl<B: Backend> Server<B> {
             abilities,
             backend,
             window: self.window(),
-        }))
+        }))?;
+        if capabilities.contains(Capabilities::NAMES) {
+            let kept = self.backend.kept_names().into_iter();
+            let kept = kept.map(|(index, name)| Event::Kept { name, index });
+            connection.send_first_events(kept.take(MAX_EVENTS_PER_MESSAGE).collect())?;
+        }
+        Ok(())
     }
 
     fn welcome(&mut self, connection: Connection, hello: &ClientHello) {

@@ -178,6 +178,13 @@ impl Connection {
         }
     }
 
+    /// Send events before all others, for which the client gave credit with its hello.
+    pub(super) fn send_first_events(&mut self, events: Vec<Event>) -> Result<(), Lost> {
+        self.events += 1;
+        let number = self.events;
+        self.send(&ServerMessage::Events { number, events })
+    }
+
     /// Publish what happened when there is next credit, if the client knows such events.
     pub(super) fn push(&mut self, event: Event, table: usize) {
         let is_known = match event {

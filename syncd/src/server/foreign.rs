@@ -428,8 +428,8 @@ impl<B: Backend> Server<B> {
     /// Optional parts of the protocol.
     pub(super) const fn capabilities(&self) -> Capabilities {
         match self.foreign {
-            None => Capabilities::empty(),
-            Some(_) => Capabilities::SETTINGS,
+            None => Capabilities::NAMES,
+            Some(_) => Capabilities::NAMES.union(Capabilities::SETTINGS),
         }
     }
 

@@ -174,7 +174,7 @@ const fn key_of(event: &Event) -> Option<Key> {
     match event {
         Event::Fdb { key, .. } => Some(Key::Fdb(*key)),
         Event::VlanMember { port, vid, .. } => Some(Key::VlanMember(*port, *vid)),
-        Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_) => None,
+        Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_) | Event::Kept { .. } => None,
     }
 }
 
@@ -183,7 +183,9 @@ const fn is_end(event: &Event) -> bool {
     match event {
         Event::Fdb { observation, .. } => observation.port().is_none(),
         Event::VlanMember { member, .. } => !*member,
-        Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_) => false,
+        Event::SnapshotBegin | Event::SnapshotEnd | Event::Settings(_) | Event::Kept { .. } => {
+            false
+        }
     }
 }
 

@@ -257,7 +257,7 @@ impl Client {
 fn hello(versions: std::ops::RangeInclusive<u8>, events_up_to: u64) -> ClientMessage {
     ClientMessage::Hello(ClientHello {
         versions,
-        capabilities: Capabilities::all(),
+        capabilities: Capabilities::all().difference(Capabilities::NAMES),
         software: "test".to_owned(),
         events_up_to,
     })
@@ -346,6 +346,33 @@ async fn a_batch_is_carried_out_and_answered_operation_by_operation() {
     assert!(actual.is_isolated(&port("bond9")));
     assert!(actual.fdb[&key(1)].is_ours());
     rig.stop().await;
+}
+
+/// Input: a client that takes names, and one that does and allows no events. Output: its first events are those; the other one
+/// hears that there will be none.
+#[tokio::test]
+async fn names_are_the_first_events_of_a_client_that_takes_them() {
+    let rig = Rig::start(Options::default()).await;
+    for (events_up_to, has_names) in [(u64::MAX, true), (0, false)] {
+        let mut client = rig.connect().await;
+        let ClientMessage::Hello(mut hello) = hello(2..=2, events_up_to) else {
+            unreachable!("it is a hello");
+        };
+        hello.capabilities = Capabilities::NAMES;
+        client.send(&ClientMessage::Hello(hello)).await;
+        let Some(ServerMessage::Hello(hello)) = client.receive().await else {
+            panic!("no hello");
+        };
+        let agreed = hello.capabilities.contains(Capabilities::NAMES);
+        assert_eq!(agreed, has_names);
+        if has_names {
+            assert_eq!(client.events().await, []);
+        }
+        assert_eq!(client.ask(&[domain()]).await, [Ok(())]);
+        if has_names {
+            assert_eq!(client.snapshot().await, []);
+        }
+    }
 }
 
 #[tokio::test]

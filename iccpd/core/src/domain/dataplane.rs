@@ -236,8 +236,8 @@ impl Domain {
                 self.tables.fdb.local_observation(key, observation, now);
             }
             Event::VlanMember { port, vid, member } => self.links.set_member(port, vid, member),
-            // The pair is described by whoever made this domain.
-            Event::Settings(_) => {}
+            // The pair is described by whoever made this domain, and interfaces are named by whoever reads the kernel.
+            Event::Settings(_) | Event::Kept { .. } => {}
         }
     }
 }

@@ -700,4 +700,11 @@ fn an_interface_that_settings_name_keeps_the_name() {
     told(&mut view);
     view.follow(&BTreeSet::new());
     assert_eq!(told(&mut view), [is(5, "host1", None)]);
+    // Whoever followed it all the time says so.
+    view.follow(&names);
+    assert_eq!(told(&mut view), []);
+    view.keep_name(5, name("bond1"));
+    assert_eq!(told(&mut view), [is(5, "bond1", Some("host1"))]);
+    view.keep_name(5, name("bond1"));
+    assert_eq!(told(&mut view), []);
 }

@@ -149,6 +149,12 @@ const EVENTS_SETTINGS: &str = "\
     6e 31 30 08 00 00 00 04 00 00 00 \
 ";
 
+const EVENTS_NAMES: &str = "\
+    02 83 29 00 01 00 00 00 00 00 00 00 01 00 00 00 \
+    00 00 00 00 09 00 00 00 05 00 00 00 00 00 00 00 \
+    62 6f 6e 64 31 0c 00 00 00 \
+";
+
 const BATCH_NODE_MAC: &str = "\
     02 02 1e 00 04 00 00 00 00 00 00 00 01 00 00 00 \
     00 00 00 00 11 00 00 00 02 00 5e 00 00 01 \
@@ -455,6 +461,16 @@ fn server_cases() -> Vec<(&'static str, ServerMessage)> {
                 events: settings,
             },
         ),
+        (
+            EVENTS_NAMES,
+            ServerMessage::Events {
+                number: 1,
+                events: vec![Event::Kept {
+                    name: port("bond1"),
+                    index: 12,
+                }],
+            },
+        ),
         (ERROR, error),
     ]
 }
@@ -640,8 +656,8 @@ fn values_that_cannot_be_are_refused_by_name() {
         "domain 0 is not within 1..=65535"
     );
     assert_eq!(
-        spoiled(EVENTS_SETTINGS, 20, 9),
-        "invalid value: integer `9`, expected variant index 0 <= i < 9"
+        spoiled(EVENTS_SETTINGS, 20, 10),
+        "invalid value: integer `10`, expected variant index 0 <= i < 10"
     );
 }
 

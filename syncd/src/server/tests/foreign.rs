@@ -764,6 +764,7 @@ impl Forwarded {
                 Event::VlanMember { port, vid, member } => {
                     self.members.insert((port, vid), member);
                 }
+                Event::Kept { .. } => {}
                 Event::Settings(part) => {
                     if let Some(settings) = self.assembly.take(part).unwrap() {
                         self.settings = Some(settings);

@@ -29,6 +29,11 @@ pub(in crate::sync::v2) enum EventV2 {
     SettingsPort(IfName),
     SettingsUniqueIp(IfName),
     SettingsEnd,
+    // Added for clients with the capability "names".
+    Kept {
+        name: IfName,
+        index: u32,
+    },
 }
 
 #[derive(Deserialize, Serialize)]
@@ -65,6 +70,7 @@ impl From<&Event> for EventV2 {
             Event::Settings(Setting::Port(port)) => Self::SettingsPort(port),
             Event::Settings(Setting::UniqueIp(interface)) => Self::SettingsUniqueIp(interface),
             Event::Settings(Setting::End) => Self::SettingsEnd,
+            Event::Kept { name, index } => Self::Kept { name, index },
         }
     }
 }
@@ -81,6 +87,7 @@ impl From<EventV2> for Event {
             EventV2::SettingsPort(port) => Self::Settings(Setting::Port(port)),
             EventV2::SettingsUniqueIp(interface) => Self::Settings(Setting::UniqueIp(interface)),
             EventV2::SettingsEnd => Self::Settings(Setting::End),
+            EventV2::Kept { name, index } => Self::Kept { name, index },
         }
     }
 }
