@@ -38,9 +38,15 @@ pub struct Iccpd {
 }
 
 impl Iccpd {
-    /// Start: everything is read.
+    /// Start: everything is read, with the names that `mclagsyncd` says, if it is there.
     #[must_use]
-    pub fn start(config: Config, kernel: &Kernel, origin: Instant, now: Time) -> Self {
+    pub fn start(
+        config: Config,
+        kernel: &Kernel,
+        kept: &[(u32, IfName)],
+        origin: Instant,
+        now: Time,
+    ) -> Self {
         let names = iccpd::driver::watched(&config);
         let mut process = Self {
             domain: Domain::new(config),
@@ -51,6 +57,7 @@ impl Iccpd {
             dial_at: Some(now),
         };
         process.view.follow(&process.names);
+        process.keep_names(kept, now);
         process.read_all(kernel, now);
         process
     }
@@ -59,6 +66,14 @@ impl Iccpd {
     pub fn read_all(&mut self, kernel: &Kernel, now: Time) {
         self.view
             .replace(kernel.infos(Reader::Iccpd), kernel.bridge_vlans());
+        self.take_view(now);
+    }
+
+    /// `mclagsyncd` says which interfaces have other names.
+    pub fn keep_names(&mut self, names: &[(u32, IfName)], now: Time) {
+        for (index, name) in names {
+            self.view.keep_name(*index, *name);
+        }
         self.take_view(now);
     }
 

@@ -293,6 +293,12 @@ impl Kernel {
         self.names.name(index)
     }
 
+    /// The interfaces that `mclagsyncd` calls otherwise than the kernel.
+    #[must_use]
+    pub fn kept_names(&self) -> Vec<(u32, IfName)> {
+        self.names.kept().collect()
+    }
+
     /// `mclagsyncd` starts, and remembers these names.
     pub fn remember(&mut self, names: &BTreeMap<IfName, Option<u32>>) {
         self.names = Names::default();

@@ -113,7 +113,8 @@ enum FromKernel<T> {
 }
 
 enum ToIccpd {
-    Up(u64),
+    /// With the interfaces that are called otherwise by the kernel.
+    Up(u64, Vec<(u32, IfName)>),
     Down(u64),
     Reply(u64, Reply),
 }
@@ -149,8 +150,10 @@ pub struct Chassis {
     pub is_on: bool,
     /// The settings that `iccpd` starts with.
     pub config: Config,
-    /// When `iccpd` started the peer link had another name than in the settings.
+    /// When `iccpd` started the peer link had another name than in the settings, and nobody said so.
     pub has_lost_peer_link: bool,
+    /// The same of MLAG ports.
+    lost_ports: BTreeSet<usize>,
     store: Store,
     /// The connection between both processes, as each knows it.
     local: [Option<u64>; 2],
@@ -226,6 +229,7 @@ impl World {
             is_on: true,
             config: config(side, options),
             has_lost_peer_link: false,
+            lost_ports: BTreeSet::new(),
             store: Store::new(),
             local: [None; 2],
             wire: None,

@@ -16,6 +16,13 @@ const OPTIONS: Options = Options {
     spanning_tree: false,
 };
 
+/// Hosts that seldom speak, and all of them LACP.
+const QUIET: Options = Options {
+    speaks_every: Duration::from_secs(25),
+    bypass: false,
+    ..OPTIONS
+};
+
 /// Chassis.
 const A: usize = 0;
 const B: usize = 1;
@@ -340,6 +347,54 @@ fn a_peer_link_of_another_name_takes_no_hosts_from_the_peer() {
             Wait(13_000),
         ],
     );
+}
+
+/// An `iccpd` that starts hears from `mclagsyncd` which interfaces have other names, and nothing is lost by its restart.
+#[test]
+fn an_interface_of_another_name_is_known_to_a_daemon_that_starts() {
+    use Step::{Cross, Kill, Rename, RenamePeerLink, Start, Wait};
+    let restart = [
+        Kill(B, Process::Iccpd),
+        Wait(2_000),
+        Start(B, Process::Iccpd),
+        Wait(13_000),
+    ];
+    for renamed in [Rename(B, 0, false), RenamePeerLink(B, false)] {
+        held(0, &[&[renamed], &restart[..]].concat());
+        held(0, &[&[renamed, Cross(A, true)], &restart[..]].concat());
+    }
+}
+
+/// Events were lost when the host moved, and the session broke: nobody could say how old that was.
+#[test]
+fn a_host_that_moved_while_events_were_lost_is_where_it_is() {
+    use Step::{LoseEvents, Move, ResetWire, Wait};
+    let moved = Move(Place::Bond(0));
+    let lost = LoseEvents(B, Process::Syncd);
+    held_with(
+        QUIET,
+        3_973_280_228_599_667_627,
+        &[moved, ResetWire, lost, Wait(12_353)],
+    );
+    held_with(QUIET, 0, &[ResetWire, lost, moved, Wait(7)]);
+}
+
+/// LACP began anew and agreed again between two polls: the peer's half was isolated no more, and the port was not held yet.
+#[test]
+fn a_leg_that_comes_back_as_it_is_said_to_be_down_returns_no_frame() {
+    use Step::{Blink, DeleteEntry, Member, Move, Wait};
+    let steps = [
+        Blink(A, 0, 201),
+        DeleteEntry(B, 0),
+        Move(Place::Bond(1)),
+        Wait(6),
+        Move(Place::Bond(1)),
+        Wait(3),
+        Move(Place::Orphan(B)),
+        Wait(11),
+        Member(B, 1, false),
+    ];
+    held_with(QUIET, 8_464_575_562_335_759_406, &steps);
 }
 
 /// A host moves that says nothing for a while, shortly before an entry for where it was before can be installed.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::bounds::Kind;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, bond, bond_name, member};
+use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, bond, bond_name, member, name};
 use crate::lacp::Phase;
 use crate::syncd::{RETRY, Syncd};
 
@@ -267,13 +267,24 @@ impl World {
             Process::Iccpd if chassis.iccpd.is_none() => {
                 let config = chassis.config.clone();
                 chassis.from_kernel.clear();
-                chassis.has_lost_peer_link = chassis.kernel.name_of(PEER_LINK) != config.peer_link;
-                chassis.iccpd = Some(Iccpd::start(config, &chassis.kernel, origin, now));
-                for port in 0..BONDS {
-                    // It was followed by who does not run any more.
-                    if !self.is_known(side, bond(port), &bond_name(port)) {
-                        self.expose_port(side, port, Kind::Pairing);
-                    }
+                // Who follows names says so before it is asked for anything, unless it is late.
+                let is_at_once = chassis.syncd.is_some()
+                    && !chassis.is_frozen[1]
+                    && chassis.pause == Duration::ZERO;
+                let kept = match is_at_once {
+                    true => chassis.kernel.kept_names(),
+                    false => Vec::new(),
+                };
+                let is_lost = |index: u32, own: IfName| {
+                    chassis.kernel.name_of(index) != Some(own) && !kept.contains(&(index, own))
+                };
+                let peer_link = config.peer_link;
+                chassis.has_lost_peer_link = peer_link.is_some_and(|own| is_lost(PEER_LINK, own));
+                let ports = (0..BONDS).filter(|port| is_lost(bond(*port), bond_name(*port)));
+                chassis.lost_ports = ports.collect();
+                chassis.iccpd = Some(Iccpd::start(config, &chassis.kernel, &kept, origin, now));
+                for port in chassis.lost_ports.clone() {
+                    self.expose_port(side, port, Kind::Pairing);
                 }
                 self.drain(side);
             }
@@ -282,6 +293,25 @@ impl World {
                 chassis.syncd = Some(Syncd::start(&chassis.store, &mut chassis.kernel));
             }
             _ => {}
+        }
+    }
+
+    /// `mclagsyncd` said late which interfaces have other names: what was taken for absent is there.
+    pub(super) fn find_again(&mut self, side: usize) {
+        let knows = |world: &Self, index: u32, own: &IfName| {
+            let process = world.chassis[side].iccpd.as_ref();
+            process.is_some_and(|process| process.knows(own, index))
+        };
+        for port in self.chassis[side].lost_ports.clone() {
+            if knows(self, bond(port), &bond_name(port)) {
+                self.chassis[side].lost_ports.remove(&port);
+                self.expose_port(side, port, Kind::Pairing);
+            }
+        }
+        if self.chassis[side].has_lost_peer_link && knows(self, PEER_LINK, &name("peerlink")) {
+            self.chassis[side].has_lost_peer_link = false;
+            self.touch_peer_link(Kind::PeerLink);
+            self.checks.expose_all(Kind::PeerLink, self.now);
         }
     }
 

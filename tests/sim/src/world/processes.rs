@@ -40,7 +40,7 @@ impl World {
                     if chassis.local[1].replace(local).is_some() {
                         process.client_went();
                     }
-                    let up = ToIccpd::Up(local);
+                    let up = ToIccpd::Up(local, chassis.kernel.kept_names());
                     push(&mut chassis.to_iccpd, now + Duration::from_micros(200), up);
                     process.client_came();
                 }
@@ -93,7 +93,7 @@ impl World {
         let Some(process) = &mut chassis.iccpd else {
             return;
         };
-        let mut is_idle = true;
+        let (mut is_idle, mut has_names) = (true, false);
         let (events, is_lost) = ready_events(&mut chassis.from_kernel, now);
         if !events.is_empty() {
             is_idle = false;
@@ -106,14 +106,16 @@ impl World {
             is_idle = false;
             let current = chassis.local[0];
             match message {
-                ToIccpd::Up(local) if current == Some(local) => process.handle(
-                    Input::SyncdUp {
+                ToIccpd::Up(local, kept) if current == Some(local) => {
+                    process.keep_names(&kept, now);
+                    has_names = !kept.is_empty();
+                    let up = Input::SyncdUp {
                         abilities: ABILITIES,
                         backend: "model".to_owned(),
                         window: 16,
-                    },
-                    now,
-                ),
+                    };
+                    process.handle(up, now);
+                }
                 ToIccpd::Down(local) if current == Some(local) => {
                     chassis.local[0] = None;
                     process.dial_at = Some(now + Duration::from_millis(50));
@@ -157,6 +159,9 @@ impl World {
             process.handle(Input::Timeout, now);
         }
         let dials = process.dial_at.is_some_and(|at| at <= now);
+        if has_names {
+            self.find_again(side);
+        }
         if dials {
             self.dial(side);
         }
