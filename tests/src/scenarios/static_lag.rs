@@ -7,7 +7,7 @@ use mclag_proto::LagKind;
 use mclag_proto::ctl::Conflict;
 
 use super::flows::{Flows, RATE};
-use crate::mlag::{Mlag, NOTICED, Settings};
+use crate::mlag::{Mlag, NOTICED, Settings, Which};
 use crate::scenario::{Ctx, Scenario};
 use crate::topology::{Options, Pair, Side};
 use crate::traffic::{BROADCAST, Receiver, Stream};
@@ -19,8 +19,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     about: "The bonds of the host and of both chassis are static (balance-xor). B has its own declared to speak LACP: it is \
             held, and status names it; A serves the host. Declared static as on A, both serve it. The link to A blinks; the port \
             of A gets another name and its own back, which no LACP makes a host notice: nothing arrives twice, and what is \
-            lost is counted.",
-    limit: Duration::from_secs(90),
+            lost is counted. Nothing is lost when iccpd of A starts anew in between.",
+    limit: Duration::from_secs(120),
     run: a_host_with_a_static_lag_is_served_by_both_chassis,
 }];
 
@@ -39,24 +39,31 @@ fn a_host_with_a_static_lag_is_served_by_both_chassis(ctx: &mut Ctx) -> Result<(
         unreachable!("one host has one port");
     };
     let settings = |side, kind| Settings::of(ctx, side, &ports, speech).with_kind(&ports, kind);
-    let mlag = Mlag::start_on(ctx, net, |side| match side {
+    let mut mlag = Mlag::start_on(ctx, net, |side| match side {
         Side::A => settings(side, LagKind::Static),
         Side::B => settings(side, LagKind::Lacp),
     })?;
     mlag.wait_synchronised()?;
     b_is_held_and_named(&mlag, port)?;
-    let at_rest = |_: &Mlag| Ok(());
+    let at_rest = |_: &mut Mlag| Ok(());
     // A host with a static LAG goes on sending into a port that is held.
-    passes(ctx, &mlag, "B held", ToHost, Duration::ZERO, at_rest)?;
+    passes(ctx, &mut mlag, "B held", ToHost, Duration::ZERO, at_rest)?;
 
     let now = settings(Side::B, LagKind::Static);
     mlag.at(Side::B).reload(&now)?;
     mlag.wait_ports_dual()?;
-    passes(ctx, &mlag, "both serve", BothWays, Duration::ZERO, at_rest)?;
+    passes(
+        ctx,
+        &mut mlag,
+        "both serve",
+        BothWays,
+        Duration::ZERO,
+        at_rest,
+    )?;
     let second = Duration::from_secs(1);
     passes(
         ctx,
-        &mlag,
+        &mut mlag,
         "the link to A blinks",
         BothWays,
         second,
@@ -69,7 +76,7 @@ fn a_host_with_a_static_lag_is_served_by_both_chassis(ctx: &mut Ctx) -> Result<(
     for (before, now) in [(&port[..], OTHER), (OTHER, &port[..])] {
         let what = format!("{before} of A is called {now}");
         // The host sees no carrier go, and sends on into the leg: as long as the port is down, and held until B has agreed.
-        passes(ctx, &mlag, &what, BothWays, 2 * second, |mlag| {
+        passes(ctx, &mut mlag, &what, BothWays, 2 * second, |mlag| {
             gets_another_name(mlag, before, now)?;
             mlag.wait_ports_dual()?;
             let status = mlag.at(Side::A).ctl(&["status"])?;
@@ -77,6 +84,16 @@ fn a_host_with_a_static_lag_is_served_by_both_chassis(ctx: &mut Ctx) -> Result<(
             ensure!(status.contains(&warning) == (now == OTHER), "{status}");
             Ok(())
         })?;
+        if now == OTHER {
+            let what = "iccpd of A starts anew meanwhile";
+            passes(ctx, &mut mlag, what, BothWays, Duration::ZERO, |mlag| {
+                let iccpd = mlag.daemons(Side::A).daemon(Which::Iccpd);
+                iccpd.kill()?;
+                iccpd.start()?;
+                mlag.wait_synchronised()?;
+                mlag.wait_ports_dual()
+            })?;
+        }
     }
     Ok(())
 }
@@ -120,11 +137,11 @@ enum Ways {
 /// Under floods and unicast, of which nothing arrives twice and no more is lost than in that time.
 fn passes(
     ctx: &Ctx,
-    mlag: &Mlag,
+    mlag: &mut Mlag,
     what: &str,
     ways: Ways,
     lost_for: Duration,
-    happens: impl FnOnce(&Mlag) -> Result<()>,
+    happens: impl FnOnce(&mut Mlag) -> Result<()>,
 ) -> Result<()> {
     let host = mlag.host().untagged();
     let [a, b] = Side::BOTH.map(|side| mlag.orphan(side).untagged());
