@@ -170,21 +170,27 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         prop_oneof![Just(1_u64), Just(25)],
         any::<bool>(),
         prop::bool::weighted(0.25),
+        prop_oneof![
+            3 => Just([0_u64; 4]),
+            1 => prop::array::uniform4(prop_oneof![0..2_000_u64, 0..40_000_u64]),
+        ],
     );
     let steps = prop::collection::vec(steps(), 1..40).prop_map(|steps| steps.concat());
     (options, steps).prop_map(
-        |((seed, restart_hold, session_timeout, speaks_every, bypass, spanning_tree), steps)| {
-            Schedule {
-                options: Options {
-                    seed,
-                    restart_hold: Duration::from_secs(restart_hold),
-                    session_timeout: Duration::from_secs(session_timeout),
-                    speaks_every: Duration::from_secs(speaks_every),
-                    bypass,
-                    spanning_tree,
-                },
-                steps,
-            }
+        |(
+            (seed, restart_hold, session_timeout, speaks_every, bypass, spanning_tree, starts),
+            steps,
+        )| {
+            let options = Options {
+                seed,
+                restart_hold: Duration::from_secs(restart_hold),
+                session_timeout: Duration::from_secs(session_timeout),
+                speaks_every: Duration::from_secs(speaks_every),
+                bypass,
+                spanning_tree,
+                starts: starts.map(Duration::from_millis),
+            };
+            Schedule { options, steps }
         },
     )
 }

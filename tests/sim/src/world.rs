@@ -67,7 +67,17 @@ pub struct Options {
     pub bypass: bool,
     /// Both bridges run spanning tree.
     pub spanning_tree: bool,
+    /// When each process starts for the first time, as in [`PROCESSES`].
+    pub starts: [Duration; 4],
 }
+
+/// Each process, with its chassis.
+pub const PROCESSES: [(usize, Process); 4] = [
+    (0, Process::Syncd),
+    (0, Process::Iccpd),
+    (1, Process::Syncd),
+    (1, Process::Iccpd),
+];
 
 /// Twice the least forward delay: how long a port waits on a bridge with spanning tree.
 const FORWARDS_AFTER: Duration = Duration::from_secs(4);
@@ -286,9 +296,12 @@ impl World {
     #[must_use]
     pub fn settled(options: Options) -> Self {
         let mut world = Self::new(options);
-        for side in SIDES {
-            world.start(side, Process::Syncd);
-            world.start(side, Process::Iccpd);
+        let mut starts: Vec<_> = options.starts.into_iter().zip(PROCESSES).collect();
+        starts.sort_by_key(|(after, _)| *after);
+        for (after, (side, process)) in starts {
+            let passed = world.now.since_origin();
+            world.run_for(after.saturating_sub(passed));
+            world.start(side, process);
         }
         world.run_for(Duration::from_secs(20));
         for station in 0..STATIONS {

@@ -14,6 +14,7 @@ const OPTIONS: Options = Options {
     speaks_every: Duration::from_secs(1),
     bypass: true,
     spanning_tree: false,
+    starts: [Duration::ZERO; 4],
 };
 
 /// Hosts that seldom speak, and all of them LACP.
@@ -347,6 +348,22 @@ fn a_peer_link_of_another_name_takes_no_hosts_from_the_peer() {
             Wait(13_000),
         ],
     );
+}
+
+/// Input: processes start in any order, far apart or not. Output: nothing that any of them finds is taken for a fault.
+#[test]
+fn processes_may_start_in_any_order() {
+    for starts in [
+        [0, 1, 2, 3],
+        [3_000, 0, 0, 3_000],
+        [0, 30_000, 500, 0],
+        [30_000, 25_000, 0, 0],
+        [40_000, 0, 40_000, 0],
+    ] {
+        let starts = starts.map(Duration::from_millis);
+        let options = Options { starts, ..OPTIONS };
+        held_with(options, 0, &[Step::Wait(1_000)]);
+    }
 }
 
 /// An `iccpd` that starts hears from `mclagsyncd` which interfaces have other names, and nothing is lost by its restart.
