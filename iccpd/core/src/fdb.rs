@@ -356,7 +356,8 @@ pub struct Fdb {
     sight: Sight,
 }
 
-/// Until when this chassis knew what its dataplane sees: what a listing has otherwise was observed later.
+/// Until when this chassis knew what its dataplane sees, as far as it noticed: what a listing has otherwise counts as observed
+/// then.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sight {
     /// It has listed everything, and reports what changes.
@@ -376,7 +377,7 @@ impl Sight {
 impl Fdb {
     /// The dataplane of this chassis reports an address.
     pub fn local_observation(&mut self, key: FdbKey, observation: Observation, now: Time) {
-        // What is listed may have been there for long, but was not when this chassis last knew everything.
+        // What is listed may have been there for long, but not so long as this chassis knew everything.
         let at = match self.table.is_listing() {
             true => self.sight.until,
             false => Some(now),
@@ -686,21 +687,9 @@ impl Fdb {
         self.table.complete();
     }
 
-    /// True if there is something to program.
-    #[must_use]
-    pub fn has_ops(&self) -> bool {
-        self.table.has_ops()
-    }
-
     /// Append up to about `max` operations for `syncd`.
     pub fn next_ops(&mut self, max: usize, out: &mut Vec<Op>) {
         self.table.next_ops(max, out);
-    }
-
-    /// True if there is something to advertise.
-    #[must_use]
-    pub fn has_advertisements(&self) -> bool {
-        self.table.has_advertisements()
     }
 
     /// Up to `max` advertisements for the peer, each with what is true now.

@@ -419,12 +419,6 @@ impl Neighbours {
         self.table.complete();
     }
 
-    /// True if there is something to program.
-    #[must_use]
-    pub fn has_ops(&self) -> bool {
-        self.table.has_ops()
-    }
-
     /// Drop what only waits to be dropped, where no dataplane wants neighbours.
     pub fn skip_ops(&mut self) {
         self.table.skip_ops();

@@ -362,11 +362,6 @@ impl<P: Policy> Table<P> {
         });
     }
 
-    /// True if there is something to advertise.
-    pub(crate) fn has_advertisements(&self) -> bool {
-        self.waiting.to_advertise.iter().any(|q| !q.is_empty())
-    }
-
     /// Up to `max` records for the peer from one queue, each with what is true now.
     pub(crate) fn next_advertisements<T>(
         &mut self,
@@ -428,11 +423,6 @@ impl<P: Policy> Table<P> {
             self.is_complete = true;
             self.programming = Programming::Snapshot(None);
         }
-    }
-
-    /// True if there is something to program.
-    pub(crate) fn has_ops(&self) -> bool {
-        !self.waiting.to_program.is_empty() || self.programming != Programming::Changes
     }
 
     /// Drop what only waits to be dropped, where the dataplane has no such table.

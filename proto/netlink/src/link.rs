@@ -232,9 +232,7 @@ impl BondInfo {
 /// What LACP agreed on with the partner of a bond.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct LacpInfo {
-    /// The aggregator that is in use.
-    pub active_aggregator: u16,
-    /// How many members it has.
+    /// How many members the aggregator has that is in use.
     pub num_ports: u16,
     /// Our key.
     pub actor_key: u16,

@@ -42,8 +42,6 @@ pub struct Translator {
     disabled: BTreeSet<IfName>,
     learning: BTreeMap<IfName, bool>,
     pair: Pair,
-    /// Isolation of each port as the client reports it for display (`spec/mclagsyncd-protocol.md` 4.14).
-    shown_isolation: BTreeMap<IfName, bool>,
     programmed: Programmed,
     /// A list was complete: ports that an earlier run left isolated can go.
     is_whole: bool,
@@ -99,7 +97,6 @@ impl Translator {
             disabled: BTreeSet::new(),
             learning: BTreeMap::new(),
             pair: Pair::default(),
-            shown_isolation: BTreeMap::new(),
             programmed: Programmed::default(),
             is_whole: false,
         }
@@ -131,7 +128,6 @@ impl Translator {
         self.disabled.clear();
         self.pair = Pair::default();
         self.programmed.pair = None;
-        self.shown_isolation.clear();
         let mut ops = Vec::new();
         if replaces {
             self.programmed = Programmed::default();
@@ -166,7 +162,6 @@ impl Translator {
         self.disabled.clear();
         self.learning.clear();
         self.pair = Pair::default();
-        self.shown_isolation.clear();
     }
 
     /// Take in a message; what follows from it is appended to `ops`.
@@ -439,14 +434,6 @@ impl Translator {
                 let gone = self.pair.remote.remove_entry(port);
                 ops.extend(gone.map(|(port, _)| Op::RemotePortRelease { port }));
             }
-            // The domain is ignored, as by every legacy server (4.14).
-            ClientMessage::PeerLinkIsolation {
-                domain: _,
-                port,
-                is_isolated,
-            } => {
-                remember(&mut self.shown_isolation, *port, *is_isolated);
-            }
             _ => {}
         }
         let state = self.pair.state();
@@ -467,12 +454,6 @@ impl Translator {
     #[must_use]
     pub const fn peer_system_mac(&self) -> Option<Mac> {
         self.pair.peer_system_mac
-    }
-
-    /// Isolation of a port as the client reports it for display.
-    #[must_use]
-    pub fn shown_isolation(&self, port: &IfName) -> Option<bool> {
-        self.shown_isolation.get(port).copied()
     }
 
     /// The peer link: that of the settings, or that which a client named.

@@ -2,15 +2,9 @@
 
 use super::{Entry, Fdb, Policy};
 use mclag_proto::ctl::{MacCounts, MacCursor, MacLine};
-use mclag_proto::sync::model::{FdbKey, FdbWant};
+use mclag_proto::sync::model::FdbKey;
 
 impl Fdb {
-    /// What was programmed last of an address.
-    #[must_use]
-    pub fn wanted(&self, key: FdbKey) -> Option<FdbWant> {
-        self.table.get(&key)?.programmed
-    }
-
     /// Number of addresses held, in whatever state.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -516,7 +516,7 @@ fn a_snapshot_names_all_that_is_wanted_in_pieces_of_any_size() {
     f.0.syncd_up();
     f.0.complete();
     let mut ops = Vec::new();
-    while f.0.has_ops() {
+    for _ in 0..10 {
         f.0.next_ops(3, &mut ops);
     }
     let mut want = vec![Op::SnapshotBegin(Section::Neighbours)];
@@ -574,7 +574,7 @@ fn nothing_waits_for_a_dataplane_that_takes_no_neighbours() {
         .loses(key(V6));
     f.advertised();
     f.0.skip_ops();
-    assert_eq!((f.0.len(), f.0.has_ops()), (1, false));
+    assert_eq!((f.0.len(), f.ops()), (1, vec![]));
     assert!(f.0.wants_anything());
     f.0.syncd_up();
     assert_eq!(f.ops(), [install(key(V4), HOST)]);

@@ -51,8 +51,4 @@ impl<K: Ord> Queue<K> {
     pub(super) fn len(&self) -> usize {
         self.round.len() + self.next.len()
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.round.is_empty() && self.next.is_empty()
-    }
 }

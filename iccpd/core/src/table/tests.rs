@@ -42,6 +42,15 @@ impl Policy for Toy {
     }
 }
 
+fn has_ops(table: &Table<Toy>) -> bool {
+    table.waiting.to_program.len() > 0 || table.programming != Programming::Changes
+}
+
+fn has_advertisements(table: &Table<Toy>) -> bool {
+    let mut queues = table.waiting.to_advertise.iter();
+    queues.any(|queue| queue.len() > 0)
+}
+
 fn observe(table: &mut Table<Toy>, key: u8, local: Option<u8>) {
     let change = |entry: &mut Entry<Toy>, _: &Toy| {
         entry.unconfirmed = false;
@@ -198,7 +207,7 @@ fn a_new_session_hears_everything_again_and_nothing_that_waited_for_the_old_one(
     advertised(&mut table);
     observe(&mut table, 4, Some(1));
     table.session_down(|_, _, _| false);
-    assert!(!table.has_advertisements());
+    assert!(!has_advertisements(&table));
     observe(&mut table, 3, Some(1));
     assert_eq!(advertised(&mut table), [], "nobody is there");
     table.start_advertising(|_, _| {});
@@ -228,7 +237,7 @@ fn a_snapshot_comes_in_pieces_and_changes_behind_it() {
     ];
     assert_eq!(ops(&mut table, 4), rest);
     assert_eq!(ops(&mut table, 9), []);
-    assert!(!table.has_ops());
+    assert!(!has_ops(&table));
 }
 
 /// The dataplane drops what an earlier run wanted only then.
@@ -238,10 +247,10 @@ fn that_nothing_is_wanted_is_said_too() {
     ops(&mut table, 9);
     table.dataplane_up();
     table.complete();
-    assert!(table.has_ops());
+    assert!(has_ops(&table));
     let nothing = [Operation::SnapshotBegin, Operation::SnapshotEnd];
     assert_eq!(ops(&mut table, 9), nothing);
-    assert!(!table.has_ops());
+    assert!(!has_ops(&table));
 }
 
 /// A table that is full of what others made up takes what is known, and counts the rest.

@@ -25,7 +25,6 @@ pub(in super::super) fn info(index: u32, text: &str, kind: Kind) -> LinkInfo {
 
 fn bond(index: u32, text: &str, mode: BondMode) -> LinkInfo {
     let lacp = LacpInfo {
-        active_aggregator: 1,
         num_ports: 1,
         actor_key: 9,
         partner_key: 9,

@@ -134,7 +134,6 @@ fn read_bond(data: Attrs<'_>) -> BondInfo {
         let info = attr.nested();
         let number = |kind| info.find(kind).and_then(|a| a.u16()).unwrap_or_default();
         LacpInfo {
-            active_aggregator: number(IFLA_BOND_AD_INFO_AGGREGATOR),
             num_ports: number(IFLA_BOND_AD_INFO_NUM_PORTS),
             actor_key: number(IFLA_BOND_AD_INFO_ACTOR_KEY),
             partner_key: number(IFLA_BOND_AD_INFO_PARTNER_KEY),
@@ -249,7 +248,6 @@ const IFLA_BOND_MIN_LINKS: u16 = 18;
 const IFLA_BOND_AD_INFO: u16 = 23;
 const IFLA_BOND_AD_ACTOR_SYSTEM: u16 = 26;
 
-const IFLA_BOND_AD_INFO_AGGREGATOR: u16 = 1;
 const IFLA_BOND_AD_INFO_NUM_PORTS: u16 = 2;
 const IFLA_BOND_AD_INFO_ACTOR_KEY: u16 = 3;
 const IFLA_BOND_AD_INFO_PARTNER_KEY: u16 = 4;

@@ -29,7 +29,7 @@ pub struct Detector {
 impl Detector {
     /// A detector for what `side` sends on a new connection.
     ///
-    /// `assumed` is the dialect of the address ([`Dialect::of_server_address`]), or none on an
+    /// `assumed` is the dialect of the address ([`Dialect::server_address`]), or none on an
     /// address that says nothing. Where sonic is assumed, a client that polls is of the
     /// intermediate generation, which has the same address (`spec/mclagsyncd-protocol.md` 9.1).
     #[must_use]

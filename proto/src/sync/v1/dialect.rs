@@ -36,16 +36,6 @@ impl Dialect {
         SocketAddrV4::new(address, Self::PORT)
     }
 
-    /// The dialect to assume at a server's address (`spec/mclagsyncd-protocol.md` 9.1, 9.2);
-    /// `None` for an address that no legacy server has.
-    #[must_use]
-    pub fn of_server_address(address: Ipv4Addr) -> Option<Self> {
-        let dialects = [Self::Sonic, Self::LinuxMclag];
-        dialects
-            .into_iter()
-            .find(|dialect| *dialect.server_address().ip() == address)
-    }
-
     /// True if the client asks for changes of the forwarding table
     /// ([`super::ClientMessage::GetFdbChanges`]) and must not be told any unasked; false if they
     /// are pushed.

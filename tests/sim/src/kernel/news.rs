@@ -160,7 +160,6 @@ impl Kernel {
                         (Reader::Syncd, Some(mac)) => ActorSystem::Given(mac),
                     },
                     lacp: partner.map(|partner| LacpInfo {
-                        active_aggregator: 1,
                         num_ports: 1,
                         actor_key: 9,
                         partner_key: partner.key,

@@ -73,7 +73,6 @@ fn a_bond_tells_its_partner() {
                 m.attr_u32(IFLA_BOND_MIN_LINKS, 1);
                 m.attr(IFLA_BOND_AD_ACTOR_SYSTEM, &[2, 0, 0, 0, 0, 9]);
                 m.nest(IFLA_BOND_AD_INFO, |m| {
-                    m.attr_u16(IFLA_BOND_AD_INFO_AGGREGATOR, 1);
                     m.attr_u16(IFLA_BOND_AD_INFO_NUM_PORTS, 2);
                     m.attr_u16(IFLA_BOND_AD_INFO_ACTOR_KEY, 15);
                     m.attr_u16(IFLA_BOND_AD_INFO_PARTNER_KEY, 16);
@@ -90,7 +89,6 @@ fn a_bond_tells_its_partner() {
             min_links: 1,
             ad_actor_system: ActorSystem::Given(Mac([2, 0, 0, 0, 0, 9])),
             lacp: Some(LacpInfo {
-                active_aggregator: 1,
                 num_ports: 2,
                 actor_key: 15,
                 partner_key: 16,
