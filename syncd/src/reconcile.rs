@@ -36,7 +36,7 @@ use mclag_proto::sync::model::{
     Event, FdbKey, NeighbourKey, Observation, Op, OpError, OpErrorCode, Section,
 };
 
-use crate::backend::{BackendError, BackendEvent};
+use crate::backend::BackendEvent;
 use crate::dataplane::{
     Action, Actual, EntryKind, FdbEntry, NeighbourActual, NeighbourKind, Subject,
 };
@@ -526,7 +526,7 @@ impl Reconciler {
     pub fn conclude(
         &mut self,
         actions: &[Action],
-        results: &[Result<(), BackendError>],
+        results: &[Result<(), OpError>],
     ) -> Vec<Result<(), OpError>> {
         let mut ports_failed = false;
         for (action, result) in actions.iter().zip(results) {

@@ -41,7 +41,7 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::backend::{Backend, BackendError, BackendEvent, mclagsyncd};
+use crate::backend::{Backend, BackendEvent, mclagsyncd};
 use crate::dataplane::{Setting, Subject};
 use crate::legacy::{ListenerEvent, Listeners, Translator};
 use crate::reconcile::{Limits, Original, Originals, Reconciler};
@@ -162,7 +162,7 @@ enum Writer {
 pub enum ServerError {
     /// The dataplane cannot be looked at, or tells nothing any more.
     #[error("the dataplane failed")]
-    Backend(#[from] BackendError),
+    Backend(#[from] OpError),
     /// What settings were before cannot be kept.
     #[error("originals cannot be kept")]
     Store(#[from] StoreError),
@@ -178,7 +178,7 @@ enum Next {
     ForeignDue,
     Reload(Options),
     Question(Question<dataplane::Request, dataplane::Reply>),
-    Event(Result<BackendEvent, BackendError>),
+    Event(Result<BackendEvent, OpError>),
     HelloTimeout,
     Accept,
     Retry,

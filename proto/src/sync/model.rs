@@ -376,14 +376,44 @@ impl Observation {
     }
 }
 
-/// Why one operation of a batch was not carried out.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// Why an operation of a batch, or what a dataplane was to do for it, was not carried out.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[error("{text}")]
 pub struct OpError {
     /// What kind of failure.
     pub code: OpErrorCode,
     /// The kernel's words and the object's name; at most 200 bytes on the wire.
     pub text: String,
+}
+
+impl OpError {
+    /// The dataplane refused.
+    #[must_use]
+    pub fn refused(text: impl Into<String>) -> Self {
+        let (code, text) = (OpErrorCode::Refused, text.into());
+        Self { code, text }
+    }
+
+    /// Something is not there.
+    #[must_use]
+    pub fn waiting(text: impl Into<String>) -> Self {
+        let (code, text) = (OpErrorCode::Waiting, text.into());
+        Self { code, text }
+    }
+
+    /// The interface is not there.
+    #[must_use]
+    pub fn waiting_for(interface: &IfName) -> Self {
+        Self::waiting(format!("waiting for interface {interface}"))
+    }
+
+    /// The dataplane cannot do this at all.
+    #[must_use]
+    pub fn unsupported(text: impl Into<String>) -> Self {
+        let (code, text) = (OpErrorCode::Unsupported, text.into());
+        Self { code, text }
+    }
 }
 
 /// Kind of failure of an operation.
@@ -392,9 +422,9 @@ pub struct OpError {
 pub enum OpErrorCode {
     /// The object is not there (yet); it will be dealt with when it appears.
     Waiting,
-    /// The dataplane refused.
+    /// The dataplane refused; it is tried again later.
     Refused,
-    /// The backend cannot do this at all.
+    /// The backend cannot do this at all, and is not asked again.
     Unsupported,
 }
 

@@ -35,11 +35,11 @@ use mclag_netlink::{
 };
 use mclag_proto::IfName;
 use mclag_proto::failing::Failing;
-use mclag_proto::sync::model::{Abilities, FdbKey, OpErrorCode};
+use mclag_proto::sync::model::{Abilities, FdbKey, OpError};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::{Backend, BackendError, BackendEvent, Snapshot};
+use super::{Backend, BackendEvent, Snapshot};
 use crate::dataplane::{Action, FdbEntry};
 
 use checks::Checks;
@@ -425,7 +425,7 @@ impl LinuxBackend {
             .filter(|link| view::is_bridge(link))
     }
 
-    async fn carry_out(&mut self, request: &Request) -> Vec<Result<(), BackendError>> {
+    async fn carry_out(&mut self, request: &Request) -> Vec<Result<(), OpError>> {
         match request {
             Request::Kernel(ops) => {
                 let results = self.kernel.apply(ops).await;
@@ -452,14 +452,14 @@ impl LinuxBackend {
         }
     }
 
-    fn table(&self) -> Result<TableName, BackendError> {
+    fn table(&self) -> Result<TableName, OpError> {
         let bridge = self
             .filtered
-            .ok_or_else(|| BackendError::refused("no bridge was named"))?;
+            .ok_or_else(|| OpError::refused("no bridge was named"))?;
         Ok(TableName::for_bridge(&bridge))
     }
 
-    async fn change_filter(&mut self, changes: &[FilterChange]) -> Result<(), BackendError> {
+    async fn change_filter(&mut self, changes: &[FilterChange]) -> Result<(), OpError> {
         let table = self.table()?;
         let changes: Vec<FilterChange> = changes.iter().flat_map(|it| self.in_kernel(it)).collect();
         self.filter
@@ -494,7 +494,7 @@ impl LinuxBackend {
         std::iter::once(now).chain(is_left.then_some(left))
     }
 
-    async fn ensure_filter(&mut self, peer_link: Option<IfName>) -> Result<(), BackendError> {
+    async fn ensure_filter(&mut self, peer_link: Option<IfName>) -> Result<(), OpError> {
         let table = self.table()?;
         let mut wanted = self
             .filter
@@ -511,7 +511,7 @@ impl LinuxBackend {
         Ok(())
     }
 
-    async fn remove_filter(&mut self) -> Result<(), BackendError> {
+    async fn remove_filter(&mut self) -> Result<(), OpError> {
         let table = self.table()?;
         self.filter.delete(&table).await.map_err(plan::refused)?;
         self.filter_state = None;
@@ -559,7 +559,7 @@ impl Backend for LinuxBackend {
         self.links.names.kept().collect()
     }
 
-    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
+    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, OpError> {
         self.listing = None;
         self.list_again_at = None;
         let links = self.kernel.links().await.map_err(plan::refused)?;
@@ -577,7 +577,7 @@ impl Backend for LinuxBackend {
         self.held = view::held(&self.links, self.filter_state.as_ref());
         let index = match (bridge, self.bridge_link().map(|link| link.index)) {
             (Some(_), Some(index)) => Some(index),
-            (Some(bridge), None) => return Err(BackendError::waiting_for(&bridge)),
+            (Some(bridge), None) => return Err(OpError::waiting_for(&bridge)),
             (None, _) => None,
         };
         let neighbours = self.kernel.neighbours().await.map_err(plan::refused)?;
@@ -593,13 +593,13 @@ impl Backend for LinuxBackend {
         })
     }
 
-    async fn look_up(&mut self, keys: &[FdbKey]) -> Vec<Result<Option<FdbEntry>, BackendError>> {
+    async fn look_up(&mut self, keys: &[FdbKey]) -> Vec<Result<Option<FdbEntry>, OpError>> {
         let bridge = self.bridge_link().map(|link| link.index);
         let is_filtering = self.bridge_settings().vlan_filtering;
         let mut found = Vec::with_capacity(keys.len());
         for FdbKey { vid, mac } in keys {
             let Some(bridge) = bridge else {
-                found.push(Err(BackendError::refused("the bridge is gone")));
+                found.push(Err(OpError::refused("the bridge is gone")));
                 continue;
             };
             let vid = is_filtering.then_some(*vid);
@@ -610,7 +610,7 @@ impl Backend for LinuxBackend {
         found
     }
 
-    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), OpError>> {
         self.look_at_holds(actions).await;
         let mut results = Vec::with_capacity(actions.len());
         for Step { request, actions } in plan::steps(self, actions) {
@@ -625,7 +625,7 @@ impl Backend for LinuxBackend {
         results
     }
 
-    async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
+    async fn next_event(&mut self) -> Result<BackendEvent, OpError> {
         loop {
             if self.filter_due {
                 self.check_filter().await;
@@ -652,9 +652,8 @@ impl Backend for LinuxBackend {
             }
             tokio::select! {
                 heard = self.monitor.next() => {
-                    let heard = heard.map_err(|error| BackendError {
-                        code: OpErrorCode::Refused,
-                        text: format!("cannot listen to the kernel: {error}"),
+                    let heard = heard.map_err(|error| {
+                        OpError::refused(format!("cannot listen to the kernel: {error}"))
                     })?;
                     self.heard.extend(heard);
                 }

@@ -19,7 +19,7 @@ use mclag_daemon::dial::{Backoff, Dialler};
 use mclag_daemon::limit::{self, Log};
 use mclag_daemon::pipe::Progress;
 use mclag_proto::mclagdctl::ToSyncd;
-use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpError, OpErrorCode};
+use mclag_proto::sync::model::{Abilities, Event, FdbKey, Observation, Op, OpError};
 use mclag_proto::sync::settings::PairSettings;
 use mclag_proto::sync::v1::{ClientMessage, Dialect};
 use mclag_proto::{DomainId, IfName, Mac, Vid};
@@ -660,9 +660,8 @@ fn ports_failed(ops: &[Op], error: &StreamError) -> Vec<(u32, OpError)> {
         .filter(|(_, op)| matches!(op, Op::Port { .. }));
     let failure = |(index, _)| {
         // Tried again it is as long.
-        let code = OpErrorCode::Unsupported;
         let text = format!("isolation list: {error}");
-        (index, OpError { code, text })
+        (index, OpError::unsupported(text))
     };
     ports.map(failure).collect()
 }

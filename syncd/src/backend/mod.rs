@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, OpErrorCode};
+use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, OpError};
 
 use crate::dataplane::{
     Action, Actual, FdbEntry, Filter, InterfaceActual, NeighbourActual, PortActual,
@@ -55,26 +55,26 @@ pub trait Backend: Send {
     ///
     /// # Errors
     ///
-    /// [`OpErrorCode::Waiting`] if the bridge does not exist. The server asks again now and then,
+    /// [`Waiting`](mclag_proto::sync::model::OpErrorCode::Waiting) if the bridge does not exist. The server asks again now and then,
     /// and at once when the backend reports [`BackendEvent::Resync`] because it appeared.
     fn snapshot(
         &mut self,
         bridge: Option<IfName>,
-    ) -> impl Future<Output = Result<Snapshot, BackendError>> + Send;
+    ) -> impl Future<Output = Result<Snapshot, OpError>> + Send;
 
     /// Look these entries of the bridge's table up. One answer comes back per key, in order; none if there is no
     /// such entry.
     fn look_up(
         &mut self,
         keys: &[FdbKey],
-    ) -> impl Future<Output = Vec<Result<Option<FdbEntry>, BackendError>>> + Send;
+    ) -> impl Future<Output = Vec<Result<Option<FdbEntry>, OpError>>> + Send;
 
     /// Carry out actions in this order. One result comes back per action, in order; a failed one
     /// does not stop the rest. A success means that the dataplane confirmed it.
     fn apply(
         &mut self,
         actions: &[Action],
-    ) -> impl Future<Output = Vec<Result<(), BackendError>>> + Send;
+    ) -> impl Future<Output = Vec<Result<(), OpError>>> + Send;
 
     /// The next thing that happened. Changes that [`Backend::apply`] made are reported like
     /// others. Cancel safe: nothing is lost when the future is dropped.
@@ -82,7 +82,7 @@ pub trait Backend: Send {
     /// # Errors
     ///
     /// When no more events can come; the server ends then.
-    fn next_event(&mut self) -> impl Future<Output = Result<BackendEvent, BackendError>> + Send;
+    fn next_event(&mut self) -> impl Future<Output = Result<BackendEvent, OpError>> + Send;
 }
 
 /// What a dataplane is when it is looked at.
@@ -153,44 +153,4 @@ pub enum BackendEvent {
         /// Why, for the log.
         why: &'static str,
     },
-}
-
-/// Why a dataplane did not do something.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text}")]
-pub struct BackendError {
-    /// Kind of failure. [`OpErrorCode::Waiting`]: tried again when the interface appears.
-    /// [`OpErrorCode::Refused`]: tried again later. [`OpErrorCode::Unsupported`]: never.
-    pub code: OpErrorCode,
-    /// The kernel's words and the object's name.
-    pub text: String,
-}
-
-impl BackendError {
-    /// The dataplane refused.
-    #[must_use]
-    pub fn refused(text: impl Into<String>) -> Self {
-        Self {
-            code: OpErrorCode::Refused,
-            text: text.into(),
-        }
-    }
-
-    /// The interface is not there.
-    #[must_use]
-    pub fn waiting_for(interface: &IfName) -> Self {
-        Self {
-            code: OpErrorCode::Waiting,
-            text: format!("waiting for interface {interface}"),
-        }
-    }
-
-    /// The dataplane cannot do this at all.
-    #[must_use]
-    pub fn unsupported(text: impl Into<String>) -> Self {
-        Self {
-            code: OpErrorCode::Unsupported,
-            text: text.into(),
-        }
-    }
 }

@@ -6,11 +6,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
-use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey};
+use mclag_proto::sync::model::{Abilities, FdbKey, NeighbourKey, OpError};
 use mclag_proto::{IfName, Mac, Vid};
 use tokio::sync::Notify;
 
-use super::{Backend, BackendError, BackendEvent, Snapshot};
+use super::{Backend, BackendEvent, Snapshot};
 use crate::dataplane::{
     Action, Actual, BridgePort, EntryKind, FdbEntry, InterfaceActual, Lacp, McastRouter,
     NeighbourActual, PortActual,
@@ -105,13 +105,13 @@ impl Backend for RecordBackend {
         }
     }
 
-    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, BackendError> {
+    async fn snapshot(&mut self, bridge: Option<IfName>) -> Result<Snapshot, OpError> {
         let mut state = self.0.state();
         state.looks += 1;
         if let Some(bridge) = bridge
             && state.bridge_is_missing
         {
-            return Err(BackendError::waiting_for(&bridge));
+            return Err(OpError::waiting_for(&bridge));
         }
         state.show(bridge);
         Ok(Snapshot {
@@ -120,7 +120,7 @@ impl Backend for RecordBackend {
         })
     }
 
-    async fn look_up(&mut self, keys: &[FdbKey]) -> Vec<Result<Option<FdbEntry>, BackendError>> {
+    async fn look_up(&mut self, keys: &[FdbKey]) -> Vec<Result<Option<FdbEntry>, OpError>> {
         let state = self.0.state();
         let found = keys
             .iter()
@@ -128,7 +128,7 @@ impl Backend for RecordBackend {
         found.collect()
     }
 
-    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), OpError>> {
         let mut state = self.0.state();
         let results = actions.iter().map(|action| state.apply(action)).collect();
         drop(state);
@@ -136,7 +136,7 @@ impl Backend for RecordBackend {
         results
     }
 
-    async fn next_event(&mut self) -> Result<BackendEvent, BackendError> {
+    async fn next_event(&mut self) -> Result<BackendEvent, OpError> {
         loop {
             let changed = self.0.0.changed.notified();
             {
@@ -145,7 +145,7 @@ impl Backend for RecordBackend {
                     return Ok(event);
                 }
                 if state.is_broken {
-                    return Err(BackendError::refused("no more events"));
+                    return Err(OpError::refused("no more events"));
                 }
             }
             changed.await;
@@ -374,16 +374,13 @@ impl Simulation {
         }
     }
 
-    fn apply(&mut self, action: &Action) -> Result<(), BackendError> {
+    fn apply(&mut self, action: &Action) -> Result<(), OpError> {
         if self.log.len() == MAX_LOG {
             self.log.pop_front();
         }
         self.log.push_back(action.clone());
         if self.refused.contains(action) {
-            return Err(BackendError::refused(format!(
-                "{} refused",
-                action.subject()
-            )));
+            return Err(OpError::refused(format!("{} refused", action.subject())));
         }
         self.check(action)?;
         self.actual.apply(action);
@@ -423,7 +420,7 @@ impl Simulation {
     }
 
     /// What a kernel would refuse.
-    fn check(&self, action: &Action) -> Result<(), BackendError> {
+    fn check(&self, action: &Action) -> Result<(), OpError> {
         let bridge_ports = match action {
             Action::SetBackup { port, backup } => vec![port, backup],
             Action::SetLearning { port, .. }
@@ -434,7 +431,7 @@ impl Simulation {
         };
         let is_missing = |port: &&&IfName| self.actual.bridge_port(port).is_none();
         if let Some(port) = bridge_ports.iter().find(is_missing) {
-            return Err(BackendError::waiting_for(port));
+            return Err(OpError::waiting_for(port));
         }
         let interface = match action {
             Action::SetInterfaceMac { interface, .. } => Some(interface),
@@ -442,13 +439,13 @@ impl Simulation {
             _ => None,
         };
         if let Some(name) = interface.filter(|name| !self.actual.interfaces.contains_key(name)) {
-            return Err(BackendError::waiting_for(name));
+            return Err(OpError::waiting_for(name));
         }
         match action {
             Action::SetSystemMac { port, .. } => match self.actual.ports.get(port) {
-                None => Err(BackendError::waiting_for(port)),
+                None => Err(OpError::waiting_for(port)),
                 Some(PortActual { lacp: None, .. }) => {
-                    Err(BackendError::unsupported(format!("{port} speaks no LACP")))
+                    Err(OpError::unsupported(format!("{port} speaks no LACP")))
                 }
                 Some(_) => Ok(()),
             },

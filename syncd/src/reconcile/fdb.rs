@@ -6,7 +6,6 @@ use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, FdbKind, FdbWant, OpError};
 
 use super::reasons::EntryReason;
-use super::results::{refused, waiting_for};
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, EntryKind, FdbEntry};
 
@@ -30,7 +29,7 @@ pub(super) fn plan(
     // As a rule there are none, and to find that out takes no look at the key.
     if !local.own.is_empty() && local.own.contains(key) {
         return match reason {
-            EntryReason::Want | EntryReason::Once { .. } => Err(refused(format!(
+            EntryReason::Want | EntryReason::Once { .. } => Err(OpError::refused(format!(
                 "{} vlan {} is the bridge's own",
                 key.mac, key.vid
             ))),
@@ -119,7 +118,7 @@ fn install_once(
 fn check_port(actual: &Actual, port: &IfName) -> Result<(), OpError> {
     match actual.bridge_port(port) {
         Some(_) => Ok(()),
-        None => Err(waiting_for(port)),
+        None => Err(OpError::waiting_for(port)),
     }
 }
 
@@ -133,7 +132,9 @@ fn configured(
     let FdbKey { vid, mac } = key;
     match kind {
         EntryKind::Configured if on == port => Ok(None),
-        _ => Err(refused(format!("{mac} vlan {vid} is configured on {on}"))),
+        _ => Err(OpError::refused(format!(
+            "{mac} vlan {vid} is configured on {on}"
+        ))),
     }
 }
 

@@ -6,9 +6,7 @@ use std::collections::HashMap;
 use mclag_proto::sync::model::{FdbKey, OpError};
 
 use super::reasons::EntryReason;
-use super::results::of_action;
 use super::{Reconciler, Subjects, fdb};
-use crate::backend::BackendError;
 use crate::dataplane::{Action, Subject};
 
 impl Reconciler {
@@ -76,7 +74,7 @@ impl Reconciler {
 
     /// Take in how that went: one result per action. What failed stays behind; the operations that asked for it
     /// are answered so.
-    pub fn left(&mut self, actions: &[Action], results: &[Result<(), BackendError>]) {
+    pub fn left(&mut self, actions: &[Action], results: &[Result<(), OpError>]) {
         for (action, result) in actions.iter().zip(results) {
             let Subject::Fdb(key) = action.subject() else {
                 if result.is_ok() {
@@ -86,7 +84,7 @@ impl Reconciler {
             };
             match result {
                 Ok(()) => self.done(action),
-                Err(error) => self.fail_asked(key, &of_action(error)),
+                Err(error) => self.fail_asked(key, error),
             }
             // The bridge may be wanted again by now.
             if self.wanted.entry(&key).is_some() {

@@ -7,7 +7,6 @@ use mclag_proto::sync::model::OpError;
 
 use super::Reconciler;
 use super::reasons::NeighbourReason;
-use super::results::refused;
 use crate::dataplane::{Actual, InterfaceActual};
 
 /// What the settings of the dataplane allow its clients.
@@ -37,7 +36,7 @@ impl Limits {
             return Ok(());
         }
         let names: Vec<&str> = allowed.iter().map(IfName::as_str).collect();
-        Err(refused(format!(
+        Err(OpError::refused(format!(
             "bridge {bridge}: this dataplane is of {}; another one is named by `bridge` in the configuration of \
              mclagsyncd",
             names.join(", ")
@@ -55,7 +54,7 @@ impl Limits {
             return Ok(()); // it will be looked at when it is there
         };
         if let Some(way_out) = actual.way_out(name) {
-            return Err(refused(has_default_route(name, &way_out)));
+            return Err(OpError::refused(has_default_route(name, &way_out)));
         }
         let is_routed = match self.routed.is_empty() {
             true => is_free_lag(name, is, actual),
@@ -66,7 +65,7 @@ impl Limits {
         if is_of_bridge || is_routed {
             return Ok(());
         }
-        Err(refused(format!(
+        Err(OpError::refused(format!(
             "{name} is no interface of the bridge, and not among `routed` in the configuration of mclagsyncd"
         )))
     }

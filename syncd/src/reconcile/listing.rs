@@ -7,12 +7,11 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{Event, FdbKey};
+use mclag_proto::sync::model::{Event, FdbKey, OpError};
 
 use super::reasons::EntryReason;
 use super::retry::reason_to_look;
 use super::{MAX_AT_ONCE, Reconciler};
-use crate::backend::BackendError;
 use crate::dataplane::{Actual, EntryKind, FdbEntry};
 
 /// How far the listing of the table has come.
@@ -115,7 +114,7 @@ impl Reconciler {
     pub fn looked_up(
         &mut self,
         keys: &[FdbKey],
-        found: &[Result<Option<FdbEntry>, BackendError>],
+        found: &[Result<Option<FdbEntry>, OpError>],
     ) -> Vec<Event> {
         let mut events = Vec::new();
         for (key, found) in keys.iter().zip(found) {

@@ -7,7 +7,6 @@ use mclag_proto::sync::model::{NeighbourKey, NeighbourWant, OpError};
 
 use super::limits::Limits;
 use super::reasons::NeighbourReason;
-use super::results::{refused, waiting, waiting_for};
 use super::wanted::Wanted;
 use crate::dataplane::{Action, Actual, NeighbourActual, NeighbourKind};
 
@@ -52,14 +51,16 @@ fn install(
     let NeighbourKey { interface, address } = key;
     let NeighbourWant { mac, permanent } = *want;
     if !actual.interfaces.contains_key(interface) {
-        return Err(waiting_for(interface));
+        return Err(OpError::waiting_for(interface));
     }
     check_address(key, actual)?;
     let is = entry.and_then(|entry| entry.mac);
     match entry.map(|entry| entry.kind) {
         Some(NeighbourKind::Configured) if is == Some(mac) => return Ok(None),
         Some(NeighbourKind::Configured) => {
-            return Err(refused(format!("{address} on {interface} is configured")));
+            return Err(OpError::refused(format!(
+                "{address} on {interface} is configured"
+            )));
         }
         Some(NeighbourKind::Ours { permanent: is_so }) if is == Some(mac) && is_so == permanent => {
             return Ok(None);
@@ -86,13 +87,13 @@ fn check_address(key: &NeighbourKey, actual: &Actual) -> Result<(), OpError> {
         .filter(|network| network.contains(*address))
         .collect();
     if own.is_empty() {
-        return Err(waiting(format!(
+        return Err(OpError::waiting(format!(
             "waiting for {interface} to have an address in the network of {address}"
         )));
     }
     match own.iter().any(|network| is_host(network, *address)) {
         true => Ok(()),
-        false => Err(refused(format!(
+        false => Err(OpError::refused(format!(
             "{address} is no address of one host on {interface}"
         ))),
     }

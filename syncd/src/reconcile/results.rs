@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use mclag_proto::IfName;
 use mclag_proto::sync::model::{OpError, OpErrorCode};
 
-use crate::backend::BackendError;
 use crate::dataplane::Subject;
 
 /// Of several failures on one subject, the one to tell: a refusal hides that something waits.
@@ -23,35 +21,10 @@ pub(super) fn worsen(failures: &mut HashMap<Subject, OpError>, subject: Subject,
     }
 }
 
-pub(super) fn of_action(error: &BackendError) -> OpError {
-    OpError {
-        code: error.code,
-        text: error.text.clone(),
-    }
-}
-
-pub(super) fn refused(text: String) -> OpError {
-    OpError {
-        code: OpErrorCode::Refused,
-        text,
-    }
-}
-
-pub(super) fn waiting(text: String) -> OpError {
-    OpError {
-        code: OpErrorCode::Waiting,
-        text,
-    }
-}
-
-pub(super) fn waiting_for(interface: &IfName) -> OpError {
-    waiting(format!("waiting for interface {interface}"))
-}
-
 pub(super) fn full(what: &str, limit: usize) -> OpError {
-    refused(format!("{what}: more than {limit}"))
+    OpError::refused(format!("{what}: more than {limit}"))
 }
 
 pub(super) fn no_begin() -> OpError {
-    refused("end of a snapshot that did not begin".to_owned())
+    OpError::refused("end of a snapshot that did not begin")
 }

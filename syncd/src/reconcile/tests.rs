@@ -5,7 +5,6 @@ use mclag_proto::{IfName, Mac, Vid};
 use proptest::prelude::*;
 
 use super::*;
-use crate::backend::BackendError;
 use crate::dataplane::{
     BridgePort, Filter, InterfaceActual, Lacp, McastRouter, McastSnooping, NeighbourActual,
     NeighbourKind, PortActual, SpanningTree,
@@ -211,7 +210,7 @@ impl Bench {
         let mut results = Vec::new();
         for action in &actions {
             if self.refused.contains(action) {
-                results.push(Err(BackendError::refused(format!(
+                results.push(Err(OpError::refused(format!(
                     "{}: device or resource busy",
                     action.subject()
                 ))));
@@ -1664,7 +1663,7 @@ proptest! {
                 Step::Refuse(nth) => {
                     let mut actions = bench.reconciler.plan();
                     bench.refused = actions.splice(nth.min(actions.len()).., []).collect();
-                    let results = vec![Err(BackendError::refused("busy")); actions.len()];
+                    let results = vec![Err(OpError::refused("busy")); actions.len()];
                     let _ = bench.reconciler.conclude(&actions, &results);
                 }
                 Step::Reconnect => bench.reconciler.client_gone(),
@@ -1879,7 +1878,7 @@ fn a_port_that_the_filter_did_not_take_is_refused_whatever_is_missing() {
     reconciler.adopt(fresh());
     reconciler.accept(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
     let actions = reconciler.plan();
-    let missing = BackendError {
+    let missing = OpError {
         code: OpErrorCode::Waiting,
         text: "No such file or directory".to_owned(),
     };

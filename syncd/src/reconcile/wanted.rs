@@ -11,7 +11,7 @@ use mclag_proto::{IfName, Mac};
 
 use super::pair::Pair;
 use super::reasons::{EntryReason, NeighbourReason};
-use super::results::{full, no_begin, refused};
+use super::results::{full, no_begin};
 use crate::dataplane::{Actual, McastRouter, McastSnooping};
 
 mod replay;
@@ -397,7 +397,9 @@ impl Wanted {
         }
         let InterfaceWant { mac } = want;
         if !mac.is_unicast() {
-            return Err(refused(format!("{name}: {mac} is not a unicast MAC")));
+            return Err(OpError::refused(format!(
+                "{name}: {mac} is not a unicast MAC"
+            )));
         }
         self.released_interfaces.remove(&name);
         self.interfaces.insert(name, want);
@@ -421,7 +423,7 @@ impl Wanted {
         let mac = want.mac;
         if !mac.is_unicast() || address.is_multicast() || address.is_unspecified() {
             let text = format!("{address} at {mac} on {interface}: not one host");
-            return Err(refused(text));
+            return Err(OpError::refused(text));
         }
         self.neighbours.insert(key, want);
         self.snapshots.neighbours.name(key);
@@ -492,7 +494,9 @@ impl Wanted {
         }
         if !key.mac.is_unicast() {
             let FdbKey { vid, mac } = key;
-            return Err(refused(format!("{mac} vlan {vid}: not a unicast MAC")));
+            return Err(OpError::refused(format!(
+                "{mac} vlan {vid}: not a unicast MAC"
+            )));
         }
         if want.kind == FdbKind::Ageing {
             // Done once, and then nobody's wish: a snapshot has nothing to keep of it.

@@ -659,10 +659,7 @@ mod tests {
     use super::*;
 
     fn refused() -> OpError {
-        OpError {
-            code: OpErrorCode::Refused,
-            text: "no".to_owned(),
-        }
+        OpError::refused("no")
     }
 
     fn answered(foreign: &mut Foreign, now: Instant) -> Vec<(u64, Vec<bool>)> {

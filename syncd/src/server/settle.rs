@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{Server, ServerError};
-use crate::backend::{Backend, BackendError, BackendEvent, Snapshot};
+use crate::backend::{Backend, BackendEvent, Snapshot};
 use crate::dataplane::{Action, InterfaceActual, McastSnooping, Unprotected};
 
 /// Events that are taken at once before the client is sent any.
@@ -240,7 +240,7 @@ impl<B: Backend> Server<B> {
 
     /// Actions that protect come first. Where one of them failed, nothing is opened. Each is
     /// logged when the dataplane has confirmed it: fail-over times are measured from that.
-    async fn carry_out(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+    async fn carry_out(&mut self, actions: &[Action]) -> Vec<Result<(), OpError>> {
         if actions.is_empty() {
             return Vec::new();
         }
@@ -265,7 +265,7 @@ impl<B: Backend> Server<B> {
                 false => done.next(),
             };
             results.push(result.unwrap_or_else(|| {
-                Err(BackendError::refused(format!(
+                Err(OpError::refused(format!(
                     "{}: not opened, for it could not be protected",
                     action.subject()
                 )))
@@ -274,12 +274,12 @@ impl<B: Backend> Server<B> {
         results
     }
 
-    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), BackendError>> {
+    async fn apply(&mut self, actions: &[Action]) -> Vec<Result<(), OpError>> {
         if actions.is_empty() {
             return Vec::new();
         }
         let mut results = self.backend.apply(actions).await;
-        let missing = BackendError::refused("the backend gave no result");
+        let missing = OpError::refused("the backend gave no result");
         results.resize(actions.len(), Err(missing));
         self.log(actions, &results);
         results
@@ -313,7 +313,7 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    fn log(&mut self, actions: &[Action], results: &[Result<(), BackendError>]) {
+    fn log(&mut self, actions: &[Action], results: &[Result<(), OpError>]) {
         let mut logged = 0_usize;
         let mut failures = 0_usize;
         for (action, result) in actions.iter().zip(results) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iccp_core::{Batch, Time};
 use mclag_proto::sync::model::{Event, OpError};
-use syncd::backend::{BackendError, BackendEvent};
+use syncd::backend::BackendEvent;
 use syncd::dataplane::{Action, Unprotected};
 use syncd::reconcile::{Originals, Reconciler};
 
@@ -40,7 +40,7 @@ pub struct Syncd {
     /// For the client, in order.
     pub replies: VecDeque<Reply>,
     /// Actions that were carried out, for a trace.
-    pub done: Vec<(Action, Result<(), BackendError>)>,
+    pub done: Vec<(Action, Result<(), OpError>)>,
 }
 
 /// What it keeps in its run directory.
@@ -214,12 +214,12 @@ impl Syncd {
         actions: &[Action],
         kernel: &mut Kernel,
         now: Time,
-    ) -> Vec<Result<(), BackendError>> {
+    ) -> Vec<Result<(), OpError>> {
         let mut unprotected = Unprotected::default();
         let mut results = Vec::with_capacity(actions.len());
         for action in actions {
             let result = if unprotected.withholds(action) {
-                Err(BackendError::refused("not opened"))
+                Err(OpError::refused("not opened"))
             } else {
                 kernel.apply(action, now)
             };

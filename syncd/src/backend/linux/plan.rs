@@ -6,10 +6,9 @@ use mclag_netlink::{
     McastRouter as KernelRouter, NeighbourAction, NeighbourOp, NetlinkError, Op,
 };
 use mclag_proto::IfName;
-use mclag_proto::sync::model::{FdbKey, NeighbourKey, OpErrorCode};
+use mclag_proto::sync::model::{FdbKey, NeighbourKey, OpError, OpErrorCode};
 
 use super::{LinuxBackend, view};
-use crate::backend::BackendError;
 use crate::dataplane::{Action, McastRouter};
 
 /// One request, and the actions it carries out: one result each.
@@ -39,7 +38,7 @@ pub(super) enum Request {
     /// The filter's table.
     RemoveFilter,
     /// Nothing: it cannot be done.
-    Impossible(BackendError),
+    Impossible(OpError),
 }
 
 /// Cut the actions into steps; their order stays.
@@ -70,12 +69,12 @@ pub(super) fn steps<'a>(backend: &LinuxBackend, actions: &'a [Action]) -> Vec<St
         .collect()
 }
 
-fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendError> {
+fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, OpError> {
     let link = |port: &IfName| {
         backend
             .links
             .named(port)
-            .ok_or_else(|| BackendError::waiting_for(port))
+            .ok_or_else(|| OpError::waiting_for(port))
     };
     let set = |link: &LinkInfo, set| {
         Request::Kernel(vec![Op::Link(LinkOp {
@@ -126,7 +125,7 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
                     }
                 }
                 // One that is gone took its hold with it.
-                None if hold => return Err(BackendError::waiting_for(port)),
+                None if hold => return Err(OpError::waiting_for(port)),
                 _ => filter(FilterSet::Held, port, hold),
             }
         }
@@ -154,7 +153,7 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
                 (LinkKind::Team, Some(mac)) => set(link, LinkSetting::Mac(*mac)),
                 _ => {
                     let text = format!("{port}: only a bond or a team has an LACP system id");
-                    return Err(BackendError::unsupported(text));
+                    return Err(OpError::unsupported(text));
                 }
             }
         }
@@ -183,7 +182,7 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, BackendEr
             let install = matches!(action, Action::LocalInstall { .. });
             let bridge = backend
                 .bridge_link()
-                .ok_or_else(|| BackendError::refused("the bridge is gone"))?;
+                .ok_or_else(|| OpError::refused("the bridge is gone"))?;
             let action = match install {
                 true => FdbAction::SetLocal,
                 false => FdbAction::DeleteLocal,
@@ -228,7 +227,7 @@ fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction)
 }
 
 /// Removing what is not there is no failure.
-pub(super) fn result(op: &Op, result: Result<(), NetlinkError>) -> Result<(), BackendError> {
+pub(super) fn result(op: &Op, result: Result<(), NetlinkError>) -> Result<(), OpError> {
     let removal = matches!(
         op,
         Op::Fdb(FdbOp {
@@ -246,13 +245,13 @@ pub(super) fn result(op: &Op, result: Result<(), NetlinkError>) -> Result<(), Ba
 }
 
 /// The kernel's words, with the kind of failure they mean.
-pub(super) fn refused(error: NetlinkError) -> BackendError {
+pub(super) fn refused(error: NetlinkError) -> OpError {
     let code = match () {
         () if error.is_unsupported() => OpErrorCode::Unsupported,
         () if error.is_gone() => OpErrorCode::Waiting,
         () => OpErrorCode::Refused,
     };
-    BackendError {
+    OpError {
         code,
         text: error.to_string(),
     }

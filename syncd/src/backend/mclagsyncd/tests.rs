@@ -4,7 +4,7 @@ use super::*;
 use mclag_proto::mclagdctl::{FromSyncd, OkError, ToSyncd};
 use mclag_proto::sync::frame::Decoder;
 use mclag_proto::sync::model::{
-    DomainWant, FdbWant, Isolation, Op, PairState, PortWant, Section, Traffic,
+    DomainWant, FdbWant, Isolation, Op, OpErrorCode, PairState, PortWant, Section, Traffic,
 };
 use mclag_proto::sync::v1::{
     DomainAttributes, DomainOp, DomainRecord, FdbKind, FdbRecord, InterfaceRecord, RecordOp,

@@ -113,7 +113,7 @@ fn an_entry_that_waits_or_is_not_supported_is_told_so_and_not_tried_again() {
         let actions = bench.reconciler.plan();
         assert_eq!(actions, [install(1, "bond1", false)]);
         let text = "says the dataplane".to_owned();
-        let results = [Err(BackendError { code, text })];
+        let results = [Err(OpError { code, text })];
         let answers = bench.reconciler.conclude(&actions, &results);
         assert_eq!(answers[0].as_ref().unwrap_err().code, code);
         assert!(!bench.reconciler.is_unfinished(), "{code:?}");

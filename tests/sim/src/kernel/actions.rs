@@ -2,7 +2,7 @@
 
 use mclag_netlink::MIN_LINKS_HOLD;
 use mclag_proto::IfName;
-use syncd::backend::BackendError;
+use mclag_proto::sync::model::OpError;
 use syncd::dataplane::{Action, EntryKind};
 
 use super::{DeviceKind, Duty, Entry, Filter, Kernel, Port};
@@ -14,9 +14,9 @@ impl Kernel {
     /// # Errors
     ///
     /// As the kernel refuses it.
-    pub fn apply(&mut self, action: &Action, now: Time) -> Result<(), BackendError> {
+    pub fn apply(&mut self, action: &Action, now: Time) -> Result<(), OpError> {
         if duty(action).is_some_and(|duty| self.refuses.contains(&duty)) {
-            return Err(BackendError::refused("no room for now"));
+            return Err(OpError::refused("no room for now"));
         }
         match action {
             Action::EnsureFilter { peer_link } => {
@@ -55,7 +55,7 @@ impl Kernel {
             Action::SetBackup { port, backup } => {
                 let backup = self
                     .named(backup)
-                    .ok_or_else(|| BackendError::waiting_for(backup))?;
+                    .ok_or_else(|| OpError::waiting_for(backup))?;
                 self.set_backup(port, Some(backup))?;
             }
             Action::ClearBackup { port } => self.set_backup(port, None)?,
@@ -63,7 +63,7 @@ impl Kernel {
                 let index = self.index(port)?;
                 match self.devices.get_mut(&index).map(|device| &mut device.kind) {
                     Some(DeviceKind::Bond { actor, .. }) => *actor = *mac,
-                    _ => return Err(BackendError::unsupported("not a bond")),
+                    _ => return Err(OpError::unsupported("not a bond")),
                 }
                 self.device_changed(index);
             }
@@ -89,24 +89,23 @@ impl Kernel {
             | Action::SetInterfaceMac { .. }
             | Action::NeighbourInstall { .. }
             | Action::NeighbourDelete { .. } => {
-                return Err(BackendError::unsupported("not part of the model"));
+                return Err(OpError::unsupported("not part of the model"));
             }
         }
         Ok(())
     }
 
-    fn index(&self, name: &IfName) -> Result<u32, BackendError> {
-        self.named(name)
-            .ok_or_else(|| BackendError::waiting_for(name))
+    fn index(&self, name: &IfName) -> Result<u32, OpError> {
+        self.named(name).ok_or_else(|| OpError::waiting_for(name))
     }
 
-    fn filter(&mut self) -> Result<&mut Filter, BackendError> {
+    fn filter(&mut self) -> Result<&mut Filter, OpError> {
         self.version += 1;
         let filter = self.filter.as_mut();
-        filter.ok_or_else(|| BackendError::refused("there is no filter"))
+        filter.ok_or_else(|| OpError::refused("there is no filter"))
     }
 
-    fn hold(&mut self, port: &IfName, keeps_carrier: bool) -> Result<(), BackendError> {
+    fn hold(&mut self, port: &IfName, keeps_carrier: bool) -> Result<(), OpError> {
         let index = self.index(port)?;
         let kind = self.devices.get_mut(&index).map(|device| &mut device.kind);
         match kind {
@@ -147,23 +146,19 @@ impl Kernel {
         }
     }
 
-    fn set_port(
-        &mut self,
-        name: &IfName,
-        change: impl FnOnce(&mut Port),
-    ) -> Result<(), BackendError> {
+    fn set_port(&mut self, name: &IfName, change: impl FnOnce(&mut Port)) -> Result<(), OpError> {
         let index = self.index(name)?;
         let settings = self
             .devices
             .get_mut(&index)
             .and_then(|device| device.port.as_mut());
-        change(settings.ok_or_else(|| BackendError::waiting_for(name))?);
+        change(settings.ok_or_else(|| OpError::waiting_for(name))?);
         self.device_changed(index);
         Ok(())
     }
 
     /// The port leads to another place then: what was learned on it is forgotten.
-    fn set_backup(&mut self, port: &IfName, backup: Option<u32>) -> Result<(), BackendError> {
+    fn set_backup(&mut self, port: &IfName, backup: Option<u32>) -> Result<(), OpError> {
         self.set_port(port, |settings| settings.backup = backup)?;
         let index = self.index(port)?;
         self.flush(index, false);
@@ -176,15 +171,15 @@ impl Kernel {
         name: &IfName,
         kind: EntryKind,
         now: Time,
-    ) -> Result<(), BackendError> {
+    ) -> Result<(), OpError> {
         let port = self.index(name)?;
         if self.devices[&port].port.is_none() {
-            return Err(BackendError::waiting_for(name));
+            return Err(OpError::waiting_for(name));
         }
         // The kernel takes no entry that it would have to age on a port without carrier.
         let is_down = !self.has_carrier(port) || self.waits_to_forward(port);
         if kind == EntryKind::Dynamic && is_down {
-            return Err(BackendError::refused(format!("{name} is down")));
+            return Err(OpError::refused(format!("{name} is down")));
         }
         let entry = Entry {
             port,

@@ -6,8 +6,9 @@ use mclag_netlink::{
     ActorSystem, BondInfo, BondMember, BondMode, BridgePort, BridgeVlans, Event, LacpInfo,
     LacpState, LinkInfo, LinkKind, McastSnooping, Oper, PortState, VlanSet,
 };
+use mclag_proto::sync::model::OpError;
 use mclag_proto::{IfName, Vid};
-use syncd::backend::{BackendError, BackendEvent};
+use syncd::backend::BackendEvent;
 use syncd::dataplane::{self, Actual, InterfaceActual, Lacp, PortActual};
 
 use super::{BRIDGE, DeviceKind, Kernel, key};
@@ -214,11 +215,11 @@ impl Kernel {
     /// # Errors
     ///
     /// When there is no such bridge.
-    pub fn picture(&self, bridge: Option<IfName>) -> Result<Actual, BackendError> {
+    pub fn picture(&self, bridge: Option<IfName>) -> Result<Actual, OpError> {
         if let Some(bridge) = bridge
             && self.named(&bridge) != Some(BRIDGE)
         {
-            return Err(BackendError::waiting_for(&bridge));
+            return Err(OpError::waiting_for(&bridge));
         }
         let indices = || self.devices.keys().copied();
         let fdb = self.fdb.iter().filter(|_| bridge.is_some());
