@@ -127,13 +127,12 @@ impl Reconciler {
             return None;
         }
         // What the client asked for, and could not be done yet, it asked for before it knew of this; and a host that was to
-        // be put back where it was seen has been seen since.
-        let is_to_be_put_back = |reason: &EntryReason| matches!(reason, EntryReason::Once { .. });
+        // have an entry somewhere for once has been seen since.
+        let is_seen = entry.is_some_and(|entry| entry.seen_on().is_some());
+        let is_over = |reason: &EntryReason| is_seen && matches!(reason, EntryReason::Once { .. });
         let waits = self.retry.get_mut(&key);
-        let waits =
-            waits.filter(|reason| **reason == EntryReason::Want || is_to_be_put_back(reason));
-        let is_next = self.pending.get_mut(&key);
-        let is_next = is_next.filter(|reason| is_to_be_put_back(reason));
+        let waits = waits.filter(|reason| **reason == EntryReason::Want || is_over(reason));
+        let is_next = self.pending.get_mut(&key).filter(|reason| is_over(reason));
         for reason in waits.into_iter().chain(is_next) {
             *reason = EntryReason::Check;
         }

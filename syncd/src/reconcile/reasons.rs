@@ -13,7 +13,8 @@ pub(super) enum EntryReason {
     Release { forget: bool },
     /// It is ours and nobody wants it: it is handed over where the dataplane sees the host.
     Undo,
-    /// The client has just asked for an entry that is the dataplane's own from then on.
+    /// The client has just asked for an entry that is the dataplane's own from then on, or the host had moved there before an
+    /// action put it elsewhere.
     Once {
         /// Where to.
         port: IfName,
