@@ -154,19 +154,21 @@ impl Domain {
             }
             let lacp = still(&|asked| asked.system_mac == want.system_mac);
             let lacp = lacp.then_some(want.system_mac);
+            let is_of_traffic = still(&|asked| asked.traffic == want.traffic);
             let failure = failures.get(&index).copied();
             // A port that does not exist yet lets nothing out either.
             let failure = failure.filter(|code| *code != OpErrorCode::Waiting);
-            self.port_result(&name, failure, lacp, now);
+            self.port_result(&name, failure, lacp, is_of_traffic, now);
         }
     }
 
-    /// `lacp` is the LACP system id that it was sent, if that is still so.
+    /// `lacp` is the LACP system id that it was sent, if that is still so; `is_of_traffic`: so is what was sent of its traffic.
     fn port_result(
         &mut self,
         name: &IfName,
         failure: Option<OpErrorCode>,
         lacp: Option<Option<Mac>>,
+        is_of_traffic: bool,
         now: Time,
     ) {
         let Some(port) = self.ports.get_mut(name) else {
@@ -185,7 +187,7 @@ impl Domain {
             port.set_lacp_in_force(lacp);
         }
         let before = port.programmed().confirmed();
-        port.program(Report::Done);
+        port.carried_out(is_of_traffic);
         let (port, after) = (port.name(), port.programmed().confirmed());
         // Whether the peer link may learn depends on it.
         self.syncd.dirty |= before != after;

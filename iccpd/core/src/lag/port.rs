@@ -400,6 +400,16 @@ impl MlagPort {
         }
     }
 
+    /// The dataplane carried out what it was sent, of which only its traffic may be otherwise since: then a hold that was sent
+    /// later is not in force yet.
+    pub fn carried_out(&mut self, is_of_traffic: bool) {
+        let hold = self.hold;
+        self.program(Report::Done);
+        if !is_of_traffic {
+            self.hold = hold;
+        }
+    }
+
     /// The LACP system id that the dataplane has confirmed last, if it was sent no other since. A
     /// connection that is lost takes nothing back.
     #[must_use]
