@@ -131,8 +131,8 @@ impl Config {
     /// Default of [`Config::bypass_after`]: some seconds more than LACP takes, and less than a boot from the network
     /// waits for an answer.
     pub const BYPASS_AFTER: Duration = Duration::from_secs(10);
-    /// How much longer than [`Config::bypass_after`] the secondary waits: of two legs that fell silent together, one LACP
-    /// interval apart, the primary's is to be ready first.
+    /// How much longer than [`Config::bypass_after`] the secondary waits: of two legs that fell silent together, the primary's is to
+    /// be ready first. LACP hears of that a second apart where it is fast.
     pub const BYPASS_HEAD_START: Duration = Duration::from_secs(2);
 
     /// What [`Config::keepalive`] may be: shorter ones are lost in the scheduling noise of a loaded chassis,

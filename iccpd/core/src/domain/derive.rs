@@ -216,6 +216,12 @@ impl Domain {
     pub(super) fn elect_against(&mut self, peer: Option<Candidate>) {
         let dials = election::dials(self.config.local, self.config.peer);
         let (role, by) = election::elect(dials, candidate(&self.config), peer);
+        if role != self.identity.role {
+            // Who waits for whom is another one.
+            for port in &self.config.bypass {
+                self.timers.stop(Timer::Bypass(*port));
+            }
+        }
         if self.identity.elected(role, by) {
             self.checks.due();
             self.notice(Notice::Role { role, by });

@@ -86,6 +86,40 @@ fn the_primary_carries_data_also_where_its_leg_fell_silent_a_moment_later() {
     }
 }
 
+/// Input: both start with a silent host; by the addresses the one is the primary, by the priorities the other. Output: who is
+/// the primary when they have met carries data.
+#[test]
+fn the_primary_carries_data_also_where_it_became_that_while_the_host_was_waited_for() {
+    fn of_priority(side: Side, primary: Side) -> Config {
+        Config {
+            priority: if side == primary { 1 } else { 2 },
+            ..with_bypass(side)
+        }
+    }
+    let a_first: fn(Side) -> Config = |side| of_priority(side, Side::A);
+    let b_first: fn(Side) -> Config = |side| of_priority(side, Side::B);
+    for (config, who) in [(a_first, "A"), (b_first, "B")] {
+        let mut world = World::settled_with(config);
+        world.cut_wire();
+        for side in Side::BOTH {
+            world.set_bond(side, 0, false);
+            world.kill_iccpd(side);
+        }
+        world.run_for(SECOND);
+        for side in Side::BOTH {
+            world.start_iccpd(side);
+        }
+        world.run_for(SECOND);
+        for side in Side::BOTH {
+            world.set_alone(side, 0, true);
+        }
+        world.run_for(SECOND * 3);
+        world.mend_wire();
+        world.run_for(SECOND * 20);
+        assert_eq!(carrying(&world), who);
+    }
+}
+
 /// It carries data whatever is decided: the kernel has given up waiting.
 #[test]
 fn a_half_that_cannot_be_held_is_the_one_that_carries_data_or_else_both_are_isolated() {
