@@ -27,7 +27,7 @@ use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request, Warning};
 use mclag_proto::iccp::Dialect;
 use notices::Notices;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{pending, ready};
 use std::time::Duration;
 use tokio::task::yield_now;
@@ -85,6 +85,8 @@ pub struct Driver {
     pub notices: Notices,
     /// Why the pair that the dataplane names cannot be had.
     pub taken: Option<LockError>,
+    /// Interfaces that are called otherwise by the kernel, by the names of a pair that is not known yet.
+    pub kept: BTreeMap<IfName, u32>,
     /// Settings that came while a pair was ending.
     pub later: Option<Option<Box<Config>>>,
     /// What the core is told, written down.
@@ -202,7 +204,7 @@ impl Driver {
         // An interface of another name would be taken for a missing one until then.
         if let Ok(names) = timeout(NAMES, self.dataplane.names()).await {
             for (index, name) in names {
-                self.kernel.keep_name(index, name);
+                self.keep_name(index, name);
             }
         }
         let signal = loop {
@@ -306,6 +308,9 @@ impl Driver {
 
     /// An interface had this name when this daemon did not run. The core is to know before it asks for anything.
     fn keep_name(&mut self, index: u32, name: IfName) {
+        if self.pair.is_none() {
+            self.kept.insert(name, index);
+        }
         self.kernel.keep_name(index, name);
         while let Some(input) = self.kernel.ready() {
             self.handle(input);
@@ -510,9 +515,12 @@ impl Driver {
             domain = %config.domain, local = %config.local, peer = %config.peer,
             ports = config.ports.len(), "mclagsyncd names a pair"
         );
+        self.kernel.watch(watched(&config));
+        for (name, index) in std::mem::take(&mut self.kept) {
+            self.kernel.keep_name(index, name);
+        }
         // The rest of a listing whose beginning nobody took: everything is listed again.
         while self.kernel.ready().is_some() {}
-        self.kernel.watch(watched(&config));
         self.kernel.bypass(config.bypass.clone());
         self.kernel.report_again();
         self.recorder.begin(&config, true);

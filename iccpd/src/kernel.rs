@@ -129,6 +129,9 @@ impl Watch {
     /// The interface of this number had that name before this daemon started.
     pub fn keep_name(&mut self, index: u32, name: IfName) {
         self.view.keep_name(index, name);
+        let (is_busy, now) = (self.view.needs_fast_poll(&self.names), Instant::now());
+        self.pace.changed(is_busy, now);
+        self.teams_due = now;
     }
 
     /// These ports are to carry data without LACP, which is for bonds: teams among them are refused, in the log.

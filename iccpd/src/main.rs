@@ -19,6 +19,7 @@ use mclag_daemon::{notify, process, sandbox};
 use mclag_netlink::Kernel;
 use mclag_netlink::tcp::Key;
 use mclag_proto::Mac;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::time::Instant;
@@ -241,6 +242,7 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         on_stop: settings.on_stop,
         notices: Default::default(),
         taken: None,
+        kept: BTreeMap::new(),
         later: None,
         overdue: 0,
         recorder: Recorder::new(settings.record),

@@ -52,7 +52,7 @@ pub struct Syncd {
     connection: Option<Box<SyncdConnection>>,
     /// The outage was written down.
     complained: bool,
-    /// What was received and not handed out yet: no more than one message.
+    /// What was received and not handed out yet: no more than one message, or what a server began with.
     inputs: VecDeque<Input>,
 }
 

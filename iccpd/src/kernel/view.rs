@@ -59,9 +59,8 @@ impl View {
 
     /// The interface of this number had that name, as somebody says who followed it.
     pub fn keep_name(&mut self, index: u32, name: IfName) {
-        if self.names.keep(index, name) && self.infos.contains_key(&index) {
-            self.report_with_members(index);
-            self.report_vlans(vec![index]);
+        if self.names.keep(index, name) {
+            self.report(index);
         }
     }
 

@@ -46,9 +46,8 @@ impl Names {
     }
 
     /// The interface of this number had this name, as somebody says who knew it then: it is called so if the name is followed
-    /// and no interface has it. Returns whether it was called otherwise until now.
+    /// and no interface has it. Returns whether that is news; before they are listed, any number may be of one.
     pub fn keep(&mut self, index: u32, name: IfName) -> bool {
-        // Before they are listed any number may be of one.
         let is_there = self.kernel.is_empty() || self.kernel.contains_key(&index);
         let is_free = !self.kept.contains_key(&index)
             && !self.kept.values().any(|kept| *kept == name)
