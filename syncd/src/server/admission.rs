@@ -140,9 +140,17 @@ impl<B: Backend> Server<B> {
             window: self.window(),
         }))?;
         if capabilities.contains(Capabilities::NAMES) {
-            let kept = self.backend.kept_names().into_iter();
+            let kept = self.backend.kept_names();
+            if kept.len() > MAX_EVENTS_PER_MESSAGE {
+                warn!(
+                    count = kept.len(),
+                    most = MAX_EVENTS_PER_MESSAGE,
+                    "more interfaces have other names than can be said"
+                );
+            }
+            let kept = kept.into_iter().take(MAX_EVENTS_PER_MESSAGE);
             let kept = kept.map(|(index, name)| Event::Kept { name, index });
-            connection.send_first_events(kept.take(MAX_EVENTS_PER_MESSAGE).collect())?;
+            connection.send_first_events(kept.collect())?;
         }
         Ok(())
     }

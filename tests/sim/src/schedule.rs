@@ -419,6 +419,9 @@ impl World {
                     false => name(&format!("other{}", port + 1)),
                 };
                 self.operate(side, |kernel| kernel.rename(bond(port), to));
+                if is_own {
+                    self.chassis[side].lost_ports.remove(&port);
+                }
             }
             Step::Member(side, port, is_member) => {
                 self.expose_port(side, port, Kind::Pairing);

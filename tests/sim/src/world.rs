@@ -163,7 +163,7 @@ pub struct Chassis {
     /// When `iccpd` started the peer link had another name than in the settings, and nobody said so.
     pub has_lost_peer_link: bool,
     /// The same of MLAG ports.
-    lost_ports: BTreeSet<usize>,
+    pub(crate) lost_ports: BTreeSet<usize>,
     store: Store,
     /// The connection between both processes, as each knows it.
     local: [Option<u64>; 2],

@@ -350,7 +350,7 @@ fn a_peer_link_of_another_name_takes_no_hosts_from_the_peer() {
     );
 }
 
-/// Input: processes start in any order, far apart or not. Output: nothing that any of them finds is taken for a fault.
+/// Input: processes start in any order, far apart or not. Output: once all of them run it is as if they had started together.
 #[test]
 fn processes_may_start_in_any_order() {
     for starts in [

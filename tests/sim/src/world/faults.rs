@@ -16,6 +16,9 @@ use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, bond, bond_name, mem
 use crate::lacp::Phase;
 use crate::syncd::{RETRY, Syncd};
 
+/// How long `iccpd` waits for names when it starts.
+const NAMES: Duration = Duration::from_millis(250);
+
 /// How long that takes.
 const CROSSING: Duration = Duration::from_millis(1_500);
 
@@ -268,9 +271,8 @@ impl World {
                 let config = chassis.config.clone();
                 chassis.from_kernel.clear();
                 // Who follows names says so before it is asked for anything, unless it is late.
-                let is_at_once = chassis.syncd.is_some()
-                    && !chassis.is_frozen[1]
-                    && chassis.pause == Duration::ZERO;
+                let is_at_once =
+                    chassis.syncd.is_some() && !chassis.is_frozen[1] && chassis.pause < NAMES;
                 let kept = match is_at_once {
                     true => chassis.kernel.kept_names(),
                     false => Vec::new(),
