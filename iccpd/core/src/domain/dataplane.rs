@@ -105,14 +105,14 @@ impl Domain {
     }
 
     /// What it carried out stays carried out; what it confirms from now on is unknown.
-    pub(super) fn syncd_down(&mut self, now: Time) {
+    pub(super) fn syncd_down(&mut self) {
         self.syncd.backend = None;
         self.dataplane_has_time(self.now);
         for batch in self.syncd.in_flight.drain(..) {
             self.counters.unanswered(&batch.ops);
         }
         self.syncd.listed = false;
-        self.tables.fdb.syncd_down(now);
+        self.tables.fdb.syncd_down(self.now);
         self.links.members_abandon();
         self.program_ports(Report::Lost);
     }

@@ -218,7 +218,7 @@ impl Domain {
                 self.syncd_up(DataplanePolicy::of(abilities, window), backend);
             }
             Input::SyncdRestores => self.program_ports(Report::Restored),
-            Input::SyncdDown => self.syncd_down(now),
+            Input::SyncdDown => self.syncd_down(),
             Input::SyncdResult { batch, failures } => self.syncd_result(batch, &failures, now),
             Input::SyncdEvent(event @ Event::SnapshotEnd) => self.syncd_event(event, now),
             Input::SyncdEvent(event @ Event::VlanMember { .. }) => {
