@@ -45,6 +45,19 @@ fn bond1(master: Option<u32>, partner: Option<LacpPartner>) -> Input {
     })
 }
 
+/// The member of the bond of the model, with carrier or not, when LACP has not agreed.
+fn idle_member(running: bool) -> Input {
+    Input::Link(Link {
+        master: Some(2),
+        running,
+        member: Some(LagMember {
+            distributing: false,
+            alone: false,
+        }),
+        ..link(3, "swp1")
+    })
+}
+
 struct Chassis {
     domain: Domain,
     now: Time,
@@ -585,18 +598,7 @@ fn a_host_that_comes_up_behind_another_port_of_the_primary_is_known_here_while_l
         native_peer(&mut chassis, PRIMARY, None);
         wants(&mut chassis);
         // A cable that was pulled meanwhile may lead to anybody.
-        let member = |running| {
-            Input::Link(Link {
-                master: Some(2),
-                running,
-                member: Some(LagMember {
-                    distributing: false,
-                    alone: false,
-                }),
-                ..link(3, "swp1")
-            })
-        };
-        chassis.feed(member(is_running));
+        chassis.feed(idle_member(is_running));
         chassis.feed(bond1(BRIDGE, None));
         let bond2 = name("bond2");
         let id = AggregatorId::of(&bond2);
@@ -832,15 +834,7 @@ fn a_leg_that_may_come_back_is_down_for_the_peer_when_it_is_held() {
         // What it was asked for before is confirmed when the hold has been asked for, and says nothing of that.
         let (before, _) = chassis.batch().unwrap();
         chassis.sent();
-        chassis.feed(Input::Link(Link {
-            master: Some(2),
-            running,
-            member: Some(LagMember {
-                distributing: false,
-                alone: false,
-            }),
-            ..link(3, "swp1")
-        }));
+        chassis.feed(idle_member(running));
         let is_said = |sent: Vec<Tlv>| {
             let is_down =
                 |tlv: &Tlv| matches!(tlv, Tlv::AggregatorState(is) if is.state == PortState::Down);

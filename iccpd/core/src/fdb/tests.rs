@@ -386,6 +386,17 @@ fn without_a_peer_link_nothing_behind_other_ports_is_advertised() {
     assert_eq!(f.advertised(), [(EntryOp::Add, "otherlink".to_owned())]);
 }
 
+/// Where the address stands in the peer's order of moves.
+fn order(sequence: u16, age: Option<Duration>) -> MacOrder {
+    let FdbKey { vid, mac } = KEY;
+    MacOrder {
+        mac,
+        vid,
+        sequence,
+        age,
+    }
+}
+
 /// Input: a host that this chassis saw behind its single-homed port while no interface has the name of the peer link; the
 /// peer saw it behind a port of both before that, or after. Output: it is where it was seen last, and the peer hears so when
 /// there is a peer link.
@@ -401,20 +412,15 @@ fn what_waits_for_a_peer_link_gives_way_to_what_was_seen_later() {
         };
         let at = |millis| Time::new(Duration::from_millis(millis));
         f.fdb.local_observation(KEY, observation, at(80));
-        let order = MacOrder {
-            mac: KEY.mac,
-            vid: KEY.vid,
-            sequence: 1,
-            age: Some(Duration::from_millis(age)),
-        };
-        f.fdb.remote_orders(&[order], at(100));
+        let age = Duration::from_millis(age);
+        f.fdb.remote_orders(&[order(1, Some(age))], at(100));
         f.peer(EntryOp::Add, "bond1");
         assert_eq!(f.advertised(), []);
         let want = (!is_here).then(|| tracked("bond1"));
-        assert_eq!(f.ops(), Vec::from_iter(want), "{age}");
+        assert_eq!(f.ops(), Vec::from_iter(want), "{age:?}");
         f.change(|ports| ports.peer_link_missing = false);
         let advertised = is_here.then(|| (EntryOp::Add, "swp10".to_owned()));
-        assert_eq!(f.advertised(), Vec::from_iter(advertised), "{age}");
+        assert_eq!(f.advertised(), Vec::from_iter(advertised), "{age:?}");
     }
 }
 
@@ -449,13 +455,8 @@ fn what_a_listing_has_otherwise_was_seen_later_than_all_before() {
         f.fdb.local_listing_ends();
         f.fdb.session_down(false);
         f.fdb.session_up(true);
-        let order = MacOrder {
-            mac: KEY.mac,
-            vid: KEY.vid,
-            sequence: 1,
-            age: Some(Duration::from_millis(age)),
-        };
-        f.fdb.remote_orders(&[order], at(100));
+        let age = Duration::from_millis(age);
+        f.fdb.remote_orders(&[order(1, Some(age))], at(100));
         let entry = MacEntry {
             op: EntryOp::Add,
             kind: MacType::Dynamic,
@@ -465,7 +466,7 @@ fn what_a_listing_has_otherwise_was_seen_later_than_all_before() {
         };
         f.fdb.remote_entry(&entry, true);
         let entry = f.fdb.table.get(&KEY).unwrap();
-        assert_eq!(entry.local.is_some(), is_here, "{is_down} {age}");
+        assert_eq!(entry.local.is_some(), is_here, "{is_down} {age:?}");
     }
 }
 
@@ -504,12 +505,7 @@ fn two_that_observe_a_host_as_far_apart_as_can_be_agree_and_fall_silent() {
         let mut f = Fixture::new();
         f.fdb.session_up(true);
         for &sequence in sequences {
-            let order = MacOrder {
-                mac: KEY.mac,
-                vid: KEY.vid,
-                sequence,
-                age: None,
-            };
+            let order = order(sequence, None);
             f.fdb.remote_orders(&[order], Time::ZERO);
             f.peer(EntryOp::Add, "orphan2");
         }
@@ -552,12 +548,7 @@ fn what_the_peer_may_have_given_up_is_advertised_again_when_it_withdraws_its_own
         let mut f = Fixture::new();
         f.fdb.session_up(true);
         f.learn("bond1").advertised();
-        let order = sequence.map(|sequence| MacOrder {
-            mac: KEY.mac,
-            vid: KEY.vid,
-            sequence,
-            age: None,
-        });
+        let order = sequence.map(|sequence| order(sequence, None));
         f.fdb.remote_orders(order.as_slice(), Time::ZERO);
         assert_eq!(f.peer(EntryOp::Add, "bond1").advertised(), []);
         assert_eq!(f.peer(EntryOp::Delete, "bond1").advertised(), again);

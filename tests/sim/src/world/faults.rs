@@ -72,16 +72,19 @@ impl World {
 
     /// Whether `iccpd` knows the interface by its own name, or would.
     pub(crate) fn is_known(&self, side: usize, index: u32, own: &IfName) -> bool {
+        self.calls_it(side, index, own) || self.chassis[side].kernel.name_of(index) == Some(*own)
+    }
+
+    /// Whether `iccpd` calls the interface so.
+    fn calls_it(&self, side: usize, index: u32, own: &IfName) -> bool {
         let process = self.chassis[side].iccpd.as_ref();
         process.is_some_and(|process| process.knows(own, index))
-            || self.chassis[side].kernel.name_of(index) == Some(*own)
     }
 
     /// An interface gets another name. It costs nothing while both daemons run and follow it: no frame, and none arrives twice
     /// but until the filter has the other name. Returns whether that is so.
     pub fn is_followed(&self, side: usize, index: u32, own: &IfName) -> bool {
-        let process = self.chassis[side].iccpd.as_ref();
-        self.is_healthy() && process.is_some_and(|process| process.knows(own, index))
+        self.is_healthy() && self.calls_it(side, index, own)
     }
 
     /// An MLAG port loses what keeps frames from being delivered twice.
@@ -300,17 +303,15 @@ impl World {
 
     /// `mclagsyncd` said late which interfaces have other names: what was taken for absent is there.
     pub(super) fn find_again(&mut self, side: usize) {
-        let knows = |world: &Self, index: u32, own: &IfName| {
-            let process = world.chassis[side].iccpd.as_ref();
-            process.is_some_and(|process| process.knows(own, index))
-        };
         for port in self.chassis[side].lost_ports.clone() {
-            if knows(self, bond(port), &bond_name(port)) {
+            if self.calls_it(side, bond(port), &bond_name(port)) {
                 self.chassis[side].lost_ports.remove(&port);
                 self.expose_port(side, port, Kind::Pairing);
             }
         }
-        if self.chassis[side].has_lost_peer_link && knows(self, PEER_LINK, &name("peerlink")) {
+        if self.chassis[side].has_lost_peer_link
+            && self.calls_it(side, PEER_LINK, &name("peerlink"))
+        {
             self.chassis[side].has_lost_peer_link = false;
             self.touch_peer_link(Kind::PeerLink);
             self.checks.expose_all(Kind::PeerLink, self.now);
