@@ -497,7 +497,7 @@ impl World {
         let is_touched = checks.touched.contains_key(&from)
             || checks.touched.contains_key(&to)
             || station.is_some_and(has_moved);
-        if is_touched || !self.chassis[side].is_on || self.is_lost_by_its_cables(from, to) {
+        if is_touched || !self.works(side) || self.is_lost_by_its_cables(from, to) {
             return false;
         }
         if [from, to].iter().any(|place| self.is_unserved(place)) {
@@ -508,7 +508,8 @@ impl World {
             let port = self.opposite(side, host);
             let kernel = &self.chassis[side].kernel;
             let port = bond(port);
-            self.hosts[host].is_usable(side)
+            self.works(side)
+                && self.hosts[host].is_usable(side)
                 && kernel.can_carry(port)
                 && !kernel.waits_to_forward(port)
         };
@@ -523,7 +524,7 @@ impl World {
         };
         let is_there = match to {
             Place::Bond(host) => serves(host, 1 - side),
-            Place::Orphan(at) => at != side && self.chassis[1 - side].is_on,
+            Place::Orphan(at) => at != side && self.works(1 - side),
         };
         let is_waiting = |side: usize, index| self.chassis[side].kernel.waits_to_forward(index);
         let waits =

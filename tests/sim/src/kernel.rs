@@ -194,6 +194,8 @@ pub struct Kernel {
     pub fdb: BTreeMap<Mac, Entry>,
     /// The filter, if there is one.
     pub filter: Option<Filter>,
+    /// Nothing runs: no frame comes in.
+    pub is_stalled: bool,
     /// What it refuses for now.
     pub refuses: BTreeSet<Duty>,
     /// The bridge runs spanning tree.
@@ -273,6 +275,7 @@ impl Kernel {
             devices,
             fdb: BTreeMap::new(),
             filter: None,
+            is_stalled: false,
             refuses: BTreeSet::new(),
             spanning_tree,
             waits: 0,
@@ -430,7 +433,7 @@ impl Kernel {
     /// Whether a frame that arrives on this port is taken in.
     #[must_use]
     pub fn accepts(&self, ingress: u32) -> bool {
-        self.devices.contains_key(&ingress) && self.is_forwarding(ingress)
+        !self.is_stalled && self.devices.contains_key(&ingress) && self.is_forwarding(ingress)
     }
 
     /// The ports through which a frame leaves that arrived on `ingress`, to this address or to all.

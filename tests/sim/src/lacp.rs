@@ -26,6 +26,8 @@ pub enum Phase {
 pub struct Leg {
     /// It is plugged in.
     pub cable: bool,
+    /// The host saw carrier when it looked last.
+    pub mii_up: bool,
     /// How far LACP has come.
     pub phase: Phase,
     /// Counts what makes earlier timers void.
@@ -47,6 +49,7 @@ impl Default for HostBond {
     fn default() -> Self {
         let leg = Leg {
             cable: false,
+            mii_up: false,
             phase: Phase::Down,
             generation: 0,
         };

@@ -5,6 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use mclag_proto::AggregatorId;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -51,6 +52,8 @@ pub enum Step {
     Refuse(usize, Duty, bool),
     /// A chassis loses power or gets it back.
     Power(usize, bool),
+    /// Nothing runs on a chassis any more, its kernel included, and its links stay up; or all goes on.
+    Stall(usize, bool),
     /// The station that moves about is somewhere else.
     Move(Place),
     /// An operator flushes all rules.
@@ -65,8 +68,43 @@ pub enum Step {
     Rename(usize, usize, bool),
     /// An operator takes an MLAG port out of the settings of a chassis or puts it back, and has them read again.
     Member(usize, usize, bool),
+    /// An operator gives an MLAG port one of two ids in the settings of a chassis or none, and has them read again.
+    PortId(usize, usize, Option<u16>),
     /// An operator gives the peer link another name, or its own.
     RenamePeerLink(usize, bool),
+}
+
+impl Step {
+    /// The chassis that has to run for this to be done.
+    const fn done_on(&self) -> Option<usize> {
+        match self {
+            Self::Start(side, _)
+            | Self::Kill(side, _)
+            | Self::Freeze(side, _, _)
+            | Self::FlushRules(side)
+            | Self::DeleteEntry(side, _)
+            | Self::Bridge(side, _, _)
+            | Self::MinLinks(side, _, _)
+            | Self::Rename(side, _, _)
+            | Self::Member(side, _, _)
+            | Self::PortId(side, _, _)
+            | Self::RenamePeerLink(side, _) => Some(*side),
+            Self::Wait(_)
+            | Self::Leg(..)
+            | Self::Blink(..)
+            | Self::Lacp(..)
+            | Self::Cross(..)
+            | Self::PeerLink(_)
+            | Self::CutWire(_)
+            | Self::ResetWire
+            | Self::LoseEvents(..)
+            | Self::Slow(..)
+            | Self::Refuse(..)
+            | Self::Power(..)
+            | Self::Stall(..)
+            | Self::Move(_) => None,
+        }
+    }
 }
 
 /// A world, and what happens in it.
@@ -109,6 +147,11 @@ fn place() -> impl Strategy<Value = Place> {
     prop_oneof![port().prop_map(Place::Bond), side().prop_map(Place::Orphan)]
 }
 
+/// Of the ids that an operator may give a port, both are free on both chassis.
+fn port_id() -> impl Strategy<Value = Option<u16>> {
+    prop::sample::select(vec![None, Some(0), Some(1)])
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => prop_oneof![0..20_u64, 0..500_u64, 0..20_000_u64, 10_000..40_000_u64].prop_map(Step::Wait),
@@ -126,6 +169,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (side(), prop_oneof![Just(0_u64), 1..300_u64]).prop_map(|(s, millis)| Step::Slow(s, millis)),
         1 => (side(), duty(), any::<bool>()).prop_map(|(s, duty, on)| Step::Refuse(s, duty, on)),
         1 => (side(), any::<bool>()).prop_map(|(s, on)| Step::Power(s, on)),
+        1 => (side(), any::<bool>()).prop_map(|(s, on)| Step::Stall(s, on)),
         3 => place().prop_map(Step::Move),
         1 => side().prop_map(Step::FlushRules),
         1 => (side(), 0..STATIONS).prop_map(|(s, station)| Step::DeleteEntry(s, station)),
@@ -134,6 +178,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(s, p, count)| Step::MinLinks(s, p, count)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, own)| Step::Rename(s, p, own)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Member(s, p, is)),
+        1 => (side(), port(), port_id()).prop_map(|(s, p, id)| Step::PortId(s, p, id)),
         1 => (side(), any::<bool>()).prop_map(|(s, own)| Step::RenamePeerLink(s, own)),
     ]
 }
@@ -221,6 +266,7 @@ impl Schedule {
                     | Step::CutWire(true)
                     | Step::ResetWire
                     | Step::Power(..)
+                    | Step::Stall(..)
             )
         };
         let several = self.steps.iter().any(is_unsafe);
@@ -228,7 +274,9 @@ impl Schedule {
         let bond = |port: usize| vec![Place::Bond(port)];
         let places = self.steps.iter().flat_map(|step| match step {
             Step::FlushRules(_) | Step::RenamePeerLink(..) => all(),
-            Step::Rename(_, port, _) | Step::Member(_, port, _) => bond(*port),
+            Step::Rename(_, port, _) | Step::Member(_, port, _) | Step::PortId(_, port, _) => {
+                bond(*port)
+            }
             // Whose port it is may have changed by then.
             Step::Cross(..) | Step::PeerLink(_) | Step::Power(..) if several => all(),
             Step::Leg(_, port, _)
@@ -358,10 +406,23 @@ fn without_needless(mut schedule: Schedule) -> Schedule {
     }
 }
 
+/// The id that an operator gives an MLAG port: one that no other port has or derives.
+#[must_use]
+pub fn given_id(port: usize, id: u16) -> AggregatorId {
+    let first = if port == 0 { 100 } else { 200 };
+    AggregatorId(first + id)
+}
+
 impl World {
     /// Let one step happen.
     pub fn happen(&mut self, step: Step) {
         let now = self.now;
+        if step
+            .done_on()
+            .is_some_and(|side| self.chassis[side].kernel.is_stalled)
+        {
+            return;
+        }
         match step {
             Step::Wait(millis) => self.run_for(Duration::from_millis(millis)),
             Step::Leg(side, port, up) => self.set_leg(side, port, up),
@@ -384,6 +445,8 @@ impl World {
             Step::LoseEvents(side, process) => self.lose_events(side, process),
             Step::Slow(side, millis) => self.slow_down(side, Duration::from_millis(millis)),
             Step::Refuse(side, duty, refused) => self.refuse(side, duty, refused),
+            Step::Stall(side, true) => self.stall(side),
+            Step::Stall(side, false) => self.go_on(side),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(STATIONS - 1, place),
@@ -433,6 +496,15 @@ impl World {
                     };
                 });
             }
+            Step::PortId(side, port, id) => {
+                self.expose_port(side, port, Kind::Pairing);
+                self.configure(side, |config| {
+                    match id {
+                        Some(id) => config.port_ids.insert(bond_name(port), given_id(port, id)),
+                        None => config.port_ids.remove(&bond_name(port)),
+                    };
+                });
+            }
             Step::RenamePeerLink(side, is_own) => {
                 let own = name("peerlink");
                 if self.is_followed(side, PEER_LINK, &own) {
@@ -459,6 +531,7 @@ impl World {
         }
         for side in SIDES {
             self.power_on(side);
+            self.go_on(side);
             self.cross(side, false);
             self.happen(Step::RenamePeerLink(side, true));
             self.happen(Step::Slow(side, 0));
@@ -472,6 +545,7 @@ impl World {
             for port in 0..BONDS {
                 self.happen(Step::Rename(side, port, true));
                 self.happen(Step::Member(side, port, true));
+                self.happen(Step::PortId(side, port, None));
                 self.happen(Step::Bridge(side, port, true));
                 self.happen(Step::MinLinks(side, port, 0));
                 self.set_leg(side, port, true);

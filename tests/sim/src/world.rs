@@ -104,6 +104,12 @@ enum Timer {
         host: usize,
         generation: u64,
     },
+    /// A host has heard nothing of a chassis on a leg for long.
+    Miss {
+        side: usize,
+        host: usize,
+        generation: u64,
+    },
     /// Spanning tree lets a port forward.
     Forward { side: usize, index: u32, wait: u64 },
     /// Tables age, and hosts that do not speak LACP look whether anybody answers.
@@ -158,6 +164,8 @@ pub struct Chassis {
     busy_until: Time,
     /// It has power.
     pub is_on: bool,
+    /// What fell due while nothing ran.
+    stalled: Vec<Timer>,
     /// The settings that `iccpd` starts with.
     pub config: Config,
     /// When `iccpd` started the peer link had another name than in the settings, and nobody said so.
@@ -237,6 +245,7 @@ impl World {
             pause: Duration::ZERO,
             busy_until: Time::ZERO,
             is_on: true,
+            stalled: Vec::new(),
             config: config(side, options),
             has_lost_peer_link: false,
             lost_ports: BTreeSet::new(),
@@ -359,7 +368,7 @@ impl World {
     fn iccpd_wakes(&self, side: usize) -> Option<Time> {
         let chassis = &self.chassis[side];
         let process = chassis.iccpd.as_ref()?;
-        if chassis.is_frozen[0] {
+        if chassis.is_frozen[0] || chassis.kernel.is_stalled {
             return None;
         }
         let wire = chassis.from_wire.front().filter(|_| !self.wire_cut);
@@ -377,7 +386,7 @@ impl World {
     fn syncd_wakes(&self, side: usize) -> Option<Time> {
         let chassis = &self.chassis[side];
         let process = chassis.syncd.as_ref()?;
-        if chassis.is_frozen[1] {
+        if chassis.is_frozen[1] || chassis.kernel.is_stalled {
             return None;
         }
         [
@@ -417,10 +426,12 @@ impl World {
                 self.after(self.speaks_every, Timer::Speak);
             }
             Timer::Second => {
+                let now = self.now;
                 for side in SIDES {
-                    let now = self.now;
-                    self.chassis[side].kernel.age(now);
-                    self.kernel_moved(side);
+                    if self.works(side) {
+                        self.chassis[side].kernel.age(now);
+                        self.kernel_moved(side);
+                    }
                 }
                 for host in 0..BONDS {
                     self.look_for_an_answer(host);
@@ -428,6 +439,13 @@ impl World {
                 self.after(Duration::from_secs(1), Timer::Second);
             }
             Timer::Notice { side, port } => self.notice(side, port),
+            Timer::Forward { side, .. } | Timer::Expire { side, .. }
+                if self.chassis[side].kernel.is_stalled =>
+            {
+                self.chassis[side].stalled.push(timer);
+            }
+            // Nobody answers; it begins anew when the chassis goes on.
+            Timer::Agree { side, .. } if self.chassis[side].kernel.is_stalled => {}
             Timer::Forward { side, index, wait } => {
                 if self.chassis[side].kernel.let_forward(index, wait) {
                     match (0..BONDS).find(|port| bond(*port) == index) {
@@ -446,6 +464,11 @@ impl World {
                     self.negotiate(side, host);
                 }
             }
+            Timer::Miss {
+                side,
+                host,
+                generation,
+            } => self.miss(side, host, generation),
             Timer::Expire {
                 side,
                 host,
@@ -476,6 +499,11 @@ impl World {
         }
     }
 
+    /// It has power, and runs.
+    pub(crate) fn works(&self, side: usize) -> bool {
+        self.chassis[side].is_on && !self.chassis[side].kernel.is_stalled
+    }
+
     /// The number of the host behind an MLAG port of a chassis, or of the port that leads to a host.
     #[must_use]
     pub const fn opposite(&self, side: usize, number: usize) -> usize {
@@ -488,23 +516,17 @@ impl World {
 
     /// The ends of a leg look at its carrier.
     fn notice(&mut self, side: usize, port: usize) {
-        let before = self.chassis[side]
-            .kernel
-            .member_state(member(port))
-            .copied();
-        self.chassis[side].kernel.notice_carrier(member(port));
-        let after = self.chassis[side]
-            .kernel
-            .member_state(member(port))
-            .copied();
-        let was_up = before.is_some_and(|state| state.mii_up);
-        let is_up = after.is_some_and(|state| state.mii_up);
-        if was_up != is_up {
-            let host = self.opposite(side, port);
-            let leg = &mut self.hosts[host].legs[side];
+        let kernel = &mut self.chassis[side].kernel;
+        if !kernel.is_stalled {
+            kernel.notice_carrier(member(port));
+        }
+        let host = self.opposite(side, port);
+        let leg = &mut self.hosts[host].legs[side];
+        if leg.mii_up != leg.cable {
+            leg.mii_up = leg.cable;
             leg.generation += 1;
             let generation = leg.generation;
-            if is_up {
+            if leg.mii_up {
                 let delay = self.jitter(1_000, 100_000);
                 self.after(
                     delay,
@@ -571,6 +593,8 @@ impl World {
             // What was agreed on before a loss stays on display until negotiation begins anew.
             let found = match bond.legs[side].phase {
                 Phase::Down => continue,
+                // It finds out when it goes on.
+                _ if self.chassis[side].kernel.is_stalled => continue,
                 Phase::Negotiating => Found::NobodyYet,
                 Phase::Agreed(_) => Found::Partner {
                     partner: partner(host),
@@ -590,6 +614,15 @@ impl World {
             let is_member = self.chassis[*side].config.ports.contains(&name);
             is_member && self.is_known(*side, bond(port), &name)
         }) && self.crossed[0] == self.crossed[1]
+            && self.is_one(self.opposite(0, host))
+    }
+
+    /// Whether the ids that were given to both halves of an MLAG port let them be one.
+    fn is_one(&self, port: usize) -> bool {
+        let given = |side: usize| self.chassis[side].config.port_ids.get(&bond_name(port));
+        given(0)
+            .zip(given(1))
+            .is_none_or(|(one, other)| one == other)
     }
 
     /// The stations behind a host are somewhere else, and have nothing to say.

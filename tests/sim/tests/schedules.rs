@@ -497,6 +497,71 @@ fn a_host_that_does_not_speak_lacp_is_served_by_one_chassis() {
     }
 }
 
+/// Both halves of a port were given ids that are not the same: each is a port of its own, with its own LACP system id.
+#[test]
+fn halves_with_different_ids_are_no_pair_until_one_of_them_changes() {
+    use Step::{PortId, Wait};
+    let apart = [PortId(A, 0, Some(0)), PortId(B, 0, Some(1))];
+    held(0, &[&apart[..], &[Wait(13_000)]].concat());
+    let mut world = World::settled(OPTIONS);
+    let shown = |world: &World| [A, B].map(|side| world.chassis[side].kernel.actor(bond(0)));
+    let of_pair = shown(&world);
+    assert_eq!(of_pair[0], of_pair[1]);
+    let settle = |world: &mut World, steps: &[Step]| {
+        steps.iter().for_each(|step| world.happen(*step));
+        world.run_for(Duration::from_secs(13));
+        assert_eq!(world.checks.violation(), None);
+    };
+    settle(&mut world, &apart[..1]);
+    assert_eq!(shown(&world), of_pair);
+    settle(&mut world, &apart[1..]);
+    let own = shown(&world);
+    assert!(own[0] != own[1] && own[0] != of_pair[0] && own[1] != of_pair[1]);
+    assert!(
+        [A, B]
+            .iter()
+            .all(|side| !world.chassis[*side].kernel.is_isolated(bond(0)))
+    );
+    settle(&mut world, &[PortId(B, 0, Some(0))]);
+    assert_eq!(shown(&world), of_pair);
+}
+
+/// Its cables stay plugged in and its daemons are there, and nothing passes: hosts leave it, and it comes back as what it is.
+#[test]
+fn hosts_leave_a_chassis_that_stands_still() {
+    use Step::{Leg, Move, Stall, Wait};
+    for side in [A, B] {
+        for millis in [500, 2_500, 8_000, 30_000] {
+            let stall = [Stall(side, true), Wait(millis), Stall(side, false)];
+            held(0, &[&stall[..], &[Wait(13_000)]].concat());
+            let moved = [Move(Place::Orphan(1 - side)), Wait(millis)];
+            held(
+                0,
+                &[&stall[..1], &moved, &stall[2..], &[Wait(13_000)]].concat(),
+            );
+            let lone = [Leg(1 - side, 0, false), Wait(millis)];
+            held(
+                0,
+                &[&stall[..1], &lone, &stall[2..], &[Wait(13_000)]].concat(),
+            );
+        }
+        let mut world = World::settled(OPTIONS);
+        world.happen(Stall(side, true));
+        assert!([0, 1].iter().all(|host| world.hosts[*host].is_usable(side)));
+        world.run_for(Duration::from_secs(4));
+        assert!(
+            [0, 1]
+                .iter()
+                .all(|host| !world.hosts[*host].is_usable(side))
+        );
+        assert!(world.chassis[side].kernel.has_carrier(bond(0)));
+        assert!(world.walk((side, ORPHAN), None).path.is_empty());
+        world.happen(Stall(side, false));
+        world.run_for(Duration::from_secs(2));
+        assert!([0, 1].iter().all(|host| world.hosts[*host].is_usable(side)));
+    }
+}
+
 /// What must not happen, done to both kernels with nobody excused and nobody there to mend it.
 fn frozen() -> World {
     let mut world = World::settled(OPTIONS);

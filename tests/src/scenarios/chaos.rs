@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::Mac;
-use mclag_sim::schedule::{Drawn, Schedule, Step};
+use mclag_sim::schedule::{Drawn, Schedule, Step, given_id};
 use mclag_sim::world::{PLACES, Place, Process};
 use nix::sys::signal::Signal;
 
@@ -40,6 +40,9 @@ const MOST_WAIT: Duration = Duration::from_secs(8);
 /// The station that moves about.
 const MOVER: Mac = Mac([0x02, 0, 0, 0, 0x99, 1]);
 
+/// What begins the settings of one port.
+const PORT: &str = "[[domain.port]]";
+
 /// What programs of the session find where its connection is broken.
 const RESET: &str = "mclag_lab_reset";
 
@@ -62,6 +65,22 @@ fn chaos_doubles_no_frame_and_leaves_no_trace(ctx: &mut Ctx) -> Result<()> {
     Ok(())
 }
 
+/// What is set of an MLAG port on one chassis.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Member {
+    /// It is one.
+    is_one: bool,
+    /// It was given this id.
+    id: Option<u16>,
+}
+
+impl Member {
+    const USUAL: Self = Self {
+        is_one: true,
+        id: None,
+    };
+}
+
 /// A pair, and what was done to it.
 struct Chaos<'a> {
     ctx: &'a Ctx,
@@ -73,6 +92,8 @@ struct Chaos<'a> {
     /// Names of the MLAG ports.
     names: [[String; 2]; 2],
     in_bridge: [[bool; 2]; 2],
+    /// What is set of the MLAG ports.
+    members: [[Member; 2]; 2],
     peer_links: [String; 2],
 }
 
@@ -87,6 +108,7 @@ impl<'a> Chaos<'a> {
             running: [[true; 2]; 2],
             names: [0, 1].map(|_| [0, 1].map(|port| bond_name(port + 1))),
             in_bridge: [[true; 2]; 2],
+            members: [[Member::USUAL; 2]; 2],
             peer_links: [0, 1].map(|_| PEER_LINK.to_owned()),
         })
     }
@@ -141,9 +163,13 @@ impl<'a> Chaos<'a> {
             Step::Start(side, process) => self.start(side, process),
             Step::Kill(side, process) => self.kill(side, process),
             Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
-            // The daemons here are as fast as they are, a full buffer takes more than two ports, and nothing makes this
-            // kernel refuse what it can do.
-            Step::LoseEvents(..) | Step::Slow(..) | Step::Refuse(..) | Step::Lacp(..) => Ok(()),
+            // The daemons here are as fast as they are, a full buffer takes more than two ports, nothing makes this
+            // kernel refuse what it can do, and both chassis have the same one.
+            Step::LoseEvents(..)
+            | Step::Slow(..)
+            | Step::Refuse(..)
+            | Step::Lacp(..)
+            | Step::Stall(..) => Ok(()),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(place),
@@ -156,7 +182,12 @@ impl<'a> Chaos<'a> {
                     .ip(&format!("link set {name} type bond min_links {count}"))
             }
             Step::Rename(side, port, is_own) => self.rename(side, port, is_own),
-            Step::Member(side, port, is_member) => self.set_member(side, port, is_member),
+            Step::Member(side, port, is_one) => {
+                self.configure(side, |members| members[port].is_one = is_one)
+            }
+            Step::PortId(side, port, id) => self.configure(side, |members| {
+                members[port].id = id.map(|id| given_id(port, id).0);
+            }),
             Step::RenamePeerLink(side, is_own) => self.rename_peer_link(side, is_own),
         }
     }
@@ -366,32 +397,30 @@ impl<'a> Chaos<'a> {
         self.ns(side).ip(&renaming(&before, name))
     }
 
-    fn set_member(&mut self, side: usize, port: usize, is_member: bool) -> Result<()> {
+    /// Write what is set of the MLAG ports, and have it read.
+    fn configure(&mut self, side: usize, change: impl FnOnce(&mut [Member; 2])) -> Result<()> {
+        let before = self.members[side];
+        change(&mut self.members[side]);
+        let now = self.members[side];
+        if now == before {
+            return Ok(());
+        }
+        let names = [0, 1].map(|port| bond_name(port + 1));
+        let members = || names.iter().zip(now).filter(|(_, member)| member.is_one);
+        let ports: Vec<&String> = members().map(|(name, _)| name).collect();
+        let ports = format!("ports = {ports:?}");
         let file = run_directory(self.ctx, Side::BOTH[side]).join("iccpd.toml");
         let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let mut members = BTreeSet::new();
-        for number in [0, 1] {
-            let name = bond_name(number + 1);
-            let is_one = match number == port {
-                true => is_member,
-                false => text.contains(&format!("{name:?}")),
-            };
-            members.extend(is_one.then_some(name));
-        }
-        let ports = format!("ports = {:?}", members.iter().collect::<Vec<_>>());
-        let changed: Vec<&str> = text
-            .lines()
-            .map(|line| {
-                if line.starts_with("ports = ") {
-                    &ports
-                } else {
-                    line
-                }
-            })
-            .collect();
-        let changed = changed.join("\n") + "\n";
-        if changed == text {
-            return Ok(());
+        let text = text.split(PORT).next().unwrap_or_default();
+        let lines = text.lines().map(|line| match line.starts_with("ports = ") {
+            true => ports.as_str(),
+            false => line,
+        });
+        let mut changed = lines.collect::<Vec<_>>().join("\n") + "\n";
+        for (name, member) in members() {
+            if let Some(id) = member.id {
+                changed += &format!("{PORT}\nname = {name:?}\nid = {id}\n");
+            }
         }
         fs::write(&file, changed).with_context(|| file.display().to_string())?;
         if !self.running[side][Process::Iccpd as usize] {
@@ -408,9 +437,7 @@ impl<'a> Chaos<'a> {
             self.cross(side, false)?;
             self.rename_peer_link(side, true)?;
             // One that has just started would not live to read its settings again.
-            for port in [0, 1] {
-                self.set_member(side, port, true)?;
-            }
+            self.configure(side, |members| *members = [Member::USUAL; 2])?;
             for process in [Process::Iccpd, Process::Syncd] {
                 self.freeze(side, process, false)?;
                 self.start(side, process)?;

@@ -138,9 +138,7 @@ impl World {
             match (leg.phase, lone) {
                 (Phase::Down, _) => {
                     // It may be about to begin anew.
-                    let port = self.opposite(side, host);
-                    let state = self.chassis[side].kernel.member_state(member(port));
-                    if state.is_some_and(|state| state.mii_up) {
+                    if leg.mii_up {
                         self.negotiate(side, host);
                     }
                 }
@@ -366,6 +364,67 @@ impl World {
         self.chassis[side].is_frozen[process as usize] = frozen;
     }
 
+    /// Nothing runs on a chassis any more, as on a virtual machine whose host is busy with something else. Its links stay up.
+    pub fn stall(&mut self, side: usize) {
+        if !self.works(side) {
+            return;
+        }
+        self.chassis[side].kernel.is_stalled = true;
+        self.touch_chassis(side);
+        for host in 0..BONDS {
+            let generation = self.hosts[host].legs[side].generation;
+            let miss = Timer::Miss {
+                side,
+                host,
+                generation,
+            };
+            let delay = self.jitter(2_000_000, 3_200_000);
+            self.after(delay, miss);
+        }
+    }
+
+    /// It goes on where it was.
+    pub fn go_on(&mut self, side: usize) {
+        let chassis = &mut self.chassis[side];
+        if !std::mem::take(&mut chassis.kernel.is_stalled) {
+            return;
+        }
+        let due = std::mem::take(&mut chassis.stalled);
+        self.touch_chassis(side);
+        for timer in due {
+            // A kernel's clock stood still, too.
+            let left = self.jitter(1_000, 3_200_000);
+            self.after(left, timer);
+        }
+        for port in 0..BONDS {
+            self.notice(side, port);
+        }
+        for host in 0..BONDS {
+            match self.hosts[host].legs[side].phase {
+                Phase::Negotiating => self.negotiate(side, host),
+                Phase::Down | Phase::Agreed(_) | Phase::Alone => self.select(host),
+            }
+        }
+        self.kernel_moved(side);
+    }
+
+    /// A host has heard nothing of a chassis for long.
+    pub(super) fn miss(&mut self, side: usize, host: usize, generation: u64) {
+        let leg = self.hosts[host].legs[side];
+        let is_meant = leg.generation == generation && matches!(leg.phase, Phase::Agreed(_));
+        if is_meant && self.chassis[side].kernel.is_stalled {
+            self.negotiate(side, host);
+        }
+    }
+
+    /// All of a chassis is gone or back.
+    fn touch_chassis(&mut self, side: usize) {
+        for place in [Place::Orphan(side), Place::Bond(0), Place::Bond(1)] {
+            self.checks.touch(place, Kind::Start, self.now);
+        }
+        self.touch_peer_link(Kind::Start);
+    }
+
     /// A chassis loses power.
     pub fn power_off(&mut self, side: usize) {
         for process in [Process::Iccpd, Process::Syncd] {
@@ -379,6 +438,7 @@ impl World {
             .touch(Place::Orphan(side), Kind::Start, self.now);
         self.chassis[side].kernel.set_cable(ORPHAN, false);
         self.chassis[side].is_on = false;
+        self.chassis[side].stalled.clear();
         self.kernel_moved(side);
     }
 
@@ -396,7 +456,8 @@ impl World {
             .touch(Place::Orphan(side), Kind::Start, self.now);
         for port in 0..BONDS {
             let host = self.opposite(side, port);
-            self.hosts[host].legs[side].phase = Phase::Down;
+            let leg = &mut self.hosts[host].legs[side];
+            (leg.phase, leg.mii_up) = (Phase::Down, false);
             self.hosts[host].select();
             self.set_leg(side, port, true);
         }

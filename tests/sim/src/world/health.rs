@@ -29,6 +29,7 @@ impl World {
     pub fn is_watched(&self) -> bool {
         self.chassis.iter().all(|chassis| {
             chassis.is_frozen == [false; 2]
+                && !chassis.kernel.is_stalled
                 && chassis.local[1].is_some()
                 && chassis.local[0] == chassis.local[1]
         })
