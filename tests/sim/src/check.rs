@@ -354,6 +354,7 @@ impl World {
         }
         let mut kernels = self.chassis.iter().map(|chassis| &chassis.kernel);
         self.checks.is_refused = kernels.any(|kernel| !kernel.refuses.is_empty());
+        self.excuse_static();
         for station in 0..STATIONS {
             // What was seen of it goes with its last leg.
             if self.ways(self.stations[station]).is_empty() {
@@ -371,6 +372,29 @@ impl World {
             let now = self.now;
             self.note(|| what.clone());
             self.checks.fail(now, what);
+        }
+    }
+
+    /// Whoever is behind two static LAGs uses both, also where they are not one: nothing makes it leave one.
+    fn excuse_static(&mut self) {
+        if !self.options.static_lags {
+            return;
+        }
+        if self.checks.is_refused {
+            // Nothing keeps it from a leg whose isolation is refused (ADR 23).
+            for host in 0..BONDS {
+                self.checks.bare(Place::Bond(host), Kind::Refusal, self.now);
+            }
+        }
+        let hosts = 0..BONDS;
+        for host in hosts
+            .filter(|host| !self.is_paired(*host))
+            .collect::<Vec<_>>()
+        {
+            let place = Place::Bond(host);
+            self.checks.touch(place, Kind::Pairing, self.now);
+            self.checks.at_risk.insert(place);
+            self.displace_stations(host);
         }
     }
 
@@ -513,9 +537,12 @@ impl World {
                 && kernel.can_carry(port)
                 && !kernel.waits_to_forward(port)
         };
-        if let Place::Bond(host) = from
-            && !SIDES.into_iter().any(|side| serves(host, side))
-        {
+        let is_served = |host: usize| match self.options.static_lags {
+            // It sends on both.
+            true => serves(host, side),
+            false => SIDES.into_iter().any(|side| serves(host, side)),
+        };
+        if matches!(from, Place::Bond(host) if !is_served(host)) {
             return false;
         }
         let is_here = match to {

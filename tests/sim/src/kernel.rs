@@ -19,6 +19,8 @@ use mclag_proto::{IfName, LacpPartner, Mac, Vid};
 use syncd::backend::BackendEvent;
 use syncd::dataplane::{EntryKind, FdbEntry};
 
+use crate::world::Options;
+
 /// The bridge.
 pub const BRIDGE: u32 = 1;
 /// The port to the other chassis.
@@ -87,7 +89,7 @@ pub enum DeviceKind {
         /// The other end is up.
         carrier: bool,
     },
-    /// A bond that speaks LACP.
+    /// A bond that speaks LACP, unless none on this chassis does.
     Bond {
         /// Its `min_links`, with what holding adds.
         min_links: u32,
@@ -200,6 +202,8 @@ pub struct Kernel {
     pub refuses: BTreeSet<Duty>,
     /// The bridge runs spanning tree.
     spanning_tree: bool,
+    /// Its bonds do not speak LACP.
+    static_lags: bool,
     /// How many times a port began to wait until it may forward.
     waits: u64,
     /// Ports that began to, which somebody has to [let forward](Self::let_forward) in time.
@@ -234,7 +238,7 @@ pub const fn key(mac: Mac) -> FdbKey {
 impl Kernel {
     /// As the network configuration of a chassis leaves it at boot, with no cable plugged in.
     #[must_use]
-    pub fn boot(side: u8, spanning_tree: bool) -> Self {
+    pub fn boot(side: usize, options: Options) -> Self {
         let device = |name: IfName, kind, port| Device {
             name,
             admin_up: true,
@@ -269,6 +273,7 @@ impl Kernel {
         }
         let mut names = Names::default();
         names.list(devices.iter().map(|(index, device)| (*index, device.name)));
+        let [.., side] = side.to_be_bytes();
         Self {
             side,
             names,
@@ -277,7 +282,8 @@ impl Kernel {
             filter: None,
             is_stalled: false,
             refuses: BTreeSet::new(),
-            spanning_tree,
+            spanning_tree: options.spanning_tree,
+            static_lags: options.static_lags,
             waits: 0,
             to_forward: Vec::new(),
             version: 0,
@@ -354,7 +360,9 @@ impl Kernel {
     #[must_use]
     pub fn actor(&self, bond: u32) -> Option<Mac> {
         match self.devices.get(&bond)?.kind {
-            DeviceKind::Bond { actor, .. } => Some(actor.unwrap_or_else(|| self.mac_of(bond))),
+            DeviceKind::Bond { actor, .. } if !self.static_lags => {
+                Some(actor.unwrap_or_else(|| self.mac_of(bond)))
+            }
             _ => None,
         }
     }

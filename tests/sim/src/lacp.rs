@@ -2,7 +2,8 @@
 //!
 //! A host with a bond has one leg to each chassis. It uses the legs that agreed with one partner system; a leg to
 //! another one waits. A host that does not speak LACP uses one leg, and tries the other one when that has no carrier or
-//! nobody answers there: one in active-backup mode, or one that boots from the network. Times are drawn at random within what was measured on real bonds.
+//! nobody answers there: one in active-backup mode, or one that boots from the network. A static LAG uses every leg that
+//! has carrier. Times are drawn at random within what was measured on real bonds.
 
 use mclag_proto::{LacpPartner, Mac};
 
@@ -41,12 +42,16 @@ pub struct HostBond {
     pub legs: [Leg; 2],
     /// The partner system whose legs it uses.
     active: Option<Mac>,
+    /// It never speaks LACP, and uses both legs.
+    is_static: bool,
     /// It does not speak LACP, and uses this leg.
     pub lone: Option<usize>,
 }
 
-impl Default for HostBond {
-    fn default() -> Self {
+impl HostBond {
+    /// One without cables.
+    #[must_use]
+    pub const fn new(is_static: bool) -> Self {
         let leg = Leg {
             cable: false,
             mii_up: false,
@@ -56,12 +61,11 @@ impl Default for HostBond {
         Self {
             legs: [leg; 2],
             active: None,
+            is_static,
             lone: None,
         }
     }
-}
 
-impl HostBond {
     /// Choose the partner whose legs are used: the one in use as long as it has one.
     pub fn select(&mut self) {
         let agreed = |wanted: Option<Mac>| {
@@ -87,6 +91,7 @@ impl HostBond {
     #[must_use]
     pub fn uses(&self, side: usize) -> bool {
         match self.lone {
+            _ if self.is_static => self.legs[side].mii_up,
             Some(leg) => leg == side && self.legs[side].phase == Phase::Alone,
             None => self.is_selected(side),
         }

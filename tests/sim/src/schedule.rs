@@ -215,6 +215,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
         prop_oneof![Just(1_u64), Just(25)],
         any::<bool>(),
         prop::bool::weighted(0.25),
+        prop::bool::weighted(0.2),
         prop_oneof![
             3 => Just([0_u64; 4]),
             1 => prop::array::uniform4(prop_oneof![0..2_000_u64, 0..40_000_u64]),
@@ -223,7 +224,16 @@ fn schedule() -> impl Strategy<Value = Schedule> {
     let steps = prop::collection::vec(steps(), 1..40).prop_map(|steps| steps.concat());
     (options, steps).prop_map(
         |(
-            (seed, restart_hold, session_timeout, speaks_every, bypass, spanning_tree, starts),
+            (
+                seed,
+                restart_hold,
+                session_timeout,
+                speaks_every,
+                bypass,
+                spanning_tree,
+                static_lags,
+                starts,
+            ),
             steps,
         )| {
             let options = Options {
@@ -233,6 +243,7 @@ fn schedule() -> impl Strategy<Value = Schedule> {
                 speaks_every: Duration::from_secs(speaks_every),
                 bypass,
                 spanning_tree,
+                static_lags,
                 starts: starts.map(Duration::from_millis),
             };
             Schedule { options, steps }

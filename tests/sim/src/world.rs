@@ -23,7 +23,7 @@ use crate::bounds::Kind;
 use crate::check::Checks;
 use crate::iccpd::Iccpd;
 use crate::kernel::{BONDS, Found, Kernel, ORPHAN, bond, bond_name, member, name};
-use crate::lacp::{HostBonds, Phase, partner};
+use crate::lacp::{HostBond, HostBonds, Phase, partner};
 use crate::syncd::{Reply, Store, Syncd};
 
 /// The index of each chassis.
@@ -67,6 +67,8 @@ pub struct Options {
     pub bypass: bool,
     /// Both bridges run spanning tree.
     pub spanning_tree: bool,
+    /// No bond speaks LACP: hosts use every leg that has carrier.
+    pub static_lags: bool,
     /// When each process starts for the first time, as in [`PROCESSES`].
     pub starts: [Duration; 4],
 }
@@ -215,8 +217,7 @@ pub struct World {
     pub checks: Checks,
     /// What happened, if somebody wants to read it.
     pub trace: Option<Vec<String>>,
-    speaks_every: Duration,
-    spanning_tree: bool,
+    pub(crate) options: Options,
     /// The legs that each host uses.
     legs: [[bool; 2]; BONDS],
     /// When each station said something last, having moved or not.
@@ -238,7 +239,7 @@ impl World {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&options.seed.to_le_bytes());
         let chassis = |side: usize| Chassis {
-            kernel: Kernel::boot(u8::from(side == 1), options.spanning_tree),
+            kernel: Kernel::boot(side, options),
             iccpd: None,
             syncd: None,
             is_frozen: [false; 2],
@@ -261,7 +262,7 @@ impl World {
         let mut world = Self {
             now: Time::ZERO,
             chassis: [chassis(0), chassis(1)],
-            hosts: HostBonds::default(),
+            hosts: [HostBond::new(options.static_lags); BONDS],
             stations: [
                 Place::Bond(0),
                 Place::Bond(1),
@@ -278,8 +279,7 @@ impl World {
                 false => Duration::ZERO,
             }),
             trace: None,
-            speaks_every: options.speaks_every,
-            spanning_tree: options.spanning_tree,
+            options,
             legs: [[false; 2]; BONDS],
             spoke_at: [None; STATIONS],
             is_no_news: [[false; 2]; STATIONS],
@@ -423,7 +423,7 @@ impl World {
                 for station in 0..STATIONS {
                     self.speak(station);
                 }
-                self.after(self.speaks_every, Timer::Speak);
+                self.after(self.options.speaks_every, Timer::Speak);
             }
             Timer::Second => {
                 let now = self.now;
@@ -526,7 +526,9 @@ impl World {
             leg.mii_up = leg.cable;
             leg.generation += 1;
             let generation = leg.generation;
-            if leg.mii_up {
+            if self.options.static_lags {
+                self.select(host);
+            } else if leg.mii_up {
                 let delay = self.jitter(1_000, 100_000);
                 self.after(
                     delay,
@@ -587,6 +589,9 @@ impl World {
             // Its legs lead to different places.
             self.displace_stations(host);
         }
+        if self.options.static_lags {
+            return;
+        }
         for side in SIDES {
             let port = self.opposite(side, host);
             let bond = &self.hosts[host];
@@ -626,7 +631,7 @@ impl World {
     }
 
     /// The stations behind a host are somewhere else, and have nothing to say.
-    fn displace_stations(&mut self, host: usize) {
+    pub(crate) fn displace_stations(&mut self, host: usize) {
         for station in 0..STATIONS {
             if self.stations[station] == Place::Bond(host) {
                 self.checks.displace_station(station, self.now);

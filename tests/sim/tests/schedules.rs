@@ -14,6 +14,7 @@ const OPTIONS: Options = Options {
     speaks_every: Duration::from_secs(1),
     bypass: true,
     spanning_tree: false,
+    static_lags: false,
     starts: [Duration::ZERO; 4],
 };
 
@@ -524,6 +525,57 @@ fn halves_with_different_ids_are_no_pair_until_one_of_them_changes() {
     );
     settle(&mut world, &[PortId(B, 0, Some(0))]);
     assert_eq!(shown(&world), of_pair);
+}
+
+/// No LACP tells a host which legs to use: it uses those with carrier, and has everything once.
+#[test]
+fn a_static_lag_is_served_by_both_chassis() {
+    use Process::{Iccpd, Syncd};
+    use Step::{Blink, Kill, Leg, Rename, Start, Wait};
+    let options = Options {
+        static_lags: true,
+        ..OPTIONS
+    };
+    for side in [A, B] {
+        for steps in [
+            &[Blink(side, 0, 700), Wait(5_000)][..],
+            &[
+                Leg(side, 0, false),
+                Wait(8_000),
+                Leg(side, 0, true),
+                Wait(8_000),
+            ],
+            &[
+                Kill(side, Iccpd),
+                Blink(side, 0, 300),
+                Start(side, Iccpd),
+                Wait(20_000),
+            ],
+            &[
+                Kill(side, Syncd),
+                Blink(1 - side, 0, 300),
+                Start(side, Syncd),
+                Wait(20_000),
+            ],
+            &[Rename(side, 0, false), Wait(13_000)],
+        ] {
+            held_with(options, 0, steps);
+        }
+        let mut world = World::settled(options);
+        let mut deliveries = |leg: bool| {
+            world.happen(Leg(side, 0, leg));
+            world.run_for(Duration::from_secs(5));
+            let floods = [A, B].map(|from| world.walk((from, ORPHAN), None));
+            floods.map(|walk| {
+                walk.arrivals
+                    .iter()
+                    .filter(|at| **at == Place::Bond(0))
+                    .count()
+            })
+        };
+        assert_eq!([deliveries(true), deliveries(false)], [[1, 1], [1, 1]]);
+        assert!(!world.hosts[0].is_usable(side) && world.hosts[0].is_usable(1 - side));
+    }
 }
 
 /// Its cables stay plugged in and its daemons are there, and nothing passes: hosts leave it, and it comes back as what it is.

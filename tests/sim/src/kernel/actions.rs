@@ -62,7 +62,7 @@ impl Kernel {
             Action::SetSystemMac { port, mac } => {
                 let index = self.index(port)?;
                 match self.devices.get_mut(&index).map(|device| &mut device.kind) {
-                    Some(DeviceKind::Bond { actor, .. }) => *actor = *mac,
+                    Some(DeviceKind::Bond { actor, .. }) if !self.static_lags => *actor = *mac,
                     _ => return Err(OpError::unsupported("not a bond")),
                 }
                 self.device_changed(index);

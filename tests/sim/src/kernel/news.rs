@@ -152,7 +152,10 @@ impl Kernel {
             DeviceKind::Bond { min_links, actor } => {
                 let partner = self.members(index).find_map(|(_, state)| state.partner);
                 LinkKind::Bond(BondInfo {
-                    mode: BondMode::Lacp,
+                    mode: match self.static_lags {
+                        true => BondMode::Xor,
+                        false => BondMode::Lacp,
+                    },
                     miimon_ms: 100,
                     min_links,
                     ad_actor_system: match (reader, actor) {
@@ -173,6 +176,17 @@ impl Kernel {
 
     fn member_info(&self, index: u32) -> Option<BondMember> {
         let state = self.member_state(index)?;
+        if self.static_lags {
+            return Some(BondMember {
+                active: state.mii_up,
+                mii_up: state.mii_up,
+                link_failures: state.failures,
+                queue_id: 0,
+                aggregator: None,
+                actor_state: LacpState::empty(),
+                partner_state: LacpState::empty(),
+            });
+        }
         let agreed = LacpState::SYNCHRONIZATION | LacpState::COLLECTING | LacpState::DISTRIBUTING;
         // A partner that uses its other legs is in sync on none but those.
         let (actor, partner) = match (state.partner, state.is_used) {
@@ -279,7 +293,7 @@ impl Kernel {
             mcast_router: None,
         });
         let lacp = match device.kind {
-            DeviceKind::Bond { actor, .. } => Some(Lacp { system_mac: actor }),
+            DeviceKind::Bond { actor, .. } if !self.static_lags => Some(Lacp { system_mac: actor }),
             _ => None,
         };
         let actual = PortActual { bridge_port, lacp };

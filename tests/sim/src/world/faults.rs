@@ -104,7 +104,8 @@ impl World {
 
     /// Somebody pulls the cables of both MLAG ports of a chassis and plugs each in where the other one was, or belongs.
     pub fn cross(&mut self, side: usize, crossed: bool) {
-        if self.crossed[side] == crossed {
+        // Without LACP nobody knows who is behind a port.
+        if self.crossed[side] == crossed || self.options.static_lags {
             return;
         }
         let were = [0, 1].map(|host| self.hosts[host].legs[side].cable);
@@ -127,6 +128,9 @@ impl World {
 
     /// A host speaks LACP from now on, or does not and uses one leg.
     pub fn set_lone(&mut self, host: usize, lone: Option<usize>) {
+        if self.options.static_lags {
+            return;
+        }
         if self.hosts[host].lone.is_some() == lone.is_some() {
             return;
         }
@@ -448,7 +452,7 @@ impl World {
         if std::mem::replace(&mut chassis.is_on, true) {
             return;
         }
-        chassis.kernel = Kernel::boot(u8::from(side == 1), self.spanning_tree);
+        chassis.kernel = Kernel::boot(side, self.options);
         chassis.has_lost_peer_link = false;
         chassis.store = Store::new();
         chassis.kernel.set_cable(ORPHAN, true);
