@@ -52,6 +52,8 @@ pub enum Step {
     Refuse(usize, Duty, bool),
     /// A chassis loses power or gets it back.
     Power(usize, bool),
+    /// The wall clock of both chassis jumps by so many seconds. Nothing that decides knows of one, and so the model has none.
+    Clock(i64),
     /// Nothing runs on a chassis any more, its kernel included, and its links stay up; or all goes on.
     Stall(usize, bool),
     /// The station that moves about is somewhere else.
@@ -101,6 +103,7 @@ impl Step {
             | Self::Slow(..)
             | Self::Refuse(..)
             | Self::Power(..)
+            | Self::Clock(_)
             | Self::Stall(..)
             | Self::Move(_) => None,
         }
@@ -169,6 +172,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (side(), prop_oneof![Just(0_u64), 1..300_u64]).prop_map(|(s, millis)| Step::Slow(s, millis)),
         1 => (side(), duty(), any::<bool>()).prop_map(|(s, duty, on)| Step::Refuse(s, duty, on)),
         1 => (side(), any::<bool>()).prop_map(|(s, on)| Step::Power(s, on)),
+        1 => prop::sample::select(vec![-86_400, -30, 30, 86_400]).prop_map(Step::Clock),
         1 => (side(), any::<bool>()).prop_map(|(s, on)| Step::Stall(s, on)),
         3 => place().prop_map(Step::Move),
         1 => side().prop_map(Step::FlushRules),
@@ -456,6 +460,7 @@ impl World {
             Step::LoseEvents(side, process) => self.lose_events(side, process),
             Step::Slow(side, millis) => self.slow_down(side, Duration::from_millis(millis)),
             Step::Refuse(side, duty, refused) => self.refuse(side, duty, refused),
+            Step::Clock(_) => {}
             Step::Stall(side, true) => self.stall(side),
             Step::Stall(side, false) => self.go_on(side),
             Step::Power(side, false) => self.power_off(side),

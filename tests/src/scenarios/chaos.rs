@@ -19,11 +19,12 @@ use crate::topology::{
     BRIDGE, CONTROL, Host, Options, PEER_LINK, Side, UNTAGGED, bond_name, member_name,
 };
 use crate::traffic::{BROADCAST, Port, Receiver, Sender, Stream};
+use crate::vm;
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "chaos_doubles_no_frame_and_leaves_no_trace",
     about: "Schedules that the simulator draws happen here: daemons are killed and stopped, cables pulled and crossed, ports renamed, \
-            moved out of the bridge and out of the settings, rules flushed, entries deleted, chassis switched off, in random \
+            moved out of the bridge and out of the settings, rules flushed, entries deleted, ids given, clocks set, chassis switched off, in random \
             order, while every host sends to everybody and to every other host. No frame arrives twice and none comes back, \
             but where several faults at once excuse it; when all is mended, every frame arrives once, and the dataplane is \
             the one from before. MCLAG_LAB_SEED and MCLAG_LAB_COUNT choose the schedules.",
@@ -95,6 +96,8 @@ struct Chaos<'a> {
     /// What is set of the MLAG ports.
     members: [[Member; 2]; 2],
     peer_links: [String; 2],
+    /// How far the wall clock is ahead, in seconds.
+    clock: i64,
 }
 
 impl<'a> Chaos<'a> {
@@ -110,6 +113,7 @@ impl<'a> Chaos<'a> {
             in_bridge: [[true; 2]; 2],
             members: [[Member::USUAL; 2]; 2],
             peer_links: [0, 1].map(|_| PEER_LINK.to_owned()),
+            clock: 0,
         })
     }
 
@@ -170,6 +174,7 @@ impl<'a> Chaos<'a> {
             | Step::Refuse(..)
             | Step::Lacp(..)
             | Step::Stall(..) => Ok(()),
+            Step::Clock(seconds) => self.set_clock(seconds),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
             Step::Move(place) => self.move_station(place),
@@ -304,6 +309,19 @@ impl<'a> Chaos<'a> {
         daemons.daemon(which(process)).signal(signal)
     }
 
+    /// Of this machine, which both chassis and all hosts are on; its user's has to be left alone.
+    fn set_clock(&mut self, jump: i64) -> Result<()> {
+        ensure!(
+            vm::is_guest(),
+            "the clock is set in the lab's machine alone"
+        );
+        let ns = self.ns(0);
+        let now: i64 = ns.run("date", &["+%s"])?.trim().parse()?;
+        ns.run("date", &["--set", &format!("@{}", now + jump)])?;
+        self.clock += jump;
+        Ok(())
+    }
+
     fn power_off(&mut self, side: usize) -> Result<()> {
         for process in [Process::Iccpd, Process::Syncd] {
             self.kill(side, process)?;
@@ -432,6 +450,7 @@ impl<'a> Chaos<'a> {
 
     fn mend(&mut self) -> Result<()> {
         self.happen(Step::CutWire(false))?;
+        self.set_clock(-self.clock)?;
         for side in [0, 1] {
             self.power_on(side)?;
             self.cross(side, false)?;
