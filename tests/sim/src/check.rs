@@ -16,11 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use iccp_core::{Notice, Time};
+use mclag_proto::Vid;
 
 use crate::bounds::Kind;
-use crate::kernel::{AGEING, BONDS, ORPHAN, PEER_LINK, bond};
+use crate::kernel::{AGEING, BONDS, ORPHAN, PEER_LINK, VIDS, bond};
 use crate::syncd::RETRY;
-use crate::world::{PLACES, Place, SIDES, STATIONS, World, mac};
+use crate::world::{PLACES, Place, SIDES, STATIONS, World, key};
 
 /// How long `mclagsyncd` may take to put back what somebody else took away.
 const REPAIR: Duration = Duration::from_millis(100);
@@ -215,6 +216,10 @@ impl Checks {
     /// An `mclagsyncd` becomes slow or quick: what was excused before may be under way as slowly as then.
     pub fn set_slack(&mut self, slack: Duration, now: Time) {
         self.slack = slack;
+        // A leg that is back before it is held carries data although the peer isolates it no longer.
+        for place in self.touched.keys().copied().collect::<Vec<_>>() {
+            self.bare(place, Kind::Leg, now);
+        }
         for excuse in self.excuses() {
             excuse.renew(Duration::ZERO, now);
         }
@@ -356,6 +361,9 @@ impl World {
         self.checks.is_refused = kernels.any(|kernel| !kernel.refuses.is_empty());
         self.excuse_static();
         for station in 0..STATIONS {
+            if self.lacks_vlan(&self.stations[station], key(station).vid) {
+                self.checks.displace_station(station, self.now);
+            }
             // What was seen of it goes with its last leg.
             if self.ways(self.stations[station]).is_empty() {
                 self.checks.moved_apart.remove(&station);
@@ -417,12 +425,10 @@ impl World {
         }
         for from in PLACES {
             for way in self.ways(from) {
-                let flooded = self.follow(from, way, None);
-                if flooded.is_some() {
-                    return flooded;
-                }
-                for station in 0..STATIONS {
-                    let fault = self.follow(from, way, Some(station));
+                let floods = VIDS.map(|vid| (vid, None));
+                let known = (0..STATIONS).map(|station| (key(station).vid, Some(station)));
+                for (vid, station) in floods.into_iter().chain(known) {
+                    let fault = self.follow(from, way, vid, station);
                     if fault.is_some() {
                         return fault;
                     }
@@ -436,7 +442,7 @@ impl World {
     /// port of its own that is not the other one's.
     fn divided(&self, station: usize) -> Option<String> {
         let ports = SIDES.map(|side| {
-            let entry = self.chassis[side].kernel.fdb.get(&mac(station))?;
+            let entry = self.chassis[side].kernel.fdb.get(&key(station))?;
             Some(entry.port)
         });
         let is_divided = match ports {
@@ -459,7 +465,7 @@ impl World {
             && !self.checks.unheard.contains(&station)
             && !self.is_unserved(&self.stations[station]);
         for side in SIDES {
-            let is_known = self.chassis[side].kernel.fdb.contains_key(&mac(station));
+            let is_known = self.chassis[side].kernel.fdb.contains_key(&key(station));
             let missing = &mut self.checks.missing_since[station][side];
             if is_known || !counts {
                 *missing = None;
@@ -476,19 +482,25 @@ impl World {
         None
     }
 
-    fn follow(&mut self, from: Place, way: (usize, u32), station: Option<usize>) -> Option<String> {
+    fn follow(
+        &mut self,
+        from: Place,
+        way: (usize, u32),
+        vid: Vid,
+        station: Option<usize>,
+    ) -> Option<String> {
         let target = station.map(|station| self.stations[station]);
         if target == Some(from) {
             return None;
         }
         self.checks.frames += 1;
-        let walk = self.walk(way, station.map(mac));
+        let walk = self.walk(way, vid, station.map(|station| key(station).mac));
         let frame = || {
             let to = station.map_or("everybody".to_owned(), |station| {
                 format!("station {station} at {target:?}")
             });
             let [side, port] = [way.0, way.1 as usize];
-            format!("a frame from {from:?} by chassis {side} port {port} to {to}")
+            format!("a frame from {from:?} in VLAN {vid} by chassis {side} port {port} to {to}")
         };
         if walk.is_loop {
             return Some(format!("{} goes round", frame()));
@@ -505,11 +517,25 @@ impl World {
             .filter(|place| target.map_or(*place != from, |target| target == *place));
         for place in targets {
             let arrives = walk.arrivals.contains(&place);
-            if !arrives && self.must_arrive(from, way.0, place, station) {
+            let is_lost = [from, place].iter().any(|at| self.lacks_vlan(at, vid));
+            if !arrives && !is_lost && self.must_arrive(from, way.0, place, station) {
                 return Some(format!("{} does not arrive at {place:?}", frame()));
             }
         }
         None
+    }
+
+    /// A host whose legs do not both carry the VLAN: it sends on either of them.
+    fn lacks_vlan(&self, place: &Place, vid: Vid) -> bool {
+        let Place::Bond(host) = *place else {
+            return false;
+        };
+        let carries = |side: usize| {
+            let port = bond(self.opposite(side, host));
+            let device = &self.chassis[side].kernel.devices[&port];
+            device.port.is_none_or(|port| port.carries(vid))
+        };
+        !SIDES.into_iter().all(carries)
     }
 
     /// Whether there is a way, and nothing excuses that it is not taken.

@@ -30,6 +30,15 @@ pub const ORPHAN: u32 = 3;
 /// How many MLAG ports there are.
 pub const BONDS: usize = 2;
 
+/// The VLAN that ports carry with a tag, beside the one without.
+pub const TAGGED: Vid = match Vid::new(20) {
+    Some(vid) => vid,
+    None => Vid::DEFAULT,
+};
+
+/// Both VLANs.
+pub const VIDS: [Vid; 2] = [Vid::DEFAULT, TAGGED];
+
 pub(crate) const AGEING: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The bond of this MLAG port, counted from 0.
@@ -139,12 +148,32 @@ pub enum Found {
 }
 
 /// Settings of a bridge port.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Port {
+    /// It carries [`TAGGED`], beside [`Vid::DEFAULT`].
+    pub is_tagged: bool,
     /// Addresses are learned on it.
     pub learning: bool,
     /// Port that frames go to while this one has no carrier.
     pub backup: Option<u32>,
+}
+
+impl Default for Port {
+    fn default() -> Self {
+        Self {
+            is_tagged: true,
+            learning: true,
+            backup: None,
+        }
+    }
+}
+
+impl Port {
+    /// Whether it carries a VLAN.
+    #[must_use]
+    pub fn carries(&self, vid: Vid) -> bool {
+        self.is_tagged || vid == Vid::DEFAULT
+    }
 }
 
 /// The bridge filter.
@@ -193,7 +222,7 @@ pub struct Kernel {
     /// Interfaces, by index.
     pub devices: BTreeMap<u32, Device>,
     /// The bridge's table.
-    pub fdb: BTreeMap<Mac, Entry>,
+    pub fdb: BTreeMap<FdbKey, Entry>,
     /// The filter, if there is one.
     pub filter: Option<Filter>,
     /// Nothing runs: no frame comes in.
@@ -226,15 +255,6 @@ pub fn name(text: &str) -> IfName {
     IfName::new(text).expect("names of the model are names of interfaces")
 }
 
-/// The key of an address on the bridge, which separates no VLANs.
-#[must_use]
-pub const fn key(mac: Mac) -> FdbKey {
-    FdbKey {
-        vid: Vid::DEFAULT,
-        mac,
-    }
-}
-
 impl Kernel {
     /// As the network configuration of a chassis leaves it at boot, with no cable plugged in.
     #[must_use]
@@ -247,10 +267,7 @@ impl Kernel {
             ran: false,
             tree: Tree::default(),
         };
-        let port = Some(Port {
-            learning: true,
-            backup: None,
-        });
+        let port = Some(Port::default());
         let wire = DeviceKind::Wire { carrier: false };
         let mut devices = BTreeMap::from([
             (BRIDGE, device(name("br0"), DeviceKind::Bridge, None)),
@@ -440,14 +457,23 @@ impl Kernel {
 
     /// Whether a frame that arrives on this port is taken in.
     #[must_use]
-    pub fn accepts(&self, ingress: u32) -> bool {
-        !self.is_stalled && self.devices.contains_key(&ingress) && self.is_forwarding(ingress)
+    pub fn accepts(&self, ingress: u32, vid: Vid) -> bool {
+        !self.is_stalled && self.carries(ingress, vid) && self.is_forwarding(ingress)
+    }
+
+    /// Whether this is a port of the bridge that carries the VLAN.
+    #[must_use]
+    pub fn carries(&self, index: u32, vid: Vid) -> bool {
+        let device = self.devices.get(&index);
+        let port = device.and_then(|device| device.port);
+        port.is_some_and(|port| port.carries(vid))
     }
 
     /// The ports through which a frame leaves that arrived on `ingress`, to this address or to all.
     #[must_use]
-    pub fn egress(&self, ingress: u32, to: Option<Mac>) -> Vec<u32> {
-        if let Some(entry) = to.and_then(|mac| self.fdb.get(&mac)) {
+    pub fn egress(&self, ingress: u32, vid: Vid, to: Option<Mac>) -> Vec<u32> {
+        let entry = to.and_then(|mac| self.fdb.get(&FdbKey { vid, mac }));
+        if let Some(entry) = entry {
             let settings = self
                 .devices
                 .get(&entry.port)
@@ -459,15 +485,16 @@ impl Kernel {
             };
             return [out]
                 .into_iter()
-                .filter(|out| self.may_leave(ingress, *out))
+                .filter(|out| self.may_leave(ingress, *out, vid))
                 .collect();
         }
         let all = self.devices.keys().copied();
-        all.filter(|out| self.may_leave(ingress, *out)).collect()
+        all.filter(|out| self.may_leave(ingress, *out, vid))
+            .collect()
     }
 
-    fn may_leave(&self, ingress: u32, out: u32) -> bool {
-        if out == ingress || !self.devices.contains_key(&out) || !self.is_forwarding(out) {
+    fn may_leave(&self, ingress: u32, out: u32, vid: Vid) -> bool {
+        if out == ingress || !self.carries(out, vid) || !self.is_forwarding(out) {
             return false;
         }
         let is_split = self.filter.as_ref().is_some_and(|filter| {
@@ -478,14 +505,14 @@ impl Kernel {
     }
 
     /// Learn from a frame that was taken in. False if the host was known to be there, of which nobody hears.
-    pub fn learn(&mut self, mac: Mac, ingress: u32, now: Time) -> bool {
+    pub fn learn(&mut self, key: FdbKey, ingress: u32, now: Time) -> bool {
         let learns = self.devices[&ingress]
             .port
             .is_some_and(|port| port.learning);
         if !learns {
             return true;
         }
-        let before = self.fdb.get(&mac).copied();
+        let before = self.fdb.get(&key).copied();
         let (kind, moves) = match before.map(|entry| entry.kind) {
             None => (EntryKind::Dynamic, true),
             Some(EntryKind::Local) => return true,
@@ -501,21 +528,21 @@ impl Kernel {
             kind,
             used: now,
         };
-        self.set_entry(mac, Some(entry));
+        self.set_entry(key, Some(entry));
         before.is_none_or(|before| (before.port, before.kind) != (entry.port, entry.kind))
     }
 
     /// Time has passed for the table.
     pub fn age(&mut self, now: Time) {
-        let old: Vec<(Mac, Entry)> = self
+        let old: Vec<(FdbKey, Entry)> = self
             .fdb
             .iter()
             .filter(|(_, entry)| now - entry.used >= AGEING)
-            .map(|(mac, entry)| (*mac, *entry))
+            .map(|(key, entry)| (*key, *entry))
             .collect();
-        for (mac, entry) in old {
+        for (key, entry) in old {
             match entry.kind {
-                EntryKind::Dynamic => self.set_entry(mac, None),
+                EntryKind::Dynamic => self.set_entry(key, None),
                 EntryKind::Ours {
                     active: true,
                     sticky,
@@ -524,17 +551,17 @@ impl Kernel {
                         active: false,
                         sticky,
                     };
-                    self.set_entry(mac, Some(Entry { kind, ..entry }));
+                    self.set_entry(key, Some(Entry { kind, ..entry }));
                 }
                 _ => {}
             }
         }
     }
 
-    fn set_entry(&mut self, mac: Mac, entry: Option<Entry>) {
+    fn set_entry(&mut self, key: FdbKey, entry: Option<Entry>) {
         let before = match entry {
-            Some(entry) => self.fdb.insert(mac, entry),
-            None => self.fdb.remove(&mac),
+            Some(entry) => self.fdb.insert(key, entry),
+            None => self.fdb.remove(&key),
         };
         let seen = |entry: Entry| (entry.port, entry.kind);
         if before.map(seen) == entry.map(seen) {
@@ -544,7 +571,6 @@ impl Kernel {
             self.version += 1;
         }
         let entry = entry.and_then(|entry| self.as_seen_by_syncd(&entry));
-        let key = key(mac);
         self.for_syncd.push(BackendEvent::Fdb { key, entry });
     }
 
@@ -555,17 +581,36 @@ impl Kernel {
 
     /// Entries on this port go: all of them, or those that were learned.
     fn flush(&mut self, port: u32, all: bool) {
+        self.flush_vlans(port, &VIDS, all);
+    }
+
+    fn flush_vlans(&mut self, port: u32, vids: &[Vid], all: bool) {
         let is_meant =
             |entry: &Entry| entry.port == port && (all || entry.kind == EntryKind::Dynamic);
-        let gone: Vec<Mac> = self
+        let gone: Vec<FdbKey> = self
             .fdb
             .iter()
-            .filter(|(_, entry)| is_meant(entry))
-            .map(|(mac, _)| *mac)
+            .filter(|(key, entry)| vids.contains(&key.vid) && is_meant(entry))
+            .map(|(key, _)| *key)
             .collect();
-        for mac in gone {
-            self.set_entry(mac, None);
+        for key in gone {
+            self.set_entry(key, None);
         }
+    }
+
+    /// An operator takes a port out of [`TAGGED`] or puts it in. What was installed by somebody stays.
+    pub fn set_tagged(&mut self, index: u32, is_tagged: bool) {
+        let device = self.devices.get_mut(&index);
+        let port = device.and_then(|device| device.port.as_mut());
+        let Some(port) = port.filter(|port| port.is_tagged != is_tagged) else {
+            return;
+        };
+        port.is_tagged = is_tagged;
+        self.version += 1;
+        if !is_tagged {
+            self.flush_vlans(index, &[TAGGED], false);
+        }
+        self.vlans_changed(index);
     }
 
     /// A cable was plugged in or pulled, or the other end went up or down.
@@ -678,10 +723,7 @@ impl Kernel {
         if device.port.is_some() == is_port {
             return;
         }
-        device.port = is_port.then_some(Port {
-            learning: true,
-            backup: None,
-        });
+        device.port = is_port.then(Port::default);
         if !is_port {
             self.flush(index, true);
             // What pointed there points nowhere.
@@ -721,8 +763,8 @@ impl Kernel {
     }
 
     /// An operator deletes one entry, whatever it is.
-    pub fn delete_entry(&mut self, mac: Mac) {
-        self.set_entry(mac, None);
+    pub fn delete_entry(&mut self, key: FdbKey) {
+        self.set_entry(key, None);
     }
 
     /// Whether the port is held, by `min_links` or by the filter.

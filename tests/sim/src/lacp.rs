@@ -5,6 +5,7 @@
 //! nobody answers there: one in active-backup mode, or one that boots from the network. A static LAG uses every leg that
 //! has carrier. Times are drawn at random within what was measured on real bonds.
 
+use iccp_core::Time;
 use mclag_proto::{LacpPartner, Mac};
 
 use crate::kernel::BONDS;
@@ -29,6 +30,8 @@ pub struct Leg {
     pub cable: bool,
     /// The host saw carrier when it looked last.
     pub mii_up: bool,
+    /// When it was pulled last.
+    pub lost_at: Time,
     /// How far LACP has come.
     pub phase: Phase,
     /// Counts what makes earlier timers void.
@@ -55,6 +58,7 @@ impl HostBond {
         let leg = Leg {
             cable: false,
             mii_up: false,
+            lost_at: Time::ZERO,
             phase: Phase::Down,
             generation: 0,
         };

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use crate::bounds::Kind;
 use crate::check::Violation;
 use crate::kernel::{BONDS, Duty, PEER_LINK, bond, bond_name, name};
-use crate::world::{Options, PLACES, Place, Process, SIDES, STATIONS, World, mac};
+use crate::world::{MOVER, Options, PLACES, Place, Process, SIDES, STATIONS, World, key};
 
 /// How long everything has to agree after the last fault was mended: the peer's silence is noticed, what is remembered
 /// of it expires, ports wait for an acknowledgement in vain.
@@ -64,6 +64,8 @@ pub enum Step {
     DeleteEntry(usize, usize),
     /// An operator takes an MLAG port out of the bridge or puts it in.
     Bridge(usize, usize, bool),
+    /// An operator takes an MLAG port out of the VLAN with a tag or puts it in.
+    Vlan(usize, usize, bool),
     /// An operator says how many members an MLAG port needs.
     MinLinks(usize, usize, u32),
     /// An operator gives an MLAG port another name, or its own.
@@ -86,6 +88,7 @@ impl Step {
             | Self::FlushRules(side)
             | Self::DeleteEntry(side, _)
             | Self::Bridge(side, _, _)
+            | Self::Vlan(side, _, _)
             | Self::MinLinks(side, _, _)
             | Self::Rename(side, _, _)
             | Self::Member(side, _, _)
@@ -178,6 +181,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => side().prop_map(Step::FlushRules),
         1 => (side(), 0..STATIONS).prop_map(|(s, station)| Step::DeleteEntry(s, station)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Bridge(s, p, is)),
+        1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Vlan(s, p, is)),
         1 => (side(), port(), prop_oneof![Just(0_u32), Just(2)])
             .prop_map(|(s, p, count)| Step::MinLinks(s, p, count)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, own)| Step::Rename(s, p, own)),
@@ -465,19 +469,23 @@ impl World {
             Step::Stall(side, false) => self.go_on(side),
             Step::Power(side, false) => self.power_off(side),
             Step::Power(side, true) => self.power_on(side),
-            Step::Move(place) => self.move_station(STATIONS - 1, place),
+            Step::Move(place) => self.move_station(MOVER, place),
             Step::FlushRules(side) => {
                 self.checks.expose_all(Kind::Rules, now);
                 self.operate(side, |kernel| kernel.flush_rules());
             }
             Step::DeleteEntry(side, station) => {
-                self.operate(side, |kernel| kernel.delete_entry(mac(station)));
+                self.operate(side, |kernel| kernel.delete_entry(key(station)));
                 self.checks.displace_station(station, self.now);
                 self.cross_moves(Duration::ZERO);
             }
             Step::Bridge(side, port, is_port) => {
                 self.touch_port(side, port, Kind::Leg);
                 self.operate(side, |kernel| kernel.set_bridge_port(bond(port), is_port));
+            }
+            Step::Vlan(side, port, is_tagged) => {
+                self.touch_port(side, port, Kind::Refusal);
+                self.operate(side, |kernel| kernel.set_tagged(bond(port), is_tagged));
             }
             Step::MinLinks(side, port, count) => {
                 match self.chassis[side].kernel.is_held(bond(port)) {
@@ -563,6 +571,7 @@ impl World {
                 self.happen(Step::Member(side, port, true));
                 self.happen(Step::PortId(side, port, None));
                 self.happen(Step::Bridge(side, port, true));
+                self.happen(Step::Vlan(side, port, true));
                 self.happen(Step::MinLinks(side, port, 0));
                 self.set_leg(side, port, true);
             }
@@ -609,7 +618,7 @@ impl World {
             let ports = ports.map(|device| format!("{:?} {:?}", device.name, device.port));
             let filter = format!("{:?}", kernel.filter);
             let fdb = kernel.fdb.iter();
-            let fdb = fdb.map(|(mac, entry)| format!("{mac} {}", entry.port));
+            let fdb = fdb.map(|(key, entry)| format!("{} {} {}", key.vid, key.mac, entry.port));
             ports.chain([filter]).chain(fdb).collect::<Vec<_>>()
         };
         SIDES.into_iter().flat_map(of).collect()

@@ -8,7 +8,8 @@ use std::time::Duration;
 use iccp_core::{Batch, Config, Time};
 use mclag_netlink::Event;
 use mclag_proto::iccp::Message;
-use mclag_proto::{DomainId, IfName, Mac};
+use mclag_proto::sync::model::FdbKey;
+use mclag_proto::{DomainId, IfName, Mac, Vid};
 use proptest::prelude::Rng as _;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use syncd::backend::BackendEvent;
@@ -22,7 +23,7 @@ mod processes;
 use crate::bounds::Kind;
 use crate::check::Checks;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Found, Kernel, ORPHAN, bond, bond_name, member, name};
+use crate::kernel::{BONDS, Found, Kernel, ORPHAN, TAGGED, bond, bond_name, member, name};
 use crate::lacp::{HostBond, HostBonds, Phase, partner};
 use crate::syncd::{Reply, Store, Syncd};
 
@@ -32,8 +33,12 @@ pub const SIDES: [usize; 2] = [0, 1];
 /// The least that can be set.
 const BYPASS_AFTER: Duration = Duration::from_secs(3);
 
-/// The stations that speak: two behind bonds, two behind ports of one chassis, and one that moves about.
-pub const STATIONS: usize = 5;
+/// The stations that speak: two behind bonds, two behind ports of one chassis, one that moves about, and one behind a bond
+/// that has the same address as that, in another VLAN.
+pub const STATIONS: usize = 6;
+
+/// The one that moves about.
+pub const MOVER: usize = 4;
 
 /// Where stations are attached.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -269,6 +274,7 @@ impl World {
                 Place::Orphan(0),
                 Place::Orphan(1),
                 Place::Orphan(0),
+                Place::Bond(0),
             ],
             crossed: [false; 2],
             peer_cable: false,
@@ -681,11 +687,16 @@ impl World {
     }
 }
 
-/// The address of a station.
+/// The address of a station, and its VLAN.
 #[must_use]
-pub fn mac(station: usize) -> Mac {
-    let [.., low] = station.to_be_bytes();
-    Mac([2, 0, 0, 0, 1, low])
+pub fn key(station: usize) -> FdbKey {
+    let (vid, number) = match station > MOVER {
+        true => (TAGGED, MOVER),
+        false => (Vid::DEFAULT, station),
+    };
+    let [.., low] = number.to_be_bytes();
+    let mac = Mac([2, 0, 0, 0, 1, low]);
+    FdbKey { vid, mac }
 }
 
 /// What people call a chassis.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use mclag_proto::Vid;
 use mclag_sim::bounds::Kind;
-use mclag_sim::kernel::{Duty, ORPHAN, PEER_LINK, bond, member};
+use mclag_sim::kernel::{Duty, ORPHAN, PEER_LINK, TAGGED, bond, member};
 use mclag_sim::schedule::{Drawn, Schedule, Step};
-use mclag_sim::world::{Options, Place, Process, World, mac};
+use mclag_sim::world::{Options, Place, Process, World, key};
 
 const OPTIONS: Options = Options {
     seed: 0,
@@ -131,6 +132,11 @@ fn schedules_that_failed_once_hold_now() {
     };
     let renamed_while = [Kill(A, Syncd), Rename(A, 0, false), Start(A, Syncd)];
     let schedules: &[(u64, &[Step])] = &[
+        // A link that was back before its port was held, which took long just then.
+        (
+            520500144308984573,
+            &[Leg(A, 0, false), Leg(A, 0, true), Slow(A, 2), Wait(3)],
+        ),
         // A bond was held before it was read that nothing was held by the filter.
         (
             0,
@@ -527,6 +533,38 @@ fn halves_with_different_ids_are_no_pair_until_one_of_them_changes() {
     assert_eq!(shown(&world), of_pair);
 }
 
+/// Frames of the VLAN go astray on the leg that lacks it. Nothing is left of that when it is back, whatever was refused meanwhile.
+#[test]
+fn a_vlan_that_one_half_lacked_is_served_again() {
+    use Step::{DeleteEntry, Vlan, Wait};
+    // In the VLAN with a tag, behind the first port.
+    const STATION: usize = 5;
+    assert_eq!(key(STATION).vid, TAGGED);
+    for side in [A, B] {
+        let lacks = [
+            Vlan(side, 0, false),
+            DeleteEntry(side, STATION),
+            Wait(13_000),
+        ];
+        let back = [Vlan(side, 0, true), Wait(13_000)];
+        held(0, &[lacks, [back[0], back[1], Wait(0)]].concat());
+        let mut world = World::settled(OPTIONS);
+        let place_of = |world: &World| {
+            let kernel = &world.chassis[side].kernel;
+            kernel.fdb.get(&key(STATION)).map(|entry| entry.port)
+        };
+        assert_eq!(place_of(&world), Some(bond(0)));
+        lacks.iter().for_each(|step| world.happen(*step));
+        assert_ne!(place_of(&world), Some(bond(0)));
+        let walk = |world: &World, vid| world.walk((side, bond(0)), vid, None);
+        assert!(
+            walk(&world, TAGGED).path.is_empty() && !walk(&world, Vid::DEFAULT).path.is_empty()
+        );
+        back.iter().for_each(|step| world.happen(*step));
+        assert_eq!(place_of(&world), Some(bond(0)));
+    }
+}
+
 /// No LACP tells a host which legs to use: it uses those with carrier, and has everything once.
 #[test]
 fn a_static_lag_is_served_by_both_chassis() {
@@ -565,7 +603,7 @@ fn a_static_lag_is_served_by_both_chassis() {
         let mut deliveries = |leg: bool| {
             world.happen(Leg(side, 0, leg));
             world.run_for(Duration::from_secs(5));
-            let floods = [A, B].map(|from| world.walk((from, ORPHAN), None));
+            let floods = [A, B].map(|from| world.walk((from, ORPHAN), Vid::DEFAULT, None));
             floods.map(|walk| {
                 walk.arrivals
                     .iter()
@@ -607,7 +645,12 @@ fn hosts_leave_a_chassis_that_stands_still() {
                 .all(|host| !world.hosts[*host].is_usable(side))
         );
         assert!(world.chassis[side].kernel.has_carrier(bond(0)));
-        assert!(world.walk((side, ORPHAN), None).path.is_empty());
+        assert!(
+            world
+                .walk((side, ORPHAN), Vid::DEFAULT, None)
+                .path
+                .is_empty()
+        );
         world.happen(Stall(side, false));
         world.run_for(Duration::from_secs(2));
         assert!([0, 1].iter().all(|host| world.hosts[*host].is_usable(side)));
@@ -673,7 +716,7 @@ fn chassis_that_disagree_where_a_station_is_are_noticed() {
         let mut world = World::settled(OPTIONS);
         for (side, port) in [A, B].into_iter().zip(ports) {
             let kernel = &mut world.chassis[side].kernel;
-            kernel.fdb.get_mut(&mac(2)).unwrap().port = port;
+            kernel.fdb.get_mut(&key(2)).unwrap().port = port;
             kernel.version += 1;
         }
         let fault = fault_of(world);
@@ -690,7 +733,7 @@ fn a_station_that_speaks_and_is_not_known_on_both_chassis_is_noticed() {
     let mut world = World::settled(options);
     world.run_for(Duration::from_secs(20));
     let kernel = &mut world.chassis[B].kernel;
-    assert!(kernel.fdb.remove(&mac(0)).is_some());
+    assert!(kernel.fdb.remove(&key(0)).is_some());
     kernel.version += 1;
     world.run_for(Duration::from_secs(1));
     let fault = fault_of(world);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::Mac;
 use mclag_sim::schedule::{Drawn, Schedule, Step, given_id};
-use mclag_sim::world::{PLACES, Place, Process};
+use mclag_sim::world::{MOVER, PLACES, Place, Process};
 use nix::sys::signal::Signal;
 
 use crate::kernel;
@@ -16,7 +16,7 @@ use crate::mlag::{Mlag, Which, run_directory};
 use crate::netns::NetNs;
 use crate::scenario::{Ctx, Scenario};
 use crate::topology::{
-    BRIDGE, CONTROL, Host, Options, PEER_LINK, Side, UNTAGGED, bond_name, member_name,
+    BRIDGE, CONTROL, Host, Options, PEER_LINK, Side, TAGGED, UNTAGGED, bond_name, member_name,
 };
 use crate::traffic::{BROADCAST, Port, Receiver, Sender, Stream};
 use crate::vm;
@@ -39,7 +39,7 @@ const RATE: u32 = 50;
 const MOST_WAIT: Duration = Duration::from_secs(8);
 
 /// The station that moves about.
-const MOVER: Mac = Mac([0x02, 0, 0, 0, 0x99, 1]);
+const MOVER_MAC: Mac = Mac([0x02, 0, 0, 0, 0x99, 1]);
 
 /// What begins the settings of one port.
 const PORT: &str = "[[domain.port]]";
@@ -181,6 +181,17 @@ impl<'a> Chaos<'a> {
             Step::FlushRules(side) => self.ns(side).run("nft", &["flush", "ruleset"]).map(drop),
             Step::DeleteEntry(side, station) => self.delete_entry(side, station),
             Step::Bridge(side, port, is_port) => self.set_bridge_port(side, port, is_port),
+            Step::Vlan(side, port, is_tagged) => {
+                let (verb, name) = (
+                    if is_tagged { "add" } else { "del" },
+                    &self.names[side][port],
+                );
+                // It may be no port of the bridge, or may not have had the VLAN.
+                let _ = self
+                    .ns(side)
+                    .bridge(&format!("vlan {verb} dev {name} vid {TAGGED}"));
+                Ok(())
+            }
             Step::MinLinks(side, port, count) => {
                 let name = &self.names[side][port];
                 self.ns(side)
@@ -352,17 +363,18 @@ impl<'a> Chaos<'a> {
 
     fn move_station(&self, place: Place) -> Result<()> {
         let port = port_of(&self.mlag, place);
-        Sender::send(&port, Stream::new(MOVER, BROADCAST), 1, 1000).map(drop)
+        Sender::send(&port, Stream::new(MOVER_MAC, BROADCAST), 1, 1000).map(drop)
     }
 
     fn delete_entry(&self, side: usize, station: usize) -> Result<()> {
-        let mac = match PLACES.get(station) {
-            Some(place) => port_of(&self.mlag, *place).mac,
-            None => MOVER,
+        let (mac, vid) = match PLACES.get(station) {
+            Some(place) => (port_of(&self.mlag, *place).mac, UNTAGGED),
+            None if station == MOVER => (MOVER_MAC, UNTAGGED),
+            None => (MOVER_MAC, TAGGED),
         };
         for entry in kernel::fdb(self.ns(side), BRIDGE)? {
-            if entry.mac == mac && entry.vlan == Some(UNTAGGED.get()) {
-                let (port, vid) = (&entry.ifname, UNTAGGED);
+            if entry.mac == mac && entry.vlan == Some(vid.get()) {
+                let port = &entry.ifname;
                 // It may have gone by itself.
                 let _ = self
                     .ns(side)
@@ -464,6 +476,7 @@ impl<'a> Chaos<'a> {
             for port in [0, 1] {
                 self.rename(side, port, true)?;
                 self.set_bridge_port(side, port, true)?;
+                self.happen(Step::Vlan(side, port, true))?;
                 self.happen(Step::MinLinks(side, port, 0))?;
                 self.set_leg(side, port, true)?;
             }

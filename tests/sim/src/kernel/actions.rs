@@ -2,7 +2,7 @@
 
 use mclag_netlink::MIN_LINKS_HOLD;
 use mclag_proto::IfName;
-use mclag_proto::sync::model::OpError;
+use mclag_proto::sync::model::{FdbKey, OpError};
 use syncd::dataplane::{Action, EntryKind};
 
 use super::{DeviceKind, Duty, Entry, Filter, Kernel, Port};
@@ -77,12 +77,12 @@ impl Kernel {
                     active: *active,
                     sticky: *sticky,
                 };
-                self.install(key.mac, port, kind, now)?;
+                self.install(*key, port, kind, now)?;
             }
             Action::FdbMakeDynamic { key, port } => {
-                self.install(key.mac, port, EntryKind::Dynamic, now)?;
+                self.install(*key, port, EntryKind::Dynamic, now)?;
             }
-            Action::FdbDelete { key, .. } => self.set_entry(key.mac, None),
+            Action::FdbDelete { key, .. } => self.set_entry(*key, None),
             Action::SetMcastRouter { .. }
             | Action::LocalInstall { .. }
             | Action::LocalDelete { .. }
@@ -167,7 +167,7 @@ impl Kernel {
 
     fn install(
         &mut self,
-        mac: mclag_proto::Mac,
+        key: FdbKey,
         name: &IfName,
         kind: EntryKind,
         now: Time,
@@ -175,6 +175,12 @@ impl Kernel {
         let port = self.index(name)?;
         if self.devices[&port].port.is_none() {
             return Err(OpError::waiting_for(name));
+        }
+        if !self.carries(port, key.vid) {
+            return Err(OpError::refused(format!(
+                "{name} carries no VLAN {}",
+                key.vid
+            )));
         }
         // The kernel takes no entry that it would have to age on a port without carrier.
         let is_down = !self.has_carrier(port) || self.waits_to_forward(port);
@@ -186,7 +192,7 @@ impl Kernel {
             kind,
             used: now,
         };
-        self.set_entry(mac, Some(entry));
+        self.set_entry(key, Some(entry));
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use mclag_proto::{IfName, Vid};
 use syncd::backend::BackendEvent;
 use syncd::dataplane::{self, Actual, InterfaceActual, Lacp, PortActual};
 
-use super::{BRIDGE, DeviceKind, Kernel, key};
+use super::{BRIDGE, DeviceKind, Kernel, Port, VIDS};
 
 /// Who looks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,15 +52,23 @@ impl Kernel {
 
     /// A port joined or left the bridge.
     pub(super) fn membership_changed(&mut self, index: u32, is_port: bool) {
-        self.for_iccpd.push(if is_port {
-            Event::BridgeVlans {
-                index,
-                vlans: vlans(),
+        match is_port {
+            true => self.vlans_changed(index),
+            false => {
+                self.for_iccpd.push(Event::LeftBridge { index });
+                self.report_to_syncd(index);
             }
-        } else {
-            Event::LeftBridge { index }
-        });
-        self.report_to_syncd(index);
+        }
+    }
+
+    /// A port carries other VLANs.
+    pub(super) fn vlans_changed(&mut self, index: u32) {
+        let device = self.devices.get(&index);
+        if let Some(port) = device.and_then(|device| device.port) {
+            let vlans = vlans(&port);
+            self.for_iccpd.push(Event::BridgeVlans { index, vlans });
+            self.report_to_syncd(index);
+        }
     }
 
     pub(super) fn report_to_syncd(&mut self, index: u32) {
@@ -143,7 +151,7 @@ impl Kernel {
     fn kind(&self, index: u32, reader: Reader) -> Option<LinkKind> {
         Some(match self.devices.get(&index)?.kind {
             DeviceKind::Bridge => LinkKind::Bridge {
-                vlan_filtering: false,
+                vlan_filtering: true,
                 mcast_snooping: McastSnooping::Off,
                 spanning_tree: self.spanning_tree,
                 ageing_time: super::AGEING,
@@ -217,11 +225,9 @@ impl Kernel {
     /// VLANs of every port.
     #[must_use]
     pub fn bridge_vlans(&self) -> BTreeMap<u32, BridgeVlans> {
-        let ports = self
-            .devices
-            .iter()
-            .filter(|(_, device)| device.port.is_some());
-        ports.map(|(index, _)| (*index, vlans())).collect()
+        let devices = self.devices.iter();
+        let ports = devices.filter_map(|(index, device)| Some((*index, device.port?)));
+        ports.map(|(index, port)| (index, vlans(&port))).collect()
     }
 
     /// A picture of the dataplane.
@@ -252,7 +258,7 @@ impl Kernel {
                 })
                 .collect(),
             fdb: fdb
-                .filter_map(|(mac, entry)| Some((key(*mac), self.as_seen_by_syncd(entry)?)))
+                .filter_map(|(key, entry)| Some((*key, self.as_seen_by_syncd(entry)?)))
                 .collect(),
             interfaces: indices()
                 .filter_map(|index| Some((self.called(index)?, self.interface_actual(index)?)))
@@ -312,17 +318,24 @@ impl Kernel {
             mac: info.mac,
             running: info.is_running(),
             lag,
-            vids: device.port.map(|_| Vid::DEFAULT).into_iter().collect(),
+            vids: device.port.map_or_else(Vec::new, |port| carried(&port)),
             ..InterfaceActual::default()
         })
     }
 }
 
-fn vlans() -> BridgeVlans {
-    let mut vids = VlanSet::new();
-    vids.insert(Vid::DEFAULT);
+fn carried(port: &Port) -> Vec<Vid> {
+    VIDS.into_iter().filter(|vid| port.carries(*vid)).collect()
+}
+
+fn vlans(port: &Port) -> BridgeVlans {
+    let (mut vids, mut untagged) = (VlanSet::new(), VlanSet::new());
+    for vid in carried(port) {
+        vids.insert(vid);
+    }
+    untagged.insert(Vid::DEFAULT);
     BridgeVlans {
-        untagged: vids.clone(),
+        untagged,
         vids,
         pvid: Some(Vid::DEFAULT),
     }

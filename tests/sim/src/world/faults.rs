@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iccp_core::{Config, Time};
-use mclag_proto::IfName;
+use mclag_proto::{IfName, Vid};
 use syncd::backend::BackendEvent;
 
 use super::{
@@ -26,6 +26,10 @@ const CROSSING: Duration = Duration::from_millis(1_500);
 /// of what a kernel saw into the kernel of the other chassis.
 const UNDECIDED: Duration = Duration::from_millis(7);
 
+/// The peer releases a host when it hears of the lost leg, which is held by then unless its chassis is slower than the
+/// peer is. Then a leg that is back within that time has no hold yet.
+const HELD_WITHIN: Duration = Duration::from_millis(2);
+
 /// How long after the way of the session is mended what was lost on it is sent again.
 const RESENT: Duration = Duration::from_millis(200);
 
@@ -41,7 +45,14 @@ impl World {
             return;
         }
         leg.cable = up;
-        self.touch_port(side, port, Kind::Leg);
+        let is_held = self.now >= leg.lost_at + HELD_WITHIN;
+        if !up {
+            leg.lost_at = self.now;
+        }
+        match up && !is_held {
+            true => self.expose_port(side, port, Kind::Leg),
+            false => self.touch_port(side, port, Kind::Leg),
+        }
         self.chassis[side].kernel.set_cable(member(port), up);
         let look = self.jitter(1_000, 100_000);
         self.after(look, Timer::Notice { side, port });
@@ -163,7 +174,7 @@ impl World {
         };
         let port = bond(self.opposite(side, host));
         let legs = &self.hosts[host].legs;
-        let is_answered = legs[side].cable && self.chassis[side].kernel.accepts(port);
+        let is_answered = legs[side].cable && self.chassis[side].kernel.accepts(port, Vid::DEFAULT);
         if !is_answered && legs[1 - side].cable {
             self.hosts[host].lone = Some(1 - side);
             self.select(host);

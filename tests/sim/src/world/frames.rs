@@ -1,9 +1,9 @@
 //! Frames of stations, on their way through both chassis.
 
-use mclag_proto::Mac;
+use mclag_proto::{Mac, Vid};
 use proptest::prelude::Rng as _;
 
-use super::{Place, SIDES, World, mac};
+use super::{Place, SIDES, World, key};
 use crate::kernel::{BONDS, ORPHAN, PEER_LINK, bond};
 
 /// Where a frame went.
@@ -36,12 +36,12 @@ impl World {
 
     /// Where a frame arrives that enters here, and the ports that it enters on the way.
     #[must_use]
-    pub fn walk(&self, way: (usize, u32), to: Option<Mac>) -> Walk {
+    pub fn walk(&self, way: (usize, u32), vid: Vid, to: Option<Mac>) -> Walk {
         let mut walk = Walk::default();
         let mut todo = vec![way];
         while let Some((side, ingress)) = todo.pop() {
             let kernel = &self.chassis[side].kernel;
-            if !kernel.accepts(ingress) {
+            if !kernel.accepts(ingress, vid) {
                 continue;
             }
             walk.path.push((side, ingress));
@@ -49,7 +49,7 @@ impl World {
                 walk.is_loop = true;
                 return walk;
             }
-            for out in kernel.egress(ingress, to) {
+            for out in kernel.egress(ingress, vid, to) {
                 if out == PEER_LINK {
                     if self.peer_cable {
                         todo.push((1 - side, PEER_LINK));
@@ -75,7 +75,7 @@ impl World {
         }
         let [.., draw] = self.rng.next_u32().to_be_bytes();
         let way = ways[usize::from(draw) % ways.len()];
-        let walk = self.walk(way, None);
+        let walk = self.walk(way, key(station).vid, None);
         let is_taken_in = !walk.path.is_empty();
         if is_taken_in {
             let is_heard = !self.is_undecided(station) && self.is_healthy();
@@ -85,7 +85,7 @@ impl World {
         }
         for (side, ingress) in walk.path {
             let now = self.now;
-            let is_news = self.chassis[side].kernel.learn(mac(station), ingress, now);
+            let is_news = self.chassis[side].kernel.learn(key(station), ingress, now);
             self.is_no_news[station][side] |= !is_news;
             self.kernel_moved(side);
         }

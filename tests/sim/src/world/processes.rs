@@ -8,7 +8,7 @@ use mclag_proto::sync::model::FdbKey;
 use syncd::backend::BackendEvent;
 use syncd::dataplane::Subject;
 
-use super::{OnWire, STATIONS, ToIccpd, ToSyncd, World, letter, mac, push, ready, ready_events};
+use super::{OnWire, STATIONS, ToIccpd, ToSyncd, World, key, letter, push, ready, ready_events};
 use crate::iccpd::ABILITIES;
 use crate::syncd::Reply;
 
@@ -78,7 +78,7 @@ impl World {
     /// What was done to an entry may have gone over what nobody ever reports: the host had come back before the kernel heard
     /// that it had left.
     fn cross_entry(&mut self, side: usize, of: FdbKey) {
-        let station = (0..STATIONS).find(|station| mac(*station) == of.mac);
+        let station = (0..STATIONS).find(|station| key(*station) == of);
         let is_no_news =
             |station: &usize| self.is_undecided(*station) && self.is_no_news[*station][side];
         if let Some(station) = station.filter(is_no_news) {
