@@ -15,8 +15,8 @@ use mclag_netlink::{
     Activity, FdbAction, FdbOp, Kernel, LinkKind, MIN_LINKS_HOLD, McastRouter, Op,
 };
 use mclag_proto::sync::model::{
-    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Observation, Op as WantOp, PortWant,
-    Section, Traffic,
+    DomainWant, Event, FdbKey, FdbKind, FdbWant, Isolation, Observation, Op as WantOp, OpError,
+    OpErrorCode, PortWant, Section, Traffic,
 };
 use mclag_proto::{IfName, Mac, Vid};
 use nix::sched::{CloneFlags, unshare};
@@ -60,8 +60,98 @@ fn in_namespace(name: &'static str, commands: &'static [&str], test: impl AsyncF
     });
 }
 
+/// Input: entries of ours on a port that was taken out of their VLAN, and on one that left the bridge. Output: they can be
+/// removed, or left to age, without an error, and none is left; where no port has the VLAN, that is waited for.
+#[test]
+fn an_entry_on_a_port_without_its_vlan_is_removed() {
+    const DEVICES: &[&str] = &[
+        "link add br0 type bridge vlan_filtering 1",
+        "link add swp1 type dummy",
+        "link add swp2 type dummy",
+        "link set swp1 master br0 up",
+        "link set swp2 master br0 up",
+        "link set br0 up",
+    ];
+    in_namespace("entries without a VLAN", DEVICES, async || {
+        let name = |text| IfName::new(text).expect("a name");
+        let (port, vid) = (name("swp1"), Vid::DEFAULT);
+        let keys = [1, 2].map(|last| FdbKey {
+            vid,
+            mac: Mac([2, 0, 0, 0, 0, last]),
+        });
+        let mut backend = LinuxBackend::open().expect("a backend");
+        backend.snapshot(Some(name("br0"))).await.expect("a look");
+        let install = |key| Action::FdbInstall {
+            key,
+            port,
+            active: false,
+            sticky: false,
+        };
+        let remove = [
+            Action::FdbDelete { key: keys[0], port },
+            Action::FdbMakeDynamic { key: keys[1], port },
+        ];
+        let vlan = |verb: &str, port: &str| bridge(&format!("vlan {verb} dev {port} vid 1"));
+        let results = backend.apply(&keys.map(install)).await;
+        assert_eq!(results, [Ok(()), Ok(())]);
+        for port in ["swp1", "swp2"] {
+            vlan("del", port).expect("no VLAN");
+            vlans_until(&mut backend, port, 0).await;
+        }
+        let results = backend.apply(&remove).await;
+        let is_waiting = |result: &Result<(), OpError>| matches!(result, Err(error) if error.code == OpErrorCode::Waiting);
+        assert!(results.iter().all(is_waiting), "{results:?}");
+        vlan("add", "swp2").expect("a VLAN");
+        vlans_until(&mut backend, "swp2", 1).await;
+        assert_eq!(entries(&keys).await, 2);
+        assert_eq!(backend.apply(&remove).await, [Ok(()), Ok(())]);
+        assert_eq!(entries(&keys).await, 0);
+
+        vlan("add", "swp1").expect("a VLAN");
+        vlans_until(&mut backend, "swp1", 1).await;
+        assert_eq!(backend.apply(&keys.map(install)).await, [Ok(()), Ok(())]);
+        // Its entries go with it, which nobody has read yet.
+        ip("link set swp1 nomaster").expect("no port");
+        assert_eq!(backend.apply(&remove[..1]).await, [Ok(())]);
+        assert_eq!(entries(&keys).await, 0);
+    });
+}
+
+/// How many of these are in the table of `br0`.
+async fn entries(keys: &[FdbKey]) -> usize {
+    let mut kernel = Kernel::open().expect("a handle");
+    let bridge = kernel.link(&IfName::new("br0").expect("a name")).await;
+    let bridge = bridge.expect("an answer").expect("a bridge").index;
+    let table = kernel.fdb(bridge).await.expect("a table");
+    let is_meant = |mac: &Mac| keys.iter().any(|key| key.mac == *mac);
+    table.iter().filter(|entry| is_meant(&entry.mac)).count()
+}
+
+/// Follow the kernel until it has reported that the port carries so many VLANs.
+async fn vlans_until(backend: &mut LinuxBackend, port: &str, count: usize) {
+    let port = IfName::new(port).expect("a name");
+    loop {
+        let event = timeout(PATIENCE, backend.next_event()).await;
+        let event = event.expect("an event in time").expect("events");
+        if let BackendEvent::Interface { interface, actual } = event
+            && interface == port
+            && actual.is_some_and(|is| is.vids.len() == count)
+        {
+            return;
+        }
+    }
+}
+
+fn bridge(command: &str) -> Result<(), String> {
+    run("bridge", command)
+}
+
 fn ip(command: &str) -> Result<(), String> {
-    let output = Command::new("ip").args(command.split(' ')).output();
+    run("ip", command)
+}
+
+fn run(program: &str, command: &str) -> Result<(), String> {
+    let output = Command::new(program).args(command.split(' ')).output();
     let output = output.map_err(|error| error.to_string())?;
     match output.status.success() {
         true => Ok(()),

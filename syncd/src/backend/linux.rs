@@ -446,6 +446,13 @@ impl LinuxBackend {
                 let results = results.into_iter();
                 results.map(|result| plan::result(bond, result)).collect()
             }
+            Request::MoveAndDelete { moved, deleted } => {
+                let ops = [*moved, *deleted];
+                let results = self.kernel.apply(&ops).await;
+                let results = results.into_iter();
+                let results = ops.iter().zip(results).map(|(op, it)| plan::result(op, it));
+                vec![results.collect::<Result<(), OpError>>()]
+            }
             Request::EnsureFilter { peer_link } => vec![self.ensure_filter(*peer_link).await],
             Request::RemoveFilter => vec![self.remove_filter().await],
             Request::Impossible(error) => vec![Err(error.clone())],

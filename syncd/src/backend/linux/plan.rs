@@ -5,8 +5,8 @@ use mclag_netlink::{
     Activity, FdbAction, FdbOp, LinkInfo, LinkKind, LinkOp, LinkSetting, MIN_LINKS_HOLD,
     McastRouter as KernelRouter, NeighbourAction, NeighbourOp, NetlinkError, Op,
 };
-use mclag_proto::IfName;
 use mclag_proto::sync::model::{FdbKey, NeighbourKey, OpError, OpErrorCode};
+use mclag_proto::{IfName, Vid};
 
 use super::{LinuxBackend, view};
 use crate::dataplane::{Action, McastRouter};
@@ -29,6 +29,13 @@ pub(super) enum Request {
         filter: FilterChange,
         /// The bond's own `min_links`.
         bond: Op,
+    },
+    /// Delete an entry on a port that lacks its VLAN, as this kernel does not: on one that has it, where it is moved.
+    MoveAndDelete {
+        /// The entry, on the other port.
+        moved: Op,
+        /// That one.
+        deleted: Op,
     },
     /// The filter's table.
     EnsureFilter {
@@ -175,9 +182,14 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, OpError> 
             fdb(backend, key, link(port)?, action)
         }
         Action::FdbMakeDynamic { key, port } => {
-            fdb(backend, key, link(port)?, FdbAction::SetDynamic)
+            let port = link(port)?;
+            match lacks(backend, port, key.vid) {
+                // No host is heard there.
+                true => delete(backend, key, port)?,
+                false => fdb(backend, key, port, FdbAction::SetDynamic),
+            }
         }
-        Action::FdbDelete { key, port } => fdb(backend, key, link(port)?, FdbAction::Delete),
+        Action::FdbDelete { key, port } => delete(backend, key, link(port)?)?,
         Action::LocalInstall { key, .. } | Action::LocalDelete { key, .. } => {
             let install = matches!(action, Action::LocalInstall { .. });
             let bridge = backend
@@ -217,13 +229,48 @@ fn neighbour(key: &NeighbourKey, link: &LinkInfo, action: NeighbourAction) -> Re
 }
 
 fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction) -> Request {
+    Request::Kernel(vec![fdb_op(backend, key, port.index, action)])
+}
+
+fn fdb_op(backend: &LinuxBackend, key: &FdbKey, port: u32, action: FdbAction) -> Op {
     let filtering = backend.bridge_settings().vlan_filtering;
-    Request::Kernel(vec![Op::Fdb(FdbOp {
+    Op::Fdb(FdbOp {
         mac: key.mac,
         vid: filtering.then_some(key.vid),
-        port: port.index,
+        port,
         action,
-    })])
+    })
+}
+
+/// A port that was taken out of a VLAN keeps the entries that were installed there, and kernels before 6.15 refuse to delete
+/// one (`EINVAL`). They do move it, and a frame that follows it meanwhile is lost as before.
+fn delete(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo) -> Result<Request, OpError> {
+    if !lacks(backend, port, key.vid) {
+        return Ok(fdb(backend, key, port, FdbAction::Delete));
+    }
+    let ports = backend.vlans.iter();
+    let mut others = ports.filter(|(_, vlans)| vlans.vids.contains(key.vid));
+    let bridge = backend.bridge_link().map(|bridge| bridge.index);
+    let other = others.find(|(index, _)| {
+        let link = backend.links.by_index.get(index);
+        link.is_some_and(|link| link.master.is_some() && link.master == bridge)
+    });
+    let Some((other, _)) = other else {
+        let text = format!("no port has VLAN {}", key.vid);
+        let code = OpErrorCode::Waiting;
+        return Err(OpError { code, text });
+    };
+    Ok(Request::MoveAndDelete {
+        moved: fdb_op(backend, key, *other, FdbAction::SetStatic),
+        deleted: fdb_op(backend, key, *other, FdbAction::Delete),
+    })
+}
+
+/// Whether a port of the bridge is known not to have a VLAN.
+fn lacks(backend: &LinuxBackend, port: &LinkInfo, vid: Vid) -> bool {
+    let filtering = backend.bridge_settings().vlan_filtering;
+    let vlans = backend.vlans.get(&port.index);
+    filtering && vlans.is_some_and(|vlans| !vlans.vids.contains(vid))
 }
 
 /// Removing what is not there is no failure.
@@ -239,7 +286,8 @@ pub(super) fn result(op: &Op, result: Result<(), NetlinkError>) -> Result<(), Op
         })
     );
     match result {
-        Err(error) if removal && error.is_gone() => Ok(()),
+        // An interface that is no port of a bridge has no table to remove anything from (`EOPNOTSUPP`).
+        Err(error) if removal && (error.is_gone() || error.is_unsupported()) => Ok(()),
         result => result.map_err(refused),
     }
 }
