@@ -19,7 +19,7 @@ use iccp_core::{Notice, Time};
 use mclag_proto::Vid;
 
 use crate::bounds::Kind;
-use crate::kernel::{AGEING, BONDS, ORPHAN, PEER_LINK, VIDS, bond};
+use crate::kernel::{AGEING, BONDS, Duty, ORPHAN, PEER_LINK, VIDS, bond};
 use crate::syncd::RETRY;
 use crate::world::{PLACES, Place, SIDES, STATIONS, World, key};
 
@@ -138,8 +138,13 @@ impl Checks {
 
     /// Something is done to a place.
     pub fn touch(&mut self, place: Place, kind: Kind, now: Time) {
-        let excuse = self.excuse(kind, now);
         self.last_touch = now;
+        self.excuse_place(place, kind, now);
+    }
+
+    /// Frames may be lost at a place, at which nothing is done.
+    fn excuse_place(&mut self, place: Place, kind: Kind, now: Time) {
+        let excuse = self.excuse(kind, now);
         let excuse = excuse.or(self.touched.get(&place).copied());
         self.touched.insert(place, excuse);
     }
@@ -216,10 +221,6 @@ impl Checks {
     /// An `mclagsyncd` becomes slow or quick: what was excused before may be under way as slowly as then.
     pub fn set_slack(&mut self, slack: Duration, now: Time) {
         self.slack = slack;
-        // A leg that is back before it is held carries data although the peer isolates it no longer.
-        for place in self.touched.keys().copied().collect::<Vec<_>>() {
-            self.bare(place, Kind::Leg, now);
-        }
         for excuse in self.excuses() {
             excuse.renew(Duration::ZERO, now);
         }
@@ -361,7 +362,11 @@ impl World {
         self.checks.is_refused = kernels.any(|kernel| !kernel.refuses.is_empty());
         self.excuse_static();
         for station in 0..STATIONS {
-            if self.lacks_vlan(&self.stations[station], key(station).vid) {
+            let (place, vid) = (&self.stations[station], key(station).vid);
+            if SIDES
+                .into_iter()
+                .any(|side| self.lacks_vlan(place, side, vid))
+            {
                 self.checks.displace_station(station, self.now);
             }
             // What was seen of it goes with its last leg.
@@ -383,12 +388,14 @@ impl World {
         }
     }
 
-    /// Whoever is behind two static LAGs uses both, also where they are not one: nothing makes it leave one.
+    /// A host behind a static LAG uses both legs, also where the pair takes the halves for two ports: nothing makes it leave
+    /// one of them.
     fn excuse_static(&mut self) {
         if !self.options.static_lags {
             return;
         }
-        if self.checks.is_refused {
+        let mut kernels = self.chassis.iter().map(|chassis| &chassis.kernel);
+        if kernels.any(|kernel| kernel.refuses.contains(&Duty::Filter)) {
             // Nothing keeps it from a leg whose isolation is refused (ADR 23).
             for host in 0..BONDS {
                 self.checks.bare(Place::Bond(host), Kind::Refusal, self.now);
@@ -400,8 +407,8 @@ impl World {
             .collect::<Vec<_>>()
         {
             let place = Place::Bond(host);
-            self.checks.touch(place, Kind::Pairing, self.now);
-            self.checks.at_risk.insert(place);
+            self.checks.excuse_place(place, Kind::Pairing, self.now);
+            self.checks.bare(place, Kind::Pairing, self.now);
             self.displace_stations(host);
         }
     }
@@ -422,6 +429,9 @@ impl World {
                     return misplaced;
                 }
             }
+        }
+        if let Some(host) = (0..BONDS).find(|host| self.is_stranded(*host)) {
+            return Some(format!("host {host} has no leg"));
         }
         for from in PLACES {
             for way in self.ways(from) {
@@ -517,7 +527,8 @@ impl World {
             .filter(|place| target.map_or(*place != from, |target| target == *place));
         for place in targets {
             let arrives = walk.arrivals.contains(&place);
-            let is_lost = [from, place].iter().any(|at| self.lacks_vlan(at, vid));
+            let is_lost = self.lacks_vlan(&from, way.0, vid)
+                || self.lacks_vlan(&place, self.last_of(&place, way.0), vid);
             if !arrives && !is_lost && self.must_arrive(from, way.0, place, station) {
                 return Some(format!("{} does not arrive at {place:?}", frame()));
             }
@@ -525,17 +536,46 @@ impl World {
         None
     }
 
-    /// A host whose legs do not both carry the VLAN: it sends on either of them.
-    fn lacks_vlan(&self, place: &Place, vid: Vid) -> bool {
+    /// No leg of a host carries data, although one could and nothing excuses that: whatever the pair makes of its ports, one
+    /// agrees with the host.
+    fn is_stranded(&self, host: usize) -> bool {
+        let place = Place::Bond(host);
+        let could = |side: usize| {
+            let kernel = &self.chassis[side].kernel;
+            let is_up = self.works(side) && self.hosts[host].legs[side].cable;
+            is_up && kernel.can_carry(bond(self.opposite(side, host)))
+        };
+        let is_excused = self.checks.touched.contains_key(&place)
+            || self.hosts[host].lone.is_some()
+            || self.is_lost_by_its_cables(place, place);
+        !is_excused
+            && SIDES.into_iter().any(could)
+            && !SIDES
+                .into_iter()
+                .any(|side| self.hosts[host].is_usable(side))
+    }
+
+    /// The chassis that delivers to a place what enters here: this one, if it can.
+    fn last_of(&self, place: &Place, side: usize) -> usize {
+        let can = |host: usize| {
+            let port = bond(self.opposite(side, host));
+            self.hosts[host].is_usable(side) && self.chassis[side].kernel.can_carry(port)
+        };
+        match *place {
+            Place::Bond(host) if can(host) => side,
+            Place::Bond(_) => 1 - side,
+            Place::Orphan(at) => at,
+        }
+    }
+
+    /// A host whose leg to this chassis does not carry the VLAN, whatever the other one does.
+    fn lacks_vlan(&self, place: &Place, side: usize, vid: Vid) -> bool {
         let Place::Bond(host) = *place else {
             return false;
         };
-        let carries = |side: usize| {
-            let port = bond(self.opposite(side, host));
-            let device = &self.chassis[side].kernel.devices[&port];
-            device.port.is_none_or(|port| port.carries(vid))
-        };
-        !SIDES.into_iter().all(carries)
+        let port = bond(self.opposite(side, host));
+        let device = &self.chassis[side].kernel.devices[&port];
+        device.port.is_some_and(|port| !port.carries(vid))
     }
 
     /// Whether there is a way, and nothing excuses that it is not taken.

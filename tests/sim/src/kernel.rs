@@ -31,10 +31,7 @@ pub const ORPHAN: u32 = 3;
 pub const BONDS: usize = 2;
 
 /// The VLAN that ports carry with a tag, beside the one without.
-pub const TAGGED: Vid = match Vid::new(20) {
-    Some(vid) => vid,
-    None => Vid::DEFAULT,
-};
+pub const TAGGED: Vid = Vid::new(20).unwrap();
 
 /// Both VLANs.
 pub const VIDS: [Vid; 2] = [Vid::DEFAULT, TAGGED];
@@ -765,6 +762,15 @@ impl Kernel {
     /// An operator deletes one entry, whatever it is.
     pub fn delete_entry(&mut self, key: FdbKey) {
         self.set_entry(key, None);
+    }
+
+    /// An operator deletes all entries but the bridge's own.
+    pub fn flush_entries(&mut self) {
+        let entries = self.fdb.iter();
+        let others = entries.filter(|(_, entry)| entry.kind != EntryKind::Local);
+        for key in others.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.set_entry(key, None);
+        }
     }
 
     /// Whether the port is held, by `min_links` or by the filter.

@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::bounds::Kind;
 use crate::check::Violation;
-use crate::kernel::{BONDS, Duty, PEER_LINK, bond, bond_name, name};
+use crate::kernel::{BONDS, DeviceKind, Duty, Kernel, PEER_LINK, TAGGED, bond, bond_name, name};
 use crate::world::{MOVER, Options, PLACES, Place, Process, SIDES, STATIONS, World, key};
 
 /// How long everything has to agree after the last fault was mended: the peer's silence is noticed, what is remembered
@@ -62,6 +62,8 @@ pub enum Step {
     FlushRules(usize),
     /// An operator deletes the entry of a station.
     DeleteEntry(usize, usize),
+    /// An operator deletes all entries that are not the bridge's own.
+    FlushEntries(usize),
     /// An operator takes an MLAG port out of the bridge or puts it in.
     Bridge(usize, usize, bool),
     /// An operator takes an MLAG port out of the VLAN with a tag or puts it in.
@@ -87,6 +89,7 @@ impl Step {
             | Self::Freeze(side, _, _)
             | Self::FlushRules(side)
             | Self::DeleteEntry(side, _)
+            | Self::FlushEntries(side)
             | Self::Bridge(side, _, _)
             | Self::Vlan(side, _, _)
             | Self::MinLinks(side, _, _)
@@ -153,7 +156,7 @@ fn place() -> impl Strategy<Value = Place> {
     prop_oneof![port().prop_map(Place::Bond), side().prop_map(Place::Orphan)]
 }
 
-/// Of the ids that an operator may give a port, both are free on both chassis.
+/// Which of two ids an operator gives a port ([`given_id`]).
 fn port_id() -> impl Strategy<Value = Option<u16>> {
     prop::sample::select(vec![None, Some(0), Some(1)])
 }
@@ -180,6 +183,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => place().prop_map(Step::Move),
         1 => side().prop_map(Step::FlushRules),
         1 => (side(), 0..STATIONS).prop_map(|(s, station)| Step::DeleteEntry(s, station)),
+        1 => side().prop_map(Step::FlushEntries),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Bridge(s, p, is)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Vlan(s, p, is)),
         1 => (side(), port(), prop_oneof![Just(0_u32), Just(2)])
@@ -285,7 +289,6 @@ impl Schedule {
                     | Step::CutWire(true)
                     | Step::ResetWire
                     | Step::Power(..)
-                    | Step::Stall(..)
             )
         };
         let several = self.steps.iter().any(is_unsafe);
@@ -479,13 +482,22 @@ impl World {
                 self.checks.displace_station(station, self.now);
                 self.cross_moves(Duration::ZERO);
             }
+            Step::FlushEntries(side) => {
+                self.operate(side, Kernel::flush_entries);
+                for station in 0..STATIONS {
+                    self.checks.displace_station(station, now);
+                }
+                self.cross_moves(Duration::ZERO);
+            }
             Step::Bridge(side, port, is_port) => {
                 self.touch_port(side, port, Kind::Leg);
                 self.operate(side, |kernel| kernel.set_bridge_port(bond(port), is_port));
             }
             Step::Vlan(side, port, is_tagged) => {
-                self.touch_port(side, port, Kind::Refusal);
                 self.operate(side, |kernel| kernel.set_tagged(bond(port), is_tagged));
+                for station in (0..STATIONS).filter(|station| key(*station).vid == TAGGED) {
+                    self.checks.displace_station(station, now);
+                }
             }
             Step::MinLinks(side, port, count) => {
                 match self.chassis[side].kernel.is_held(bond(port)) {
@@ -511,7 +523,13 @@ impl World {
                 }
             }
             Step::Member(side, port, is_member) => {
+                let ports = &self.chassis[side].config.ports;
+                if ports.contains(&bond_name(port)) == is_member {
+                    return;
+                }
                 self.expose_port(side, port, Kind::Pairing);
+                // Where its frames go without carrier changes, and with that the kernel forgets what it learned there.
+                self.displace_stations(self.opposite(side, port));
                 self.configure(side, |config| {
                     let port = bond_name(port);
                     match is_member {
@@ -521,10 +539,15 @@ impl World {
                 });
             }
             Step::PortId(side, port, id) => {
+                let id = id.map(|id| given_id(port, id));
+                let ids = &self.chassis[side].config.port_ids;
+                if ids.get(&bond_name(port)) == id.as_ref() {
+                    return;
+                }
                 self.expose_port(side, port, Kind::Pairing);
                 self.configure(side, |config| {
                     match id {
-                        Some(id) => config.port_ids.insert(bond_name(port), given_id(port, id)),
+                        Some(id) => config.port_ids.insert(bond_name(port), id),
                         None => config.port_ids.remove(&bond_name(port)),
                     };
                 });
@@ -615,7 +638,13 @@ impl World {
         let of = |side: usize| {
             let kernel = &self.chassis[side].kernel;
             let ports = kernel.devices.values();
-            let ports = ports.map(|device| format!("{:?} {:?}", device.name, device.port));
+            let ports = ports.map(|device| {
+                let bond = match device.kind {
+                    DeviceKind::Bond { min_links, actor } => Some((min_links, actor)),
+                    _ => None,
+                };
+                format!("{:?} {:?} {bond:?}", device.name, device.port)
+            });
             let filter = format!("{:?}", kernel.filter);
             let fdb = kernel.fdb.iter();
             let fdb = fdb.map(|(key, entry)| format!("{} {} {}", key.vid, key.mac, entry.port));

@@ -77,7 +77,7 @@ impl Syncd {
         !self.reconciler.is_unfinished()
     }
 
-    /// A client has said hello: it is sent all that is seen.
+    /// A client has said hello: it is sent all that is seen, as soon as anything is.
     pub fn client_came(&mut self) {
         self.has_client = true;
         self.send_all();
@@ -91,7 +91,8 @@ impl Syncd {
     }
 
     fn send_all(&mut self) {
-        if !self.has_client {
+        // Before the bridge is known nothing is seen, which is not to say that nothing is there.
+        if !self.has_client || self.reconciler.actual().bridge.is_none() {
             return;
         }
         // What was not sent yet is part of what will be.

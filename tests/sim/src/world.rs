@@ -115,7 +115,7 @@ enum Timer {
     Miss {
         side: usize,
         host: usize,
-        generation: u64,
+        stall: u64,
     },
     /// Spanning tree lets a port forward.
     Forward { side: usize, index: u32, wait: u64 },
@@ -171,8 +171,11 @@ pub struct Chassis {
     busy_until: Time,
     /// It has power.
     pub is_on: bool,
-    /// What fell due while nothing ran.
-    stalled: Vec<Timer>,
+    /// How often it stood still, and since when.
+    stall: u64,
+    stalled_at: Time,
+    /// What fell due meanwhile in its kernel, whose timers stand still, too, and how much of its time was left.
+    stalled: Vec<(Duration, Timer)>,
     /// The settings that `iccpd` starts with.
     pub config: Config,
     /// When `iccpd` started the peer link had another name than in the settings, and nobody said so.
@@ -251,6 +254,8 @@ impl World {
             pause: Duration::ZERO,
             busy_until: Time::ZERO,
             is_on: true,
+            stall: 0,
+            stalled_at: Time::ZERO,
             stalled: Vec::new(),
             config: config(side, options),
             has_lost_peer_link: false,
@@ -448,7 +453,9 @@ impl World {
             Timer::Forward { side, .. } | Timer::Expire { side, .. }
                 if self.chassis[side].kernel.is_stalled =>
             {
-                self.chassis[side].stalled.push(timer);
+                let chassis = &mut self.chassis[side];
+                let left = self.now - chassis.stalled_at;
+                chassis.stalled.push((left, timer));
             }
             // Nobody answers; it begins anew when the chassis goes on.
             Timer::Agree { side, .. } if self.chassis[side].kernel.is_stalled => {}
@@ -470,11 +477,7 @@ impl World {
                     self.negotiate(side, host);
                 }
             }
-            Timer::Miss {
-                side,
-                host,
-                generation,
-            } => self.miss(side, host, generation),
+            Timer::Miss { side, host, stall } => self.miss(side, host, stall),
             Timer::Expire {
                 side,
                 host,

@@ -26,9 +26,9 @@ const CROSSING: Duration = Duration::from_millis(1_500);
 /// of what a kernel saw into the kernel of the other chassis.
 const UNDECIDED: Duration = Duration::from_millis(7);
 
-/// The peer releases a host when it hears of the lost leg, which is held by then unless its chassis is slower than the
-/// peer is. Then a leg that is back within that time has no hold yet.
-const HELD_WITHIN: Duration = Duration::from_millis(2);
+/// The longest way from a lost carrier to the hold of its port. The peer may have released the host by then: a leg that is
+/// back earlier, which no real cable is, carries what the peer delivers, too.
+const HELD_WITHIN: Duration = Duration::from_millis(3);
 
 /// How long after the way of the session is mended what was lost on it is sent again.
 const RESENT: Duration = Duration::from_millis(200);
@@ -45,11 +45,11 @@ impl World {
             return;
         }
         leg.cable = up;
-        let is_held = self.now >= leg.lost_at + HELD_WITHIN;
+        let is_early = self.now < leg.lost_at + HELD_WITHIN;
         if !up {
             leg.lost_at = self.now;
         }
-        match up && !is_held {
+        match up && is_early && !self.chassis[side].kernel.is_held(bond(port)) {
             true => self.expose_port(side, port, Kind::Leg),
             false => self.touch_port(side, port, Kind::Leg),
         }
@@ -384,15 +384,14 @@ impl World {
         if !self.works(side) {
             return;
         }
-        self.chassis[side].kernel.is_stalled = true;
+        let chassis = &mut self.chassis[side];
+        chassis.kernel.is_stalled = true;
+        chassis.stall += 1;
+        chassis.stalled_at = self.now;
+        let stall = chassis.stall;
         self.touch_chassis(side);
         for host in 0..BONDS {
-            let generation = self.hosts[host].legs[side].generation;
-            let miss = Timer::Miss {
-                side,
-                host,
-                generation,
-            };
+            let miss = Timer::Miss { side, host, stall };
             let delay = self.jitter(2_000_000, 3_200_000);
             self.after(delay, miss);
         }
@@ -406,9 +405,7 @@ impl World {
         }
         let due = std::mem::take(&mut chassis.stalled);
         self.touch_chassis(side);
-        for timer in due {
-            // A kernel's clock stood still, too.
-            let left = self.jitter(1_000, 3_200_000);
+        for (left, timer) in due {
             self.after(left, timer);
         }
         for port in 0..BONDS {
@@ -424,10 +421,10 @@ impl World {
     }
 
     /// A host has heard nothing of a chassis for long.
-    pub(super) fn miss(&mut self, side: usize, host: usize, generation: u64) {
-        let leg = self.hosts[host].legs[side];
-        let is_meant = leg.generation == generation && matches!(leg.phase, Phase::Agreed(_));
-        if is_meant && self.chassis[side].kernel.is_stalled {
+    pub(super) fn miss(&mut self, side: usize, host: usize, stall: u64) {
+        let (leg, chassis) = (&self.hosts[host].legs[side], &self.chassis[side]);
+        let is_meant = chassis.kernel.is_stalled && chassis.stall == stall;
+        if is_meant && matches!(leg.phase, Phase::Agreed(_)) {
             self.negotiate(side, host);
         }
     }
