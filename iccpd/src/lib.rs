@@ -17,6 +17,7 @@ pub mod claim;
 pub mod ctl;
 pub mod dataplane;
 pub mod driver;
+pub mod interfaces;
 pub mod kernel;
 pub mod lag;
 pub mod log;

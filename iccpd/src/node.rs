@@ -11,6 +11,7 @@
 //!    control session (chassis that were cloned, or that share a machine, still differ), or of
 //!    the machine id alone while that address is not known.
 
+use crate::interfaces::Interfaces;
 use crate::settings::{Chassis, Domain};
 use mclag_proto::{IfName, Mac};
 use std::fmt;
@@ -50,11 +51,13 @@ impl fmt::Display for Origin {
 /// Find the node's MAC.
 #[must_use]
 pub fn mac(chassis: &Chassis, domain: Option<&Domain>, bridge: IfName) -> NodeMac {
+    // What is set need not be asked for.
+    let interfaces = chassis.node_mac.is_none().then(Interfaces::now);
     find(
         chassis,
         domain,
         bridge,
-        Path::new("/sys/class/net"),
+        &interfaces.unwrap_or_default(),
         Path::new("/etc/machine-id"),
     )
 }
@@ -63,7 +66,7 @@ fn find(
     chassis: &Chassis,
     domain: Option<&Domain>,
     bridge: IfName,
-    interfaces: &Path,
+    interfaces: &Interfaces,
     machine_id: &Path,
 ) -> NodeMac {
     if let Some(mac) = chassis.node_mac {
@@ -72,9 +75,8 @@ fn find(
     }
     let peer_link = domain.and_then(|d| d.peer_link);
     for name in peer_link.into_iter().chain([bridge]) {
-        let path = interfaces.join(name.as_str()).join("address");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        if let Ok(mac) = text.trim().parse::<Mac>()
+        let mac = interfaces.named(name).and_then(|interface| interface.mac);
+        if let Some(mac) = mac
             && mac.is_unicast()
         {
             let from = Origin::Interface(name);
@@ -106,6 +108,7 @@ fn derive(machine: &str, local: Option<IpAddr>) -> Mac {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interfaces::Interface;
     use crate::settings::Settings;
 
     fn settings(extra: &str) -> Settings {
@@ -114,6 +117,15 @@ mod tests {
              peer-link = \"peerlink\"\nports = []\n{extra}"
         );
         Settings::parse(Path::new("test"), &text).unwrap()
+    }
+
+    fn interface((name, mac): &(&str, Mac)) -> Interface {
+        Interface {
+            name: IfName::new(name).unwrap(),
+            mac: Some(*mac),
+            master: None,
+            is_bridge: false,
+        }
     }
 
     #[test]
@@ -130,22 +142,19 @@ mod tests {
         let dir = mclag_test_support::TempDir::new("node");
         let settings = settings("");
         let id = dir.join("machine-id");
-        let find = || {
+        let find = |interfaces: &[(&str, Mac)]| {
             let bridge = IfName::new("br0").unwrap();
             let domain = settings.domain.as_ref();
-            find(&settings.chassis, domain, bridge, &dir, &id)
+            let interfaces = (1..).zip(interfaces.iter().map(interface)).collect();
+            find(&settings.chassis, domain, bridge, &interfaces, &id)
         };
-        let write = |name: &str, mac: &str| {
-            std::fs::create_dir_all(dir.join(name)).unwrap();
-            std::fs::write(dir.join(name).join("address"), mac).unwrap();
-        };
+        let bridge = ("br0", Mac([2, 0, 0, 0, 0, 0x0b]));
+        let peer_link = ("peerlink", Mac([2, 0, 0, 0, 0, 0x0c]));
 
-        let derived = find();
-        assert_eq!(derived.from, Origin::Derived);
-        write("br0", "02:00:00:00:00:0b\n");
-        assert_eq!(find().mac, Mac([2, 0, 0, 0, 0, 0x0b]));
-        write("peerlink", "02:00:00:00:00:0c\n");
-        assert_eq!(find().mac, Mac([2, 0, 0, 0, 0, 0x0c]));
+        assert_eq!(find(&[]).from, Origin::Derived);
+        assert_eq!(find(&[("br0", Mac([0; 6]))]).from, Origin::Derived);
+        assert_eq!(find(&[bridge]).mac, bridge.1);
+        assert_eq!(find(&[bridge, peer_link]).mac, peer_link.1);
     }
 
     #[test]

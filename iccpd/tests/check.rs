@@ -198,6 +198,58 @@ fn names_are_looked_for_on_the_system() {
     std::thread::scope(|scope| scope.spawn(body).join().unwrap());
 }
 
+/// Input: settings that name neither bridge nor MAC, on a thread whose network namespace is another than that of its `/sys`.
+/// Output: both are found where the process is.
+#[test]
+fn bridge_and_mac_are_those_of_the_network_namespace() {
+    let body = || {
+        let ip = |command: &str| {
+            let mut ip = Command::new("ip");
+            let status = ip.args(command.split(' ')).stderr(Stdio::null()).status();
+            status.is_ok_and(|status| status.success())
+        };
+        let commands = [
+            "link add inner-bridge type bridge",
+            "link add inner-link address 02:00:00:00:00:0c type veth peer name inner-far",
+            "link set inner-link master inner-bridge",
+        ];
+        let made = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+        if !made || !commands.iter().all(|command| ip(command)) {
+            eprintln!("namespace: skipped: no network namespace, no veth or no ip");
+            return;
+        }
+        let place = TempDir::new("check-namespace");
+        let shown = |peer_link: &str| {
+            let text = format!(
+                "[domain]\nid = 1\nlocal = \"192.0.2.1\"\npeer = \"192.0.2.2\"\n\
+                 peer-link = \"{peer_link}\"\nports = []\n"
+            );
+            let file = place.write("iccpd.toml", &text);
+            let mut iccpd = Command::new(env!("CARGO_BIN_EXE_iccpd"));
+            let output = iccpd.args(["--check", "-c"]).arg(file).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let inner = shown("inner-link");
+        for line in [
+            "# bridge is from its member inner-link.\n",
+            "# node-mac is from interface inner-link.\n",
+            "bridge = \"inner-bridge\"\n",
+            "node-mac = \"02:00:00:00:00:0c\"\n",
+        ] {
+            assert!(inner.contains(line), "{line}{inner}");
+        }
+        // Those that only `/sys` shows are not.
+        let outer = std::fs::read_dir("/sys/class/net").into_iter().flatten();
+        let outer = outer.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        for outer in outer.filter(|name| !name.starts_with("inner-")) {
+            let shown = shown(&outer);
+            let line = "# node-mac is from machine id and local address.\n";
+            assert!(shown.contains(line), "{outer}: {shown}");
+        }
+    };
+    std::thread::scope(|scope| scope.spawn(body).join().unwrap());
+}
+
 /// Input: settings whose bridge comes later; then, with a reload, others whose bridge is none; then a restart. Output: what
 /// waiting does not mend is said at the reload as it is at the start.
 #[test]

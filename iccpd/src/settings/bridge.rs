@@ -10,9 +10,9 @@
 //! Here it is looked for once; [`crate::driver::PairBridge`] follows it from then on.
 
 use super::{Chassis, Domain};
+use crate::interfaces::Interfaces;
 use mclag_proto::IfName;
 use std::fmt;
-use std::path::Path;
 
 /// The bridge of a SONiC chassis.
 pub const DEFAULT_BRIDGE: &str = "Bridge";
@@ -53,11 +53,13 @@ impl Chassis {
     /// Find the bridge of a pair as it is now; ask again when ports have come or gone.
     #[must_use]
     pub fn find_bridge(&self, domain: Option<&Domain>) -> Bridge {
-        find(self.bridge, domain, Path::new("/sys/class/net"))
+        // What is set need not be asked for.
+        let interfaces = self.bridge.is_none().then(Interfaces::now);
+        find(self.bridge, domain, &interfaces.unwrap_or_default())
     }
 }
 
-fn find(configured: Option<IfName>, domain: Option<&Domain>, interfaces: &Path) -> Bridge {
+fn find(configured: Option<IfName>, domain: Option<&Domain>, interfaces: &Interfaces) -> Bridge {
     if let Some(name) = configured {
         let from = BridgeOrigin::Settings;
         return Bridge { name, from };
@@ -65,7 +67,7 @@ fn find(configured: Option<IfName>, domain: Option<&Domain>, interfaces: &Path) 
     let members = domain.into_iter();
     let members = members.flat_map(|d| d.peer_link.iter().chain(&d.ports));
     for member in members {
-        if let Some(name) = bridge_of(member, interfaces) {
+        if let Some(name) = interfaces.bridge_of(*member) {
             let from = BridgeOrigin::Member(*member);
             return Bridge { name, from };
         }
@@ -76,24 +78,34 @@ fn find(configured: Option<IfName>, domain: Option<&Domain>, interfaces: &Path) 
     }
 }
 
-/// The bridge that an interface is a member of now.
-fn bridge_of(member: &IfName, interfaces: &Path) -> Option<IfName> {
-    let master = std::fs::read_link(interfaces.join(member.as_str()).join("master")).ok()?;
-    let master = master.file_name()?.to_str()?;
-    // A VRF is a master, too.
-    let is_bridge = interfaces.join(master).join("bridge").is_dir();
-    IfName::new(master).ok().filter(|_| is_bridge)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interfaces::Interface;
     use crate::settings::Settings;
-    use std::fs::create_dir_all;
-    use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     fn name(text: &str) -> IfName {
         IfName::new(text).unwrap()
+    }
+
+    /// A VRF, three bridges, and these members of them.
+    fn interfaces(members: &[(&str, &str)]) -> Interfaces {
+        let masters = ["vrf1", "br1", "br2", "br3"];
+        let index = |master: &str| (1..).zip(masters).find(|(_, name)| *name == master);
+        let members = members.iter().map(|(member, master)| Interface {
+            name: name(member),
+            mac: None,
+            master: index(master).map(|(index, _)| index),
+            is_bridge: false,
+        });
+        let masters = masters.map(|master| Interface {
+            name: name(master),
+            mac: None,
+            master: None,
+            is_bridge: master != "vrf1",
+        });
+        (1..).zip(masters.into_iter().chain(members)).collect()
     }
 
     #[test]
@@ -102,32 +114,23 @@ mod tests {
                     peer-link = \"peerlink\"\nports = [\"bond1\", \"bond2\"]\n";
         let settings = Settings::parse(Path::new("test"), text).unwrap();
         let domain = settings.domain.as_ref();
-        let dir = mclag_test_support::TempDir::new("bridge");
-        let enslave = |port: &str, master: &str| {
-            create_dir_all(dir.join(port)).unwrap();
-            symlink(format!("../{master}"), dir.join(port).join("master")).unwrap();
-        };
-        create_dir_all(dir.join("vrf1")).unwrap();
-        for bridge in ["br1", "br2", "br3"] {
-            create_dir_all(dir.join(bridge).join("bridge")).unwrap();
-        }
-
-        let want = (name("Bridge"), BridgeOrigin::Default);
-        let got = |configured, domain| {
-            let Bridge { name, from } = find(configured, domain, &dir);
+        let got = |configured, domain, members: &[(&str, &str)]| {
+            let Bridge { name, from } = find(configured, domain, &interfaces(members));
             (name, from)
         };
-        assert_eq!(got(None, domain), want);
-        enslave("bond1", "vrf1");
-        assert_eq!(got(None, domain), want);
-        enslave("bond2", "br2");
+
+        let default = (name("Bridge"), BridgeOrigin::Default);
+        assert_eq!(got(None, domain, &[]), default);
+        let mut members = vec![("bond1", "vrf1")];
+        assert_eq!(got(None, domain, &members), default);
+        members.push(("bond2", "br2"));
         let want = (name("br2"), BridgeOrigin::Member(name("bond2")));
-        assert_eq!(got(None, domain), want);
-        enslave("peerlink", "br1");
+        assert_eq!(got(None, domain, &members), want);
+        members.push(("peerlink", "br1"));
         let want = (name("br1"), BridgeOrigin::Member(name("peerlink")));
-        assert_eq!(got(None, domain), want);
+        assert_eq!(got(None, domain, &members), want);
         let want = (name("br3"), BridgeOrigin::Settings);
-        assert_eq!(got(Some(name("br3")), domain), want);
-        assert_eq!(got(None, None), (name("Bridge"), BridgeOrigin::Default));
+        assert_eq!(got(Some(name("br3")), domain, &members), want);
+        assert_eq!(got(None, None, &members), default);
     }
 }
