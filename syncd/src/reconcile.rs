@@ -41,6 +41,7 @@ use crate::dataplane::{
     Action, Actual, EntryKind, FdbEntry, NeighbourActual, NeighbourKind, Subject,
 };
 
+use departure::Departure;
 use echoes::Echoes;
 pub use ledger::Ledger;
 pub use limits::Limits;
@@ -60,6 +61,7 @@ pub use wanted::{
     WantedPort,
 };
 
+mod departure;
 mod echoes;
 mod fdb;
 mod interfaces;
@@ -120,6 +122,7 @@ pub struct Reconciler {
     /// What is still to be reported of what was done to entries.
     echoes: Echoes,
     retry_ports: bool,
+    departure: Departure,
     /// Neighbours to be looked at by the next plan, those that the plan being carried out looked
     /// at, and what could not be done and may go better later.
     neighbours: Keys,
@@ -192,6 +195,7 @@ impl Reconciler {
             waiting: HashSet::new(),
             echoes: Echoes::default(),
             retry_ports: false,
+            departure: Departure::default(),
             neighbours: Keys::default(),
             asked: Vec::new(),
             failures: HashMap::new(),
@@ -461,6 +465,7 @@ impl Reconciler {
             self.originals.number(actual);
             actions = plan.actions;
             self.failures.extend(plan.failures);
+            self.depart(&mut actions);
             for action in &actions {
                 if let Action::LocalDelete { key, .. } = action {
                     self.local.leaving.insert(*key);
@@ -476,7 +481,7 @@ impl Reconciler {
         self.in_flight = self.pending.take(first, MAX_AT_ONCE);
         for (key, reason) in &self.in_flight {
             match self.plan_entry(key, reason) {
-                Ok(action) => actions.extend(action),
+                Ok(action) => actions.extend(action.map(|action| self.on_departure(action))),
                 Err(error) => {
                     self.failures.insert(Subject::Fdb(*key), error);
                     // What cannot be done once is done never; what nobody wants goes all the same.

@@ -81,6 +81,9 @@ const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(
 /// How long a server that stops goes on with what waits for its turn: it is killed 5 s after it was asked to stop.
 const LAST_WORK: Duration = Duration::from_secs(4);
 
+/// How long hosts have to leave ports that show another LACP system id, as one does within a few LACPDUs.
+const DEPARTURE: Duration = Duration::from_secs(1);
+
 /// What the settings give a server.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -303,7 +306,7 @@ impl<B: Backend> Server<B> {
                     // First: what was confirmed is no longer to be relied upon.
                     let text = "mclagsyncd is stopping, and restores the dataplane";
                     self.close_all(ErrorCode::Restoring, text);
-                    self.reconciler.want_nothing();
+                    self.restore().await;
                     self.settle_all(by).await?;
                     self.release_foreign().await;
                     if let Some(foreign) = &mut self.foreign {
@@ -365,11 +368,10 @@ impl<B: Backend> Server<B> {
                 Next::Restore => {
                     warn!("no client for too long: restoring the dataplane");
                     self.restore_at = None;
-                    self.reconciler.want_nothing();
                     self.legacy.translator.forget();
                     // Nobody's word is in force any more that could be said again.
                     self.writer = Writer::Unknown;
-                    let _ = self.settle().await;
+                    self.restore().await;
                     self.release_foreign().await;
                 }
                 Next::Stop => return Ok(()),

@@ -504,6 +504,13 @@ impl Settings {
         self
     }
 
+    /// The same, but the chassis leaves the pair when its `iccpd` ends.
+    #[must_use]
+    pub fn leaving(mut self) -> Self {
+        self.iccpd.insert_str(0, "on-stop = \"leave\"\n");
+        self
+    }
+
     /// The same, but losing the session means what it means to SONiC.
     #[must_use]
     pub fn strict(mut self) -> Self {

@@ -223,6 +223,12 @@ impl Bench {
         (actions, answers)
     }
 
+    /// The hosts have had their time to leave the ports.
+    fn hosts_leave(&mut self) -> Vec<Action> {
+        self.reconciler.retry();
+        self.settle().0
+    }
+
     /// Carry operations out; answers the actions and one text per operation.
     fn ask(&mut self, ops: &[Op]) -> (Vec<Action>, Vec<String>) {
         self.reconciler.accept(ops);
@@ -628,8 +634,76 @@ fn an_empty_snapshot_restores_what_was_before() {
         Op::SnapshotBegin(Section::Ports),
         Op::SnapshotEnd(Section::Ports),
     ]);
+    let _ = bench.hosts_leave();
     assert_eq!(bench.dataplane, before);
     assert!(bench.reconciler.originals().is_empty());
+}
+
+/// Input: nothing is wanted any more of a port that is isolated and shows the id of the pair; something happens meanwhile.
+/// Output: its own id at once, and nothing passes; the port carries data and isolation is lifted when hosts have had the time
+/// to leave, and not before. A host that was there is not sought there any more, and is learned on the peer link.
+#[test]
+fn isolation_stays_until_hosts_have_left_the_ports() {
+    let mut bench = Bench::running();
+    bench.see(1, Some(ours("bond1", true)));
+    bench.reconciler.want_nothing();
+    let (actions, _) = bench.settle();
+    assert!(!bench.dataplane.fdb.contains_key(&key(1)), "{actions:?}");
+    assert!(bench.dataplane.bridge_port(&port("peer")).unwrap().learning);
+    let own = Action::SetSystemMac {
+        port: port("bond1"),
+        mac: None,
+    };
+    assert!(actions.contains(&own), "{actions:?}");
+    assert!(bench.reconciler.is_departing() && bench.reconciler.may_retry());
+    let stays = |bench: &Bench| {
+        assert!(bench.dataplane.is_isolated(&port("bond1")));
+        assert!(bench.dataplane.held.contains(&port("bond1")));
+    };
+    stays(&bench);
+    bench.see_interface("bond1", Some(interface("bond1")));
+    let _ = bench.settle();
+    stays(&bench);
+    let actions = bench.hosts_leave();
+    assert!(actions.contains(&Action::RemoveFilter), "{actions:?}");
+    assert_eq!(bench.dataplane.filter, None);
+    assert!(bench.dataplane.held.is_empty());
+    assert!(!bench.reconciler.may_retry());
+}
+
+/// Input: a client comes while hosts leave, and wants the ports as before. Output: isolation was never lifted, nor is it later.
+#[test]
+fn a_port_that_is_wanted_again_while_hosts_leave_stays_isolated() {
+    let mut bench = Bench::running();
+    bench.reconciler.want_nothing();
+    let _ = bench.settle();
+    let wanted = [domain(), port_op("bond1", Isolation::On, Traffic::Pass)];
+    let (actions, _) = bench.ask(&wanted);
+    let is_opened = |actions: &[Action]| {
+        let opens = |action: &Action| {
+            matches!(action, Action::Release { port: of } if *of == port("bond1"))
+                || *action == Action::RemoveFilter
+        };
+        actions.iter().any(opens)
+    };
+    assert!(!is_opened(&actions) && !is_opened(&bench.hosts_leave()));
+    assert!(bench.dataplane.is_isolated(&port("bond1")));
+    assert!(!bench.reconciler.is_departing());
+}
+
+/// Nobody's leaving is waited for where no host is told to leave.
+#[test]
+fn ports_without_lacp_are_released_at_once() {
+    let mut actual = fresh();
+    for port in actual.ports.values_mut() {
+        port.lacp = None;
+    }
+    let mut bench = Bench::new(actual.clone());
+    let _ = bench.ask(&[domain(), port_op("bond1", Isolation::On, Traffic::Pass)]);
+    assert!(bench.dataplane.is_isolated(&port("bond1")));
+    bench.reconciler.want_nothing();
+    let _ = bench.settle();
+    assert_eq!(bench.dataplane, actual);
 }
 
 /// Nobody is there to move it when the host speaks elsewhere, and it would age for minutes.
@@ -652,14 +726,17 @@ fn an_entry_on_a_port_without_carrier_is_removed_and_not_left_to_age() {
         ),
     ] {
         let mut bench = Bench::running();
+        let _ = bench.ask(&[fdb_op(1, "bond1")]);
         bench.see(1, Some(ours("bond1", true)));
         let bond1 = InterfaceActual {
             running,
             ..interface("bond1")
         };
         bench.see_interface("bond1", Some(bond1));
-        bench.reconciler.want_nothing();
-        let (actions, _) = bench.settle();
+        let (actions, _) = bench.ask(&[Op::FdbRelease {
+            key: key(1),
+            forget: false,
+        }]);
         assert!(actions.contains(&expected), "{actions:?}");
     }
 }
@@ -733,6 +810,7 @@ fn originals_survive_a_restart_and_a_round_trip_through_text() {
     bench.reconciler.adopt(bench.dataplane.clone());
     bench.reconciler.want_nothing();
     let _ = bench.settle();
+    let _ = bench.hosts_leave();
     assert_eq!(bench.dataplane, fresh());
 }
 
@@ -1713,6 +1791,7 @@ proptest! {
         let _ = bench.ask(&ops);
         bench.reconciler.want_nothing();
         let _ = bench.settle();
+        let _ = bench.hosts_leave();
         // Of entries only those that the dataplane owns may be left.
         bench.dataplane.fdb.retain(|_, entry| entry.kind != EntryKind::Dynamic);
         prop_assert_eq!(&bench.dataplane, &fresh());

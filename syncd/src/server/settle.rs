@@ -5,10 +5,10 @@ use mclag_daemon::process::chain;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, Observation, OpError, OpErrorCode};
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, error, info, warn};
 
-use super::{Server, ServerError};
+use super::{DEPARTURE, Server, ServerError};
 use crate::backend::{Backend, BackendEvent, Snapshot};
 use crate::dataplane::{Action, InterfaceActual, McastSnooping, Unprotected};
 
@@ -144,7 +144,18 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    /// The same, until nothing waits for its turn, or until this time.
+    /// Nothing is wanted any more: give back what was changed, and lift isolation when hosts have left.
+    pub(super) async fn restore(&mut self) {
+        self.reconciler.want_nothing();
+        let _ = self.settle().await;
+        if self.reconciler.is_departing() {
+            sleep(DEPARTURE).await;
+            self.reconciler.retry();
+            let _ = self.settle().await;
+        }
+    }
+
+    /// Settle until nothing waits for its turn, or until this time.
     pub(super) async fn settle_all(&mut self, by: Instant) -> Result<(), ServerError> {
         let _ = self.settle().await;
         while self.reconciler.has_more() || self.reconciler.is_listing() {

@@ -555,14 +555,21 @@ impl World {
                 .any(|side| self.hosts[host].is_usable(side))
     }
 
+    /// Whether a chassis can deliver to a host by its leg. One at an operator's port that leads nowhere has to be left, if it
+    /// can be.
+    fn serves(&self, host: usize, side: usize) -> bool {
+        let port = bond(self.opposite(side, host));
+        let kernel = &self.chassis[side].kernel;
+        self.works(side)
+            && self.hosts[host].is_usable(side)
+            && kernel.can_carry(port)
+            && !kernel.waits_to_forward(port)
+    }
+
     /// The chassis that delivers to a place what enters here: this one, if it can.
     fn last_of(&self, place: &Place, side: usize) -> usize {
-        let can = |host: usize| {
-            let port = bond(self.opposite(side, host));
-            self.hosts[host].is_usable(side) && self.chassis[side].kernel.can_carry(port)
-        };
         match *place {
-            Place::Bond(host) if can(host) => side,
+            Place::Bond(host) if self.serves(host, side) => side,
             Place::Bond(_) => 1 - side,
             Place::Orphan(at) => at,
         }
@@ -593,16 +600,7 @@ impl World {
         if [from, to].iter().any(|place| self.is_unserved(place)) {
             return false;
         }
-        // An operator's port that leads nowhere: a host has to leave it, if it can.
-        let serves = |host: usize, side: usize| {
-            let port = self.opposite(side, host);
-            let kernel = &self.chassis[side].kernel;
-            let port = bond(port);
-            self.works(side)
-                && self.hosts[host].is_usable(side)
-                && kernel.can_carry(port)
-                && !kernel.waits_to_forward(port)
-        };
+        let serves = |host: usize, side: usize| self.serves(host, side);
         let is_served = |host: usize| match self.options.static_lags {
             // It sends on both.
             true => serves(host, side),

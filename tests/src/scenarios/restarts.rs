@@ -36,6 +36,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: a_link_that_blinks_while_daemons_restart_costs_the_others_nothing,
     },
     Scenario {
+        name: "a_chassis_that_leaves_the_pair_doubles_no_frame",
+        about: "Under broadcast and unicast, both ways, A leaves the pair (on-stop = \"leave\"): the host leaves A's link for B's, and \
+                nothing arrives twice nor comes back; what is lost is counted. A joins again, and nothing is lost any more.",
+        limit: Duration::from_secs(120),
+        run: a_chassis_that_leaves_the_pair_doubles_no_frame,
+    },
+    Scenario {
         name: "a_warm_reboot_is_not_noticed",
         about: "Both chassis are told to do at a loss of the session what SONiC does. Under broadcast and unicast, both ways, \
                 iccpd of A is told that its chassis reboots warm and ends, and syncd of A stops. For 20 s nothing changes on \
@@ -255,6 +262,47 @@ fn a_link_that_blinks_while_daemons_restart_costs_the_others_nothing(ctx: &mut C
             Ok(())
         })?;
     }
+    mlag.check()
+}
+
+fn a_chassis_that_leaves_the_pair_doubles_no_frame(ctx: &mut Ctx) -> Result<()> {
+    let mut mlag = Mlag::start_with(ctx, Options::default(), Settings::leaving)?;
+    mlag.wait_synchronised()?;
+    mlag.wait_dual()?;
+    let host = mlag.host().untagged();
+    let [a, b] = Side::BOTH.map(|side| mlag.orphan(side).untagged());
+    let [at_host, at_b] = [Receiver::start(&host)?, Receiver::start(&b)?];
+    let [from_host, from_a, from_b] = [&host, &a, &b].map(|port| Stream::new(port.mac, BROADCAST));
+    let flows = Flows::start(&[
+        ("broadcast from A", from_a, &a, &at_host),
+        ("broadcast from B", from_b, &b, &at_host),
+        ("broadcast from the host", from_host, &host, &at_b),
+        ("unicast from A", Stream::between(&a, &host), &a, &at_host),
+        ("unicast to B", Stream::between(&host, &b), &host, &at_b),
+    ])?;
+    let status = mlag.daemons(Side::A).iccpd.stop(SOON)?;
+    ensure!(status.success(), "iccpd of A: {status}");
+    eventually("A has given up all that it did", SOON, || {
+        let legs = mlag.host().bond()?.ports;
+        ensure!(legs == 1, "the host uses {legs} links");
+        let (isolated, held) = (mlag.isolated(Side::A)?, mlag.filtered(Side::A, "held")?);
+        ensure!(
+            isolated.is_empty() && held.is_empty(),
+            "{isolated:?} {held:?}"
+        );
+        Ok(())
+    })?;
+    let flows = flows.stop()?;
+    let echoes = at_host.tally(from_host.id)?.received;
+    ensure!(echoes == 0, "{echoes} frames of the host came back to it");
+    for (name, sent, heard) in flows {
+        let summary = heard.of(sent.frames);
+        ensure!(heard.duplicated == 0, "{name}: {summary}");
+        ctx.measured(format!("A leaves, {name}"), summary);
+    }
+    mlag.daemons(Side::A).iccpd.start()?;
+    mlag.wait_synchronised()?;
+    mlag.wait_dual()?;
     mlag.check()
 }
 

@@ -79,6 +79,7 @@ fn a_port_that_is_no_longer_of_the_pair_gets_what_it_got_before() {
 
     bench.reconciler.want_nothing();
     let _ = bench.settle();
+    let _ = bench.hosts_leave();
     assert_eq!(bench.dataplane, before);
     assert!(bench.reconciler.originals().is_empty());
 }

@@ -1,0 +1,98 @@
+//! A chassis that leaves the pair: nothing is wanted of its dataplane any more. Its ports get their own LACP system ids back, and
+//! the hosts leave them for the other chassis. Until they have, nothing passes through these ports, and isolation stays: the
+//! other chassis delivers everything from now on, and a leg that a host still uses beside the one to that would bring it
+//! every flooded frame twice, and its own ones back.
+
+use mclag_proto::IfName;
+
+use super::Reconciler;
+use crate::dataplane::{Action, Actual};
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Departure {
+    /// It is not, or has not begun.
+    #[default]
+    None,
+    /// Ids are given back, and hosts may be on their way.
+    UnderWay,
+    /// They have had their time.
+    Over,
+}
+
+impl Reconciler {
+    /// Hosts are on their way, for which nobody knows the end: the next [`Reconciler::retry`] takes them for gone.
+    #[must_use]
+    pub fn is_departing(&self) -> bool {
+        self.departure == Departure::UnderWay
+    }
+
+    /// Leave out what would open ports to the peer link before the hosts have left them.
+    pub(super) fn depart(&mut self, actions: &mut Vec<Action>) {
+        self.departure = match (self.wanted.is_nothing(), self.departure) {
+            (false, _) => Departure::None,
+            (true, Departure::None) => {
+                let left: Vec<IfName> = left_by_hosts(actions, &self.actual).collect();
+                let hold = |port| Action::Hold {
+                    port,
+                    keeps_carrier: true,
+                };
+                let is_over = left.is_empty();
+                actions.extend(left.into_iter().map(hold));
+                match is_over {
+                    true => Departure::Over,
+                    false => Departure::UnderWay,
+                }
+            }
+            (true, known) => known,
+        };
+        if self.is_departing() {
+            actions.retain(|action| !opens(action));
+        }
+    }
+
+    /// What to do instead, of what is to be done to an entry: a host that leaves its port is found by flooding, through the
+    /// other chassis, and not by what was known of it on that port.
+    pub(super) fn on_departure(&self, action: Action) -> Action {
+        let is_left = |port: &IfName| {
+            let has_lacp = self
+                .actual
+                .ports
+                .get(port)
+                .is_some_and(|is| is.lacp.is_some());
+            self.is_departing() && has_lacp && self.actual.is_isolated(port)
+        };
+        match action {
+            Action::FdbMakeDynamic { key, port } if is_left(&port) => {
+                let entry = self.actual.fdb.get(&key);
+                let port = entry.map_or(port, |entry| entry.port);
+                Action::FdbDelete { key, port }
+            }
+            action => action,
+        }
+    }
+
+    /// The hosts have had their time.
+    pub(super) fn hosts_have_left(&mut self) {
+        if self.is_departing() {
+            self.departure = Departure::Over;
+            self.ports_changed = true;
+        }
+    }
+}
+
+/// Isolated ports that are to show another LACP system id.
+fn left_by_hosts(actions: &[Action], actual: &Actual) -> impl Iterator<Item = IfName> {
+    actions.iter().filter_map(|action| match action {
+        Action::SetSystemMac { port, .. } => Some(*port).filter(|port| actual.is_isolated(port)),
+        _ => None,
+    })
+}
+
+/// It lets a port carry data, or lifts isolation.
+const fn opens(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Unhold { .. } | Action::Release { .. } | Action::RemoveFilter
+    )
+}
