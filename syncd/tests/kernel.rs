@@ -74,12 +74,15 @@ fn an_entry_on_a_port_without_its_vlan_is_removed() {
     ];
     in_namespace("entries without a VLAN", DEVICES, async || {
         let name = |text| IfName::new(text).expect("a name");
-        let (port, vid) = (name("swp1"), Vid::DEFAULT);
+        let (port, vid) = (name("swp1"), Vid::new(20).expect("a VLAN"));
         let keys = [1, 2].map(|last| FdbKey {
             vid,
             mac: Mac([2, 0, 0, 0, 0, last]),
         });
         let mut backend = LinuxBackend::open().expect("a backend");
+        for port in ["swp1", "swp2"] {
+            bridge(&format!("vlan add dev {port} vid 20")).expect("a VLAN");
+        }
         backend.snapshot(Some(name("br0"))).await.expect("a look");
         let install = |key| Action::FdbInstall {
             key,
@@ -91,24 +94,24 @@ fn an_entry_on_a_port_without_its_vlan_is_removed() {
             Action::FdbDelete { key: keys[0], port },
             Action::FdbMakeDynamic { key: keys[1], port },
         ];
-        let vlan = |verb: &str, port: &str| bridge(&format!("vlan {verb} dev {port} vid 1"));
+        let vlan = |verb: &str, port: &str| bridge(&format!("vlan {verb} dev {port} vid 20"));
         let results = backend.apply(&keys.map(install)).await;
         assert_eq!(results, [Ok(()), Ok(())]);
         for port in ["swp1", "swp2"] {
             vlan("del", port).expect("no VLAN");
-            vlans_until(&mut backend, port, 0).await;
+            vlans_until(&mut backend, port, 1).await;
         }
         let results = backend.apply(&remove).await;
         let is_waiting = |result: &Result<(), OpError>| matches!(result, Err(error) if error.code == OpErrorCode::Waiting);
         assert!(results.iter().all(is_waiting), "{results:?}");
         vlan("add", "swp2").expect("a VLAN");
-        vlans_until(&mut backend, "swp2", 1).await;
+        vlans_until(&mut backend, "swp2", 2).await;
         assert_eq!(entries(&keys).await, 2);
         assert_eq!(backend.apply(&remove).await, [Ok(()), Ok(())]);
         assert_eq!(entries(&keys).await, 0);
 
         vlan("add", "swp1").expect("a VLAN");
-        vlans_until(&mut backend, "swp1", 1).await;
+        vlans_until(&mut backend, "swp1", 2).await;
         assert_eq!(backend.apply(&keys.map(install)).await, [Ok(()), Ok(())]);
         // Its entries go with it, which nobody has read yet.
         ip("link set swp1 nomaster").expect("no port");
