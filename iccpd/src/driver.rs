@@ -15,14 +15,13 @@ use crate::dataplane::{Dataplane, DataplaneEvent};
 use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen, view::counters};
-use crate::peer::{self, Endpoints, Protection, Transport};
+use crate::peer::{self, Endpoints, Protection, Signing, Transport};
 use crate::record::Recorder;
 use crate::settings::{Bridge, OnStop};
 use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_daemon::ctl::{Question, Server};
 use mclag_daemon::lock::LockError;
 use mclag_daemon::time::wait_until;
-use mclag_netlink::tcp::Key;
 use mclag_proto::IfName;
 use mclag_proto::ctl::{Reply, Request, Warning};
 use mclag_proto::iccp::Dialect;
@@ -113,8 +112,8 @@ pub struct PeerTransport {
 pub struct Reread {
     /// The pair, and where its bridge is from; none if the settings do not describe it.
     pub pair: Option<(Config, Bridge)>,
-    /// The key of the session, if it is signed with one.
-    pub key: Option<Key>,
+    /// What the session is signed with.
+    pub signing: Signing,
 }
 
 /// A pair and the way to its other half.
@@ -463,11 +462,19 @@ impl Driver {
     /// Take on what the settings say by now: all of it, or nothing.
     fn reload(&mut self) {
         let reread = (self.reread)();
-        match reread.and_then(|Reread { pair, key }| self.take_on(pair).then_some(key)) {
-            Some(key) => self.change_key(key),
-            None if self.peer_transport.protection.key.is_some() => {
-                tracing::info!("keeping the previous key");
+        let before = self.peer_transport.protection.signing;
+        let reread = reread.filter(|reread| match before.renewable(&reread.signing) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(%error, "configuration cannot be used, keeping the previous settings");
+                false
             }
+        });
+        let signing =
+            reread.and_then(|Reread { pair, signing }| self.take_on(pair).then_some(signing));
+        match signing {
+            Some(signing) => self.sign_with(signing),
+            None if before.is_signed() => tracing::info!("keeping the previous key"),
             None => {}
         }
     }
@@ -492,17 +499,19 @@ impl Driver {
         is_taken_on
     }
 
-    fn change_key(&mut self, key: Option<Key>) {
-        let before = std::mem::replace(&mut self.peer_transport.protection.key, key);
-        match (before, key) {
-            (before, key) if before == key => return,
-            (None, _) => tracing::info!("the session is signed with a key from now on"),
-            (Some(_), None) => tracing::warn!("the session is no longer signed"),
-            (Some(_), Some(_)) => tracing::info!("key of the session changed"),
+    fn sign_with(&mut self, signing: Signing) {
+        let before = std::mem::replace(&mut self.peer_transport.protection.signing, signing);
+        if before == signing {
+            return;
+        }
+        match (before.is_signed(), signing.is_signed()) {
+            (false, _) => tracing::info!("the session is signed with a key from now on"),
+            (true, false) => tracing::warn!("the session is no longer signed"),
+            (true, true) => tracing::info!("key of the session changed"),
         }
         if let Some(pair) = &mut self.pair {
-            pair.endpoints.protection.key = key;
-            pair.peer.set_key(key);
+            pair.endpoints.protection.signing = signing;
+            pair.peer.set_signing(signing);
         }
     }
 

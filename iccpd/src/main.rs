@@ -6,7 +6,7 @@ use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Reread, Signal};
 use iccpd::kernel::{Taps, Watch};
-use iccpd::peer::Protection;
+use iccpd::peer::{Protection, Signing};
 use iccpd::record::Recorder;
 use iccpd::settings::key::{self, KeyError};
 use iccpd::settings::{self, Bridge, Chassis, Loaded, Settings};
@@ -17,7 +17,6 @@ use mclag_daemon::settings::SettingsError;
 use mclag_daemon::signals::Signals;
 use mclag_daemon::{notify, process, sandbox};
 use mclag_netlink::Kernel;
-use mclag_netlink::tcp::Key;
 use mclag_proto::Mac;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -119,7 +118,10 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let mut claim = Claim::default();
     if let Some(domain) = &settings.domain {
         let config = settings.chassis.config(domain, bridge.name, node.mac);
-        claim.change(&config, peer_transport(&settings.chassis, None))?;
+        claim.change(
+            &config,
+            peer_transport(&settings.chassis, Signing::Unsigned),
+        )?;
     }
     // The last thing that takes a privilege; without it there is less to be seen.
     let taps = settings.chassis.neighbours.then(Taps::open);
@@ -182,14 +184,14 @@ struct Started {
     taps: Option<Taps>,
 }
 
-fn peer_transport(chassis: &Chassis, key: Option<Key>) -> PeerTransport {
+fn peer_transport(chassis: &Chassis, signing: Signing) -> PeerTransport {
     PeerTransport {
         port: chassis.tcp_port,
         device: chassis.bind_device,
         dialect: chassis.dialect.fixed(),
         protection: Protection {
             full_ttl: chassis.ttl_security,
-            key,
+            signing,
         },
     }
 }
@@ -209,9 +211,8 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         Signal::Record,
     ])?;
     let chassis = &settings.chassis;
-    let key = chassis.key_file.as_deref().map(key::read).transpose();
-    let key = key.map_err(|error| unusable_key(file, &error))?;
-    let peer_transport = peer_transport(chassis, key);
+    let signing = key::signing(&chassis.keys).map_err(|error| unusable_key(file, &error))?;
+    let peer_transport = peer_transport(chassis, signing);
     let domain = settings.domain.as_ref();
     let config = domain.map(|domain| chassis.config(domain, bridge.name, node_mac));
     let names = config.as_ref().map(driver::watched).unwrap_or_default();
@@ -264,7 +265,7 @@ fn unusable_key(file: &Path, error: &KeyError) -> SettingsError {
 /// Look at the key for whoever checks the settings. Who may not read it cannot say anything against it, nor can one to
 /// whom systemd gives no credentials.
 fn check_key(file: &Path, chassis: &Chassis) -> Result<(), SettingsError> {
-    match chassis.key_file.as_deref().map(key::read).transpose() {
+    match key::signing(&chassis.keys) {
         Ok(_) => Ok(()),
         Err(error) if error.is_denied() || matches!(error, KeyError::NoCredentials(_)) => {
             write_line(&format!(
@@ -294,7 +295,7 @@ async fn warn_of_mistakes(file: &Path, settings: &Settings, bridge: Bridge) {
 /// What the settings say by now. An address that was found for this chassis at the start stays: hosts would
 /// renegotiate.
 fn reread(file: &Path, node_mac: Mac) -> Option<Reread> {
-    let (loaded, key) = match reload(file) {
+    let (loaded, signing) = match reload(file) {
         Ok(read) => read,
         Err(error) => {
             let error = process::chain(&error);
@@ -320,12 +321,11 @@ fn reread(file: &Path, node_mac: Mac) -> Option<Reread> {
     let file = file.to_owned();
     // Beside what goes on: the kernel has to be asked.
     tokio::spawn(async move { warn_of_mistakes(&file, &settings, bridge).await });
-    Some(Reread { pair, key })
+    Some(Reread { pair, signing })
 }
 
-fn reload(file: &Path) -> Result<(Loaded, Option<Key>), SettingsError> {
+fn reload(file: &Path) -> Result<(Loaded, Signing), SettingsError> {
     let loaded = settings::load(file)?;
-    let key = loaded.settings.chassis.key_file.as_deref();
-    let key = key.map(key::read).transpose();
-    Ok((loaded, key.map_err(|error| unusable_key(file, &error))?))
+    let signing = key::signing(&loaded.settings.chassis.keys);
+    Ok((loaded, signing.map_err(|error| unusable_key(file, &error))?))
 }

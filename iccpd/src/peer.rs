@@ -34,9 +34,8 @@ use iccp_core::Input;
 use iccp_core::contest::{self, First, Second, Verdict};
 use mclag_daemon::limit::{Bucket, Kind, Log, Rate};
 use mclag_daemon::pipe::{Pipe, Progress};
-use mclag_netlink::tcp::Key;
 use mclag_proto::IfName;
-use mclag_proto::ctl::{Refusal, SessionError};
+use mclag_proto::ctl::{Refusal, SessionError, TcpAo};
 use mclag_proto::iccp::{DecodeError, Detection, Dialect, Excerpt, Message};
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
@@ -51,7 +50,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use candidate::{Candidate, News as CandidateNews, Probe, Sign};
 use device::News;
 pub use ends::Ends;
-pub use protection::Protection;
+pub use protection::{Protection, Signing};
 use refusals::Refusals;
 use sockets::{Listener, dial};
 use speech::{Heard, Speech, traits};
@@ -191,13 +190,14 @@ impl Transport {
         self.dialling = Some(Box::pin(dial(self.endpoints)));
     }
 
-    /// Sign with this key from now on, or no longer. A connection that is up goes on, if the other side does the same
-    /// before it gives the session up; whatever else was let in, or is being made, with the key before is dropped.
-    pub fn set_key(&mut self, key: Option<Key>) {
-        if self.endpoints.protection.key == key {
+    /// Sign so from now on, which has to be [renewable](Signing::renewable). A connection that is up goes on, if the other
+    /// side does the same before it gives the session up; whatever else was let in, or is being made, with what was before
+    /// is dropped.
+    pub fn set_signing(&mut self, signing: Signing) {
+        let before = std::mem::replace(&mut self.endpoints.protection.signing, signing);
+        if before == signing {
             return;
         }
-        self.endpoints.protection.key = key;
         let Endpoints {
             protection, peer, ..
         } = self.endpoints;
@@ -208,10 +208,17 @@ impl Transport {
             self.dialling = Some(Box::pin(dial(self.endpoints)));
         }
         if let Some(Connection { pipe, .. }) = &self.connection
-            && let Err(error) = protection.sign(pipe.stream(), peer)
+            && let Err(error) = protection.renew(pipe.stream(), peer, &before)
         {
             tracing::error!(%error, "the key of the session that is up is not changed");
         }
+    }
+
+    /// The keys of TCP-AO, if connections are signed so.
+    #[must_use]
+    pub fn ao_keys(&self) -> Option<TcpAo> {
+        let stream = self.connection.as_ref().map(|it| it.pipe.stream());
+        self.endpoints.protection.signing.ao_keys(stream)
     }
 
     /// What keeps others out.
@@ -433,6 +440,12 @@ impl Transport {
             self.refuse(from, "too many connections");
             return None;
         }
+        let Endpoints {
+            protection, peer, ..
+        } = self.endpoints;
+        if let Err(error) = protection.accepted(&stream, peer) {
+            tracing::error!(%error, "the peer is not asked for another key");
+        }
         let Some(connection) = &self.connection else {
             let is_awaited = self.dialling.take().is_some();
             return self.connected(stream, false, is_awaited);
@@ -478,10 +491,10 @@ impl Transport {
     /// Decide between the connection and the candidate, which has shown that it is a peer.
     fn contest(&mut self, first: First) -> Option<Input> {
         let sign = self.candidate.as_ref()?.sign?;
-        let second = match self.endpoints.protection.key {
+        let second = match self.endpoints.protection.signing.is_signed() {
             // The kernel lets in nothing that is not.
-            Some(_) => Second::Signed,
-            None => Second::Spoke,
+            true => Second::Signed,
+            false => Second::Spoke,
         };
         match contest::decide(first, second) {
             Verdict::Wait => return None,

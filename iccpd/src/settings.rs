@@ -121,8 +121,8 @@ pub struct Chassis {
     pub bind_device: Option<IfName>,
     /// Whether nothing of the peer is taken that a router has forwarded.
     pub ttl_security: bool,
-    /// The file with the key that both chassis sign the session with.
-    pub key_file: Option<PathBuf>,
+    /// What both chassis sign the session with.
+    pub keys: Keys,
     /// The bridge; found by [`Chassis::find_bridge`] when absent.
     pub bridge: Option<IfName>,
     /// MAC that tells this chassis from the other; found by [`crate::node`] when absent.
@@ -232,6 +232,18 @@ impl Chassis {
     }
 }
 
+/// Where the keys are that both chassis sign the session with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Keys {
+    /// Nothing is signed.
+    #[default]
+    None,
+    /// The file with the only one (TCP-MD5).
+    Md5(PathBuf),
+    /// The files with those that have ids (TCP-AO), the one to be asked for first.
+    Ao(Vec<(u8, PathBuf)>),
+}
+
 impl Default for Chassis {
     fn default() -> Self {
         Self {
@@ -239,7 +251,7 @@ impl Default for Chassis {
             tcp_port: mclag_proto::iccp::PORT,
             bind_device: None,
             ttl_security: false,
-            key_file: None,
+            keys: Keys::default(),
             bridge: None,
             node_mac: None,
             priority: Config::PRIORITY,

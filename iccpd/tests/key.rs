@@ -3,6 +3,7 @@
 use std::fs::{File, Permissions, set_permissions};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::time::Duration;
 
 use mclag_netlink::tcp::{self, Key};
@@ -123,4 +124,36 @@ fn the_key_is_read_again_at_a_reload() {
     });
     assert!(is_let_in(peer, local, port, "four"));
     assert_eq!(ask(&control, "peer").unwrap()["signed"], true);
+}
+
+/// Input: settings with keys of TCP-AO are checked, and used. Output: where the kernel has none they are refused, in words that say
+/// so; where it has, nothing is said against them.
+#[test]
+fn a_kernel_without_tcp_ao_is_named() {
+    let place = TempDir::new("iccpd-tcp-ao");
+    let file = place.write("key", "secret\n");
+    set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    let text = format!(
+        "[domain]\nid = 7\nlocal = \"127.0.0.1\"\npeer = \"127.0.0.2\"\nbridge = \"br-absent\"\nports = []\n\
+         tcp-ao = [{{ id = 1, key-file = {file:?} }}]\n[control]\nsocket = {:?}\n",
+        place.path("control.sock")
+    );
+    let settings = place.write("iccpd.toml", &text);
+    let is_supported = tcp::ao::is_supported().unwrap();
+    for arguments in [&["--check=use"][..], &["--user", "root"]] {
+        if is_supported && arguments[0] == "--user" {
+            // It would run.
+            continue;
+        }
+        let output = Command::new(env!("CARGO_BIN_EXE_iccpd"))
+            .arg("--settings")
+            .arg(&settings)
+            .args(arguments)
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), is_supported, "{words}");
+        let is_named = words.contains("this kernel has no TCP-AO with HMAC-SHA-1 (CONFIG_TCP_AO");
+        assert_eq!(is_named, !is_supported, "{words}");
+    }
 }

@@ -423,6 +423,9 @@ pub struct PeerStatus {
     /// The session is signed with a key.
     #[serde(default)]
     pub signed: bool,
+    /// The keys of TCP-AO, if the session is signed so.
+    #[serde(default)]
+    pub tcp_ao: Option<TcpAo>,
     /// Nothing of the peer is taken that a router has forwarded.
     #[serde(default)]
     pub ttl_security: bool,
@@ -430,6 +433,15 @@ pub struct PeerStatus {
     pub counters: Vec<Counter<CounterName>>,
     /// Connections that were refused, newest first.
     pub refused: Vec<Refusal>,
+}
+
+/// The keys of a session that is signed by TCP-AO, by their ids.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TcpAo {
+    /// What is sent is signed with this one; none while there is no connection.
+    pub current: Option<u8>,
+    /// The peer is asked to sign with this one.
+    pub asked_for: u8,
 }
 
 /// What is counted of the session with the other chassis.

@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use mclag_proto::ctl::dataplane::ConfigDb;
 use mclag_proto::ctl::{
     Interface, MacCounts, MacLine, Member, NeighbourLine, PeerStatus, PortStatus, Remembered, Role,
-    SessionState, Status,
+    SessionState, Status, TcpAo,
 };
 use mclag_proto::{IfName, LacpPartner, Vid};
 use std::fmt::Display;
@@ -289,15 +289,7 @@ pub fn peer(peer: &PeerStatus) -> String {
             duration(peer.timeout_ms),
         ),
     );
-    rows.add(
-        "Protection",
-        match (peer.signed, peer.ttl_security) {
-            (false, false) => "none",
-            (true, false) => "TCP-MD5",
-            (false, true) => "hop limit 255",
-            (true, true) => "TCP-MD5, hop limit 255",
-        },
-    );
+    rows.add("Protection", protection(peer));
     rows.add("Last error", or_dash(peer.last_error.as_ref()));
     let mut text = rows.text();
 
@@ -320,6 +312,26 @@ pub fn peer(peer: &PeerStatus) -> String {
         text.push_str(&format!("\n{}", lines(&table)));
     }
     text
+}
+
+/// What keeps others from the session.
+fn protection(peer: &PeerStatus) -> String {
+    let signed = match (peer.signed, peer.tcp_ao) {
+        (false, _) => None,
+        (true, None) => Some("TCP-MD5".to_owned()),
+        (true, Some(TcpAo { current, asked_for })) => Some(match current {
+            Some(current) if current != asked_for => {
+                format!("TCP-AO (key {current}, the peer is asked for {asked_for})")
+            }
+            _ => format!("TCP-AO (key {asked_for})"),
+        }),
+    };
+    let limit = peer.ttl_security.then(|| "hop limit 255".to_owned());
+    let all: Vec<String> = signed.into_iter().chain(limit).collect();
+    match all.is_empty() {
+        true => "none".to_owned(),
+        false => all.join(", "),
+    }
 }
 
 /// Names with values, one per line.

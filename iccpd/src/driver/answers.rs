@@ -35,7 +35,8 @@ impl Pair {
                 let mut state = domain.peer(now);
                 let failure = domain.session().failure();
                 state.last_error = failure.map(|failure| words::reason(&failure.reason));
-                state.signed = peer.protection().key.is_some();
+                state.signed = peer.protection().signing.is_signed();
+                state.tcp_ao = peer.ao_keys();
                 state.ttl_security = peer.protection().full_ttl;
                 state.refused = peer.refused();
                 Reply::Peer(Box::new(state))

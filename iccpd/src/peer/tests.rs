@@ -3,6 +3,8 @@
 use super::sockets::{BACKLOG, bound};
 use super::*;
 use iccp_core::PeerTraits;
+use mclag_netlink::tcp::Key;
+use mclag_netlink::tcp::ao::{self, AoKey, AoKeys};
 use mclag_proto::iccp::Body;
 use mclag_proto::iccp::{Decoder, encode};
 use mclag_proto::mclagdctl::{Counters, Global};
@@ -740,10 +742,13 @@ async fn a_peer_that_restarted_unseen_gets_its_session_back() {
 
 /// The same two ends with what protects them; none where the kernel cannot sign.
 fn protected(key: &str, full_ttl: bool) -> Option<Protection> {
-    let key = Key::new(key.as_bytes()).ok();
-    let protection = Protection { full_ttl, key };
+    let signing = match Key::new(key.as_bytes()) {
+        Ok(key) => Signing::Md5(key),
+        Err(_) => Signing::Unsigned,
+    };
+    let protection = Protection { full_ttl, signing };
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    match protection.sign(&socket, [127, 0, 0, 1].into()) {
+    match protection.apply(&socket, [127, 0, 0, 1].into()) {
         Ok(()) => Some(protection),
         Err(error) => {
             eprintln!("skipped: {error}");
@@ -815,10 +820,10 @@ async fn a_key_is_changed_without_loss_of_the_session() {
         one.connect();
         let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
         assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
-        one.set_key(new.key);
+        one.set_signing(new.signing);
         one.send(&message(1));
         one.flush_now().await;
-        two.set_key(new.key);
+        two.set_signing(new.signing);
         let arrived = while_quiet(&mut one, next(&mut two)).await;
         assert_eq!(arrived, Input::PeerMessage(message(1)));
         let result = while_quiet(&mut two, dial_with(a, b, before)).await;
@@ -838,7 +843,7 @@ async fn what_waits_to_be_accepted_when_the_key_changes_is_closed() {
     one.endpoints.protection = before;
     while_quiet(&mut one, tokio::task::yield_now()).await;
     let mut waiting = dial_with(b, a, before).await.unwrap();
-    one.set_key(new.key);
+    one.set_signing(new.signing);
     let read = while_quiet(&mut one, waiting.read(&mut [0])).await;
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     let (up, _near) = tokio::join!(next(&mut one), dial_with(b, a, new));
@@ -864,11 +869,11 @@ async fn a_candidate_that_the_key_before_let_in_is_closed() {
     while !keeps_alive(&one) {
         while_quiet(&mut one, tokio::task::yield_now()).await;
     }
-    one.set_key(new.key);
+    one.set_signing(new.signing);
     assert!(!keeps_alive(&one));
     let read = while_quiet(&mut one, candidate.read_to_end(&mut Vec::new())).await;
     assert!(matches!(read, Ok(0..=1) | Err(_)), "{read:?}");
-    new.sign(&old, a).unwrap();
+    new.renew(&old, a, &Signing::Unsigned).unwrap();
     old.write_all(&bytes(&[message(7)])).await.unwrap();
     assert_eq!(next(&mut one).await, Input::PeerMessage(message(7)));
 }
@@ -899,7 +904,7 @@ async fn what_is_dialled_is_dialled_with_a_key_that_changes() {
     while_quiet(&mut two, tokio::task::yield_now()).await;
     one.connect();
     while_quiet(&mut one, tokio::task::yield_now()).await;
-    one.set_key(new.key);
+    one.set_signing(new.signing);
     let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
     assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
 }
@@ -977,7 +982,7 @@ async fn a_session_whose_other_end_is_silent_with_data_on_its_way_is_taken() {
         };
         let (mut one, old) = spoken(a, b).await;
         // What is not signed is dropped without an answer, as by a host that is gone.
-        deaf.sign(&old, a).unwrap();
+        deaf.renew(&old, a, &Signing::Unsigned).unwrap();
         one.send(&message(6));
         one.flush_now().await;
         let mut new = connect(b, a).await;
@@ -1195,4 +1200,93 @@ async fn connections_are_finished_side_by_side() {
     let event = timeout(PATIENCE, one.next()).await.unwrap();
     assert!(matches!(event, Event::Wrote));
     assert_eq!(one.finishing.len(), 1);
+}
+
+/// The same two ends with keys of TCP-AO, the preferred one first; none where the kernel has none.
+fn with_keys(keys: &[(u8, &str)]) -> Option<Protection> {
+    if !ao::is_supported().unwrap() {
+        eprintln!("skipped: this kernel has no TCP-AO");
+        return None;
+    }
+    let key = |(id, secret): &(u8, &str)| AoKey {
+        id: *id,
+        secret: Key::new(secret.as_bytes()).unwrap(),
+    };
+    let keys: Vec<AoKey> = keys.iter().map(key).collect();
+    Some(Protection {
+        full_ttl: false,
+        signing: Signing::Ao(AoKeys::new(&keys).unwrap()),
+    })
+}
+
+/// Input: a chassis with two keys is connected to without one, with TCP-MD5, with another secret or id, with either of its
+/// own. Output: nothing comes about but with the latter.
+#[tokio::test(flavor = "current_thread")]
+async fn nobody_without_a_key_of_tcp_ao_is_let_in() {
+    let [a, b, _] = addresses();
+    let Some(right) = with_keys(&[(2, "two"), (1, "one")]) else {
+        return;
+    };
+    let mut one = auto(a, b);
+    one.endpoints.protection = right;
+    while_quiet(&mut one, tokio::task::yield_now()).await;
+    let md5 = protected("two", false).unwrap_or_default();
+    let wrong = [&[(2, "one")][..], &[(3, "two")]].map(|keys| with_keys(keys).unwrap());
+    for protection in [Protection::default(), md5, wrong[0], wrong[1]] {
+        let result = while_quiet(&mut one, dial_with(b, a, protection)).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+    let mut kept = Vec::new();
+    for key in [(1, "one"), (2, "two")] {
+        let protection = with_keys(&[key]).unwrap();
+        let stream = while_quiet(&mut one, dial_with(b, a, protection)).await;
+        let mut stream = stream.unwrap();
+        show(&mut stream, &Shows::Word).await;
+        assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
+        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
+        kept.push(stream);
+    }
+}
+
+/// Input: a key is added on both ends, preferred on one and then on the other, and the previous one is taken away. Output: the
+/// session goes on after each, messages arrive both ways, and in the end the new key signs both.
+#[tokio::test(flavor = "current_thread")]
+async fn keys_of_tcp_ao_are_changed_while_messages_pass() {
+    let steps: [[&[(u8, &str)]; 2]; 6] = [
+        [&[(1, "one"), (2, "two")], &[(1, "one")]],
+        [&[(1, "one"), (2, "two")], &[(1, "one"), (2, "two")]],
+        [&[(2, "two"), (1, "one")], &[(1, "one"), (2, "two")]],
+        [&[(2, "two"), (1, "one")], &[(2, "two"), (1, "one")]],
+        [&[(2, "two")], &[(2, "two"), (1, "one")]],
+        [&[(2, "two")], &[(2, "two")]],
+    ];
+    let [a, b, _] = addresses();
+    let Some(before) = with_keys(&[(1, "one")]) else {
+        return;
+    };
+    let (mut one, mut two) = (peer(a, b), peer(b, a));
+    one.endpoints.protection = before;
+    two.endpoints.protection = before;
+    while_quiet(&mut two, tokio::task::yield_now()).await;
+    one.connect();
+    let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
+    assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
+    for keys in steps {
+        let [for_one, for_two] = keys.map(|keys| with_keys(keys).unwrap().signing);
+        one.set_signing(for_one);
+        two.set_signing(for_two);
+        for _ in 0..3 {
+            one.send(&message(1));
+            one.flush_now().await;
+            assert_eq!(next(&mut two).await, Input::PeerMessage(message(1)));
+            two.send(&message(2));
+            two.flush_now().await;
+            assert_eq!(next(&mut one).await, Input::PeerMessage(message(2)));
+        }
+    }
+    let new = TcpAo {
+        current: Some(2),
+        asked_for: 2,
+    };
+    assert_eq!([one.ao_keys(), two.ao_keys()], [Some(new); 2]);
 }

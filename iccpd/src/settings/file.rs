@@ -8,13 +8,14 @@ use super::duration::Text as DurationText;
 use super::legacy::{MAX_SONIC_ID, Warning, Weight};
 use super::{
     Chassis, DEFAULT_CONTROL_MODE, DEFAULT_CONTROL_SOCKET, DEFAULT_LOG_FILTER,
-    DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT,
+    DEFAULT_SYNCD_SOCKET, Domain, IccpDialect, KEEPALIVE, KEEPALIVES_PER_TIMEOUT, Keys,
     MAX_SESSION_TIMEOUT, OnStop, SYNCD_USER, Settings, Syncd, server,
 };
 use crate::record::Place;
 use iccp_core::{Config, OnLoss};
 use mclag_daemon::settings::{Problem, Shown, interface, line_of, unicast_address, unicast_mac};
 use mclag_daemon::socket::Purpose;
+use mclag_netlink::tcp::ao::AoKeys;
 use mclag_proto::iccp::PORT;
 use mclag_proto::{DomainId, IfName, LagKind};
 use names::Names;
@@ -190,7 +191,7 @@ impl Check<'_> {
                 .as_ref()
                 .and_then(|n| self.value(n, interface)),
             ttl_security: table.ttl_security.unwrap_or(false),
-            key_file: table.key_file.as_ref().and_then(|path| self.key_file(path)),
+            keys: self.keys(table),
             bridge: names.bridge,
             node_mac: table
                 .node_mac
@@ -242,6 +243,36 @@ impl Check<'_> {
             }
         }
         bypass
+    }
+
+    fn keys(&mut self, table: &DomainTable) -> Keys {
+        let md5 = table.key_file.as_ref();
+        let md5 = md5.and_then(|path| self.key_file(path));
+        let Some(list) = &table.tcp_ao else {
+            return md5.map_or(Keys::None, Keys::Md5);
+        };
+        if table.key_file.is_some() {
+            let message = "`tcp-ao` beside `key-file`: a session is signed in one way".to_owned();
+            self.wrong(list.span(), message);
+        }
+        let count = list.get_ref().len();
+        if !(1..=AoKeys::MAX).contains(&count) {
+            let message = format!("{count} keys are not between 1 and {}", AoKeys::MAX);
+            self.wrong(list.span(), message);
+        }
+        let mut keys: Vec<(u8, PathBuf)> = Vec::new();
+        for key in list.get_ref() {
+            let (number, span) = (*key.id.get_ref(), key.id.span());
+            let file = self.key_file(&key.key_file);
+            match u8::try_from(number) {
+                Ok(id) if keys.iter().any(|(other, _)| *other == id) => {
+                    self.wrong(span, format!("two keys have the id {id}"));
+                }
+                Ok(id) => keys.extend(file.map(|file| (id, file))),
+                Err(_) => self.wrong(span, format!("{number} is not between 0 and 255")),
+            }
+        }
+        Keys::Ao(keys)
     }
 
     fn key_file(&mut self, path: &Spanned<PathBuf>) -> Option<PathBuf> {

@@ -2,9 +2,13 @@
 
 use mclag_daemon::files;
 use mclag_netlink::tcp::Key;
+use mclag_netlink::tcp::ao::{self, AoKey, AoKeys};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use super::Keys;
+use crate::peer::Signing;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,17 @@ pub enum KeyError {
         /// Its length, without the end of a line.
         len: usize,
     },
+    /// There are none, or too many of them, or two with one id.
+    #[error("{0} keys of TCP-AO: not 1 to {max} with distinct ids", max = AoKeys::MAX)]
+    Count(usize),
+    /// This kernel has none.
+    #[error(
+        "this kernel has no TCP-AO with HMAC-SHA-1 (CONFIG_TCP_AO, from Linux 6.7 on): use key-file (TCP-MD5)"
+    )]
+    NoTcpAo,
+    /// It cannot be asked.
+    #[error("cannot find out whether this kernel has TCP-AO")]
+    Unknown(#[source] io::Error),
     /// The service manager has given no credentials.
     #[error("the key {} is a credential, and systemd has given none (LoadCredential=)", .0.display())]
     NoCredentials(PathBuf),
@@ -41,12 +56,37 @@ impl KeyError {
     }
 }
 
+/// Read what both chassis sign the session with.
+///
+/// # Errors
+///
+/// When a key cannot be read, is not for this user alone, or is none, or when this kernel cannot sign so.
+pub fn signing(keys: &Keys) -> Result<Signing, KeyError> {
+    match keys {
+        Keys::None => Ok(Signing::Unsigned),
+        Keys::Md5(path) => Ok(Signing::Md5(read(path)?)),
+        Keys::Ao(list) => {
+            if !ao::is_supported().map_err(KeyError::Unknown)? {
+                return Err(KeyError::NoTcpAo);
+            }
+            let key = |(id, path): &(u8, PathBuf)| {
+                let secret = read(path)?;
+                Ok(AoKey { id: *id, secret })
+            };
+            let keys: Vec<AoKey> = list.iter().map(key).collect::<Result<_, KeyError>>()?;
+            AoKeys::new(&keys)
+                .map(Signing::Ao)
+                .map_err(|_| KeyError::Count(keys.len()))
+        }
+    }
+}
+
 /// Read a key. A path that is not absolute is the name of a credential of systemd's.
 ///
 /// # Errors
 ///
 /// When it cannot be read, is not for this user alone, or is no key.
-pub fn read(path: &Path) -> Result<Key, KeyError> {
+fn read(path: &Path) -> Result<Key, KeyError> {
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     read_from(path, credentials.as_deref())
 }

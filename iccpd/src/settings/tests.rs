@@ -127,6 +127,12 @@ fn what_is_shown_reads_back_as_the_same() {
         ]
     );
     assert_eq!(parse(&settings.to_string()), Ok(settings));
+    let key_file = "key-file = \"/etc/\\\"key\\\"\"";
+    let tcp_ao = "tcp-ao = [{ id = 255, key-file = \"two\" }, { id = 0, key-file = \"/one\" }]";
+    let settings = parse(&text.replace(key_file, tcp_ao)).unwrap();
+    let keys = [(255, "two".into()), (0, "/one".into())];
+    assert_eq!(settings.chassis.keys, Keys::Ao(keys.into()));
+    assert_eq!(parse(&settings.to_string()), Ok(settings));
 }
 
 /// `spec/config-formats.md` 10: rule 6.
@@ -174,13 +180,30 @@ fn mistakes_are_reported_with_line_column_and_value() {
         (
             and("pear = \"x\""),
             "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `dialect`, \
-             `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `bridge`, `peer-link`, `ports`, `port`, `unique-ip`, \
+             `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `tcp-ao`, `bridge`, `peer-link`, `ports`, `port`, `unique-ip`, \
              `system-mac`, `node-mac`, `priority`, `keepalive`, `session-timeout`, \
              `ack-timeout`, `restart-hold`, `neighbours`, `strict-sonic`, `lacp-bypass`, `lacp-bypass-after`",
         ),
         (
             and("key-file = \"keys/pair\""),
             "8:12: \"keys/pair\" is neither an absolute path nor the name of a credential",
+        ),
+        (
+            and("tcp-ao = [{ id = 256, key-file = \"/etc/k\" }]"),
+            "8:18: 256 is not between 0 and 255",
+        ),
+        (
+            and("tcp-ao = [{ id = 1, key-file = \"a/b\" }]"),
+            "8:32: \"a/b\" is neither an absolute path nor the name of a credential",
+        ),
+        (
+            and("tcp-ao = [{ id = 1, key-file = \"a\" }, { id = 1, key-file = \"b\" }]"),
+            "8:46: two keys have the id 1",
+        ),
+        (and("tcp-ao = []"), "8:10: 0 keys are not between 1 and 4"),
+        (
+            and("key-file = \"a\"\ntcp-ao = [{ id = 1, key-file = \"b\" }]"),
+            "9:10: `tcp-ao` beside `key-file`: a session is signed in one way",
         ),
         (
             and("[sincd]"),
@@ -671,7 +694,13 @@ fn the_example_shows_every_setting_with_its_default() {
             keys.insert(key.to_owned());
         }
         // These have no default.
-        let is_only_shown = ["bind-device", "key-file", "system-mac", "node-mac"];
+        let is_only_shown = [
+            "bind-device",
+            "key-file",
+            "tcp-ao",
+            "system-mac",
+            "node-mac",
+        ];
         if is_only_shown
             .iter()
             .any(|key| line.starts_with(&format!("{key} = ")))

@@ -1,11 +1,12 @@
 //! Settings as a file that means the same, with every default written out.
 
-use super::{Chassis, Domain, DurationText, LegacySocket, OnStop, Settings, Syncd};
+use super::{Chassis, Domain, DurationText, Keys, LegacySocket, OnStop, Settings, Syncd};
 use crate::record::Place;
 use iccp_core::OnLoss;
 use mclag_proto::IfName;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::Path;
 
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,7 +118,7 @@ impl fmt::Display for Chassis {
             tcp_port,
             bind_device,
             ttl_security,
-            key_file,
+            keys,
             bridge,
             node_mac,
             priority,
@@ -134,8 +135,16 @@ impl fmt::Display for Chassis {
             writeln!(f, "bind-device = {}", Quoted(device.as_str()))?;
         }
         writeln!(f, "ttl-security = {ttl_security}")?;
-        if let Some(file) = key_file {
-            writeln!(f, "key-file = {}", Quoted(&file.to_string_lossy()))?;
+        let quoted = |file: &Path| Quoted(&file.to_string_lossy()).to_string();
+        match keys {
+            Keys::None => {}
+            Keys::Md5(file) => writeln!(f, "key-file = {}", quoted(file))?,
+            Keys::Ao(keys) => {
+                let keys = keys.iter();
+                let keys =
+                    keys.map(|(id, file)| format!("{{ id = {id}, key-file = {} }}", quoted(file)));
+                writeln!(f, "tcp-ao = [{}]", keys.collect::<Vec<_>>().join(", "))?;
+            }
         }
         if let Some(bridge) = bridge {
             writeln!(f, "bridge = {}", Quoted(bridge.as_str()))?;

@@ -9,6 +9,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::option::set;
 
+pub mod ao;
+
 /// A secret that both ends sign their segments with (RFC 2385).
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Key {
@@ -37,6 +39,11 @@ impl Key {
             Ok(len @ 1..) => Ok(Self { bytes, len }),
             _ => Err(InvalidKey),
         }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        let Self { bytes, len } = self;
+        &bytes[..usize::from(*len)]
     }
 }
 

@@ -227,6 +227,7 @@ impl Domain {
             timeout_ms: millis(self.config.session_timeout),
             last_error: None,
             signed: false,
+            tcp_ao: None,
             ttl_security: false,
             counters: self.peer_counters(),
             refused: Vec::new(),

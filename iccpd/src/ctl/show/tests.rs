@@ -415,6 +415,7 @@ fn a_peer() -> PeerStatus {
         timeout_ms: 15_000,
         last_error: Some("closed by the peer".into()),
         signed: true,
+        tcp_ao: None,
         ttl_security: true,
         counters: vec![
             Counter {
@@ -470,6 +471,37 @@ fn peer_with_history() {
 }
 
 #[test]
+fn what_keeps_others_from_the_session_is_named() {
+    let ao = |current| {
+        Some(TcpAo {
+            current,
+            asked_for: 2,
+        })
+    };
+    for (signed, tcp_ao, ttl_security, words) in [
+        (false, None, false, "none"),
+        (false, None, true, "hop limit 255"),
+        (true, None, false, "TCP-MD5"),
+        (true, ao(None), false, "TCP-AO (key 2)"),
+        (true, ao(Some(2)), true, "TCP-AO (key 2), hop limit 255"),
+        (
+            true,
+            ao(Some(1)),
+            false,
+            "TCP-AO (key 1, the peer is asked for 2)",
+        ),
+    ] {
+        let status = PeerStatus {
+            signed,
+            tcp_ao,
+            ttl_security,
+            ..a_peer()
+        };
+        assert_eq!(protection(&status), words);
+    }
+}
+
+#[test]
 fn peer_that_was_never_heard() {
     let silent = PeerStatus {
         session: SessionState::Down,
@@ -481,6 +513,7 @@ fn peer_that_was_never_heard() {
         last_heard_ms: None,
         last_error: None,
         signed: false,
+        tcp_ao: None,
         ttl_security: false,
         counters: vec![],
         refused: vec![],

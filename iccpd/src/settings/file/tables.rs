@@ -33,6 +33,7 @@ pub(super) struct DomainTable {
     pub(super) bind_device: Option<Spanned<String>>,
     pub(super) ttl_security: Option<bool>,
     pub(super) key_file: Option<Spanned<PathBuf>>,
+    pub(super) tcp_ao: Option<Spanned<Vec<AoKeyTable>>>,
     pub(super) bridge: Option<Spanned<String>>,
     pub(super) peer_link: Option<Spanned<String>>,
     pub(super) ports: Option<Spanned<Vec<Spanned<String>>>>,
@@ -50,6 +51,14 @@ pub(super) struct DomainTable {
     pub(super) strict_sonic: Option<bool>,
     pub(super) lacp_bypass: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) lacp_bypass_after: Option<Spanned<DurationText>>,
+}
+
+/// One key of TCP-AO.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct AoKeyTable {
+    pub(super) id: Spanned<i64>,
+    pub(super) key_file: Spanned<PathBuf>,
 }
 
 /// A port, the id that it is given, and whether it speaks LACP.
