@@ -18,13 +18,14 @@ use tokio::time::Instant;
 mod faults;
 mod frames;
 mod health;
+mod legs;
 mod processes;
 
 use crate::bounds::Kind;
 use crate::check::Checks;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Found, Kernel, ORPHAN, TAGGED, bond, bond_name, member, name};
-use crate::lacp::{HostBond, HostBonds, Phase, partner};
+use crate::kernel::{BONDS, Kernel, ORPHAN, TAGGED, bond, bond_name, name};
+use crate::lacp::{HostBond, HostBonds, Phase};
 use crate::syncd::{Reply, Store, Syncd};
 
 /// The index of each chassis.
@@ -511,141 +512,6 @@ impl World {
     /// It has power, and runs.
     pub(crate) fn works(&self, side: usize) -> bool {
         self.chassis[side].is_on && !self.chassis[side].kernel.is_stalled
-    }
-
-    /// The number of the host behind an MLAG port of a chassis, or of the port that leads to a host.
-    #[must_use]
-    pub const fn opposite(&self, side: usize, number: usize) -> usize {
-        if self.crossed[side] {
-            BONDS - 1 - number
-        } else {
-            number
-        }
-    }
-
-    /// The ends of a leg look at its carrier.
-    fn notice(&mut self, side: usize, port: usize) {
-        let kernel = &mut self.chassis[side].kernel;
-        if !kernel.is_stalled {
-            kernel.notice_carrier(member(port));
-        }
-        let host = self.opposite(side, port);
-        let leg = &mut self.hosts[host].legs[side];
-        if leg.mii_up != leg.cable {
-            leg.mii_up = leg.cable;
-            leg.generation += 1;
-            let generation = leg.generation;
-            if self.options.static_lags {
-                self.select(host);
-            } else if leg.mii_up {
-                let delay = self.jitter(1_000, 100_000);
-                self.after(
-                    delay,
-                    Timer::Restart {
-                        side,
-                        host,
-                        generation,
-                    },
-                );
-            } else {
-                leg.phase = Phase::Down;
-                self.select(host);
-            }
-        }
-        self.kernel_moved(side);
-    }
-
-    fn negotiate(&mut self, side: usize, host: usize) {
-        let leg = &mut self.hosts[host].legs[side];
-        leg.phase = Phase::Negotiating;
-        leg.generation += 1;
-        let generation = leg.generation;
-        self.select(host);
-        if self.hosts[host].lone.is_some() {
-            self.expire(side, host);
-            return;
-        }
-        let delay = self.jitter(100_000, 1_000_000);
-        self.after(
-            delay,
-            Timer::Agree {
-                side,
-                host,
-                generation,
-            },
-        );
-    }
-
-    /// LACP of the chassis waits in vain, as from now.
-    pub(super) fn expire(&mut self, side: usize, host: usize) {
-        let generation = self.hosts[host].legs[side].generation;
-        let delay = self.jitter(2_000_000, 3_200_000);
-        self.after(
-            delay,
-            Timer::Expire {
-                side,
-                host,
-                generation,
-            },
-        );
-    }
-
-    /// The host chooses anew, and the chassis see what comes of it.
-    pub(super) fn select(&mut self, host: usize) {
-        self.hosts[host].select();
-        let legs = SIDES.map(|side| self.hosts[host].uses(side));
-        if std::mem::replace(&mut self.legs[host], legs) != legs && !self.is_paired(host) {
-            // Its legs lead to different places.
-            self.displace_stations(host);
-        }
-        if self.options.static_lags {
-            return;
-        }
-        for side in SIDES {
-            let port = self.opposite(side, host);
-            let bond = &self.hosts[host];
-            // What was agreed on before a loss stays on display until negotiation begins anew.
-            let found = match bond.legs[side].phase {
-                Phase::Down => continue,
-                // It finds out when it goes on.
-                _ if self.chassis[side].kernel.is_stalled => continue,
-                Phase::Negotiating => Found::NobodyYet,
-                Phase::Agreed(_) => Found::Partner {
-                    partner: partner(host),
-                    is_used: bond.is_selected(side),
-                },
-                Phase::Alone => Found::Nobody,
-            };
-            self.chassis[side].kernel.negotiate(member(port), found);
-        }
-    }
-
-    /// Whether both legs of a host lead to two halves of one port.
-    pub(crate) fn is_paired(&self, host: usize) -> bool {
-        SIDES.iter().all(|side| {
-            let port = self.opposite(*side, host);
-            let name = bond_name(port);
-            let is_member = self.chassis[*side].config.ports.contains(&name);
-            is_member && self.is_known(*side, bond(port), &name)
-        }) && self.crossed[0] == self.crossed[1]
-            && self.is_one(self.opposite(0, host))
-    }
-
-    /// Whether the ids that were given to both halves of an MLAG port let them be one.
-    fn is_one(&self, port: usize) -> bool {
-        let given = |side: usize| self.chassis[side].config.port_ids.get(&bond_name(port));
-        given(0)
-            .zip(given(1))
-            .is_none_or(|(one, other)| one == other)
-    }
-
-    /// The stations behind a host are somewhere else, and have nothing to say.
-    pub(crate) fn displace_stations(&mut self, host: usize) {
-        for station in 0..STATIONS {
-            if self.stations[station] == Place::Bond(host) {
-                self.checks.displace_station(station, self.now);
-            }
-        }
     }
 
     /// Something was done to a kernel: its events go on their way, and hosts see another system id.
