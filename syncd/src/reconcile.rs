@@ -670,24 +670,6 @@ impl Reconciler {
         self.asked.clear();
     }
 
-    /// From now on nothing is wanted: the next plan restores what was before.
-    pub fn want_nothing(&mut self) {
-        self.wanted.clear();
-        self.retry.clear();
-        self.forget_what_waits();
-        self.neighbours.retry.clear();
-        self.ports_changed = true;
-        let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
-        for (key, _) in ours {
-            let pending = &mut self.neighbours.pending;
-            pending.insert(*key, NeighbourReason::Undo);
-        }
-        let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
-        for (key, _) in ours {
-            self.pending.insert(*key, EntryReason::Undo);
-        }
-    }
-
     /// Ports that are held from now on keep their carrier, or may lose it; those that are held already
     /// stay as they are.
     pub const fn hold_with_carrier(&mut self, keeps_carrier: bool) {

@@ -448,10 +448,7 @@ impl LinuxBackend {
             }
             Request::MoveAndDelete { moved, deleted } => {
                 let ops = [*moved, *deleted];
-                let results = self.kernel.apply(&ops).await;
-                let results = results.into_iter();
-                let results = ops.iter().zip(results).map(|(op, it)| plan::result(op, it));
-                vec![results.collect::<Result<(), OpError>>()]
+                vec![plan::result_of_all(&ops, self.kernel.apply(&ops).await)]
             }
             Request::EnsureFilter { peer_link } => vec![self.ensure_filter(*peer_link).await],
             Request::RemoveFilter => vec![self.remove_filter().await],

@@ -5,7 +5,8 @@
 
 use mclag_proto::IfName;
 
-use super::Reconciler;
+use super::reasons::{EntryReason, NeighbourReason};
+use super::{Reconciler, is_our_neighbour};
 use crate::dataplane::{Action, Actual};
 
 /// How far it is.
@@ -21,6 +22,24 @@ pub(super) enum Departure {
 }
 
 impl Reconciler {
+    /// From now on nothing is wanted: the next plan restores what was before.
+    pub fn want_nothing(&mut self) {
+        self.wanted.clear();
+        self.retry.clear();
+        self.forget_what_waits();
+        self.neighbours.retry.clear();
+        self.ports_changed = true;
+        let ours = self.actual.neighbours.iter().filter(is_our_neighbour);
+        for (key, _) in ours {
+            let pending = &mut self.neighbours.pending;
+            pending.insert(*key, NeighbourReason::Undo);
+        }
+        let ours = self.actual.fdb.iter().filter(|(_, entry)| entry.is_ours());
+        for (key, _) in ours {
+            self.pending.insert(*key, EntryReason::Undo);
+        }
+    }
+
     /// Hosts are on their way, for which nobody knows the end: the next [`Reconciler::retry`] takes them for gone.
     #[must_use]
     pub fn is_departing(&self) -> bool {

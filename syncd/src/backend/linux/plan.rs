@@ -292,6 +292,15 @@ pub(super) fn result(op: &Op, result: Result<(), NetlinkError>) -> Result<(), Op
     }
 }
 
+/// What came of operations that are one action.
+pub(super) fn result_of_all(
+    ops: &[Op],
+    results: Vec<Result<(), NetlinkError>>,
+) -> Result<(), OpError> {
+    let mut results = ops.iter().zip(results);
+    results.try_for_each(|(op, it)| result(op, it))
+}
+
 /// The kernel's words, with the kind of failure they mean.
 pub(super) fn refused(error: NetlinkError) -> OpError {
     let code = match () {
