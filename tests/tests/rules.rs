@@ -33,6 +33,9 @@ const IMPURE: [&str; 9] = [
 /// Ways to ask for the time.
 const CLOCKS: [&str; 2] = ["Instant::now", "SystemTime::now"];
 
+/// What the daemons consist of, beside the pure crates.
+const DAEMONS: [&str; 4] = ["iccpd", "syncd", "mclag-netlink", "mclag-daemon"];
+
 /// Names of crates whose types belong to the netlink crate alone.
 const NETLINK: [&str; 3] = ["netlink_packet", "netlink_sys", "rtnetlink"];
 
@@ -132,6 +135,7 @@ impl Tree {
             self.nothing_takes_an_interface_down(),
             self.unsafe_code_stays_where_it_is_allowed(),
             self.long_files_give_a_reason(),
+            self.daemons_know_no_wall_clock(),
             self.every_crate_has_the_lints_of_the_workspace(),
             self.logs_are_in_plain_words(),
             self.every_dependency_is_used(),
@@ -161,6 +165,14 @@ impl Tree {
     fn pure_crates_do_not_ask_for_the_time(&self) -> Vec<String> {
         PURE.iter()
             .flat_map(|name| self.mentions(name, &CLOCKS))
+            .collect()
+    }
+
+    /// A wall clock jumps: nothing that a daemon does depends on one.
+    fn daemons_know_no_wall_clock(&self) -> Vec<String> {
+        DAEMONS
+            .iter()
+            .flat_map(|name| self.mentions(name, &["SystemTime"]))
             .collect()
     }
 
@@ -863,6 +875,15 @@ fn a_look_at_the_clock_is_found() {
         ["proto/src/x.rs mentions SystemTime::now"]
     );
     assert!(violations_with("iccpd/src/driver.rs", text).is_empty());
+}
+
+#[test]
+fn a_daemon_that_reads_a_wall_clock_is_found() {
+    let text = "fn age() -> SystemTime {\n    read()\n}\n";
+    assert_eq!(
+        violations_with("syncd/src/x.rs", text),
+        ["syncd/src/x.rs mentions SystemTime"]
+    );
 }
 
 #[test]
