@@ -136,6 +136,8 @@ pub struct Server<B> {
     candidate: Option<Candidate>,
     foreign: Option<Foreign>,
     retry_at: Option<Instant>,
+    /// When hosts have left a chassis that leaves the pair.
+    departs_at: Option<Instant>,
     retry_pauses: Backoff,
     restore_at: Option<Instant>,
     /// Connections cannot be accepted.
@@ -185,6 +187,7 @@ enum Next {
     HelloTimeout,
     Accept,
     Retry,
+    Departed,
     Restore,
     /// A share of the tables waits to be looked at.
     Settle,
@@ -252,6 +255,7 @@ impl<B: Backend> Server<B> {
             candidate: None,
             foreign: None,
             retry_at: None,
+            departs_at: None,
             retry_pauses: RETRY,
             restore_at,
             accept_at: None,
@@ -306,16 +310,18 @@ impl<B: Backend> Server<B> {
                     // First: what was confirmed is no longer to be relied upon.
                     let text = "mclagsyncd is stopping, and restores the dataplane";
                     self.close_all(ErrorCode::Restoring, text);
-                    self.restore().await;
+                    self.reconciler.want_nothing();
                     self.settle_all(by).await?;
+                    self.finish_departure(by).await?;
                     self.release_foreign().await;
                     if let Some(foreign) = &mut self.foreign {
                         foreign.client.finish(by).await;
                     }
-                } else if self.reconciler.has_more() || self.reconciler.is_listing() {
+                } else if self.has_begun() {
                     // It was answered when its first share was done, and nobody will ask for it again.
                     info!("finishing what was begun");
                     self.settle_all(by).await?;
+                    self.finish_departure(by).await?;
                 }
                 self.close_all(ErrorCode::Stopping, "mclagsyncd is stopping");
             }
@@ -365,13 +371,15 @@ impl<B: Backend> Server<B> {
                     self.reconciler.retry();
                     let _ = self.settle().await;
                 }
+                Next::Departed => self.hosts_have_left(Instant::now() + LAST_WORK).await?,
                 Next::Restore => {
                     warn!("no client for too long: restoring the dataplane");
                     self.restore_at = None;
                     self.legacy.translator.forget();
                     // Nobody's word is in force any more that could be said again.
                     self.writer = Writer::Unknown;
-                    self.restore().await;
+                    self.reconciler.want_nothing();
+                    let _ = self.settle().await;
                     self.release_foreign().await;
                 }
                 Next::Stop => return Ok(()),
@@ -413,6 +421,7 @@ impl<B: Backend> Server<B> {
             () = wait_until(hello_by) => Next::HelloTimeout,
             () = wait_until(self.accept_at) => Next::Accept,
             () = wait_until(self.retry_at) => Next::Retry,
+            () = wait_until(self.departs_at) => Next::Departed,
             () = wait_until(self.restore_at), if is_alone => Next::Restore,
             () = ready(()), if has_more => Next::Settle,
             () = ready(()), if has_more_batches => Next::Heard,

@@ -109,7 +109,8 @@ impl Protection {
                 ao::renew(socket, peer, before, keys).map_err(ao_words)
             }
             (_, Signing::Md5(key)) => sign(socket, peer, Some(key)),
-            (_, Signing::Unsigned | Signing::Ao(_)) => sign(socket, peer, None),
+            (_, Signing::Unsigned) => sign(socket, peer, None),
+            (_, Signing::Ao(_)) => Err(io::Error::other(NotRenewable::OtherKind)),
         }
     }
 

@@ -25,6 +25,12 @@ impl NetlinkError {
         matches!(self.errno, libc::ENOENT | libc::ENODEV | libc::ESRCH)
     }
 
+    /// The kernel takes no such value, or not there.
+    #[must_use]
+    pub const fn is_invalid(&self) -> bool {
+        self.errno == libc::EINVAL
+    }
+
     /// The process lacks the capability.
     #[must_use]
     pub fn is_denied(&self) -> bool {

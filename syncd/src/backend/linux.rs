@@ -15,6 +15,7 @@
 //! things. Nothing here decides.
 
 mod checks;
+mod delete;
 mod holds;
 mod links;
 mod listing;
@@ -446,10 +447,7 @@ impl LinuxBackend {
                 let results = results.into_iter();
                 results.map(|result| plan::result(bond, result)).collect()
             }
-            Request::MoveAndDelete { moved, deleted } => {
-                let ops = [*moved, *deleted];
-                vec![plan::result_of_all(&ops, self.kernel.apply(&ops).await)]
-            }
+            Request::DeleteAnyway { entry, other } => vec![self.delete_anyway(entry, *other).await],
             Request::EnsureFilter { peer_link } => vec![self.ensure_filter(*peer_link).await],
             Request::RemoveFilter => vec![self.remove_filter().await],
             Request::Impossible(error) => vec![Err(error.clone())],

@@ -10,13 +10,13 @@ use super::{Reconciler, is_our_neighbour};
 use crate::dataplane::{Action, Actual};
 
 /// How far it is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) enum Departure {
     /// It is not, or has not begun.
     #[default]
     None,
-    /// Ids are given back, and hosts may be on their way.
-    UnderWay,
+    /// Ids are given back, and hosts may be on their way; nothing passes through these ports because of that alone.
+    UnderWay(Vec<IfName>),
     /// They have had their time.
     Over,
 }
@@ -40,34 +40,51 @@ impl Reconciler {
         }
     }
 
-    /// Hosts are on their way, for which nobody knows the end: the next [`Reconciler::retry`] takes them for gone.
+    /// Hosts are on their way; nobody knows for how long but who measures the time ([`Reconciler::hosts_have_left`]).
     #[must_use]
-    pub fn is_departing(&self) -> bool {
-        self.departure == Departure::UnderWay
+    pub const fn is_departing(&self) -> bool {
+        matches!(self.departure, Departure::UnderWay(_))
     }
 
     /// Leave out what would open ports to the peer link before the hosts have left them.
     pub(super) fn depart(&mut self, actions: &mut Vec<Action>) {
-        self.departure = match (self.wanted.is_nothing(), self.departure) {
-            (false, _) => Departure::None,
-            (true, Departure::None) => {
-                let left: Vec<IfName> = left_by_hosts(actions, &self.actual).collect();
-                let hold = |port| Action::Hold {
-                    port,
-                    keeps_carrier: true,
-                };
-                let is_over = left.is_empty();
-                actions.extend(left.into_iter().map(hold));
-                match is_over {
-                    true => Departure::Over,
-                    false => Departure::UnderWay,
-                }
+        let before = std::mem::take(&mut self.departure);
+        self.departure = match (self.wanted.is_nothing(), before) {
+            (false, Departure::UnderWay(held)) => {
+                actions.extend(self.unhold_again(&held));
+                Departure::None
             }
+            (false, Departure::None | Departure::Over) => Departure::None,
+            (true, Departure::None) => self.begin_departure(actions),
             (true, known) => known,
         };
         if self.is_departing() {
             actions.retain(|action| !opens(action));
         }
+    }
+
+    fn begin_departure(&self, actions: &mut Vec<Action>) -> Departure {
+        let left: Vec<IfName> = left_by_hosts(actions, &self.actual).collect();
+        if left.is_empty() {
+            return Departure::Over;
+        }
+        let is_held = |port: &IfName| self.actual.held.contains(port);
+        let held: Vec<IfName> = left.into_iter().filter(|port| !is_held(port)).collect();
+        actions.extend(held.iter().map(|port| Action::Hold {
+            port: *port,
+            keeps_carrier: true,
+        }));
+        Departure::UnderWay(held)
+    }
+
+    /// Somebody wants these ports again, and of some not yet whether they carry data: as they did before.
+    fn unhold_again(&self, held: &[IfName]) -> Vec<Action> {
+        let is_kept = |port: &&IfName| {
+            let want = self.wanted.ports().get(*port);
+            self.actual.held.contains(*port) && want.is_some_and(|want| want.held.is_none())
+        };
+        let held = held.iter().filter(is_kept);
+        held.map(|port| Action::Unhold { port: *port }).collect()
     }
 
     /// What to do instead, of what is to be done to an entry: a host that leaves its port is found by flooding, through the
@@ -91,8 +108,8 @@ impl Reconciler {
         }
     }
 
-    /// The hosts have had their time.
-    pub(super) fn hosts_have_left(&mut self) {
+    /// The hosts have had their time: the next plan opens the ports.
+    pub fn hosts_have_left(&mut self) {
         if self.is_departing() {
             self.departure = Departure::Over;
             self.ports_changed = true;

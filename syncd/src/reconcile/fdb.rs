@@ -161,7 +161,12 @@ pub(super) fn hand_over(actual: &Actual, key: &FdbKey, entry: Option<&FdbEntry>)
     let seen_on = entry.seen_on();
     let is_dark = |port: &IfName| actual.interfaces.get(port).is_some_and(|is| !is.running);
     let learns = |port: &IfName| actual.bridge_port(port).is_some_and(|is| is.learning);
-    let serves = |port: &IfName| learns(port) && !is_dark(port);
+    // One that was taken out of the VLAN hears no host of it.
+    let carries = |port: &IfName| {
+        let vids = actual.interfaces.get(port).map(|is| &is.vids);
+        vids.is_none_or(|vids| vids.is_empty() || vids.contains(&key.vid))
+    };
+    let serves = |port: &IfName| learns(port) && !is_dark(port) && carries(port);
     let action = match seen_on.filter(serves) {
         Some(port) => Action::FdbMakeDynamic { key: *key, port },
         None => Action::FdbDelete {

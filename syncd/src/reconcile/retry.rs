@@ -18,17 +18,13 @@ impl Reconciler {
             self.neighbours.pending.insert_if_new(key, reason);
         }
         self.ports_changed |= std::mem::take(&mut self.retry_ports);
-        self.hosts_have_left();
     }
 
     /// Whether [`Reconciler::retry`] may help.
     #[must_use]
     pub fn may_retry(&self) -> bool {
         let is_nothing_left = self.retry.is_empty() && self.neighbours.retry.is_empty();
-        !is_nothing_left
-            || self.retry_ports
-            || self.is_departing()
-            || self.needs_snapshot().is_some()
+        !is_nothing_left || self.retry_ports || self.needs_snapshot().is_some()
     }
 
     /// Whether something that is wanted is not so yet.

@@ -5,7 +5,7 @@ use mclag_daemon::process::chain;
 use mclag_proto::IfName;
 use mclag_proto::sync::model::{Event, Observation, OpError, OpErrorCode};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use super::{DEPARTURE, Server, ServerError};
@@ -125,6 +125,14 @@ impl<B: Backend> Server<B> {
         } else if self.retry_at.is_none() {
             self.retry_at = Some(Instant::now() + self.retry_pauses.pause());
         }
+        match self.reconciler.is_departing() {
+            true => {
+                let _ = self
+                    .departs_at
+                    .get_or_insert_with(|| Instant::now() + DEPARTURE);
+            }
+            false => self.departs_at = None,
+        }
         answers
     }
 
@@ -144,15 +152,27 @@ impl<B: Backend> Server<B> {
         }
     }
 
-    /// Nothing is wanted any more: give back what was changed, and lift isolation when hosts have left.
-    pub(super) async fn restore(&mut self) {
-        self.reconciler.want_nothing();
+    /// Hosts have had the time to leave the ports of a chassis that leaves the pair: open them. What is known of hosts there is
+    /// taken out before.
+    pub(super) async fn hosts_have_left(&mut self, by: Instant) -> Result<(), ServerError> {
+        self.settle_all(by).await?;
+        self.reconciler.hosts_have_left();
         let _ = self.settle().await;
-        if self.reconciler.is_departing() {
-            sleep(DEPARTURE).await;
-            self.reconciler.retry();
-            let _ = self.settle().await;
-        }
+        Ok(())
+    }
+
+    /// Something is under way that nobody will ask for again.
+    pub(super) fn has_begun(&self) -> bool {
+        self.reconciler.has_more() || self.reconciler.is_listing() || self.reconciler.is_departing()
+    }
+
+    /// Wait for that, before this server ends.
+    pub(super) async fn finish_departure(&mut self, by: Instant) -> Result<(), ServerError> {
+        let Some(departs_at) = self.departs_at else {
+            return Ok(());
+        };
+        sleep_until(departs_at).await;
+        self.hosts_have_left(by).await
     }
 
     /// Settle until nothing waits for its turn, or until this time.

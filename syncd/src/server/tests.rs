@@ -811,6 +811,61 @@ async fn the_dataplane_is_restored_at_a_stop_if_so_configured() {
     assert_eq!(code, ErrorCode::Restoring);
 }
 
+/// A port that is isolated, carries data and shows the id of the pair.
+fn paired_op(name: &str) -> Op {
+    let want = PortWant {
+        isolation: Isolation::On,
+        traffic: Traffic::Pass,
+        redirect: true,
+        system_mac: Some(Mac([2, 0, 0, 0, 0, 0xff])),
+    };
+    Op::Port {
+        port: port(name),
+        want,
+    }
+}
+
+/// Input: the client wants nothing of the pair any more, and the server is stopped before hosts have had the time to leave.
+/// Output: it waits for that; nothing is left held or isolated, although a stop changes nothing otherwise.
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_hosts_leave_leaves_no_port_held() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let before = rig.recorder.actual();
+    let _ = client.ask(&[domain(), paired_op("bond1")]).await;
+    let nothing = [
+        Op::SnapshotBegin(Section::Ports),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    let _ = client.ask(&nothing).await;
+    let meanwhile = rig.recorder.actual();
+    assert!(meanwhile.held.contains(&port("bond1")) && meanwhile.is_isolated(&port("bond1")));
+    let recorder = rig.recorder.clone();
+    rig.stop().await;
+    let mut after = recorder.actual();
+    assert_eq!(after.bridge.take(), Some(port("br0")));
+    assert_eq!(after, before);
+}
+
+/// Input: the same, and the server goes on. Output: the ports are open a second later, and not before, whatever is tried again.
+#[tokio::test(start_paused = true)]
+async fn ports_are_opened_when_hosts_have_left() {
+    let rig = Rig::start(Options::default()).await;
+    let mut client = rig.client().await;
+    let _ = client.ask(&[domain(), paired_op("bond1")]).await;
+    let nothing = [
+        Op::SnapshotBegin(Section::Ports),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    let _ = client.ask(&nothing).await;
+    let begun = Instant::now();
+    rig.until(|actual| actual.filter.is_none()).await;
+    let took = begun.elapsed();
+    assert!(took >= DEPARTURE && took < 2 * DEPARTURE, "{took:?}");
+    assert!(rig.recorder.actual().held.is_empty());
+    rig.stop().await;
+}
+
 #[tokio::test]
 async fn a_port_that_appears_gets_what_waits_for_it() {
     let rig = Rig::start(Options::default()).await;

@@ -495,8 +495,11 @@ impl World {
             }
             Step::Vlan(side, port, is_tagged) => {
                 self.operate(side, |kernel| kernel.set_tagged(bond(port), is_tagged));
-                for station in (0..STATIONS).filter(|station| key(*station).vid == TAGGED) {
-                    self.checks.displace_station(station, now);
+                let place = Place::Bond(self.opposite(side, port));
+                for station in 0..STATIONS {
+                    if key(station).vid == TAGGED && self.stations[station] == place {
+                        self.checks.displace_station(station, now);
+                    }
                 }
             }
             Step::MinLinks(side, port, count) => {

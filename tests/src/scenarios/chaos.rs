@@ -181,7 +181,7 @@ impl<'a> Chaos<'a> {
             Step::FlushRules(side) => self.ns(side).run("nft", &["flush", "ruleset"]).map(drop),
             Step::DeleteEntry(side, station) => self.delete_entry(side, station),
             Step::FlushEntries(side) => {
-                let flush = format!("fdb flush dev {BRIDGE}");
+                let flush = format!("fdb flush dev {BRIDGE} nopermanent");
                 self.ns(side).bridge(&flush)
             }
             Step::Bridge(side, port, is_port) => self.set_bridge_port(side, port, is_port),

@@ -6,8 +6,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType};
 
 use super::{InvalidKey, Key};
 use crate::option::{get, set};
@@ -104,7 +106,13 @@ pub struct InUse {
 ///
 /// When that cannot be found out.
 pub fn is_supported() -> io::Result<bool> {
-    let socket = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    // Not bound: there may be no address.
+    let (family, kind, flags) = (
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+    );
+    let socket = nix::sys::socket::socket(family, kind, flags, None)?;
     let secret = Key::new(b"probe").map_err(|_| io::ErrorKind::InvalidInput)?;
     let key = AoKey { id: 0, secret };
     match add(&socket, Ipv4Addr::LOCALHOST.into(), key, Role::default()) {
@@ -148,12 +156,22 @@ pub fn renew(socket: &impl AsFd, peer: IpAddr, before: &AoKeys, now: &AoKeys) ->
     }
     let preferred = now.preferred().id;
     ask_for(socket, preferred)?;
-    for key in before.iter().filter(|key| !has(now, key.id)) {
-        // One that is in use cannot go without another in its place.
-        let replaced = (in_use(socket)?.current == key.id).then_some(preferred);
-        remove(socket, peer, key.id, replaced)?;
+    // One that cannot go keeps no other.
+    let gone = before.iter().filter(|key| !has(now, key.id));
+    let results = gone.map(|key| give_up(socket, peer, key.id, preferred));
+    results.fold(Ok(()), io::Result::and)
+}
+
+/// A key that is in use cannot go without another in its place. The other end may begin to ask for it meanwhile.
+fn give_up(socket: &impl AsFd, peer: IpAddr, id: u8, preferred: u8) -> io::Result<()> {
+    let replaced = (in_use(socket)?.current == id).then_some(preferred);
+    match remove(socket, peer, id, replaced) {
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+            remove(socket, peer, id, Some(preferred))
+        }
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result,
     }
-    Ok(())
 }
 
 /// The keys that a connection uses now.
@@ -252,6 +270,7 @@ fn ask_for(socket: &impl AsFd, id: u8) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
 
     fn key(id: u8, secret: &str) -> AoKey {
         AoKey {

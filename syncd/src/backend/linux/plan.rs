@@ -30,12 +30,12 @@ pub(super) enum Request {
         /// The bond's own `min_links`.
         bond: Op,
     },
-    /// Delete an entry on a port that lacks its VLAN, as this kernel does not: on one that has it, where it is moved.
-    MoveAndDelete {
-        /// The entry, on the other port.
-        moved: Op,
-        /// That one.
-        deleted: Op,
+    /// Delete an entry on a port that lacks its VLAN. A kernel that does not do that has it moved before.
+    DeleteAnyway {
+        /// The entry.
+        entry: FdbOp,
+        /// A port that has the VLAN.
+        other: u32,
     },
     /// The filter's table.
     EnsureFilter {
@@ -182,12 +182,7 @@ fn request(backend: &LinuxBackend, action: &Action) -> Result<Request, OpError> 
             fdb(backend, key, link(port)?, action)
         }
         Action::FdbMakeDynamic { key, port } => {
-            let port = link(port)?;
-            match lacks(backend, port, key.vid) {
-                // No host is heard there.
-                true => delete(backend, key, port)?,
-                false => fdb(backend, key, port, FdbAction::SetDynamic),
-            }
+            fdb(backend, key, link(port)?, FdbAction::SetDynamic)
         }
         Action::FdbDelete { key, port } => delete(backend, key, link(port)?)?,
         Action::LocalInstall { key, .. } | Action::LocalDelete { key, .. } => {
@@ -229,21 +224,21 @@ fn neighbour(key: &NeighbourKey, link: &LinkInfo, action: NeighbourAction) -> Re
 }
 
 fn fdb(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo, action: FdbAction) -> Request {
-    Request::Kernel(vec![fdb_op(backend, key, port.index, action)])
+    Request::Kernel(vec![Op::Fdb(fdb_op(backend, key, port.index, action))])
 }
 
-fn fdb_op(backend: &LinuxBackend, key: &FdbKey, port: u32, action: FdbAction) -> Op {
+fn fdb_op(backend: &LinuxBackend, key: &FdbKey, port: u32, action: FdbAction) -> FdbOp {
     let filtering = backend.bridge_settings().vlan_filtering;
-    Op::Fdb(FdbOp {
+    FdbOp {
         mac: key.mac,
         vid: filtering.then_some(key.vid),
         port,
         action,
-    })
+    }
 }
 
 /// A port that was taken out of a VLAN keeps the entries that were installed there, and kernels before 6.15 refuse to delete
-/// one (`EINVAL`). They do move it, and a frame that follows it meanwhile is lost as before.
+/// one (`EINVAL`). They do move it to another port.
 fn delete(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo) -> Result<Request, OpError> {
     if !lacks(backend, port, key.vid) {
         return Ok(fdb(backend, key, port, FdbAction::Delete));
@@ -256,13 +251,13 @@ fn delete(backend: &LinuxBackend, key: &FdbKey, port: &LinkInfo) -> Result<Reque
         link.is_some_and(|link| link.master.is_some() && link.master == bridge)
     });
     let Some((other, _)) = other else {
+        // Tried again, until one has.
         let text = format!("no port has VLAN {}", key.vid);
-        let code = OpErrorCode::Waiting;
-        return Err(OpError { code, text });
+        return Err(OpError::refused(text));
     };
-    Ok(Request::MoveAndDelete {
-        moved: fdb_op(backend, key, *other, FdbAction::SetStatic),
-        deleted: fdb_op(backend, key, *other, FdbAction::Delete),
+    Ok(Request::DeleteAnyway {
+        entry: fdb_op(backend, key, port.index, FdbAction::Delete),
+        other: *other,
     })
 }
 
@@ -286,19 +281,21 @@ pub(super) fn result(op: &Op, result: Result<(), NetlinkError>) -> Result<(), Op
         })
     );
     match result {
+        Err(error) if removal && error.is_gone() => Ok(()),
         // An interface that is no port of a bridge has no table to remove anything from (`EOPNOTSUPP`).
-        Err(error) if removal && (error.is_gone() || error.is_unsupported()) => Ok(()),
+        Err(error) if is_removal_from_port(op) && error.is_unsupported() => Ok(()),
         result => result.map_err(refused),
     }
 }
 
-/// What came of operations that are one action.
-pub(super) fn result_of_all(
-    ops: &[Op],
-    results: Vec<Result<(), NetlinkError>>,
-) -> Result<(), OpError> {
-    let mut results = ops.iter().zip(results);
-    results.try_for_each(|(op, it)| result(op, it))
+const fn is_removal_from_port(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Fdb(FdbOp {
+            action: FdbAction::Delete,
+            ..
+        })
+    )
 }
 
 /// The kernel's words, with the kind of failure they mean.
