@@ -90,10 +90,7 @@ fn an_entry_on_a_port_without_its_vlan_is_removed() {
             active: false,
             sticky: false,
         };
-        let remove = [
-            Action::FdbDelete { key: keys[0], port },
-            Action::FdbMakeDynamic { key: keys[1], port },
-        ];
+        let remove = keys.map(|key| Action::FdbDelete { key, port });
         let vlan = |verb: &str, port: &str| bridge(&format!("vlan {verb} dev {port} vid 20"));
         let results = backend.apply(&keys.map(install)).await;
         assert_eq!(results, [Ok(()), Ok(())]);
@@ -102,7 +99,10 @@ fn an_entry_on_a_port_without_its_vlan_is_removed() {
             vlans_until(&mut backend, port, 1).await;
         }
         let results = backend.apply(&remove).await;
-        let is_refused = |result: &Result<(), OpError>| matches!(result, Err(error) if error.code == OpErrorCode::Refused);
+        let is_refused = |result: &Result<(), OpError>| {
+            let error = result.as_ref().err();
+            error.is_some_and(|error| error.code == OpErrorCode::Refused)
+        };
         assert!(results.iter().all(is_refused), "{results:?}");
         vlan("add", "swp2").expect("a VLAN");
         vlans_until(&mut backend, "swp2", 2).await;
