@@ -440,10 +440,7 @@ impl Transport {
             self.refuse(from, "too many connections");
             return None;
         }
-        let Endpoints {
-            protection, peer, ..
-        } = self.endpoints;
-        if let Err(error) = protection.accepted(&stream, peer) {
+        if let Err(error) = self.endpoints.protection.accepted(&stream) {
             tracing::error!(%error, "the peer is not asked for another key");
         }
         let Some(connection) = &self.connection else {

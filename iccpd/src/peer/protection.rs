@@ -66,9 +66,7 @@ impl Signing {
     pub const fn is_signed(&self) -> bool {
         !matches!(self, Self::Unsigned)
     }
-}
 
-impl Signing {
     /// The keys of TCP-AO, of a connection if there is one.
     pub(super) fn ao_keys(&self, connection: Option<&impl AsFd>) -> Option<TcpAo> {
         let Self::Ao(keys) = self else {
@@ -115,9 +113,9 @@ impl Protection {
     }
 
     /// A connection was let in: the other end is asked for the preferred key, whatever it connected with.
-    pub(super) fn accepted(&self, socket: &impl AsFd, peer: IpAddr) -> io::Result<()> {
+    pub(super) fn accepted(&self, socket: &impl AsFd) -> io::Result<()> {
         match &self.signing {
-            Signing::Ao(keys) => ao::renew(socket, peer, keys, keys).map_err(ao_words),
+            Signing::Ao(keys) => ao::ask_for(socket, keys.preferred().id).map_err(ao_words),
             Signing::Unsigned | Signing::Md5(_) => Ok(()),
         }
     }

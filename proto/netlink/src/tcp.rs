@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io;
+use std::mem::offset_of;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::AsFd;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use crate::option::set;
+use crate::option::{get, set};
 
 pub mod ao;
 
@@ -63,18 +64,7 @@ impl fmt::Debug for Key {
 pub fn sign(socket: &impl AsFd, peer: IpAddr, key: Option<&Key>) -> io::Result<()> {
     // struct tcp_md5sig: an address, flags, a prefix, the length of the key (2 bytes), an interface, the key.
     let mut option = [0; 136 + Key::MAX];
-    let family = match peer {
-        IpAddr::V4(address) => {
-            option[4..8].copy_from_slice(&address.octets());
-            libc::AF_INET
-        }
-        IpAddr::V6(address) => {
-            option[8..24].copy_from_slice(&address.octets());
-            libc::AF_INET6
-        }
-    };
-    let family = u16::try_from(family).expect("a family is small");
-    option[..2].copy_from_slice(&family.to_ne_bytes());
+    option[..ADDRESS_LEN].copy_from_slice(&address(peer));
     if let Some(Key { bytes, len }) = key {
         option[130..132].copy_from_slice(&u16::from(*len).to_ne_bytes());
         option[136..].copy_from_slice(bytes);
@@ -119,32 +109,35 @@ pub fn require_full_ttl(socket: &impl AsFd, peer: IpAddr) -> io::Result<()> {
 ///
 /// When it is no TCP socket.
 pub fn segments_received(socket: &impl AsFd) -> io::Result<u32> {
-    Ok(info(socket)?.tcpi_segs_in)
+    const AT: usize = offset_of!(libc::tcp_info, tcpi_segs_in);
+    let mut info = [0; size_of::<libc::tcp_info>()];
+    get(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info)?;
+    let mut count = [0; 4];
+    count.copy_from_slice(&info[AT..AT + 4]);
+    Ok(u32::from_ne_bytes(count))
 }
 
 const FULL: u8 = 255;
 
-#[allow(unsafe_code, reason = "no safe wrapper offers this option")]
-fn info(socket: &impl AsFd) -> io::Result<libc::tcp_info> {
-    // SAFETY: it consists of numbers, for which zero is a value.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut len = libc::socklen_t::try_from(size_of_val(&info)).expect("an option is small");
-    let socket = socket.as_fd();
-    // SAFETY: the descriptor is open as long as it is borrowed; the kernel writes at most `len` bytes, which are those
-    // of a live structure.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &raw mut len,
-        )
+/// Size of `struct sockaddr_storage`.
+const ADDRESS_LEN: usize = 128;
+
+/// An address as `struct sockaddr_storage`, with which options of keys begin.
+fn address(peer: IpAddr) -> [u8; ADDRESS_LEN] {
+    let mut bytes = [0; ADDRESS_LEN];
+    let family = match peer {
+        IpAddr::V4(peer) => {
+            bytes[4..8].copy_from_slice(&peer.octets());
+            libc::AF_INET
+        }
+        IpAddr::V6(peer) => {
+            bytes[8..24].copy_from_slice(&peer.octets());
+            libc::AF_INET6
+        }
     };
-    match result {
-        0 => Ok(info),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let family = u16::try_from(family).expect("a family is small");
+    bytes[..2].copy_from_slice(&family.to_ne_bytes());
+    bytes
 }
 
 #[cfg(test)]

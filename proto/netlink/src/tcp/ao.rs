@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType};
 
-use super::{InvalidKey, Key};
+use super::{ADDRESS_LEN, InvalidKey, Key, address};
 use crate::option::{get, set};
 
 /// A secret, and the number by which segments name it (both KeyIDs of RFC 5925: the one of what is sent, and of what is
@@ -115,7 +115,7 @@ pub fn is_supported() -> io::Result<bool> {
     let socket = nix::sys::socket::socket(family, kind, flags, None)?;
     let secret = Key::new(b"probe").map_err(|_| io::ErrorKind::InvalidInput)?;
     let key = AoKey { id: 0, secret };
-    match add(&socket, Ipv4Addr::LOCALHOST.into(), key, Role::default()) {
+    match add(&socket, Ipv4Addr::LOCALHOST.into(), key, 0) {
         Ok(()) => Ok(true),
         Err(error) => match error.raw_os_error() {
             // The latter is what it says without the algorithm.
@@ -133,12 +133,11 @@ pub fn is_supported() -> io::Result<bool> {
 /// When the kernel has no TCP-AO, or does not take a key.
 pub fn protect(socket: &impl AsFd, peer: IpAddr, keys: &AoKeys) -> io::Result<()> {
     for key in keys.iter() {
-        let is_first = key.id == keys.preferred().id;
-        let role = Role {
-            is_current: is_first,
-            is_asked_for: is_first,
+        let flags = match key.id == keys.preferred().id {
+            true => SET_CURRENT | SET_RNEXT,
+            false => 0,
         };
-        add(socket, peer, key, role)?;
+        add(socket, peer, key, flags)?;
     }
     Ok(())
 }
@@ -152,7 +151,7 @@ pub fn protect(socket: &impl AsFd, peer: IpAddr, keys: &AoKeys) -> io::Result<()
 pub fn renew(socket: &impl AsFd, peer: IpAddr, before: &AoKeys, now: &AoKeys) -> io::Result<()> {
     let has = |keys: &AoKeys, id: u8| keys.iter().any(|key| key.id == id);
     for key in now.iter().filter(|key| !has(before, key.id)) {
-        add(socket, peer, key, Role::default())?;
+        add(socket, peer, key, 0)?;
     }
     let preferred = now.preferred().id;
     ask_for(socket, preferred)?;
@@ -188,13 +187,6 @@ pub fn in_use(socket: &impl AsFd) -> io::Result<InUse> {
     })
 }
 
-/// What a key that is added is used for at once, beside checking what is received.
-#[derive(Clone, Copy, Debug, Default)]
-struct Role {
-    is_current: bool,
-    is_asked_for: bool,
-}
-
 // <linux/tcp.h>, from Linux 6.7 on.
 const TCP_AO_ADD_KEY: i32 = 38;
 const TCP_AO_DEL_KEY: i32 = 39;
@@ -212,57 +204,46 @@ const INFO_LEN: usize = 48;
 /// HMAC-SHA-1-96, which each implementation has (RFC 5926).
 const ALGORITHM: &[u8] = b"hmac(sha1)";
 
-/// The address that a key is for, and how much of it counts.
-fn address(peer: IpAddr) -> ([u8; 128], u8) {
-    let mut bytes = [0; 128];
-    let (family, prefix) = match peer {
-        IpAddr::V4(peer) => {
-            bytes[4..8].copy_from_slice(&peer.octets());
-            (libc::AF_INET, 32)
-        }
-        IpAddr::V6(peer) => {
-            bytes[8..24].copy_from_slice(&peer.octets());
-            (libc::AF_INET6, 128)
-        }
-    };
-    let family = u16::try_from(family).expect("a family is small");
-    bytes[..2].copy_from_slice(&family.to_ne_bytes());
-    (bytes, prefix)
+/// How much of its address a key is for: all of it.
+const fn prefix(peer: IpAddr) -> u8 {
+    match peer {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
 }
 
-const fn flags(is_current: bool, is_asked_for: bool) -> [u8; 4] {
-    let current = if is_current { SET_CURRENT } else { 0 };
-    let asked_for = if is_asked_for { SET_RNEXT } else { 0 };
-    (current | asked_for).to_ne_bytes()
-}
-
-fn add(socket: &impl AsFd, peer: IpAddr, key: AoKey, role: Role) -> io::Result<()> {
+/// With flags that say what a key is used for at once, beside checking what is received.
+fn add(socket: &impl AsFd, peer: IpAddr, key: AoKey, flags: u32) -> io::Result<()> {
     let mut option = [0; ADD_LEN];
-    let (address, prefix) = address(peer);
-    option[..128].copy_from_slice(&address);
+    option[..ADDRESS_LEN].copy_from_slice(&address(peer));
     option[128..128 + ALGORITHM.len()].copy_from_slice(ALGORITHM);
-    option[196..200].copy_from_slice(&flags(role.is_current, role.is_asked_for));
+    option[196..200].copy_from_slice(&flags.to_ne_bytes());
     let secret = key.secret.as_bytes();
     let len = u8::try_from(secret.len()).expect("a key is short");
     // The default length of the code.
-    option[202..208].copy_from_slice(&[prefix, key.id, key.id, 0, 0, len]);
+    option[202..208].copy_from_slice(&[prefix(peer), key.id, key.id, 0, 0, len]);
     option[208..208 + secret.len()].copy_from_slice(secret);
     set(socket, libc::IPPROTO_TCP, TCP_AO_ADD_KEY, &option)
 }
 
 fn remove(socket: &impl AsFd, peer: IpAddr, id: u8, replaced: Option<u8>) -> io::Result<()> {
     let mut option = [0; DEL_LEN];
-    let (address, prefix) = address(peer);
-    option[..128].copy_from_slice(&address);
-    option[132..136].copy_from_slice(&flags(replaced.is_some(), false));
+    option[..ADDRESS_LEN].copy_from_slice(&address(peer));
+    let flags = replaced.map_or(0, |_| SET_CURRENT);
+    option[132..136].copy_from_slice(&flags.to_ne_bytes());
     let current = replaced.unwrap_or_default();
-    option[138..142].copy_from_slice(&[prefix, id, id, current]);
+    option[138..142].copy_from_slice(&[prefix(peer), id, id, current]);
     set(socket, libc::IPPROTO_TCP, TCP_AO_DEL_KEY, &option)
 }
 
-fn ask_for(socket: &impl AsFd, id: u8) -> io::Result<()> {
+/// Ask the other end of a connection to sign with this key.
+///
+/// # Errors
+///
+/// When it has no TCP-AO, or no such key.
+pub fn ask_for(socket: &impl AsFd, id: u8) -> io::Result<()> {
     let mut option = [0; INFO_LEN];
-    option[..4].copy_from_slice(&flags(false, true));
+    option[..4].copy_from_slice(&SET_RNEXT.to_ne_bytes());
     option[7] = id;
     set(socket, libc::IPPROTO_TCP, TCP_AO_INFO, &option)
 }
