@@ -6,6 +6,7 @@
 use mclag_daemon::process;
 use mclag_netlink::{Kernel, LinkInfo, LinkKind};
 use mclag_proto::{IfName, Mac};
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::{io, panic, thread};
 
@@ -38,9 +39,14 @@ impl From<&LinkInfo> for Interface {
 pub struct Interfaces(BTreeMap<u32, Interface>);
 
 impl Interfaces {
-    /// Those of this thread's namespace, within a runtime or outside of any. If the kernel cannot be asked: none.
+    /// Those of this thread's namespace as they are when somebody wants to know, if anybody does.
     #[must_use]
-    pub fn now() -> Self {
+    pub fn when_asked() -> LazyCell<Self> {
+        LazyCell::new(Self::now)
+    }
+
+    /// Within a runtime or outside of any. If the kernel cannot be asked: none.
+    fn now() -> Self {
         // A runtime cannot be started within another one.
         let asking = thread::Builder::new().name("interfaces".to_owned());
         let asked = asking.spawn(ask).and_then(|thread| {

@@ -5,6 +5,7 @@ use clap::{Parser, ValueEnum};
 use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Reread, Signal};
+use iccpd::interfaces::Interfaces;
 use iccpd::kernel::{Taps, Watch};
 use iccpd::peer::{Protection, Signing};
 use iccpd::record::Recorder;
@@ -85,8 +86,10 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     let loaded = settings::load(&args.settings)?;
     let Loaded { settings, .. } = &loaded;
-    let bridge = settings.chassis.find_bridge(settings.domain.as_ref());
-    let node = node::mac(&settings.chassis, settings.domain.as_ref(), bridge.name);
+    let (chassis, domain) = (&settings.chassis, settings.domain.as_ref());
+    let interfaces = Interfaces::when_asked();
+    let bridge = chassis.find_bridge(domain, &interfaces);
+    let node = node::mac(chassis, domain, bridge.name, &interfaces);
     if let Some(check) = args.check {
         for warning in loaded.warnings() {
             write_line(&warning.located(&args.settings).to_string());
@@ -313,7 +316,7 @@ fn reread(file: &Path, node_mac: Mac) -> Option<Reread> {
     let settings = loaded.settings;
     let chassis = &settings.chassis;
     let domain = settings.domain.as_ref();
-    let bridge = chassis.find_bridge(domain);
+    let bridge = chassis.find_bridge(domain, &Interfaces::when_asked());
     let pair = domain.map(|domain| {
         let node_mac = chassis.node_mac.unwrap_or(node_mac);
         (chassis.config(domain, bridge.name, node_mac), bridge)

@@ -14,6 +14,7 @@
 use crate::interfaces::Interfaces;
 use crate::settings::{Chassis, Domain};
 use mclag_proto::{IfName, Mac};
+use std::cell::LazyCell;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
@@ -50,29 +51,29 @@ impl fmt::Display for Origin {
 
 /// Find the node's MAC.
 #[must_use]
-pub fn mac(chassis: &Chassis, domain: Option<&Domain>, bridge: IfName) -> NodeMac {
-    // What is set need not be asked for.
-    let interfaces = chassis.node_mac.is_none().then(Interfaces::now);
-    find(
-        chassis,
-        domain,
-        bridge,
-        &interfaces.unwrap_or_default(),
-        Path::new("/etc/machine-id"),
-    )
-}
-
-fn find(
+pub fn mac(
     chassis: &Chassis,
     domain: Option<&Domain>,
     bridge: IfName,
-    interfaces: &Interfaces,
+    interfaces: &LazyCell<Interfaces>,
+) -> NodeMac {
+    let machine_id = Path::new("/etc/machine-id");
+    find(chassis, domain, bridge, || interfaces, machine_id)
+}
+
+/// What is set need not be asked for.
+fn find<'a>(
+    chassis: &Chassis,
+    domain: Option<&Domain>,
+    bridge: IfName,
+    interfaces: impl FnOnce() -> &'a Interfaces,
     machine_id: &Path,
 ) -> NodeMac {
     if let Some(mac) = chassis.node_mac {
         let from = Origin::Settings;
         return NodeMac { mac, from };
     }
+    let interfaces = interfaces();
     let peer_link = domain.and_then(|d| d.peer_link);
     for name in peer_link.into_iter().chain([bridge]) {
         let mac = interfaces.named(name).and_then(|interface| interface.mac);
@@ -132,7 +133,13 @@ mod tests {
     fn the_settings_come_first() {
         let settings = settings("node-mac = \"02:00:00:00:00:01\"");
         let bridge = IfName::new("br0").unwrap();
-        let got = mac(&settings.chassis, settings.domain.as_ref(), bridge);
+        let interfaces = Interfaces::when_asked();
+        let got = mac(
+            &settings.chassis,
+            settings.domain.as_ref(),
+            bridge,
+            &interfaces,
+        );
         assert_eq!(got.mac, Mac([2, 0, 0, 0, 0, 1]));
         assert_eq!(got.from, Origin::Settings);
     }
@@ -146,7 +153,7 @@ mod tests {
             let bridge = IfName::new("br0").unwrap();
             let domain = settings.domain.as_ref();
             let interfaces = (1..).zip(interfaces.iter().map(interface)).collect();
-            find(&settings.chassis, domain, bridge, &interfaces, &id)
+            find(&settings.chassis, domain, bridge, || &interfaces, &id)
         };
         let bridge = ("br0", Mac([2, 0, 0, 0, 0, 0x0b]));
         let peer_link = ("peerlink", Mac([2, 0, 0, 0, 0, 0x0c]));

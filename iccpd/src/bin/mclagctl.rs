@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use iccpd::ctl::client::{Client, ClientError};
 use iccpd::ctl::show;
+use iccpd::interfaces::Interfaces;
 use iccpd::mclagdctl::client as legacy;
 use iccpd::settings::{self, DEFAULT_CONTROL_SOCKET};
 use iccpd::system;
@@ -309,7 +310,9 @@ fn config(command: &Config) -> anyhow::Result<String> {
         Config::Check { strict, .. } => {
             loaded.verdict(file)?;
             let settings = &loaded.settings;
-            let bridge = settings.chassis.find_bridge(settings.domain.as_ref());
+            let interfaces = Interfaces::when_asked();
+            let domain = settings.domain.as_ref();
+            let bridge = settings.chassis.find_bridge(domain, &interfaces);
             system::check(settings, bridge, file).1?;
             let count = loaded.warnings().len();
             anyhow::ensure!(

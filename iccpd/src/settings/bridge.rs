@@ -12,6 +12,7 @@
 use super::{Chassis, Domain};
 use crate::interfaces::Interfaces;
 use mclag_proto::IfName;
+use std::cell::LazyCell;
 use std::fmt;
 
 /// The bridge of a SONiC chassis.
@@ -52,18 +53,26 @@ impl fmt::Display for BridgeOrigin {
 impl Chassis {
     /// Find the bridge of a pair as it is now; ask again when ports have come or gone.
     #[must_use]
-    pub fn find_bridge(&self, domain: Option<&Domain>) -> Bridge {
-        // What is set need not be asked for.
-        let interfaces = self.bridge.is_none().then(Interfaces::now);
-        find(self.bridge, domain, &interfaces.unwrap_or_default())
+    pub fn find_bridge(
+        &self,
+        domain: Option<&Domain>,
+        interfaces: &LazyCell<Interfaces>,
+    ) -> Bridge {
+        find(self.bridge, domain, || interfaces)
     }
 }
 
-fn find(configured: Option<IfName>, domain: Option<&Domain>, interfaces: &Interfaces) -> Bridge {
+/// What is configured need not be asked for.
+fn find<'a>(
+    configured: Option<IfName>,
+    domain: Option<&Domain>,
+    interfaces: impl FnOnce() -> &'a Interfaces,
+) -> Bridge {
     if let Some(name) = configured {
         let from = BridgeOrigin::Settings;
         return Bridge { name, from };
     }
+    let interfaces = interfaces();
     let members = domain.into_iter();
     let members = members.flat_map(|d| d.peer_link.iter().chain(&d.ports));
     for member in members {
@@ -115,7 +124,8 @@ mod tests {
         let settings = Settings::parse(Path::new("test"), text).unwrap();
         let domain = settings.domain.as_ref();
         let got = |configured, domain, members: &[(&str, &str)]| {
-            let Bridge { name, from } = find(configured, domain, &interfaces(members));
+            let built = interfaces(members);
+            let Bridge { name, from } = find(configured, domain, || &built);
             (name, from)
         };
 

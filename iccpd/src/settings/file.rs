@@ -262,14 +262,14 @@ impl Check<'_> {
         }
         let mut keys: Vec<(u8, PathBuf)> = Vec::new();
         for key in list.get_ref() {
-            let (number, span) = (*key.id.get_ref(), key.id.span());
             let file = self.key_file(&key.key_file);
-            match u8::try_from(number) {
-                Ok(id) if keys.iter().any(|(other, _)| *other == id) => {
-                    self.wrong(span, format!("two keys have the id {id}"));
-                }
-                Ok(id) => keys.extend(file.map(|file| (id, file))),
-                Err(_) => self.wrong(span, format!("{number} is not between 0 and 255")),
+            // What is none is said, and is none here either.
+            let Ok(id) = u8::try_from(self.number(Some(&key.id), 0..=255, u16::MAX)) else {
+                continue;
+            };
+            match keys.iter().any(|(other, _)| *other == id) {
+                true => self.wrong(key.id.span(), format!("two keys have the id {id}")),
+                false => keys.extend(file.map(|file| (id, file))),
             }
         }
         Keys::Ao(keys)
