@@ -126,29 +126,37 @@ fn a_file_that_is_not_there_fails_both_checks() {
     }
 }
 
+/// Run this in a thread and network namespace of its own, after these commands of `ip`.
+fn in_namespace(what: &str, commands: &[&str], body: impl FnOnce() + Send) {
+    let ip = |command: &str| {
+        let mut ip = Command::new("ip");
+        let status = ip.args(command.split(' ')).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let within = || {
+        let made = unshare(CloneFlags::CLONE_NEWNET).is_ok();
+        if !made || !commands.iter().all(|command| ip(command)) {
+            eprintln!("{what}: skipped: no network namespace, no veth or no ip");
+            return;
+        }
+        body();
+    };
+    std::thread::scope(|scope| scope.spawn(within).join().unwrap());
+}
+
 /// Input: settings whose names the system has, as names of an interface and of a bridge or as alternative ones, in a
 /// network namespace of its own. Output: what is there and what is waited for; an alternative name, or a bridge that
 /// is none, fails both checks and says what to write.
 #[test]
 fn names_are_looked_for_on_the_system() {
-    let body = || {
-        let ip = |command: &str| {
-            let mut ip = Command::new("ip");
-            let status = ip.args(command.split(' ')).stderr(Stdio::null()).status();
-            status.is_ok_and(|status| status.success())
-        };
-        let commands = [
-            "link add br0 type bridge",
-            "link add near type veth peer name far",
-            "link set near master br0",
-            "link property add dev near altname lan0",
-            "address add 192.0.2.1/24 dev far",
-        ];
-        let made = unshare(CloneFlags::CLONE_NEWNET).is_ok();
-        if !made || !commands.iter().all(|command| ip(command)) {
-            eprintln!("names: skipped: no network namespace, no veth or no ip");
-            return;
-        }
+    let commands = [
+        "link add br0 type bridge",
+        "link add near type veth peer name far",
+        "link set near master br0",
+        "link property add dev near altname lan0",
+        "address add 192.0.2.1/24 dev far",
+    ];
+    in_namespace("names", &commands, || {
         let place = TempDir::new("check-names");
         let check = |bridge: &str, ports: &str| {
             let text = format!(
@@ -194,30 +202,19 @@ fn names_are_looked_for_on_the_system() {
             shown.contains("bridge far: an interface that is no bridge"),
             "{shown}"
         );
-    };
-    std::thread::scope(|scope| scope.spawn(body).join().unwrap());
+    });
 }
 
 /// Input: settings that name neither bridge nor MAC, on a thread whose network namespace is another than that of its `/sys`.
 /// Output: both are found where the process is.
 #[test]
 fn bridge_and_mac_are_those_of_the_network_namespace() {
-    let body = || {
-        let ip = |command: &str| {
-            let mut ip = Command::new("ip");
-            let status = ip.args(command.split(' ')).stderr(Stdio::null()).status();
-            status.is_ok_and(|status| status.success())
-        };
-        let commands = [
-            "link add inner-bridge type bridge",
-            "link add inner-link address 02:00:00:00:00:0c type veth peer name inner-far",
-            "link set inner-link master inner-bridge",
-        ];
-        let made = unshare(CloneFlags::CLONE_NEWNET).is_ok();
-        if !made || !commands.iter().all(|command| ip(command)) {
-            eprintln!("namespace: skipped: no network namespace, no veth or no ip");
-            return;
-        }
+    let commands = [
+        "link add inner-bridge type bridge",
+        "link add inner-link address 02:00:00:00:00:0c type veth peer name inner-far",
+        "link set inner-link master inner-bridge",
+    ];
+    in_namespace("namespace", &commands, || {
         let place = TempDir::new("check-namespace");
         let shown = |peer_link: &str| {
             let text = format!(
@@ -246,8 +243,7 @@ fn bridge_and_mac_are_those_of_the_network_namespace() {
             let line = "# node-mac is from machine id and local address.\n";
             assert!(shown.contains(line), "{outer}: {shown}");
         }
-    };
-    std::thread::scope(|scope| scope.spawn(body).join().unwrap());
+    });
 }
 
 /// Input: settings whose bridge comes later; then, with a reload, others whose bridge is none; then a restart. Output: what

@@ -100,15 +100,23 @@ fn bytes(messages: &[Message]) -> Vec<u8> {
 
 /// Input: each side dials in turn, with the other listening. Output: both are connected, and
 /// a message passes each way.
-#[tokio::test(flavor = "current_thread")]
-async fn two_peers_connect_and_talk() {
-    let [a, b, _] = addresses();
+/// Both ends of a session with this protection, of which the first has dialled.
+async fn session(a: IpAddr, b: IpAddr, protection: Protection) -> (Transport, Transport) {
     let (mut one, mut two) = (peer(a, b), peer(b, a));
+    one.endpoints.protection = protection;
+    two.endpoints.protection = protection;
     // Listening begins with the first `next`.
     while_quiet(&mut two, tokio::task::yield_now()).await;
     one.connect();
     let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
     assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
+    (one, two)
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn two_peers_connect_and_talk() {
+    let [a, b, _] = addresses();
+    let (mut one, mut two) = session(a, b, Protection::default()).await;
 
     one.send(&message(1));
     two.send(&message(2));
@@ -770,6 +778,23 @@ async fn dial_with(from: IpAddr, to: IpAddr, protection: Protection) -> io::Resu
     dial(endpoints).await
 }
 
+/// Nobody is let in with any of these.
+async fn lets_in_none(one: &mut Transport, from: IpAddr, to: IpAddr, protections: &[Protection]) {
+    for protection in protections {
+        let result = while_quiet(one, dial_with(from, to, *protection)).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+}
+
+/// Somebody is let in with this, in place of whoever was before, and a message passes.
+async fn lets_in(one: &mut Transport, from: IpAddr, to: IpAddr, with: Protection) -> TcpStream {
+    let mut stream = while_quiet(one, dial_with(from, to, with)).await.unwrap();
+    show(&mut stream, &Shows::Word).await;
+    assert_eq!(next(one).await, is_up(Dialect::Sonic));
+    assert_eq!(next(one).await, Input::PeerMessage(message(1)));
+    stream
+}
+
 /// Input: a chassis with a key is connected to without one, with another one, with the right one. Output: nothing
 /// comes about but with the last, on which a message passes; it replaces a session that is up, as nobody else could.
 #[tokio::test(flavor = "current_thread")]
@@ -781,17 +806,10 @@ async fn nobody_without_the_key_is_let_in() {
     let mut one = auto(a, b);
     one.endpoints.protection = right;
     while_quiet(&mut one, tokio::task::yield_now()).await;
-    for protection in [Protection::default(), wrong] {
-        let result = while_quiet(&mut one, dial_with(b, a, protection)).await;
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    }
+    lets_in_none(&mut one, b, a, &[Protection::default(), wrong]).await;
     let mut kept = Vec::new();
     for _ in 0..2 {
-        let mut stream = while_quiet(&mut one, dial_with(b, a, right)).await.unwrap();
-        show(&mut stream, &Shows::Word).await;
-        assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
-        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
-        kept.push(stream);
+        kept.push(lets_in(&mut one, b, a, right).await);
     }
     assert_eq!(one.refused(), []);
 }
@@ -813,13 +831,7 @@ async fn a_key_is_changed_without_loss_of_the_session() {
         let (Some(before), Some(new)) = (protect(before), protect(new)) else {
             return;
         };
-        let (mut one, mut two) = (peer(a, b), peer(b, a));
-        one.endpoints.protection = before;
-        two.endpoints.protection = before;
-        while_quiet(&mut two, tokio::task::yield_now()).await;
-        one.connect();
-        let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
-        assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
+        let (mut one, mut two) = session(a, b, before).await;
         one.set_signing(new.signing);
         one.send(&message(1));
         one.flush_now().await;
@@ -1232,19 +1244,12 @@ async fn nobody_without_a_key_of_tcp_ao_is_let_in() {
     while_quiet(&mut one, tokio::task::yield_now()).await;
     let md5 = protected("two", false).unwrap_or_default();
     let wrong = [&[(2, "one")][..], &[(3, "two")]].map(|keys| with_keys(keys).unwrap());
-    for protection in [Protection::default(), md5, wrong[0], wrong[1]] {
-        let result = while_quiet(&mut one, dial_with(b, a, protection)).await;
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
-    }
+    let [secret, id] = wrong;
+    lets_in_none(&mut one, b, a, &[Protection::default(), md5, secret, id]).await;
     let mut kept = Vec::new();
     for key in [(1, "one"), (2, "two")] {
         let protection = with_keys(&[key]).unwrap();
-        let stream = while_quiet(&mut one, dial_with(b, a, protection)).await;
-        let mut stream = stream.unwrap();
-        show(&mut stream, &Shows::Word).await;
-        assert_eq!(next(&mut one).await, is_up(Dialect::Sonic));
-        assert_eq!(next(&mut one).await, Input::PeerMessage(message(1)));
-        kept.push(stream);
+        kept.push(lets_in(&mut one, b, a, protection).await);
     }
 }
 
@@ -1264,13 +1269,7 @@ async fn keys_of_tcp_ao_are_changed_while_messages_pass() {
     let Some(before) = with_keys(&[(1, "one")]) else {
         return;
     };
-    let (mut one, mut two) = (peer(a, b), peer(b, a));
-    one.endpoints.protection = before;
-    two.endpoints.protection = before;
-    while_quiet(&mut two, tokio::task::yield_now()).await;
-    one.connect();
-    let (up_one, up_two) = tokio::join!(next(&mut one), next(&mut two));
-    assert_eq!((up_one, up_two), (PEER_UP, PEER_UP));
+    let (mut one, mut two) = session(a, b, before).await;
     for keys in steps {
         let [for_one, for_two] = keys.map(|keys| with_keys(keys).unwrap().signing);
         one.set_signing(for_one);

@@ -125,14 +125,10 @@ impl<B: Backend> Server<B> {
         } else if self.retry_at.is_none() {
             self.retry_at = Some(Instant::now() + self.retry_pauses.pause());
         }
-        match self.reconciler.is_departing() {
-            true => {
-                let _ = self
-                    .departs_at
-                    .get_or_insert_with(|| Instant::now() + DEPARTURE);
-            }
-            false => self.departs_at = None,
-        }
+        let begun = self
+            .departs_at
+            .unwrap_or_else(|| Instant::now() + DEPARTURE);
+        self.departs_at = self.reconciler.is_departing().then_some(begun);
         answers
     }
 

@@ -825,6 +825,16 @@ fn paired_op(name: &str) -> Op {
     }
 }
 
+/// A pair with one port, of which the client wants nothing any more.
+async fn leave_the_pair(client: &mut Client) {
+    let _ = client.ask(&[domain(), paired_op("bond1")]).await;
+    let nothing = [
+        Op::SnapshotBegin(Section::Ports),
+        Op::SnapshotEnd(Section::Ports),
+    ];
+    let _ = client.ask(&nothing).await;
+}
+
 /// Input: the client wants nothing of the pair any more, and the server is stopped before hosts have had the time to leave.
 /// Output: it waits for that; nothing is left held or isolated, although a stop changes nothing otherwise.
 #[tokio::test(start_paused = true)]
@@ -832,12 +842,7 @@ async fn a_stop_while_hosts_leave_leaves_no_port_held() {
     let rig = Rig::start(Options::default()).await;
     let mut client = rig.client().await;
     let before = rig.recorder.actual();
-    let _ = client.ask(&[domain(), paired_op("bond1")]).await;
-    let nothing = [
-        Op::SnapshotBegin(Section::Ports),
-        Op::SnapshotEnd(Section::Ports),
-    ];
-    let _ = client.ask(&nothing).await;
+    leave_the_pair(&mut client).await;
     let meanwhile = rig.recorder.actual();
     assert!(meanwhile.held.contains(&port("bond1")) && meanwhile.is_isolated(&port("bond1")));
     let recorder = rig.recorder.clone();
@@ -852,12 +857,7 @@ async fn a_stop_while_hosts_leave_leaves_no_port_held() {
 async fn ports_are_opened_when_hosts_have_left() {
     let rig = Rig::start(Options::default()).await;
     let mut client = rig.client().await;
-    let _ = client.ask(&[domain(), paired_op("bond1")]).await;
-    let nothing = [
-        Op::SnapshotBegin(Section::Ports),
-        Op::SnapshotEnd(Section::Ports),
-    ];
-    let _ = client.ask(&nothing).await;
+    leave_the_pair(&mut client).await;
     let begun = Instant::now();
     rig.until(|actual| actual.filter.is_none()).await;
     let took = begun.elapsed();

@@ -401,11 +401,10 @@ impl World {
                 self.checks.bare(Place::Bond(host), Kind::Refusal, self.now);
             }
         }
-        let hosts = 0..BONDS;
-        for host in hosts
-            .filter(|host| !self.is_paired(*host))
-            .collect::<Vec<_>>()
-        {
+        for host in 0..BONDS {
+            if self.is_paired(host) {
+                continue;
+            }
             let place = Place::Bond(host);
             self.checks.excuse_place(place, Kind::Pairing, self.now);
             self.checks.bare(place, Kind::Pairing, self.now);
@@ -600,21 +599,20 @@ impl World {
         if [from, to].iter().any(|place| self.is_unserved(place)) {
             return false;
         }
-        let serves = |host: usize, side: usize| self.serves(host, side);
         let is_served = |host: usize| match self.options.static_lags {
             // It sends on both.
-            true => serves(host, side),
-            false => SIDES.into_iter().any(|side| serves(host, side)),
+            true => self.serves(host, side),
+            false => SIDES.into_iter().any(|side| self.serves(host, side)),
         };
         if matches!(from, Place::Bond(host) if !is_served(host)) {
             return false;
         }
         let is_here = match to {
-            Place::Bond(host) => serves(host, side),
+            Place::Bond(host) => self.serves(host, side),
             Place::Orphan(at) => at == side,
         };
         let is_there = match to {
-            Place::Bond(host) => serves(host, 1 - side),
+            Place::Bond(host) => self.serves(host, 1 - side),
             Place::Orphan(at) => at != side && self.works(1 - side),
         };
         let is_waiting = |side: usize, index| self.chassis[side].kernel.waits_to_forward(index);

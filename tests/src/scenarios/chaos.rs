@@ -186,10 +186,8 @@ impl<'a> Chaos<'a> {
             }
             Step::Bridge(side, port, is_port) => self.set_bridge_port(side, port, is_port),
             Step::Vlan(side, port, is_tagged) => {
-                let (verb, name) = (
-                    if is_tagged { "add" } else { "del" },
-                    &self.names[side][port],
-                );
+                let verb = if is_tagged { "add" } else { "del" };
+                let name = &self.names[side][port];
                 // It may be no port of the bridge, or may not have had the VLAN.
                 let _ = self
                     .ns(side)

@@ -26,8 +26,8 @@ const CROSSING: Duration = Duration::from_millis(1_500);
 /// of what a kernel saw into the kernel of the other chassis.
 const UNDECIDED: Duration = Duration::from_millis(7);
 
-/// The longest way from a lost carrier to the hold of its port. The peer may have released the host by then: a leg that is
-/// back earlier, which no real cable is, carries what the peer delivers, too.
+/// The longest way from a lost carrier to the hold of its port. The peer may have released the host by then: a leg that
+/// is back earlier carries what the peer delivers, too. No real cable is back so soon.
 const HELD_WITHIN: Duration = Duration::from_millis(3);
 
 /// How long after the way of the session is mended what was lost on it is sent again.
