@@ -150,8 +150,7 @@ impl Kernel {
         self.one_link(link::index_request(index), &object).await
     }
 
-    /// The VLANs of all bridge ports and bridges, by index. Those without VLANs (also all of a
-    /// bridge without VLAN filtering) may be missing.
+    /// The VLANs of all bridge ports and bridges, by index.
     ///
     /// # Errors
     ///

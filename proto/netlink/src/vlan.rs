@@ -120,8 +120,14 @@ pub struct BridgeVlans {
 }
 
 impl BridgeVlans {
-    /// Read `IFLA_AF_SPEC` of an `AF_BRIDGE` link message, ranges or not.
-    pub(crate) fn read(af_spec: Attrs<'_>) -> Self {
+    /// Read `IFLA_AF_SPEC` of an `AF_BRIDGE` link message, ranges or not. None when the message is about something else
+    /// of the port (MRP, CFM); the kernel leaves the attribute out where a port has no VLAN, which is an empty one here.
+    pub(crate) fn read(af_spec: Attrs<'_>) -> Option<Self> {
+        let is_of_others = |kind| matches!(kind, IFLA_BRIDGE_MRP | IFLA_BRIDGE_CFM);
+        let mut kinds = af_spec.map(|attr| attr.kind);
+        if kinds.any(is_of_others) && af_spec.find(IFLA_BRIDGE_VLAN_INFO).is_none() {
+            return None;
+        }
         let mut vlans = Self::default();
         let mut range_start = None;
         for attr in af_spec {
@@ -147,7 +153,7 @@ impl BridgeVlans {
                 vlans.pvid = Vid::new(vid);
             }
         }
-        vlans
+        Some(vlans)
     }
 }
 
@@ -168,6 +174,8 @@ const fn place(vid: Vid) -> (usize, u64) {
 const IFLA_EXT_MASK: u16 = 29;
 const RTEXT_FILTER_BRVLAN_COMPRESSED: u32 = 1 << 2;
 const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+const IFLA_BRIDGE_MRP: u16 = 4;
+const IFLA_BRIDGE_CFM: u16 = 5;
 const VLAN_INFO_PVID: u16 = 1 << 1;
 const VLAN_INFO_UNTAGGED: u16 = 1 << 2;
 const VLAN_INFO_RANGE_BEGIN: u16 = 1 << 3;
@@ -199,7 +207,7 @@ mod tests {
             vlan_info(0, 4094),
         ]
         .concat();
-        let vlans = BridgeVlans::read(Attrs(&bytes));
+        let vlans = BridgeVlans::read(Attrs(&bytes)).expect("VLANs");
         assert_eq!(vlans.vids.to_string(), "1,10-20,4094");
         assert_eq!(vlans.untagged.to_string(), "1");
         assert_eq!(vlans.pvid, Some(vid(1)));

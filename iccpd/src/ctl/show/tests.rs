@@ -338,6 +338,10 @@ fn interfaces_in_every_state() {
         },
         a_port("bond4", Up, Some(Down)),
         a_port("bond5", Missing, None),
+        Interface {
+            held: true,
+            ..a_port("bond6", Down, Some(Up))
+        },
     ];
     assert_text(
         &interfaces(&ports),
@@ -351,6 +355,7 @@ fn interfaces_in_every_state() {
         bond3     3   up       up    held (waiting for peer isolation)  -         -                  -                                  -
         bond4     4   up       down  here only                          -         -                  -                                  -
         bond5     5   missing  -     down                               -         -                  -                                  -
+        bond6     6   down     up    held                               -         -                  -                                  -
 
         Warning: bond2: not an MLAG port at the peer
         ",

@@ -44,12 +44,17 @@ pub(crate) fn read(message: &Received<'_>) -> Option<LinkNews> {
             name: attrs.find(IFLA_IFNAME).and_then(name)?,
         }),
         (RTM_NEWLINK, AF_BRIDGE) => {
-            // An empty list is a port without VLANs; no list says nothing about them.
-            let vlans = attrs.find(IFLA_AF_SPEC);
+            let spec = attrs.find(IFLA_AF_SPEC);
+            let spec = spec.map_or(Attrs(&[]), |a| a.nested());
+            let flags = spec.find(IFLA_BRIDGE_FLAGS).and_then(|a| a.u16());
+            // Drivers describe the bridge inside their card like this (`bridge link set dev eth0 hwmode veb`).
+            if flags.is_some_and(|flags| flags & BRIDGE_FLAGS_SELF != 0) {
+                return None;
+            }
             let port = attrs.find(IFLA_PROTINFO);
             Some(LinkNews::Bridge {
                 index,
-                vlans: vlans.map(|a| BridgeVlans::read(a.nested())),
+                vlans: BridgeVlans::read(spec),
                 port: port.map(|a| read_bridge_port(a.nested())),
             })
         }
@@ -235,6 +240,8 @@ const IFLA_LINK: u16 = 5;
 const IFLA_OPERSTATE: u16 = 16;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_BRIDGE_FLAGS: u16 = 0;
+const BRIDGE_FLAGS_SELF: u16 = 2;
 const IFLA_LINK_NETNSID: u16 = 37;
 
 const IFLA_INFO_KIND: u16 = 1;

@@ -213,25 +213,53 @@ fn snooping_of_a_bridge_is_off_on_or_per_vlan() {
     }
 }
 
+/// The kernel leaves the list out where it would be empty; reports about MRP and CFM have an attribute of their own in its
+/// place; and what a driver says of the bridge inside its card is no port of ours.
 #[test]
-fn a_bridge_message_without_vlan_list_says_nothing_about_vlans() {
+fn vlans_of_a_port_are_known_but_where_the_message_is_about_something_else() {
     let bridge = |fill: fn(&mut Msg)| {
         let mut msg = Msg::new(RTM_NEWLINK, 0, &header(AF_BRIDGE, 0));
         fill(&mut msg);
         news(msg)
     };
-    let silent = LinkNews::Bridge {
-        index: 5,
-        vlans: None,
-        port: None,
+    let vlans = |vlans| {
+        Some(LinkNews::Bridge {
+            index: 5,
+            vlans,
+            port: None,
+        })
     };
-    assert_eq!(bridge(|_| {}), Some(silent));
-    let empty = LinkNews::Bridge {
-        index: 5,
-        vlans: Some(BridgeVlans::default()),
-        port: None,
+    let none = || Some(BridgeVlans::default());
+    let one = || {
+        let vid = Vid::new(20);
+        Some(BridgeVlans {
+            vids: vid.into_iter().collect(),
+            ..BridgeVlans::default()
+        })
     };
-    assert_eq!(bridge(|m| m.nest(IFLA_AF_SPEC, |_| {})), Some(empty));
+    assert_eq!(bridge(|_| {}), vlans(none()));
+    assert_eq!(bridge(|m| m.nest(IFLA_AF_SPEC, |_| {})), vlans(none()));
+    let listed = bridge(|m| {
+        m.nest(IFLA_AF_SPEC, |m| m.attr(2, &[0, 0, 20, 0]));
+    });
+    assert_eq!(listed, vlans(one()));
+    let mrp = bridge(|m| m.nest(IFLA_AF_SPEC, |m| m.attr(4, &[])));
+    assert_eq!(mrp, vlans(None));
+    let cfm_and_vlans = bridge(|m| {
+        m.nest(IFLA_AF_SPEC, |m| {
+            m.attr(5, &[]);
+            m.attr(2, &[0, 0, 20, 0]);
+        });
+    });
+    assert_eq!(cfm_and_vlans, vlans(one()));
+    let embedded = bridge(|m| {
+        m.nest(IFLA_AF_SPEC, |m| {
+            m.attr_u16(IFLA_BRIDGE_FLAGS, BRIDGE_FLAGS_SELF);
+            m.attr_u16(1, 0);
+        });
+        m.nest(IFLA_PROTINFO, |_| {});
+    });
+    assert_eq!(embedded, None);
 }
 
 #[test]
