@@ -420,9 +420,8 @@ fn partners(port: &Interface) -> String {
 fn port_state(port: &Interface) -> String {
     let state = match (port.peer_link, port.local, port.remote) {
         (true, _, _) => "peer link",
+        // One that is down is held, too: it is to come back in order.
         (_, PortStatus::Up, _) if port.held => "held (waiting for peer isolation)",
-        // Why it counts as down although it has a link, a warning says.
-        _ if port.held => "held",
         _ if port.bypass => "bypass (no LACP)",
         _ if port.dual => "dual",
         (_, PortStatus::Up, _) if port.remembered_s.is_some() => "up here",

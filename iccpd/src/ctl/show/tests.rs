@@ -355,7 +355,7 @@ fn interfaces_in_every_state() {
         bond3     3   up       up    held (waiting for peer isolation)  -         -                  -                                  -
         bond4     4   up       down  here only                          -         -                  -                                  -
         bond5     5   missing  -     down                               -         -                  -                                  -
-        bond6     6   down     up    held                               -         -                  -                                  -
+        bond6     6   down     up    peer only                          -         -                  -                                  -
 
         Warning: bond2: not an MLAG port at the peer
         ",
