@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub mod dataplane;
 mod warning;
 
-pub use warning::{Conflict, Other, Warning};
+pub use warning::{Conflict, Hindrance, Other, Warning};
 
 /// Longest request line in bytes.
 pub const MAX_REQUEST: usize = 4096;

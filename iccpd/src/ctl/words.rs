@@ -1,7 +1,7 @@
 //! What the core means, in the words that an operator reads.
 
 use iccp_core::{OpFailure, Reason};
-use mclag_proto::ctl::{Conflict, Other, Warning};
+use mclag_proto::ctl::{Conflict, Hindrance, Other, Warning};
 use mclag_proto::iccp::ext::DataplanePresence;
 use mclag_proto::sync::model::Op;
 use mclag_proto::{LagKind, Vid};
@@ -30,6 +30,9 @@ pub fn warning(warning: &Warning) -> String {
         }
         Warning::PortBlocked { port } => {
             format!("{port} counts as down: the bridge does not forward for it yet (spanning tree)")
+        }
+        Warning::PortCarriesNothing { port, reason } => {
+            format!("{port} counts as down: {}", hindrance(*reason))
         }
         Warning::PeerLinkRenamed { settings, now } => {
             format!("the peer link {settings} is called {now} now: this lasts until a restart")
@@ -101,6 +104,19 @@ pub fn warning(warning: &Warning) -> String {
         ),
         Warning::Port { port, conflict } => format!("{port}: {}", self::conflict(conflict)),
         Warning::Other(other) => self::other(other),
+    }
+}
+
+/// Why nothing passes through a port.
+fn hindrance(reason: Hindrance) -> String {
+    match reason {
+        Hindrance::AdminDown => "it is administratively down".to_owned(),
+        Hindrance::TooFewMembers { running, needed } => {
+            format!("{running} of its members have carrier, min_links is {needed}")
+        }
+        Hindrance::NotInBridge { bridge } => format!("it is no port of {bridge}"),
+        Hindrance::BridgeDown { bridge } => format!("{bridge} is administratively down"),
+        Hindrance::NoVlan => "it is in no VLAN of the bridge".to_owned(),
     }
 }
 
@@ -319,6 +335,20 @@ mod tests {
                 },
                 json!({"warning": "port-blocked", "port": "bond1"}),
                 "bond1 counts as down: the bridge does not forward for it yet (spanning tree)",
+            ),
+            (
+                Warning::PortCarriesNothing {
+                    port: name("bond1"),
+                    reason: Hindrance::TooFewMembers {
+                        running: 1,
+                        needed: 2,
+                    },
+                },
+                json!({
+                    "warning": "port-carries-nothing", "port": "bond1",
+                    "reason": "too-few-members", "running": 1, "needed": 2,
+                }),
+                "bond1 counts as down: 1 of its members have carrier, min_links is 2",
             ),
             (
                 Warning::PeerLinkRenamed {

@@ -96,6 +96,14 @@ pub enum Warning {
         /// It.
         port: IfName,
     },
+    /// An MLAG port has carrier, and nothing passes through it: it counts as down.
+    PortCarriesNothing {
+        /// It.
+        port: IfName,
+        /// Why.
+        #[serde(flatten)]
+        reason: Hindrance,
+    },
     /// The kernel's spanning tree runs on the bridge: a port that comes back is used when it forwards, and the peer
     /// link may be blocked.
     SpanningTree {
@@ -131,6 +139,33 @@ pub enum Warning {
     /// One of another version.
     #[serde(untagged)]
     Other(Other),
+}
+
+/// Why nothing passes through a port, for all its carrier.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Hindrance {
+    /// It is administratively down.
+    AdminDown,
+    /// Fewer of its members have carrier than `min_links` asks for.
+    TooFewMembers {
+        /// That have carrier.
+        running: usize,
+        /// `min_links`.
+        needed: u32,
+    },
+    /// It is no port of the pair's bridge.
+    NotInBridge {
+        /// The bridge.
+        bridge: IfName,
+    },
+    /// The pair's bridge is administratively down.
+    BridgeDown {
+        /// The bridge.
+        bridge: IfName,
+    },
+    /// The bridge filters VLANs, and it is in none.
+    NoVlan,
 }
 
 /// What another version of `iccpd` says and this one does not know, in JSON: its name, and all that belongs to it.

@@ -21,7 +21,18 @@ impl Domain {
             self.peer_link_vlans(),
         ];
         let found = same.into_iter().chain(here).flatten();
-        found.chain(self.tunnels()).collect()
+        let found = found.chain(self.tunnels());
+        found.chain(self.hindered_ports()).collect()
+    }
+
+    fn hindered_ports(&self) -> impl Iterator<Item = Warning> {
+        self.ports.keys().filter_map(|port| {
+            let reason = self.links.hindrance(port, &self.config.bridge)?;
+            Some(Warning::PortCarriesNothing {
+                port: *port,
+                reason,
+            })
+        })
     }
 
     fn same_node_mac(&self) -> Option<Warning> {

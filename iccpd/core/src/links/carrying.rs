@@ -1,6 +1,7 @@
 //! Whether the kernel would carry data through a port.
 
 use super::{Link, LinkKind, Links};
+use mclag_proto::ctl::Hindrance;
 use mclag_proto::{IfName, LagKind};
 
 /// Who is at the other end of a port on which LACP has not agreed.
@@ -82,6 +83,27 @@ impl Links {
         })
     }
 
+    /// Why nothing passes through a port that has carrier, other than that LACP has not agreed, spanning tree, or a VLAN
+    /// interface that passes its frames.
+    #[must_use]
+    pub fn hindrance(&self, name: &IfName, bridge: &IfName) -> Option<Hindrance> {
+        let link = self.by_name(name)?;
+        let (running, needed) = match link.kind {
+            LinkKind::Lag { min_links, .. } => (self.running_members(link), min_links),
+            _ => (usize::from(link.running), 0),
+        };
+        if running == 0 {
+            return None;
+        }
+        if !link.admin_up {
+            return Some(Hindrance::AdminDown);
+        }
+        if !is_enough(running, needed) {
+            return Some(Hindrance::TooFewMembers { running, needed });
+        }
+        self.displaced(link, bridge)
+    }
+
     /// Whether spanning tree keeps a port of the bridge from forwarding: for good, or because its carrier has not been
     /// there for twice the forward delay, which begin anew with each carrier. So one without carrier is kept out, too.
     #[must_use]
@@ -129,7 +151,12 @@ impl Links {
     #[must_use]
     pub fn has_running_member(&self, name: &IfName) -> bool {
         let link = self.by_name(name);
-        link.is_some_and(|link| self.each_member(link.index).any(|member| member.running))
+        link.is_some_and(|link| self.running_members(link) > 0)
+    }
+
+    fn running_members(&self, lag: &Link) -> usize {
+        let members = self.each_member(lag.index);
+        members.filter(|member| member.running).count()
     }
 
     /// Whether LACP runs on an MLAG port that would carry nothing all the same, whatever LACP
@@ -144,8 +171,7 @@ impl Links {
                 min_links,
                 ..
             } => {
-                let members = self.each_member(link.index);
-                let running = members.filter(|member| member.running).count();
+                let running = self.running_members(link);
                 let carries = is_enough(running, min_links) && self.has_place(link, bridge);
                 link.admin_up && running > 0 && !carries
             }
@@ -157,19 +183,26 @@ impl Links {
     /// in some VLAN if the bridge filters them; or it works on layer 3; and no VLAN interface passes them beside it. A
     /// bridge that is not there, or not yet, forwards nothing.
     fn has_place(&self, link: &Link, bridge: &IfName) -> bool {
-        let in_bridge = self
-            .by_name(bridge)
-            .is_some_and(|bridge| bridge.admin_up && self.forwards(link, bridge.index));
-        (in_bridge || self.is_layer3(&link.name)) && self.vlan_port(&link.name).is_none()
+        self.displaced(link, bridge).is_none() && self.vlan_port(&link.name).is_none()
     }
 
-    /// Whether a bridge forwards what an interface receives.
-    fn forwards(&self, link: &Link, bridge: u32) -> bool {
-        let has_vlan = || {
-            let vids = self.vlans.of(link);
-            !self.filtering.contains(&bridge) || vids.is_some_and(|vids| !vids.is_empty())
+    /// Why the bridge forwards nothing of what arrives on an interface that works on layer 2.
+    fn displaced(&self, link: &Link, bridge: &IfName) -> Option<Hindrance> {
+        if self.is_layer3(&link.name) {
+            return None;
+        }
+        let name = *bridge;
+        let bridge = self.by_name(bridge);
+        let Some(bridge) = bridge.filter(|bridge| link.master == Some(bridge.index)) else {
+            return Some(Hindrance::NotInBridge { bridge: name });
         };
-        link.master == Some(bridge) && has_vlan()
+        if !bridge.admin_up {
+            return Some(Hindrance::BridgeDown { bridge: name });
+        }
+        let vids = self.vlans.of(link);
+        let has_vlan =
+            !self.filtering.contains(&bridge.index) || vids.is_some_and(|vids| !vids.is_empty());
+        (!has_vlan).then_some(Hindrance::NoVlan)
     }
 }
 

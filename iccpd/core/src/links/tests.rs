@@ -1,6 +1,7 @@
 use super::*;
 use crate::input::LagMember;
 use mclag_proto::LagKind;
+use mclag_proto::ctl::Hindrance;
 
 pub(crate) fn name(text: &str) -> IfName {
     IfName::new(text).unwrap()
@@ -145,7 +146,7 @@ fn spanning_tree_keeps_a_port_out_until_it_forwards() {
     }
 }
 
-/// `(what is otherwise) => (up, LACP runs on it and nothing would be carried)`.
+/// `(what is otherwise) => (up, LACP runs on it and nothing would be carried, why)`.
 #[test]
 fn a_lag_is_up_when_the_kernel_would_carry_its_data() {
     let off = |index, text| member(index, text, false, false);
@@ -172,29 +173,36 @@ fn a_lag_is_up_when_the_kernel_would_carry_its_data() {
         master: Some(9),
         ..link(20, "bond1.1")
     };
+    let bridge = name("br0");
+    let not_in_bridge = Some(Hindrance::NotInBridge { bridge });
+    let too_few = |running, needed| Some(Hindrance::TooFewMembers { running, needed });
     let one_negotiates = member(3, "swp2", true, false);
     let table = [
-        (vec![], (true, false)),
-        (vec![bond(1)], (true, false)),
-        (vec![bond(2)], (true, false)),
-        (vec![bond(3)], (false, true)),
-        (vec![off(3, "swp2")], (true, false)),
-        (vec![bond(2), off(3, "swp2")], (false, true)),
+        (vec![], (true, false, None)),
+        (vec![bond(1)], (true, false, None)),
+        (vec![bond(2)], (true, false, None)),
+        (vec![bond(3)], (false, true, too_few(2, 3))),
+        (vec![off(3, "swp2")], (true, false, None)),
+        (vec![bond(2), off(3, "swp2")], (false, true, too_few(1, 2))),
         // It will be: LACP is not done.
-        (vec![bond(2), one_negotiates], (false, false)),
+        (vec![bond(2), one_negotiates], (false, false, None)),
         // Nobody hears what it says.
         (
             vec![bond(2), off(2, "swp1"), off(3, "swp2")],
-            (false, false),
+            (false, false, None),
         ),
-        (vec![off(2, "swp1"), off(3, "swp2")], (false, false)),
-        (vec![down], (false, false)),
-        (vec![out.clone()], (false, true)),
-        (vec![elsewhere], (false, true)),
-        (vec![bridge_down], (false, true)),
+        (vec![off(2, "swp1"), off(3, "swp2")], (false, false, None)),
+        (vec![down], (false, false, Some(Hindrance::AdminDown))),
+        (vec![out.clone()], (false, true, not_in_bridge)),
+        (vec![elsewhere], (false, true, not_in_bridge)),
+        (
+            vec![bridge_down],
+            (false, true, Some(Hindrance::BridgeDown { bridge })),
+        ),
         // What is done to the port is done to neither.
-        (vec![out, vlan.clone()], (false, true)),
-        (vec![vlan], (false, true)),
+        (vec![out, vlan.clone()], (false, true, not_in_bridge)),
+        // That is warned of by itself.
+        (vec![vlan], (false, true, None)),
     ];
     for (changes, expected) in table {
         let links = bridged(changes.clone());
@@ -202,6 +210,7 @@ fn a_lag_is_up_when_the_kernel_would_carry_its_data() {
         let is = (
             links.port_is_up(&bond1, &br0),
             links.is_stranded(&bond1, &br0),
+            links.hindrance(&bond1, &br0),
         );
         assert_eq!(is, expected, "{changes:?}");
     }
@@ -309,6 +318,7 @@ fn a_port_without_any_vlan_is_not_up_where_the_bridge_filters_them() {
     assert!(up(&links));
     links.set_vids(1, BTreeSet::new());
     assert!(!up(&links), "it has none any more");
+    assert_eq!(links.hindrance(&bond1, &br0), Some(Hindrance::NoVlan));
     links.set_filtering(9, false);
     assert!(up(&links), "none is needed");
     links.set_filtering(9, true);
