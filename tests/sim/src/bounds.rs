@@ -9,6 +9,8 @@ use crate::syncd::RETRY;
 pub enum Kind {
     /// A leg loses its cable or gets it back, or its port is told to carry nothing or to carry data again.
     Leg,
+    /// An operator takes the bond of a port down or up: its members keep their carrier.
+    Silence,
     /// A port leaves the pair or joins it, or gets another name while nobody follows it.
     Pairing,
     /// A host speaks LACP no longer, or begins to.
@@ -35,6 +37,8 @@ impl Kind {
             // A bond looks at carriers every 100 ms; LACP begins anew within as much and agrees within 1 s; that is polled
             // for; the peer is asked.
             Self::Leg => 3_000,
+            // The host hears no LACP for 3 s, or longer by what the ends take to look.
+            Self::Silence => 3_500,
             // LACP agrees on another id.
             Self::Pairing => 4_000,
             // LACP hears nobody for 3 s and waits for as long; `lacp-bypass-after` (3 s), and 2 s more on the
@@ -56,7 +60,7 @@ impl Kind {
     pub const fn begins_anew(self) -> bool {
         match self {
             Self::Pairing | Self::Lacp | Self::Cables | Self::Refusal | Self::Start => true,
-            Self::Leg | Self::PeerLink | Self::Station | Self::Rules => false,
+            Self::Leg | Self::Silence | Self::PeerLink | Self::Station | Self::Rules => false,
         }
     }
 }

@@ -613,17 +613,20 @@ impl World {
         };
         let is_there = match to {
             Place::Bond(host) => self.serves(host, 1 - side),
-            Place::Orphan(at) => at != side && self.works(1 - side),
+            Place::Orphan(at) => at != side && self.works(at),
         };
         let is_waiting = |side: usize, index| self.chassis[side].kernel.waits_to_forward(index);
-        let waits =
-            |place: &Place| matches!(place, Place::Orphan(side) if is_waiting(*side, ORPHAN));
-        if [from, to].iter().any(waits) {
+        let is_dead = |side: usize| !self.chassis[side].kernel.bridge_is_up();
+        // It has no other way, while a host has to be made to leave such a chassis.
+        let is_lost = |place: &Place| matches!(place, Place::Orphan(side) if is_waiting(*side, ORPHAN) || is_dead(*side));
+        if [from, to].iter().any(is_lost) {
             return false;
         }
         let is_cut = SIDES.into_iter().any(|side| is_waiting(side, PEER_LINK));
         let has_lost = self.chassis.iter().any(|it| it.has_lost_peer_link);
-        let has_way = self.peer_cable && !is_cut && !has_lost;
+        let kernels = || self.chassis.iter().map(|chassis| &chassis.kernel);
+        let is_plugged = kernels().all(|kernel| kernel.has_carrier(PEER_LINK));
+        let has_way = is_plugged && !is_cut && !has_lost;
         is_here || (is_there && has_way && checks.peer_link.is_none())
     }
 

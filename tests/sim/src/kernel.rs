@@ -10,6 +10,7 @@ mod news;
 mod operators;
 
 pub use news::Reader;
+pub use operators::Interface;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,8 +69,8 @@ pub struct Device {
     pub kind: DeviceKind,
     /// Its settings as a port of the bridge; none while it is not one.
     pub port: Option<Port>,
-    /// It had carrier when anything changed last.
-    ran: bool,
+    /// Whether it had carrier when anything changed last, and was enabled as a port of the bridge.
+    ran: [bool; 2],
     /// What spanning tree makes of it as a port of the bridge, on a bridge that runs it.
     tree: Tree,
 }
@@ -262,7 +263,7 @@ impl Kernel {
             admin_up: true,
             kind,
             port,
-            ran: false,
+            ran: [false; 2],
             tree: Tree::default(),
         };
         let port = Some(Port::default());
@@ -349,7 +350,13 @@ impl Kernel {
     /// Whether the interface is up and has carrier.
     #[must_use]
     pub fn has_carrier(&self, index: u32) -> bool {
-        let Some(device) = self.devices.get(&index).filter(|device| device.admin_up) else {
+        let is_up = self.devices.get(&index).map(|device| device.admin_up);
+        is_up == Some(true) && self.keeps_carrier(index)
+    }
+
+    /// Whether an interface has carrier once it is up. A bond that is taken down keeps what it had: nothing clears it.
+    fn keeps_carrier(&self, index: u32) -> bool {
+        let Some(device) = self.devices.get(&index) else {
             return false;
         };
         match device.kind {
@@ -399,18 +406,37 @@ impl Kernel {
             }
             _ => true,
         };
-        device.admin_up && device.port.is_some() && enough
+        device.admin_up && device.port.is_some() && self.bridge_is_up() && enough
+    }
+
+    /// Whether LACP runs on this bond: what comes is heard, and members are looked at.
+    #[must_use]
+    pub fn runs_lacp(&self, bond: u32) -> bool {
+        let device = self.devices.get(&bond);
+        !self.is_stalled && device.is_some_and(|device| device.admin_up)
+    }
+
+    /// Whether the bridge forwards anything.
+    #[must_use]
+    pub fn bridge_is_up(&self) -> bool {
+        self.devices[&BRIDGE].admin_up
+    }
+
+    /// Whether this is a port of the bridge that is not disabled, as all are while the bridge is down.
+    fn is_enabled(&self, index: u32) -> bool {
+        let device = self.devices.get(&index);
+        let is_port = device.is_some_and(|device| device.port.is_some());
+        is_port && self.bridge_is_up() && self.has_carrier(index)
     }
 
     /// Whether frames enter and leave through this port.
     fn is_forwarding(&self, index: u32) -> bool {
-        let is_up = self.devices[&BRIDGE].admin_up && self.has_carrier(index);
         let device = &self.devices[&index];
         let held = self.filter.as_ref().is_some_and(|filter| {
             // A rule that names a port by its name.
             filter.held.contains(&device.name)
         });
-        is_up && device.port.is_some() && !held && !self.waits_to_forward(index)
+        self.is_enabled(index) && !held && !self.waits_to_forward(index)
     }
 
     /// Whether spanning tree keeps the port from carrying data, as it does for a while with any that gets its carrier.
@@ -437,11 +463,11 @@ impl Kernel {
             return;
         }
         for index in self.devices.keys().copied().collect::<Vec<_>>() {
-            let runs = self.has_carrier(index);
+            let is_enabled = self.is_enabled(index);
             let Some(device) = self.devices.get_mut(&index) else {
                 continue;
             };
-            match (runs && device.port.is_some(), device.tree) {
+            match (is_enabled, device.tree) {
                 (false, _) => device.tree = Tree::Disabled,
                 (true, Tree::Disabled) => {
                     self.waits += 1;
@@ -478,7 +504,8 @@ impl Kernel {
                 .and_then(|device| device.port.as_ref());
             let backup = settings.and_then(|port| port.backup);
             let out = match backup {
-                Some(backup) if !self.has_carrier(entry.port) => backup,
+                // Up to kernel 6.17: a port that is down and keeps its carrier is not gone round.
+                Some(backup) if !self.keeps_carrier(entry.port) => backup,
                 _ => entry.port,
             };
             return [out]
@@ -532,6 +559,10 @@ impl Kernel {
 
     /// Time has passed for the table.
     pub fn age(&mut self, now: Time) {
+        // The bridge looks at its table only while it is up.
+        if !self.bridge_is_up() {
+            return;
+        }
         let old: Vec<(FdbKey, Entry)> = self
             .fdb
             .iter()

@@ -36,6 +36,8 @@ pub struct Leg {
     pub phase: Phase,
     /// Counts what makes earlier timers void.
     pub generation: u64,
+    /// How often the chassis fell silent.
+    pub silences: u64,
 }
 
 /// The bond of a host.
@@ -61,6 +63,7 @@ impl HostBond {
             lost_at: Time::ZERO,
             phase: Phase::Down,
             generation: 0,
+            silences: 0,
         };
         Self {
             legs: [leg; 2],

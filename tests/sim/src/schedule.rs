@@ -12,7 +12,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::bounds::Kind;
 use crate::check::Violation;
-use crate::kernel::{BONDS, DeviceKind, Duty, Kernel, PEER_LINK, TAGGED, bond, bond_name, name};
+use crate::kernel::{
+    BONDS, DeviceKind, Duty, Interface, Kernel, PEER_LINK, TAGGED, bond, bond_name, name,
+};
 use crate::world::{MOVER, Options, PLACES, Place, Process, SIDES, STATIONS, World, key};
 
 /// How long everything has to agree after the last fault was mended: the peer's silence is noticed, what is remembered
@@ -70,6 +72,8 @@ pub enum Step {
     Vlan(usize, usize, bool),
     /// An operator says how many members an MLAG port needs.
     MinLinks(usize, usize, u32),
+    /// An operator takes an interface down or up.
+    Admin(usize, Interface, bool),
     /// An operator gives an MLAG port another name, or its own.
     Rename(usize, usize, bool),
     /// An operator takes an MLAG port out of the settings of a chassis or puts it back, and has them read again.
@@ -93,6 +97,7 @@ impl Step {
             | Self::Bridge(side, _, _)
             | Self::Vlan(side, _, _)
             | Self::MinLinks(side, _, _)
+            | Self::Admin(side, _, _)
             | Self::Rename(side, _, _)
             | Self::Member(side, _, _)
             | Self::PortId(side, _, _)
@@ -156,6 +161,11 @@ fn place() -> impl Strategy<Value = Place> {
     prop_oneof![port().prop_map(Place::Bond), side().prop_map(Place::Orphan)]
 }
 
+fn interface() -> impl Strategy<Value = Interface> {
+    let port = port().prop_map(Interface::Port);
+    prop_oneof![port, Just(Interface::PeerLink), Just(Interface::Bridge)]
+}
+
 /// Which of two ids an operator gives a port ([`given_id`]).
 fn port_id() -> impl Strategy<Value = Option<u16>> {
     prop::sample::select(vec![None, Some(0), Some(1)])
@@ -188,6 +198,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Vlan(s, p, is)),
         1 => (side(), port(), prop_oneof![Just(0_u32), Just(2)])
             .prop_map(|(s, p, count)| Step::MinLinks(s, p, count)),
+        2 => (side(), interface(), any::<bool>()).prop_map(|(s, which, up)| Step::Admin(s, which, up)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, own)| Step::Rename(s, p, own)),
         1 => (side(), port(), any::<bool>()).prop_map(|(s, p, is)| Step::Member(s, p, is)),
         1 => (side(), port(), port_id()).prop_map(|(s, p, id)| Step::PortId(s, p, id)),
@@ -300,10 +311,18 @@ impl Schedule {
                 bond(*port)
             }
             // Whose port it is may have changed by then.
-            Step::Cross(..) | Step::PeerLink(_) | Step::Power(..) if several => all(),
+            Step::Cross(..)
+            | Step::PeerLink(_)
+            | Step::Admin(_, Interface::PeerLink | Interface::Bridge, _)
+            | Step::Power(..)
+                if several =>
+            {
+                all()
+            }
             Step::Leg(_, port, _)
             | Step::Blink(_, port, _)
             | Step::Bridge(_, port, _)
+            | Step::Admin(_, Interface::Port(port), _)
             | Step::MinLinks(_, port, _)
                 if several =>
             {
@@ -510,6 +529,7 @@ impl World {
                 }
                 self.operate(side, |kernel| kernel.set_min_links(bond(port), count));
             }
+            Step::Admin(side, interface, up) => self.set_admin(side, interface, up),
             Step::Rename(side, port, is_own) => {
                 let own = bond_name(port);
                 match self.is_followed(side, bond(port), &own) {
@@ -584,6 +604,8 @@ impl World {
             self.go_on(side);
             self.cross(side, false);
             self.happen(Step::RenamePeerLink(side, true));
+            self.happen(Step::Admin(side, Interface::Bridge, true));
+            self.happen(Step::Admin(side, Interface::PeerLink, true));
             self.happen(Step::Slow(side, 0));
             for duty in self.chassis[side].kernel.refuses.clone() {
                 self.refuse(side, duty, false);
@@ -593,6 +615,7 @@ impl World {
                 self.start(side, process);
             }
             for port in 0..BONDS {
+                self.happen(Step::Admin(side, Interface::Port(port), true));
                 self.happen(Step::Rename(side, port, true));
                 self.happen(Step::Member(side, port, true));
                 self.happen(Step::PortId(side, port, None));

@@ -116,7 +116,7 @@ enum Timer {
     Miss {
         side: usize,
         host: usize,
-        stall: u64,
+        silence: u64,
     },
     /// Spanning tree lets a port forward.
     Forward { side: usize, index: u32, wait: u64 },
@@ -172,8 +172,7 @@ pub struct Chassis {
     busy_until: Time,
     /// It has power.
     pub is_on: bool,
-    /// How often it stood still, and since when.
-    stall: u64,
+    /// Since when it stands still.
     stalled_at: Time,
     /// What fell due meanwhile in its kernel, whose timers stand still, too, and how much of its time was left.
     stalled: Vec<(Duration, Timer)>,
@@ -255,7 +254,6 @@ impl World {
             pause: Duration::ZERO,
             busy_until: Time::ZERO,
             is_on: true,
-            stall: 0,
             stalled_at: Time::ZERO,
             stalled: Vec::new(),
             config: config(side, options),
@@ -458,8 +456,9 @@ impl World {
                 let left = self.now - chassis.stalled_at;
                 chassis.stalled.push((left, timer));
             }
-            // Nobody answers; it begins anew when the chassis goes on.
-            Timer::Agree { side, .. } if self.chassis[side].kernel.is_stalled => {}
+            // Nobody answers or waits; it begins anew when the chassis goes on.
+            Timer::Agree { side, host, .. } | Timer::Expire { side, host, .. }
+                if self.is_silent(side, host) => {}
             Timer::Forward { side, index, wait } => {
                 if self.chassis[side].kernel.let_forward(index, wait) {
                     match (0..BONDS).find(|port| bond(*port) == index) {
@@ -478,7 +477,11 @@ impl World {
                     self.negotiate(side, host);
                 }
             }
-            Timer::Miss { side, host, stall } => self.miss(side, host, stall),
+            Timer::Miss {
+                side,
+                host,
+                silence,
+            } => self.miss(side, host, silence),
             Timer::Expire {
                 side,
                 host,
@@ -521,6 +524,7 @@ impl World {
             let actor = self.chassis[side].kernel.actor(bond(port));
             if let Phase::Agreed(shown) = self.hosts[host].legs[side].phase
                 && actor.is_some_and(|actor| actor != shown)
+                && !self.is_silent(side, host)
             {
                 self.negotiate(side, host);
             }

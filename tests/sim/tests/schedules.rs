@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use mclag_proto::Vid;
 use mclag_sim::bounds::Kind;
-use mclag_sim::kernel::{Duty, ORPHAN, PEER_LINK, TAGGED, bond, member};
+use mclag_sim::kernel::{Duty, Interface, Kernel, ORPHAN, PEER_LINK, TAGGED, bond, member};
 use mclag_sim::schedule::{Drawn, Schedule, Step};
 use mclag_sim::world::{Options, Place, Process, World, key};
+use syncd::dataplane::Action;
 
 const OPTIONS: Options = Options {
     seed: 0,
@@ -120,6 +121,54 @@ fn a_renamed_port_goes_on_carrying_frames() {
             held(0, &[&renamed, meanwhile, &back].concat());
         }
     }
+}
+
+/// Hosts leave what carries nothing any more, whoever restarts meanwhile, and come back.
+#[test]
+fn an_interface_that_an_operator_takes_down_is_left() {
+    use Process::{Iccpd, Syncd};
+    use Step::{Admin, Kill, Move, Start, Wait};
+    for side in [A, B] {
+        for interface in [Interface::Port(0), Interface::PeerLink, Interface::Bridge] {
+            for meanwhile in [
+                &[][..],
+                &[Move(Place::Bond(0)), Wait(5_000)],
+                &[Kill(side, Iccpd), Start(side, Iccpd), Wait(13_000)],
+                &[Kill(side, Syncd), Start(side, Syncd), Wait(13_000)],
+            ] {
+                let down = [Admin(side, interface, false), Wait(13_000)];
+                let up = [Admin(side, interface, true), Wait(13_000)];
+                held(0, &[&down, meanwhile, &up].concat());
+            }
+        }
+    }
+}
+
+/// As on a real one: ports of a bridge that is down take no entry that would age and lose those that were learned, unless
+/// they have a backup port.
+#[test]
+fn a_bridge_that_is_down_has_no_port() {
+    let mut world = World::settled(OPTIONS);
+    let kernel = &mut world.chassis[A].kernel;
+    let entry = |kernel: &Kernel, station| kernel.fdb.get(&key(station)).map(|entry| entry.port);
+    assert_eq!(entry(kernel, 0), Some(bond(0)), "behind a bond");
+    assert_eq!(entry(kernel, 2), Some(ORPHAN), "behind an orphan port");
+    kernel.set_admin(Interface::Bridge.index(), false);
+    assert_eq!(entry(kernel, 0), Some(bond(0)), "it has a backup port");
+    assert_eq!(entry(kernel, 2), None);
+    assert!(kernel.has_carrier(bond(0)), "its members are up");
+    assert!(!kernel.accepts(bond(0), Vid::DEFAULT));
+    let key = key(2);
+    let port = kernel.name_of(ORPHAN).unwrap();
+    let install = Action::FdbMakeDynamic { key, port };
+    assert!(kernel.apply(&install, world.now).is_err());
+    let install = Action::FdbInstall {
+        key,
+        port,
+        active: false,
+        sticky: false,
+    };
+    assert_eq!(kernel.apply(&install, world.now), Ok(()));
 }
 
 /// Each is the smallest form of one that a search found.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mclag_proto::addr::Mac;
+use mclag_sim::kernel::Interface;
 use mclag_sim::schedule::{Drawn, Schedule, Step, given_id};
 use mclag_sim::world::{MOVER, PLACES, Place, Process};
 use nix::sys::signal::Signal;
@@ -24,7 +25,7 @@ use crate::vm;
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "chaos_doubles_no_frame_and_leaves_no_trace",
     about: "Schedules that the simulator draws happen here: daemons are killed and stopped, cables pulled and crossed, ports renamed, \
-            moved out of the bridge and out of the settings, rules flushed, entries deleted, ids given, clocks set, chassis switched off, in random \
+            moved out of the bridge and out of the settings, interfaces taken down, rules flushed, entries deleted, ids given, clocks set, chassis switched off, in random \
             order, while every host sends to everybody and to every other host. No frame arrives twice and none comes back, \
             but where several faults at once excuse it; when all is mended, every frame arrives once, and the dataplane is \
             the one from before. MCLAG_LAB_SEED and MCLAG_LAB_COUNT choose the schedules.",
@@ -96,6 +97,10 @@ struct Chaos<'a> {
     /// What is set of the MLAG ports.
     members: [[Member; 2]; 2],
     peer_links: [String; 2],
+    /// The cable of the peer link is plugged in.
+    peer_cable: bool,
+    /// What operators took down.
+    down: BTreeSet<(usize, Interface)>,
     /// How far the wall clock is ahead, in seconds.
     clock: i64,
 }
@@ -113,6 +118,8 @@ impl<'a> Chaos<'a> {
             in_bridge: [[true; 2]; 2],
             members: [[Member::USUAL; 2]; 2],
             peer_links: [0, 1].map(|_| PEER_LINK.to_owned()),
+            peer_cable: true,
+            down: BTreeSet::new(),
             clock: 0,
         })
     }
@@ -199,6 +206,7 @@ impl<'a> Chaos<'a> {
                 self.ns(side)
                     .ip(&format!("link set {name} type bond min_links {count}"))
             }
+            Step::Admin(side, interface, up) => self.set_admin(side, interface, up),
             Step::Rename(side, port, is_own) => self.rename(side, port, is_own),
             Step::Member(side, port, is_one) => {
                 self.configure(side, |members| members[port].is_one = is_one)
@@ -256,15 +264,36 @@ impl<'a> Chaos<'a> {
         self.ns(side).ip(&commands)
     }
 
-    fn set_peer_link(&self, up: bool) -> Result<()> {
-        let state = if up { "up" } else { "down" };
-        for side in [0, 1] {
-            if !self.off[side] {
-                let name = &self.peer_links[side];
-                self.ns(side).ip(&format!("link set {name} {state}"))?;
-            }
+    fn set_peer_link(&mut self, up: bool) -> Result<()> {
+        self.peer_cable = up;
+        (0..2).try_for_each(|side| self.show_admin(side, Interface::PeerLink))
+    }
+
+    fn set_admin(&mut self, side: usize, interface: Interface, up: bool) -> Result<()> {
+        match up {
+            true => self.down.remove(&(side, interface)),
+            false => self.down.insert((side, interface)),
+        };
+        self.show_admin(side, interface)
+    }
+
+    /// Whether an interface is up: the peer link has a cable only while both of its ends are.
+    fn is_up(&self, side: usize, interface: Interface) -> bool {
+        let is_plugged = interface != Interface::PeerLink || self.peer_cable;
+        is_plugged && !self.down.contains(&(side, interface))
+    }
+
+    fn show_admin(&self, side: usize, interface: Interface) -> Result<()> {
+        if self.off[side] {
+            return Ok(());
         }
-        Ok(())
+        let name = match interface {
+            Interface::Port(port) => &self.names[side][port],
+            Interface::PeerLink => &self.peer_links[side],
+            Interface::Bridge => BRIDGE,
+        };
+        let state = state(self.is_up(side, interface));
+        self.ns(side).ip(&format!("link set {name} {state}"))
     }
 
     /// Whatever is sent next is answered by the connection's end.
@@ -356,6 +385,7 @@ impl<'a> Chaos<'a> {
             self.bond_named(side, port, bond_name(port + 1))?;
             self.in_bridge[side][port] = true;
         }
+        self.down.retain(|(of, _)| *of != side);
         self.mlag.switch(Side::BOTH[side]).boot(2)?;
         if self.crossed[side] {
             self.plug_members(side)?;
@@ -393,7 +423,10 @@ impl<'a> Chaos<'a> {
         }
         let name = &self.names[side][port];
         match is_port {
-            true => self.mlag.switch(Side::BOTH[side]).add_edge_port(name),
+            true => {
+                self.mlag.switch(Side::BOTH[side]).add_edge_port(name)?;
+                self.show_admin(side, Interface::Port(port))
+            }
             false => self.ns(side).ip(&format!("link set {name} nomaster")),
         }
     }
@@ -414,7 +447,8 @@ impl<'a> Chaos<'a> {
         if before == *name {
             return Ok(());
         }
-        self.ns(side).ip(&renaming(&before, name))
+        let is_up = self.is_up(side, Interface::Port(port));
+        self.ns(side).ip(&renaming(&before, name, is_up))
     }
 
     fn rename_peer_link(&mut self, side: usize, is_own: bool) -> Result<()> {
@@ -426,7 +460,8 @@ impl<'a> Chaos<'a> {
         if before == name {
             return Ok(());
         }
-        self.ns(side).ip(&renaming(&before, name))
+        let is_up = self.is_up(side, Interface::PeerLink);
+        self.ns(side).ip(&renaming(&before, name, is_up))
     }
 
     /// Write what is set of the MLAG ports, and have it read.
@@ -469,6 +504,10 @@ impl<'a> Chaos<'a> {
             self.power_on(side)?;
             self.cross(side, false)?;
             self.rename_peer_link(side, true)?;
+            for interface in [Interface::Bridge, Interface::Port(0), Interface::Port(1)] {
+                self.set_admin(side, interface, true)?;
+            }
+            self.down.remove(&(side, Interface::PeerLink));
             // One that has just started would not live to read its settings again.
             self.configure(side, |members| *members = [Member::USUAL; 2])?;
             for process in [Process::Iccpd, Process::Syncd] {
@@ -497,8 +536,13 @@ impl Drop for Chaos<'_> {
 }
 
 /// Kernels before 6.2 rename only what is down.
-fn renaming(before: &str, name: &str) -> String {
-    format!("link set {before} down\nlink set {before} name {name}\nlink set {name} up")
+fn renaming(before: &str, name: &str, is_up: bool) -> String {
+    let state = state(is_up);
+    format!("link set {before} down\nlink set {before} name {name}\nlink set {name} {state}")
+}
+
+const fn state(is_up: bool) -> &'static str {
+    if is_up { "up" } else { "down" }
 }
 
 const fn which(process: Process) -> Which {

@@ -182,8 +182,8 @@ impl Kernel {
                 key.vid
             )));
         }
-        // The kernel takes no entry that it would have to age on a port without carrier.
-        let is_down = !self.has_carrier(port) || self.waits_to_forward(port);
+        // The kernel takes no entry that it would have to age on a port that is disabled.
+        let is_down = !self.is_enabled(port) || self.waits_to_forward(port);
         if kind == EntryKind::Dynamic && is_down {
             return Err(OpError::refused(format!("{name} is down")));
         }

@@ -29,7 +29,7 @@ impl Kernel {
         self.follow_carriers();
         let mut changed = vec![index];
         for other in self.devices.keys().copied().collect::<Vec<_>>() {
-            let runs = self.has_carrier(other);
+            let runs = [self.has_carrier(other), self.is_enabled(other)];
             let ran = self
                 .devices
                 .get_mut(&other)
@@ -38,7 +38,8 @@ impl Kernel {
                 changed.push(other);
             }
             let port = self.devices[&other].port;
-            if ran == Some(true) && !runs && port.is_some_and(|port| port.backup.is_none()) {
+            let is_disabled = matches!((ran, runs), (Some([_, true]), [_, false]));
+            if is_disabled && port.is_some_and(|port| port.backup.is_none()) {
                 self.flush(other, false);
             }
         }
@@ -134,7 +135,7 @@ impl Kernel {
             kind: self.kind(index, reader)?,
             member: self.member_info(index),
             bridge_port: device.port.map(|port| BridgePort {
-                state: match (runs, self.waits_to_forward(index)) {
+                state: match (self.is_enabled(index), self.waits_to_forward(index)) {
                     (false, _) => PortState::Disabled,
                     (true, true) => PortState::Listening,
                     (true, false) => PortState::Forwarding,

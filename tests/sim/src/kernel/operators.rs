@@ -4,7 +4,30 @@ use mclag_proto::IfName;
 use mclag_proto::sync::model::FdbKey;
 use syncd::dataplane::EntryKind;
 
-use super::{DeviceKind, Kernel, Port, TAGGED};
+use super::{BRIDGE, DeviceKind, Kernel, PEER_LINK, Port, TAGGED, bond};
+
+/// What an operator takes down (`ip link set … down`).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Interface {
+    /// The bond of an MLAG port.
+    Port(usize),
+    /// The peer link.
+    PeerLink,
+    /// The bridge.
+    Bridge,
+}
+
+impl Interface {
+    /// Its number in the model.
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        match self {
+            Self::Port(port) => bond(port),
+            Self::PeerLink => PEER_LINK,
+            Self::Bridge => BRIDGE,
+        }
+    }
+}
 
 impl Kernel {
     /// An operator takes a port out of [`TAGGED`] or puts it in. What was installed by somebody stays.

@@ -12,7 +12,9 @@ use super::{
 };
 use crate::bounds::Kind;
 use crate::iccpd::Iccpd;
-use crate::kernel::{BONDS, Duty, Kernel, ORPHAN, PEER_LINK, bond, bond_name, member, name};
+use crate::kernel::{
+    BONDS, Duty, Interface, Kernel, ORPHAN, PEER_LINK, bond, bond_name, member, name,
+};
 use crate::lacp::Phase;
 use crate::syncd::{RETRY, Syncd};
 
@@ -189,10 +191,50 @@ impl World {
         }
         self.peer_cable = up;
         self.touch_peer_link(Kind::PeerLink);
+        self.plug_peer_link();
+    }
+
+    /// An end of the peer link has carrier while the other one is up.
+    fn plug_peer_link(&mut self) {
         for side in SIDES {
-            self.chassis[side].kernel.set_cable(PEER_LINK, up);
+            let other = &self.chassis[1 - side].kernel.devices[&PEER_LINK];
+            let carrier = self.peer_cable && other.admin_up;
+            self.chassis[side].kernel.set_cable(PEER_LINK, carrier);
             self.kernel_moved(side);
         }
+    }
+
+    /// An operator takes an interface down or up.
+    pub fn set_admin(&mut self, side: usize, interface: Interface, up: bool) {
+        let index = interface.index();
+        if self.chassis[side].kernel.devices[&index].admin_up == up {
+            return;
+        }
+        match interface {
+            Interface::Port(port) => {
+                self.touch_port(side, port, Kind::Silence);
+                if !up {
+                    self.fall_silent(side, self.opposite(side, port));
+                }
+            }
+            Interface::PeerLink => self.touch_peer_link(Kind::PeerLink),
+            Interface::Bridge => {
+                self.checks.touch(Place::Orphan(side), Kind::Leg, self.now);
+                (0..BONDS).for_each(|port| self.touch_port(side, port, Kind::Leg));
+                self.touch_peer_link(Kind::PeerLink);
+            }
+        }
+        self.chassis[side].kernel.set_admin(index, up);
+        match interface {
+            Interface::Port(port) if up => {
+                // The bond looks at its members at once.
+                self.notice(side, port);
+                self.speak_again(side, self.opposite(side, port));
+            }
+            Interface::PeerLink => self.plug_peer_link(),
+            Interface::Port(_) | Interface::Bridge => {}
+        }
+        self.kernel_moved(side);
     }
 
     /// Nothing passes between both `iccpd` for a while; what was sent is sent again afterwards.
@@ -384,17 +426,13 @@ impl World {
         if !self.works(side) {
             return;
         }
-        let chassis = &mut self.chassis[side];
-        chassis.kernel.is_stalled = true;
-        chassis.stall += 1;
-        chassis.stalled_at = self.now;
-        let stall = chassis.stall;
         self.touch_chassis(side);
         for host in 0..BONDS {
-            let miss = Timer::Miss { side, host, stall };
-            let delay = self.jitter(2_000_000, 3_200_000);
-            self.after(delay, miss);
+            self.fall_silent(side, host);
         }
+        let chassis = &mut self.chassis[side];
+        chassis.kernel.is_stalled = true;
+        chassis.stalled_at = self.now;
     }
 
     /// It goes on where it was.
@@ -412,21 +450,9 @@ impl World {
             self.notice(side, port);
         }
         for host in 0..BONDS {
-            match self.hosts[host].legs[side].phase {
-                Phase::Negotiating => self.negotiate(side, host),
-                Phase::Down | Phase::Agreed(_) | Phase::Alone => self.select(host),
-            }
+            self.speak_again(side, host);
         }
         self.kernel_moved(side);
-    }
-
-    /// A host has heard nothing of a chassis for long.
-    pub(super) fn miss(&mut self, side: usize, host: usize, stall: u64) {
-        let (leg, chassis) = (&self.hosts[host].legs[side], &self.chassis[side]);
-        let is_meant = chassis.kernel.is_stalled && chassis.stall == stall;
-        if is_meant && matches!(leg.phase, Phase::Agreed(_)) {
-            self.negotiate(side, host);
-        }
     }
 
     /// All of a chassis is gone or back.

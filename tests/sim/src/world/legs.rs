@@ -18,7 +18,7 @@ impl World {
     /// The ends of a leg look at its carrier.
     pub(super) fn notice(&mut self, side: usize, port: usize) {
         let kernel = &mut self.chassis[side].kernel;
-        if !kernel.is_stalled {
+        if kernel.runs_lacp(bond(port)) {
             kernel.notice_carrier(member(port));
         }
         let host = self.opposite(side, port);
@@ -68,6 +68,51 @@ impl World {
         );
     }
 
+    /// Nothing comes from a chassis on a leg, and nothing is heard there: LACP does not run.
+    pub(super) fn is_silent(&self, side: usize, host: usize) -> bool {
+        let port = bond(self.opposite(side, host));
+        !self.chassis[side].kernel.runs_lacp(port)
+    }
+
+    /// LACP of a chassis is about to fall silent on a leg, which the host misses after a while.
+    pub(super) fn fall_silent(&mut self, side: usize, host: usize) {
+        if self.is_silent(side, host) {
+            return;
+        }
+        let leg = &mut self.hosts[host].legs[side];
+        leg.silences += 1;
+        let silence = leg.silences;
+        let delay = self.jitter(2_000_000, 3_200_000);
+        self.after(
+            delay,
+            Timer::Miss {
+                side,
+                host,
+                silence,
+            },
+        );
+    }
+
+    /// A host has heard nothing of a chassis for long.
+    pub(super) fn miss(&mut self, side: usize, host: usize, silence: u64) {
+        let leg = &self.hosts[host].legs[side];
+        let is_meant = self.is_silent(side, host) && leg.silences == silence;
+        if is_meant && matches!(leg.phase, Phase::Agreed(_)) {
+            self.negotiate(side, host);
+        }
+    }
+
+    /// LACP of a chassis speaks again on a leg, and remembers what it had agreed on.
+    pub(super) fn speak_again(&mut self, side: usize, host: usize) {
+        let is_lone = self.hosts[host].lone.is_some();
+        match self.hosts[host].legs[side].phase {
+            _ if self.is_silent(side, host) => {}
+            Phase::Negotiating => self.negotiate(side, host),
+            Phase::Agreed(_) if is_lone => self.expire(side, host),
+            Phase::Down | Phase::Agreed(_) | Phase::Alone => self.select(host),
+        }
+    }
+
     /// LACP of the chassis waits in vain, as from now.
     pub(super) fn expire(&mut self, side: usize, host: usize) {
         let generation = self.hosts[host].legs[side].generation;
@@ -100,7 +145,7 @@ impl World {
             let found = match bond.legs[side].phase {
                 Phase::Down => continue,
                 // It finds out when it goes on.
-                _ if self.chassis[side].kernel.is_stalled => continue,
+                _ if self.is_silent(side, host) => continue,
                 Phase::Negotiating => Found::NobodyYet,
                 Phase::Agreed(_) => Found::Partner {
                     partner: partner(host),
