@@ -356,22 +356,30 @@ impl Check<'_> {
         let local = self.address(local_value, table.bind_device.is_some());
         let peer = self.address(peer_value, table.bind_device.is_some());
         if let (Some(local), Some(peer)) = (local, peer) {
-            let line = self.line(&local_value.span());
-            if local == peer {
-                self.wrong(
-                    peer_value.span(),
-                    format!("peer {peer} is this chassis itself: it equals local in line {line}"),
-                );
-            } else if local.is_ipv4() != peer.is_ipv4() {
-                self.wrong(
-                    peer_value.span(),
-                    format!(
-                        "peer {peer} is of another address family than local {local} in line {line}"
-                    ),
-                );
-            }
+            self.two_ends((local, local_value, "local"), (peer, peer_value, "peer"));
         }
         (local, peer)
+    }
+
+    /// The own address and that of the peer, each with where it stands and its key: two, and of one family.
+    fn two_ends(
+        &mut self,
+        (local, local_value, local_key): (IpAddr, &Spanned<String>, &str),
+        (peer, peer_value, peer_key): (IpAddr, &Spanned<String>, &str),
+    ) {
+        let line = self.line(&local_value.span());
+        let message = if local == peer {
+            format!(
+                "{peer_key} {peer} is this chassis itself: it equals {local_key} in line {line}"
+            )
+        } else if local.is_ipv4() != peer.is_ipv4() {
+            format!(
+                "{peer_key} {peer} is of another address family than {local_key} {local} in line {line}"
+            )
+        } else {
+            return;
+        };
+        self.wrong(peer_value.span(), message);
     }
 
     fn address(&mut self, value: &Spanned<String>, on_device: bool) -> Option<IpAddr> {
