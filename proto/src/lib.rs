@@ -6,6 +6,7 @@
 //! * [`addr`]: values that cannot be wrong.
 //! * [`bytes`]: the checked cursor that every decoder uses.
 //! * [`iccp`]: the protocol between the two chassis.
+//! * [`keepalive`]: what tells whether a path between the two chassis carries anything.
 //! * [`sync`]: the mclagsyncd protocol between `iccpd` and `syncd`.
 //! * [`ctl`]: requests and replies of the operator's socket.
 //! * [`mclagdctl`]: the same of the legacy daemons.
@@ -16,6 +17,7 @@ pub mod bytes;
 pub mod ctl;
 pub mod failing;
 pub mod iccp;
+pub mod keepalive;
 pub mod mclagdctl;
 pub mod sync;
 

@@ -21,7 +21,7 @@ mod syncd;
 pub use control::{ctl_reply, ctl_request, mclagdctl_reply, mclagdctl_request};
 pub use iccp::{iccp_detector, iccp_linux_mclag, iccp_sonic};
 pub use input::{Mutations, cuttings};
-pub use packet::{arp, neighbour_advertisement};
+pub use packet::{arp, keepalive, neighbour_advertisement};
 pub use recording::recording;
 pub use settings::{iccpd_conf, iccpd_toml, syncd_toml};
 pub use syncd::{
@@ -100,6 +100,7 @@ targets! {
     iccpd_toml: "iccpd_toml.txt",
     syncd_toml: "syncd_toml.txt",
     arp: "arp.txt",
+    keepalive: "keepalive.txt",
     neighbour_advertisement: "neighbour_advertisement.txt",
     recording: "recording.txt",
 }

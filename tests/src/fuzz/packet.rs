@@ -1,8 +1,9 @@
-//! Packets of hosts: ARP replies and neighbour advertisements.
+//! Packets of hosts, ARP replies and neighbour advertisements, and keepalives of the peer.
 
 use std::net::IpAddr;
 
 use mclag_netlink::packet::{Claim, advertisement, arp_reply};
+use mclag_proto::keepalive::{INTERVALS, Keepalive};
 
 /// An ARP packet, from its header on.
 pub fn arp(bytes: &[u8]) {
@@ -19,6 +20,15 @@ pub fn arp(bytes: &[u8]) {
     packet.resize(46, 0);
     assert_eq!(arp_reply(&packet), Some(claim));
     assert_eq!(arp_reply(&bytes[..27]), None, "of a packet cut short");
+}
+
+/// A keepalive without its signature.
+pub fn keepalive(bytes: &[u8]) {
+    let Ok(keepalive) = Keepalive::decode(bytes) else {
+        return;
+    };
+    assert!(INTERVALS.contains(&keepalive.interval) && keepalive.sequence > 0);
+    assert_eq!(keepalive.encode(), bytes, "all of it means something");
 }
 
 /// An IPv6 packet.
