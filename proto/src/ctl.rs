@@ -429,10 +429,68 @@ pub struct PeerStatus {
     /// Nothing of the peer is taken that a router has forwarded.
     #[serde(default)]
     pub ttl_security: bool,
+    /// The paths to it that keepalives are sent on, in the order of the settings.
+    #[serde(default)]
+    pub paths: Vec<PathStatus>,
     /// Counters by name.
     pub counters: Vec<Counter<CounterName>>,
     /// Connections that were refused, newest first.
     pub refused: Vec<Refusal>,
+}
+
+/// A path to the other chassis that keepalives are sent on.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PathStatus {
+    /// The peer's address on it.
+    pub address: IpAddr,
+    /// UDP port on both chassis.
+    pub port: u16,
+    /// Interface that it is confined to.
+    pub device: Option<IfName>,
+    /// Whether it carries anything.
+    pub state: PathState,
+    /// Milliseconds for which it has been in that state.
+    pub state_for_ms: u64,
+    /// Milliseconds without a proof after which it is alive no longer.
+    pub detection_ms: u64,
+    /// Milliseconds since the peer's last keepalive.
+    pub last_seen_ms: Option<u64>,
+    /// Round trip that the last proof showed, in microseconds.
+    pub round_trip_us: Option<u64>,
+    /// How many of the peer's last keepalives did not come, or too late.
+    pub lost: u32,
+    /// How many those are, at most 100.
+    pub lost_of: u32,
+    /// Milliseconds since the peer's core has completed a turn.
+    pub core_age_ms: Option<u64>,
+    /// Milliseconds since the peer's `mclagsyncd` has said something, which it does when there is something to say; none
+    /// while it is not connected.
+    pub syncd_age_ms: Option<u64>,
+    /// Datagrams that were not believed, by why.
+    pub refused: Vec<Counter>,
+    /// What keeps keepalives from being sent.
+    pub error: Option<String>,
+}
+
+/// Whether a path to the other chassis carries anything.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathState {
+    /// The peer answers what was just sent there.
+    Alive,
+    /// The peer is heard, and does not answer what was just sent there. That may be a recording: it proves nothing.
+    OneWay,
+    /// It was alive, and is no longer.
+    Dead,
+    /// It was never alive; or the state is one that only another version knows.
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for PathState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// The keys of a session that is signed by TCP-AO, by their ids.

@@ -15,6 +15,7 @@ pub mod lag;
 pub mod links;
 pub mod neigh;
 pub mod output;
+pub mod path;
 pub mod peer;
 pub mod policy;
 pub mod port_id;

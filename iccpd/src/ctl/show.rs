@@ -7,8 +7,8 @@ use super::words;
 use comfy_table::{Table, presets};
 use mclag_proto::ctl::dataplane::ConfigDb;
 use mclag_proto::ctl::{
-    Interface, MacCounts, MacLine, Member, NeighbourLine, PeerStatus, PortStatus, Remembered, Role,
-    SessionState, Status, TcpAo,
+    Counter, Interface, MacCounts, MacLine, Member, NeighbourLine, PathStatus, PeerStatus,
+    PortStatus, Remembered, Role, SessionState, Status, TcpAo,
 };
 use mclag_proto::{IfName, LacpPartner, Vid};
 use std::fmt::Display;
@@ -293,6 +293,9 @@ pub fn peer(peer: &PeerStatus) -> String {
     rows.add("Last error", or_dash(peer.last_error.as_ref()));
     let mut text = rows.text();
 
+    if !peer.paths.is_empty() {
+        text.push_str(&format!("\n{}", paths(&peer.paths)));
+    }
     if !peer.counters.is_empty() {
         let mut table = columns(&["Counter", "Value"]);
         for counter in &peer.counters {
@@ -312,6 +315,46 @@ pub fn peer(peer: &PeerStatus) -> String {
         text.push_str(&format!("\n{}", lines(&table)));
     }
     text
+}
+
+/// The paths, and below them what is wrong with each.
+fn paths(paths: &[PathStatus]) -> String {
+    let mut table = columns(&[
+        "Path",
+        "Device",
+        "State",
+        "Last seen",
+        "Round trip",
+        "Lost",
+        "Its core",
+        "Its mclagsyncd",
+    ]);
+    let mut notes = String::new();
+    for path in paths {
+        let ago = |ms: Option<u64>| or_dash(ms.map(|ms| format!("{} ago", duration(ms))));
+        let micros = |us: u64| format!("{}.{:03} ms", us / 1000, us % 1000);
+        table.add_row(vec![
+            path.address.to_string(),
+            or_dash(path.device),
+            format!("{} for {}", path.state, duration(path.state_for_ms)),
+            ago(path.last_seen_ms),
+            or_dash(path.round_trip_us.map(micros)),
+            match path.lost_of {
+                0 => "-".to_owned(),
+                all => format!("{} of {all}", path.lost),
+            },
+            ago(path.core_age_ms),
+            ago(path.syncd_age_ms),
+        ]);
+        if let Some(error) = &path.error {
+            notes.push_str(&format!("Path {}: {error}\n", path.address));
+        }
+        for Counter { name, value } in &path.refused {
+            let address = path.address;
+            notes.push_str(&format!("Path {address}: {value} refused, {name}\n"));
+        }
+    }
+    format!("{}{notes}", lines(&table))
 }
 
 /// What keeps others from the session.

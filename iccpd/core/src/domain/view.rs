@@ -209,7 +209,7 @@ impl Domain {
         self.tables.neigh.page(after, limit)
     }
 
-    /// The session with the other chassis. What protects it and who was refused is the I/O layer's to add, and the words for
+    /// The session with the other chassis. What protects it, its paths and who was refused is the I/O layer's to add, and the words for
     /// why the last session ended ([`Session::failure`]).
     #[must_use]
     pub fn peer(&self, now: Time) -> ctl::PeerStatus {
@@ -229,6 +229,7 @@ impl Domain {
             signed: false,
             tcp_ao: None,
             ttl_security: false,
+            paths: Vec::new(),
             counters: self.peer_counters(),
             refused: Vec::new(),
         }

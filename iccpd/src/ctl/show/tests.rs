@@ -2,7 +2,7 @@
 
 use super::*;
 use mclag_proto::ctl::{
-    Conflict, Counter, CounterName, Refusal, RoleBy, SessionError, SyncdState, Warning,
+    Conflict, Counter, CounterName, PathState, Refusal, RoleBy, SessionError, SyncdState, Warning,
 };
 use mclag_proto::{AggregatorId, DomainId, Mac, NodeId};
 
@@ -422,6 +422,7 @@ fn a_peer() -> PeerStatus {
         signed: true,
         tcp_ao: None,
         ttl_security: true,
+        paths: vec![],
         counters: vec![
             Counter {
                 name: CounterName::Sent,
@@ -471,6 +472,53 @@ fn peer_with_history() {
         Refused       Times  Last reason
         198.51.100.7  17     not the configured peer
         192.0.2.2     1      not an ICCP peer: its stream begins with 47 45 54
+        ",
+    );
+}
+
+#[test]
+fn the_paths_of_the_peer_and_what_is_wrong_with_them() {
+    let alive = PathStatus {
+        address: "198.51.100.2".parse().unwrap(),
+        port: 5342,
+        device: IfName::new("mgmt0").ok(),
+        state: PathState::Alive,
+        state_for_ms: 61_000,
+        detection_ms: 300,
+        last_seen_ms: Some(12),
+        round_trip_us: Some(1042),
+        lost: 1,
+        lost_of: 100,
+        core_age_ms: Some(31),
+        syncd_age_ms: Some(2500),
+        refused: vec![Counter {
+            name: "wrong key".into(),
+            value: 3,
+        }],
+        error: None,
+    };
+    let unknown = PathStatus {
+        address: "2001:db8::2".parse().unwrap(),
+        device: None,
+        state: PathState::Unknown,
+        last_seen_ms: None,
+        round_trip_us: None,
+        lost: 0,
+        lost_of: 0,
+        core_age_ms: None,
+        syncd_age_ms: None,
+        refused: vec![],
+        error: Some("its local address is missing here".into()),
+        ..alive.clone()
+    };
+    assert_text(
+        &paths(&[alive, unknown]),
+        "
+        Path          Device  State                  Last seen  Round trip  Lost      Its core   Its mclagsyncd
+        198.51.100.2  mgmt0   alive for 1 min 1 s    12 ms ago  1.042 ms    1 of 100  31 ms ago  2.5 s ago
+        2001:db8::2   -       unknown for 1 min 1 s  -          -           -         -          -
+        Path 198.51.100.2: 3 refused, wrong key
+        Path 2001:db8::2: its local address is missing here
         ",
     );
 }
