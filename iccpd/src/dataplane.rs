@@ -10,7 +10,7 @@ use mclag_proto::{IfName, Mac};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The dataplane, which may have the settings of the pair.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Dataplane {
     syncd: Syncd,
     defaults: LocalDefaults,
     settings: Assembly,
+    /// When it said something last; none while it is not connected.
+    last_heard: Option<Instant>,
 }
 
 /// Something that happened.
@@ -103,7 +105,14 @@ impl Dataplane {
                 node_mac,
             },
             settings: Assembly::default(),
+            last_heard: None,
         }
+    }
+
+    /// When it said something last; none while it is not connected.
+    #[must_use]
+    pub const fn last_heard(&self) -> Option<Instant> {
+        self.last_heard
     }
 
     /// Where it is looked for.
@@ -165,6 +174,10 @@ impl Dataplane {
 
     /// Put the settings of the pair together, and hand names to whoever reads the kernel; everything else is the core's.
     fn take(&mut self, input: Input) -> Option<DataplaneEvent> {
+        self.last_heard = match input {
+            Input::SyncdDown => None,
+            _ => Some(Instant::now()),
+        };
         let part = match input {
             Input::SyncdEvent(Event::Settings(part)) => part,
             Input::SyncdEvent(Event::Kept { name, index }) => {

@@ -12,12 +12,13 @@ mod notices;
 use crate::claim::Claim;
 use crate::ctl::words;
 use crate::dataplane::{Dataplane, DataplaneEvent};
+use crate::keepalive::Keepalives;
 use crate::kernel::Watch;
 use crate::log;
 use crate::mclagdctl::{self, counted::Counted, counted::Seen, view::counters};
 use crate::peer::{self, Endpoints, Protection, Signing, Transport};
 use crate::record::Recorder;
-use crate::settings::{Bridge, OnStop};
+use crate::settings::{Bridge, OnStop, PathSettings};
 use iccp_core::{Config, Domain, Input, Output, Time};
 use mclag_daemon::ctl::{Question, Server};
 use mclag_daemon::lock::LockError;
@@ -68,6 +69,10 @@ pub struct Driver {
     pub log: log::Control,
     /// How the other chassis is reached, whoever names it.
     pub peer_transport: PeerTransport,
+    /// Tells which paths to it carry anything.
+    pub keepalives: Keepalives,
+    /// The paths that the settings name.
+    pub paths: Vec<PathSettings>,
     /// The pair's bridge.
     pub bridge: PairBridge,
     /// What the settings say by now; none if some of it cannot be used, which is written down.
@@ -114,6 +119,8 @@ pub struct Reread {
     pub pair: Option<(Config, Bridge)>,
     /// What the session is signed with.
     pub signing: Signing,
+    /// The paths that keepalives are sent on.
+    pub paths: Vec<PathSettings>,
 }
 
 /// A pair and the way to its other half.
@@ -132,7 +139,7 @@ enum Event {
     Kept(u32, IfName),
     Question(Question<Request, Reply>),
     Legacy(mclagdctl::server::Question),
-    /// There may be room for messages to the peer.
+    /// There may be room for messages to the peer, or it is time for another turn.
     Wrote,
     /// The core's deadline has passed.
     Due,
@@ -213,6 +220,7 @@ impl Driver {
             }
             self.follow_bridge();
             let has_more = self.drain().await;
+            self.follow_paths();
             match self.next_event(signals(), has_more).await {
                 Event::Input(input) => {
                     self.handle(input);
@@ -356,6 +364,15 @@ impl Driver {
         }
     }
 
+    /// A turn is complete, and whatever has changed the paths has happened by now.
+    fn follow_paths(&mut self) {
+        let pair = self.pair.as_ref();
+        let domain = pair.map(|pair| pair.domain.config().domain);
+        let protection = &self.peer_transport.protection;
+        self.keepalives.follow(domain, protection, &self.paths);
+        self.keepalives.turned(self.dataplane.last_heard());
+    }
+
     fn now(&self) -> Time {
         Time::new(self.origin.elapsed())
     }
@@ -367,10 +384,12 @@ impl Driver {
         if deadline.is_none_or(|at| at > Instant::now()) {
             self.overdue = 0;
         }
+        let turn = self.keepalives.next_turn();
         tokio::select! {
             signal = signal => Event::Signal(signal),
             () = ready(()), if has_more => Event::Wrote,
             () = wait_until(deadline) => Event::Due,
+            () = wait_until(turn.map(Into::into)) => Event::Wrote,
             input = self.kernel.next() => Event::Input(input),
             event = next_of(self.pair.as_mut()) => event.into(),
             happened = next_of_dataplane(&mut self.later, &mut self.dataplane) => happened.into(),
@@ -470,10 +489,19 @@ impl Driver {
                 false
             }
         });
-        let signing =
-            reread.and_then(|Reread { pair, signing }| self.take_on(pair).then_some(signing));
-        match signing {
-            Some(signing) => self.sign_with(signing),
+        let taken_on = reread.and_then(|reread| {
+            let Reread {
+                pair,
+                signing,
+                paths,
+            } = reread;
+            self.take_on(pair).then_some((signing, paths))
+        });
+        match taken_on {
+            Some((signing, paths)) => {
+                self.sign_with(signing);
+                self.paths = paths;
+            }
             None if before.is_signed() => tracing::info!("keeping the previous key"),
             None => {}
         }
@@ -570,6 +598,9 @@ impl Driver {
                 message: "no pair is configured; mclagsyncd has not named one".to_owned(),
             },
         };
+        if let Reply::Peer(peer) = &mut reply {
+            peer.paths = self.keepalives.status();
+        }
         if let Reply::Status(status) = &mut reply {
             status.syncd.socket = Some(self.dataplane.socket().to_owned());
             let teams = self.kernel.teams_with_bypass();

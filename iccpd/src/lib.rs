@@ -12,12 +12,16 @@
 //!                                       |
 //!                               iccp_core::Domain
 //! ```
+//!
+//! Beside it, on a thread of its own that a busy loop cannot delay, [`keepalive`] tells which paths to the other
+//! chassis carry anything.
 
 pub mod claim;
 pub mod ctl;
 pub mod dataplane;
 pub mod driver;
 pub mod interfaces;
+pub mod keepalive;
 pub mod kernel;
 pub mod lag;
 pub mod log;

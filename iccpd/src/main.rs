@@ -6,6 +6,7 @@ use iccpd::claim::Claim;
 use iccpd::dataplane::Dataplane;
 use iccpd::driver::{self, Driver, Pair, PairBridge, PeerTransport, Reread, Signal};
 use iccpd::interfaces::Interfaces;
+use iccpd::keepalive::Keepalives;
 use iccpd::kernel::{Taps, Watch};
 use iccpd::peer::{Protection, Signing};
 use iccpd::record::Recorder;
@@ -226,6 +227,7 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         kernel.observe(taps);
     }
     warn_of_mistakes(file, &settings, bridge).await;
+    let origin = Instant::now();
     let driver = Driver {
         dataplane: Dataplane::new(&settings.syncd, chassis.clone(), bridge.name, node_mac),
         kernel,
@@ -237,12 +239,14 @@ async fn serve(file: &Path, settings: Settings, started: Started) -> anyhow::Res
         is_fixed: config.is_some(),
         pair: config.map(|config| Pair::new(config, peer_transport)),
         peer_transport,
+        keepalives: Keepalives::new(origin.into_std()),
+        paths: chassis.paths.clone(),
         bridge: PairBridge::new(bridge),
         reread: {
             let file = file.to_owned();
             Box::new(move || reread(&file, node_mac))
         },
-        origin: Instant::now(),
+        origin,
         on_stop: settings.on_stop,
         notices: Default::default(),
         taken: None,
@@ -321,10 +325,15 @@ fn reread(file: &Path, node_mac: Mac) -> Option<Reread> {
         let node_mac = chassis.node_mac.unwrap_or(node_mac);
         (chassis.config(domain, bridge.name, node_mac), bridge)
     });
+    let paths = chassis.paths.clone();
     let file = file.to_owned();
     // Beside what goes on: the kernel has to be asked.
     tokio::spawn(async move { warn_of_mistakes(&file, &settings, bridge).await });
-    Some(Reread { pair, signing })
+    Some(Reread {
+        pair,
+        signing,
+        paths,
+    })
 }
 
 fn reload(file: &Path) -> Result<(Loaded, Signing), SettingsError> {

@@ -121,8 +121,10 @@ pub struct Chassis {
     pub bind_device: Option<IfName>,
     /// Whether nothing of the peer is taken that a router has forwarded.
     pub ttl_security: bool,
-    /// What both chassis sign the session with.
+    /// What both chassis sign the session with, and keepalives.
     pub keys: Keys,
+    /// The paths to the other chassis that keepalives are sent on.
+    pub paths: Vec<PathSettings>,
     /// The bridge; found by [`Chassis::find_bridge`] when absent.
     pub bridge: Option<IfName>,
     /// MAC that tells this chassis from the other; found by [`crate::node`] when absent.
@@ -141,6 +143,32 @@ pub struct Chassis {
     pub bypass: BTreeSet<IfName>,
     /// How long nobody has to have answered for that.
     pub bypass_after: Duration,
+}
+
+/// A path to the other chassis that keepalives are sent on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PathSettings {
+    /// The other chassis' address.
+    pub address: IpAddr,
+    /// Own address; any of this chassis when absent.
+    pub local: Option<IpAddr>,
+    /// Interface or VRF that it is confined to.
+    pub device: Option<IfName>,
+    /// UDP port on both chassis.
+    pub port: u16,
+    /// How often a keepalive is sent.
+    pub interval: Duration,
+    /// So many intervals without a proof are the detection time.
+    pub multiplier: u16,
+}
+
+impl PathSettings {
+    /// How often a keepalive is sent unless told otherwise.
+    pub const INTERVAL: Duration = Duration::from_millis(100);
+    /// The multiplier unless told otherwise.
+    pub const MULTIPLIER: u16 = 3;
+    /// Paths of a pair.
+    pub const MAX: usize = 8;
 }
 
 /// What is spoken with the other chassis (`spec/iccp.md` 13, 14).
@@ -252,6 +280,7 @@ impl Default for Chassis {
             bind_device: None,
             ttl_security: false,
             keys: Keys::default(),
+            paths: Vec::new(),
             bridge: None,
             node_mac: None,
             priority: Config::PRIORITY,

@@ -3,6 +3,8 @@
 
 #[path = "processes/flood.rs"]
 mod flood;
+#[path = "processes/path.rs"]
+mod path;
 #[path = "processes/record.rs"]
 mod record;
 

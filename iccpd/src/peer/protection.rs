@@ -67,6 +67,16 @@ impl Signing {
         !matches!(self, Self::Unsigned)
     }
 
+    /// All keys, the one to sign with first.
+    #[must_use]
+    pub fn keys(&self) -> Vec<Key> {
+        match self {
+            Self::Unsigned => Vec::new(),
+            Self::Md5(key) => vec![*key],
+            Self::Ao(keys) => keys.iter().map(|key| key.secret).collect(),
+        }
+    }
+
     /// The keys of TCP-AO, of a connection if there is one.
     pub(super) fn ao_keys(&self, connection: Option<&impl AsFd>) -> Option<TcpAo> {
         let Self::Ao(keys) = self else {

@@ -2,6 +2,7 @@
 
 mod mclagdctl;
 mod names;
+mod paths;
 mod tables;
 
 use super::duration::Text as DurationText;
@@ -192,6 +193,7 @@ impl Check<'_> {
                 .and_then(|n| self.value(n, interface)),
             ttl_security: table.ttl_security.unwrap_or(false),
             keys: self.keys(table),
+            paths: self.paths(table),
             bridge: names.bridge,
             node_mac: table
                 .node_mac

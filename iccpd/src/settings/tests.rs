@@ -92,6 +92,15 @@ fn what_is_shown_reads_back_as_the_same() {
         session-timeout = 60
         ack-timeout = "10m"
         restart-hold = "1h"
+        [[domain.path]]
+        address = "fe80::2"
+        local-address = "fe80::1"
+        bind-device = "peerlink"
+        port = 5343
+        interval = "10ms"
+        multiplier = 5
+        [[domain.path]]
+        address = "192.0.2.2"
         [syncd]
         socket = "/tmp/\u0001 \"\\"
         [control]
@@ -180,7 +189,7 @@ fn mistakes_are_reported_with_line_column_and_value() {
         (
             and("pear = \"x\""),
             "8:1: unknown field `pear`, expected one of `id`, `local`, `peer`, `dialect`, \
-             `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `tcp-ao`, `bridge`, `peer-link`, `ports`, `port`, `unique-ip`, \
+             `tcp-port`, `bind-device`, `ttl-security`, `key-file`, `tcp-ao`, `bridge`, `peer-link`, `ports`, `port`, `path`, `unique-ip`, \
              `system-mac`, `node-mac`, `priority`, `keepalive`, `session-timeout`, \
              `ack-timeout`, `restart-hold`, `neighbours`, `strict-sonic`, `lacp-bypass`, `lacp-bypass-after`",
         ),
@@ -775,4 +784,80 @@ fn ports_have_free_names_and_may_be_given_ids() {
         GOOD.replace("ports = [\"bond1\", \"bond2\"]\n", "")
     );
     assert_eq!(parse(&text).unwrap().domain.unwrap().ports.len(), 2);
+}
+
+#[test]
+fn a_path_has_defaults_and_what_is_wrong_with_one_is_said_where_it_stands() {
+    let paths = |tables: &str| format!("{}key-file = \"/etc/key\"\n{tables}", GOOD);
+    let one = "[[domain.path]]\naddress = \"198.51.100.2\"\n";
+    let settings = parse(&paths(one)).unwrap();
+    let expected = PathSettings {
+        address: "198.51.100.2".parse().unwrap(),
+        local: None,
+        device: None,
+        port: 5342,
+        interval: Duration::from_millis(100),
+        multiplier: 3,
+    };
+    assert_eq!(settings.chassis.paths, [expected]);
+    for (table, message) in [
+        ("address = \"x\"", "10:11: "),
+        ("address = \"224.0.0.1\"", "10:11: "),
+        (
+            "address = \"fe80::2\"",
+            "10:11: fe80::2 is a link-local address: bind-device must say on which link",
+        ),
+        (
+            "address = \"192.0.2.2\"\nlocal-address = \"192.0.2.2\"",
+            "10:11: address 192.0.2.2 is this chassis itself: it equals local-address in line 11",
+        ),
+        (
+            "address = \"192.0.2.2\"\nlocal-address = \"2001:db8::1\"",
+            "10:11: address 192.0.2.2 is of another address family than local-address 2001:db8::1 in line 11",
+        ),
+        ("address = \"192.0.2.2\"\nbind-device = \"a/b\"", "11:15: "),
+        (
+            "address = \"192.0.2.2\"\nport = 0",
+            "11:8: 0 is not between 1 and 65535",
+        ),
+        (
+            "address = \"192.0.2.2\"\ninterval = \"9ms\"",
+            "11:12: 9ms is not between 10ms and 10s",
+        ),
+        (
+            "address = \"192.0.2.2\"\nmultiplier = 1",
+            "11:14: 1 is not between 2 and 10",
+        ),
+        (
+            "address = \"192.0.2.2\"\n[[domain.path]]\naddress = \"192.0.2.3\"\nbind-device = \"x\"",
+            "11:1: it needs another `port`, `bind-device` or `local-address` than a path before it",
+        ),
+        (
+            "local-address = \"192.0.2.1\"",
+            "9:1: missing field `address`",
+        ),
+        (
+            "address = \"192.0.2.2\"\nlocal = \"192.0.2.1\"",
+            "11:1: unknown field `local`",
+        ),
+    ] {
+        let error = parse(&paths(&format!("[[domain.path]]\n{table}\n"))).unwrap_err();
+        assert!(error.contains(&format!("iccpd.toml:{message}")), "{error}");
+    }
+    let error = parse(&and(one)).unwrap_err();
+    let message = "iccpd.toml:8:1: keepalives are signed: a path needs `key-file` or `tcp-ao`";
+    assert!(error.contains(message), "{error}");
+    let many: String = (1..=9)
+        .map(|port| format!("{one}port = {port}\n"))
+        .collect();
+    let error = parse(&paths(&many)).unwrap_err();
+    assert!(
+        error.contains("iccpd.toml:33:1: more than 8 paths"),
+        "{error}"
+    );
+    // Where they cannot be mistaken for each other, they share.
+    let shared = "[[domain.path]]\naddress = \"2001:db8::2\"\n[[domain.path]]\naddress = \"192.0.2.2\"\n\
+                  [[domain.path]]\naddress = \"192.0.2.2\"\nport = 1\nbind-device = \"a\"\n\
+                  [[domain.path]]\naddress = \"192.0.2.2\"\nport = 1\nbind-device = \"b\"\n";
+    assert_eq!(parse(&paths(shared)).unwrap().chassis.paths.len(), 4);
 }

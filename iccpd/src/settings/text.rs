@@ -1,6 +1,8 @@
 //! Settings as a file that means the same, with every default written out.
 
-use super::{Chassis, Domain, DurationText, Keys, LegacySocket, OnStop, Settings, Syncd};
+use super::{
+    Chassis, Domain, DurationText, Keys, LegacySocket, OnStop, PathSettings, Settings, Syncd,
+};
 use crate::record::Place;
 use iccp_core::OnLoss;
 use mclag_proto::IfName;
@@ -41,6 +43,9 @@ impl fmt::Display for Settings {
                     writeln!(f, "kind = \"{}\"", kind.name())?;
                 }
             }
+        }
+        for path in &chassis.paths {
+            write!(f, "\n[[domain.path]]\n{path}")?;
         }
         writeln!(f)?;
         writeln!(f, "[syncd]\n{syncd}")?;
@@ -119,6 +124,8 @@ impl fmt::Display for Chassis {
             bind_device,
             ttl_security,
             keys,
+            // In tables of their own, which stand behind the rest.
+            paths: _,
             bridge,
             node_mac,
             priority,
@@ -167,6 +174,29 @@ impl fmt::Display for Chassis {
         writeln!(f, "lacp-bypass = {}", Names(bypass))?;
         let after = DurationText(*bypass_after);
         writeln!(f, "lacp-bypass-after = \"{after}\"")
+    }
+}
+
+impl fmt::Display for PathSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            address,
+            local,
+            device,
+            port,
+            interval,
+            multiplier,
+        } = self;
+        writeln!(f, "address = \"{address}\"")?;
+        if let Some(local) = local {
+            writeln!(f, "local-address = \"{local}\"")?;
+        }
+        if let Some(device) = device {
+            writeln!(f, "bind-device = {}", Quoted(device.as_str()))?;
+        }
+        writeln!(f, "port = {port}")?;
+        writeln!(f, "interval = \"{}\"", DurationText(*interval))?;
+        writeln!(f, "multiplier = {multiplier}")
     }
 }
 

@@ -42,7 +42,9 @@ impl Key {
         }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         let Self { bytes, len } = self;
         &bytes[..usize::from(*len)]
     }

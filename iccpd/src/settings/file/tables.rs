@@ -39,6 +39,8 @@ pub(super) struct DomainTable {
     pub(super) ports: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     pub(super) port: Vec<Spanned<PortTable>>,
+    #[serde(default)]
+    pub(super) path: Vec<Spanned<PathTable>>,
     pub(super) unique_ip: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) system_mac: Option<Spanned<String>>,
     pub(super) node_mac: Option<Spanned<String>>,
@@ -68,6 +70,18 @@ pub(super) struct PortTable {
     pub(super) name: Spanned<String>,
     pub(super) id: Option<Spanned<i64>>,
     pub(super) kind: Option<LagKind>,
+}
+
+/// A path to the other chassis.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PathTable {
+    pub(super) address: Spanned<String>,
+    pub(super) local_address: Option<Spanned<String>>,
+    pub(super) bind_device: Option<Spanned<String>>,
+    pub(super) port: Option<Spanned<i64>>,
+    pub(super) interval: Option<Spanned<DurationText>>,
+    pub(super) multiplier: Option<Spanned<i64>>,
 }
 
 #[derive(Default, Deserialize)]
