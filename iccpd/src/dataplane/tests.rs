@@ -110,6 +110,23 @@ async fn next(dataplane: &mut Dataplane) -> DataplaneEvent {
     next.expect("something happens")
 }
 
+/// The age of its last word goes to the peer with each keepalive, and none while it is not there.
+#[tokio::test]
+async fn it_was_heard_only_while_it_is_connected() {
+    let (mut dataplane, server, listener, _socket) = connected("dataplane-heard").await;
+    let first = dataplane.last_heard();
+    assert!(first.is_some());
+    drop(server);
+    let down = next(&mut dataplane).await;
+    assert!(
+        matches!(down, DataplaneEvent::Input(Input::SyncdDown)),
+        "{down:?}"
+    );
+    assert_eq!(dataplane.last_heard(), None);
+    let _server = greeted(&mut dataplane, &listener).await;
+    assert!(dataplane.last_heard() > first);
+}
+
 async fn say(server: &mut Server, events: Vec<Event>) {
     let message = ServerMessage::Events { number: 1, events };
     server.send(&message).await;

@@ -139,6 +139,8 @@ fn only_an_echo_of_what_was_just_sent_by_this_run_proves_anything() {
         (Some((US, last + 1, 0)), State::OneWay),
         (Some((US, u64::MAX, 0)), State::OneWay),
         (Some((US, last - 3, 0)), State::OneWay),
+        // However lately the peer claims to have let go of it.
+        (Some((US, last - 3, 300)), State::OneWay),
         (Some((US, 1, 0)), State::OneWay),
         (Some((US, last - 2, 0)), State::Alive),
     ] {
