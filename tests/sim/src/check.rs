@@ -26,6 +26,9 @@ use crate::world::{PLACES, Place, SIDES, STATIONS, World, key};
 /// How long `mclagsyncd` may take to put back what somebody else took away.
 const REPAIR: Duration = Duration::from_millis(100);
 
+/// The longest way of a batch to `mclagsyncd`.
+const HELD_AFTER: Duration = Duration::from_millis(3);
+
 /// Tables age once in that time.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -75,6 +78,10 @@ pub struct Checks {
     touched: BTreeMap<Place, Excuse>,
     /// Stations that moved.
     moved: BTreeMap<usize, Excuse>,
+    /// Places whose hosts change legs because a chassis leaves the pair or joins it, and nothing else is done.
+    parting: BTreeMap<Place, Excuse>,
+    /// Those that a chassis lets go before the other one holds them.
+    let_go: BTreeMap<Place, Excuse>,
     /// Those that a chassis may not have heard of, because of what failed meanwhile, until they say something.
     unheard: BTreeSet<usize>,
     /// Those that moved while there was no session: each chassis says how long ago that was, if it goes on knowing it.
@@ -147,6 +154,37 @@ impl Checks {
         let excuse = self.excuse(kind, now);
         let excuse = excuse.or(self.touched.get(&place).copied());
         self.touched.insert(place, excuse);
+    }
+
+    /// Hosts change legs because a chassis leaves the pair or joins it.
+    pub fn part(&mut self, place: Place, kind: Kind, now: Time) {
+        let excuse = self.excuse(kind, now);
+        let excuse = excuse.or(self.parting.get(&place).copied());
+        self.parting.insert(place, excuse);
+    }
+
+    /// `iccpd` tells the peer that it leaves and `mclagsyncd` to hold the ports, at once: the peer may lift isolation
+    /// first. That is a fault of `iccpd`, which is not mended: it had to wait for `mclagsyncd`.
+    pub fn let_go(&mut self, place: Place, now: Time) {
+        let at_most = HELD_AFTER;
+        let excuse = Excuse {
+            since: now,
+            at_most,
+        };
+        self.let_go.insert(place, excuse);
+        self.seen = None;
+    }
+
+    /// More is missing than what took its chassis out of the pair: several failures at once.
+    fn part_no_more(&mut self, now: Time) {
+        for place in std::mem::take(&mut self.parting).into_keys() {
+            self.touch(place, Kind::Start, now);
+        }
+    }
+
+    /// Frames may be lost at a place.
+    fn may_lose(&self, place: &Place) -> bool {
+        self.touched.contains_key(place) || self.parting.contains_key(place)
     }
 
     /// Something is done to the peer link.
@@ -240,11 +278,15 @@ impl Checks {
         let places = self.exposed.values_mut().chain(self.touched.values_mut());
         places
             .chain(self.moved.values_mut())
+            .chain(self.parting.values_mut())
+            .chain(self.let_go.values_mut())
             .chain(&mut self.peer_link)
     }
 
     fn may_be_doubled(&self, place: &Place) -> bool {
-        self.at_risk.contains(place) || self.exposed.contains_key(place)
+        self.at_risk.contains(place)
+            || self.exposed.contains_key(place)
+            || self.let_go.contains_key(place)
     }
 
     /// A daemon wrote something down.
@@ -331,12 +373,16 @@ impl Checks {
             it.exposed.len()
                 + it.touched.len()
                 + it.moved.len()
+                + it.parting.len()
+                + it.let_go.len()
                 + usize::from(it.peer_link.is_some())
         };
         let before = count(self);
         self.exposed.retain(|_, excuse| lasts(excuse));
         self.touched.retain(|_, excuse| lasts(excuse));
         self.moved.retain(|_, excuse| lasts(excuse));
+        self.parting.retain(|_, excuse| lasts(excuse));
+        self.let_go.retain(|_, excuse| lasts(excuse));
         self.peer_link = self.peer_link.filter(lasts);
         count(self) != before
     }
@@ -374,6 +420,9 @@ impl World {
                 self.checks.moved_apart.remove(&station);
             }
         }
+        if !self.is_whole_but_left() {
+            self.checks.part_no_more(self.now);
+        }
         let is_watched = self.is_watched();
         self.checks.pass_time(is_healthy, is_watched, self.now);
         let versions = SIDES.map(|side| self.chassis[side].kernel.version);
@@ -402,7 +451,8 @@ impl World {
             }
         }
         for host in 0..BONDS {
-            if self.is_paired(host) {
+            let has_left = self.chassis.iter().any(|it| it.has_left != [false; 2]);
+            if self.is_paired(host) && !has_left {
                 continue;
             }
             let place = Place::Bond(host);
@@ -544,7 +594,7 @@ impl World {
             let is_up = self.works(side) && self.hosts[host].legs[side].cable;
             is_up && kernel.can_carry(bond(self.opposite(side, host)))
         };
-        let is_excused = self.checks.touched.contains_key(&place)
+        let is_excused = self.checks.may_lose(&place)
             || self.hosts[host].lone.is_some()
             || self.is_lost_by_its_cables(place, place);
         !is_excused
@@ -590,9 +640,8 @@ impl World {
         let has_moved = |station: usize| {
             checks.moved.contains_key(&station) || checks.unheard.contains(&station)
         };
-        let is_touched = checks.touched.contains_key(&from)
-            || checks.touched.contains_key(&to)
-            || station.is_some_and(has_moved);
+        let is_touched =
+            checks.may_lose(&from) || checks.may_lose(&to) || station.is_some_and(has_moved);
         if is_touched || !self.works(side) || self.is_lost_by_its_cables(from, to) {
             return false;
         }

@@ -44,7 +44,9 @@ pub enum Step {
     Start(usize, Process),
     /// A process is killed.
     Kill(usize, Process),
-    /// A process is stopped or goes on.
+    /// A process stops because it is asked to, and takes the chassis out of the pair or leaves everything as it is.
+    Stop(usize, Process, bool),
+    /// A process is halted or goes on.
     Freeze(usize, Process, bool),
     /// What waits for a process to read of its kernel is lost.
     LoseEvents(usize, Process),
@@ -90,6 +92,7 @@ impl Step {
         match self {
             Self::Start(side, _)
             | Self::Kill(side, _)
+            | Self::Stop(side, _, _)
             | Self::Freeze(side, _, _)
             | Self::FlushRules(side)
             | Self::DeleteEntry(side, _)
@@ -183,6 +186,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::ResetWire),
         3 => (side(), process()).prop_map(|(s, p)| Step::Start(s, p)),
         3 => (side(), process()).prop_map(|(s, p)| Step::Kill(s, p)),
+        2 => (side(), process(), any::<bool>()).prop_map(|(s, p, leaves)| Step::Stop(s, p, leaves)),
         2 => (side(), process(), any::<bool>()).prop_map(|(s, p, on)| Step::Freeze(s, p, on)),
         1 => (side(), process()).prop_map(|(s, p)| Step::LoseEvents(s, p)),
         1 => (side(), prop_oneof![Just(0_u64), 1..300_u64]).prop_map(|(s, millis)| Step::Slow(s, millis)),
@@ -296,6 +300,7 @@ impl Schedule {
             matches!(
                 step,
                 Step::Kill(..)
+                    | Step::Stop(..)
                     | Step::Freeze(..)
                     | Step::CutWire(true)
                     | Step::ResetWire
@@ -482,6 +487,7 @@ impl World {
             Step::ResetWire => self.reset_wire(),
             Step::Start(side, process) => self.start(side, process),
             Step::Kill(side, process) => self.kill(side, process),
+            Step::Stop(side, process, leaves) => self.stop(side, process, leaves),
             Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
             Step::LoseEvents(side, process) => self.lose_events(side, process),
             Step::Slow(side, millis) => self.slow_down(side, Duration::from_millis(millis)),

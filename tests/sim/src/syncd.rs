@@ -17,6 +17,9 @@ use crate::kernel::Kernel;
 /// Pause before what was refused is tried again.
 pub const RETRY: Duration = Duration::from_secs(1);
 
+/// How long hosts have to leave a chassis that leaves the pair.
+const DEPARTURE: Duration = Duration::from_secs(1);
+
 /// What it sends to its client.
 #[derive(Clone, Debug)]
 pub enum Reply {
@@ -37,6 +40,9 @@ pub struct Syncd {
     reconciler: Reconciler,
     has_client: bool,
     retry_at: Option<Time>,
+    /// When hosts have left, while they do.
+    departs_at: Option<Time>,
+    is_stopping: bool,
     /// For the client, in order.
     pub replies: VecDeque<Reply>,
     /// Actions that were carried out, for a trace.
@@ -60,6 +66,8 @@ impl Syncd {
             reconciler,
             has_client: false,
             retry_at: None,
+            departs_at: None,
+            is_stopping: false,
             replies: VecDeque::new(),
             done: Vec::new(),
         }
@@ -67,8 +75,31 @@ impl Syncd {
 
     /// When it wakes up by itself.
     #[must_use]
-    pub const fn deadline(&self) -> Option<Time> {
-        self.retry_at
+    pub fn deadline(&self) -> Option<Time> {
+        let deadlines = [self.retry_at, self.departs_at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// It finishes what it has begun and listens to nobody any more. What it did is undone if it restores.
+    pub fn stop(&mut self, restores: bool, kernel: &mut Kernel, store: &mut Store, now: Time) {
+        self.is_stopping = true;
+        if restores {
+            self.has_client = false;
+            self.reconciler.want_nothing();
+        }
+        self.settle(kernel, store, now);
+    }
+
+    /// It is about to end.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    /// It has nothing left to do before it ends.
+    #[must_use]
+    pub const fn has_finished(&self) -> bool {
+        self.departs_at.is_none()
     }
 
     /// Nothing is under way and nothing is to be tried again.
@@ -162,6 +193,10 @@ impl Syncd {
             self.reconciler.retry();
             self.settle(kernel, store, now);
         }
+        if self.departs_at.is_some_and(|at| at <= now) {
+            self.reconciler.hosts_have_left();
+            self.settle(kernel, store, now);
+        }
     }
 
     fn settle(
@@ -195,6 +230,8 @@ impl Syncd {
         } else if self.retry_at.is_none() {
             self.retry_at = Some(now + RETRY);
         }
+        let begun = self.departs_at.unwrap_or(now + DEPARTURE);
+        self.departs_at = self.reconciler.is_departing().then_some(begun);
         answers
     }
 

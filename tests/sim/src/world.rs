@@ -20,6 +20,7 @@ mod frames;
 mod health;
 mod legs;
 mod processes;
+mod stops;
 
 use crate::bounds::Kind;
 use crate::check::Checks;
@@ -139,6 +140,8 @@ enum FromKernel<T> {
 enum ToIccpd {
     /// With the interfaces that are called otherwise by the kernel.
     Up(u64, Vec<(u32, IfName)>),
+    /// What was confirmed is undone.
+    Restores(u64),
     Down(u64),
     Reply(u64, Reply),
 }
@@ -182,6 +185,8 @@ pub struct Chassis {
     pub has_lost_peer_link: bool,
     /// The same of MLAG ports.
     pub(crate) lost_ports: BTreeSet<usize>,
+    /// Which of its processes took it out of the pair when they stopped, and have not started again.
+    pub(crate) has_left: [bool; 2],
     store: Store,
     /// The connection between both processes, as each knows it.
     local: [Option<u64>; 2],
@@ -259,6 +264,7 @@ impl World {
             config: config(side, options),
             has_lost_peer_link: false,
             lost_ports: BTreeSet::new(),
+            has_left: [false; 2],
             store: Store::new(),
             local: [None; 2],
             wire: None,

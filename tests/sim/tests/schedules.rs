@@ -6,7 +6,7 @@ use mclag_proto::Vid;
 use mclag_sim::bounds::Kind;
 use mclag_sim::kernel::{Duty, Interface, Kernel, ORPHAN, PEER_LINK, TAGGED, bond, member};
 use mclag_sim::schedule::{Drawn, Schedule, Step};
-use mclag_sim::world::{Options, Place, Process, World, key};
+use mclag_sim::world::{Options, Place, Process, SIDES, World, key};
 use syncd::dataplane::Action;
 
 const OPTIONS: Options = Options {
@@ -144,6 +144,53 @@ fn an_interface_that_an_operator_takes_down_is_left() {
     }
 }
 
+/// Whatever stops first, and whether it takes its chassis out of the pair or leaves everything as it is.
+#[test]
+fn a_process_that_is_asked_to_stop_doubles_no_frame_and_comes_back() {
+    use Process::{Iccpd, Syncd};
+    use Step::{Move, Start, Stop, Wait};
+    for side in [A, B] {
+        for process in [Iccpd, Syncd] {
+            for leaves in [false, true] {
+                for meanwhile in [
+                    &[][..],
+                    &[Move(Place::Bond(0)), Wait(5_000)],
+                    &[
+                        Stop(1 - side, process, false),
+                        Start(1 - side, process),
+                        Wait(13_000),
+                    ],
+                ] {
+                    let stop = [Stop(side, process, leaves), Wait(20_000)];
+                    let start = [Start(side, process), Wait(13_000)];
+                    held(0, &[&stop, meanwhile, &start].concat());
+                }
+            }
+        }
+    }
+}
+
+/// What leaves the pair is a bridge like any other a second later, and the other chassis serves the hosts.
+#[test]
+fn a_chassis_that_leaves_the_pair_gives_its_hosts_away() {
+    for process in [Process::Iccpd, Process::Syncd] {
+        let mut world = World::settled(OPTIONS);
+        let shown = |world: &World, side: usize| world.chassis[side].kernel.actor(bond(0));
+        assert_eq!(shown(&world, A), shown(&world, B));
+        world.happen(Step::Stop(A, process, false));
+        assert!(world.chassis[A].kernel.is_isolated(bond(0)), "{process:?}");
+        world.happen(Step::Start(A, process));
+        world.run_for(Duration::from_secs(20));
+        world.happen(Step::Stop(A, process, true));
+        world.run_for(Duration::from_secs(5));
+        assert!(!world.chassis[A].kernel.is_isolated(bond(0)), "{process:?}");
+        assert!(!world.chassis[A].kernel.is_held(bond(0)), "{process:?}");
+        assert_ne!(shown(&world, A), shown(&world, B), "{process:?}");
+        let uses = SIDES.map(|side| world.hosts[0].is_usable(side));
+        assert_eq!(uses, [false, true], "{process:?}");
+    }
+}
+
 /// As on a real one: ports of a bridge that is down take no entry that would age and lose those that were learned, unless
 /// they have a backup port.
 #[test]
@@ -177,10 +224,12 @@ fn schedules_that_failed_once_hold_now() {
     use Process::{Iccpd, Syncd};
     use Step::{
         Blink, Bridge, Cross, FlushRules, Freeze, Kill, Leg, Member, MinLinks, Move, Rename,
-        RenamePeerLink, ResetWire, Slow, Start, Wait,
+        RenamePeerLink, ResetWire, Slow, Start, Stop, Wait,
     };
     let renamed_while = [Kill(A, Syncd), Rename(A, 0, false), Start(A, Syncd)];
     let schedules: &[(u64, &[Step])] = &[
+        // The peer did not hear that the other chassis left the pair.
+        (0, &[ResetWire, Stop(A, Iccpd, true), Wait(3_995)]),
         // A link that was back before its port was held, which took long just then.
         (
             520500144308984573,

@@ -173,10 +173,12 @@ impl<'a> Chaos<'a> {
             Step::ResetWire => self.reset_wire(),
             Step::Start(side, process) => self.start(side, process),
             Step::Kill(side, process) => self.kill(side, process),
+            Step::Stop(side, process, false) => self.stop(side, process),
             Step::Freeze(side, process, frozen) => self.freeze(side, process, frozen),
-            // The daemons here are as fast as they are, a full buffer takes more than two ports, nothing makes this
+            // The daemons here leave everything as it is when they stop, which is their default, and are as fast as they are; a full buffer takes more than two ports, nothing makes this
             // kernel refuse what it can do, and both chassis have the same one.
-            Step::LoseEvents(..)
+            Step::Stop(_, _, true)
+            | Step::LoseEvents(..)
             | Step::Slow(..)
             | Step::Refuse(..)
             | Step::Lacp(..)
@@ -334,6 +336,20 @@ impl<'a> Chaos<'a> {
             .daemons(Side::BOTH[side])
             .daemon(which(process))
             .kill()
+    }
+
+    /// One that is halted does not hear of it.
+    fn stop(&mut self, side: usize, process: Process) -> Result<()> {
+        let number = process as usize;
+        if !self.running[side][number] || self.frozen[side][number] {
+            return Ok(());
+        }
+        self.running[side][number] = false;
+        let daemons = self.mlag.daemons(Side::BOTH[side]);
+        daemons
+            .daemon(which(process))
+            .stop(Duration::from_secs(10))
+            .map(drop)
     }
 
     fn freeze(&mut self, side: usize, process: Process, frozen: bool) -> Result<()> {

@@ -320,10 +320,11 @@ impl World {
     /// Start a process that does not run.
     pub fn start(&mut self, side: usize, process: Process) {
         let (now, origin) = (self.now, self.origin);
-        let chassis = &mut self.chassis[side];
-        if !chassis.is_on {
+        if !self.chassis[side].is_on {
             return;
         }
+        self.join(side, process);
+        let chassis = &mut self.chassis[side];
         match process {
             Process::Iccpd if chassis.iccpd.is_none() => {
                 let config = chassis.config.clone();
@@ -488,6 +489,7 @@ impl World {
         }
         chassis.kernel = Kernel::boot(side, self.options);
         chassis.has_lost_peer_link = false;
+        chassis.has_left = [false; 2];
         chassis.store = Store::new();
         chassis.kernel.set_cable(ORPHAN, true);
         self.checks

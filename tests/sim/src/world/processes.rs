@@ -10,7 +10,7 @@ use syncd::dataplane::Subject;
 
 use super::{OnWire, STATIONS, ToIccpd, ToSyncd, World, key, letter, push, ready, ready_events};
 use crate::iccpd::ABILITIES;
-use crate::syncd::Reply;
+use crate::syncd::{Reply, Syncd};
 
 impl World {
     pub(super) fn wake_syncd(&mut self, side: usize) {
@@ -36,6 +36,7 @@ impl World {
         }
         for message in ready(&mut chassis.to_syncd, now) {
             match message {
+                _ if process.is_stopping() => {}
                 ToSyncd::Hello(local) => {
                     if chassis.local[1].replace(local).is_some() {
                         process.client_went();
@@ -56,6 +57,12 @@ impl World {
         }
         process.timeout(&mut chassis.kernel, &mut chassis.store, now);
         chassis.busy_until = now + chassis.pause;
+        self.report_syncd(side, process);
+    }
+
+    /// What `mclagsyncd` did is seen, and what it says is on its way.
+    pub(super) fn report_syncd(&mut self, side: usize, mut process: Syncd) {
+        let chassis = &mut self.chassis[side];
         let replies: Vec<Reply> = process.replies.drain(..).collect();
         let done = std::mem::take(&mut process.done);
         let local = chassis.local[1];
@@ -115,6 +122,9 @@ impl World {
                         window: 16,
                     };
                     process.handle(up, now);
+                }
+                ToIccpd::Restores(local) if current == Some(local) => {
+                    process.handle(Input::SyncdRestores, now);
                 }
                 ToIccpd::Down(local) if current == Some(local) => {
                     chassis.local[0] = None;
