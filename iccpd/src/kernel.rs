@@ -11,6 +11,7 @@
 //!
 //! Not responsible for forwarding entries: those come from `syncd`.
 
+mod latest;
 mod layer3;
 pub mod pace;
 mod reader;
@@ -29,6 +30,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
+pub use latest::latest;
 use layer3::Layer3;
 use pace::Pace;
 use reader::{Answer, Question, ReadError, Reader};
@@ -235,17 +237,22 @@ impl Watch {
                 }
                 continue;
             }
-            if self.ask(Instant::now()) {
+            // What the kernel has said comes before what it is asked.
+            let waiting = tokio::select! {
+                biased;
+                events = events(self.monitors.as_mut()) => Some(events),
+                () = std::future::ready(()) => None,
+            };
+            let is_waiting = waiting.is_some();
+            self.take_events(waiting);
+            if self.ask(Instant::now()) || is_waiting {
                 continue;
             }
             let due = self.pace.due().min(self.teams_due);
             let asking_teams = self.teams.is_some();
             tokio::select! {
                 biased;
-                events = events(self.monitors.as_mut()) => match events {
-                    Ok((from, events)) => self.happened(from, events),
-                    Err(error) => self.fail(&error),
-                },
+                events = events(self.monitors.as_mut()) => self.take_events(Some(events)),
                 states = answer(self.teams.as_mut()), if asking_teams => {
                     self.teams = None;
                     self.teams_answered(states);
@@ -269,12 +276,16 @@ impl Watch {
                 self.teams = Some(Box::pin(ask_teams(teams)));
             }
         }
-        if !self.dump_due && !self.neighbours_due && now < self.pace.due() {
+        let unsure = self.view.unsure();
+        let is_due = self.dump_due || self.neighbours_due || now >= self.pace.due();
+        if !is_due && unsure.is_empty() {
             return false;
         }
         let question = if std::mem::take(&mut self.dump_due) {
             self.neighbours_due = false;
             Question::All
+        } else if !unsure.is_empty() {
+            Question::Some(unsure)
         } else if std::mem::take(&mut self.neighbours_due) {
             Question::Neighbours
         } else {
@@ -312,10 +323,7 @@ impl Watch {
                 self.teams_due = Instant::now();
             }
             Ok(Answer::Some(infos)) => {
-                let now = Instant::now();
-                for info in infos {
-                    self.view.link(info, now);
-                }
+                self.view.answered(infos, Instant::now());
             }
             Ok(Answer::Neighbours(neighbours)) => {
                 tracing::debug!(
@@ -328,10 +336,12 @@ impl Watch {
         }
     }
 
-    fn happened(&mut self, from: Source, events: Vec<Event>) {
-        match from {
-            Source::Links => self.links_happened(events),
-            Source::Neighbours => self.neighbours_happened(&events),
+    fn take_events(&mut self, events: Option<io::Result<(Source, Vec<Event>)>>) {
+        match events {
+            None => {}
+            Some(Ok((Source::Links, events))) => self.links_happened(events),
+            Some(Ok((Source::Neighbours, events))) => self.neighbours_happened(&events),
+            Some(Err(error)) => self.fail(&error),
         }
     }
 
@@ -363,7 +373,8 @@ impl Watch {
             })
             .collect();
         self.layer3.addresses(&addresses);
-        for event in latest(events) {
+        let (events, mut between) = latest(events);
+        for event in events {
             match event {
                 Event::Link(info) => {
                     tracing::debug!(
@@ -372,7 +383,8 @@ impl Watch {
                         lacp = ?info.member.map(|m| m.actor_state), "link event"
                     );
                     let index = info.index;
-                    self.view.link(*info, now);
+                    let between = between.remove(&index).unwrap_or_default();
+                    self.view.event(between, *info, now);
                     if self.view.belongs_to_team(index) {
                         self.teams_due = now;
                     }
@@ -415,29 +427,6 @@ impl Watch {
             }
         }
     }
-}
-
-/// Of the events about one thing, the last.
-fn latest(events: Vec<Event>) -> Vec<Event> {
-    let mut seen = BTreeSet::new();
-    let mut kept: Vec<Event> = events
-        .into_iter()
-        .rev()
-        .filter(|event| {
-            let key = match event {
-                Event::Link(info) => ("link", info.index),
-                Event::LinkGone { index, .. } => ("link", *index),
-                Event::BridgeVlans { index, .. } | Event::LeftBridge { index } => ("vlans", *index),
-                Event::BridgePort { index, .. } => ("port", *index),
-                Event::Overrun => ("overrun", 0),
-                // Addresses are lists of changes; forwarding entries are not followed here.
-                _ => return false,
-            };
-            seen.insert(key)
-        })
-        .collect();
-    kept.reverse();
-    kept
 }
 
 /// Where events came from.

@@ -27,6 +27,8 @@ pub struct View {
     teams: BTreeMap<u32, TeamState>,
     /// Members whose LACP state is doubtful, and until when.
     doubtful: BTreeMap<u32, Instant>,
+    /// Members of which the kernel has to be asked, and what events said of them, oldest first.
+    unsure: BTreeMap<u32, Vec<LinkInfo>>,
     reported: BTreeMap<u32, Link>,
     /// VLANs of the ports that have some, as the kernel lists them.
     vlans: BTreeMap<u32, VlanSet>,
@@ -71,6 +73,7 @@ impl View {
         self.infos = infos;
         self.teams.retain(|index, _| self.infos.contains_key(index));
         self.doubtful.clear();
+        self.unsure.clear();
         self.reported.clear();
         self.filtering.clear();
         self.spanning_trees.clear();
@@ -95,17 +98,79 @@ impl View {
         self.inputs.push_back(Input::LinksEnd);
     }
 
+    /// An interface as the last event says, and as earlier ones said that were read with it, oldest first. That LACP carries
+    /// nothing any more over a member that has carrier is not believed before the kernel was asked: it does not announce
+    /// every change of LACP's state, so where LACP has agreed again before this was read (after `SIGCONT`) the event is old,
+    /// and a port would be taken out of service that is well.
+    pub fn event(&mut self, between: Vec<LinkInfo>, info: LinkInfo, now: Instant) {
+        let mut before = self.unsure.remove(&info.index).unwrap_or_default();
+        before.extend(between);
+        if !self.loses_lacp(&info) {
+            return self.link_after(&before, info, now);
+        }
+        let index = info.index;
+        before.push(info);
+        self.unsure.insert(index, before);
+    }
+
+    /// Interfaces that are to be read now.
+    pub fn unsure(&self) -> Vec<u32> {
+        let masters = self
+            .unsure
+            .keys()
+            .filter_map(|index| self.infos.get(index)?.master);
+        let all: BTreeSet<u32> = self.unsure.keys().copied().chain(masters).collect();
+        all.into_iter().collect()
+    }
+
+    /// Interfaces as the kernel says when it is asked. Of a member that has lost its carrier since the last event there are
+    /// events to be read first: an answer tells that loss, and not what LACP has agreed on since.
+    pub fn answered(&mut self, infos: Vec<LinkInfo>, now: Instant) {
+        let failures = |info: &LinkInfo| info.member.as_ref().map(|member| member.link_failures);
+        for info in infos {
+            let last = self.unsure.get(&info.index).and_then(|infos| infos.last());
+            let known = last.or_else(|| self.infos.get(&info.index));
+            if known.is_none_or(|known| failures(known) == failures(&info)) {
+                self.link(info, now);
+            }
+        }
+    }
+
+    fn loses_lacp(&self, info: &LinkInfo) -> bool {
+        let Some(member) = info.member.filter(|member| member.mii_up && info.lower_up) else {
+            return false;
+        };
+        let is_lacp =
+            |bond: &LinkInfo| matches!(&bond.kind, Kind::Bond(b) if b.mode == BondMode::Lacp);
+        let bond = info.master.and_then(|master| self.infos.get(&master));
+        let reported = self.reported.get(&info.index).and_then(|link| link.member);
+        bond.is_some_and(is_lacp)
+            && reported.is_some_and(|member| member.distributing)
+            && !member.is_distributing()
+    }
+
     /// An interface as it is now.
     pub fn link(&mut self, info: LinkInfo, now: Instant) {
+        let between = self.unsure.remove(&info.index).unwrap_or_default();
+        self.link_after(&between, info, now);
+    }
+
+    /// An interface as it is now, and as it was in between, oldest first. Of that nothing is reported, but LACP that has
+    /// started anew meanwhile is not doubted for the carrier that was lost.
+    fn link_after(&mut self, between: &[LinkInfo], info: LinkInfo, now: Instant) {
         let index = info.index;
         let before = self.infos.get(&index);
-        if before == Some(&info) {
+        if between.is_empty() && before == Some(&info) {
             return;
         }
-        if before.is_some_and(|before| bond::is_doubtful(before, &info)) {
-            self.doubtful.insert(index, now + DOUBT);
-        } else if info.member.is_none_or(|m| !m.is_distributing()) {
-            self.doubtful.remove(&index);
+        let states = before.into_iter().chain(between).chain([&info]);
+        let steps = states.clone().zip(states.skip(1));
+        for (before, after) in steps {
+            if bond::is_doubtful(before, after) {
+                self.doubtful.insert(index, now + DOUBT);
+            } else if after.member.is_none_or(|m| !m.is_distributing()) {
+                self.doubtful.remove(&index);
+            }
         }
         let is_bridge = matches!(info.kind, Kind::Bridge { .. });
         let other = self.names.call(index, info.name);
@@ -153,6 +218,7 @@ impl View {
         self.names.forget(index);
         self.teams.remove(&index);
         self.doubtful.remove(&index);
+        self.unsure.remove(&index);
         self.vlans.remove(&index);
         self.listed_vlans.remove(&index);
         self.filtering.remove(&index);

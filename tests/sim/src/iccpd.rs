@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use iccp_core::{Config, Domain, Input, Output, Time};
+use iccpd::kernel::latest;
 use iccpd::kernel::pace::Pace;
 use iccpd::kernel::view::View;
 use mclag_netlink::Event;
@@ -106,9 +107,13 @@ impl Iccpd {
     /// Netlink's events, those that were there at once.
     pub fn happened(&mut self, events: Vec<Event>, now: Time) {
         let at = self.instant(now);
+        let (events, mut between) = latest(events);
         for event in events {
             match event {
-                Event::Link(info) => self.view.link(*info, at),
+                Event::Link(info) => {
+                    let between = between.remove(&info.index).unwrap_or_default();
+                    self.view.event(between, *info, at);
+                }
                 Event::LinkGone { index, .. } => self.view.gone(index),
                 Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans),
                 Event::LeftBridge { index } => self.view.left_bridge(index),
@@ -124,15 +129,15 @@ impl Iccpd {
     pub fn poll(&mut self, kernel: &Kernel, now: Time) {
         let at = self.instant(now);
         self.view.settle(at);
+        let mut due = self.view.unsure();
         if at >= self.pace.due() {
             let is_busy = self.view.needs_fast_poll(&self.names);
             self.pace.read(is_busy, at);
-            for index in self.view.lacp_bonds(&self.names) {
-                if let Some(info) = kernel.info(index, Reader::Iccpd) {
-                    self.view.link(info, at);
-                }
-            }
+            due = self.view.lacp_bonds(&self.names);
         }
+        let infos = due.into_iter();
+        let infos = infos.filter_map(|index| kernel.info(index, Reader::Iccpd));
+        self.view.answered(infos.collect(), at);
         self.take_view(now);
     }
 

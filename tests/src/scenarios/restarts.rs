@@ -36,6 +36,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: a_link_that_blinks_while_daemons_restart_costs_the_others_nothing,
     },
     Scenario {
+        name: "a_daemon_that_stood_still_holds_no_port_that_is_up_again",
+        about: "iccpd of A stands still (SIGSTOP), then both daemons of A, while the host's cable to A is pulled out and put in \
+                and LACP agrees again. Under broadcast and unicast to the host they go on (SIGCONT), with all that has \
+                happened still to be read: nothing is lost and nothing arrives twice.",
+        limit: Duration::from_secs(240),
+        run: a_daemon_that_stood_still_holds_no_port_that_is_up_again,
+    },
+    Scenario {
         name: "a_chassis_that_leaves_the_pair_doubles_no_frame",
         about: "Under broadcast and unicast, both ways, A leaves the pair (on-stop = \"leave\"): the host leaves A's link for B's, and \
                 nothing arrives twice nor comes back; what is lost is counted. A joins again, and nothing is lost any more.",
@@ -260,6 +268,34 @@ fn a_link_that_blinks_while_daemons_restart_costs_the_others_nothing(ctx: &mut C
             let after = systems(&mlag)?;
             ensure!(after == before, "{name}: {after:#?}\nbefore: {before:#?}");
             Ok(())
+        })?;
+    }
+    mlag.check()
+}
+
+fn a_daemon_that_stood_still_holds_no_port_that_is_up_again(ctx: &mut Ctx) -> Result<()> {
+    let mut mlag = Mlag::up(ctx, Options::default())?;
+    for (name, frozen) in [
+        ("iccpd of A goes on", &Which::BOTH[..1]),
+        ("both of A go on", &Which::BOTH[..]),
+    ] {
+        let send = |mlag: &mut Mlag, signal| {
+            let mut daemons = frozen.iter();
+            daemons.try_for_each(|which| mlag.daemons(Side::A).daemon(*which).signal(signal))
+        };
+        send(&mut mlag, Signal::SIGSTOP)?;
+        mlag.host().unplug(Side::A)?;
+        mlag.host().wait_bundled(1)?;
+        mlag.host().plug(Side::A)?;
+        mlag.host().wait_bundled(2)?;
+        for side in Side::BOTH {
+            mlag.host().wait_reaches(mlag.orphan(side), UNTAGGED)?;
+        }
+        nothing_is_lost(ctx, &mut mlag, name, |mlag, traffic| {
+            send(mlag, Signal::SIGCONT)?;
+            traffic.passes(GONE)?;
+            mlag.wait_synchronised()?;
+            mlag.wait_dual()
         })?;
     }
     mlag.check()

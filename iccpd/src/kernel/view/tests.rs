@@ -341,6 +341,88 @@ fn a_loss_that_was_over_before_it_was_seen_counts_as_well() {
     assert_eq!(distributing(&drain(&mut view), 6), Some(false));
 }
 
+/// Input: loss and return, and all of what LACP did in between, read at once, as after `SIGCONT`; once LACP has started anew
+/// in it, once not. Output: what is agreed then is believed at once, and only then.
+#[test]
+fn a_loss_that_is_read_late_counts_unless_lacp_has_agreed_again_since() {
+    let mii = |mii_up, failures, state| {
+        let mut info = member(6, "eth1", 5, state);
+        if let Some(member) = &mut info.member {
+            (member.mii_up, member.link_failures) = (mii_up, failures);
+        }
+        info
+    };
+    let lost = mii(false, 1, READY);
+    let anew = mii(true, 1, LacpState::empty());
+    let back = mii(true, 1, READY);
+    for (between, is_believed) in [
+        (vec![lost.clone(), anew.clone()], true),
+        (vec![lost.clone(), anew, lost.clone()], false),
+        (vec![lost], false),
+        (vec![], false),
+    ] {
+        let mut view = View::default();
+        view.link(bond(5, "bond1", BondMode::Lacp), at(0));
+        view.link(mii(true, 0, READY), at(0));
+        assert_eq!(distributing(&drain(&mut view), 6), Some(true));
+        view.event(between.clone(), back.clone(), at(8_000));
+        let reported = distributing(&drain(&mut view), 6);
+        let expected = (!is_believed).then_some(false);
+        assert_eq!(reported, expected, "{between:?}");
+    }
+}
+
+/// Input: the last event of a member that was lost and is back says that LACP has not agreed. Output: nothing, until the kernel was
+/// asked; then what it answers. A member without carrier, or of a bond without LACP, is not asked for.
+#[test]
+fn that_lacp_ends_on_a_member_with_carrier_is_believed_when_the_kernel_was_asked() {
+    let mii = |mii_up, failures, state| {
+        let mut info = member(6, "eth1", 5, state);
+        if let Some(member) = &mut info.member {
+            (member.mii_up, member.link_failures) = (mii_up, failures);
+        }
+        info
+    };
+    let of = |mode| {
+        let mut view = View::default();
+        view.link(bond(5, "bond1", mode), at(0));
+        view.link(mii(true, 0, READY), at(0));
+        assert_eq!(distributing(&drain(&mut view), 6), Some(true));
+        view
+    };
+    let lost = mii(false, 1, READY);
+    let begins = mii(true, 1, LacpState::empty());
+    for (answer, reported) in [
+        (mii(true, 1, READY), None),
+        (begins.clone(), Some(false)),
+        (lost.clone(), Some(false)),
+    ] {
+        let mut view = of(BondMode::Lacp);
+        view.event(vec![lost.clone()], begins.clone(), at(100));
+        assert_eq!((drain(&mut view), view.unsure()), (vec![], vec![5, 6]));
+        view.answered(vec![answer], at(101));
+        assert_eq!(distributing(&drain(&mut view), 6), reported);
+        assert!(view.unsure().is_empty());
+    }
+    // Asked before what has happened meanwhile was read: it has lost its carrier again, or at all.
+    let mut view = of(BondMode::Lacp);
+    view.answered(vec![mii(true, 1, READY)], at(100));
+    assert_eq!(drain(&mut view), []);
+    view.event(vec![lost.clone()], begins.clone(), at(101));
+    view.answered(vec![mii(true, 2, READY)], at(102));
+    assert_eq!((drain(&mut view), view.unsure()), (vec![], vec![5, 6]));
+    view.event(vec![mii(false, 2, READY)], mii(true, 2, READY), at(103));
+    assert_eq!(distributing(&drain(&mut view), 6), Some(false));
+    let mut view = of(BondMode::Lacp);
+    view.event(vec![], begins.clone(), at(100));
+    view.event(vec![], lost.clone(), at(101));
+    assert_eq!(distributing(&drain(&mut view), 6), Some(false));
+    assert!(view.unsure().is_empty());
+    let mut view = of(BondMode::ActiveBackup);
+    view.event(vec![], begins, at(100));
+    assert!(view.unsure().is_empty());
+}
+
 /// Input: as above, but LACP does not start anew. Output: after a second it is believed.
 #[test]
 fn lacp_that_does_not_start_anew_is_believed_in_the_end() {
