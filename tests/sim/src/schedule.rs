@@ -509,10 +509,7 @@ impl World {
             }
             Step::FlushEntries(side) => {
                 self.operate(side, Kernel::flush_entries);
-                for station in 0..STATIONS {
-                    self.checks.displace_station(station, now);
-                }
-                self.cross_moves(Duration::ZERO);
+                self.forget_stations();
             }
             Step::Bridge(side, port, is_port) => {
                 self.touch_port(side, port, Kind::Leg);

@@ -225,6 +225,9 @@ impl World {
             }
         }
         self.chassis[side].kernel.set_admin(index, up);
+        if interface == Interface::Bridge && !up {
+            self.forget_stations();
+        }
         match interface {
             Interface::Port(port) if up => {
                 // The bond looks at its members at once.
@@ -524,6 +527,14 @@ impl World {
         } else if has_moved && !self.is_healthy() {
             self.checks.move_apart(station, self.now);
         }
+    }
+
+    /// A chassis has lost the entries of all stations, and learns those anew that speak.
+    pub fn forget_stations(&mut self) {
+        for station in 0..STATIONS {
+            self.checks.displace_station(station, self.now);
+        }
+        self.cross_moves(Duration::ZERO);
     }
 
     /// Entries are gone or said anew, and the word of a move may be on its way: what overtakes it undoes it (ADR 19).
