@@ -22,9 +22,25 @@ const NO_AGE: u32 = 0xffff_ffff;
 /// What is echoed of none.
 const NO_INSTANCE: [u8; 16] = [0; 16];
 
-/// A run of the sender on one path: random, drawn when that begins, and never again the same.
+/// A run of the sender on one path: random, drawn when that begins, and never again the same. The first half is that of the
+/// process on all of its paths.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Instance(pub [u8; 16]);
+
+impl Instance {
+    /// A run on a path, of a process.
+    #[must_use]
+    pub const fn new(process: [u8; 8], path: [u8; 8]) -> Self {
+        let (process, path) = (u64::from_be_bytes(process), u64::from_be_bytes(path));
+        Self((((process as u128) << 64) | path as u128).to_be_bytes())
+    }
+
+    /// Whether both are runs of one process.
+    #[must_use]
+    pub fn is_of_same_process(self, other: Self) -> bool {
+        self.0[..8] == other.0[..8]
+    }
+}
 
 /// What a chassis says on a path, again and again.
 //

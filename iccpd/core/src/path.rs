@@ -2,9 +2,8 @@
 //! ([decision 25](../../../docs/adr/0025-keepalives-on-paths.md)).
 //!
 //! A keepalive proves something only if it echoes what this run of this side has sent on this path within the detection
-//! time: nobody can have recorded that before. What it proves is dated back to when the peer had certainly sent it, by
-//! this side's clock: the sending of what is echoed, and the time for which the peer held it. So delaying it gains
-//! nothing.
+//! time: nobody can have recorded that before. What it proves is dated to when the peer cannot yet have sent it, by this
+//! side's clock: the sending of what is echoed, and the time for which the peer held it. So delaying it gains nothing.
 //!
 //! Who is let in, and with which signature, is decided before. Nothing is decided from a path yet.
 
@@ -37,11 +36,11 @@ pub struct Settings {
 pub enum Refusal {
     /// It is of another pair.
     Domain,
-    /// It is one of ours.
+    /// It is one of ours, on this path or another one.
     Own,
     /// A newer one of the same run was there before it, or it was there itself.
     Order,
-    /// It is of another run than the one that is alive, and proves nothing.
+    /// It is of another run than the one that is alive or was heard within the detection time, and proves nothing.
     Instance,
 }
 
@@ -65,11 +64,19 @@ pub struct Path {
     /// When the last ones were sent, the newest last: as many as the longest detection time can ask for.
     sent: VecDeque<Time>,
     peer: Option<Peer>,
-    /// When the peer certainly lived last, and had heard of us shortly before.
-    proved: Option<Time>,
-    round_trip: Option<Duration>,
+    proof: Option<Proof>,
     state: State,
     since: Time,
+}
+
+/// That the peer lived, and had heard of us shortly before.
+#[derive(Clone, Copy, Debug)]
+struct Proof {
+    /// It lived then, or later.
+    at: Time,
+    /// How often it sent, as it said with the proof: what proves nothing is not to make this last longer.
+    interval: Duration,
+    round_trip: Duration,
 }
 
 /// What was heard of the peer's newest run.
@@ -77,6 +84,8 @@ pub struct Path {
 struct Peer {
     last: Keepalive,
     at: Time,
+    /// The last one proved something.
+    is_proof: bool,
     /// A bit for each of the last ones, the newest one lowest: whether it came.
     came: u128,
     /// How many there have been since the first that came, at most [`WINDOW`].
@@ -106,8 +115,7 @@ impl Path {
             sequence: 0,
             sent: VecDeque::new(),
             peer: None,
-            proved: None,
-            round_trip: None,
+            proof: None,
             state: State::Unknown,
             since: now,
         }
@@ -122,11 +130,15 @@ impl Path {
         if keepalive.domain != self.settings.domain {
             return Err(Refusal::Domain);
         }
-        if keepalive.instance == self.settings.instance {
+        // Two paths of one chassis, whose keepalives somebody hands from one to the other, prove nothing to each other.
+        let instance = keepalive.instance;
+        if instance.is_of_same_process(self.settings.instance) {
             return Err(Refusal::Own);
         }
-        let proof = self.proof(keepalive, now);
-        let is_alive = self.state_at(now) == State::Alive;
+        let proof = self.proof_by(keepalive, now);
+        let is_proof = proof.is_some();
+        let state = self.state_at(now);
+        let is_heard = matches!(state, State::Alive | State::OneWay);
         match &mut self.peer {
             Some(peer) if peer.last.instance == keepalive.instance => {
                 let news = keepalive.sequence.checked_sub(peer.last.sequence);
@@ -138,26 +150,28 @@ impl Path {
                 peer.window = peer.window.saturating_add(news).min(WINDOW);
                 peer.last = *keepalive;
                 peer.at = now;
+                peer.is_proof = is_proof;
             }
-            Some(_) if is_alive && proof.is_none() => return Err(Refusal::Instance),
+            Some(_) if is_heard && !is_proof => return Err(Refusal::Instance),
             peer => {
                 *peer = Some(Peer {
                     last: *keepalive,
                     at: now,
+                    is_proof,
                     came: 1,
                     window: 1,
                 });
             }
         }
-        if let Some((at, round_trip)) = proof {
-            self.proved = self.proved.max(Some(at));
-            self.round_trip = Some(round_trip);
+        let is_newer = |proof: &Proof| self.proof.is_none_or(|before| before.at <= proof.at);
+        if let Some(proof) = proof.filter(is_newer) {
+            self.proof = Some(proof);
         }
         Ok(())
     }
 
-    /// When the peer certainly lived and had heard of us, and the round trip; none if this one does not prove it.
-    fn proof(&self, keepalive: &Keepalive, now: Time) -> Option<(Time, Duration)> {
+    /// What a keepalive proves.
+    fn proof_by(&self, keepalive: &Keepalive, now: Time) -> Option<Proof> {
         let Echo {
             instance,
             sequence,
@@ -172,7 +186,11 @@ impl Path {
             return None;
         }
         let at = (sent + Duration::from_micros(held_us.into())).min(now);
-        Some((at, now - at))
+        Some(Proof {
+            at,
+            interval: keepalive.interval,
+            round_trip: now - at,
+        })
     }
 
     /// The next keepalive if it is due, with these ages in milliseconds; it counts as sent now.
@@ -241,24 +259,31 @@ impl Path {
     }
 
     fn state_at(&self, now: Time) -> State {
-        let is_recent = |at: Time| now - at < self.detection();
-        match (self.proved, self.peer) {
-            (Some(proved), _) if is_recent(proved) => State::Alive,
-            (_, Some(peer)) if is_recent(peer.at) => State::OneWay,
+        match (self.proof, self.peer) {
+            (Some(proof), _) if now < self.expiry_of(proof) => State::Alive,
+            (_, Some(peer)) if !peer.is_proof && now < self.expires_unproved(peer) => State::OneWay,
             (Some(_), _) => State::Dead,
             (None, _) => State::Unknown,
         }
+    }
+
+    fn expiry_of(&self, proof: Proof) -> Time {
+        proof.at + self.detection_with(proof.interval)
+    }
+
+    /// Until when the peer counts as heard that proves nothing.
+    fn expires_unproved(&self, peer: Peer) -> Time {
+        peer.at + self.detection_with(peer.last.interval)
     }
 
     /// When to ask again: the next keepalive is due, or the state may change by time alone.
     #[must_use]
     pub fn deadline(&self) -> Time {
         let expires = match self.state {
-            State::Alive => self.proved,
-            State::OneWay => self.peer.map(|peer| peer.at),
+            State::Alive => self.proof.map(|proof| self.expiry_of(proof)),
+            State::OneWay => self.peer.map(|peer| self.expires_unproved(peer)),
             State::Dead | State::Unknown => None,
         };
-        let expires = expires.map(|at| at + self.detection());
         expires.map_or(self.next, |at| at.min(self.next))
     }
 
@@ -277,8 +302,13 @@ impl Path {
     /// How long without a proof it takes until a path is alive no longer.
     #[must_use]
     pub fn detection(&self) -> Duration {
-        let interval = self.peer.map_or(Duration::ZERO, |peer| peer.last.interval);
-        self.detection_with(interval)
+        let heard = self.peer.map(|peer| peer.last.interval);
+        let proved = self.proof.map(|proof| proof.interval);
+        let interval = match self.state {
+            State::Alive => proved,
+            State::OneWay | State::Dead | State::Unknown => heard,
+        };
+        self.detection_with(interval.unwrap_or_default())
     }
 
     fn detection_with(&self, theirs: Duration) -> Duration {
@@ -288,8 +318,8 @@ impl Path {
 
     /// The round trip that the last proof showed.
     #[must_use]
-    pub const fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.proof.map(|proof| proof.round_trip)
     }
 
     /// What was heard of the peer last.
@@ -300,6 +330,7 @@ impl Path {
             at,
             came,
             window,
+            ..
         } = self.peer?;
         let looked_at = u128::MAX
             .checked_shl(window)

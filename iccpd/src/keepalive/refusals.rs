@@ -44,7 +44,7 @@ impl Kind {
             Self::Domain => "wrong domain",
             Self::Own => "our own",
             Self::Order => "out of order or repeated",
-            Self::Instance => "of an earlier run",
+            Self::Instance => "of another run, and proves nothing",
         }
     }
 }

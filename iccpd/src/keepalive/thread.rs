@@ -49,6 +49,8 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct Work {
+    /// What all runs of this process begin with; none before the first.
+    process: Option<[u8; 8]>,
     full_hop_limit: bool,
     /// The one to sign with first.
     keys: Vec<Key>,
@@ -156,13 +158,14 @@ fn run(shared: &Shared, mut wake: &UnixStream) {
         {
             let mut work = shared.work();
             let Work {
+                process,
                 full_hop_limit,
                 keys,
                 lines,
                 log,
             } = &mut *work;
             for line in lines {
-                line.turn(shared, *full_hop_limit, keys, log);
+                line.turn(shared, process, *full_hop_limit, keys, log);
                 sockets.extend(line.socket.clone());
                 let due = line.deadline();
                 deadline = Some(deadline.map_or(due, |other: Time| other.min(due)));
@@ -201,11 +204,18 @@ impl PathLine {
     }
 
     /// All that is to be done now: what has come is heard before it is decided what did not come.
-    fn turn(&mut self, shared: &Shared, full_hop_limit: bool, keys: &[Key], log: &mut limit::Log) {
+    fn turn(
+        &mut self,
+        shared: &Shared,
+        process: &mut Option<[u8; 8]>,
+        full_hop_limit: bool,
+        keys: &[Key],
+        log: &mut limit::Log,
+    ) {
         let now = shared.now();
         if self.socket.is_none() && self.retry <= now {
             self.retry = now + RETRY;
-            if let Err(error) = self.open(now) {
+            if let Err(error) = self.open(process, now) {
                 self.failed(&error, log);
             }
         }
@@ -243,22 +253,28 @@ impl PathLine {
         }
     }
 
-    fn open(&mut self, now: Time) -> io::Result<()> {
-        self.socket = Some(Arc::new(Socket::open(&self.settings)?));
+    fn open(&mut self, process: &mut Option<[u8; 8]>, now: Time) -> io::Result<()> {
+        let socket = Arc::new(Socket::open(&self.settings)?);
         if self.path.is_none() {
             let PathSettings {
                 interval,
                 multiplier,
                 ..
             } = self.settings;
+            let process = match process {
+                Some(process) => *process,
+                None => *process.insert(draw()?),
+            };
             let settings = Settings {
                 domain: self.domain,
-                instance: draw()?,
+                instance: Instance::new(process, draw()?),
                 interval,
                 multiplier: multiplier.into(),
             };
             self.path = Some(Path::new(settings, now));
         }
+        // Last: what has a socket is at work, and is not opened again.
+        self.socket = Some(socket);
         Ok(())
     }
 
@@ -391,9 +407,9 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A run that nobody can have seen before.
-fn draw() -> io::Result<Instance> {
-    let mut bytes = [0; 16];
+/// What nobody can have seen before.
+fn draw() -> io::Result<[u8; 8]> {
+    let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(Instance(bytes))
+    Ok(bytes)
 }

@@ -162,7 +162,8 @@ fn a_proof_is_as_old_as_the_peers_word_for_it_whenever_it_arrives() {
     assert_eq!(lab.path.state(), State::Alive);
     assert_eq!(lab.path.deadline(), ms(320));
     lab.pass(MS);
-    assert_eq!(lab.path.state(), State::OneWay);
+    // What came last was a proof: nothing says that the peer does not hear us.
+    assert_eq!(lab.path.state(), State::Dead);
     assert_eq!(lab.path.since(), ms(320));
     // Nor does a peer that claims to have held it for longer than that make it younger than now.
     lab.pass(INTERVAL);
@@ -186,10 +187,17 @@ fn the_longer_interval_of_the_two_counts() {
     assert_eq!(lab.path.state(), State::Alive);
     lab.pass(MS);
     assert_eq!(lab.path.state(), State::Dead);
-    // A shorter one does not.
+    // A shorter one does not, nor does a longer one that proves nothing: it makes no path alive that is dead.
+    let slower = Keepalive {
+        interval: Duration::from_secs(10),
+        ..word(2, None)
+    };
+    lab.path.handle(&slower, lab.now).unwrap();
+    lab.pass(MS);
+    assert_eq!(lab.path.state(), State::OneWay);
     let quick = Keepalive {
         interval: 10 * MS,
-        ..word(2, None)
+        ..word(3, None)
     };
     lab.path.handle(&quick, lab.now).unwrap();
     assert_eq!(lab.path.detection(), 300 * MS);
@@ -216,6 +224,13 @@ fn what_is_not_believed_changes_nothing() {
         ),
         (
             Keepalive {
+                instance: Instance::new([1; 8], [7; 8]),
+                ..new
+            },
+            Refusal::Own,
+        ),
+        (
+            Keepalive {
                 domain: DomainId::new(11).unwrap(),
                 ..new
             },
@@ -234,6 +249,18 @@ fn what_is_not_believed_changes_nothing() {
         assert_eq!(said, Err(refusal), "{keepalive:?}");
         assert_eq!(format!("{:?}", lab.path), before, "{refusal:?}");
     }
+    // As long as the one before is heard at all.
+    lab.happen(Event::Words);
+    assert_eq!(lab.path.state(), State::OneWay);
+    let unproved = Keepalive {
+        instance: other,
+        echo: None,
+        ..new
+    };
+    let said = lab.path.handle(&unproved, lab.now);
+    assert_eq!(said, Err(Refusal::Instance));
+    lab.happen(Event::Proof);
+    let new = word(9, Some((US, lab.path.sequence, 0)));
     // Another run that proves itself takes the place of the one before.
     let restarted = Keepalive {
         instance: other,
@@ -338,106 +365,121 @@ fn a_restart_of_the_peer_is_no_gap() {
     assert_eq!(ends.map(|path| path.round_trip()), [Some(80 * MS); 2]);
 }
 
-/// A chassis on the network of the property: its path while it runs.
+/// A chassis on the network of the property: its two paths while it runs.
 struct End {
-    path: Option<Path>,
+    paths: Option<[Path; 2]>,
     runs: u8,
 }
+
+/// A datagram: which chassis sent it, when, and what.
+type Sent = (usize, Time, Keepalive);
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Pass(u8),
-    /// The datagram of that index, of all that were ever sent, is delivered, to whom it was sent or back to its sender.
-    Deliver(usize, bool),
-    /// The newest datagram of the side is delivered.
-    Newest(usize),
-    Restart(usize),
+    /// The datagram of that index, of all that were ever sent, is delivered on any path to any chassis.
+    Deliver(usize, usize, usize),
+    /// The newest datagram for that side on that path is delivered there.
+    Newest(usize, usize),
+    /// With an interval of so many times 50 ms.
+    Restart(usize, u32),
     Stop(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1..=90_u8).prop_map(Step::Pass),
-        3 => (any::<prop::sample::Index>(), prop::bool::weighted(0.1))
-            .prop_map(|(index, back)| Step::Deliver(index.index(1 << 16), back)),
-        8 => (0..2_usize).prop_map(Step::Newest),
-        1 => (0..2_usize).prop_map(Step::Restart),
+        4 => (any::<prop::sample::Index>(), 0..2_usize, 0..2_usize)
+            .prop_map(|(index, to, path)| Step::Deliver(index.index(1 << 16), to, path)),
+        8 => (0..2_usize, 0..2_usize).prop_map(|(to, path)| Step::Newest(to, path)),
+        1 => (0..2_usize, 1..8_u32).prop_map(|(side, interval)| Step::Restart(side, interval)),
         1 => (0..2_usize).prop_map(Step::Stop),
     ]
+}
+
+fn run(side: usize, runs: u8, interval: u32) -> [Path; 2] {
+    let process = [u8::try_from(side).unwrap() * 128 + runs; 8];
+    [0, 1].map(|path| {
+        let settings = Settings {
+            interval: interval * 50 * MS,
+            ..settings(Instance::new(process, [path; 8]))
+        };
+        Path::new(settings, Time::ZERO)
+    })
+}
+
+/// Whether the other chassis has lived within the detection time, and had then heard, within that time before, what this run
+/// has sent on this path. The detection time is that of what it said itself.
+fn is_proved(path: &Path, side: usize, wire: &[Sent], now: Time) -> bool {
+    let own = path.settings.instance;
+    wire.iter().any(|(from, at, keepalive)| {
+        let of_us = keepalive.echo.filter(|echo| echo.instance == own);
+        let sent = of_us.and_then(|echo| {
+            let is_it = |k: &Keepalive| k.instance == own && k.sequence == echo.sequence;
+            wire.iter().find(|(_, _, k)| is_it(k))
+        });
+        let detection = path.settings.interval.max(keepalive.interval) * 3;
+        let is_fresh = |(_, sent, _): &Sent| *at - *sent < detection;
+        *from != side && now - *at < detection && sent.is_some_and(is_fresh)
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
-    /// Whatever the network loses, delays, reorders, doubles and replays, and whoever restarts: a path is alive only if the
-    /// peer lived within the detection time, and had then heard, within the detection time before that, what this run
-    /// has sent.
+    /// Whatever the network loses, delays, reorders, doubles, replays and takes from one path to another, and whoever restarts
+    /// with whatever interval: a path is alive only if the peer lived and had heard of us.
     #[test]
     fn never_alive_without_a_living_peer_that_heard_us(steps in prop::collection::vec(step(), 1..200)) {
-        let detection = 300 * MS;
         let mut now = Time::ZERO;
-        let mut ends = [0, 1].map(|_| End { path: None, runs: 0 });
-        // All that was ever sent: by whom, when, and what.
-        let mut wire: Vec<(usize, Time, Keepalive)> = Vec::new();
-        // When each side was seen running last.
-        let mut lived = [Time::ZERO; 2];
+        let mut ends = [0, 1].map(|_| End { paths: None, runs: 0 });
+        // All that was ever sent.
+        let mut wire: Vec<Sent> = Vec::new();
         for step in steps {
             let delivered = match step {
                 Step::Pass(time) => {
                     now = now + Duration::from_millis(time.into());
                     None
                 }
-                Step::Deliver(index, back) if !wire.is_empty() => {
-                    let (from, _, keepalive) = wire[index % wire.len()];
-                    Some((if back { from } else { 1 - from }, keepalive))
+                Step::Deliver(index, to, path) if !wire.is_empty() => {
+                    Some((to, path, wire[index % wire.len()].2))
                 }
                 Step::Deliver(..) => None,
-                Step::Newest(to) => {
-                    let newest = wire.iter().rev().find(|(from, ..)| *from != to);
-                    newest.map(|(_, _, keepalive)| (to, *keepalive))
+                Step::Newest(to, path) => {
+                    let number = [u8::try_from(path).unwrap(); 8];
+                    let is_for = |(from, _, k): &&Sent| *from != to && k.instance.0[8..] == number;
+                    let newest = wire.iter().rev().find(is_for);
+                    newest.map(|(_, _, keepalive)| (to, path, *keepalive))
                 }
-                Step::Restart(side) => {
+                Step::Restart(side, interval) => {
                     let end = &mut ends[side];
                     end.runs += 1;
-                    let instance = Instance([u8::try_from(side).unwrap() * 128 + end.runs; 16]);
-                    end.path = Some(Path::new(settings(instance), now));
+                    end.paths = Some(run(side, end.runs, interval));
                     None
                 }
                 Step::Stop(side) => {
-                    ends[side].path = None;
+                    ends[side].paths = None;
                     None
                 }
             };
-            if let Some((to, keepalive)) = delivered
-                && let Some(path) = &mut ends[to].path
+            if let Some((to, path, keepalive)) = delivered
+                && let Some(paths) = &mut ends[to].paths
             {
-                let _ = path.handle(&keepalive, now);
+                let _ = paths[path].handle(&keepalive, now);
             }
-            for side in [0, 1] {
-                if let Some(path) = &mut ends[side].path {
-                    lived[side] = now;
+            for (side, end) in ends.iter_mut().enumerate() {
+                for path in end.paths.iter_mut().flatten() {
                     let sent = path.poll_transmit(now, 0, None);
                     wire.extend(sent.map(|keepalive| (side, now, keepalive)));
                     path.poll_change(now);
                 }
             }
-            for side in [0, 1] {
-                let Some(path) = &ends[side].path else { continue };
-                if path.state() != State::Alive {
-                    continue;
+            for (side, end) in ends.iter().enumerate() {
+                for path in end.paths.iter().flatten() {
+                    let is_alive = path.state() == State::Alive;
+                    let own = path.settings.instance;
+                    prop_assert!(!is_alive || is_proved(path, side, &wire, now), "{now:?}: nobody has heard {own:?}");
                 }
-                prop_assert!(now - lived[1 - side] < detection, "the peer is gone");
-                // A peer that restarted since has forgotten; what it told is on the wire.
-                let own = path.settings.instance;
-                let proof = wire.iter().any(|(from, at, keepalive)| {
-                    let of_us = keepalive.echo.filter(|echo| echo.instance == own);
-                    let sent = of_us.and_then(|echo| wire.iter().find(|(_, _, k)| {
-                        k.instance == own && k.sequence == echo.sequence
-                    }));
-                    *from != side && now - *at < detection
-                        && sent.is_some_and(|(_, sent, _)| *at - *sent < detection)
-                });
-                prop_assert!(proof, "{now:?}: nobody has heard {own:?}");
             }
         }
     }
