@@ -567,11 +567,7 @@ impl Driver {
 
     /// The pair is no more: undo what was done for it.
     async fn end(&mut self) {
-        self.handle(Input::Stop { leave: true });
-        if timeout(STOP_TIMEOUT, self.send_shutdown_notice())
-            .await
-            .is_err()
-        {
+        if !self.wind_up(true).await {
             tracing::warn!("the pair ended before everybody was told");
         }
         self.recorder.end("the pair is no more");
@@ -622,11 +618,7 @@ impl Driver {
             self.handle(Input::WarmReboot);
             self.drain().await;
         }
-        self.handle(Input::Stop { leave });
-        if timeout(STOP_TIMEOUT, self.send_shutdown_notice())
-            .await
-            .is_err()
-        {
+        if !self.wind_up(leave).await {
             tracing::warn!("stopped before everybody was told");
         }
         self.dataplane.bye().await;
@@ -640,6 +632,17 @@ impl Driver {
             pair.peer.close();
             pair.peer.closed().await;
         }
+    }
+
+    /// Stop the core. False if somebody was not told in time, or has not confirmed: then the peer is told all the same.
+    async fn wind_up(&mut self, leave: bool) -> bool {
+        self.handle(Input::Stop { leave });
+        let is_done = timeout(STOP_TIMEOUT, self.send_shutdown_notice()).await;
+        if is_done.is_err() {
+            self.handle(Input::Stop { leave });
+            self.drain().await;
+        }
+        is_done.is_ok()
     }
 
     /// Let everything leave that the core still has to say, and let the dataplane answer.

@@ -10,6 +10,9 @@ pub(super) enum Life {
     Running,
     /// It decides, and this chassis is about to reboot warm: nothing changes when it stops.
     Rebooting,
+    /// It takes this chassis out of the pair, and the peer is not told before `syncd` has confirmed that: what the peer
+    /// isolates until then would bring a host that still uses both legs every flooded frame twice.
+    Leaving,
     /// It winds up.
     Stopping,
 }
@@ -21,6 +24,8 @@ pub(super) enum Event {
     Input,
     /// This chassis is about to reboot warm.
     WarmReboot,
+    /// It is to take this chassis out of the pair and to stop.
+    Leave,
     /// It is to stop.
     Stop,
 }
@@ -30,6 +35,7 @@ impl Life {
     pub(super) const fn after(self, event: Event) -> Self {
         match (self, event) {
             (Self::Stopping, _) | (_, Event::Stop) => Self::Stopping,
+            (Self::Leaving, _) | (_, Event::Leave) => Self::Leaving,
             (_, Event::WarmReboot) => Self::Rebooting,
             (Self::New, Event::Input) => Self::Running,
             (Self::Running | Self::Rebooting, Event::Input) => self,
@@ -43,28 +49,41 @@ impl Life {
 
     /// It winds up: nothing is decided any more.
     pub(super) fn is_stopping(self) -> bool {
-        self == Self::Stopping
+        matches!(self, Self::Leaving | Self::Stopping)
+    }
+
+    /// It has taken this chassis out of the pair, and the peer is to be told of it.
+    pub(super) fn is_leaving(self) -> bool {
+        self == Self::Leaving
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Event::{Input, Stop, WarmReboot};
-    use super::Life::{New, Rebooting, Running, Stopping};
+    use super::Event::{Input, Leave, Stop, WarmReboot};
+    use super::Life::{Leaving, New, Rebooting, Running, Stopping};
     use super::*;
 
-    const TRANSITIONS: [(Life, Event, Life); 12] = [
+    const TRANSITIONS: [(Life, Event, Life); 20] = [
         (New, Input, Running),
         (New, WarmReboot, Rebooting),
+        (New, Leave, Leaving),
         (New, Stop, Stopping),
         (Running, Input, Running),
         (Running, WarmReboot, Rebooting),
+        (Running, Leave, Leaving),
         (Running, Stop, Stopping),
         (Rebooting, Input, Rebooting),
         (Rebooting, WarmReboot, Rebooting),
+        (Rebooting, Leave, Leaving),
         (Rebooting, Stop, Stopping),
+        (Leaving, Input, Leaving),
+        (Leaving, WarmReboot, Leaving),
+        (Leaving, Leave, Leaving),
+        (Leaving, Stop, Stopping),
         (Stopping, Input, Stopping),
         (Stopping, WarmReboot, Stopping),
+        (Stopping, Leave, Stopping),
         (Stopping, Stop, Stopping),
     ];
 
@@ -84,6 +103,7 @@ mod tests {
             (New, false, false),
             (Running, true, false),
             (Rebooting, true, false),
+            (Leaving, true, true),
             (Stopping, true, true),
         ] {
             assert_eq!((life.has_begun(), life.is_stopping()), (begun, stopping));

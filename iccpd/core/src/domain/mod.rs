@@ -240,6 +240,9 @@ impl Domain {
             Input::Timeout => self.timeout(now),
             Input::Stop { leave } => self.stop(leave, now),
         }
+        if self.life.is_leaving() && self.syncd_is_idle() {
+            self.part(ShutdownNotice::Leave, now);
+        }
         self.run_session(now);
         match turn {
             Some(turn) => self.behind.link(turn, now),
@@ -279,7 +282,7 @@ impl Domain {
     }
 
     fn timeout(&mut self, now: Time) {
-        if self.life.is_stopping() {
+        if self.life == Life::Stopping {
             // Nobody is dialled any more; left as it is, it would be due for ever.
             self.timers.take_expired(Timer::Retry, now);
         } else {
@@ -356,23 +359,34 @@ impl Domain {
     /// A peer of our own is told what the stop means. A legacy one hears nothing: it takes the end
     /// of the connection for what it is (`spec/iccp.md` 3.3, 9.4).
     fn stop(&mut self, leave: bool, now: Time) {
-        let leave = leave && self.life != Life::Rebooting;
-        self.life = self.life.after(life::Event::Stop);
-        self.shutdown_notice(if leave {
-            ShutdownNotice::Leave
-        } else {
-            ShutdownNotice::Restart
-        });
-        self.session.close(Reason::Stopping, &mut self.timers, now);
-        if leave {
-            self.syncd_release_all();
+        if self.life.is_leaving() {
+            // That takes too long for whoever stops.
+            return self.part(ShutdownNotice::Leave, now);
+        }
+        if !leave || self.life == Life::Rebooting {
+            return self.part(ShutdownNotice::Restart, now);
+        }
+        self.syncd_release_all();
+        match self.hears_shutdown_notice() {
+            true => self.life = self.life.after(life::Event::Leave),
+            false => self.part(ShutdownNotice::Leave, now),
         }
     }
 
-    fn shutdown_notice(&mut self, shutdown_notice: ShutdownNotice) {
-        if self.peer.policy().hears_shutdown_notice && self.session.is_operational() {
-            self.push_tlv(Tlv::Extension(Extension::ShutdownNotice(shutdown_notice)));
+    fn part(&mut self, notice: ShutdownNotice, now: Time) {
+        self.life = self.life.after(life::Event::Stop);
+        self.shutdown_notice(notice);
+        self.session.close(Reason::Stopping, &mut self.timers, now);
+    }
+
+    fn shutdown_notice(&mut self, notice: ShutdownNotice) {
+        if self.hears_shutdown_notice() {
+            self.push_tlv(Tlv::Extension(Extension::ShutdownNotice(notice)));
         }
+    }
+
+    fn hears_shutdown_notice(&self) -> bool {
+        self.peer.policy().hears_shutdown_notice && self.session.is_operational()
     }
 
     /// `spec/behaviour.md` 14.1.

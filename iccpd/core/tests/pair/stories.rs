@@ -287,6 +287,22 @@ fn a_peer_that_says_it_leaves_is_forgotten_at_once() {
     assert!(!isolated(&world, Side::A));
 }
 
+/// Input: a chassis is to leave the pair while its dataplane does not answer, and is told to go all the same. Output: its peer
+/// hears of it only then: ports that pass frames as before want the peer's isolated.
+#[test]
+fn a_peer_that_leaves_says_so_when_its_dataplane_has_let_go() {
+    let mut world = World::settled();
+    world.freeze_syncd(Side::B);
+    world.feed(Side::B, Input::Stop { leave: true });
+    world.run_for(SECOND / 10);
+    assert!(isolated(&world, Side::A));
+    // Its ports go on passing frames: who cannot wait risks that.
+    world.parted = [true; 2];
+    world.feed(Side::B, Input::Stop { leave: true });
+    world.run_for(SECOND / 10);
+    assert!(!isolated(&world, Side::A));
+}
+
 #[test]
 fn a_host_seen_while_the_session_was_down_is_told_when_it_is_back() {
     let mut world = World::settled();
