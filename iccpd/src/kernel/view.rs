@@ -233,8 +233,9 @@ impl View {
     /// VLANs of a bridge port as they are now.
     pub fn vlans(&mut self, index: u32, vlans: BridgeVlans) {
         let BridgeVlans { vids, pvid, .. } = vlans;
-        if vids.is_empty() {
-            return self.left_bridge(index);
+        // Of one that never had any nothing is known to have changed.
+        if vids.is_empty() && !self.vlans.contains_key(&index) {
+            return;
         }
         self.vlans.insert(index, vids);
         self.report_vlans(vec![index]);

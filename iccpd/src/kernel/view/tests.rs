@@ -231,6 +231,11 @@ fn ports_of_a_bridge_that_filters_no_vlans_are_in_vlan_1() {
     assert_eq!(told(&mut view), [(6, vec![1]), (7, vec![1])]);
     view.replace(by_index(&infos[..2]), BTreeMap::from([(6, vlans(&[10]))]));
     assert_eq!(told(&mut view), [(6, vec![1]), (7, vec![])]);
+    // A port that loses its last VLAN is in none where the bridge filters them, and only there.
+    view.vlans(6, BridgeVlans::default());
+    assert_eq!(told(&mut view), []);
+    view.link(bridge(true), at(0));
+    assert_eq!(told(&mut view), [(6, vec![])]);
 }
 
 #[test]
