@@ -12,7 +12,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "kernel_tests_of_other_crates_pass_without_skipping",
     about: "Run the test programs that `tests/scripts/kernel-tests` has built.\n\
             All pass, and none says that this kernel lacks something.",
-    limit: Duration::from_secs(300),
+    limit: Duration::from_secs(600),
     run: kernel_tests_of_other_crates_pass_without_skipping,
 }];
 
