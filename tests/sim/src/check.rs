@@ -26,9 +26,6 @@ use crate::world::{PLACES, Place, SIDES, STATIONS, World, key};
 /// How long `mclagsyncd` may take to put back what somebody else took away.
 const REPAIR: Duration = Duration::from_millis(100);
 
-/// The longest way of a batch to `mclagsyncd`.
-const HELD_AFTER: Duration = Duration::from_millis(3);
-
 /// Tables age once in that time.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -80,8 +77,6 @@ pub struct Checks {
     moved: BTreeMap<usize, Excuse>,
     /// Places whose hosts change legs because a chassis leaves the pair or joins it, and nothing else is done.
     parting: BTreeMap<Place, Excuse>,
-    /// Those that a chassis lets go before the other one holds them.
-    let_go: BTreeMap<Place, Excuse>,
     /// Those that a chassis may not have heard of, because of what failed meanwhile, until they say something.
     unheard: BTreeSet<usize>,
     /// Those that moved while there was no session: each chassis says how long ago that was, if it goes on knowing it.
@@ -161,18 +156,6 @@ impl Checks {
         let excuse = self.excuse(kind, now);
         let excuse = excuse.or(self.parting.get(&place).copied());
         self.parting.insert(place, excuse);
-    }
-
-    /// `iccpd` tells the peer that it leaves and `mclagsyncd` to hold the ports, at once: the peer may lift isolation
-    /// first. That is a fault of `iccpd`, which is not mended: it had to wait for `mclagsyncd`.
-    pub fn let_go(&mut self, place: Place, now: Time) {
-        let at_most = HELD_AFTER;
-        let excuse = Excuse {
-            since: now,
-            at_most,
-        };
-        self.let_go.insert(place, excuse);
-        self.seen = None;
     }
 
     /// More is missing than what took its chassis out of the pair: several failures at once.
@@ -279,14 +262,11 @@ impl Checks {
         places
             .chain(self.moved.values_mut())
             .chain(self.parting.values_mut())
-            .chain(self.let_go.values_mut())
             .chain(&mut self.peer_link)
     }
 
     fn may_be_doubled(&self, place: &Place) -> bool {
-        self.at_risk.contains(place)
-            || self.exposed.contains_key(place)
-            || self.let_go.contains_key(place)
+        self.at_risk.contains(place) || self.exposed.contains_key(place)
     }
 
     /// A daemon wrote something down.
@@ -374,7 +354,6 @@ impl Checks {
                 + it.touched.len()
                 + it.moved.len()
                 + it.parting.len()
-                + it.let_go.len()
                 + usize::from(it.peer_link.is_some())
         };
         let before = count(self);
@@ -382,7 +361,6 @@ impl Checks {
         self.touched.retain(|_, excuse| lasts(excuse));
         self.moved.retain(|_, excuse| lasts(excuse));
         self.parting.retain(|_, excuse| lasts(excuse));
-        self.let_go.retain(|_, excuse| lasts(excuse));
         self.peer_link = self.peer_link.filter(lasts);
         count(self) != before
     }

@@ -34,11 +34,6 @@ impl World {
             let is_heard = self.is_healthy() && !self.is_wire_broken();
             self.change_legs(is_heard, Kind::Pairing);
             self.chassis[side].has_left[process as usize] = true;
-            if process == Process::Iccpd {
-                for host in 0..BONDS {
-                    self.checks.let_go(Place::Bond(host), self.now);
-                }
-            }
         }
         let most = match process {
             Process::Iccpd => self.stop_iccpd(side, leaves),
