@@ -244,7 +244,9 @@ impl Watch {
                 () = std::future::ready(()) => None,
             };
             let is_waiting = waiting.is_some();
-            self.take_events(waiting);
+            if let Some(events) = waiting {
+                self.take_events(events);
+            }
             if self.ask(Instant::now()) || is_waiting {
                 continue;
             }
@@ -252,7 +254,7 @@ impl Watch {
             let asking_teams = self.teams.is_some();
             tokio::select! {
                 biased;
-                events = events(self.monitors.as_mut()) => self.take_events(Some(events)),
+                events = events(self.monitors.as_mut()) => self.take_events(events),
                 states = answer(self.teams.as_mut()), if asking_teams => {
                     self.teams = None;
                     self.teams_answered(states);
@@ -336,12 +338,11 @@ impl Watch {
         }
     }
 
-    fn take_events(&mut self, events: Option<io::Result<(Source, Vec<Event>)>>) {
+    fn take_events(&mut self, events: io::Result<(Source, Vec<Event>)>) {
         match events {
-            None => {}
-            Some(Ok((Source::Links, events))) => self.links_happened(events),
-            Some(Ok((Source::Neighbours, events))) => self.neighbours_happened(&events),
-            Some(Err(error)) => self.fail(&error),
+            Ok((Source::Links, events)) => self.links_happened(events),
+            Ok((Source::Neighbours, events)) => self.neighbours_happened(&events),
+            Err(error) => self.fail(&error),
         }
     }
 
@@ -373,8 +374,7 @@ impl Watch {
             })
             .collect();
         self.layer3.addresses(&addresses);
-        let (events, mut between) = latest(events);
-        for event in events {
+        for (event, earlier) in latest(events) {
             match event {
                 Event::Link(info) => {
                     tracing::debug!(
@@ -383,8 +383,7 @@ impl Watch {
                         lacp = ?info.member.map(|m| m.actor_state), "link event"
                     );
                     let index = info.index;
-                    let between = between.remove(&index).unwrap_or_default();
-                    self.view.event(between, *info, now);
+                    self.view.event(earlier, *info, now);
                     if self.view.belongs_to_team(index) {
                         self.teams_due = now;
                     }

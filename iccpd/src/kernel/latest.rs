@@ -3,12 +3,12 @@
 use mclag_netlink::{Event, LinkInfo};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Of the events about one thing, the last; and the earlier ones about members of bonds, oldest first.
+/// Of the events about one thing, the last; with one about a member of a bond the earlier ones, oldest first.
 #[must_use]
-pub fn latest(events: Vec<Event>) -> (Vec<Event>, BTreeMap<u32, Vec<LinkInfo>>) {
+pub fn latest(events: Vec<Event>) -> Vec<(Event, Vec<LinkInfo>)> {
     let mut seen = BTreeSet::new();
     let mut kept = Vec::new();
-    let mut between: BTreeMap<u32, Vec<LinkInfo>> = BTreeMap::new();
+    let mut earlier: BTreeMap<u32, Vec<LinkInfo>> = BTreeMap::new();
     for event in events.into_iter().rev() {
         let key = match &event {
             Event::Link(info) => ("link", info.index),
@@ -24,10 +24,16 @@ pub fn latest(events: Vec<Event>) -> (Vec<Event>, BTreeMap<u32, Vec<LinkInfo>>) 
         } else if let Event::Link(info) = event
             && info.member.is_some()
         {
-            between.entry(info.index).or_default().push(*info);
+            earlier.entry(info.index).or_default().push(*info);
         }
     }
-    kept.reverse();
-    between.values_mut().for_each(|infos| infos.reverse());
-    (kept, between)
+    let with_earlier = |event| {
+        let earlier = match &event {
+            Event::Link(info) => earlier.remove(&info.index),
+            _ => None,
+        };
+        let earlier = earlier.into_iter().flatten().rev().collect();
+        (event, earlier)
+    };
+    kept.into_iter().rev().map(with_earlier).collect()
 }

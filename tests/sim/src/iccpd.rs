@@ -107,13 +107,9 @@ impl Iccpd {
     /// Netlink's events, those that were there at once.
     pub fn happened(&mut self, events: Vec<Event>, now: Time) {
         let at = self.instant(now);
-        let (events, mut between) = latest(events);
-        for event in events {
+        for (event, earlier) in latest(events) {
             match event {
-                Event::Link(info) => {
-                    let between = between.remove(&info.index).unwrap_or_default();
-                    self.view.event(between, *info, at);
-                }
+                Event::Link(info) => self.view.event(earlier, *info, at),
                 Event::LinkGone { index, .. } => self.view.gone(index),
                 Event::BridgeVlans { index, vlans } => self.view.vlans(index, vlans),
                 Event::LeftBridge { index } => self.view.left_bridge(index),

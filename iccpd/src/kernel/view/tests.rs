@@ -302,18 +302,21 @@ fn an_lacp_member_carries_data_with_carrier_and_lacps_consent_only() {
     assert_eq!(view.lacp_bonds(&names), [5, 6]);
 }
 
+/// `eth1` of `bond1`, whose carrier the bond takes for there or not after so many losses.
+fn mii(mii_up: bool, failures: u32, state: LacpState) -> LinkInfo {
+    let mut info = member(6, "eth1", 5, state);
+    if let Some(member) = &mut info.member {
+        (member.mii_up, member.link_failures) = (mii_up, failures);
+    }
+    info
+}
+
 /// Input: a member loses its carrier and gets it back; LACP starts anew only after the bond has
 /// noticed. Output: what was agreed before is not believed, what is agreed then is.
 #[test]
 fn after_a_loss_of_carrier_lacp_has_to_agree_again() {
     let mut view = View::default();
-    let mii = |mii_up, state| {
-        let mut info = member(6, "eth1", 5, state);
-        if let Some(member) = &mut info.member {
-            member.mii_up = mii_up;
-        }
-        info
-    };
+    let mii = |mii_up, state| mii(mii_up, 0, state);
     view.link(bond(5, "bond1", BondMode::Lacp), at(0));
     view.link(mii(true, READY), at(0));
     assert_eq!(distributing(&drain(&mut view), 6), Some(true));
@@ -338,11 +341,7 @@ fn a_loss_that_was_over_before_it_was_seen_counts_as_well() {
     view.link(bond(5, "bond1", BondMode::Lacp), at(0));
     view.link(member(6, "eth1", 5, READY), at(0));
     drain(&mut view);
-    let mut back = member(6, "eth1", 5, READY);
-    if let Some(member) = &mut back.member {
-        member.link_failures = 1;
-    }
-    view.link(back, at(100));
+    view.link(mii(true, 1, READY), at(100));
     assert_eq!(distributing(&drain(&mut view), 6), Some(false));
 }
 
@@ -350,13 +349,6 @@ fn a_loss_that_was_over_before_it_was_seen_counts_as_well() {
 /// in it, once not. Output: what is agreed then is believed at once, and only then.
 #[test]
 fn a_loss_that_is_read_late_counts_unless_lacp_has_agreed_again_since() {
-    let mii = |mii_up, failures, state| {
-        let mut info = member(6, "eth1", 5, state);
-        if let Some(member) = &mut info.member {
-            (member.mii_up, member.link_failures) = (mii_up, failures);
-        }
-        info
-    };
     let lost = mii(false, 1, READY);
     let anew = mii(true, 1, LacpState::empty());
     let back = mii(true, 1, READY);
@@ -381,13 +373,6 @@ fn a_loss_that_is_read_late_counts_unless_lacp_has_agreed_again_since() {
 /// asked; then what it answers. A member without carrier, or of a bond without LACP, is not asked for.
 #[test]
 fn that_lacp_ends_on_a_member_with_carrier_is_believed_when_the_kernel_was_asked() {
-    let mii = |mii_up, failures, state| {
-        let mut info = member(6, "eth1", 5, state);
-        if let Some(member) = &mut info.member {
-            (member.mii_up, member.link_failures) = (mii_up, failures);
-        }
-        info
-    };
     let of = |mode| {
         let mut view = View::default();
         view.link(bond(5, "bond1", mode), at(0));
