@@ -42,3 +42,9 @@ impl Sub for Time {
         self.0.saturating_sub(rhs.0)
     }
 }
+
+/// A duration in whole milliseconds, as it is shown and sent.
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -11,9 +11,6 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
-/// What nobody but a direct neighbour can have sent so (RFC 5082).
-pub(super) const FULL_HOP_LIMIT: i32 = 255;
-
 /// A UDP socket that is bound to our end of a path. Nothing of it waits.
 #[derive(Debug)]
 pub(super) struct Socket(UdpSocket);

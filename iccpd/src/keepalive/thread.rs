@@ -3,13 +3,14 @@
 use super::Wanted;
 use super::refusals::{Kind, Line, Refusals};
 use super::seal;
-use super::socket::{FULL_HOP_LIMIT, Received, Socket};
+use super::socket::{Buffer, Received, Socket};
 use crate::peer::Protection;
 use crate::settings::PathSettings;
 use iccp_core::Time;
 use iccp_core::path::{Change, Path, Settings, State};
+use iccp_core::time::millis;
 use mclag_daemon::limit;
-use mclag_netlink::tcp::Key;
+use mclag_netlink::tcp::{FULL_TTL, Key};
 use mclag_proto::DomainId;
 use mclag_proto::ctl::PathStatus;
 use mclag_proto::keepalive::{Instance, Keepalive};
@@ -285,7 +286,7 @@ impl PathLine {
         full_hop_limit: bool,
         keys: &[Key],
     ) -> Option<Result<(), Kind>> {
-        let mut buffer = [0; seal::LEN + 1];
+        let mut buffer: Buffer = [0; seal::LEN + 1];
         // What fails here fails for what is sent, too.
         let received = self.socket.as_ref()?.receive(&mut buffer).ok()?;
         let Received {
@@ -297,7 +298,7 @@ impl PathLine {
         if from != Some(SocketAddr::new(address, port)) {
             return Some(Err(Kind::Source));
         }
-        if full_hop_limit && hop_limit != Some(FULL_HOP_LIMIT) {
+        if full_hop_limit && hop_limit != Some(FULL_TTL.into()) {
             return Some(Err(Kind::HopLimit));
         }
         let datagram = buffer.get(..len)?;
@@ -397,10 +398,6 @@ impl PathLine {
             error: self.trouble.clone(),
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn micros(duration: Duration) -> u64 {

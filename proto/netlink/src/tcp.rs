@@ -85,8 +85,8 @@ pub fn sign(socket: &impl AsFd, peer: IpAddr, key: Option<&Key>) -> io::Result<(
 /// When the kernel does not take it.
 pub fn send_with_full_ttl(socket: &impl AsFd, peer: IpAddr) -> io::Result<()> {
     match peer {
-        IpAddr::V4(_) => setsockopt(socket, sockopt::Ipv4Ttl, &i32::from(FULL))?,
-        IpAddr::V6(_) => setsockopt(socket, sockopt::Ipv6Ttl, &i32::from(FULL))?,
+        IpAddr::V4(_) => setsockopt(socket, sockopt::Ipv4Ttl, &i32::from(FULL_TTL))?,
+        IpAddr::V6(_) => setsockopt(socket, sockopt::Ipv6Ttl, &i32::from(FULL_TTL))?,
     }
     Ok(())
 }
@@ -101,7 +101,12 @@ pub fn require_full_ttl(socket: &impl AsFd, peer: IpAddr) -> io::Result<()> {
         IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MINTTL),
         IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT),
     };
-    set(socket, level, name, &libc::c_int::from(FULL).to_ne_bytes())
+    set(
+        socket,
+        level,
+        name,
+        &libc::c_int::from(FULL_TTL).to_ne_bytes(),
+    )
 }
 
 /// How many segments of its other end the socket has received, data or not. Wraps around. What is not signed as asked
@@ -119,7 +124,8 @@ pub fn segments_received(socket: &impl AsFd) -> io::Result<u32> {
     Ok(u32::from_ne_bytes(count))
 }
 
-const FULL: u8 = 255;
+/// The TTL, or hop limit, with which only what a direct neighbour has sent can arrive (RFC 5082).
+pub const FULL_TTL: u8 = 255;
 
 /// Size of `struct sockaddr_storage`.
 const ADDRESS_LEN: usize = 128;

@@ -7,10 +7,10 @@ use crate::election;
 use crate::links::{Links, MemberState};
 use crate::peer::{Peer, RemotePort};
 use crate::session::{Session, SessionState};
+use crate::time::millis;
 use mclag_proto::Vid;
 use mclag_proto::ctl::{self, CounterName, Warning};
 use mclag_proto::iccp::ext::DataplanePresence;
-use std::time::Duration;
 
 /// The parts, to be looked at.
 impl Domain {
@@ -381,8 +381,4 @@ const fn status_of(up: bool) -> ctl::PortStatus {
     } else {
         ctl::PortStatus::Down
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
